@@ -1,0 +1,1 @@
+"""REST, live events, the Python client."""

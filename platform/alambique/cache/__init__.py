@@ -1,0 +1,1 @@
+"""Teacher outputs: keys, packs, stores."""

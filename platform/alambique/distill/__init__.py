@@ -1,0 +1,1 @@
+"""The mathematics: losses, layer maps, word alignment, objective; tensors only."""

@@ -1,0 +1,1 @@
+"""Teachers and students as networks: load, cut, save; and what they cost."""

@@ -1,0 +1,1 @@
+"""SQL: jobs and their events, models and versions."""

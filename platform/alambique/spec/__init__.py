@@ -1,0 +1,1 @@
+"""What a job says: frozen, typed, free of torch; settings; errors."""

@@ -1,0 +1,83 @@
+"""Every error a user can meet: one root, crossed with the standard library's own kinds.
+
+The message is the only argument, so that an error survives pickling between processes. `code` is
+what the API answers under that name, and never changes.
+"""
+
+
+class AlambiqueError(Exception):
+    """The root: something this platform found, with what to do about it."""
+
+    code = "internal"
+
+
+class BadSpec(AlambiqueError, ValueError):
+    """A job says something that cannot be carried out."""
+
+    code = "bad_spec"
+
+
+class UnknownName(AlambiqueError, LookupError):
+    """A task, data set, model or job of that name is not there."""
+
+    code = "unknown_name"
+
+
+class BadData(AlambiqueError, ValueError):
+    """A data file is broken; the message names file and line."""
+
+    code = "bad_data"
+
+
+class BadTeacher(AlambiqueError, ValueError):
+    """A model cannot teach: no head, weights that are not finite, or no better than guessing."""
+
+    code = "bad_teacher"
+
+
+class LabelMismatch(BadTeacher):
+    """The labels of the teacher and of the data are not the same set."""
+
+    code = "label_mismatch"
+
+
+class BadModel(AlambiqueError, ValueError):
+    """A model folder lacks a file, or holds one that may not be loaded."""
+
+    code = "bad_model"
+
+
+class NotEnoughDisk(AlambiqueError, OSError):
+    """The plan needs more room than the disk has."""
+
+    code = "not_enough_disk"
+
+
+class Diverged(AlambiqueError, ArithmeticError):
+    """A loss became NaN or infinite."""
+
+    code = "diverged"
+
+
+class LostLease(AlambiqueError, RuntimeError):
+    """Another worker holds the job now: whoever meets this stops without writing."""
+
+    code = "lost_lease"
+
+
+class Cancelled(AlambiqueError, RuntimeError):
+    """Somebody asked for the job to end."""
+
+    code = "cancelled"
+
+
+class LostWorker(AlambiqueError, RuntimeError):
+    """A process that was working for a job is gone."""
+
+    code = "lost_worker"
+
+
+class Conflict(AlambiqueError, RuntimeError):
+    """The thing is not in a state that allows this."""
+
+    code = "conflict"

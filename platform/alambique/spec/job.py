@@ -1,0 +1,142 @@
+"""A job: which teacher, which student, on what data, to what end."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.fields import Duration, Name, Positive, Spec
+from alambique.spec.objective import Gold, Logits, Term
+from alambique.spec.sources import Architecture, Folder, source_of
+from alambique.spec.train import Resources, Train
+
+Split = Literal["train", "dev", "test"]
+Model = Annotated[str | Architecture, Field(union_mode="left_to_right")]
+
+
+class Data(Spec):
+    """A data set: one of the catalogue, or (only with `alambique run`) a folder."""
+
+    name: str
+    limit: dict[Split, Positive] = Field(default_factory=dict)
+    """How many examples of a split to use, the first ones; all where not given."""
+    test: str | None = None
+    """Another data set, whose test split takes the place of this one's."""
+
+
+class Teacher(Spec):
+    """The model whose outputs a student learns from."""
+
+    model: Model
+    train: Train | None = None
+    """How to fine-tune it. Absent: it already is, which is checked before anything is spent."""
+    max_length: Annotated[int, Field(ge=16)] = 384
+    """Tokens of its windows when it teaches; students have their own."""
+    stride: Annotated[int, Field(ge=0)] = 128
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, model: Model) -> Model:
+        return _checked(model)
+
+
+class Student(Spec):
+    """The network to be trained, and what its weights start from."""
+
+    start: Model = "teacher"
+    """teacher, random, or any form of a model."""
+    layers: Positive
+    keep: Literal["uniform", "first", "last"] | tuple[int, ...] = "uniform"
+    """Which layers of `start` the student begins with."""
+    width: Positive | None = None
+    """Of a random start; as the teacher's where not given, like the next two."""
+    heads: Positive | None = None
+    ffn: Positive | None = None
+
+    @field_validator("start")
+    @classmethod
+    def _named(cls, start: Model) -> Model:
+        return start if start in ("teacher", "random") else _checked(start)
+
+    @model_validator(mode="after")
+    def _as_many_as_layers(self) -> "Student":
+        if isinstance(self.keep, tuple) and len(self.keep) != self.layers:
+            raise ValueError(
+                f"keep lists {len(self.keep)} layers, the student has {self.layers}: "
+                "give one for each"
+            )
+        if self.start != "random" and (self.width or self.heads or self.ffn):
+            raise ValueError("width, heads and ffn belong to start: random; cut layers keep theirs")
+        return self
+
+
+class Job(Spec):
+    """All that a job says. Two equal jobs do the same."""
+
+    name: Name | None = None
+    project: Name = "default"
+    task: Literal["question-answering", "named-entities"]
+    data: Data
+    teacher: Teacher
+    student: Student
+    objective: tuple[Term, ...] = (Logits(),)
+    train: Train = Train()
+    compare: tuple[Literal["gold-only"], ...] = ()
+    """What to train beside the distilled student, to see what distilling gained."""
+    resources: Resources = Resources()
+    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    """Higher goes first."""
+    deadline: Duration | None = None
+    """From when the job was posted."""
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _data_by_name(cls, data: object) -> object:
+        return {"name": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "Job":
+        if not any(term.weight > 0 for term in self.objective):
+            raise ValueError("every term of the objective has weight 0: nothing would be learnt")
+        kinds = [term.kind for term in self.objective]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"the objective names a kind twice: {', '.join(kinds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _anchored_log_odds(self) -> "Job":
+        mse = any(
+            isinstance(t, Logits) and t.loss == "mse" and t.weight > 0 for t in self.objective
+        )
+        if self.task == "question-answering" and mse and self.gold_weight == 0:
+            raise ValueError(
+                "logits by mse compare only the ends of words: for question answering "
+                "add {kind: gold, weight: …} above 0, which teaches the other positions"
+            )
+        return self
+
+    @property
+    def gold_weight(self) -> float:
+        """How much the labels of the data count in the loss."""
+        return sum(term.weight for term in self.objective if isinstance(term, Gold))
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Each field that names a path of this machine, with the path."""
+        for field, model in (
+            ("teacher.model", self.teacher.model),
+            ("student.start", self.student.start),
+        ):
+            if model not in ("teacher", "random") and isinstance(source_of(model), Folder):
+                yield field, str(model)
+        for field, name in (("data.name", self.data.name), ("data.test", self.data.test)):
+            if name is not None and "/" in name:
+                yield field, name
+
+
+def _checked(model: Model) -> Model:
+    try:
+        source_of(model)
+    except BadSpec as error:
+        raise ValueError(str(error)) from error
+    return model

@@ -1,0 +1,104 @@
+"""Where a model comes from: the forms of `model`, a closed union."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.fields import Positive, Spec
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9._-]+))?")
+_REGISTERED = re.compile(r"registry:([A-Za-z0-9][A-Za-z0-9._-]*)@([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+class Architecture(Spec):
+    """A network from scratch, with a tokenizer of its own trained on the job's texts."""
+
+    architecture: Literal["bert", "modernbert"]
+    layers: Positive
+    width: Positive
+    heads: Positive
+    ffn: Positive
+    vocabulary: Positive = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A repository of the hub, at a commit or at its newest one."""
+
+    repository: str
+    revision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A model of this registry, by version number or alias."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A folder of that name under ALAMBIQUE_MODELS, or one of the samples in this package."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A path on this machine; only `alambique run` takes one."""
+
+    path: str
+
+
+Source = Hub | Registered | Local | Folder | Architecture
+
+
+def source_of(model: str | Architecture) -> Source:
+    """What the text of a `model` field names.
+
+    >>> source_of("dccuchile/bert-base-spanish-wwm-cased@9e0a")
+    Hub(repository='dccuchile/bert-base-spanish-wwm-cased', revision='9e0a')
+    >>> source_of("registry:tiny-ner@champion")
+    Registered(name='tiny-ner', version='champion')
+    >>> source_of("mini-es"), source_of("./mini-es")
+    (Local(name='mini-es'), Folder(path='./mini-es'))
+
+    Raises:
+        BadSpec: the text has none of the forms.
+    """
+    if isinstance(model, Architecture):
+        return model
+    if found := _REGISTERED.fullmatch(model):
+        return Registered(found[1], found[2])
+    if model.startswith(("/", "./", "../", "~")):
+        return Folder(model)
+    if found := _HUB.fullmatch(model):
+        return Hub(found[1], found[2])
+    if _NAME.fullmatch(model):
+        return Local(model)
+    raise BadSpec(
+        f"{model!r} names no model: expected a hub id (team/model or team/model@commit), "
+        "registry:name@version, the name of a folder under ALAMBIQUE_MODELS, or an architecture"
+    )
+
+
+def written(source: Source) -> str:
+    """The text that `source_of` reads back (an architecture: what it looks like)."""
+    match source:
+        case Hub(repository, None):
+            return repository
+        case Hub(repository, revision):
+            return f"{repository}@{revision}"
+        case Registered(name, version):
+            return f"registry:{name}@{version}"
+        case Local(name):
+            return name
+        case Folder(path):
+            return path
+        case Architecture():
+            return f"{source.architecture} of {source.layers} layers, from scratch"
+        case _:
+            assert_never(source)

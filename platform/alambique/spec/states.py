@@ -1,0 +1,50 @@
+"""The words in which a job tells how it stands."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a job is between being posted and being over."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the job by itself."""
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Reason(StrEnum):
+    """Why a job is in its state, where the state alone does not say."""
+
+    USER = "user"
+    DEADLINE = "deadline"
+    OUT_OF_MEMORY = "out_of_memory"
+    NO_DISK = "no_disk"
+    BAD_SPEC = "bad_spec"
+    BAD_DATA = "bad_data"
+    BAD_TEACHER = "bad_teacher"
+    BAD_MODEL = "bad_model"
+    DIVERGED = "diverged"
+    LOST_WORKER = "lost_worker"
+    SHUTDOWN = "shutdown"
+    QUOTA = "quota"
+    INTERNAL = "internal"
+
+
+class Stage(StrEnum):
+    """The steps of a job, in their order."""
+
+    CHECK = "check"
+    TEACH = "teach"
+    CACHE = "cache"
+    DISTIL = "distil"
+    EVALUATE = "evaluate"
+    REGISTER = "register"

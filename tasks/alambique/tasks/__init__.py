@@ -1,0 +1,1 @@
+"""Tasks: parsers, metrics, the catalogue of data sets."""
