@@ -1,1 +1,1 @@
-"""Teacher outputs: keys, packs, stores."""
+"""Teacher outputs: computed once for a text, then read by every student."""

@@ -1,0 +1,43 @@
+# Two commands for a newcomer: `make demo`, `make test`. What CI runs: `make check`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-slow check format lint types imports install clean
+
+demo: $(INSTALLED)
+	$(BIN)/alambique demo recipes/demo.yaml
+
+test: $(INSTALLED)
+	$(BIN)/pytest -q -m "not slow and not gpu"
+
+test-slow: $(INSTALLED)
+	$(BIN)/pytest -q -m "slow and not gpu"
+
+check: lint types imports test
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+imports: $(INSTALLED)
+	$(BIN)/lint-imports
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,50 @@
+"""The application: its routes, and what stands around all of them."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+
+from alambique.api import catalogue, health, jobs, models, posting
+from alambique.api.context import Context
+from alambique.api.openapi import PROBLEMS, described
+from alambique.api.problems import BodyLimitProblem, answer_with_problems
+from alambique.registry.database import Database
+from alambique.spec.settings import Settings
+
+BODY_LIMIT = 1 << 20
+"""Bytes of the largest body that is read."""
+
+
+def create_app(settings: Settings, *, stop: threading.Event | None = None) -> FastAPI:
+    """The REST API over the database and the artifacts that `settings` name.
+
+    Args:
+        settings: read once by the caller.
+        stop: set by a server that is about to stop, so that event streams end by themselves.
+    """
+    database = Database(settings.database)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.dispose()
+
+    app = FastAPI(
+        title="alambique",
+        version="1",
+        lifespan=lifespan,
+        responses=PROBLEMS,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.context = Context(settings, database, stop or threading.Event())
+    for part in (posting, jobs, models, catalogue, health):
+        app.include_router(part.router)
+    answer_with_problems(app)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)
+    app.add_middleware(BodyLimitProblem)
+    return described(app)

@@ -1,0 +1,213 @@
+"""The Python client: what the API can do, as methods that return its answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+from httpx2 import EventSource
+from pydantic import BaseModel
+
+from alambique.api.downloads import save
+from alambique.api.transport import NoServer, Transport
+from alambique.api.views import (
+    DatasetView,
+    EventView,
+    JobView,
+    LogPage,
+    ModelView,
+    PageView,
+    PlanView,
+    TaskView,
+    VersionView,
+)
+from alambique.spec.job import Job
+from alambique.spec.states import State
+
+V = TypeVar("V", bound=BaseModel)
+
+PATIENCE = 10
+"""How often in a row a broken stream is taken up again, with a second between."""
+
+
+class Client:
+    """A server of alambique.
+
+    Every method raises `NoServer` where nobody answers, and where the server refuses, the
+    `AlambiqueError` that its problem names, with its message.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, pause: float = 1.0) -> None:
+        """No request yet; `pause` is how long to wait before a broken stream is taken up again."""
+        self._transport = Transport(url, token)
+        self._pause = pause
+
+    def __enter__(self) -> Self:
+        """The client; its connections are closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def submit(self, job: Job | str, *, key: str | None = None) -> JobView:
+        """The job, queued. With a `key` that was sent before: the job that was made then.
+
+        Args:
+            job: a job, or the text of a job file.
+            key: names this submission, so that it can be sent again safely.
+        """
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self._transport.answer("POST", "/v1/jobs", **_body(job, headers))
+        return JobView.model_validate_json(answer.content)
+
+    def plan(self, job: Job | str) -> PlanView:
+        """What the job would make and take."""
+        sent = _body(job, {})
+        answer = self._transport.answer("POST", "/v1/jobs", params={"dry_run": "true"}, **sent)
+        return PlanView.model_validate_json(answer.content)
+
+    def job(self, job_id: UUID) -> JobView:
+        """A job as it stands."""
+        return self._get(JobView, f"/v1/jobs/{job_id}")
+
+    def jobs(
+        self,
+        *,
+        project: str | None = None,
+        state: State | None = None,
+        task: str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[JobView]:
+        """Jobs, newest first."""
+        return self._get(
+            PageView[JobView],
+            "/v1/jobs",
+            project=project,
+            state=state,
+            task=task,
+            name=name,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def cancel(self, job_id: UUID, *, kill: bool = False) -> JobView:
+        """The job, asked to end after its step, or now."""
+        answer = self._transport.answer("POST", f"/v1/jobs/{job_id}/{'kill' if kill else 'cancel'}")
+        return JobView.model_validate_json(answer.content)
+
+    def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
+        """What the job wrote after that place."""
+        return self._get(LogPage, f"/v1/jobs/{job_id}/logs", after=after)
+
+    def watch(self, job_id: UUID, *, after: int = 0) -> Iterator[EventView]:
+        """What happens to the job, live, until it is over; a broken stream is taken up again."""
+        failures = 0
+        while True:
+            try:
+                for event in self._stream(job_id, after):
+                    yield event
+                    after, failures = event.id, 0
+                if self.job(job_id).state.over:
+                    yield from self._stream(job_id, after)
+                    return
+            except NoServer:
+                failures += 1
+                if failures > PATIENCE:
+                    raise
+            time.sleep(self._pause)
+
+    def _stream(self, job_id: UUID, after: int) -> Iterator[EventView]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        with self._transport.stream(f"/v1/jobs/{job_id}/events", headers) as response:
+            for sent in EventSource(response):
+                yield EventView.model_validate_json(sent.data)
+
+    def models(
+        self,
+        *,
+        project: str | None = None,
+        task: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[ModelView]:
+        """Models, newest first."""
+        return self._get(
+            PageView[ModelView],
+            "/v1/models",
+            project=project,
+            task=task,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def model(self, name: str, *, project: str = "default") -> ModelView:
+        """A model, with its newest version."""
+        return self._get(ModelView, f"/v1/models/{quote(name)}", project=project)
+
+    def versions(self, name: str, *, project: str = "default") -> PageView[VersionView]:
+        """The newest versions of a model."""
+        path = f"/v1/models/{quote(name)}/versions"
+        return self._get(PageView[VersionView], path, project=project)
+
+    def version(
+        self, name: str, version: int | str = "latest", *, project: str = "default"
+    ) -> VersionView:
+        """A version of a model, by its number or the newest."""
+        return self._get(VersionView, _path(name, version), project=project)
+
+    def download(
+        self, name: str, version: int | str, folder: Path, *, project: str = "default"
+    ) -> VersionView:
+        """The version, whose files lie in `folder` then, each as it was registered.
+
+        Raises:
+            BadModel: a file is not the one that was registered.
+            Conflict: the folder is there and is not empty.
+        """
+        found = self.version(name, version, project=project)
+        path = f"{_path(name, found.number)}/files/"
+        save(
+            found,
+            folder,
+            lambda file: self._transport.stream(f"{path}{quote(file)}?project={quote(project)}"),
+        )
+        return found
+
+    def tasks(self) -> PageView[TaskView]:
+        """The tasks that jobs can name."""
+        return self._get(PageView[TaskView], "/v1/tasks")
+
+    def data(self) -> PageView[DatasetView]:
+        """The data sets that jobs can name."""
+        return self._get(PageView[DatasetView], "/v1/data")
+
+    def _get(self, kind: type[V], path: str, **query: Any) -> V:
+        given = {name: value for name, value in query.items() if value is not None}
+        answer = self._transport.answer("GET", path, params=given)
+        return kind.model_validate_json(answer.content)
+
+
+def _path(name: str, version: int | str) -> str:
+    return f"/v1/models/{quote(name)}/versions/{quote(str(version))}"
+
+
+def _body(job: Job | str, headers: dict[str, str]) -> dict[str, Any]:
+    """The options of a request whose body is the job."""
+    if isinstance(job, Job):
+        content, kind = job.model_dump_json(), "application/json"
+    else:
+        content, kind = job, "application/yaml"
+    return {"content": content, "headers": headers | {"Content-Type": kind}}

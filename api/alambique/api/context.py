@@ -1,0 +1,56 @@
+"""What the routes need of the process, and the parameters that several of them take."""
+
+import threading
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query, Request
+
+from alambique.registry.database import Database
+from alambique.spec.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one server was built from."""
+
+    settings: Settings
+    database: Database
+    stop: threading.Event
+    """Set when the server is about to stop: streams end then."""
+
+
+# dependencies are coroutines where they wait for nothing: plain ones would cost a thread each
+
+
+async def _context(request: Request) -> Context:
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context
+
+
+Here = Annotated[Context, Depends(_context)]
+
+
+async def _database(context: Here) -> Database:
+    return context.database
+
+
+Db = Annotated[Database, Depends(_database)]
+Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=500)]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
+IfNoneMatch = Annotated[str | None, Header(description="An ETag that the client has.")]
+Project = Annotated[str, Query(description="The project that the name is of.")]
+
+UNCHANGED: dict[str, Any] = {"description": "The client has what there is (`If-None-Match`)"}
+
+
+def unchanged(tag: str, if_none_match: str | None) -> bool:
+    """Whether the client has the answer of that ETag already.
+
+    >>> unchanged('"3"', 'W/"2", "3"'), unchanged('"3"', '"4"'), unchanged('"3"', None)
+    (True, False, False)
+    """
+    return if_none_match is not None and tag in (
+        known.strip().removeprefix("W/") for known in if_none_match.split(",")
+    )

@@ -1,0 +1,135 @@
+"""/v1/jobs: reading, following and ending jobs."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import anyio
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from alambique.api.context import UNCHANGED, Cursor, Db, Here, IfNoneMatch, Limit, unchanged
+from alambique.api.views import EventView, JobView, LogPage, PageView
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.registry.records import Event
+from alambique.registry.transitions import WAITING
+from alambique.spec.states import State
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+POLL = 0.3
+"""Seconds between two looks for new events."""
+BATCH = 500
+"""Events that are read at once."""
+
+
+@router.get("")
+def list_jobs(
+    database: Db,
+    project: str | None = None,
+    state: State | None = None,
+    task: str | None = None,
+    name: str | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PageView[JobView]:
+    """Jobs, newest first."""
+    with database.read() as session:
+        page = jobs.page(
+            session,
+            project=project,
+            state=state,
+            task=task,
+            name=name,
+            cursor=cursor,
+            limit=limit,
+        )
+    return PageView[JobView].model_validate(page)
+
+
+@router.get("/{job_id}", response_model=JobView, responses={304: UNCHANGED})
+def job(
+    database: Db, job_id: UUID, response: Response, if_none_match: IfNoneMatch = None
+) -> JobView | Response:
+    """A job as it stands; one that waits says why, and how many are ahead."""
+    view = view_of(database, job_id)
+    tag = {"ETag": f'"{view.tag}"'}
+    # what a waiting job waits for can change while the job itself does not
+    if view.waiting is None and unchanged(tag["ETag"], if_none_match):
+        return Response(status_code=304, headers=tag)
+    response.headers.update(tag)
+    return view
+
+
+@router.post("/{job_id}/cancel", status_code=202)
+def cancel(database: Db, job_id: UUID) -> JobView:
+    """Ask a job to end after the step it is at."""
+    with database.write() as session:
+        jobs.cancel(session, job_id)
+    return view_of(database, job_id)
+
+
+@router.post("/{job_id}/kill", status_code=202)
+def kill(database: Db, job_id: UUID) -> JobView:
+    """End a job now."""
+    with database.write() as session:
+        jobs.cancel(session, job_id, kill=True)
+    return view_of(database, job_id)
+
+
+@router.get("/{job_id}/logs")
+def logs(
+    database: Db,
+    job_id: UUID,
+    after: Annotated[int, Query(ge=0, description="`after` of the answer before.")] = 0,
+    limit: Limit = 200,
+) -> LogPage:
+    """What a job wrote, oldest first; asked again with its `after` it goes on from there."""
+    with database.read() as session:
+        jobs.find(session, job_id)
+        return LogPage.of(jobs.logs(session, job_id, after, limit), after)
+
+
+def _known(database: Db, job_id: UUID) -> UUID:
+    """The id of a job that is there: a stream that has begun can refuse nothing."""
+    with database.read() as session:
+        return jobs.find(session, job_id).id
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse)
+async def events(
+    context: Here,
+    job_id: Annotated[UUID, Depends(_known)],
+    last_event_id: Annotated[int, Header(ge=0)] = 0,
+) -> AsyncIterator[ServerSentEvent]:
+    """What happens to a job, live, from after `Last-Event-ID` to its final event."""
+    after = last_event_id
+    while not context.stop.is_set():
+        news, over = await run_in_threadpool(_news, context.database, job_id, after)
+        for event in news:
+            yield _sent(event)
+            after = event.id
+        if over and len(news) < BATCH:
+            return
+        await anyio.sleep(0 if len(news) == BATCH else POLL)
+
+
+def _news(database: Database, job_id: UUID, after: int) -> tuple[tuple[Event, ...], bool]:
+    """The next events, and whether the job was over when they were read."""
+    with database.read() as session:
+        over = jobs.find(session, job_id).state.over
+        return jobs.events(session, job_id, after, BATCH), over
+
+
+def _sent(event: Event) -> ServerSentEvent:
+    return ServerSentEvent(id=str(event.id), event=event.kind, data=EventView.model_validate(event))
+
+
+def view_of(database: Database, job_id: UUID) -> JobView:
+    """A job as clients see it."""
+    with database.read() as session:
+        row = jobs.find(session, job_id)
+        waiting = jobs.waiting(session, job_id) if row.state in WAITING else None
+    return JobView.of(row, waiting)

@@ -1,0 +1,120 @@
+"""/v1/models: what came of the jobs, with the files of each version."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+
+from alambique.api.artifacts import open_artifact, pieces
+from alambique.api.context import (
+    UNCHANGED,
+    Cursor,
+    Db,
+    Here,
+    IfNoneMatch,
+    Limit,
+    Project,
+    unchanged,
+)
+from alambique.api.views import ModelView, PageView, VersionView
+from alambique.registry import versions
+from alambique.registry.records import File, Version
+from alambique.spec.errors import UnknownName
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+Number = Annotated[str, Path(description="The number of a version, or `latest`.")]
+_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+
+
+@router.get("")
+def list_models(
+    database: Db,
+    project: str | None = None,
+    task: str | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PageView[ModelView]:
+    """Models, newest first."""
+    with database.read() as session:
+        page = versions.models(session, project=project, task=task, cursor=cursor, limit=limit)
+    return PageView[ModelView].model_validate(page)
+
+
+@router.get("/{name}")
+def model(database: Db, name: str, project: Project = "default") -> ModelView:
+    """A model, with its newest version."""
+    with database.read() as session:
+        return ModelView.model_validate(versions.model(session, project, name))
+
+
+@router.get("/{name}/versions")
+def list_versions(
+    database: Db,
+    name: str,
+    project: Project = "default",
+    role: Annotated[str | None, Query(description="What it is in its job.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PageView[VersionView]:
+    """The versions of a model, newest first."""
+    with database.read() as session:
+        versions.model(session, project, name)
+        page = versions.page(
+            session, project=project, name=name, role=role, cursor=cursor, limit=limit
+        )
+    return PageView[VersionView].model_validate(page)
+
+
+@router.get("/{name}/versions/{number}", response_model=VersionView, responses={304: UNCHANGED})
+def version(
+    database: Db,
+    name: str,
+    number: Number,
+    response: Response,
+    project: Project = "default",
+    if_none_match: IfNoneMatch = None,
+) -> VersionView | Response:
+    """A version, with its files, metrics and lineage."""
+    with database.read() as session:
+        found = versions.find(session, project, name, number)
+    tag = {"ETag": f'"{found.id}"'}  # what is registered never changes
+    if unchanged(tag["ETag"], if_none_match):
+        return Response(status_code=304, headers=tag)
+    response.headers.update(tag)
+    return VersionView.model_validate(found)
+
+
+@router.get(
+    "/{name}/versions/{number}/files/{file:path}",
+    response_class=StreamingResponse,
+    responses={200: _BYTES, 304: UNCHANGED},
+)
+def file(
+    context: Here,
+    name: str,
+    number: Number,
+    file: Annotated[str, Path(description="The name of one of the version's files.")],
+    project: Project = "default",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """The bytes of a file, whose ETag is their sha256."""
+    with context.database.read() as session:
+        found = versions.find(session, project, name, number)
+    entry = _entry(found, file)
+    headers = {"ETag": f'"{entry.sha256}"', "Content-Length": str(entry.size)}
+    if unchanged(headers["ETag"], if_none_match):
+        return Response(status_code=304, headers={"ETag": headers["ETag"]})
+    opened = open_artifact(context.settings.artifact_root, found, entry)
+    return StreamingResponse(pieces(opened), headers=headers, media_type="application/octet-stream")
+
+
+def _entry(version: Version, name: str) -> File:
+    """The file of that name: what a client says is compared, and never becomes a path."""
+    for entry in version.files:
+        if entry.name == name:
+            return entry
+    names = ", ".join(entry.name for entry in version.files)
+    raise UnknownName(
+        f"{version.name}@{version.number} has no file {name!r}: it has {names or 'none'}"
+    )

@@ -1,0 +1,39 @@
+"""What FastAPI cannot know for /openapi.json: the schema of a posted job, and of problems."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from alambique.api.problems import MEDIA_TYPE
+from alambique.api.views import Problem
+from alambique.spec.job import Job
+
+_REFERENCE = "#/components/schemas/{model}"
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What is wrong, with a stable `code`",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model="Problem")}}},
+    }
+}
+"""The answer of any route that is no success."""
+
+
+def described(app: FastAPI) -> FastAPI:
+    """The app, whose description has these schemas too."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = describe()["components"]["schemas"]
+            schemas |= {**_schemas(Job), **_schemas(Problem)}
+        return describe()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own pages do
+    return app
+
+
+def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=_REFERENCE)
+    return {**schema.pop("$defs", {}), model.__name__: schema}

@@ -1,0 +1,103 @@
+"""The plan of a job, from the configs of its models wherever they are, and nothing else of them."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+import httpx2
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from alambique.api.artifacts import open_artifact
+from alambique.models.configs import Config, read_config
+from alambique.models.sources import locate
+from alambique.registry import versions
+from alambique.registry.database import Database
+from alambique.registry.records import Version
+from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.job import Job
+from alambique.spec.settings import Settings
+from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered, Source, written
+from alambique.tasks.all import find
+from alambique.tasks.data import Splits, load
+from alambique.tasks.plan import Plan, plan
+
+
+def plan_of(job: Job, settings: Settings, database: Database) -> Plan:
+    """What the job would make and take; its data is read where it is at hand.
+
+    Raises:
+        UnknownName: a model or data set is nowhere.
+        BadSpec: the student cannot be cut from the teacher, and the like.
+        BadData, BadModel: what is there is broken.
+    """
+    reads = partial(config_of, project=job.project, settings=settings, database=database)
+    return plan(job, _splits(job, settings), config_of=reads)
+
+
+def _splits(job: Job, settings: Settings) -> Splits | BadSpec:
+    """The examples of the job, or why they are not at hand."""
+    try:
+        return load(job.data, task=find(job.task), root=settings.data)
+    except BadSpec as error:
+        return error
+
+
+def config_of(source: Source, *, project: str, settings: Settings, database: Database) -> Config:
+    """The config of a model; of a hub repository, that one file is fetched.
+
+    Raises:
+        UnknownName: the model is nowhere.
+        BadModel: its config cannot be read.
+    """
+    match source:
+        case Hub():
+            return read_config(_from_hub(source, settings.home / "hub"))
+        case Registered(name, version):
+            with database.read() as session:
+                found = versions.find(session, project, name, version)
+            return _registered(found, settings.artifact_root)
+        case Local() | Folder():
+            return read_config(find_local(source, settings))
+        case Architecture():
+            raise BadSpec("an architecture is its own config")
+        case _:
+            assert_never(source)
+
+
+def find_local(source: Local | Folder, settings: Settings) -> Path:
+    """The folder of a model of this machine.
+
+    Raises:
+        UnknownName: it is not there.
+    """
+    return locate(
+        source, models=settings.models, cache=settings.home / "hub", registered=_nowhere
+    ).folder
+
+
+def _nowhere(name: str, version: str) -> Path:
+    raise UnknownName(f"registry:{name}@{version} is no model of this machine")
+
+
+def _from_hub(source: Hub, cache: Path) -> Path:
+    try:
+        path = hf_hub_download(
+            source.repository, "config.json", revision=source.revision, cache_dir=cache
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
+        raise UnknownName(
+            f"the config of {written(source)} could not be had from the hub: "
+            f"{next(iter(str(error).splitlines()), type(error).__name__)}. Check id and commit, "
+            "and HF_TOKEN if it is private"
+        ) from error
+    return Path(path).parent
+
+
+def _registered(version: Version, root: str) -> Config:
+    """Read through a folder: where the artifacts are, there may be no folders."""
+    entry = next(file for file in version.files if file.name == "config.json")
+    with tempfile.TemporaryDirectory() as folder, open_artifact(root, version, entry) as opened:
+        (Path(folder) / entry.name).write_bytes(opened.read())
+        return read_config(Path(folder))

@@ -1,0 +1,65 @@
+"""POST /v1/jobs: a job is read, checked before a row is written, and queued or planned."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from alambique.api.checks import check
+from alambique.api.context import Here
+from alambique.api.jobs import view_of
+from alambique.api.planning import plan_of
+from alambique.api.reading import Posted, read
+from alambique.api.views import JobView, PlanView
+from alambique.registry import jobs
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_SCHEMA = {"schema": {"$ref": "#/components/schemas/Job"}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": _SCHEMA, "application/yaml": _SCHEMA},
+    }
+}
+_PLANNED: dict[str, Any] = {"model": PlanView, "description": "The plan, with `dry_run`"}
+
+DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Sent again with the same job, the answer is the job it made then.",
+        min_length=1,
+        max_length=200,
+    ),
+]
+
+
+async def _posted(request: Request) -> Posted:
+    return Posted(await request.body(), request.headers.get("content-type"))
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    responses={200: _PLANNED},
+    openapi_extra=_BODY,
+)
+def post_job(
+    context: Here,
+    posted: Annotated[Posted, Depends(_posted)],
+    response: Response,
+    dry_run: DryRun = False,
+    idempotency_key: Key = None,
+) -> JobView | Response:
+    """Queue a job, given as JSON or YAML."""
+    job = read(posted)
+    check(job, context)
+    if dry_run:
+        plan = PlanView.model_validate(plan_of(job, context.settings, context.database))
+        return Response(plan.model_dump_json(), media_type="application/json")
+    with context.database.write() as session:
+        row = jobs.submit(session, job, key=idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{row.id}"
+    return view_of(context.database, row.id)

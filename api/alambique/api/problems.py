@@ -1,0 +1,143 @@
+"""RFC 9457: every answer that is no success is a problem, with a code that never changes."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from alambique.api.views import FieldProblem, Problem
+from alambique.spec.errors import AlambiqueError
+from alambique.spec.reading import BadField, bad_fields
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS = {
+    "bad_spec": 422,
+    "bad_data": 422,
+    "bad_teacher": 422,
+    "label_mismatch": 422,
+    "bad_model": 422,
+    "unknown_name": 404,
+    "conflict": 409,
+    "not_enough_disk": 507,
+}
+_CODE = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "bad_request",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """A request that ends here, with the problem to answer."""
+
+    def __init__(self, problem: Problem) -> None:
+        """With the problem that is answered."""
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def refused(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Refused:
+    """What to raise so that the client is told `detail`, and about each of `fields`."""
+    return Refused(_problem(status, code, detail, fields))
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make every error of `app`, its own or the framework's, a problem."""
+    app.add_exception_handler(Refused, _refusal)
+    app.add_exception_handler(AlambiqueError, _known)
+    app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (OperationalError, ProgrammingError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(kind, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+class BodyLimitProblem:
+    """Rewrites the plain 413 of Starlette's body limit, which passes by every handler."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Around an app that has that limit."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on but a 413, which is sent as a problem."""
+        rewritten = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal rewritten
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                rewritten = True
+                detail = "the body is larger than this server takes"
+                response = _response(_problem(413, _CODE[413], detail))
+                await response(scope, receive, send)
+            elif not rewritten:
+                await send(message)
+
+        await self.app(scope, receive, send_on)
+
+
+def _problem(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Problem:
+    errors = [FieldProblem(path=f.path, found=f.found, message=f.message) for f in fields]
+    title = HTTPStatus(status).phrase
+    return Problem(title=title, status=status, detail=detail, code=code, errors=errors or None)
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    content = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(content, problem.status, headers, MEDIA_TYPE)
+
+
+async def _refusal(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    return _response(error.problem)
+
+
+async def _known(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AlambiqueError)
+    status = _STATUS.get(error.code, 500)
+    cause = error.__cause__
+    fields = bad_fields(cause) if isinstance(cause, ValidationError) else ()
+    return _response(_problem(status, error.code, str(error), fields))
+
+
+async def _bad_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = [
+        BadField(".".join(map(str, line["loc"])), repr(line.get("input"))[:80], line["msg"])
+        for line in error.errors()
+    ]
+    detail = "; ".join(f"{field.path}: {field.message}" for field in fields)
+    return _response(_problem(422, _CODE[422], detail, fields))
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = _CODE.get(error.status_code, f"http_{error.status_code}")
+    headers = dict(error.headers) if error.headers else None
+    return _response(_problem(error.status_code, code, error.detail), headers)
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    _log.error("the database does not answer", exc_info=error)
+    detail = "the database does not answer: is it reachable, and migrated (`alambique db upgrade`)?"
+    return _response(_problem(503, "unavailable", detail), {"Retry-After": "5"})
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    # Starlette raises the error again once this is sent, and the server logs it
+    detail = "the server met an error of its own: its log tells more"
+    return _response(_problem(500, "internal", detail))

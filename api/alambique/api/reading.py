@@ -1,0 +1,60 @@
+"""The body of a posted job: from the bytes of a client to a `Job`."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from alambique.api.problems import refused
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Job
+from alambique.spec.reading import job_of
+
+_JSON = "application/json"
+_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The body of a request, as it came."""
+
+    content: bytes
+    content_type: str | None
+
+
+def read(posted: Posted) -> Job:
+    """The job that a body describes.
+
+    Raises:
+        Refused: it is neither JSON nor YAML.
+        BadSpec: it cannot be read, or a field is wrong.
+    """
+    content = _content(posted)
+    if not isinstance(content, dict):
+        raise BadSpec(f"a job is a mapping of fields, found {type(content).__name__}")
+    return job_of(content)
+
+
+def _content(posted: Posted) -> Any:
+    media_type = (posted.content_type or _JSON).partition(";")[0].strip().lower()
+    try:
+        if media_type == _JSON:
+            return json.loads(posted.content)
+        if media_type in _YAML:
+            return yaml.load(posted.content, _PlainLoader)
+    except (ValueError, yaml.YAMLError) as error:
+        raise BadSpec(f"the body cannot be read as {media_type}: {error}") from error
+    except RecursionError as error:
+        raise BadSpec("the body is nested too deeply for a job") from error
+    expected = f"post a job as {_JSON} or {_YAML[0]}"
+    raise refused(415, "unsupported_media_type", f"found {media_type}: {expected}")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases: a few of them, nested, describe more than fits in memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not taken here: write the value out")
+        return super().compose_node(parent, index)

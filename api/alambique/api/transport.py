@@ -1,0 +1,86 @@
+"""Requests to a server of ours: its problems become errors, silence gets a hint."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+
+from alambique.spec import errors
+
+_KINDS: tuple[type[errors.AlambiqueError], ...] = (
+    errors.BadSpec,
+    errors.UnknownName,
+    errors.BadData,
+    errors.BadTeacher,
+    errors.LabelMismatch,
+    errors.BadModel,
+    errors.NotEnoughDisk,
+    errors.Conflict,
+)
+
+
+class NoServer(errors.AlambiqueError, ConnectionError):
+    """Nobody answers at the URL, or the answer broke off."""
+
+    code = "no_server"
+
+
+class Transport:
+    """The connections to one server."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """No connection yet."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = httpx2.Timeout(10.0, read=60.0)  # a silent stream is kept alive every 15 s
+        self._url = url.rstrip("/")
+        self._http = httpx2.Client(base_url=self._url, headers=headers, timeout=timeout)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """The server's whole answer to a request with the `options` of httpx2.
+
+        Raises:
+            NoServer: nobody answered.
+            AlambiqueError: the server refused; of the kind that its problem names.
+        """
+        with self._reached():
+            response = self._http.request(method, path, **options)
+        return _accepted(response)
+
+    @contextmanager
+    def stream(
+        self, path: str, headers: Mapping[str, str] | None = None
+    ) -> Iterator[httpx2.Response]:
+        """The server's answer while it comes in; raises as `answer` does."""
+        with self._reached(), self._http.stream("GET", path, headers=headers) as response:
+            if response.is_error:
+                response.read()
+            yield _accepted(response)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx2.ConnectError as error:
+            raise NoServer(
+                f"no server at {self._url}: start one with `alambique up` or set ALAMBIQUE_URL"
+            ) from error
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            raise NoServer(f"no answer from {self._url}: {error!r}") from error
+
+
+def _accepted(response: httpx2.Response) -> httpx2.Response:
+    if response.is_success or response.status_code == 304:
+        return response
+    if response.headers.get("content-type") != "application/problem+json":
+        raise NoServer(
+            f"{response.url} answered {response.status_code}, and not as a server of alambique "
+            "does: set ALAMBIQUE_URL"
+        )
+    problem = response.json()
+    kinds = {kind.code: kind for kind in _KINDS}
+    raise kinds.get(problem["code"], errors.AlambiqueError)(problem["detail"])

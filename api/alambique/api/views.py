@@ -1,0 +1,270 @@
+"""What the API answers: the records of the registry, as JSON. Free of HTTP, for clients too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from alambique.registry.records import Event, JobRow, Waiting
+from alambique.spec.outputs import Output
+from alambique.spec.states import Reason, Stage, State
+
+if TYPE_CHECKING:
+    from alambique.tasks.catalogue import Dataset
+
+T = TypeVar("T")
+
+
+class View(BaseModel):
+    """A frozen answer, read from a record by its attributes."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class FieldProblem(View):
+    """One field of a request that cannot stay as it is."""
+
+    path: str
+    found: str
+    message: str
+
+
+class Problem(View):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    """Stable, for programs."""
+    errors: list[FieldProblem] | None = None
+
+
+class WaitingView(View):
+    """How many jobs are ahead of one that waits, and why it waits."""
+
+    ahead: int
+    why: str
+
+
+class JobView(View):
+    """A job as it stands."""
+
+    id: UUID
+    project: str
+    name: str | None
+    task: str
+    spec: dict[str, Any]
+    state: State
+    reason: Reason | None
+    message: str | None
+    stage: Stage | None
+    progress: float | None
+    """Of the stage, 0 to 1."""
+    eta_seconds: float | None
+    loss: float | None
+    metric: float | None
+    priority: int
+    attempts: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    tag: int
+    """Counts up with each change: the ETag."""
+    result: dict[str, Any] | None
+    waiting: WaitingView | None = None
+    """Of a job that waits to be taken."""
+
+    @classmethod
+    def of(cls, row: JobRow, waiting: Waiting | None) -> JobView:
+        """The job as clients see it: without leases and fences."""
+        seen = WaitingView.model_validate(waiting) if waiting else None
+        return cls.model_validate(row).model_copy(update={"waiting": seen})
+
+
+class EventView(View):
+    """Something that happened to a job."""
+
+    id: int
+    at: datetime
+    kind: str
+    content: dict[str, Any]
+
+
+class LogView(View):
+    """Lines that a job wrote."""
+
+    id: int
+    at: datetime
+    lines: list[str]
+
+
+class LogPage(View):
+    """What a job wrote, oldest first."""
+
+    items: list[LogView]
+    after: int
+    """Asked for with this, the lines that follow."""
+
+    @classmethod
+    def of(cls, events: Sequence[Event], after: int) -> LogPage:
+        """The lines of log events; `after` where there are none."""
+        items = [LogView(id=e.id, at=e.at, lines=e.content["lines"]) for e in events]
+        return cls(items=items, after=items[-1].id if items else after)
+
+
+class FileView(View):
+    """A file of a version."""
+
+    name: str
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+class MetricView(View):
+    """A number measured for a version, with the settings that it depends on."""
+
+    data: str
+    split: str
+    name: str
+    value: float
+    settings: dict[str, Any]
+
+
+class EdgeView(View):
+    """What a version comes from: another version, or things known by hash only."""
+
+    relation: str
+    parent: UUID | None
+    hashes: dict[str, str]
+
+
+class VersionView(View):
+    """A registered version of a model; nothing in it ever changes."""
+
+    id: UUID
+    project: str
+    name: str
+    number: int
+    role: str
+    """What it is in its job: teacher, student, gold-only."""
+    job_id: UUID | None
+    created_at: datetime
+    task: str
+    labels: list[str]
+    parameters: int
+    macs_linear: int
+    macs_full: int
+    weights: str
+    """Content hash of the weights."""
+    details: dict[str, Any]
+    files: list[FileView]
+    metrics: list[MetricView]
+    lineage: list[EdgeView]
+
+
+class ModelView(View):
+    """A name under which versions are registered."""
+
+    id: UUID
+    project: str
+    name: str
+    task: str
+    created_at: datetime
+    versions: int
+    """How many there are."""
+    latest: VersionView
+
+
+class PageView(View, Generic[T]):
+    """A part of a list; `next` is the cursor of the part after it, null at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+class TaskView(View):
+    """A task that jobs can name."""
+
+    name: str
+    output: Output
+    """What a model answers."""
+    primary: str
+    """The score by which models are compared."""
+    settings: dict[str, str | int | float]
+    """How outputs become predictions, for every score."""
+
+
+class DatasetView(View):
+    """A data set of the catalogue."""
+
+    name: str
+    task: str
+    about: str
+    licence: str
+    labels: list[str]
+    """Empty: as the task finds them in the examples."""
+    sizes: dict[str, int]
+    """How many examples each split has."""
+    at_hand: bool
+    """Whether this server can read it now."""
+
+    @classmethod
+    def of(cls, found: Dataset, at_hand: bool) -> DatasetView:
+        """A data set as clients see it: without where it lies."""
+        return cls(
+            name=found.name,
+            task=found.task,
+            about=found.about,
+            licence=found.licence,
+            labels=list(found.labels),
+            sizes=dict(found.sizes),
+            at_hand=at_hand,
+        )
+
+
+class MacsView(View):
+    """Multiply-accumulates for one text of `train.max_length` tokens."""
+
+    linear: int
+    """Of linear layers and layer norms."""
+    full: int
+    """And of attention's own products."""
+
+
+class CostView(View):
+    """Of a network."""
+
+    parameters: int
+    macs: MacsView
+
+
+class CacheCostView(View):
+    """Of the teacher's outputs."""
+
+    bytes: int | None
+    """null where the data is not at hand."""
+    why: str | None
+    """Why it is null."""
+
+
+class PlanView(View):
+    """What a job would make and take, before anything is spent."""
+
+    teacher: CostView
+    student: CostView
+    cache: CacheCostView
+
+
+class Health(View):
+    """Whether the server can do its work."""
+
+    status: str

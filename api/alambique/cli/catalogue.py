@@ -1,0 +1,37 @@
+"""`alambique tasks` and `alambique data`: what jobs can name."""
+
+import typer
+
+from alambique.cli.environment import client_of
+from alambique.cli.options import Json
+
+
+def tasks(context: typer.Context, json: Json = False) -> None:
+    """The tasks that jobs can name."""
+    from alambique.cli.tables import show, show_json, table
+
+    page = client_of(context).tasks()
+    if json:
+        return show_json(page.model_dump(mode="json"))
+    rows = ((task.name, task.output, task.primary) for task in page.items)
+    show(table(("task", "output", "metric"), rows))
+
+
+def data(context: typer.Context, json: Json = False) -> None:
+    """The data sets that jobs can name."""
+    from alambique.cli.tables import show, show_json, table
+
+    page = client_of(context).data()
+    if json:
+        return show_json(page.model_dump(mode="json"))
+    columns = ("data set", "task", "train", "dev", "test", "at hand")
+    rows = (
+        (
+            found.name,
+            found.task,
+            *(found.sizes.get(split) for split in ("train", "dev", "test")),
+            "yes" if found.at_hand else "no",
+        )
+        for found in page.items
+    )
+    show(table(columns, rows))

@@ -1,0 +1,96 @@
+"""A child process that is started again when it dies, and is stopped with its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+GRACE = 20.0
+"""Seconds that the child has to end after SIGTERM."""
+STEADY = 60.0
+"""Seconds of running after which a death counts as the first one again."""
+
+
+def worker_command() -> list[str]:
+    """The command of a worker that ends when this process does."""
+    return [sys.executable, "-m", "alambique.cli", "worker", "--parent", str(os.getpid())]
+
+
+class KeptRunning:
+    """Keeps a command running in a process group of its own, until the `with` block is left."""
+
+    def __init__(self, command: Sequence[str], *, pause: float = 1.0) -> None:
+        """Nothing runs yet; `pause` is how long to wait after a first death."""
+        self._command = command
+        self._pause = pause
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    def start(self) -> None:
+        """Start the command; returns at once."""
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        """Nothing yet: `start` does it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the command and wait until it and its group are gone."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _keep(self) -> None:
+        deaths = 0
+        while not self._stop.is_set():
+            began = time.monotonic()
+            code = self._run_once()
+            if code is None:
+                return
+            deaths = 1 if time.monotonic() - began > STEADY else deaths + 1
+            pause = pause_after(deaths, first=self._pause)
+            print(
+                f"the worker ended with {code}: it is started again in {pause:g} s",
+                file=sys.stderr,
+                flush=True,
+            )
+            self._stop.wait(pause)
+
+    def _run_once(self) -> int | None:
+        """The exit code of the command, or None where it was told to stop."""
+        # its output goes to stderr: stdout belongs to the server's one line
+        process = subprocess.Popen(self._command, stdout=sys.stderr, start_new_session=True)
+        while process.poll() is None:
+            if self._stop.wait(0.1):
+                _end(process)
+                return None
+        return process.returncode
+
+
+def pause_after(deaths: int, *, first: float = 1.0, longest: float = 60.0) -> float:
+    """Seconds to wait after so many deaths in a row: doubled with each.
+
+    >>> [pause_after(deaths) for deaths in (1, 2, 3, 10)]
+    [1.0, 2.0, 4.0, 60.0]
+    """
+    return float(min(longest, first * 2 ** (deaths - 1)))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask `process` to end; after the grace, kill its whole group."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

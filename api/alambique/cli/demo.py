@@ -1,0 +1,70 @@
+"""`alambique demo`: a server of its own, one job posted to it over REST, the table that comes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alambique.cli.environment import settings_of
+from alambique.cli.options import Overrides
+from alambique.spec.errors import AlambiqueError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+GRACE = 40.0
+"""Seconds that the server has to stop: its worker alone may take 20."""
+
+
+def demo(
+    context: typer.Context,
+    job: Annotated[Path, typer.Argument(metavar="[JOB.yaml]", help="A job file.")] = Path(
+        "recipes/demo.yaml"
+    ),
+    overrides: Overrides = None,
+) -> None:
+    """Start a server, post a job to it, watch it, stop the server."""
+    from alambique.api.client import Client
+    from alambique.cli.jobs import watched
+    from alambique.cli.posting import read_file
+
+    said = read_file(job, overrides)
+    home = settings_of(context).home
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "demo.log").open("ab") as log, _server(log) as url, Client(url) as client:
+        posted = client.submit(said)
+        print(f"job {posted.id} posted to {url}; the server's log is {log.name}")
+        done = watched(client, posted.id)
+    raise typer.Exit(0 if done else 1)
+
+
+@contextmanager
+def _server(log: "BinaryIO") -> Iterator[str]:
+    """The URL of a server with the settings of this process, on a port of its own."""
+    command = [sys.executable, "-m", "alambique.cli", "up", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+    try:
+        yield _ready(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _ready(process: subprocess.Popen[bytes], log: "BinaryIO") -> str:
+    """The URL in the one line that `up` prints once it is ready."""
+    assert process.stdout is not None
+    line = process.stdout.readline().decode()
+    for word in line.split():
+        if word.startswith("http://"):
+            return word.rstrip(":,")
+    raise AlambiqueError(f"the server did not start: {log.name} says why")

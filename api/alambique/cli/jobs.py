@@ -1,0 +1,98 @@
+"""`alambique jobs`: what was posted, and how it stands."""
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from alambique.cli.environment import client_of
+from alambique.cli.options import Cursor, InProject, JobId, Json, Limit, OfTask
+from alambique.spec.states import State
+
+if TYPE_CHECKING:
+    from alambique.api.client import Client
+
+
+def list_jobs(
+    context: typer.Context,
+    project: InProject = None,
+    state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
+    task: OfTask = None,
+    name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """Jobs, newest first."""
+    from alambique.cli.tables import show, show_json, table
+
+    page = client_of(context).jobs(
+        project=project, state=state, task=task, name=name, limit=limit, cursor=cursor
+    )
+    if json:
+        return show_json(page.model_dump(mode="json"))
+    columns = ("id", "name", "task", "state", "stage", "posted (UTC)")
+    rows = (
+        (job.id, job.name, job.task, job.state, job.stage, f"{job.created_at:%Y-%m-%d %H:%M}")
+        for job in page.items
+    )
+    show(table(columns, rows))
+    if page.next:
+        print(f"more with --cursor {page.next}")
+
+
+def show(context: typer.Context, job: JobId, json: Json = False) -> None:
+    """Where a job stands, and what came of it."""
+    from alambique.cli.reports import describe
+    from alambique.cli.tables import show_json
+
+    found = client_of(context).job(job)
+    if json:
+        return show_json(found.model_dump(mode="json"))
+    describe(found)
+
+
+def watch(context: typer.Context, job: JobId, json: Json = False) -> None:
+    """Follow a job until it is over; exit 1 where it did not succeed."""
+    client = client_of(context)
+    if json:
+        for event in client.watch(job):
+            print(event.model_dump_json(), flush=True)
+        return
+    raise typer.Exit(0 if watched(client, job) else 1)
+
+
+def watched(client: "Client", job_id: UUID) -> bool:
+    """Show a job until it is over, then what came of it; whether it succeeded."""
+    from rich.console import Console
+
+    from alambique.cli.progress import follow
+    from alambique.cli.reports import report
+
+    name = client.job(job_id).name or str(job_id)
+    follow(name, client.watch(job_id), Console())
+    return report(client.job(job_id))
+
+
+def logs(
+    context: typer.Context,
+    job: JobId,
+    after: Annotated[int, typer.Option(min=0, help="Only what was written after that id.")] = 0,
+    json: Json = False,
+) -> None:
+    """What a job wrote, oldest first."""
+    client = client_of(context)
+    while (page := client.logs(job, after=after)).items:
+        after = page.after
+        for item in page.items:
+            lines = [item.model_dump_json()] if json else item.lines
+            print("\n".join(lines))
+
+
+def cancel(
+    context: typer.Context,
+    job: JobId,
+    kill: Annotated[bool, typer.Option(help="Now, not after the step it is at.")] = False,
+) -> None:
+    """Ask a job to end."""
+    print(client_of(context).cancel(job, kill=kill).state)

@@ -1,0 +1,110 @@
+"""`alambique models`: what came of the jobs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alambique.cli.environment import client_of, settings_of
+from alambique.cli.options import (
+    Cursor,
+    InProject,
+    Json,
+    Limit,
+    OfTask,
+    Project,
+    Versioned,
+    name_and_version,
+)
+
+
+def list_models(
+    context: typer.Context,
+    project: InProject = None,
+    task: OfTask = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """Models, newest first."""
+    from alambique.cli.tables import count, show, show_json, table
+
+    page = client_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
+    if json:
+        return show_json(page.model_dump(mode="json"))
+    columns = ("name", "task", "versions", "newest", "role", "parameters", "MACs")
+    rows = (
+        (
+            model.name,
+            model.task,
+            model.versions,
+            f"{model.name}@{model.latest.number}",
+            model.latest.role,
+            count(model.latest.parameters),
+            count(model.latest.macs_full),
+        )
+        for model in page.items
+    )
+    show(table(columns, rows))
+    if page.next:
+        print(f"more with --cursor {page.next}")
+
+
+def show(
+    context: typer.Context, model: Versioned, project: Project = "default", json: Json = False
+) -> None:
+    """A version of a model: its size, scores and files."""
+    from alambique.cli.reports import describe_version
+    from alambique.cli.tables import show_json
+
+    name, version = name_and_version(model)
+    found = client_of(context).version(name, version, project=project)
+    if json:
+        return show_json(found.model_dump(mode="json"))
+    describe_version(found)
+
+
+def download(
+    context: typer.Context,
+    model: Versioned,
+    to: Annotated[Path | None, typer.Option(help="The folder; NAME-VERSION by default.")] = None,
+    project: Project = "default",
+) -> None:
+    """Fetch a version's files, each checked; transformers loads the folder."""
+    client = client_of(context)
+    name, version = name_and_version(model)
+    found = client.version(name, version, project=project)
+    folder = to or Path(f"{found.name}-{found.number}")
+    client.download(name, found.number, folder, project=project)
+    print(folder)
+
+
+def predict(
+    context: typer.Context,
+    model: Versioned,
+    question: Annotated[str | None, typer.Option(help="What to answer.")] = None,
+    passage: Annotated[str | None, typer.Option("--context", help="Where the answer is.")] = None,
+    text: Annotated[str | None, typer.Option(help="What to tag.")] = None,
+    project: Project = "default",
+    json: Json = False,
+) -> None:
+    """Answer a question about a text, or tag a sentence."""
+    from alambique.cli.reports import show_prediction
+    from alambique.cli.tables import show_json
+    from alambique.workers.predicting import predict as answer
+
+    folder = _fetched(context, model, project)
+    found = answer(folder, question=question, context=passage, text=text)
+    if json:
+        return show_json(found)
+    show_prediction(found)
+
+
+def _fetched(context: typer.Context, model: str, project: str) -> Path:
+    """The folder of a version, fetched the first time it is asked for."""
+    client = client_of(context)
+    found = client.version(*name_and_version(model), project=project)
+    folder = settings_of(context).home / "downloads" / str(found.id)
+    if not folder.exists():
+        client.download(found.name, found.number, folder, project=project)
+    return folder

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file.")]
+JobId = Annotated[UUID, typer.Argument(metavar="JOB", help="The id of a job.")]
+Versioned = Annotated[
+    str, typer.Argument(metavar="NAME[@VERSION]", help="A model; its newest version by default.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the job; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Project = Annotated[str, typer.Option(help="The project that the model is of.")]
+InProject = Annotated[str | None, typer.Option("--project", help="Only of this project.")]
+OfTask = Annotated[str | None, typer.Option("--task", help="Only of this task.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="How many at most.")]
+Cursor = Annotated[str | None, typer.Option(help="Go on after an earlier list.")]
+
+
+def name_and_version(text: str) -> tuple[str, str]:
+    """The two parts of NAME[@VERSION].
+
+    >>> name_and_version("tiny-ner@3"), name_and_version("tiny-ner")
+    (('tiny-ner', '3'), ('tiny-ner', 'latest'))
+    """
+    name, _, version = text.partition("@")
+    return name, version or "latest"

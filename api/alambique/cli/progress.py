@@ -1,0 +1,119 @@
+"""How far a watched job is: folded from its events, drawn as a live view or told line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from alambique.api.views import EventView
+from alambique.cli.tables import duration
+from alambique.spec.states import Stage, State
+
+_STEP = 0.1
+"""The part of a stage after which a line is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the events so far say."""
+
+    state: State = State.QUEUED
+    why: str | None = None
+    stage: Stage | None = None
+    fraction: float = 0.0
+    eta: float | None = None
+    """Seconds until the end of the stage."""
+    loss: float | None = None
+    metric: float | None = None
+    message: str | None = None
+
+    def after(self, event: EventView) -> Progress:
+        """What it says with one more event."""
+        content = event.content
+        if event.kind == "state":
+            why = ": ".join(filter(None, (content.get("reason"), content.get("message"))))
+            return replace(self, state=State(content["state"]), why=why or None)
+        if event.kind == "progress":
+            return replace(
+                self,
+                stage=Stage(content["stage"]),
+                fraction=content.get("fraction") or 0.0,
+                eta=content.get("eta_seconds"),
+                loss=content.get("loss"),
+                metric=content.get("metric"),
+                message=content.get("message"),
+            )
+        return self
+
+    def done(self, stage: Stage) -> bool:
+        """Whether the stage is behind the job."""
+        if self.state is State.SUCCEEDED:
+            return True
+        return self.stage is not None and list(Stage).index(stage) < list(Stage).index(self.stage)
+
+    @property
+    def figures(self) -> str:
+        """Time left, loss and metric, where they are known."""
+        parts = (
+            self.eta is not None and f"{duration(self.eta)} left",
+            self.loss is not None and f"loss {self.loss:.4f}",
+            self.metric is not None and f"metric {100 * self.metric:.2f} %",
+        )
+        return "  ".join(part for part in parts if part)
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        if self.stage is None or self.state is not State.RUNNING:
+            return f"{self.state}: {self.why}" if self.why else str(self.state)
+        told = (f"{self.stage} {self.fraction:4.0%}", self.figures, self.message)
+        return "  ".join(part for part in told if part)
+
+
+def follow(name: str, events: Iterable[EventView], console: Console) -> None:
+    """Show the events of a job until there are no more: live, or line by line in a pipe."""
+    if not console.is_terminal:
+        for line in lines(events):
+            print(line, flush=True)
+        return
+    progress = Progress()
+    with Live(_drawn(name, progress), console=console, refresh_per_second=8) as live:
+        for event in events:
+            progress = progress.after(event)
+            live.update(_drawn(name, progress))
+
+
+def lines(events: Iterable[EventView]) -> Iterator[str]:
+    """A line for each new state and stage, and for each tenth of a stage."""
+    told = progress = Progress()
+    for event in events:
+        progress = progress.after(event)
+        moved = progress.fraction - told.fraction >= _STEP or progress.fraction >= 1 > told.fraction
+        if (progress.state, progress.stage) != (told.state, told.stage) or moved:
+            told = progress
+            yield f"{event.at:%H:%M:%S}  {progress.line}"
+
+
+def _drawn(name: str, progress: Progress) -> Group:
+    head = Text.assemble((name, "bold"), "  ", str(progress.state), style="")
+    if progress.why:
+        head.append(f"  {progress.why}")
+    stages = Text("  ")
+    for stage in Stage:
+        here = stage is progress.stage and progress.state is State.RUNNING
+        mark = "✓" if progress.done(stage) else "●" if here else "·"
+        style = "green" if mark == "✓" else "bold" if here else "dim"
+        stages.append(f"{mark} {stage}   ", style)
+    bar = Table.grid(padding=(0, 2))
+    bar.add_row(
+        ProgressBar(total=1.0, completed=progress.fraction, width=32),
+        Text(f"{progress.fraction:4.0%}"),
+        Text(progress.figures),
+    )
+    return Group(head, stages, bar, Text(progress.message or "", style="dim"))

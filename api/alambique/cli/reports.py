@@ -1,0 +1,72 @@
+"""What is printed of a job: where it stands, and what came of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alambique.api.views import JobView, VersionView
+from alambique.cli.tables import count, result_table, share, show, table
+from alambique.registry.records import JobRow
+from alambique.spec.states import State
+
+
+def report(job: JobView | JobRow) -> bool:
+    """Print what came of a job that is over; whether it succeeded."""
+    if job.state is not State.SUCCEEDED or job.result is None:
+        reason = f" ({job.reason})" if job.reason else ""
+        print(f"{job.state}{reason}: {job.message or 'no message'}")
+        return False
+    show(result_table(job.result))
+    for note in job.result.get("notes", ()):
+        print(note)
+    for row in job.result["rows"]:
+        if version := row.get("version"):
+            print(f"{row['name']}: alambique models download {version}")
+    return True
+
+
+def describe(job: JobView) -> None:
+    """Print where a job stands."""
+    print(f"{job.id}  {job.name or ''}  {job.task}  (project {job.project})")
+    print(f"posted {job.created_at:%Y-%m-%d %H:%M:%S} UTC, attempts {job.attempts}")
+    if job.waiting:
+        print(f"{job.state}: {job.waiting.ahead} ahead. {job.waiting.why}")
+    elif job.state.over:
+        report(job)
+    else:
+        at = f" at {job.stage} {job.progress or 0:.0%}" if job.stage else ""
+        print(f"{job.state}{at}  {job.message or ''}".rstrip())
+
+
+def describe_version(version: VersionView) -> None:
+    """Print what a version is, how it scores and what files it has."""
+    print(f"{version.name}@{version.number}  {version.role}  {version.task}")
+    print(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
+    print(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
+    scores = ((m.data, m.split, m.name, share(m.value)) for m in version.metrics)
+    show(table(("data", "split", "metric", "%"), scores))
+    show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
+
+
+def show_prediction(found: Mapping[str, Any]) -> None:
+    """Print an answer with its score, or words with their tags."""
+    if "answer" in found:
+        print(f"{found['answer']}  ({found['score']:.4f})")
+        return
+    for word in found["words"]:
+        print(f"{word['word']}\t{word['tag']}")
+
+
+def show_plan(found: Mapping[str, Any]) -> None:
+    """Print the sizes of teacher and student, and what their cache takes."""
+    rows = (
+        (
+            name,
+            count(found[name]["parameters"]),
+            count(found[name]["macs"]["linear"]),
+            count(found[name]["macs"]["full"]),
+        )
+        for name in ("teacher", "student")
+    )
+    show(table(("", "parameters", "MACs, linear", "MACs, full"), rows))
+    size, why = found["cache"]["bytes"], found["cache"]["why"]
+    print(f"teacher outputs: {f'{size:,} bytes' if size is not None else f'not known: {why}'}")

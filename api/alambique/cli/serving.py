@@ -1,0 +1,77 @@
+"""The commands that serve: `up`, `api`, `worker`, and what they start."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from alambique.cli.environment import settings_of
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")]
+
+
+def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
+    """Serve everything here: the API, and a worker beside it."""
+    from alambique.cli.child import KeptRunning, worker_command
+    from alambique.cli.listening import listen, serve
+
+    settings = settings_of(context)
+    upgrade(context)
+    with listen(host, port) as socket, KeptRunning(worker_command()) as child:
+        child.start()
+        serve(settings, socket, ready="alambique is up at {url}: stop it with Ctrl-C")
+
+
+def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
+    """Serve the API alone; the database must be migrated."""
+    from alambique.cli.listening import listen, serve
+
+    with listen(host, port) as socket:
+        serve(settings_of(context), socket, ready="the API is ready at {url}")
+
+
+def worker(
+    context: typer.Context,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Carry out jobs until told to stop."""
+    from alambique.registry.database import Database
+    from alambique.workers.dispatcher import dispatch
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if parent is not None:
+        threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
+    settings = settings_of(context)
+    dispatch(settings, database=Database(settings.database), stop=stop)
+
+
+def drive(context: typer.Context, job: UUID, token: int) -> None:
+    """Carry out one job under the lease of that token."""
+    from alambique.registry.database import Database
+    from alambique.workers.driver import drive as carry_out
+
+    settings = settings_of(context)
+    raise typer.Exit(carry_out(settings, Database(settings.database), job, token))
+
+
+def upgrade(context: typer.Context) -> None:
+    """Bring the database to the newest schema."""
+    from alambique.registry.database import Database
+
+    settings = settings_of(context)
+    Path(settings.home).mkdir(parents=True, exist_ok=True)
+    Database(settings.database).upgrade()
+
+
+def _stop_without(parent: int, stop: threading.Event) -> None:
+    """Stop once the process that started this one is gone, however it ended."""
+    while not stop.wait(1.0):
+        if os.getppid() != parent:
+            stop.set()

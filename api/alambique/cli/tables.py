@@ -1,0 +1,114 @@
+"""How things look in a terminal: lists as tables, figures with their units."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table whose numbers stand at the right; None is left empty."""
+    lines = [list(row) for row in rows]
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        numbers = any(isinstance(line[index], int | float | Figure) for line in lines)
+        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for line in lines:
+        # as Text: what users wrote is no markup
+        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in line))
+    return drawn
+
+
+def show(drawn: object) -> None:
+    """Print to stdout, as wide as the terminal (in a pipe: wide enough for a table)."""
+    plain = Console()
+    Console(width=plain.width if plain.is_terminal else 120, highlight=False).print(drawn)
+
+
+def show_json(content: object) -> None:
+    """Print for another program to read."""
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+class Figure(str):
+    """A number that is already written out."""
+
+    __slots__ = ()
+
+
+def count(number: float | None) -> Figure | None:
+    """A number of parameters or operations, in three digits.
+
+    >>> count(4_386_178), count(312), count(1_910_000_000)
+    ('4.39 M', '312', '1.91 G')
+    """
+    if number is None:
+        return None
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return Figure(f"{number / size:.3g} {unit}")
+    return Figure(f"{number:g}")
+
+
+def share(fraction: float | None) -> Figure | None:
+    """A score of 0 to 1 in percent.
+
+    >>> share(0.7135)
+    '71.35'
+    """
+    return None if fraction is None else Figure(f"{100 * fraction:.2f}")
+
+
+def decimal(number: float | None) -> Figure | None:
+    """A measured number, with as many decimals as its size allows.
+
+    >>> decimal(3.14159), decimal(271.828)
+    ('3.14', '272')
+    """
+    return None if number is None else Figure(f"{number:.2f}" if number < 100 else f"{number:.0f}")
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people.
+
+    >>> duration(7.4), duration(187), duration(7500)
+    ('7 s', '3 min 07 s', '2 h 05 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+NAMES = {
+    "teacher": "teacher",
+    "gold-only": "student, gold only",
+    "distilled": "student, distilled",
+}
+
+
+def result_table(result: Mapping[str, Any]) -> Table:
+    """The measured models of a job, side by side."""
+    rows = result["rows"]
+    shown = [name for name in ("f1", "em") if any(name in row["metrics"] for row in rows)]
+    metrics = list(dict.fromkeys([result["primary"], *shown]))
+    titles = [f"{metric.upper()} %" for metric in metrics]
+    columns = ["", "layers", *titles, "parameters", "MACs", "ms", "inferences/s"]
+    return table(columns, ([*_measured(row, metrics)] for row in rows))
+
+
+def _measured(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
+    yield NAMES.get(row["name"], row["name"])
+    yield row["layers"]
+    for metric in metrics:
+        yield share(row["metrics"].get(metric))
+    yield count(row["parameters"])
+    yield count(row["macs"]["full"])
+    yield decimal(row["latency_ms"])
+    yield decimal(row["inferences_per_second"])

@@ -1,0 +1,226 @@
+"""The near tier: packs as files on the worker's own disk, mapped into memory.
+
+<folder>/<namespace>/<bucket>/<pack>.pack      written under a temporary name, then renamed
+<folder>/<namespace>/<bucket>/index            made from the packs at the first look
+"""
+
+import errno
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from uuid import uuid4
+
+from alambique.cache.index import EMPTY, Index, decode_index, encode_index, index_of
+from alambique.cache.keys import Bucket
+from alambique.cache.packs import Damaged, Pack, decode, opened, read_header
+from alambique.cache.shelves import Shelf
+from alambique.cache.stores import Usage, summed, warn_damaged
+from alambique.spec.errors import NotEnoughDisk
+
+log = logging.getLogger(__name__)
+
+ABANDONED = 3600.0
+"""Seconds after which a temporary file has no writer any more."""
+
+_Name = tuple[Bucket, str]
+_Identity = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mapped:
+    """A pack with the map it lies in."""
+
+    map: mmap
+    pack: Pack
+
+    def whole(self) -> bool:
+        """Whether the file has its length still: reading past its end would kill the process."""
+        return self.map.size() == len(self.pack.data)
+
+
+class DiskPacks:
+    """Packs as memory-mapped files; any number of processes may append to the same folder."""
+
+    def __init__(self, folder: Path, *, maps: int = 256) -> None:
+        """A store in a folder, which is made when something is appended.
+
+        Args:
+            folder: Where the packs are.
+            maps: How many packs are mapped at once. Each takes a file descriptor, and so does the
+                index of each bucket that is open.
+        """
+        self.damaged = 0
+        self._folder = folder
+        self._maps = maps
+        self._mapped: OrderedDict[_Name, _Mapped] = OrderedDict()
+        self._verified: dict[_Name, _Identity] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """In another process it begins with nothing mapped and nothing verified."""
+        return partial(DiskPacks, maps=self._maps), (self._folder,)
+
+    def get(self, bucket: Bucket) -> Shelf:
+        """The packs that the bucket has now."""
+        return Shelf(self._index(bucket), partial(self._pack, bucket))
+
+    def append(self, bucket: Bucket, pack: Pack) -> None:
+        """Add a pack, as a whole or not at all.
+
+        Raises:
+            NotEnoughDisk: There is no room for it.
+        """
+        place = self._place(bucket)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            _write(self._path((bucket, pack.name)), pack.data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise NotEnoughDisk(
+                f"no room for {len(pack.data)} bytes of teacher outputs in {self._folder}: free "
+                "some (`alambique cache stats` and `clear`), or move ALAMBIQUE_HOME"
+            ) from error
+
+    def usage(self) -> Sequence[Usage]:
+        """What there is, by namespace."""
+        found = []
+        for path in self._files():
+            with suppress(OSError, Damaged), path.open("rb") as file:
+                records = read_header(file.read(64)).records
+                found.append((path.parts[-3], records, path.stat().st_size))
+        return summed("near", found)
+
+    def clear(self, namespace: str) -> int:
+        """Drop a namespace; how many packs that were. Its folders stay, for who appends now."""
+        gone = [path for path in self._files() if path.parts[-3] == namespace]
+        for path in gone:
+            path.unlink(missing_ok=True)
+            path.with_name("index").unlink(missing_ok=True)
+        return len(gone)
+
+    def _place(self, bucket: Bucket) -> Path:
+        return self._folder / bucket.namespace / f"{bucket.number:02x}"
+
+    def _files(self) -> Iterator[Path]:
+        return self._folder.glob("*/*/*.pack")
+
+    def _index(self, bucket: Bucket) -> Index:
+        """The index over the packs that are there, read or else made and kept."""
+        place = self._place(bucket)
+        names = _packs_in(place)
+        kept = _read_index(place / "index")
+        if names == set(kept.names):
+            return kept
+        if not names.issuperset(kept.names):
+            kept = EMPTY
+        fresh = (self._pack(bucket, name) for name in sorted(names.difference(kept.names)))
+        index = index_of(filter(None, fresh), after=kept)
+        with suppress(OSError):  # without room or right to write, the next look makes it again
+            _write(place / "index", encode_index(index))
+        return index
+
+    def _pack(self, bucket: Bucket, name: str) -> Pack | None:
+        """The pack of that name, or None where it is gone or not whole."""
+        with self._lock:
+            try:
+                return self._open((bucket, name)).pack
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                log.warning("teacher outputs: pack %s of %s: %s", name, bucket, error)
+                return None
+            except Damaged as error:
+                self._drop((bucket, name))
+                warn_damaged("near", bucket, name, error)
+                return None
+
+    def _open(self, name: _Name) -> _Mapped:
+        mapped = self._mapped.get(name)
+        if mapped is None:
+            mapped = self._mapped[name] = self._map(name)
+            while len(self._mapped) > self._maps:
+                self._mapped.popitem(last=False)
+        if not mapped.whole():
+            raise Damaged("its file changed its length")
+        self._mapped.move_to_end(name)
+        return mapped
+
+    def _map(self, name: _Name) -> _Mapped:
+        """Map a pack; its checksum is computed when this process first sees the file."""
+        data, identity = _map(self._path(name))
+        if self._verified.get(name) == identity:
+            view = memoryview(data)
+            return _Mapped(data, opened(view, read_header(view)))
+        pack = decode(data, name[0].namespace, name=name[1])
+        self._verified[name] = identity
+        return _Mapped(data, pack)
+
+    def _drop(self, name: _Name) -> None:
+        """Forget a damaged pack, and make room for a whole one of that name."""
+        self.damaged += 1
+        self._mapped.pop(name, None)
+        self._verified.pop(name, None)
+        with suppress(OSError):
+            self._path(name).unlink()
+
+    def _path(self, name: _Name) -> Path:
+        return self._place(name[0]) / f"{name[1]}.pack"
+
+
+def _map(path: Path) -> tuple[mmap, _Identity]:
+    """A file's content in memory, and what tells this file from a later one of that name."""
+    with path.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        if stat.st_size == 0:
+            raise Damaged("it is empty")
+        data = mmap(file.fileno(), 0, access=ACCESS_READ)
+    return data, (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+def _read_index(path: Path) -> Index:
+    """The index that is kept, or an empty one."""
+    try:
+        return decode_index(_map(path)[0])
+    except (OSError, Damaged):
+        return EMPTY
+
+
+def _packs_in(place: Path) -> set[str]:
+    """The names of the packs in a bucket's folder, from which abandoned files are swept."""
+    try:
+        files = list(place.iterdir())
+    except FileNotFoundError:
+        return set()
+    for file in files:
+        if file.suffix == ".tmp":
+            _sweep(file)
+    return {file.stem for file in files if file.suffix == ".pack"}
+
+
+def _sweep(file: Path) -> None:
+    with suppress(OSError):
+        if time.time() - file.stat().st_mtime > ABANDONED:
+            file.unlink()
+
+
+def _write(path: Path, data: memoryview | bytes) -> None:
+    """Put a file there whole or not at all, whoever else does the same."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

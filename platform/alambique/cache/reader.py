@@ -1,0 +1,78 @@
+"""Reading teacher outputs, one example at a time and in any order."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alambique.cache.keys import Bucket, Namespace, bucket_of
+from alambique.cache.packs import Pack
+from alambique.cache.shelves import Shelf
+from alambique.cache.stores import Packs
+
+
+class Outputs:
+    """The outputs of one namespace. A bucket is opened at the first key of it that is asked for.
+
+    It goes to another process by pickle, and opens everything anew there.
+    """
+
+    def __init__(self, store: Packs, namespace: Namespace) -> None:
+        """The outputs that a store holds of a namespace."""
+        self.store = store
+        self.namespace = namespace
+        self.hits = 0
+        self.misses = 0
+        self._shelves: dict[int, Shelf] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """The counts and what is open stay here."""
+        return Outputs, (self.store, self.namespace)
+
+    def __contains__(self, key: bytes) -> bool:
+        """Whether the key's output is there and whole."""
+        return self._find(key) is not None
+
+    def missing(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Those of the keys whose outputs have to be computed: each once, ascending."""
+        return [key for key in sorted(set(keys)) if key not in self]
+
+    def get(self, key: bytes) -> NDArray[np.float32] | None:
+        """The output, (rows, C), a copy; None where it has to be computed. Counted either way."""
+        found = self._find(key)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        pack, record = found
+        return pack.rows(record)
+
+    @property
+    def damaged(self) -> int:
+        """How many packs its store has refused."""
+        return self.store.damaged
+
+    def refresh(self, bucket: int | None = None) -> None:
+        """Look again for what was appended since, in one bucket or in all."""
+        if bucket is None:
+            self._shelves.clear()
+        else:
+            self._shelves.pop(bucket, None)
+
+    def bucket(self, number: int) -> Bucket:
+        """The bucket of that number in this namespace."""
+        return Bucket(self.namespace.digest, number)
+
+    def _find(self, key: bytes) -> tuple[Pack, int] | None:
+        number = bucket_of(key)
+        shelf = self._shelves.get(number) or self._opened(number)
+        refused = self.store.damaged
+        found = shelf.find(key)
+        if found is None and self.store.damaged > refused:
+            # A pack was dropped just now: another tier may have a whole one.
+            return self._opened(number).find(key)
+        return found
+
+    def _opened(self, number: int) -> Shelf:
+        shelf = self._shelves[number] = self.store.get(self.bucket(number))
+        return shelf

@@ -1,0 +1,171 @@
+"""Teacher outputs by words: from a teacher's windows to a record, from there to any student's.
+
+Numpy only, so that the cache can be filled and read without torch. Letters of shapes: N pieces of a
+window, W words of a text, P words with a piece in a window, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alambique.spec.errors import BadTeacher
+
+IntArray = NDArray[np.int32]
+FloatArray = NDArray[np.float32]
+
+
+class Pieces(Protocol):
+    """What has to be known of a window: which words its pieces belong to."""
+
+    @property
+    def null(self) -> int:
+        """The position of the piece that stands for no answer, [CLS] or <s>."""
+
+    @property
+    def first_word_N(self) -> IntArray:
+        """The first word that each piece overlaps; -1: none."""
+
+    @property
+    def last_word_N(self) -> IntArray:
+        """The last word that each piece overlaps; -1: none."""
+
+    @property
+    def best_words_K(self) -> IntArray:
+        """The words that have more context here than in any other window of the text."""
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        """The range of words that this window's edges do not cut, its end not included."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordPieces:
+    """The words (P,), ascending, that have a piece, and the positions of its first and last."""
+
+    words_P: IntArray
+    first_P: IntArray
+    last_P: IntArray
+
+
+def pieces_of(first_word_N: IntArray, last_word_N: IntArray) -> WordPieces:
+    """Which words have pieces, and where. A piece may overlap several words, or none (-1).
+
+    >>> found = pieces_of(np.array([-1, 0, 0, 1, -1]), np.array([-1, 0, 0, 3, -1]))
+    >>> found.words_P.tolist(), found.first_P.tolist(), found.last_P.tolist()
+    ([0, 1, 2, 3], [1, 3, 3, 3], [2, 3, 3, 3])
+    """
+    positions = np.flatnonzero(first_word_N >= 0)
+    counts = last_word_N[positions] - first_word_N[positions] + 1
+    if (counts > 1).any():
+        ends = np.cumsum(counts)
+        within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+        words = np.repeat(first_word_N[positions], counts) + within
+        positions = np.repeat(positions, counts)
+    else:
+        words = first_word_N[positions]
+    words_P, first_P = np.unique(words, return_index=True)
+    _, from_end_P = np.unique(words[::-1], return_index=True)
+    return WordPieces(
+        words_P.astype(np.int32),
+        positions[first_P].astype(np.int32),
+        positions[::-1][from_end_P].astype(np.int32),
+    )
+
+
+def span_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: int) -> FloatArray:
+    """Start and end log-odds (W, 2) of each word against no answer, in the word's best window.
+
+    A piece's start mass belongs to the first word that it overlaps, its end mass to the last; a
+    word's mass is the sum over its pieces. Log-odds against the null of *the same window*: raw
+    logits of two windows differ by a constant that means nothing.
+
+    Args:
+        windows: all windows of one text.
+        logits: start and end logits (N, 2) of each window's pieces.
+        words: W, how many words the text has.
+
+    Returns:
+        NaN where no piece gives the word such a mass: all of a word without pieces.
+
+    Raises:
+        BadTeacher: a logit is NaN or infinite.
+    """
+    record_W2 = np.full((words, 2), np.nan, dtype=np.float32)
+    for window, logits_N2 in zip(windows, logits, strict=True):
+        odds_N2 = _finite(logits_N2) - logits_N2[window.null]
+        mass_W2 = np.full((words, 2), -np.inf, dtype=np.float32)
+        inside = window.first_word_N >= 0
+        np.logaddexp.at(mass_W2[:, 0], window.first_word_N[inside], odds_N2[inside, 0])
+        np.logaddexp.at(mass_W2[:, 1], window.last_word_N[inside], odds_N2[inside, 1])
+        record_W2[window.best_words_K] = mass_W2[window.best_words_K]
+    return np.where(np.isneginf(record_W2), np.float32(np.nan), record_W2)
+
+
+def span_target(record_W2: FloatArray, window: Pieces) -> FloatArray:
+    """The log masses (2, N) that a window's start and end distributions should have.
+
+    0 at null; a word's start mass on its first piece, its end mass on its last, summed where
+    words share such a piece; -inf elsewhere. Words that the window's edge cuts are left out, as
+    are those the record says nothing of. A softmax over the row gives the distribution.
+    """
+    found = pieces_of(window.first_word_N, window.last_word_N)
+    low, high = window.whole
+    whole_P = (found.words_P >= low) & (found.words_P < high)
+    target_2N = np.full((2, len(window.first_word_N)), -np.inf, dtype=np.float32)
+    for side, position_P in enumerate((found.first_P, found.last_P)):
+        mass_P = record_W2[found.words_P, side]
+        kept_P = whole_P & ~np.isnan(mass_P)
+        np.logaddexp.at(target_2N[side], position_P[kept_P], mass_P[kept_P])
+    target_2N[:, window.null] = 0.0
+    return target_2N
+
+
+def tag_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: int) -> FloatArray:
+    """The logits (W, C) at each word's first piece, in the word's best window.
+
+    Args:
+        windows: all windows of one text, at least one.
+        logits: the logits (N, C) of each window's pieces.
+        words: W, how many words the text has.
+
+    Returns:
+        NaN rows where a word has no piece.
+
+    Raises:
+        BadTeacher: a logit is NaN or infinite.
+    """
+    record_WC = np.full((words, logits[0].shape[1]), np.nan, dtype=np.float32)
+    for window, logits_NC in zip(windows, logits, strict=True):
+        words_P, positions_P = first_pieces(window)
+        record_WC[words_P] = _finite(logits_NC)[positions_P]
+    return record_WC
+
+
+def tag_target(record_WC: FloatArray, window: Pieces) -> tuple[IntArray, FloatArray]:
+    """Where in the window to compare, and the teacher's logits there.
+
+    Returns:
+        The first pieces (P,) of the window's best words that the record has, and their (P, C).
+    """
+    words_P, positions_P = first_pieces(window)
+    known_P = ~np.isnan(record_WC[words_P]).any(axis=1)
+    return positions_P[known_P], record_WC[words_P[known_P]]
+
+
+def first_pieces(window: Pieces) -> tuple[IntArray, IntArray]:
+    """The window's best words (P,) and the positions (P,) of their first pieces."""
+    found = pieces_of(window.first_word_N, window.last_word_N)
+    best_P = np.isin(found.words_P, window.best_words_K)
+    return found.words_P[best_P], found.first_P[best_P]
+
+
+def _finite(logits: FloatArray) -> FloatArray:
+    if not np.isfinite(logits).all():
+        raise BadTeacher(
+            f"{int((~np.isfinite(logits)).sum())} of the teacher's {logits.size} logits for a "
+            "text are NaN or infinite: take another checkpoint, or another precision"
+        )
+    return logits

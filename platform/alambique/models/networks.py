@@ -1,0 +1,253 @@
+"""Teachers and students as networks: the one typed edge over transformers.
+
+Shapes: B windows of a batch, N pieces of the longest, C classes.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    BertForQuestionAnswering,
+    BertForTokenClassification,
+    ModernBertForQuestionAnswering,
+    ModernBertForTokenClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import logging
+
+from alambique.models.configs import Config, labels_of, read_config, with_dropout, with_labels
+from alambique.models.weights import tensors_of, weight_files
+from alambique.spec.errors import BadModel
+from alambique.spec.outputs import Output
+
+_CLASSES: Mapping[tuple[str, Output], Any] = {
+    ("bert", Output.SPAN): BertForQuestionAnswering,
+    ("bert", Output.TAGS): BertForTokenClassification,
+    ("modernbert", Output.SPAN): ModernBertForQuestionAnswering,
+    ("modernbert", Output.TAGS): ModernBertForTokenClassification,
+}
+_OUTPUT_LAYERS = ("qa_outputs", "classifier")
+"""What those classes call the layer from hidden states to classes."""
+_PREFIX = "inner."
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+class Network(nn.Module):
+    """A teacher or a student with the head of its task."""
+
+    def __init__(self, inner: PreTrainedModel, output: Output, *, head_present: bool) -> None:
+        """Of a model of transformers whose class answers `output`."""
+        super().__init__()
+        self.inner = inner
+        self.output = output
+        self.head_present = head_present
+        """Whether the head was in the file, for these labels; else it is newly initialised."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The fields of its config.json."""
+        return dict(self.inner.config.to_dict())
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of its classes, in order."""
+        names: Any = self.inner.config.id2label
+        return tuple(names[number] for number in range(len(names)))
+
+    def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
+        """The logits (B, N, C), float32; the two classes of a span are its start and its end."""
+        inputs = {"input_ids": input_ids_BN, "attention_mask": attention_BN}
+        if self.inner.config.model_type == "bert":
+            inputs["token_type_ids"] = type_ids_BN
+        answer = self.inner(**inputs)
+        match self.output:
+            case Output.SPAN:
+                logits_BNC = torch.stack((answer.start_logits, answer.end_logits), dim=-1)
+            case Output.TAGS:
+                logits_BNC = answer.logits
+        return logits_BNC.float()
+
+
+def load(
+    folder: Path,
+    output: Output,
+    labels: Sequence[str],
+    *,
+    seed: int = 0,
+    dropout: float | None = None,
+) -> Network:
+    """The network of a model folder, in float32 and evaluation mode.
+
+    The head is that of the file where it answers the same question with the same classes, its
+    classes reordered where they are a permutation; else it is new, and `head_present` is False.
+
+    Args:
+        folder: config.json and safetensors, see `sources.check_folder`.
+        output: what it is to answer.
+        labels: the classes, in the order of the data.
+        seed: of a new head; torch's own generator is left as it was.
+        dropout: in place of every dropout that the config names.
+
+    Raises:
+        BadModel: the weights are not those of the network that the config describes.
+    """
+    config = read_config(folder)
+    kind = _CLASSES[config["model_type"], output]
+    state = _with_head_for(labels, _read_weights(folder), config, kind)
+    with _seeded(seed), _quietly():
+        try:
+            inner, report = kind.from_pretrained(
+                None,
+                config=_transformers_config(config, output, labels, dropout),
+                state_dict=state,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise BadModel(
+                f"the weights in {folder} do not fit its config.json: {error}"
+            ) from error
+    body = f"{inner.base_model_prefix}."
+    if lost := sorted(name for name in report["missing_keys"] if name.startswith(body)):
+        raise BadModel(
+            f"{folder} lacks {len(lost)} weights of the network that its config.json describes, "
+            f"such as {lost[0]}: the file is of another kind of model, or damaged"
+        )
+    return Network(inner, output, head_present=not report["missing_keys"]).eval()
+
+
+def new(
+    config: Config,
+    output: Output,
+    labels: Sequence[str],
+    *,
+    seed: int,
+    dropout: float | None = None,
+) -> Network:
+    """A network with random weights, drawn from `seed` as its architecture prescribes."""
+    fields = _transformers_config(config, output, labels, dropout)
+    with _seeded(seed), _quietly():
+        inner = _CLASSES[config["model_type"], output]._from_config(fields, dtype=torch.float32)
+    return Network(inner, output, head_present=False).eval()
+
+
+def save(network: Network, folder: Path, tokenizer: Path) -> None:
+    """Writes a folder that plain transformers loads: config, weights, tokenizer.
+
+    Args:
+        network: whole, on one device; of a sharded one, gather the weights and `write` them.
+        folder: made if it is not there.
+        tokenizer: the folder whose tokenizer files are copied.
+
+    Raises:
+        BadModel: the file that was written does not hold every weight whole.
+    """
+    write(network.state_dict(), like=network, folder=folder, tokenizer=tokenizer)
+
+
+def write(state: Mapping[str, Tensor], *, like: Network, folder: Path, tokenizer: Path) -> None:
+    """Writes the weights of a network like `like`, gathered on one process, as `save` does.
+
+    They are read back: under ZeRO-3 a process that saves its own part writes tensors of shape (0,)
+    without a word.
+
+    Raises:
+        BadModel: a weight is missing or not whole.
+    """
+    weights = {
+        name.removeprefix(_PREFIX): tensor.detach().to("cpu", torch.float32).contiguous().clone()
+        for name, tensor in state.items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    like.inner.config.save_pretrained(folder)
+    for name in TOKENIZER_FILES:
+        if (tokenizer / name).is_file() and tokenizer.resolve() != folder.resolve():
+            shutil.copyfile(tokenizer / name, folder / name)
+    _check_whole(folder / "model.safetensors", like)
+
+
+def _check_whole(path: Path, like: Network) -> None:
+    # not the shapes of `like` itself, which under ZeRO-3 are (0,) too
+    with torch.device("meta"):
+        expected = {
+            name: tuple(tensor.shape)
+            for name, tensor in type(like.inner)(like.inner.config).state_dict().items()
+        }
+    found = {tensor.name: tensor.shape for tensor in tensors_of(path)}
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
+            raise BadModel(
+                f"{path} holds {name} as {found.get(name)}, the network has it as "
+                f"{expected.get(name)}: gather all weights on one process before writing them"
+            )
+
+
+def _transformers_config(
+    config: Config, output: Output, labels: Sequence[str], dropout: float | None
+) -> PreTrainedConfig:
+    named = with_labels(config, labels)
+    built: PreTrainedConfig = AutoConfig.for_model(**named, attn_implementation="sdpa")
+    if dropout is not None:
+        # of the whole config: the file need not name the ones that have their default
+        built = AutoConfig.for_model(
+            **with_dropout(built.to_dict(), dropout), attn_implementation="sdpa"
+        )
+    built.architectures = [_CLASSES[config["model_type"], output].__name__]
+    return built
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    return {
+        name: tensor for path in weight_files(folder) for name, tensor in load_file(path).items()
+    }
+
+
+def _with_head_for(
+    labels: Sequence[str], state: dict[str, Tensor], config: Config, kind: Any
+) -> dict[str, Tensor]:
+    """The weights with an output layer for these labels, or without one."""
+    head = {name for name in state if name.rpartition(".")[0] in _OUTPUT_LAYERS}
+    order = _order(labels, config, kind)
+    if order is None or any(len(state[name]) != len(labels) for name in head):
+        return {name: tensor for name, tensor in state.items() if name not in head}
+    return {name: tensor[order] if name in head else tensor for name, tensor in state.items()}
+
+
+def _order(labels: Sequence[str], config: Config, kind: Any) -> list[int] | None:
+    """Where the file's head has each of the labels; None where it answers something else."""
+    stored = labels_of(config) or tuple(labels)
+    if kind.__name__ not in (config.get("architectures") or [kind.__name__]):
+        return None
+    return [stored.index(label) for label in labels] if set(stored) == set(labels) else None
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draws on the CPU from `seed`; leaves torch's generators as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps transformers from reporting on stderr what is expected here: a new head."""
+    reports: Any = logging  # its functions carry no types
+    verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
+    reports.set_verbosity_error()
+    reports.disable_progress_bar()
+    try:
+        yield
+    finally:
+        reports.set_verbosity(verbosity)
+        if bars:
+            reports.enable_progress_bar()

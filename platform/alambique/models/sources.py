@@ -1,0 +1,151 @@
+"""Where a model is found, and whether its folder may be loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import httpx2
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from tokenizers import Tokenizer
+
+from alambique.models.configs import Config, read_config
+from alambique.models.weights import check_finite
+from alambique.spec.errors import BadModel, UnknownName
+from alambique.spec.sources import Folder, Hub, Local, Registered
+
+SAMPLES = {"sample-encoder": Path(__file__).with_name("sample_encoder")}
+"""Models that come with the package; their names are taken before those under ALAMBIQUE_MODELS."""
+
+_WANTED = [
+    "config.json",
+    "model.safetensors",
+    "model-*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+]
+"""Files of a hub repository that are fetched: no code, nothing pickled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A model on this machine."""
+
+    folder: Path
+    commit: str | None
+    """Of a hub repository; None for all else."""
+
+
+def locate(
+    source: Hub | Registered | Local | Folder,
+    *,
+    models: Path | None,
+    cache: Path,
+    registered: Callable[[str, str], Path],
+    endpoint: str | None = None,
+) -> Located:
+    """The folder of a model, fetched if need be; `check_folder` says whether it can be used.
+
+    Args:
+        source: what the job names.
+        models: ALAMBIQUE_MODELS.
+        cache: where snapshots of the hub are kept.
+        registered: the folder of a model of the registry, by name and version or alias.
+        endpoint: the URL of the hub; None: as the settings of huggingface_hub say.
+
+    Raises:
+        UnknownName: it is nowhere, or the hub does not give it.
+    """
+    match source:
+        case Hub():
+            return _snapshot(source, cache, endpoint)
+        case Registered(name, version):
+            return Located(registered(name, version), None)
+        case Local(name):
+            return Located(_named(name, models), None)
+        case Folder(path):
+            return Located(_folder(path), None)
+        case _:
+            assert_never(source)
+
+
+def check_folder(folder: Path) -> Config:
+    """The config of a folder that holds a whole model of a known kind, as data and never as code.
+
+    Raises:
+        BadModel: a file is missing or broken, the model type is not known, the weights are not
+            safetensors or not finite, or the tokenizer has ids that the network has not.
+    """
+    config = read_config(folder)
+    check_finite(folder)
+    _check_tokenizer(folder, config)
+    return config
+
+
+def _snapshot(source: Hub, cache: Path, endpoint: str | None) -> Located:
+    try:
+        folder = snapshot_download(
+            source.repository,
+            revision=source.revision,
+            cache_dir=cache,
+            allow_patterns=_WANTED,
+            endpoint=endpoint,
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
+        at = f" at {source.revision}" if source.revision else ""
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UnknownName(
+            f"the model {source.repository}{at} could not be had from the hub nor from {cache}: "
+            f"{reason}. Check id and commit, and HF_TOKEN if it is private; with no network, put "
+            "its folder under ALAMBIQUE_MODELS and give its name"
+        ) from error
+    # the folder of a snapshot is called by its commit, also where a branch was asked for
+    return Located(Path(folder), Path(folder).name)
+
+
+def _named(name: str, models: Path | None) -> Path:
+    if name in SAMPLES:
+        return SAMPLES[name]
+    if models is None:
+        raise UnknownName(
+            f"there is no model {name!r}: the samples are {', '.join(SAMPLES)}; set "
+            "ALAMBIQUE_MODELS to a folder of model folders for more, or give a hub id (team/model)"
+        )
+    if (models / name).is_dir():
+        return models / name
+    there = sorted(path.parent.name for path in models.glob("*/config.json"))
+    raise UnknownName(
+        f"there is no model {name!r} in {models}, which has {', '.join(there) or 'none'}; the "
+        f"samples are {', '.join(SAMPLES)}; a hub id has the form team/model"
+    )
+
+
+def _folder(path: str) -> Path:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise UnknownName(f"there is no folder {folder}: give the folder that holds config.json")
+    return folder
+
+
+def _check_tokenizer(folder: Path, config: Config) -> None:
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise BadModel(
+            f"{folder} has no tokenizer.json. Where it has the files of an older tokenizer, "
+            "such as vocab.txt, convert them once with transformers: "
+            "AutoTokenizer.from_pretrained(…).save_pretrained(…)"
+        )
+    try:
+        vocabulary = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+    except Exception as error:  # the library raises just that
+        raise BadModel(f"{path} cannot be read: {error}") from error
+    highest, known = max(vocabulary.values(), default=-1), config.get("vocab_size", 0)
+    if highest >= known:
+        raise BadModel(
+            f"{path} gives ids up to {highest}, the network knows {known}: the tokenizer is of "
+            "another model"
+        )

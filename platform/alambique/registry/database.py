@@ -1,0 +1,91 @@
+"""The SQL database: SQLite in a file, or PostgreSQL; one transaction per session."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from alambique.registry.upgrading import upgrade
+
+BUSY_SECONDS = 30
+"""How long a writer of SQLite waits for the one before it."""
+
+# what the database stores is what a browser can read: NaN is no JSON
+_to_json = partial(json.dumps, allow_nan=False)
+
+
+class Database:
+    """A pool of connections to the database at `url`; each process makes its own."""
+
+    def __init__(self, url: str) -> None:
+        """Connects on first use; makes the folder of an SQLite file, for this user alone."""
+        parsed = make_url(url)
+        sqlite = parsed.get_backend_name() == "sqlite"
+        engine = _sqlite(parsed) if sqlite else _postgresql(parsed)
+        reading: dict[str, Any] = {"alambique_reads": True}
+        if not sqlite:
+            reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._writing = engine
+        self._reading = engine.execution_options(**reading)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session in a transaction that is committed at the end, or undone by an error."""
+        with Session(self._writing) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one state of the database and cannot write."""
+        with Session(self._reading) as session:
+            yield session
+
+    def upgrade(self) -> None:
+        """Brings the schema to this program's revision; several processes may do so at once.
+
+        Raises:
+            Conflict: the schema is of a newer program.
+        """
+        upgrade(self._writing)
+
+    def dispose(self) -> None:
+        """Closes all connections."""
+        self._writing.dispose()
+
+
+def _postgresql(url: URL) -> Engine:
+    return create_engine(
+        url, isolation_level="READ COMMITTED", pool_pre_ping=True, json_serializer=_to_json
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # no isolation level: the driver would begin its own, deferred transactions
+    arguments = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    engine = create_engine(url, connect_args=arguments, json_serializer=_to_json)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")  # a job that was accepted survives a power cut
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("alambique_reads", False)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
+    # a deferred transaction that comes to write may fail at once, whatever the timeout
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,287 @@
+"""Jobs: posted, taken under a lease and a token, carried on, ended."""
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from alambique.registry import tables
+from alambique.registry.clock import now
+from alambique.registry.moves import emit, job_row, locked, move, touch
+from alambique.registry.reading import (
+    IN_TURN,
+    candidates,
+    events,
+    find,
+    logs,
+    page,
+    ready,
+    waiting,
+)
+from alambique.registry.records import Asked, Event, JobRow
+from alambique.registry.statements import finite, insert_if_new, storable
+from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
+from alambique.spec.errors import Conflict, LostLease
+from alambique.spec.job import Job
+from alambique.spec.states import Reason, Stage, State
+
+__all__ = [
+    "cancel",
+    "candidates",
+    "events",
+    "fail",
+    "find",
+    "finish",
+    "logs",
+    "move",
+    "note",
+    "page",
+    "progress",
+    "reap",
+    "release",
+    "renew",
+    "submit",
+    "take",
+    "waiting",
+]
+
+_RETRIES = Retries()
+_MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
+
+
+def submit(session: Session, job: Job, *, key: str | None = None) -> JobRow:
+    """Puts a job into the queue; with a key known in the project: the job that it made then.
+
+    Raises:
+        Conflict: the key has made a job of another spec.
+    """
+    at, job_id = now(session), uuid7()
+    spec = job.model_dump(mode="json")
+    insert_if_new(session, tables.Project, name=job.project, created_at=at)
+    if key is not None:
+        claimed = _claim(session, job.project, key, spec, job_id, at)
+        if claimed != job_id:
+            return job_row(locked(session, claimed))
+    row = tables.Job(
+        id=job_id,
+        project=job.project,
+        name=job.name,
+        task=job.task,
+        spec=spec,
+        state=State.QUEUED,
+        priority=job.priority,
+        attempts=0,
+        created_at=at,
+        updated_at=at,
+        deadline_at=at + job.deadline if job.deadline else None,
+        tag=1,
+        token=0,
+    )
+    session.add(row)
+    session.flush()
+    emit(session, job_id, "state", {"from": None, "state": State.QUEUED}, at)
+    return job_row(row)
+
+
+def take(
+    session: Session, holder: str, lease: timedelta, *, job_id: UUID | None = None
+) -> JobRow | None:
+    """The next job (or that one), now held under a new token; None where it may not be taken."""
+    at = now(session)
+    query = select(tables.Job.id).where(ready(at)).order_by(*IN_TURN).limit(1)
+    if job_id is not None:
+        query = query.where(tables.Job.id == job_id)
+    found = session.scalar(query.with_for_update(key_share=True, skip_locked=True))
+    if found is None:
+        return None
+    return move(session, found, State.RUNNING, holder=holder, lease_until=at + lease)
+
+
+def renew(session: Session, job_id: UUID, token: int, lease: timedelta) -> Asked | None:
+    """Holds the job for another `lease` from now; what its holder is asked to do meanwhile.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    held = (tables.Job.id == job_id, tables.Job.token == token, tables.Job.state.in_(HELD))
+    statement = update(tables.Job).where(*held).values(lease_until=now(session) + lease)
+    row = session.execute(statement.returning(tables.Job.asked)).one_or_none()
+    if row is None:
+        raise LostLease(f"attempt {token} does not hold job {job_id} any more: stop")
+    return row[0]
+
+
+def progress(
+    session: Session,
+    job_id: UUID,
+    token: int,
+    *,
+    stage: Stage,
+    fraction: float | None = None,
+    eta_seconds: float | None = None,
+    loss: float | None = None,
+    metric: float | None = None,
+    message: str | None = None,
+) -> None:
+    """How far a stage is: the whole picture each time, what is not given is not known.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    job, at = locked(session, job_id, token=token), now(session)
+    job.stage, job.progress, job.eta_seconds = stage, finite(fraction), finite(eta_seconds)
+    job.loss, job.metric, job.message = finite(loss), finite(metric), storable(message)
+    touch(job, at)
+    content = {
+        "stage": stage,
+        "fraction": job.progress,
+        "eta_seconds": job.eta_seconds,
+        "loss": job.loss,
+        "metric": job.metric,
+        "message": job.message,
+    }
+    emit(session, job_id, "progress", content, at)
+
+
+def note(
+    session: Session, job_id: UUID, token: int | None, kind: str, content: dict[str, Any]
+) -> Event:
+    """Another event of the job; of kind "log": `{"lines": [...]}`.
+
+    Raises:
+        LostLease: `token` is given, and the job is not held under it any more.
+    """
+    locked(session, job_id, token=token)
+    return emit(session, job_id, kind, content, now(session))
+
+
+def finish(session: Session, job_id: UUID, token: int, result: dict[str, Any]) -> JobRow:
+    """Succeeded, also where the holder was asked to stop: it had ended before it saw that.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    return move(session, job_id, State.SUCCEEDED, token=token, result=result, progress=1.0)
+
+
+def fail(
+    session: Session,
+    job_id: UUID,
+    token: int,
+    reason: Reason,
+    message: str,
+    *,
+    retries: Retries = _RETRIES,
+) -> JobRow:
+    """Tried again later, or failed; cancelled where somebody had asked for the end.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    return _failed(session, locked(session, job_id, token=token), reason, message, retries)
+
+
+def release(session: Session, job_id: UUID, token: int) -> JobRow:
+    """Back in the queue by a clean shutdown, the attempt not counted; cancelled where asked for.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    job = locked(session, job_id, token=token)
+    if job.state is State.CANCELLING:
+        return move(session, job_id, State.CANCELLED, reason=job.reason)
+    given_back, reason = job.attempts - 1, Reason.SHUTDOWN
+    return move(session, job_id, State.QUEUED, reason=reason, attempts=given_back)
+
+
+def cancel(session: Session, job_id: UUID, *, kill: bool = False) -> JobRow:
+    """Cancelled where nobody holds it, else its holder is asked to stop at the next step, or now.
+
+    Raises:
+        UnknownName: there is no such job.
+        Conflict: it has succeeded or failed.
+    """
+    job = locked(session, job_id)
+    if job.state is State.RUNNING:
+        asked: Asked = "kill" if kill else "cancel"
+        return move(session, job_id, State.CANCELLING, reason=Reason.USER, asked=asked)
+    if job.state is State.CANCELLING:
+        return _urged(session, job) if kill and job.asked != "kill" else job_row(job)
+    if job.state is State.CANCELLED:
+        return job_row(job)
+    return move(session, job_id, State.CANCELLED, reason=Reason.USER)
+
+
+def reap(session: Session, *, retries: Retries = _RETRIES) -> tuple[JobRow, ...]:
+    """The jobs that changed because their lease ran out or their deadline passed."""
+    at, changed = now(session), dict[UUID, JobRow]()
+    for job in _due(session, tables.Job.state.in_(HELD), tables.Job.lease_until <= at):
+        message = f"{job.holder} has given no sign of life since before {job.lease_until:%H:%M:%S}"
+        changed[job.id] = _failed(session, job, Reason.LOST_WORKER, f"{message} UTC", retries)
+    for job in _due(session, tables.Job.state.in_(_MAY_BE_LATE), tables.Job.deadline_at <= at):
+        changed[job.id] = _late(session, job)
+    return tuple(changed.values())
+
+
+def _claim(
+    session: Session, project: str, key: str, spec: dict[str, Any], job_id: UUID, at: datetime
+) -> UUID:
+    """The job that the key stands for: `job_id`, unless the key was there before.
+
+    The key is kept as a hash: it is the client's, of any length and with any characters.
+    """
+    hashed, wanted = _hash(key), _hash(json.dumps(spec, sort_keys=True))
+    values = {"project": project, "key": hashed, "spec_hash": wanted, "job_id": job_id}
+    if insert_if_new(session, tables.IdempotencyKey, **values, created_at=at):
+        return job_id
+    known = session.get_one(tables.IdempotencyKey, (project, hashed))
+    if known.spec_hash != wanted:
+        raise Conflict(
+            f"idempotency key {key!r} was used for another spec, which became job {known.job_id}: "
+            "send that spec again, or take a new key"
+        )
+    return known.job_id
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _failed(
+    session: Session, job: tables.Job, reason: Reason, message: str, retries: Retries
+) -> JobRow:
+    at = now(session)
+    verdict = after_failure(job.state, reason, attempts=job.attempts, now=at, retries=retries)
+    if job.state is State.CANCELLING and job.reason is not None:
+        reason = job.reason
+    to, not_before = verdict.state, verdict.not_before
+    return move(session, job.id, to, reason=reason, message=message, not_before=not_before)
+
+
+def _late(session: Session, job: tables.Job) -> JobRow:
+    message = f"its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
+    reason = Reason.DEADLINE
+    if job.state is not State.RUNNING:
+        return move(session, job.id, State.CANCELLED, reason=reason, message=message)
+    to = State.CANCELLING
+    return move(session, job.id, to, reason=reason, message=message, asked="cancel")
+
+
+def _urged(session: Session, job: tables.Job) -> JobRow:
+    """Asked to stop now, after it had been asked to stop at the next step."""
+    at = now(session)
+    job.asked = "kill"
+    touch(job, at)
+    emit(session, job.id, "asked", {"asked": "kill"}, at)
+    return job_row(job)
+
+
+def _due(session: Session, *conditions: ColumnElement[bool]) -> list[tables.Job]:
+    query = select(tables.Job).where(*conditions).order_by(tables.Job.id)
+    query = query.with_for_update(key_share=True, skip_locked=True)
+    return list(session.scalars(query.execution_options(populate_existing=True)))

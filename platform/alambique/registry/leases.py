@@ -1,0 +1,61 @@
+"""Leases on named things (the buckets of the teacher cache): one holder each, until a time.
+
+A row stays when its thing is free, so that its token only ever counts up: who held it once
+never passes for who holds it now.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from alambique.registry import tables
+from alambique.registry.clock import now
+from alambique.registry.records import Lease
+from alambique.registry.statements import insert
+
+
+def take(
+    session: Session, names: Sequence[str], holder: str, lease: timedelta
+) -> tuple[Lease, ...]:
+    """Those of `names` that were free or whose lease had run out, now the holder's."""
+    at = now(session)
+    # in one order for all, so that two who want the same names wait for each other in one direction
+    taken = [_take(session, name, holder, at, at + lease) for name in sorted(set(names))]
+    return tuple(one for one in taken if one is not None)
+
+
+def renew(session: Session, held: Sequence[Lease], lease: timedelta) -> tuple[Lease, ...]:
+    """Those of `held` that nobody has taken since, each for another `lease` from now."""
+    until = now(session) + lease
+    return tuple(one for one in _in_order(held) if _set_until(session, one, until))
+
+
+def drop(session: Session, held: Sequence[Lease]) -> None:
+    """Frees those of `held` that nobody has taken since."""
+    at = now(session)
+    for one in _in_order(held):
+        _set_until(session, one, at)
+
+
+def _in_order(held: Sequence[Lease]) -> list[Lease]:
+    return sorted(held, key=lambda one: one.name)
+
+
+def _take(session: Session, name: str, holder: str, at: datetime, until: datetime) -> Lease | None:
+    fresh = insert(session, tables.Lease).values(name=name, token=1, holder=holder, until=until)
+    statement = fresh.on_conflict_do_update(
+        index_elements=[tables.Lease.name],
+        set_={"token": tables.Lease.token + 1, "holder": holder, "until": until},
+        where=tables.Lease.until <= at,
+    )
+    token = session.execute(statement.returning(tables.Lease.token)).scalar_one_or_none()
+    return None if token is None else Lease(name, token)
+
+
+def _set_until(session: Session, held: Lease, until: datetime) -> bool:
+    """Whether the lease was still the holder's."""
+    mine = (tables.Lease.name == held.name, tables.Lease.token == held.token)
+    statement = update(tables.Lease).where(*mine).values(until=until)
+    return session.execute(statement.returning(tables.Lease.token)).first() is not None

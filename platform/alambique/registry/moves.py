@@ -1,0 +1,140 @@
+"""The one function that changes a job's state, and what it is made of: locks, fences, events."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alambique.registry import tables
+from alambique.registry.clock import now
+from alambique.registry.records import Asked, Event, JobRow
+from alambique.registry.statements import storable
+from alambique.registry.transitions import HELD, allowed
+from alambique.spec.errors import Conflict, LostLease, UnknownName
+from alambique.spec.states import Reason, State
+
+
+class Changes(TypedDict, total=False):
+    """What may change together with a job's state."""
+
+    holder: str
+    lease_until: datetime
+    asked: Asked
+    not_before: datetime | None
+    attempts: int
+    progress: float
+    result: dict[str, Any]
+
+
+def move(
+    session: Session,
+    job_id: UUID,
+    to: State,
+    *,
+    reason: Reason | None = None,
+    message: str | None = None,
+    token: int | None = None,
+    **changed: Unpack[Changes],
+) -> JobRow:
+    """The job in its next state, with the event of it in the same transaction.
+
+    Into running it begins an attempt under a new token; out of a held state it ends the attempt,
+    and with it the token.
+
+    Raises:
+        UnknownName: there is no such job.
+        LostLease: `token` is given and not the job's any more.
+        Conflict: its state does not allow this.
+    """
+    job = locked(session, job_id, token=token)
+    before, at = job.state, now(session)
+    if to not in allowed(before):
+        raise Conflict(f"job {job_id} is {before} and cannot become {to}: {_may(before)}")
+    job.state, job.reason, job.message = to, reason, storable(message)
+    job.not_before = None
+    job.finished_at = at if to.over else None
+    if to is State.RUNNING:
+        _begin(job, at)
+    elif before in HELD and to not in HELD:
+        _end(session, job, at)
+    for column, value in changed.items():
+        setattr(job, column, value)
+    if to is State.RUNNING:
+        session.add(
+            tables.Attempt(job_id=job.id, token=job.token, holder=job.holder, started_at=at)
+        )
+    touch(job, at)
+    emit(session, job_id, "state", _told(job, before), at)
+    return job_row(job)
+
+
+def locked(session: Session, job_id: UUID, *, token: int | None = None) -> tables.Job:
+    """The job's row, which no other transaction changes until this one ends.
+
+    Raises:
+        UnknownName: there is no such job.
+        LostLease: `token` is given, and the job is not held under it.
+    """
+    # key_share: FOR NO KEY UPDATE, which events and attempts of the job do not wait for
+    query = select(tables.Job).where(tables.Job.id == job_id).with_for_update(key_share=True)
+    job = session.scalar(query.execution_options(populate_existing=True))
+    if job is None:
+        raise UnknownName(f"there is no job {job_id}: `alambique jobs list` shows those there are")
+    if token is not None and (job.token != token or job.state not in HELD):
+        raise LostLease(
+            f"attempt {token} does not hold job {job_id} any more (it is {job.state}, "
+            f"attempt {job.token}): stop without writing"
+        )
+    return job
+
+
+def touch(job: tables.Job, at: datetime) -> None:
+    """Marks a change that readers see."""
+    job.updated_at = at
+    job.tag += 1
+
+
+def emit(session: Session, job_id: UUID, kind: str, content: dict[str, Any], at: datetime) -> Event:
+    """Writes an event. The job's row is locked: ids of its events are in the order of commits."""
+    event = tables.Event(job_id=job_id, at=at, kind=kind, content=content)
+    session.add(event)
+    session.flush()
+    return Event(event.id, job_id, at, kind, content)
+
+
+def job_row(job: tables.Job) -> JobRow:
+    """The job as a record."""
+    return JobRow(**{field.name: getattr(job, field.name) for field in fields(JobRow)})
+
+
+def _begin(job: tables.Job, at: datetime) -> None:
+    job.token += 1
+    job.attempts += 1
+    job.started_at = job.started_at or at
+    job.stage = job.progress = job.eta_seconds = job.loss = job.metric = None
+
+
+def _end(session: Session, job: tables.Job, at: datetime) -> None:
+    attempt = session.get_one(tables.Attempt, (job.id, job.token))
+    attempt.finished_at, attempt.outcome = at, job.state
+    attempt.reason, attempt.message = job.reason, job.message
+    job.holder = job.lease_until = job.asked = job.eta_seconds = None
+
+
+def _told(job: tables.Job, before: State) -> dict[str, Any]:
+    return {
+        "from": before,
+        "state": job.state,
+        "reason": job.reason,
+        "message": job.message,
+        "attempt": job.token,
+    }
+
+
+def _may(state: State) -> str:
+    if not allowed(state):
+        return "it is over"
+    return f"from there it may become {', '.join(sorted(allowed(state)))}"

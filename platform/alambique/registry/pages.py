@@ -1,0 +1,54 @@
+"""Pages of a list, newest first.
+
+Ids are UUIDv7, which sort by the time they were made at: what is inserted while somebody turns
+pages goes before the first one, and moves nothing between the others.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from alambique.registry.records import Page
+from alambique.spec.errors import BadSpec
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def page_of(
+    session: Session,
+    query: Select[R],
+    key: InstrumentedAttribute[UUID],
+    cursor: str | None,
+    limit: int,
+    records: Callable[[Sequence[R]], Sequence[tuple[UUID, T]]],
+) -> Page[T]:
+    """At most `limit` rows of `query` after the cursor, as records paired with their ids.
+
+    Raises:
+        BadSpec: the cursor is not one that a page gave.
+    """
+    if cursor is not None:
+        query = query.where(key < _read(cursor))
+    rows = session.scalars(query.order_by(key.desc()).limit(limit + 1)).all()
+    found = records(rows[:limit])
+    more = len(rows) > limit and len(found) > 0
+    return Page(tuple(item for _, item in found), _write(found[-1][0]) if more else None)
+
+
+def _write(key: UUID) -> str:
+    return urlsafe_b64encode(key.bytes).decode().rstrip("=")
+
+
+def _read(cursor: str) -> UUID:
+    try:
+        return UUID(bytes=urlsafe_b64decode(cursor + "=="))
+    except (ValueError, binascii.Error) as error:
+        raise BadSpec(
+            f"{cursor[:40]!r} is no cursor of this list: give the one of the page before, or none"
+        ) from error

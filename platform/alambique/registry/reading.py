@@ -1,0 +1,127 @@
+"""How jobs stand: one, a page of them, who is next, what happened. Nothing here changes a row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from alambique.registry import tables
+from alambique.registry.clock import now
+from alambique.registry.moves import job_row
+from alambique.registry.pages import page_of
+from alambique.registry.records import Event, JobRow, Page, Waiting
+from alambique.registry.transitions import WAITING
+from alambique.spec.errors import UnknownName
+from alambique.spec.reading import job_of
+from alambique.spec.states import State
+
+IN_TURN = (tables.Job.priority.desc(), tables.Job.created_at, tables.Job.id)
+"""Who is taken first: the highest priority, then the oldest."""
+
+
+def ready(at: datetime) -> ColumnElement[bool]:
+    """Whether a job may be taken at that time."""
+    due = or_(tables.Job.not_before.is_(None), tables.Job.not_before <= at)
+    return tables.Job.state.in_(WAITING) & due
+
+
+def find(session: Session, job_id: UUID) -> JobRow:
+    """The job of that id.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    job = session.get(tables.Job, job_id)
+    if job is None:
+        raise UnknownName(f"there is no job {job_id}: `alambique jobs list` shows those there are")
+    return job_row(job)
+
+
+def page(
+    session: Session,
+    *,
+    project: str | None = None,
+    state: State | None = None,
+    task: str | None = None,
+    name: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[JobRow]:
+    """Jobs, newest first: those that are as asked for.
+
+    Raises:
+        BadSpec: the cursor is not one that a page gave.
+    """
+    job = tables.Job
+    asked = ((job.project, project), (job.state, state), (job.task, task), (job.name, name))
+    query = select(job).where(*(column == value for column, value in asked if value is not None))
+    return page_of(session, query, job.id, cursor, limit, _with_ids)
+
+
+def candidates(session: Session, limit: int = 20) -> tuple[JobRow, ...]:
+    """Jobs that may be taken now, the next one first. Takes nothing, locks nothing."""
+    query = select(tables.Job).where(ready(now(session))).order_by(*IN_TURN).limit(limit)
+    return tuple(job_row(job) for job in session.scalars(query))
+
+
+def waiting(session: Session, job_id: UUID) -> Waiting:
+    """How many jobs are taken before this one, and why it is not running.
+
+    Raises:
+        UnknownName: there is no such job.
+    """
+    job, at = find(session, job_id), now(session)
+    if job.state is State.PAUSED:
+        return Waiting(0, "it is paused until somebody resumes it")
+    if job.state not in WAITING:
+        return Waiting(0, f"it does not wait: it is {job.state}")
+    ahead = _count(session, ready(at) & _before(job))
+    if job.not_before is not None and job.not_before > at:
+        return Waiting(ahead, f"{job.reason}: it is tried again at {job.not_before:%H:%M:%S} UTC")
+    if ahead > 0:
+        return Waiting(ahead, f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it")
+    return Waiting(0, _next(job, running=_count(session, tables.Job.state == State.RUNNING)))
+
+
+def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+    """What happened to a job, oldest first: at most `limit` events with an id above `after`."""
+    return _events(session, limit, tables.Event.job_id == job_id, tables.Event.id > after)
+
+
+def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+    """Its events of kind "log", whose content is `{"lines": [...]}`."""
+    mine = (tables.Event.job_id == job_id, tables.Event.kind == "log")
+    return _events(session, limit, *mine, tables.Event.id > after)
+
+
+def _events(session: Session, limit: int, *which: ColumnElement[bool]) -> tuple[Event, ...]:
+    query = select(tables.Event).where(*which).order_by(tables.Event.id).limit(limit)
+    return tuple(
+        Event(found.id, found.job_id, found.at, found.kind, found.content)
+        for found in session.scalars(query)
+    )
+
+
+def _with_ids(jobs: Sequence[tables.Job]) -> list[tuple[UUID, JobRow]]:
+    return [(job.id, job_row(job)) for job in jobs]
+
+
+def _before(job: JobRow) -> ColumnElement[bool]:
+    """Whether another job comes before this one in `IN_TURN`."""
+    age = tuple_(tables.Job.created_at, tables.Job.id) < (job.created_at, job.id)
+    same = tables.Job.priority == job.priority
+    return (tables.Job.priority > job.priority) | (same & age)
+
+
+def _count(session: Session, which: ColumnElement[bool]) -> int:
+    return session.execute(select(func.count()).select_from(tables.Job).where(which)).scalar_one()
+
+
+def _next(job: JobRow, *, running: int) -> str:
+    wanted = job_of(job.spec).resources
+    room = f"{wanted.workers} workers of {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs"
+    if running == 0:
+        return f"it is next: a dispatcher (`alambique worker`) with room for {room} takes it"
+    return f"it is next: it starts when there is room for {room}; now running: {running}"

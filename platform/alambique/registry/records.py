@@ -1,0 +1,177 @@
+"""What the registry answers: frozen records, free of SQL.
+
+Times are aware and in UTC, by the database's clock. Sizes are bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from alambique.spec.states import Reason, Stage, State
+
+T = TypeVar("T")
+
+Asked = Literal["cancel", "kill"]
+"""What the holder of a running job is asked to do: stop at the next step, or now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list, and the cursor that asks for the part after it (None: there is none)."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as it stands."""
+
+    id: UUID
+    project: str
+    name: str | None
+    task: str
+    spec: dict[str, Any]
+    """`spec.Job` as JSON; `job_of(row.spec)` reads it back."""
+    state: State
+    reason: Reason | None
+    message: str | None
+    stage: Stage | None
+    progress: float | None
+    """Of the stage, 0 to 1."""
+    eta_seconds: float | None
+    loss: float | None
+    metric: float | None
+    priority: int
+    attempts: int
+    """Attempts begun; one given back by a clean shutdown does not count."""
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    """Of the first attempt."""
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    not_before: datetime | None
+    tag: int
+    """Counts up with each change that a reader can see: the ETag. A renewed lease is none."""
+    token: int
+    """The fence: counts up with each attempt. What an attempt writes, it writes under its token."""
+    holder: str | None
+    lease_until: datetime | None
+    asked: Asked | None
+    result: dict[str, Any] | None
+    """The table of scores, once the job has succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job; `id` grows within a job, in the order of commits.
+
+    Kinds: state (from, state, reason, message, attempt), progress (stage, fraction, eta_seconds,
+    loss, metric, message), asked (asked), log (lines), and what callers of `jobs.note` name.
+    """
+
+    id: int
+    job_id: UUID
+    at: datetime
+    kind: str
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many jobs are ahead of one that waits, and why it waits, as a sentence."""
+
+    ahead: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageDone:
+    """The output of a stage that some job of the project has done."""
+
+    key: str
+    stage: Stage
+    output: dict[str, Any]
+    job_id: UUID | None
+    """None where that job was deleted since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A named thing that one holder has until its lease runs out, with the holder's fence."""
+
+    name: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a version."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number measured for a version, with the settings it depends on."""
+
+    data: str
+    split: str
+    name: str
+    value: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What a version comes from: another version, or things known by hash only (parent None)."""
+
+    relation: str
+    parent: UUID | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered version of a model; nothing in it ever changes."""
+
+    id: UUID
+    project: str
+    name: str
+    number: int
+    role: str
+    """What it is in its job: teacher, student, gold-only."""
+    job_id: UUID | None
+    created_at: datetime
+    task: str
+    labels: tuple[str, ...]
+    parameters: int
+    macs_linear: int
+    macs_full: int
+    weights: str
+    """Content hash of the weights."""
+    artifact: str
+    """Key under the artifacts' root, chosen by the server."""
+    details: dict[str, Any]
+    files: tuple[File, ...]
+    metrics: tuple[Metric, ...]
+    lineage: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A name under which versions are registered."""
+
+    id: UUID
+    project: str
+    name: str
+    task: str
+    created_at: datetime
+    versions: int
+    """How many there are; `versions.page(name=…)` lists them."""
+    latest: Version

@@ -1,0 +1,40 @@
+"""Stages that are done, by key: another job of the project need not do them again."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from alambique.registry import tables
+from alambique.registry.clock import now
+from alambique.registry.moves import locked
+from alambique.registry.records import StageDone
+from alambique.registry.statements import insert_if_new
+from alambique.spec.states import Stage
+
+
+def find(session: Session, project: str, key: str) -> StageDone | None:
+    """The stage of that key, where a job of the project has done it."""
+    row = session.get(tables.StageDone, (project, key))
+    return None if row is None else StageDone(row.key, row.stage, row.output, row.job_id)
+
+
+def done(
+    session: Session,
+    job_id: UUID,
+    token: int,
+    project: str,
+    key: str,
+    stage: Stage,
+    output: dict[str, Any],
+) -> StageDone:
+    """Stores what a stage gave; answers what is stored: the output of whoever was first.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    locked(session, job_id, token=token)
+    values = {"project": project, "key": key, "stage": stage, "output": output, "job_id": job_id}
+    insert_if_new(session, tables.StageDone, **values, created_at=now(session))
+    row = session.get_one(tables.StageDone, (project, key))
+    return StageDone(row.key, row.stage, row.output, row.job_id)

@@ -1,0 +1,73 @@
+"""Which state may follow which, and what becomes of a job whose attempt failed: pure functions."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alambique.spec.states import Reason, State
+
+WAITING = frozenset({State.QUEUED, State.RETRYING})
+"""A dispatcher may take the job."""
+HELD = frozenset({State.RUNNING, State.CANCELLING})
+"""Somebody holds the job, under a token and a lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a job is attempted in all, and the pause before the second attempt."""
+
+    attempts: int = 3
+    pause: timedelta = timedelta(seconds=10)
+    """Doubled with each further attempt. A lost worker is replaced without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state after a failure; for a retry, the time from which the job may be taken."""
+
+    state: State
+    not_before: datetime | None = None
+
+
+def allowed(state: State) -> frozenset[State]:
+    """The states that may follow `state`."""
+    match state:
+        case State.QUEUED | State.RETRYING:
+            return frozenset({State.RUNNING, State.PAUSED, State.CANCELLED})
+        case State.RUNNING:
+            return frozenset(State) - {State.RUNNING}
+        case State.CANCELLING:
+            # a job that ended before it saw the wish has ended: its version is registered
+            return frozenset({State.SUCCEEDED, State.CANCELLED})
+        case State.PAUSED:
+            return frozenset({State.QUEUED, State.CANCELLED})
+        case State.FAILED | State.CANCELLED:
+            return frozenset({State.QUEUED})
+        case State.SUCCEEDED:
+            return frozenset()
+
+
+def after_failure(
+    state: State, reason: Reason, *, attempts: int, now: datetime, retries: Retries
+) -> Verdict:
+    """What becomes of a job in `state` whose latest of `attempts` attempts failed for `reason`."""
+    if state is State.CANCELLING or reason in (Reason.USER, Reason.DEADLINE):
+        return Verdict(State.CANCELLED)
+    if not _may_pass(reason) or attempts >= retries.attempts:
+        return Verdict(State.FAILED)
+    if reason is Reason.LOST_WORKER:
+        return Verdict(State.RETRYING, now)
+    doubled: int = 2 ** max(attempts - 1, 0)
+    return Verdict(State.RETRYING, now + retries.pause * doubled)
+
+
+def _may_pass(reason: Reason) -> bool:
+    """Whether another attempt can go otherwise: what is wrong with the job itself stays wrong."""
+    match reason:
+        case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:
+            return True
+        case Reason.INTERNAL:
+            return True  # also a hub, a Ray or a Redis that was away
+        case Reason.BAD_SPEC | Reason.BAD_DATA | Reason.BAD_TEACHER | Reason.BAD_MODEL:
+            return False
+        case Reason.DIVERGED | Reason.QUOTA | Reason.USER | Reason.DEADLINE:
+            return False

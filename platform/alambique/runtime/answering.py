@@ -1,0 +1,50 @@
+"""Questions answered and sentences tagged with one model."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alambique.distill.alignment import FloatArray
+from alambique.runtime.inputs import Inputs, pad
+from alambique.runtime.spans import Span, SpanSettings, best_span
+from alambique.runtime.tags import word_tags
+from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.words import words_of
+
+Forward = Callable[[Inputs], NDArray[np.float32]]
+"""A network: from B padded windows to the logits (B, N, C) of their pieces."""
+
+
+def answer(
+    question: str,
+    context: str,
+    encoder: Encoder,
+    forward: Forward,
+    settings: SpanSettings | None = None,
+) -> Span:
+    """The span of the context that answers the question; its text is empty where none does."""
+    windows = encoder.question(question, context)
+    return best_span(windows, window_logits(windows, encoder, forward), context, settings)
+
+
+def tag(
+    text: str | Sequence[str], encoder: Encoder, forward: Forward, labels: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Each word of a text, or of a sentence given as words, with its tag."""
+    words = [text[a:b] for a, b in words_of(text)] if isinstance(text, str) else list(text)
+    windows = encoder.words(words)
+    tags = word_tags(windows, window_logits(windows, encoder, forward), labels, len(words))
+    return list(zip(words, tags, strict=True))
+
+
+def window_logits(
+    windows: Sequence[Window], encoder: Encoder, forward: Forward, *, batch: int = 8
+) -> list[FloatArray]:
+    """The logits (N, C) of each window, without those of the padding."""
+    found: list[FloatArray] = []
+    for start in range(0, len(windows), batch):
+        group = windows[start : start + batch]
+        logits_BNC = forward(pad(group, encoder.pad_id))
+        found += [logits_NC[: len(w)] for w, logits_NC in zip(group, logits_BNC, strict=True)]
+    return found

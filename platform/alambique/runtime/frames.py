@@ -1,0 +1,155 @@
+"""A model folder's tokenizer, and the pieces of its own that it puts around texts."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from alambique.spec.errors import BadModel
+
+LongArray = NDArray[np.int64]
+
+_BERT_OPTIONS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Neighbouring pieces: ids and token types."""
+
+    ids: LongArray
+    types: LongArray
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No pieces."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        """How many pieces."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """What stands before, between and after the texts, and which token types the texts have."""
+
+    before: Run
+    between: Run
+    after: Run
+    text_types: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many pieces of a window are not the texts'."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+
+def single_frame(tokenizer: Tokenizer) -> Frame:
+    """The frame of one text.
+
+    Raises:
+        BadModel: the tokenizer puts nothing before a text that could stand for "no answer".
+    """
+    return _frame(tokenizer.encode("a"), texts=1)
+
+
+def pair_frame(tokenizer: Tokenizer) -> Frame:
+    """The frame of a question and its context. Raises as `single_frame`."""
+    return _frame(tokenizer.encode("a", "a"), texts=2)
+
+
+def _frame(probe: Encoding, texts: int) -> Frame:
+    of_text = [[n for n, text in enumerate(probe.sequence_ids) if text == t] for t in range(texts)]
+    if not all(of_text) or of_text[0][0] == 0:
+        raise BadModel(
+            f"the tokenizer encodes the text 'a' as {probe.tokens}: expected a special piece such "
+            "as [CLS] or <s> before it; give its tokenizer.json a post_processor that adds one"
+        )
+    ids, types = np.array(probe.ids, np.int64), np.array(probe.type_ids, np.int64)
+
+    def run(start: int, end: int) -> Run:
+        return Run(ids[start:end], types[start:end])
+
+    first, last = of_text[0], of_text[-1]
+    return Frame(
+        before=run(0, first[0]),
+        between=run(first[-1] + 1, last[0]) if texts == 2 else Run.empty(),
+        after=run(last[-1] + 1, len(ids)),
+        text_types=tuple(int(types[of[0]]) for of in of_text),
+    )
+
+
+def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
+    """The tokenizer of a model folder and the id it pads with.
+
+    Options of a BERT normaliser in tokenizer_config.json outweigh tokenizer.json, as they do in
+    transformers.
+
+    Raises:
+        BadModel: there is no readable tokenizer.json, or no padding piece.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        content = json.loads(path.read_bytes())
+        config = _config(folder)
+        normalizer = content.get("normalizer") or {}
+        if normalizer.get("type") == "BertNormalizer":
+            normalizer |= {_BERT_OPTIONS[k]: v for k, v in config.items() if k in _BERT_OPTIONS}
+        tokenizer = Tokenizer.from_str(json.dumps(content))
+    except FileNotFoundError as error:
+        raise BadModel(
+            f"{folder} has no {path.name}: save the tokenizer there with transformers' "
+            "AutoTokenizer.from_pretrained(…).save_pretrained(…)"
+        ) from error
+    except Exception as error:  # tokenizers raises plain Exception on what it cannot read
+        raise BadModel(f"{path} is no tokenizer that can be read: {error}") from error
+    padding = tokenizer.padding
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer, _pad_id(folder, tokenizer, config, padding)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    content: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+    return content
+
+
+def _pad_id(
+    folder: Path, tokenizer: Tokenizer, config: dict[str, Any], padding: dict[str, Any] | None
+) -> int:
+    if padding is not None:
+        return int(padding["pad_id"])
+    named = config.get("pad_token")
+    named = named["content"] if isinstance(named, dict) else named
+    for token in (named, "[PAD]", "<pad>"):
+        if token is not None and (found := tokenizer.token_to_id(token)) is not None:
+            return int(found)
+    raise BadModel(
+        f"{folder}: the tokenizer has no padding piece (tokenizer_config.json says {named!r}): "
+        "set pad_token there to a piece of the vocabulary"
+    )
+
+
+def presplit(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer for pre-split words: each word begins as after a space.
+
+    Byte-level BPE and metaspace tokenizers may leave that space to the text, where pre-split
+    words have none.
+    """
+    content = json.loads(tokenizer.to_str())
+    outer = content.get("pre_tokenizer") or {}
+    for step in outer.get("pretokenizers", [outer]):
+        if step.get("type") == "ByteLevel":
+            step["add_prefix_space"] = True
+        elif step.get("type") == "Metaspace":
+            step["prepend_scheme"] = "always"
+    return Tokenizer.from_str(json.dumps(content))

@@ -1,0 +1,34 @@
+"""Tags of words from the logits of their pieces."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from alambique.distill.alignment import FloatArray, first_pieces
+from alambique.runtime.windows import Window
+
+OUTSIDE = "O"
+"""The tag of a word that no piece stands for, and of all that is no entity."""
+
+
+def word_tags(
+    windows: Sequence[Window],
+    logits: Sequence[FloatArray],
+    labels: Sequence[str],
+    words: int,
+) -> tuple[str, ...]:
+    """The tag of each word, read at its first piece in the window where it has most context.
+
+    Args:
+        windows: all windows of one sentence.
+        logits: the logits (N, C) of each.
+        labels: the names of the C classes.
+        words: how many words the sentence has.
+    """
+    tags = [OUTSIDE] * words
+    for window, logits_NC in zip(windows, logits, strict=True):
+        words_P, positions_P = first_pieces(window)
+        classes_P = np.argmax(logits_NC[positions_P], axis=1)
+        for word, label in zip(words_P.tolist(), classes_P.tolist(), strict=True):
+            tags[word] = labels[label]
+    return tuple(tags)

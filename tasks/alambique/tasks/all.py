@@ -1,0 +1,22 @@
+"""Every task there is, in one list."""
+
+from typing import Any
+
+from alambique.spec.errors import UnknownName
+from alambique.tasks import named_entities, question_answering
+from alambique.tasks.task import Task
+
+ALL: tuple[Task[Any, Any], ...] = (question_answering.TASK, named_entities.TASK)
+
+
+def find(name: str) -> Task[Any, Any]:
+    """The task of that name: the only place where one is looked up.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    for task in ALL:
+        if task.name == name:
+            return task
+    names = ", ".join(task.name for task in ALL)
+    raise UnknownName(f"there is no task {name!r}: choose one of {names}")

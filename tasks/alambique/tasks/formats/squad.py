@@ -1,0 +1,136 @@
+"""SQuAD 1.1 and 2.0: JSON of articles, paragraphs and questions with spans of the paragraph."""
+
+import json
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alambique.spec.errors import BadData
+from alambique.tasks.examples import Answer, Question
+
+T = TypeVar("T")
+
+
+def read(path: Path) -> list[Question]:
+    """The questions of a file, without empty answers; those marked `is_impossible` have none.
+
+    Raises:
+        BadData: the file is not UTF-8, no JSON, not of this form, or an answer is not at its
+            offset; the message names the place.
+    """
+    return [question for article in read_articles(path) for question in article]
+
+
+def read_articles(path: Path) -> list[list[Question]]:
+    """The questions of a file, article by article. Raises as `read`."""
+    content = _json(path)
+    articles = _field(content, "data", list, f"{path}")
+    return [_article(article, f"{path}: article {n}") for n, article in enumerate(articles, 1)]
+
+
+def write(path: Path, questions: Iterable[Question]) -> None:
+    """Writes a file that reads back as these questions: 2.0 where one has no answers, else 1.1."""
+    rows = list(questions)
+    version = "1.1" if all(question.answers for question in rows) else "v2.0"
+    paragraphs = [
+        {"context": context, "qas": [_row(question, version) for question in group]}
+        for context, group in groupby(rows, lambda question: question.context)
+    ]
+    content = {"version": version, "data": [{"title": path.stem, "paragraphs": paragraphs}]}
+    path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+
+
+def _row(question: Question, version: str) -> dict[str, Any]:
+    answers = [{"text": answer.text, "answer_start": answer.start} for answer in question.answers]
+    row = {"id": question.id, "question": question.question, "answers": answers}
+    return row if version == "1.1" else row | {"is_impossible": not answers}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise BadData(
+            f"{path}:{error.lineno}:{error.colno}: broken JSON: {error.msg}; repair the file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BadData(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+
+
+def _article(article: Any, where: str) -> list[Question]:
+    title = article.get("title") if isinstance(article, dict) else None
+    where = f"{where} ({title})" if title else where
+    return [
+        question
+        for n, paragraph in enumerate(_field(article, "paragraphs", list, where), 1)
+        for question in _paragraph(paragraph, f"{where}, paragraph {n}")
+    ]
+
+
+def _paragraph(paragraph: Any, where: str) -> list[Question]:
+    context = _text(paragraph, "context", where)
+    rows = _field(paragraph, "qas", list, where)
+    return [_question(row, context, f"{where}, question {n}") for n, row in enumerate(rows, 1)]
+
+
+def _question(row: Any, context: str, where: str) -> Question:
+    name = _text(row, "id", where)
+    where = f"{where} (id {name})"
+    question = _text(row, "question", where)
+    if row.get("is_impossible", False):
+        return Question(name, question, context)
+    given = _field(row, "answers", list, where)
+    answers = tuple(answer for found in given if (answer := _answer(found, context, where)))
+    if not answers and "is_impossible" not in row:
+        raise BadData(
+            f"{where}: {len(given)} answers, none with a text: give one, or mark the question "
+            "with is_impossible: true"
+        )
+    return Question(name, question, context, answers)
+
+
+def _answer(row: Any, context: str, where: str) -> Answer | None:
+    text = _text(row, "text", where)
+    if not text.strip():
+        return None
+    start = _field(row, "answer_start", int, where)
+    found = context[start : start + len(text)] if start >= 0 else ""
+    if found != text:
+        raise BadData(
+            f"{where}: the answer {text!r} is not at answer_start {start}, {found!r} is; "
+            + _elsewhere(text, context)
+        )
+    return Answer(text, start)
+
+
+def _elsewhere(text: str, context: str) -> str:
+    at = context.find(text)
+    if at < 0:
+        return "it is nowhere in the context: correct the answer"
+    return f"it is at {at} (offsets count characters, not bytes)"
+
+
+def _text(row: Any, key: str, where: str) -> str:
+    text = _field(row, key, str, where)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadData(
+            f"{where}: {key!r} holds half of a surrogate pair, {text[error.start]!r}, at character "
+            f"{error.start}: write the whole character"
+        ) from error
+    return text
+
+
+def _field(row: Any, key: str, kind: type[T], where: str) -> T:
+    if not isinstance(row, dict):
+        raise BadData(f"{where}: expected an object with {key!r}, found {type(row).__name__}")
+    if key not in row:
+        raise BadData(f"{where}: has no {key!r}, only {', '.join(map(repr, row)) or 'nothing'}")
+    value = row[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadData(
+            f"{where}: {key!r} should be of type {kind.__name__}, found {type(value).__name__}"
+        )
+    return value

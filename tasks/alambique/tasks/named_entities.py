@@ -1,0 +1,106 @@
+"""Named entities: a BIO tag for each word of a sentence."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from alambique.distill.alignment import FloatArray, first_pieces
+from alambique.runtime.tags import OUTSIDE, word_tags
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.outputs import Output
+from alambique.tasks.examples import Sentence
+from alambique.tasks.formats import conll
+from alambique.tasks.task import TagGold, Task
+
+Tags = tuple[str, ...]
+
+
+def texts(example: Sentence) -> tuple[str, ...]:
+    """What a model sees: the words, however they were spaced."""
+    return example.words
+
+
+def windows(example: Sentence, encoder: Encoder) -> tuple[Window, ...]:
+    """The sentence as the words it came in."""
+    return encoder.words(example.words)
+
+
+def word_count(example: Sentence) -> int:
+    """The words of the sentence."""
+    return len(example.words)
+
+
+def labels(examples: Sequence[Sentence]) -> tuple[str, ...]:
+    """O, then B- and I- of each type that occurs, types in alphabetical order."""
+    tags = {tag for example in examples for tag in example.tags}
+    types = sorted({tag[2:] for tag in tags if tag != OUTSIDE})
+    return OUTSIDE, *(f"{place}-{kind}" for kind in types for place in "BI")
+
+
+def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
+    """The label of each word that has most context in this window, at its first piece."""
+    words_P, positions_P = first_pieces(window)
+    number = {label: n for n, label in enumerate(labels)}
+    labels_P = np.array([number[example.tags[word]] for word in words_P], np.int32)
+    return TagGold(positions_P, labels_P)
+
+
+def predict(
+    example: Sentence,
+    windows: Sequence[Window],
+    logits: Sequence[FloatArray],
+    labels: Sequence[str],
+) -> Tags:
+    """The likeliest tag of each word; O where no piece stands for it."""
+    return word_tags(windows, logits, labels, len(example.words))
+
+
+def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> dict[str, float]:
+    """What seqeval says of the entities: micro averages, by conlleval's rule and by strict IOB2.
+
+    By the first an I- where no entity of its type stands begins one, by the second it does not.
+    A missing prediction counts as O throughout. Accuracy is that of the tags.
+    """
+    # not on top: seqeval imports scikit-learn, which takes longer than most commands
+    from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
+    from seqeval.scheme import IOB2
+
+    golds = [list(example.tags) for example in examples]
+    found = [
+        [OUTSIDE] * len(example.words) if tags is None else list(tags)
+        for example, tags in zip(examples, predictions, strict=True)
+    ]
+    return {
+        "f1": float(f1_score(golds, found, zero_division=0)),
+        "precision": float(precision_score(golds, found, zero_division=0)),
+        "recall": float(recall_score(golds, found, zero_division=0)),
+        "strict-f1": float(f1_score(golds, found, mode="strict", scheme=IOB2, zero_division=0)),
+        "accuracy": float(accuracy_score(golds, found)),
+    }
+
+
+def majority(examples: Sequence[Sentence]) -> float:
+    """The F1 of tagging every word with the commonest tag: 0 where that is O."""
+    guess, _ = Counter(tag for example in examples for tag in example.tags).most_common(1)[0]
+    if guess == OUTSIDE:
+        return 0.0
+    return score(examples, [(guess,) * len(example.words) for example in examples])[TASK.primary]
+
+
+TASK: Task[Sentence, Tags] = Task(
+    name="named-entities",
+    output=Output.TAGS,
+    primary="f1",
+    suffix=".conll",
+    read=conll.read,
+    texts=texts,
+    windows=windows,
+    word_count=word_count,
+    labels=labels,
+    gold=gold,
+    predict=predict,
+    score=score,
+    majority=majority,
+    settings={"tags": "first piece of each word", "entities": "seqeval default; strict IOB2"},
+)

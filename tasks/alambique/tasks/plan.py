@@ -1,0 +1,136 @@
+"""What a job would take: parameters and MACs of its networks, bytes of its cache."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from alambique.distill.layers import kept
+from alambique.models import configs
+from alambique.models.configs import Config
+from alambique.models.counts import count
+from alambique.spec.errors import AlambiqueError
+from alambique.spec.job import Job
+from alambique.spec.outputs import Output
+from alambique.spec.sources import Architecture, Source, source_of
+from alambique.tasks.all import find
+from alambique.tasks.catalogue import dataset
+from alambique.tasks.data import Splits
+
+ConfigOf = Callable[[Source], Config]
+"""From a model that is not from scratch to the fields of its config.json."""
+
+_FLOAT = 4
+"""Bytes of a float32."""
+_PER_EXAMPLE = 40
+"""Bytes that the cache keeps of an example beside its outputs: key, row, index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Macs:
+    """Multiply-accumulates for one text of `train.max_length` tokens; see `models.counts`."""
+
+    linear: int
+    full: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a network."""
+
+    parameters: int
+    macs: Macs
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCost:
+    """Of the teacher's outputs."""
+
+    bytes: int | None
+    """None where the data is not at hand."""
+    why: str | None
+    """Why it is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a job would take."""
+
+    teacher: Cost
+    student: Cost
+    cache: CacheCost
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON has it."""
+        return asdict(self)
+
+    def disk_bytes(self, copies: int) -> int:
+        """Roughly what the job writes: so many copies of its networks, and its cache."""
+        parameters = self.teacher.parameters + self.student.parameters
+        return parameters * _FLOAT * copies + (self.cache.bytes or 0)
+
+
+def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Plan:
+    """The plan of a job, from configs alone and, for the cache, from its data.
+
+    Args:
+        job: what to plan.
+        data: its examples, or why they cannot be read.
+        config_of: reads a model's config.
+
+    Raises:
+        BadSpec: the student has more layers than it can be cut from, and the like.
+        BadData: the labels cannot be known without the data, which cannot be read.
+    """
+    labels = _labels(job, data)
+    teacher = _teacher(job, config_of)
+    return Plan(
+        teacher=_cost(job, teacher, labels),
+        student=_cost(job, _student(job, teacher, config_of), labels),
+        cache=_cache(job, data, labels),
+    )
+
+
+def _labels(job: Job, data: Splits | AlambiqueError) -> int:
+    if find(job.task).output is Output.SPAN:
+        return 2
+    if isinstance(data, Splits):
+        return len(data.labels)
+    known = () if "/" in job.data.name else dataset(job.data.name).labels
+    if not known:
+        raise data
+    return len(known)
+
+
+def _teacher(job: Job, config_of: ConfigOf) -> Config:
+    model = source_of(job.teacher.model)
+    if not isinstance(model, Architecture):
+        return config_of(model)
+    longest = max(512, job.teacher.max_length)
+    return configs.from_scratch(
+        model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, positions=longest
+    )
+
+
+def _student(job: Job, teacher: Config, config_of: ConfigOf) -> Config:
+    said = job.student
+    if said.start == "random":
+        return configs.resized(
+            teacher, layers=said.layers, width=said.width, heads=said.heads, ffn=said.ffn
+        )
+    source = teacher if said.start == "teacher" else config_of(source_of(said.start))
+    return configs.with_layers(source, kept(said.keep, said.layers, configs.depth(source)))
+
+
+def _cost(job: Job, config: Config, labels: int) -> Cost:
+    output = find(job.task).output
+    found = count(config, task=output, labels=labels, length=job.train.max_length)
+    return Cost(found.parameters, Macs(found.macs_linear, found.macs_full))
+
+
+def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
+    """Logits are always kept: for each word of a training example, one for each label."""
+    if isinstance(data, AlambiqueError):
+        return CacheCost(None, str(data))
+    task = find(job.task)
+    words = sum(task.word_count(example) for example in data.train)
+    return CacheCost(words * labels * _FLOAT + len(data.train) * _PER_EXAMPLE, None)

@@ -1,0 +1,163 @@
+"""Question answering: the span of a context that answers a question, or none."""
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+
+from alambique.distill.alignment import FloatArray, pieces_of
+from alambique.runtime.spans import Span, SpanSettings, best_span
+from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.words import IntArray, covered, words_of
+from alambique.spec.outputs import Output
+from alambique.tasks.answers import Metric, Normalise, exact_match, f1, mlqa_es, squad_en
+from alambique.tasks.examples import Question
+from alambique.tasks.formats import squad
+from alambique.tasks.task import SpanGold, Task
+
+SETTINGS = SpanSettings()
+NULL_THRESHOLD = 0.0
+"""Where a data set has questions without answers: answer nothing if that scores higher by more."""
+
+
+def texts(example: Question) -> tuple[str, str]:
+    """What a model sees."""
+    return example.question, example.context
+
+
+def windows(example: Question, encoder: Encoder) -> tuple[Window, ...]:
+    """The context behind the question."""
+    return encoder.question(example.question, example.context)
+
+
+def word_count(example: Question) -> int:
+    """The words of the context."""
+    return len(words_of(example.context))
+
+
+def labels(examples: Sequence[Question]) -> tuple[str, ...]:
+    """The two logits of a piece."""
+    return "start", "end"
+
+
+def gold(example: Question, window: Window, labels: Sequence[str]) -> SpanGold:
+    """The first answer, widened to whole words, where the window holds all of it; else null."""
+    nowhere = SpanGold(window.null, window.null)
+    if not example.answers:
+        return nowhere
+    first, last = _answer_words(example, words_of(example.context))
+    low, high = window.whole
+    found = pieces_of(window.first_word_N, window.last_word_N)
+    inside = (found.words_P >= max(first, low)) & (found.words_P <= min(last, high - 1))
+    if first < low or last >= high or not inside.any():
+        return nowhere
+    return SpanGold(int(found.first_P[inside][0]), int(found.last_P[inside][-1]))
+
+
+def predict(
+    example: Question,
+    windows: Sequence[Window],
+    logits: Sequence[FloatArray],
+    labels: Sequence[str],
+) -> Span:
+    """The best span; whether no answer beats it is decided by `score`, which sees all questions."""
+    return best_span(windows, logits, example.context, SETTINGS)
+
+
+def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> dict[str, float]:
+    """F1 and exact match under both rules: f1 and em are MLQA's for Spanish.
+
+    Where a question has no answers, as in SQuAD 2.0, nothing is the right answer to it, and the
+    answer to any question is nothing where the null score wins.
+    """
+    may_be_none = any(not example.answers for example in examples)
+    answers = [_text(prediction, may_be_none) for prediction in predictions]
+    return {
+        "f1": _mean(f1, examples, answers, mlqa_es),
+        "em": _mean(exact_match, examples, answers, mlqa_es),
+        "squad-f1": _mean(f1, examples, answers, squad_en),
+        "squad-em": _mean(exact_match, examples, answers, squad_en),
+    }
+
+
+def majority(examples: Sequence[Question]) -> float:
+    """The F1 of answering with the commonest pair of a first and a last word, by their numbers.
+
+    No answer is one such pair.
+    """
+    words = [words_of(example.context) for example in examples]
+    pairs = [
+        _answer_words(example, words_W2) if example.answers else None
+        for example, words_W2 in zip(examples, words, strict=True)
+    ]
+    guess, _ = Counter(pairs).most_common(1)[0]
+    predictions = [
+        _guessed(example.context, words_W2, guess)
+        for example, words_W2 in zip(examples, words, strict=True)
+    ]
+    return score(examples, predictions)[TASK.primary]
+
+
+def _guessed(context: str, words_W2: IntArray, guess: tuple[int, int] | None) -> Span:
+    if guess is None or guess[1] >= len(words_W2):
+        return Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
+    start, end = int(words_W2[guess[0], 0]), int(words_W2[guess[1], 1])
+    return Span(context[start:end], start, end, score=1.0, probability=1.0, null_score=0.0)
+
+
+def _answer_words(example: Question, words_W2: IntArray) -> tuple[int, int]:
+    """The first and last word that the gold answer touches."""
+    answer = example.answers[0]
+    span_12 = np.array([[answer.start, answer.end]], np.int32)
+    first_1, last_1 = covered(words_W2, span_12)
+    return int(first_1[0]), int(last_1[0])
+
+
+def _text(prediction: Span | None, may_be_none: bool) -> str | None:
+    if prediction is None:
+        return None
+    if may_be_none and prediction.null_score - prediction.score > NULL_THRESHOLD:
+        return ""
+    return prediction.text
+
+
+def _mean(
+    metric: Metric,
+    examples: Sequence[Question],
+    answers: Sequence[str | None],
+    normalise: Normalise,
+) -> float:
+    return fmean(
+        _one(metric, [answer.text for answer in example.answers], answer, normalise)
+        for example, answer in zip(examples, answers, strict=True)
+    )
+
+
+def _one(metric: Metric, golds: Sequence[str], answer: str | None, normalise: Normalise) -> float:
+    if answer is None:
+        return 0.0
+    return metric(answer, golds, normalise) if golds else float(not answer)
+
+
+TASK: Task[Question, Span] = Task(
+    name="question-answering",
+    output=Output.SPAN,
+    primary="f1",
+    suffix=".json",
+    read=squad.read,
+    texts=texts,
+    windows=windows,
+    word_count=word_count,
+    labels=labels,
+    gold=gold,
+    predict=predict,
+    score=score,
+    majority=majority,
+    settings={
+        "decoder": "run_qa",
+        "n_best": SETTINGS.n_best,
+        "max_answer_length": SETTINGS.max_answer_length,
+        "null_threshold": NULL_THRESHOLD,
+    },
+)

@@ -1,0 +1,1 @@
+"""The words of the grammar: names of people, places, institutions and books."""

@@ -1,0 +1,64 @@
+"""What a task is: from its examples to windows, gold, predictions and scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from alambique.distill.alignment import FloatArray, IntArray
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.outputs import Output
+from alambique.tasks.examples import Example
+
+E = TypeVar("E", bound=Example)
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class SpanGold:
+    """The pieces of a window that the answer starts and ends with; both null: it is not there."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagGold:
+    """The pieces (P,) of a window that stand for a word, and the words' labels by number."""
+
+    positions_P: IntArray
+    labels_P: IntArray
+
+
+Gold = SpanGold | TagGold
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[E, P]):
+    """One kind of problem. E is its example, P what is predicted for one."""
+
+    name: str
+    output: Output
+    primary: str
+    """The score by which models are compared."""
+    suffix: str
+    """How the names of its data files end."""
+    read: Callable[[Path], list[E]]
+    """The examples of a data file; BadData where it is broken."""
+    texts: Callable[[E], tuple[str, ...]]
+    """All that a model sees of an example, and nothing of its labels."""
+    windows: Callable[[E, Encoder], tuple[Window, ...]]
+    word_count: Callable[[E], int]
+    """How many words a teacher's record of the example has."""
+    labels: Callable[[Sequence[E]], tuple[str, ...]]
+    """The names of a model's outputs, in their order."""
+    gold: Callable[[E, Window, Sequence[str]], Gold]
+    """What is right in one window, under labels in that order."""
+    predict: Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P]
+    """From the logits (N, C) of all windows of an example."""
+    score: Callable[[Sequence[E], Sequence[P | None]], dict[str, float]]
+    """Scores between 0 and 1 by name; None is a missing prediction."""
+    majority: Callable[[Sequence[E]], float]
+    """The primary score of always guessing the commonest label."""
+    settings: Mapping[str, str | int | float]
+    """How logits become predictions: to be printed beside every score."""

@@ -1,0 +1,105 @@
+"""A real server for the whole session, on SQLite; each test has a project of its own."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+import uvicorn
+
+from alambique.api.app import create_app
+from alambique.api.client import Client
+from alambique.registry.database import Database
+from alambique.spec.job import Job
+from alambique.spec.reading import job_of
+from alambique.spec.settings import Settings
+
+Serve = Callable[[Settings, int], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Of the session's server."""
+    return Settings(home=tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def database(settings: Settings) -> Iterator[Database]:
+    """The session's database: tests move jobs in it as workers do."""
+    database = Database(settings.database)
+    database.upgrade()
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    """Starts a server in a thread; port 0 takes a free one."""
+    return _served
+
+
+@contextmanager
+def _served(settings: Settings, port: int = 0) -> Iterator[str]:
+    stop = threading.Event()
+    config = uvicorn.Config(
+        create_app(settings, stop=stop), port=port, log_level="critical", ws="none"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive(), "the server did not start"
+    found = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{found}"
+    stop.set()
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def url(settings: Settings, database: Database, serve: Serve) -> Iterator[str]:
+    """Of the session's server."""
+    with serve(settings, 0) as url:
+        yield url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url, pause=0.05) as client:
+        yield client
+
+
+@pytest.fixture
+def http(url: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=url, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture
+def project() -> str:
+    """A project that no other test has."""
+    return f"p-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def job(project: str) -> Job:
+    return job_of(
+        {
+            "name": "tiny",
+            "project": project,
+            "task": "named-entities",
+            "data": "sample-entities",
+            "teacher": {"model": "sample-encoder", "train": {"epochs": 1}},
+            "student": {"layers": 1},
+        }
+    )
+
+
+@pytest.fixture
+def artifacts(settings: Settings) -> Path:
+    """The artifacts' root."""
+    return Path(settings.artifact_root)

@@ -1,0 +1,116 @@
+"""Live events: whole, in order, once, from any place on, until the job is over."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from alambique.api.client import Client
+from alambique.api.transport import NoServer
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.spec.errors import UnknownName
+from alambique.spec.job import Job
+from alambique.spec.settings import Settings
+from alambique.spec.states import Stage
+
+
+@pytest.fixture
+def row(database: Database, job: Job) -> JobRow:
+    """A job that this test holds."""
+    with database.write() as session:
+        posted = jobs.submit(session, job)
+        taken = jobs.take(session, "test", timedelta(minutes=1), job_id=posted.id)
+    assert taken is not None
+    return taken
+
+
+def tell(database: Database, row: JobRow, fraction: float) -> None:
+    with database.write() as session:
+        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=fraction)
+
+
+def finish(database: Database, row: JobRow) -> None:
+    with database.write() as session:
+        jobs.finish(session, row.id, row.token, {"rows": []})
+
+
+def test_events_come_while_they_happen(client: Client, database: Database, row: JobRow) -> None:
+    """Each event is written only after the one before it has come."""
+    seen = []
+    for event in client.watch(row.id):
+        seen.append((event.kind, event.content.get("state") or event.content.get("fraction")))
+        match seen[-1]:
+            case "state", "running":
+                tell(database, row, 0.25)
+            case "progress", 0.25:
+                tell(database, row, 0.75)
+            case "progress", 0.75:
+                finish(database, row)
+    assert seen == [
+        ("state", "queued"),
+        ("state", "running"),
+        ("progress", 0.25),
+        ("progress", 0.75),
+        ("state", "succeeded"),
+    ]
+
+
+def test_a_stream_goes_on_after_the_last_event_that_came(
+    http: httpx2.Client, database: Database, row: JobRow
+) -> None:
+    tell(database, row, 0.5)
+    with http.sse(f"/v1/jobs/{row.id}/events") as stream:
+        assert stream.response.headers["Content-Type"].startswith("text/event-stream")
+        first = next(iter(stream))
+    finish(database, row)
+    with http.sse(f"/v1/jobs/{row.id}/events", headers={"Last-Event-ID": first.id}) as stream:
+        rest = list(stream)
+    assert [event.event for event in rest] == ["state", "progress", "state"]
+    assert int(first.id) < int(rest[0].id) < int(rest[1].id) < int(rest[2].id)
+    after_all = {"Last-Event-ID": rest[-1].id}
+    with http.sse(f"/v1/jobs/{row.id}/events", headers=after_all) as stream:
+        assert list(stream) == []
+
+
+def test_more_events_than_are_read_at_once(
+    client: Client, database: Database, row: JobRow
+) -> None:
+    with database.write() as session:
+        for number in range(1100):
+            jobs.note(session, row.id, row.token, "log", {"lines": [str(number)]})
+    finish(database, row)
+    lines = [e.content["lines"] for e in client.watch(row.id) if e.kind == "log"]
+    assert lines == [[str(number)] for number in range(1100)]
+
+
+def test_a_stream_of_an_unknown_job_is_refused(client: Client) -> None:
+    with pytest.raises(UnknownName):
+        next(client.watch(uuid4()))
+
+
+def test_a_client_takes_the_stream_up_again_after_a_restart(
+    settings: Settings, database: Database, row: JobRow, serve, free_port: int
+) -> None:
+    with serve(settings, free_port) as url:
+        client = Client(url, pause=0.05)
+        events = client.watch(row.id)
+        kinds = [next(events).kind for _ in range(2)]
+    tell(database, row, 0.5)
+    with serve(settings, free_port):
+        kinds.append(next(events).kind)
+        finish(database, row)
+        kinds += [event.kind for event in events]
+    assert kinds == ["state", "state", "progress", "state"]
+
+
+def test_a_client_gives_up_where_the_server_stays_away(
+    settings: Settings, database: Database, row: JobRow, serve, free_port: int
+) -> None:
+    with serve(settings, free_port) as url, Client(url, pause=0.01) as client:
+        events = client.watch(row.id)
+        next(events)
+    with Client(url, pause=0.01) as client, pytest.raises(NoServer, match="alambique up"):
+        list(client.watch(row.id))

@@ -1,0 +1,152 @@
+"""Jobs over HTTP: posted once, read as they stand, ended."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import httpx2
+import pytest
+import yaml
+
+from alambique.api.client import Client
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.spec.errors import Conflict
+from alambique.spec.job import Job
+from alambique.spec.states import Stage, State
+
+LEASE = timedelta(minutes=1)
+YAML = {"Content-Type": "application/yaml"}
+
+
+def taken(database: Database, job_id: UUID) -> JobRow:
+    with database.write() as session:
+        row = jobs.take(session, "test", LEASE, job_id=job_id)
+    assert row is not None
+    return row
+
+
+def test_a_posted_job_is_queued_where_location_says(http: httpx2.Client, job: Job) -> None:
+    answer = http.post("/v1/jobs", json=job.model_dump(mode="json"))
+    assert answer.status_code == 202
+    found = http.get(answer.headers["Location"]).json()
+    assert found["id"] == answer.json()["id"]
+    assert found["state"] == "queued"
+    assert UUID(found["id"]).version == 7
+    assert Job.model_validate(found["spec"]) == job
+
+
+def test_json_and_yaml_say_the_same(http: httpx2.Client, job: Job) -> None:
+    text = yaml.safe_dump(job.model_dump(mode="json"), allow_unicode=True)
+    answer = http.post("/v1/jobs", content=text, headers=YAML)
+    assert answer.status_code == 202
+    assert Job.model_validate(answer.json()["spec"]) == job
+
+
+def test_a_key_makes_one_job(client: Client, job: Job) -> None:
+    first, again = client.submit(job, key="once"), client.submit(job, key="once")
+    assert again.id == first.id
+    assert len(client.jobs(project=job.project).items) == 1
+    with pytest.raises(Conflict):
+        client.submit(job.model_copy(update={"priority": 1}), key="once")
+
+
+def test_a_queued_job_says_why_it_waits(client: Client, job: Job) -> None:
+    urgent = client.submit(job.model_copy(update={"priority": 100}))
+    later = client.submit(job.model_copy(update={"priority": 99}))
+    assert urgent.waiting is not None
+    found = client.job(later.id).waiting
+    assert found is not None
+    assert found.ahead == urgent.waiting.ahead + 1
+    assert found.why
+
+
+def test_an_unchanged_job_is_not_sent_again(
+    client: Client, http: httpx2.Client, database: Database, job: Job
+) -> None:
+    posted = client.submit(job)
+    row = taken(database, posted.id)
+    first = http.get(f"/v1/jobs/{posted.id}")
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = http.get(f"/v1/jobs/{posted.id}", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    with database.write() as session:
+        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=0.5, loss=1.5)
+    changed = http.get(f"/v1/jobs/{posted.id}", headers=known)
+    assert changed.status_code == 200
+    assert (changed.json()["stage"], changed.json()["progress"]) == ("teach", 0.5)
+    assert "waiting" in changed.json()
+    assert "holder" not in changed.json()
+    assert "token" not in changed.json()
+
+
+def test_lists_are_filtered_and_paged(client: Client, database: Database, job: Job) -> None:
+    posted = [client.submit(job.model_copy(update={"name": f"n{i}"})) for i in range(5)]
+    taken(database, posted[0].id)
+    project = job.project
+    assert [j.name for j in client.jobs(project=project, state=State.RUNNING).items] == ["n0"]
+    assert [j.name for j in client.jobs(project=project, name="n3").items] == ["n3"]
+    assert client.jobs(project=project, task="question-answering").items == []
+    names, cursor = [], None
+    while True:
+        page = client.jobs(project=project, limit=2, cursor=cursor)
+        names += [found.name for found in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert names == ["n4", "n3", "n2", "n1", "n0"]
+
+
+def test_a_queued_job_is_cancelled_at_once(client: Client, job: Job) -> None:
+    posted = client.submit(job)
+    cancelled = client.cancel(posted.id)
+    assert (cancelled.state, cancelled.reason) == ("cancelled", "user")
+    assert client.cancel(posted.id).state == "cancelled"
+
+
+def test_a_running_job_is_asked(client: Client, database: Database, job: Job) -> None:
+    row = taken(database, client.submit(job).id)
+    assert client.cancel(row.id).state == "cancelling"
+    with database.write() as session:
+        assert jobs.renew(session, row.id, row.token, LEASE) == "cancel"
+    client.cancel(row.id, kill=True)
+    with database.write() as session:
+        assert jobs.renew(session, row.id, row.token, LEASE) == "kill"
+
+
+def test_what_has_succeeded_cannot_be_cancelled(
+    client: Client, database: Database, job: Job
+) -> None:
+    row = taken(database, client.submit(job).id)
+    with database.write() as session:
+        jobs.finish(session, row.id, row.token, {"rows": []})
+    with pytest.raises(Conflict):
+        client.cancel(row.id)
+    assert client.job(row.id).result == {"rows": []}
+
+
+def test_logs_go_on_where_they_were(client: Client, database: Database, job: Job) -> None:
+    row = taken(database, client.submit(job).id)
+    for line in ("one", "two"):
+        with database.write() as session:
+            jobs.note(session, row.id, row.token, "log", {"lines": [line]})
+    first = client.logs(row.id)
+    assert [item.lines for item in first.items] == [["one"], ["two"]]
+    assert client.logs(row.id, after=first.after).items == []
+    assert client.logs(row.id, after=first.items[0].id).items == first.items[1:]
+
+
+def test_a_dry_run_tells_the_plan_and_queues_nothing(client: Client, job: Job) -> None:
+    plan = client.plan(job)
+    assert plan.teacher.parameters > plan.student.parameters > 0
+    assert plan.teacher.macs.full > plan.teacher.macs.linear > plan.student.macs.linear > 0
+    assert plan.cache.bytes is not None
+    assert client.jobs(project=job.project).items == []
+
+
+def test_a_plan_says_which_data_is_not_at_hand(client: Client, job: Job) -> None:
+    plan = client.plan(job.model_copy(update={"data": job.data.model_copy(update={"name": "conll2002"})}))
+    assert plan.cache.bytes is None
+    assert plan.cache.why is not None
+    assert "ALAMBIQUE_DATA" in plan.cache.why

@@ -1,0 +1,36 @@
+import logging
+
+import pytest
+
+from alambique.cache.circuit import Circuit
+
+
+def test_one_line_for_each_change_and_a_pause_that_doubles(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 100.0
+    circuit = Circuit(broken="down", mended="up", pause=1, longest=3, clock=lambda: now)
+    pauses = []
+    for _ in range(4):
+        assert circuit.allows()
+        circuit.failed(OSError("refused"))
+        start = now
+        while not circuit.allows():
+            now += 0.5
+        pauses.append(now - start)
+    assert pauses == [1, 2, 3, 3]
+    circuit.worked()
+    circuit.worked()
+    assert [record.getMessage() for record in caplog.records] == ["down (OSError: refused)", "up"]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_after_a_success_the_pause_is_short_again() -> None:
+    now = 0.0
+    circuit = Circuit(broken="down", mended="up", pause=1, clock=lambda: now)
+    for _ in range(5):
+        circuit.failed(OSError())
+    circuit.worked()
+    circuit.failed(OSError())
+    now = 1.0
+    assert circuit.allows()

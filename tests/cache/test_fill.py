@@ -1,0 +1,113 @@
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from alambique.cache.fill import Filled, Wanted, by_bucket, fill
+from alambique.cache.keys import Namespace, example_key
+from alambique.cache.reader import Outputs
+from alambique.cache.stores import MemoryPacks
+from alambique.spec.errors import BadTeacher
+from alambique.spec.outputs import Output
+
+NAMESPACE = Namespace("teacher", "tokenizer", "words-1", Output.SPAN, "float32")
+
+
+def wanted(numbers: Sequence[int]) -> list[Wanted[int]]:
+    """Examples of bucket 0."""
+    return [Wanted(b"\0" + n.to_bytes(15, "big"), f"number {n}", 3, n) for n in numbers]
+
+
+def answers(batch: Sequence[int]) -> list[NDArray[np.float32]]:
+    return [np.full((3, 2), n, np.float32) for n in batch]
+
+
+@given(st.lists(st.integers(0, 50)), st.lists(st.integers(0, 50)), st.integers(1, 9))
+def test_batches_are_cut_from_what_is_missing(
+    first: list[int], then: list[int], batch_size: int
+) -> None:
+    outputs = Outputs(MemoryPacks(), NAMESPACE)
+    fill(outputs, 0, wanted(first), answers, batch_size=4, columns=2)
+    seen: list[list[int]] = []
+
+    def teacher(batch: Sequence[int]) -> list[NDArray[np.float32]]:
+        seen.append(list(batch))
+        return answers(batch)
+
+    done = fill(outputs, 0, wanted(then), teacher, batch_size=batch_size, columns=2)
+    missing = sorted(set(then) - set(first))
+    assert [n for batch in seen for n in batch] == missing
+    assert all(len(one) == batch_size for one, _ in pairwise(seen))
+    assert done == Filled(found=len(set(then)) - len(missing), computed=len(missing))
+    for one in wanted(then):
+        np.testing.assert_array_equal(outputs.get(one.key), answers([one.example])[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.zeros((2, 2), "f4"), r"'number 7' has the shape \(2, 2\), expected \(3, 2\)"),
+        (np.zeros((3, 4), "f4"), r"shape \(3, 4\)"),
+        (np.full((3, 2), np.inf, "f4"), "'number 7' holds an infinite value"),
+        (np.full((3, 2), 1e300), "an infinite value"),
+        (np.array([[1, 2], [np.nan, 3], [4, 5]], "f4"), "'number 7' holds a row that is NaN in"),
+    ],
+)
+def test_a_bad_teacher_is_named_with_its_example_and_nothing_is_kept(
+    values: NDArray[np.float32], expected: str
+) -> None:
+    outputs = Outputs(MemoryPacks(), NAMESPACE)
+
+    def teacher(batch: Sequence[int]) -> list[NDArray[np.float32]]:
+        return [values if n == 7 else answers([n])[0] for n in batch]
+
+    with pytest.raises(BadTeacher, match=expected):
+        fill(outputs, 0, wanted(range(9)), teacher, batch_size=2, columns=2)
+    assert len(outputs.missing([one.key for one in wanted(range(9))])) == 9
+
+
+def test_whole_rows_of_nan_and_empty_examples_are_kept() -> None:
+    outputs = Outputs(MemoryPacks(), NAMESPACE)
+    two = [Wanted(bytes(16), "none", 0, 0), Wanted(bytes(15) + b"1", "one", 1, 1)]
+    shapes: Callable[[int], NDArray[np.float32]] = lambda n: np.full((n, 2), np.nan, "f4")  # noqa: E731
+    fill(outputs, 0, two, lambda batch: [shapes(n) for n in batch], batch_size=2, columns=2)
+    for one in two:
+        np.testing.assert_array_equal(outputs.get(one.key), shapes(one.rows))
+
+
+def test_examples_of_other_buckets_are_refused() -> None:
+    outputs = Outputs(MemoryPacks(), NAMESPACE)
+    with pytest.raises(ValueError, match="other buckets than 1"):
+        fill(outputs, 1, wanted([3]), answers, batch_size=2, columns=2)
+
+
+def test_a_teacher_that_drops_an_example_is_an_error() -> None:
+    outputs = Outputs(MemoryPacks(), NAMESPACE)
+    with pytest.raises(ValueError, match="shorter"):
+        fill(outputs, 0, wanted([1, 2]), lambda batch: answers(batch[1:]), batch_size=2, columns=2)
+
+
+def test_a_large_bucket_becomes_several_packs() -> None:
+    store = MemoryPacks()
+    outputs = Outputs(store, NAMESPACE)
+    large = [Wanted(one.key, one.name, 30_000, one.example) for one in wanted(range(10))]
+
+    def teacher(batch: Sequence[int]) -> list[NDArray[np.float32]]:
+        return [np.full((30_000, 2), n, np.float32) for n in batch]
+
+    fill(outputs, 0, large, teacher, batch_size=4, columns=2)
+    (usage,) = store.usage()
+    assert (usage.packs, usage.records) == (3, 10)
+    assert outputs.missing([one.key for one in large]) == []
+
+
+def test_by_bucket_keeps_all_in_ascending_buckets() -> None:
+    some = [Wanted(example_key(NAMESPACE, [str(n)]), str(n), 1, n) for n in range(500)]
+    parts = by_bucket(some)
+    assert list(parts) == sorted(parts)
+    assert sorted(one.example for part in parts.values() for one in part) == list(range(500))
+    assert all(one.key[0] == number for number, part in parts.items() for one in part)

@@ -1,0 +1,264 @@
+"""Networks: what they answer, which head they get, how they are written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from alambique.models.networks import Network, load, new, save, write
+from alambique.spec.errors import BadModel
+from alambique.spec.outputs import Output
+
+Batch = tuple[Tensor, Tensor, Tensor]
+Saved = Callable[..., Path]
+SPAN = ("start", "end")
+TAGS = ("O", "B-PER", "I-PER")
+FAMILIES = pytest.mark.parametrize("family", ["bert", "modernbert"])
+CASES = pytest.mark.parametrize(
+    ("family", "output", "labels"),
+    [
+        (family, output, labels)
+        for family in ("bert", "modernbert")
+        for output, labels in ((Output.SPAN, SPAN), (Output.TAGS, TAGS))
+    ],
+)
+
+
+@torch.no_grad()
+def answer(network: Network, batch: Batch) -> Tensor:
+    logits_BNC: Tensor = network(*batch)
+    return logits_BNC
+
+
+def equal_weights(one: Network, other: Network, *, but: str = "-") -> bool:
+    ours, theirs = one.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours if but not in name)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path)
+
+
+def say(folder: Path, **fields: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@CASES
+def test_a_logit_for_each_piece_and_class_read_back_the_same(
+    saved: Saved, batch: Batch, family: str, output: Output, labels: tuple[str, ...]
+) -> None:
+    network = load(saved(family, output, labels), output, labels)
+    logits_BNC = answer(network, batch)
+    assert logits_BNC.shape == (2, 24, len(labels))
+    assert logits_BNC.dtype == torch.float32
+    assert network.labels == labels
+    assert network.head_present
+    assert not network.training
+
+
+@FAMILIES
+def test_a_row_of_padding_alone_is_finite_with_its_gradient(
+    saved: Saved, batch: Batch, family: str
+) -> None:
+    ids_BN, attention_BN, types_BN = batch
+    attention_BN[1] = 0
+    network = load(saved(family, Output.SPAN, SPAN), Output.SPAN, SPAN)
+    logits_BNC = network(ids_BN, attention_BN, types_BN)
+    assert logits_BNC.isfinite().all()
+    for gradient in torch.autograd.grad(logits_BNC.sum(), list(network.parameters())):
+        assert gradient.isfinite().all()
+
+
+@FAMILIES
+def test_padding_does_not_change_what_is_said(saved: Saved, batch: Batch, family: str) -> None:
+    network = load(saved(family, Output.TAGS, TAGS), Output.TAGS, TAGS)
+    ids_BN, attention_BN, types_BN = (tensor_BN[1:, :20] for tensor_BN in batch)
+    alone_NC = answer(network, (ids_BN, attention_BN, types_BN))[0]
+    torch.testing.assert_close(alone_NC, answer(network, batch)[1, :20], rtol=0, atol=1e-5)
+
+
+def test_only_bert_knows_types(saved: Saved, batch: Batch) -> None:
+    ids_BN, attention_BN, types_BN = batch
+    flipped = (ids_BN, attention_BN, 1 - types_BN)
+    for family, differs in (("bert", True), ("modernbert", False)):
+        network = load(saved(family, Output.SPAN, SPAN), Output.SPAN, SPAN)
+        assert torch.equal(answer(network, batch), answer(network, flipped)) is not differs
+
+
+@FAMILIES
+def test_new_draws_from_its_seed_alone(saved: Saved, family: str) -> None:
+    config = load(saved(family, Output.TAGS, TAGS), Output.TAGS, TAGS).config
+    before = torch.get_rng_state()
+    one, same, other = (new(config, Output.TAGS, TAGS, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert equal_weights(one, same)
+    assert not equal_weights(one, other)
+    assert not one.head_present
+
+
+@FAMILIES
+def test_a_head_for_other_labels_is_new_and_drawn_from_the_seed(saved: Saved, family: str) -> None:
+    folder, labels = saved(family, Output.TAGS, TAGS), ("O", "B-LOC", "I-LOC")
+    before = torch.get_rng_state()
+    whole = load(folder, Output.TAGS, TAGS)
+    one, same, other = (load(folder, Output.TAGS, labels, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not one.head_present
+    assert one.labels == labels
+    assert equal_weights(one, whole, but="classifier")
+    assert equal_weights(one, same)
+    assert not equal_weights(one, other)
+    assert not equal_weights(one, whole)
+
+
+@FAMILIES
+def test_labels_in_another_order_reorder_the_head(saved: Saved, batch: Batch, family: str) -> None:
+    folder, order = saved(family, Output.TAGS, TAGS), [2, 0, 1]
+    network = load(folder, Output.TAGS, [TAGS[i] for i in order])
+    assert network.head_present
+    expected_BNC = answer(load(folder, Output.TAGS, TAGS), batch)[..., order]
+    torch.testing.assert_close(answer(network, batch), expected_BNC, rtol=0, atol=1e-6)
+
+
+@FAMILIES
+def test_a_head_that_answers_something_else_is_not_taken(saved: Saved, family: str) -> None:
+    """A tagger of two classes has weights of the very names and shapes of a ModernBERT's spans."""
+    folder = saved(family, Output.TAGS, SPAN)
+    assert not load(folder, Output.SPAN, SPAN).head_present
+    assert load(folder, Output.TAGS, SPAN).head_present
+
+
+@FAMILIES
+def test_unnamed_labels_are_taken_in_the_order_of_the_data(saved: Saved, family: str) -> None:
+    folder = saved(family, Output.TAGS, TAGS)
+    say(folder, id2label={str(i): f"LABEL_{i}" for i in range(3)})
+    assert load(folder, Output.TAGS, TAGS).head_present
+    assert not load(folder, Output.TAGS, (*TAGS, "B-LOC")).head_present
+
+
+@FAMILIES
+def test_an_encoder_without_a_head_and_without_a_prefix(saved: Saved, family: str) -> None:
+    folder = saved(family, Output.TAGS, TAGS)
+    whole = load(folder, Output.TAGS, TAGS)
+    prefix = f"{whole.inner.base_model_prefix}."
+    say(folder, architectures=None)
+    edit(
+        folder,
+        lambda state: {
+            name.removeprefix(prefix): tensor
+            for name, tensor in state.items()
+            if name.startswith(prefix)
+        },
+    )
+    network = load(folder, Output.TAGS, TAGS)
+    assert not network.head_present
+    ours, theirs = network.state_dict(), whole.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours if f".{prefix}" in name)
+
+
+def test_the_old_names_of_norms_are_read(saved: Saved) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    whole = load(folder, Output.TAGS, TAGS)
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+
+    def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        for now, then in old.items():
+            state = {name.replace(now, then): tensor for name, tensor in state.items()}
+        return state
+
+    edit(folder, renamed)
+    assert equal_weights(load(folder, Output.TAGS, TAGS), whole)
+
+
+@FAMILIES
+def test_dropout_takes_the_place_of_every_dropout(saved: Saved, family: str) -> None:
+    network = load(saved(family, Output.TAGS, TAGS), Output.TAGS, TAGS, dropout=0.25)
+    said = {name: value for name, value in network.config.items() if "dropout" in name}
+    assert len(said) >= 3
+    assert set(said.values()) == {0.25}
+    modules = [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)]
+    assert set(modules) == {0.25}
+
+
+def test_loading_says_nothing(saved: Saved, capfd: pytest.CaptureFixture[str]) -> None:
+    load(saved("modernbert", Output.TAGS, TAGS), Output.SPAN, SPAN)
+    assert capfd.readouterr() == ("", "")
+
+
+@FAMILIES
+def test_weights_that_are_not_there_are_an_error(saved: Saved, family: str) -> None:
+    folder = saved(family, Output.TAGS, TAGS)
+    edit(folder, lambda state: {n: t for n, t in state.items() if "embeddings" not in n})
+    with pytest.raises(BadModel, match=r"lacks \d+ weights .*embeddings"):
+        load(folder, Output.TAGS, TAGS)
+
+
+@FAMILIES
+def test_weights_of_another_size_are_an_error(saved: Saved, family: str) -> None:
+    folder = saved(family, Output.TAGS, TAGS)
+    say(folder, intermediate_size=32)
+    with pytest.raises(BadModel, match=r"do not fit its config\.json"):
+        load(folder, Output.TAGS, TAGS)
+
+
+def test_weights_in_shards_are_read(saved: Saved) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    whole = load(folder, Output.TAGS, TAGS)
+    in_shards(folder)
+    assert equal_weights(load(folder, Output.TAGS, TAGS), whole)
+
+
+def in_shards(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    shards = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(state)}
+    for shard in set(shards.values()):
+        save_file({name: state[name] for name in state if shards[name] == shard}, folder / shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+
+
+def test_a_gathered_state_is_written_whole_and_in_float32(
+    saved: Saved, tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    network = load(saved("modernbert", Output.SPAN, SPAN), Output.SPAN, SPAN)
+    gathered = {name: tensor.bfloat16() for name, tensor in network.state_dict().items()}
+    for weight in network.parameters():
+        weight.data = torch.empty(0)  # as ZeRO-3 leaves them between uses
+    write(gathered, like=network, folder=tmp_path / "out", tokenizer=tokenizer_folder)
+    again = load(tmp_path / "out", Output.SPAN, SPAN)
+    assert again.head_present
+    for name, tensor in again.state_dict().items():
+        assert torch.equal(tensor, gathered[name].float())
+
+
+@FAMILIES
+def test_weights_that_are_not_whole_are_an_error(
+    saved: Saved, tmp_path: Path, tokenizer_folder: Path, family: str
+) -> None:
+    network = load(saved(family, Output.SPAN, SPAN), Output.SPAN, SPAN)
+    state = network.state_dict()
+    name = next(name for name in state if "embeddings" in name)
+    empty = state | {name: torch.empty(0)}
+    for broken in (empty, {n: t for n, t in state.items() if n != name}):
+        with pytest.raises(BadModel, match="gather all weights"):
+            write(broken, like=network, folder=tmp_path / "out", tokenizer=tokenizer_folder)
+
+
+def test_saving_over_itself_keeps_the_tokenizer(saved: Saved) -> None:
+    folder = saved("bert", Output.SPAN, SPAN)
+    network = load(folder, Output.SPAN, SPAN)
+    save(network, folder, folder)
+    assert equal_weights(load(folder, Output.SPAN, SPAN), network)
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }

@@ -1,0 +1,186 @@
+"""Where models are found, with a hub of our own on this machine; and what a folder must hold."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from alambique.models.sources import SAMPLES, Located, check_folder, locate
+from alambique.spec.errors import BadModel, UnknownName
+from alambique.spec.outputs import Output
+from alambique.spec.sources import Folder, Hub, Local, Registered
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TAGS = ("O", "B-PER")
+Saved = Callable[..., Path]
+
+
+class HubOfOurOwn(BaseHTTPRequestHandler):
+    """The three routes of the hub that a snapshot asks for, over the files of one folder."""
+
+    def __init__(self, folder: Path, fetched: list[str], *args: object) -> None:
+        self.folder = folder
+        self.fetched = fetched
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        self.respond(body=True)
+
+    def do_HEAD(self) -> None:
+        self.respond(body=False)
+
+    def respond(self, *, body: bool) -> None:
+        path = self.path.partition("?")[0]
+        base = "/api/models/team/tiny"
+        if path in (base, f"{base}/revision/main", f"{base}/revision/{COMMIT}"):
+            found = json.dumps({"id": "team/tiny", "sha": COMMIT, "siblings": []}).encode()
+        elif path == f"{base}/tree/{COMMIT}":
+            found = json.dumps([self.entry(file) for file in self.folder.iterdir()]).encode()
+        elif path.startswith(f"/team/tiny/resolve/{COMMIT}/"):
+            name = path.rpartition("/")[2]
+            found = (self.folder / name).read_bytes()
+            self.fetched.append(name)
+        else:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(found)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{path.rpartition("/")[2]}"')
+        self.end_headers()
+        if body:
+            self.wfile.write(found)
+        return None
+
+    @staticmethod
+    def entry(file: Path) -> dict[str, object]:
+        size = file.stat().st_size
+        return {"type": "file", "path": file.name, "size": size, "oid": file.name}
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: stderr belongs to the tests."""
+
+
+@pytest.fixture
+def hub(saved: Saved) -> Iterator[tuple[str, list[str]]]:
+    """A hub with the repository team/tiny; its URL, and the files it has been asked for."""
+    folder, fetched = saved("bert", Output.TAGS, TAGS), list[str]()
+    (folder / "pytorch_model.bin").write_bytes(b"pickled")
+    (folder / "modeling.py").write_text("raise SystemExit")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(HubOfOurOwn, folder, fetched))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", fetched
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def place(
+    source: Hub | Registered | Local | Folder,
+    tmp_path: Path,
+    *,
+    models: Path | None = None,
+    endpoint: str | None = None,
+) -> Located:
+    return locate(
+        source,
+        models=models,
+        cache=tmp_path / "cache",
+        registered=lambda name, version: tmp_path / name / version,
+        endpoint=endpoint,
+    )
+
+
+@pytest.mark.parametrize("revision", [None, "main", COMMIT])
+def test_a_snapshot_of_the_hub_and_its_commit(
+    hub: tuple[str, list[str]], tmp_path: Path, revision: str | None
+) -> None:
+    endpoint, fetched = hub
+    found = place(Hub("team/tiny", revision), tmp_path, endpoint=endpoint)
+    assert found.commit == COMMIT
+    assert check_folder(found.folder)["model_type"] == "bert"
+    assert set(fetched) == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+
+
+def test_a_snapshot_that_is_there_needs_no_hub(hub: tuple[str, list[str]], tmp_path: Path) -> None:
+    endpoint, fetched = hub
+    first = place(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint)
+    fetched.clear()
+    assert place(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint) == first
+    assert fetched == []
+
+
+@pytest.mark.parametrize("source", [Hub("team/other", None), Hub("team/tiny", "v9")])
+def test_what_the_hub_does_not_have(
+    hub: tuple[str, list[str]], tmp_path: Path, source: Hub
+) -> None:
+    with pytest.raises(UnknownName, match=rf"{source.repository}.*could not be had.*HF_TOKEN"):
+        place(source, tmp_path, endpoint=hub[0])
+
+
+def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
+    with pytest.raises(UnknownName, match="put its folder under ALAMBIQUE_MODELS"):
+        place(Hub("team/tiny", COMMIT), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
+
+
+def test_a_registered_model_is_where_the_registry_says(tmp_path: Path) -> None:
+    assert place(Registered("tiny", "3"), tmp_path) == Located(tmp_path / "tiny" / "3", None)
+
+
+def test_a_name_under_the_folder_of_models(saved: Saved, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS, name="mine")
+    assert place(Local("mine"), tmp_path, models=tmp_path) == Located(folder, None)
+    with pytest.raises(UnknownName, match=r"no model 'yours' in .*, which has mine; the samples"):
+        place(Local("yours"), tmp_path, models=tmp_path)
+    with pytest.raises(UnknownName, match="set ALAMBIQUE_MODELS"):
+        place(Local("mine"), tmp_path)
+
+
+def test_the_samples_need_no_folder_of_models(tmp_path: Path) -> None:
+    assert place(Local("sample-encoder"), tmp_path).folder == SAMPLES["sample-encoder"]
+
+
+def test_a_path(saved: Saved, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    assert place(Folder(str(folder)), tmp_path) == Located(folder, None)
+    with pytest.raises(UnknownName, match="there is no folder"):
+        place(Folder(str(tmp_path / "nowhere")), tmp_path)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def test_a_whole_folder_passes(saved: Saved, family: str) -> None:
+    assert check_folder(saved(family, Output.TAGS, TAGS))["model_type"] == family
+
+
+def test_a_folder_without_a_fast_tokenizer(saved: Saved) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    (folder / "tokenizer.json").rename(folder / "vocab.txt")
+    with pytest.raises(BadModel, match=r"no tokenizer\.json.*vocab\.txt, convert"):
+        check_folder(folder)
+
+
+def test_a_tokenizer_that_cannot_be_read(saved: Saved) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(BadModel, match=r"tokenizer\.json cannot be read"):
+        check_folder(folder)
+
+
+def test_a_tokenizer_of_another_model(saved: Saved) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 50}))
+    with pytest.raises(BadModel, match=r"gives ids up to \d+, the network knows 50"):
+        check_folder(folder)

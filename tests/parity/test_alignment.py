@@ -1,0 +1,66 @@
+"""Words and pieces of three tokenizers against the golden alignments."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+
+from alambique.distill.alignment import WordPieces, pieces_of
+from alambique.runtime.windows import Encoder, Window
+
+NAMES = ["wordpiece", "bytebpe", "unigram"]
+LONG = 10_000
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> Any:
+    return json.loads((shared / "golden" / "alignment.json").read_text("utf-8"))
+
+
+def _encoder(shared: Path, name: str, max_length: int) -> Encoder:
+    tokenizer = Tokenizer.from_file(str(shared / "golden" / "tokenizers" / f"{name}.json"))
+    return Encoder.of(tokenizer, max_length=max_length, stride=0, pad_id=0)
+
+
+def _pieces(window: Window) -> WordPieces:
+    return pieces_of(window.first_word_N, window.last_word_N)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pieces_of_pre_split_words(shared: Path, golden: Any, name: str) -> None:
+    for case in golden["cases"]:
+        expected = case["tokenizers"][name]
+        encoder = _encoder(shared, name, case["max_length"] or LONG)
+        window = encoder.words(case["words"])[0]  # truncated is the first window
+        found = _pieces(window)
+        assert window.input_ids_N.tolist() == expected["ids"], case["name"]
+        assert found.words_P.tolist() == expected["present_words"]
+        assert found.first_P.tolist() == expected["first_piece"]
+        assert found.last_P.tolist() == expected["last_piece"]
+
+
+def test_shared_words_are_the_intersection(shared: Path, golden: Any) -> None:
+    for case in golden["cases"]:
+        length = case["max_length"] or LONG
+        words = {
+            name: set(_pieces(_encoder(shared, name, length).words(case["words"])[0]).words_P)
+            for name in NAMES
+        }
+        for pair, expected in case["shared_words"].items():
+            names = NAMES if pair == "all" else pair.split("|")
+            assert sorted(set.intersection(*(words[name] for name in names))) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_frame_of_a_pair_is_the_tokenizer_s_own(shared: Path, golden: Any, name: str) -> None:
+    encoder = _encoder(shared, name, LONG)
+    for case in golden["pair_cases"]:
+        question, context = " ".join(case["question_words"]), " ".join(case["context_words"])
+        (window,) = encoder.question(question, context)
+        whole = encoder.tokenizer.encode(question, context)
+        assert window.input_ids_N.tolist() == whole.ids
+        assert window.type_ids_N.tolist() == whole.type_ids
+        of_context = {n for n, text in enumerate(whole.sequence_ids) if text == 1}
+        assert set((window.first_word_N >= 0).nonzero()[0]) <= of_context

@@ -1,0 +1,38 @@
+"""Parameters and MACs equal what thop counts on the classes of transformers, to the unit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from alambique.models.counts import Head, count
+from alambique.spec.outputs import Output
+
+HEADS: dict[str, Head] = {
+    "sequence_classification": "classes",
+    "token_classification": Output.TAGS,
+    "question_answering": Output.SPAN,
+}
+
+
+def golden(shared: Path) -> list[dict[str, Any]]:
+    text = (shared / "golden" / "macs.json").read_text(encoding="utf-8")
+    architectures: list[dict[str, Any]] = json.loads(text)["architectures"]
+    return architectures
+
+
+def test_counts_of_every_architecture_and_task(shared: Path) -> None:
+    checked = 0
+    for architecture in golden(shared):
+        config = architecture["config"]
+        width = config.get("hidden_size") or config["dim"]
+        layers = config.get("num_hidden_layers") or config["n_layers"]
+        for name, task in architecture["tasks"].items():
+            for length, macs in task["macs"].items():
+                n = int(length)
+                got = count(config, task=HEADS[name], labels=task["num_labels"], length=n)
+                where = f"{architecture['name']}, {name}, {n} tokens"
+                assert got.parameters == task["parameters"], where
+                assert got.macs_linear == macs, where
+                assert got.macs_full - macs == 2 * layers * n * n * width, where
+                checked += 1
+    assert checked == 13 * 3 * 5

@@ -1,0 +1,24 @@
+"""Scores of named entities against the golden cases of seqeval."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alambique.tasks.examples import Sentence
+from alambique.tasks.named_entities import score
+
+
+def test_micro_averages_and_accuracy(shared: Path) -> None:
+    cases = json.loads((shared / "golden" / "tagging_metrics.json").read_text("utf-8"))["ner"]
+    for case in cases:
+        examples = [
+            Sentence(str(n), ("palabra",) * len(tags), tuple(tags))
+            for n, tags in enumerate(case["gold"])
+        ]
+        found = score(examples, [tuple(tags) for tags in case["pred"]])
+        default = case["default"]["micro_avg"]
+        expected = {name: default[name] for name in ("f1", "precision", "recall")}
+        expected["strict-f1"] = case["strict_iob2"]["micro_avg"]["f1"]
+        expected["accuracy"] = case["token_accuracy"]
+        assert found == pytest.approx(expected, abs=1e-9), case["name"]

@@ -1,0 +1,103 @@
+"""A fresh database for each test, on both engines; schemas are copied from a migrated one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from alambique.registry.database import Database
+from alambique.spec.job import Job
+
+TEMPLATE = "migrated"
+
+
+def _sqlite(folder: Path) -> str:
+    return f"sqlite:///{folder / 'registry.db'}"
+
+
+def _on_server(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def _named(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def _upgraded(url: str) -> str:
+    database = Database(url)
+    database.upgrade()
+    database.dispose()
+    return url
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("migrated")
+    _upgraded(_sqlite(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres_url: str) -> str:
+    _on_server(postgres_url, f"CREATE DATABASE {TEMPLATE}")
+    _upgraded(_named(postgres_url, TEMPLATE))
+    return postgres_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which of the two a test runs on."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database without any table."""
+    if engine == "sqlite":
+        yield _sqlite(tmp_path / "home")
+        return
+    server, name = request.getfixturevalue("postgres_url"), f"test_{uuid4().hex}"
+    _on_server(server, f"CREATE DATABASE {name}")
+    yield _named(server, name)
+    _on_server(server, f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database with all tables, and nothing in them."""
+    if engine == "sqlite":
+        shutil.copytree(request.getfixturevalue("_migrated_sqlite"), tmp_path / "home")
+        yield _sqlite(tmp_path / "home")
+        return
+    server, name = request.getfixturevalue("_migrated_postgres"), f"test_{uuid4().hex}"
+    _on_server(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield _named(server, name)
+    _on_server(server, f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """The database of this test."""
+    opened = Database(url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def job() -> Job:
+    """A small job."""
+    return Job.model_validate(
+        {
+            "name": "tiny",
+            "task": "named-entities",
+            "data": "sample-ner",
+            "teacher": {"model": "sample-encoder"},
+            "student": {"layers": 2},
+        }
+    )

@@ -1,0 +1,113 @@
+"""The one typed edge over Ray: connecting, training workers, and actors that fill the cache."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from alambique.spec.errors import LostWorker
+from alambique.spec.train import Resources
+from alambique.workers.filling import Filler, Order
+from alambique.workers.training.course import Course
+
+
+class Cluster:
+    """A connection to Ray, made by `connected`."""
+
+    @property
+    def address(self) -> str:
+        """Where other processes of this machine find it."""
+        return str(ray.get_runtime_context().gcs_address)
+
+    def size(self) -> tuple[float, float]:
+        """How many CPUs and GPUs it has."""
+        found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return found.get("CPU", 0.0), found.get("GPU", 0.0)
+
+    def train(self, course: Course, resources: Resources) -> None:
+        """Runs a course on `resources.workers` processes; its outcome is in its folder.
+
+        Raises:
+            LostWorker: a worker died, or could not be started.
+        """
+        trainer = TorchTrainer(
+            train_worker,
+            train_loop_config={"course": course.model_dump_json()},
+            torch_config=TorchConfig(backend="nccl" if resources.gpus else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=resources.workers,
+                use_gpu=resources.gpus > 0,
+                resources_per_worker=_each(resources),
+            ),
+            run_config=RunConfig(
+                name=course.folder.name,
+                storage_path=str(course.folder / "ray"),
+                failure_config=FailureConfig(max_failures=0),
+            ),
+        )
+        result = trainer.fit()
+        if result.error is not None:
+            raise LostWorker(f"training on Ray ended: {result.error}")
+
+    def fill(
+        self,
+        order: Order,
+        resources: Resources,
+        buckets: Sequence[int],
+        filled: Callable[[int, int], None],
+    ) -> None:
+        """Fills buckets on `resources.workers` actors; `filled(bucket, computed)` after each.
+
+        Raises:
+            LostWorker: an actor died.
+        """
+        remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(Filler)
+        actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
+        waiting = list(reversed(buckets))
+        running = {actor.fill.remote(waiting[-1]): (actor, waiting.pop()) for actor in actors}
+        try:
+            while running:
+                ready, _ = ray.wait(list(running))
+                actor, bucket = running.pop(ready[0])
+                filled(bucket, ray.get(ready[0]))
+                if waiting:
+                    running[actor.fill.remote(waiting[-1])] = (actor, waiting.pop())
+        except ray.exceptions.RayActorError as error:
+            raise LostWorker(f"an actor that fills the cache died: {error}") from error
+        finally:
+            for actor in actors:
+                ray.kill(actor)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Cluster]:
+    """A connection to the Ray at `address`, or to a new one on this machine that ends with it.
+
+    The environment has to be that of `environment.for_ray` before this module is imported.
+    """
+    # without its dashboard, Ray leaves the places of early-stopped trainings reserved for ever
+    local: dict[str, Any] = {} if address else {"include_dashboard": True}
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    try:
+        yield Cluster()
+    finally:
+        ray.shutdown()
+
+
+def train_worker(told: dict[str, str]) -> None:
+    """What each training process does: joins the group and runs the loop."""
+    from alambique.workers.training.group import join_group
+    from alambique.workers.training.loop import train
+    from alambique.workers.training.place import placed
+
+    join_group()
+    train(Course.model_validate_json(told["course"]), placed())
+
+
+def _each(resources: Resources) -> dict[str, float]:
+    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return {kind: amount for kind, amount in asked.items() if amount}

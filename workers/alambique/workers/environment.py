@@ -1,0 +1,40 @@
+"""What Ray and the libraries under it read from the environment, set before they are imported."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+_FIXED = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    # a cluster that has to start machines first takes longer than Ray's own minute
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def for_ray(home: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which Ray asks everybody for a token.
+
+    Without one, whoever reaches Ray's port runs code there (CVE-2023-48022). Ray would write its
+    token readable for all; this one lies in `home`, for its owner alone. A token that the
+    environment names already, for a cluster of somebody else's, stays.
+    """
+    if "RAY_AUTH_TOKEN" in given or "RAY_AUTH_TOKEN_PATH" in given:
+        return _FIXED | {"RAY_AUTH_MODE": "token"}
+    return _FIXED | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token(home))}
+
+
+def _token(home: Path) -> Path:
+    path = home / "ray" / "token"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_hex(32))
+        unfinished.rename(path)
+    return path

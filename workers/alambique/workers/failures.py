@@ -1,0 +1,64 @@
+"""From an error to the reason that a job's state gives, and to what its owner is told."""
+
+import errno
+
+import torch
+
+from alambique.spec.errors import (
+    AlambiqueError,
+    BadData,
+    BadModel,
+    BadSpec,
+    BadTeacher,
+    Diverged,
+    LostWorker,
+    NotEnoughDisk,
+    UnknownName,
+)
+from alambique.spec.states import Reason
+
+_REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
+    (BadData, Reason.BAD_DATA),
+    (BadTeacher, Reason.BAD_TEACHER),
+    (BadModel, Reason.BAD_MODEL),
+    (BadSpec, Reason.BAD_SPEC),
+    (UnknownName, Reason.BAD_SPEC),
+    (Diverged, Reason.DIVERGED),
+    (NotEnoughDisk, Reason.NO_DISK),
+    (LostWorker, Reason.LOST_WORKER),
+    (torch.OutOfMemoryError, Reason.OUT_OF_MEMORY),
+    (MemoryError, Reason.OUT_OF_MEMORY),
+)
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Why a job failed; errors that Ray wraps are looked at from inside."""
+    for one in chain(error):
+        for kind, reason in _REASONS:
+            if isinstance(one, kind):
+                return reason
+        if isinstance(one, OSError) and one.errno == errno.ENOSPC:
+            return Reason.NO_DISK
+    return Reason.INTERNAL
+
+
+def told(error: BaseException) -> str:
+    """What to tell: our own words where the error is ours, else its kind and text."""
+    for one in chain(error):
+        if isinstance(one, AlambiqueError):
+            return str(one)
+    return f"{type(error).__name__}: {error}"
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """The error and what caused it, innermost first."""
+    found: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is None or one in found:
+            continue
+        found.append(one)
+        failures = getattr(one, "worker_failures", None) or {}
+        left += [*failures.values(), getattr(one, "cause", None), one.__cause__]
+    return found[::-1]

@@ -1,0 +1,36 @@
+"""A job's log: what its driver warns of, where everybody can read it."""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alambique.workers.work import Work
+
+
+class _IntoLog(logging.Handler):
+    def __init__(self, work: Work) -> None:
+        super().__init__(logging.INFO)
+        self._work = work
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # only ours: a library's remarks would drown them
+        if record.name.startswith("alambique"):
+            self._work.log(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def into_log(work: Work) -> Iterator[None]:
+    """While it lasts, our own log records go into the log of the job too."""
+    handler, logger = _IntoLog(work), logging.getLogger("alambique")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def trace_of(error: BaseException, lines: int = 40) -> list[str]:
+    """The last lines of an error's traceback."""
+    text = "".join(traceback.format_exception(error))
+    return text.rstrip().split("\n")[-lines:]

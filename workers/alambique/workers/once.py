@@ -1,0 +1,68 @@
+"""Doing a stage once: skipped where it is done, resumed where it was broken off."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alambique.registry import stages
+from alambique.spec.fields import Spec
+from alambique.spec.states import Stage
+from alambique.workers.work import Work
+
+SCHEMA = 1
+"""Goes into every key: raised when a stage gives something else for the same input."""
+
+Output = TypeVar("Output", bound=Spec)
+
+
+def key_of(stage: Stage, reads: Mapping[str, Any]) -> str:
+    """The key of a stage: a hash of its schema, and of all that its output depends on."""
+    content = json.dumps([SCHEMA, stage, reads], sort_keys=True, default=_plain)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def once(
+    work: Work,
+    stage: Stage,
+    reads: Mapping[str, Any],
+    output: type[Output],
+    do: Callable[[Path], Output],
+) -> Output:
+    """The output of a stage, from whichever job of the project has done it; else from `do`.
+
+    Args:
+        work: the job.
+        stage: which stage.
+        reads: the part of the spec that it reads, and the content hashes of its inputs.
+        output: the type of what it gives.
+        do: does it in the folder it is given, which holds what an earlier attempt left there.
+    """
+    key = key_of(stage, reads)
+    folder = work.desk / f"{stage}-{key[:24]}"
+    name = f"stage:{work.job.project}:{key}"
+    with work.alone(name, f"{stage}: another job is doing the same; waiting for its result"):
+        with work.database.read() as session:
+            found = stages.find(session, work.job.project, key)
+        if found is not None and folder.exists():
+            work.log(f"{stage}: done before, by job {found.job_id}")
+            work.report(stage, 1.0, message="done before")
+            return output.model_validate(found.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        given = do(folder)
+        with work.database.write() as session:
+            stages.done(
+                session,
+                work.id,
+                work.token,
+                work.job.project,
+                key,
+                stage,
+                given.model_dump(mode="json"),
+            )
+        return given
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Spec) else str(value)

@@ -1,0 +1,101 @@
+"""What each stage leaves for the ones after it: small records, kept as JSON in the registry."""
+
+from pathlib import Path
+from typing import Any
+
+from alambique.spec.fields import Spec
+from alambique.spec.job import Split
+from alambique.workers.training.course import TeacherOutputs
+
+
+class DataSet(Spec):
+    """A job's examples, parsed, as files that later stages read."""
+
+    name: str
+    test_name: str
+    files: dict[Split, Path]
+    hashes: dict[Split, str]
+    counts: dict[Split, int]
+    labels: tuple[str, ...]
+
+
+class Start(Spec):
+    """A model that weights are taken from."""
+
+    name: str
+    """As the job names it, with the commit that was found."""
+    folder: Path
+    weights: str
+    """Content hash."""
+
+
+class Checked(Spec):
+    """What the check found: all that the job needs is there and fits together."""
+
+    data: DataSet
+    teacher: Start | None
+    """None: from scratch."""
+    student: Start | None
+    """None: the teacher itself, or random."""
+
+
+class Trained(Spec):
+    """A network that a job has trained, or found fit to teach."""
+
+    name: str
+    """teacher, gold-only or distilled."""
+    folder: Path
+    weights: str
+    max_length: int
+    stride: int
+    loss: float | None
+    """On validation; None for a teacher that came fine-tuned."""
+    metric: float
+    """The primary metric on validation."""
+    seconds: float
+    diverged: bool = False
+
+
+class Taught(Spec):
+    """The teacher, and what it started from."""
+
+    teacher: Trained
+    start: Path
+    """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
+
+
+class Cached(Spec):
+    """Where the teacher's outputs for the training examples are."""
+
+    outputs: TeacherOutputs
+    wanted: int
+    computed: int
+    """By this job; the others were there."""
+
+
+class Distilled(Spec):
+    """The students of a job."""
+
+    students: tuple[Trained, ...]
+
+
+class Score(Spec):
+    """One line of the table that a job ends with."""
+
+    name: str
+    layers: int
+    parameters: int
+    macs_linear: int
+    macs_full: int
+    metrics: dict[str, float]
+    latency_ms: float
+    latency_kept: int
+    """Of the timed runs, how many the filter kept."""
+    inferences_per_second: float
+
+
+class Evaluated(Spec):
+    """The table that a job ends with, and how it was measured."""
+
+    scores: tuple[Score, ...]
+    settings: dict[str, Any]

@@ -1,0 +1,121 @@
+"""Running a course for a job: here or on Ray, with its progress told while it runs."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from alambique.spec.errors import LostWorker
+from alambique.spec.states import Stage
+from alambique.spec.train import Resources
+from alambique.workers.training.course import Course
+from alambique.workers.training.loop import Outcome, read_outcome, train
+from alambique.workers.training.place import placed
+from alambique.workers.training.progress import Progress, ProgressReader
+from alambique.workers.work import Work
+
+_EVERY = 1.0
+"""Seconds between two looks at the progress of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a stage a run is: the `number`-th of `of`, from 0, with a name to show."""
+
+    stage: Stage
+    name: str
+    number: int = 0
+    of: int = 1
+
+
+def run(work: Work, course: Course, part: Part, resources: Resources | None) -> Outcome:
+    """The outcome of a course: run now, or before by an earlier attempt.
+
+    Args:
+        work: the job.
+        course: what to run; its folder may hold a checkpoint to go on from.
+        part: where its progress belongs.
+        resources: how many workers on Ray; None: in this process.
+    """
+    if over := read_outcome(course):
+        return over
+    course.folder.mkdir(parents=True, exist_ok=True)
+    with _watched(work, course, part):
+        if resources is None:
+            train(course, placed())
+        else:
+            with work.cluster() as cluster:
+                cluster.train(course, resources)
+    outcome = read_outcome(course)
+    if outcome is None:
+        raise LostWorker(f"{part.name}: training ended without an outcome")
+    if outcome.diverged:
+        work.log(
+            f"{part.name}: a loss stopped being finite after {outcome.steps} steps; "
+            f"kept the weights of epoch {outcome.best_epoch + 1}"
+        )
+    return outcome
+
+
+def placement(resources: Resources, *, distilled: bool) -> Resources | None:
+    """Where a run goes: on Ray if it is the distilled student's, or if it needs GPUs."""
+    alone = resources.workers == 1 and not resources.gpus
+    if alone or not (distilled or resources.gpus):
+        return None
+    return resources
+
+
+@contextmanager
+def _watched(work: Work, course: Course, part: Part) -> Iterator[None]:
+    over = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(work, course, part, over), name="progress", daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _watch(work: Work, course: Course, part: Part, over: threading.Event) -> None:
+    reader = ProgressReader(course.progress)
+    pace = _Pace()
+    metric: float | None = None
+    while not over.wait(_EVERY):
+        for progress in reader.news():
+            metric = progress.metric if progress.metric is not None else metric
+            pace = pace.after(progress)
+            _tell(work, part, replace(progress, metric=metric), pace.left(progress))
+
+
+def _tell(work: Work, part: Part, progress: Progress, left: float | None) -> None:
+    epoch = "" if progress.validation is None else f", validation {progress.validation:.4f}"
+    work.report(
+        part.stage,
+        (part.number + progress.done / progress.total) / part.of,
+        eta_seconds=left,
+        loss=progress.loss,
+        metric=progress.metric,
+        message=f"{part.name}: step {progress.done} of {progress.total}{epoch}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How fast steps go, from the first report that was seen."""
+
+    first: Progress | None = None
+    seen_at: float = 0.0
+
+    def after(self, progress: Progress) -> "_Pace":
+        return self if self.first else _Pace(progress, time.time())
+
+    def left(self, progress: Progress) -> float | None:
+        """Seconds until the last step, if no patience ends the run before."""
+        if self.first is None or progress.done <= self.first.done:
+            return None
+        each = (progress.at - self.first.at) / (progress.done - self.first.done)
+        return each * (progress.total - progress.done)

@@ -1,0 +1,188 @@
+"""Stage 0: all that a job needs is there and fits together. Nothing is spent before this."""
+
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alambique.distill.layers import kept
+from alambique.models.configs import Config, depth, labels_of, read_config
+from alambique.models.sources import check_folder, locate
+from alambique.models.weights import weights_hash
+from alambique.registry import versions
+from alambique.spec.errors import BadSpec, LabelMismatch, NotEnoughDisk
+from alambique.spec.job import Job, Split
+from alambique.spec.sources import Architecture, Source, source_of, written
+from alambique.spec.states import Stage
+from alambique.tasks.all import find
+from alambique.tasks.data import Splits, load
+from alambique.tasks.examples import content_hash, write
+from alambique.tasks.labels import compare
+from alambique.tasks.plan import plan
+from alambique.workers.downloads import fetched
+from alambique.workers.records import Checked, DataSet, Start
+from alambique.workers.work import Work, fresh
+
+_COPIES = 12
+"""Times a network's float32 weights are written: starts, best weights, two checkpoints with their
+two moments each, the files of its version; and some to spare."""
+
+
+def check(work: Work) -> Checked:
+    """What the later stages work with.
+
+    Raises:
+        UnknownName: a data set or model that is not there.
+        BadData: broken data.
+        BadModel: a folder that cannot be loaded.
+        LabelMismatch: a fine-tuned teacher with other labels.
+        BadSpec: sizes that do not fit.
+        NotEnoughDisk: the plan needs more than there is.
+    """
+    job = work.job
+    work.report(Stage.CHECK, 0.0, message="reading the data")
+    splits = load(job.data, task=find(job.task), root=work.settings.data)
+    for warning in splits.warnings:
+        work.log(f"warning: {warning}")
+    data = _stored(work, splits)
+    work.report(Stage.CHECK, 0.5, message="looking at the models")
+    teacher = _found(work, source_of(job.teacher.model))
+    student = _student_start(work)
+    if teacher is not None and job.teacher.train is None:
+        _same_labels(job, read_config(teacher.folder), data.labels)
+    _fitting(job, teacher, student)
+    _room(work, teacher, student, splits)
+    work.report(Stage.CHECK, 1.0, message=_counted(data))
+    return Checked(data=data, teacher=teacher, student=student)
+
+
+def _stored(work: Work, splits: Splits) -> DataSet:
+    """The examples as files, named by their content."""
+    by_split: Mapping[Split, list[Any]] = {
+        "train": splits.train,
+        "dev": splits.dev,
+        "test": splits.test,
+    }
+    hashes = {split: content_hash(examples) for split, examples in by_split.items()}
+    folder = work.settings.home.absolute() / "data"
+
+    for split, examples in by_split.items():
+        fresh(folder / hashes[split], partial(_put, examples))
+    return DataSet(
+        name=work.job.data.name,
+        test_name=work.job.data.test or work.job.data.name,
+        files={split: folder / digest / "examples.jsonl" for split, digest in hashes.items()},
+        hashes=hashes,
+        counts={split: len(examples) for split, examples in by_split.items()},
+        labels=splits.labels,
+    )
+
+
+def _put(examples: list[Any], into: Path) -> None:
+    write(into / "examples.jsonl", examples)
+
+
+def _found(work: Work, source: Source) -> Start | None:
+    """The model's folder, looked through; None for one from scratch."""
+    if isinstance(source, Architecture):
+        return None
+    home = work.settings.home.absolute()
+    located = locate(
+        source,
+        models=work.settings.models,
+        cache=home / "hub",
+        registered=lambda name, version: _registered(work, name, version),
+    )
+    check_folder(located.folder)
+    commit = f"@{located.commit}" if located.commit else ""
+    name = f"{written(source).partition('@')[0]}{commit}" if commit else written(source)
+    return Start(name=name, folder=located.folder, weights=weights_hash(located.folder))
+
+
+def _registered(work: Work, name: str, version: str) -> Path:
+    with work.database.read() as session:
+        found = versions.find(session, work.job.project, name, version)
+    return fetched(work.settings, found)
+
+
+def _student_start(work: Work) -> Start | None:
+    start = work.job.student.start
+    if start in ("teacher", "random"):
+        return None
+    source = source_of(start)
+    if isinstance(source, Architecture):
+        raise BadSpec(
+            "student.start: an architecture has no weights to start from; say start: random "
+            "with width, heads and ffn"
+        )
+    return _found(work, source)
+
+
+def _same_labels(job: Job, config: Config, ours: tuple[str, ...]) -> None:
+    theirs = labels_of(config)
+    if job.task == "question-answering":
+        return
+    if theirs is None:
+        raise LabelMismatch(
+            f"the teacher does not name its labels, the data has {list(ours)}: name them in its "
+            "config.json (id2label), or fine-tune it on this data (teacher.train)"
+        )
+    compare(ours, theirs)
+
+
+def _fitting(job: Job, teacher: Start | None, student: Start | None) -> None:
+    """Depths and lengths that the models have."""
+    if job.student.start != "random":
+        source = student or teacher
+        layers = depth(read_config(source.folder)) if source else _scratch(job).layers
+        kept(job.student.keep, job.student.layers, layers)
+    windows = {"teacher.max_length": job.teacher.max_length}
+    if job.teacher.train:
+        windows["teacher.train.max_length"] = job.teacher.train.max_length
+    if teacher is not None:
+        _short_enough(read_config(teacher.folder), windows)
+    if student is not None:
+        _short_enough(read_config(student.folder), {"train.max_length": job.train.max_length})
+
+
+def _scratch(job: Job) -> Architecture:
+    assert isinstance(job.teacher.model, Architecture)
+    return job.teacher.model
+
+
+def _short_enough(config: Config, lengths: Mapping[str, int]) -> None:
+    # rotary positions have no table that ends
+    longest = config.get("max_position_embeddings")
+    if config["model_type"] == "modernbert" or longest is None:
+        return
+    for field, length in lengths.items():
+        if length > longest:
+            raise BadSpec(f"{field} is {length}, the model has positions for {longest}: lower it")
+
+
+def _room(work: Work, teacher: Start | None, student: Start | None, splits: Splits) -> None:
+    """Whether the disk has what the plan needs.
+
+    Raises:
+        NotEnoughDisk: it has not.
+    """
+    names = (work.job.teacher.model, work.job.student.start)
+    folders = {
+        str(name): start.folder
+        for name, start in zip(names, (teacher, student), strict=True)
+        if start
+    }
+    planned = plan(work.job, splits, config_of=lambda source: read_config(folders[written(source)]))
+    needed = planned.disk_bytes(_COPIES)
+    work.settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(work.settings.home).free
+    if needed > free:
+        raise NotEnoughDisk(
+            f"the job needs about {needed / 1e9:.1f} GB under {work.settings.home}, and "
+            f"{free / 1e9:.1f} GB are free: make room, or set ALAMBIQUE_HOME to a larger disk"
+        )
+
+
+def _counted(data: DataSet) -> str:
+    return ", ".join(f"{count} {split}" for split, count in data.counts.items()) + " examples"

@@ -1,0 +1,99 @@
+"""Stage 3: the students: distilled from the teacher, and on gold labels alone beside it."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from alambique.models.weights import weights_hash
+from alambique.spec.states import Stage
+from alambique.tasks.all import find
+from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
+from alambique.workers.running import Part, placement, run
+from alambique.workers.starting import student
+from alambique.workers.training.course import Course, gold_alone
+from alambique.workers.work import Work, fresh
+
+Kind = Literal["gold-only", "distilled"]
+
+
+def distil(
+    work: Work, checked: Checked, taught: Taught, cached: Cached, kind: Kind, folder: Path
+) -> Distilled:
+    """One student, trained until patience or epochs end."""
+    began = time.monotonic()
+    start = fresh(folder / "start", lambda into: _start(work, checked, taught, kind, into))
+    course = _course(work, checked, cached, kind, start)
+    place = placement(work.job.resources, distilled=kind == "distilled")
+    number, of = kinds(work).index(kind), len(kinds(work))
+    outcome = run(work, course, Part(Stage.DISTIL, kind, number, of), place)
+    trained = Trained(
+        name=kind,
+        folder=course.best,
+        weights=weights_hash(course.best),
+        max_length=work.job.train.max_length,
+        stride=work.job.train.stride,
+        loss=outcome.best_loss,
+        metric=outcome.metric,
+        seconds=time.monotonic() - began,
+        diverged=outcome.diverged,
+    )
+    return Distilled(students=(trained,))
+
+
+def kinds(work: Work) -> tuple[Kind, ...]:
+    """Which students the job trains, in their order."""
+    return (*work.job.compare, "distilled")
+
+
+def reads(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Mapping[str, Any]:
+    """What a student depends on."""
+    job = work.job
+    common = {
+        "kind": kind,
+        "task": job.task,
+        "student": job.student,
+        "start": checked.student.weights if checked.student else None,
+        "train": job.train,
+        "labels": checked.data.labels,
+        "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
+    }
+    if kind == "gold-only":
+        return common | {"from": str(taught.start.parent.name), "objective": gold_alone(job)}
+    workers = placement(job.resources, distilled=True)
+    return common | {
+        "teacher": taught.teacher.weights,
+        "objective": job.objective,
+        "workers": [workers.workers, workers.zero] if workers else None,
+    }
+
+
+def _course(work: Work, checked: Checked, cached: Cached, kind: Kind, start: Path) -> Course:
+    distilled = kind == "distilled"
+    resources = placement(work.job.resources, distilled=distilled)
+    return Course(
+        task=work.job.task,
+        labels=checked.data.labels,
+        start=start,
+        training=checked.data.files["train"],
+        validation=checked.data.files["dev"],
+        train=work.job.train,
+        objective=work.job.objective if distilled else gold_alone(work.job),
+        teacher=cached.outputs if distilled else None,
+        zero=resources.zero if resources else None,
+        folder=start.parent / "run",
+    )
+
+
+def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
+    """The untrained student.
+
+    Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
+    answers already, and would not be gold labels alone.
+    """
+    if checked.student is not None:
+        source = checked.student.folder
+    else:
+        source = taught.teacher.folder if kind == "distilled" else taught.start
+    output = find(work.job.task).output
+    student(work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed)

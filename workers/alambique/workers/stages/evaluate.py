@@ -1,0 +1,93 @@
+"""Stage 4: teacher and students measured alike: scores on test, size, latency, throughput."""
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alambique.models.configs import depth, read_config
+from alambique.models.counts import count
+from alambique.runtime.latency import Latency, measure
+from alambique.spec.states import Stage
+from alambique.tasks.all import find
+from alambique.tasks.examples import read
+from alambique.workers.records import Checked, Evaluated, Score, Trained
+from alambique.workers.testing import Examined, synchronised
+from alambique.workers.training.place import this_device
+from alambique.workers.work import Work
+
+
+def evaluate(work: Work, checked: Checked, trained: Sequence[Trained], _: Path) -> Evaluated:
+    """The scores of every network of the job."""
+    scores = []
+    for number, one in enumerate(trained):
+        work.report(Stage.EVALUATE, number / len(trained), message=f"testing the {one.name}")
+        scores.append(_score(work, checked, one))
+    settings = dict(find(work.job.task).settings) | {
+        "data": checked.data.test_name,
+        "split": "test",
+        "examples": checked.data.counts["test"],
+        "length": work.job.train.max_length,
+        "latency": "batch 1, random ids, 10 runs to warm up and 100 timed, |modified z| < 0.75",
+        "inferences": "windows of the test split per second, batched by length",
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+    }
+    return Evaluated(scores=tuple(scores), settings=settings)
+
+
+def reads(work: Work, checked: Checked, trained: Sequence[Trained]) -> Mapping[str, Any]:
+    """What the scores depend on; latency adds the machine."""
+    return {
+        "task": work.job.task,
+        "test": checked.data.hashes["test"],
+        "labels": checked.data.labels,
+        "networks": [[one.name, one.weights, one.max_length, one.stride] for one in trained],
+        "length": work.job.train.max_length,
+        "machine": machine(),
+    }
+
+
+def machine() -> str:
+    """What latency depends on beside the network."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
+
+
+def _score(work: Work, checked: Checked, one: Trained) -> Score:
+    task, labels = find(work.job.task), checked.data.labels
+    examined = Examined.of(task, one.folder, labels, max_length=one.max_length, stride=one.stride)
+    examples = read(checked.data.files["test"])
+    rows = examined.rows(examples)
+    began = time.perf_counter()
+    found = examined.answers(rows)
+    seconds = time.perf_counter() - began
+    config = read_config(one.folder)
+    length = work.job.train.max_length
+    cost = count(config, task=task.output, labels=len(labels), length=length)
+    timed = _latency(examined, int(config["vocab_size"]), length)
+    return Score(
+        name=one.name,
+        layers=depth(config),
+        parameters=cost.parameters,
+        macs_linear=cost.macs_linear,
+        macs_full=cost.macs_full,
+        metrics=examined.scores(examples, rows, found),
+        latency_ms=timed.mean_ms,
+        latency_kept=timed.kept,
+        inferences_per_second=len(rows) / seconds,
+    )
+
+
+def _latency(examined: Examined, vocabulary: int, length: int) -> Latency:
+    chance = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary, (1, length), generator=chance).to(this_device())
+    ones, zeros = torch.ones_like(ids), torch.zeros_like(ids)
+    with torch.inference_mode():
+        return measure(
+            lambda: synchronised(examined.network, ids, ones, zeros), clock=time.perf_counter
+        )

@@ -1,0 +1,86 @@
+"""Scoring a network on examples, in this process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alambique.models.networks import Network, load
+from alambique.runtime.windows import Encoder
+from alambique.tasks.examples import Example
+from alambique.tasks.task import Task
+from alambique.workers.training.answers import Answer, answers
+from alambique.workers.training.engines import called
+from alambique.workers.training.place import this_device
+from alambique.workers.training.predictions import predictions_of
+from alambique.workers.training.rows import Row, rows_of
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A network with what it reads, ready to answer."""
+
+    task: Task[Any, Any]
+    network: Network
+    encoder: Encoder
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        task: Task[Any, Any],
+        folder: Path,
+        labels: tuple[str, ...],
+        *,
+        max_length: int,
+        stride: int,
+    ) -> "Examined":
+        """The network in `folder`, on this process's device."""
+        encoder = Encoder.from_folder(folder, max_length=max_length, stride=stride)
+        network = load(folder, task.output, labels).to(this_device()).eval()
+        return cls(task, network, encoder, labels)
+
+    def rows(self, examples: Sequence[Example]) -> list[Row]:
+        """What the network is fed for `examples`."""
+        return rows_of(self.task, examples, self.encoder, self.labels)
+
+    def answers(self, rows: Sequence[Row]) -> list[Answer]:
+        """The logits of every row."""
+        return answers(
+            lambda inputs: called(self.network, inputs),
+            rows,
+            pad_id=self.encoder.pad_id,
+            device=this_device(),
+        )
+
+    def scores(
+        self, examples: Sequence[Example], rows: Sequence[Row], found: Sequence[Answer]
+    ) -> dict[str, float]:
+        """The task's metrics of these answers."""
+        predicted = predictions_of(self.task, examples, rows, found, self.labels)
+        return self.task.score(examples, [predicted[i] for i in range(len(examples))])
+
+
+def score_of(
+    task: Task[Any, Any],
+    folder: Path,
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    *,
+    max_length: int,
+    stride: int,
+) -> dict[str, float]:
+    """The task's metrics of the network in `folder` on `examples`."""
+    examined = Examined.of(task, folder, labels, max_length=max_length, stride=stride)
+    rows = examined.rows(examples)
+    return examined.scores(examples, rows, examined.answers(rows))
+
+
+def synchronised(network: Network, *inputs: torch.Tensor) -> torch.Tensor:
+    """The network's answer, once the device has really computed it."""
+    logits: torch.Tensor = network(*inputs)
+    if logits.is_cuda:
+        torch.cuda.synchronize()
+    return logits

@@ -1,0 +1,61 @@
+"""A training run as a value: everything that decides its result, and where its files lie."""
+
+from pathlib import Path
+
+from alambique.spec.fields import Spec
+from alambique.spec.job import Job
+from alambique.spec.objective import Gold, Term
+from alambique.spec.train import Train
+
+
+class TeacherOutputs(Spec):
+    """Where the outputs of a teacher are read from."""
+
+    near: Path
+    """The folder of the near tier on this machine."""
+    redis: str | None
+    """The URL of the shared tier."""
+    teacher: str
+    """The teacher's content hash, and what else makes its namespace."""
+    tokenizer: str
+    preprocessing: str
+    dtype: str
+
+
+class Course(Spec):
+    """All that a training run is told. It travels to the workers as JSON."""
+
+    task: str
+    labels: tuple[str, ...]
+    start: Path
+    """A folder with the weights and the tokenizer that the run begins with."""
+    training: Path
+    """Examples, one a line, like `validation`."""
+    validation: Path
+    train: Train
+    objective: tuple[Term, ...] = (Gold(),)
+    teacher: TeacherOutputs | None = None
+    zero: int | None = None
+    """The ZeRO stage; without one, plain PyTorch in one process."""
+    folder: Path
+    """Where checkpoints, the best weights and the progress go: one that every worker sees."""
+
+    @property
+    def best(self) -> Path:
+        """The folder of the weights with the lowest validation loss, as `transformers` loads it."""
+        return self.folder / "best"
+
+    @property
+    def progress(self) -> Path:
+        """One JSON object a line: how the run gets on."""
+        return self.folder / "progress.jsonl"
+
+    @property
+    def outcome(self) -> Path:
+        """Written last, when the run is over."""
+        return self.folder / "outcome.json"
+
+
+def gold_alone(job: Job) -> tuple[Term, ...]:
+    """The objective of a run that has no teacher."""
+    return (Gold(weight=job.gold_weight or 1.0),)

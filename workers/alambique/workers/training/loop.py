@@ -1,0 +1,241 @@
+"""The training loop: a function of a course and of this process's place, and of nothing else."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from alambique.distill.objective import total
+from alambique.models.networks import write
+from alambique.spec.errors import Diverged
+from alambique.spec.objective import Term
+from alambique.workers.training import position as checkpoints
+from alambique.workers.training.batches import Batch, batch_of
+from alambique.workers.training.batching import epoch_batches, micro_batches, share
+from alambique.workers.training.course import Course
+from alambique.workers.training.engines import Engine, engine_for
+from alambique.workers.training.material import material_of
+from alambique.workers.training.place import Place
+from alambique.workers.training.position import Position, replaced
+from alambique.workers.training.progress import Progress, ProgressFile
+from alambique.workers.training.rows import Row
+from alambique.workers.training.schedule import rate
+from alambique.workers.training.validation import Validation, validate
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    epochs: int
+    steps: int
+    best_epoch: int
+    """Counted from 0; its weights are in `Course.best`."""
+    best_loss: float
+    """The validation loss of that epoch: cross entropy with the gold labels."""
+    metric: float
+    """The task's primary metric on the validation examples, of the last epoch."""
+    diverged: bool = False
+    """A loss stopped being finite; the best weights are from before."""
+
+
+def train(course: Course, place: Place) -> Outcome:
+    """Trains from where the course's folder says the run stands, until it is over.
+
+    Every process of the group calls it with the same course. The same course gives the same
+    weights; how many processes share it changes them by rounding alone (dropout off).
+
+    Raises:
+        Diverged: a loss stopped being finite before any epoch was over.
+    """
+    return Run(course, place).to_the_end()
+
+
+class Run:
+    """One training run in one process."""
+
+    def __init__(self, course: Course, place: Place) -> None:
+        self._course = course
+        self._place = place
+        self._network, self._material = material_of(course, place)
+        self._engine: Engine = engine_for(self._network, course.train, course.zero, place)
+        self._progress = ProgressFile(course.progress)
+
+    def to_the_end(self) -> Outcome:
+        """All epochs that are left, unless patience ends first or a loss is not finite."""
+        position = self._resumed()
+        validation: Validation | None = None
+        while not self._over(position):
+            try:
+                position, validation = self._epoch(position)
+            except Diverged:
+                if position.best_loss is None:
+                    raise
+                return self._left(position, validation, diverged=True)
+        return self._left(position, validation, diverged=False)
+
+    @cached_property
+    def _plans(self) -> list[list[list[int]]]:
+        """The global batches of every epoch."""
+        lengths = [row.length for row in self._material.training]
+        train = self._course.train
+        return [epoch_batches(lengths, train, epoch) for epoch in range(train.epochs)]
+
+    @cached_property
+    def _steps(self) -> int:
+        return sum(len(batches) for batches in self._plans)
+
+    def _resumed(self) -> Position:
+        found = checkpoints.latest(self._checkpoints)
+        if found is None:
+            return Position()
+        position, folder = found
+        self._engine.load(folder)
+        return position
+
+    def _over(self, position: Position) -> bool:
+        train = self._course.train
+        return position.epoch >= train.epochs or position.waited >= train.patience
+
+    def _epoch(self, position: Position) -> tuple[Position, Validation]:
+        """The rest of an epoch, its validation, and the checkpoint after it."""
+        loss = math.nan
+        for batch in self._plans[position.epoch][position.step :]:
+            loss = self._step(batch, position)
+            position = position.after_step()
+            self._report(position, loss)
+            if position.done % self._course.train.checkpoint == 0:
+                self._keep(position)
+        validation = validate(self._engine, self._material, self._place)
+        if not math.isfinite(validation.loss):
+            raise Diverged(f"the validation loss of epoch {position.epoch + 1} is not finite")
+        after = position.after_epoch(validation.loss)
+        if after.waited == 0:
+            self._write_best()
+        self._keep(after)
+        self._report(after, loss, validation)
+        return after, validation
+
+    def _step(self, batch: Sequence[int], position: Position) -> float:
+        """One step on a global batch; gives the loss over all of it."""
+        seed_step(self._course.train.seed, position.done, self._place.rank)
+        rows = [self._material.training[i] for i in batch]
+        whole = sum(row.weight for row in rows)
+        mine = share(range(len(rows)), self._place.rank, self._place.world)
+        seen = torch.zeros(1)
+        self._engine.mode(training=True)
+        self._engine.learn(self._losses(rows, mine, whole, seen), self._rate(position))
+        loss = self._place.total(seen).item()
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the loss became {loss} at step {position.done + 1}: lower train.learning_rate "
+                "or raise train.warmup"
+            )
+        return loss
+
+    def _losses(
+        self, rows: Sequence[Row], mine: Sequence[int | None], whole: float, seen: Tensor
+    ) -> Iterator[Tensor]:
+        """This process's part of the loss, a micro-batch at a time; `seen` adds them up.
+
+        The engines average over processes, hence the factor W: the mean is over the whole batch.
+        """
+        for piece in micro_batches(mine, self._course.train.accumulate):
+            batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
+            part = self._loss(batch, self._course.objective) / whole
+            seen += part.detach().cpu()
+            yield part * self._place.world
+
+    def _batch(self, rows: Sequence[Row | None], stand_in: Row) -> Batch:
+        return batch_of(
+            rows,
+            stand_in,
+            pad_id=self._material.pad_id,
+            classes=len(self._course.labels),
+            teacher=self._material.teacher,
+            device=self._place.device,
+        )
+
+    def _loss(self, batch: Batch, objective: Sequence[Term]) -> Tensor:
+        logits_BNC = self._engine.logits(batch.inputs)
+        return total(batch.compared(logits_BNC), objective).total
+
+    def _rate(self, position: Position) -> float:
+        train = self._course.train
+        return rate(
+            position.done,
+            self._steps,
+            peak=train.learning_rate,
+            warmup=train.warmup,
+            shape=train.schedule,
+        )
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self._course.folder / "checkpoints"
+
+    def _keep(self, position: Position) -> None:
+        checkpoints.save(self._checkpoints, position, self._engine.save, self._place)
+
+    def _write_best(self) -> None:
+        """The weights so far, as a folder that `transformers` loads; whole or not at all."""
+        weights = self._engine.weights()
+        if self._place.rank == 0:
+            assert weights is not None
+            replaced(
+                self._course.best,
+                lambda into: write(
+                    weights, like=self._network, folder=into, tokenizer=self._course.start
+                ),
+            )
+        self._place.meet()
+
+    def _report(self, position: Position, loss: float, found: Validation | None = None) -> None:
+        if self._place.rank == 0:
+            self._progress.write(
+                Progress(
+                    epoch=position.epoch,
+                    done=position.done,
+                    total=self._steps,
+                    loss=loss,
+                    validation=found.loss if found else None,
+                    metric=found.metric if found else None,
+                )
+            )
+
+    def _left(
+        self, position: Position, validation: Validation | None, *, diverged: bool
+    ) -> Outcome:
+        """The outcome, written down for whoever started the run."""
+        assert position.best_loss is not None
+        assert position.best_epoch is not None
+        validation = validation or validate(self._engine, self._material, self._place)
+        outcome = Outcome(
+            epochs=position.epoch,
+            steps=position.done,
+            best_epoch=position.best_epoch,
+            best_loss=position.best_loss,
+            metric=validation.metric,
+            diverged=diverged,
+        )
+        if self._place.rank == 0:
+            self._course.outcome.write_text(json.dumps(asdict(outcome)))
+        self._place.meet()
+        return outcome
+
+
+def seed_step(seed: int, done: int, rank: int) -> None:
+    """Sets the random state of a step from its number: a resumed run draws what it would have."""
+    torch.manual_seed((seed * 1_000_003 + done) * 1_009 + rank)
+
+
+def read_outcome(course: Course) -> Outcome | None:
+    """How the run ended, where it has."""
+    if not course.outcome.exists():
+        return None
+    return Outcome(**json.loads(course.outcome.read_text()))

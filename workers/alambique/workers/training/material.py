@@ -1,0 +1,79 @@
+"""What a run reads before its first step: the network it starts from, rows, teacher outputs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from alambique.cache.keys import Namespace, example_key
+from alambique.cache.reader import Outputs
+from alambique.cache.tiers import open_store
+from alambique.models.networks import Network, load
+from alambique.runtime.windows import Encoder
+from alambique.spec.errors import LostWorker
+from alambique.tasks.all import find
+from alambique.tasks.examples import Example, read
+from alambique.tasks.task import Task
+from alambique.workers.training.batches import Record, Teacher
+from alambique.workers.training.course import Course, TeacherOutputs
+from alambique.workers.training.place import Place
+from alambique.workers.training.rows import Row, rows_of
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the steps of a run are fed from."""
+
+    task: Task[Any, Any]
+    labels: tuple[str, ...]
+    pad_id: int
+    training: list[Row]
+    examples: list[Example]
+    """The validation examples; `validation` are their rows."""
+    validation: list[Row]
+    teacher: Teacher | None
+
+
+def material_of(course: Course, place: Place) -> tuple[Network, Material]:
+    """The network that the course starts from, and its material."""
+    task = find(course.task)
+    train = course.train
+    encoder = Encoder.from_folder(course.start, max_length=train.max_length, stride=train.stride)
+    training, validation = read(course.training), read(course.validation)
+    network = load(course.start, task.output, course.labels, dropout=train.dropout)
+    material = Material(
+        task=task,
+        labels=course.labels,
+        pad_id=encoder.pad_id,
+        training=rows_of(task, training, encoder, course.labels),
+        examples=validation,
+        validation=rows_of(task, validation, encoder, course.labels),
+        teacher=_teacher(course.teacher, task, training) if course.teacher else None,
+    )
+    return network, material
+
+
+def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:
+    """What the outputs of that teacher for that task are filed under."""
+    return Namespace(
+        teacher=outputs.teacher,
+        tokenizer=outputs.tokenizer,
+        preprocessing=outputs.preprocessing,
+        output=task.output,
+        dtype=outputs.dtype,
+    )
+
+
+def _teacher(outputs: TeacherOutputs, task: Task[Any, Any], examples: list[Example]) -> Teacher:
+    namespace = namespace_of(outputs, task)
+    reader = Outputs(open_store(outputs.near, outputs.redis), namespace)
+    keys = [example_key(namespace, task.texts(example)) for example in examples]
+
+    def output_of(number: int) -> Record:
+        found = reader.get(keys[number])
+        if found is None:
+            raise LostWorker(
+                f"the teacher's output for example {examples[number].id!r} was in the cache and "
+                "is gone: the next attempt computes it again"
+            )
+        return found
+
+    return output_of

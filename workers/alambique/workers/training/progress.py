@@ -1,0 +1,63 @@
+"""How a run tells the outside how it gets on: a file of JSON lines, written by one process."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a run."""
+
+    epoch: int
+    done: int
+    """Steps done, of `total`."""
+    total: int
+    loss: float
+    """Of the last step, on the training rows of the whole batch."""
+    validation: float | None = None
+    """The validation loss, where an epoch has just ended."""
+    metric: float | None = None
+    """The task's primary metric on the validation examples, likewise."""
+    at: float = 0.0
+    """Seconds since 1970, for the reader's estimate of the time that is left."""
+
+
+class ProgressFile:
+    """Writes a report at most so often, and always where an epoch ends."""
+
+    def __init__(self, path: Path, every: float = 1.0) -> None:
+        self._path = path
+        self._every = every
+        self._last = 0.0
+
+    def write(self, progress: Progress) -> None:
+        """Appends one line, unless the last one is too fresh."""
+        now = time.time()
+        if progress.validation is None and now - self._last < self._every:
+            return
+        self._last = now
+        with self._path.open("a") as out:
+            out.write(json.dumps(asdict(progress) | {"at": now}) + "\n")
+
+
+class ProgressReader:
+    """Reads what was appended since it last looked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = path.stat().st_size if path.exists() else 0
+
+    def news(self) -> Iterator[Progress]:
+        """The reports that are new; a line that is still being written waits for the next time."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as source:
+            source.seek(self._read)
+            for line in source:
+                if not line.endswith(b"\n"):
+                    return
+                self._read += len(line)
+                yield Progress(**json.loads(line))

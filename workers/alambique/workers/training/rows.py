@@ -1,0 +1,44 @@
+"""From examples to rows: one row for each window of each example, as networks are fed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alambique.runtime.windows import Encoder, Window
+from alambique.tasks.examples import Example
+from alambique.tasks.task import Gold, SpanGold, TagGold, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A window of an example, with what is right there."""
+
+    example: int
+    """The number of its example."""
+    window: Window
+    gold: Gold
+
+    @property
+    def weight(self) -> float:
+        """How much it counts in a mean: a question's window once, a sentence's each word."""
+        match self.gold:
+            case SpanGold():
+                return 1.0
+            case TagGold(labels_P=labels_P):
+                return float(len(labels_P))
+
+    @property
+    def length(self) -> int:
+        """Its tokens."""
+        return len(self.window.input_ids_N)
+
+
+def rows_of(
+    task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, labels: Sequence[str]
+) -> list[Row]:
+    """All rows of `examples`, an example's windows beside each other."""
+    return [
+        Row(number, window, task.gold(example, window, labels))
+        for number, example in enumerate(examples)
+        for window in task.windows(example, encoder)
+    ]

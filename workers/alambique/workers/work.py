@@ -1,0 +1,97 @@
+"""A job in the hands of its driver: what it says, where it works, and whom it reports to."""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.spec.job import Job
+from alambique.spec.settings import Settings
+from alambique.spec.states import Stage
+from alambique.workers.holding import Holding
+
+if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
+    from alambique.workers.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job that this process holds."""
+
+    id: UUID
+    token: int
+    job: Job
+    settings: Settings
+    database: Database
+    holding: Holding
+    cluster: Callable[[], AbstractContextManager["Cluster"]]
+    """Connects to Ray; only stages that use several processes call it."""
+
+    @property
+    def desk(self) -> Path:
+        """The folder of the project's stages."""
+        return self.settings.home.absolute() / "stages" / self.job.project
+
+    @property
+    def near(self) -> Path:
+        """The folder of the near tier."""
+        return self.settings.home.absolute() / "cache"
+
+    def report(
+        self,
+        stage: Stage,
+        fraction: float,
+        *,
+        eta_seconds: float | None = None,
+        loss: float | None = None,
+        metric: float | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Tells everybody how the stage gets on."""
+        with self.database.write() as session:
+            jobs.progress(
+                session,
+                self.id,
+                self.token,
+                stage=stage,
+                fraction=fraction,
+                eta_seconds=eta_seconds,
+                loss=loss,
+                metric=metric,
+                message=message,
+            )
+
+    def log(self, *lines: str) -> None:
+        """Adds lines to the job's log."""
+        with self.database.write() as session:
+            jobs.note(session, self.id, self.token, "log", {"lines": list(lines)})
+
+    @contextmanager
+    def alone(self, name: str, why: str) -> Iterator[None]:
+        """Holds a name that other jobs of the project may want too; waits while one has it."""
+        self.holding.wait_for([name], lambda: self.log(why))
+        try:
+            yield
+        finally:
+            self.holding.let_go([name])
+
+
+def fresh(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """The folder, made by `fill` where it is not there: whole or not at all."""
+    if not folder.exists():
+        unfinished = folder.with_name(f".{folder.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        fill(unfinished)
+        unfinished.rename(folder)
+    return folder
+
+
+def spread(done: Iterable[float], parts: int) -> float:
+    """How much of a stage of several equal parts is done."""
+    return sum(done) / parts
