@@ -64,19 +64,16 @@ def filled(store: Packs, wanted: Sequence[Wanted[int]]) -> float:
 def near(folder: Path, order: Sequence[bytes]) -> None:
     """Bytes on disk, and reading at random."""
     outputs = Outputs(DiskPacks(folder), NAMESPACE)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    over = size / len(order) - WORDS * LABELS * 4
-    print(f"near: bytes over the payload        {over:8.1f} per example (16 are the key)")
     before = len(os.listdir("/proc/self/fd"))
     print(f"near: first epoch, opens, verifies  {rate(outputs, order):8.0f} examples/s")
     print(f"near: next epochs                   {rate(outputs, order):8.0f} examples/s")
     print(f"near: file descriptors              {len(os.listdir('/proc/self/fd')) - before:8d}")
-    print(f"near: 1 descriptor a pack only      {rate(few_maps(folder), order):8.0f} examples/s")
-
-
-def few_maps(folder: Path) -> Outputs:
-    """A reader that maps 32 packs at once, so that most reads map one anew."""
-    return Outputs(DiskPacks(folder, maps=32), NAMESPACE)
+    few = Outputs(DiskPacks(folder, maps=32), NAMESPACE)
+    rate(few, order)
+    print(f"near: next epochs, 32 maps only     {rate(few, order):8.0f} examples/s")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    over = size / len(order) - WORDS * LABELS * 4
+    print(f"near: bytes over the payload        {over:8.1f} per example (16 are the key)")
 
 
 def many_packs(folder: Path) -> None:
@@ -106,30 +103,34 @@ def many_packs(folder: Path) -> None:
 def shared(url: str, wanted: Sequence[Wanted[int]], order: Sequence[bytes]) -> None:
     """Filling and reading Redis; beside it one key for each example."""
     print(f"redis: filled in                    {filled(RedisPacks(url), wanted):8.2f} s")
-    payload = WORDS * LABELS * 4
     with Redis.from_url(url) as client:
-        used = client.info("memory")["used_memory_dataset"]
-        print(f"redis: bytes over the payload       {used / len(order) - payload:8.1f} per example")
-        start = time.perf_counter()
+        print(f"redis: bytes over the payload       {over_payload(client, order):8.1f} per example")
         store = RedisPacks(url)
+        start = time.perf_counter()
         for number in range(BUCKETS):
             store.get(Bucket(NAMESPACE.digest, number))
-        took = time.perf_counter() - start
-        print(f"redis: all buckets by MGET          {used / took / 2**20:8.0f} MiB/s verified")
+        size = len(order) * WORDS * LABELS * 4 / 2**20
+        speed = size / (time.perf_counter() - start)
+        print(f"redis: all buckets by MGET          {speed:8.0f} MiB/s, verified")
         client.flushall()
-        empty = client.info("memory")["used_memory_dataset"]
         for at in range(0, len(order), 1000):
-            client.mset({key: bytes(payload) for key in order[at : at + 1000]})
-        alone = (client.info("memory")["used_memory_dataset"] - empty) / len(order) - payload
-        print(f"redis: a key for each example       {alone:8.1f} bytes over the payload")
+            client.mset({key: bytes(WORDS * LABELS * 4) for key in order[at : at + 1000]})
+        print(f"redis: a key for each example       {over_payload(client, order):8.1f} instead")
+
+
+def over_payload(client: Redis, order: Sequence[bytes]) -> float:
+    """What an example takes in the server beyond its values, in bytes."""
+    info = client.info("memory")
+    used = int(info["used_memory"]) - int(info["used_memory_startup"])
+    return used / len(order) - WORDS * LABELS * 4
 
 
 def rate(outputs: Outputs, order: Sequence[bytes]) -> float:
-    """Examples read in a second; each has to be there."""
-    start = time.perf_counter()
+    """Examples read in a second of CPU time; each has to be there."""
+    start = time.process_time()
     for key in order:
         assert outputs.get(key) is not None
-    return len(order) / (time.perf_counter() - start)
+    return len(order) / (time.process_time() - start)
 
 
 @contextmanager

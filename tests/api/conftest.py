@@ -17,13 +17,18 @@ from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 
+ARCHITECTURE = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 64}
 Serve = Callable[[Settings, int], AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Of the session's server."""
-    return Settings(home=tmp_path_factory.mktemp("home"))
+    """Of the session's server, which has the data set conll2002 at hand: two words of it."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "conll2002").mkdir()
+    for split in ("train", "dev", "test"):
+        (data / "conll2002" / f"{split}.conll").write_text(f"{split} B-PER\nGarcía I-PER\n")
+    return Settings(home=tmp_path_factory.mktemp("home"), data=data)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +98,7 @@ def job(project: str) -> Job:
             "project": project,
             "task": "named-entities",
             "data": "sample-entities",
-            "teacher": {"model": "sample-encoder", "train": {"epochs": 1}},
+            "teacher": {"model": ARCHITECTURE, "train": {"epochs": 1}},
             "student": {"layers": 1},
         }
     )

@@ -11,8 +11,8 @@ from alambique.api.client import Client
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
-from alambique.spec.errors import Conflict
-from alambique.spec.job import Job
+from alambique.spec.errors import BadSpec, Conflict
+from alambique.spec.job import Data, Job, Student
 from alambique.spec.states import Stage, State
 
 LEASE = timedelta(minutes=1)
@@ -137,8 +137,12 @@ def test_logs_go_on_where_they_were(client: Client, database: Database, job: Job
     assert client.logs(row.id, after=first.items[0].id).items == first.items[1:]
 
 
+def on(job: Job, data: str) -> Job:
+    return job.model_copy(update={"data": Data(name=data)})
+
+
 def test_a_dry_run_tells_the_plan_and_queues_nothing(client: Client, job: Job) -> None:
-    plan = client.plan(job)
+    plan = client.plan(on(job, "conll2002"))
     assert plan.teacher.parameters > plan.student.parameters > 0
     assert plan.teacher.macs.full > plan.teacher.macs.linear > plan.student.macs.linear > 0
     assert plan.cache.bytes is not None
@@ -146,7 +150,17 @@ def test_a_dry_run_tells_the_plan_and_queues_nothing(client: Client, job: Job) -
 
 
 def test_a_plan_says_which_data_is_not_at_hand(client: Client, job: Job) -> None:
-    plan = client.plan(job.model_copy(update={"data": job.data.model_copy(update={"name": "conll2002"})}))
+    asked = job.model_copy(
+        update={"task": "question-answering", "data": Data(name="squad-es", test="mlqa")}
+    )
+    plan = client.plan(asked)
+    assert plan.student.parameters > 0
     assert plan.cache.bytes is None
     assert plan.cache.why is not None
-    assert "ALAMBIQUE_DATA" in plan.cache.why
+    assert "squad-es" in plan.cache.why
+
+
+def test_a_plan_that_cannot_be_is_refused(client: Client, job: Job) -> None:
+    deep = job.model_copy(update={"student": Student(layers=3)})
+    with pytest.raises(BadSpec, match="3"):
+        client.plan(on(deep, "conll2002"))

@@ -39,7 +39,7 @@ def perturbed(network: Network) -> Network:
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weight in network.parameters():
-            weight += 0.1 * torch.randn(weight.shape, generator=generator)
+            weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
     return network
 
 

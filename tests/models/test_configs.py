@@ -69,15 +69,15 @@ def test_dropout_leaves_all_else_alone() -> None:
 
 @pytest.mark.parametrize("every", [1, 2, 3])
 def test_kinds_of_attention_are_those_of_transformers(every: int) -> None:
-    config = MODERNBERT | {"global_attn_every_n_layers": every}
-    built = ModernBertConfig(num_hidden_layers=7, global_attn_every_n_layers=every)
-    assert list(attention_kinds(config)) == built.layer_types
-    assert attention_kinds({"num_hidden_layers": 7, "layer_types": built.layer_types}) == tuple(
-        built.layer_types or []
-    )
-    assert attention_kinds(MODERNBERT) == tuple(
-        ModernBertConfig(num_hidden_layers=7).layer_types or []
-    )
+    config: dict[str, Any] = MODERNBERT | {"global_attn_every_n_layers": every}
+    kinds = ModernBertConfig(**config).layer_types
+    assert list(attention_kinds(config)) == kinds
+    assert list(attention_kinds(config | {"layer_types": kinds})) == kinds
+
+
+def test_kinds_of_attention_where_nothing_is_said() -> None:
+    built = ModernBertConfig(num_hidden_layers=7)
+    assert list(attention_kinds(MODERNBERT)) == built.layer_types
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,25 @@ def test_weights_of_another_size_are_an_error(saved: Saved, family: str) -> None
         load(folder, Output.TAGS, TAGS)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"hidden_size": "many"}, {"num_attention_heads": 3}, {"num_attention_heads": 0}]
+)
+def test_a_config_that_makes_no_sense_is_an_error(saved: Saved, fields: dict[str, object]) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    say(folder, **fields)
+    with pytest.raises(BadModel, match=r"do not fit its config\.json"):
+        load(folder, Output.TAGS, TAGS)
+
+
+def test_no_code_of_a_repository_is_named_on(saved: Saved, tokenizer_folder: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    say(folder, auto_map={"AutoModel": "modeling.Evil"}, attn_implementation="eager")
+    network = load(folder, Output.TAGS, TAGS)
+    assert network.inner.config._attn_implementation == "sdpa"
+    save(network, folder, tokenizer_folder)
+    assert "auto_map" not in (folder / "config.json").read_text()
+
+
 def test_weights_in_shards_are_read(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     whole = load(folder, Output.TAGS, TAGS)

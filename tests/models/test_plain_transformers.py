@@ -31,7 +31,8 @@ answers, labels = {}, {}
 for folder in sorted(root.glob("*/config.json")):
     name = folder.parent.name
     span = "span" in name
-    model, report = (Spans if span else Tags).from_pretrained(folder.parent, output_loading_info=True)
+    auto = Spans if span else Tags
+    model, report = auto.from_pretrained(folder.parent, output_loading_info=True)
     assert not any(report.values()), (name, report)
     given = dict(inputs)
     if "-modernbert" in name:

@@ -63,7 +63,7 @@ class HubOfOurOwn(BaseHTTPRequestHandler):
         size = file.stat().st_size
         return {"type": "file", "path": file.name, "size": size, "oid": file.name}
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_request(self, code: object = "-", size: object = "-") -> None:
         """Nothing: stderr belongs to the tests."""
 
 
@@ -162,6 +162,14 @@ def test_a_path(saved: Saved, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
 def test_a_whole_folder_passes(saved: Saved, family: str) -> None:
     assert check_folder(saved(family, Output.TAGS, TAGS))["model_type"] == family
+
+
+def test_a_quantised_model(saved: Saved) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {}}))
+    with pytest.raises(BadModel, match="quantised"):
+        check_folder(folder)
 
 
 def test_a_folder_without_a_fast_tokenizer(saved: Saved) -> None:

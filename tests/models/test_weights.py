@@ -99,7 +99,7 @@ def test_finite_weights_pass(folder: Path) -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_one_weight_that_is_not_finite(tmp_path: Path, dtype: torch.dtype, bad: float) -> None:
     weights = state() | {"z": torch.tensor([1.0, bad, torch.finfo(dtype).max], dtype=dtype)}
-    with pytest.raises(BadModel, match="'z' .* not all finite"):
+    with pytest.raises(BadModel, match=r"'z' .* not all finite"):
         check_finite(folder_of(tmp_path / "model", weights))
     weights["z"] = torch.tensor([torch.finfo(dtype).max, torch.finfo(dtype).min], dtype=dtype)
     check_finite(folder_of(tmp_path / "model", weights))
@@ -111,15 +111,19 @@ def test_weights_of_a_type_that_is_not_read(tmp_path: Path) -> None:
         check_finite(folder_of(tmp_path / "model", weights))
 
 
+def framed(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
 @pytest.mark.parametrize("kept", [0, 4, 40, -1])
 def test_a_file_cut_short(folder: Path, kept: int) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadModel, match=r"damaged|ends before"):
+    with pytest.raises(BadModel, match=r"damaged.*fetch the model again"):
         check_finite(folder)
 
 
-@pytest.mark.parametrize("junk", [b"x" * 200, b"\x02" + b"\x00" * 7 + b"[]"])
+@pytest.mark.parametrize("junk", [b"x" * 200, framed(b"[]"), framed(b'{"a": {}}')])
 def test_a_file_that_is_something_else(folder: Path, junk: bytes) -> None:
     (folder / "model.safetensors").write_bytes(junk)
     with pytest.raises(BadModel, match="no safetensors file"):

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from alambique.distill.alignment import WordPieces, pieces_of
+from alambique.distill.alignment import WordPieces, pieces_of, tag_record, tag_target
 from alambique.runtime.windows import Encoder, Window
 
 NAMES = ["wordpiece", "bytebpe", "unigram"]
@@ -19,9 +20,9 @@ def golden(shared: Path) -> Any:
     return json.loads((shared / "golden" / "alignment.json").read_text("utf-8"))
 
 
-def _encoder(shared: Path, name: str, max_length: int) -> Encoder:
+def _encoder(shared: Path, name: str, max_length: int, stride: int = 0) -> Encoder:
     tokenizer = Tokenizer.from_file(str(shared / "golden" / "tokenizers" / f"{name}.json"))
-    return Encoder.of(tokenizer, max_length=max_length, stride=0, pad_id=0)
+    return Encoder.of(tokenizer, max_length=max_length, stride=stride, pad_id=0)
 
 
 def _pieces(window: Window) -> WordPieces:
@@ -51,6 +52,27 @@ def test_shared_words_are_the_intersection(shared: Path, golden: Any) -> None:
         for pair, expected in case["shared_words"].items():
             names = NAMES if pair == "all" else pair.split("|")
             assert sorted(set.intersection(*(words[name] for name in names))) == expected
+
+
+@pytest.mark.parametrize("stride", [0, 3])
+def test_every_shared_word_is_compared_once_whatever_the_windows(
+    shared: Path, golden: Any, stride: int
+) -> None:
+    encoders = {name: _encoder(shared, name, 16, stride) for name in NAMES}
+    for case in golden["cases"]:
+        pairs = {} if case["max_length"] else case["shared_words"]
+        for pair, expected in pairs.items():
+            if pair == "all":
+                continue
+            teacher, student = (encoders[name].words(case["words"]) for name in pair.split("|"))
+            logits = [np.zeros((len(window), 4), np.float32) for window in teacher]
+            record_WC = tag_record(teacher, logits, len(case["words"]))
+            compared = [
+                int(window.first_word_N[position])
+                for window in student
+                for position in tag_target(record_WC, window)[0]
+            ]
+            assert sorted(compared) == expected, case["name"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""A fresh database for each test, on both engines; schemas are copied from a migrated one."""
+"""A database for each test, on both engines; what a test leaves there, the next does not see."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from alambique.registry.database import Database
+from alambique.registry.tables import Table
 from alambique.spec.job import Job
-
-TEMPLATE = "migrated"
 
 
 def _sqlite(folder: Path) -> str:
@@ -45,9 +44,8 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _migrated_postgres(postgres_url: str) -> str:
-    _on_server(postgres_url, f"CREATE DATABASE {TEMPLATE}")
-    _upgraded(_named(postgres_url, TEMPLATE))
-    return postgres_url
+    _on_server(postgres_url, "CREATE DATABASE registry")
+    return _upgraded(_named(postgres_url, "registry"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -75,10 +73,13 @@ def url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
         shutil.copytree(request.getfixturevalue("_migrated_sqlite"), tmp_path / "home")
         yield _sqlite(tmp_path / "home")
         return
-    server, name = request.getfixturevalue("_migrated_postgres"), f"test_{uuid4().hex}"
-    _on_server(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield _named(server, name)
-    _on_server(server, f"DROP DATABASE {name}")
+    server = request.getfixturevalue("_migrated_postgres")
+    yield server
+    cleaner = create_engine(server)
+    with cleaner.begin() as connection:
+        for table in reversed(Table.metadata.sorted_tables):
+            connection.execute(table.delete())
+    cleaner.dispose()
 
 
 @pytest.fixture

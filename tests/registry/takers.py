@@ -1,9 +1,10 @@
 """Run by test_takers.py: `takers.py URL`. Many processes do 40 jobs; most attempts are disturbed.
 
-Each process upgrades the (empty) database, posts all jobs under the same keys, and takes jobs until
-all are over. In the first two attempts at a job it is killed, or stalls until it has lost the job,
-as `PLANS` says. A killed process is replaced. An attempt has three effects: a stage, a version, and
-an event "effect" in the transaction that ends the job. Prints how many processes were killed.
+The first processes upgrade the (empty) database and post all jobs under the same keys, at once;
+then all take jobs until all are over. In an attempt its process is killed, or stalls until it has
+lost the job, as `PLANS` says. A killed process is replaced. An attempt has
+three effects: a stage, a version, and an event "effect" in the transaction that ends the job.
+Prints how many processes were killed.
 """
 
 import os
@@ -20,11 +21,13 @@ from alambique.registry.records import JobRow
 from alambique.registry.transitions import HELD, Retries
 from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
-from alambique.spec.states import Stage
+from alambique.spec.states import Stage, State
 
 JOBS = 40
 PROCESSES = 8
 LEASE = timedelta(milliseconds=250)
+LOOK = 0.03
+"""Seconds between two looks at the database, as a dispatcher does it."""
 PATIENT = Retries(attempts=1000)
 PLANS = (
     "nothing",
@@ -38,25 +41,28 @@ PLANS = (
 
 
 def main(url: str) -> None:
-    running = {_start(url, number) for number in range(PROCESSES)}
+    database = Database(url)  # has no connection yet: each process makes its own
+    running = {_start(database, number, first=True) for number in range(PROCESSES)}
     killed = 0
     while running:
         process, status = os.wait()
         running.remove(process)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             killed += 1
-            running.add(_start(url, PROCESSES + killed))
+            running.add(_start(database, PROCESSES + killed, first=False))
         elif status != 0:
             sys.exit(f"a process ended with status {status}")
     sys.stdout.write(str(killed))
 
 
-def _start(url: str, number: int) -> int:
+def _start(database: Database, number: int, *, first: bool) -> int:
     process = os.fork()
     if process == 0:
         code = 1
         try:
-            work(url, f"process-{number}")
+            if first:
+                prepare(database)
+            work(database, f"process-{number}")
             code = 0
         finally:
             sys.stderr.flush()
@@ -64,36 +70,37 @@ def _start(url: str, number: int) -> int:
     return process
 
 
-def work(url: str, name: str) -> None:
-    database = Database(url)
+def prepare(database: Database) -> None:
     database.upgrade()
     for number in range(JOBS):
-        post(database, number)
-    while not over(database):
+        job = {
+            "name": f"job-{number}",
+            "task": "named-entities",
+            "data": "sample-ner",
+            "teacher": {"model": "sample-encoder"},
+            "student": {"layers": 2},
+        }
+        with database.write() as session:
+            jobs.submit(session, Job.model_validate(job), key=f"key-{number}")
+
+
+def work(database: Database, name: str) -> None:
+    while True:
         with database.write() as session:
             jobs.reap(session, retries=PATIENT)
             row = jobs.take(session, name, LEASE)
-        if row is None:
-            time.sleep(0.01)  # between two looks, as a dispatcher does
-        else:
+        if row is not None:
             attempt(database, row)
-
-
-def post(database: Database, number: int) -> None:
-    job = {
-        "name": f"job-{number}",
-        "task": "named-entities",
-        "data": "sample-ner",
-        "teacher": {"model": "sample-encoder"},
-        "student": {"layers": 2},
-    }
-    with database.write() as session:
-        jobs.submit(session, Job.model_validate(job), key=f"key-{number}")
+        elif over(database):
+            return
+        else:
+            time.sleep(LOOK)
 
 
 def over(database: Database) -> bool:
     with database.read() as session:
-        return all(row.state.over for row in jobs.page(session, limit=JOBS).items)
+        left = [state for state in State if not state.over]
+        return not any(jobs.page(session, state=state, limit=1).items for state in left)
 
 
 def attempt(database: Database, row: JobRow) -> None:
@@ -115,8 +122,10 @@ def attempt(database: Database, row: JobRow) -> None:
 
 
 def planned(row: JobRow) -> str:
+    """Every first attempt has a plan, and the second one of every fourth job."""
     number = int((row.name or "").removeprefix("job-"))
-    return PLANS[(number + 3 * row.token) % len(PLANS)] if row.token <= 2 else "nothing"
+    disturbed = row.token == 1 or (row.token == 2 and number % 4 == 0)
+    return PLANS[(number + 3 * row.token) % len(PLANS)] if disturbed else "nothing"
 
 
 def record(session: Session, row: JobRow) -> None:
@@ -154,7 +163,7 @@ def stall(database: Database, row: JobRow) -> None:
             found = jobs.find(session, row.id)
         if found.token != row.token or found.state not in HELD:
             return
-        time.sleep(0.01)
+        time.sleep(LOOK)
 
 
 if __name__ == "__main__":

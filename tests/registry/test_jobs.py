@@ -268,8 +268,8 @@ def test_the_holder_of_a_running_job_is_asked_to_stop(database: Database, job: J
     assert again == first
     with database.write() as session:
         urged = jobs.cancel(session, held.id, kill=True)
-        assert jobs.renew(session, held.id, held.token, LEASE) == "kill"
         assert jobs.cancel(session, held.id, kill=False) == urged
+        assert jobs.renew(session, held.id, held.token, LEASE) == "kill"
     with database.write() as session:
         row = jobs.fail(session, held.id, held.token, Reason.INTERNAL, "stopped")
     assert (row.state, row.reason, row.asked) == (State.CANCELLED, Reason.USER, None)

@@ -19,7 +19,7 @@ def test_every_effect_happens_once_whoever_dies(empty_url: str) -> None:
         [sys.executable, str(TAKERS), empty_url], capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == 0, ended.stderr
-    assert int(ended.stdout) > JOBS // 2
+    assert int(ended.stdout) > JOBS // 4
     database = Database(empty_url)
     _every_job_is_done_once(database)
     _every_attempt_is_accounted_for(database)

@@ -42,4 +42,4 @@ def client_of(context: typer.Context) -> Client:
 
     settings = settings_of(context)
     token = settings.token.get_secret_value() if settings.token else None
-    return Client(settings.url, token)
+    return context.with_resource(Client(settings.url, token))

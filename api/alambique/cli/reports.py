@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alambique.api.views import JobView, VersionView
-from alambique.cli.tables import count, result_table, share, show, table
+from alambique.cli.tables import Figure, count, result_table, show, table
 from alambique.registry.records import JobRow
 from alambique.spec.states import State
 
@@ -18,9 +18,10 @@ def report(job: JobView | JobRow) -> bool:
     show(result_table(job.result))
     for note in job.result.get("notes", ()):
         print(note)
+    where = "" if job.project == "default" else f" --project {job.project}"
     for row in job.result["rows"]:
         if version := row.get("version"):
-            print(f"{row['name']}: alambique models download {version}")
+            print(f"{row['name']}: alambique models download {version}{where}")
     return True
 
 
@@ -42,8 +43,8 @@ def describe_version(version: VersionView) -> None:
     print(f"{version.name}@{version.number}  {version.role}  {version.task}")
     print(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
     print(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
-    scores = ((m.data, m.split, m.name, share(m.value)) for m in version.metrics)
-    show(table(("data", "split", "metric", "%"), scores))
+    scores = ((m.data, m.split, m.name, Figure(f"{m.value:.4g}")) for m in version.metrics)
+    show(table(("data", "split", "metric", "value"), scores))
     show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
 
 

@@ -16,6 +16,9 @@ from alambique.spec.errors import BadTeacher
 IntArray = NDArray[np.int32]
 FloatArray = NDArray[np.float32]
 
+NO_MASS = np.float32(-1e4)
+"""The log-odds of a word that has pieces, but none that could start (or end) an answer with it."""
+
 
 class Pieces(Protocol):
     """What has to be known of a window: which words its pieces belong to."""
@@ -88,7 +91,8 @@ def span_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: 
         words: W, how many words the text has.
 
     Returns:
-        NaN where no piece gives the word such a mass: all of a word without pieces.
+        Finite, `NO_MASS` where no piece starts (ends) with the word; NaN rows where a word has no
+        piece at all.
 
     Raises:
         BadTeacher: a logit is NaN or infinite.
@@ -96,12 +100,12 @@ def span_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: 
     record_W2 = np.full((words, 2), np.nan, dtype=np.float32)
     for window, logits_N2 in zip(windows, logits, strict=True):
         odds_N2 = _finite(logits_N2) - logits_N2[window.null]
-        mass_W2 = np.full((words, 2), -np.inf, dtype=np.float32)
+        mass_W2 = np.full((words, 2), NO_MASS, dtype=np.float32)
         inside = window.first_word_N >= 0
         np.logaddexp.at(mass_W2[:, 0], window.first_word_N[inside], odds_N2[inside, 0])
         np.logaddexp.at(mass_W2[:, 1], window.last_word_N[inside], odds_N2[inside, 1])
         record_W2[window.best_words_K] = mass_W2[window.best_words_K]
-    return np.where(np.isneginf(record_W2), np.float32(np.nan), record_W2)
+    return record_W2
 
 
 def span_target(record_W2: FloatArray, window: Pieces) -> FloatArray:
@@ -117,7 +121,7 @@ def span_target(record_W2: FloatArray, window: Pieces) -> FloatArray:
     target_2N = np.full((2, len(window.first_word_N)), -np.inf, dtype=np.float32)
     for side, position_P in enumerate((found.first_P, found.last_P)):
         mass_P = record_W2[found.words_P, side]
-        kept_P = whole_P & ~np.isnan(mass_P)
+        kept_P = whole_P & (mass_P > NO_MASS)  # neither is NaN
         np.logaddexp.at(target_2N[side], position_P[kept_P], mass_P[kept_P])
     target_2N[:, window.null] = 0.0
     return target_2N

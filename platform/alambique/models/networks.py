@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
@@ -36,6 +37,8 @@ _CLASSES: Mapping[tuple[str, Output], Any] = {
 }
 _OUTPUT_LAYERS = ("qa_outputs", "classifier")
 """What those classes call the layer from hidden states to classes."""
+_CANNOT_BUILD = (StrictDataclassError, RuntimeError, ValueError, LookupError, ArithmeticError)
+"""What transformers raises at a config that makes no sense, or at weights of other sizes."""
 _PREFIX = "inner."
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -111,7 +114,7 @@ def load(
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-        except (RuntimeError, ValueError) as error:
+        except _CANNOT_BUILD as error:
             raise BadModel(
                 f"the weights in {folder} do not fit its config.json: {error}"
             ) from error
@@ -194,13 +197,13 @@ def _check_whole(path: Path, like: Network) -> None:
 def _transformers_config(
     config: Config, output: Output, labels: Sequence[str], dropout: float | None
 ) -> PreTrainedConfig:
-    named = with_labels(config, labels)
-    built: PreTrainedConfig = AutoConfig.for_model(**named, attn_implementation="sdpa")
+    # auto_map names code of the repository's own, which is neither run nor passed on
+    fields = {k: v for k, v in with_labels(config, labels).items() if k != "auto_map"}
+    built: PreTrainedConfig = AutoConfig.for_model(**fields)
     if dropout is not None:
         # of the whole config: the file need not name the ones that have their default
-        built = AutoConfig.for_model(
-            **with_dropout(built.to_dict(), dropout), attn_implementation="sdpa"
-        )
+        built = AutoConfig.for_model(**with_dropout(built.to_dict(), dropout))
+    built._attn_implementation = "sdpa"
     built.architectures = [_CLASSES[config["model_type"], output].__name__]
     return built
 

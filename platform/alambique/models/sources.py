@@ -77,10 +77,12 @@ def check_folder(folder: Path) -> Config:
     """The config of a folder that holds a whole model of a known kind, as data and never as code.
 
     Raises:
-        BadModel: a file is missing or broken, the model type is not known, the weights are not
-            safetensors or not finite, or the tokenizer has ids that the network has not.
+        BadModel: a file is missing or broken, the model type is not known, the weights are
+            quantised, not safetensors or not finite, or the tokenizer has ids that the network has not.
     """
     config = read_config(folder)
+    if "quantization_config" in config:
+        raise BadModel(f"{folder} holds a quantised model: give the one that it was made from")
     check_finite(folder)
     _check_tokenizer(folder, config)
     return config

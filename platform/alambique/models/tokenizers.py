@@ -1,6 +1,7 @@
 """A tokenizer of its own for a network that is trained from scratch."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,14 +44,9 @@ def train_tokenizer(
         folder: gets tokenizer.json and tokenizer_config.json; made if it is not there.
         max_length: what transformers takes as the longest text.
     """
-    tokenizer = Tokenizer(WordPiece(unk_token=UNK))
-    tokenizer.normalizer = BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer = _with(_learnt(list(texts), vocabulary))
+    tokenizer.add_special_tokens(list(SPECIAL))
     tokenizer.decoder = WordPieceDecoder()
-    trainer = WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(SPECIAL), show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = TemplateProcessing(
         single=f"{CLS} $A {SEP}",
         pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
@@ -61,3 +57,41 @@ def train_tokenizer(
     config = {**_CONFIG, "model_max_length": max_length}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return tokenizer.get_vocab_size()
+
+
+def _with(pieces: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(WordPiece(pieces, unk_token=UNK))
+    tokenizer.normalizer = BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return tokenizer
+
+
+def _learnt(texts: list[str], vocabulary: int) -> dict[str, int]:
+    """The pieces and their ids.
+
+    The trainer numbers characters inside words as it meets them, in the order of a hash table that
+    each run seeds anew, and breaks ties between pairs by those numbers: left alone it gives another
+    vocabulary each time. So all characters get their numbers before, as if they were special.
+    """
+    learner = _with({})
+    letters, inside = _alphabet(texts, learner, most=min(1000, (vocabulary - len(SPECIAL)) // 2))
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[*SPECIAL, *letters, *(f"##{letter}" for letter in inside)],
+        initial_alphabet=letters,
+        limit_alphabet=len(letters),
+        show_progress=False,
+    )
+    learner.train_from_iterator(texts, trainer)
+    return learner.get_vocab()
+
+
+def _alphabet(texts: list[str], tokenizer: Tokenizer, *, most: int) -> tuple[list[str], list[str]]:
+    """The commonest characters, and those of them that can follow another inside a word."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    kept = set(tokenizer.normalizer.normalize_str("".join(counts))) - {" "}
+    ranked = sorted(kept, key=lambda letter: (-counts[letter], letter))[:most]
+    splits = tokenizer.pre_tokenizer.pre_tokenize_str
+    return ranked, [letter for letter in ranked if len(splits(f"a{letter}")) == 1]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from alambique.models.configs import Config, read_config
 from alambique.spec.errors import BadModel
@@ -20,7 +21,6 @@ from alambique.spec.errors import BadModel
 _FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 _INTEGERS = frozenset({"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})
 _BF16_EXPONENT = 0x7F80
-_LONGEST_HEADER = 100_000_000
 _CHUNK = 1 << 24
 
 _NO_MATTER = frozenset(
@@ -84,17 +84,14 @@ def tensors_of(path: Path) -> Iterator[StoredTensor]:
     """The tensors of one safetensors file.
 
     Raises:
-        BadModel: the file is cut short, or its header is none.
+        BadModel: the file is cut short or otherwise damaged.
     """
     header, start = _header(path)
-    body = np.memmap(path, np.uint8, "r", offset=start) if path.stat().st_size > start else None
     for name, entry in header.items():
-        if name == "__metadata__":
-            continue
         first, last = entry["data_offsets"]
-        data = np.zeros(0, np.uint8) if body is None else body[first:last]
-        if len(data) != last - first:
-            raise BadModel(f"{path} ends before its tensor {name!r} does: fetch the model again")
+        data = np.zeros(0, np.uint8)
+        if last > first:
+            data = np.memmap(path, np.uint8, "r", offset=start + first, shape=last - first)
         yield StoredTensor(name, entry["dtype"], tuple(entry["shape"]), data)
 
 
@@ -147,17 +144,18 @@ def _finite(dtype: str, data: NDArray[np.uint8]) -> bool:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header of a safetensors file, and the byte after it."""
+    """The entry of each tensor in a file, and the byte where the first one starts."""
+    try:
+        with safe_open(path, framework="np"):  # checks lengths, offsets and shapes
+            pass
+    except (SafetensorError, OSError) as error:
+        raise BadModel(
+            f"{path} is no safetensors file, or a damaged one ({error}): fetch the model again"
+        ) from error
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        text = file.read(length) if length <= _LONGEST_HEADER else b""
-    try:
-        header = json.loads(text)
-    except ValueError as error:
-        raise BadModel(f"{path} is no safetensors file, or a damaged one") from error
-    if not isinstance(header, dict):
-        raise BadModel(f"{path} is no safetensors file, or a damaged one")
-    return header, 8 + length
+        header = json.loads(file.read(length))
+    return {name: entry for name, entry in header.items() if name != "__metadata__"}, 8 + length
 
 
 def _no_weights(folder: Path) -> str:

@@ -2,11 +2,9 @@
 
 import re
 import string
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
 
 _SPANISH = re.compile(r"\b(un|una|unos|unas|el|la|los|las)\b")
 _ENGLISH = re.compile(r"\b(a|an|the)\b")
@@ -21,7 +19,7 @@ def mlqa_es(text: str) -> str:
     >>> mlqa_es("¿El río Ebro?"), mlqa_es("a lo largo del río")
     ('río ebro', 'a lo largo del río')
     """
-    return " ".join(_SPANISH.sub(" ", text.lower().translate(_unicode_punctuation())).split())
+    return _in_words(text, _is_punctuation, _SPANISH)
 
 
 def squad_en(text: str) -> str:
@@ -30,19 +28,20 @@ def squad_en(text: str) -> str:
     >>> squad_en("a Madrid"), squad_en("¿El río Ebro?")
     ('madrid', '¿el río ebro')
     """
-    return " ".join(_ENGLISH.sub(" ", text.lower().translate(_ascii_punctuation())).split())
+    return _in_words(text, _is_ascii_punctuation, _ENGLISH)
 
 
-@cache
-def _ascii_punctuation() -> dict[int, None]:
-    return dict.fromkeys(map(ord, string.punctuation))
+def _in_words(text: str, dropped: Callable[[str], bool], articles: re.Pattern[str]) -> str:
+    kept = "".join(character for character in text.lower() if not dropped(character))
+    return " ".join(articles.sub(" ", kept).split())
 
 
-@cache
-def _unicode_punctuation() -> dict[int, None]:
-    all_characters = map(chr, range(sys.maxunicode + 1))
-    found = (ord(c) for c in all_characters if unicodedata.category(c).startswith("P"))
-    return dict.fromkeys(found) | _ascii_punctuation()
+def _is_ascii_punctuation(character: str) -> bool:
+    return character in string.punctuation
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P") or _is_ascii_punctuation(character)
 
 
 def exact_match(prediction: str, golds: Sequence[str], normalise: Normalise) -> float:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Split
 from alambique.tasks.examples import Example
+from alambique.tasks.sample.entities import sentences
+from alambique.tasks.sample.questions import questions
 
 QUESTIONS = "question-answering"
 ENTITIES = "named-entities"
@@ -59,32 +61,20 @@ class Dataset:
         return tuple(self.sizes)
 
 
-def _questions(split: Split) -> Sequence[Example]:
-    from alambique.tasks.sample import questions
-
-    return questions(split)
-
-
-def _entities(split: Split) -> Sequence[Example]:
-    from alambique.tasks.sample import sentences
-
-    return sentences(split)
-
-
 DATASETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-questions",
         task=QUESTIONS,
-        source=Generated(_questions),
-        sizes={"train": 2000, "dev": 250, "test": 500},
+        source=Generated(questions),
+        sizes={"train": 2400, "dev": 300, "test": 400},
         about="questions on generated Spanish passages; part of this package",
         licence="Apache-2.0",
     ),
     Dataset(
         name="sample-entities",
         task=ENTITIES,
-        source=Generated(_entities),
-        sizes={"train": 2000, "dev": 250, "test": 500},
+        source=Generated(sentences),
+        sizes={"train": 2400, "dev": 300, "test": 400},
         about="generated Spanish sentences with names; part of this package",
         licence="Apache-2.0",
     ),

@@ -18,7 +18,11 @@ SHORT = 0.4
 OMITTED = 0.2
 """How often it is left out, where the sentence before was about it too."""
 WORDS = range(50, 111)
-"""Words of a passage."""
+"""Words of a passage of the full size."""
+FULL = ((2, 4), (3, 3), (3, 3), (4, 2))
+"""How many subjects, and how many facts about each."""
+BRIEF = ((2, 1), (2, 2), (3, 1))
+"""The same for short passages, which are easier to learn from."""
 
 _OPENERS = (
     "según la prensa",
@@ -74,18 +78,28 @@ class Passage:
 def passage(random: Random) -> Passage:
     """A passage of some sort, its length within `WORDS`."""
     while True:
-        facts = _facts(random, random.choice(DOMAINS))
-        told = _grouped(random, facts) if random.random() < 0.5 else _mixed(random, facts)
+        told = _told(random, random.choice(FULL))
         if len(told.text.split()) in WORDS:
             return told
 
 
-def _facts(random: Random, domain: Domain) -> list[list[Fact]]:
+def brief_passage(random: Random) -> Passage:
+    """A passage of few sentences."""
+    return _told(random, random.choice(BRIEF))
+
+
+def _told(random: Random, size: tuple[int, int]) -> Passage:
+    facts = _facts(random, random.choice(DOMAINS), *size)
+    return _grouped(random, facts) if random.random() < 0.5 else _mixed(random, facts)
+
+
+def _facts(random: Random, domain: Domain, subjects: int, each: int) -> list[list[Fact]]:
     """Per subject its facts; all of the same relations, no value or name twice."""
-    subjects = random.choice((2, 3, 3, 4))
-    relations = random.sample(domain.relations, {2: 4, 3: 3, 4: 2}[subjects])
+    relations = random.sample(domain.relations, each)
     taken: set[str] = set()
-    return [_facts_of(random, _drawn(random, domain, taken), relations, taken) for _ in range(subjects)]
+    return [
+        _facts_of(random, _drawn(random, domain, taken), relations, taken) for _ in range(subjects)
+    ]
 
 
 def _drawn(random: Random, domain: Domain, taken: set[str]) -> Subject:

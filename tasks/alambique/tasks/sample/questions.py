@@ -5,7 +5,7 @@ from functools import cache
 from random import Random
 
 from alambique.tasks.examples import Answer, Question
-from alambique.tasks.sample.passages import Passage, Stated, passage
+from alambique.tasks.sample.passages import Passage, Stated, brief_passage, passage
 from alambique.tasks.sample.splits import ORDER, SEED, Split
 from alambique.tasks.sample.wording import Name, numbered, write
 
@@ -24,13 +24,22 @@ def questions(split: Split) -> list[Question]:
     return list(_all()[split])
 
 
-def study(seed: int) -> Iterator[Question]:
-    """Endless other questions to learn from, over passages without a sentence of dev and test."""
-    random = Random(f"{SEED} study {seed}")
+def lessons(seed: int, *, brief: bool = False) -> Iterator[tuple[Question, ...]]:
+    """Endless other passages to learn from, each with a question for every fact in it.
+
+    Args:
+        seed: which passages.
+        brief: whether they are of few sentences only.
+
+    Yields:
+        The questions about one passage in any order; it has no sentence of dev or test.
+    """
+    random = Random(f"{SEED} lessons {seed} {brief}")
     held = held_out()
     while True:
-        if not held.intersection((told := passage(random)).sentences):
-            yield from _ask(random, told, "study")
+        told = brief_passage(random) if brief else passage(random)
+        if not held.intersection(told.sentences):
+            yield tuple(_ask(random, told, "lesson", len(told.stated)))
 
 
 @cache
@@ -77,11 +86,11 @@ def _all() -> Mapping[Split, tuple[Question, ...]]:
 def _questions(split: Split, passages: Iterable[Passage]) -> Iterator[Question]:
     random = Random(f"{SEED} questions {split}")
     for i, told in enumerate(passages):
-        yield from _ask(random, told, f"{split}-{i:04}")
+        yield from _ask(random, told, f"{split}-{i:04}", PER_PASSAGE)
 
 
-def _ask(random: Random, told: Passage, name: str) -> Iterator[Question]:
-    for i, stated in enumerate(random.sample(told.stated, PER_PASSAGE)):
+def _ask(random: Random, told: Passage, name: str, number: int) -> Iterator[Question]:
+    for i, stated in enumerate(random.sample(told.stated, number)):
         question, inverse = asked(random, stated)
         span = stated.subject if inverse and stated.subject else stated.value
         answer = Answer(told.text[span.start : span.end], span.start)

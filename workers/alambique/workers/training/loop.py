@@ -33,7 +33,9 @@ class Outcome:
     """How a run ended."""
 
     epochs: int
+    """That are whole."""
     steps: int
+    """Of those epochs."""
     best_epoch: int
     """Counted from 0; its weights are in `Course.best`."""
     best_loss: float

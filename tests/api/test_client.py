@@ -1,0 +1,57 @@
+"""What the client says where there is no server of ours."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from alambique.api.client import Client
+from alambique.api.transport import NoServer
+from alambique.spec.errors import BadSpec, UnknownName
+
+
+def test_nobody_there(free_port: int) -> None:
+    url = f"http://127.0.0.1:{free_port}"
+    with Client(url) as client, pytest.raises(NoServer, match="alambique up") as raised:
+        client.tasks()
+    assert url in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["not a url", "ftp://somewhere", "http://"])
+def test_no_url(url: str) -> None:
+    with pytest.raises(NoServer), Client(url) as client:
+        client.tasks()
+
+
+class SomebodyElse(BaseHTTPRequestHandler):
+    """A server of another kind."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
+        pass
+
+
+@pytest.fixture
+def other_server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), SomebodyElse) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_somebody_else_there(other_server: str) -> None:
+    with Client(other_server) as client, pytest.raises(NoServer, match="ALAMBIQUE_URL"):
+        client.tasks()
+
+
+def test_problems_come_as_their_kinds(client: Client) -> None:
+    with pytest.raises(BadSpec, match="no such field"):
+        client.submit("taskk: x")
+    with pytest.raises(UnknownName, match="none"):
+        client.model("none")

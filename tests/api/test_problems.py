@@ -1,0 +1,171 @@
+"""Every refusal is problem+json with a stable code, the path of a bad field, and no traceback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+
+from alambique.api.app import BODY_LIMIT, create_app
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.spec.job import Job
+from alambique.spec.settings import Settings
+
+YAML = {"Content-Type": "application/yaml"}
+
+
+def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem of an answer, which has to be this one."""
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    found: dict[str, Any] = answer.json()
+    assert (answer.status_code, found["status"], found["code"]) == (status, status, code)
+    assert found["title"]
+    assert found["detail"]
+    assert "Traceback" not in answer.text
+    return found
+
+
+def changed(job: Job, **fields: object) -> dict[str, Any]:
+    return job.model_dump(mode="json") | fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        ({"taskk": 1}, ["taskk"]),
+        ({"task": "poetry"}, ["task"]),
+        ({"student": {"layers": 0}}, ["student.layers"]),
+        ({"train": {"epochs": "many"}, "priority": 500}, ["train.epochs", "priority"]),
+        ({"teacher": {"model": "a b"}}, ["teacher.model"]),
+    ],
+)
+def test_each_bad_field_is_named(
+    http: httpx2.Client, job: Job, fields: dict[str, Any], paths: list[str]
+) -> None:
+    found = problem(http.post("/v1/jobs", json=changed(job, **fields)), 422, "bad_spec")
+    assert [bad["path"] for bad in found["errors"]] == paths
+    assert all(bad["found"] and bad["message"] for bad in found["errors"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "path"),
+    [
+        ({"teacher": {"model": "/etc/passwd"}}, "bad_spec", "teacher.model"),
+        ({"teacher": {"model": "../bert"}}, "bad_spec", "teacher.model"),
+        ({"student": {"layers": 1, "start": "~/bert"}}, "bad_spec", "student.start"),
+        ({"data": "./mine"}, "bad_spec", "data.name"),
+        ({"data": {"name": "conll2002", "test": "/mine"}}, "bad_spec", "data.test"),
+        ({"data": "conll2003"}, "unknown_name", "data.name"),
+        ({"data": "sample-questions"}, "unknown_name", "data.name"),
+        ({"task": "question-answering", "data": "squad-es"}, "unknown_name", "data.name"),
+        ({"data": {"name": "conll2002", "test": "mlqa"}}, "unknown_name", "data.test"),
+        ({"teacher": {"model": "no-such-model"}}, "unknown_name", "teacher.model"),
+        ({"teacher": {"model": "registry:none@1"}}, "unknown_name", "teacher.model"),
+        ({"student": {"layers": 1, "start": "no-such"}}, "unknown_name", "student.start"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_a_row_is_written(
+    http: httpx2.Client,
+    database: Database,
+    job: Job,
+    fields: dict[str, Any],
+    code: str,
+    path: str,
+) -> None:
+    found = problem(http.post("/v1/jobs", json=changed(job, **fields)), 422, code)
+    assert [bad["path"] for bad in found["errors"]] == [path]
+    with database.read() as session:
+        assert jobs.page(session, project=job.project).items == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        ("{", {"Content-Type": "application/json"}, 422, "bad_spec"),
+        ("[" * 60_000, {"Content-Type": "application/json"}, 422, "bad_spec"),
+        ("task: [", YAML, 422, "bad_spec"),
+        ("just words", YAML, 422, "bad_spec"),
+        ("- a\n- b", YAML, 422, "bad_spec"),
+        ("", YAML, 422, "bad_spec"),
+        (b"\xff\xfe\x00", {"Content-Type": "application/json"}, 422, "bad_spec"),
+        ("a: &a [x, x]\nb: [*a, *a]", YAML, 422, "bad_spec"),
+        ("!!python/object/apply:os.getcwd []", YAML, 422, "bad_spec"),
+        ("task=x", {"Content-Type": "application/x-www-form-urlencoded"}, 415, None),
+    ],
+)
+def test_what_is_no_job_is_refused(
+    http: httpx2.Client, body: str | bytes, headers: dict[str, str], status: int, code: str | None
+) -> None:
+    answer = http.post("/v1/jobs", content=body, headers=headers)
+    problem(answer, status, code or "unsupported_media_type")
+
+
+def pieces() -> Iterator[bytes]:
+    for _ in range(BODY_LIMIT // 2**16 + 1):
+        yield b" " * 2**16
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/healthz", "/nowhere"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_refused(http: httpx2.Client, path: str, chunked: bool) -> None:
+    content = pieces() if chunked else b" " * (BODY_LIMIT + 1)
+    answer = http.post(path, content=content, headers=YAML)
+    if chunked and path != "/v1/jobs":  # nobody reads the body there
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    else:
+        problem(answer, 413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("PUT", "/v1/jobs", 405, "method_not_allowed"),
+        ("GET", "/v1/jobs/17", 422, "bad_request"),
+        ("GET", f"/v1/jobs/{uuid4()}", 404, "unknown_name"),
+        ("POST", f"/v1/jobs/{uuid4()}/cancel", 404, "unknown_name"),
+        ("GET", f"/v1/jobs/{uuid4()}/events", 404, "unknown_name"),
+        ("GET", f"/v1/jobs/{uuid4()}/logs", 404, "unknown_name"),
+        ("GET", "/v1/jobs?limit=0", 422, "bad_request"),
+        ("GET", "/v1/jobs?state=asleep", 422, "bad_request"),
+        ("GET", "/v1/jobs?cursor=x", 422, "bad_spec"),
+        ("GET", "/v1/models/none", 404, "unknown_name"),
+        ("GET", "/v1/models/none/versions/1", 404, "unknown_name"),
+        ("GET", "/v1/models/none/versions/1/files/config.json", 404, "unknown_name"),
+    ],
+)
+def test_each_refusal_has_its_code(
+    http: httpx2.Client, method: str, path: str, status: int, code: str
+) -> None:
+    answer = http.request(method, path)
+    problem(answer, status, code)
+    if status == 405:
+        assert answer.headers["Allow"]
+
+
+def test_an_error_of_our_own_tells_nothing_of_itself(settings: Settings) -> None:
+    app = create_app(settings)
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("the secret is 1234")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/broken")
+    problem(answer, 500, "internal")
+    assert "1234" not in answer.text
+
+
+def test_without_tables_the_server_is_alive_but_not_ready(tmp_path: Path) -> None:
+    with TestClient(create_app(Settings(home=tmp_path))) as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+        problem(client.get("/readyz"), 503, "unavailable")
+        problem(client.get("/v1/jobs"), 503, "unavailable")
+
+
+def test_with_tables_it_is_ready(http: httpx2.Client) -> None:
+    assert http.get("/readyz").json() == {"status": "ready"}

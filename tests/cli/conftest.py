@@ -1,0 +1,80 @@
+"""The real program, run as a user runs it, against a real server: `alambique api`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from alambique.registry.database import Database
+from alambique.spec.settings import Settings
+
+PROGRAM = str(Path(sys.executable).with_name("alambique"))
+Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
+
+JOB = """
+name: tiny
+task: named-entities
+data: conll2002
+teacher:
+  model: {architecture: bert, layers: 2, width: 32, heads: 2, ffn: 64}
+  train: {epochs: 1}
+student: {layers: 1}
+"""
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Of the session's server."""
+    return Settings(home=tmp_path_factory.mktemp("home"))
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    """What the program reads, and nothing of this machine's own settings."""
+    kept = {name: value for name, value in os.environ.items() if "ALAMBIQUE" not in name}
+    return kept | {"ALAMBIQUE_HOME": str(settings.home)} | more
+
+
+@pytest.fixture(scope="session")
+def url(settings: Settings) -> Iterator[str]:
+    """Of `alambique api` with a database that `alambique db upgrade` made."""
+    own = environment(settings)
+    subprocess.run([PROGRAM, "db", "upgrade"], env=own, check=True)
+    command = [PROGRAM, "api", "--port", "0"]
+    server = subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    line = server.stdout.readline()
+    assert "http://" in line
+    yield line.split()[-1]
+    server.terminate()
+    assert server.wait(20) == 0
+    server.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def database(settings: Settings, url: str) -> Iterator[Database]:
+    """The server's database: tests move jobs in it as workers do."""
+    database = Database(settings.database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def alambique(settings: Settings, url: str) -> Alambique:
+    """Runs the program with these arguments; keywords are settings."""
+
+    def run(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+        own = environment(settings, **{"ALAMBIQUE_URL": url, **more})
+        command = [PROGRAM, *map(str, arguments)]
+        return subprocess.run(command, env=own, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.fixture
+def job_file(tmp_path: Path) -> Path:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB)
+    return path

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models
+
+from alambique.runtime.frames import pair_frame, read_tokenizer, single_frame
+from alambique.runtime.windows import Encoder
+from alambique.spec.errors import BadModel
+
+
+def _saved(folder: Path, tokenizer: Tokenizer, **config: object) -> Path:
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
+def test_frames_are_what_the_tokenizer_adds(tokenizers: dict[str, Tokenizer]) -> None:
+    frame = single_frame(tokenizers["wordpiece"])
+    assert (frame.before.ids.tolist(), frame.after.ids.tolist()) == ([2], [3])
+    assert (frame.size, frame.text_types) == (2, (0,))
+    frame = pair_frame(tokenizers["wordpiece"])
+    assert frame.between.ids.tolist() == [3]
+    assert (frame.after.types.tolist(), frame.text_types) == ([1], (0, 1))
+    assert pair_frame(tokenizers["bytebpe"]).size == 4
+
+
+def test_a_tokenizer_without_a_special_piece_in_front_is_refused() -> None:
+    bare = Tokenizer(models.WordPiece({"a": 0, "<unk>": 1}, unk_token="<unk>"))
+    with pytest.raises(BadModel, match="post_processor"):
+        single_frame(bare)
+
+
+@pytest.mark.parametrize("pad_token", ["<pad>", {"content": "<pad>", "lstrip": False}])
+def test_a_folder_is_read_with_its_padding(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer], pad_token: object
+) -> None:
+    encoder = Encoder.from_folder(
+        _saved(tmp_path, tokenizers["unigram"], pad_token=pad_token), max_length=32, stride=4
+    )
+    assert encoder.pad_id == 0
+    windows = Encoder.of(tokenizers["unigram"], max_length=32, stride=4, pad_id=0).words(["río"])
+    assert encoder.words(["río"])[0].input_ids_N.tolist() == windows[0].input_ids_N.tolist()
+
+
+def test_truncation_and_padding_of_the_folder_are_left_out(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer]
+) -> None:
+    saved = Tokenizer.from_str(tokenizers["wordpiece"].to_str())
+    saved.enable_truncation(4)
+    saved.enable_padding(pad_id=1, pad_token="<unk>", length=64)
+    tokenizer, pad_id = read_tokenizer(_saved(tmp_path, saved))
+    assert len(tokenizer.encode("El río Ebro nace en Fontibre").ids) not in (4, 64)
+    assert pad_id == 1
+
+
+def test_options_of_the_configuration_outweigh_the_normaliser(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer]
+) -> None:
+    folder = _saved(tmp_path, tokenizers["wordpiece"], do_lower_case=True, strip_accents=True)
+    tokenizer, _ = read_tokenizer(folder)
+    assert tokenizer.normalizer.normalize_str("RÍO") == "rio"
+
+
+def test_what_cannot_be_read_is_a_bad_model(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer]
+) -> None:
+    with pytest.raises(BadModel, match=r"has no tokenizer\.json: save the tokenizer"):
+        read_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"model": 3}', "utf-8")
+    with pytest.raises(BadModel, match=r"tokenizer\.json is no tokenizer"):
+        read_tokenizer(tmp_path)
+    bare = Tokenizer(models.WordPiece({"a": 0, "<unk>": 1}, unk_token="<unk>"))
+    with pytest.raises(BadModel, match="has no padding piece"):
+        read_tokenizer(_saved(tmp_path, bare))

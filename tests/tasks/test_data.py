@@ -1,0 +1,177 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alambique.spec.errors import BadData, BadSpec, UnknownName
+from alambique.spec.job import Data
+from alambique.tasks import named_entities, question_answering
+from alambique.tasks.all import ALL, find
+from alambique.tasks.catalogue import DATASETS, Dataset, Generated, dataset
+from alambique.tasks.data import load
+from alambique.tasks.examples import Answer, Question, Sentence
+from alambique.tasks.formats import conll, squad
+
+QUESTIONS, ENTITIES = question_answering.TASK, named_entities.TASK
+
+
+def _questions(name: str, count: int) -> list[Question]:
+    return [
+        Question(f"{name}{n}", "¿Dónde?", f"Nació en Jaén {name} {n}.", (Answer("Jaén", 9),))
+        for n in range(count)
+    ]
+
+
+def _sentences(name: str, count: int, tag: str = "B-LOC") -> list[Sentence]:
+    return [Sentence("", ("En", f"Jaén{name}{n}"), ("O", tag)) for n in range(count)]
+
+
+def _write(folder: Path, splits: dict[str, int], write: Callable[..., None], make: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = ".json" if write is squad.write else ".conll"
+    for split, count in splits.items():
+        write(folder / f"{split}{suffix}", make(split, count))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two data sets of the catalogue, laid out as ALAMBIQUE_DATA is."""
+    _write(tmp_path / "squad-es", {"train": 5, "dev": 2}, squad.write, _questions)
+    _write(tmp_path / "mlqa", {"test": 3}, squad.write, _questions)
+    _write(tmp_path / "conll2002", {"train": 5, "dev": 2, "test": 3}, conll.write, _sentences)
+    return tmp_path
+
+
+def test_a_data_set_of_the_catalogue_tested_on_another(root: Path) -> None:
+    splits = load(Data(name="squad-es", test="mlqa"), task=QUESTIONS, root=root)
+    assert (len(splits.train), len(splits.dev), len(splits.test)) == (5, 2, 3)
+    assert splits.test == _questions("test", 3)
+    assert (splits.labels, splits.warnings) == (("start", "end"), ())
+
+
+def test_labels_are_in_the_catalogue_s_order(root: Path) -> None:
+    splits = load(Data(name="conll2002"), task=ENTITIES, root=root)
+    assert splits.labels[:3] == ("O", "B-PER", "I-PER")
+    assert len(splits.labels) == 9
+    assert splits.train[1] == Sentence("train.conll:4", ("En", "Jaéntrain1"), ("O", "B-LOC"))
+
+
+def test_a_limit_takes_the_first_examples(root: Path) -> None:
+    data = Data(name="conll2002", limit={"train": 2, "test": 99})
+    splits = load(data, task=ENTITIES, root=root)
+    assert (len(splits.train), len(splits.dev), len(splits.test)) == (2, 2, 3)
+    assert splits.train[0].words[1] == "Jaéntrain0"
+
+
+def test_a_folder_is_read_by_the_task_s_format(tmp_path: Path, root: Path) -> None:
+    folder = _write(tmp_path / "mine", {"train": 2, "dev": 1}, conll.write, _sentences)
+    _write(folder, {"test": 1}, conll.write, lambda name, count: _sentences(name, count, "I-MISC"))
+    splits = load(Data(name=str(folder)), task=ENTITIES, root=None)
+    assert splits.labels == ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
+    other = load(Data(name="conll2002", test=str(folder)), task=ENTITIES, root=root)
+    assert len(other.test) == 1
+
+
+def test_one_file_is_split_by_article(tmp_path: Path) -> None:
+    folder = tmp_path / "squad-es"
+    folder.mkdir()
+    articles = []
+    for n in range(16):
+        squad.write(tmp_path / "one.json", _questions(f"a{n}-", 2))
+        articles += json.loads((tmp_path / "one.json").read_text("utf-8"))["data"]
+    (folder / "v2-dev.json").write_text(json.dumps({"data": articles}), "utf-8")
+    splits = load(Data(name="squad-es-v2"), task=QUESTIONS, root=tmp_path)
+    assert [e.id for e in splits.dev] == ["a3-0", "a3-1", "a11-0", "a11-1"]
+    assert [e.id for e in splits.test] == ["a7-0", "a7-1", "a15-0", "a15-1"]
+    assert len(splits.train) == 24
+
+
+def test_what_splits_share_is_told(root: Path) -> None:
+    squad.write(root / "mlqa" / "test.json", [*_questions("train", 2), *_questions("x", 1)])
+    splits = load(Data(name="squad-es", test="mlqa"), task=QUESTIONS, root=root)
+    assert splits.warnings == (
+        "2 of 3 test examples share their id with train, such as train0: scores on test may be "
+        "too good",
+        "2 of 3 test examples share their text with train, such as train0: scores on test may "
+        "be too good",
+    )
+
+
+def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
+    match what:
+        case "unknown":
+            return Data(name="conll2003"), root
+        case "no root":
+            return Data(name="conll2002"), None
+        case "no file":
+            (root / "conll2002" / "dev.conll").unlink()
+        case "no folder":
+            return Data(name="/nowhere/at/all"), root
+        case "another task":
+            return Data(name="conll2002", test="mlqa"), root
+        case "empty":
+            (root / "conll2002" / "dev.conll").write_text("\n\n", "utf-8")
+        case "strange":
+            conll.write(root / "conll2002" / "dev.conll", _sentences("dev", 1, "B-EVENT"))
+    return Data(name="conll2002"), root
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "message"),
+    [
+        ("unknown", UnknownName, "no data set 'conll2003': choose one of sample-questions,"),
+        ("no root", BadSpec, "set ALAMBIQUE_DATA to one that holds conll2002/train.conll"),
+        ("no file", BadSpec, r"no file .*dev\.conll: put it there, or set ALAMBIQUE_DATA"),
+        ("no folder", BadSpec, r"no file /nowhere/at/all/train\.conll: a folder of data holds"),
+        ("another task", BadSpec, "mlqa is for question-answering, the job's task is named-ent"),
+        ("empty", BadData, "the dev split of conll2002 has no examples"),
+        ("strange", BadData, r"its examples also \['B-EVENT', 'I-EVENT'\]"),
+    ],
+)
+def test_what_cannot_be_loaded(root: Path, what: str, kind: type[Exception], message: str) -> None:
+    data, folder = _refused(root, what)
+    with pytest.raises(kind, match=message):
+        load(data, task=ENTITIES, root=folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("squad-es", "squad-es has no test split, only train, dev: name a set to test on.* mlqa"),
+        ("mlqa", "mlqa has no train split, only test: take one of sample-questions, squad-es"),
+    ],
+)
+def test_a_split_that_is_not_there_is_named(root: Path, name: str, message: str) -> None:
+    with pytest.raises(BadSpec, match=message):
+        load(Data(name=name), task=QUESTIONS, root=root)
+
+
+def test_every_task_and_data_set_is_found_by_its_name() -> None:
+    assert [find(task.name) for task in ALL] == list(ALL)
+    assert [dataset(found.name) for found in DATASETS] == list(DATASETS)
+    assert {found.task for found in DATASETS} == {task.name for task in ALL}
+    with pytest.raises(UnknownName, match="choose one of question-answering, named-entities"):
+        find("translation")
+
+
+@pytest.mark.parametrize("found", [d for d in DATASETS if isinstance(d.source, Generated)])
+def test_samples_need_no_files_and_share_nothing_between_splits(found: Dataset) -> None:
+    splits = load(Data(name=found.name), task=find(found.task), root=None)
+    sizes = {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)}
+    assert (sizes, splits.warnings) == (found.sizes, ())
+    assert splits.labels
+
+
+@pytest.mark.parametrize("found", [d for d in DATASETS if not isinstance(d.source, Generated)])
+def test_the_real_files_have_the_sizes_that_the_catalogue_tells(
+    shared: Path, found: Dataset
+) -> None:
+    task = find(found.task)
+    lends = "squad-es" if "train" not in found.splits else found.name
+    test = found.name if "test" in found.splits else "mlqa"
+    splits = load(Data(name=lends, test=test), task=task, root=shared / "data")
+    sizes = {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)}
+    assert {split: sizes[split] for split in found.splits} == found.sizes

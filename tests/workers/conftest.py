@@ -1,0 +1,69 @@
+"""Networks of a few thousand weights on a few examples: the real code, in seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from alambique.spec.job import Data, Split
+from alambique.spec.sources import Architecture
+from alambique.spec.train import Train
+from alambique.tasks.all import find
+from alambique.tasks.data import Splits, load
+from alambique.tasks.examples import write
+from alambique.workers.starting import from_scratch
+from alambique.workers.training.course import Course
+
+PICO = Architecture(architecture="modernbert", layers=2, width=32, heads=2, ffn=48, vocabulary=400)
+SETS = {"question-answering": "sample-questions", "named-entities": "sample-entities"}
+TRAIN = Train(
+    epochs=2, learning_rate=1e-3, batch_size=8, max_length=96, stride=32, checkpoint=3, seed=5
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Same sums in the same order, and no fight for the machine's two cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def few() -> Callable[[str], Splits]:
+    """A few examples of a task."""
+
+    def examples(task: str) -> Splits:
+        limit: dict[Split, int] = {"train": 40, "dev": 13, "test": 12}
+        return load(Data(name=SETS[task], limit=limit), task=find(task), root=None)
+
+    return examples
+
+
+@pytest.fixture
+def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course]:
+    """A course for a task, in a folder of its own; what else is given replaces its fields."""
+
+    def made(task: str = "named-entities", **changed: Any) -> Course:
+        splits = few(task)
+        for split in ("train", "dev", "test"):
+            write(tmp_path / f"{split}.jsonl", getattr(splits, split))
+        start = tmp_path / "start"
+        if not start.exists():
+            texts = [text for example in splits.train for text in find(task).texts(example)]
+            output = find(task).output
+            from_scratch(PICO, texts, output, splits.labels, start, 128, seed=1)
+        folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        fields: dict[str, Any] = {
+            "task": task,
+            "labels": splits.labels,
+            "start": start,
+            "training": tmp_path / "train.jsonl",
+            "validation": tmp_path / "dev.jsonl",
+            "train": TRAIN,
+            "folder": folder,
+        }
+        return Course(**(fields | changed))
+
+    return made
