@@ -131,6 +131,19 @@ def test_a_full_server_keeps_what_it_has(
     assert len(warnings(caplog)) == 2
 
 
+def test_a_full_server_is_not_asked_to_take_more_for_a_while(
+    server: Callable[..., Server],
+) -> None:
+    full = server("--maxmemory", "6mb", "--maxmemory-policy", "noeviction")
+    store = RedisPacks(full.url, pause=3600)
+    append(store, *range(40))
+    with full.client() as client:
+        client.flushall()
+    append(store, 50)
+    append(RedisPacks(full.url), 51)
+    assert read(store, range(52)) == [51]
+
+
 def test_a_server_that_evicts_makes_misses_and_no_noise(
     server: Callable[..., Server], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,6 +200,8 @@ def test_a_server_that_hangs_costs_one_timeout_then_nothing(
     assert store.clear(OURS) == 0
     assert len(warnings(caplog)) == 1
     one.process.send_signal(signal.SIGCONT)
+    assert read(store, range(1)) == []  # it is not asked within the pause
+    assert read(RedisPacks(one.url), range(1)) == [0]
 
 
 def test_a_server_that_is_not_there_is_no_error(

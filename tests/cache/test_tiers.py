@@ -56,11 +56,14 @@ def test_what_another_machine_filled_is_copied_down(
     assert values(open_store(tmp_path / "b", None), namespace, 1, 2) == [1, 2]
 
 
+@pytest.mark.parametrize("opened_before", [False, True])
 def test_a_damaged_near_pack_comes_back_from_the_shared_tier(
-    tmp_path: Path, redis_url: str, namespace: Namespace
+    tmp_path: Path, redis_url: str, namespace: Namespace, opened_before: bool
 ) -> None:
+    pack = append(open_store(tmp_path, redis_url), namespace, 1)
+    if opened_before:  # then its index is there, and the damage shows at the first reading
+        assert values(open_store(tmp_path, redis_url), namespace, 1) == [1]
     store = open_store(tmp_path, redis_url)
-    pack = append(store, namespace, 1)
     (file,) = tmp_path.rglob("*.pack")
     file.write_bytes(bytes(pack.data[:-1]) + b"\xff")
     assert values(store, namespace, 1) == [1]

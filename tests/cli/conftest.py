@@ -4,15 +4,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from alambique.cli import main
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 
 PROGRAM = str(Path(sys.executable).with_name("alambique"))
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
+Here = Callable[..., str]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 JOB = """
 name: tiny
@@ -71,6 +76,44 @@ def alambique(settings: Settings, url: str) -> Alambique:
         return subprocess.run(command, env=own, capture_output=True, text=True, timeout=60)
 
     return run
+
+
+@pytest.fixture
+def here(
+    settings: Settings,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Here:
+    """What the program prints, called in this process, which is faster than a new one."""
+    monkeypatch.setenv("ALAMBIQUE_HOME", str(settings.home))
+    monkeypatch.setenv("ALAMBIQUE_URL", url)
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def start(settings: Settings, url: str) -> Iterator[Start]:
+    """Starts the program with these arguments; it is killed at the end of the test."""
+    with ExitStack() as stack:
+
+        def popen(*arguments: object) -> "subprocess.Popen[str]":
+            own = environment(settings, ALAMBIQUE_URL=url)
+            process = subprocess.Popen(
+                [PROGRAM, *map(str, arguments)], env=own, stdout=PIPE, stderr=PIPE, text=True
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield popen
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ import hashlib
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from subprocess import PIPE, CompletedProcess, Popen
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -19,6 +17,188 @@ from alambique.registry.database import Database
 from alambique.registry.records import File, JobRow, Metric
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import Reason, Stage
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
+Here = Callable[..., str]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def measured(name: str, f1: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "layers": 1,
+        "parameters": 4_386_178,
+        "macs": {"linear": 1_000_000, "full": 1_250_000},
+        "metrics": {"f1": f1, "precision": 0.5},
+        "latency_ms": 2.5,
+        "inferences_per_second": 400.0,
+        "version": f"{name}@1",
+    }
+
+
+RESULT = {
+    "rows": [measured("teacher", 0.9), measured("gold-only", 0.8), measured("distilled", 0.85)],
+    "primary": "f1",
+    "notes": ["measured on [one] machine"],
+    "settings": {},
+}
+
+
+def taken(database: Database, job_id: UUID) -> JobRow:
+    with database.write() as session:
+        row = jobs.take(session, "test", timedelta(minutes=1), job_id=job_id)
+    assert row is not None
+    return row
+
+
+def posted(database: Database, job_file: Path, name: str) -> JobRow:
+    """A job that the test holds."""
+    with database.write() as session:
+        row = jobs.submit(session, read_job(job_file.read_text(), [f"name={name}"]))
+    return taken(database, row.id)
+
+
+def test_a_job_is_submitted_watched_and_told(
+    start: Start, database: Database, job_file: Path
+) -> None:
+    process = start("submit", job_file, "--set", "train.epochs=7", "--wait")
+    assert process.stdout is not None
+    row = taken(database, UUID(process.stdout.readline().strip()))
+    assert row.spec["train"]["epochs"] == 7
+    with database.write() as session:
+        jobs.progress(
+            session, row.id, row.token, stage=Stage.TEACH, fraction=0.5, eta_seconds=65, loss=0.25
+        )
+    with database.write() as session:
+        jobs.finish(session, row.id, row.token, RESULT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "teach  50%" in out
+    assert "1 min 05 s left" in out
+    assert "student, distilled" in out
+    assert "85.00" in out
+    assert "4.39 M" in out
+    assert "[one]" in out
+    assert "models download distilled@1" in out
+
+
+def test_a_job_that_fails_says_why(
+    alambique: Alambique, database: Database, job_file: Path
+) -> None:
+    row = posted(database, job_file, "fails")
+    with database.write() as session:
+        jobs.fail(session, row.id, row.token, Reason.BAD_DATA, "train.conll, line 7: two columns")
+    found = alambique("jobs", "watch", row.id)
+    assert found.returncode == 1
+    assert "train.conll, line 7" in found.stdout
+    assert "bad_data" in found.stdout
+
+
+def test_jobs_are_listed_shown_logged_and_cancelled(
+    here: Here, database: Database, job_file: Path
+) -> None:
+    row = posted(database, job_file, "listed")
+    with database.write() as session:
+        jobs.note(session, row.id, row.token, "log", {"lines": ["hola", "adiós"]})
+    assert str(row.id) in here("jobs", "list", "--name", "listed")
+    listed = json.loads(here("jobs", "list", "--name", "listed", "--json"))
+    assert [job["id"] for job in listed["items"]] == [str(row.id)]
+    assert "running" in here("jobs", "show", row.id)
+    assert json.loads(here("jobs", "show", row.id, "--json"))["state"] == "running"
+    assert here("jobs", "logs", row.id) == "hola\nadiós\n"
+    logged = json.loads(here("jobs", "logs", row.id, "--json"))
+    assert logged["lines"] == ["hola", "adiós"]
+    assert here("jobs", "cancel", row.id) == "cancelling\n"
+
+
+def test_a_watched_job_is_told_to_programs(here: Here, database: Database, job_file: Path) -> None:
+    row = posted(database, job_file, "told")
+    with database.write() as session:
+        jobs.finish(session, row.id, row.token, RESULT)
+    events = [json.loads(line) for line in here("jobs", "watch", row.id, "--json").splitlines()]
+    assert [event["content"]["state"] for event in events] == ["queued", "running", "succeeded"]
+    assert "student, gold only" in here("jobs", "show", row.id)
+
+
+def test_a_job_that_is_not_there(alambique: Alambique) -> None:
+    unknown = alambique("jobs", "cancel", uuid4())
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("error: ")
+
+
+def test_watching_ends_at_an_interrupt(start: Start, database: Database, job_file: Path) -> None:
+    row = posted(database, job_file, "goes-on")
+    process = start("jobs", "watch", row.id)
+    assert process.stdout is not None
+    assert "running" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Traceback" not in err
+    with database.read() as session:
+        assert jobs.find(session, row.id).state == "running"
+
+
+def test_a_plan_needs_no_server(here: Here, job_file: Path) -> None:
+    found = json.loads(here("plan", job_file, "--json"))
+    for one in ("teacher", "student"):
+        assert found[one]["parameters"] > 0
+        assert found[one]["macs"]["full"] > found[one]["macs"]["linear"] > 0
+    assert found["cache"]["bytes"] is None
+    assert "ALAMBIQUE_DATA" in found["cache"]["why"]
+    drawn = here("plan", job_file)
+    assert "teacher" in drawn
+    assert "ALAMBIQUE_DATA" in drawn
+
+
+@pytest.fixture
+def version(settings: Settings, database: Database, job_file: Path) -> str:
+    """The name of a model with one version of one file."""
+    row, name, content = posted(database, job_file, "made"), f"m-{uuid4().hex[:8]}", b"{}"
+    path = Path(settings.artifact_root) / name / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with database.write() as session:
+        versions.record(
+            session,
+            row.id,
+            row.token,
+            name=name,
+            role="student",
+            task=row.task,
+            labels=("O",),
+            parameters=1_500_000,
+            macs_linear=5000,
+            macs_full=6000,
+            weights="0" * 64,
+            artifact=name,
+            files=[File("config.json", hashlib.sha256(content).hexdigest(), len(content))],
+            metrics=[Metric("conll2002", "test", "f1", 0.875)],
+        )
+    return name
+
+
+def test_a_model_is_listed_and_shown(here: Here, version: str) -> None:
+    assert version in here("models", "list")
+    assert json.loads(here("models", "list", "--json"))["items"]
+    drawn = here("models", "show", version)
+    assert "1.5 M" in drawn
+    assert "0.875" in drawn
+    assert json.loads(here("models", "show", f"{version}@1", "--json"))["number"] == 1
+
+
+def test_a_model_is_downloaded_once(alambique: Alambique, version: str, tmp_path: Path) -> None:
+    command = ("models", "download", version, "--to", tmp_path / "model")
+    assert alambique(*command).stdout.strip() == str(tmp_path / "model")
+    assert (tmp_path / "model" / "config.json").read_bytes() == b"{}"
+    again = alambique(*command)
+    assert again.returncode == 1
+    assert "not empty" in again.stderr
+
+
+def test_tasks_and_data_are_listed(here: Here) -> None:
+    assert "named-entities" in here("tasks")
+    assert json.loads(here("tasks", "--json"))["items"]
+    assert "conll2002" in here("data", "list")
+    assert json.loads(here("data", "list", "--json"))["items"]

@@ -1,17 +1,15 @@
 """The program as a user meets it: quick help, clear errors, exit codes."""
 
-import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
-Alambique = Callable[..., "CompletedProcess[str]"]
+Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HELP = """
 import sys
@@ -38,7 +36,7 @@ def test_help_imports_nothing_heavy(
     assert not (LATER - {"pydantic"} if command else LATER) & loaded
 
 
-def refused(found: "CompletedProcess[str]", *words: str) -> None:
+def refused(found: "subprocess.CompletedProcess[str]", *words: str) -> None:
     """One clear message on stderr, and nothing else."""
     assert (found.returncode, found.stdout) == (1, "")
     assert found.stderr.startswith("error: ")
@@ -83,4 +81,4 @@ def test_an_unknown_command(alambique: Alambique) -> None:
 
 def test_python_m_is_the_same() -> None:
     command = [sys.executable, "-m", "alambique.cli", "--help"]
-    assert "Usage" in subprocess.run(command, capture_output=True, text=True, env=os.environ).stdout
+    assert "Usage" in subprocess.run(command, capture_output=True, text=True).stdout

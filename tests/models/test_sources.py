@@ -132,7 +132,7 @@ def test_what_the_hub_does_not_have(
 
 def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
     with pytest.raises(UnknownName, match="put its folder under ALAMBIQUE_MODELS"):
-        place(Hub("team/tiny", COMMIT), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
+        place(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
 
 
 def test_a_registered_model_is_where_the_registry_says(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def main(url: str) -> None:
             killed += 1
             running.add(_start(database, PROCESSES + killed, first=False))
         elif status != 0:
+            for other in running:
+                os.kill(other, signal.SIGKILL)
             sys.exit(f"a process ended with status {status}")
     sys.stdout.write(str(killed))
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import tables
 from alambique.registry.clock import now
 from alambique.registry.database import Database
-from alambique.spec.errors import Conflict
+from alambique.spec.errors import BadSpec, Conflict
 
 
 def _project(session: Session, name: str = "default") -> tables.Project:
@@ -127,6 +127,15 @@ def test_what_is_no_json_is_not_stored(database: Database) -> None:
     )
     with pytest.raises((StatementError, ValueError), match="JSON"), database.write() as session:
         session.add(suite)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "mysql://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x"]
+)
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(BadSpec, match="takes sqlite") as refused:
+        Database(url)
+    assert "secret" not in str(refused.value)
 
 
 def test_the_folder_of_a_file_is_its_owners(tmp_path: Path) -> None:

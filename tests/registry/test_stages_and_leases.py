@@ -84,9 +84,22 @@ def test_a_lease_is_kept_by_renewing_and_freed_by_dropping(database: Database) -
         assert leases.renew(session, held, LEASE) == held
         assert leases.take(session, ["a", "b"], "they", LEASE) == ()
         leases.drop(session, held)
-        again = leases.take(session, ["a", "b"], "they", LEASE)
         assert leases.renew(session, held, LEASE) == ()
-    assert again == (Lease("a", 2), Lease("b", 2))
+        again = leases.take(session, ["a", "b"], "they", LEASE)
+        leases.drop(session, held)
+        assert leases.renew(session, again, LEASE) == again
+
+
+def test_who_begins_anew_has_nothing(database: Database) -> None:
+    with database.write() as session:
+        mine = leases.take(session, ["a", "b"], "me", LEASE)
+        theirs = leases.take(session, ["c"], "they", LEASE)
+        leases.forget(session, "me")
+        assert leases.renew(session, [*mine, *theirs], LEASE) == theirs
+        assert [one.name for one in leases.take(session, ["a", "b", "c"], "me", LEASE)] == [
+            "a",
+            "b",
+        ]
 
 
 def test_many_at_once_share_the_buckets_without_overlap(database: Database) -> None:

@@ -110,7 +110,7 @@ def test_a_name_is_its_projects_own(database: Database, job: Job) -> None:
         assert versions.find(session, "other", "tiny-ner") == theirs
 
 
-@pytest.mark.parametrize("version", [0, -1, 2, "champion", "2", "²", "1.0"])
+@pytest.mark.parametrize("version", [0, -1, 2, "champion", "2", "²", "1.0", "1" * 5000])
 def test_an_unknown_version_is_said_to_be_unknown(
     database: Database, job: Job, version: int | str
 ) -> None:

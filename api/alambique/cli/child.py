@@ -24,10 +24,17 @@ def worker_command() -> list[str]:
 class KeptRunning:
     """Keeps a command running in a process group of its own, until the `with` block is left."""
 
-    def __init__(self, command: Sequence[str], *, pause: float = 1.0) -> None:
-        """Nothing runs yet; `pause` is how long to wait after a first death."""
+    def __init__(self, command: Sequence[str], *, pause: float = 1.0, grace: float = GRACE) -> None:
+        """Nothing runs yet.
+
+        Args:
+            command: the command and its arguments.
+            pause: seconds to wait after a first death.
+            grace: seconds that the command has to end after SIGTERM.
+        """
         self._command = command
         self._pause = pause
+        self._grace = grace
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -69,10 +76,10 @@ class KeptRunning:
     def _run_once(self) -> int | None:
         """The exit code of the command, or None where it was told to stop."""
         # its output goes to stderr: stdout belongs to the server's one line
-        process = subprocess.Popen(self._command, stdout=sys.stderr, start_new_session=True)
+        process = subprocess.Popen(self._command, stdout=2, start_new_session=True)
         while process.poll() is None:
             if self._stop.wait(0.1):
-                _end(process)
+                _end(process, self._grace)
                 return None
         return process.returncode
 
@@ -86,11 +93,11 @@ def pause_after(deaths: int, *, first: float = 1.0, longest: float = 60.0) -> fl
     return float(min(longest, first * 2 ** (deaths - 1)))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], grace: float) -> None:
     """Ask `process` to end; after the grace, kill its whole group."""
     process.terminate()
     try:
-        process.wait(GRACE)
+        process.wait(grace)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -78,7 +78,8 @@ def check_folder(folder: Path) -> Config:
 
     Raises:
         BadModel: a file is missing or broken, the model type is not known, the weights are
-            quantised, not safetensors or not finite, or the tokenizer has ids that the network has not.
+            quantised, not safetensors or not finite, or the tokenizer has ids that the network
+            has not.
     """
     config = read_config(folder)
     if "quantization_config" in config:

@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from alambique.registry.upgrading import upgrade
+from alambique.spec.errors import BadSpec
 
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for the one before it."""
@@ -25,8 +27,12 @@ class Database:
     """A pool of connections to the database at `url`; each process makes its own."""
 
     def __init__(self, url: str) -> None:
-        """Connects on first use; makes the folder of an SQLite file, for this user alone."""
-        parsed = make_url(url)
+        """Connects on first use; makes the folder of an SQLite file, for this user alone.
+
+        Raises:
+            BadSpec: the URL is of neither kind.
+        """
+        parsed = _checked(url)
         sqlite = parsed.get_backend_name() == "sqlite"
         engine = _sqlite(parsed) if sqlite else _postgresql(parsed)
         reading: dict[str, Any] = {"alambique_reads": True}
@@ -60,6 +66,20 @@ class Database:
         self._writing.dispose()
 
 
+def _checked(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = URL.create("none")
+    kind, name = parsed.get_backend_name(), parsed.database or ":memory:"
+    if kind == "postgresql" or (kind == "sqlite" and not name.startswith((":memory:", "file:"))):
+        return parsed
+    raise BadSpec(
+        f"no database of the registry: {parsed.render_as_string()}; ALAMBIQUE_DATABASE_URL takes "
+        "sqlite:////absolute/path.db (a file: all processes share it) or postgresql://…"
+    )
+
+
 def _postgresql(url: URL) -> Engine:
     return create_engine(
         url, isolation_level="READ COMMITTED", pool_pre_ping=True, json_serializer=_to_json
@@ -67,8 +87,7 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Path(url.database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # no isolation level: the driver would begin its own, deferred transactions
     arguments = {"timeout": BUSY_SECONDS, "isolation_level": None}
     engine = create_engine(url, connect_args=arguments, json_serializer=_to_json)

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
 from alambique.registry.clock import now
+from alambique.registry.columns import storable
 from alambique.registry.moves import emit, job_row, locked, move, touch
 from alambique.registry.reading import (
     IN_TURN,
@@ -24,7 +25,7 @@ from alambique.registry.reading import (
     waiting,
 )
 from alambique.registry.records import Asked, Event, JobRow
-from alambique.registry.statements import finite, insert_if_new, storable
+from alambique.registry.statements import finite, insert_if_new
 from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
 from alambique.spec.errors import Conflict, LostLease
 from alambique.spec.job import Job

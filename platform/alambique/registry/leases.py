@@ -1,13 +1,13 @@
 """Leases on named things (the buckets of the teacher cache): one holder each, until a time.
 
-A row stays when its thing is free, so that its token only ever counts up: who held it once
-never passes for who holds it now.
+A row stays when its thing is free, and its token only ever counts up, with each taking and each
+freeing: who held it once never passes for who holds it now.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
@@ -21,7 +21,6 @@ def take(
 ) -> tuple[Lease, ...]:
     """Those of `names` that were free or whose lease had run out, now the holder's."""
     at = now(session)
-    # in one order for all, so that two who want the same names wait for each other in one direction
     taken = [_take(session, name, holder, at, at + lease) for name in sorted(set(names))]
     return tuple(one for one in taken if one is not None)
 
@@ -29,17 +28,27 @@ def take(
 def renew(session: Session, held: Sequence[Lease], lease: timedelta) -> tuple[Lease, ...]:
     """Those of `held` that nobody has taken since, each for another `lease` from now."""
     until = now(session) + lease
-    return tuple(one for one in _in_order(held) if _set_until(session, one, until))
+    return tuple(one for one in _in_order(held) if _prolong(session, one, until))
 
 
 def drop(session: Session, held: Sequence[Lease]) -> None:
     """Frees those of `held` that nobody has taken since."""
     at = now(session)
     for one in _in_order(held):
-        _set_until(session, one, at)
+        _free(session, one, at)
+
+
+def forget(session: Session, holder: str) -> None:
+    """Frees all that `holder` has: it is gone, or begins anew."""
+    at = now(session)
+    mine = (tables.Lease.holder == holder, tables.Lease.until > at)
+    rows = session.scalars(select(tables.Lease).where(*mine)).all()
+    for one in _in_order([Lease(row.name, row.token) for row in rows]):
+        _free(session, one, at)
 
 
 def _in_order(held: Sequence[Lease]) -> list[Lease]:
+    # the same for all, so that two who want the same names never wait for each other in a circle
     return sorted(held, key=lambda one: one.name)
 
 
@@ -54,8 +63,16 @@ def _take(session: Session, name: str, holder: str, at: datetime, until: datetim
     return None if token is None else Lease(name, token)
 
 
-def _set_until(session: Session, held: Lease, until: datetime) -> bool:
+def _prolong(session: Session, held: Lease, until: datetime) -> bool:
     """Whether the lease was still the holder's."""
-    mine = (tables.Lease.name == held.name, tables.Lease.token == held.token)
-    statement = update(tables.Lease).where(*mine).values(until=until)
+    statement = update(tables.Lease).where(*_is(held)).values(until=until)
     return session.execute(statement.returning(tables.Lease.token)).first() is not None
+
+
+def _free(session: Session, held: Lease, at: datetime) -> None:
+    values = {"until": at, "token": held.token + 1}
+    session.execute(update(tables.Lease).where(*_is(held)).values(**values))
+
+
+def _is(held: Lease) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return tables.Lease.name == held.name, tables.Lease.token == held.token

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.clock import now
+from alambique.registry.columns import storable
 from alambique.registry.records import Asked, Event, JobRow
-from alambique.registry.statements import storable
 from alambique.registry.transitions import HELD, allowed
 from alambique.spec.errors import Conflict, LostLease, UnknownName
 from alambique.spec.states import Reason, State
@@ -56,16 +56,12 @@ def move(
     job.state, job.reason, job.message = to, reason, storable(message)
     job.not_before = None
     job.finished_at = at if to.over else None
-    if to is State.RUNNING:
-        _begin(job, at)
-    elif before in HELD and to not in HELD:
+    if before in HELD and to not in HELD:
         _end(session, job, at)
     for column, value in changed.items():
         setattr(job, column, value)
     if to is State.RUNNING:
-        session.add(
-            tables.Attempt(job_id=job.id, token=job.token, holder=job.holder, started_at=at)
-        )
+        _begin(session, job, at)
     touch(job, at)
     emit(session, job_id, "state", _told(job, before), at)
     return job_row(job)
@@ -78,7 +74,7 @@ def locked(session: Session, job_id: UUID, *, token: int | None = None) -> table
         UnknownName: there is no such job.
         LostLease: `token` is given, and the job is not held under it.
     """
-    # key_share: FOR NO KEY UPDATE, which events and attempts of the job do not wait for
+    # key_share: FOR NO KEY UPDATE, for which rows that refer to the job need not wait
     query = select(tables.Job).where(tables.Job.id == job_id).with_for_update(key_share=True)
     job = session.scalar(query.execution_options(populate_existing=True))
     if job is None:
@@ -110,11 +106,12 @@ def job_row(job: tables.Job) -> JobRow:
     return JobRow(**{field.name: getattr(job, field.name) for field in fields(JobRow)})
 
 
-def _begin(job: tables.Job, at: datetime) -> None:
+def _begin(session: Session, job: tables.Job, at: datetime) -> None:
     job.token += 1
     job.attempts += 1
     job.started_at = job.started_at or at
     job.stage = job.progress = job.eta_seconds = job.loss = job.metric = None
+    session.add(tables.Attempt(job_id=job.id, token=job.token, holder=job.holder, started_at=at))
 
 
 def _end(session: Session, job: tables.Job, at: datetime) -> None:

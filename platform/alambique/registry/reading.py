@@ -16,9 +16,13 @@ from alambique.registry.transitions import WAITING
 from alambique.spec.errors import UnknownName
 from alambique.spec.reading import job_of
 from alambique.spec.states import State
+from alambique.spec.train import Resources
 
 IN_TURN = (tables.Job.priority.desc(), tables.Job.created_at, tables.Job.id)
 """Who is taken first: the highest priority, then the oldest."""
+
+_LAST = 2**63 - 1
+"""No id is above it, and SQLite takes no number that is."""
 
 
 def ready(at: datetime) -> ColumnElement[bool]:
@@ -87,13 +91,15 @@ def waiting(session: Session, job_id: UUID) -> Waiting:
 
 def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
     """What happened to a job, oldest first: at most `limit` events with an id above `after`."""
-    return _events(session, limit, tables.Event.job_id == job_id, tables.Event.id > after)
+    return _events(
+        session, limit, tables.Event.job_id == job_id, tables.Event.id > min(after, _LAST)
+    )
 
 
 def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
     """Its events of kind "log", whose content is `{"lines": [...]}`."""
     mine = (tables.Event.job_id == job_id, tables.Event.kind == "log")
-    return _events(session, limit, *mine, tables.Event.id > after)
+    return _events(session, limit, *mine, tables.Event.id > min(after, _LAST))
 
 
 def _events(session: Session, limit: int, *which: ColumnElement[bool]) -> tuple[Event, ...]:
@@ -120,8 +126,21 @@ def _count(session: Session, which: ColumnElement[bool]) -> int:
 
 
 def _next(job: JobRow, *, running: int) -> str:
-    wanted = job_of(job.spec).resources
-    room = f"{wanted.workers} workers of {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs"
+    room = _room(job_of(job.spec).resources)
     if running == 0:
         return f"it is next: a dispatcher (`alambique worker`) with room for {room} takes it"
     return f"it is next: it starts when there is room for {room}; now running: {running}"
+
+
+def _room(wanted: Resources) -> str:
+    """What its workers take, in words.
+
+    >>> _room(Resources()), _room(Resources(workers=2, gpus=0.5))
+    ('1 worker of 1 CPU', '2 workers of 1 CPU and 0.5 GPUs')
+    """
+    gpus = f" and {_several(wanted.gpus, 'GPU')}" if wanted.gpus else ""
+    return f"{_several(wanted.workers, 'worker')} of {_several(wanted.cpus, 'CPU')}{gpus}"
+
+
+def _several(number: float, thing: str) -> str:
+    return f"{number:g} {thing}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Statements and values that SQLite and PostgreSQL take alike."""
+"""Statements and numbers that SQLite and PostgreSQL take alike."""
 
 import math
 from typing import Any
@@ -20,13 +20,6 @@ def insert_if_new(session: Session, table: type[Table], **values: Any) -> bool:
     """Whether the row was new. Waits for another transaction that inserts the same one."""
     statement = insert(session, table).values(**values).on_conflict_do_nothing()
     return session.execute(statement.returning(*table.__table__.primary_key)).first() is not None
-
-
-def storable(text: str | None) -> str | None:
-    """Text as both databases take it: no NUL, no half of a surrogate pair (names of files)."""
-    if text is None:
-        return None
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def finite(value: float | None) -> float | None:

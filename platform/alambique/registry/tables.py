@@ -13,12 +13,11 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
-    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from alambique.registry.clock import UtcTime
+from alambique.registry.columns import AnyText, UtcTime
 from alambique.registry.records import Asked
 from alambique.spec.states import Reason, Stage, State
 
@@ -51,7 +50,7 @@ class Table(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012  (SQLAlchemy's own form)
         datetime: UtcTime(),
-        str: Text(),
+        str: AnyText(),
         State: _words(State),
         Reason: _words(Reason),
         Stage: _words(Stage),

@@ -1,5 +1,6 @@
 """Models and their versions: numbered without gaps, recorded at most once per job and role."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,8 @@ from alambique.registry.records import Edge, File, Metric, Model, Page, Version
 from alambique.registry.statements import insert_if_new
 from alambique.registry.version_rows import models_of, parts, versions_of
 from alambique.spec.errors import Conflict, UnknownName
+
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def record(
@@ -40,7 +43,8 @@ def record(
 ) -> Version:
     """The next version of the model `name` in the job's project.
 
-    A job that has recorded that role before gets the version of that time, as it was.
+    A job that has recorded that role before gets the version of that time, as it was. One version
+    per transaction: two in the opposite order of another job's would wait for each other.
 
     Raises:
         LostLease: the job is not held under `token` any more.
@@ -83,11 +87,11 @@ def find(session: Session, project: str, name: str, version: int | str = "latest
     known = model(session, project, name)
     if version == "latest":
         return known.latest
-    number = int(version) if str(version).isdecimal() else 0
+    number = int(version) if _NUMBER.fullmatch(str(version)) else 0
     row = session.scalar(select(tables.Version).filter_by(model_id=known.id, number=number))
     if row is None:
         raise UnknownName(
-            f"model {name!r} has no version {str(version)!r}: "
+            f"model {name!r} has no version {str(version)[:40]!r}: "
             f"give a number up to {known.latest.number}, or latest"
         )
     return versions_of(session, [row])[0]

@@ -67,15 +67,17 @@ class Cluster:
         """
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(Filler)
         actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
-        waiting = list(reversed(buckets))
-        running = {actor.fill.remote(waiting[-1]): (actor, waiting.pop()) for actor in actors}
+        waiting, running = list(reversed(buckets)), {}
+        idle = list(actors)
         try:
-            while running:
+            while waiting or running:
+                while waiting and idle:
+                    actor, bucket = idle.pop(), waiting.pop()
+                    running[actor.fill.remote(bucket)] = (actor, bucket)
                 ready, _ = ray.wait(list(running))
                 actor, bucket = running.pop(ready[0])
                 filled(bucket, ray.get(ready[0]))
-                if waiting:
-                    running[actor.fill.remote(waiting[-1])] = (actor, waiting.pop())
+                idle.append(actor)
         except ray.exceptions.RayActorError as error:
             raise LostWorker(f"an actor that fills the cache died: {error}") from error
         finally:

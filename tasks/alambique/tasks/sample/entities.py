@@ -7,7 +7,7 @@ from random import Random
 
 from alambique.tasks.examples import Sentence
 from alambique.tasks.sample.splits import ORDER, SEED, Split
-from alambique.tasks.sample.vocabulary import institutions, news, people
+from alambique.tasks.sample.vocabulary import institutions, news, people, places
 
 SIZES: Mapping[Split, int] = {"train": 2400, "dev": 300, "test": 400}
 
@@ -40,6 +40,13 @@ def _all() -> Mapping[Split, tuple[Sentence, ...]]:
                 some.append(made)
         found[split] = tuple(some)
     return found
+
+
+@cache
+def held_out() -> frozenset[tuple[str, ...]]:
+    """The words of every sentence of dev or test."""
+    made = _all()
+    return frozenset(sentence.words for sentence in (*made["dev"], *made["test"]))
 
 
 def sentence(random: Random, name: str) -> Sentence:
@@ -78,7 +85,9 @@ def _surname(random: Random) -> str:
 
 
 def _place(random: Random) -> str:
-    return random.choice(news.TOWNS)
+    if random.random() < 0.85:
+        return random.choice(news.TOWNS)
+    return f"{random.choice(places.TOWN_HEADS)} {random.choice(places.TOWN_TAILS)}"
 
 
 def _club(random: Random) -> str:

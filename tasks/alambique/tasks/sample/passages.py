@@ -21,7 +21,7 @@ WORDS = range(50, 111)
 """Words of a passage of the full size."""
 FULL = ((2, 4), (3, 3), (3, 3), (4, 2))
 """How many subjects, and how many facts about each."""
-BRIEF = ((2, 1), (2, 2), (3, 1))
+BRIEF = ((2, 1), (2, 1), (2, 2), (3, 1))
 """The same for short passages, which are easier to learn from."""
 
 _OPENERS = (

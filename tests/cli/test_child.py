@@ -1,0 +1,69 @@
+"""A child that dies is started again; one that is told to end, ends."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from alambique.cli.child import KeptRunning
+
+
+def wait_for(seen: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if seen():
+            return
+        Event().wait(0.01)
+    raise AssertionError("it did not happen within 10 s")
+
+
+def test_one_that_dies_is_started_again_and_said_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "starts"
+    program = f"open({str(mark)!r}, 'a').write('x'); raise SystemExit(3)"
+    with KeptRunning([sys.executable, "-c", program], pause=0.01) as child:
+        child.start()
+        wait_for(lambda: mark.exists() and len(mark.read_text()) >= 3)
+    assert "ended with 3" in capsys.readouterr().err
+
+
+def test_it_is_asked_to_end(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, signal, sys, time\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "def end(*_):\n"
+        "    (folder / 'ended').touch()\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "(folder / 'started').touch()\n"
+        "time.sleep(60)\n"
+    )
+    with KeptRunning([sys.executable, "-c", program]) as child:
+        child.start()
+        wait_for((tmp_path / "started").exists)
+    assert (tmp_path / "ended").exists()
+
+
+def test_one_that_does_not_listen_is_killed_with_its_children(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "os.fork()\n"
+        f"(pathlib.Path({str(tmp_path)!r}) / str(os.getpid())).touch()\n"
+        "time.sleep(60)\n"
+    )
+    with KeptRunning([sys.executable, "-c", program], grace=0.1) as child:
+        child.start()
+        wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+    for path in tmp_path.iterdir():
+        wait_for(lambda path=path: not running(int(path.name)))  # type: ignore[misc]
+
+
+def running(process: int) -> bool:
+    """Whether a process is there, and not only waits to be forgotten."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
