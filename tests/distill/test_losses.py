@@ -170,3 +170,9 @@ def test_large_logits_in_float32_stay_finite(soft: Soft) -> None:
     teacher_RC = torch.tensor([[-3e4, 3e4, -INF], [3e4, -3e4, 0.0]])
     assert soft(student_RC, teacher_RC, temperature=0.5).isfinite().all()
     assert gradient(lambda s: soft(s, teacher_RC, temperature=0.5), student_RC).isfinite().all()
+
+
+def test_a_label_in_a_barred_column_is_a_huge_loss_and_no_nan() -> None:
+    student_RC = torch.tensor([[1.0, -INF]])
+    assert gold(student_RC, torch.tensor([1])).item() > 1e30
+    assert gradient(lambda s: gold(s, torch.tensor([1])), student_RC).isfinite().all()

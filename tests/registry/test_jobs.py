@@ -11,7 +11,6 @@ import pytest
 from alambique.registry import jobs, tables
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
-from alambique.registry.transitions import Retries
 from alambique.spec.errors import Conflict
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
@@ -19,7 +18,6 @@ from alambique.spec.states import Stage, State
 
 LEASE = timedelta(minutes=1)
 OVER_AT_ONCE = timedelta(0)
-NO_PAUSE = Retries(pause=timedelta(0))
 
 
 def posted(database: Database, job: Job, **changes: Any) -> JobRow:

@@ -49,16 +49,16 @@ def squared_difference(student_RC: Tensor, teacher_RC: Tensor, scored_RC: Tensor
 
 
 def _log_softmax(logits_RC: Tensor) -> Tensor:
-    """Over the columns that are not -inf; 0 in those that are, so that p · log q is never 0 · inf.
+    """Over the columns that are not -inf; a large negative number in those that are.
 
-    The fill is low enough to have probability 0, and high enough not to overflow beside it.
+    Not -inf, so that p · log q is never 0 · inf. The number is low enough to have probability 0,
+    and a label or a teacher's mass in such a column, which is an error, makes a huge loss.
     """
     barred_RC = logits_RC == float("-inf")
-    filled_RC = logits_RC.masked_fill(barred_RC, torch.finfo(logits_RC.dtype).min / 4)
-    return filled_RC.log_softmax(1).masked_fill(barred_RC, 0)
+    return logits_RC.masked_fill(barred_RC, torch.finfo(logits_RC.dtype).min / 4).log_softmax(1)
 
 
 def _distribution(logits_RC: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax and its logarithm; both 0 in the columns at -inf, also where all are."""
+    """Softmax, which is 0 in the columns at -inf also where all are; and its logarithm."""
     log_p_RC = _log_softmax(logits_RC)
     return log_p_RC.exp().masked_fill(logits_RC == float("-inf"), 0), log_p_RC

@@ -13,7 +13,6 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from alambique.registry.upgrading import upgrade
 from alambique.spec.errors import BadSpec
 
 BUSY_SECONDS = 30
@@ -59,6 +58,8 @@ class Database:
         Raises:
             Conflict: the schema is of a newer program.
         """
+        from alambique.registry.upgrading import upgrade  # Alembic: slow to import, else not needed
+
         upgrade(self._writing)
 
     def dispose(self) -> None:

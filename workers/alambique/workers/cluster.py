@@ -67,8 +67,8 @@ class Cluster:
         """
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(Filler)
         actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
-        waiting, running = list(reversed(buckets)), {}
-        idle = list(actors)
+        idle, waiting = list(actors), list(reversed(buckets))
+        running: dict[Any, tuple[Any, int]] = {}
         try:
             while waiting or running:
                 while waiting and idle:

@@ -22,7 +22,7 @@ from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.workers.environment import for_ray
-from alambique.workers.holding import LOST
+from alambique.workers.holding import GIVEN_BACK, LOST
 
 _LOG = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class Dispatcher:
         for driver in [d for d in self._drivers.values() if d.process.poll() is not None]:
             del self._drivers[driver.row.id]
             code = driver.process.returncode
-            if code not in (0, 1, LOST):
+            if code not in (0, 1, LOST, GIVEN_BACK):
                 self._lost(driver, code)
 
     def _lost(self, driver: Driver, code: int) -> None:

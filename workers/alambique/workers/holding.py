@@ -24,6 +24,10 @@ LOST = 75
 """The exit code of a driver whose job belongs to another by now."""
 
 
+GIVEN_BACK = 76
+"""The exit code of a driver that was told to stop, and put its job back into the queue."""
+
+
 class Holding:
     """Renews the leases of a job from a thread of its own, which training cannot block.
 

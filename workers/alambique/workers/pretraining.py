@@ -10,26 +10,14 @@ whose fact the question is about, which is what extractive question answering as
 Shapes: B rows of a batch, N pieces of the longest.
 """
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from random import Random
-from typing import Annotated
 
-import numpy as np
-import torch
-import typer
-from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
 from torch import Tensor
-from transformers import ModernBertConfig, ModernBertForMaskedLM
+from transformers import ModernBertConfig
 
-from alambique.models.tokenizers import CLS, MASK, PAD, SEP, SPECIAL, train_tokenizer
+from alambique.models.tokenizers import CLS, PAD, SEP, SPECIAL
 from alambique.tasks.examples import Question
-from alambique.tasks.sample.corpus import corpus
-from alambique.tasks.sample.questions import lessons
 from alambique.tasks.sample.wording import Span
 
 POOL = 16

@@ -1,0 +1,90 @@
+"""Carrying a job through its stages, and telling the registry how that ended."""
+
+from typing import Any
+
+from alambique.registry import jobs
+from alambique.spec.errors import LostLease
+from alambique.spec.states import Reason, Stage
+from alambique.workers.failures import reason_of, told
+from alambique.workers.holding import GIVEN_BACK
+from alambique.workers.logs import into_log, trace_of
+from alambique.workers.once import once
+from alambique.workers.records import Distilled, Evaluated, Taught
+from alambique.workers.stages import distil as distilling
+from alambique.workers.stages import evaluate as evaluating
+from alambique.workers.stages import teach as teaching
+from alambique.workers.stages.cache import cache
+from alambique.workers.stages.check import check
+from alambique.workers.stages.register import register
+from alambique.workers.work import Work
+
+
+def stages(work: Work) -> dict[str, Any]:
+    """All stages of a job, in their order; gives the table it ends with."""
+    checked = check(work)
+    taught = once(
+        work,
+        Stage.TEACH,
+        teaching.reads(work, checked),
+        Taught,
+        lambda folder: teaching.teach(work, checked, folder),
+    )
+    cached = cache(work, checked, taught.teacher)
+    students = [
+        student
+        for kind in distilling.kinds(work)
+        for student in once(
+            work,
+            Stage.DISTIL,
+            distilling.reads(work, checked, taught, kind),
+            Distilled,
+            lambda folder, kind=kind: distilling.distil(  # type: ignore[misc]
+                work, checked, taught, cached, kind, folder
+            ),
+        ).students
+    ]
+    trained = [taught.teacher, *students]
+    evaluated = once(
+        work,
+        Stage.EVALUATE,
+        evaluating.reads(work, checked, trained),
+        Evaluated,
+        lambda folder: evaluating.evaluate(work, checked, trained, folder),
+    )
+    return register(work, checked, trained, evaluated)
+
+
+def carry(work: Work) -> int:
+    """All stages, and what the registry is told at the end; gives the exit code."""
+    with into_log(work):
+        try:
+            result = stages(work)
+        except KeyboardInterrupt:
+            return _stopped(work)
+        except LostLease:
+            raise
+        except Exception as error:
+            # Ray raises kinds of its own when a training is aborted by our interrupt
+            return _stopped(work) if work.holding.asked else _failed(work, error)
+    with work.database.write() as session:
+        jobs.finish(session, work.id, work.token, result)
+    return 0
+
+
+def _stopped(work: Work) -> int:
+    """Somebody asked for the job to end, or this process was told to."""
+    with work.database.write() as session:
+        if work.holding.asked:
+            jobs.fail(session, work.id, work.token, Reason.USER, "cancelled on request")
+            return 0
+        jobs.release(session, work.id, work.token)
+        return GIVEN_BACK
+
+
+def _failed(work: Work, error: Exception) -> int:
+    reason = reason_of(error)
+    if reason in (Reason.INTERNAL, Reason.LOST_WORKER):
+        work.log(*trace_of(error))
+    with work.database.write() as session:
+        jobs.fail(session, work.id, work.token, reason, told(error))
+    return 1
