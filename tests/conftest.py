@@ -51,10 +51,12 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of this session's own."""
+    folder = Path(tempfile.mkdtemp(prefix="alambique-postgres-"))
+    # without a runtime folder of the user's, what pgserver imports warns
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     import pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="alambique-postgres-"))
-    server = pgserver.get_server(folder, cleanup_mode="stop")
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -82,3 +82,17 @@ def test_an_unknown_command(alambique: Alambique) -> None:
 def test_python_m_is_the_same() -> None:
     command = [sys.executable, "-m", "alambique.cli", "--help"]
     assert "Usage" in subprocess.run(command, capture_output=True, text=True).stdout
+
+
+WITHOUT = """
+import sys
+from alambique.cli import main
+sys.modules["uvicorn"] = None
+sys.argv = ["alambique", "api"]
+main()
+"""
+
+
+def test_a_part_that_is_not_installed() -> None:
+    found = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
+    refused(found, "uvicorn", "alambique[api]")

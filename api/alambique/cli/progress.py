@@ -94,26 +94,39 @@ def lines(events: Iterable[EventView]) -> Iterator[str]:
     told = progress = Progress()
     for event in events:
         progress = progress.after(event)
-        moved = progress.fraction - told.fraction >= _STEP or progress.fraction >= 1 > told.fraction
+        step = abs(progress.fraction - told.fraction)  # back where a stage begins again
+        moved = step >= _STEP or (step > 0 and progress.fraction >= 1)
         if (progress.state, progress.stage) != (told.state, told.stage) or moved:
             told = progress
             yield f"{event.at:%H:%M:%S}  {progress.line}"
 
 
 def _drawn(name: str, progress: Progress) -> Group:
-    head = Text.assemble((name, "bold"), "  ", str(progress.state), style="")
+    head = Text.assemble((name, "bold"), f"  {progress.state}")
     if progress.why:
         head.append(f"  {progress.why}")
-    stages = Text("  ")
+    if progress.state is not State.RUNNING:
+        return Group(head, _stages(progress))
+    message = Text(progress.message or "", style="dim")
+    return Group(head, _stages(progress), _bar(progress), message)
+
+
+def _stages(progress: Progress) -> Text:
+    """All stages: those behind the job ticked, the one it is at marked."""
+    drawn = Text("  ")
     for stage in Stage:
         here = stage is progress.stage and progress.state is State.RUNNING
         mark = "✓" if progress.done(stage) else "●" if here else "·"
         style = "green" if mark == "✓" else "bold" if here else "dim"
-        stages.append(f"{mark} {stage}   ", style)
-    bar = Table.grid(padding=(0, 2))
-    bar.add_row(
+        drawn.append(f"{mark} {stage}   ", style)
+    return drawn
+
+
+def _bar(progress: Progress) -> Table:
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_row(
         ProgressBar(total=1.0, completed=progress.fraction, width=32),
         Text(f"{progress.fraction:4.0%}"),
         Text(progress.figures),
     )
-    return Group(head, stages, bar, Text(progress.message or "", style="dim"))
+    return drawn

@@ -1,6 +1,7 @@
 """The one typed edge over Ray: connecting, training workers, and actors that fill the cache."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -93,7 +94,11 @@ def connected(address: str | None) -> Iterator[Cluster]:
     """
     # without its dashboard, Ray leaves the places of early-stopped trainings reserved for ever
     local: dict[str, Any] = {} if address else {"include_dashboard": True}
+    ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    # Ray puts a handler of its own in the place of ours, which ends the process at once
+    for number, handler in ours.items():
+        signal.signal(number, handler)
     try:
         yield Cluster()
     finally:

@@ -50,8 +50,13 @@ class Holding:
         self.asked: Asked | None = None
 
     def __enter__(self) -> Self:
-        """Starts the heartbeat; leases of an earlier attempt at this job are free again."""
+        """Starts the heartbeat; leases of an earlier attempt at this job are free again.
+
+        Raises:
+            LostLease: the job belongs to another driver already.
+        """
         with self._database.write() as session:
+            jobs.renew(session, self._job_id, self._token, self._lease)
             leases.forget(session, self._holder)
         self._thread.start()
         return self

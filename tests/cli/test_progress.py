@@ -1,0 +1,91 @@
+"""A watched job, folded from its events and drawn."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from alambique.api.views import EventView
+from alambique.cli.progress import Progress, follow, lines
+from alambique.cli.tables import result_table
+from alambique.spec.states import Stage, State
+
+NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+
+
+def event(kind: str, **content: Any) -> EventView:
+    return EventView(id=1, at=NOW, kind=kind, content=content)
+
+
+def state(name: str, **more: Any) -> EventView:
+    return event("state", state=name, **more)
+
+
+def progress(stage: str, fraction: float, **more: Any) -> EventView:
+    return event("progress", stage=stage, fraction=fraction, **more)
+
+
+def test_stages_behind_the_job_are_done() -> None:
+    now = Progress().after(state("running")).after(progress("cache", 0.5))
+    assert [stage for stage in Stage if now.done(stage)] == [Stage.CHECK, Stage.TEACH]
+    over = now.after(state("succeeded"))
+    assert all(over.done(stage) for stage in Stage)
+
+
+def test_a_line_for_each_state_stage_and_tenth() -> None:
+    small_steps = [progress("teach", number / 100) for number in range(100)]
+    told = list(lines([state("queued"), state("running"), *small_steps, state("succeeded")]))
+    assert told[0] == "12:30:00  running"
+    assert told[-1] == "12:30:00  succeeded"
+    assert 10 <= len(told) <= 13
+
+
+def test_a_stage_that_begins_again_is_told() -> None:
+    events = [state("running"), progress("teach", 0.9), state("retrying", reason="lost_worker")]
+    again = [state("running"), progress("teach", 0.0, message="from a checkpoint")]
+    told = list(lines([*events, *again]))
+    assert "retrying: lost_worker" in told[2]
+    assert "from a checkpoint" in told[-1]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(State).map(lambda name: state(name, message=None)),
+            st.builds(
+                progress,
+                st.sampled_from(Stage),
+                st.one_of(st.none(), st.floats(0, 1)),
+                loss=st.one_of(st.none(), st.floats(0, 10)),
+                metric=st.one_of(st.none(), st.floats(0, 1)),
+                eta_seconds=st.one_of(st.none(), st.floats(0, 1e6)),
+                message=st.one_of(st.none(), st.just("[bold]step 1[/nothing]")),
+            ),
+            st.just(event("log", lines=["one"])),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_happens_can_be_drawn(events: list[EventView]) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    follow("tiny", events, console)
+    assert len(list(lines(events))) <= len(events)
+
+
+def test_the_table_has_exact_match_where_the_task_has_it() -> None:
+    row = {
+        "name": "teacher",
+        "layers": 4,
+        "parameters": 4_000_000,
+        "macs": {"linear": 1, "full": 2_000_000_000},
+        "metrics": {"f1": 0.5, "em": 0.25},
+        "latency_ms": 12.345,
+        "inferences_per_second": 812.3,
+    }
+    written = io.StringIO()
+    Console(file=written, width=120).print(result_table({"rows": [row], "primary": "f1"}))
+    for word in ("F1 %", "EM %", "50.00", "25.00", "4 M", "2 G", "12.35", "812"):
+        assert word in written.getvalue()
