@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -66,7 +65,7 @@ def upgrade(context: typer.Context) -> None:
     from alambique.registry.database import Database
 
     settings = settings_of(context)
-    Path(settings.home).mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(parents=True, exist_ok=True)
     Database(settings.database).upgrade()
 
 

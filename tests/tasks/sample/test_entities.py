@@ -33,7 +33,9 @@ def test_an_inside_tag_follows_one_of_its_own_type() -> None:
 
 def test_words_are_split_from_punctuation_and_start_with_a_capital() -> None:
     for sentence in entities.sentences("train"):
-        assert all(word.isalnum() or word in {",", ".", ";", "-", "«", "»"} for word in sentence.words)
+        assert all(
+            word.isalnum() or word in {",", ".", ";", "-", "«", "»"} for word in sentence.words
+        )
         assert next(word for word in sentence.words if word.isalnum())[0].isupper()
 
 

@@ -1,0 +1,103 @@
+"""A driver killed in each stage: the job finishes with the result of an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from alambique.registry import jobs, versions
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.spec.job import Job
+from alambique.spec.settings import Settings
+from alambique.spec.states import Reason, State
+
+KILLED = Path(__file__).with_name("killed.py")
+
+
+def attempt(settings: Settings, database: Database, job: UUID, stage: str, number: int) -> int:
+    """One attempt at the job by a driver of its own, killed at that report; its exit code."""
+    with database.write() as session:
+        taken = jobs.take(session, "test", settings.lease_time, job_id=job)
+    assert taken is not None
+    return subprocess.run(
+        [sys.executable, str(KILLED), str(job), str(taken.token), stage, str(number)],
+        env=os.environ
+        | {
+            "ALAMBIQUE_HOME": str(settings.home),
+            "ALAMBIQUE_LEASE": str(settings.lease),
+            "ALAMBIQUE_HEARTBEAT": str(settings.heartbeat),
+        },
+        check=False,
+    ).returncode
+
+
+def lost(database: Database, job: UUID) -> None:
+    """What the dispatcher does when its child has died."""
+    with database.write() as session:
+        row = jobs.find(session, job)
+        jobs.fail(session, job, row.token, Reason.LOST_WORKER, "killed by the test")
+
+
+def finished(database: Database, job: UUID) -> tuple[JobRow, dict[str, str]]:
+    """The job, and the hash of each of its networks' weights."""
+    with database.read() as session:
+        row = jobs.find(session, job)
+        found = versions.page(session, job_id=job).items
+    assert row.state is State.SUCCEEDED, row.message
+    return row, {version.role: version.weights for version in found}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, pico: Job
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The result of the job when nothing happens to it."""
+    settings = Settings(home=tmp_path_factory.mktemp("undisturbed"), lease=30, heartbeat=5)
+    database = Database(settings.database)
+    database.upgrade()
+    with database.write() as session:
+        job = jobs.submit(session, pico).id
+    assert attempt(settings, database, job, "never", 0) == 0
+    row, weights = finished(database, job)
+    database.dispose()
+    return scores(row), weights
+
+
+def scores(row: JobRow) -> dict[str, Any]:
+    """What does not depend on how fast the machine is."""
+    assert row.result is not None
+    return {
+        line["name"]: [line["metrics"], line["parameters"], line["macs"]]
+        for line in row.result["rows"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [("check", 2), ("teach", 2), ("cache", 1), ("distil", 2), ("evaluate", 2), ("register", 2)],
+)
+def test_killed_in_a_stage_it_ends_as_if_undisturbed(
+    settings: Settings,
+    database: Database,
+    pico: Job,
+    undisturbed: tuple[dict[str, Any], dict[str, str]],
+    stage: str,
+    number: int,
+) -> None:
+    with database.write() as session:
+        job = jobs.submit(session, pico).id
+    assert attempt(settings, database, job, stage, number) == -signal.SIGKILL
+    lost(database, job)
+    assert attempt(settings, database, job, "never", 0) == 0
+    row, weights = finished(database, job)
+    assert (scores(row), weights) == undisturbed
+    assert row.attempts == 2
+    with database.read() as session:
+        names = [(v.name, v.number) for v in versions.page(session, job_id=job).items]
+    assert sorted(names) == [("pico", 1), ("pico-gold-only", 1), ("pico-teacher", 1)]
