@@ -20,7 +20,7 @@ SMALL = (
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A home of the test's own."""
-    return Settings(home=tmp_path / "home", lease=5, heartbeat=1)
+    return Settings(home=tmp_path / "home", lease=30, heartbeat=1)
 
 
 @pytest.fixture

@@ -17,16 +17,19 @@ from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 
+TEACH, DISTIL = 16, 8
+"""Steps of the teacher, and of each student, in the smallest job."""
+
 KILLED = Path(__file__).with_name("killed.py")
 
 
-def attempt(settings: Settings, database: Database, job: UUID, stage: str, number: int) -> int:
-    """One attempt at the job by a driver of its own, killed at that report; its exit code."""
+def attempt(settings: Settings, database: Database, job: UUID, where: str, number: int) -> int:
+    """One attempt at the job by a driver of its own, killed there; its exit code."""
     with database.write() as session:
         taken = jobs.take(session, "test", settings.lease_time, job_id=job)
     assert taken is not None
     return subprocess.run(
-        [sys.executable, str(KILLED), str(job), str(taken.token), stage, str(number)],
+        [sys.executable, str(KILLED), str(job), str(taken.token), where, str(number)],
         env=os.environ
         | {
             "ALAMBIQUE_HOME": str(settings.home),
@@ -79,20 +82,28 @@ def scores(row: JobRow) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "number"),
-    [("check", 2), ("teach", 2), ("cache", 1), ("distil", 2), ("evaluate", 2), ("register", 2)],
+    ("where", "number"),
+    [
+        ("check", 2),
+        pytest.param("step", TEACH // 2 + 1, id="teach"),
+        ("cache", 1),
+        pytest.param("step", TEACH + DISTIL // 2 + 1, id="gold-only"),
+        pytest.param("step", TEACH + DISTIL + DISTIL // 2 + 1, id="distil"),
+        ("evaluate", 2),
+        ("register", 2),
+    ],
 )
 def test_killed_in_a_stage_it_ends_as_if_undisturbed(
     settings: Settings,
     database: Database,
     pico: Job,
     undisturbed: tuple[dict[str, Any], dict[str, str]],
-    stage: str,
+    where: str,
     number: int,
 ) -> None:
     with database.write() as session:
         job = jobs.submit(session, pico).id
-    assert attempt(settings, database, job, stage, number) == -signal.SIGKILL
+    assert attempt(settings, database, job, where, number) == -signal.SIGKILL
     lost(database, job)
     assert attempt(settings, database, job, "never", 0) == 0
     row, weights = finished(database, job)

@@ -84,7 +84,9 @@ def _watch(work: Work, course: Course, part: Part, over: threading.Event) -> Non
     reader = ProgressReader(course.progress)
     pace = _Pace()
     metric: float | None = None
-    while not over.wait(_EVERY):
+    last = False
+    while not last:
+        last = over.wait(_EVERY)  # and one more look after the end
         for progress in reader.news():
             metric = progress.metric if progress.metric is not None else metric
             pace = pace.after(progress)

@@ -1,11 +1,10 @@
 """Running text of the grammar: passages, their questions, and news sentences."""
 
 from collections.abc import Iterator
-from itertools import chain
 from random import Random
 
 from alambique.tasks.sample.entities import held_out, sentence
-from alambique.tasks.sample.questions import lessons
+from alambique.tasks.sample.lessons import lessons
 from alambique.tasks.sample.splits import SEED
 
 
@@ -19,8 +18,8 @@ def corpus(seed: int = 0) -> Iterator[str]:
         By turns a passage, the questions about it with their answers, and a sentence of the news.
     """
     for lesson, news in zip(lessons(seed), headlines(seed), strict=True):
-        yield lesson[0].context
-        yield " ".join(chain.from_iterable((ask.question, ask.answers[0].text) for ask in lesson))
+        yield lesson.context
+        yield " ".join(note.text for note in lesson.notes)
         yield news
 
 

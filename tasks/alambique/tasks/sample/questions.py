@@ -5,7 +5,7 @@ from functools import cache
 from random import Random
 
 from alambique.tasks.examples import Answer, Question
-from alambique.tasks.sample.passages import Passage, Stated, brief_passage, passage
+from alambique.tasks.sample.passages import Passage, Stated, passage
 from alambique.tasks.sample.splits import ORDER, SEED, Split
 from alambique.tasks.sample.wording import Name, numbered, write
 
@@ -22,24 +22,6 @@ def questions(split: Split) -> list[Question]:
         split: "train" (2 400), "dev" (300) or "test" (400). They share no sentence.
     """
     return list(_all()[split])
-
-
-def lessons(seed: int, *, brief: bool = False) -> Iterator[tuple[Question, ...]]:
-    """Endless other passages to learn from, each with a question for every fact in it.
-
-    Args:
-        seed: which passages.
-        brief: whether they are of few sentences only.
-
-    Yields:
-        The questions about one passage in any order; it has no sentence of dev or test.
-    """
-    random = Random(f"{SEED} lessons {seed} {brief}")
-    held = held_out()
-    while True:
-        told = brief_passage(random) if brief else passage(random)
-        if not held.intersection(told.sentences):
-            yield tuple(_ask(random, told, "lesson", len(told.stated)))
 
 
 @cache
@@ -86,11 +68,11 @@ def _all() -> Mapping[Split, tuple[Question, ...]]:
 def _questions(split: Split, passages: Iterable[Passage]) -> Iterator[Question]:
     random = Random(f"{SEED} questions {split}")
     for i, told in enumerate(passages):
-        yield from _ask(random, told, f"{split}-{i:04}", PER_PASSAGE)
+        yield from _ask(random, told, f"{split}-{i:04}")
 
 
-def _ask(random: Random, told: Passage, name: str, number: int) -> Iterator[Question]:
-    for i, stated in enumerate(random.sample(told.stated, number)):
+def _ask(random: Random, told: Passage, name: str) -> Iterator[Question]:
+    for i, stated in enumerate(random.sample(told.stated, PER_PASSAGE)):
         question, inverse = asked(random, stated)
         span = stated.subject if inverse and stated.subject else stated.value
         answer = Answer(told.text[span.start : span.end], span.start)
