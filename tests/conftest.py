@@ -54,9 +54,9 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="alambique-postgres-"))
     # without a runtime folder of the user's, what pgserver imports warns
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    import pgserver
+    from pgserver import get_server
 
-    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    server = get_server(folder / "data", cleanup_mode="stop")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

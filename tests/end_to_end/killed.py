@@ -30,7 +30,7 @@ def kill_at_report(stage: Stage, number: int) -> None:
         if seen[0] == number:
             die()
 
-    Work.report = told  # type: ignore[method-assign]
+    Work.report = told  # type: ignore[method-assign,assignment]
 
 
 def kill_at_step(number: int) -> None:
@@ -46,7 +46,7 @@ def kill_at_step(number: int) -> None:
             die()
         return step(self, *arguments)
 
-    Run._step = counted  # type: ignore[method-assign]
+    Run._step = counted  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":

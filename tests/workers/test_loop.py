@@ -14,6 +14,7 @@ from alambique.models.networks import load
 from alambique.spec.errors import Diverged
 from alambique.spec.train import Train
 from alambique.tasks.all import find
+from alambique.tasks.task import TagGold
 from alambique.workers.training import loop
 from alambique.workers.training.batching import epoch_batches
 from alambique.workers.training.course import Course
@@ -79,6 +80,7 @@ def plain_losses(told: Course) -> list[float]:
             ids[b, : rows[i].length] = torch.from_numpy(rows[i].window.input_ids_N)
             mask[b, : rows[i].length] = 1
             gold = rows[i].gold
+            assert isinstance(gold, TagGold)
             labels[b, torch.from_numpy(gold.positions_P).long()] = torch.from_numpy(
                 gold.labels_P
             ).long()

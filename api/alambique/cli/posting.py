@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def run(context: typer.Context, job: JobFile, overrides: Overrides = None) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
+    from alambique.cli.following import Following
     from alambique.cli.reports import report
     from alambique.registry.database import Database
     from alambique.workers.driver import run_here
@@ -23,7 +24,11 @@ def run(context: typer.Context, job: JobFile, overrides: Overrides = None) -> No
     settings = settings_of(context)
     database = Database(settings.database)
     database.upgrade()
-    row = run_here(settings, database, read_file(job, overrides))
+    following = Following(database)
+    try:
+        row = run_here(settings, database, read_file(job, overrides), posted=following.start)
+    finally:
+        following.finish()
     raise typer.Exit(0 if report(row) else 1)
 
 

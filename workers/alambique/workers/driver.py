@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -38,14 +38,23 @@ def drive(settings: Settings, database: Database, job_id: UUID, token: int) -> i
     return _drive(settings, database, job_id, token)
 
 
-def run_here(settings: Settings, database: Database, job: Job) -> JobRow:
+def run_here(
+    settings: Settings, database: Database, job: Job, *, posted: Callable[[UUID], None]
+) -> JobRow:
     """Posts a job and carries it to its end in this process: same stages, no server.
 
     Interrupted (Ctrl-C), the job is cancelled; what its stages have done stays for the next one.
+
+    Args:
+        settings: of this process.
+        database: the registry.
+        job: what to do.
+        posted: called with the job's id before anything is done.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
     with database.write() as session:
         row = jobs.submit(session, job)
+    posted(row.id)
     while not row.state.over:
         with database.write() as session:
             taken = jobs.take(session, holder, settings.lease_time, job_id=row.id)

@@ -1,0 +1,54 @@
+"""Showing a job that runs in this very process, from what it writes to the registry."""
+
+import threading
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+from alambique.api.views import EventView
+from alambique.registry import jobs
+from alambique.registry.database import Database
+
+_LOOK = 0.3
+"""Seconds between two looks for new events."""
+
+
+class Following:
+    """Follows one job from a thread of its own, since the job itself has the main one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, job_id: UUID) -> None:
+        """Shows the job from now on; returns at once."""
+        self._thread = threading.Thread(target=self._show, args=(job_id,), daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Shows what is left, and no more."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _show(self, job_id: UUID) -> None:
+        from rich.console import Console
+
+        from alambique.cli.progress import follow
+
+        with self._database.read() as session:
+            name = jobs.find(session, job_id).name
+        follow(name or str(job_id), self._events(job_id), Console())
+
+    def _events(self, job_id: UUID) -> Iterator[EventView]:
+        after, last = 0, False
+        while not last:
+            last = self._over.is_set()  # then one more look, for what came before
+            with self._database.read() as session:
+                found = jobs.events(session, job_id, after)
+            for event in found:
+                after = event.id
+                yield EventView(id=event.id, at=event.at, kind=event.kind, content=event.content)
+            if not last:
+                time.sleep(_LOOK)
