@@ -59,7 +59,7 @@ def carry(work: Work) -> int:
     with into_log(work):
         try:
             result = stages(work)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # Ray Train makes the first into the second
             return _stopped(work)
         except LostLease:
             raise

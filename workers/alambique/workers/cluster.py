@@ -1,19 +1,26 @@
-"""The one typed edge over Ray: connecting, training workers, and actors that fill the cache."""
+"""The one typed edge over Ray: connecting, training workers, and actors that fill the cache.
+
+The dispatcher connects too and trains nothing: what needs torch is imported where it is used.
+"""
 
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
 
-from alambique.spec.errors import LostWorker
+from alambique.spec.errors import AlambiqueError, LostWorker
 from alambique.spec.train import Resources
-from alambique.workers.filling import Filler, Order
-from alambique.workers.training.course import Course
+from alambique.workers.failures import chain
+
+if TYPE_CHECKING:
+    from alambique.workers.filling import Order
+    from alambique.workers.training.course import Course
+
+_OBJECTS = 256 * 1024 * 1024
+"""Bytes of a local Ray's object store: only orders and counts go through it."""
 
 
 class Cluster:
@@ -29,12 +36,17 @@ class Cluster:
         found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return found.get("CPU", 0.0), found.get("GPU", 0.0)
 
-    def train(self, course: Course, resources: Resources) -> None:
+    def train(self, course: "Course", resources: Resources) -> None:
         """Runs a course on `resources.workers` processes; its outcome is in its folder.
 
         Raises:
+            AlambiqueError: what a worker raised.
             LostWorker: a worker died, or could not be started.
         """
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.v2.api.exceptions import TrainingFailedError
+
         trainer = TorchTrainer(
             train_worker,
             train_loop_config={"course": course.model_dump_json()},
@@ -50,13 +62,14 @@ class Cluster:
                 failure_config=FailureConfig(max_failures=0),
             ),
         )
-        result = trainer.fit()
-        if result.error is not None:
-            raise LostWorker(f"training on Ray ended: {result.error}")
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            raise cause_of(error) from error
 
     def fill(
         self,
-        order: Order,
+        order: "Order",
         resources: Resources,
         buckets: Sequence[int],
         filled: Callable[[int, int], None],
@@ -66,6 +79,8 @@ class Cluster:
         Raises:
             LostWorker: an actor died.
         """
+        from alambique.workers.filling import Filler
+
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(Filler)
         actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
         idle, waiting = list(actors), list(reversed(buckets))
@@ -93,7 +108,9 @@ def connected(address: str | None) -> Iterator[Cluster]:
     The environment has to be that of `environment.for_ray` before this module is imported.
     """
     # without its dashboard, Ray leaves the places of early-stopped trainings reserved for ever
-    local: dict[str, Any] = {} if address else {"include_dashboard": True}
+    local: dict[str, Any] = (
+        {} if address else {"include_dashboard": True, "object_store_memory": _OBJECTS}
+    )
     ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     # Ray puts a handler of its own in the place of ours, which ends the process at once
@@ -105,12 +122,26 @@ def connected(address: str | None) -> Iterator[Cluster]:
         ray.shutdown()
 
 
+def cause_of(error: BaseException) -> AlambiqueError:
+    """The error of ours that a failed training comes from, else that a worker was lost."""
+    for one in chain(error):
+        if isinstance(one, AlambiqueError):
+            return one
+    return LostWorker(f"training on Ray ended: {error}")
+
+
 def train_worker(told: dict[str, str]) -> None:
     """What each training process does: joins the group and runs the loop."""
+    import torch
+    from ray.train.torch import get_device
+
+    from alambique.workers.training.course import Course
     from alambique.workers.training.group import join_group
     from alambique.workers.training.loop import train
     from alambique.workers.training.place import placed
 
+    if torch.cuda.is_available():
+        torch.cuda.set_device(get_device())
     join_group()
     train(Course.model_validate_json(told["course"]), placed())
 

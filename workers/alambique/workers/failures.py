@@ -2,8 +2,6 @@
 
 import errno
 
-import torch
-
 from alambique.spec.errors import (
     AlambiqueError,
     BadData,
@@ -26,7 +24,6 @@ _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
     (Diverged, Reason.DIVERGED),
     (NotEnoughDisk, Reason.NO_DISK),
     (LostWorker, Reason.LOST_WORKER),
-    (torch.OutOfMemoryError, Reason.OUT_OF_MEMORY),
     (MemoryError, Reason.OUT_OF_MEMORY),
 )
 
@@ -37,6 +34,8 @@ def reason_of(error: BaseException) -> Reason:
         for kind, reason in _REASONS:
             if isinstance(one, kind):
                 return reason
+        if type(one).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
+            return Reason.OUT_OF_MEMORY
         if isinstance(one, OSError) and one.errno == errno.ENOSPC:
             return Reason.NO_DISK
     return Reason.INTERNAL
@@ -60,5 +59,6 @@ def chain(error: BaseException) -> list[BaseException]:
             continue
         found.append(one)
         failures = getattr(one, "worker_failures", None) or {}
-        left += [*failures.values(), getattr(one, "cause", None), one.__cause__]
+        inner = [getattr(one, name, None) for name in ("cause", "controller_failure")]
+        left += [*failures.values(), *inner, one.__cause__]
     return found[::-1]

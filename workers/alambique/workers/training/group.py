@@ -12,6 +12,8 @@ def join_group() -> None:
     first use and which stops it where there is no ninja and no g++.
     """
     on_gpu = torch.cuda.is_available()
+    if on_gpu and "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun leaves the choice to us
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not on_gpu:
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
