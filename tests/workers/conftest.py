@@ -7,14 +7,20 @@ from typing import Any
 import pytest
 import torch
 
+from alambique.registry import jobs
+from alambique.registry.database import Database
 from alambique.spec.job import Data, Split
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
+from alambique.workers.holding import Holding
 from alambique.workers.starting import from_scratch
 from alambique.workers.training.course import Course
+from alambique.workers.work import Work
 
 PICO = Architecture(architecture="modernbert", layers=2, width=32, heads=2, ffn=48, vocabulary=400)
 SETS = {"question-answering": "sample-questions", "named-entities": "sample-entities"}
@@ -65,5 +71,45 @@ def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course
             "folder": folder,
         }
         return Course(**(fields | changed))
+
+    return made
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Callable[..., Work]:
+    """The smallest job, changed by overrides, in the hands of this process; keywords: settings."""
+    recipe = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
+
+    def taken(*overrides: str, **said: Any) -> Work:
+        settings = Settings(home=tmp_path / "home", **said)
+        database = Database(settings.database)
+        database.upgrade()
+        job = read_job(recipe, ("data.limit={train: 40, dev: 13, test: 12}", *overrides))
+        with database.write() as session:
+            posted = jobs.submit(session, job)
+            row = jobs.take(session, "test", settings.lease_time, job_id=posted.id)
+        assert row is not None
+        holding = Holding(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
+        return Work(row.id, row.token, job, settings, database, holding, _no_cluster)
+
+    return taken
+
+
+def _no_cluster() -> Any:
+    raise AssertionError("this job needs no cluster")
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Path]:
+    """A folder with a network whose weights are drawn, head and all, and its tokenizer."""
+
+    def made(name: str = "teacher", *, task: str = "named-entities", **changed: Any) -> Path:
+        splits, folder = few(task), tmp_path / name
+        texts = [text for example in splits.train for text in find(task).texts(example)]
+        labels = changed.pop("labels", splits.labels)
+        positions = changed.pop("positions", 64)
+        architecture = PICO.model_copy(update=changed)
+        from_scratch(architecture, texts, find(task).output, labels, folder, positions, seed=1)
+        return folder
 
     return made

@@ -36,7 +36,7 @@ def demo(
 
     said = read_file(job, overrides)
     home = settings_of(context).home
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "demo.log").open("ab") as log, _server(log) as url, Client(url) as client:
         posted = client.submit(said)
         print(f"job {posted.id} posted to {url}; the server's log is {log.name}")

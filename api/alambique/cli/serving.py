@@ -65,7 +65,7 @@ def upgrade(context: typer.Context) -> None:
     from alambique.registry.database import Database
 
     settings = settings_of(context)
-    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     Database(settings.database).upgrade()
 
 

@@ -1,7 +1,6 @@
 """The sample questions: whole, apart from each other, and not to be answered by type alone."""
 
 from collections import Counter
-from itertools import islice
 from random import Random
 
 import pytest
@@ -113,21 +112,6 @@ def test_questions_ask_for_all_kinds_of_answers() -> None:
 def test_contractions_and_spacing_are_right(wrong: str) -> None:
     texts = [f"{question.question} {question.context}" for question in questions.questions("train")]
     assert not [text for text in texts if wrong in text]
-
-
-@pytest.mark.parametrize("brief", [False, True])
-def test_lessons_have_no_sentence_of_dev_or_test(brief: bool) -> None:
-    held = questions.held_out()
-    assert sentences_of("test") <= {sentence.strip(" .") for sentence in held}
-    for lesson in islice(questions.lessons(3, brief=brief), 300):
-        context = lesson[0].context
-        assert not [sentence for sentence in held if sentence in context]
-
-
-def test_a_lesson_asks_for_every_fact_of_one_passage() -> None:
-    for lesson in islice(questions.lessons(3), 20):
-        assert len({question.context for question in lesson}) == 1
-        assert len(lesson) >= 8
 
 
 def test_short_names_are_used_and_subjects_left_out() -> None:

@@ -64,7 +64,7 @@ class Cluster:
         )
         try:
             trainer.fit()
-        except TrainingFailedError as error:
+        except (TrainingFailedError, ray.exceptions.RayError) as error:
             raise cause_of(error) from error
 
     def fill(
@@ -77,6 +77,7 @@ class Cluster:
         """Fills buckets on `resources.workers` actors; `filled(bucket, computed)` after each.
 
         Raises:
+            AlambiqueError: what an actor raised.
             LostWorker: an actor died.
         """
         from alambique.workers.filling import Filler
@@ -94,8 +95,8 @@ class Cluster:
                 actor, bucket = running.pop(ready[0])
                 filled(bucket, ray.get(ready[0]))
                 idle.append(actor)
-        except ray.exceptions.RayActorError as error:
-            raise LostWorker(f"an actor that fills the cache died: {error}") from error
+        except ray.exceptions.RayError as error:
+            raise cause_of(error) from error
         finally:
             for actor in actors:
                 ray.kill(actor)
@@ -123,11 +124,11 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
 
 def cause_of(error: BaseException) -> AlambiqueError:
-    """The error of ours that a failed training comes from, else that a worker was lost."""
+    """The error of ours that a failure on Ray comes from, else that a worker was lost."""
     for one in chain(error):
         if isinstance(one, AlambiqueError):
             return one
-    return LostWorker(f"training on Ray ended: {error}")
+    return LostWorker(f"the work on Ray ended: {error}")
 
 
 def train_worker(told: dict[str, str]) -> None:

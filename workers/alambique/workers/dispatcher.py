@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
-from alambique.spec.errors import LostLease
+from alambique.spec.errors import LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
@@ -29,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 LOOK = 0.5
 """Seconds between two looks at the queue."""
 GRACE = 15.0
-"""Seconds that drivers have to put down their jobs when the dispatcher stops."""
+"""Seconds that all drivers have to put down their jobs when the dispatcher stops."""
 
 
 def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -> None:
@@ -106,9 +107,10 @@ class Dispatcher:
         """Ends all drivers; each gives its job back to the queue."""
         for driver in self._drivers.values():
             driver.process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + GRACE
         for driver in self._drivers.values():
             try:
-                driver.process.wait(GRACE)
+                driver.process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _end(driver)
             self._give_back(driver)
@@ -191,12 +193,21 @@ class _Capacity:
         from alambique.workers.cluster import connected
 
         self._cluster = stack.enter_context(connected(settings.ray_address))
+        self._kept_here = settings.ray_address is None
         self.address = settings.ray_address or self._cluster.address
 
     @property
     def all(self) -> Room:
-        """What the cluster has."""
-        return Room(*self._cluster.size())
+        """What the cluster has.
+
+        Raises:
+            LostWorker: the local one is gone; it comes back with the next dispatcher.
+        """
+        found = Room(*self._cluster.size())
+        # a cluster of somebody else's may have none until it is asked for some
+        if self._kept_here and not found.cpus:
+            raise LostWorker("the Ray of this machine has ended: start this worker again")
+        return found
 
 
 def _end(driver: Driver) -> None:

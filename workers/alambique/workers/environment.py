@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _FIXED = {
@@ -36,5 +37,7 @@ def _token(home: Path) -> Path:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as out:
             out.write(secrets.token_hex(32))
-        unfinished.rename(path)
+        with suppress(FileExistsError):  # of two that begin at once, the first one's counts
+            os.link(unfinished, path)
+        unfinished.unlink()
     return path

@@ -23,7 +23,6 @@ _LOG = logging.getLogger(__name__)
 LOST = 75
 """The exit code of a driver whose job belongs to another by now."""
 
-
 GIVEN_BACK = 76
 """The exit code of a driver that was told to stop, and put its job back into the queue."""
 
@@ -86,13 +85,12 @@ class Holding:
 
     def wait_for(self, names: Sequence[str], waiting: Callable[[], None]) -> None:
         """Holds all of `names`; calls `waiting` once where another job has one of them."""
-        left = [name for name in names if name not in self.take(names)]
+        left = set(names).difference(self.take(names))
         if left:
             waiting()
         while left:
             time.sleep(min(1.0, self._heartbeat))
-            got = self.take(left)
-            left = [name for name in left if name not in got]
+            left.difference_update(self.take(list(left)))
 
     @property
     def _holder(self) -> str:

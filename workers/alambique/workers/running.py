@@ -66,6 +66,12 @@ def placement(resources: Resources, *, distilled: bool) -> Resources | None:
     return resources
 
 
+def processes(resources: Resources, *, distilled: bool) -> list[int] | None:
+    """What of a run's placement decides its rounding: workers and ZeRO stage; None: one process."""
+    placed_on = placement(resources, distilled=distilled)
+    return [placed_on.workers, placed_on.zero] if placed_on else None
+
+
 @contextmanager
 def _watched(work: Work, course: Course, part: Part) -> Iterator[None]:
     over = threading.Event()

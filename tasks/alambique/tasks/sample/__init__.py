@@ -1,0 +1,1 @@
+"""A grammar of Spanish facts and news: questions, tagged sentences and running text from a seed."""

@@ -1,11 +1,25 @@
-"""Running text of the grammar: passages, their questions, and news sentences."""
+"""Running text of the grammar, and rows of it to pre-train on."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
-from alambique.tasks.sample.entities import held_out, sentence
-from alambique.tasks.sample.lessons import lessons
+from alambique.tasks.sample.entities import headlines
+from alambique.tasks.sample.lessons import Lesson, lessons
 from alambique.tasks.sample.splits import SEED
+from alambique.tasks.sample.wording import Span
+
+NEWS = 0.1
+"""Share of rows that are a sentence of the news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Two segments of text, and the spans of the first that say the same as spans of the second."""
+
+    first: str
+    second: str | None = None
+    twins: tuple[tuple[Span, Span], ...] = ()
 
 
 def corpus(seed: int = 0) -> Iterator[str]:
@@ -15,7 +29,7 @@ def corpus(seed: int = 0) -> Iterator[str]:
         seed: which texts. Those of another seed are others.
 
     Yields:
-        By turns a passage, the questions about it with their answers, and a sentence of the news.
+        By turns a passage, the notes about it, and a sentence of the news.
     """
     for lesson, news in zip(lessons(seed), headlines(seed), strict=True):
         yield lesson.context
@@ -23,10 +37,27 @@ def corpus(seed: int = 0) -> Iterator[str]:
         yield news
 
 
-def headlines(seed: int) -> Iterator[str]:
-    """Endless sentences of the news, words and punctuation apart, none of dev or test."""
-    random = Random(f"{SEED} headlines {seed}")
-    held = held_out()
-    while True:
-        if (made := sentence(random, "headline")).words not in held:
-            yield " ".join(made.words)
+def rows(seed: int, *, brief: bool = False) -> Iterator[Row]:
+    """The same kind of text in endless rows: some notes and their passage, or one of the news.
+
+    Args:
+        seed: which texts.
+        brief: whether the passages are of few sentences, with one or two notes instead of up to
+            four.
+    """
+    random = Random(f"{SEED} rows {seed} {brief}")
+    news = headlines(seed)
+    for lesson in lessons(seed, brief=brief):
+        if random.random() < NEWS:
+            yield Row(next(news))
+        else:
+            yield row_of(lesson, random.randint(1, 2 if brief else 4))
+
+
+def row_of(lesson: Lesson, notes: int) -> Row:
+    """The first few notes about a passage, and the passage."""
+    first, twins = "", []
+    for note in lesson.notes[:notes]:
+        twins.append((note.value.moved(len(first)), note.source))
+        first += f"{note.text} "
+    return Row(first.rstrip(), lesson.context, tuple(twins))

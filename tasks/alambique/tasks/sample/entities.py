@@ -1,7 +1,7 @@
 """Sentences whose names are tagged; a word alone does not tell the type of its name."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from random import Random
 
@@ -47,6 +47,15 @@ def held_out() -> frozenset[tuple[str, ...]]:
     """The words of every sentence of dev or test."""
     made = _all()
     return frozenset(sentence.words for sentence in (*made["dev"], *made["test"]))
+
+
+def headlines(seed: int) -> Iterator[str]:
+    """Endless other sentences, words and punctuation apart; none is of dev or test."""
+    random = Random(f"{SEED} headlines {seed}")
+    held = held_out()
+    while True:
+        if (made := sentence(random, "headline")).words not in held:
+            yield " ".join(made.words)
 
 
 def sentence(random: Random, name: str) -> Sentence:

@@ -133,7 +133,8 @@ def _take(name: Name, taken: set[str]) -> bool:
 
 def _grouped(random: Random, facts: Sequence[Sequence[Fact]]) -> Passage:
     """One subject after the other."""
-    sentences, stated = [], []
+    sentences: list[str] = []
+    stated: list[Stated] = []
     for of_one in facts:
         rest = list(of_one)
         mention = of_one[0].subject.name
@@ -172,9 +173,7 @@ def _mixed(random: Random, facts: Sequence[Sequence[Fact]]) -> Passage:
     return Passage(tuple(sentences), tuple(stated))
 
 
-def _append(
-    sentences: list[str], stated: list[Stated], text: str, found: Sequence[Stated]
-) -> None:
+def _append(sentences: list[str], stated: list[Stated], text: str, found: Sequence[Stated]) -> None:
     before = sum(len(sentence) + 1 for sentence in sentences)
     sentences.append(text)
     stated.extend(

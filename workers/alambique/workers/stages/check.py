@@ -8,10 +8,11 @@ from typing import Any
 
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, read_config
+from alambique.models.networks import load as load_network
 from alambique.models.sources import check_folder, locate
 from alambique.models.weights import weights_hash
 from alambique.registry import versions
-from alambique.spec.errors import BadSpec, LabelMismatch, NotEnoughDisk
+from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch, NotEnoughDisk
 from alambique.spec.job import Job, Split
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.states import Stage
@@ -22,6 +23,7 @@ from alambique.tasks.labels import compare
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
 from alambique.workers.records import Checked, DataSet, Start
+from alambique.workers.starting import positions
 from alambique.workers.work import Work, fresh
 
 _COPIES = 12
@@ -37,6 +39,7 @@ def check(work: Work) -> Checked:
         BadData: broken data.
         BadModel: a folder that cannot be loaded.
         LabelMismatch: a fine-tuned teacher with other labels.
+        BadTeacher: one that has no head for the task.
         BadSpec: sizes that do not fit.
         NotEnoughDisk: the plan needs more than there is.
     """
@@ -49,8 +52,8 @@ def check(work: Work) -> Checked:
     work.report(Stage.CHECK, 0.5, message="looking at the models")
     teacher = _found(work, source_of(job.teacher.model))
     student = _student_start(work)
-    if teacher is not None and job.teacher.train is None:
-        _same_labels(job, read_config(teacher.folder), data.labels)
+    if job.teacher.train is None:
+        _fine_tuned(job, teacher, data.labels)
     _fitting(job, teacher, student)
     _room(work, teacher, student, splits)
     work.report(Stage.CHECK, 1.0, message=_counted(data))
@@ -119,10 +122,24 @@ def _student_start(work: Work) -> Start | None:
     return _found(work, source)
 
 
-def _same_labels(job: Job, config: Config, ours: tuple[str, ...]) -> None:
+def _fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> None:
+    """A teacher that teaches as it is: its head answers with the labels of the data."""
+    if teacher is None:
+        raise BadSpec(
+            "teacher.model is an architecture, whose weights have learnt nothing: say how to train "
+            "it (teacher.train)"
+        )
+    if job.task != "question-answering":
+        _same_labels(read_config(teacher.folder), labels)
+    if not load_network(teacher.folder, find(job.task).output, labels).head_present:
+        raise BadTeacher(
+            f"the teacher {teacher.name} has no head for {job.task}: give a model that is "
+            "fine-tuned for it, or fine-tune this one (teacher.train)"
+        )
+
+
+def _same_labels(config: Config, ours: tuple[str, ...]) -> None:
     theirs = labels_of(config)
-    if job.task == "question-answering":
-        return
     if theirs is None:
         raise LabelMismatch(
             f"the teacher does not name its labels, the data has {list(ours)}: name them in its "
@@ -137,13 +154,11 @@ def _fitting(job: Job, teacher: Start | None, student: Start | None) -> None:
         source = student or teacher
         layers = depth(read_config(source.folder)) if source else _scratch(job).layers
         kept(job.student.keep, job.student.layers, layers)
-    windows = {"teacher.max_length": job.teacher.max_length}
+    teaching = {"teacher.max_length": job.teacher.max_length}
     if job.teacher.train:
-        windows["teacher.train.max_length"] = job.teacher.train.max_length
-    if teacher is not None:
-        _short_enough(read_config(teacher.folder), windows)
-    if student is not None:
-        _short_enough(read_config(student.folder), {"train.max_length": job.train.max_length})
+        teaching["teacher.train.max_length"] = job.teacher.train.max_length
+    _short_enough(_longest(job, teacher), teaching)
+    _short_enough(_longest(job, student or teacher), {"train.max_length": job.train.max_length})
 
 
 def _scratch(job: Job) -> Architecture:
@@ -151,13 +166,18 @@ def _scratch(job: Job) -> Architecture:
     return job.teacher.model
 
 
-def _short_enough(config: Config, lengths: Mapping[str, int]) -> None:
+def _longest(job: Job, model: Start | None) -> int | None:
+    """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
+    if model is None:
+        return None if _scratch(job).architecture == "modernbert" else positions(job.teacher)
+    config = read_config(model.folder)
     # rotary positions have no table that ends
-    longest = config.get("max_position_embeddings")
-    if config["model_type"] == "modernbert" or longest is None:
-        return
+    return None if config["model_type"] == "modernbert" else config.get("max_position_embeddings")
+
+
+def _short_enough(longest: int | None, lengths: Mapping[str, int]) -> None:
     for field, length in lengths.items():
-        if length > longest:
+        if longest is not None and length > longest:
             raise BadSpec(f"{field} is {length}, the model has positions for {longest}: lower it")
 
 
@@ -175,7 +195,7 @@ def _room(work: Work, teacher: Start | None, student: Start | None, splits: Spli
     }
     planned = plan(work.job, splits, config_of=lambda source: read_config(folders[written(source)]))
     needed = planned.disk_bytes(_COPIES)
-    work.settings.home.mkdir(parents=True, exist_ok=True)
+    work.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(work.settings.home).free
     if needed > free:
         raise NotEnoughDisk(

@@ -9,7 +9,7 @@ from alambique.models.weights import weights_hash
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
-from alambique.workers.running import Part, placement, run
+from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course, gold_alone
 from alambique.workers.work import Work, fresh
@@ -57,14 +57,13 @@ def reads(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Mapping[s
         "train": job.train,
         "labels": checked.data.labels,
         "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
+        "processes": processes(job.resources, distilled=kind == "distilled"),
     }
     if kind == "gold-only":
         return common | {"from": str(taught.start.parent.name), "objective": gold_alone(job)}
-    workers = placement(job.resources, distilled=True)
     return common | {
         "teacher": taught.teacher.weights,
         "objective": job.objective,
-        "workers": [workers.workers, workers.zero] if workers else None,
     }
 
 

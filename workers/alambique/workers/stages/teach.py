@@ -14,8 +14,8 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
 from alambique.workers.records import Checked, DataSet, Taught, Trained
-from alambique.workers.running import Part, placement, run
-from alambique.workers.starting import from_scratch, prepared
+from alambique.workers.running import Part, placement, processes, run
+from alambique.workers.starting import from_scratch, positions, prepared
 from alambique.workers.testing import score_of
 from alambique.workers.training.course import Course
 from alambique.workers.work import Work, fresh
@@ -45,10 +45,12 @@ def reads(work: Work, checked: Checked) -> Mapping[str, Any]:
         "windows": [work.job.teacher.max_length, work.job.teacher.stride],
         "labels": checked.data.labels,
         "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
+        "processes": processes(work.job.resources, distilled=False),
     }
 
 
 def _tuned(work: Work, checked: Checked, start: Path, train: Train) -> Trained:
+    place = placement(work.job.resources, distilled=False)
     course = Course(
         task=work.job.task,
         labels=checked.data.labels,
@@ -56,9 +58,9 @@ def _tuned(work: Work, checked: Checked, start: Path, train: Train) -> Trained:
         training=checked.data.files["train"],
         validation=checked.data.files["dev"],
         train=train,
+        zero=place.zero if place else None,
         folder=start.parent / "run",
     )
-    place = placement(work.job.resources, distilled=False)
     outcome = run(work, course, Part(Stage.TEACH, "teacher"), place)
     return _trained(work, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
 
@@ -97,15 +99,14 @@ def _trained(
 def _start(work: Work, checked: Checked, into: Path) -> None:
     """Puts the network that fine-tuning begins with, or that is tested, into a folder."""
     task, teacher = find(work.job.task), work.job.teacher
-    model, tuned = teacher.model, teacher.train
-    seed = tuned.seed if tuned else 0
-    longest = max(512, teacher.max_length, tuned.max_length if tuned else 0)
+    model, labels = teacher.model, checked.data.labels
+    seed = teacher.train.seed if teacher.train else 0
     if isinstance(model, Architecture):
         texts = (text for e in read(checked.data.files["train"]) for text in task.texts(e))
-        from_scratch(model, texts, task.output, checked.data.labels, into, longest, seed=seed)
+        from_scratch(model, texts, task.output, labels, into, positions(teacher), seed=seed)
     else:
         assert checked.teacher is not None
-        prepared(checked.teacher.folder, task.output, checked.data.labels, into, seed=seed)
+        prepared(checked.teacher.folder, task.output, labels, into, seed=seed)
 
 
 def _better_than_guessing(task: Task[Any, Any], data: DataSet, found: Trained) -> None:

@@ -1,42 +1,12 @@
 """Clauses of news items, with slots for names; the same word fills slots of different types."""
 
-TOWNS = (
-    "León",
-    "Toledo",
-    "Segovia",
-    "Soria",
-    "Ávila",
-    "Cuenca",
-    "Lugo",
-    "Zamora",
-    "Valencia",
-    "Burgos",
-    "Córdoba",
-    "Medina",
-    "Cáceres",
-    "Granada",
-    "Cádiz",
-    "Zaragoza",
-    "Aragón",
-    "Santiago",
-    "Almería",
-    "Madrid",
-    "Mendoza",
-    "Rosario",
-    "Mérida",
-    "Murcia",
-    "Salamanca",
-    "Sevilla",
-    "Villanueva",
-    "Belmonte",
-    "Torres",
-    "Campos",
-    "Sierra",
-    "Molina",
-    "Navarro",
-    "Guadalupe",
-    "Victoria",
-    "Montejo",
+from alambique.tasks.sample.vocabulary.lists import listed
+
+TOWNS = listed(
+    "León, Toledo, Segovia, Soria, Ávila, Cuenca, Lugo, Zamora, Valencia, Burgos, Córdoba, "
+    "Medina, Cáceres, Granada, Cádiz, Zaragoza, Aragón, Santiago, Almería, Madrid, Mendoza, "
+    "Rosario, Mérida, Murcia, Salamanca, Sevilla, Villanueva, Belmonte, Torres, Campos, Sierra, "
+    "Molina, Navarro, Guadalupe, Victoria, Montejo"
 )
 """Words that are a surname, a place, a club or a title: only the rest of the sentence tells."""
 
@@ -118,43 +88,18 @@ JOINTS = (
     "« {a} » , dijo {surname} .",
     "{place} , {day} de mayo . - {a} .",
 )
-ACRONYMS = ("CGT", "UPA", "COAG", "FETE", "ANPE", "CSIF", "EFE", "ACN", "ONCE", "USO", "ELA", "LAB")
-LAWS = (
-    "Ley de Aguas",
-    "Ley de Montes",
-    "Ley de Costas",
-    "Ley del Suelo",
-    "Ley de Caza",
-    "Ley de Teatro",
-    "Ley del Libro",
-    "Ley de Puertos",
-    "Ley de Museos",
+ACRONYMS = listed("CGT, UPA, COAG, FETE, ANPE, CSIF, EFE, ACN, ONCE, USO, ELA, LAB")
+LAWS = listed(
+    "Ley de Aguas, Ley de Montes, Ley de Costas, Ley del Suelo, Ley de Caza, Ley de Teatro, Ley "
+    "del Libro, Ley de Puertos, Ley de Museos"
 )
-CONTESTS = (
-    "Copa del Rey",
-    "Copa de {place}",
-    "Vuelta a {place}",
-    "Feria de {place}",
-    "Liga de Campeones",
-    "Semana de {place}",
-    "Bienal de {place}",
-    "Copa {surname}",
-    "Maratón de {place}",
+CONTESTS = listed(
+    "Copa del Rey, Copa de {place}, Vuelta a {place}, Feria de {place}, Liga de Campeones, Semana "
+    "de {place}, Bienal de {place}, Copa {surname}, Maratón de {place}"
 )
-HOUSES = (
-    "Caja {place}",
-    "Banco de {place}",
-    "Banco {surname}",
-    "Editorial {surname}",
-    "Hermanos {surname}",
-    "Universidad de {place}",
-    "Aceites {surname}",
-    "Transportes {surname}",
-    "Bodegas {place}",
-    "Minas de {place}",
-    "Aguas de {place}",
-    "Ayuntamiento de {place}",
-    "Real {place}",
-    "{surname} y Asociados",
-    "Hospital de {place}",
+HOUSES = listed(
+    "Caja {place}, Banco de {place}, Banco {surname}, Editorial {surname}, Hermanos {surname}, "
+    "Universidad de {place}, Aceites {surname}, Transportes {surname}, Bodegas {place}, Minas de "
+    "{place}, Aguas de {place}, Ayuntamiento de {place}, Real {place}, {surname} y Asociados, "
+    "Hospital de {place}"
 )

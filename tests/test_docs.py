@@ -1,0 +1,296 @@
+"""What the documents say is so: commands, links, settings, fields with their defaults, examples."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+from typer.testing import CliRunner
+
+from alambique.api.client import Client
+from alambique.cli.program import program
+from alambique.spec.fields import Spec
+from alambique.spec.job import Data, Job, Student, Teacher
+from alambique.spec.objective import Gold, Logits
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.sources import Architecture
+from alambique.spec.states import State
+from alambique.spec.train import Resources, Train
+from alambique.tasks.all import ALL
+from alambique.tasks.catalogue import DATASETS
+
+REPO = Path(__file__).parents[1]
+DOCS = REPO / "docs"
+AT_ROOT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PAGES = [*(REPO / name for name in AT_ROOT), *sorted(DOCS.rglob("*.md"))]
+
+RUN = (
+    "alambique tasks",
+    "alambique data list",
+    "alambique db upgrade",
+    "alambique plan recipes/pico.yaml",
+    "alambique plan recipes/pico.yaml --set student.layers=2 --json",
+    "alambique jobs list",
+    "alambique jobs list --state running",
+    "alambique jobs list --state succeeded --limit 5",
+    "alambique jobs show $JOB",
+    "alambique jobs watch $JOB",
+    "alambique jobs logs $JOB",
+    "alambique models list",
+    "alambique models show pico",
+    "alambique models download pico@1 --to pico-1",
+    'alambique models predict pico --text "Ana Ruiz nació en Lugo."',
+    "JOB=$(alambique submit recipes/pico.yaml --set name=other --set 'data.limit={train: 50}' "
+    "--key monday)",  # last: what it posts is not waited for
+)
+"""Run for real: against a server with a finished job of the name `pico`, whose id is $JOB."""
+
+SILENT = ("alambique db upgrade", "alambique jobs logs", "JOB=")
+"""Print nothing where all is well."""
+
+CHECKED = (
+    # these serve, or take long
+    "alambique up",
+    "alambique up --host 127.0.0.1 --port 8401",
+    "alambique api --port 8400",
+    "alambique worker",
+    "alambique run recipes/pico.yaml --set train.epochs=5",
+    "alambique submit recipes/pico.yaml --set student.layers=2 --wait",
+    # these end the job that the others look at
+    "alambique jobs cancel $JOB",
+    "alambique jobs cancel $JOB --kill",
+    # this needs the model that `make demo` makes
+    'alambique models predict demo --question "¿Dónde nació Ana Ruiz?" '
+    '--context "Ana Ruiz nació en Lugo."',
+    # these are not of `alambique`
+    "make demo",
+    "make test",
+    "make install",
+    "make check",
+    "pytest tests/distill",
+    "pytest -m slow tests/workers/test_zero.py",
+    "python benchmarks/seeds.py recipes/demo.yaml --seeds 5",
+    "python benchmarks/cache.py",
+)
+"""Looked at only: the command exists and has these options, or the target or file is there."""
+
+RECORDS: tuple[type[Spec], ...] = (
+    Job,
+    Data,
+    Teacher,
+    Student,
+    Gold,
+    Logits,
+    Train,
+    Resources,
+    Architecture,
+)
+"""What the tables of docs/jobs.md describe, in their order."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> set[str]:
+    """Every line of every shell block, a line that ends in a backslash joined with the next."""
+    lines = {
+        line.partition(" #")[0].strip()
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for line in block.replace("\\\n", " ").splitlines()
+    }
+    return lines - {""}
+
+
+def test_every_command_is_in_one_of_the_two_lists() -> None:
+    assert commands() == {*RUN, *CHECKED}, "a command of the documents goes into RUN or CHECKED"
+    assert not set(RUN) & set(CHECKED)
+
+
+class Server:
+    """`alambique up` in a folder of its own, from which commands are run as a reader runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "ALAMBIQUE_HOME": str(folder / "home"),
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        (folder / "recipes").symlink_to(REPO / "recipes")
+
+    def start(self) -> None:
+        """Waits until it answers."""
+        command = [sys.executable, "-m", "alambique.cli", "up", "--port", "0"]
+        with (self.folder / "up.log").open("w") as log:
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self.process.stdout is not None
+        found = re.search(r"http://[\d.:]+\d", self.process.stdout.readline())
+        assert found, (self.folder / "up.log").read_text()
+        self.environment["ALAMBIQUE_URL"] = found[0]
+
+    def stop(self) -> None:
+        """As a service manager does; what runs is given back."""
+        self.process.terminate()
+        assert self.process.wait(60) == 0
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def finish_pico(self) -> None:
+        """Posts the job that the documents talk of, and waits until it is over."""
+        small = ("data.limit={train: 40, dev: 10, test: 10}", "teacher.train.epochs=4")
+        short = ("train.epochs=1", "train.max_length=48", "train.stride=16", "compare=[]")
+        job = read_job((REPO / "recipes" / "pico.yaml").read_text(), (*small, *short))
+        with Client(self.environment["ALAMBIQUE_URL"]) as client:
+            posted = client.submit(job).id
+            *_, last = client.watch(posted)
+        assert last.content["state"] == State.SUCCEEDED, last.content
+        self.environment["JOB"] = str(posted)
+
+    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
+        """What a shell makes of it."""
+        return subprocess.run(
+            ["sh", "-c", command],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the finished job."""
+    found = Server(tmp_path_factory.mktemp("documents"))
+    found.start()
+    try:
+        found.finish_pico()
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_a_command_runs(server: Server, command: str) -> None:
+    done = server.run(command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout or command.startswith(SILENT)
+
+
+@pytest.mark.parametrize("command", CHECKED)
+def test_a_command_exists(command: str) -> None:
+    name, *words = shlex.split(command)
+    if name == "alambique":
+        names = words[: 2 if words[0] in ("jobs", "models") else 1]
+        said = CliRunner().invoke(program(), [*names, "--help"])
+        assert said.exit_code == 0, said.output
+        assert all(word in said.output for word in words if word.startswith("--"))
+    elif name == "make":
+        assert re.search(rf"^{words[0]}:", (REPO / "Makefile").read_text(), re.MULTILINE)
+    else:
+        assert name in ("python", "pytest")
+        files = [word for word in words if "/" in word]
+        assert files
+        assert all((REPO / word).exists() for word in files)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_links_point_to_files(page: Path) -> None:
+    assert [link for link in links(page) if not link.exists()] == []
+
+
+def links(page: Path) -> list[Path]:
+    """The files that a page links to."""
+    text = page.read_text()
+    found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^]]+\]: (\S+)", text, re.M)
+    inside = [link.partition("#")[0] for link in found if "://" not in link]
+    return [(page.parent / link).resolve() for link in inside if link]
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {link for page in PAGES for link in links(page)}
+    linked |= {link / "README.md" for link in linked}
+    assert [page for page in PAGES if page.parent != REPO and page not in linked] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_source_files_that_a_page_names_are_there(page: Path) -> None:
+    roots = [REPO, *(REPO / root / "alambique" for root in ("platform", "tasks", "workers", "api"))]
+    roots += [REPO / "tasks" / "alambique" / "tasks"]
+    named = re.findall(r"`([\w/]+\.py)`", page.read_text())
+    assert [name for name in named if not any((root / name).is_file() for root in roots)] == []
+
+
+def test_settings_are_those_of_the_documents() -> None:
+    fields = {f"ALAMBIQUE_{name.upper()}" for name in Settings.model_fields}
+    named = {name for page in PAGES for name in re.findall(r"ALAMBIQUE_[A-Z_]+", page.read_text())}
+    assert named == fields
+    assert {row[0] for row in rows(DOCS / "operating.md") if row[0].startswith("ALAM")} == fields
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of the lines of all tables, without their backticks."""
+    lines = (line for line in page.read_text().splitlines() if line.startswith("|"))
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def tables(page: Path) -> list[dict[str, str]]:
+    """For each table of fields, the default of each field as it is written there."""
+    found: list[dict[str, str]] = []
+    inside = False
+    for line in page.read_text().splitlines():
+        cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        if cells[0] == "field":
+            found.append({})
+        inside = line.startswith("|") and (inside or cells[0] == "field")
+        if inside and cells[0] != "field" and not set(cells[0]) <= {"-"}:
+            found[-1][cells[0]] = cells[1]
+    return found
+
+
+def test_every_field_of_a_job_is_told_with_its_default() -> None:
+    for table, record in zip(tables(DOCS / "jobs.md"), RECORDS, strict=True):
+        fields = record.model_fields
+        assert list(table) == list(fields), record
+        assert {n: table[n] for n in fields if not same(table[n], fields[n])} == {}, record
+
+
+def same(written: str, field: FieldInfo) -> bool:
+    """Whether that is how the documents write the field's default."""
+    if field.is_required():
+        return written == "required"
+    default: Any = field.get_default(call_default_factory=True)
+    if default is None:
+        return written == "none"
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    read: Any = TypeAdapter(kind).validate_python(yaml.safe_load(written))
+    return bool(read == default)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=str)
+def test_job_files_in_the_documents_can_be_read(page: Path) -> None:
+    for block in blocks(page, "yaml"):
+        read_job(block)
+
+
+def test_tasks_and_data_sets_are_those_of_the_program() -> None:
+    page = DOCS / "tasks.md"
+    first = {row[0] for row in rows(page)}
+    assert {data.name for data in DATASETS} <= first
+    assert {task.name for task in ALL} <= {cell for row in rows(page) for cell in row}
+    strange = {name for name in first if re.fullmatch(r"[a-z]+-(es|questions)\S*", name)}
+    assert strange <= {data.name for data in DATASETS}

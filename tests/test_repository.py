@@ -1,0 +1,90 @@
+"""The repository keeps its own rules: recipes, sizes of files, pins."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from alambique.api.planning import plan_of
+from alambique.registry.database import Database
+from alambique.spec.job import Job
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.sources import Architecture, Local, source_of
+
+REPO = Path(__file__).parents[1]
+ROOTS = ("platform", "tasks", "workers", "api")
+RECIPES = sorted((REPO / "recipes").glob("*.yaml"))
+LONGEST = 300
+"""Lines of a source file."""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+def job_of(recipe: Path) -> Job:
+    return read_job(recipe.read_text())
+
+
+def models_at_hand(job: Job) -> bool:
+    """Whether the job names no model outside of this package."""
+    named = [m for m in (job.teacher.model, job.student.start) if m not in ("teacher", "random")]
+    return all(
+        isinstance(source, Architecture) or source == Local("sample-encoder")
+        for source in map(source_of, named)
+    )
+
+
+def test_there_are_recipes() -> None:
+    assert {"demo.yaml", "pico.yaml"} <= {recipe.name for recipe in RECIPES}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+def test_a_recipe_can_be_read_and_names_no_path(recipe: Path) -> None:
+    assert list(job_of(recipe).paths()) == []
+
+
+@pytest.mark.parametrize(
+    "recipe", [r for r in RECIPES if models_at_hand(job_of(r))], ids=lambda recipe: recipe.stem
+)
+def test_a_recipe_can_be_planned(recipe: Path, settings: Settings) -> None:
+    found = plan_of(job_of(recipe), settings, Database(settings.database))
+    assert 0 < found.student.parameters < found.teacher.parameters
+    assert 0 < found.student.macs.full < found.teacher.macs.full
+    assert found.cache.bytes is None or found.cache.bytes > 0
+
+
+def test_source_files_are_short() -> None:
+    lines = {
+        str(path.relative_to(REPO)): path.read_bytes().count(b"\n")
+        for root in ROOTS
+        for path in (REPO / root).rglob("*.py")
+    }
+    assert {path: count for path, count in lines.items() if count > LONGEST} == {}
+
+
+def test_namespaces_have_no_init() -> None:
+    """One would hide the other roots, and `platform/__init__.py` Python's own module."""
+    above = [folder for root in ROOTS for folder in (REPO / root, REPO / root / "alambique")]
+    assert [folder for folder in above if (folder / "__init__.py").exists()] == []
+
+
+def test_torch_is_pinned_in_both_places() -> None:
+    pinned = (REPO / "constraints.txt").read_text().splitlines()
+    assert "torch==2.13.0" in pinned
+    assert '"torch==2.13.0"' in (REPO / "pyproject.toml").read_text()
+
+
+def test_constraints_are_exact_and_without_places() -> None:
+    """A place, such as a file or an index, is of one machine."""
+    lines = (REPO / "constraints.txt").read_text().splitlines()
+    strange = [line for line in lines if not re.fullmatch(r"#.*|[\w.-]+==[\w.+!-]+", line)]
+    assert strange == []
+
+
+def test_the_licence_is_whole() -> None:
+    text = (REPO / "LICENSE").read_text()
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text

@@ -1,0 +1,33 @@
+"""The token without which nobody runs code through Ray's port."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from alambique.workers.environment import for_ray
+
+
+def test_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = Path(for_ray(tmp_path, {})["RAY_AUTH_TOKEN_PATH"])
+    assert path.is_relative_to(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert len(bytes.fromhex(path.read_text())) == 32
+    assert [other.name for other in path.parent.iterdir()] == [path.name]
+
+
+def test_a_home_keeps_its_token_and_has_it_for_itself(tmp_path: Path) -> None:
+    once, again, other = (
+        Path(for_ray(tmp_path / home, {})["RAY_AUTH_TOKEN_PATH"]).read_text()
+        for home in ("one", "one", "two")
+    )
+    assert once == again != other
+
+
+@pytest.mark.parametrize("name", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"])
+def test_a_token_that_was_given_stays(tmp_path: Path, name: str) -> None:
+    said = for_ray(tmp_path, {name: "given"})
+    assert said["RAY_AUTH_MODE"] == "token"
+    assert not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(said)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,94 @@
+"""Which reason an error gives a job, and what its owner is told."""
+
+import errno
+import pickle
+
+import pytest
+import torch
+
+from alambique.spec.errors import (
+    AlambiqueError,
+    BadData,
+    BadModel,
+    BadSpec,
+    BadTeacher,
+    Diverged,
+    LabelMismatch,
+    LostWorker,
+    NotEnoughDisk,
+    UnknownName,
+)
+from alambique.spec.states import Reason
+from alambique.workers.cluster import cause_of
+from alambique.workers.failures import chain, reason_of, told
+
+
+class Wrapped(RuntimeError):
+    """As Ray wraps errors: of one task as its `cause`, of a training by worker."""
+
+    def __init__(self, cause: Exception | None = None, **failures: Exception) -> None:
+        super().__init__("a task failed, and here is its whole traceback")
+        self.cause = cause
+        self.worker_failures = dict(enumerate(failures.values()))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BadData("train.json:3: broken"), Reason.BAD_DATA),
+        (BadTeacher("no head"), Reason.BAD_TEACHER),
+        (LabelMismatch("O, B-PER"), Reason.BAD_TEACHER),
+        (BadModel("no config.json"), Reason.BAD_MODEL),
+        (BadSpec("3 layers of 2"), Reason.BAD_SPEC),
+        (UnknownName("no data set x"), Reason.BAD_SPEC),
+        (Diverged("nan"), Reason.DIVERGED),
+        (NotEnoughDisk("1 GB"), Reason.NO_DISK),
+        (OSError(errno.ENOSPC, "No space left on device"), Reason.NO_DISK),
+        (OSError(errno.EACCES, "Permission denied"), Reason.INTERNAL),
+        (LostWorker("gone"), Reason.LOST_WORKER),
+        (torch.OutOfMemoryError("CUDA out of memory"), Reason.OUT_OF_MEMORY),
+        (MemoryError(), Reason.OUT_OF_MEMORY),
+        (ZeroDivisionError("x"), Reason.INTERNAL),
+    ],
+)
+def test_each_kind_has_its_reason(error: Exception, reason: Reason) -> None:
+    assert reason_of(error) is reason
+    assert reason_of(Wrapped(error)) is reason
+    assert reason_of(Wrapped(Wrapped(rank=error))) is reason
+    assert reason_of(raised(RuntimeError("later"), error)) is reason
+
+
+def raised(error: Exception, cause: Exception) -> Exception:
+    """The error as it is caught after `raise error from cause`."""
+    try:
+        raise error from cause
+    except Exception as caught:
+        return caught
+
+
+def test_what_memory_ran_out_in_counts_more_than_that_a_worker_is_gone() -> None:
+    lost = raised(LostWorker("training ended"), Wrapped(rank=torch.OutOfMemoryError("2 GiB")))
+    assert reason_of(lost) is Reason.OUT_OF_MEMORY
+
+
+def test_our_words_are_told_without_what_wraps_them() -> None:
+    assert told(Wrapped(Wrapped(rank=BadTeacher("it has no head")))) == "it has no head"
+    assert told(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
+
+
+def test_on_ray_an_error_of_ours_stays_what_it_was() -> None:
+    bad = BadTeacher("not finite")
+    assert cause_of(Wrapped(rank=bad)) is bad
+    assert isinstance(cause_of(Wrapped()), LostWorker)
+
+
+def test_errors_that_cause_each_other_end() -> None:
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert chain(one) == [other, one]
+
+
+@pytest.mark.parametrize("kind", AlambiqueError.__subclasses__())
+def test_errors_of_ours_travel_between_processes(kind: type[AlambiqueError]) -> None:
+    copy = pickle.loads(pickle.dumps(kind("what was found")))
+    assert (type(copy), str(copy)) == (kind, "what was found")

@@ -1,0 +1,123 @@
+"""Keeping a job: renewed while it is ours, interrupted when asked, ended when it is another's."""
+
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from alambique.registry import jobs, leases, tables
+from alambique.spec.errors import LostLease
+from alambique.spec.states import Reason, State
+from alambique.workers.holding import LOST, Holding
+from alambique.workers.work import Work
+
+Taken = Callable[..., Work]
+LEASE = timedelta(minutes=1)
+HOLDER = """
+import sys, threading
+from datetime import timedelta
+from uuid import UUID
+
+from alambique.registry.database import Database
+from alambique.workers.holding import Holding
+
+url, job, token = sys.argv[1:]
+lease = timedelta(minutes=1)
+with Holding(Database(url), UUID(job), int(token), lease=lease, heartbeat=0.05):
+    print("held", flush=True)
+    threading.Event().wait(60)
+"""
+
+
+def held(work: Work, heartbeat: float = 0.05) -> Holding:
+    return Holding(work.database, work.id, work.token, lease=LEASE, heartbeat=heartbeat)
+
+
+def test_the_lease_is_renewed_meanwhile(work: Taken) -> None:
+    job = work()
+    with job.database.read() as session:
+        before = session.get_one(tables.Job, job.id).lease_until
+    assert before is not None
+    with held(job):
+        pause, later = threading.Event(), before
+        for _ in range(600):
+            with job.database.read() as session:
+                later = session.get_one(tables.Job, job.id).lease_until or before
+            if later > before + timedelta(seconds=0.1):
+                break
+            pause.wait(0.05)
+    assert later > before + timedelta(seconds=0.1)
+
+
+def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
+    job = work()
+    command = [sys.executable, "-c", HOLDER, job.settings.database, str(job.id), str(job.token)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with job.database.write() as session:
+            jobs.fail(session, job.id, job.token, Reason.LOST_WORKER, "its lease ran out")
+            jobs.take(session, "another", LEASE, job_id=job.id)
+        assert process.wait(30) == LOST
+    with job.database.read() as session:
+        row = jobs.find(session, job.id)
+    assert (row.state, row.attempts) == (State.RUNNING, 2)
+
+
+def test_a_job_that_is_another_s_already_is_not_begun(work: Taken) -> None:
+    job = work()
+    with job.database.write() as session:
+        jobs.release(session, job.id, job.token)
+    with pytest.raises(LostLease, match="stop"), held(job):
+        pytest.fail("it was begun")
+
+
+def test_a_wish_to_cancel_interrupts_the_main_thread(work: Taken) -> None:
+    job = work()
+    holding = held(job)
+    with holding:
+        with job.database.write() as session:
+            jobs.cancel(session, job.id)
+        with pytest.raises(KeyboardInterrupt):
+            threading.Event().wait(30)
+    assert holding.asked == "cancel"
+
+
+def test_names_are_held_by_one_and_free_at_the_end(work: Taken) -> None:
+    one, other = work(), work()
+    with held(one) as mine, held(other) as theirs:
+        assert mine.take(["a", "b"]) == ["a", "b"]
+        assert theirs.take(["b", "c"]) == ["c"]
+        mine.let_go(["b", "c"])
+        assert theirs.take(["a", "b", "c"]) == ["b"]
+    with one.database.write() as session:
+        assert len(leases.take(session, ["a", "b", "c"], "test", LEASE)) == 3
+
+
+def test_who_waits_says_so_once_and_gets_it(work: Taken) -> None:
+    one, other = work(), work()
+    said: queue.Queue[str] = queue.Queue()
+    with held(one) as mine, held(other) as theirs:
+        mine.take(["a"])
+        wanted = (["a", "b"], lambda: said.put("waits"))
+        waiter = threading.Thread(target=theirs.wait_for, args=wanted)
+        waiter.start()
+        assert said.get(timeout=30) == "waits"
+        mine.let_go(["a"])
+        waiter.join(30)
+        assert not waiter.is_alive()
+        assert mine.take(["a", "b"]) == []
+    assert said.empty()
+
+
+def test_who_begins_anew_has_left_nothing_locked(work: Taken) -> None:
+    """A driver that was killed holds the names of its first attempt no longer."""
+    job, other = work(), work()
+    held(job).take(["a"])
+    with held(job) as again, held(other) as theirs:
+        assert theirs.take(["a"]) == ["a"]
+        assert again.take(["a"]) == []

@@ -1,0 +1,95 @@
+"""Where a run stands, and checkpoints that are there whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from alambique.workers.training.place import Alone
+from alambique.workers.training.position import Position, latest, replaced, save
+
+HERE = Alone(torch.device("cpu"))
+EARLY, LATE = Position(done=8, step=2), Position(done=12, epoch=1, best_loss=0.5, best_epoch=0)
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+def write(folder: Path) -> None:
+    (folder / "state").write_text("whole")
+
+
+def write_half(folder: Path) -> None:
+    (folder / "state").write_text("ha")
+    raise Killed
+
+
+def test_steps_and_epochs_count_up() -> None:
+    stepped = Position().after_step().after_step()
+    assert (stepped.epoch, stepped.step, stepped.done) == (0, 2, 2)
+    better = stepped.after_epoch(0.5)
+    assert better == Position(epoch=1, done=2, best_loss=0.5, best_epoch=0)
+    worse = better.after_epoch(0.5).after_epoch(0.75)
+    assert (worse.epoch, worse.best_epoch, worse.best_loss, worse.waited) == (3, 0, 0.5, 2)
+    assert worse.after_epoch(0.25) == Position(epoch=4, done=2, best_loss=0.25, best_epoch=3)
+
+
+def test_the_newest_checkpoint_is_read_back_and_the_one_before_goes(tmp_path: Path) -> None:
+    assert latest(tmp_path) is None
+    for position in (EARLY, LATE):
+        save(tmp_path, position, write, HERE)
+        found = latest(tmp_path)
+        assert found is not None
+        assert found[0] == position
+        assert (found[1] / "state").read_text() == "whole"
+        assert list(tmp_path.iterdir()) == [found[1]]
+
+
+def test_a_torn_checkpoint_does_not_count(tmp_path: Path) -> None:
+    save(tmp_path, EARLY, write, HERE)
+    with pytest.raises(Killed):
+        save(tmp_path, LATE, write_half, HERE)
+    found = latest(tmp_path)
+    assert found is not None
+    assert found[0] == EARLY
+    save(tmp_path, LATE, write, HERE)
+    found = latest(tmp_path)
+    assert found is not None
+    assert (found[0], (found[1] / "state").read_text()) == (LATE, "whole")
+    assert list(tmp_path.iterdir()) == [found[1]]
+
+
+def test_the_end_of_an_epoch_is_later_than_its_last_step(tmp_path: Path) -> None:
+    last = Position(done=12, step=12)
+    save(tmp_path, last, write, HERE)
+    save(tmp_path, last.after_epoch(0.5), write, HERE)
+    found = latest(tmp_path)
+    assert found is not None
+    assert found[0].epoch == 1
+
+
+def test_a_replaced_folder_has_the_new_files_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    for name in ("old", "new"):
+        replaced(folder, lambda into, name=name: _with(into, name))  # type: ignore[misc]
+        assert [path.name for path in folder.iterdir()] == [name]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_that_is_half_replaced_is_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    replaced(folder, lambda into: _with(into, "old"))
+    with pytest.raises(Killed):
+        replaced(folder, lambda into: _with(into, "torn", then=Killed()))
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    replaced(folder, lambda into: _with(into, "new"))
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def _with(into: Path, name: str, *, then: Exception | None = None) -> None:
+    into.mkdir()
+    (into / name).touch()
+    if then:
+        raise then

@@ -1,0 +1,1 @@
+"""Making the sample encoder: `python -m alambique.workers.sample FOLDER`."""
