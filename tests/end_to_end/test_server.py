@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -14,14 +13,14 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import httpx2
 import psycopg
 import pytest
-from sqlalchemy import make_url
-from sqlalchemy import select as rows_of
+from sqlalchemy import make_url, select
 
 from alambique.api.client import Client
 from alambique.api.views import JobView
@@ -44,18 +43,14 @@ SMALL = (
     "train={epochs: 2, learning_rate: 3.0e-3, batch_size: 16, max_length: 48, stride: 16}",
 )
 ON_RAY = "resources={workers: 2, zero: 2}"
-LONGER = ("compare=[]", "student.layers=2", "train.epochs=60", "train.patience=60")
-ENDLESS = ("train.epochs=3000", "train.patience=3000")
-STAGES = ["check", "teach", "cache", "distil", "evaluate", "register"]
+LONGER = ("compare=[]", "student.layers=2", "train.epochs=25", "train.patience=25")
 PLAIN = """
 import sys
-import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 model = AutoModelForTokenClassification.from_pretrained(sys.argv[1])
 tokens = AutoTokenizer.from_pretrained(sys.argv[1])("Ana vive en Lugo .", return_tensors="pt")
-with torch.no_grad():
-    logits = model(tokens["input_ids"], tokens["attention_mask"]).logits
+logits = model(tokens["input_ids"], tokens["attention_mask"]).logits
 print(*logits.shape, *model.config.id2label.values())
 assert not any(module.startswith("alambique") for module in sys.modules)
 """
@@ -74,9 +69,7 @@ class Server:
     def up(self) -> None:
         """Starts it, and waits until it answers."""
         command = [*PROGRAM, "up", "--port", "0"]
-        self.process = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, text=True
-        )
+        self.process = subprocess.Popen(command, env=self.environment, stdout=PIPE, text=True)
         assert self.process.stdout is not None
         found = re.search(r"http://[\d.:]+\d", self.process.stdout.readline())
         assert found
@@ -131,13 +124,15 @@ class Server:
     def held_at(self, stage: Stage) -> Iterator[None]:
         """While it lasts, no job comes past a stage that the first job did: we are doing it."""
         with self.database.write() as session:
-            query = rows_of(tables.StageDone.key).where(tables.StageDone.stage == stage)
+            query = select(tables.StageDone.key).where(tables.StageDone.stage == stage)
             names = [f"stage:default:{key}" for key in session.scalars(query)]
             held = leases.take(session, names, "test", timedelta(hours=1))
         assert len(held) == len(names) > 0
-        yield
-        with self.database.write() as session:
-            leases.drop(session, held)
+        try:
+            yield
+        finally:
+            with self.database.write() as session:
+                leases.drop(session, held)
 
 
 def until(condition: Callable[[], T | None], seconds: float = 120) -> T:
@@ -150,11 +145,9 @@ def until(condition: Callable[[], T | None], seconds: float = 120) -> T:
 
 
 def killed(pid: int) -> None:
-    """Kills a process and waits until it is gone."""
-    watched = os.pidfd_open(pid)
+    """Kills a process, and waits until it is gone."""
     os.kill(pid, signal.SIGKILL)
-    assert select.select([watched], [], [], 20)[0]
-    os.close(watched)
+    until(lambda: not Path(f"/proc/{pid}/environ").exists())
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +155,7 @@ def server(
     postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     name = f"server_{uuid4().hex}"
-    plain = make_url(postgres_url).set(drivername="postgresql")
-    with psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True) as admin:
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as admin:
         admin.execute(f"create database {name}")
     url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     home = tmp_path_factory.mktemp("server") / "home"
@@ -193,8 +185,8 @@ def first(server: Server, told: list[dict[str, Any]]) -> JobView:
 
 def test_the_events_of_a_job_tell_of_every_stage(told: list[dict[str, Any]]) -> None:
     stages = [content["stage"] for content in told if "stage" in content]
-    assert list(dict.fromkeys(stages)) == STAGES
-    assert stages == sorted(stages, key=STAGES.index)
+    assert list(dict.fromkeys(stages)) == list(Stage)
+    assert stages == sorted(stages, key=list(Stage).index)
     states = [content["state"] for content in told if "state" in content]
     assert states == ["queued", "running", "succeeded"]
     assert told[-1]["state"] == "succeeded"
@@ -209,9 +201,8 @@ def test_it_ends_with_a_table(first: JobView) -> None:
         assert 0 < row["macs"]["linear"] < row["macs"]["full"]
         assert min(row["parameters"], row["latency_ms"], row["inferences_per_second"]) > 0
     assert [row["layers"] for row in rows.values()] == [2, 1, 1]
-    versions = [row["version"] for row in rows.values()]
-    assert versions == ["pico-teacher@1", "pico-gold-only@1", "pico@1"]
-    assert rows["distilled"]["parameters"] < rows["teacher"]["parameters"]
+    names = [row["version"] for row in rows.values()]
+    assert names == ["pico-teacher@1", "pico-gold-only@1", "pico@1"]
     assert (first.result["primary"], first.result["settings"]["examples"]) == ("f1", 20)
 
 
@@ -221,7 +212,7 @@ def test_the_student_is_registered_with_files_and_lineage(
     student = server.client.download("pico", 1, tmp_path / "student")
     hashes = {p.name: sha256(p.read_bytes()).hexdigest() for p in (tmp_path / "student").iterdir()}
     assert hashes == {file.name: file.sha256 for file in student.files}
-    assert {"config.json", "model.safetensors", "tokenizer.json", "alambique.json"} <= set(hashes)
+    assert {"model.safetensors", "tokenizer.json", "alambique.json"} <= set(hashes)
     teacher = server.client.version("pico-teacher", 1)
     edges = {edge.relation: edge for edge in student.lineage}
     assert edges["teacher"].parent == teacher.id
@@ -234,9 +225,7 @@ def test_the_student_is_registered_with_files_and_lineage(
     assert scores.items() >= first.result["rows"][2]["metrics"].items()
 
 
-def test_plain_transformers_loads_the_student(
-    server: Server, first: JobView, tmp_path: Path
-) -> None:
+def test_plain_transformers_loads_it(server: Server, first: JobView, tmp_path: Path) -> None:
     labels = server.client.download("pico", 1, tmp_path / "student").labels
     command = [sys.executable, "-c", PLAIN, str(tmp_path / "student")]
     one, pieces, classes, *names = subprocess.check_output(command, text=True).split()
@@ -257,8 +246,8 @@ def test_the_outputs_are_in_both_tiers(server: Server, first: JobView, redis_url
     assert near.records == shared[near.namespace].records == 60
 
 
-def without_versions(job: JobView) -> list[dict[str, Any]]:
-    """The rows of its table, which are those of the same stages whoever asks for them."""
+def rows_of(job: JobView) -> list[dict[str, Any]]:
+    """The rows of its table, which are equal where the stages are the same; not so versions."""
     assert job.result is not None
     return [row | {"version": None} for row in job.result["rows"]]
 
@@ -272,21 +261,19 @@ def test_a_killed_driver_is_replaced_and_does_nothing_again(server: Server, firs
         until(lambda: server.job(job).attempts == 2)
     found = server.over(job)
     assert (found.state, found.attempts) == (State.SUCCEEDED, 2)
-    assert without_versions(found) == without_versions(first)
+    assert rows_of(found) == rows_of(first)
     done = re.findall(r"(\w+): done before", server.log(job))
     assert done[-4:] == ["teach", "distil", "distil", "evaluate"]
     assert server.cached(job) == "0 of 60 outputs computed"
 
 
 def test_a_cancelled_job_stops_training(server: Server, first: JobView) -> None:
-    job = server.post("compare=[]", *ENDLESS)
+    job = server.post("compare=[]", "train.epochs=3000", "train.patience=3000")
     until(lambda: server.trains(job))
-    (driver,) = server.processes("drive", str(job))
-    watched = os.pidfd_open(driver)
+    assert server.processes("drive", str(job))
     assert server.client.cancel(job).state is State.CANCELLING
     assert (server.over(job).state, server.over(job).reason) == (State.CANCELLED, Reason.USER)
-    assert select.select([watched], [], [], 30)[0]
-    os.close(watched)
+    until(lambda: not server.processes("drive", str(job)))
 
 
 def test_a_killed_worker_is_started_again(server: Server, first: JobView) -> None:

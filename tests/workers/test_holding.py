@@ -87,6 +87,17 @@ def test_a_wish_to_cancel_interrupts_the_main_thread(work: Taken) -> None:
     assert holding.asked == "cancel"
 
 
+def test_the_end_of_the_job_is_no_loss(work: Taken) -> None:
+    """What comes after it, such as leaving Ray, is not interrupted by a lease that is gone."""
+    job = work()
+    with held(job) as holding:
+        holding.stop()
+        assert "heartbeat" not in [thread.name for thread in threading.enumerate()]
+        with job.database.write() as session:
+            row = jobs.finish(session, job.id, job.token, {})
+    assert row.state is State.SUCCEEDED
+
+
 def test_names_are_held_by_one_and_free_at_the_end(work: Taken) -> None:
     one, other = work(), work()
     with held(one) as mine, held(other) as theirs:

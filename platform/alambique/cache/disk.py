@@ -87,7 +87,7 @@ class DiskPacks:
                 raise
             raise NotEnoughDisk(
                 f"no room for {len(pack.data)} bytes of teacher outputs in {self._folder}: free "
-                "some (`alambique cache stats` and `clear`), or move ALAMBIQUE_HOME"
+                "some, or set ALAMBIQUE_HOME to a larger disk"
             ) from error
 
     def usage(self) -> Sequence[Usage]:

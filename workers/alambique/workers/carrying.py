@@ -59,6 +59,7 @@ def carry(work: Work) -> int:
     with into_log(work):
         try:
             result = stages(work)
+            work.holding.stop()
         except (KeyboardInterrupt, SystemExit):  # Ray Train makes the first into the second
             return _stopped(work)
         except LostLease:
@@ -73,6 +74,7 @@ def carry(work: Work) -> int:
 
 def _stopped(work: Work) -> int:
     """Somebody asked for the job to end, or this process was told to."""
+    work.holding.stop()
     with work.database.write() as session:
         if work.holding.asked:
             jobs.fail(session, work.id, work.token, Reason.USER, "cancelled on request")
@@ -83,6 +85,7 @@ def _stopped(work: Work) -> int:
 
 def _failed(work: Work, error: Exception) -> int:
     reason = reason_of(error)
+    work.holding.stop()
     if reason in (Reason.INTERNAL, Reason.LOST_WORKER):
         work.log(*trace_of(error))
     with work.database.write() as session:

@@ -67,9 +67,13 @@ class Holding:
         trace: TracebackType | None,
     ) -> None:
         """Stops the heartbeat and frees what is held beside the job itself."""
+        self.stop()
+        self.let_go(list(self._held))
+
+    def stop(self) -> None:
+        """No heartbeat any more: the job is about to end, and must not be missed then."""
         self._over.set()
         self._thread.join()
-        self.let_go(list(self._held))
 
     def take(self, names: Sequence[str]) -> list[str]:
         """Those of `names` that are now held."""

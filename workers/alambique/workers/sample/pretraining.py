@@ -17,10 +17,6 @@ from alambique.workers.sample.muon import Optimizer, schedule
 Report = Callable[[str, int, float], None]
 """Told the aim, the number of a step, and its loss."""
 
-_TEXTS = 24_000
-"""That the tokenizer is trained on."""
-
-
 def pretrain(
     folder: Path,
     *,
@@ -31,6 +27,7 @@ def pretrain(
     layers: int = 4,
     width: int = 128,
     vocabulary: int = 1800,
+    texts: int = 24_000,
     report: Report = lambda aim, step, loss: None,
 ) -> None:
     """Trains a tokenizer and an encoder, and writes them as transformers does.
@@ -44,9 +41,10 @@ def pretrain(
         layers: of the encoder.
         width: of its hidden states; a multiple of 32, the width of a head.
         vocabulary: how many pieces the tokenizer has at most.
+        texts: that it is trained on.
         report: called after each step.
     """
-    known = train_tokenizer(islice(corpus(seed), _TEXTS), vocabulary, folder)
+    known = train_tokenizer(islice(corpus(seed), texts), vocabulary, folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     torch.manual_seed(seed)
     model = ModernBertForMaskedLM(config_of(known, layers=layers, width=width)).train()

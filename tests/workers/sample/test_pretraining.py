@@ -1,5 +1,6 @@
 """The sample encoder can be made again, and the one in the package is whole and small."""
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from tokenizers import Tokenizer
 from transformers import AutoModel, ModernBertModel
 
 from alambique.models.sources import SAMPLES, check_folder
-from alambique.workers.pretraining import orthogonal, pretrain, schedule
+from alambique.tasks.sample.lessons import lessons
+from alambique.workers.sample.muon import orthogonal, schedule
+from alambique.workers.sample.pointing import batches, gaps
+from alambique.workers.sample.pretraining import pretrain
 
 SHIPPED = SAMPLES["sample-encoder"]
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
@@ -20,12 +24,14 @@ def make(folder: Path) -> list[float]:
     pretrain(
         folder,
         seed=1,
-        steps=6,
+        masked=3,
+        pointed=3,
         batch_size=4,
         layers=2,
         width=32,
         vocabulary=400,
-        report=lambda step, loss: losses.append(loss),
+        texts=300,
+        report=lambda aim, step, loss: losses.append(loss),
     )
     return losses
 
@@ -42,6 +48,28 @@ def test_what_it_writes_is_loaded_by_plain_transformers(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_losses(tmp_path: Path) -> None:
     assert make(tmp_path / "one") == make(tmp_path / "two")
+
+
+def test_a_gap_is_a_question_without_its_answer_and_the_sentence_that_has_it() -> None:
+    for gap in islice(gaps(lessons(3)), 60):
+        answer = gap.passage[gap.answer.start : gap.answer.end]
+        sentence = gap.passage[gap.sentence.start : gap.sentence.end]
+        assert gap.question.startswith("¿")
+        assert gap.question.endswith("?")
+        assert answer in sentence
+        assert sentence.rstrip().endswith(".")
+
+
+def test_a_batch_points_to_the_pieces_of_the_answer_in_its_sentence() -> None:
+    tokenizer = Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
+    batch = next(batches(tokenizer, seed=1, steps=2, size=4))
+    for b, (first, last) in enumerate(batch.span_B2.tolist()):
+        assert first <= last
+        assert batch.passage_BN[b, first : last + 1].all()
+        assert batch.evidence_BN[b, first : last + 1].all()
+    assert not (batch.evidence_BN.bool() & ~batch.passage_BN).any()
+    question_BN = batch.attention_BN.bool() & ~batch.passage_BN & (batch.input_ids_BN > 4)
+    assert batch.shared_BN[question_BN].all()
 
 
 def test_an_orthogonal_matrix_has_singular_values_near_one() -> None:
