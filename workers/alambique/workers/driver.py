@@ -34,7 +34,9 @@ def drive(settings: Settings, database: Database, job_id: UUID, token: int) -> i
     was told to stop (SIGTERM), and the job is in the queue again. LOST: the job belongs to another
     driver by now, and nothing was written.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: started in the background of a shell, a process ignores it, and with it a cancel
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     return _drive(settings, database, job_id, token)
 
 
