@@ -290,7 +290,7 @@ def test_stopped_while_training_it_gives_the_job_back(server: Server, first: Job
     job = server.post(ON_RAY, *LONGER)
     until(lambda: server.trains(job))
     assert server.down() == 0
-    until(lambda: not server.processes(), 10)
+    until(lambda: not server.processes())
     with server.database.read() as session:
         row = session.get_one(tables.Job, job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
