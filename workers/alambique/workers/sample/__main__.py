@@ -19,7 +19,7 @@ def main(
     dropped: Annotated[int, typer.Option(help="steps of pointing with layers left out")] = 1200,
     threads: Annotated[int, typer.Option(help="of torch")] = 1,
 ) -> None:
-    """Makes the sample encoder again: about a quarter of an hour on one core."""
+    """Makes the sample encoder again: about twenty minutes on one core."""
     torch.set_num_threads(threads)
     losses: deque[float] = deque(maxlen=100)
 
