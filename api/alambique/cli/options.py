@@ -15,6 +15,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the job; repeatable."),
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Do every stage again, whatever was done before.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Project = Annotated[str, typer.Option(help="The project that the model is of.")]
 InProject = Annotated[str | None, typer.Option("--project", help="Only of this project.")]

@@ -7,14 +7,16 @@ import typer
 
 from alambique.cli.environment import client_of, settings_of
 from alambique.cli.jobs import watched
-from alambique.cli.options import JobFile, Json, Overrides
+from alambique.cli.options import Fresh, JobFile, Json, Overrides
 from alambique.spec.errors import BadSpec
 
 if TYPE_CHECKING:
     from alambique.spec.job import Job
 
 
-def run(context: typer.Context, job: JobFile, overrides: Overrides = None) -> None:
+def run(
+    context: typer.Context, job: JobFile, overrides: Overrides = None, fresh: Fresh = False
+) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
     from alambique.cli.following import Following
     from alambique.cli.reports import report
@@ -26,7 +28,8 @@ def run(context: typer.Context, job: JobFile, overrides: Overrides = None) -> No
     database.upgrade()
     following = Following(database)
     try:
-        row = run_here(settings, database, read_file(job, overrides), posted=following.start)
+        read = read_file(job, overrides, fresh=fresh)
+        row = run_here(settings, database, read, posted=following.start)
     finally:
         following.finish()
     raise typer.Exit(0 if report(row) else 1)
@@ -56,13 +59,14 @@ def submit(
     key: Annotated[
         str | None, typer.Option(help="Sent again with the same key, no second job is made.")
     ] = None,
+    fresh: Fresh = False,
     json: Json = False,
 ) -> None:
     """Post a job to the server; prints its id."""
     from alambique.cli.tables import show_json
 
     client = client_of(context)
-    posted = client.submit(read_file(job, overrides), key=key)
+    posted = client.submit(read_file(job, overrides, fresh=fresh), key=key)
     if json:
         show_json(posted.model_dump(mode="json"))
     else:
@@ -71,12 +75,12 @@ def submit(
         raise typer.Exit(0 if watched(client, posted.id) else 1)
 
 
-def read_file(path: Path, overrides: list[str] | None) -> "Job":
-    """The job of a file, with the overrides in it."""
+def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -> "Job":
+    """The job of a file, with the overrides in it; `fresh` if asked here or there."""
     from alambique.spec.reading import read_job
 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadSpec(f"{path} cannot be read as a job file: {error}") from error
-    return read_job(text, overrides or ())
+    return read_job(text, [*(overrides or ()), *(["fresh=true"] if fresh else [])])

@@ -89,6 +89,8 @@ class Job(Spec):
     """Higher goes first."""
     deadline: Duration | None = None
     """From when the job was posted."""
+    fresh: bool = False
+    """Whether to do each stage again, though a job of the project has done it."""
 
     @field_validator("data", mode="before")
     @classmethod

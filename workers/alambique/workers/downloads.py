@@ -8,13 +8,13 @@ import fsspec
 from alambique.registry.records import Version
 from alambique.spec.errors import BadModel
 from alambique.spec.settings import Settings
-from alambique.workers.work import fresh
+from alambique.workers.work import whole
 
 
 def fetched(settings: Settings, version: Version) -> Path:
     """The folder of a version's files, each with the hash that it was registered with."""
     folder = settings.home.absolute() / "downloads" / str(version.id)
-    return fresh(folder, lambda into: _fetch(settings, version, into))
+    return whole(folder, lambda into: _fetch(settings, version, into))
 
 
 def _fetch(settings: Settings, version: Version, into: Path) -> None:

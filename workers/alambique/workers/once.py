@@ -32,6 +32,8 @@ def once(
 ) -> Output:
     """The output of a stage, from whichever job of the project has done it; else from `do`.
 
+    A job that is `fresh` takes it only from an attempt of its own.
+
     Args:
         work: the job.
         stage: which stage.
@@ -39,7 +41,8 @@ def once(
         output: the type of what it gives.
         do: does it in the folder it is given, which holds what an earlier attempt left there.
     """
-    key = key_of(stage, reads)
+    # a fresh job has keys of its own: nobody else's stages are its, and its own are when it resumes
+    key = key_of(stage, {**reads, "job": work.id} if work.job.fresh else reads)
     folder = work.desk / f"{stage}-{key[:24]}"
     name = f"stage:{work.job.project}:{key}"
     with work.alone(name, f"{stage}: another job is doing the same; waiting for its result"):

@@ -81,7 +81,7 @@ class Work:
             self.holding.let_go([name])
 
 
-def fresh(folder: Path, fill: Callable[[Path], None]) -> Path:
+def whole(folder: Path, fill: Callable[[Path], None]) -> Path:
     """The folder, made by `fill` where it is not there: whole or not at all."""
     if not folder.exists():
         unfinished = folder.with_name(f".{folder.name}.unfinished")

@@ -24,7 +24,7 @@ from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
 from alambique.workers.records import Checked, DataSet, Start
 from alambique.workers.starting import positions
-from alambique.workers.work import Work, fresh
+from alambique.workers.work import Work, whole
 
 _COPIES = 12
 """Times a network's float32 weights are written: starts, best weights, two checkpoints with their
@@ -71,7 +71,7 @@ def _stored(work: Work, splits: Splits) -> DataSet:
     folder = work.settings.home.absolute() / "data"
 
     for split, examples in by_split.items():
-        fresh(folder / hashes[split], partial(_put, examples))
+        whole(folder / hashes[split], partial(_put, examples))
     return DataSet(
         name=work.job.data.name,
         test_name=work.job.data.test or work.job.data.name,

@@ -12,7 +12,7 @@ from alambique.workers.records import Cached, Checked, Distilled, Taught, Traine
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course, gold_alone
-from alambique.workers.work import Work, fresh
+from alambique.workers.work import Work, whole
 
 Kind = Literal["gold-only", "distilled"]
 
@@ -22,7 +22,7 @@ def distil(
 ) -> Distilled:
     """One student, trained until patience or epochs end."""
     began = time.monotonic()
-    start = fresh(folder / "start", lambda into: _start(work, checked, taught, kind, into))
+    start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
     course = _course(work, checked, cached, kind, start)
     place = placement(work.job.resources, distilled=kind == "distilled")
     number, of = kinds(work).index(kind), len(kinds(work))
@@ -60,7 +60,7 @@ def reads(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Mapping[s
         "processes": processes(job.resources, distilled=kind == "distilled"),
     }
     if kind == "gold-only":
-        return common | {"from": str(taught.start.parent.name), "objective": gold_alone(job)}
+        return common | {"from": weights_hash(taught.start), "objective": gold_alone(job)}
     return common | {
         "teacher": taught.teacher.weights,
         "objective": job.objective,

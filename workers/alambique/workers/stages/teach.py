@@ -18,7 +18,7 @@ from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import from_scratch, positions, prepared
 from alambique.workers.testing import score_of
 from alambique.workers.training.course import Course
-from alambique.workers.work import Work, fresh
+from alambique.workers.work import Work, whole
 
 
 def teach(work: Work, checked: Checked, folder: Path) -> Taught:
@@ -29,7 +29,7 @@ def teach(work: Work, checked: Checked, folder: Path) -> Taught:
     """
     train = work.job.teacher.train
     began = time.monotonic()
-    start = fresh(folder / "start", lambda into: _start(work, checked, into))
+    start = whole(folder / "start", lambda into: _start(work, checked, into))
     found = _tested(work, checked, start) if train is None else _tuned(work, checked, start, train)
     _better_than_guessing(find(work.job.task), checked.data, found)
     seconds = time.monotonic() - began

@@ -1,0 +1,78 @@
+"""A stage is done once: whose result is taken, and when it is done again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alambique.spec.fields import Spec
+from alambique.spec.states import Stage
+from alambique.workers.once import key_of, once
+from alambique.workers.work import Work
+
+
+class Made(Spec):
+    by: str
+
+
+class Maker:
+    """Does the stage, and counts how often."""
+
+    def __init__(self) -> None:
+        self.folders: list[Path] = []
+
+    def __call__(self, folder: Path) -> Made:
+        self.folders.append(folder)
+        return Made(by=str(len(self.folders)))
+
+
+def teach(work: Work, maker: Maker, **reads: str) -> str:
+    return once(work, Stage.TEACH, reads, Made, maker).by
+
+
+def test_a_key_is_that_of_the_stage_and_of_all_it_reads() -> None:
+    keys = {
+        key_of(stage, {"model": model, "seed": seed})
+        for stage in (Stage.TEACH, Stage.DISTIL)
+        for model in ("a", "b")
+        for seed in (1, 2)
+    }
+    assert len(keys) == 8
+    assert key_of(Stage.TEACH, {"seed": 1, "model": "a"}) in keys
+
+
+def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., Work]) -> None:
+    maker = Maker()
+    assert [teach(work(), maker, model="a"), teach(work(), maker, model="a")] == ["1", "1"]
+    assert teach(work("project=other"), maker, model="a") == "2"
+    assert teach(work(), maker, model="b") == "3"
+
+
+def test_what_is_done_is_done_again_where_its_folder_is_gone(work: Callable[..., Work]) -> None:
+    maker = Maker()
+    teach(work(), maker)
+    maker.folders[0].rmdir()
+    assert teach(work(), maker) == "2"
+
+
+def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., Work]) -> None:
+    maker = Maker()
+
+    def fails(folder: Path) -> Made:
+        (folder / "checkpoint").write_text("half")
+        raise ValueError("the power is gone")
+
+    with pytest.raises(ValueError, match="power"):
+        once(work(), Stage.TEACH, {}, Made, fails)
+    assert teach(work(), maker) == "1"
+    assert (maker.folders[0] / "checkpoint").read_text() == "half"
+
+
+def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., Work]) -> None:
+    maker = Maker()
+    teach(work(), maker)
+    fresh = work("fresh=true")
+    assert teach(fresh, maker) == "2"
+    assert teach(fresh, maker) == "2"
+    assert teach(work(), maker) == "1"
+    assert len(set(maker.folders)) == 2
