@@ -28,16 +28,14 @@ def two(database: Database, job: Job) -> tuple[JobRow, JobRow]:
     return first, second
 
 
-def test_the_first_to_do_a_stage_has_done_it(
-    database: Database, two: tuple[JobRow, JobRow]
-) -> None:
+def test_the_last_to_do_a_stage_has_done_it(database: Database, two: tuple[JobRow, JobRow]) -> None:
     first, second = two
     with database.read() as session:
         assert stages.find(session, "default", "k") is None
     for row, output in ((first, {"weights": "a"}), (second, {"weights": "b"})):
         with database.write() as session:
             done = stages.done(session, row.id, row.token, "default", "k", Stage.TEACH, output)
-        assert done == StageDone("k", Stage.TEACH, {"weights": "a"}, first.id)
+        assert done == StageDone("k", Stage.TEACH, output, row.id)
     with database.read() as session:
         assert stages.find(session, "default", "k") == done
         assert stages.find(session, "other", "k") is None

@@ -1,13 +1,24 @@
-"""How many jobs run at once: as many as there is room for."""
+"""How many jobs run at once: as many as there is room for, and who comes first."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from alambique.registry import jobs
-from alambique.workers.dispatcher import Room, needed
-from alambique.workers.work import Work
+from alambique.registry import jobs, tables
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.states import Reason, State
+from alambique.spec.train import Resources
+from alambique.workers.dispatcher import Dispatcher
+from alambique.workers.room import Room, needed, too_large
 
+PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 TWO_CORES = Room(2, 0)
 
 
@@ -34,14 +45,110 @@ def test_both_kinds_have_to_fit(room: Room, wanted: Room, fits: bool) -> None:
 @pytest.mark.parametrize(
     ("resources", "taken"),
     [
-        ("{workers: 2}", Room(2, 0)),
-        ("{workers: 3, cpus: 0.5}", Room(1.5, 0)),
-        ("{workers: 2, cpus: 4, gpus: 1, zero: 2}", Room(8, 2)),
+        ({"workers": 2}, Room(2, 0)),
+        ({"workers": 3, "cpus": 0.5}, Room(1.5, 0)),
+        ({"workers": 2, "cpus": 4, "gpus": 1, "zero": 2}, Room(8, 2)),
     ],
 )
-def test_a_job_takes_what_its_workers_take(
-    work: Callable[..., Work], resources: str, taken: Room
-) -> None:
-    job = work(f"resources={resources}")
-    with job.database.read() as session:
-        assert needed(jobs.find(session, job.id)) == taken
+def test_a_job_takes_what_its_workers_take(resources: dict[str, Any], taken: Room) -> None:
+    assert needed(Resources(**resources)) == taken
+
+
+def test_a_job_that_never_fits_is_told_both_sizes() -> None:
+    assert "needs 3 CPUs and 1 GPU, this machine has 2 CPUs and 0 GPUs" in too_large(
+        Room(3, 1), TWO_CORES
+    )
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A cluster of some size; a driver that looks for it finds nobody, and none here does."""
+
+    all: Room = TWO_CORES
+    address: str = "127.0.0.1:1"
+
+    def never_holds(self, room: Room) -> bool:
+        return not self.all.holds(room)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A dispatcher with its queue."""
+
+    database: Database
+    dispatcher: Dispatcher
+
+    def post(self, *overrides: str) -> JobRow:
+        with self.database.write() as session:
+            return jobs.submit(session, read_job(PICO, overrides))
+
+    def state(self, row: JobRow) -> JobRow:
+        with self.database.read() as session:
+            return jobs.find(session, row.id)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with made(tmp_path) as queue:
+        yield queue
+
+
+@contextmanager
+def made(home: Path) -> Iterator[Queue]:
+    settings = Settings(home=home / "home")
+    settings.home.mkdir()
+    database = Database(settings.database)
+    database.upgrade()
+    dispatcher = Dispatcher(settings, database, Fixed())
+    try:
+        yield Queue(database, dispatcher)
+    finally:
+        dispatcher.stop()
+
+
+def test_a_large_job_is_not_overtaken_by_small_ones(queue: Queue) -> None:
+    small = queue.post()
+    queue.dispatcher.look()
+    large = queue.post("resources.workers=2", "priority=90")
+    later = queue.post("priority=10")
+    queue.dispatcher.look()
+    assert queue.state(small).state is State.RUNNING
+    assert {queue.state(row).state for row in (large, later)} == {State.QUEUED}
+    with queue.database.write() as session:
+        jobs.cancel(session, large.id)
+    queue.dispatcher.look()
+    assert queue.state(later).state is State.RUNNING
+
+
+def test_a_job_that_never_fits_fails_and_blocks_nobody(queue: Queue) -> None:
+    large = queue.post("resources.workers=3", "priority=90")
+    small = queue.post()
+    queue.dispatcher.look()
+    found = queue.state(large)
+    assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert "3 CPUs" in (found.message or "")
+    assert queue.state(small).state is State.RUNNING
+
+
+def test_a_job_of_another_version_of_this_program_blocks_nobody(queue: Queue) -> None:
+    strange, good = queue.post("priority=90"), queue.post()
+    with queue.database.write() as session:
+        row = session.get_one(tables.Job, strange.id)
+        row.spec = row.spec | {"lengths": {"sandwich": 2}}
+    with queue.database.read() as session:
+        assert jobs.waiting(session, strange.id).ahead == 0
+    queue.dispatcher.look()
+    found = queue.state(strange)
+    assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert "lengths" in (found.message or "")
+    assert queue.state(good).state is State.RUNNING
+
+
+def test_drivers_put_their_jobs_down_when_the_dispatcher_stops(tmp_path: Path) -> None:
+    with made(tmp_path) as queue:
+        row = queue.post()
+        queue.dispatcher.look()
+        running = queue.state(row)
+    found = queue.state(row)
+    assert (running.state, running.attempts) == (State.RUNNING, 1)
+    assert (found.state, found.attempts, found.reason) == (State.QUEUED, 0, Reason.SHUTDOWN)

@@ -1,8 +1,8 @@
 """The training loop: parity with a plain one, resuming, micro-batches, divergence."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from alambique.models.networks import load
 from alambique.spec.errors import Diverged
 from alambique.spec.train import Train
 from alambique.tasks.all import find
+from alambique.tasks.examples import Sentence, read, write
 from alambique.tasks.task import TagGold
 from alambique.workers.training import loop
 from alambique.workers.training.batching import epoch_batches
@@ -148,16 +149,72 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best_weights(
     broken = told.model_copy(update={"folder": told.folder.with_name("broken")})
     broken.folder.mkdir()
 
-    class Poisoned(Recorded):
-        def _step(self, batch: Sequence[int], position: Position) -> float:
-            if position.done == steps - 1:
-                poison(self)
-            return super()._step(batch, position)
-
-    outcome = Poisoned(broken).to_the_end()
+    outcome = Poisoned(broken, at=steps - 1).to_the_end()
     assert outcome.diverged
     assert outcome.steps == steps // 2  # to the end of the last whole epoch
     assert all(t.isfinite().all() for t in load_file(broken.best / "model.safetensors").values())
+
+
+def test_a_run_that_diverges_does_so_alike_after_it_was_killed(course: Made) -> None:
+    told = course()
+    last = len(losses_of(told)) - 1
+    runs = [told.model_copy(update={"folder": told.folder.with_name(n)}) for n in ("one", "two")]
+    for run in runs:
+        run.folder.mkdir()
+    undisturbed = Poisoned(runs[0], at=last).to_the_end()
+    with pytest.raises(KeyboardInterrupt):
+        Recorded(runs[1], last).to_the_end()
+    assert Poisoned(runs[1], at=last).to_the_end() == undisturbed
+    assert undisturbed.metric == metrics_of(runs[0])[undisturbed.best_epoch]
+
+
+def test_the_metric_is_that_of_the_weights_that_are_kept(course: Made) -> None:
+    told = course()
+    steps = len(losses_of(told))
+    worse = told.model_copy(update={"folder": told.folder.with_name("worse")})
+    worse.folder.mkdir()
+
+    class Worse(Recorded):
+        """Which finds the same tag everywhere in its second epoch."""
+
+        def _step(self, batch: Sequence[int], position: Position) -> float:
+            if position.done == steps // 2:
+                with torch.no_grad():
+                    list(self._network.parameters())[-1][1] += 50
+            return super()._step(batch, position)
+
+    outcome = Worse(worse).to_the_end()
+    assert (outcome.best_epoch, outcome.epochs) == (0, 2)
+    first, second = metrics_of(worse)
+    assert outcome.metric == first != second
+
+
+def metrics_of(course: Course) -> list[float]:
+    """After each epoch."""
+    lines = [json.loads(line) for line in course.progress.read_text().splitlines()]
+    return [line["metric"] for line in lines if line["metric"] is not None]
+
+
+class Poisoned(Recorded):
+    """Whose weights are NaN before step `at`."""
+
+    def __init__(self, course: Course, *, at: int) -> None:
+        super().__init__(course)
+        self._at = at
+
+    def _step(self, batch: Sequence[int], position: Position) -> float:
+        if position.done == self._at:
+            poison(self)
+        return super()._step(batch, position)
+
+
+def test_rows_without_a_word_to_learn_from_are_left_out(course: Made) -> None:
+    one_by_one = Train(epochs=1, batch_size=1, max_length=96, stride=32)
+    told = course(train=one_by_one)
+    examples = read(told.training)
+    soft_hyphen = Sentence("hidden", ("\u00ad",), ("O",))
+    write(told.training, [*examples[:3], soft_hyphen])
+    assert train(told, HERE).steps == 3
 
 
 def test_a_run_that_diverges_before_its_first_epoch_ends_is_an_error(course: Made) -> None:
@@ -170,7 +227,7 @@ def test_a_run_that_diverges_before_its_first_epoch_ends_is_an_error(course: Mad
 def poison(run: Run) -> None:
     """What an exploding gradient leaves behind."""
     with torch.no_grad():
-        next(iter(run._network.parameters())).fill_(float("nan"))
+        next(iter(run._network.parameters())).fill_(math.nan)
 
 
 def test_patience_ends_a_run_that_gets_no_better(course: Made) -> None:
@@ -186,10 +243,3 @@ def test_progress_is_told_line_by_line(course: Made) -> None:
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     assert lines[-1]["done"] == lines[-1]["total"] == outcome.steps
     assert [line["validation"] is not None for line in lines].count(True) == told.train.epochs
-
-
-def test_a_position_counts_epochs_without_a_better_loss() -> None:
-    position = Position(step=4, done=9)
-    better = position.after_epoch(0.5)
-    assert better == Position(epoch=1, done=9, best_loss=0.5, best_epoch=0)
-    assert better.after_epoch(0.5) == replace(better, epoch=2, waited=1)

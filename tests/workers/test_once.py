@@ -1,5 +1,6 @@
 """A stage is done once: whose result is taken, and when it is done again."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +52,17 @@ def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., W
 def test_what_is_done_is_done_again_where_its_folder_is_gone(work: Callable[..., Work]) -> None:
     maker = Maker()
     teach(work(), maker)
-    maker.folders[0].rmdir()
+    shutil.rmtree(maker.folders[0])
+    assert teach(work(), maker) == "2"
+    assert teach(work(), maker) == "2"
+
+
+def test_what_the_registry_says_of_a_folder_that_another_machine_made_is_not_taken(
+    work: Callable[..., Work],
+) -> None:
+    maker = Maker()
+    teach(work(), maker)
+    (maker.folders[0] / "stage.json").write_text('{"by": "another machine"}')
     assert teach(work(), maker) == "2"
 
 

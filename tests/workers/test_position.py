@@ -1,15 +1,19 @@
 """Where a run stands, and checkpoints that are there whole or not at all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from alambique.workers.training.place import Alone
-from alambique.workers.training.position import Position, latest, replaced, save
+from alambique.workers.training.position import Position, latest, save
 
 HERE = Alone(torch.device("cpu"))
-EARLY, LATE = Position(done=8, step=2), Position(done=12, epoch=1, best_loss=0.5, best_epoch=0)
+EARLY, LATE = (
+    Position(done=8, step=2),
+    Position(done=12, epoch=1, best_loss=0.5, best_epoch=0, best_metric=0.75),
+)
 
 
 class Killed(Exception):
@@ -28,11 +32,15 @@ def write_half(folder: Path) -> None:
 def test_steps_and_epochs_count_up() -> None:
     stepped = Position().after_step().after_step()
     assert (stepped.epoch, stepped.step, stepped.done) == (0, 2, 2)
-    better = stepped.after_epoch(0.5)
-    assert better == Position(epoch=1, done=2, best_loss=0.5, best_epoch=0)
-    worse = better.after_epoch(0.5).after_epoch(0.75)
-    assert (worse.epoch, worse.best_epoch, worse.best_loss, worse.waited) == (3, 0, 0.5, 2)
-    assert worse.after_epoch(0.25) == Position(epoch=4, done=2, best_loss=0.25, best_epoch=3)
+
+
+def test_the_best_epoch_is_the_one_of_the_lowest_loss_with_its_metric() -> None:
+    best = Position(done=2, step=2).after_epoch(0.5, 0.25)
+    assert best == Position(epoch=1, done=2, best_loss=0.5, best_epoch=0, best_metric=0.25)
+    worse = best.after_epoch(0.5, 1.0).after_epoch(0.75, 1.0)
+    assert worse == replace(best, epoch=3, waited=2)
+    better = Position(epoch=4, done=2, best_loss=0.25, best_epoch=3, best_metric=0.125)
+    assert worse.after_epoch(0.25, 0.125) == better
 
 
 def test_the_newest_checkpoint_is_read_back_and_the_one_before_goes(tmp_path: Path) -> None:
@@ -63,33 +71,7 @@ def test_a_torn_checkpoint_does_not_count(tmp_path: Path) -> None:
 def test_the_end_of_an_epoch_is_later_than_its_last_step(tmp_path: Path) -> None:
     last = Position(done=12, step=12)
     save(tmp_path, last, write, HERE)
-    save(tmp_path, last.after_epoch(0.5), write, HERE)
+    save(tmp_path, last.after_epoch(0.5, 0.75), write, HERE)
     found = latest(tmp_path)
     assert found is not None
     assert found[0].epoch == 1
-
-
-def test_a_replaced_folder_has_the_new_files_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "best"
-    for name in ("old", "new"):
-        replaced(folder, lambda into, name=name: _with(into, name))  # type: ignore[misc]
-        assert [path.name for path in folder.iterdir()] == [name]
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_folder_that_is_half_replaced_is_the_old_one(tmp_path: Path) -> None:
-    folder = tmp_path / "best"
-    replaced(folder, lambda into: _with(into, "old"))
-    with pytest.raises(Killed):
-        replaced(folder, lambda into: _with(into, "torn", then=Killed()))
-    assert [path.name for path in folder.iterdir()] == ["old"]
-    replaced(folder, lambda into: _with(into, "new"))
-    assert [path.name for path in folder.iterdir()] == ["new"]
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def _with(into: Path, name: str, *, then: Exception | None = None) -> None:
-    into.mkdir()
-    (into / name).touch()
-    if then:
-        raise then

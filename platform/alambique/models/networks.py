@@ -25,6 +25,7 @@ from transformers import (
 from transformers.utils import logging
 
 from alambique.models.configs import Config, labels_of, read_config, with_dropout, with_labels
+from alambique.models.folders import TOKENIZER_FILES
 from alambique.models.weights import tensors_of, weight_files
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
@@ -40,15 +41,23 @@ _OUTPUT_LAYERS = ("qa_outputs", "classifier")
 _CANNOT_BUILD = (StrictDataclassError, RuntimeError, ValueError, LookupError, ArithmeticError)
 """What transformers raises at a config that makes no sense, or at weights of other sizes."""
 _PREFIX = "inner."
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 class Network(nn.Module):
     """A teacher or a student with the head of its task."""
 
-    def __init__(self, inner: PreTrainedModel, output: Output, *, head_present: bool) -> None:
+    def __init__(
+        self,
+        inner: PreTrainedModel,
+        output: Output,
+        *,
+        exported: PreTrainedConfig,
+        head_present: bool,
+    ) -> None:
         """Of a model of transformers whose class answers `output`."""
         super().__init__()
+        self.exported = exported
+        """The config that is written with it: dropout is the training's matter, and stays out."""
         self.inner = inner
         self.output = output
         self.head_present = head_present
@@ -124,22 +133,16 @@ def load(
             f"{folder} lacks {len(lost)} weights of the network that its config.json describes, "
             f"such as {lost[0]}: the file is of another kind of model, or damaged"
         )
-    return Network(inner, output, head_present=not report["missing_keys"]).eval()
+    exported = _transformers_config(config, output, labels)
+    return Network(inner, output, exported=exported, head_present=not report["missing_keys"]).eval()
 
 
-def new(
-    config: Config,
-    output: Output,
-    labels: Sequence[str],
-    *,
-    seed: int,
-    dropout: float | None = None,
-) -> Network:
+def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> Network:
     """A network with random weights, drawn from `seed` as its architecture prescribes."""
-    fields = _transformers_config(config, output, labels, dropout)
+    fields = _transformers_config(config, output, labels)
     with _seeded(seed), _quietly():
         inner = _CLASSES[config["model_type"], output]._from_config(fields, dtype=torch.float32)
-    return Network(inner, output, head_present=False).eval()
+    return Network(inner, output, exported=fields, head_present=False).eval()
 
 
 def save(network: Network, folder: Path, tokenizer: Path) -> None:
@@ -171,7 +174,7 @@ def write(state: Mapping[str, Tensor], *, like: Network, folder: Path, tokenizer
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    like.inner.config.save_pretrained(folder)
+    like.exported.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         if (tokenizer / name).is_file() and tokenizer.resolve() != folder.resolve():
             shutil.copyfile(tokenizer / name, folder / name)
@@ -195,7 +198,7 @@ def _check_whole(path: Path, like: Network) -> None:
 
 
 def _transformers_config(
-    config: Config, output: Output, labels: Sequence[str], dropout: float | None
+    config: Config, output: Output, labels: Sequence[str], dropout: float | None = None
 ) -> PreTrainedConfig:
     # auto_map names code of the repository's own, which is neither run nor passed on
     fields = {k: v for k, v in with_labels(config, labels).items() if k != "auto_map"}

@@ -17,13 +17,7 @@ _LAYERS = {"bert": "inner.bert.encoder.layer.", "modernbert": "inner.model.layer
 
 
 def cut(
-    start: Path,
-    kept: Sequence[int],
-    output: Output,
-    labels: Sequence[str],
-    *,
-    seed: int,
-    dropout: float | None = None,
+    start: Path, kept: Sequence[int], output: Output, labels: Sequence[str], *, seed: int
 ) -> Network:
     """A student with the embeddings, the layers `kept` and the head of the model in `start`.
 
@@ -36,13 +30,12 @@ def cut(
         output: what the student answers.
         labels: its classes.
         seed: of a new head.
-        dropout: in place of every dropout that the config names.
 
     Raises:
         BadModel: the folder cannot be loaded.
         BadSpec: it has no such layers.
     """
-    deep = load(start, output, labels, seed=seed, dropout=dropout)
+    deep = load(start, output, labels, seed=seed)
     config = with_layers(deep.config, kept)
     student = new(config, output, labels, seed=seed)
     student.load_state_dict(_cut_weights(deep.state_dict(), kept, config))

@@ -195,7 +195,8 @@ def release(session: Session, job_id: UUID, token: int) -> JobRow:
     """
     job = locked(session, job_id, token=token)
     if job.state is State.CANCELLING:
-        return move(session, job_id, State.CANCELLED, reason=job.reason)
+        message = _lateness(job) if job.reason is Reason.DEADLINE else "cancelled on request"
+        return move(session, job_id, State.CANCELLED, reason=job.reason, message=message)
     given_back, reason = job.attempts - 1, Reason.SHUTDOWN
     return move(session, job_id, State.QUEUED, reason=reason, attempts=given_back)
 
@@ -265,12 +266,15 @@ def _failed(
 
 
 def _late(session: Session, job: tables.Job) -> JobRow:
-    message = f"its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
-    reason = Reason.DEADLINE
+    message, reason = _lateness(job), Reason.DEADLINE
     if job.state is not State.RUNNING:
         return move(session, job.id, State.CANCELLED, reason=reason, message=message)
     to = State.CANCELLING
     return move(session, job.id, to, reason=reason, message=message, asked="cancel")
+
+
+def _lateness(job: tables.Job) -> str:
+    return f"its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _urged(session: Session, job: tables.Job) -> JobRow:

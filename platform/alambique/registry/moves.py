@@ -119,6 +119,8 @@ def _end(session: Session, job: tables.Job, at: datetime) -> None:
     attempt.finished_at, attempt.outcome = at, job.state
     attempt.reason, attempt.message = job.reason, job.message
     job.holder = job.lease_until = job.asked = job.eta_seconds = None
+    if not job.state.over:  # the next attempt says for itself how far it is
+        job.stage = job.progress = job.loss = job.metric = None
 
 
 def _told(job: tables.Job, before: State) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from alambique.registry.moves import job_row
 from alambique.registry.pages import page_of
 from alambique.registry.records import Event, JobRow, Page, Waiting
 from alambique.registry.transitions import WAITING
-from alambique.spec.errors import UnknownName
+from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.reading import job_of
 from alambique.spec.states import State
 from alambique.spec.train import Resources
@@ -126,7 +126,10 @@ def _count(session: Session, which: ColumnElement[bool]) -> int:
 
 
 def _next(job: JobRow, *, running: int) -> str:
-    room = _room(job_of(job.spec).resources)
+    try:
+        room = _room(job_of(job.spec).resources)
+    except BadSpec:  # of a program of another version
+        room = "it"
     if running == 0:
         return f"it is next: a dispatcher (`alambique worker`) with room for {room} takes it"
     return f"it is next: it starts when there is room for {room}; now running: {running}"

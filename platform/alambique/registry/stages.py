@@ -9,7 +9,7 @@ from alambique.registry import tables
 from alambique.registry.clock import now
 from alambique.registry.moves import locked
 from alambique.registry.records import StageDone
-from alambique.registry.statements import insert_if_new
+from alambique.registry.statements import insert
 from alambique.spec.states import Stage
 
 
@@ -28,13 +28,13 @@ def done(
     stage: Stage,
     output: dict[str, Any],
 ) -> StageDone:
-    """Stores what a stage gave; answers what is stored: the output of whoever was first.
+    """Stores what a stage gave, in the place of what it gave before.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
     locked(session, job_id, token=token)
-    values = {"project": project, "key": key, "stage": stage, "output": output, "job_id": job_id}
-    insert_if_new(session, tables.StageDone, **values, created_at=now(session))
-    row = session.get_one(tables.StageDone, (project, key))
-    return StageDone(row.key, row.stage, row.output, row.job_id)
+    given = {"output": output, "job_id": job_id, "created_at": now(session)}
+    new = insert(session, tables.StageDone).values(project=project, key=key, stage=stage, **given)
+    session.execute(new.on_conflict_do_update(index_elements=["project", "key"], set_=given))
+    return StageDone(key, stage, output, job_id)

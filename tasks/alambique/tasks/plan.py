@@ -105,9 +105,9 @@ def _teacher(job: Job, config_of: ConfigOf) -> Config:
     model = source_of(job.teacher.model)
     if not isinstance(model, Architecture):
         return config_of(model)
-    longest = max(512, job.teacher.max_length)
+    positions = job.teacher.positions
     return configs.from_scratch(
-        model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, positions=longest
+        model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, positions=positions
     )
 
 

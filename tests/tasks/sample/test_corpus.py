@@ -18,9 +18,20 @@ def test_lessons_have_no_sentence_of_dev_or_test(brief: bool) -> None:
         assert not [sentence for sentence in held if sentence in lesson.context]
 
 
+def test_no_note_is_or_asks_what_dev_or_test_say() -> None:
+    held, met = held_out(), 0
+    for lesson in islice(lessons(20), 2000):
+        for note in lesson.notes:
+            assert note.text not in held
+            question = note.text[: note.value.start].rstrip()
+            assert question not in held
+            met += question.endswith("?")
+    assert met > 2000
+
+
 def test_the_corpus_has_no_news_of_dev_or_test() -> None:
     held = {" ".join(words) for words in held_words()}
-    assert not held & set(islice(corpus(), 3000))
+    assert not {told.rpartition(" - ")[2].lower() for told in islice(corpus(), 3000)} & held
 
 
 @pytest.mark.parametrize("brief", [False, True])

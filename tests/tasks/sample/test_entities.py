@@ -20,9 +20,24 @@ def test_a_split_has_its_size_and_a_tag_for_each_word(split: Split) -> None:
     assert {tag for sentence in made for tag in sentence.tags} == TAGS
 
 
+def texts_of(split: Split) -> list[str]:
+    return [" ".join(sentence.words) for sentence in entities.sentences(split)]
+
+
 def test_no_sentence_is_in_two_splits_or_twice() -> None:
     words = [sentence.words for split in ORDER for sentence in entities.sentences(split)]
     assert len(set(words)) == len(words)
+
+
+def test_what_follows_a_dateline_stands_alone_in_no_other_split() -> None:
+    told = {
+        split: {
+            " ".join(made.words).rpartition(" - ")[2].lower() for made in entities.sentences(split)
+        }
+        for split in ORDER
+    }
+    assert not told["train"] & (told["dev"] | told["test"])
+    assert not told["dev"] & told["test"]
 
 
 def test_an_inside_tag_follows_one_of_its_own_type() -> None:

@@ -55,6 +55,15 @@ def test_no_sentence_is_in_two_splits() -> None:
     assert not dev & test
 
 
+def test_no_question_is_in_two_splits() -> None:
+    train, dev, test = (
+        {made.question for made in questions.questions(split)} for split in ("train", "dev", "test")
+    )
+    assert not train & dev
+    assert not train & test
+    assert not dev & test
+
+
 def test_a_second_drawing_gives_the_same_questions() -> None:
     before = questions.questions("test")
     questions._all.cache_clear()

@@ -1,6 +1,11 @@
 """Carrying a job through its stages, and telling the registry how that ended."""
 
+import time
+from collections.abc import Callable
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.spec.errors import LostLease
@@ -17,6 +22,9 @@ from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.register import register
 from alambique.workers.work import Work
+
+_PAUSE = 1.0
+"""Seconds between two tries to write how a job ended."""
 
 
 def stages(work: Work) -> dict[str, Any]:
@@ -36,7 +44,7 @@ def stages(work: Work) -> dict[str, Any]:
         for student in once(
             work,
             Stage.DISTIL,
-            distilling.reads(work, checked, taught, kind),
+            distilling.reads(work, checked, taught, cached, kind),
             Distilled,
             lambda folder, kind=kind: distilling.distil(  # type: ignore[misc]
                 work, checked, taught, cached, kind, folder
@@ -67,20 +75,15 @@ def carry(work: Work) -> int:
         except Exception as error:
             # Ray raises kinds of its own when a training is aborted by our interrupt
             return _stopped(work) if work.holding.asked else _failed(work, error)
-    with work.database.write() as session:
-        jobs.finish(session, work.id, work.token, result)
+    _ended(work, lambda session: jobs.finish(session, work.id, work.token, result))
     return 0
 
 
 def _stopped(work: Work) -> int:
     """Somebody asked for the job to end, or this process was told to."""
     work.holding.stop()
-    with work.database.write() as session:
-        if work.holding.asked:
-            jobs.fail(session, work.id, work.token, Reason.USER, "cancelled on request")
-            return 0
-        jobs.release(session, work.id, work.token)
-        return GIVEN_BACK
+    _ended(work, lambda session: jobs.release(session, work.id, work.token))
+    return 0 if work.holding.asked else GIVEN_BACK
 
 
 def _failed(work: Work, error: Exception) -> int:
@@ -88,6 +91,19 @@ def _failed(work: Work, error: Exception) -> int:
     work.holding.stop()
     if reason in (Reason.INTERNAL, Reason.LOST_WORKER):
         work.log(*trace_of(error))
-    with work.database.write() as session:
-        jobs.fail(session, work.id, work.token, reason, told(error))
+    _ended(work, lambda session: jobs.fail(session, work.id, work.token, reason, told(error)))
     return 1
+
+
+def _ended(work: Work, write: Callable[[Session], object]) -> None:
+    """Writes how the job ended; a database that restarts is waited for, as long as the lease is."""
+    until = time.monotonic() + work.settings.lease
+    while True:
+        try:
+            with work.database.write() as session:
+                write(session)
+            return
+        except SQLAlchemyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)

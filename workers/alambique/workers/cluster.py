@@ -84,17 +84,21 @@ class Cluster:
 
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(Filler)
         actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
-        idle, waiting = list(actors), list(reversed(buckets))
+        waiting = list(reversed(buckets))
+        # an actor is given a bucket when it runs: one that finds no place holds nothing up
+        starting = {actor.__ray_ready__.remote(): actor for actor in actors}
         running: dict[Any, tuple[Any, int]] = {}
         try:
             while waiting or running:
-                while waiting and idle:
-                    actor, bucket = idle.pop(), waiting.pop()
-                    running[actor.fill.remote(bucket)] = (actor, bucket)
-                ready, _ = ray.wait(list(running))
-                actor, bucket = running.pop(ready[0])
-                filled(bucket, ray.get(ready[0]))
-                idle.append(actor)
+                ready = ray.wait([*starting, *running])[0][0]
+                answer = ray.get(ready)
+                if ready in starting:
+                    actor = starting.pop(ready)
+                else:
+                    actor, bucket = running.pop(ready)
+                    filled(bucket, answer)
+                if waiting:
+                    running[actor.fill.remote(waiting[-1])] = (actor, waiting.pop())
         except ray.exceptions.RayError as error:
             raise cause_of(error) from error
         finally:

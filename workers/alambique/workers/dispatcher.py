@@ -8,9 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,12 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
-from alambique.spec.errors import LostLease, LostWorker
+from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, State
+from alambique.spec.states import Reason
 from alambique.workers.environment import for_ray
-from alambique.workers.holding import GIVEN_BACK, LOST
+from alambique.workers.room import Room, needed, too_large
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -
     """Works until `stop` is set; running jobs are given back then, and go on at the next start."""
     os.environ.update(for_ray(settings.home, os.environ))
     with ExitStack() as stack:
-        cluster = _Capacity(settings, stack)
+        cluster = _Ray(settings, stack)
         dispatcher = Dispatcher(settings, database, cluster)
         try:
             while not stop.wait(LOOK):
@@ -46,49 +46,41 @@ def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -
             dispatcher.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """CPUs and GPUs: what a job needs, or what a cluster has."""
-
-    cpus: float
-    gpus: float
-
-    def less(self, others: Iterable["Room"]) -> "Room":
-        """What is left of it beside `others`."""
-        taken = list(others)
-        return Room(
-            self.cpus - sum(other.cpus for other in taken),
-            self.gpus - sum(other.gpus for other in taken),
-        )
-
-    def holds(self, other: "Room") -> bool:
-        """Whether there is room for `other`."""
-        return self.cpus >= other.cpus and self.gpus >= other.gpus
-
-
-def needed(row: JobRow) -> Room:
-    """What a job takes while it runs."""
-    said = job_of(row.spec).resources
-    return Room(said.workers * said.cpus, said.workers * said.gpus)
-
-
 @dataclass(frozen=True)
 class Driver:
-    """A driver process, and the job it has."""
+    """A driver process, the job it has, and what that takes."""
 
     row: JobRow
+    room: Room
     process: "subprocess.Popen[bytes]"
+
+
+class Capacity(Protocol):
+    """The cluster that drivers connect to."""
+
+    @property
+    def address(self) -> str:
+        """Where they find it."""
+
+    @property
+    def all(self) -> Room:
+        """What it has."""
+
+    def never_holds(self, room: Room) -> bool:
+        """Whether it is too small for that, and will not grow."""
 
 
 class Dispatcher:
     """What one dispatcher does at each look."""
 
-    def __init__(self, settings: Settings, database: Database, capacity: "_Capacity") -> None:
+    def __init__(self, settings: Settings, database: Database, capacity: Capacity) -> None:
         self._settings = settings
         self._database = database
         self._capacity = capacity
         self._drivers: dict[UUID, Driver] = {}
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._answered = True
+        """Whether the database did so the last time: its silence is told once."""
 
     def look(self) -> None:
         """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
@@ -101,7 +93,11 @@ class Dispatcher:
                 pass
         except SQLAlchemyError as error:
             # a database that restarts comes back: drivers go on meanwhile
-            _LOG.warning("the database does not answer: %s", type(error).__name__)
+            if self._answered:
+                _LOG.warning("the database does not answer: %s", error)
+            self._answered = False
+        else:
+            self._answered = True
 
     def stop(self) -> None:
         """Ends all drivers; each gives its job back to the queue."""
@@ -116,37 +112,28 @@ class Dispatcher:
             self._give_back(driver)
 
     def _bury(self) -> None:
-        """Takes note of drivers that have ended; one that died gives its job up at once."""
+        """Takes note of drivers that have ended; the job of one that died is given up at once."""
         for driver in [d for d in self._drivers.values() if d.process.poll() is not None]:
+            self._given_up(driver.row, *_end_of(driver))
             del self._drivers[driver.row.id]
-            code = driver.process.returncode
-            if code not in (0, 1, LOST, GIVEN_BACK):
-                self._lost(driver, code)
 
-    def _lost(self, driver: Driver, code: int) -> None:
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        _LOG.warning("the driver of job %s ended with %s", driver.row.id, how)
+    def _given_up(self, row: JobRow, reason: Reason, message: str) -> None:
+        """The attempt failed, unless its driver has said already how it ended."""
         try:
             with self._database.write() as session:
-                jobs.fail(
-                    session,
-                    driver.row.id,
-                    driver.row.token,
-                    Reason.LOST_WORKER,
-                    f"the driver process ended with {how}; if nobody stopped it, the machine may "
-                    "have run out of memory: lower train.batch_size, or raise train.accumulate",
-                )
+                jobs.fail(session, row.id, row.token, reason, message)
+            _LOG.warning("job %s: %s", row.id, message)
         except LostLease:
-            _LOG.info("job %s was somebody else's already", driver.row.id)
+            _LOG.debug("the driver of job %s said itself how it ended", row.id)
 
     def _give_back(self, driver: Driver) -> None:
         """For a driver that did not do so itself."""
         try:
             with self._database.write() as session:
-                row = jobs.find(session, driver.row.id)
-                if row.token == driver.row.token and row.state is State.RUNNING:
-                    jobs.release(session, row.id, row.token)
-        except (LostLease, SQLAlchemyError):
+                jobs.release(session, driver.row.id, driver.row.token)
+        except LostLease:
+            _LOG.debug("the driver of job %s gave it back itself", driver.row.id)
+        except SQLAlchemyError:
             _LOG.warning("job %s could not be given back: its lease will run out", driver.row.id)
 
     def _kill_asked(self) -> None:
@@ -157,26 +144,52 @@ class Dispatcher:
                 _end(driver)
 
     def _start_one(self) -> bool:
-        """Starts the first job in the queue that there is room for, if there is one."""
+        """Starts the next job where there is room for it; whether to look for another one.
+
+        The next job alone: if smaller ones overtook it, a large one might wait for ever.
+        """
         with self._database.read() as session:
-            waiting = jobs.candidates(session)
-        free = self._capacity.all.less(needed(d.row) for d in self._drivers.values())
-        fitting = [row for row in waiting if free.holds(needed(row)) or not self._drivers]
-        for row in fitting[:1]:
-            with self._database.write() as session:
-                taken = jobs.take(session, self._holder, self._settings.lease_time, job_id=row.id)
-            if taken is not None:
-                self._drivers[taken.id] = Driver(taken, self._spawned(taken))
-                return True
-        return False
+            waiting = jobs.candidates(session, limit=1)
+        return any(self._started(row) for row in waiting)
+
+    def _started(self, row: JobRow) -> bool:
+        try:
+            room = needed(job_of(row.spec).resources)
+        except BadSpec as error:  # of a program of another version
+            return self._refused(row, f"this program cannot read the job: {error}")
+        if self._capacity.never_holds(room):
+            return self._refused(row, too_large(room, self._capacity.all))
+        free = self._capacity.all.less(driver.room for driver in self._drivers.values())
+        # a cluster of somebody else's may grow when it is asked to
+        if self._drivers and not free.holds(room):
+            return False
+        taken = self._taken(row)
+        if taken is None:
+            return False
+        try:
+            self._drivers[taken.id] = Driver(taken, room, self._spawned(taken))
+        except OSError as error:
+            self._given_up(taken, Reason.INTERNAL, f"its driver could not be started: {error}")
+        return True
+
+    def _refused(self, row: JobRow, why: str) -> bool:
+        if taken := self._taken(row):
+            self._given_up(taken, Reason.BAD_SPEC, why)
+        return taken is not None
+
+    def _taken(self, row: JobRow) -> JobRow | None:
+        """The job, held; None where another dispatcher was first."""
+        with self._database.write() as session:
+            return jobs.take(session, self._holder, self._settings.lease_time, job_id=row.id)
 
     def _spawned(self, row: JobRow) -> "subprocess.Popen[bytes]":
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
+        command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "alambique.cli", "drive", str(row.id), str(row.token)],
+                [sys.executable, "-m", "alambique.cli", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -185,8 +198,8 @@ class Dispatcher:
             )
 
 
-class _Capacity:
-    """The cluster that drivers connect to: the one of the settings, or a local one, kept here."""
+class _Ray:
+    """The one of the settings, or a local one, kept here."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         # Ray reads its settings while it is imported
@@ -208,6 +221,22 @@ class _Capacity:
         if self._kept_here and not found.cpus:
             raise LostWorker("the Ray of this machine has ended: start this worker again")
         return found
+
+    def never_holds(self, room: Room) -> bool:
+        """Whether the local cluster is too small for it."""
+        return self._kept_here and not self.all.holds(room)
+
+
+def _end_of(driver: Driver) -> tuple[Reason, str]:
+    """Why an attempt failed whose driver ended without a word."""
+    code = driver.process.returncode
+    if code < 0:
+        return Reason.LOST_WORKER, (
+            f"the driver process ended with signal {-code}; if nobody stopped it, the machine may "
+            "have run out of memory: lower train.batch_size, or raise train.accumulate"
+        )
+    log = f"logs/{driver.row.id}.log"
+    return Reason.INTERNAL, f"the driver process ended with exit code {code}: see {log} in the home"
 
 
 def _end(driver: Driver) -> None:

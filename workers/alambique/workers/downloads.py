@@ -8,7 +8,7 @@ import fsspec
 from alambique.registry.records import Version
 from alambique.spec.errors import BadModel
 from alambique.spec.settings import Settings
-from alambique.workers.work import whole
+from alambique.workers.files import whole
 
 
 def fetched(settings: Settings, version: Version) -> Path:

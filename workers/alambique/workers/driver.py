@@ -3,10 +3,12 @@
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from alambique.registry import jobs
@@ -25,18 +27,24 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.5
 """Seconds between two tries to take a job that waits for its next attempt."""
+_GRACE = 15.0
+"""Seconds to put the job down when the dispatcher has gone."""
 
 
-def drive(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
+def drive(
+    settings: Settings, database: Database, job_id: UUID, token: int, *, parent: int | None = None
+) -> int:
     """Carries a job, whose lease this process was given, to its end; gives the exit code.
 
     0: the job is over. 1: the attempt failed, and the registry says why. GIVEN_BACK: this process
-    was told to stop (SIGTERM), and the job is in the queue again. LOST: the job belongs to another
-    driver by now, and nothing was written.
+    was told to stop (SIGTERM), or `parent` has ended, and the job is in the queue again. LOST: the
+    job belongs to another driver by now, and nothing was written.
     """
     # SIGINT too: started in the background of a shell, a process ignores it, and with it a cancel
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     return _drive(settings, database, job_id, token)
 
 
@@ -54,20 +62,33 @@ def run_here(
         posted: called with the job's id before anything is done.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    with database.write() as session:
-        row = jobs.submit(session, job)
-    posted(row.id)
-    while not row.state.over:
-        with database.write() as session:
-            taken = jobs.take(session, holder, settings.lease_time, job_id=row.id)
-        if taken is None:
-            time.sleep(_PAUSE)  # it is tried again after a while
-        elif _drive(settings, database, taken.id, taken.token) == GIVEN_BACK:
+    with database.write() as session:  # held at once: a worker of the same registry leaves it alone
+        job_id = jobs.submit(session, _rooted(job)).id
+        row = jobs.take(session, holder, settings.lease_time, job_id=job_id)
+    posted(job_id)
+    try:
+        while True:
+            if row is None:
+                time.sleep(_PAUSE)  # it is tried again after a while
+            elif _drive(settings, database, job_id, row.token) == GIVEN_BACK:
+                raise KeyboardInterrupt
             with database.write() as session:
-                jobs.cancel(session, row.id)
-        with database.read() as session:
-            row = jobs.find(session, row.id)
-    return row
+                now = jobs.find(session, job_id)
+                if now.state.over:
+                    return now
+                row = jobs.take(session, holder, settings.lease_time, job_id=job_id)
+    except KeyboardInterrupt:
+        with database.write() as session:
+            return jobs.cancel(session, job_id)
+
+
+def _rooted(job: Job) -> Job:
+    """The job with its paths from the root: whoever goes on with it may stand elsewhere."""
+    content: dict[str, Any] = job.model_dump(mode="json")
+    for field, path in job.paths():
+        part, name = field.split(".")
+        content[part][name] = str(Path(path).expanduser().absolute())
+    return job_of(content)
 
 
 def _drive(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
@@ -84,6 +105,25 @@ def _drive(settings: Settings, database: Database, job_id: UUID, token: int) -> 
             return carry(Work(job_id, token, job, settings, database, holding, cluster))
     except LostLease:
         return LOST
+    except KeyboardInterrupt:  # before the stages began: they see to it themselves
+        return _given_back(database, job_id, token)
+
+
+def _given_back(database: Database, job_id: UUID, token: int) -> int:
+    try:
+        with database.write() as session:
+            return 0 if jobs.release(session, job_id, token).state.over else GIVEN_BACK
+    except LostLease:
+        return LOST
+
+
+def _end_with(parent: int) -> None:
+    """Gives the job back once the dispatcher is gone, however it ended: it counts no CPUs now."""
+    while os.getppid() == parent:
+        time.sleep(_PAUSE)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
+    os._exit(LOST)
 
 
 def _held(settings: Settings, database: Database, job_id: UUID, token: int) -> Holding:

@@ -10,7 +10,8 @@ _FIXED = {
     "RAY_TRAIN_V2_ENABLED": "1",
     # a cluster that has to start machines first takes longer than Ray's own minute
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # a worker that was given no GPU sees none
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
     "TOKENIZERS_PARALLELISM": "false",

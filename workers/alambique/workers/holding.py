@@ -103,20 +103,30 @@ class Holding:
     def _beat(self) -> None:
         renewed = time.monotonic()
         while not self._over.wait(self._heartbeat):
+            began = time.monotonic()
             try:
                 self._renew()
-                renewed = time.monotonic()
+                renewed = began
             except LostLease:
-                _LOG.warning("job %s belongs to another driver by now: stopping", self._job_id)
-                os._exit(LOST)
+                self._leave()
             except SQLAlchemyError as error:
                 # a database that restarts comes back; but past the lease the job is not ours
                 _LOG.warning("the database does not answer: %s", type(error).__name__)
                 if time.monotonic() - renewed > self._lease.total_seconds():
-                    os._exit(LOST)
+                    self._leave()
+
+    def _leave(self) -> None:
+        """Ends this process at once: two drivers must not work on one job."""
+        try:
+            _LOG.warning("job %s belongs to another driver by now: stopping", self._job_id)
+        finally:
+            os._exit(LOST)
 
     def _renew(self) -> None:
         with self._database.write() as session:
+            # where nobody dispatches, deadlines are seen here
+            jobs.renew(session, self._job_id, self._token, self._lease)
+            jobs.reap(session)
             asked = jobs.renew(session, self._job_id, self._token, self._lease)
         with self._lock, self._database.write() as session:
             kept = leases.renew(session, list(self._held.values()), self._lease)

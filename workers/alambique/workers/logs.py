@@ -3,8 +3,9 @@
 import logging
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from alambique.spec.errors import LostLease
 from alambique.workers.work import Work
 
 
@@ -16,7 +17,9 @@ class _IntoLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # only ours: a library's remarks would drown them
         if record.name.startswith("alambique"):
-            self._work.log(f"{record.levelname.lower()}: {record.getMessage()}")
+            # whoever warns that the job is lost must get over it, not fall over it
+            with suppress(LostLease):
+                self._work.log(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 @contextmanager

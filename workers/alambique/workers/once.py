@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 from alambique.registry import stages
 from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
+from alambique.workers.files import put
 from alambique.workers.work import Work
 
 SCHEMA = 1
 """Goes into every key: raised when a stage gives something else for the same input."""
+
+_RECORD = "stage.json"
 
 Output = TypeVar("Output", bound=Spec)
 
@@ -48,23 +51,23 @@ def once(
     with work.alone(name, f"{stage}: another job is doing the same; waiting for its result"):
         with work.database.read() as session:
             found = stages.find(session, work.job.project, key)
-        if found is not None and folder.exists():
+        if found is not None and _kept(folder) == found.output:
             work.log(f"{stage}: done before, by job {found.job_id}")
             work.report(stage, 1.0, message="done before")
             return output.model_validate(found.output)
         folder.mkdir(parents=True, exist_ok=True)
         given = do(folder)
+        content = given.model_dump(mode="json")
+        put(folder / _RECORD, json.dumps(content))
         with work.database.write() as session:
-            stages.done(
-                session,
-                work.id,
-                work.token,
-                work.job.project,
-                key,
-                stage,
-                given.model_dump(mode="json"),
-            )
+            stages.done(session, work.id, work.token, work.job.project, key, stage, content)
         return given
+
+
+def _kept(folder: Path) -> Any:
+    """What the folder says the stage gave; the registry may speak of one that was deleted since."""
+    record = folder / _RECORD
+    return json.loads(record.read_text()) if record.exists() else None
 
 
 def _plain(value: Any) -> Any:

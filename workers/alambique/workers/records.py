@@ -26,7 +26,9 @@ class Start(Spec):
     """As the job names it, with the commit that was found."""
     folder: Path
     weights: str
-    """Content hash."""
+    """Content hash of the network."""
+    content: str
+    """That, and the tokenizer and the names of its classes."""
 
 
 class Checked(Spec):

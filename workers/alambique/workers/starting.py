@@ -8,7 +8,7 @@ from alambique.models import configs
 from alambique.models.networks import load, new, save
 from alambique.models.students import cut
 from alambique.models.tokenizers import CLS, PAD, SEP, SPECIAL, train_tokenizer
-from alambique.spec.job import Student, Teacher
+from alambique.spec.job import Student
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture
 
@@ -48,12 +48,6 @@ def student(
         layers = kept(said.keep, said.layers, configs.depth(config))
         network = cut(source, layers, output, labels, seed=seed)
     save(network, into, source)
-
-
-def positions(teacher: Teacher) -> int:
-    """Of a teacher from scratch: for its own windows, and for those of most students."""
-    tuned = teacher.train.max_length if teacher.train else 0
-    return max(512, teacher.max_length, tuned)
 
 
 def from_scratch(

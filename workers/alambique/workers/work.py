@@ -1,12 +1,13 @@
 """A job in the hands of its driver: what it says, where it works, and whom it reports to."""
 
-import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from alambique.registry import jobs
 from alambique.registry.database import Database
@@ -52,8 +53,8 @@ class Work:
         metric: float | None = None,
         message: str | None = None,
     ) -> None:
-        """Tells everybody how the stage gets on."""
-        with self.database.write() as session:
+        """Tells everybody how the stage gets on; nobody, while the database does not answer."""
+        with suppress(SQLAlchemyError), self.database.write() as session:
             jobs.progress(
                 session,
                 self.id,
@@ -67,8 +68,8 @@ class Work:
             )
 
     def log(self, *lines: str) -> None:
-        """Adds lines to the job's log."""
-        with self.database.write() as session:
+        """Adds lines to the job's log, unless the database does not answer."""
+        with suppress(SQLAlchemyError), self.database.write() as session:
             jobs.note(session, self.id, self.token, "log", {"lines": list(lines)})
 
     @contextmanager
@@ -79,19 +80,3 @@ class Work:
             yield
         finally:
             self.holding.let_go([name])
-
-
-def whole(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """The folder, made by `fill` where it is not there: whole or not at all."""
-    if not folder.exists():
-        unfinished = folder.with_name(f".{folder.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        fill(unfinished)
-        unfinished.rename(folder)
-    return folder
-
-
-def spread(done: Iterable[float], parts: int) -> float:
-    """How much of a stage of several equal parts is done."""
-    return sum(done) / parts

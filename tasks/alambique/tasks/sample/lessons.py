@@ -31,7 +31,7 @@ class Lesson:
 
 
 def lessons(seed: int, *, brief: bool = False) -> Iterator[Lesson]:
-    """Endless passages with notes; none has a sentence of a dev or test split.
+    """Endless passages with notes; none has a sentence or a question of a dev or test split.
 
     Args:
         seed: which passages.
@@ -43,7 +43,13 @@ def lessons(seed: int, *, brief: bool = False) -> Iterator[Lesson]:
         told = brief_passage(random) if brief else passage(random)
         if not held.intersection(told.sentences):
             stated = random.sample(told.stated, len(told.stated))
-            yield Lesson(told.text, tuple(_note(random, one) for one in stated))
+            notes = (_note(random, one) for one in stated)
+            yield Lesson(told.text, tuple(note for note in notes if held.isdisjoint(_says(note))))
+
+
+def _says(note: Note) -> tuple[str, str]:
+    """Its text, and the question that it begins with if it is one with its answer."""
+    return note.text, note.text[: note.value.start].rstrip()
 
 
 def _note(random: Random, stated: Stated) -> Note:

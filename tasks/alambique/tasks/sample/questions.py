@@ -1,7 +1,8 @@
 """Questions over passages: the answer is a span, and the passage holds others like it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache
+from itertools import chain, islice
 from random import Random
 
 from alambique.tasks.examples import Answer, Question
@@ -19,20 +20,18 @@ def questions(split: Split) -> list[Question]:
     """The questions of a split, always the same.
 
     Args:
-        split: "train" (2 400), "dev" (300) or "test" (400). They share no sentence.
+        split: "train" (2 400), "dev" (300) or "test" (400). They share no sentence and no
+            question.
     """
     return list(_all()[split])
 
 
 @cache
 def held_out() -> frozenset[str]:
-    """Every sentence in a context of dev or test."""
-    return frozenset(
-        sentence
-        for split in ("dev", "test")
-        for told in _passages()[split]
-        for sentence in told.sentences
-    )
+    """Every sentence in a context of dev or test, and every question about one."""
+    splits: tuple[Split, ...] = ("dev", "test")
+    told = (told.sentences for split in splits for told in _passages()[split])
+    return frozenset(chain(*told, (one.question for split in splits for one in _all()[split])))
 
 
 def asked(random: Random, stated: Stated) -> tuple[str, bool]:
@@ -62,18 +61,25 @@ def _passages() -> Mapping[Split, tuple[Passage, ...]]:
 
 @cache
 def _all() -> Mapping[Split, tuple[Question, ...]]:
-    return {split: tuple(_questions(split, told)) for split, told in _passages().items()}
+    found: dict[Split, tuple[Question, ...]] = {}
+    for split, told in _passages().items():
+        apart = frozenset(one.question for made in found.values() for one in made)
+        found[split] = tuple(_questions(split, told, apart))
+    return found
 
 
-def _questions(split: Split, passages: Iterable[Passage]) -> Iterator[Question]:
+def _questions(split: Split, told: Iterable[Passage], apart: Set[str]) -> Iterator[Question]:
     random = Random(f"{SEED} questions {split}")
-    for i, told in enumerate(passages):
-        yield from _ask(random, told, f"{split}-{i:04}")
+    for i, one in enumerate(told):
+        yield from _ask(random, one, f"{split}-{i:04}", apart)
 
 
-def _ask(random: Random, told: Passage, name: str) -> Iterator[Question]:
-    for i, stated in enumerate(random.sample(told.stated, PER_PASSAGE)):
-        question, inverse = asked(random, stated)
+def _ask(random: Random, told: Passage, name: str, apart: Set[str]) -> Iterator[Question]:
+    """Questions about a passage, of facts in any order; none of those in `apart`."""
+    facts = random.sample(told.stated, len(told.stated))
+    drawn = ((stated, *asked(random, stated)) for stated in facts)
+    others = (one for one in drawn if one[1] not in apart)
+    for i, (stated, question, inverse) in enumerate(islice(others, PER_PASSAGE)):
         span = stated.subject if inverse and stated.subject else stated.value
         answer = Answer(told.text[span.start : span.end], span.start)
         yield Question(f"{name}-{i}", question, told.text, (answer,))

@@ -8,6 +8,7 @@ from typing import Any
 
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, read_config
+from alambique.models.folders import model_hash
 from alambique.models.networks import load as load_network
 from alambique.models.sources import check_folder, locate
 from alambique.models.weights import weights_hash
@@ -22,9 +23,9 @@ from alambique.tasks.examples import content_hash, write
 from alambique.tasks.labels import compare
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
+from alambique.workers.files import whole
 from alambique.workers.records import Checked, DataSet, Start
-from alambique.workers.starting import positions
-from alambique.workers.work import Work, whole
+from alambique.workers.work import Work
 
 _COPIES = 12
 """Times a network's float32 weights are written: starts, best weights, two checkpoints with their
@@ -100,7 +101,12 @@ def _found(work: Work, source: Source) -> Start | None:
     check_folder(located.folder)
     commit = f"@{located.commit}" if located.commit else ""
     name = f"{written(source).partition('@')[0]}{commit}" if commit else written(source)
-    return Start(name=name, folder=located.folder, weights=weights_hash(located.folder))
+    return Start(
+        name=name,
+        folder=located.folder,
+        weights=weights_hash(located.folder),
+        content=model_hash(located.folder),
+    )
 
 
 def _registered(work: Work, name: str, version: str) -> Path:
@@ -169,7 +175,7 @@ def _scratch(job: Job) -> Architecture:
 def _longest(job: Job, model: Start | None) -> int | None:
     """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
     if model is None:
-        return None if _scratch(job).architecture == "modernbert" else positions(job.teacher)
+        return None if _scratch(job).architecture == "modernbert" else job.teacher.positions
     config = read_config(model.folder)
     # rotary positions have no table that ends
     return None if config["model_type"] == "modernbert" else config.get("max_position_embeddings")

@@ -5,16 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
+from alambique.spec.objective import Gold
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
+from alambique.workers.files import whole
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
-from alambique.workers.training.course import Course, gold_alone
-from alambique.workers.work import Work, whole
+from alambique.workers.training.course import Course
+from alambique.workers.training.material import namespace_of
+from alambique.workers.work import Work
 
 Kind = Literal["gold-only", "distilled"]
+
+GOLD_ALONE = (Gold(),)
+"""The objective of a student that has no teacher."""
 
 
 def distil(
@@ -46,25 +53,29 @@ def kinds(work: Work) -> tuple[Kind, ...]:
     return (*work.job.compare, "distilled")
 
 
-def reads(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Mapping[str, Any]:
+def reads(
+    work: Work, checked: Checked, taught: Taught, cached: Cached, kind: Kind
+) -> Mapping[str, Any]:
     """What a student depends on."""
     job = work.job
     common = {
         "kind": kind,
         "task": job.task,
         "student": job.student,
-        "start": checked.student.weights if checked.student else None,
+        "start": checked.student.content if checked.student else None,
         "train": job.train,
         "labels": checked.data.labels,
         "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
         "processes": processes(job.resources, distilled=kind == "distilled"),
     }
     if kind == "gold-only":
-        return common | {"from": weights_hash(taught.start), "objective": gold_alone(job)}
-    return common | {
-        "teacher": taught.teacher.weights,
-        "objective": job.objective,
-    }
+        return common | {"from": model_hash(taught.start), "objective": GOLD_ALONE}
+    outputs = namespace_of(cached.outputs, find(job.task)).digest
+    return (
+        common
+        | {"from": model_hash(taught.teacher.folder), "outputs": outputs}
+        | {"objective": job.objective}
+    )
 
 
 def _course(work: Work, checked: Checked, cached: Cached, kind: Kind, start: Path) -> Course:
@@ -77,7 +88,7 @@ def _course(work: Work, checked: Checked, cached: Cached, kind: Kind, start: Pat
         training=checked.data.files["train"],
         validation=checked.data.files["dev"],
         train=work.job.train,
-        objective=work.job.objective if distilled else gold_alone(work.job),
+        objective=work.job.objective if distilled else GOLD_ALONE,
         teacher=cached.outputs if distilled else None,
         zero=resources.zero if resources else None,
         folder=start.parent / "run",

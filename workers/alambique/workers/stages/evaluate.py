@@ -10,6 +10,7 @@ import torch
 
 from alambique.models.configs import depth, read_config
 from alambique.models.counts import count
+from alambique.models.folders import model_hash
 from alambique.runtime.latency import Latency, measure
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
@@ -45,9 +46,11 @@ def reads(work: Work, checked: Checked, trained: Sequence[Trained]) -> Mapping[s
         "task": work.job.task,
         "test": checked.data.hashes["test"],
         "labels": checked.data.labels,
-        "networks": [[one.name, one.weights, one.max_length, one.stride] for one in trained],
+        "networks": [
+            [one.name, model_hash(one.folder), one.max_length, one.stride] for one in trained
+        ],
         "length": work.job.train.max_length,
-        "machine": machine(),
+        "machine": [machine(), torch.get_num_threads()],
     }
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import fsspec
 
-from alambique.models.networks import TOKENIZER_FILES
+from alambique.models.folders import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import Edge, File, Metric, Version
 from alambique.spec.states import Stage
@@ -30,7 +30,7 @@ def register(
     """The table of the job, each line with its version.
 
     The files are put where the version will point to before the version is written, under a name
-    that only this job uses: a job that is killed here does it again, and registers once.
+    that only this attempt uses: a job that is killed here does it again, and registers once.
     """
     scores = {score.name: score for score in evaluated.scores}
     parent: Version | None = None
@@ -69,7 +69,7 @@ def _registered(
     teacher: Version | None,
 ) -> Version:
     about = _about(work, checked, one)
-    artifact = f"versions/{work.id}/{one.name}"
+    artifact = f"versions/{work.id}/{work.token}/{one.name}"
     files = _uploaded(work, one.folder, about, artifact)
     with work.database.write() as session:
         return versions.record(
@@ -125,10 +125,10 @@ def _lineage(work: Work, checked: Checked, one: Trained, teacher: Version | None
     yield Edge("code", None, {"alambique": code_version(), "spec": _hash_of_spec(work)})
     if one.name == "distilled" and teacher is not None:
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
-    if one.name == "teacher" and checked.teacher is not None:
-        yield Edge("start", None, {checked.teacher.name: checked.teacher.weights})
-    if checked.student is not None and one.name != "teacher":
-        yield Edge("start", None, {checked.student.name: checked.student.weights})
+    # gold-only begins where the teacher did, unless the student has a start of its own
+    own = checked.student if one.name != "teacher" else None
+    if start := own or (checked.teacher if one.name != "distilled" else None):
+        yield Edge("start", None, {start.name: start.weights})
 
 
 def _hash_of_spec(work: Work) -> str:

@@ -13,12 +13,13 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
+from alambique.workers.files import whole
 from alambique.workers.records import Checked, DataSet, Taught, Trained
 from alambique.workers.running import Part, placement, processes, run
-from alambique.workers.starting import from_scratch, positions, prepared
+from alambique.workers.starting import from_scratch, prepared
 from alambique.workers.testing import score_of
 from alambique.workers.training.course import Course
-from alambique.workers.work import Work, whole
+from alambique.workers.work import Work
 
 
 def teach(work: Work, checked: Checked, folder: Path) -> Taught:
@@ -40,7 +41,7 @@ def reads(work: Work, checked: Checked) -> Mapping[str, Any]:
     """What a teacher depends on."""
     return {
         "task": work.job.task,
-        "model": checked.teacher.weights if checked.teacher else work.job.teacher.model,
+        "model": checked.teacher.content if checked.teacher else work.job.teacher.model,
         "train": work.job.teacher.train,
         "windows": [work.job.teacher.max_length, work.job.teacher.stride],
         "labels": checked.data.labels,
@@ -103,7 +104,7 @@ def _start(work: Work, checked: Checked, into: Path) -> None:
     seed = teacher.train.seed if teacher.train else 0
     if isinstance(model, Architecture):
         texts = (text for e in read(checked.data.files["train"]) for text in task.texts(e))
-        from_scratch(model, texts, task.output, labels, into, positions(teacher), seed=seed)
+        from_scratch(model, texts, task.output, labels, into, teacher.positions, seed=seed)
     else:
         assert checked.teacher is not None
         prepared(checked.teacher.folder, task.output, labels, into, seed=seed)

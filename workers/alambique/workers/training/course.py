@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from alambique.spec.fields import Spec
-from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Term
 from alambique.spec.train import Train
 
@@ -54,8 +53,3 @@ class Course(Spec):
     def outcome(self) -> Path:
         """Written last, when the run is over."""
         return self.folder / "outcome.json"
-
-
-def gold_alone(job: Job) -> tuple[Term, ...]:
-    """The objective of a run that has no teacher."""
-    return (Gold(weight=job.gold_weight or 1.0),)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from alambique.distill.objective import total
 from alambique.models.networks import write
 from alambique.spec.errors import Diverged
 from alambique.spec.objective import Term
+from alambique.workers.files import put, replaced
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
 from alambique.workers.training.batching import epoch_batches, micro_batches, share
@@ -21,7 +23,7 @@ from alambique.workers.training.course import Course
 from alambique.workers.training.engines import Engine, engine_for
 from alambique.workers.training.material import material_of
 from alambique.workers.training.place import Place
-from alambique.workers.training.position import Position, replaced
+from alambique.workers.training.position import Position
 from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.training.rows import Row
 from alambique.workers.training.schedule import rate
@@ -41,7 +43,7 @@ class Outcome:
     best_loss: float
     """The validation loss of that epoch: cross entropy with the gold labels."""
     metric: float
-    """The task's primary metric on the validation examples, of the last epoch."""
+    """The task's primary metric on the validation examples, of that epoch."""
     diverged: bool = False
     """A loss stopped being finite; the best weights are from before."""
 
@@ -71,15 +73,14 @@ class Run:
     def to_the_end(self) -> Outcome:
         """All epochs that are left, unless patience ends first or a loss is not finite."""
         position = self._resumed()
-        validation: Validation | None = None
         while not self._over(position):
             try:
-                position, validation = self._epoch(position)
+                position = self._epoch(position)
             except Diverged:
                 if position.best_loss is None:
                     raise
-                return self._left(position, validation, diverged=True)
-        return self._left(position, validation, diverged=False)
+                return self._left(position, diverged=True)
+        return self._left(position, diverged=False)
 
     @cached_property
     def _plans(self) -> list[list[list[int]]]:
@@ -104,7 +105,7 @@ class Run:
         train = self._course.train
         return position.epoch >= train.epochs or position.waited >= train.patience
 
-    def _epoch(self, position: Position) -> tuple[Position, Validation]:
+    def _epoch(self, position: Position) -> Position:
         """The rest of an epoch, its validation, and the checkpoint after it."""
         loss = math.nan
         for batch in self._plans[position.epoch][position.step :]:
@@ -116,12 +117,12 @@ class Run:
         validation = validate(self._engine, self._material, self._place)
         if not math.isfinite(validation.loss):
             raise Diverged(f"the validation loss of epoch {position.epoch + 1} is not finite")
-        after = position.after_epoch(validation.loss)
+        after = position.after_epoch(validation.loss, validation.metric)
         if after.waited == 0:
             self._write_best()
         self._keep(after)
         self._report(after, loss, validation)
-        return after, validation
+        return after
 
     def _step(self, batch: Sequence[int], position: Position) -> float:
         """One step on a global batch; gives the loss over all of it."""
@@ -210,23 +211,22 @@ class Run:
                 )
             )
 
-    def _left(
-        self, position: Position, validation: Validation | None, *, diverged: bool
-    ) -> Outcome:
-        """The outcome, written down for whoever started the run."""
+    def _left(self, position: Position, *, diverged: bool) -> Outcome:
+        """The outcome, written down for whoever started the run; checkpoints have served."""
         assert position.best_loss is not None
         assert position.best_epoch is not None
-        validation = validation or validate(self._engine, self._material, self._place)
+        assert position.best_metric is not None
         outcome = Outcome(
             epochs=position.epoch,
-            steps=position.done,
+            steps=sum(len(batches) for batches in self._plans[: position.epoch]),
             best_epoch=position.best_epoch,
             best_loss=position.best_loss,
-            metric=validation.metric,
+            metric=position.best_metric,
             diverged=diverged,
         )
         if self._place.rank == 0:
-            self._course.outcome.write_text(json.dumps(asdict(outcome)))
+            put(self._course.outcome, json.dumps(asdict(outcome)))
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
         self._place.meet()
         return outcome
 

@@ -43,7 +43,8 @@ def material_of(course: Course, place: Place) -> tuple[Network, Material]:
         task=task,
         labels=course.labels,
         pad_id=encoder.pad_id,
-        training=rows_of(task, training, encoder, course.labels),
+        # a row without a word to learn from, alone in a batch, would leave nothing to divide by
+        training=[row for row in rows_of(task, training, encoder, course.labels) if row.weight],
         examples=validation,
         validation=rows_of(task, validation, encoder, course.labels),
         teacher=_teacher(course.teacher, task, training) if course.teacher else None,

@@ -20,6 +20,8 @@ class Position:
     """Batches of the whole run that are done."""
     best_loss: float | None = None
     best_epoch: int | None = None
+    best_metric: float | None = None
+    """The primary metric of that epoch."""
     waited: int = 0
     """Epochs since the best one."""
 
@@ -27,8 +29,8 @@ class Position:
         """One batch further."""
         return replace(self, step=self.step + 1, done=self.done + 1)
 
-    def after_epoch(self, loss: float) -> "Position":
-        """The next epoch, with the validation loss of this one."""
+    def after_epoch(self, loss: float, metric: float) -> "Position":
+        """The next epoch, with the validation of this one."""
         better = self.best_loss is None or loss < self.best_loss
         return replace(
             self,
@@ -36,6 +38,7 @@ class Position:
             step=0,
             best_loss=loss if better else self.best_loss,
             best_epoch=self.epoch if better else self.best_epoch,
+            best_metric=metric if better else self.best_metric,
             waited=0 if better else self.waited + 1,
         )
 
@@ -74,18 +77,6 @@ def latest(folder: Path) -> tuple[Position, Path] | None:
         return None
     content = json.loads((found[-1] / "position.json").read_text())
     return Position(**content), found[-1]
-
-
-def replaced(folder: Path, write: Callable[[Path], None]) -> None:
-    """Puts what `write` makes in the place of a folder; a reader sees the old one or the new."""
-    unfinished, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
-    for left in (unfinished, old):
-        shutil.rmtree(left, ignore_errors=True)
-    write(unfinished)
-    if folder.exists():
-        folder.rename(old)
-    unfinished.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _named(folder: Path, position: Position) -> Path:

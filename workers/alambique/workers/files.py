@@ -1,0 +1,50 @@
+"""Files and folders that are there whole or not at all, also after a kill at any instant."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def put(path: Path, text: str) -> None:
+    """Writes a file; a reader sees what was there before, or all of it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent, text=True)
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write(text)
+    Path(name).replace(path)
+
+
+def whole(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """The folder, made by `fill` where it is not there.
+
+    Others may be making it at the same time: who is first is kept.
+    """
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name[:32]}.", dir=folder.parent) as into:
+        unfinished = Path(into) / folder.name
+        unfinished.mkdir()
+        fill(unfinished)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def replaced(folder: Path, write: Callable[[Path], None]) -> None:
+    """Puts what `write` makes in the place of a folder.
+
+    Only its writer may read it meanwhile: for an instant neither the old nor the new one is there.
+    """
+    unfinished, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
+    for left in (unfinished, old):
+        shutil.rmtree(left, ignore_errors=True)
+    write(unfinished)
+    if folder.exists():
+        folder.rename(old)
+    unfinished.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

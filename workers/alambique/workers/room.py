@@ -1,0 +1,45 @@
+"""CPUs and GPUs: what a job takes while it runs, and what a cluster has."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from alambique.spec.train import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """CPUs and GPUs: what a job needs, or what a cluster has."""
+
+    cpus: float
+    gpus: float
+
+    def __str__(self) -> str:
+        """In words: "2 CPUs and 1 GPU"."""
+        return f"{self.cpus:g} CPU{'' if self.cpus == 1 else 's'} and " + (
+            f"{self.gpus:g} GPU{'' if self.gpus == 1 else 's'}"
+        )
+
+    def less(self, others: Iterable["Room"]) -> "Room":
+        """What is left of it beside `others`."""
+        taken = list(others)
+        return Room(
+            self.cpus - sum(other.cpus for other in taken),
+            self.gpus - sum(other.gpus for other in taken),
+        )
+
+    def holds(self, other: "Room") -> bool:
+        """Whether there is room for `other`."""
+        return self.cpus >= other.cpus and self.gpus >= other.gpus
+
+
+def needed(resources: Resources) -> Room:
+    """What the workers of a job take together."""
+    return Room(resources.workers * resources.cpus, resources.workers * resources.gpus)
+
+
+def too_large(wanted: Room, whole: Room) -> str:
+    """What to say of a job that this machine can never hold."""
+    return (
+        f"resources: the job needs {wanted}, this machine has {whole}: lower workers, cpus or "
+        "gpus, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"
+    )
