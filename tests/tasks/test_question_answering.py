@@ -113,5 +113,12 @@ def test_the_majority_is_the_commonest_pair_of_word_numbers() -> None:
 
 
 def test_the_decoder_s_settings_are_told() -> None:
-    assert TASK.settings["n_best"] == 20
-    assert TASK.settings["max_answer_length"] == 30
+    told = TASK.settings([_question("Jaén")])
+    assert (told["n_best"], told["max_answer_length"]) == (20, 30)
+    assert "null_threshold" not in told
+    assert TASK.settings([_question("Jaén"), _question()])["null_threshold"] == 0
+
+
+def test_at_a_tie_with_no_answer_the_span_wins_as_in_run_qa() -> None:
+    tie = _span("Jaén", score=3.0, null_score=3.0)
+    assert TASK.score([_question("Jaén"), _question()], [tie, tie])["em"] == 0.5

@@ -80,6 +80,8 @@ def test_a_span_that_is_not_at_its_offset_is_named_with_its_place(tmp_path: Path
         ([_qa(answers=[3])], "expected an object with 'text', found int"),
         ([_qa(answers=[{"text": "Jaén", "answer_start": True}])], "of type int, found bool"),
         ([_qa(question="\ud83d")], "'question' holds half of a surrogate pair"),
+        ([_qa() | {"is_impossible": "false"}], "'is_impossible' should be true or false"),
+        ([_qa() | {"is_impossible": False}], "0 answers, none with a text"),
         ([{"id": "q1"}], "has no 'question', only 'id'"),
         ([["q1"]], "question 1: expected an object with 'id', found list"),
         (3, "paragraph 1: 'qas' should be of type list, found int"),
@@ -89,6 +91,18 @@ def test_what_is_not_of_the_form_is_named(tmp_path: Path, qas: Any, message: str
     with pytest.raises(BadData, match=message) as raised:
         squad.read(_file(tmp_path, qas))
     assert "train.json: article 1 (Jaén), paragraph 1" in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"data": ' + "9" * 5000 + "}"])
+def test_json_that_python_does_not_read_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(BadData, match=r"odd\.json: no SQuAD file"):
+        squad.read(tmp_path / "odd.json")
+
+
+def test_a_title_that_cannot_be_printed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"article 1 \(\\ud83d\)"):
+        squad.read(_file(tmp_path, 3, title="\ud83d"))
 
 
 def test_broken_json_is_named_with_line_and_column(tmp_path: Path) -> None:

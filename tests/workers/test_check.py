@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.spec.errors import (
     AlambiqueError,
@@ -26,8 +27,10 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import Answer, Question, read
 from alambique.tasks.formats import conll, squad
+from alambique.workers.records import Trained
 from alambique.workers.stages.check import check
-from alambique.workers.stages.teach import teach
+from alambique.workers.stages.evaluate import evaluate
+from alambique.workers.stages.teach import reads, teach
 from alambique.workers.starting import prepared
 from alambique.workers.testing import Examined
 from alambique.workers.work import Work
@@ -64,7 +67,6 @@ def refused(work: Work, kind: type[AlambiqueError], *said: str) -> None:
         (["teacher.model=registry:tiny@7"], UnknownName, ["tiny"]),
         (["student.start=mini"], UnknownName, ["'mini'", "ALAMBIQUE_MODELS"]),
         (["student.layers=3"], BadSpec, ["3 layers", "a model of 2", "at most 2"]),
-        (["teacher.train=null"], BadSpec, ["an architecture", "teacher.train"]),
         (
             ["teacher.model.architecture=bert", "train.max_length=600"],
             BadSpec,
@@ -249,3 +251,100 @@ def _said(work: Work, teacher: Path, into: Path) -> list[Any]:
     best = [answer.argmax(-1).tolist() for answer in found]
     assert len({number for answer in best for number in answer}) > 2
     return [best, examined.scores(examples, rows, found)]
+
+
+def test_a_longer_window_of_the_student_than_the_teacher_has(work: Taken, folder_of: Made) -> None:
+    """Outputs belong to words: the student may see more of them at once."""
+    teacher, other = folder_of(**BERT), folder_of("other")
+    lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
+    job = work(f"teacher.model={teacher}", f"student.start={other}", *lengths)
+    checked = check(job)
+    trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
+    found = evaluate(job, checked, trained, teacher)
+    assert found.settings["length"] == 64
+    assert [score.name for score in found.scores] == ["teacher", "distilled"]
+
+
+def network(name: str, folder: Path, max_length: int) -> Trained:
+    weights = weights_hash(folder)
+    return Trained(
+        name=name,
+        folder=folder,
+        weights=weights,
+        max_length=max_length,
+        stride=16,
+        loss=None,
+        metric=0.0,
+        seconds=0.0,
+    )
+
+
+def test_a_name_that_is_another_task_s(work: Taken) -> None:
+    job = work("name=mine")
+    with job.database.write() as session:
+        versions.record(
+            session,
+            job.id,
+            job.token,
+            name="mine-teacher",
+            role="teacher",
+            task="question-answering",
+            labels=("start", "end"),
+            parameters=1,
+            macs_linear=1,
+            macs_full=1,
+            weights="0",
+            artifact="nowhere",
+            details={},
+            files=[],
+            metrics=[],
+            lineage=[],
+        )
+    with pytest.raises(BadSpec, match=r"'mine-teacher' .* is for question-answering, this job"):
+        check(work("name=mine"))
+
+
+def test_more_workers_than_this_machine_has_room_for(work: Taken) -> None:
+    job = work("resources.workers=2", "resources.cpus=1000")
+    refused(job, BadSpec, "needs 2000 CPUs", "lower workers", "ALAMBIQUE_RAY_ADDRESS")
+
+
+@pytest.mark.parametrize("of", ["teacher.model", "student.start"])
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("vocab_size", "many", "vocab_size 'many'"),
+        ("num_hidden_layers", -1, "do not fit its config.json"),
+        ("num_hidden_layers", 3, "do not fit its config.json"),
+        ("id2label", ["O"], "id2label of the model is a list"),
+    ],
+)
+def test_a_config_that_makes_no_sense(
+    work: Taken, folder_of: Made, of: str, field: str, value: object, said: str
+) -> None:
+    """Also of the student's start, which nobody opens before the teacher is trained."""
+    folder = folder_of()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {field: value}))
+    refused(work(f"{of}={folder}"), BadModel, said)
+
+
+def test_a_tokenizer_that_marks_no_beginning(work: Taken, folder_of: Made) -> None:
+    folder = folder_of()
+    content = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(content | {"post_processor": None}))
+    refused(work(f"student.start={folder}"), BadModel, "[CLS]")
+
+
+def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -> None:
+    """A stage is skipped only where nothing that it depends on has changed."""
+    teacher = folder_of()
+    job = work(f"teacher.model={teacher}", *TUNED)
+    before = reads(job, check(job))
+    config = json.loads((teacher / "config.json").read_text())
+    names = list(config["id2label"].values())
+    turned = {str(number): name for number, name in enumerate(reversed(names))}
+    (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
+    after = reads(job, check(job))
+    assert before != after
+    assert {**before, "model": after["model"]} == after

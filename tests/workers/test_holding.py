@@ -4,15 +4,21 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from alambique.registry import jobs, leases, tables
+from alambique.registry.database import Database
 from alambique.spec.errors import LostLease
-from alambique.spec.states import Reason, State
+from alambique.spec.states import Reason, Stage, State
 from alambique.workers.holding import LOST, Holding
+from alambique.workers.logs import into_log
 from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
@@ -24,12 +30,16 @@ from uuid import UUID
 
 from alambique.registry.database import Database
 from alambique.workers.holding import Holding
+from alambique.workers.logs import into_log
+from alambique.workers.work import Work
 
 url, job, token = sys.argv[1:]
+database, job, token = Database(url), UUID(job), int(token)
 lease = timedelta(minutes=1)
-with Holding(Database(url), UUID(job), int(token), lease=lease, heartbeat=0.05):
-    print("held", flush=True)
-    threading.Event().wait(60)
+with Holding(database, job, token, lease=lease, heartbeat=0.05) as holding:
+    with into_log(Work(job, token, None, None, database, holding, None)):  # as a driver does
+        print("held", flush=True)
+        threading.Event().wait(60)
 """
 
 
@@ -66,6 +76,53 @@ def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
     with job.database.read() as session:
         row = jobs.find(session, job.id)
     assert (row.state, row.attempts) == (State.RUNNING, 2)
+
+
+class Restarting(Database):
+    """A database that does not answer for a while."""
+
+    away = False
+    refused = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        if self.away:
+            self.refused += 1
+            raise OperationalError("UPDATE", {}, Exception("the server is shutting down"))
+        with super().write() as session:
+            yield session
+
+
+def test_a_database_that_restarts_is_waited_for(work: Taken) -> None:
+    job = work()
+    database = Restarting(job.settings.database)
+    holding = Holding(database, job.id, job.token, lease=LEASE, heartbeat=0.02)
+    told = replace(job, database=database, holding=holding)
+    pause = threading.Event()
+    with holding, into_log(told):
+        database.away = True
+        told.report(Stage.TEACH, 0.5)
+        for _ in range(600):
+            if database.refused > 5:
+                break
+            pause.wait(0.05)
+        database.away = False
+        with database.write() as session:
+            jobs.cancel(session, job.id)
+        with pytest.raises(KeyboardInterrupt):
+            pause.wait(30)
+    assert holding.asked == "cancel"
+
+
+def test_a_deadline_is_seen_where_nobody_dispatches(work: Taken) -> None:
+    job = work("deadline=1s")
+    with held(job) as holding, pytest.raises(KeyboardInterrupt):
+        threading.Event().wait(30)
+    assert holding.asked == "cancel"
+    with job.database.write() as session:
+        row = jobs.release(session, job.id, job.token)
+    assert (row.state, row.reason) == (State.CANCELLED, Reason.DEADLINE)
+    assert "its deadline was" in (row.message or "")
 
 
 def test_a_job_that_is_another_s_already_is_not_begun(work: Taken) -> None:

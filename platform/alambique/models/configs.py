@@ -44,7 +44,9 @@ def labels_of(config: Config) -> tuple[str, ...] | None:
     Raises:
         BadModel: `id2label` does not name the classes 0, 1, ….
     """
-    names: Mapping[Any, str] = config.get("id2label") or {}
+    names: Any = config.get("id2label") or {}
+    if not isinstance(names, dict):
+        raise BadModel(f"id2label of the model is a {type(names).__name__}: expected an object")
     by_id = {int(number): name for number, name in names.items() if str(number).isdigit()}
     if len(by_id) < len(names) or sorted(by_id) != list(range(len(by_id))):
         raise BadModel(
@@ -68,16 +70,40 @@ def with_dropout(config: Config, dropout: float) -> dict[str, Any]:
     return {name: dropout if "dropout" in name else value for name, value in config.items()}
 
 
+def vocabulary_of(config: Config) -> int:
+    """How many pieces the network knows.
+
+    Raises:
+        BadModel: the config does not say.
+    """
+    return _number(config, "vocab_size")
+
+
 def depth(config: Config) -> int:
     """How many layers the network has.
 
     Raises:
         BadModel: the config does not say.
     """
-    layers = config.get("num_hidden_layers")
-    if not isinstance(layers, int):
-        raise BadModel(f"config.json says num_hidden_layers {layers!r}: expected a number")
-    return layers
+    return _number(config, "num_hidden_layers")
+
+
+def longest_text(config: Config) -> int | None:
+    """The pieces that it has positions for; None: no limit, its rotary positions have no table.
+
+    Raises:
+        BadModel: the config does not say.
+    """
+    if config["model_type"] == "modernbert":
+        return None
+    return _number(config, "max_position_embeddings", 512)
+
+
+def _number(config: Config, field: str, default: int | None = None) -> int:
+    found = config.get(field, default)
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise BadModel(f"config.json says {field} {found!r}: expected a number above 0")
+    return found
 
 
 def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from tokenizers import Tokenizer
 
-from alambique.models.configs import Config, read_config
+from alambique.models.configs import Config, read_config, vocabulary_of
 from alambique.models.weights import check_finite
 from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.sources import Folder, Hub, Local, Registered
@@ -146,7 +146,7 @@ def _check_tokenizer(folder: Path, config: Config) -> None:
         vocabulary = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
     except Exception as error:  # the library raises just that
         raise BadModel(f"{path} cannot be read: {error}") from error
-    highest, known = max(vocabulary.values(), default=-1), config.get("vocab_size", 0)
+    highest, known = max(vocabulary.values(), default=-1), vocabulary_of(config)
     if highest >= known:
         raise BadModel(
             f"{path} gives ids up to {highest}, the network knows {known}: the tokenizer is of "

@@ -183,6 +183,12 @@ def models(
     return page_of(session, query, tables.Model.id, cursor, limit, records)
 
 
+def task_of(session: Session, project: str, name: str) -> str | None:
+    """The task that versions of that model are for; None where there is no such model."""
+    query = select(tables.Model.task).filter_by(project=project, name=name)
+    return session.scalar(query)
+
+
 def _of(
     project: str | None = None, name: str | None = None, task: str | None = None
 ) -> Select[tables.Version]:

@@ -23,7 +23,10 @@ def answer(
     forward: Forward,
     settings: SpanSettings | None = None,
 ) -> Span:
-    """The span of the context that answers the question; its text is empty where none does."""
+    """The span of the context that answers the question; its text is empty where none does.
+
+    That none does is an answer only with a `null_threshold` in the settings.
+    """
     windows = encoder.question(question, context)
     return best_span(windows, window_logits(windows, encoder, forward), context, settings)
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Split
 from alambique.tasks.examples import Example
-from alambique.tasks.sample.entities import sentences
-from alambique.tasks.sample.questions import questions
+from alambique.tasks.sample import entities, questions
 
 QUESTIONS = "question-answering"
 ENTITIES = "named-entities"
@@ -65,16 +64,16 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-questions",
         task=QUESTIONS,
-        source=Generated(questions),
-        sizes={"train": 2400, "dev": 300, "test": 400},
+        source=Generated(questions.questions),
+        sizes=questions.SIZES,
         about="questions on generated Spanish passages; part of this package",
         licence="Apache-2.0",
     ),
     Dataset(
         name="sample-entities",
         task=ENTITIES,
-        source=Generated(sentences),
-        sizes={"train": 2400, "dev": 300, "test": 400},
+        source=Generated(entities.sentences),
+        sizes=entities.SIZES,
         about="generated Spanish sentences with names; part of this package",
         licence="Apache-2.0",
     ),

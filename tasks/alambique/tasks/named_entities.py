@@ -102,5 +102,8 @@ TASK: Task[Sentence, Tags] = Task(
     predict=predict,
     score=score,
     majority=majority,
-    settings={"tags": "first piece of each word", "entities": "seqeval default; strict IOB2"},
+    settings=lambda _: {
+        "tags": "first piece of each word",
+        "entities": "seqeval default; strict IOB2",
+    },
 )

@@ -71,7 +71,7 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
     Where a question has no answers, as in SQuAD 2.0, nothing is the right answer to it, and the
     answer to any question is nothing where the null score wins.
     """
-    may_be_none = any(not example.answers for example in examples)
+    may_be_none = _may_be_none(examples)
     answers = [_text(prediction, may_be_none) for prediction in predictions]
     return {
         "f1": _mean(f1, examples, answers, mlqa_es),
@@ -79,6 +79,20 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
         "squad-f1": _mean(f1, examples, answers, squad_en),
         "squad-em": _mean(exact_match, examples, answers, squad_en),
     }
+
+
+def settings(examples: Sequence[Question]) -> dict[str, str | int | float]:
+    """Those of the decoder; a null threshold only where questions may have no answer."""
+    told: dict[str, str | int | float] = {
+        "decoder": "run_qa",
+        "n_best": SETTINGS.n_best,
+        "max_answer_length": SETTINGS.max_answer_length,
+    }
+    return told | ({"null_threshold": NULL_THRESHOLD} if _may_be_none(examples) else {})
+
+
+def _may_be_none(examples: Sequence[Question]) -> bool:
+    return any(not example.answers for example in examples)
 
 
 def majority(examples: Sequence[Question]) -> float:
@@ -154,10 +168,5 @@ TASK: Task[Question, Span] = Task(
     predict=predict,
     score=score,
     majority=majority,
-    settings={
-        "decoder": "run_qa",
-        "n_best": SETTINGS.n_best,
-        "max_answer_length": SETTINGS.max_answer_length,
-        "null_threshold": NULL_THRESHOLD,
-    },
+    settings=settings,
 )

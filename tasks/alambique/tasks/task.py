@@ -60,5 +60,5 @@ class Task(Generic[E, P]):
     """Scores between 0 and 1 by name; None is a missing prediction."""
     majority: Callable[[Sequence[E]], float]
     """The primary score of always guessing the commonest label."""
-    settings: Mapping[str, str | int | float]
-    """How logits become predictions: to be printed beside every score."""
+    settings: Callable[[Sequence[E]], Mapping[str, str | int | float]]
+    """How logits become predictions on data like these: to be printed beside every score."""

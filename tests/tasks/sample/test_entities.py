@@ -4,8 +4,9 @@ from collections import defaultdict
 
 import pytest
 
+from alambique.spec.job import Split
 from alambique.tasks.sample import entities
-from alambique.tasks.sample.splits import ORDER, Split
+from alambique.tasks.sample.splits import ORDER
 
 SIZES = {"train": 2400, "dev": 300, "test": 400}
 TAGS = {"O"} | {f"{place}-{kind}" for place in "BI" for kind in ("PER", "ORG", "LOC", "MISC")}

@@ -5,9 +5,10 @@ from random import Random
 
 import pytest
 
+from alambique.spec.job import Split
 from alambique.tasks.sample import passages, questions
 from alambique.tasks.sample.passages import DOMAINS, Passage, passage
-from alambique.tasks.sample.splits import ORDER, Split
+from alambique.tasks.sample.splits import ORDER
 
 SPLITS: tuple[Split, ...] = ORDER
 SIZES = {"train": 2400, "dev": 300, "test": 400}

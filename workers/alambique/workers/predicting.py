@@ -12,6 +12,7 @@ from alambique.models.networks import Network, load
 from alambique.models.sources import check_folder
 from alambique.runtime.answering import answer, tag
 from alambique.runtime.inputs import Inputs
+from alambique.runtime.spans import SpanSettings
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.outputs import Output
@@ -44,7 +45,10 @@ def predict(
         case Output.SPAN:
             if question is None or context is None:
                 raise BadSpec("this model answers questions: give a question and a context")
-            found = answer(question, context, encoder, lambda inputs: _logits(network, inputs))
+            settings = SpanSettings(null_threshold=about["settings"].get("null_threshold"))
+            found = answer(
+                question, context, encoder, lambda inputs: _logits(network, inputs), settings
+            )
             return {
                 "answer": found.text,
                 "start": found.start,

@@ -29,6 +29,8 @@ class Start(Spec):
     """Content hash of the network."""
     content: str
     """That, and the tokenizer and the names of its classes."""
+    head: bool
+    """Whether it has one for the task and the labels of the data."""
 
 
 class Checked(Spec):

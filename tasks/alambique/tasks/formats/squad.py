@@ -55,12 +55,18 @@ def _json(path: Path) -> Any:
             f"{path}:{error.lineno}:{error.colno}: broken JSON: {error.msg}; repair the file"
         ) from error
     except UnicodeDecodeError as error:
-        raise BadData(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from error
+        line = path.read_bytes().count(b"\n", 0, error.start) + 1
+        raise BadData(
+            f"{path}:{line}: byte {error.start} is not UTF-8: save the file as UTF-8"
+        ) from error
+    except (RecursionError, ValueError) as error:  # too deep; a number of thousands of digits
+        raise BadData(f"{path}: no SQuAD file: {error}") from error
 
 
 def _article(article: Any, where: str) -> list[Question]:
     title = article.get("title") if isinstance(article, dict) else None
-    where = f"{where} ({title})" if title else where
+    if isinstance(title, str) and title:
+        where += f" ({title.encode('utf-8', 'backslashreplace').decode()})"
     return [
         question
         for n, paragraph in enumerate(_field(article, "paragraphs", list, where), 1)
@@ -78,16 +84,23 @@ def _question(row: Any, context: str, where: str) -> Question:
     name = _text(row, "id", where)
     where = f"{where} (id {name})"
     question = _text(row, "question", where)
-    if row.get("is_impossible", False):
+    if _impossible(row, where):
         return Question(name, question, context)
     given = _field(row, "answers", list, where)
     answers = tuple(answer for found in given if (answer := _answer(found, context, where)))
-    if not answers and "is_impossible" not in row:
+    if not answers:
         raise BadData(
             f"{where}: {len(given)} answers, none with a text: give one, or mark the question "
             "with is_impossible: true"
         )
     return Question(name, question, context, answers)
+
+
+def _impossible(row: Any, where: str) -> bool:
+    found = row.get("is_impossible", False)
+    if not isinstance(found, bool):
+        raise BadData(f"{where}: 'is_impossible' should be true or false, found {found!r}")
+    return found
 
 
 def _answer(row: Any, context: str, where: str) -> Answer | None:

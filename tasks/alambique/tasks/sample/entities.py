@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from random import Random
 
+from alambique.spec.job import Split
 from alambique.tasks.examples import Sentence
-from alambique.tasks.sample.splits import ORDER, SEED, Split
+from alambique.tasks.sample.splits import ORDER, SEED
 from alambique.tasks.sample.vocabulary import institutions, news, people, places
 
 SIZES: Mapping[Split, int] = {"train": 2400, "dev": 300, "test": 400}

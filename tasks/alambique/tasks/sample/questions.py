@@ -5,9 +5,10 @@ from functools import cache
 from itertools import chain, islice
 from random import Random
 
+from alambique.spec.job import Split
 from alambique.tasks.examples import Answer, Question
 from alambique.tasks.sample.passages import Passage, Stated, passage
-from alambique.tasks.sample.splits import ORDER, SEED, Split
+from alambique.tasks.sample.splits import ORDER, SEED
 from alambique.tasks.sample.wording import Name, numbered, write
 
 SIZES: Mapping[Split, int] = {"train": 2400, "dev": 300, "test": 400}

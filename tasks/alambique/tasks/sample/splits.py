@@ -1,8 +1,6 @@
 """The three splits, and how they keep apart."""
 
-from typing import Literal
-
-Split = Literal["train", "dev", "test"]
+from alambique.spec.job import Split
 
 SEED = 20
 """Everything that the grammar makes follows from it."""

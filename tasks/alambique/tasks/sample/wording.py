@@ -1,7 +1,7 @@
 """Names and templates: how a fact becomes Spanish text, and where in it each name stands.
 
 A field of a template is `{s}` (a subject) or `{v}` (a value) with its article, `{de s}` or `{a v}`
-after a preposition that may contract with it, and `{o}` or `{un}`, which agree with the subject.
+after a preposition that may contract with it, and `{o}`, the ending that agrees with the subject.
 Fields carry a number where a sentence has several subjects or values: `{s0}`, `{de v1}`.
 """
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_FIELD = re.compile(r"\{(?:(de|a) )?(s|v|o|un)(\d*)\}")
+_FIELD = re.compile(r"\{(?:(de|a) )?(s|v|o)(\d*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def write(template: str, names: Mapping[str, Name]) -> Wording:
     for match in _FIELD.finditer(template):
         text += template[done : match.start()]
         done = match.end()
-        if match[2] in ("o", "un"):
-            text += _agreement(match[2], names[f"s{match[3]}"])
+        if match[2] == "o":
+            text += "a" if names[f"s{match[3]}"].feminine else "o"
             continue
         name = names[f"{match[2]}{match[3]}"]
         text += name.after(match[1] or "")
@@ -84,9 +84,3 @@ def write(template: str, names: Mapping[str, Name]) -> Wording:
         text += name.text
     text += template[done:]
     return Wording(text[:1].upper() + text[1:], spans)
-
-
-def _agreement(form: str, subject: Name) -> str:
-    if form == "un":
-        return "una" if subject.feminine else "un"
-    return "a" if subject.feminine else "o"

@@ -1,30 +1,37 @@
 """Stage 0: all that a job needs is there and fits together. Nothing is spent before this."""
 
+import math
+import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alambique.distill.layers import kept
-from alambique.models.configs import Config, depth, labels_of, read_config
+from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.models.folders import model_hash
 from alambique.models.networks import load as load_network
 from alambique.models.sources import check_folder, locate
 from alambique.models.weights import weights_hash
 from alambique.registry import versions
+from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch, NotEnoughDisk
 from alambique.spec.job import Job, Split
+from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import content_hash, write
-from alambique.tasks.labels import compare
+from alambique.tasks.labels import check_labels
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
 from alambique.workers.files import whole
 from alambique.workers.records import Checked, DataSet, Start
+from alambique.workers.room import Room, needed, too_large
+from alambique.workers.stages.register import model_name
 from alambique.workers.work import Work
 
 _COPIES = 12
@@ -45,14 +52,16 @@ def check(work: Work) -> Checked:
         NotEnoughDisk: the plan needs more than there is.
     """
     job = work.job
+    _names(work)
+    _machine(work)
     work.report(Stage.CHECK, 0.0, message="reading the data")
     splits = load(job.data, task=find(job.task), root=work.settings.data)
     for warning in splits.warnings:
         work.log(f"warning: {warning}")
     data = _stored(work, splits)
     work.report(Stage.CHECK, 0.5, message="looking at the models")
-    teacher = _found(work, source_of(job.teacher.model))
-    student = _student_start(work)
+    teacher = _found(work, source_of(job.teacher.model), data.labels)
+    student = _student_start(work, data.labels)
     if job.teacher.train is None:
         _fine_tuned(job, teacher, data.labels)
     _fitting(job, teacher, student)
@@ -87,8 +96,37 @@ def _put(examples: list[Any], into: Path) -> None:
     write(into / "examples.jsonl", examples)
 
 
-def _found(work: Work, source: Source) -> Start | None:
-    """The model's folder, looked through; None for one from scratch."""
+def _names(work: Work) -> None:
+    """Whether the models that the job will register may be called so.
+
+    Raises:
+        BadSpec: one of that name is for another task.
+    """
+    with work.database.read() as session:
+        for role in ("teacher", *work.job.compare, "distilled"):
+            name = model_name(work.job.name, work.id, role)
+            task = versions.task_of(session, work.job.project, name)
+            if task not in (None, work.job.task):
+                raise BadSpec(
+                    f"name: model {name!r} of project {work.job.project!r} is for {task}, this job "
+                    f"for {work.job.task}: give the job another name"
+                )
+
+
+def _machine(work: Work) -> None:
+    """Whether a Ray that is started here can hold the job.
+
+    Raises:
+        BadSpec: it cannot.
+    """
+    # how many GPUs there are only Ray can tell
+    here = Room(os.cpu_count() or 1, math.inf)
+    if work.settings.ray_address is None and not here.holds(wanted := needed(work.job.resources)):
+        raise BadSpec(too_large(wanted, replace(here, gpus=wanted.gpus)))
+
+
+def _found(work: Work, source: Source, labels: tuple[str, ...]) -> Start | None:
+    """The model's folder, looked through and opened once; None for one from scratch."""
     if isinstance(source, Architecture):
         return None
     home = work.settings.home.absolute()
@@ -99,6 +137,10 @@ def _found(work: Work, source: Source) -> Start | None:
         registered=lambda name, version: _registered(work, name, version),
     )
     check_folder(located.folder)
+    network = load_network(located.folder, find(work.job.task).output, labels)
+    Encoder.from_folder(
+        located.folder, max_length=work.job.teacher.max_length, stride=work.job.teacher.stride
+    )
     commit = f"@{located.commit}" if located.commit else ""
     name = f"{written(source).partition('@')[0]}{commit}" if commit else written(source)
     return Start(
@@ -106,6 +148,7 @@ def _found(work: Work, source: Source) -> Start | None:
         folder=located.folder,
         weights=weights_hash(located.folder),
         content=model_hash(located.folder),
+        head=network.head_present,
     )
 
 
@@ -115,7 +158,7 @@ def _registered(work: Work, name: str, version: str) -> Path:
     return fetched(work.settings, found)
 
 
-def _student_start(work: Work) -> Start | None:
+def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
     start = work.job.student.start
     if start in ("teacher", "random"):
         return None
@@ -125,7 +168,7 @@ def _student_start(work: Work) -> Start | None:
             "student.start: an architecture has no weights to start from; say start: random "
             "with width, heads and ffn"
         )
-    return _found(work, source)
+    return _found(work, source, labels)
 
 
 def _fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> None:
@@ -135,9 +178,9 @@ def _fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> Non
             "teacher.model is an architecture, whose weights have learnt nothing: say how to train "
             "it (teacher.train)"
         )
-    if job.task != "question-answering":
+    if find(job.task).output is not Output.SPAN:
         _same_labels(read_config(teacher.folder), labels)
-    if not load_network(teacher.folder, find(job.task).output, labels).head_present:
+    if not teacher.head:
         raise BadTeacher(
             f"the teacher {teacher.name} has no head for {job.task}: give a model that is "
             "fine-tuned for it, or fine-tune this one (teacher.train)"
@@ -151,7 +194,7 @@ def _same_labels(config: Config, ours: tuple[str, ...]) -> None:
             f"the teacher does not name its labels, the data has {list(ours)}: name them in its "
             "config.json (id2label), or fine-tune it on this data (teacher.train)"
         )
-    compare(ours, theirs)
+    check_labels(ours, theirs)
 
 
 def _fitting(job: Job, teacher: Start | None, student: Start | None) -> None:
@@ -176,9 +219,7 @@ def _longest(job: Job, model: Start | None) -> int | None:
     """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
     if model is None:
         return None if _scratch(job).architecture == "modernbert" else job.teacher.positions
-    config = read_config(model.folder)
-    # rotary positions have no table that ends
-    return None if config["model_type"] == "modernbert" else config.get("max_position_embeddings")
+    return longest_text(read_config(model.folder))
 
 
 def _short_enough(longest: int | None, lengths: Mapping[str, int]) -> None:

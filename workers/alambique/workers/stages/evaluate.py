@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from alambique.models.configs import depth, read_config
+from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
 from alambique.runtime.latency import Latency, measure
@@ -23,15 +23,16 @@ from alambique.workers.work import Work
 
 def evaluate(work: Work, checked: Checked, trained: Sequence[Trained], _: Path) -> Evaluated:
     """The scores of every network of the job."""
-    scores = []
+    scores, length = [], _length(work, trained)
     for number, one in enumerate(trained):
         work.report(Stage.EVALUATE, number / len(trained), message=f"testing the {one.name}")
-        scores.append(_score(work, checked, one))
-    settings = dict(find(work.job.task).settings) | {
+        scores.append(_score(work, checked, one, length))
+    examples = read(checked.data.files["test"])
+    settings = dict(find(work.job.task).settings(examples)) | {
         "data": checked.data.test_name,
         "split": "test",
-        "examples": checked.data.counts["test"],
-        "length": work.job.train.max_length,
+        "examples": len(examples),
+        "length": length,
         "latency": "batch 1, random ids, 10 runs to warm up and 100 timed, |modified z| < 0.75",
         "inferences": "windows of the test split per second, batched by length",
         "machine": machine(),
@@ -61,7 +62,13 @@ def machine() -> str:
     return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
 
 
-def _score(work: Work, checked: Checked, one: Trained) -> Score:
+def _length(work: Work, trained: Sequence[Trained]) -> int:
+    """Of the text that all networks are measured on: a teacher may have room for less."""
+    longest = [longest_text(read_config(one.folder)) for one in trained]
+    return min([work.job.train.max_length, *(length for length in longest if length)])
+
+
+def _score(work: Work, checked: Checked, one: Trained, length: int) -> Score:
     task, labels = find(work.job.task), checked.data.labels
     examined = Examined.of(task, one.folder, labels, max_length=one.max_length, stride=one.stride)
     examples = read(checked.data.files["test"])
@@ -70,7 +77,6 @@ def _score(work: Work, checked: Checked, one: Trained) -> Score:
     found = examined.answers(rows)
     seconds = time.perf_counter() - began
     config = read_config(one.folder)
-    length = work.job.train.max_length
     cost = count(config, task=task.output, labels=len(labels), length=length)
     timed = _latency(examined, int(config["vocab_size"]), length)
     return Score(

@@ -14,12 +14,11 @@ from alambique.registry import versions
 from alambique.registry.records import Edge, File, Metric, Version
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
+from alambique.tasks.examples import read
+from alambique.workers.predicting import ABOUT
 from alambique.workers.provenance import code_version
 from alambique.workers.records import Checked, Evaluated, Score, Trained
 from alambique.workers.work import Work
-
-ABOUT = "alambique.json"
-"""What a version's folder says of itself beyond what `transformers` reads."""
 
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
@@ -34,10 +33,14 @@ def register(
     """
     scores = {score.name: score for score in evaluated.scores}
     parent: Version | None = None
+    about = _about(work, checked)
     rows = []
     for number, one in enumerate(trained):
         work.report(Stage.REGISTER, number / len(trained), message=f"registering the {one.name}")
-        version = _registered(work, checked, one, scores[one.name], evaluated, parent)
+        windows = {"max_length": one.max_length, "stride": one.stride}
+        version = _registered(
+            work, checked, one, scores[one.name], evaluated, parent, about | windows
+        )
         parent = version if one.name == "teacher" else parent
         rows.append(_row(scores[one.name], version))
     return {
@@ -67,8 +70,8 @@ def _registered(
     score: Score,
     evaluated: Evaluated,
     teacher: Version | None,
+    about: dict[str, Any],
 ) -> Version:
-    about = _about(work, checked, one)
     artifact = f"versions/{work.id}/{work.token}/{one.name}"
     files = _uploaded(work, one.folder, about, artifact)
     with work.database.write() as session:
@@ -76,7 +79,7 @@ def _registered(
             session,
             work.id,
             work.token,
-            name=_model_name(work.job.name, work.id, one.name),
+            name=model_name(work.job.name, work.id, one.name),
             role="student" if one.name == "distilled" else one.name,
             task=work.job.task,
             labels=checked.data.labels,
@@ -92,18 +95,17 @@ def _registered(
         )
 
 
-def _about(work: Work, checked: Checked, one: Trained) -> dict[str, Any]:
+def _about(work: Work, checked: Checked) -> dict[str, Any]:
     return {
         "task": work.job.task,
         "labels": list(checked.data.labels),
-        "max_length": one.max_length,
-        "stride": one.stride,
-        "settings": dict(find(work.job.task).settings),
+        "settings": dict(find(work.job.task).settings(read(checked.data.files["train"]))),
         "code": code_version(),
     }
 
 
-def _model_name(given: str | None, job: UUID, role: str) -> str:
+def model_name(given: str | None, job: UUID, role: str) -> str:
+    """What the version of that role is called."""
     name = given or f"job-{str(job)[-12:]}"
     return name if role == "distilled" else f"{name}-{role}"
 
