@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow check format lint types imports install clean
+.PHONY: demo test test-slow test-gpu check format lint types imports install clean
 
 demo: $(INSTALLED)
 	$(BIN)/alambique demo recipes/demo.yaml
@@ -14,6 +14,9 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -q -m "slow and not gpu"
+
+test-gpu: $(INSTALLED)
+	$(BIN)/pytest -q -m gpu
 
 check: lint types imports test
 

@@ -34,7 +34,7 @@ RECORDER = Path(__file__).with_name("recorder.py")
 TOOLS = ("gcc", "g++", "cc", "c++", "ninja", "nvcc")
 
 
-def on_two_processes(courses: Sequence[Course], folder: Path) -> list[list[float]]:
+def on_processes(courses: Sequence[Course], folder: Path, processes: int = 2) -> list[list[float]]:
     """The losses of each course's steps, trained by torchrun on a PATH without a compiler."""
     bare = folder / "bin"
     bare.mkdir()
@@ -45,7 +45,7 @@ def on_two_processes(courses: Sequence[Course], folder: Path) -> list[list[float
     files = [str(course.folder / "course.json") for course in courses]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     done = subprocess.run(
-        [*command, "--nproc-per-node", "2", str(RECORDER), *files],
+        [*command, "--nproc-per-node", str(processes), str(RECORDER), *files],
         env=os.environ | {"PATH": str(bare), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -71,7 +71,7 @@ def test_two_workers_have_the_losses_of_one(
 ) -> None:
     one, courses = course(task), [course(task, zero=stage) for stage in stages]
     expected = alone(one)
-    for losses, told in zip(on_two_processes(courses, tmp_path), courses, strict=True):
+    for losses, told in zip(on_processes(courses, tmp_path), courses, strict=True):
         assert losses == pytest.approx(expected.losses, abs=1e-4)
         assert best_loss(told) == pytest.approx(best_loss(one), abs=1e-4)
         network = load(told.best, find(task).output, told.labels)
@@ -87,9 +87,21 @@ def test_mixed_precision_learns_on_two_workers(
     bf16 = one.train.model_copy(update={"precision": "bf16"})
     courses = [course("named-entities", zero=stage, train=bf16) for stage in stages]
     alone(one)
-    for losses, told in zip(on_two_processes(courses, tmp_path), courses, strict=True):
+    for losses, told in zip(on_processes(courses, tmp_path), courses, strict=True):
         assert losses[-1] < losses[0]
         assert best_loss(told) == pytest.approx(best_loss(one), abs=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("task", ["question-answering", "named-entities"])
+def test_gpus_have_the_losses_of_the_cpu(course: Made, tmp_path: Path, task: str) -> None:
+    one, courses = course(task), [course(task, zero=stage) for stage in range(4)]
+    expected = alone(one)
+    found = on_processes(courses, tmp_path, torch.cuda.device_count())
+    for losses, told in zip(found, courses, strict=True):
+        assert losses == pytest.approx(expected.losses, abs=1e-3)
+        assert best_loss(told) == pytest.approx(best_loss(one), abs=1e-3)
 
 
 def best_loss(course: Course) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from alambique.models.networks import Network
+from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.place import Place
@@ -142,7 +143,13 @@ def called(network: Any, inputs: Inputs) -> Tensor:
 
 
 def engine_for(network: Network, train: Train, zero: int | None, place: Place) -> Engine:
-    """DeepSpeed where a ZeRO stage is asked for, else plain PyTorch."""
+    """DeepSpeed where a ZeRO stage is asked for, else plain PyTorch.
+
+    Raises:
+        BadSpec: several processes without a ZeRO stage, which would each train by themselves.
+    """
+    if zero is None and place.world > 1:
+        raise BadSpec(f"{place.world} processes without a ZeRO stage: give the course one, 0 to 3")
     if zero is None:
         return Plain(network, train, place.device)
     return Zero(network, train, zero, place)
