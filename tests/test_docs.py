@@ -72,6 +72,7 @@ CHECKED = (
     'alambique models predict demo --question "¿Dónde nació Ana Ruiz?" '
     '--context "Ana Ruiz nació en Lugo."',
     # these are not of `alambique`
+    ". .venv/bin/activate",
     "make demo",
     "make test",
     "make install",
@@ -201,11 +202,34 @@ def test_a_command_exists(command: str) -> None:
         assert all(word in said.output for word in words if word.startswith("--"))
     elif name == "make":
         assert re.search(rf"^{words[0]}:", (REPO / "Makefile").read_text(), re.MULTILINE)
+    elif name == ".":
+        assert words == [f"{installed_in()}/bin/activate"]
     else:
         assert name in ("python", "pytest")
         files = [word for word in words if "/" in word]
         assert files
         assert all((REPO / word).exists() for word in files)
+
+
+def installed_in() -> str:
+    """The folder that `make` installs the program into."""
+    found = re.search(r"^VENV := (\S+)$", (REPO / "Makefile").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_a_reader_of_the_readme_finds_the_program() -> None:
+    """A shell knows `alambique` only once the environment that `make` made is activated."""
+    using = [block for block in blocks(REPO / "README.md", "sh") if "alambique " in block]
+    assert using
+    activate = f". {installed_in()}/bin/activate\n"
+    assert [block for block in using if not block.startswith(activate)] == []
+
+
+def test_what_serves_ends_its_block() -> None:
+    """What stands after it would never be reached: it belongs into another terminal."""
+    serving = [block for block in blocks(REPO / "README.md", "sh") if "alambique up" in block]
+    assert [block.splitlines()[-1] for block in serving] == ["alambique up"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))

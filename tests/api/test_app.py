@@ -64,6 +64,7 @@ def test_its_description_is_whole(http: httpx2.Client) -> None:
 def test_tasks_and_data_are_listed(client: Client) -> None:
     tasks = {task.name: task for task in client.tasks().items}
     assert set(tasks) == {"question-answering", "named-entities"}
+    assert tasks["question-answering"].settings["max_answer_length"] == 30
     data = {found.name: found for found in client.data().items}
     assert data["conll2002"].at_hand
     assert not data["mlqa"].at_hand

@@ -1,5 +1,6 @@
 """What the client says where there is no server of ours."""
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -8,7 +9,8 @@ import pytest
 
 from alambique.api.client import Client
 from alambique.api.transport import NoServer
-from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.errors import AlambiqueError, BadSpec, UnknownName
+from alambique.spec.job import Job
 
 
 def test_nobody_there(free_port: int) -> None:
@@ -22,6 +24,26 @@ def test_nobody_there(free_port: int) -> None:
 def test_no_url(url: str) -> None:
     with pytest.raises(NoServer), Client(url) as client:
         client.tasks()
+
+
+@pytest.mark.parametrize("key", ["ñandú", "", "a" * 201, "two\nlines"])
+def test_a_key_that_no_header_takes(client: Client, job: Job, key: str) -> None:
+    with pytest.raises(BadSpec, match="no key of a submission"):
+        client.submit(job, key=key)
+    assert client.jobs(project=job.project).items == []
+
+
+@pytest.mark.parametrize("token", ["ñandú", "two\nlines"])
+def test_a_token_that_no_header_takes(token: str) -> None:
+    with pytest.raises(BadSpec, match="ALAMBIQUE_TOKEN") as raised:
+        Client("http://127.0.0.1:8400", token)
+    assert token not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../jobs", "a?b", "a#b", "ñ"])
+def test_a_name_stays_a_name(client: Client, name: str) -> None:
+    with pytest.raises(AlambiqueError, match=re.escape(name)):
+        client.model(name)
 
 
 class SomebodyElse(BaseHTTPRequestHandler):

@@ -59,6 +59,13 @@ def test_a_queued_job_says_why_it_waits(client: Client, job: Job) -> None:
     assert found is not None
     assert found.ahead == urgent.waiting.ahead + 1
     assert found.why
+    listed = {seen.id: seen.waiting for seen in client.jobs(project=job.project).items}
+    assert listed == {urgent.id: urgent.waiting, later.id: found}
+
+
+def test_only_a_job_that_waits_says_why(client: Client, database: Database, job: Job) -> None:
+    row = taken(database, client.submit(job).id)
+    assert [(j.id, j.waiting) for j in client.jobs(project=job.project).items] == [(row.id, None)]
 
 
 def test_an_unchanged_job_is_not_sent_again(

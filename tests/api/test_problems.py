@@ -104,6 +104,46 @@ def test_what_is_no_job_is_refused(
     problem(answer, status, code or "unsupported_media_type")
 
 
+def test_a_name_that_is_there_twice_is_refused(http: httpx2.Client) -> None:
+    twice = '{"task": "named-entities", "train": {"seed": 1, "seed": 2}}'
+    found = problem(http.post("/v1/jobs", content=twice), 422, "bad_spec")
+    assert "seed is given twice" in found["detail"]
+    found = problem(http.post("/v1/jobs", content="a: 1\na: 2", headers=YAML), 422, "bad_spec")
+    assert "line 2: a is given a second time" in found["detail"]
+
+
+def test_of_a_missing_field_nothing_is_said_to_be_found(http: httpx2.Client) -> None:
+    found = problem(http.post("/v1/jobs", json={"task": "named-entities"}), 422, "bad_spec")
+    assert [bad["path"] for bad in found["errors"]] == ["data", "teacher", "student"]
+    assert not any("found" in bad for bad in found["errors"])
+
+
+RESIZED = {"start": "random", "layers": 1, "width": 33, "heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"student": {"layers": 3}}, "3 layers"),
+        ({"student": RESIZED}, "width 33"),
+        ({"teacher": {"model": "sample-encoder", "train": {}}, "student": {"layers": 99}}, "99"),
+        ({"student": {"start": "sample-encoder", "layers": 99}}, "99 layers"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_before_a_row_is_written(
+    http: httpx2.Client, database: Database, job: Job, fields: dict[str, Any], said: str
+) -> None:
+    found = problem(http.post("/v1/jobs", json=changed(job, **fields)), 422, "bad_spec")
+    assert said in found["detail"]
+    with database.read() as session:
+        assert jobs.page(session, project=job.project).items == ()
+
+
+def test_sizes_that_only_the_hub_knows_are_left_to_the_job(http: httpx2.Client, job: Job) -> None:
+    of_the_hub = changed(job, teacher={"model": "team/none"}, student={"layers": 99})
+    assert http.post("/v1/jobs", json=of_the_hub).status_code == 202
+
+
 def pieces() -> Iterator[bytes]:
     for _ in range(BODY_LIMIT // 2**16 + 1):
         yield b" " * 2**16
@@ -117,7 +157,7 @@ def test_a_body_over_the_limit_is_refused(http: httpx2.Client, path: str, chunke
     if chunked and path != "/v1/jobs":  # nobody reads the body there
         assert answer.headers["Content-Type"] == "application/problem+json"
     else:
-        problem(answer, 413, "too_large")
+        assert f"{BODY_LIMIT:,} bytes" in problem(answer, 413, "too_large")["detail"]
 
 
 @pytest.mark.parametrize(
@@ -142,9 +182,13 @@ def test_each_refusal_has_its_code(
     http: httpx2.Client, method: str, path: str, status: int, code: str
 ) -> None:
     answer = http.request(method, path)
-    problem(answer, status, code)
+    found = problem(answer, status, code)
     if status == 405:
         assert answer.headers["Allow"]
+        assert "PUT" in found["detail"]
+    if code in ("not_found", "method_not_allowed"):
+        assert path in found["detail"]
+        assert "/openapi.json" in found["detail"]
 
 
 def test_an_error_of_our_own_tells_nothing_of_itself(settings: Settings) -> None:

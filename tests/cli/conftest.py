@@ -89,11 +89,11 @@ def here(
     monkeypatch.setenv("ALAMBIQUE_HOME", str(settings.home))
     monkeypatch.setenv("ALAMBIQUE_URL", url)
 
-    def run(*arguments: object) -> str:
+    def run(*arguments: object, code: int = 0) -> str:
         monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
-        assert ended.value.code == 0
+        assert ended.value.code == code
         return capsys.readouterr().out
 
     return run
@@ -101,11 +101,11 @@ def here(
 
 @pytest.fixture
 def start(settings: Settings, url: str) -> Iterator[Start]:
-    """Starts the program with these arguments; it is killed at the end of the test."""
+    """Starts the program with these arguments and settings; killed at the end of the test."""
     with ExitStack() as stack:
 
-        def popen(*arguments: object) -> "subprocess.Popen[str]":
-            own = environment(settings, ALAMBIQUE_URL=url)
+        def popen(*arguments: object, **more: str) -> "subprocess.Popen[str]":
+            own = environment(settings, **{"ALAMBIQUE_URL": url, **more})
             process = subprocess.Popen(
                 [PROGRAM, *map(str, arguments)], env=own, stdout=PIPE, stderr=PIPE, text=True
             )

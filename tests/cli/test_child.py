@@ -19,14 +19,14 @@ def wait_for(seen: Callable[[], bool]) -> None:
 
 
 def test_one_that_dies_is_started_again_and_said_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mark = tmp_path / "starts"
     program = f"open({str(mark)!r}, 'a').write('x'); raise SystemExit(3)"
     with KeptRunning([sys.executable, "-c", program], pause=0.01) as child:
         child.start()
         wait_for(lambda: mark.exists() and len(mark.read_text()) >= 3)
-    assert "ended with 3" in capsys.readouterr().err
+    assert "ended with 3" in caplog.text
 
 
 def test_it_is_asked_to_end(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -83,16 +84,107 @@ def test_a_job_is_submitted_watched_and_told(
     assert "models download distilled@1" in out
 
 
+def test_a_job_that_waits_says_why(start: Start, database: Database, job_file: Path) -> None:
+    process = start("submit", job_file, "--wait")
+    assert process.stdout is not None
+    job_id = UUID(process.stdout.readline().strip())
+    assert process.stdout.readline().endswith("  queued\n")
+    assert "alambique worker" in process.stdout.readline()  # which would take it
+    with database.write() as session:
+        urgent = jobs.submit(session, read_job(job_file.read_text(), ["priority=99"])).id
+    assert "queued: 1 job is ahead of it" in process.stdout.readline()
+    with database.write() as session:
+        jobs.cancel(session, urgent)
+        jobs.cancel(session, job_id)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (1, "")
+    assert out.endswith("cancelled (user)\n")
+
+
 def test_a_job_that_fails_says_why(
     alambique: Alambique, database: Database, job_file: Path
 ) -> None:
     row = posted(database, job_file, "fails")
     with database.write() as session:
+        jobs.progress(session, row.id, row.token, stage=Stage.CHECK, fraction=0.5)
         jobs.fail(session, row.id, row.token, Reason.BAD_DATA, "train.conll, line 7: two columns")
     found = alambique("jobs", "watch", row.id)
     assert found.returncode == 1
-    assert "train.conll, line 7" in found.stdout
-    assert "bad_data" in found.stdout
+    assert found.stdout.count("train.conll, line 7") == 1
+    assert "failed at check (bad_data)" in found.stdout
+    assert f"alambique jobs logs {row.id}" in found.stdout
+
+
+def test_how_a_job_stands(here: Here, database: Database, job_file: Path) -> None:
+    row = posted(database, job_file, "stands")
+    with database.write() as session:
+        jobs.progress(
+            session,
+            row.id,
+            row.token,
+            stage=Stage.DISTIL,
+            fraction=0.25,
+            eta_seconds=65,
+            loss=0.5,
+            metric=0.75,
+        )
+    shown = here("jobs", "show", row.id)
+    for word in ("running: distil  25%", "1 min 05 s left", "loss 0.5000", "metric 75.00 %"):
+        assert word in shown
+    assert "distil 25%" in here("jobs", "list", "--name", "stands")
+    with database.write() as session:
+        jobs.fail(session, row.id, row.token, Reason.NO_DISK, "the disk is full")
+    shown = here("jobs", "show", row.id)
+    assert "the last attempt failed: the disk is full" in shown
+    assert "retrying: no_disk: it is tried again at" in shown
+    assert "retrying: no_disk" in here("jobs", "list", "--name", "stands")
+    with database.write() as session:
+        jobs.cancel(session, row.id)
+    assert here("jobs", "show", row.id).endswith("cancelled (user)\n")
+
+
+def test_a_project_is_told_where_there_are_several(
+    here: Here, database: Database, job_file: Path
+) -> None:
+    projects = {"one-of-two": "alone", "two-of-two": "alone"}
+    with database.write() as session:
+        for project, name in projects.items():
+            said = [f"name={name}", f"project={project}"]
+            jobs.submit(session, read_job(job_file.read_text(), said))
+    both = here("jobs", "list", "--name", "alone")
+    assert all(project in both for project in projects)
+    assert "one-of-two" not in here("jobs", "list", "--project", "one-of-two")
+
+
+def once_posted(database: Database, name: str) -> JobRow:
+    """The job of that name, as soon as it is there."""
+    for _ in range(3000):
+        with database.read() as session:
+            if items := jobs.page(session, name=name).items:
+                return items[0]
+        Event().wait(0.01)
+    raise AssertionError(f"no job {name} was posted within 30 s")
+
+
+def test_programs_that_wait_are_told_once(start: Start, database: Database, job_file: Path) -> None:
+    process = start("submit", job_file, "--set", "name=silent", "--wait", "--json")
+    row = taken(database, once_posted(database, "silent").id)
+    with database.write() as session:
+        jobs.fail(session, row.id, row.token, Reason.BAD_DATA, "line 7")
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (1, "")
+    assert json.loads(out)["state"] == "failed"
+
+
+def test_programs_see_from_the_exit_code_how_it_ended(
+    here: Here, database: Database, job_file: Path
+) -> None:
+    row = posted(database, job_file, "ended")
+    with database.write() as session:
+        jobs.cancel(session, row.id)
+        jobs.release(session, row.id, row.token)
+    told = here("jobs", "watch", row.id, "--json", code=1).splitlines()
+    assert json.loads(told[-1])["content"]["state"] == "cancelled"
 
 
 def test_jobs_are_listed_shown_logged_and_cancelled(
@@ -131,6 +223,7 @@ def test_watching_ends_at_an_interrupt(start: Start, database: Database, job_fil
     row = posted(database, job_file, "goes-on")
     process = start("jobs", "watch", row.id)
     assert process.stdout is not None
+    assert "queued" in process.stdout.readline()  # as it was first
     assert "running" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)

@@ -1,15 +1,22 @@
 """The program as a user meets it: quick help, clear errors, exit codes."""
 
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from alambique.registry import jobs
+from alambique.registry.database import Database
+
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 HELP = """
 import sys
@@ -52,6 +59,109 @@ def test_no_server(alambique: Alambique, free_port: int) -> None:
 
 def test_a_setting_that_cannot_be_read(alambique: Alambique) -> None:
     refused(alambique("tasks", ALAMBIQUE_LEASE="soon", ALAMBIQUE_TOKEN="1234"), "ALAMBIQUE_LEASE")
+
+
+@pytest.mark.parametrize("url", ["banana", "127.0.0.1:8400", "ftp://a", "http://", "http://[::1"])
+def test_a_url_that_is_of_no_server(alambique: Alambique, url: str) -> None:
+    refused(alambique("jobs", "list", ALAMBIQUE_URL=url), "ALAMBIQUE_URL")
+
+
+def test_a_url_whose_port_is_none(alambique: Alambique) -> None:
+    refused(alambique("tasks", ALAMBIQUE_URL="http://localhost:abc"), "ALAMBIQUE_URL", "abc")
+
+
+def test_a_token_or_a_key_that_no_header_takes(alambique: Alambique, job_file: Path) -> None:
+    found = alambique("tasks", ALAMBIQUE_TOKEN="ñandú-1234")
+    refused(found, "ALAMBIQUE_TOKEN")
+    assert "1234" not in found.stderr
+    refused(alambique("submit", job_file, "--key", "ñandú"), "ñandú", "ASCII")
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_port_that_is_none(alambique: Alambique, port: str) -> None:
+    found = alambique("up", "--port", port)
+    assert found.returncode == 2
+    assert "--port" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("worker",), ("up",), ("api",), ("demo",)])
+def test_a_home_that_cannot_be(alambique: Alambique, command: tuple[str, ...]) -> None:
+    found = alambique(*command, ALAMBIQUE_HOME="/dev/null/x")
+    refused(found, "ALAMBIQUE_HOME", "/dev/null/x", "may write")
+
+
+def test_a_database_that_can_not_be_made(alambique: Alambique) -> None:
+    url = "sqlite:////dev/null/x/a.db"
+    refused(alambique("db", "upgrade", ALAMBIQUE_DATABASE_URL=url), "ALAMBIQUE_DATABASE_URL")
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("worker",), ("up", "--port", "0")])
+def test_a_database_that_is_away(
+    alambique: Alambique, command: tuple[str, ...], free_port: int
+) -> None:
+    away = f"postgresql+psycopg://user:hunter2@127.0.0.1:{free_port}/none"
+    found = alambique(*command, ALAMBIQUE_DATABASE_URL=away)
+    refused(found, "the database does not answer", "is it reachable")
+    assert "hunter2" not in found.stderr
+
+
+def test_a_database_without_tables(alambique: Alambique, job_file: Path, tmp_path: Path) -> None:
+    fresh = {"ALAMBIQUE_HOME": str(tmp_path)}
+    refused(alambique("worker", **fresh), "alambique db upgrade")
+    planned = alambique("plan", job_file, "--set", "teacher.model=registry:x@1", **fresh)
+    refused(planned, "alambique db upgrade")
+
+
+def test_run_posts_nothing_that_cannot_be(
+    alambique: Alambique, job_file: Path, tmp_path: Path
+) -> None:
+    fresh = {"ALAMBIQUE_HOME": str(tmp_path)}
+    refused(alambique("run", job_file, "--set", "data=none", **fresh), "none", "conll2002")
+    refused(alambique("run", job_file, **fresh), "ALAMBIQUE_DATA")
+    refused(alambique("run", job_file, "--set", "teacher.model=none", **fresh), "none")
+    database = Database(f"sqlite:///{tmp_path}/alambique.db")
+    with database.read() as session:
+        assert jobs.page(session).items == ()
+    database.dispose()
+
+
+def test_no_hub(alambique: Alambique, job_file: Path) -> None:
+    """What the hub's own library says ends with a point; ours goes on after it."""
+    named = ("--set", "teacher.model=team/none", "--set", "data=sample-entities")
+    found = alambique("plan", job_file, *named, HF_HUB_OFFLINE="1")
+    refused(found, "team/none", "Check id and commit")
+    assert ".." not in found.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--question", "a"), ("--context", "a"), ("--question", "a", "--text", "b")]
+)
+def test_a_prediction_without_its_input(alambique: Alambique, options: tuple[str, ...]) -> None:
+    refused(alambique("models", "predict", "none", *options), "--question", "--context", "--text")
+
+
+def test_the_version(alambique: Alambique) -> None:
+    found = alambique("--version")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == f"alambique {version('alambique')}\n"
+
+
+def test_a_line_of_the_log_has_its_time(start: Start, free_port: int) -> None:
+    away = f"postgresql+psycopg://user:hunter2@127.0.0.1:{free_port}/none"
+    process = start("api", "--port", "0", ALAMBIQUE_DATABASE_URL=away)
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[-1]
+    assert httpx2.get(f"{url}/readyz", timeout=30).status_code == 503
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    line = "alambique.api.problems: the database does not answer"
+    assert re.match(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ERROR {line}", err)
+    assert "hunter2" not in err
+
+
+def test_a_heartbeat_that_comes_too_late(alambique: Alambique) -> None:
+    refused(alambique("tasks", ALAMBIQUE_LEASE="5"), "ALAMBIQUE_HEARTBEAT", "15 s", "5 s")
 
 
 def test_a_file_that_is_not_there(alambique: Alambique, tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 import io
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.table import Table
 
 from alambique.api.views import EventView
 from alambique.cli.progress import Progress, follow, lines
-from alambique.cli.tables import result_table
+from alambique.cli.tables import result_table, table
 from alambique.spec.states import Stage, State
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
@@ -38,16 +40,62 @@ def test_stages_behind_the_job_are_done() -> None:
 def test_a_line_for_each_state_stage_and_tenth() -> None:
     small_steps = [progress("teach", number / 100) for number in range(100)]
     told = list(lines([state("queued"), state("running"), *small_steps, state("succeeded")]))
-    assert told[0] == "12:30:00  running"
+    assert told[:2] == ["12:30:00  queued", "12:30:00  running"]
     assert told[-1] == "12:30:00  succeeded"
-    assert 10 <= len(told) <= 13
+    assert 11 <= len(told) <= 14
+
+
+def test_why_it_waits_is_told_whenever_that_changes() -> None:
+    one = event("waiting", ahead=1, why="1 job is ahead of it")
+    later = event("waiting", ahead=1, why="no_disk: it is tried again at 12:31:00 UTC")
+    again = state("retrying", reason="no_disk", message="the disk is full")
+    told = list(lines([state("queued"), one, one, state("running"), again, later]))
+    assert told == [
+        "12:30:00  queued",
+        "12:30:00  queued: 1 job is ahead of it",
+        "12:30:00  running",
+        "12:30:00  retrying: no_disk: the disk is full",
+        "12:30:00  retrying: no_disk: it is tried again at 12:31:00 UTC; 1 ahead of it",
+    ]
+
+
+def test_why_it_ended_is_left_to_the_report() -> None:
+    events = [state("running"), state("failed", reason="bad_data", message="line 7")]
+    assert list(lines(events))[-1] == "12:30:00  failed"
+    written = io.StringIO()
+    follow("tiny", events, Console(file=written, force_terminal=True, width=100))
+    assert "line 7" not in written.getvalue()
+
+
+def drawn(of: Table, width: int) -> str:
+    written = io.StringIO()
+    Console(file=written, width=width).print(of)
+    return written.getvalue()
+
+
+def test_what_other_commands_are_given_is_not_folded() -> None:
+    ids = [str(uuid4()) for _ in range(2)]
+    rows = [(one, "p", "a-name-of-some-length", "question-answering", "queued") for one in ids]
+    text = drawn(table(("id", "project", "name", "task", "state"), rows), 80)
+    assert all(one in text for one in ids)
+
+
+def test_a_column_that_says_one_thing_is_left_out() -> None:
+    columns = ("id", "project")
+    assert "project" not in drawn(
+        table(columns, [(1, "p"), (2, "p")], only_if_several="project"), 80
+    )
+    several = drawn(table(columns, [(1, "p"), (2, "q")], only_if_several="project"), 80)
+    assert "project" in several
+    assert "q" in several
+    assert "id" in drawn(table(columns, [], only_if_several="project"), 80)
 
 
 def test_a_stage_that_begins_again_is_told() -> None:
     events = [state("running"), progress("teach", 0.9), state("retrying", reason="lost_worker")]
     again = [state("running"), progress("teach", 0.0, message="from a checkpoint")]
     told = list(lines([*events, *again]))
-    assert "retrying: lost_worker" in told[2]
+    assert any("retrying: lost_worker" in line for line in told)
     assert "from a checkpoint" in told[-1]
 
 
@@ -65,6 +113,7 @@ def test_a_stage_that_begins_again_is_told() -> None:
                 message=st.one_of(st.none(), st.just("[bold]step 1[/nothing]")),
             ),
             st.just(event("log", lines=["one"])),
+            st.just(event("waiting", ahead=2, why="2 [jobs] are ahead of it")),
         ),
         max_size=8,
     )

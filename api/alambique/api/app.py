@@ -46,5 +46,5 @@ def create_app(settings: Settings, *, stop: threading.Event | None = None) -> Fa
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)
-    app.add_middleware(BodyLimitProblem)
+    app.add_middleware(BodyLimitProblem, limit=BODY_LIMIT)
     return described(app)

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 @router.get("/tasks")
 async def tasks() -> PageView[TaskView]:
     """The tasks that jobs can name."""
-    views = [TaskView.model_validate(task) for task in ALL]
+    views = [TaskView.of(task) for task in ALL]
     return PageView[TaskView](items=views, next=None)
 
 

@@ -26,8 +26,7 @@ def check(job: Job, context: Context) -> None:
 
 
 def _refused(code: str, fields: list[BadField]) -> Exception:
-    lines = (f"{field.path}: {field.message} (found {field.found})" for field in fields)
-    return refused(422, code, "\n".join(lines), fields)
+    return refused(422, code, "\n".join(field.line for field in fields), fields)
 
 
 def _paths(job: Job) -> Iterator[BadField]:

@@ -26,6 +26,7 @@ from alambique.api.views import (
     TaskView,
     VersionView,
 )
+from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.states import State
 
@@ -67,7 +68,7 @@ class Client:
             job: a job, or the text of a job file.
             key: names this submission, so that it can be sent again safely.
         """
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
         answer = self._transport.answer("POST", "/v1/jobs", **_body(job, headers))
         return JobView.model_validate_json(answer.content)
 
@@ -155,11 +156,11 @@ class Client:
 
     def model(self, name: str, *, project: str = "default") -> ModelView:
         """A model, with its newest version."""
-        return self._get(ModelView, f"/v1/models/{quote(name)}", project=project)
+        return self._get(ModelView, f"/v1/models/{_quoted(name)}", project=project)
 
     def versions(self, name: str, *, project: str = "default") -> PageView[VersionView]:
         """The newest versions of a model."""
-        path = f"/v1/models/{quote(name)}/versions"
+        path = f"/v1/models/{_quoted(name)}/versions"
         return self._get(PageView[VersionView], path, project=project)
 
     def version(
@@ -182,7 +183,7 @@ class Client:
         save(
             found,
             folder,
-            lambda file: self._transport.stream(f"{path}{quote(file)}?project={quote(project)}"),
+            lambda file: self._transport.stream(f"{path}{quote(file)}?project={_quoted(project)}"),
         )
         return found
 
@@ -201,7 +202,21 @@ class Client:
 
 
 def _path(name: str, version: int | str) -> str:
-    return f"/v1/models/{quote(name)}/versions/{quote(str(version))}"
+    return f"/v1/models/{_quoted(name)}/versions/{_quoted(str(version))}"
+
+
+def _quoted(name: str) -> str:
+    """As one part of a path, whatever is in it."""
+    return quote(name, safe="")
+
+
+def _sendable(key: str) -> str:
+    if not (key.isascii() and key.isprintable() and 1 <= len(key) <= 200):
+        raise BadSpec(
+            f"{key[:40]!r} is no key of a submission: give 1 to 200 letters, digits or signs of "
+            "ASCII, which is all that a header takes"
+        )
+    return key
 
 
 def _body(job: Job | str, headers: dict[str, str]) -> dict[str, Any]:

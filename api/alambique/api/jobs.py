@@ -8,12 +8,13 @@ import anyio
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
 
 from alambique.api.context import UNCHANGED, Cursor, Db, Here, IfNoneMatch, Limit, unchanged
 from alambique.api.views import EventView, JobView, LogPage, PageView
 from alambique.registry import jobs
 from alambique.registry.database import Database
-from alambique.registry.records import Event
+from alambique.registry.records import Event, JobRow, Waiting
 from alambique.registry.transitions import WAITING
 from alambique.spec.states import State
 
@@ -46,7 +47,9 @@ def list_jobs(
             cursor=cursor,
             limit=limit,
         )
-    return PageView[JobView].model_validate(page)
+        # two counts for each that waits: a page has 200 rows at most
+        views = [JobView.of(row, _waiting(session, row)) for row in page.items]
+    return PageView[JobView](items=views, next=page.next)
 
 
 @router.get("/{job_id}", response_model=JobView, responses={304: UNCHANGED})
@@ -131,5 +134,8 @@ def view_of(database: Database, job_id: UUID) -> JobView:
     """A job as clients see it."""
     with database.read() as session:
         row = jobs.find(session, job_id)
-        waiting = jobs.waiting(session, job_id) if row.state in WAITING else None
-    return JobView.of(row, waiting)
+        return JobView.of(row, _waiting(session, row))
+
+
+def _waiting(session: Session, row: JobRow) -> Waiting | None:
+    return jobs.waiting(session, row.id) if row.state in WAITING else None

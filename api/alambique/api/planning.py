@@ -1,6 +1,9 @@
 """The plan of a job, from the configs of its models wherever they are, and nothing else of them."""
 
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -18,10 +21,22 @@ from alambique.registry.records import Version
 from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
-from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered, Source, written
+from alambique.spec.sources import (
+    Architecture,
+    Folder,
+    Hub,
+    Local,
+    Registered,
+    Source,
+    source_of,
+    written,
+)
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.plan import Plan, plan
+
+_ROLES = ("teacher", "random")
+"""What a student can start from that is no model of its own."""
 
 
 def plan_of(job: Job, settings: Settings, database: Database) -> Plan:
@@ -66,6 +81,28 @@ def config_of(source: Source, *, project: str, settings: Settings, database: Dat
             assert_never(source)
 
 
+def check_sizes(job: Job, settings: Settings) -> None:
+    """Nothing, where the student can be made of what it starts from, as far as is known at once.
+
+    Neither the network nor the data is asked: a model of the hub or of the registry is looked at
+    by the job's first stage.
+
+    Raises:
+        BadSpec: more layers than there are, heads that do not share the width, and the like.
+        BadModel: the config of a model of this machine cannot be read.
+    """
+    named = (model for model in (job.teacher.model, job.student.start) if model not in _ROLES)
+    if any(isinstance(source_of(model), Hub | Registered) for model in named):
+        return
+    # one label is as good as another: they are in the head, which every student has
+    plan(job, Splits([], [], [], ("O",)), config_of=lambda source: _local_config(source, settings))
+
+
+def _local_config(source: Source, settings: Settings) -> Config:
+    assert isinstance(source, Local | Folder)
+    return read_config(find_local(source, settings))
+
+
 def find_local(source: Local | Folder, settings: Settings) -> Path:
     """The folder of a model of this machine.
 
@@ -83,16 +120,34 @@ def _nowhere(name: str, version: str) -> Path:
 
 def _from_hub(source: Hub, cache: Path) -> Path:
     try:
-        path = hf_hub_download(
-            source.repository, "config.json", revision=source.revision, cache_dir=cache
-        )
+        with _quietly():
+            path = hf_hub_download(
+                source.repository, "config.json", revision=source.revision, cache_dir=cache
+            )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
         raise UnknownName(
             f"the config of {written(source)} could not be had from the hub: "
-            f"{next(iter(str(error).splitlines()), type(error).__name__)}. Check id and commit, "
-            "and HF_TOKEN if it is private"
+            f"{_first_line(error)}. Check id and commit, and HF_TOKEN if it is private; with no "
+            "network, put its folder under ALAMBIQUE_MODELS and give its name"
         ) from error
     return Path(path).parent
+
+
+def _first_line(error: Exception) -> str:
+    """What it says first, without the point that may end it."""
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the hub's lines about each of its tries: what comes of them is in the error."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _registered(version: Version, root: str) -> Config:

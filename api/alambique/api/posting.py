@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from alambique.api.checks import check
 from alambique.api.context import Here
 from alambique.api.jobs import view_of
-from alambique.api.planning import plan_of
+from alambique.api.planning import check_sizes, plan_of
 from alambique.api.reading import Posted, read
 from alambique.api.views import JobView, PlanView
 from alambique.registry import jobs
@@ -59,6 +59,7 @@ def post_job(
     if dry_run:
         plan = PlanView.model_validate(plan_of(job, context.settings, context.database))
         return Response(plan.model_dump_json(), media_type="application/json")
+    check_sizes(job, context.settings)
     with context.database.write() as session:
         row = jobs.submit(session, job, key=idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{row.id}"

@@ -7,15 +7,13 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alambique.api.away import AWAY, SAID
 from alambique.api.views import FieldProblem, Problem
 from alambique.spec.errors import AlambiqueError
-from alambique.spec.reading import BadField, bad_fields
+from alambique.spec.reading import BadField, BadFields
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -61,7 +59,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(AlambiqueError, _known)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (OperationalError, ProgrammingError, InterfaceError, PoolTimeout):
+    for kind in AWAY:
         app.add_exception_handler(kind, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -69,9 +67,10 @@ def answer_with_problems(app: FastAPI) -> None:
 class BodyLimitProblem:
     """Rewrites the plain 413 of Starlette's body limit, which passes by every handler."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Around an app that has that limit."""
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        """Around an app that has that limit, in bytes."""
         self.app = app
+        self.detail = f"the body is larger than the {limit:,} bytes that this server takes"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on but a 413, which is sent as a problem."""
@@ -81,8 +80,7 @@ class BodyLimitProblem:
             nonlocal rewritten
             if message["type"] == "http.response.start" and message["status"] == 413:
                 rewritten = True
-                detail = "the body is larger than this server takes"
-                response = _response(_problem(413, _CODE[413], detail))
+                response = _response(_problem(413, _CODE[413], self.detail))
                 await response(scope, receive, send)
             elif not rewritten:
                 await send(message)
@@ -110,7 +108,7 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AlambiqueError)
     status = _STATUS.get(error.code, 500)
     cause = error.__cause__
-    fields = bad_fields(cause) if isinstance(cause, ValidationError) else ()
+    fields = cause.fields if isinstance(cause, BadFields) else ()
     return _response(_problem(status, error.code, str(error), fields))
 
 
@@ -124,17 +122,28 @@ async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     return _response(_problem(422, _CODE[422], detail, fields))
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODE.get(error.status_code, f"http_{error.status_code}")
     headers = dict(error.headers) if error.headers else None
-    return _response(_problem(error.status_code, code, error.detail), headers)
+    return _response(_problem(error.status_code, code, _detail(request, error)), headers)
+
+
+def _detail(request: Request, error: HTTPException) -> str:
+    path = request.url.path[:200]
+    match error.status_code:
+        case 404:
+            return f"there is no {path} here: /openapi.json lists all there is"
+        case 405:
+            taken = (error.headers or {}).get("Allow", "another method")
+            return f"{path} takes {taken}, not {request.method}: see /openapi.json"
+        case _:
+            return f"{request.method} {path}: {error.detail}"
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     _log.error("the database does not answer", exc_info=error)
-    detail = "the database does not answer: is it reachable, and migrated (`alambique db upgrade`)?"
-    return _response(_problem(503, "unavailable", detail), {"Retry-After": "5"})
+    return _response(_problem(503, "unavailable", SAID), {"Retry-After": "5"})
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,7 @@ import yaml
 from alambique.api.problems import refused
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
-from alambique.spec.reading import job_of
+from alambique.spec.reading import JobLoader, job_of, mapping
 
 _JSON = "application/json"
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -30,17 +30,14 @@ def read(posted: Posted) -> Job:
         Refused: it is neither JSON nor YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
-    content = _content(posted)
-    if not isinstance(content, dict):
-        raise BadSpec(f"a job is a mapping of fields, found {type(content).__name__}")
-    return job_of(content)
+    return job_of(mapping(_content(posted), "a job"))
 
 
 def _content(posted: Posted) -> Any:
     media_type = (posted.content_type or _JSON).partition(";")[0].strip().lower()
     try:
         if media_type == _JSON:
-            return json.loads(posted.content)
+            return json.loads(posted.content, object_pairs_hook=_each_once)
         if media_type in _YAML:
             return yaml.load(posted.content, _PlainLoader)
     except (ValueError, yaml.YAMLError) as error:
@@ -51,7 +48,17 @@ def _content(posted: Posted) -> Any:
     raise refused(415, "unsupported_media_type", f"found {media_type}: {expected}")
 
 
-class _PlainLoader(yaml.SafeLoader):
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs: of two values under one name, one would be lost unsaid."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice} is given twice: keep one")
+    return found
+
+
+class _PlainLoader(JobLoader):
     """YAML without aliases: a few of them, nested, describe more than fits in memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:

@@ -30,7 +30,16 @@ class Transport:
     """The connections to one server."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        """No connection yet."""
+        """No connection yet.
+
+        Raises:
+            BadSpec: the token cannot be sent in a header.
+        """
+        if token and not (token.isascii() and token.isprintable()):
+            raise errors.BadSpec(
+                "ALAMBIQUE_TOKEN holds signs that no header takes, such as ñ or a line's end: give "
+                "the token alone, as it was made"
+            )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx2.Timeout(10.0, read=60.0)  # a silent stream is kept alive every 15 s
         self._url = url.rstrip("/")

@@ -15,6 +15,7 @@ from alambique.spec.states import Reason, Stage, State
 
 if TYPE_CHECKING:
     from alambique.tasks.catalogue import Dataset
+    from alambique.tasks.task import Task
 
 T = TypeVar("T")
 
@@ -29,7 +30,8 @@ class FieldProblem(View):
     """One field of a request that cannot stay as it is."""
 
     path: str
-    found: str
+    found: str | None = None
+    """Left out where the field is missing, or the fault is of a mapping as a whole."""
     message: str
 
 
@@ -200,7 +202,13 @@ class TaskView(View):
     primary: str
     """The score by which models are compared."""
     settings: dict[str, str | int | float]
-    """How outputs become predictions, for every score."""
+    """How outputs become predictions, for a score on ordinary data."""
+
+    @classmethod
+    def of(cls, task: Task[Any, Any]) -> TaskView:
+        """A task as clients see it."""
+        told = dict(task.settings(()))
+        return cls(name=task.name, output=task.output, primary=task.primary, settings=told)
 
 
 class DatasetView(View):

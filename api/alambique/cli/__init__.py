@@ -21,13 +21,21 @@ def main() -> None:
 
     try:
         program()()
-    except AlambiqueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(str(error.name).partition(".")[0])
-        if extra is None:
+    except Exception as error:
+        said = _said(error)
+        if said is None:
             raise
-        need = f"this command needs {error.name}: install alambique[{extra}]"
-        print(f"error: {need}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         sys.exit(1)
+
+
+def _said(error: Exception) -> str | None:
+    """What a user is told of an error; None: nobody foresaw it, and its traceback is wanted."""
+    if isinstance(error, AlambiqueError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRAS.get(str(error.name).partition(".")[0])
+        return extra and f"this command needs {error.name}: install alambique[{extra}]"
+    from alambique.api import away  # needs SQLAlchemy, for which --help does not wait
+
+    return away.SAID if isinstance(error, away.AWAY) else None

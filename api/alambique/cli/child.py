@@ -1,5 +1,6 @@
 """A child process that is started again when it dies, and is stopped with its parent."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
+
+_log = logging.getLogger(__name__)
 
 GRACE = 20.0
 """Seconds that the child has to end after SIGTERM."""
@@ -66,11 +69,7 @@ class KeptRunning:
                 return
             deaths = 1 if time.monotonic() - began > STEADY else deaths + 1
             pause = pause_after(deaths, first=self._pause)
-            print(
-                f"the worker ended with {code}: it is started again in {pause:g} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            _log.warning("the worker ended with %s: it is started again in %g s", code, pause)
             self._stop.wait(pause)
 
     def _run_once(self) -> int | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alambique.cli.environment import settings_of
+from alambique.cli.environment import home_of
 from alambique.cli.options import Overrides
 from alambique.spec.errors import AlambiqueError
 
@@ -35,9 +35,11 @@ def demo(
     from alambique.cli.posting import read_file
 
     said = read_file(job, overrides)
-    home = settings_of(context).home
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "demo.log").open("ab") as log, _server(log) as url, Client(url) as client:
+    with (
+        (home_of(context) / "demo.log").open("ab") as log,
+        _server(log) as url,
+        Client(url) as client,
+    ):
         posted = client.submit(said)
         print(f"job {posted.id} posted to {url}; the server's log is {log.name}")
         done = watched(client, posted.id)

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alambique.spec.errors import BadSpec
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from alambique.api.client import Client
+    from alambique.registry.database import Database
     from alambique.spec.settings import Settings
 
 
-def read_settings(context: typer.Context) -> None:
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"alambique {version('alambique')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", is_eager=True, callback=_tell_version, help="Tell the version, and no more."
+    ),
+]
+
+
+def read_settings(context: typer.Context, version: Version = False) -> None:
     """Put the settings where each command finds them."""
     from pydantic import ValidationError
 
@@ -22,9 +42,13 @@ def read_settings(context: typer.Context) -> None:
     try:
         context.obj = Settings()
     except ValidationError as error:
-        # the values stay unsaid: some of them are secrets
-        lines = (f"ALAMBIQUE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        raise BadSpec("\n".join(lines)) from None
+        raise BadSpec("\n".join(_problem(each) for each in error.errors())) from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    # the value stays unsaid: some of them are secrets
+    said = error["msg"].removeprefix("Value error, ")
+    return f"ALAMBIQUE_{str(error['loc'][0]).upper()}: {said}"
 
 
 def settings_of(context: typer.Context) -> Settings:
@@ -34,6 +58,45 @@ def settings_of(context: typer.Context) -> Settings:
     settings = context.obj
     assert isinstance(settings, Settings)
     return settings
+
+
+def home_of(context: typer.Context) -> Path:
+    """The folder of this platform on this machine, made where it is not there.
+
+    Raises:
+        BadSpec: it cannot be made.
+    """
+    home = settings_of(context).home
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSpec(
+            f"ALAMBIQUE_HOME: there can be no folder {home} ({error.strerror}): give one in which "
+            "you may write"
+        ) from error
+    return home
+
+
+def database_of(context: typer.Context) -> Database:
+    """The registry that the settings name; connected to on first use.
+
+    Raises:
+        BadSpec: there can be none.
+    """
+    from sqlalchemy.exc import ArgumentError
+
+    from alambique.registry.database import Database
+
+    home_of(context)
+    try:
+        return Database(settings_of(context).database)
+    except (OSError, ArgumentError, ImportError) as error:
+        # the URL stays unsaid: it may hold a password
+        why = error.strerror if isinstance(error, OSError) else "its driver is not known"
+        raise BadSpec(
+            f"ALAMBIQUE_DATABASE_URL: no such database can be had ({why}): give "
+            "sqlite:////absolute/path.db or postgresql://…"
+        ) from error
 
 
 def client_of(context: typer.Context) -> Client:

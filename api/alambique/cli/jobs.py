@@ -31,12 +31,20 @@ def list_jobs(
     )
     if json:
         return show_json(page.model_dump(mode="json"))
-    columns = ("id", "name", "task", "state", "stage", "posted (UTC)")
-    rows = (
-        (job.id, job.name, job.task, job.state, job.stage, f"{job.created_at:%Y-%m-%d %H:%M}")
+    columns = ("id", "project", "name", "task", "state", "at", "posted (UTC)")
+    rows = [
+        (
+            job.id,
+            job.project,
+            job.name,
+            job.task,
+            f"{job.state}: {job.reason}" if job.reason else job.state,
+            job.stage and f"{job.stage} {job.progress or 0:.0%}",
+            f"{job.created_at:%Y-%m-%d %H:%M}",
+        )
         for job in page.items
-    )
-    show(table(columns, rows))
+    ]
+    show(table(columns, rows, only_if_several="project"))
     if page.next:
         print(f"more with --cursor {page.next}")
 
@@ -58,7 +66,7 @@ def watch(context: typer.Context, job: JobId, json: Json = False) -> None:
     if json:
         for event in client.watch(job):
             print(event.model_dump_json(), flush=True)
-        return
+        raise typer.Exit(0 if client.job(job).state is State.SUCCEEDED else 1)
     raise typer.Exit(0 if watched(client, job) else 1)
 
 
@@ -68,9 +76,10 @@ def watched(client: "Client", job_id: UUID) -> bool:
 
     from alambique.cli.progress import follow
     from alambique.cli.reports import report
+    from alambique.cli.waiting import news
 
     name = client.job(job_id).name or str(job_id)
-    follow(name, client.watch(job_id), Console())
+    follow(name, news(client, job_id), Console())
     return report(client.job(job_id))
 
 

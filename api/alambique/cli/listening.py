@@ -35,6 +35,7 @@ def serve(settings: Settings, listener: socket.socket, *, ready: str) -> None:
     stop = threading.Event()
     config = uvicorn.Config(
         create_app(settings, stop=stop),
+        log_config=None,  # its records go where ours go
         log_level="warning",
         ws="none",
         timeout_graceful_shutdown=5,

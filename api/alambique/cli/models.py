@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alambique.cli.environment import client_of, settings_of
+from alambique.cli.environment import client_of, home_of
 from alambique.cli.options import (
     Cursor,
     InProject,
@@ -16,6 +16,7 @@ from alambique.cli.options import (
     Versioned,
     name_and_version,
 )
+from alambique.spec.errors import BadSpec
 
 
 def list_models(
@@ -32,10 +33,11 @@ def list_models(
     page = client_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
     if json:
         return show_json(page.model_dump(mode="json"))
-    columns = ("name", "task", "versions", "newest", "role", "parameters", "MACs")
+    columns = ("name", "project", "task", "versions", "newest", "role", "parameters", "MACs")
     rows = (
         (
             model.name,
+            model.project,
             model.task,
             model.versions,
             f"{model.name}@{model.latest.number}",
@@ -45,7 +47,7 @@ def list_models(
         )
         for model in page.items
     )
-    show(table(columns, rows))
+    show(table(columns, rows, only_if_several="project"))
     if page.next:
         print(f"more with --cursor {page.next}")
 
@@ -82,13 +84,20 @@ def download(
 def predict(
     context: typer.Context,
     model: Versioned,
-    question: Annotated[str | None, typer.Option(help="What to answer.")] = None,
-    passage: Annotated[str | None, typer.Option("--context", help="Where the answer is.")] = None,
-    text: Annotated[str | None, typer.Option(help="What to tag.")] = None,
+    question: Annotated[str | None, typer.Option(help="What to answer; with --context.")] = None,
+    passage: Annotated[
+        str | None, typer.Option("--context", help="Where the answer is; with --question.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="What to tag; alone.")] = None,
     project: Project = "default",
     json: Json = False,
 ) -> None:
-    """Answer a question about a text, or tag a sentence."""
+    """Answer a question about a text (--question and --context), or tag a sentence (--text)."""
+    if (question is None) != (passage is None) or (question is None) == (text is None):
+        raise BadSpec(
+            "give --question and --context to a model that answers questions, --text to one that "
+            "tags words: `alambique models show` says which task a model is for"
+        )
     from alambique.cli.reports import show_prediction
     from alambique.cli.tables import show_json
     from alambique.workers.predicting import predict as answer
@@ -104,7 +113,7 @@ def _fetched(context: typer.Context, model: str, project: str) -> Path:
     """The folder of a version, fetched the first time it is asked for."""
     client = client_of(context)
     found = client.version(*name_and_version(model), project=project)
-    folder = settings_of(context).home / "downloads" / str(found.id)
+    folder = home_of(context) / "downloads" / str(found.id)
     if not folder.exists():
         client.download(found.name, found.number, folder, project=project)
     return folder

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alambique.cli.environment import client_of, settings_of
+from alambique.cli.environment import client_of, database_of, settings_of
 from alambique.cli.jobs import watched
 from alambique.cli.options import Fresh, JobFile, Json, Overrides
 from alambique.spec.errors import BadSpec
+from alambique.spec.states import State
 
 if TYPE_CHECKING:
     from alambique.spec.job import Job
@@ -18,17 +19,19 @@ def run(
     context: typer.Context, job: JobFile, overrides: Overrides = None, fresh: Fresh = False
 ) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
+    from alambique.api.planning import plan_of
     from alambique.cli.following import Following
     from alambique.cli.reports import report
-    from alambique.registry.database import Database
     from alambique.workers.driver import run_here
 
-    settings = settings_of(context)
-    database = Database(settings.database)
+    settings, database = settings_of(context), database_of(context)
+    read = read_file(job, overrides, fresh=fresh)
     database.upgrade()
+    # what is not there is said at once, and nothing is posted
+    if why := plan_of(read, settings, database).cache.why:
+        raise BadSpec(why)
     following = Following(database)
     try:
-        read = read_file(job, overrides, fresh=fresh)
         row = run_here(settings, database, read, posted=following.start)
     finally:
         following.finish()
@@ -42,10 +45,9 @@ def plan(
     from alambique.api.planning import plan_of
     from alambique.cli.reports import show_plan
     from alambique.cli.tables import show_json
-    from alambique.registry.database import Database
 
-    settings = settings_of(context)
-    found = plan_of(read_file(job, overrides), settings, Database(settings.database)).as_dict()
+    read = read_file(job, overrides)
+    found = plan_of(read, settings_of(context), database_of(context)).as_dict()
     if json:
         return show_json(found)
     show_plan(found)
@@ -62,17 +64,23 @@ def submit(
     fresh: Fresh = False,
     json: Json = False,
 ) -> None:
-    """Post a job to the server; prints its id."""
+    """Post a job to the server; prints its id, or with --json the job (with --wait: its end)."""
     from alambique.cli.tables import show_json
 
     client = client_of(context)
     posted = client.submit(read_file(job, overrides, fresh=fresh), key=key)
-    if json:
-        show_json(posted.model_dump(mode="json"))
-    else:
-        print(posted.id)
+    if not json:
+        print(posted.id, flush=True)
+        if wait:
+            raise typer.Exit(0 if watched(client, posted.id) else 1)
+        return
     if wait:
-        raise typer.Exit(0 if watched(client, posted.id) else 1)
+        for _ in client.watch(posted.id):
+            pass  # programs are told once, how it ended
+        posted = client.job(posted.id)
+    show_json(posted.model_dump(mode="json"))
+    if wait:
+        raise typer.Exit(0 if posted.state is State.SUCCEEDED else 1)
 
 
 def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -> "Job":

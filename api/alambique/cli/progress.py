@@ -19,12 +19,26 @@ _STEP = 0.1
 """The part of a stage after which a line is told."""
 
 
+def reason_to_wait(ahead: int, why: str) -> str:
+    """Why a job waits, and how many are ahead of it where that does not say so.
+
+    >>> reason_to_wait(2, "2 jobs are ahead of it")
+    '2 jobs are ahead of it'
+    >>> reason_to_wait(1, "lost_worker: it is tried again at 12:00:00")
+    'lost_worker: it is tried again at 12:00:00; 1 ahead of it'
+    """
+    return why if "ahead" in why or not ahead else f"{why}; {ahead} ahead of it"
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What the events so far say."""
 
     state: State = State.QUEUED
     why: str | None = None
+    """Why it is in that state."""
+    waits: str | None = None
+    """What it waits for."""
     stage: Stage | None = None
     fraction: float = 0.0
     eta: float | None = None
@@ -38,7 +52,9 @@ class Progress:
         content = event.content
         if event.kind == "state":
             why = ": ".join(filter(None, (content.get("reason"), content.get("message"))))
-            return replace(self, state=State(content["state"]), why=why or None)
+            return replace(self, state=State(content["state"]), why=why or None, waits=None)
+        if event.kind == "waiting":
+            return replace(self, waits=reason_to_wait(content["ahead"], content["why"]))
         if event.kind == "progress":
             return replace(
                 self,
@@ -70,8 +86,11 @@ class Progress:
     @property
     def line(self) -> str:
         """All of it in one line."""
+        if self.state.over:
+            return str(self.state)  # the report that follows says why
         if self.stage is None or self.state is not State.RUNNING:
-            return f"{self.state}: {self.why}" if self.why else str(self.state)
+            why = self.waits or self.why
+            return f"{self.state}: {why}" if why else str(self.state)
         told = (f"{self.stage} {self.fraction:4.0%}", self.figures, self.message)
         return "  ".join(part for part in told if part)
 
@@ -90,21 +109,28 @@ def follow(name: str, events: Iterable[EventView], console: Console) -> None:
 
 
 def lines(events: Iterable[EventView]) -> Iterator[str]:
-    """A line for each new state and stage, and for each tenth of a stage."""
-    told = progress = Progress()
+    """A line for each new state, stage and reason to wait, and for each tenth of a stage."""
+    told, progress = None, Progress()
     for event in events:
         progress = progress.after(event)
-        step = abs(progress.fraction - told.fraction)  # back where a stage begins again
-        moved = step >= _STEP or (step > 0 and progress.fraction >= 1)
-        if (progress.state, progress.stage) != (told.state, told.stage) or moved:
+        if told is None or _news(told, progress):
             told = progress
             yield f"{event.at:%H:%M:%S}  {progress.line}"
 
 
+def _news(told: Progress, now: Progress) -> bool:
+    step = abs(now.fraction - told.fraction)  # back where a stage begins again
+    moved = step >= _STEP or (step > 0 and now.fraction >= 1)
+    waits = now.waits is not None and now.waits != told.waits
+    return (now.state, now.stage) != (told.state, told.stage) or waits or moved
+
+
 def _drawn(name: str, progress: Progress) -> Group:
     head = Text.assemble((name, "bold"), f"  {progress.state}")
-    if progress.why:
+    if progress.why and not progress.state.over:
         head.append(f"  {progress.why}")
+    if progress.waits:
+        head.append(f"\n  {progress.waits}")
     if progress.state is not State.RUNNING:
         return Group(head, _stages(progress))
     message = Text(progress.message or "", style="dim")

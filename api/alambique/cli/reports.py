@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alambique.api.views import JobView, VersionView
+from alambique.cli.progress import Progress, reason_to_wait
 from alambique.cli.tables import Figure, count, result_table, show, table
 from alambique.registry.records import JobRow
 from alambique.spec.states import State
@@ -13,7 +14,10 @@ def report(job: JobView | JobRow) -> bool:
     """Print what came of a job that is over; whether it succeeded."""
     if job.state is not State.SUCCEEDED or job.result is None:
         reason = f" ({job.reason})" if job.reason else ""
-        print(f"{job.state}{reason}: {job.message or 'no message'}")
+        at = f" at {job.stage}" if job.stage else ""
+        print(f"{job.state}{at}{reason}{f': {job.message}' if job.message else ''}")
+        if job.state is State.FAILED:
+            print(f"see alambique jobs logs {job.id}")
         return False
     show(result_table(job.result))
     for note in job.result.get("notes", ()):
@@ -29,13 +33,29 @@ def describe(job: JobView) -> None:
     """Print where a job stands."""
     print(f"{job.id}  {job.name or ''}  {job.task}  (project {job.project})")
     print(f"posted {job.created_at:%Y-%m-%d %H:%M:%S} UTC, attempts {job.attempts}")
-    if job.waiting:
-        print(f"{job.state}: {job.waiting.ahead} ahead. {job.waiting.why}")
-    elif job.state.over:
+    if job.state.over:
         report(job)
-    else:
-        at = f" at {job.stage} {job.progress or 0:.0%}" if job.stage else ""
-        print(f"{job.state}{at}  {job.message or ''}".rstrip())
+        return
+    if job.state is State.RETRYING and job.message:
+        print(f"the last attempt failed: {job.message}")
+    print(f"{job.state}: {_now(job)}".removesuffix(": "))
+
+
+def _now(job: JobView) -> str:
+    """What it waits for, or how far it is, as `watch` has it."""
+    if job.waiting:
+        return reason_to_wait(job.waiting.ahead, job.waiting.why)
+    if job.stage is None:
+        return job.message or ""
+    return Progress(
+        state=State.RUNNING,
+        stage=job.stage,
+        fraction=job.progress or 0.0,
+        eta=job.eta_seconds,
+        loss=job.loss,
+        metric=job.metric,
+        message=job.message,
+    ).line
 
 
 def describe_version(version: VersionView) -> None:

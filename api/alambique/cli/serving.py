@@ -1,5 +1,6 @@
 """The commands that serve: `up`, `api`, `worker`, and what they start."""
 
+import logging
 import os
 import signal
 import threading
@@ -8,10 +9,12 @@ from uuid import UUID
 
 import typer
 
-from alambique.cli.environment import settings_of
+from alambique.cli.environment import database_of, settings_of
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
-Port = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+]
 
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
@@ -19,6 +22,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> N
     from alambique.cli.child import KeptRunning, worker_command
     from alambique.cli.listening import listen, serve
 
+    _log_with_times()
     settings = settings_of(context)
     upgrade(context)
     with listen(host, port) as socket, KeptRunning(worker_command()) as child:
@@ -30,6 +34,8 @@ def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> 
     """Serve the API alone; the database must be migrated."""
     from alambique.cli.listening import listen, serve
 
+    _log_with_times()
+    database_of(context)  # whether there can be one: whether it answers is told by /readyz
     with listen(host, port) as socket:
         serve(settings_of(context), socket, ready="the API is ready at {url}")
 
@@ -38,8 +44,8 @@ def worker(
     context: typer.Context,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Carry out jobs until told to stop."""
-    from alambique.registry.database import Database
+    """Carry out jobs until told to stop; the database must be migrated."""
+    from alambique.registry import jobs
     from alambique.workers.dispatcher import dispatch
 
     stop = threading.Event()
@@ -47,26 +53,38 @@ def worker(
         signal.signal(number, lambda *_: stop.set())
     if parent is not None:
         threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
-    settings = settings_of(context)
-    dispatch(settings, database=Database(settings.database), stop=stop)
+    _log_with_times()
+    database = database_of(context)
+    with database.read() as session:
+        jobs.page(session, limit=1)  # without tables it ends here, once, and not at every look
+    dispatch(settings_of(context), database=database, stop=stop)
 
 
-def drive(context: typer.Context, job: UUID, token: int) -> None:
+def drive(
+    context: typer.Context,
+    job: UUID,
+    token: int,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Carry out one job under the lease of that token."""
-    from alambique.registry.database import Database
     from alambique.workers.driver import drive as carry_out
 
-    settings = settings_of(context)
-    raise typer.Exit(carry_out(settings, Database(settings.database), job, token))
+    _log_with_times()
+    settings, database = settings_of(context), database_of(context)
+    raise typer.Exit(carry_out(settings, database, job, token, parent=parent))
 
 
 def upgrade(context: typer.Context) -> None:
     """Bring the database to the newest schema."""
-    from alambique.registry.database import Database
+    database_of(context).upgrade()
 
-    settings = settings_of(context)
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    Database(settings.database).upgrade()
+
+def _log_with_times() -> None:
+    """From here on log records are lines on stderr, of our parts from INFO on."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alambique").setLevel(logging.INFO)
 
 
 def _stop_without(parent: int, stop: threading.Event) -> None:

@@ -2,25 +2,47 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+T = TypeVar("T")
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table whose numbers stand at the right; None is left empty."""
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    only_if_several: str | None = None,
+) -> Table:
+    """A table whose numbers stand at the right; None is left empty.
+
+    Args:
+        columns: their titles. The first is never folded: it is what other commands are given.
+        rows: a cell for each column.
+        only_if_several: the title of a column that is left out where it says one thing only.
+    """
     lines = [list(row) for row in rows]
+    if only_if_several and len({line[columns.index(only_if_several)] for line in lines}) < 2:
+        index = columns.index(only_if_several)
+        columns = _without(columns, index)
+        lines = [_without(line, index) for line in lines]
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numbers = any(isinstance(line[index], int | float | Figure) for line in lines)
-        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if numbers else "left"
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
     for line in lines:
         # as Text: what users wrote is no markup
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in line))
     return drawn
+
+
+def _without(cells: Sequence[T], index: int) -> list[T]:
+    return [*cells[:index], *cells[index + 1 :]]
 
 
 def show(drawn: object) -> None:

@@ -100,7 +100,7 @@ def _snapshot(source: Hub, cache: Path, endpoint: str | None) -> Located:
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
         at = f" at {source.revision}" if source.revision else ""
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
         raise UnknownName(
             f"the model {source.repository}{at} could not be had from the hub nor from {cache}: "
             f"{reason}. Check id and commit, and HF_TOKEN if it is private; with no network, put "

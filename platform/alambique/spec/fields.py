@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 3650 * 86400
 
 
 class Spec(BaseModel):
@@ -17,28 +18,51 @@ class Spec(BaseModel):
 
 
 def _read_duration(value: Any) -> Any:
-    """A `timedelta` from "90s", "15m", "6h" or "2d"; anything else is left to pydantic."""
+    """A `timedelta` from "90s", "15m", "6h" or "2d"."""
+    if isinstance(value, timedelta):
+        return value
     found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        return value
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+        raise ValueError("expected a number and a unit: 90s, 15m, 6h, 2d")
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if not 1 <= seconds <= _LONGEST:
+        raise ValueError(f"expected at least 1s and at most {_LONGEST // _SECONDS['d']}d")
+    return timedelta(seconds=seconds)
 
 
 def _write_duration(value: timedelta) -> str:
-    return f"{value.total_seconds():g}s"
+    return f"{value.total_seconds():.15g}s"  # fewer digits become an exponent, which is no length
 
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(_read_duration),
     PlainSerializer(_write_duration, return_type=str),
-    Field(gt=timedelta(0)),
 ]
 """A length of time, written as a number and a unit: 90s, 15m, 6h, 2d."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """What a user may call a thing: it becomes part of a URL, never of a path."""
 
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+# whole numbers are strict: true is not 1, "3" is a text. Others are not: to YAML, 5e-4 is a text
+Whole = Annotated[int, Field(strict=True)]
+Positive = Annotated[Whole, Field(gt=0, le=1_000_000_000)]
+Length = Annotated[Whole, Field(ge=16, le=1_000_000)]
+"""Tokens of the longest window, special tokens counted."""
+Overlap = Annotated[Whole, Field(ge=0, le=1_000_000)]
+"""Tokens that two neighbouring windows of one text share."""
+Real = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
+Epochs = Annotated[Positive, Field(le=10_000)]
+Layers = Annotated[Positive, Field(le=1000)]
+Width = Annotated[Positive, Field(le=1_000_000)]
+Workers = Annotated[Positive, Field(le=10_000)]
+Vocabulary = Annotated[Whole, Field(ge=100, le=1_000_000)]
+Fraction = Annotated[Real, Field(ge=0, le=1)]
+Weight = Annotated[Real, Field(ge=0)]

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.fields import Duration, Name, Positive, Spec
+from alambique.spec.fields import (
+    Duration,
+    Layers,
+    Length,
+    Name,
+    Overlap,
+    Positive,
+    Spec,
+    Whole,
+    Width,
+)
 from alambique.spec.objective import Gold, Logits, Term
 from alambique.spec.sources import Architecture, Folder, source_of
 from alambique.spec.train import Resources, Train
@@ -31,14 +41,33 @@ class Teacher(Spec):
     model: Model
     train: Train | None = None
     """How to fine-tune it. Absent: it already is, which is checked before anything is spent."""
-    max_length: Annotated[int, Field(ge=16)] = 384
+    max_length: Length = 384
     """Tokens of its windows when it teaches; students have their own."""
-    stride: Annotated[int, Field(ge=0)] = 128
+    stride: Overlap = 128
+
+    @property
+    def positions(self) -> int:
+        """Of a network from scratch: for its own windows, and for those of most students."""
+        return max(512, self.max_length, self.train.max_length if self.train else 0)
 
     @field_validator("model")
     @classmethod
     def _named(cls, model: Model) -> Model:
         return _checked(model)
+
+    @model_validator(mode="after")
+    def _able_to_teach(self) -> "Teacher":
+        if isinstance(self.model, Architecture) and self.train is None:
+            raise ValueError(
+                "model is an architecture, whose weights have learnt nothing: say how to train it "
+                "(teacher.train, which {} leaves at its defaults)"
+            )
+        if self.stride >= self.max_length:
+            raise ValueError(
+                f"stride {self.stride} is not below max_length {self.max_length}: "
+                "windows would never move on; lower teacher.stride"
+            )
+        return self
 
 
 class Student(Spec):
@@ -46,17 +75,22 @@ class Student(Spec):
 
     start: Model = "teacher"
     """teacher, random, or any form of a model."""
-    layers: Positive
-    keep: Literal["uniform", "first", "last"] | tuple[int, ...] = "uniform"
+    layers: Layers
+    keep: Literal["uniform", "first", "last"] | tuple[Whole, ...] = "uniform"
     """Which layers of `start` the student begins with."""
-    width: Positive | None = None
+    width: Width | None = None
     """Of a random start; as the teacher's where not given, like the next two."""
-    heads: Positive | None = None
-    ffn: Positive | None = None
+    heads: Width | None = None
+    ffn: Width | None = None
 
     @field_validator("start")
     @classmethod
     def _named(cls, start: Model) -> Model:
+        if isinstance(start, Architecture):
+            raise ValueError(
+                "an architecture has no weights to start from: say start: random, with width, "
+                "heads and ffn"
+            )
         return start if start in ("teacher", "random") else _checked(start)
 
     @model_validator(mode="after")
@@ -85,7 +119,7 @@ class Job(Spec):
     compare: tuple[Literal["gold-only"], ...] = ()
     """What to train beside the distilled student, to see what distilling gained."""
     resources: Resources = Resources()
-    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    priority: Annotated[Whole, Field(ge=0, le=100)] = 50
     """Higher goes first."""
     deadline: Duration | None = None
     """From when the job was posted."""

@@ -1,13 +1,15 @@
 """Job files and overrides: from text to a `Job`, with the path of each bad field."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.expected import expected
 from alambique.spec.job import Job
 
 
@@ -16,8 +18,38 @@ class BadField:
     """One field of a job that cannot stay as it is."""
 
     path: str
-    found: str
+    found: str | None
+    """None where the field is missing, or the fault is of the mapping as a whole."""
     message: str
+
+    @property
+    def line(self) -> str:
+        """All of it."""
+        found = "" if self.found is None else f" (found {self.found})"
+        return f"{self.path}: {self.message}{found}"
+
+
+class BadFields(ValueError):
+    """All fields for which a mapping is no job."""
+
+    def __init__(self, fields: Sequence[BadField]) -> None:
+        """Such fields, in the order of the job."""
+        super().__init__(fields)
+        self.fields = tuple(fields)
+
+
+class JobLoader(yaml.SafeLoader):
+    """YAML in which no mapping has a key twice: of two values, one would be lost unsaid."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node; as in YAML, but for that."""
+        seen = set[str]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: {key.value} is given a second time: keep one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
@@ -26,55 +58,77 @@ def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
     Raises:
         BadSpec: the text is not YAML, or a field is wrong; each bad field on a line of its own.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadSpec(f"not a job file: {error}") from error
-    if not isinstance(content, dict):
-        raise BadSpec(f"a job file is a mapping of fields, found {type(content).__name__}")
+    content = mapping(_yaml(text, "not a job file"), "a job file")
     for override in overrides:
         content = _overridden(content, override)
     return job_of(content)
+
+
+def mapping(content: Any, what: str) -> dict[str, Any]:
+    """The content, which is a mapping.
+
+    Raises:
+        BadSpec: it is something else, of which `what` is told.
+    """
+    if isinstance(content, dict):
+        return content
+    if content is None:
+        raise BadSpec(
+            f"{what} is a mapping of fields, and this one is empty: it needs task, data, "
+            "teacher and student"
+        )
+    kind = "a list" if isinstance(content, list) else f"only {_short(content)}"
+    raise BadSpec(f"{what} is a mapping of fields, found {kind}: write each as `field: value`")
 
 
 def job_of(content: Mapping[str, Any]) -> Job:
     """The job that a mapping describes.
 
     Raises:
-        BadSpec: a field is wrong; each bad field on a line of its own.
+        BadSpec: a field is wrong, each bad one on a line of its own; its cause is `BadFields`.
     """
     try:
         return Job.model_validate(content)
     except ValidationError as error:
-        lines = (f"{bad.path}: {bad.message} (found {bad.found})" for bad in bad_fields(error))
-        raise BadSpec("\n".join(lines)) from error
+        fields = bad_fields(error, content)
+    raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
 
 
-def bad_fields(error: ValidationError) -> list[BadField]:
-    """Each field that pydantic refused, by its path in the job.
+def bad_fields(error: ValidationError, content: object) -> list[BadField]:
+    """Each field of `content` that pydantic refused, by its path in the job.
 
+    >>> content = {"task": "named-entities", "layer": 3}
     >>> try:
-    ...     Job.model_validate({"task": "named-entities", "layer": 3})
+    ...     Job.model_validate(content)
     ... except ValidationError as error:
-    ...     [bad.path for bad in bad_fields(error)]
+    ...     [bad.path for bad in bad_fields(error, content)]
     ['data', 'teacher', 'student', 'layer']
     """
-    return [
-        BadField(_path(line["loc"]), _short(line["input"]), _said(line["type"], line["msg"]))
-        for line in error.errors(include_url=False)
-    ]
+    return [_bad_field(line, content) for line in error.errors(include_url=False)]
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    # a union puts its branches' names into the location; fields are lower-case words
-    words = [str(part) for part in location if isinstance(part, int) or part.islower()]
-    return ".".join(word for word in words if "[" not in word) or "job"
+def _bad_field(line: ErrorDetails, content: object) -> BadField:
+    kind, value = line["type"], line["input"]
+    path = ".".join(_path(line["loc"], content, lacking=kind == "missing")) or "job"
+    whole = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
+    return BadField(path, None if whole else _short(value), expected(line))
 
 
-def _said(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "no such field: check its spelling, or leave it out"
-    return message.removeprefix("Value error, ")
+def _path(location: tuple[int | str, ...], content: object, *, lacking: bool) -> Iterator[str]:
+    """The parts of a location that are of the content: a union adds its branches' names."""
+    *above, last = location or ("",)
+    for part in above:
+        if _has(content, part):
+            yield str(part)
+            content = content[part]  # type: ignore[index]
+    if lacking or _has(content, last):
+        yield str(last)
+
+
+def _has(content: object, part: int | str) -> bool:
+    if isinstance(content, list | tuple):
+        return isinstance(part, int) and part < len(content)
+    return isinstance(content, Mapping) and part in content
 
 
 def _short(value: object, limit: int = 80) -> str:
@@ -86,18 +140,49 @@ def _overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
     path, sign, value = override.partition("=")
     if not sign or not path:
         raise BadSpec(f"--set takes path=value, found {override!r}")
-    changed: dict[str, Any] = _with(content, path.split("."), yaml.safe_load(value))
+    given = _yaml(value, f"--set {path}: no YAML value")
+    changed: dict[str, Any] = _with(content, path.split("."), given, above=())
     return changed
 
 
-def _with(content: object, path: list[str], value: object) -> Any:
-    """`content` with `value` at `path`; missing mappings on the way are made."""
+def _yaml(text: str, otherwise: str) -> Any:
+    try:
+        return yaml.load(text, JobLoader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a date that there is not
+        raise BadSpec(f"{otherwise}: {error}") from error
+    except RecursionError as error:
+        raise BadSpec(f"{otherwise}: it is nested too deeply") from error
+
+
+def _with(content: object, path: list[str], value: object, *, above: tuple[str, ...]) -> Any:
+    """`content`, which is at `above`, with `value` at `path`; missing mappings are made."""
     head, *rest = path
+    here = (*above, head)
     if isinstance(content, list):
-        index = int(head) if head.isdigit() and int(head) < len(content) else None
+        index = int(head) if head.isdecimal() and int(head) < len(content) else None
         if index is None:
             raise BadSpec(f"--set: {head!r} is no index of a list of {len(content)}")
-        inner = _with(content[index], rest, value) if rest else value
+        inner = _with(content[index], rest, value, above=here) if rest else value
         return [*content[:index], inner, *content[index + 1 :]]
-    before = content if isinstance(content, dict) else {} if content is None else {"name": content}
-    return before | {head: _with(before.get(head), rest, value) if rest else value}
+    before = _mapping_at(above, content, head)
+    return before | {head: _with(before.get(head), rest, value, above=here) if rest else value}
+
+
+def _mapping_at(path: tuple[str, ...], content: object, head: str) -> dict[str, Any]:
+    """What is at the path, as the mapping in which `head` can be set."""
+    field = ".".join(path)
+    if isinstance(content, dict):
+        return content
+    if content is None and head.isdecimal():
+        raise BadSpec(
+            f"--set {field}.{head}: there is no list {field} in the file, so none of its "
+            f"items can be changed: give the whole list, --set '{field}=[…]'"
+        )
+    if content is None:
+        return {}
+    if path == ("data",):
+        return {"name": content}
+    raise BadSpec(
+        f"--set {field}.{head}: {field} is {_short(content)}, which has no fields: give "
+        f"the whole of it, --set '{field}={{{head}: …}}'"
+    )

@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """The settings of one process. Every field is an environment variable ALAMBIQUE_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="ALAMBIQUE_", frozen=True)
+    # a variable that is set to nothing is not set: files for containers list them all
+    model_config = SettingsConfigDict(env_prefix="ALAMBIQUE_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(default_factory=lambda: Path.home() / ".alambique")
     """Database, near cache and artifacts, unless they are elsewhere."""
@@ -30,7 +32,35 @@ class Settings(BaseSettings):
     heartbeat: float = Field(15.0, gt=0)
     """Seconds between two renewals of a lease."""
     url: str = "http://127.0.0.1:8400"
+    """Of the server that the client asks."""
     token: SecretStr | None = None
+
+    @field_validator("home", "data", "models")
+    @classmethod
+    def _of_a_user(cls, path: Path | None) -> Path | None:
+        """With `~` written out, which a shell does only where it stands unquoted and first."""
+        try:
+            return path and path.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{path}: there is no such user; give the whole path") from error
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _before_the_lease_ends(cls, heartbeat: float, info: ValidationInfo) -> float:
+        lease = info.data.get("lease")
+        if lease is not None and heartbeat >= lease:
+            raise ValueError(
+                f"{heartbeat:g} s is not below ALAMBIQUE_LEASE, {lease:g} s: a live driver would "
+                "lose its job; give a third of it or less"
+            )
+        return heartbeat
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_server(cls, url: str) -> str:
+        if not _names_a_server(url):
+            raise ValueError(f"{url!r} is no URL of a server: give one as http://127.0.0.1:8400")
+        return url
 
     @property
     def database(self) -> str:
@@ -53,3 +83,16 @@ class Settings(BaseSettings):
     def lease_time(self) -> timedelta:
         """How long a driver may be silent."""
         return timedelta(seconds=self.lease)
+
+
+def _names_a_server(url: str) -> bool:
+    """Whether it has the scheme, the host and, where it has one, the port of a server.
+
+    >>> [_names_a_server(f"http://{rest}") for rest in ("localhost", "[::1]:80", "a:b", "a:99999")]
+    [True, True, False, False]
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the port, or of the brackets
+        return False

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.fields import Positive, Spec
+from alambique.spec.fields import Layers, Spec, Vocabulary, Width
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HUB = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9._-]+))?")
@@ -16,11 +16,11 @@ class Architecture(Spec):
     """A network from scratch, with a tokenizer of its own trained on the job's texts."""
 
     architecture: Literal["bert", "modernbert"]
-    layers: Positive
-    width: Positive
-    heads: Positive
-    ffn: Positive
-    vocabulary: Positive = 8000
+    layers: Layers
+    width: Width
+    heads: Width
+    ffn: Width
+    vocabulary: Vocabulary = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A model of this registry, by version number or alias."""
+    """A model of this registry, by version number, or its newest by `latest`."""
 
     name: str
     version: str
@@ -61,8 +61,8 @@ def source_of(model: str | Architecture) -> Source:
 
     >>> source_of("dccuchile/bert-base-spanish-wwm-cased@9e0a")
     Hub(repository='dccuchile/bert-base-spanish-wwm-cased', revision='9e0a')
-    >>> source_of("registry:tiny-ner@champion")
-    Registered(name='tiny-ner', version='champion')
+    >>> source_of("registry:tiny-ner@3")
+    Registered(name='tiny-ner', version='3')
     >>> source_of("mini-es"), source_of("./mini-es")
     (Local(name='mini-es'), Folder(path='./mini-es'))
 

@@ -4,36 +4,46 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from alambique.spec.fields import Fraction, Positive, Spec
+from alambique.spec.fields import (
+    Epochs,
+    Fraction,
+    Length,
+    Overlap,
+    Positive,
+    Real,
+    Spec,
+    Whole,
+    Workers,
+)
 
 
 class Train(Spec):
     """A training run. Batch sizes are global: they do not depend on the number of workers."""
 
-    epochs: Positive = 3
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5.0e-5
+    epochs: Epochs = 3
+    learning_rate: Annotated[Real, Field(gt=0, le=1)] = 5.0e-5
     batch_size: Positive | None = None
     """Rows of a global batch; 32 where `batch_tokens` is not given either."""
     batch_tokens: Positive | None = None
     """Tokens of a global batch, padding counted, in place of `batch_size`."""
-    max_length: Annotated[int, Field(ge=16)] = 384
+    max_length: Length = 384
     """Tokens of the longest window, special tokens counted."""
-    stride: Annotated[int, Field(ge=0)] = 128
+    stride: Overlap = 128
     """Tokens that two neighbouring windows of one text share."""
     warmup: Fraction = 0.1
     """The part of all steps over which the learning rate rises from 0."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    clip: Annotated[float, Field(gt=0)] = 1.0
+    weight_decay: Annotated[Real, Field(ge=0, le=1)] = 0.01
+    clip: Annotated[Real, Field(gt=0, le=1e9)] = 1.0
     """The norm to which a longer gradient is cut."""
     accumulate: Positive = 1
     """Micro-batches that a worker's rows of a batch are split into: memory, not results."""
-    patience: Positive = 10
+    patience: Epochs = 10
     """Epochs without a lower validation loss after which training stops."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Annotated[Real, Field(ge=0, lt=1)] | None = None
     """In place of what the model's own configuration says."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 1
     checkpoint: Positive = 200
     """Steps between two checkpoints, apart from the one after each epoch."""
 
@@ -55,10 +65,10 @@ class Resources(Spec):
     The teacher and the gold-only student train in the job's own process, unless `gpus` is given.
     """
 
-    workers: Positive = 1
-    cpus: Annotated[float, Field(gt=0)] = 1.0
+    workers: Workers = 1
+    cpus: Annotated[Real, Field(gt=0, le=10_000)] = 1.0
     """Of each worker."""
-    gpus: Annotated[float, Field(ge=0)] = 0.0
+    gpus: Annotated[Real, Field(ge=0, le=1000)] = 0.0
     """Of each worker."""
-    zero: Annotated[int, Field(ge=0, le=3)] = 1
+    zero: Annotated[Whole, Field(ge=0, le=3)] = 1
     """The ZeRO stage of DeepSpeed."""

@@ -162,22 +162,12 @@ def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
     start = work.job.student.start
     if start in ("teacher", "random"):
         return None
-    source = source_of(start)
-    if isinstance(source, Architecture):
-        raise BadSpec(
-            "student.start: an architecture has no weights to start from; say start: random "
-            "with width, heads and ffn"
-        )
-    return _found(work, source, labels)
+    return _found(work, source_of(start), labels)
 
 
 def _fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> None:
     """A teacher that teaches as it is: its head answers with the labels of the data."""
-    if teacher is None:
-        raise BadSpec(
-            "teacher.model is an architecture, whose weights have learnt nothing: say how to train "
-            "it (teacher.train)"
-        )
+    assert teacher is not None  # an architecture has to be trained, says the spec
     if find(job.task).output is not Output.SPAN:
         _same_labels(read_config(teacher.folder), labels)
     if not teacher.head:

@@ -1,0 +1,43 @@
+"""What happens to a job, and why nothing does while it waits."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+from alambique.api.client import Client
+from alambique.api.transport import NoServer
+from alambique.api.views import EventView
+from alambique.registry.transitions import WAITING
+
+_LOOK = 1.0
+"""Seconds between two looks at a job that waits: what it waits for is no event of its own."""
+
+
+def news(client: Client, job_id: UUID, *, pause: float = _LOOK) -> Iterator[EventView]:
+    """The events of a job until it is over; while it waits, also some of kind "waiting".
+
+    Such a one says `ahead` and `why`, and comes first at once, then whenever these change.
+    """
+    for event in client.watch(job_id):
+        yield event
+        if event.kind == "state" and event.content["state"] in WAITING:
+            yield from _reasons(client, job_id, pause)
+
+
+def _reasons(client: Client, job_id: UUID, pause: float) -> Iterator[EventView]:
+    """Why the job waits, until it does not; its events come in meanwhile, and are read then."""
+    told = None
+    while (waiting := _seen(client, job_id)) is not None:
+        if waiting != told:
+            yield EventView(id=0, at=datetime.now(UTC), kind="waiting", content=waiting)
+            told = waiting
+        time.sleep(pause)
+
+
+def _seen(client: Client, job_id: UUID) -> dict[str, object] | None:
+    try:
+        waiting = client.job(job_id).waiting
+    except NoServer:
+        return None  # the stream finds that out too, and knows how often to try again
+    return waiting.model_dump() if waiting else None

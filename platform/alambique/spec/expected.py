@@ -1,0 +1,59 @@
+"""What would be right in place of a field that was refused: pydantic's faults in our words."""
+
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+_WORDS = {
+    "missing": "the field is missing: give it",
+    "extra_forbidden": "no such field: check its spelling, or leave it out",
+    "invalid_key": "the name of a field is a text",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a number that is finite",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected a text",
+    "string_pattern_mismatch": "expected letters, digits, '.', '_' and '-', the first one a letter "
+    "or a digit, at most 96 of them",
+    "list_type": "expected a list, such as [a, b]",
+    "tuple_type": "expected a list, such as [a, b]",
+    "dict_type": "expected a mapping, such as {{train: 2000}}",
+    "literal_error": "expected {expected}",
+    "union_tag_invalid": "expected a mapping whose kind is {expected_tags}",
+    "union_tag_not_found": "expected a mapping with a kind, such as {{kind: gold, weight: 0.5}}",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+}
+"""By the kind of fault, with the names that pydantic gives in its context."""
+
+_EXAMPLES = {
+    "Data": "conll2002 or {name: conll2002, limit: {train: 2000}}",
+    "Teacher": "{model: team/model}",
+    "Student": "{layers: 4}",
+    "Architecture": "{architecture: bert, layers: 4, width: 256, heads: 4, ffn: 512}",
+    "Train": "{epochs: 3, learning_rate: 5.0e-5}",
+    "Resources": "{workers: 2}",
+}
+"""Of the mapping that a record is read from."""
+
+
+def expected(fault: ErrorDetails) -> str:
+    """What is wrong with a field, and what would be right."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind in ("model_type", "model_attributes_type"):
+        return f"expected a mapping of fields{_such_as(context)}"
+    if words := _WORDS.get(kind):
+        return words.format(**context)
+    return fault["msg"].removeprefix("Value error, ")
+
+
+def _such_as(context: dict[str, Any]) -> str:
+    example = _EXAMPLES.get(context.get("class_name", ""))
+    return f", such as {example}" if example else ""

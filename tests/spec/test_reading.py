@@ -1,0 +1,198 @@
+"""From a job file to a job: what is said of a wrong one, and what overrides change."""
+
+from collections.abc import Callable
+
+import pytest
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Job
+from alambique.spec.objective import Gold, Logits
+from alambique.spec.reading import job_of, read_job
+
+TEXT = """
+task: named-entities
+data: conll2002
+teacher: {model: mini-es}
+student: {layers: 2}
+"""
+
+
+ARCHITECTURE = "{architecture: bert, layers: 2, width: 32, heads: 2, ffn: 64}"
+
+
+def refused(text: str, *overrides: str) -> list[str]:
+    """Each line of what is said of a wrong job."""
+    with pytest.raises(BadSpec) as caught:
+        read_job(text, overrides)
+    return str(caught.value).splitlines()
+
+
+def test_what_is_not_said_has_its_default() -> None:
+    job = read_job(TEXT)
+    assert (job.project, job.priority, job.objective) == ("default", 50, (Logits(),))
+    assert job.data.name == "conll2002"
+
+
+def test_a_job_reads_back_from_what_it_is_stored_as() -> None:
+    job = read_job(
+        TEXT,
+        (
+            "objective=[{kind: logits, loss: mse, temperature: 2}, {kind: gold, weight: 0.5}]",
+            "teacher.model={architecture: bert, layers: 2, width: 32, heads: 2, ffn: 64}",
+            "teacher.train={}",
+            "student.keep=[0, 1]",
+            "deadline=30d",
+        ),
+    )
+    assert job_of(job.model_dump(mode="json")) == job
+    assert [type(term) for term in job.objective] == [Logits, Gold]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1, 2]", "found a list"),
+        ("", "empty"),
+        ("just words", "found only 'just words'"),
+        ("a: [1", "line 1"),
+        ("\ttask: x", "line 1"),
+        ("a: 2024-13-45", "month"),
+        ("[" * 5000, "too deep"),
+    ],
+)
+def test_a_text_that_is_no_job_file(text: str, said: str) -> None:
+    message = "\n".join(refused(text))
+    assert "job file" in message
+    assert said in message
+
+
+def test_a_key_that_is_there_twice() -> None:
+    assert refused(TEXT + "task: question-answering\n") == [
+        "not a job file: line 6: task is given a second time: keep one"
+    ]
+    nested = TEXT + "train:\n  epochs: 1\n  seed: 2\n  epochs: 3\n"
+    assert "line 9: epochs" in refused(nested)[0]
+
+
+def test_an_alias_is_another_key() -> None:
+    job = read_job(TEXT + "train: &same {epochs: 5}\n", ("name=x",))
+    shared = TEXT.replace("{model: mini-es}", "{model: mini-es, train: &t {epochs: 5}}")
+    assert read_job(shared + "train: *t\n", ("name=x",)).train == job.train
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("layer=3", "layer"),
+        ("train.learning_rates=0.1", "train.learning_rates"),
+        ("train.learning_rate=high", "train.learning_rate"),
+        ("train.learning_rate=-1", "train.learning_rate"),
+        ("student.layers=0", "student.layers"),
+        ("student.layers=2.5", "student.layers"),
+        ("student.keep=middle", "student.keep"),
+        ("student.keep=[0]", "student"),
+        ("teacher.model=registry:tiny", "teacher.model"),
+        ("teacher.model={architecture: lstm}", "teacher.model"),
+        (f"teacher.model={ARCHITECTURE}", "teacher"),
+        (f"student.start={ARCHITECTURE}", "student.start"),
+        ("teacher={model: mini-es, max_length: 64}", "teacher"),
+        ("objective=[{kind: hopes}]", "objective.0"),
+        ("objective=[{kind: logits, temperature: 0}]", "objective.0.temperature"),
+        ("objective=[{kind: gold}, {kind: gold}]", "job"),
+        ("train={batch_size: 8, batch_tokens: 512}", "train"),
+        ("train={max_length: 64, stride: 64}", "train"),
+        ("deadline=soon", "deadline"),
+        ("task=translation", "task"),
+        ("name=../../etc", "name"),
+    ],
+)
+def test_each_bad_field_is_named(override: str, path: str) -> None:
+    assert refused(TEXT, override)[0].split(":")[0] == path
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "teacher=3",
+            "teacher: expected a mapping of fields, such as {model: team/model} (found 3)",
+        ),
+        (
+            "deadline=soon",
+            "deadline: expected a number and a unit: 90s, 15m, 6h, 2d (found 'soon')",
+        ),
+        ("deadline=90", "deadline: expected a number and a unit: 90s, 15m, 6h, 2d (found 90)"),
+        ("deadline=0.001s", "deadline: expected at least 1s and at most 3650d (found '0.001s')"),
+        ("deadline=999999999d", "at most 3650d"),
+        ("name=ñ", "name: expected letters, digits, '.', '_' and '-'"),
+        ("data.limit=3", "data.limit: expected a mapping, such as {train: 2000} (found 3)"),
+        ("task=poetry", "expected 'question-answering' or 'named-entities' (found 'poetry')"),
+        (
+            "objective=[{kind: hopes}]",
+            "objective.0: expected a mapping whose kind is 'gold', 'logits'",
+        ),
+        ("train.epochs=true", "train.epochs: expected a whole number (found True)"),
+        ("train.epochs='3'", "train.epochs: expected a whole number (found '3')"),
+        ("train.epochs=20000", "train.epochs: expected at most 10000 (found 20000)"),
+        (f"student.layers=1{'0' * 30}", "student.layers: expected at most 1000"),
+        ("train.seed=-1", "train.seed: expected at least 0 (found -1)"),
+        ("train.learning_rate=true", "train.learning_rate: expected a number (found True)"),
+        ("train.clip=.inf", "train.clip: expected a number that is finite (found inf)"),
+        (
+            f"teacher={{model: {ARCHITECTURE[:-1]}, vocabulary: 99}}}}",
+            "vocabulary: expected at least 100",
+        ),
+        (f"teacher.model={ARCHITECTURE}", "say how to train it"),
+        (f"student.start={ARCHITECTURE}", "say start: random"),
+        ("teacher={model: mini-es, max_length: 64}", "stride 128 is not below max_length 64"),
+    ],
+)
+def test_a_refusal_says_what_would_be_right(override: str, said: str) -> None:
+    assert said in "\n".join(refused(TEXT, override))
+
+
+def test_of_a_missing_field_nothing_was_found() -> None:
+    assert refused("task: named-entities\ndata: conll2002\nstudent: {layers: 2}") == [
+        "teacher: the field is missing: give it"
+    ]
+
+
+def test_all_bad_fields_are_named_at_once() -> None:
+    lines = refused(TEXT, "layer=3", "train.epochs=0", "student.layers=x")
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "layer",
+        "student.layers",
+        "train.epochs",
+    ]
+
+
+@pytest.mark.parametrize("override", ["train", "=3", "train.epochs=[1", "objective.3.weight=1"])
+def test_an_override_that_cannot_be_set(override: str) -> None:
+    text = TEXT + "objective: [{kind: gold}]\n"
+    assert refused(text, override)[0].startswith("--set")
+
+
+def test_an_item_of_a_list_that_the_file_has_not() -> None:
+    said = refused(TEXT, "objective.0.weight=0.5")[0]
+    assert "no list objective in the file" in said
+    assert "--set 'objective=[…]'" in said
+
+
+def test_a_field_of_what_has_no_fields() -> None:
+    assert "teacher.model is 'mini-es'" in refused(TEXT, "teacher.model.layers=2")[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "read"),
+    [
+        ("train.epochs=7", lambda job: job.train.epochs == 7),
+        ("train.learning_rate=5e-4", lambda job: job.train.learning_rate == 5e-4),
+        ("data.limit.train=20", lambda job: job.data.limit == {"train": 20}),
+        ("objective.0.temperature=2", lambda job: job.objective == (Logits(temperature=2.0),)),
+        ("compare=[gold-only]", lambda job: job.compare == ("gold-only",)),
+    ],
+)
+def test_an_override_reaches_its_field(override: str, read: Callable[[Job], bool]) -> None:
+    job = read_job(TEXT + "objective: [{kind: logits}]\n", (override,))
+    assert read(job)
+    assert job.data.name == "conll2002"

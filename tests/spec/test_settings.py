@@ -1,0 +1,33 @@
+"""Settings: what the environment may say, and how it is read."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from alambique.spec.settings import Settings
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"ALAMBIQUE_{name.upper()}", "")
+    assert Settings() == Settings.model_construct(home=Path.home() / ".alambique")
+
+
+@pytest.mark.parametrize("name", ["home", "data", "models"])
+def test_a_tilde_is_the_home_of_the_user(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ALAMBIQUE_{name.upper()}", "~/there")
+    assert getattr(Settings(), name) == Path.home() / "there"
+
+
+def test_the_home_of_a_user_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_DATA", "~no-such-user/data")
+    with pytest.raises(ValidationError, match="give the whole path"):
+        Settings()
+
+
+@pytest.mark.parametrize("port", ["abc", "99999", "-1", "0"])
+def test_a_url_whose_port_is_none(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_URL", f"http://localhost:{port}")
+    with pytest.raises(ValidationError, match="no URL of a server"):
+        Settings()
