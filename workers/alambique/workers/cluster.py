@@ -98,7 +98,8 @@ class Cluster:
                     actor, bucket = running.pop(ready)
                     filled(bucket, answer)
                 if waiting:
-                    running[actor.fill.remote(waiting[-1])] = (actor, waiting.pop())
+                    bucket = waiting.pop()
+                    running[actor.fill.remote(bucket)] = (actor, bucket)
         except ray.exceptions.RayError as error:
             raise cause_of(error) from error
         finally:
@@ -132,7 +133,9 @@ def cause_of(error: BaseException) -> AlambiqueError:
     for one in chain(error):
         if isinstance(one, AlambiqueError):
             return one
-    return LostWorker(f"the work on Ray ended: {error}")
+    # the first line says it; the others, which are many, are in the job's log
+    said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return LostWorker(f"the work on Ray ended: {said}")
 
 
 def train_worker(told: dict[str, str]) -> None:

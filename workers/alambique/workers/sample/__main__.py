@@ -16,6 +16,7 @@ def main(
     seed: Annotated[int, typer.Option(help="of weights, texts and masks")] = 20,
     masked: Annotated[int, typer.Option(help="steps of masked LM")] = 1300,
     pointed: Annotated[int, typer.Option(help="steps of pointing")] = 3200,
+    dropped: Annotated[int, typer.Option(help="steps of pointing with layers left out")] = 1200,
     threads: Annotated[int, typer.Option(help="of torch")] = 1,
 ) -> None:
     """Makes the sample encoder again: about half an hour on one core."""
@@ -27,7 +28,7 @@ def main(
         if step % 100 == 0:
             typer.echo(f"{aim} step {step}: loss {fmean(losses):.3f}")
 
-    pretrain(folder, seed=seed, masked=masked, pointed=pointed, report=report)
+    pretrain(folder, seed=seed, masked=masked, pointed=pointed, dropped=dropped, report=report)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ class Optimizer:
         self._adam.param_groups[0]["lr"] = others
         self._adam.step()
         for weight, momentum in zip(self._matrices, self._momenta, strict=True):
-            assert weight.grad is not None
+            if weight.grad is None:  # of a layer that was left out
+                continue
             momentum.lerp_(weight.grad, 0.05)
             update = orthogonal(weight.grad.lerp(momentum, 0.95))
             size = 0.2 * max(weight.shape) ** 0.5

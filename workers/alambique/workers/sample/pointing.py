@@ -11,6 +11,7 @@ Shapes: B rows of a batch, N pieces of the longest.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -87,6 +88,23 @@ class Pointer(nn.Module):
             )
         ]
         return torch.stack(pointing).mean() + AIMS * torch.stack(aims).sum()
+
+
+@contextmanager
+def shallow(encoder: ModernBertModel, random: np.random.Generator) -> Iterator[None]:
+    """The encoder with some of its layers left out, most of the time; never the first.
+
+    LayerDrop (Fan et al., 2020, §3): students that are cut from it later find what they kept able
+    to work without the rest.
+    """
+    layers = encoder.layers
+    others = range(1, len(layers))
+    kept = [0, *sorted(random.permutation(others)[: random.integers(1, len(layers))].tolist())]
+    encoder.layers = nn.ModuleList([layers[number] for number in kept])
+    try:
+        yield
+    finally:
+        encoder.layers = layers
 
 
 def batches(tokenizer: Tokenizer, seed: int, steps: int, size: int) -> Iterator[Batch]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import ModernBertConfig, ModernBertForMaskedLM
+from transformers import ModernBertConfig, ModernBertForMaskedLM, ModernBertModel
 
 from alambique.models.tokenizers import CLS, PAD, SEP, SPECIAL, train_tokenizer
 from alambique.tasks.sample.corpus import corpus
@@ -24,6 +25,7 @@ def pretrain(
     seed: int,
     masked: int,
     pointed: int,
+    dropped: int,
     batch_size: int = 32,
     layers: int = 4,
     width: int = 128,
@@ -38,6 +40,7 @@ def pretrain(
         seed: of the weights, the texts and what is masked in them.
         masked: steps of masked LM.
         pointed: steps of pointing, after those.
+        dropped: steps of pointing with layers left out, after those.
         batch_size: rows of a step.
         layers: of the encoder.
         width: of its hidden states; a multiple of 32, the width of a head.
@@ -69,7 +72,38 @@ def pretrain(
         pointed,
         lambda step, loss: report("pointed", step, loss),
     )
+    drop_layers(
+        encoder, tokenizer, seed=seed + 1, steps=dropped, batch_size=batch_size, report=report
+    )
     encoder.save_pretrained(folder)
+
+
+def drop_layers(
+    encoder: ModernBertModel,
+    tokenizer: Tokenizer,
+    *,
+    seed: int,
+    steps: int,
+    batch_size: int,
+    report: Report,
+) -> None:
+    """Trains the encoder to point with some of its layers left out, in place."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    pointer = pointing.Pointer(encoder).train()
+
+    def loss_of(gap: pointing.Batch) -> Tensor:
+        with pointing.shallow(encoder, random):
+            loss: Tensor = pointer(gap)
+        return loss
+
+    gaps = pointing.batches(tokenizer, seed, steps, batch_size)
+    _learn(
+        pointer,
+        (loss_of(gap) for gap in islice(gaps, steps)),
+        steps,
+        lambda step, loss: report("shallow", step, loss),
+    )
 
 
 def _learn(
