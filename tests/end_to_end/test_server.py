@@ -286,6 +286,7 @@ def test_a_killed_worker_is_started_again(server: Server, first: JobView) -> Non
     assert server.over(job).state is State.SUCCEEDED
 
 
+@pytest.mark.slow  # 100 s: Ray and DeepSpeed are started twice
 def test_stopped_while_training_it_gives_the_job_back(server: Server, first: JobView) -> None:
     job = server.post(ON_RAY, *LONGER)
     until(lambda: server.trains(job))

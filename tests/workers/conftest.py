@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from alambique.registry import jobs
+from alambique.registry import jobs, versions
 from alambique.registry.database import Database
+from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Data, Split
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
@@ -18,6 +19,7 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
 from alambique.workers.holding import Holding
+from alambique.workers.stages.check import check
 from alambique.workers.starting import from_scratch
 from alambique.workers.training.course import Course
 from alambique.workers.work import Work
@@ -113,3 +115,20 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
         return folder
 
     return made
+
+
+@pytest.fixture
+def refused() -> Callable[..., None]:
+    """Asserts that the check says all of this of a job, and has spent nothing."""
+
+    def assert_refused(work: Work, kind: type[AlambiqueError], *said: str) -> None:
+        with pytest.raises(kind) as error:
+            check(work)
+        for part in said:
+            assert part in str(error.value)
+        assert type(error.value) is kind
+        assert not work.desk.exists()
+        with work.database.read() as session:
+            assert versions.page(session, job_id=work.id).items == ()
+
+    return assert_refused

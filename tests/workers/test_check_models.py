@@ -1,0 +1,218 @@
+"""A model that cannot serve is told before anything is spent; one that can is read aright."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from alambique.models.weights import weights_hash
+from alambique.spec.errors import (
+    BadModel,
+    BadSpec,
+    BadTeacher,
+    LabelMismatch,
+)
+from alambique.tasks.all import find
+from alambique.tasks.data import Splits
+from alambique.tasks.examples import read
+from alambique.workers.records import Trained
+from alambique.workers.stages.check import check
+from alambique.workers.stages.evaluate import evaluate
+from alambique.workers.stages.teach import reads, teach
+from alambique.workers.starting import prepared
+from alambique.workers.testing import Examined
+from alambique.workers.work import Work
+
+Made = Callable[..., Path]
+Taken = Callable[..., Work]
+
+BERT = {"architecture": "bert"}
+TUNED = ("teacher.train=null", "teacher.max_length=48", "train.max_length=48")
+Refused = Callable[..., None]
+
+
+def test_labels_of_another_name(work: Taken, folder_of: Made, refused: Refused) -> None:
+    teacher = folder_of(labels=("O", "B-PERSONA", "I-PERSONA"))
+    job = work(f"teacher.model={teacher}", *TUNED)
+    refused(job, LabelMismatch, "B-PER'", "B-PERSONA", "id2label", "teacher.train")
+
+
+def test_labels_without_names(
+    work: Taken, folder_of: Made, few: Callable[[str], Splits], refused: Refused
+) -> None:
+    count = len(few("named-entities").labels)
+    teacher = folder_of(labels=tuple(f"LABEL_{number}" for number in range(count)))
+    job = work(f"teacher.model={teacher}", *TUNED)
+    refused(job, LabelMismatch, "does not name its labels", "id2label")
+
+
+@pytest.mark.parametrize("task", ["named-entities", "question-answering"])
+def test_a_teacher_without_a_head(
+    work: Taken, folder_of: Made, task: str, refused: Refused
+) -> None:
+    teacher = folder_of(task=task)
+    weights = load_file(teacher / "model.safetensors")
+    body = {n: w for n, w in weights.items() if n.split(".")[0] not in ("classifier", "qa_outputs")}
+    assert len(body) < len(weights)
+    save_file(body, teacher / "model.safetensors", metadata={"format": "pt"})
+    data = {"named-entities": "sample-entities", "question-answering": "sample-questions"}[task]
+    job = work(f"task={task}", f"data.name={data}", f"teacher.model={teacher}", *TUNED)
+    refused(job, BadTeacher, str(teacher), f"no head for {task}", "teacher.train")
+
+
+def test_weights_that_are_not_finite(work: Taken, folder_of: Made, refused: Refused) -> None:
+    teacher = folder_of()
+    weights = load_file(teacher / "model.safetensors")
+    name = next(iter(weights))
+    weights[name].view(-1)[0] = torch.nan
+    save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
+    job = work(f"teacher.model={teacher}")
+    refused(job, BadModel, repr(name), "not all finite", "take an earlier checkpoint")
+
+
+def test_weights_that_are_pickled(work: Taken, folder_of: Made, refused: Refused) -> None:
+    teacher = folder_of()
+    (teacher / "model.safetensors").rename(teacher / "pytorch_model.bin")
+    job = work(f"teacher.model={teacher}")
+    refused(job, BadModel, "no model.safetensors, only pytorch_model.bin", "convert them once")
+
+
+@pytest.mark.parametrize("field", ["teacher.max_length", "teacher.train.max_length"])
+def test_windows_longer_than_the_teacher_reads(
+    work: Taken, folder_of: Made, field: str, refused: Refused
+) -> None:
+    teacher = folder_of(**BERT)
+    lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=64"]
+    job = work(f"teacher.model={teacher}", *lengths, f"{field}=96")
+    refused(job, BadSpec, f"{field} is 96", "positions for 64", "lower it")
+
+
+@pytest.mark.parametrize("start", ["teacher", "random", "folder"])
+def test_windows_longer_than_the_student_reads(
+    work: Taken, folder_of: Made, start: str, refused: Refused
+) -> None:
+    teacher, other = folder_of(**BERT), folder_of("other", **BERT)
+    lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
+    start = str(other) if start == "folder" else start
+    job = work(f"teacher.model={teacher}", f"student.start={start}", *lengths)
+    refused(job, BadSpec, "train.max_length is 96", "positions for 64")
+
+
+def test_a_teacher_no_better_than_guessing(work: Taken, folder_of: Made, tmp_path: Path) -> None:
+    teacher = folder_of()
+    weights = load_file(teacher / "model.safetensors")
+    weights["classifier.bias"][0] += 100  # O, whatever it reads
+    save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
+    job = work(f"teacher.model={teacher}", *TUNED)
+    with pytest.raises(BadTeacher, match=r"(?s)f1 .* is 0\.0000; .* commonest answer .* train it"):
+        teach(job, check(job), tmp_path / "teach")
+
+
+def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -> None:
+    """They are accepted, and the outputs put into the order of the data."""
+    teacher, permuted = folder_of(), tmp_path / "permuted"
+    shutil.copytree(teacher, permuted)
+    weights, config = load_file(teacher / "model.safetensors"), _config(teacher)
+    order = torch.randperm(len(config["id2label"]), generator=torch.Generator().manual_seed(3))
+    for name in ("classifier.weight", "classifier.bias"):
+        weights[name] = weights[name][order].contiguous()
+    names = [config["id2label"][str(int(number))] for number in order]
+    config |= {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
+    (permuted / "config.json").write_text(json.dumps(config))
+    save_file(weights, permuted / "model.safetensors", metadata={"format": "pt"})
+    job = work(f"teacher.model={permuted}", *TUNED)
+    checked = check(job)
+    assert checked.teacher is not None
+    assert _said(job, permuted, tmp_path / "mapped") == _said(job, teacher, tmp_path / "same")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return config
+
+
+def _said(work: Work, teacher: Path, into: Path) -> list[Any]:
+    """The answers and the scores of a teacher on the validation examples, as the job reads it."""
+    task, checked = find(work.job.task), check(work)
+    prepared(teacher, task.output, checked.data.labels, into, seed=0)
+    examined = Examined.of(task, into, checked.data.labels, max_length=48, stride=16)
+    examples = read(checked.data.files["dev"])
+    rows = examined.rows(examples)
+    found = examined.answers(rows)
+    best = [answer.argmax(-1).tolist() for answer in found]
+    assert len({number for answer in best for number in answer}) > 2
+    return [best, examined.scores(examples, rows, found)]
+
+
+def test_a_longer_window_of_the_student_than_the_teacher_has(work: Taken, folder_of: Made) -> None:
+    """Outputs belong to words: the student may see more of them at once."""
+    teacher, other = folder_of(**BERT), folder_of("other")
+    lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
+    job = work(f"teacher.model={teacher}", f"student.start={other}", *lengths)
+    checked = check(job)
+    trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
+    found = evaluate(job, checked, trained, teacher)
+    assert found.settings["length"] == 64
+    assert [score.name for score in found.scores] == ["teacher", "distilled"]
+
+
+def network(name: str, folder: Path, max_length: int) -> Trained:
+    weights = weights_hash(folder)
+    return Trained(
+        name=name,
+        folder=folder,
+        weights=weights,
+        max_length=max_length,
+        stride=16,
+        loss=None,
+        metric=0.0,
+        seconds=0.0,
+    )
+
+
+@pytest.mark.parametrize("of", ["teacher.model", "student.start"])
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("vocab_size", "many", "vocab_size 'many'"),
+        ("num_hidden_layers", -1, "do not fit its config.json"),
+        ("num_hidden_layers", 3, "do not fit its config.json"),
+        ("id2label", ["O"], "id2label of the model is a list"),
+    ],
+)
+def test_a_config_that_makes_no_sense(
+    work: Taken, folder_of: Made, of: str, field: str, value: object, said: str, refused: Refused
+) -> None:
+    """Also of the student's start, which nobody opens before the teacher is trained."""
+    folder = folder_of()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {field: value}))
+    refused(work(f"{of}={folder}"), BadModel, said)
+
+
+def test_a_tokenizer_that_marks_no_beginning(
+    work: Taken, folder_of: Made, refused: Refused
+) -> None:
+    folder = folder_of()
+    content = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(content | {"post_processor": None}))
+    refused(work(f"student.start={folder}"), BadModel, "[CLS]")
+
+
+def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -> None:
+    """A stage is skipped only where nothing that it depends on has changed."""
+    teacher = folder_of()
+    job = work(f"teacher.model={teacher}", *TUNED)
+    before = reads(job, check(job))
+    config = json.loads((teacher / "config.json").read_text())
+    names = list(config["id2label"].values())
+    turned = {str(number): name for number, name in enumerate(reversed(names))}
+    (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
+    after = reads(job, check(job))
+    assert before != after
+    assert {**before, "model": after["model"]} == after
