@@ -1,8 +1,14 @@
-"""A driver that is killed with signal 9 at one exact point of its job: the tests' fault."""
+"""Drivers that are killed with signal 9 at one exact point of their jobs: the tests' fault.
 
+A line of JSON asks for an attempt, a line with its exit code answers. Each attempt is a process of
+its own, forked from this one: what takes seconds to import is imported once.
+"""
+
+import json
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +18,7 @@ from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage
 from alambique.workers import driver
+from alambique.workers.training import loop
 from alambique.workers.work import Work
 
 
@@ -35,26 +42,33 @@ def kill_at_report(stage: Stage, number: int) -> None:
 
 def kill_at_step(number: int) -> None:
     """Makes this process die before its `number`-th training step, whichever run it belongs to."""
-    from alambique.workers.training.loop import Run
-
     seen = [0]
-    step = Run._step
+    step = loop.Run._step
 
-    def counted(self: Run, *arguments: Any) -> float:
+    def counted(self: loop.Run, *arguments: Any) -> float:
         seen[0] += 1
         if seen[0] == number:
             die()
         return step(self, *arguments)
 
-    Run._step = counted  # type: ignore[method-assign,assignment]
+    loop.Run._step = counted  # type: ignore[method-assign,assignment]
+
+
+def attempt(job: str, token: int, where: str, number: int, settings: dict[str, Any]) -> int:
+    """One attempt at a job, killed at that point; its exit code."""
+    if where == "step":
+        kill_at_step(number)
+    elif where != "never":
+        kill_at_report(Stage(where), number)
+    said = Settings(**settings)
+    return driver.drive(said, Database(said.database), UUID(job), token)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    job, token, where, number = sys.argv[1:]
-    if where == "step":
-        kill_at_step(int(number))
-    elif where != "never":
-        kill_at_report(Stage(where), int(number))
-    settings = Settings()
-    sys.exit(driver.drive(settings, Database(settings.database), UUID(job), int(token)))
+    import_module("alambique.workers.carrying")  # a driver imports it once it holds its job
+    for line in sys.stdin:
+        if not (child := os.fork()):
+            os._exit(attempt(**json.loads(line)))
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+        sys.stdout.flush()

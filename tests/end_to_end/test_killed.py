@@ -1,10 +1,12 @@
 """A driver killed in each stage: the job finishes with the result of an undisturbed one."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 from uuid import UUID
 
@@ -23,21 +25,25 @@ TEACH, DISTIL = 16, 8
 KILLED = Path(__file__).with_name("killed.py")
 
 
-def attempt(settings: Settings, database: Database, job: UUID, where: str, number: int) -> int:
-    """One attempt at the job by a driver of its own, killed there; its exit code."""
-    with database.write() as session:
-        taken = jobs.take(session, "test", settings.lease_time, job_id=job)
-    assert taken is not None
-    return subprocess.run(
-        [sys.executable, str(KILLED), str(job), str(taken.token), where, str(number)],
-        env=os.environ
-        | {
-            "ALAMBIQUE_HOME": str(settings.home),
-            "ALAMBIQUE_LEASE": str(settings.lease),
-            "ALAMBIQUE_HEARTBEAT": str(settings.heartbeat),
-        },
-        check=False,
-    ).returncode
+class Drivers:
+    """Drivers of this test's own, each in its process."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def attempt(
+        self, settings: Settings, database: Database, job: UUID, where: str, number: int
+    ) -> int:
+        """One attempt at the job by a new driver, killed there; its exit code."""
+        with database.write() as session:
+            taken = jobs.take(session, "test", settings.lease_time, job_id=job)
+        assert taken is not None
+        asked = {"job": str(job), "token": taken.token, "where": where, "number": number}
+        said = settings.model_dump(mode="json", include={"home", "lease", "heartbeat"})
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(asked | {"settings": said}), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
 
 
 def lost(database: Database, job: UUID) -> None:
@@ -57,8 +63,14 @@ def finished(database: Database, job: UUID) -> tuple[JobRow, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
+def drivers() -> Iterator[Drivers]:
+    with subprocess.Popen([sys.executable, str(KILLED)], stdin=PIPE, stdout=PIPE, text=True) as it:
+        yield Drivers(it)
+
+
+@pytest.fixture(scope="module")
 def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, pico: Job
+    tmp_path_factory: pytest.TempPathFactory, pico: Job, drivers: Drivers
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The result of the job when nothing happens to it."""
     settings = Settings(home=tmp_path_factory.mktemp("undisturbed"), lease=30, heartbeat=5)
@@ -66,7 +78,7 @@ def undisturbed(
     database.upgrade()
     with database.write() as session:
         job = jobs.submit(session, pico).id
-    assert attempt(settings, database, job, "never", 0) == 0
+    assert drivers.attempt(settings, database, job, "never", 0) == 0
     row, weights = finished(database, job)
     database.dispose()
     return scores(row), weights
@@ -97,15 +109,16 @@ def test_killed_in_a_stage_it_ends_as_if_undisturbed(
     settings: Settings,
     database: Database,
     pico: Job,
+    drivers: Drivers,
     undisturbed: tuple[dict[str, Any], dict[str, str]],
     where: str,
     number: int,
 ) -> None:
     with database.write() as session:
         job = jobs.submit(session, pico).id
-    assert attempt(settings, database, job, where, number) == -signal.SIGKILL
+    assert drivers.attempt(settings, database, job, where, number) == -signal.SIGKILL
     lost(database, job)
-    assert attempt(settings, database, job, "never", 0) == 0
+    assert drivers.attempt(settings, database, job, "never", 0) == 0
     row, weights = finished(database, job)
     assert (scores(row), weights) == undisturbed
     assert row.attempts == 2

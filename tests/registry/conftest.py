@@ -1,14 +1,18 @@
 """A database for each test, on both engines; what a test leaves there, the next does not see."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.registry.records import JobRow
 from alambique.registry.tables import Table
 from alambique.spec.job import Job
 
@@ -102,3 +106,27 @@ def job() -> Job:
             "student": {"layers": 2},
         }
     )
+
+
+@pytest.fixture
+def posted(database: Database, job: Job) -> Callable[..., JobRow]:
+    """Posts the small job, with fields of it changed."""
+
+    def post(**changes: Any) -> JobRow:
+        with database.write() as session:
+            return jobs.submit(session, job.model_copy(update=changes))
+
+    return post
+
+
+@pytest.fixture
+def taken(database: Database) -> Callable[..., JobRow]:
+    """Takes the job whose turn it is, or the one that is named."""
+
+    def take(lease: timedelta = timedelta(minutes=1), job_id: UUID | None = None) -> JobRow:
+        with database.write() as session:
+            row = jobs.take(session, "driver", lease, job_id=job_id)
+        assert row is not None
+        return row
+
+    return take

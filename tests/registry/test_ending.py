@@ -1,8 +1,7 @@
 """How a job ends that does not simply succeed, and how it begins again."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -15,27 +14,18 @@ from alambique.spec.errors import Conflict
 from alambique.spec.job import Job
 from alambique.spec.states import Reason, State
 
+Made = Callable[..., JobRow]
 LEASE = timedelta(minutes=1)
 OVER_AT_ONCE = timedelta(0)
 NO_PAUSE = Retries(pause=timedelta(0))
 
 
-def posted(database: Database, job: Job, **changes: Any) -> JobRow:
-    with database.write() as session:
-        return jobs.submit(session, job.model_copy(update=changes))
-
-
-def taken(database: Database, lease: timedelta = LEASE, job_id: UUID | None = None) -> JobRow:
-    with database.write() as session:
-        row = jobs.take(session, "driver", lease, job_id=job_id)
-    assert row is not None
-    return row
-
-
-def test_a_failure_that_may_pass_is_tried_again_three_times(database: Database, job: Job) -> None:
-    posted(database, job)
+def test_a_failure_that_may_pass_is_tried_again_three_times(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
     for attempt, then in ((1, State.RETRYING), (2, State.RETRYING), (3, State.FAILED)):
-        held = taken(database)
+        held = taken()
         assert (held.attempts, held.token) == (attempt, attempt)
         with database.write() as session:
             reason = Reason.OUT_OF_MEMORY
@@ -44,9 +34,9 @@ def test_a_failure_that_may_pass_is_tried_again_three_times(database: Database, 
     assert row.finished_at is not None
 
 
-def test_a_retry_waits_its_pause(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_a_retry_waits_its_pause(database: Database, posted: Made, taken: Made) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         row = jobs.fail(session, held.id, held.token, Reason.INTERNAL, "?")
         assert jobs.candidates(session) == ()
@@ -58,27 +48,29 @@ def test_a_retry_waits_its_pause(database: Database, job: Job) -> None:
     assert f"{row.not_before:%H:%M:%S} UTC" in why
 
 
-def test_bad_data_is_not_tried_again(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_bad_data_is_not_tried_again(database: Database, posted: Made, taken: Made) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         row = jobs.fail(session, held.id, held.token, Reason.BAD_DATA, "line 3")
     assert (row.state, row.reason) == (State.FAILED, Reason.BAD_DATA)
 
 
-def test_a_clean_shutdown_does_not_cost_an_attempt(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_a_clean_shutdown_does_not_cost_an_attempt(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         row = jobs.release(session, held.id, held.token)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
-    again = taken(database)
+    again = taken()
     assert (again.attempts, again.token) == (1, 2)
     assert again.started_at == held.started_at
 
 
-def test_a_waiting_job_is_cancelled_at_once(database: Database, job: Job) -> None:
-    row = posted(database, job)
+def test_a_waiting_job_is_cancelled_at_once(database: Database, posted: Made) -> None:
+    row = posted()
     with database.write() as session:
         first = jobs.cancel(session, row.id)
     with database.write() as session:
@@ -89,9 +81,11 @@ def test_a_waiting_job_is_cancelled_at_once(database: Database, job: Job) -> Non
         assert jobs.take(session, "driver", LEASE) is None
 
 
-def test_the_holder_of_a_running_job_is_asked_to_stop(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_the_holder_of_a_running_job_is_asked_to_stop(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         first = jobs.cancel(session, held.id)
         again = jobs.cancel(session, held.id)
@@ -108,10 +102,10 @@ def test_the_holder_of_a_running_job_is_asked_to_stop(database: Database, job: J
 
 
 def test_a_job_that_ended_before_it_saw_the_wish_has_succeeded(
-    database: Database, job: Job
+    database: Database, job: Job, posted: Made, taken: Made
 ) -> None:
-    posted(database, job)
-    held = taken(database)
+    posted()
+    held = taken()
     with database.write() as session:
         jobs.cancel(session, held.id)
         assert jobs.finish(session, held.id, held.token, {}).state is State.SUCCEEDED
@@ -119,19 +113,23 @@ def test_a_job_that_ended_before_it_saw_the_wish_has_succeeded(
         jobs.cancel(session, held.id)
 
 
-def test_a_shutdown_of_a_job_to_be_cancelled_cancels_it(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_a_shutdown_of_a_job_to_be_cancelled_cancels_it(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         jobs.cancel(session, held.id)
         row = jobs.release(session, held.id, held.token)
     assert (row.state, row.reason) == (State.CANCELLED, Reason.USER)
 
 
-def test_a_lost_worker_is_found_and_its_job_tried_again(database: Database, job: Job) -> None:
-    posted(database, job)
+def test_a_lost_worker_is_found_and_its_job_tried_again(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
     for then in (State.RETRYING, State.RETRYING, State.FAILED):
-        held = taken(database, OVER_AT_ONCE)
+        held = taken(OVER_AT_ONCE)
         with database.write() as session:
             (row,) = jobs.reap(session)
         assert (row.id, row.state, row.reason) == (held.id, then, Reason.LOST_WORKER)
@@ -144,20 +142,24 @@ def test_a_lost_worker_is_found_and_its_job_tried_again(database: Database, job:
     assert ends == [State.RETRYING, State.RETRYING, State.FAILED]
 
 
-def test_a_lost_worker_that_was_to_stop_has_stopped(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database, OVER_AT_ONCE)
+def test_a_lost_worker_that_was_to_stop_has_stopped(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    held = taken(OVER_AT_ONCE)
     with database.write() as session:
         jobs.cancel(session, held.id)
         (row,) = jobs.reap(session)
     assert (row.state, row.reason) == (State.CANCELLED, Reason.USER)
 
 
-def test_a_deadline_ends_a_job_wherever_it_is(database: Database, job: Job) -> None:
+def test_a_deadline_ends_a_job_wherever_it_is(
+    database: Database, posted: Made, taken: Made
+) -> None:
     late = {"deadline": timedelta(microseconds=1)}
-    waits, runs = posted(database, job, **late), posted(database, job, **late)
-    in_time = posted(database, job, deadline=timedelta(days=1))
-    held = taken(database, job_id=runs.id)
+    waits, runs = posted(**late), posted(**late)
+    in_time = posted(deadline=timedelta(days=1))
+    held = taken(job_id=runs.id)
     with database.write() as session:
         after = {row.id: row for row in jobs.reap(session)}
         assert jobs.reap(session) == ()
@@ -169,9 +171,9 @@ def test_a_deadline_ends_a_job_wherever_it_is(database: Database, job: Job) -> N
     assert (row.state, row.reason) == (State.CANCELLED, Reason.DEADLINE)
 
 
-def test_a_paused_job_waits_for_somebody(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_a_paused_job_waits_for_somebody(database: Database, posted: Made, taken: Made) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         jobs.move(session, held.id, State.PAUSED, reason=Reason.USER, token=held.token)
         assert jobs.take(session, "driver", LEASE) is None

@@ -1,9 +1,9 @@
 """Jobs posted, taken, carried on and finished."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,20 +16,9 @@ from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.states import Stage, State
 
+Made = Callable[..., JobRow]
 LEASE = timedelta(minutes=1)
 OVER_AT_ONCE = timedelta(0)
-
-
-def posted(database: Database, job: Job, **changes: Any) -> JobRow:
-    with database.write() as session:
-        return jobs.submit(session, job.model_copy(update=changes))
-
-
-def taken(database: Database, lease: timedelta = LEASE, job_id: UUID | None = None) -> JobRow:
-    with database.write() as session:
-        row = jobs.take(session, "driver", lease, job_id=job_id)
-    assert row is not None
-    return row
 
 
 def states(database: Database, job_id: UUID) -> list[tuple[str, str | None]]:
@@ -40,8 +29,8 @@ def states(database: Database, job_id: UUID) -> list[tuple[str, str | None]]:
     ]
 
 
-def test_a_posted_job_says_all_that_was_posted(database: Database, job: Job) -> None:
-    row = posted(database, job, deadline=timedelta(hours=6), priority=70)
+def test_a_posted_job_says_all_that_was_posted(database: Database, posted: Made) -> None:
+    row = posted(deadline=timedelta(hours=6), priority=70)
     with database.read() as session:
         assert jobs.find(session, row.id) == row
     assert (row.state, row.tag, row.attempts, row.token) == (State.QUEUED, 1, 0, 0)
@@ -91,16 +80,18 @@ def test_a_key_is_free_again_where_its_job_was_not_made(database: Database, job:
     assert made.priority == 1
 
 
-def test_a_dispatcher_may_take_the_job_it_has_room_for(database: Database, job: Job) -> None:
-    posted(database, job)
-    second = posted(database, job)
-    assert taken(database, job_id=second.id).id == second.id
+def test_a_dispatcher_may_take_the_job_it_has_room_for(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    second = posted()
+    assert taken(job_id=second.id).id == second.id
     with database.write() as session:
         assert jobs.take(session, "driver", LEASE, job_id=second.id) is None
 
 
-def test_two_dispatchers_at_once_take_two_jobs(database: Database, job: Job) -> None:
-    wanted = {posted(database, job).id for _ in range(8)}
+def test_two_dispatchers_at_once_take_two_jobs(database: Database, posted: Made) -> None:
+    wanted = {posted().id for _ in range(8)}
     together = Barrier(8)
 
     def take(_: int) -> UUID | None:
@@ -116,9 +107,9 @@ def test_two_dispatchers_at_once_take_two_jobs(database: Database, job: Job) -> 
         assert set(pool.map(take, range(8))) == wanted
 
 
-def test_a_taken_job_is_held_under_a_token(database: Database, job: Job) -> None:
-    row = posted(database, job)
-    held = taken(database)
+def test_a_taken_job_is_held_under_a_token(posted: Made, taken: Made) -> None:
+    row = posted()
+    held = taken()
     assert (held.state, held.token, held.attempts, held.holder) == (State.RUNNING, 1, 1, "driver")
     assert held.tag == row.tag + 1
     assert held.started_at is not None
@@ -126,9 +117,9 @@ def test_a_taken_job_is_held_under_a_token(database: Database, job: Job) -> None
     assert timedelta(0) <= held.lease_until - held.started_at <= LEASE
 
 
-def test_progress_is_seen_and_told(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_progress_is_seen_and_told(database: Database, posted: Made, taken: Made) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         jobs.progress(
             session,
@@ -151,18 +142,20 @@ def test_progress_is_seen_and_told(database: Database, job: Job) -> None:
     assert event.content["fraction"] == 0.25
 
 
-def test_a_renewed_lease_is_no_change_to_readers(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database, OVER_AT_ONCE)
+def test_a_renewed_lease_is_no_change_to_readers(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    held = taken(OVER_AT_ONCE)
     with database.write() as session:
         assert jobs.renew(session, held.id, held.token, LEASE) is None
         assert jobs.reap(session) == ()
         assert jobs.find(session, held.id).tag == held.tag
 
 
-def test_a_job_succeeds_with_its_result(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_a_job_succeeds_with_its_result(database: Database, posted: Made, taken: Made) -> None:
+    posted()
+    held = taken()
     table = {"rows": [{"model": "teacher", "f1": 0.9}], "é": None}
     with database.write() as session:
         row = jobs.finish(session, held.id, held.token, table)
@@ -176,8 +169,8 @@ def test_a_job_succeeds_with_its_result(database: Database, job: Job) -> None:
     assert states(database, held.id) == [("queued", None), ("running", None), ("succeeded", None)]
 
 
-def test_a_step_that_is_not_allowed_changes_nothing(database: Database, job: Job) -> None:
-    row = posted(database, job)
+def test_a_step_that_is_not_allowed_changes_nothing(database: Database, posted: Made) -> None:
+    row = posted()
     with database.write() as session, pytest.raises(Conflict, match="cannot become succeeded"):
         jobs.move(session, row.id, State.SUCCEEDED)
     with database.read() as session:

@@ -1,7 +1,7 @@
 """How jobs stand: their turn, their pages, their events."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,19 +14,8 @@ from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.job import Job
 from alambique.spec.states import State
 
+Made = Callable[..., JobRow]
 LEASE = timedelta(minutes=1)
-
-
-def posted(database: Database, job: Job, **changes: Any) -> JobRow:
-    with database.write() as session:
-        return jobs.submit(session, job.model_copy(update=changes))
-
-
-def taken(database: Database, lease: timedelta = LEASE, job_id: UUID | None = None) -> JobRow:
-    with database.write() as session:
-        row = jobs.take(session, "driver", lease, job_id=job_id)
-    assert row is not None
-    return row
 
 
 def test_an_unknown_job_is_said_to_be_unknown(database: Database) -> None:
@@ -36,34 +25,38 @@ def test_an_unknown_job_is_said_to_be_unknown(database: Database) -> None:
         jobs.cancel(session, uuid4())
 
 
-def test_the_highest_priority_is_taken_first_then_the_oldest(database: Database, job: Job) -> None:
-    low = posted(database, job, priority=10)
-    old, new = posted(database, job), posted(database, job)
-    high = posted(database, job, priority=90)
+def test_the_highest_priority_is_taken_first_then_the_oldest(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    low = posted(priority=10)
+    old, new = posted(), posted()
+    high = posted(priority=90)
     expected = [high.id, old.id, new.id, low.id]
     with database.read() as session:
         assert [row.id for row in jobs.candidates(session)] == expected
         assert [jobs.waiting(session, job_id).ahead for job_id in expected] == [0, 1, 2, 3]
-    assert [taken(database).id for _ in range(4)] == expected
+    assert [taken().id for _ in range(4)] == expected
     with database.write() as session:
         assert jobs.take(session, "driver", LEASE) is None
 
 
-def test_a_job_says_why_it_waits(database: Database, job: Job) -> None:
-    first, second = posted(database, job), posted(database, job)
+def test_a_job_says_why_it_waits(database: Database, job: Job, posted: Made, taken: Made) -> None:
+    first, second = posted(), posted()
     with database.read() as session:
         assert jobs.waiting(session, second.id).why == "1 job is ahead of it"
         assert "alambique worker" in jobs.waiting(session, first.id).why
         assert "room for 1 worker of 1 CPU " in jobs.waiting(session, first.id).why
-    taken(database)
+    taken()
     with database.read() as session:
         assert "now running: 1" in jobs.waiting(session, second.id).why
         assert "it is running" in jobs.waiting(session, first.id).why
 
 
-def test_events_and_logs_go_on_from_where_a_reader_was(database: Database, job: Job) -> None:
-    posted(database, job)
-    held = taken(database)
+def test_events_and_logs_go_on_from_where_a_reader_was(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    held = taken()
     with database.write() as session:
         for lines in (["one"], ["two\0", "three"]):
             jobs.note(session, held.id, held.token, "log", {"lines": lines})
@@ -79,34 +72,34 @@ def test_events_and_logs_go_on_from_where_a_reader_was(database: Database, job: 
     assert [one.content["lines"] for one in logs] == [["one"], ["two\0", "three"]]
 
 
-def test_pages_stay_while_jobs_come_in(database: Database, job: Job) -> None:
-    made = [posted(database, job).id for _ in range(7)]
+def test_pages_stay_while_jobs_come_in(database: Database, posted: Made) -> None:
+    made = [posted().id for _ in range(7)]
     seen: list[UUID] = []
     cursor: str | None = None
     while True:
         with database.read() as session:
             page = jobs.page(session, cursor=cursor, limit=3)
         seen += [row.id for row in page.items]
-        posted(database, job)
+        posted()
         cursor = page.next
         if cursor is None:
             break
     assert seen == made[::-1]
 
 
-def test_a_page_that_ends_the_list_has_no_next(database: Database, job: Job) -> None:
+def test_a_page_that_ends_the_list_has_no_next(database: Database, posted: Made) -> None:
     for _ in range(3):
-        posted(database, job)
+        posted()
     with database.read() as session:
         assert jobs.page(session, limit=3).next is None
         assert jobs.page(session, limit=2).next is not None
         assert jobs.page(session, project="nobody").items == ()
 
 
-def test_a_page_holds_what_was_asked_for(database: Database, job: Job) -> None:
-    mine = posted(database, job, project="mine", name="a")
-    posted(database, job, name="b")
-    held = taken(database, job_id=mine.id)
+def test_a_page_holds_what_was_asked_for(database: Database, posted: Made, taken: Made) -> None:
+    mine = posted(project="mine", name="a")
+    posted(name="b")
+    held = taken(job_id=mine.id)
     with database.read() as session:
         for found in (
             jobs.page(session, project="mine"),
