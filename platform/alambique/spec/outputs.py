@@ -10,3 +10,5 @@ class Output(StrEnum):
     """A start and an end logit for each piece."""
     TAGS = "tags"
     """A logit for each class, for each word."""
+    CLASSES = "classes"
+    """A logit for each class, for the whole text."""

@@ -42,7 +42,16 @@ class Sentence:
     tags: tuple[str, ...]
 
 
-Example = Question | Sentence
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One text, or a pair of them, with its class."""
+
+    id: str
+    texts: tuple[str, ...]
+    label: str
+
+
+Example = Question | Sentence | Labelled
 
 
 def write(path: Path, examples: Iterable[Example]) -> str:
@@ -87,6 +96,8 @@ def _example(line: str, path: Path, number: int) -> Example:
         row: dict[str, Any] = json.loads(line)
         if "words" in row:
             return Sentence(row["id"], tuple(row["words"]), tuple(row["tags"]))
+        if "texts" in row:
+            return Labelled(row["id"], tuple(row["texts"]), row["label"])
         answers = tuple(Answer(answer["text"], answer["start"]) for answer in row["answers"])
         return Question(row["id"], row["question"], row["context"], answers)
     except (ValueError, KeyError, TypeError) as error:
