@@ -162,3 +162,22 @@ def test_the_fingerprint_changes_with_what_changes_windows(
     again: Encoder = pickle.loads(pickle.dumps(made[0]))
     assert again.fingerprint == made[0].fingerprint
     assert len(again.question("q", CONTEXT)) == len(made[0].question("q", CONTEXT))
+
+
+texts = st.text(st.sampled_from("El río 3-1€,¿½ñ zx\n"), max_size=60)
+
+
+@given(families, texts, st.none() | texts, st.integers(8, 40))
+def test_texts_that_are_read_whole_are_cut_as_the_library_cuts_them(
+    tokenizers: dict[str, Tokenizer], family: str, text: str, second: str | None, length: int
+) -> None:
+    tokenizer = tokenizers[family]
+    window = _encoder(tokenizer, length).texts(text, second)
+    library = Tokenizer.from_str(tokenizer.to_str())
+    library.enable_truncation(length, strategy="longest_first")
+    expected = library.encode(text) if second is None else library.encode(text, second)
+    assert window.input_ids_N.tolist() == expected.ids
+    assert window.type_ids_N.tolist() == expected.type_ids
+    assert window.null == 0
+    assert not window.best_words_K.size
+    assert set(window.first_word_N.tolist()) == {-1}

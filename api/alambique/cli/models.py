@@ -88,22 +88,25 @@ def predict(
     passage: Annotated[
         str | None, typer.Option("--context", help="Where the answer is; with --question.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="What to tag; alone.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="What to tag or classify; twice for a pair.")
+    ] = None,
     project: Project = "default",
     json: Json = False,
 ) -> None:
-    """Answer a question about a text (--question and --context), or tag a sentence (--text)."""
-    if (question is None) != (passage is None) or (question is None) == (text is None):
+    """Answer a question about a text (--question and --context); tag or classify one (--text)."""
+    if (question is None) != (passage is None) or (question is None) == (not text):
         raise BadSpec(
             "give --question and --context to a model that answers questions, --text to one that "
-            "tags words: `alambique models show` says which task a model is for"
+            "tags words or gives a text its class, and two of it to one that compares texts: "
+            "`alambique models show` says which task a model is for"
         )
     from alambique.cli.reports import show_prediction
     from alambique.cli.tables import show_json
     from alambique.workers.predicting import predict as answer
 
     folder = _fetched(context, model, project)
-    found = answer(folder, question=question, context=passage, text=text)
+    found = answer(folder, question=question, context=passage, texts=text or ())
     if json:
         return show_json(found)
     show_prediction(found)

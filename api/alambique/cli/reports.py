@@ -69,11 +69,13 @@ def describe_version(version: VersionView) -> None:
 
 
 def show_prediction(found: Mapping[str, Any]) -> None:
-    """Print an answer with its score, or words with their tags."""
+    """Print an answer with its score, words with their tags, or classes with their scores."""
     if "answer" in found:
         print(f"{found['answer']}  ({found['score']:.4f})")
         return
-    for word in found["words"]:
+    for label, score in found.get("scores", {}).items():
+        print(f"{label}\t{score:.4f}")
+    for word in found.get("words", ()):
         print(f"{word['word']}\t{word['tag']}")
 
 

@@ -159,6 +159,15 @@ def tag_target(record_WC: FloatArray, window: Pieces) -> tuple[IntArray, FloatAr
     return positions_P[known_P], record_WC[words_P[known_P]]
 
 
+def class_record(logits_1C: FloatArray) -> FloatArray:
+    """The logits (1, C) of a whole text.
+
+    Raises:
+        BadTeacher: a logit is NaN or infinite.
+    """
+    return _finite(logits_1C)
+
+
 def first_pieces(window: Pieces) -> tuple[IntArray, IntArray]:
     """The window's best words (P,) and the positions (P,) of their first pieces."""
     found = pieces_of(window.first_word_N, window.last_word_N)

@@ -1,4 +1,4 @@
-"""Questions answered and sentences tagged with one model."""
+"""Questions answered, sentences tagged and texts classified with one model."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,6 +39,17 @@ def tag(
     windows = encoder.words(words)
     tags = word_tags(windows, window_logits(windows, encoder, forward), labels, len(words))
     return list(zip(words, tags, strict=True))
+
+
+def classify(
+    texts: Sequence[str], encoder: Encoder, forward: Forward, labels: Sequence[str]
+) -> dict[str, float]:
+    """The probability of each class of a text, or of a pair of texts, the likeliest first."""
+    (logits_1C,) = window_logits([encoder.texts(*texts)], encoder, forward)
+    logits_C = logits_1C[0].astype(np.float64)
+    mass_C = np.exp(logits_C - logits_C.max())
+    by_label = dict(zip(labels, (mass_C / mass_C.sum()).tolist(), strict=True))
+    return dict(sorted(by_label.items(), key=lambda item: -item[1]))
 
 
 def window_logits(

@@ -8,7 +8,7 @@ from alambique.distill.alignment import FloatArray, first_pieces
 from alambique.runtime.windows import Window
 
 OUTSIDE = "O"
-"""The tag of a word that no piece stands for, and of all that is no entity."""
+"""The tag of all that is no entity."""
 
 
 def word_tags(
@@ -16,6 +16,8 @@ def word_tags(
     logits: Sequence[FloatArray],
     labels: Sequence[str],
     words: int,
+    *,
+    missing: str = OUTSIDE,
 ) -> tuple[str, ...]:
     """The tag of each word, read at its first piece in the window where it has most context.
 
@@ -24,8 +26,9 @@ def word_tags(
         logits: the logits (N, C) of each.
         labels: the names of the C classes.
         words: how many words the sentence has.
+        missing: the tag of a word that no piece stands for.
     """
-    tags = [OUTSIDE] * words
+    tags = [missing] * words
     for window, logits_NC in zip(windows, logits, strict=True):
         words_P, positions_P = first_pieces(window)
         classes_P = np.argmax(logits_NC[positions_P], axis=1)

@@ -120,6 +120,20 @@ class Encoder:
         lead = np.zeros(0, np.int64)
         return self._windows(self.single, lead, _word_pieces(encoding, len(words)))
 
+    def texts(self, text: str, second: str | None = None) -> Window:
+        """The one window of a text, or of a pair: what is too long is cut at its end.
+
+        Of a pair the longer text is cut first, and both once they are equally long.
+        """
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        if second is None:
+            room = self.max_length - self.single.size
+            return _wordless(self.single, [], ids[:room])
+        others = self.tokenizer.encode(second, add_special_tokens=False).ids
+        room = self.max_length - self.pair.size
+        first, last = _shared_out(len(ids), len(others), room)
+        return _wordless(self.pair, ids[:first], others[:last])
+
     def _context(self, context: str) -> _Pieces:
         pieces = self._last.get(context)
         if pieces is None:
@@ -157,6 +171,29 @@ def _word_pieces(encoding: Encoding, words: int) -> _Pieces:
     word_M = np.array([-1 if word is None else word for word in encoding.word_ids], np.int32)
     offsets_M2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
     return _Pieces(np.array(encoding.ids, np.int64), word_M, word_M, offsets_M2, words)
+
+
+def _wordless(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> Window:
+    """The window of a text that is read as a whole: no piece belongs to a word."""
+    none_M = np.full(len(ids), -1, np.int32)
+    pieces = _Pieces(
+        np.array(ids, np.int64), none_M, none_M, np.zeros((len(ids), 2), np.int32), words=0
+    )
+    no_words = np.zeros(0, np.int32)
+    return _window(frame, np.array(lead, np.int64), pieces, (0, len(ids)), no_words)
+
+
+def _shared_out(first: int, second: int, room: int) -> tuple[int, int]:
+    """How much of two lengths fits into `room`, when the longer gives first.
+
+    >>> _shared_out(9, 3, 10), _shared_out(3, 9, 10), _shared_out(9, 8, 11), _shared_out(2, 3, 9)
+    ((7, 3), (3, 7), (6, 5), (2, 3))
+    """
+    shorter = min(first, second)
+    if first + second > room:
+        shorter = min(shorter, room // 2)
+    longer = min(max(first, second), room - shorter)
+    return (longer, shorter) if first > second else (shorter, longer)
 
 
 def _ranges(pieces: int, room: int, stride: int) -> list[tuple[int, int]]:

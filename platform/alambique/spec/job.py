@@ -110,7 +110,14 @@ class Job(Spec):
 
     name: Name | None = None
     project: Name = "default"
-    task: Literal["question-answering", "named-entities"]
+    task: Literal[
+        "question-answering",
+        "named-entities",
+        "part-of-speech",
+        "inference",
+        "paraphrase",
+        "document-classification",
+    ]
     data: Data
     teacher: Teacher
     student: Student

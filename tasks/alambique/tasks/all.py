@@ -3,10 +3,24 @@
 from typing import Any
 
 from alambique.spec.errors import UnknownName
-from alambique.tasks import named_entities, question_answering
+from alambique.tasks import (
+    document_classification,
+    inference,
+    named_entities,
+    paraphrase,
+    part_of_speech,
+    question_answering,
+)
 from alambique.tasks.task import Task
 
-ALL: tuple[Task[Any, Any], ...] = (question_answering.TASK, named_entities.TASK)
+ALL: tuple[Task[Any, Any], ...] = (
+    question_answering.TASK,
+    named_entities.TASK,
+    part_of_speech.TASK,
+    inference.TASK,
+    paraphrase.TASK,
+    document_classification.TASK,
+)
 
 
 def find(name: str) -> Task[Any, Any]:

@@ -1,6 +1,6 @@
 """The examples of a job's data set, checked before anything is spent on them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -54,7 +54,8 @@ def load(data: Data, *, task: Task[Any, Any], root: Path | None) -> Splits:
 
 def _examples(name: str, split: Split, task: Task[Any, Any], root: Path | None) -> list[Any]:
     if "/" in name:
-        return task.read(_present(Path(name).expanduser() / f"{split}{task.suffix}"))
+        path = _present(Path(name).expanduser(), split, tuple(task.readers))
+        return task.readers[path.suffix](path)
     found = dataset(name)
     if found.task != task.name:
         raise BadSpec(f"data set {name} is for {found.task}, the job's task is {task.name}")
@@ -97,13 +98,14 @@ def _in_root(root: Path | None, name: str, folder: str, file: str) -> Path:
     return path
 
 
-def _present(path: Path) -> Path:
-    if not path.is_file():
-        raise BadSpec(
-            f"there is no file {path}: a folder of data holds a train, a dev and a test file, "
-            f"here named *{path.suffix}"
-        )
-    return path
+def _present(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:
+    for suffix in suffixes:
+        if (path := folder / f"{split}{suffix}").is_file():
+            return path
+    raise BadSpec(
+        f"there is no file {folder / split}{suffixes[0]}: a folder of data holds a train, a dev "
+        f"and a test file, here named *{' or *'.join(suffixes)}"
+    )
 
 
 def _labels(name: str, splits: Mapping[Split, list[Any]], task: Task[Any, Any]) -> tuple[str, ...]:

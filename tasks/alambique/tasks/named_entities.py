@@ -3,57 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from alambique.distill.alignment import FloatArray, first_pieces
-from alambique.runtime.tags import OUTSIDE, word_tags
-from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.tags import OUTSIDE
 from alambique.spec.outputs import Output
+from alambique.tasks import tagging
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats import conll
-from alambique.tasks.task import TagGold, Task
-
-Tags = tuple[str, ...]
-
-
-def texts(example: Sentence) -> tuple[str, ...]:
-    """What a model sees: the words, however they were spaced."""
-    return example.words
-
-
-def windows(example: Sentence, encoder: Encoder) -> tuple[Window, ...]:
-    """The sentence as the words it came in."""
-    return encoder.words(example.words)
-
-
-def word_count(example: Sentence) -> int:
-    """The words of the sentence."""
-    return len(example.words)
-
+from alambique.tasks.tagging import Tags
+from alambique.tasks.task import Task
 
 def labels(examples: Sequence[Sentence]) -> tuple[str, ...]:
     """O, then B- and I- of each type that occurs, types in alphabetical order."""
     tags = {tag for example in examples for tag in example.tags}
     types = sorted({tag[2:] for tag in tags if tag != OUTSIDE})
     return OUTSIDE, *(f"{place}-{kind}" for kind in types for place in "BI")
-
-
-def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
-    """The label of each word that has most context in this window, at its first piece."""
-    words_P, positions_P = first_pieces(window)
-    number = {label: n for n, label in enumerate(labels)}
-    labels_P = np.array([number[example.tags[word]] for word in words_P], np.int32)
-    return TagGold(positions_P, labels_P)
-
-
-def predict(
-    example: Sentence,
-    windows: Sequence[Window],
-    logits: Sequence[FloatArray],
-    labels: Sequence[str],
-) -> Tags:
-    """The likeliest tag of each word; O where no piece stands for it."""
-    return word_tags(windows, logits, labels, len(example.words))
 
 
 def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> dict[str, float]:
@@ -91,15 +53,15 @@ def majority(examples: Sequence[Sentence]) -> float:
 TASK: Task[Sentence, Tags] = Task(
     name="named-entities",
     output=Output.TAGS,
+    inputs=("sentence",),
     primary="f1",
-    suffix=".conll",
-    read=conll.read,
-    texts=texts,
-    windows=windows,
-    word_count=word_count,
+    readers={".conll": conll.read},
+    texts=tagging.texts,
+    windows=tagging.windows,
+    word_count=tagging.word_count,
     labels=labels,
-    gold=gold,
-    predict=predict,
+    gold=tagging.gold,
+    predict=tagging.likeliest(missing=OUTSIDE),
     score=score,
     majority=majority,
     settings=lambda _: {

@@ -157,9 +157,9 @@ def _one(metric: Metric, golds: Sequence[str], answer: str | None, normalise: No
 TASK: Task[Question, Span] = Task(
     name="question-answering",
     output=Output.SPAN,
+    inputs=("question", "context"),
     primary="f1",
-    suffix=".json",
-    read=squad.read,
+    readers={".json": squad.read},
     texts=texts,
     windows=windows,
     word_count=word_count,

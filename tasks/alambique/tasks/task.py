@@ -30,7 +30,18 @@ class TagGold:
     labels_P: IntArray
 
 
-Gold = SpanGold | TagGold
+@dataclass(frozen=True, slots=True)
+class ClassGold:
+    """The number of the label of a whole text."""
+
+    label: int
+
+
+Gold = SpanGold | TagGold | ClassGold
+
+
+Predict = Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P]
+"""From an example, its windows, their logits (N, C) and the labels to what is predicted for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +50,12 @@ class Task(Generic[E, P]):
 
     name: str
     output: Output
+    inputs: tuple[str, ...]
+    """What a model is given of an example, by name."""
     primary: str
     """The score by which models are compared."""
-    suffix: str
-    """How the names of its data files end."""
-    read: Callable[[Path], list[E]]
-    """The examples of a data file; BadData where it is broken."""
+    readers: Mapping[str, Callable[[Path], list[E]]]
+    """The examples of a data file, by how its name ends; BadData where it is broken."""
     texts: Callable[[E], tuple[str, ...]]
     """All that a model sees of an example, and nothing of its labels."""
     windows: Callable[[E, Encoder], tuple[Window, ...]]
@@ -54,8 +65,7 @@ class Task(Generic[E, P]):
     """The names of a model's outputs, in their order."""
     gold: Callable[[E, Window, Sequence[str]], Gold]
     """What is right in one window, under labels in that order."""
-    predict: Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P]
-    """From the logits (N, C) of all windows of an example."""
+    predict: Predict[E, P]
     score: Callable[[Sequence[E], Sequence[P | None]], dict[str, float]]
     """Scores between 0 and 1 by name; None is a missing prediction."""
     majority: Callable[[Sequence[E]], float]

@@ -14,7 +14,7 @@ from alambique.cache.fill import Wanted, by_bucket, fill
 from alambique.cache.keys import Namespace, bucket_of, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
-from alambique.distill.alignment import span_record, tag_record
+from alambique.distill.alignment import class_record, span_record, tag_record
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
 from alambique.spec.fields import Spec
@@ -121,6 +121,8 @@ def record(
             return span_record(pieces, found, task.word_count(example))
         case Output.TAGS:
             return tag_record(pieces, found, task.word_count(example))
+        case Output.CLASSES:
+            return class_record(found[0])
         case _:
             assert_never(task.output)
 

@@ -1,6 +1,8 @@
 """Answering with the files of a version, by the network itself."""
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -10,9 +12,9 @@ from numpy.typing import NDArray
 
 from alambique.models.networks import Network, load
 from alambique.models.sources import check_folder
-from alambique.runtime.answering import answer, tag
+from alambique.runtime.answering import answer, classify, tag
 from alambique.runtime.inputs import Inputs
-from alambique.runtime.spans import SpanSettings
+from alambique.runtime.spans import Span, SpanSettings
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.outputs import Output
@@ -27,9 +29,12 @@ def predict(
     *,
     question: str | None = None,
     context: str | None = None,
-    text: str | None = None,
+    texts: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What the model in `folder` says: an answer to a question, or the words of a text with tags.
+    """What the model in `folder` says of a question and its context, of a text, or of two.
+
+    Returns:
+        The answer; or the words of the text with their tags; or its class.
 
     Raises:
         BadModel: the folder is not that of a version.
@@ -40,28 +45,35 @@ def predict(
     check_folder(folder)
     labels = tuple(about["labels"])
     encoder = Encoder.from_folder(folder, max_length=about["max_length"], stride=about["stride"])
-    network = load(folder, task.output, labels).eval()
+    forward = partial(_logits, load(folder, task.output, labels).eval())
     match task.output:
         case Output.SPAN:
             if question is None or context is None:
                 raise BadSpec("this model answers questions: give a question and a context")
             settings = SpanSettings(null_threshold=about["settings"].get("null_threshold"))
-            found = answer(
-                question, context, encoder, lambda inputs: _logits(network, inputs), settings
-            )
-            return {
-                "answer": found.text,
-                "start": found.start,
-                "end": found.end,
-                "score": found.probability,
-            }
+            return _answered(answer(question, context, encoder, forward, settings))
         case Output.TAGS:
-            if text is None:
-                raise BadSpec("this model tags words: give a text")
-            words = tag(text, encoder, lambda inputs: _logits(network, inputs), labels)
+            if len(texts) != 1:
+                raise BadSpec("this model tags words: give one text")
+            words = tag(texts[0], encoder, forward, labels)
             return {"words": [{"word": word, "tag": label} for word, label in words]}
+        case Output.CLASSES:
+            if len(texts) != len(task.inputs):
+                inputs = " and ".join(task.inputs)
+                raise BadSpec(f"this model reads {inputs}: give a text for each, in this order")
+            scores = classify(texts, encoder, forward, labels)
+            return {"label": next(iter(scores)), "scores": scores}
         case _:
             assert_never(task.output)
+
+
+def _answered(found: Span) -> dict[str, Any]:
+    return {
+        "answer": found.text,
+        "start": found.start,
+        "end": found.end,
+        "score": found.probability,
+    }
 
 
 def _about(folder: Path) -> dict[str, Any]:

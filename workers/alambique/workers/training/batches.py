@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alambique.distill.alignment import span_target, tag_target
-from alambique.distill.rows import Rows, span_rows, tag_rows
+from alambique.distill.rows import Rows, class_rows, span_rows, tag_rows
 from alambique.runtime.inputs import pad
-from alambique.tasks.task import SpanGold, TagGold
+from alambique.tasks.task import ClassGold, SpanGold, TagGold
 from alambique.workers.training.rows import Row
 
 Record = NDArray[np.float32]
@@ -73,6 +73,8 @@ def batch_of(
             return Batch(inputs, _span_batch(present, inputs, teacher))
         case TagGold():
             return Batch(inputs, _tag_batch(present, inputs, classes, teacher))
+        case ClassGold():
+            return Batch(inputs, _class_batch(present, inputs, teacher))
 
 
 def _span_batch(
@@ -117,6 +119,26 @@ def _tag_batch(
         target_RC=target,
         weight_R=weight_R,
     )
+
+
+def _class_batch(
+    present: Sequence[tuple[Row, bool]], inputs: Inputs, teacher: Teacher | None
+) -> Callable[[Tensor], Rows]:
+    device = inputs.input_ids_BN.device
+    labels_B = torch.tensor([_label(row) for row, _ in present], device=device)
+    weight_B = torch.tensor([float(real) for _, real in present], device=device)
+    target_BC = None
+    if teacher is not None:
+        records = np.concatenate([teacher(row.example) for row, _ in present])
+        target_BC = torch.from_numpy(records).to(device)
+    return lambda logits_B1C: class_rows(
+        logits_B1C[:, 0], labels_R=labels_B, target_RC=target_BC, weight_R=weight_B
+    )
+
+
+def _label(row: Row) -> int:
+    assert isinstance(row.gold, ClassGold)
+    return row.gold.label
 
 
 def _tags_of_row(

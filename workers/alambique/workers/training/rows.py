@@ -6,7 +6,7 @@ from typing import Any
 
 from alambique.runtime.windows import Encoder, Window
 from alambique.tasks.examples import Example
-from alambique.tasks.task import Gold, SpanGold, TagGold, Task
+from alambique.tasks.task import ClassGold, Gold, SpanGold, TagGold, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,14 @@ class Row:
 
     @property
     def weight(self) -> float:
-        """How much it counts in a mean: a question's window once, a sentence's each word."""
+        """How much it counts in a mean: a sentence's each word, any other window once."""
         match self.gold:
             case SpanGold():
                 return 1.0
             case TagGold(labels_P=labels_P):
                 return float(len(labels_P))
+            case ClassGold():
+                return 1.0
 
     @property
     def length(self) -> int:

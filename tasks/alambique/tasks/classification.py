@@ -1,0 +1,87 @@
+"""What the tasks that give a whole text, or a pair of texts, one class have in common."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from alambique.distill.alignment import FloatArray
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.outputs import Output
+from alambique.tasks.examples import Labelled
+from alambique.tasks.formats.tables import Columns, readers
+from alambique.tasks.task import ClassGold, Task
+
+
+def classification(name: str, columns: Columns) -> Task[Labelled, str]:
+    """A task of that kind, whose examples are rows of tables with these columns."""
+    return Task(
+        name=name,
+        output=Output.CLASSES,
+        inputs=columns.texts,
+        primary="accuracy",
+        readers=readers(columns),
+        texts=texts,
+        windows=windows,
+        word_count=lambda _: 1,
+        labels=labels,
+        gold=gold,
+        predict=predict,
+        score=score,
+        majority=majority,
+        settings=lambda _: {"class": "likeliest", "window": "one, the longer text cut first"},
+    )
+
+
+def texts(example: Labelled) -> tuple[str, ...]:
+    """What a model sees."""
+    return example.texts
+
+
+def windows(example: Labelled, encoder: Encoder) -> tuple[Window, ...]:
+    """One window, whatever the length: what it has no room for is cut."""
+    return (encoder.texts(*example.texts),)
+
+
+def labels(examples: Sequence[Labelled]) -> tuple[str, ...]:
+    """The classes that occur, in alphabetical order."""
+    return tuple(sorted({example.label for example in examples}))
+
+
+def gold(example: Labelled, window: Window, labels: Sequence[str]) -> ClassGold:
+    """The number of its label."""
+    return ClassGold(labels.index(example.label))
+
+
+def predict(
+    example: Labelled,
+    windows: Sequence[Window],
+    logits: Sequence[FloatArray],
+    labels: Sequence[str],
+) -> str:
+    """The likeliest class."""
+    return labels[int(logits[0][0].argmax())]
+
+
+def score(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> dict[str, float]:
+    """Accuracy, and the mean F1 of the classes that occur among gold labels or predictions.
+
+    A missing prediction is a wrong one.
+    """
+    # not on top: scikit-learn takes longer to import than most commands to run
+    from sklearn.metrics import f1_score
+
+    golds = [example.label for example in examples]
+    found = [prediction or "" for prediction in predictions]
+    pairs = zip(golds, found, strict=True)
+    classes = sorted({*golds, *found} - {""})
+    return {
+        "accuracy": sum(ours == theirs for ours, theirs in pairs) / len(golds),
+        "macro-f1": float(
+            f1_score(golds, found, labels=classes, average="macro", zero_division=0)
+        ),
+    }
+
+
+def majority(examples: Sequence[Labelled]) -> float:
+    """The accuracy of always guessing the commonest class."""
+    (_, often), *_ = Counter(example.label for example in examples).most_common(1)
+    return often / len(examples)

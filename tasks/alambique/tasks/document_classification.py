@@ -1,0 +1,8 @@
+"""Document classification: the topic of a text."""
+
+from alambique.tasks.classification import classification
+from alambique.tasks.formats.tables import Columns
+
+COLUMNS = Columns(texts=("text",), label="label")
+
+TASK = classification("document-classification", COLUMNS)

@@ -1,0 +1,8 @@
+"""Paraphrase: whether two sentences say the same."""
+
+from alambique.tasks.classification import classification
+from alambique.tasks.formats.tables import Columns
+
+COLUMNS = Columns(texts=("sentence1", "sentence2"), label="label")
+
+TASK = classification("paraphrase", COLUMNS)

@@ -1,0 +1,77 @@
+"""Part of speech: a universal tag (UPOS) for each word of a sentence."""
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+
+from alambique.spec.outputs import Output
+from alambique.tasks import tagging
+from alambique.tasks.examples import Sentence
+from alambique.tasks.formats import conllu
+from alambique.tasks.tagging import Tags
+from alambique.tasks.task import Task
+
+OTHER = "X"
+"""The universal tag of what has no other; a missing prediction counts as it."""
+
+
+def labels(examples: Sequence[Sentence]) -> tuple[str, ...]:
+    """The tags that occur, in alphabetical order."""
+    return tuple(sorted({tag for example in examples for tag in example.tags}))
+
+
+def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> dict[str, float]:
+    """Accuracy of the words' tags; F1 of the tags, each counted alike or each word; and seqeval's.
+
+    The last is what published tables call F1: seqeval reads a tag's first letter as the place in a
+    chunk, so that it cannot tell SCONJ from CCONJ. It is here to be compared with them, under the
+    name seqeval-f1.
+    """
+    # not on top: it takes longer to import than most commands to run
+    from sklearn.metrics import f1_score
+
+    golds = [list(example.tags) for example in examples]
+    found = [
+        [OTHER] * len(example.words) if tags is None else list(tags)
+        for example, tags in zip(examples, predictions, strict=True)
+    ]
+    ours, theirs = [list(chain.from_iterable(tags)) for tags in (golds, found)]
+    return {
+        "accuracy": sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours),
+        "macro-f1": float(f1_score(ours, theirs, average="macro", zero_division=0)),
+        "micro-f1": float(f1_score(ours, theirs, average="micro", zero_division=0)),
+        "seqeval-f1": _seqeval_f1(golds, found),
+    }
+
+
+def _seqeval_f1(golds: list[list[str]], found: list[list[str]]) -> float:
+    from seqeval.metrics import f1_score
+
+    with warnings.catch_warnings():  # that no tag looks like one of an entity is what it is for
+        warnings.filterwarnings("ignore", message=".* seems not to be NE tag")
+        return float(f1_score(golds, found, zero_division=0))
+
+
+def majority(examples: Sequence[Sentence]) -> float:
+    """The accuracy of tagging every word with the commonest tag."""
+    counts = Counter(tag for example in examples for tag in example.tags)
+    return max(counts.values()) / counts.total()
+
+
+TASK: Task[Sentence, Tags] = Task(
+    name="part-of-speech",
+    output=Output.TAGS,
+    inputs=("sentence",),
+    primary="accuracy",
+    readers={".conllu": conllu.read},
+    texts=tagging.texts,
+    windows=tagging.windows,
+    word_count=tagging.word_count,
+    labels=labels,
+    gold=tagging.gold,
+    predict=tagging.likeliest(missing=OTHER),
+    score=score,
+    majority=majority,
+    settings=lambda _: {"tags": "first piece of each word"},
+)

@@ -1,0 +1,53 @@
+"""What the tasks that give each word of a sentence a tag have in common."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from alambique.distill.alignment import FloatArray, first_pieces
+from alambique.runtime.tags import word_tags
+from alambique.runtime.windows import Encoder, Window
+from alambique.tasks.examples import Sentence
+from alambique.tasks.task import Predict, TagGold
+
+Tags = tuple[str, ...]
+
+
+def texts(example: Sentence) -> tuple[str, ...]:
+    """What a model sees: the words, however they were spaced."""
+    return example.words
+
+
+def windows(example: Sentence, encoder: Encoder) -> tuple[Window, ...]:
+    """The sentence as the words it came in."""
+    return encoder.words(example.words)
+
+
+def word_count(example: Sentence) -> int:
+    """The words of the sentence."""
+    return len(example.words)
+
+
+def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
+    """The label of each word that has most context in this window, at its first piece."""
+    words_P, positions_P = first_pieces(window)
+    number = {label: n for n, label in enumerate(labels)}
+    labels_P = np.array([number[example.tags[word]] for word in words_P], np.int32)
+    return TagGold(positions_P, labels_P)
+
+
+def likeliest(missing: str) -> Predict[Sentence, Tags]:
+    """Gives each word its likeliest tag; `missing` to one that no piece stands for."""
+    return partial(_likeliest, missing=missing)
+
+
+def _likeliest(
+    example: Sentence,
+    windows: Sequence[Window],
+    logits: Sequence[FloatArray],
+    labels: Sequence[str],
+    *,
+    missing: str,
+) -> Tags:
+    return word_tags(windows, logits, labels, len(example.words), missing=missing)
