@@ -6,16 +6,8 @@ from typing import Any
 import pytest
 from transformers import ModernBertConfig
 
-from alambique.models.configs import (
-    attention_kinds,
-    from_scratch,
-    labels_of,
-    read_config,
-    resized,
-    with_dropout,
-    with_labels,
-    with_layers,
-)
+from alambique.models.configs import labels_of, read_config, with_dropout, with_labels
+from alambique.models.shapes import attention_kinds, from_scratch, resized, with_layers
 from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.sources import Architecture
 
@@ -32,7 +24,7 @@ BERT = MODERNBERT | {"model_type": "bert"}
         ("{", "cannot be read as JSON"),
         ("[]", "holds a list"),
         ("{}", "model_type None"),
-        ('{"model_type": "gpt2"}', "'gpt2', which is not supported: give one of bert, modernbert"),
+        ('{"model_type": "gpt2"}', "'gpt2' is not supported: give a model of type bert, roberta"),
     ],
 )
 def test_a_config_that_cannot_be_used(tmp_path: Path, text: str | None, said: str) -> None:

@@ -13,13 +13,13 @@ from transformers import (
     PreTrainedModel,
 )
 
-from alambique.models.configs import with_layers
-from alambique.models.counts import Head, count
+from alambique.models.counts import count
+from alambique.models.shapes import with_layers
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
 
 LENGTH = 24
-HEADS: tuple[Head, ...] = (Output.SPAN, Output.TAGS, "classes")
+HEADS: tuple[Output, ...] = (Output.SPAN, Output.TAGS, Output.CLASSES)
 SIZE: dict[str, Any] = {
     "vocab_size": 50,
     "hidden_size": 16,
@@ -49,11 +49,11 @@ CONFIGS = [
 ]
 
 
-def built(config: dict[str, Any], task: Head, labels: int) -> PreTrainedModel:
+def built(config: dict[str, Any], task: Output, labels: int) -> PreTrainedModel:
     auto: Any = {
         Output.SPAN: AutoModelForQuestionAnswering,
         Output.TAGS: AutoModelForTokenClassification,
-        "classes": AutoModelForSequenceClassification,
+        Output.CLASSES: AutoModelForSequenceClassification,
     }[task]
     classes = 2 if task is Output.SPAN else labels
     model: PreTrainedModel = auto.from_config(AutoConfig.for_model(**config, num_labels=classes))
@@ -81,7 +81,7 @@ def macs_by_hooks(model: PreTrainedModel) -> int:
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("task", HEADS)
-def test_counts_equal_a_network_that_was_built(config: dict[str, Any], task: Head) -> None:
+def test_counts_equal_a_network_that_was_built(config: dict[str, Any], task: Output) -> None:
     model = built(config, task, labels=9)
     got = count(config, task=task, labels=9, length=LENGTH)
     assert got.parameters == sum(weight.numel() for weight in model.parameters())
@@ -109,8 +109,8 @@ def test_attention_is_counted_where_it_looks() -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"model_type": "gpt2"}, "model of type 'gpt2'"),
-        ({}, "model of type None"),
+        ({"model_type": "gpt2"}, "model_type 'gpt2'"),
+        ({}, "model_type None"),
         ({"model_type": "bert"}, "hidden_size None"),
         (BERT | {"vocab_size": "many"}, "vocab_size 'many'"),
     ],

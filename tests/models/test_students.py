@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from alambique.models.configs import attention_kinds, resized
 from alambique.models.networks import Network, load, new, save
+from alambique.models.shapes import attention_kinds, resized
 from alambique.models.students import cut
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
