@@ -194,7 +194,7 @@ def _check_same_layers(config: Config, old: Sizes, new: Sizes) -> None:
     were_equal, are_equal = old.embedding == old.width, new.embedding == new.width
     if family != "albert" and were_equal != are_equal:  # an ALBERT has that layer in any case
         raise BadSpec(
-            f"width {new.width} and embedding {new.embedding} cannot be sliced from a {family} of "
+            f"width {new.width} and embedding {new.embedding} cannot be sliced from the {family}'s "
             f"{old.width} and {old.embedding}: equal ones have no layer between them, so let both "
             "be equal or both differ, as in the model; or let the student start from: random"
         )
