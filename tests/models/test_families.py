@@ -44,7 +44,7 @@ def trained(network: Network, batch: Batch, *, steps: int) -> list[float]:
         logits_NC = network(*batch).flatten(0, 1)
         loss = cross_entropy(logits_NC, torch.zeros(len(logits_NC), dtype=torch.int64))
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses.append(loss.item())
     return losses

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alambique.distill.layers import kept
-from alambique.models.configs import Config, Sizes, depth, sizes_of
+from alambique.models.configs import Config, Sizes, depth, number, sizes_of
 from alambique.models.families import Size, family_of
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Student
@@ -76,7 +76,7 @@ def attention_kinds(config: Config) -> tuple[str, ...]:
     """
     if kinds := config.get("layer_types"):
         return tuple(kinds)
-    return _every(config.get("global_attn_every_n_layers", 3), depth(config))
+    return _every(config.get("global_attn_every_n_layers", 3), number(config, "num_hidden_layers"))
 
 
 def _every(n: int, layers: int) -> tuple[str, ...]:
