@@ -2,30 +2,43 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from alambique.models.configs import attention_kinds, resized
+from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.networks import Network, load, new, save
+from alambique.models.shapes import attention_kinds, resized, with_layers
 from alambique.models.students import cut
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Saved = Callable[..., Path]
+Tiny = Callable[[str], Config]
 TAGS = ("O", "B-PER", "I-PER")
 FAMILIES = pytest.mark.parametrize("family", ["bert", "modernbert"])
 
 
 def without_other_layers(deep: Network, kept: tuple[int, ...]) -> Network:
     """The teacher itself, its other layers taken out of it."""
-    body: nn.Module = deep.inner.base_model
-    place = body.encoder if hasattr(body, "encoder") else body
-    name = "layer" if hasattr(body, "encoder") else "layers"
-    setattr(place, name, nn.ModuleList(getattr(place, name)[number] for number in kept))
+    body: Any = deep.inner.base_model
+    match deep.config["model_type"]:
+        case "albert":
+            body.encoder.config.num_hidden_layers = len(kept)
+        case "distilbert":
+            body.transformer.layer = picked(body.transformer.layer, kept)
+        case "modernbert":
+            body.layers = picked(body.layers, kept)
+        case _:
+            body.encoder.layer = picked(body.encoder.layer, kept)
     return deep
+
+
+def picked(layers: Any, kept: tuple[int, ...]) -> nn.ModuleList:
+    return nn.ModuleList(layers[number] for number in kept)
 
 
 @torch.no_grad()
@@ -34,16 +47,15 @@ def answer(network: Network, batch: Batch) -> Tensor:
     return logits_BNC
 
 
-@FAMILIES
-@pytest.mark.parametrize("kept", [(0, 1, 2, 3), (0, 2), (0, 3), (0,)])
+@pytest.mark.parametrize("kept", [(0, 1, 2, 3), (0, 3), (0,)])
 def test_a_cut_student_computes_what_the_layers_kept_compute(
-    saved: Saved, batch: Batch, family: str, kept: tuple[int, ...]
+    saved: Saved, batch: Batch, kind: str, kept: tuple[int, ...]
 ) -> None:
-    folder = saved(family, Output.TAGS, TAGS)
+    folder = saved(kind, Output.TAGS, TAGS)
     expected = without_other_layers(load(folder, Output.TAGS, TAGS), kept)
     student = cut(folder, kept, Output.TAGS, TAGS, seed=1)
     assert student.head_present
-    assert student.config["num_hidden_layers"] == len(kept)
+    assert depth(student.config) == len(kept)
     assert torch.equal(answer(student, batch), answer(expected, batch))
 
 
@@ -101,20 +113,19 @@ def test_a_student_of_permuted_labels_keeps_the_head(
     torch.testing.assert_close(answer(student, batch), expected_BNC, rtol=0, atol=1e-6)
 
 
-@FAMILIES
 @pytest.mark.parametrize("kept", [(), (0, 4), (1, 0), (0, 0), (-1,)])
-def test_layers_that_are_not_there(saved: Saved, family: str, kept: tuple[int, ...]) -> None:
+def test_layers_that_are_not_there(tiny: Tiny, kept: tuple[int, ...]) -> None:
     with pytest.raises(BadSpec, match=r"cannot be cut from a model of 4"):
-        cut(saved(family, Output.TAGS, TAGS), kept, Output.TAGS, TAGS, seed=1)
+        with_layers(tiny("bert"), kept)
 
 
-@FAMILIES
-def test_a_random_student_has_the_size_asked_for(saved: Saved, batch: Batch, family: str) -> None:
-    teacher = load(saved(family, Output.TAGS, TAGS), Output.TAGS, TAGS)
-    config = resized(teacher.config, layers=5, width=24, heads=3, ffn=8)
-    student = new(config, Output.TAGS, TAGS, seed=1)
+def test_a_random_student_has_the_size_asked_for(
+    saved: Saved, batch: Batch, kind: str, config: Config
+) -> None:
+    teacher = load(saved(kind, Output.TAGS, TAGS), Output.TAGS, TAGS)
+    asked = resized(teacher.config, layers=5, width=24, heads=3, ffn=8)
+    student = new(asked, Output.TAGS, TAGS, seed=1)
     assert answer(student, batch).shape == (2, 24, 3)
-    said = student.config
-    assert (said["num_hidden_layers"], said["hidden_size"]) == (5, 24)
-    assert (said["num_attention_heads"], said["intermediate_size"]) == (3, 8)
-    assert said["vocab_size"] == teacher.config["vocab_size"]
+    said = sizes_of(student.config)
+    assert (said.layers, said.width, said.heads, said.ffn) == (5, 24, 3, 8)
+    assert student.config["vocab_size"] == config["vocab_size"]

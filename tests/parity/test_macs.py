@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from alambique.models.counts import Head, count
+from alambique.models.counts import count
 from alambique.spec.outputs import Output
 
-HEADS: dict[str, Head] = {
-    "sequence_classification": "classes",
+HEADS: dict[str, Output] = {
+    "sequence_classification": Output.CLASSES,
     "token_classification": Output.TAGS,
     "question_answering": Output.SPAN,
 }

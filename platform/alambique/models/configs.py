@@ -1,18 +1,33 @@
 """What a network is built from: the fields of its config.json, read and changed without torch."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alambique.spec.errors import BadModel, BadSpec
-from alambique.spec.sources import Architecture
+from alambique.models.families import family_of
+from alambique.spec.errors import BadModel
 
 Config = Mapping[str, Any]
 """The fields of a config.json, by the names that transformers gives them."""
 
-FAMILIES = ("bert", "modernbert")
-"""The model types that may be loaded."""
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large a network is."""
+
+    layers: int
+    width: int
+    heads: int
+    ffn: int
+    embedding: int
+    """Columns of the embeddings; where they are not `width`, a linear layer makes them so."""
+
+    @property
+    def head(self) -> int:
+        """Columns of one head."""
+        return self.width // self.heads
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -30,11 +45,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise BadModel(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(config, dict):
         raise BadModel(f"{path} holds a {type(config).__name__}, not an object of fields")
-    if (family := config.get("model_type")) not in FAMILIES:
-        raise BadModel(
-            f"{path} says model_type {family!r}, which is not supported: give one of "
-            + ", ".join(FAMILIES)
-        )
+    try:
+        family_of(config)
+    except BadModel as error:
+        raise BadModel(f"{path}: {error}") from error
     return config
 
 
@@ -76,7 +90,7 @@ def vocabulary_of(config: Config) -> int:
     Raises:
         BadModel: the config does not say.
     """
-    return _number(config, "vocab_size")
+    return number(config, "vocab_size")
 
 
 def depth(config: Config) -> int:
@@ -85,143 +99,68 @@ def depth(config: Config) -> int:
     Raises:
         BadModel: the config does not say.
     """
-    return _number(config, "num_hidden_layers")
+    return number(config, family_of(config).fields["layers"])
 
 
-def longest_text(config: Config) -> int | None:
-    """The pieces that it has positions for; None: no limit, its rotary positions have no table.
+def sizes_of(config: Config) -> Sizes:
+    """How large the network is.
 
     Raises:
         BadModel: the config does not say.
     """
-    if config["model_type"] == "modernbert":
-        return None
-    return _number(config, "max_position_embeddings", 512)
+    fields = family_of(config).fields
+    width = number(config, fields["width"])
+    return Sizes(
+        layers=number(config, fields["layers"]),
+        width=width,
+        heads=number(config, fields["heads"]),
+        ffn=number(config, fields["ffn"]),
+        embedding=_embedding(config, width),
+    )
 
 
-def _number(config: Config, field: str, default: int | None = None) -> int:
+def _embedding(config: Config, width: int) -> int:
+    fields = family_of(config).fields
+    if "embedding" in fields:
+        return number(config, fields["embedding"], 128)
+    if config["model_type"] == "deberta-v2":
+        # its code looks for the field, though its config class does not have it
+        return number(config, "embedding_size", width)
+    return width
+
+
+def longest_text(config: Config) -> int | None:
+    """The pieces that it has positions for; None: no limit, its positions have no table.
+
+    Raises:
+        BadModel: the config does not say.
+    """
+    match config["model_type"]:
+        case "modernbert":
+            return None
+        case "deberta-v2" if not config.get("position_biased_input", True):
+            return None  # distances beyond the farthest that it knows count as that one
+        case "roberta" | "xlm-roberta":
+            # the row of the padding id and all before it are never a position of a piece
+            return number(config, "max_position_embeddings", 512) - _padding(config) - 1
+        case _:
+            return number(config, "max_position_embeddings", 512)
+
+
+def _padding(config: Config) -> int:
+    found = config.get("pad_token_id", 1)
+    if not isinstance(found, int):
+        raise BadModel(f"config.json says pad_token_id {found!r}: expected the id of the padding")
+    return found
+
+
+def number(config: Config, field: str, default: int | None = None) -> int:
+    """What the config says in a field that counts something.
+
+    Raises:
+        BadModel: nothing where there is no default, or no number above 0.
+    """
     found = config.get(field, default)
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise BadModel(f"config.json says {field} {found!r}: expected a number above 0")
     return found
-
-
-def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
-    """The config of the network cut to these layers, each with its own kind of attention.
-
-    Raises:
-        BadSpec: there is no such layer, or the layers are not ascending.
-    """
-    of = depth(config)
-    if not kept or list(kept) != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < of:
-        raise BadSpec(
-            f"layers {list(kept)} cannot be cut from a model of {of}: give some of 0 to {of - 1}, "
-            "each once and ascending"
-        )
-    cut = {**config, "num_hidden_layers": len(kept)}
-    if config["model_type"] == "modernbert":
-        cut |= _own_kinds(config, kept)
-    return cut
-
-
-def _own_kinds(config: Config, layers: Iterable[int]) -> dict[str, Any]:
-    """The kinds of these layers of a ModernBERT, in both forms that transformers knows.
-
-    Where no rule "every n-th is global" gives them, the older form is None: a transformers that
-    knows no list then stops, in place of building another network.
-    """
-    of = attention_kinds(config)
-    kinds = tuple(of[layer % len(of)] for layer in layers)
-    rules = (n for n in range(1, len(kinds) + 1) if _every(n, len(kinds)) == kinds)
-    return {"layer_types": list(kinds), "global_attn_every_n_layers": next(rules, None)}
-
-
-def attention_kinds(config: Config) -> tuple[str, ...]:
-    """For each layer of a ModernBERT, "full_attention" or "sliding_attention".
-
-    >>> attention_kinds({"num_hidden_layers": 4, "global_attn_every_n_layers": 3})
-    ('full_attention', 'sliding_attention', 'sliding_attention', 'full_attention')
-    """
-    if kinds := config.get("layer_types"):
-        return tuple(kinds)
-    return _every(config.get("global_attn_every_n_layers", 3), depth(config))
-
-
-def _every(n: int, layers: int) -> tuple[str, ...]:
-    """Global attention in every n-th layer, from the first on."""
-    return tuple("sliding_attention" if layer % n else "full_attention" for layer in range(layers))
-
-
-def resized(
-    config: Config,
-    *,
-    layers: int,
-    width: int | None = None,
-    heads: int | None = None,
-    ffn: int | None = None,
-) -> dict[str, Any]:
-    """The config of a network like this one of another size: what a random student is built from.
-
-    Raises:
-        BadSpec: the heads do not share the width evenly.
-    """
-    asked = {"hidden_size": width, "num_attention_heads": heads, "intermediate_size": ffn}
-    new = {**config, "num_hidden_layers": layers}
-    new |= {name: size for name, size in asked.items() if size is not None}
-    if config["model_type"] == "modernbert":
-        new |= _own_kinds(config, range(layers))
-    _check_heads(new["hidden_size"], new["num_attention_heads"], config["model_type"])
-    return new
-
-
-def from_scratch(
-    architecture: Architecture, *, vocabulary: int, pad: int, cls: int, sep: int, positions: int
-) -> dict[str, Any]:
-    """The config of a network that nobody has trained yet.
-
-    In a small ModernBERT every layer attends to the whole window: the alternation with local layers
-    pays from a thousand tokens on.
-
-    Args:
-        architecture: what the job asks for.
-        vocabulary: ids of the tokenizer that was really trained, at most what was asked for.
-        pad: the id of [PAD].
-        cls: the id of [CLS].
-        sep: the id of [SEP].
-        positions: tokens of the longest window.
-
-    Raises:
-        BadSpec: the heads do not share the width evenly.
-    """
-    _check_heads(architecture.width, architecture.heads, architecture.architecture)
-    size: dict[str, Any] = {
-        "model_type": architecture.architecture,
-        "vocab_size": vocabulary,
-        "hidden_size": architecture.width,
-        "num_hidden_layers": architecture.layers,
-        "num_attention_heads": architecture.heads,
-        "intermediate_size": architecture.ffn,
-        "max_position_embeddings": positions,
-        "pad_token_id": pad,
-    }
-    match architecture.architecture:
-        case "bert":
-            return size
-        case "modernbert":
-            return size | {
-                "layer_types": ["full_attention"] * architecture.layers,
-                "bos_token_id": cls,
-                "eos_token_id": sep,
-                "cls_token_id": cls,
-                "sep_token_id": sep,
-            }
-
-
-def _check_heads(width: int, heads: int, family: str) -> None:
-    # a rotary embedding turns pairs of columns of each head
-    step = heads * 2 if family == "modernbert" else heads
-    if width % step:
-        raise BadSpec(
-            f"width {width} is not a multiple of {step} ({heads} heads): "
-            f"give a width such as {max(step, width // step * step)}"
-        )

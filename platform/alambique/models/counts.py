@@ -1,18 +1,16 @@
 """Parameters and multiply-accumulates of a network from its config alone, without torch.
 
 Letters: n tokens, L layers, d width, f ffn, e embedding width, V vocabulary, P positions,
-K token types, C classes.
+K token types, C classes, r rows of a table of distances between tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from alambique.models.configs import Config, attention_kinds
-from alambique.spec.errors import BadModel
+from alambique.models.configs import Config, Sizes, number, sizes_of
+from alambique.models.families import family_of
+from alambique.models.shapes import attention_kinds
 from alambique.spec.outputs import Output
-
-Head = Output | Literal["classes"]
-"""What a network answers; "classes": a class for the whole text."""
 
 _LAYER_NORM = 4
 """Operations of a layer norm for each element, as thop counts them."""
@@ -24,35 +22,26 @@ class Counts:
 
     parameters: int
     macs_linear: int
-    """For one text: linear layers, and 4 for each element of a layer norm, as the tool thop counts
-    and Speedy Gonzales reports (Cañete and Bravo-Marquez, 2023)."""
+    """For one text: linear layers (and a convolution), and 4 for each element of a layer norm, as
+    the tool thop counts and Speedy Gonzales reports (Cañete and Bravo-Marquez, 2023)."""
     macs_full: int
     """And the products of queries with keys and of attention with values."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """The fields that count, with the defaults that transformers gives them."""
-
-    L: int
-    d: int
-    f: int
-    V: int
-    P: int
-    K: int
-    e: int
-
-    @property
-    def projected(self) -> bool:
-        """Whether a linear layer lies between the embeddings and the first layer."""
-        return self.e != self.d
+    def __add__(self, other: "Counts") -> "Counts":
+        """Of both parts."""
+        return Counts(
+            self.parameters + other.parameters,
+            self.macs_linear + other.macs_linear,
+            self.macs_full + other.macs_full,
+        )
 
 
-def count(config: Config, *, task: Head, labels: int, length: int) -> Counts:
+def count(config: Config, *, task: Output, labels: int, length: int) -> Counts:
     """What the network of this config holds, and does for one text of `length` tokens.
 
     `macs_full` adds 2·L·n²·d. Where a layer attends to a window of w tokens only, it adds
-    2·n·min(w, n)·d for it: what a kernel that knows the window computes.
+    2·n·min(w, n)·d for it: what a kernel that knows the window computes. Where queries or keys meet
+    distances, it adds n·r·d for each of the two.
 
     Args:
         config: fields of a config.json, with `model_type`.
@@ -61,108 +50,174 @@ def count(config: Config, *, task: Head, labels: int, length: int) -> Counts:
         length: n, special tokens counted.
 
     Raises:
-        BadModel: the model type is not known.
+        BadModel: the model type is not known, or the config does not say its sizes.
     """
     classes = 2 if task is Output.SPAN else labels
-    match config.get("model_type"):
-        case "bert" | "roberta" | "xlm-roberta" | "albert" | "electra":
-            return _bert(config, _sizes(config), task, classes, length)
-        case "distilbert":
-            return _bert(config, _distilbert_sizes(config), task, classes, length)
+    family_of(config)
+    match config["model_type"]:
         case "modernbert":
             return _modernbert(config, task, classes, length)
-        case unknown:
-            raise BadModel(
-                f"nothing is known about the size of a model of type {unknown!r}: give a bert, "
-                "roberta, xlm-roberta, albert, electra, distilbert or modernbert"
-            )
+        case "deberta-v2":
+            return _deberta(config, length) + _head(config, task, classes, length)
+        case _:
+            return _bert(config, length) + _head(config, task, classes, length)
 
 
-def _bert(config: Config, size: _Sizes, task: Head, classes: int, n: int) -> Counts:
-    L, d, f = size.L, size.d, size.f
-    shared = config["model_type"] == "albert"
-    projected = shared or size.projected
-    weights = (
-        (size.V + size.P + size.K) * size.e
-        + 2 * size.e
-        + (size.e * d + d if projected else 0)
-        + (1 if shared else L) * (4 * (d * d + d) + 2 * d * f + f + d + 4 * d)
-        + (d * d + d if task == "classes" else 0)
-        + d * classes
-        + classes
+def _linear(outputs: int, inputs: int, *, times: int, bias: bool = True) -> Counts:
+    """A linear layer that is applied to so many vectors."""
+    macs = outputs * inputs * times
+    return Counts(outputs * inputs + (outputs if bias else 0), macs, macs)
+
+
+def _norm(columns: int, *, times: int, bias: bool = True) -> Counts:
+    macs = _LAYER_NORM * columns * times
+    return Counts((2 if bias else 1) * columns, macs, macs)
+
+
+def _scores(products: int) -> Counts:
+    return Counts(0, 0, products)
+
+
+def _table(rows: int, columns: int) -> Counts:
+    return Counts(rows * columns, 0, 0)
+
+
+def _times(counts: Counts, *, held: int, done: int) -> Counts:
+    """Layers like this one: so many of them held, and so many applied."""
+    return Counts(counts.parameters * held, counts.macs_linear * done, counts.macs_full * done)
+
+
+def _bert(config: Config, n: int) -> Counts:
+    """BERT and those built like it, without a head."""
+    size = sizes_of(config)
+    albert = config["model_type"] == "albert"
+    types = 0 if config["model_type"] == "distilbert" else config.get("type_vocab_size", 2)
+    rows = number(config, "vocab_size") + number(config, "max_position_embeddings", 512) + types
+    body = _table(rows, size.embedding) + _norm(size.embedding, times=n)
+    if albert or size.embedding != size.width:
+        body += _linear(size.width, size.embedding, times=n)
+    layer = _layer(size, n)
+    if not albert:
+        return body + _times(layer, held=size.layers, done=size.layers)
+    inner = number(config, "inner_group_num", 1)
+    groups = number(config, "num_hidden_groups", 1)
+    return body + _times(layer, held=groups * inner, done=size.layers * inner)
+
+
+def _layer(size: Sizes, n: int) -> Counts:
+    d, f = size.width, size.ffn
+    return (
+        _times(_linear(d, d, times=n), held=4, done=4)
+        + _scores(2 * n * n * d)
+        + _linear(f, d, times=n)
+        + _linear(d, f, times=n)
+        + _times(_norm(d, times=n), held=2, done=2)
     )
-    linear = (
-        n * L * (4 * d * d + 2 * d * f)
-        + _LAYER_NORM * n * (2 * L * d + size.e)
-        + (n * size.e * d if projected else 0)
-        + (d * d + d * classes if task == "classes" else n * d * classes)
+
+
+def _head(config: Config, task: Output, classes: int, n: int) -> Counts:
+    """Of all but a ModernBERT."""
+    d = sizes_of(config).width
+    if task is Output.CLASSES:
+        return _linear(d, d, times=1) + _linear(classes, d, times=1)
+    return _linear(classes, d, times=n)
+
+
+def _deberta(config: Config, n: int) -> Counts:
+    """DeBERTa-v2 and v3 without a head: attention also to distances (He et al., 2021, §3.1).
+
+    The table of distances goes through linear layers anew in each layer, once for a batch.
+    """
+    size = sizes_of(config)
+    relative = config.get("relative_attention", False)
+    r = 2 * _farthest(config) if relative else 0
+    body = _deberta_embeddings(config, size, n) + _table(r, size.width)
+    if "layer_norm" in _split(config.get("norm_rel_ebd", "none")):
+        body += _norm(size.width, times=r)
+    layer = _layer(size, n)
+    if relative:
+        layer += _distances(config, size.width, r, n)
+    body += _times(layer, held=size.layers, done=size.layers)
+    return body + _convolution(config, size.width, n)
+
+
+def _deberta_embeddings(config: Config, size: Sizes, n: int) -> Counts:
+    rows = number(config, "vocab_size") + config.get("type_vocab_size", 0)
+    if config.get("position_biased_input", True):
+        rows += number(config, "max_position_embeddings", 512)
+    found = _table(rows, size.embedding) + _norm(size.width, times=n)
+    if size.embedding != size.width:
+        found += _linear(size.width, size.embedding, times=n, bias=False)
+    return found
+
+
+def _farthest(config: Config) -> int:
+    """The distances, or buckets of them, that are known on each side of a token."""
+    for field in ("position_buckets", "max_relative_positions"):
+        if (found := config.get(field, -1)) > 0:
+            return int(found)
+    return number(config, "max_position_embeddings", 512)
+
+
+def _distances(config: Config, d: int, r: int, n: int) -> Counts:
+    """What a layer does with the table of distances.
+
+    With `share_att_key` the layer's own projections make both queries and keys of it, also where
+    the scores use only one.
+    """
+    kinds = {"c2p", "p2c"} & set(_split(config.get("pos_att_type") or ()))
+    scores = _scores(len(kinds) * n * r * d)
+    projection = _linear(d, d, times=r)
+    if config.get("share_att_key", False):
+        return scores + _times(projection, held=0, done=2)
+    return scores + _times(projection, held=len(kinds), done=len(kinds))
+
+
+def _split(said: str | Sequence[str]) -> list[str]:
+    """What a field of a DeBERTa names, as "c2p|p2c" or as a list."""
+    words = said.lower().split("|") if isinstance(said, str) else said
+    return [word.strip() for word in words]
+
+
+def _convolution(config: Config, d: int, n: int) -> Counts:
+    """Beside the first layer of the larger DeBERTa-v2."""
+    kernel = config.get("conv_kernel_size", 0)
+    if kernel < 1:
+        return Counts(0, 0, 0)
+    inputs = d // config.get("conv_groups", 1) * kernel
+    return _linear(d, inputs, times=n) + _norm(d, times=n)
+
+
+def _modernbert(config: Config, task: Output, classes: int, n: int) -> Counts:
+    """With its head, which has a first layer whatever it answers."""
+    d = sizes_of(config).width
+
+    def norm(times: int) -> Counts:
+        return _norm(d, times=times, bias=config.get("norm_bias", False))
+
+    times = 1 if task is Output.CLASSES else n
+    head = (
+        _linear(d, d, times=times, bias=config.get("classifier_bias", False))
+        + norm(times)
+        + _linear(classes, d, times=times)
     )
-    return Counts(weights, linear, linear + 2 * L * n * n * d)
+    layers = [_modernbert_layer(config, kind, n) for kind in attention_kinds(config)]
+    # of the norms, two are in each layer but the first, one before and one after all layers
+    norms = _times(norm(n), held=2 * len(layers) + 1, done=2 * len(layers) + 1)
+    return sum(layers, _table(number(config, "vocab_size"), d)) + norms + head
 
 
-def _modernbert(config: Config, task: Head, classes: int, n: int) -> Counts:
-    size = _sizes(config)
-    L, d, f = size.L, size.d, size.f
-
-    def biases(field: str, of: int) -> int:
-        return of if config.get(field, False) else 0
-
-    norm = d + biases("norm_bias", d)
-    attention = 4 * d * d + biases("attention_bias", 4 * d)
-    mlp = 3 * d * f + biases("mlp_bias", 2 * f + d)
-    # norms: of the embeddings, two in each layer but one in the first, the final one, the head's
-    norms = 1 + (2 * L - 1) + 1 + 1
-    weights = (
-        size.V * d
-        + L * (attention + mlp)
-        + norms * norm
-        + d * d
-        + biases("classifier_bias", d)
-        + d * classes
-        + classes
-    )
-    heads = 1 if task == "classes" else n
-    linear = (
-        n * L * (4 * d * d + 3 * d * f)
-        + _LAYER_NORM * d * (n * (norms - 1) + heads)
-        + heads * (d * d + d * classes)
-    )
+def _modernbert_layer(config: Config, kind: str, n: int) -> Counts:
+    """Without its norms; the feed-forward part is gated."""
+    size = sizes_of(config)
+    d, f = size.width, size.ffn
+    attention, mlp = config.get("attention_bias", False), config.get("mlp_bias", False)
     window = min(int(config.get("local_attention", 128)), n)
-    seen = sum(n if kind == "full_attention" else window for kind in attention_kinds(config))
-    return Counts(weights, linear, linear + 2 * n * seen * d)
-
-
-def _sizes(config: Config) -> _Sizes:
-    """Of all but DistilBERT, by the names they share."""
-    d = _number(config, "hidden_size")
-    family = config["model_type"]
-    positions, types = (514, 1) if "roberta" in family else (512, 2)
-    return _Sizes(
-        L=_number(config, "num_hidden_layers"),
-        d=d,
-        f=_number(config, "intermediate_size"),
-        V=_number(config, "vocab_size"),
-        P=config.get("max_position_embeddings", positions),
-        K=config.get("type_vocab_size", types),
-        e=config.get("embedding_size", 128) if family in ("albert", "electra") else d,
+    seen = n if kind == "full_attention" else window
+    return (
+        _linear(3 * d, d, times=n, bias=attention)
+        + _linear(d, d, times=n, bias=attention)
+        + _scores(2 * n * seen * d)
+        + _linear(2 * f, d, times=n, bias=mlp)
+        + _linear(d, f, times=n, bias=mlp)
     )
-
-
-def _distilbert_sizes(config: Config) -> _Sizes:
-    d = _number(config, "dim")
-    return _Sizes(
-        L=_number(config, "n_layers"),
-        d=d,
-        f=_number(config, "hidden_dim"),
-        V=_number(config, "vocab_size"),
-        P=config.get("max_position_embeddings", 512),
-        K=0,
-        e=d,
-    )
-
-
-def _number(config: Config, field: str) -> int:
-    value: Any = config.get(field)
-    if not isinstance(value, int):
-        raise BadModel(f"the config says {field} {value!r}: expected a number")
-    return value

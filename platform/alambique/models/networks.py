@@ -14,33 +14,36 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     AutoConfig,
-    BertForQuestionAnswering,
-    BertForTokenClassification,
-    ModernBertForQuestionAnswering,
-    ModernBertForTokenClassification,
     PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers.utils import logging
 
-from alambique.models.configs import Config, labels_of, read_config, with_dropout, with_labels
+from alambique.models.configs import Config, read_config, with_dropout, with_labels
+from alambique.models.families import family_of
 from alambique.models.folders import TOKENIZER_FILES
+from alambique.models.heads import of_body, with_head_for
 from alambique.models.weights import tensors_of, weight_files
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
 
-_CLASSES: Mapping[tuple[str, Output], Any] = {
-    ("bert", Output.SPAN): BertForQuestionAnswering,
-    ("bert", Output.TAGS): BertForTokenClassification,
-    ("modernbert", Output.SPAN): ModernBertForQuestionAnswering,
-    ("modernbert", Output.TAGS): ModernBertForTokenClassification,
+_CLASSES: Mapping[Output, Any] = {
+    Output.SPAN: MODEL_FOR_QUESTION_ANSWERING_MAPPING,
+    Output.TAGS: MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    Output.CLASSES: MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
 }
-_OUTPUT_LAYERS = ("qa_outputs", "classifier")
-"""What those classes call the layer from hidden states to classes."""
-_CANNOT_BUILD = (StrictDataclassError, RuntimeError, ValueError, LookupError, ArithmeticError)
+"""From the class of a config to that of the network that answers so."""
+_CANNOT_BUILD = (
+    *(StrictDataclassError, RuntimeError, ValueError, LookupError, ArithmeticError),
+    AssertionError,  # torch, where the id of the padding is outside the vocabulary
+)
 """What transformers raises at a config that makes no sense, or at weights of other sizes."""
-_PREFIX = "inner."
+PREFIX = "inner."
+"""What the names of a network's weights have before those of transformers."""
 
 
 class Network(nn.Module):
@@ -60,6 +63,7 @@ class Network(nn.Module):
         """The config that is written with it: dropout is the training's matter, and stays out."""
         self.inner = inner
         self.output = output
+        self._takes_types = _takes_types(inner.config.to_dict())
         self.head_present = head_present
         """Whether the head was in the file, for these labels; else it is newly initialised."""
 
@@ -75,9 +79,14 @@ class Network(nn.Module):
         return tuple(names[number] for number in range(len(names)))
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
-        """The logits (B, N, C), float32; the two classes of a span are its start and its end."""
+        """The logits (B, N, C), float32; (B, 1, C) where the classes are of the whole text.
+
+        The two classes of a span are its start and its end.
+        """
+        if self.output is Output.CLASSES:
+            attention_BN = _never_empty(attention_BN)
         inputs = {"input_ids": input_ids_BN, "attention_mask": attention_BN}
-        if self.inner.config.model_type == "bert":
+        if self._takes_types:
             inputs["token_type_ids"] = type_ids_BN
         answer = self.inner(**inputs)
         match self.output:
@@ -85,7 +94,24 @@ class Network(nn.Module):
                 logits_BNC = torch.stack((answer.start_logits, answer.end_logits), dim=-1)
             case Output.TAGS:
                 logits_BNC = answer.logits
+            case Output.CLASSES:
+                logits_BNC = answer.logits[:, None]
         return logits_BNC.float()
+
+
+def _takes_types(config: Config) -> bool:
+    # with a single type, as in some RoBERTa and older BERT, the second text's would be out of range
+    return family_of(config).types and config["type_vocab_size"] > 1
+
+
+def _never_empty(attention_BN: Tensor) -> Tensor:
+    """The same, but that a row of padding alone sees its first piece.
+
+    Such a row counts for nothing, but the mean over no pieces that a ModernBERT may take is no
+    number, and neither is nothing times that.
+    """
+    empty_B1 = attention_BN.sum(dim=1, keepdim=True) == 0
+    return torch.cat((attention_BN[:, :1] + empty_B1, attention_BN[:, 1:]), dim=1)
 
 
 def load(
@@ -111,37 +137,44 @@ def load(
     Raises:
         BadModel: the weights are not those of the network that the config describes.
     """
-    config = read_config(folder)
-    kind = _CLASSES[config["model_type"], output]
-    state = _with_head_for(labels, _read_weights(folder), config, kind)
-    with _seeded(seed), _quietly():
-        try:
-            inner, report = kind.from_pretrained(
-                None,
-                config=_transformers_config(config, output, labels, dropout),
-                state_dict=state,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-        except _CANNOT_BUILD as error:
-            raise BadModel(
-                f"the weights in {folder} do not fit its config.json: {error}"
-            ) from error
-    body = f"{inner.base_model_prefix}."
-    if lost := sorted(name for name in report["missing_keys"] if name.startswith(body)):
+    config, weights = read_config(folder), _read_weights(folder)
+    try:
+        fields = _transformers_config(config, output, labels, dropout)
+        inner, missing = _filled(fields, weights, config, output, labels, seed)
+    except _CANNOT_BUILD as error:
+        raise BadModel(f"the weights in {folder} do not fit its config.json: {error}") from error
+    if lost := of_body(missing, config):
         raise BadModel(
             f"{folder} lacks {len(lost)} weights of the network that its config.json describes, "
             f"such as {lost[0]}: the file is of another kind of model, or damaged"
         )
     exported = _transformers_config(config, output, labels)
-    return Network(inner, output, exported=exported, head_present=not report["missing_keys"]).eval()
+    return Network(inner, output, exported=exported, head_present=not missing).eval()
+
+
+def _filled(
+    fields: PreTrainedConfig,
+    weights: Mapping[str, Tensor],
+    config: Config,
+    output: Output,
+    labels: Sequence[str],
+    seed: int,
+) -> tuple[PreTrainedModel, set[str]]:
+    """A model of these weights of a file with that config; and which it lacked, drawn anew."""
+    kind = _CLASSES[output][type(fields)]
+    state = with_head_for(labels, weights, config, output, kind.__name__)
+    with _seeded(seed), _quietly():
+        inner, report = kind.from_pretrained(
+            None, config=fields, state_dict=state, dtype=torch.float32, output_loading_info=True
+        )
+    return inner, set(report["missing_keys"])
 
 
 def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> Network:
     """A network with random weights, drawn from `seed` as its architecture prescribes."""
     fields = _transformers_config(config, output, labels)
     with _seeded(seed), _quietly():
-        inner = _CLASSES[config["model_type"], output]._from_config(fields, dtype=torch.float32)
+        inner = _CLASSES[output][type(fields)]._from_config(fields, dtype=torch.float32)
     return Network(inner, output, exported=fields, head_present=False).eval()
 
 
@@ -169,7 +202,7 @@ def write(state: Mapping[str, Tensor], *, like: Network, folder: Path, tokenizer
         BadModel: a weight is missing or not whole.
     """
     weights = {
-        name.removeprefix(_PREFIX): tensor.detach().to("cpu", torch.float32).contiguous().clone()
+        name.removeprefix(PREFIX): tensor.detach().to("cpu", torch.float32).contiguous().clone()
         for name, tensor in state.items()
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -206,8 +239,8 @@ def _transformers_config(
     if dropout is not None:
         # of the whole config: the file need not name the ones that have their default
         built = AutoConfig.for_model(**with_dropout(built.to_dict(), dropout))
-    built._attn_implementation = "sdpa"
-    built.architectures = [_CLASSES[config["model_type"], output].__name__]
+    built._attn_implementation = family_of(config).attention
+    built.architectures = [_CLASSES[output][type(built)].__name__]
     return built
 
 
@@ -215,25 +248,6 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     return {
         name: tensor for path in weight_files(folder) for name, tensor in load_file(path).items()
     }
-
-
-def _with_head_for(
-    labels: Sequence[str], state: dict[str, Tensor], config: Config, kind: Any
-) -> dict[str, Tensor]:
-    """The weights with an output layer for these labels, or without one."""
-    head = {name for name in state if name.rpartition(".")[0] in _OUTPUT_LAYERS}
-    order = _order(labels, config, kind)
-    if order is None or any(len(state[name]) != len(labels) for name in head):
-        return {name: tensor for name, tensor in state.items() if name not in head}
-    return {name: tensor[order] if name in head else tensor for name, tensor in state.items()}
-
-
-def _order(labels: Sequence[str], config: Config, kind: Any) -> list[int] | None:
-    """Where the file's head has each of the labels; None where it answers something else."""
-    stored = labels_of(config) or tuple(labels)
-    if kind.__name__ not in (config.get("architectures") or [kind.__name__]):
-        return None
-    return [stored.index(label) for label in labels] if set(stored) == set(labels) else None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Students cut from a deeper network: its embeddings, some of its layers, and its head.
+"""Students cut from a deeper network: its embeddings, some of its layers, its head; or narrower.
 
 Shapes: W outputs of a linear layer, D width of a network.
 """
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from alambique.models.configs import Config, with_layers
-from alambique.models.networks import Network, load, new
+from alambique.models.configs import Config, sizes_of
+from alambique.models.families import family_of
+from alambique.models.networks import PREFIX, Network, load, new
+from alambique.models.shapes import with_layers
+from alambique.models.slicing import sliced
 from alambique.spec.outputs import Output
-
-_LAYERS = {"bert": "inner.bert.encoder.layer.", "modernbert": "inner.model.layers."}
-"""What precedes the number of a layer in the name of a weight."""
 
 
 def cut(
@@ -43,11 +43,32 @@ def cut(
     return student
 
 
+def narrow(wide: Network, config: Config) -> Network:
+    """A student with the leading slices of the weights of a network; see `slicing.sliced`.
+
+    Args:
+        wide: the network, which has the same layers.
+        config: `shapes.narrowed` from its config.
+    """
+    if sizes_of(wide.config) == sizes_of(config):
+        return wide
+    student = new(config, wide.output, wide.labels, seed=0)
+    student.load_state_dict(sliced(wide.state_dict(), wide.config, student.config))
+    student.head_present = wide.head_present
+    return student
+
+
 def _cut_weights(
     weights: Mapping[str, Tensor], kept: Sequence[int], config: Config
 ) -> dict[str, Tensor]:
-    """The weights of the layers kept, counted anew, and all that belongs to no layer."""
-    prefix = _LAYERS[config["model_type"]]
+    """The weights of the layers kept, counted anew, and all that belongs to no layer.
+
+    Such as the embeddings of distances of a DeBERTa, which all its layers read.
+    """
+    layer = family_of(config).layer
+    if layer is None:
+        return dict(weights)
+    prefix = f"{PREFIX}{layer}"
     cut = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
     for new_number, number in enumerate(kept):
         old = f"{prefix}{number}."

@@ -79,9 +79,12 @@ class Student(Spec):
     keep: Literal["uniform", "first", "last"] | tuple[Whole, ...] = "uniform"
     """Which layers of `start` the student begins with."""
     width: Width | None = None
-    """Of a random start; as the teacher's where not given, like the next two."""
+    """As in `start` where not given, or for a random one in the teacher, like the next three. Of
+    another start the student gets slices: the first so many rows and columns of each tensor."""
     heads: Width | None = None
     ffn: Width | None = None
+    embedding: Width | None = None
+    """Columns of the embeddings, in the architectures where they need not be as many as `width`."""
 
     @field_validator("start")
     @classmethod
@@ -100,8 +103,6 @@ class Student(Spec):
                 f"keep lists {len(self.keep)} layers, the student has {self.layers}: "
                 "give one for each"
             )
-        if self.start != "random" and (self.width or self.heads or self.ffn):
-            raise ValueError("width, heads and ffn belong to start: random; cut layers keep theirs")
         return self
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from alambique.distill.layers import kept
-from alambique.models import configs
+from alambique.models import shapes
 from alambique.models.configs import Config
 from alambique.models.counts import count
 from alambique.spec.errors import AlambiqueError
@@ -106,19 +105,15 @@ def _teacher(job: Job, config_of: ConfigOf) -> Config:
     if not isinstance(model, Architecture):
         return config_of(model)
     positions = job.teacher.positions
-    return configs.from_scratch(
+    return shapes.from_scratch(
         model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, positions=positions
     )
 
 
 def _student(job: Job, teacher: Config, config_of: ConfigOf) -> Config:
-    said = job.student
-    if said.start == "random":
-        return configs.resized(
-            teacher, layers=said.layers, width=said.width, heads=said.heads, ffn=said.ffn
-        )
-    source = teacher if said.start == "teacher" else config_of(source_of(said.start))
-    return configs.with_layers(source, kept(said.keep, said.layers, configs.depth(source)))
+    start = job.student.start
+    source = teacher if start in ("teacher", "random") else config_of(source_of(start))
+    return shapes.of_student(job.student, source)
 
 
 def _cost(job: Job, config: Config, labels: int) -> Cost:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from alambique.distill.layers import kept
-from alambique.models import configs
+from alambique.models import shapes
+from alambique.models.configs import depth, read_config
 from alambique.models.networks import load, new, save
-from alambique.models.students import cut
+from alambique.models.students import cut, narrow
 from alambique.models.tokenizers import CLS, PAD, SEP, SPECIAL, train_tokenizer
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
@@ -31,22 +32,24 @@ def student(
 
     Args:
         said: its shape, and where its weights start from.
-        source: the model that layers are cut from; for a random start, whose shape and tokenizer
-            are taken where the student says nothing.
+        source: the model that layers are cut and slices taken from; for a random start, whose
+            shape and tokenizer are taken where the student says nothing.
         output: what it answers.
         labels: its classes.
         into: the folder.
         seed: of weights that are drawn.
+
+    Raises:
+        BadSpec: the student cannot be made of that model.
+        BadModel: the folder cannot be loaded.
     """
-    config = configs.read_config(source)
+    start = read_config(source)
+    config = shapes.of_student(said, start)
     if said.start == "random":
-        sizes = {"width": said.width, "heads": said.heads, "ffn": said.ffn}
-        network = new(
-            configs.resized(config, layers=said.layers, **sizes), output, labels, seed=seed
-        )
+        network = new(config, output, labels, seed=seed)
     else:
-        layers = kept(said.keep, said.layers, configs.depth(config))
-        network = cut(source, layers, output, labels, seed=seed)
+        layers = kept(said.keep, said.layers, depth(start))
+        network = narrow(cut(source, layers, output, labels, seed=seed), config)
     save(network, into, source)
 
 
@@ -62,7 +65,7 @@ def from_scratch(
 ) -> None:
     """Puts an untrained network into a folder, with a tokenizer trained on `texts`."""
     vocabulary = train_tokenizer(texts, architecture.vocabulary, into, max_length=positions)
-    config = configs.from_scratch(
+    config = shapes.from_scratch(
         architecture,
         vocabulary=vocabulary,
         pad=SPECIAL.index(PAD),

@@ -1,0 +1,128 @@
+"""The architectures that are known: how each names its sizes and its weights; without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alambique.spec.errors import BadModel
+from alambique.spec.outputs import Output
+
+Size = Literal["layers", "width", "heads", "ffn", "embedding"]
+"""What can be large or small about a network; `embedding`: the columns of its embeddings, in the
+architectures where they need not be as many as `width`."""
+
+_USUAL: Mapping[Size, str] = {
+    "layers": "num_hidden_layers",
+    "width": "hidden_size",
+    "heads": "num_attention_heads",
+    "ffn": "intermediate_size",
+}
+_PROJECTED: Mapping[Size, str] = {**_USUAL, "embedding": "embedding_size"}
+_DISTILBERT: Mapping[Size, str] = {
+    "layers": "n_layers",
+    "width": "dim",
+    "heads": "n_heads",
+    "ffn": "hidden_dim",
+}
+
+_SIMPLE: Mapping[Output, str] = {
+    Output.SPAN: "qa_outputs",
+    Output.TAGS: "classifier",
+    Output.CLASSES: "classifier",
+}
+_NESTED: Mapping[Output, str] = {**_SIMPLE, Output.CLASSES: "classifier.out_proj"}
+_MODERNBERT: Mapping[Output, str] = {**_SIMPLE, Output.SPAN: "classifier"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A model type, as far as this project has to know how transformers builds it."""
+
+    body: str
+    """What the names of all weights begin with but those of the head."""
+    layer: str | None
+    """What precedes the number of a layer in the names of its weights; None: all layers are one."""
+    fields: Mapping[Size, str]
+    """What config.json calls each size."""
+    last: Mapping[Output, str]
+    """The layer that ends in the classes, the only one of a head that knows how many there are."""
+    pooler: str | None = None
+    """A layer in the body that is there only for classes of whole texts, and part of their head."""
+    types: bool = False
+    """Whether it is told the first text of a pair from the second, where its config has types."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+
+
+FAMILIES: Mapping[str, Family] = {
+    "bert": Family(
+        body="bert.",
+        layer="bert.encoder.layer.",
+        fields=_USUAL,
+        last=_SIMPLE,
+        pooler="bert.pooler.",
+        types=True,
+    ),
+    "roberta": Family(
+        body="roberta.",
+        layer="roberta.encoder.layer.",
+        fields=_USUAL,
+        last=_NESTED,
+    ),
+    "albert": Family(
+        body="albert.",
+        layer=None,
+        fields=_PROJECTED,
+        last=_SIMPLE,
+        pooler="albert.pooler.",
+        types=True,
+    ),
+    "distilbert": Family(
+        body="distilbert.",
+        layer="distilbert.transformer.layer.",
+        fields=_DISTILBERT,
+        last=_SIMPLE,
+    ),
+    "electra": Family(
+        body="electra.",
+        layer="electra.encoder.layer.",
+        fields=_PROJECTED,
+        last=_NESTED,
+        types=True,
+    ),
+    "xlm-roberta": Family(
+        body="roberta.",
+        layer="roberta.encoder.layer.",
+        fields=_USUAL,
+        last=_NESTED,
+    ),
+    "deberta-v2": Family(
+        body="deberta.",
+        layer="deberta.encoder.layer.",
+        fields=_USUAL,
+        last=_SIMPLE,
+        types=True,
+        # its scores have parts for distances, and transformers refuses to build it with sdpa
+        attention="eager",
+    ),
+    "modernbert": Family(
+        body="model.",
+        layer="model.layers.",
+        fields=_USUAL,
+        last=_MODERNBERT,
+    ),
+}
+"""By the model type that config.json says. DeBERTa-v3 is a deberta-v2 with other settings."""
+
+
+def family_of(config: Mapping[str, Any]) -> Family:
+    """The family that a config belongs to.
+
+    Raises:
+        BadModel: its model type is not one of them.
+    """
+    name = config.get("model_type")
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise BadModel(
+            f"model_type {name!r} is not supported: give a model of type {', '.join(FAMILIES)}"
+        )
+    return FAMILIES[name]

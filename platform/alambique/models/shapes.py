@@ -1,0 +1,268 @@
+"""Configs of students and of networks from scratch: cut, resized, narrowed; without torch."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from alambique.distill.layers import kept
+from alambique.models.configs import Config, Sizes, depth, number, sizes_of
+from alambique.models.families import Size, family_of
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Student
+from alambique.spec.sources import Architecture
+
+
+def of_student(said: Student, start: Config) -> dict[str, Any]:
+    """The config of the student that a job asks for.
+
+    Args:
+        said: what the job says.
+        start: the config of the model that it starts from; for a random start, of the teacher.
+
+    Raises:
+        BadSpec: it cannot be made of that model.
+        BadModel: the model's config does not say its sizes.
+    """
+    sizes = {
+        "width": said.width,
+        "heads": said.heads,
+        "ffn": said.ffn,
+        "embedding": said.embedding,
+    }
+    if said.start == "random":
+        return resized(start, layers=said.layers, **sizes)
+    layers = kept(said.keep, said.layers, depth(start))
+    return narrowed(with_layers(start, layers), **sizes)
+
+
+def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
+    """The config of the network cut to these layers, each with its own kind of attention.
+
+    The layers of an ALBERT are one: a cut of it applies that one as many times as layers are kept.
+
+    Raises:
+        BadSpec: there is no such layer, or the layers are not ascending; or an ALBERT has several
+            that take turns.
+    """
+    _check_one_group(config)
+    of = depth(config)
+    if not kept or list(kept) != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < of:
+        raise BadSpec(
+            f"layers {list(kept)} cannot be cut from a model of {of}: give some of 0 to {of - 1}, "
+            "each once and ascending"
+        )
+    cut = {**config, family_of(config).fields["layers"]: len(kept)}
+    if config["model_type"] == "modernbert":
+        cut |= _own_kinds(config, kept)
+    return cut
+
+
+def _own_kinds(config: Config, layers: Iterable[int]) -> dict[str, Any]:
+    """The kinds of these layers of a ModernBERT, in both forms that transformers knows.
+
+    Where no rule "every n-th is global" gives them, the older form is None: a transformers that
+    knows no list then stops, in place of building another network.
+    """
+    of = attention_kinds(config)
+    kinds = tuple(of[layer % len(of)] for layer in layers)
+    rules = (n for n in range(1, len(kinds) + 1) if _every(n, len(kinds)) == kinds)
+    return {"layer_types": list(kinds), "global_attn_every_n_layers": next(rules, None)}
+
+
+def attention_kinds(config: Config) -> tuple[str, ...]:
+    """For each layer of a ModernBERT, "full_attention" or "sliding_attention".
+
+    >>> attention_kinds({"num_hidden_layers": 4, "global_attn_every_n_layers": 3})
+    ('full_attention', 'sliding_attention', 'sliding_attention', 'full_attention')
+    """
+    if kinds := config.get("layer_types"):
+        return tuple(kinds)
+    return _every(config.get("global_attn_every_n_layers", 3), number(config, "num_hidden_layers"))
+
+
+def _every(n: int, layers: int) -> tuple[str, ...]:
+    """Global attention in every n-th layer, from the first on."""
+    return tuple("sliding_attention" if layer % n else "full_attention" for layer in range(layers))
+
+
+def resized(
+    config: Config,
+    *,
+    layers: int,
+    width: int | None = None,
+    heads: int | None = None,
+    ffn: int | None = None,
+    embedding: int | None = None,
+) -> dict[str, Any]:
+    """The config of a network like this one of another size: what a random student is built from.
+
+    Sizes that are None stay as they are.
+
+    Raises:
+        BadSpec: the heads do not share the width evenly, or the architecture has no such size.
+        BadModel: the config does not say its sizes.
+    """
+    _check_one_group(config)
+    fields = family_of(config).fields
+    if embedding is not None and "embedding" not in fields:
+        raise BadSpec(
+            f"embedding {embedding}: the embeddings of a {config['model_type']} are as wide as its "
+            "layers, only those of albert and electra can be narrower: leave embedding out"
+        )
+    asked: dict[Size, int | None] = {
+        "layers": layers,
+        "width": width,
+        "heads": heads,
+        "ffn": ffn,
+        "embedding": embedding,
+    }
+    new = {**config, **{fields[size]: n for size, n in asked.items() if n is not None}}
+    if embedding is None:
+        new |= _embedding_as_wide(config, new)
+    sizes = sizes_of(new)
+    _check_heads(sizes.width, sizes.heads, config["model_type"])
+    return new | _following(config, new)
+
+
+def _embedding_as_wide(config: Config, new: Config) -> dict[str, Any]:
+    """The embeddings' width, where no linear layer makes it that of the layers."""
+    old, asked = sizes_of(config), sizes_of(new)
+    if asked.width == old.width or old.embedding != old.width:
+        return {}
+    match config["model_type"]:
+        case "electra":
+            return {"embedding_size": asked.width}
+        case "deberta-v2" if "embedding_size" in config:
+            return {"embedding_size": asked.width}
+        case _:
+            return {}
+
+
+def _following(config: Config, new: Config) -> dict[str, Any]:
+    """The fields that say once more what the new sizes say, where the config has them."""
+    match config["model_type"]:
+        case "modernbert":
+            return _own_kinds(config, range(depth(new)))
+        case "deberta-v2":
+            sizes = sizes_of(new)
+            said = {"pooler_hidden_size": sizes.width, "attention_head_size": sizes.head}
+            return {name: size for name, size in said.items() if name in config}
+        case _:
+            return {}
+
+
+def narrowed(
+    config: Config,
+    *,
+    width: int | None = None,
+    heads: int | None = None,
+    ffn: int | None = None,
+    embedding: int | None = None,
+) -> dict[str, Any]:
+    """The config of a network whose tensors are slices of those of this one.
+
+    Raises:
+        BadSpec: a size is larger than this one's, or cannot be given to such a network.
+        BadModel: the config does not say its sizes.
+    """
+    new = resized(
+        config, layers=depth(config), width=width, heads=heads, ffn=ffn, embedding=embedding
+    )
+    old, asked = sizes_of(config), sizes_of(new)
+    _check_smaller(old, asked)
+    _check_same_layers(config, old, asked)
+    return new
+
+
+def _check_smaller(old: Sizes, new: Sizes) -> None:
+    for size in ("width", "heads", "ffn", "embedding"):
+        if getattr(new, size) > getattr(old, size):
+            raise BadSpec(
+                f"{size} {getattr(new, size)} cannot be sliced from a model of {size} "
+                f"{getattr(old, size)}: give at most that, or let the student start from: random"
+            )
+    if new.head > old.head:
+        raise BadSpec(
+            f"width {new.width} and {new.heads} heads make heads of {new.head} columns, which "
+            f"cannot be sliced from heads of {old.head}: give more heads, at most {old.heads}, "
+            "or less width"
+        )
+
+
+def _check_same_layers(config: Config, old: Sizes, new: Sizes) -> None:
+    """That slicing neither drops a linear layer nor lacks one."""
+    family = config["model_type"]
+    were_equal, are_equal = old.embedding == old.width, new.embedding == new.width
+    if family != "albert" and were_equal != are_equal:  # an ALBERT has that layer in any case
+        raise BadSpec(
+            f"width {new.width} and embedding {new.embedding} cannot be sliced from the {family}'s "
+            f"{old.width} and {old.embedding}: equal ones have no layer between them, so let both "
+            "be equal or both differ, as in the model; or let the student start from: random"
+        )
+    if config.get("conv_groups", 1) != 1 and new.width != old.width:
+        raise BadSpec(
+            f"the convolution of this deberta-v2 has {config['conv_groups']} groups, which do not "
+            "slice: leave width out, or let the student start from: random"
+        )
+
+
+def from_scratch(
+    architecture: Architecture, *, vocabulary: int, pad: int, cls: int, sep: int, positions: int
+) -> dict[str, Any]:
+    """The config of a network that nobody has trained yet.
+
+    In a small ModernBERT every layer attends to the whole window: the alternation with local layers
+    pays from a thousand tokens on.
+
+    Args:
+        architecture: what the job asks for.
+        vocabulary: ids of the tokenizer that was really trained, at most what was asked for.
+        pad: the id of [PAD].
+        cls: the id of [CLS].
+        sep: the id of [SEP].
+        positions: tokens of the longest window.
+
+    Raises:
+        BadSpec: the heads do not share the width evenly.
+    """
+    _check_heads(architecture.width, architecture.heads, architecture.architecture)
+    size: dict[str, Any] = {
+        "model_type": architecture.architecture,
+        "vocab_size": vocabulary,
+        "hidden_size": architecture.width,
+        "num_hidden_layers": architecture.layers,
+        "num_attention_heads": architecture.heads,
+        "intermediate_size": architecture.ffn,
+        "max_position_embeddings": positions,
+        "pad_token_id": pad,
+    }
+    match architecture.architecture:
+        case "bert":
+            return size
+        case "modernbert":
+            return size | {
+                "layer_types": ["full_attention"] * architecture.layers,
+                "bos_token_id": cls,
+                "eos_token_id": sep,
+                "cls_token_id": cls,
+                "sep_token_id": sep,
+            }
+
+
+def _check_one_group(config: Config) -> None:
+    """That all layers of an ALBERT are one, as in every published one."""
+    groups = config.get("num_hidden_groups", 1)
+    if config["model_type"] == "albert" and groups != 1:
+        raise BadSpec(
+            f"this albert has {groups} layers that take turns (num_hidden_groups): students are "
+            "made only of one whose layers are all the same one"
+        )
+
+
+def _check_heads(width: int, heads: int, family: str) -> None:
+    # a rotary embedding turns pairs of columns of each head
+    step = heads * 2 if family == "modernbert" else heads
+    if width % step:
+        raise BadSpec(
+            f"width {width} is not a multiple of {step} ({heads} heads): "
+            f"give a width such as {max(step, width // step * step)}"
+        )

@@ -1,0 +1,111 @@
+"""Weights of a narrower network: of each tensor of a wider one, the slice that it starts with."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from alambique.models.configs import Config, Sizes, sizes_of
+from alambique.spec.errors import BadModel
+
+_Axis = Literal["whole", "width", "embedding", "ffn", "gated", "heads", "qkv"]
+"""What an axis of a tensor counts; `whole`: what no size changes, such as classes or positions;
+`gated`: the values and then the gates of a feed-forward layer; `qkv`: heads of queries, keys and
+values."""
+_Kept = Mapping[_Axis, Tensor]
+"""For each kind of axis, the indices that are kept of it."""
+
+_QUERIES = ("query", "q_lin", "query_proj", "pos_query_proj")
+_KEYS = ("key", "k_lin", "key_proj", "pos_key_proj")
+_VALUES = ("value", "v_lin", "value_proj")
+_AXES: tuple[tuple[tuple[_Axis, ...], tuple[str, ...]], ...] = (
+    (("heads", "width"), (*_QUERIES, *_KEYS, *_VALUES)),
+    (("qkv", "width"), ("attn.Wqkv",)),
+    (
+        ("width", "heads"),
+        ("attention.output.dense", "attention.dense", "attention.out_lin", "attn.Wo"),
+    ),
+    (("ffn", "width"), ("intermediate.dense", "ffn.lin1", "ffn")),
+    (("gated", "width"), ("mlp.Wi",)),
+    (("width", "ffn"), ("output.dense", "ffn.lin2", "ffn_output", "mlp.Wo")),
+    (("width", "width", "whole"), ("conv.conv",)),
+    (("whole", "width"), ("rel_embeddings", "classifier", "classifier.out_proj", "qa_outputs")),
+    (("width", "width"), ("pooler", "pooler.dense", "classifier.dense", "pre_classifier")),
+    (("width", "width"), ("head.dense",)),
+    (
+        ("width", "embedding"),
+        ("embeddings_project", "embedding_hidden_mapping_in", "embeddings.embed_proj"),
+    ),
+    (("width",), ("deberta.embeddings.LayerNorm",)),  # unlike the others', after its projection
+    (("embedding",), ("embeddings.LayerNorm", "embeddings.norm")),
+    (("width",), ("LayerNorm", "full_layer_layer_norm", "sa_layer_norm", "output_layer_norm")),
+    (("width",), ("attn_norm", "mlp_norm", "final_norm", "head.norm")),
+    (("whole", "embedding"), ("word_embeddings", "tok_embeddings")),
+    (("whole", "embedding"), ("position_embeddings", "token_type_embeddings")),
+)
+"""The axes of a layer's weight, a bias having the first of them, by how the layer's name ends. The
+first that fits holds: an attention's `output.dense` comes before the other one."""
+
+
+def sliced(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str, Tensor]:
+    """The weights of the network of `new`, taken out of those of the wider one of `old`.
+
+    Of width, feed-forward layer and embeddings, the first ones; of attention, the first heads, and
+    of each head its first columns. In a ModernBERT the columns of queries and keys are turned in
+    pairs, each at a pace of its own: kept are whole pairs, those whose pace the narrower head has.
+
+    Args:
+        weights: by their names in transformers, with any prefix.
+        old: the config of the network that has them.
+        new: `shapes.narrowed` from it, with as many layers.
+
+    Raises:
+        BadModel: a weight is of no layer that is known here.
+    """
+    kept = _kept(sizes_of(old), sizes_of(new))
+    return {name: _slice(tensor, _axes(name), kept) for name, tensor in weights.items()}
+
+
+def _axes(weight: str) -> tuple[_Axis, ...]:
+    layer = f".{weight.rpartition('.')[0]}"
+    for axes, names in _AXES:
+        if any(layer.endswith(f".{name}") for name in names):
+            return axes
+    raise BadModel(f"nothing is known about the axes of the weight {weight!r}: it cannot be sliced")
+
+
+def _slice(tensor: Tensor, axes: tuple[_Axis, ...], kept: _Kept) -> Tensor:
+    for dimension, axis in enumerate(axes[: tensor.ndim]):
+        if axis != "whole":
+            tensor = tensor.index_select(dimension, kept[axis])
+    return tensor
+
+
+def _kept(old: Sizes, new: Sizes) -> _Kept:
+    first = torch.arange
+    plain = _of_each_head(first(new.head), old, new)
+    turned = _of_each_head(_pairs(old.head, new.head), old, new)
+    return {
+        "width": first(new.width),
+        "embedding": first(new.embedding),
+        "ffn": first(new.ffn),
+        "gated": torch.cat((first(new.ffn), old.ffn + first(new.ffn))),
+        "heads": plain,
+        "qkv": torch.cat((turned, old.width + turned, 2 * old.width + plain)),
+    }
+
+
+def _of_each_head(columns: Tensor, old: Sizes, new: Sizes) -> Tensor:
+    """These columns of each head that is kept, among those of all heads."""
+    return (torch.arange(new.heads)[:, None] * old.head + columns).flatten()
+
+
+def _pairs(old: int, new: int) -> Tensor:
+    """The columns of a head that a narrower one keeps where column i turns with column i + half.
+
+    Pair i turns by base^(-2i/columns) a position (Su et al., 2021, §3.2.2): the pair of the
+    narrower head that is called i has the pace of the wider one's pair i·old/new.
+    """
+    firsts = torch.arange(new // 2) * old // new
+    return torch.cat((firsts, firsts + old // 2))
