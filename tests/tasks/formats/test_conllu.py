@@ -1,6 +1,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
 
     def row(name: str, upos: str) -> Row:
         rest = [draw(cells) for _ in range(6)]
-        return Row(name, draw(cells), draw(cells), upos, *rest, draw(ends))
+        return replace(Row(name, draw(cells), draw(cells), upos, *rest), end=draw(ends))
 
     for word in range(1, size + 1):
         if word > closed and draw(st.booleans()):

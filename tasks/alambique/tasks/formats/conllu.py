@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, assert_never
@@ -126,7 +127,7 @@ def _row(line: str, where: str) -> Row:
             f"{where}: unknown id {columns[0]!r}: expected a number as 8, a range as 8-9, or an "
             "empty node as 5.1"
         )
-    row = Row(*columns, end)
+    row = replace(Row(*columns), end=end)
     if row.kind is Kind.WORD:
         _known(row.upos, where)
     return row
