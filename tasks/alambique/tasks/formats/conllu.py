@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, assert_never
@@ -119,15 +118,16 @@ def _row(line: str, where: str) -> Row:
             f"{where}: {len(columns)} columns in {said!r}: expected {len(COLUMNS)}, with a tab "
             f"between them: {' '.join(COLUMNS)}"
         )
-    for name, column in zip(COLUMNS, columns, strict=True):
-        if not column:
+    cells = dict(zip(COLUMNS, columns, strict=True))
+    for name, cell in cells.items():
+        if not cell:
             raise BadData(f"{where}: column {name} is empty: write _ where there is nothing")
     if not _ID.fullmatch(columns[0]):
         raise BadData(
             f"{where}: unknown id {columns[0]!r}: expected a number as 8, a range as 8-9, or an "
             "empty node as 5.1"
         )
-    row = replace(Row(*columns), end=end)
+    row = Row(**cells, end=end)
     if row.kind is Kind.WORD:
         _known(row.upos, where)
     return row

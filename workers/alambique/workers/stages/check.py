@@ -78,7 +78,7 @@ def _stored(work: Work, splits: Splits) -> DataSet:
         "test": splits.test,
     }
     hashes = {split: content_hash(examples) for split, examples in by_split.items()}
-    folder = work.settings.home.absolute() / "data"
+    folder = work.settings.home.absolute() / "examples"
 
     for split, examples in by_split.items():
         whole(folder / hashes[split], partial(_put, examples))
