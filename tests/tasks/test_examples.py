@@ -1,28 +1,61 @@
+import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alambique.spec.errors import BadData
-from alambique.tasks.examples import Answer, Example, Question, Sentence, content_hash, read, write
+from alambique.tasks.examples import (
+    Answer,
+    Example,
+    Labelled,
+    Question,
+    Sentence,
+    content_hash,
+    read,
+    write,
+)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 answers = st.builds(Answer, texts, st.integers(0, 99))
-examples: st.SearchStrategy[list[Example]] = st.lists(
-    st.builds(Question, texts, texts, texts, st.lists(answers, max_size=2).map(tuple))
-    | st.builds(Sentence, texts, st.lists(texts).map(tuple), st.lists(texts).map(tuple)),
-    max_size=5,
-)
+several = st.lists(texts, max_size=3).map(tuple)
+kinds: list[st.SearchStrategy[Example]] = [
+    st.builds(Question, texts, texts, texts, st.lists(answers, max_size=2).map(tuple)),
+    st.builds(Sentence, texts, several, several),
+    st.builds(Labelled, texts, several, texts),
+]
 
 
-@given(rows=examples)
+@settings(deadline=None)  # the first file imports pyarrow
+@given(data=st.data())
+@pytest.mark.parametrize("kind", kinds)
 def test_what_is_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Example]
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: st.SearchStrategy[Example],
+    data: st.DataObject,
 ) -> None:
-    path = tmp_path_factory.mktemp("examples") / "rows.jsonl"
+    path = tmp_path_factory.mktemp("examples") / "rows.arrow"
+    rows = data.draw(st.lists(kind, max_size=5))
     assert write(path, rows) == content_hash(rows)
     assert read(path) == rows
+
+
+def test_more_than_a_batch_is_read_back(tmp_path: Path) -> None:
+    rows = [Labelled(str(n), ("a",) * (n % 3), "b") for n in range(20_001)]
+    write(tmp_path / "rows.arrow", rows)
+    assert read(tmp_path / "rows.arrow") == rows
+
+
+def test_the_hash_is_that_of_the_rows_as_json_lines() -> None:
+    """Whatever the file is: keys of stages hold it."""
+    rows = [Labelled("1", ("añ", "b"), "c"), Labelled("2", (), "")]
+    lines = [json.dumps(asdict(row), ensure_ascii=False, sort_keys=True) for row in rows]
+    expected = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    assert content_hash(rows) == expected
 
 
 def test_the_hash_sees_every_field_and_the_order() -> None:
@@ -38,10 +71,58 @@ def test_the_hash_sees_every_field_and_the_order() -> None:
     assert len({content_hash(row) for row in rows}) == len(rows)
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "3", '{"id": "1"}', '{"words": 3, "id": ""}'])
-def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "rows.jsonl"
-    write(path, [Sentence("1", ("a",), ("O",))])
-    path.write_text(path.read_text("utf-8") + line, "utf-8")
-    with pytest.raises(BadData, match=r"rows\.jsonl:2: no example"):
+def test_a_file_holds_one_kind(tmp_path: Path) -> None:
+    mixed: list[Example] = [Sentence("1", ("a",), ("O",)), Labelled("1", ("a",), "O")]
+    with pytest.raises(TypeError, match="examples of Labelled and Sentence: expected one kind"):
+        write(tmp_path / "rows.arrow", mixed)
+
+
+ROWS = [Question(str(n), "¿Dónde?", "Nació en Jaén.", (Answer("Jaén", 9),)) for n in range(50)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"ARROW1\0\0", b"ARROW1\0\0ARROW1"])
+def test_what_is_no_file_of_examples_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rows.arrow"
+    path.write_bytes(content)
+    with pytest.raises(BadData, match=r"rows\.arrow: no whole file of examples .*run the stage"):
+        read(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"rows\.arrow: no whole file of examples"):
+        read(tmp_path / "rows.arrow")
+
+
+def test_a_cut_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    write(path, ROWS)
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(BadData, match=r"rows\.arrow: no whole file of examples"):
+            read(path)
+
+
+def test_a_flipped_byte_is_an_error_or_other_rows_but_no_crash(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    write(path, ROWS)
+    whole, random = path.read_bytes(), Random(1)
+    for _ in range(300):
+        at = random.randrange(len(whole))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        try:
+            found: list[Example] = read(path)
+        except BadData:
+            continue
+        assert len(found) <= len(ROWS)
+
+
+def test_columns_of_another_program_are_named(tmp_path: Path) -> None:
+    import pyarrow
+
+    path = tmp_path / "rows.arrow"
+    table = pyarrow.table({"id": ["1"], "label": ["a"]})
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, table.schema) as out:
+        out.write_table(table)
+    with pytest.raises(BadData, match=r"it has columns .*id: string.*label: string"):
         read(path)

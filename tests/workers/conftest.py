@@ -55,7 +55,7 @@ def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course
     def made(task: str = "named-entities", **changed: Any) -> Course:
         splits = few(task)
         for split in ("train", "dev", "test"):
-            write(tmp_path / f"{split}.jsonl", getattr(splits, split))
+            write(tmp_path / f"{split}.arrow", getattr(splits, split))
         start = tmp_path / "start"
         if not start.exists():
             texts = [text for example in splits.train for text in find(task).texts(example)]
@@ -67,8 +67,8 @@ def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course
             "task": task,
             "labels": splits.labels,
             "start": start,
-            "training": tmp_path / "train.jsonl",
-            "validation": tmp_path / "dev.jsonl",
+            "training": tmp_path / "train.arrow",
+            "validation": tmp_path / "dev.arrow",
             "train": TRAIN,
             "folder": folder,
         }

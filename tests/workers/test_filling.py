@@ -62,8 +62,8 @@ def test_what_is_there_is_not_computed_again_in_whatever_order(
     assert filled(order) == len(few(task).train)
     shuffled = list(few(task).train)
     random.Random(1).shuffle(shuffled)
-    write(tmp_path / "shuffled.jsonl", shuffled)
-    assert filled(order_for(told, tmp_path / "near", tmp_path / "shuffled.jsonl")) == 0
+    write(tmp_path / "shuffled.arrow", shuffled)
+    assert filled(order_for(told, tmp_path / "near", tmp_path / "shuffled.arrow")) == 0
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -73,8 +73,8 @@ def test_examples_that_are_new_are_the_ones_computed(
     told, examples = course(task), few(task)
     order = order_for(told, tmp_path / "near")
     filled(order)
-    write(tmp_path / "more.jsonl", [*examples.train, *examples.dev])
-    more = order_for(told, tmp_path / "near", tmp_path / "more.jsonl")
+    write(tmp_path / "more.arrow", [*examples.train, *examples.dev])
+    more = order_for(told, tmp_path / "near", tmp_path / "more.arrow")
     texts = find(task).texts
     new = {texts(e) for e in examples.dev} - {texts(e) for e in examples.train}
     assert filled(more) == len(new)
@@ -89,7 +89,7 @@ def test_an_output_does_not_depend_on_what_it_was_computed_with(
     filled(together)
     apart = order_for(told, tmp_path / "apart")
     for number, example in enumerate(examples.train[:6]):
-        one = tmp_path / f"{number}.jsonl"
+        one = tmp_path / f"{number}.arrow"
         write(one, [example])
         filled(order_for(told, tmp_path / "apart", one))
     pairs = list(zip(values(together), values(apart), strict=True))[:6]

@@ -1,13 +1,14 @@
-"""What a task's examples are, and the JSON lines that carry them from one stage to the next."""
+"""What a task's examples are, and the file that carries them from one stage to the next."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from alambique.spec.errors import BadData
+from alambique.tasks import arrow
+from alambique.tasks.arrow import Form, Forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +55,48 @@ class Labelled:
 Example = Question | Sentence | Labelled
 
 
+FILE = "examples.arrow"
+"""What a file of them is called."""
+
+_FORMS: Mapping[type[Example], Forms] = {
+    Question: {
+        "id": Form.TEXT,
+        "question": Form.TEXT,
+        "context": Form.TEXT,
+        "answers": Form.SPANS,
+    },
+    Sentence: {"id": Form.TEXT, "words": Form.TEXTS, "tags": Form.TEXTS},
+    Labelled: {"id": Form.TEXT, "texts": Form.TEXTS, "label": Form.TEXT},
+}
+"""What the fields of each kind hold: the columns of its files."""
+
+
 def write(path: Path, examples: Iterable[Example]) -> str:
-    """Writes one example a line, and gives the content hash of what it wrote.
+    """Writes examples of one kind as an Arrow file, and gives their content hash.
 
     Equal examples in equal order give an equal hash on every machine.
+
+    Raises:
+        TypeError: they are of more than one kind.
     """
-    digest = hashlib.sha256()
-    with path.open("wb") as out:
-        for example in examples:
-            line = _line(example)
-            digest.update(line)
-            out.write(line)
-    return digest.hexdigest()
+    every = list(examples)
+    kinds = {type(example) for example in every}
+    if len(kinds) > 1:
+        names = sorted(kind.__name__ for kind in kinds)
+        raise TypeError(f"examples of {' and '.join(names)}: expected one kind in a file")
+    # a file without rows may be of any kind
+    arrow.save(path, _FORMS[kinds.pop() if kinds else Labelled], [asdict(row) for row in every])
+    return content_hash(every)
 
 
 def read(path: Path) -> list[Example]:
-    r"""The examples that `write` wrote.
+    """The examples that `write` wrote.
 
     Raises:
-        BadData: a line is no example; the message names file and line.
+        BadData: the file is not there, damaged, or holds something else.
     """
-    # split at \n alone: contexts may hold other line separators
-    lines = path.read_bytes().decode().split("\n")
-    return [_example(line, path, n) for n, line in enumerate(lines, 1) if line]
+    forms, rows = arrow.load(path, tuple(_FORMS.values()))
+    return [_example(forms, row) for row in rows]
 
 
 def content_hash(examples: Sequence[Example]) -> str:
@@ -91,17 +111,10 @@ def _line(example: Example) -> bytes:
     return (json.dumps(asdict(example), ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
-def _example(line: str, path: Path, number: int) -> Example:
-    try:
-        row: dict[str, Any] = json.loads(line)
-        if "words" in row:
-            return Sentence(row["id"], tuple(row["words"]), tuple(row["tags"]))
-        if "texts" in row:
-            return Labelled(row["id"], tuple(row["texts"]), row["label"])
-        answers = tuple(Answer(answer["text"], answer["start"]) for answer in row["answers"])
-        return Question(row["id"], row["question"], row["context"], answers)
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadData(
-            f"{path}:{number}: no example ({error!r}): expected a line that this program wrote; "
-            "run the stage that makes this file again"
-        ) from error
+def _example(forms: Forms, row: tuple[Any, ...]) -> Example:
+    if forms is _FORMS[Sentence]:
+        return Sentence(*row)
+    if forms is _FORMS[Labelled]:
+        return Labelled(*row)
+    name, question, context, answers = row
+    return Question(name, question, context, tuple(Answer(*answer) for answer in answers))

@@ -1,13 +1,68 @@
 """CoNLL-2002: a word and its tag a line, with or without a part of speech between them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Sentence
+from alambique.tasks.formats.lines import MARK, lines_of, text_of
 
 _TAG = re.compile(r"O|[BI]-\S+")
+# not str.split(): a no-break space may be a word, or part of one
+_SPACES = re.compile(r"([ \t]+)")
+_ISO = (
+    "the corpus was published as ISO-8859-1, convert it with iconv -f ISO-8859-1 -t UTF-8, or "
+    "save the file as UTF-8"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A word, its part of speech where there is one, and its tag, as they are written."""
+
+    word: str
+    pos: str | None
+    tag: str
+    spaces: tuple[str, ...]
+    """What stands before each column and behind the last; the end of the line is the last."""
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        columns = (self.word, self.tag) if self.pos is None else (self.word, self.pos, self.tag)
+        spaced = zip(self.spaces, (*columns, ""), strict=True)
+        return "".join(space + column for space, column in spaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A sentence: its rows, and the empty lines behind it."""
+
+    line: int
+    """Where it starts, from 1."""
+    rows: tuple[Row, ...]
+    after: str = "\n"
+
+    @property
+    def text(self) -> str:
+        """Its lines."""
+        return "".join(row.text for row in self.rows) + self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file."""
+
+    blocks: tuple[Block, ...]
+    before: str = ""
+    """What stands before the first sentence: empty lines, a mark."""
+
+    @property
+    def text(self) -> str:
+        """The file, to the byte."""
+        return self.before + "".join(block.text for block in self.blocks)
 
 
 def read(path: Path) -> list[Sentence]:
@@ -17,54 +72,64 @@ def read(path: Path) -> list[Sentence]:
         BadData: the file is not UTF-8, or a line has not 2 or 3 columns or a tag of another
             form; the message names file and line.
     """
-    sentences: list[Sentence] = []
-    rows: list[tuple[str, str]] = []
-    start = 1
-    for number, line in enumerate([*_lines(path), ""], 1):
-        if line.strip(" \t"):
-            rows.append(_row(line, f"{path}:{number}"))
-            continue
-        if rows:
-            words, tags = zip(*rows, strict=True)
-            sentences.append(Sentence(f"{path.name}:{start}", words, tags))
-        rows, start = [], number + 1
-    return sentences
+    return [_sentence(block, path.name) for block in parse(path).blocks]
 
 
 def write(path: Path, sentences: Iterable[Sentence]) -> None:
     """Writes words and tags, an empty line after each sentence, so that `read` gives them back."""
-    path.write_bytes("".join(_written(sentences)).encode())
+    path.write_bytes(document(sentences).text.encode())
 
 
-def _written(sentences: Iterable[Sentence]) -> Iterator[str]:
+def document(sentences: Iterable[Sentence]) -> Document:
+    """The file of these sentences: words and tags only."""
+    blocks: list[Block] = []
+    line = 1
     for sentence in sentences:
-        for word, tag in zip(sentence.words, sentence.tags, strict=True):
-            yield f"{word} {tag}\n"
-        yield "\n"
+        pairs = zip(sentence.words, sentence.tags, strict=True)
+        rows = tuple(Row(word, None, tag, ("", " ", "\n")) for word, tag in pairs)
+        blocks.append(Block(line, rows))
+        line += len(rows) + 1
+    return Document(tuple(blocks))
 
 
-def _lines(path: Path) -> list[str]:
-    content = path.read_bytes()
-    try:
-        # split at \n alone: words may hold other line separators
-        return [line.removesuffix("\r") for line in content.decode("utf-8-sig").split("\n")]
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise BadData(
-            f"{path}:{line}: byte {content[error.start]:#04x} is not UTF-8; the corpus was "
-            "published as ISO-8859-1: convert it with iconv -f ISO-8859-1 -t UTF-8"
-        ) from error
+def parse(path: Path) -> Document:
+    """All that stands in a file: its `text` is the file again. Raises as `read`."""
+    text = text_of(path, otherwise=_ISO)
+    before = MARK if text.startswith(MARK) else ""
+    blocks: list[Block] = []
+    rows: list[Row] = []
+    # the empty line behind the last closes a sentence that the file ends with
+    for number, line in enumerate([*lines_of(text.removeprefix(MARK)), ""], 1):
+        if line.strip(" \t\r\n"):
+            rows.append(_row(line, f"{path}:{number}"))
+        elif rows:
+            blocks.append(Block(number - len(rows), tuple(rows), line))
+            rows = []
+        elif blocks:
+            last = blocks[-1]
+            blocks[-1] = Block(last.line, last.rows, last.after + line)
+        else:
+            before += line
+    return Document(tuple(blocks), before)
 
 
-def _row(line: str, where: str) -> tuple[str, str]:
-    # not str.split(): a no-break space may be a word, or part of one
-    columns = re.split(r"[ \t]+", line.strip(" \t"))
+def _sentence(block: Block, name: str) -> Sentence:
+    words = tuple(row.word for row in block.rows)
+    return Sentence(f"{name}:{block.line}", words, tuple(row.tag for row in block.rows))
+
+
+def _row(line: str, where: str) -> Row:
+    core = line.strip(" \t\r\n")
+    start = line.index(core)
+    cells = _SPACES.split(core)
+    columns, between = cells[::2], cells[1::2]
     if len(columns) not in (2, 3):
         raise BadData(
-            f"{where}: {len(columns)} columns in {line!r}: expected a word and its tag, "
+            f"{where}: {len(columns)} columns in {core!r}: expected a word and its tag, "
             "or a word, its part of speech and its tag"
         )
     word, tag = columns[0], columns[-1]
     if not _TAG.fullmatch(tag):
         raise BadData(f"{where}: unknown tag {tag!r}: expected O, B-TYPE or I-TYPE, as in B-PER")
-    return word, tag
+    pos = columns[1] if len(columns) == 3 else None
+    return Row(word, pos, tag, (line[:start], *between, line[start + len(core) :]))

@@ -75,15 +75,21 @@ def _article(article: Any, where: str) -> list[Question]:
 
 
 def _paragraph(paragraph: Any, where: str) -> list[Question]:
-    context = _text(paragraph, "context", where)
+    context = text_in(paragraph, "context", where)
     rows = _field(paragraph, "qas", list, where)
-    return [_question(row, context, f"{where}, question {n}") for n, row in enumerate(rows, 1)]
+    return [question_of(row, context, f"{where}, question {n}") for n, row in enumerate(rows, 1)]
 
 
-def _question(row: Any, context: str, where: str) -> Question:
-    name = _text(row, "id", where)
+def question_of(row: Any, context: str, where: str) -> Question:
+    """The question of a row with id, question, answers and, where it has none, `is_impossible`.
+
+    Raises:
+        BadData: the row is not of this form, or an answer is not at its offset in the context;
+            the message begins with `where`.
+    """
+    name = text_in(row, "id", where)
     where = f"{where} (id {name})"
-    question = _text(row, "question", where)
+    question = text_in(row, "question", where)
     if _impossible(row, where):
         return Question(name, question, context)
     given = _field(row, "answers", list, where)
@@ -104,7 +110,7 @@ def _impossible(row: Any, where: str) -> bool:
 
 
 def _answer(row: Any, context: str, where: str) -> Answer | None:
-    text = _text(row, "text", where)
+    text = text_in(row, "text", where)
     if not text.strip():
         return None
     start = _field(row, "answer_start", int, where)
@@ -124,7 +130,8 @@ def _elsewhere(text: str, context: str) -> str:
     return f"it is at {at} (offsets count characters, not bytes)"
 
 
-def _text(row: Any, key: str, where: str) -> str:
+def text_in(row: Any, key: str, where: str) -> str:
+    """What the row holds at that key; BadData where that is no text."""
     text = _field(row, key, str, where)
     try:
         text.encode()

@@ -1,1 +1,1 @@
-"""A grammar of Spanish facts and news: questions, tagged sentences and running text from a seed."""
+"""A grammar of Spanish facts and news: examples of every task, and running text, from a seed."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _FIELD = re.compile(r"\{(?:(de|a) )?(s|v|o)(\d*)\}")
+_BEFORE_I = re.compile(r"\by(?= (?:[IÍií](?![aeou])|[Hh][ií](?![aeo])))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +85,12 @@ def write(template: str, names: Mapping[str, Name]) -> Wording:
         text += name.text
     text += template[done:]
     return Wording(text[:1].upper() + text[1:], spans)
+
+
+def euphonic(text: str) -> str:
+    """The text with "e" for "and" before a word that begins with the sound of i.
+
+    >>> euphonic("Ana y Inés, padre y hijo, agua y hielo")
+    'Ana e Inés, padre e hijo, agua y hielo'
+    """
+    return _BEFORE_I.sub("e", text)

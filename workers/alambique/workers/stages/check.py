@@ -24,7 +24,7 @@ from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
-from alambique.tasks.examples import content_hash, write
+from alambique.tasks.examples import FILE, content_hash, write
 from alambique.tasks.labels import check_labels
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
@@ -78,14 +78,14 @@ def _stored(work: Work, splits: Splits) -> DataSet:
         "test": splits.test,
     }
     hashes = {split: content_hash(examples) for split, examples in by_split.items()}
-    folder = work.settings.home.absolute() / "data"
+    folder = work.settings.home.absolute() / "examples"
 
     for split, examples in by_split.items():
         whole(folder / hashes[split], partial(_put, examples))
     return DataSet(
         name=work.job.data.name,
         test_name=work.job.data.test or work.job.data.name,
-        files={split: folder / digest / "examples.jsonl" for split, digest in hashes.items()},
+        files={split: folder / digest / FILE for split, digest in hashes.items()},
         hashes=hashes,
         counts={split: len(examples) for split, examples in by_split.items()},
         labels=splits.labels,
@@ -93,7 +93,7 @@ def _stored(work: Work, splits: Splits) -> DataSet:
 
 
 def _put(examples: list[Any], into: Path) -> None:
-    write(into / "examples.jsonl", examples)
+    write(into / FILE, examples)
 
 
 def _names(work: Work) -> None:

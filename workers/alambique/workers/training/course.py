@@ -29,7 +29,7 @@ class Course(Spec):
     start: Path
     """A folder with the weights and the tokenizer that the run begins with."""
     training: Path
-    """Examples, one a line, like `validation`."""
+    """A file of examples, like `validation`."""
     validation: Path
     train: Train
     objective: tuple[Term, ...] = (Gold(),)

@@ -1,0 +1,125 @@
+"""Rows of texts and lists as one Arrow file, read through a memory map.
+
+pyarrow is imported where it is used: that takes longer than most commands take.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum, auto
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, assert_never
+
+from alambique.spec.errors import BadData
+
+_BATCH = 10_000
+"""Rows of a record batch: a column of it stays far below the 2 GiB that it can hold."""
+
+
+class Form(Enum):
+    """What a column holds in each row."""
+
+    TEXT = auto()
+    TEXTS = auto()
+    """A list of texts."""
+    SPANS = auto()
+    """A list of texts, each with where it starts."""
+
+
+Forms = Mapping[str, Form]
+"""The columns of a file by their names, in their order."""
+
+
+def save(path: Path, forms: Forms, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a file that `load` gives back."""
+    import pyarrow
+
+    schema = _schema(forms)
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, schema) as out:
+        for start in range(0, len(rows), _BATCH):
+            some = list(rows[start : start + _BATCH])
+            out.write_batch(pyarrow.RecordBatch.from_pylist(some, schema))
+
+
+def load(path: Path, known: Sequence[Forms]) -> tuple[Forms, list[tuple[Any, ...]]]:
+    """The forms of a file, one of those known, and its rows.
+
+    A text is a str, a list of them a tuple, and a span a pair of its text and start.
+
+    Raises:
+        BadData: the file is not there, not whole, or of no known form.
+    """
+    import pyarrow
+
+    try:
+        with pyarrow.memory_map(str(path)) as file:
+            reader = pyarrow.ipc.open_file(file)
+            forms = _forms(reader.schema, known)
+            batches = (_whole(reader.get_batch(n)) for n in range(reader.num_record_batches))
+            return forms, [row for batch in batches for row in _rows(batch, forms)]
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise BadData(
+            f"{path}: no whole file of examples ({error}): expected one that this program wrote; "
+            "run the stage that makes this file again"
+        ) from error
+
+
+def _schema(forms: Forms) -> Any:
+    import pyarrow
+
+    text = pyarrow.string()
+    types = {
+        Form.TEXT: text,
+        Form.TEXTS: pyarrow.list_(text),
+        Form.SPANS: pyarrow.list_(pyarrow.struct([("text", text), ("start", pyarrow.int64())])),
+    }
+    return pyarrow.schema([(name, types[form]) for name, form in forms.items()])
+
+
+def _forms(schema: Any, known: Sequence[Forms]) -> Forms:
+    import pyarrow
+
+    for forms in known:
+        if schema.equals(_schema(forms)):
+            return forms
+    raise pyarrow.ArrowInvalid(f"it has columns {', '.join(map(str, schema))}")
+
+
+def _whole(batch: Any) -> Any:
+    """The batch, its offsets and texts checked, so that damage is an error and no crash."""
+    import pyarrow
+
+    batch.validate(full=True)
+    if any(column.null_count for column in batch.columns):
+        raise pyarrow.ArrowInvalid("a value is missing")
+    return batch
+
+
+def _rows(batch: Any, forms: Forms) -> Iterator[tuple[Any, ...]]:
+    columns = (_values(batch.column(name), form) for name, form in forms.items())
+    return zip(*columns, strict=True)
+
+
+def _values(column: Any, form: Form) -> list[Any]:
+    match form:
+        case Form.TEXT:
+            return _plain(column)
+        case Form.TEXTS:
+            return _cut(column, _plain(column.flatten()))
+        case Form.SPANS:
+            texts, starts = map(_plain, column.flatten().flatten())
+            return _cut(column, list(zip(texts, starts, strict=True)))
+        case _:
+            assert_never(form)
+
+
+def _plain(column: Any) -> list[Any]:
+    # several times as fast as to_pylist, which makes an object of Arrow's own for each value
+    values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return values
+
+
+def _cut(column: Any, flat: list[Any]) -> list[tuple[Any, ...]]:
+    """The values of all its lists, list by list."""
+    offsets = column.offsets.to_numpy().tolist()
+    first = offsets[0]
+    return [tuple(flat[start - first : end - first]) for start, end in pairwise(offsets)]

@@ -1,0 +1,156 @@
+"""Which columns of a table hold what, and how its rows become labelled texts."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from alambique.spec.errors import BadData
+from alambique.tasks.examples import Labelled
+
+NO_SENTENCE = "NS"
+"""What PAWS-X has in the place of a sentence that was not translated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the columns of a data set hold.
+
+    The mark of a row that is left out may stand in any of its texts or in its label.
+    """
+
+    texts: tuple[str, ...]
+    """One column, or two for pairs."""
+    label: str
+    id: str | None = None
+    """Without one, a row is named after its file and line."""
+    names: Mapping[str, str] | None = None
+    """From what stands in the label's column, a number as its digits, to the label; no other may
+    stand there. None: the column holds the labels themselves."""
+    skipped: frozenset[str] = frozenset()
+    """Marks of rows to leave out."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that is read, in the order in which a file is written."""
+        return (*((self.id,) if self.id else ()), *self.texts, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the columns of a row hold, and where it stands: as an error says it, and as an id."""
+
+    cells: Mapping[str, object]
+    where: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The examples of a file, and how many rows were left out because of a mark."""
+
+    examples: list[Labelled]
+    skipped: int = 0
+
+
+def labelled(rows: Iterable[Row], columns: Columns) -> Rows:
+    """The labelled texts of some rows.
+
+    Raises:
+        BadData: a column is missing or holds something else than text or a label, a text is
+            empty, a label unknown, or a mark not among those to leave out.
+    """
+    examples: list[Labelled] = []
+    skipped = 0
+    for row in rows:
+        texts = tuple(_text(row, column) for column in columns.texts)
+        label = _label(row, columns.label)
+        if columns.skipped.intersection((*texts, label)):
+            skipped += 1
+            continue
+        for column, text in zip((*columns.texts, columns.label), (*texts, label), strict=True):
+            _there(row, column, text)
+        name = _label(row, columns.id) if columns.id else row.name
+        examples.append(Labelled(name, texts, _named(row, columns, label)))
+    return Rows(examples, skipped)
+
+
+def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[str, str]]:
+    """The rows that `labelled` makes these examples of; ids are lost where no column has them."""
+    marks = {name: mark for mark, name in (columns.names or {}).items()}
+    for example in examples:
+        ids = {columns.id: example.id} if columns.id else {}
+        texts = dict(zip(columns.texts, example.texts, strict=True))
+        yield {**ids, **texts, columns.label: marks.get(example.label, example.label)}
+
+
+def check_header(header: Iterable[str], columns: Columns, where: str) -> None:
+    """Nothing, where a table has the columns.
+
+    Raises:
+        BadData: it lacks one; the message lists those it has.
+    """
+    there = list(header)
+    for column in columns.all:
+        if column not in there:
+            raise BadData(missing(column, there, where))
+
+
+def missing(column: str, there: Iterable[str], where: str) -> str:
+    """What to say of a column that is not there."""
+    return (
+        f"{where}: no column {column!r}, only {', '.join(map(repr, there)) or 'none'}: name the "
+        "file's columns so, or correct the description of the data set"
+    )
+
+
+def _cell(row: Row, column: str) -> object:
+    if column not in row.cells:
+        raise BadData(missing(column, row.cells, row.where))
+    return row.cells[column]
+
+
+def _text(row: Row, column: str) -> str:
+    found = _cell(row, column)
+    if not isinstance(found, str):
+        raise BadData(
+            f"{row.where}: column {column!r} should hold a text, found {type(found).__name__} "
+            f"({found!r:.40}): correct the row"
+        )
+    try:
+        found.encode()
+    except UnicodeEncodeError as error:
+        raise BadData(
+            f"{row.where}: column {column!r} holds half of a surrogate pair, "
+            f"{found[error.start]!r}, at character {error.start}: write the whole character"
+        ) from error
+    return found
+
+
+def _label(row: Row, column: str) -> str:
+    found = _cell(row, column)
+    # True is an int too, but no class has that number
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return _text(row, column)
+
+
+def _there(row: Row, column: str, text: str) -> None:
+    if not text.strip():
+        raise BadData(f"{row.where}: column {column!r} is empty: fill it, or take the row out")
+    if text == NO_SENTENCE:
+        raise BadData(
+            f"{row.where}: column {column!r} holds {NO_SENTENCE!r}, the mark of a sentence that is "
+            f"missing: take the row out, or describe the data set with skipped={{{NO_SENTENCE!r}}},"
+            " which leaves such rows out"
+        )
+
+
+def _named(row: Row, columns: Columns, found: str) -> str:
+    if columns.names is None:
+        return found
+    if found not in columns.names:
+        known = ", ".join(map(repr, columns.names))
+        raise BadData(
+            f"{row.where}: unknown label {found!r} in column {columns.label!r}: expected one of "
+            f"{known}; correct the row, or the description of the data set"
+        )
+    return columns.names[found]

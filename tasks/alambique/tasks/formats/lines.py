@@ -1,0 +1,51 @@
+"""Text files as lines that keep how they end, so that together they are the file again."""
+
+from pathlib import Path
+
+from alambique.spec.errors import BadData
+
+MARK = "\ufeff"
+"""What some programs put at the start of a UTF-8 file."""
+
+_RETRY = "save the file as UTF-8"
+
+
+def text_of(path: Path, *, otherwise: str = _RETRY) -> str:
+    """The whole file; a mark at its start is kept.
+
+    Args:
+        path: a UTF-8 file.
+        otherwise: what the reader of the error is told to do.
+
+    Raises:
+        BadData: it is not UTF-8; the message names file, line and byte.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise BadData(f"{path}:{line}: byte {byte:#04x} is not UTF-8: {otherwise}") from error
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines with their ends, which joined are the text.
+
+    Split at \n alone: words may hold other line separators.
+
+    >>> lines_of("uno\r\ndos")
+    ['uno\r\n', 'dos']
+    """
+    *whole, last = text.split("\n")
+    return [f"{line}\n" for line in whole] + ([last] if last else [])
+
+
+def parted(line: str) -> tuple[str, str]:
+    r"""What a line says, and how it ends.
+
+    >>> parted("uno\r\n"), parted("dos")
+    (('uno', '\r\n'), ('dos', ''))
+    """
+    said = line.removesuffix("\n").removesuffix("\r")
+    return said, line[len(said) :]

@@ -1,0 +1,90 @@
+"""Labelled texts from a table in a file, and back: TSV, CSV, JSON lines or Parquet, by its name."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import assert_never
+
+from alambique.spec.errors import BadData
+from alambique.tasks.examples import Labelled
+from alambique.tasks.formats import jsonl, parquet, separated
+from alambique.tasks.formats.columns import Columns, Row, Rows, cells_of, check_header, labelled
+
+
+class Format(StrEnum):
+    """What a file is, by how its name ends."""
+
+    TSV = ".tsv"
+    CSV = ".csv"
+    JSONL = ".jsonl"
+    PARQUET = ".parquet"
+
+
+def read(path: Path, columns: Columns, *, header: tuple[str, ...] | None = None) -> Rows:
+    """The labelled texts of a file, and how many rows were left out.
+
+    Args:
+        path: its suffix says what it is.
+        columns: what its columns hold.
+        header: names for the columns of a TSV or CSV that has no line of them.
+
+    Raises:
+        BadData: the file is broken, lacks a column, or a row is no labelled text; the message
+            names file and line, or row.
+    """
+    return labelled(_rows(path, columns, header), columns)
+
+
+def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
+    """Writes labelled texts so that `read` gives them back.
+
+    Raises:
+        BadData: a text has a tab or a line break, and the file is a TSV.
+    """
+    cells = cells_of(examples, columns)
+    match _format(path):
+        case Format.TSV:
+            separated.write_tsv(path, _table(columns, cells, "\n"))
+        case Format.CSV:
+            separated.write_csv(path, _table(columns, cells, "\r\n"))
+        case Format.JSONL:
+            jsonl.write(path, cells)
+        case Format.PARQUET:
+            parquet.write(path, columns.all, cells)
+        case other:
+            assert_never(other)
+
+
+def _rows(path: Path, columns: Columns, header: tuple[str, ...] | None) -> Iterator[Row]:
+    match _format(path):
+        case Format.TSV:
+            return _separated(path, separated.parse_tsv(path), columns, header)
+        case Format.CSV:
+            return _separated(path, separated.parse_csv(path), columns, header)
+        case Format.JSONL:
+            return jsonl.rows(path)
+        case Format.PARQUET:
+            return parquet.rows(path, columns.all)
+        case other:
+            assert_never(other)
+
+
+def _separated(
+    path: Path, table: separated.Table, columns: Columns, header: tuple[str, ...] | None
+) -> Iterator[Row]:
+    check_header(header or separated.header_of(path, table), columns, str(path))
+    return separated.rows(path, table, header)
+
+
+def _table(columns: Columns, cells: Iterable[dict[str, str]], end: str) -> separated.Table:
+    return separated.table_of((columns.all, *(tuple(row.values()) for row in cells)), end=end)
+
+
+def _format(path: Path) -> Format:
+    try:
+        return Format(path.suffix)
+    except ValueError as error:
+        known = ", ".join(Format)
+        raise BadData(
+            f"{path}: no table is read from a file called *{path.suffix}: take one of {known}"
+        ) from error
