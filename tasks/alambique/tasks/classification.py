@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Labelled
-from alambique.tasks.formats.tables import Columns, readers
+from alambique.tasks.formats import tables
+from alambique.tasks.formats.columns import Columns
 from alambique.tasks.task import ClassGold, Task
 
 
@@ -18,7 +21,7 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         output=Output.CLASSES,
         inputs=columns.texts,
         primary="accuracy",
-        readers=readers(columns),
+        readers={suffix: partial(examples_of, columns=columns) for suffix in tables.Format},
         texts=texts,
         windows=windows,
         word_count=lambda _: 1,
@@ -29,6 +32,11 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         majority=majority,
         settings=lambda _: {"class": "likeliest", "window": "one, the longer text cut first"},
     )
+
+
+def examples_of(path: Path, columns: Columns) -> list[Labelled]:
+    """The examples of a table; BadData where it is broken."""
+    return tables.read(path, columns).examples
 
 
 def texts(example: Labelled) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Document classification: the topic of a text."""
 
 from alambique.tasks.classification import classification
-from alambique.tasks.formats.tables import Columns
+from alambique.tasks.formats.columns import Columns
 
 COLUMNS = Columns(texts=("text",), label="label")
 

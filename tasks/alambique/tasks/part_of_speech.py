@@ -3,6 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 
 from alambique.spec.outputs import Output
@@ -64,7 +65,7 @@ TASK: Task[Sentence, Tags] = Task(
     output=Output.TAGS,
     inputs=("sentence",),
     primary="accuracy",
-    readers={".conllu": conllu.read},
+    readers={".conllu": partial(conllu.read, words=conllu.Words.SYNTACTIC)},
     texts=tagging.texts,
     windows=tagging.windows,
     word_count=tagging.word_count,
