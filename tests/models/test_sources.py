@@ -133,10 +133,8 @@ def test_what_the_hub_does_not_have(
         place(source, tmp_path, endpoint=hub[0])
 
 
-def test_a_hub_that_is_busy_may_be_asked_again(
-    hub: tuple[str, list[str]], tmp_path: Path
-) -> None:
-    with pytest.raises(Unreachable, match="team/busy.*could not be had"):
+def test_a_hub_that_is_busy_may_be_asked_again(hub: tuple[str, list[str]], tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"team/busy.*could not be had"):
         place(Hub("team/busy", None), tmp_path, endpoint=hub[0])
 
 
