@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
-from alambique.api.client import Client
 from alambique.cli.program import program
 from alambique.spec.fields import Spec
 from alambique.spec.job import Data, Job, Student, Teacher
@@ -23,7 +22,6 @@ from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
-from alambique.spec.states import State
 from alambique.spec.train import Resources, Train
 from alambique.tasks.all import ALL
 from alambique.tasks.catalogue import DATASETS
@@ -53,6 +51,12 @@ RUN = (
     "--key monday)",  # last: what it posts is not waited for
 )
 """Run for real: against a server with a finished job of the name `pico`, whose id is $JOB."""
+
+SMALL = (
+    "--set 'data.limit={train: 40, dev: 10, test: 10}' --set teacher.train.epochs=4",
+    "--set train.epochs=1 --set train.max_length=48 --set train.stride=16 --set compare=[]",
+)
+"""Makes the job that the documents talk of shorter."""
 
 SILENT = ("alambique db upgrade", "alambique jobs logs", "JOB=")
 """Print nothing where all is well."""
@@ -150,16 +154,12 @@ class Server:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def finish_pico(self) -> None:
-        """Posts the job that the documents talk of, and waits until it is over."""
-        small = ("data.limit={train: 40, dev: 10, test: 10}", "teacher.train.epochs=4")
-        short = ("train.epochs=1", "train.max_length=48", "train.stride=16", "compare=[]")
-        job = read_job((REPO / "recipes" / "pico.yaml").read_text(), (*small, *short))
-        with Client(self.environment["ALAMBIQUE_URL"]) as client:
-            posted = client.submit(job).id
-            *_, last = client.watch(posted)
-        assert last.content["state"] == State.SUCCEEDED, last.content
-        self.environment["JOB"] = str(posted)
+    def demo(self) -> None:
+        """Makes the job that the documents talk of, as `make demo` does, by a server of its own."""
+        done = self.run(f"alambique demo recipes/pico.yaml {' '.join(SMALL)}")
+        assert done.returncode == 0, done.stderr
+        assert re.findall("teacher +2|student, distilled +1", done.stdout), done.stdout
+        self.environment["JOB"] = done.stdout.split()[1]
 
     def run(self, command: str) -> "subprocess.CompletedProcess[str]":
         """What a shell makes of it."""
@@ -175,11 +175,11 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the finished job."""
+    """A server that was started after the demo had stopped its own; it has the finished job."""
     found = Server(tmp_path_factory.mktemp("documents"))
+    found.demo()
     found.start()
     try:
-        found.finish_pico()
         yield found
     finally:
         found.stop()

@@ -26,6 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Of the session's server, which has the data set conll2002 at hand: two words of it."""
     data = tmp_path_factory.mktemp("data")
     (data / "conll2002").mkdir()
+    (data / "squad-es").mkdir()
     for split in ("train", "dev", "test"):
         (data / "conll2002" / f"{split}.conll").write_text(f"{split} B-PER\nGarcía I-PER\n")
     return Settings(home=tmp_path_factory.mktemp("home"), data=data)

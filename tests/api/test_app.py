@@ -68,5 +68,6 @@ def test_tasks_and_data_are_listed(client: Client) -> None:
     data = {found.name: found for found in client.data().items}
     assert data["conll2002"].at_hand
     assert not data["mlqa"].at_hand
+    assert not data["squad-es-v2"].at_hand  # the folder is there, the file is not
     assert {found.task for found in data.values()} <= set(tasks)
     assert data["conll2002"].sizes["train"] > 8000

@@ -10,9 +10,9 @@ from threading import Thread
 import pytest
 
 from alambique.models.sources import SAMPLES, Located, check_folder, locate
-from alambique.spec.errors import BadModel, UnknownName
+from alambique.spec.errors import BadModel, UnknownName, Unreachable
 from alambique.spec.outputs import Output
-from alambique.spec.sources import Folder, Hub, Local, Registered
+from alambique.spec.sources import Folder, Hub, Local
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TAGS = ("O", "B-PER")
@@ -44,6 +44,10 @@ class HubOfOurOwn(BaseHTTPRequestHandler):
             name = path.rpartition("/")[2]
             found = (self.folder / name).read_bytes()
             self.fetched.append(name)
+        elif "/busy" in path:
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         else:
             self.send_response(404)
             self.send_header("X-Error-Code", "RepoNotFound")
@@ -83,7 +87,7 @@ def hub(saved: Saved) -> Iterator[tuple[str, list[str]]]:
 
 
 def place(
-    source: Hub | Registered | Local | Folder,
+    source: Hub | Local | Folder,
     tmp_path: Path,
     *,
     models: Path | None = None,
@@ -93,7 +97,6 @@ def place(
         source,
         models=models,
         cache=tmp_path / "cache",
-        registered=lambda name, version: tmp_path / name / version,
         endpoint=endpoint,
     )
 
@@ -130,13 +133,14 @@ def test_what_the_hub_does_not_have(
         place(source, tmp_path, endpoint=hub[0])
 
 
+def test_a_hub_that_is_busy_may_be_asked_again(hub: tuple[str, list[str]], tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"team/busy.*could not be had"):
+        place(Hub("team/busy", None), tmp_path, endpoint=hub[0])
+
+
 def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
-    with pytest.raises(UnknownName, match="put its folder under ALAMBIQUE_MODELS"):
+    with pytest.raises(Unreachable, match="put its folder under ALAMBIQUE_MODELS"):
         place(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
-
-
-def test_a_registered_model_is_where_the_registry_says(tmp_path: Path) -> None:
-    assert place(Registered("tiny", "3"), tmp_path) == Located(tmp_path / "tiny" / "3", None)
 
 
 def test_a_name_under_the_folder_of_models(saved: Saved, tmp_path: Path) -> None:

@@ -104,6 +104,10 @@ def test_an_alias_is_another_key() -> None:
         ("deadline=soon", "deadline"),
         ("task=translation", "task"),
         ("name=../../etc", "name"),
+        ("name=mine-teacher", "name"),
+        ("name=mine-gold-only", "name"),
+        ("student={layers: 2, start: random, keep: last}", "student"),
+        ("compare=[gold-only, gold-only]", "compare"),
     ],
 )
 def test_each_bad_field_is_named(override: str, path: str) -> None:

@@ -34,6 +34,16 @@ def test_epochs_have_orders_of_their_own_and_a_seed_gives_them_again() -> None:
     assert one != epoch_batches(lengths, Train(batch_size=8, seed=4), 0)
 
 
+def test_one_short_row_does_not_make_the_epoch_one_sorted_pool() -> None:
+    lengths = [3, *range(10, 60)] * 100
+    train = Train(batch_tokens=512)
+    one, other = (
+        sorted([lengths[row] for row in batch] for batch in epoch_batches(lengths, train, epoch))
+        for epoch in (0, 1)
+    )
+    assert one != other
+
+
 @given(st.lists(st.integers(), unique=True, min_size=1), st.integers(1, 5), st.integers(1, 4))
 def test_ranks_and_micro_batches_share_a_batch_without_rest(
     batch: list[int], world: int, pieces: int

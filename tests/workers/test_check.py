@@ -30,6 +30,13 @@ Refused = Callable[..., None]
 
 
 @pytest.mark.parametrize(
+    ("setting", "url"), [("redis_url", "foo://x"), ("artifacts", "nosuch://somewhere")]
+)
+def test_a_store_of_no_known_kind(work: Taken, refused: Refused, setting: str, url: str) -> None:
+    refused(work(**{setting: url}), BadSpec, f"ALAMBIQUE_{setting.upper()}")
+
+
+@pytest.mark.parametrize(
     ("overrides", "kind", "said"),
     [
         (["data.name=conll2003"], UnknownName, ["'conll2003'", "choose one of", "conll2002"]),

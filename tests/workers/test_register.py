@@ -1,4 +1,4 @@
-"""What the reader of a job's table should not miss."""
+"""What the reader of a job's table should not miss, and where its networks come from."""
 
 import pytest
 

@@ -30,4 +30,4 @@ def data(context: Here) -> PageView[DatasetView]:
 def _at_hand(found: Dataset, folder: Path | None) -> bool:
     if isinstance(found.source, Generated):
         return True
-    return folder is not None and (folder / found.source.folder).is_dir()
+    return folder is not None and all((folder / file).is_file() for file in found.source.paths)

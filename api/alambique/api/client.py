@@ -105,7 +105,7 @@ class Client:
         )
 
     def cancel(self, job_id: UUID, *, kill: bool = False) -> JobView:
-        """The job, asked to end after its step, or now."""
+        """The job, asked to end at its next heartbeat, or killed."""
         answer = self._transport.answer("POST", f"/v1/jobs/{job_id}/{'kill' if kill else 'cancel'}")
         return JobView.model_validate_json(answer.content)
 

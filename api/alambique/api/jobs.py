@@ -68,7 +68,7 @@ def job(
 
 @router.post("/{job_id}/cancel", status_code=202)
 def cancel(database: Db, job_id: UUID) -> JobView:
-    """Ask a job to end after the step it is at."""
+    """Ask a job to end: its driver is interrupted at its next heartbeat."""
     with database.write() as session:
         jobs.cancel(session, job_id)
     return view_of(database, job_id)

@@ -8,17 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-import httpx2
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from alambique.api.artifacts import open_artifact
 from alambique.models.configs import Config, read_config
-from alambique.models.sources import locate
+from alambique.models.sources import HUB_ERRORS, locate, not_had
 from alambique.registry import versions
 from alambique.registry.database import Database
 from alambique.registry.records import Version
-from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import (
@@ -29,7 +27,6 @@ from alambique.spec.sources import (
     Registered,
     Source,
     source_of,
-    written,
 )
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
@@ -64,6 +61,7 @@ def config_of(source: Source, *, project: str, settings: Settings, database: Dat
 
     Raises:
         UnknownName: the model is nowhere.
+        Unreachable: the hub does not answer.
         BadModel: its config cannot be read.
     """
     match source:
@@ -109,13 +107,7 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
     Raises:
         UnknownName: it is not there.
     """
-    return locate(
-        source, models=settings.models, cache=settings.home / "hub", registered=_nowhere
-    ).folder
-
-
-def _nowhere(name: str, version: str) -> Path:
-    raise UnknownName(f"registry:{name}@{version} is no model of this machine")
+    return locate(source, models=settings.models, cache=settings.home / "hub").folder
 
 
 def _from_hub(source: Hub, cache: Path) -> Path:
@@ -124,18 +116,9 @@ def _from_hub(source: Hub, cache: Path) -> Path:
             path = hf_hub_download(
                 source.repository, "config.json", revision=source.revision, cache_dir=cache
             )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
-        raise UnknownName(
-            f"the config of {written(source)} could not be had from the hub: "
-            f"{_first_line(error)}. Check id and commit, and HF_TOKEN if it is private; with no "
-            "network, put its folder under ALAMBIQUE_MODELS and give its name"
-        ) from error
+    except HUB_ERRORS as error:
+        raise not_had(error, source) from error
     return Path(path).parent
-
-
-def _first_line(error: Exception) -> str:
-    """What it says first, without the point that may end it."""
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
 
 
 @contextmanager

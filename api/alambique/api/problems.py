@@ -25,6 +25,7 @@ _STATUS = {
     "bad_model": 422,
     "unknown_name": 404,
     "conflict": 409,
+    "unreachable": 503,
     "not_enough_disk": 507,
 }
 _CODE = {

@@ -17,6 +17,7 @@ _KINDS: tuple[type[errors.AlambiqueError], ...] = (
     errors.BadModel,
     errors.NotEnoughDisk,
     errors.Conflict,
+    errors.Unreachable,
 )
 
 

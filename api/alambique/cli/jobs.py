@@ -101,7 +101,7 @@ def logs(
 def cancel(
     context: typer.Context,
     job: JobId,
-    kill: Annotated[bool, typer.Option(help="Now, not after the step it is at.")] = False,
+    kill: Annotated[bool, typer.Option(help="At once, by ending its process.")] = False,
 ) -> None:
     """Ask a job to end."""
     print(client_of(context).cancel(job, kill=kill).state)

@@ -1,5 +1,6 @@
 """The commands that take a job file: `run`, `plan`, `submit`."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,7 @@ def run(
     if why := plan_of(read, settings, database).cache.why:
         raise BadSpec(why)
     following = Following(database)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the job in order, as Ctrl-C
     try:
         row = run_here(settings, database, read, posted=following.start)
     finally:

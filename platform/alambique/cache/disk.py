@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from alambique.cache.index import EMPTY, Index, decode_index, encode_index, index_of
 from alambique.cache.keys import Bucket
-from alambique.cache.packs import Damaged, Pack, decode, opened, read_header
+from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, opened, read_header
 from alambique.cache.shelves import Shelf
 from alambique.cache.stores import Usage, summed, warn_damaged
 from alambique.spec.errors import NotEnoughDisk
@@ -95,7 +95,7 @@ class DiskPacks:
         found = []
         for path in self._files():
             with suppress(OSError, Damaged), path.open("rb") as file:
-                records = read_header(file.read(64)).records
+                records = read_header(file.read(HEADER_BYTES)).records
                 found.append((path.parts[-3], records, path.stat().st_size))
         return summed("near", found)
 

@@ -26,6 +26,7 @@ LIMIT = 2**20 - 128
 """Bytes of a pack. An exact power of two would make Redis's allocator waste a quarter of it."""
 
 _HEADER = Struct("<8s16s16sH2x4sIIQ")
+HEADER_BYTES = _HEADER.size
 _COVERED = 24  # where the checksum ends and what it covers begins
 _PER_RECORD = KEY_BYTES + 4
 

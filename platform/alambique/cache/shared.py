@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from alambique.cache.circuit import Circuit
 from alambique.cache.keys import Bucket
-from alambique.cache.packs import Damaged, Pack, decode, read_header
+from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, read_header
 from alambique.cache.shelves import Shelf, shelf_of
 from alambique.cache.stores import Usage, summed, warn_damaged
 
@@ -153,7 +153,7 @@ class RedisPacks:
         """Namespace, records and bytes of the pack under a key; None where it is no pack."""
         if key.endswith(":names"):
             return None
-        head = self._redis.getrange(key, 0, 63)
+        head = self._redis.getrange(key, 0, HEADER_BYTES - 1)
         try:
             header = read_header(head if isinstance(head, bytes) else b"")
         except Damaged:

@@ -1,6 +1,5 @@
 """Where a model is found, and whether its folder may be loaded."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -12,11 +11,16 @@ from tokenizers import Tokenizer
 
 from alambique.models.configs import Config, read_config, vocabulary_of
 from alambique.models.weights import check_finite
-from alambique.spec.errors import BadModel, UnknownName
-from alambique.spec.sources import Folder, Hub, Local, Registered
+from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.sources import Folder, Hub, Local, written
 
 SAMPLES = {"sample-encoder": Path(__file__).with_name("sample_encoder")}
 """Models that come with the package; their names are taken before those under ALAMBIQUE_MODELS."""
+
+HUB_ERRORS = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError)
+"""What huggingface_hub raises where it does not get what it asks for."""
+_TOO_MANY = 429
+"""The status by which a server asks for a pause."""
 
 _WANTED = [
     "config.json",
@@ -41,11 +45,10 @@ class Located:
 
 
 def locate(
-    source: Hub | Registered | Local | Folder,
+    source: Hub | Local | Folder,
     *,
     models: Path | None,
     cache: Path,
-    registered: Callable[[str, str], Path],
     endpoint: str | None = None,
 ) -> Located:
     """The folder of a model, fetched if need be; `check_folder` says whether it can be used.
@@ -54,17 +57,15 @@ def locate(
         source: what the job names.
         models: ALAMBIQUE_MODELS.
         cache: where snapshots of the hub are kept.
-        registered: the folder of a model of the registry, by name and version or alias.
         endpoint: the URL of the hub; None: as the settings of huggingface_hub say.
 
     Raises:
         UnknownName: it is nowhere, or the hub does not give it.
+        Unreachable: the hub does not answer.
     """
     match source:
         case Hub():
             return _snapshot(source, cache, endpoint)
-        case Registered(name, version):
-            return Located(registered(name, version), None)
         case Local(name):
             return Located(_named(name, models), None)
         case Folder(path):
@@ -98,16 +99,29 @@ def _snapshot(source: Hub, cache: Path, endpoint: str | None) -> Located:
             allow_patterns=_WANTED,
             endpoint=endpoint,
         )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
-        at = f" at {source.revision}" if source.revision else ""
-        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
-        raise UnknownName(
-            f"the model {source.repository}{at} could not be had from the hub nor from {cache}: "
-            f"{reason}. Check id and commit, and HF_TOKEN if it is private; with no network, put "
-            "its folder under ALAMBIQUE_MODELS and give its name"
-        ) from error
+    except HUB_ERRORS as error:
+        raise not_had(error, source) from error
     # the folder of a snapshot is called by its commit, also where a branch was asked for
     return Located(Path(folder), Path(folder).name)
+
+
+def not_had(error: Exception, source: Hub) -> UnknownName | Unreachable:
+    """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
+    kind = UnknownName if _refuses(error) else Unreachable
+    return kind(
+        f"{written(source)} could not be had from the hub: {reason}. Check id and commit, and "
+        "HF_TOKEN if it is private; with no network, put its folder under ALAMBIQUE_MODELS and "
+        "give its name"
+    )
+
+
+def _refuses(error: Exception) -> bool:
+    """Whether asking again would be answered alike: the request is at fault, and not only early."""
+    response = error.response if isinstance(error, HfHubHTTPError) else None
+    if response is None:
+        return isinstance(error, HFValidationError)
+    return 400 <= response.status_code < 500 and response.status_code != _TOO_MANY
 
 
 def _named(name: str, models: Path | None) -> Path:

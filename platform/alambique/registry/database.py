@@ -18,6 +18,10 @@ from alambique.spec.errors import BadSpec
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for the one before it."""
 
+SILENT_SECONDS = 5
+"""After how long without an answer a connection to PostgreSQL is given up: below any lease, so that
+a heartbeat notices that its lease is over, whatever the network does."""
+
 # what the database stores is what a browser can read: NaN is no JSON
 _to_json = partial(json.dumps, allow_nan=False)
 
@@ -83,7 +87,11 @@ def _checked(url: str) -> URL:
 
 def _postgresql(url: URL) -> Engine:
     return create_engine(
-        url, isolation_level="READ COMMITTED", pool_pre_ping=True, json_serializer=_to_json
+        url,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        json_serializer=_to_json,
+        connect_args={"connect_timeout": SILENT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1000},
     )
 
 

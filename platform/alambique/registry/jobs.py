@@ -202,7 +202,7 @@ def release(session: Session, job_id: UUID, token: int) -> JobRow:
 
 
 def cancel(session: Session, job_id: UUID, *, kill: bool = False) -> JobRow:
-    """Cancelled where nobody holds it, else its holder is asked to stop at the next step, or now.
+    """Cancelled where nobody holds it, else its holder is asked to stop, or is killed.
 
     Raises:
         UnknownName: there is no such job.
@@ -278,7 +278,7 @@ def _lateness(job: tables.Job) -> str:
 
 
 def _urged(session: Session, job: tables.Job) -> JobRow:
-    """Asked to stop now, after it had been asked to stop at the next step."""
+    """To be killed, after it had been asked to stop."""
     at = now(session)
     job.asked = "kill"
     touch(job, at)

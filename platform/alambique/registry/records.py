@@ -14,7 +14,7 @@ from alambique.spec.states import Reason, Stage, State
 T = TypeVar("T")
 
 Asked = Literal["cancel", "kill"]
-"""What the holder of a running job is asked to do: stop at the next step, or now."""
+"""What the holder of a running job is asked to do: stop at the next heartbeat, or be killed."""
 
 
 @dataclass(frozen=True, slots=True)

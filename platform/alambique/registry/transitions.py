@@ -66,7 +66,7 @@ def _may_pass(reason: Reason) -> bool:
         case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:
             return True
         case Reason.INTERNAL:
-            return True  # also a hub, a Ray or a Redis that was away
+            return True  # also a hub, a Ray or a database that was away
         case Reason.BAD_SPEC | Reason.BAD_DATA | Reason.BAD_TEACHER | Reason.BAD_MODEL:
             return False
         case Reason.DIVERGED | Reason.QUOTA | Reason.USER | Reason.DEADLINE:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-THRESHOLD = 0.75
+WARMUPS, RUNS, THRESHOLD = 10, 100, 0.75
+PROTOCOL = (
+    f"batch 1, random ids, {WARMUPS} runs to warm up and {RUNS} timed, |modified z| < {THRESHOLD}"
+)
+"""To be printed beside what `measure` gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ def measure(
     call: Callable[[], object],
     *,
     clock: Callable[[], float],
-    warmups: int = 10,
-    runs: int = 100,
+    warmups: int = WARMUPS,
+    runs: int = RUNS,
 ) -> Latency:
     """Times a call: some runs to warm up, then `runs` that count.
 

@@ -65,10 +65,10 @@ class LostLease(AlambiqueError, RuntimeError):
     code = "lost_lease"
 
 
-class Cancelled(AlambiqueError, RuntimeError):
-    """Somebody asked for the job to end."""
+class Unreachable(AlambiqueError, ConnectionError):
+    """Another service, such as the hub, does not answer now; later it may."""
 
-    code = "cancelled"
+    code = "unreachable"
 
 
 class LostWorker(AlambiqueError, RuntimeError):

@@ -103,6 +103,8 @@ class Student(Spec):
                 f"keep lists {len(self.keep)} layers, the student has {self.layers}: "
                 "give one for each"
             )
+        if self.start == "random" and self.keep != "uniform":
+            raise ValueError("keep says which layers to start from, and start is random: drop one")
         return self
 
 
@@ -124,7 +126,7 @@ class Job(Spec):
     student: Student
     objective: tuple[Term, ...] = (Logits(),)
     train: Train = Train()
-    compare: tuple[Literal["gold-only"], ...] = ()
+    compare: Annotated[tuple[Literal["gold-only"], ...], Field(max_length=1)] = ()
     """What to train beside the distilled student, to see what distilling gained."""
     resources: Resources = Resources()
     priority: Annotated[Whole, Field(ge=0, le=100)] = 50
@@ -133,6 +135,17 @@ class Job(Spec):
     """From when the job was posted."""
     fresh: bool = False
     """Whether to do each stage again, though a job of the project has done it."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_its_own(cls, name: str | None) -> str | None:
+        for role in ("teacher", "gold-only"):
+            if name and name.endswith(f"-{role}"):
+                raise ValueError(
+                    f"{name} is what the {role} of a job {name.removesuffix(f'-{role}')} is "
+                    "registered as: give the job another name"
+                )
+        return name
 
     @field_validator("data", mode="before")
     @classmethod
@@ -164,6 +177,11 @@ class Job(Spec):
     def gold_weight(self) -> float:
         """How much the labels of the data count in the loss."""
         return sum(term.weight for term in self.objective if isinstance(term, Gold))
+
+    @property
+    def needs_outputs(self) -> bool:
+        """Whether the student learns from the teacher's outputs at all."""
+        return any(isinstance(term, Logits) and term.weight > 0 for term in self.objective)
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Each field that names a path of this machine, with the path."""

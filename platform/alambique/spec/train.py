@@ -37,7 +37,8 @@ class Train(Spec):
     clip: Annotated[Real, Field(gt=0, le=1e9)] = 1.0
     """The norm to which a longer gradient is cut."""
     accumulate: Positive = 1
-    """Micro-batches that a worker's rows of a batch are split into: memory, not results."""
+    """Micro-batches that a worker's rows of a batch are split into: less memory, and without
+    dropout the same result."""
     patience: Epochs = 10
     """Epochs without a lower validation loss after which training stops."""
     dropout: Annotated[Real, Field(ge=0, lt=1)] | None = None

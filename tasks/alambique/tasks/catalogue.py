@@ -19,6 +19,11 @@ class Files:
     folder: str
     files: Mapping[Split, str]
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of its files, from the folder of data sets."""
+        return tuple(f"{self.folder}/{file}" for file in self.files.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Articles:
@@ -27,6 +32,11 @@ class Articles:
     folder: str
     file: str
     turns: tuple[Split, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Of its file, from the folder of data sets."""
+        return (f"{self.folder}/{self.file}",)
 
 
 @dataclass(frozen=True, slots=True)

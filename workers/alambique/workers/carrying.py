@@ -37,7 +37,7 @@ def stages(work: Work) -> dict[str, Any]:
         Taught,
         lambda folder: teaching.teach(work, checked, folder),
     )
-    cached = cache(work, checked, taught.teacher)
+    cached = cache(work, checked, taught.teacher) if work.job.needs_outputs else None
     students = [
         student
         for kind in distilling.kinds(work)

@@ -13,6 +13,7 @@ import ray
 
 from alambique.spec.errors import AlambiqueError, LostWorker
 from alambique.spec.train import Resources
+from alambique.workers.environment import GROUP_START
 from alambique.workers.failures import chain
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _OBJECTS = 256 * 1024 * 1024
 """Bytes of a local Ray's object store: only orders and counts go through it."""
+
+
+_PLACED = float(GROUP_START)
+"""Seconds in which the first actor has to be placed."""
 
 
 class Cluster:
@@ -90,7 +95,7 @@ class Cluster:
         running: dict[Any, tuple[Any, int]] = {}
         try:
             while waiting or running:
-                ready = ray.wait([*starting, *running])[0][0]
+                ready = _first([*starting, *running], None if running else _PLACED)
                 answer = ray.get(ready)
                 if ready in starting:
                     actor = starting.pop(ready)
@@ -105,6 +110,17 @@ class Cluster:
         finally:
             for actor in actors:
                 ray.kill(actor)
+
+
+def _first(waited_for: Sequence[Any], seconds: float | None) -> Any:
+    """The first of these that Ray has an answer for."""
+    ready, _ = ray.wait(list(waited_for), timeout=seconds)
+    if not ready:
+        raise LostWorker(
+            f"Ray found no place for a filler in {seconds:.0f} s: it may be busy with other work "
+            "than this platform's, or have no node for resources.cpus and resources.gpus"
+        )
+    return ready[0]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason
+from alambique.spec.states import Reason, State
 from alambique.workers.environment import for_ray
 from alambique.workers.room import Room, needed, too_large
 
@@ -88,7 +88,7 @@ class Dispatcher:
             self._bury()
             with self._database.write() as session:
                 jobs.reap(session)
-            self._kill_asked()
+            self._end_unwanted()
             while self._start_one():
                 pass
         except SQLAlchemyError as error:
@@ -136,11 +136,13 @@ class Dispatcher:
         except SQLAlchemyError:
             _LOG.warning("job %s could not be given back: its lease will run out", driver.row.id)
 
-    def _kill_asked(self) -> None:
+    def _end_unwanted(self) -> None:
+        """Ends drivers that are to be killed, and silent ones, whose job was taken from them."""
         for driver in self._drivers.values():
             with self._database.read() as session:
                 row = jobs.find(session, driver.row.id)
-            if row.asked == "kill":
+            taken_away = row.state is State.RETRYING or row.token != driver.row.token
+            if row.asked == "kill" or taken_away:
                 _end(driver)
 
     def _start_one(self) -> bool:

@@ -95,6 +95,8 @@ def _drive(settings: Settings, database: Database, job_id: UUID, token: int) -> 
     os.environ.update(for_ray(settings.home, os.environ))
     with database.read() as session:
         job = job_of(jobs.find(session, job_id).spec)
+    if not job.resources.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray may have given them to another job
     try:
         with ExitStack() as stack:
             holding = stack.enter_context(_held(settings, database, job_id, token))

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+GROUP_START = 600
+"""Seconds in which workers have to be placed: a cluster may have to start machines first, which
+takes longer than Ray's own minute."""
+
 _FIXED = {
     "RAY_TRAIN_V2_ENABLED": "1",
-    # a cluster that has to start machines first takes longer than Ray's own minute
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(GROUP_START),
     # a worker that was given no GPU sees none
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_USAGE_STATS_ENABLED": "0",

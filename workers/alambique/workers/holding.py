@@ -3,9 +3,11 @@
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -117,20 +119,30 @@ class Holding:
 
     def _leave(self) -> None:
         """Ends this process at once: two drivers must not work on one job."""
+        with suppress(OSError):  # not by the log, which goes to a database that may not answer
+            sys.stderr.write(f"job {self._job_id} belongs to another driver by now: stopping\n")
+            sys.stderr.flush()
+        os._exit(LOST)
+
+    def _reap(self) -> None:
+        """Sees to deadlines, also of this job, where nobody dispatches."""
         try:
-            _LOG.warning("job %s belongs to another driver by now: stopping", self._job_id)
-        finally:
-            os._exit(LOST)
+            with self._database.write() as session:
+                jobs.reap(session)
+        except LookupError as error:  # a row of a newer program, which is not for this one
+            _LOG.warning("a job cannot be read: %s", error)
 
     def _renew(self) -> None:
         with self._database.write() as session:
-            # where nobody dispatches, deadlines are seen here
             jobs.renew(session, self._job_id, self._token, self._lease)
-            jobs.reap(session)
+        self._reap()
+        with self._database.write() as session:
             asked = jobs.renew(session, self._job_id, self._token, self._lease)
         with self._lock, self._database.write() as session:
             kept = leases.renew(session, list(self._held.values()), self._lease)
-            self._held = {lease.name: lease for lease in kept}
+            lost = len(kept) < len(self._held)
+        if lost:
+            raise LostLease(f"job {self._job_id} was silent, and another does its stage by now")
         if asked and not self.asked:
             self.asked = asked
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

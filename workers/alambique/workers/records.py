@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from alambique.spec.fields import Spec
 from alambique.spec.job import Split
@@ -23,7 +24,9 @@ class Start(Spec):
     """A model that weights are taken from."""
 
     name: str
-    """As the job names it, with the commit that was found."""
+    """As the job names it, with the commit or the number that was found."""
+    version: UUID | None
+    """Of the registry, where it is one of its versions."""
     folder: Path
     weights: str
     """Content hash of the network."""
@@ -72,9 +75,6 @@ class Cached(Spec):
     """Where the teacher's outputs for the training examples are."""
 
     outputs: TeacherOutputs
-    wanted: int
-    computed: int
-    """By this job; the others were there."""
 
 
 class Distilled(Spec):

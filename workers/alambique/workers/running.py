@@ -1,7 +1,6 @@
 """Running a course for a job: here or on Ray, with its progress told while it runs."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -116,10 +115,9 @@ class _Pace:
     """How fast steps go, from the first report that was seen."""
 
     first: Progress | None = None
-    seen_at: float = 0.0
 
     def after(self, progress: Progress) -> "_Pace":
-        return self if self.first else _Pace(progress, time.time())
+        return self if self.first else _Pace(progress)
 
     def left(self, progress: Progress) -> float | None:
         """Seconds until the last step, if no patience ends the run before."""

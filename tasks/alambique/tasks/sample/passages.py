@@ -15,6 +15,12 @@ DOMAINS: tuple[Domain, ...] = (LIVES, TOWNS, HOUSES, BOOKS)
 
 SHORT = 0.4
 """How often a subject that was named before is called by its shorter name."""
+GROUPED = 0.5
+"""How often a passage tells of one subject after the other; else their facts are mixed."""
+OPENED = 0.15
+"""How often a sentence begins with an opener."""
+APPOSED = 0.5
+"""How often the first of two facts is an apposition."""
 OMITTED = 0.2
 """How often it is left out, where the sentence before was about it too."""
 WORDS = range(50, 111)
@@ -90,7 +96,7 @@ def brief_passage(random: Random) -> Passage:
 
 def _told(random: Random, size: tuple[int, int]) -> Passage:
     facts = _facts(random, random.choice(DOMAINS), *size)
-    return _grouped(random, facts) if random.random() < 0.5 else _mixed(random, facts)
+    return _grouped(random, facts) if random.random() < GROUPED else _mixed(random, facts)
 
 
 def _facts(random: Random, domain: Domain, subjects: int, each: int) -> list[list[Fact]]:
@@ -197,7 +203,7 @@ def _sentence(
             for i, fact in enumerate(facts)
         ]
         shape = " y ".join(predicates)
-    elif random.random() < 0.15:
+    elif random.random() < OPENED:
         shape = f"{random.choice(_OPENERS)}, {shape}"
     return _written(shape, facts, {"s0": mention})
 
@@ -208,7 +214,7 @@ def _shape(random: Random, facts: Sequence[Fact]) -> str:
         predicates = [f"{{s}} {predicate}" for predicate in first.predicates]
         return numbered(random.choice((*predicates, *first.clauses)), subject=0, value=0)
     predicate = numbered(random.choice(facts[1].relation.predicates), subject=0, value=1)
-    if random.random() < 0.5:
+    if random.random() < APPOSED:
         apposition = numbered(random.choice(first.appositions), subject=0, value=0)
         return f"{{s0}}, {apposition}, {predicate}"
     return f"{{s0}} {numbered(random.choice(first.predicates), subject=0, value=0)} y {predicate}"

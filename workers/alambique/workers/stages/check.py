@@ -9,18 +9,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import fsspec
+
+from alambique.cache.shared import RedisPacks
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.models.folders import model_hash
 from alambique.models.networks import load as load_network
-from alambique.models.sources import check_folder, locate
+from alambique.models.sources import Located, check_folder, locate
 from alambique.models.weights import weights_hash
 from alambique.registry import versions
+from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch, NotEnoughDisk
 from alambique.spec.job import Job, Split
 from alambique.spec.outputs import Output
-from alambique.spec.sources import Architecture, Source, source_of, written
+from alambique.spec.sources import (
+    Architecture,
+    Folder,
+    Hub,
+    Local,
+    Registered,
+    Source,
+    source_of,
+    written,
+)
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
@@ -54,6 +67,7 @@ def check(work: Work) -> Checked:
     job = work.job
     _names(work)
     _machine(work)
+    _stores(work)
     work.report(Stage.CHECK, 0.0, message="reading the data")
     splits = load(job.data, task=find(job.task), root=work.settings.data)
     for warning in splits.warnings:
@@ -125,26 +139,37 @@ def _machine(work: Work) -> None:
         raise BadSpec(too_large(wanted, replace(here, gpus=wanted.gpus)))
 
 
+def _stores(work: Work) -> None:
+    """Whether the settings name stores of kinds that there are.
+
+    Raises:
+        BadSpec: one does not.
+    """
+    settings, setting = work.settings, "ALAMBIQUE_REDIS_URL"
+    try:
+        if settings.redis_url:
+            RedisPacks(settings.redis_url.get_secret_value())
+        setting = "ALAMBIQUE_ARTIFACTS"
+        fsspec.core.url_to_fs(settings.artifact_root)
+    except (ValueError, ImportError) as error:
+        raise BadSpec(f"{setting} names no store that can be opened: {error}") from error
+
+
 def _found(work: Work, source: Source, labels: tuple[str, ...]) -> Start | None:
     """The model's folder, looked through and opened once; None for one from scratch."""
     if isinstance(source, Architecture):
         return None
-    home = work.settings.home.absolute()
-    located = locate(
-        source,
-        models=work.settings.models,
-        cache=home / "hub",
-        registered=lambda name, version: _registered(work, name, version),
-    )
+    located, version = _located(work, source)
     check_folder(located.folder)
     network = load_network(located.folder, find(work.job.task).output, labels)
     Encoder.from_folder(
         located.folder, max_length=work.job.teacher.max_length, stride=work.job.teacher.stride
     )
-    commit = f"@{located.commit}" if located.commit else ""
-    name = f"{written(source).partition('@')[0]}{commit}" if commit else written(source)
+    found = located.commit or (str(version.number) if version else None)
+    name = written(source)
     return Start(
-        name=name,
+        name=f"{name.partition('@')[0]}@{found}" if found else name,
+        version=version.id if version else None,
         folder=located.folder,
         weights=weights_hash(located.folder),
         content=model_hash(located.folder),
@@ -152,10 +177,16 @@ def _found(work: Work, source: Source, labels: tuple[str, ...]) -> Start | None:
     )
 
 
-def _registered(work: Work, name: str, version: str) -> Path:
-    with work.database.read() as session:
-        found = versions.find(session, work.job.project, name, version)
-    return fetched(work.settings, found)
+def _located(
+    work: Work, source: Hub | Registered | Local | Folder
+) -> tuple[Located, Version | None]:
+    """Where the model is, and which version of the registry, where it is one."""
+    if isinstance(source, Registered):
+        with work.database.read() as session:
+            version = versions.find(session, work.job.project, source.name, source.version)
+        return Located(fetched(work.settings, version), None), version
+    home = work.settings.home.absolute()
+    return locate(source, models=work.settings.models, cache=home / "hub"), None
 
 
 def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:

@@ -25,7 +25,7 @@ GOLD_ALONE = (Gold(),)
 
 
 def distil(
-    work: Work, checked: Checked, taught: Taught, cached: Cached, kind: Kind, folder: Path
+    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, folder: Path
 ) -> Distilled:
     """One student, trained until patience or epochs end."""
     began = time.monotonic()
@@ -54,7 +54,7 @@ def kinds(work: Work) -> tuple[Kind, ...]:
 
 
 def reads(
-    work: Work, checked: Checked, taught: Taught, cached: Cached, kind: Kind
+    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind
 ) -> Mapping[str, Any]:
     """What a student depends on."""
     job = work.job
@@ -70,7 +70,7 @@ def reads(
     }
     if kind == "gold-only":
         return common | {"from": model_hash(taught.start), "objective": GOLD_ALONE}
-    outputs = namespace_of(cached.outputs, find(job.task)).digest
+    outputs = namespace_of(cached.outputs, find(job.task)).digest if cached else None
     return (
         common
         | {"from": model_hash(taught.teacher.folder), "outputs": outputs}
@@ -78,7 +78,7 @@ def reads(
     )
 
 
-def _course(work: Work, checked: Checked, cached: Cached, kind: Kind, start: Path) -> Course:
+def _course(work: Work, checked: Checked, cached: Cached | None, kind: Kind, start: Path) -> Course:
     distilled = kind == "distilled"
     resources = placement(work.job.resources, distilled=distilled)
     return Course(
@@ -89,7 +89,7 @@ def _course(work: Work, checked: Checked, cached: Cached, kind: Kind, start: Pat
         validation=checked.data.files["dev"],
         train=work.job.train,
         objective=work.job.objective if distilled else GOLD_ALONE,
-        teacher=cached.outputs if distilled else None,
+        teacher=cached.outputs if distilled and cached else None,
         zero=resources.zero if resources else None,
         folder=start.parent / "run",
     )

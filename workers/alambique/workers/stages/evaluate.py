@@ -11,7 +11,7 @@ import torch
 from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
-from alambique.runtime.latency import Latency, measure
+from alambique.runtime.latency import PROTOCOL, Latency, measure
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
@@ -33,7 +33,7 @@ def evaluate(work: Work, checked: Checked, trained: Sequence[Trained], _: Path) 
         "split": "test",
         "examples": len(examples),
         "length": length,
-        "latency": "batch 1, random ids, 10 runs to warm up and 100 timed, |modified z| < 0.75",
+        "latency": PROTOCOL,
         "inferences": "windows of the test split per second, batched by length",
         "machine": machine(),
         "threads": torch.get_num_threads(),

@@ -17,7 +17,7 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.predicting import ABOUT
 from alambique.workers.provenance import code_version
-from alambique.workers.records import Checked, Evaluated, Score, Trained
+from alambique.workers.records import Checked, Evaluated, Score, Start, Trained
 from alambique.workers.work import Work
 
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
@@ -127,10 +127,18 @@ def _lineage(work: Work, checked: Checked, one: Trained, teacher: Version | None
     yield Edge("code", None, {"alambique": code_version(), "spec": _hash_of_spec(work)})
     if one.name == "distilled" and teacher is not None:
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
+    if start := _start(work, checked, one.name):
+        yield Edge("start", start.version, {start.name: start.weights})
+
+
+def _start(work: Work, checked: Checked, name: str) -> Start | None:
+    """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
+    if name == "teacher":
+        return checked.teacher
+    if work.job.student.start == "random":
+        return None
     # gold-only begins where the teacher did, unless the student has a start of its own
-    own = checked.student if one.name != "teacher" else None
-    if start := own or (checked.teacher if one.name != "distilled" else None):
-        yield Edge("start", None, {start.name: start.weights})
+    return checked.student or (checked.teacher if name == "gold-only" else None)
 
 
 def _hash_of_spec(work: Work) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 from alambique.spec.train import Train
 
 _POOL = 32
-"""Batches whose rows are sorted by length together: less padding, and still shuffled."""
+"""Batches, of rows of mean length, that are sorted by length together: less padding, and still
+other rows beside each other in each epoch."""
 
 DEFAULT_BATCH = 32
 
@@ -22,7 +23,7 @@ def epoch_batches(lengths: Sequence[int], train: Train, epoch: int) -> list[list
     """
     chance = np.random.default_rng([train.seed, epoch])
     shuffled = chance.permutation(len(lengths))
-    pool = _POOL * _rows_at_most(lengths, train)
+    pool = _POOL * _rows_of_a_batch(lengths, train)
     batches: list[list[int]] = []
     for first in range(0, len(shuffled), pool):
         rows = sorted(shuffled[first : first + pool].tolist(), key=lambda row: lengths[row])
@@ -31,10 +32,10 @@ def epoch_batches(lengths: Sequence[int], train: Train, epoch: int) -> list[list
     return [batches[i] for i in order]
 
 
-def _rows_at_most(lengths: Sequence[int], train: Train) -> int:
+def _rows_of_a_batch(lengths: Sequence[int], train: Train) -> int:
     if train.batch_tokens is None:
         return train.batch_size or DEFAULT_BATCH
-    return max(1, train.batch_tokens // max(1, min(lengths, default=1)))
+    return max(1, train.batch_tokens * len(lengths) // max(1, sum(lengths)))
 
 
 def _cut(rows: list[int], lengths: Sequence[int], train: Train) -> list[list[int]]:

@@ -82,16 +82,18 @@ class Run:
                 return self._left(position, diverged=True)
         return self._left(position, diverged=False)
 
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """The global batches of an epoch."""
+        return epoch_batches(self._lengths, self._course.train, epoch)
+
     @cached_property
-    def _plans(self) -> list[list[list[int]]]:
-        """The global batches of every epoch."""
-        lengths = [row.length for row in self._material.training]
-        train = self._course.train
-        return [epoch_batches(lengths, train, epoch) for epoch in range(train.epochs)]
+    def _lengths(self) -> list[int]:
+        return [row.length for row in self._material.training]
 
     @cached_property
     def _steps(self) -> int:
-        return sum(len(batches) for batches in self._plans)
+        """Of all epochs; counted one by one, for in tokens they may have a batch more or less."""
+        return sum(len(self._batches(epoch)) for epoch in range(self._course.train.epochs))
 
     def _resumed(self) -> Position:
         found = checkpoints.latest(self._checkpoints)
@@ -108,7 +110,7 @@ class Run:
     def _epoch(self, position: Position) -> Position:
         """The rest of an epoch, its validation, and the checkpoint after it."""
         loss = math.nan
-        for batch in self._plans[position.epoch][position.step :]:
+        for batch in self._batches(position.epoch)[position.step :]:
             loss = self._step(batch, position)
             position = position.after_step()
             self._report(position, loss)
@@ -218,7 +220,7 @@ class Run:
         assert position.best_metric is not None
         outcome = Outcome(
             epochs=position.epoch,
-            steps=sum(len(batches) for batches in self._plans[: position.epoch]),
+            steps=position.done,
             best_epoch=position.best_epoch,
             best_loss=position.best_loss,
             metric=position.best_metric,
