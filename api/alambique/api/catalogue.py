@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from alambique.api.context import Here
 from alambique.api.views import DatasetView, PageView, TaskView
 from alambique.tasks.all import ALL
-from alambique.tasks.catalogue import DATASETS, Dataset, Generated
+from alambique.tasks.catalogue import DATASETS
+from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -28,6 +29,13 @@ def data(context: Here) -> PageView[DatasetView]:
 
 
 def _at_hand(found: Dataset, folder: Path | None) -> bool:
-    if isinstance(found.source, Generated):
-        return True
-    return folder is not None and all((folder / file).is_file() for file in found.source.paths)
+    match found.source:
+        case Generated():
+            return True
+        case Hub():
+            return False  # it is fetched when a job runs
+        case Files(paths, _):
+            needed = tuple(paths.values())
+        case Articles(path, _):
+            needed = (path,)
+    return folder is not None and all((folder / path).is_file() for path in needed)

@@ -14,7 +14,7 @@ from alambique.spec.outputs import Output
 from alambique.spec.states import Reason, Stage, State
 
 if TYPE_CHECKING:
-    from alambique.tasks.catalogue import Dataset
+    from alambique.tasks.datasets import Dataset
     from alambique.tasks.task import Task
 
 T = TypeVar("T")

@@ -107,13 +107,19 @@ def _snapshot(source: Hub, cache: Path, endpoint: str | None) -> Located:
 
 def not_had(error: Exception, source: Hub) -> UnknownName | Unreachable:
     """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
+    return hub_error(
+        error,
+        written(source),
+        "Check id and commit, and HF_TOKEN if it is private; with no network, put its folder under "
+        "ALAMBIQUE_MODELS and give its name",
+    )
+
+
+def hub_error(error: Exception, what: str, advice: str) -> UnknownName | Unreachable:
+    """The error of ours for one of `HUB_ERRORS`, about the thing that was asked for."""
     reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
     kind = UnknownName if _refuses(error) else Unreachable
-    return kind(
-        f"{written(source)} could not be had from the hub: {reason}. Check id and commit, and "
-        "HF_TOKEN if it is private; with no network, put its folder under ALAMBIQUE_MODELS and "
-        "give its name"
-    )
+    return kind(f"{what} could not be had from the hub: {reason}. {advice}")
 
 
 def _refuses(error: Exception) -> bool:

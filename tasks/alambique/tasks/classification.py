@@ -83,9 +83,7 @@ def score(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> di
     classes = sorted({*golds, *found} - {""})
     return {
         "accuracy": sum(ours == theirs for ours, theirs in pairs) / len(golds),
-        "macro-f1": float(
-            f1_score(golds, found, labels=classes, average="macro", zero_division=0)
-        ),
+        "macro-f1": float(f1_score(golds, found, labels=classes, average="macro", zero_division=0)),
     }
 
 

@@ -1,16 +1,19 @@
 """The examples of a job's data set, checked before anything is spent on them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, assert_never
 
 from alambique.spec.errors import BadData, BadSpec
 from alambique.spec.job import Data, Split
-from alambique.tasks.catalogue import DATASETS, Articles, Dataset, Files, Generated, dataset
+from alambique.tasks.catalogue import DATASETS, dataset
+from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub
 from alambique.tasks.examples import Example
 from alambique.tasks.formats import squad
+from alambique.tasks.formats.columns import Rows
 from alambique.tasks.task import Task
 
 
@@ -26,13 +29,29 @@ class Splits:
     """What does not stop the job but weakens what its numbers say."""
 
 
-def load(data: Data, *, task: Task[Any, Any], root: Path | None) -> Splits:
+Fetch = Callable[[Hub, str], Path]
+"""From a repository of the hub and the path of a file there to the file on this machine."""
+
+
+def not_fetched(source: Hub, path: str) -> Path:
+    """For who does not want to wait for the hub.
+
+    Raises:
+        BadSpec: always.
+    """
+    raise BadSpec(f"{source.repository} of the hub is fetched when the job runs")
+
+
+def load(
+    data: Data, *, task: Task[Any, Any], root: Path | None, fetch: Fetch = not_fetched
+) -> Splits:
     """The examples of all splits, the first ones where the job limits them.
 
     Args:
         data: names of the catalogue; a name with a "/" is a folder with a file for each split.
         task: what the examples are for.
         root: the folder of data sets that ALAMBIQUE_DATA names, if it does.
+        fetch: gets a file from the hub.
 
     Raises:
         UnknownName: no data set has that name.
@@ -41,7 +60,7 @@ def load(data: Data, *, task: Task[Any, Any], root: Path | None) -> Splits:
     """
     names: dict[Split, str] = {"train": data.name, "dev": data.name, "test": data.test or data.name}
     splits = {
-        split: _examples(name, split, task, root)[: data.limit.get(split)]
+        split: _examples(name, split, task, partial(_whole, root, fetch))[: data.limit.get(split)]
         for split, name in names.items()
     }
     for split, name in names.items():
@@ -52,7 +71,9 @@ def load(data: Data, *, task: Task[Any, Any], root: Path | None) -> Splits:
     return Splits(splits["train"], splits["dev"], splits["test"], labels, warnings)
 
 
-def _examples(name: str, split: Split, task: Task[Any, Any], root: Path | None) -> list[Any]:
+def _examples(
+    name: str, split: Split, task: Task[Any, Any], whole: Callable[[Dataset, Split], list[Any]]
+) -> list[Any]:
     if "/" in name:
         path = _present(Path(name).expanduser(), split, tuple(task.readers))
         return task.readers[path.suffix](path)
@@ -61,18 +82,38 @@ def _examples(name: str, split: Split, task: Task[Any, Any], root: Path | None) 
         raise BadSpec(f"data set {name} is for {found.task}, the job's task is {task.name}")
     if split not in found.splits:
         raise BadSpec(_lacks(found, split))
-    match found.source:
+    return whole(found, split)
+
+
+def _whole(root: Path | None, fetch: Fetch, found: Dataset, split: Split) -> list[Any]:
+    """A split of a data set of the catalogue, of the size that it is known to have."""
+    source = found.source
+    match source:
         case Generated(make):
             return list(make(split))
-        case Files(folder, files):
-            return task.read(_in_root(root, name, folder, files[split]))
-        case Articles(folder, file, turns):
-            articles = squad.read_articles(_in_root(root, name, folder, file))
+        case Articles(path, turns):
+            articles = squad.read_articles(_in_root(root, found.name, path))
             turn = [turns[n % len(turns)] for n in range(len(articles))]
             chosen = zip(turn, articles, strict=True)
-            return [example for to, article in chosen if to == split for example in article]
+            rows = Rows([one for to, article in chosen if to == split for one in article])
+        case Files(paths, read):
+            rows = _rows(read(_in_root(root, found.name, paths[split])))
+        case Hub(_, _, paths, read):
+            rows = _rows(read(fetch(source, paths[split])))
         case _:
-            assert_never(found.source)
+            assert_never(source)
+    count, expected = len(rows.examples) + rows.skipped, found.sizes[split]
+    if count != expected:
+        raise BadData(
+            f"the {split} split of {found.name} has {count} examples, expected {expected}: the "
+            "file is cut short, or of another release; to use it as it is, give its folder to "
+            "`alambique run`"
+        )
+    return rows.examples
+
+
+def _rows(found: Sequence[Any] | Rows) -> Rows:
+    return found if isinstance(found, Rows) else Rows(list(found))
 
 
 def _lacks(found: Dataset, split: Split) -> str:
@@ -83,19 +124,18 @@ def _lacks(found: Dataset, split: Split) -> str:
     return f"{here}: take one of {others}"
 
 
-def _in_root(root: Path | None, name: str, folder: str, file: str) -> Path:
+def _in_root(root: Path | None, name: str, path: str) -> Path:
     if root is None:
         raise BadSpec(
             f"data set {name} is read from files, and no folder of data sets is known: set "
-            f"ALAMBIQUE_DATA to one that holds {folder}/{file}"
+            f"ALAMBIQUE_DATA to one that holds {path}"
         )
-    path = root / folder / file
-    if not path.is_file():
+    if not (root / path).is_file():
         raise BadSpec(
-            f"data set {name}: there is no file {path}: put it there, or set ALAMBIQUE_DATA to a "
-            f"folder that holds {folder}/{file}"
+            f"data set {name}: there is no file {root / path}: put it there, or set ALAMBIQUE_DATA "
+            f"to a folder that holds {path}"
         )
-    return path
+    return root / path
 
 
 def _present(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:

@@ -11,6 +11,7 @@ from alambique.tasks.formats import conll
 from alambique.tasks.tagging import Tags
 from alambique.tasks.task import Task
 
+
 def labels(examples: Sequence[Sentence]) -> tuple[str, ...]:
     """O, then B- and I- of each type that occurs, types in alphabetical order."""
     tags = {tag for example in examples for tag in example.tags}

@@ -38,6 +38,7 @@ from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, content_hash, write
+from alambique.tasks.fetching import fetching
 from alambique.tasks.labels import check_labels
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
@@ -69,7 +70,8 @@ def check(work: Work) -> Checked:
     _machine(work)
     _stores(work)
     work.report(Stage.CHECK, 0.0, message="reading the data")
-    splits = load(job.data, task=find(job.task), root=work.settings.data)
+    fetch = fetching(work.settings.home.absolute() / "hub")
+    splits = load(job.data, task=find(job.task), root=work.settings.data, fetch=fetch)
     for warning in splits.warnings:
         work.log(f"warning: {warning}")
     data = _stored(work, splits)

@@ -1,0 +1,71 @@
+"""What is known of a data set: what it is for, where its files are, how they are read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alambique.spec.job import Split
+from alambique.tasks.examples import Example
+from alambique.tasks.formats.columns import Rows
+
+Read = Callable[[Path], Sequence[Any] | Rows]
+"""The examples of a file; BadData where it is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A file for each split, under ALAMBIQUE_DATA."""
+
+    paths: Mapping[Split, str]
+    """From that folder on."""
+    read: Read
+
+
+@dataclass(frozen=True, slots=True)
+class Articles:
+    """One SQuAD file, split by article: the n-th goes where n modulo the length of `turns` says."""
+
+    path: str
+    turns: tuple[Split, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A file for each split, in a data set repository of the hub, at one commit."""
+
+    repository: str
+    revision: str
+    paths: Mapping[Split, str]
+    read: Read
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Made by a program of this package, from a seed."""
+
+    make: Callable[[Split], Sequence[Example]]
+
+
+Source = Files | Articles | Hub | Generated
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set: what it is for, where it lies, what it holds."""
+
+    name: str
+    task: str
+    source: Source
+    sizes: Mapping[Split, int]
+    """Examples of each split that there is, with those that are left out."""
+    about: str
+    """Where it comes from."""
+    licence: str
+    labels: tuple[str, ...] = field(default=())
+    """Names in their order; empty: as the task finds them in the examples."""
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Those that there are."""
+        return tuple(self.sizes)
