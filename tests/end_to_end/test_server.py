@@ -28,8 +28,12 @@ from alambique.cache.disk import DiskPacks
 from alambique.cache.shared import RedisPacks
 from alambique.registry import leases, tables
 from alambique.registry.database import Database
+from alambique.spec.job import Data
 from alambique.spec.reading import read_job
 from alambique.spec.states import Reason, Stage, State
+from alambique.tasks.all import find
+from alambique.tasks.data import load
+from alambique.workers.testing import score_of
 
 T = TypeVar("T")
 
@@ -38,7 +42,7 @@ pytestmark = pytest.mark.timeout(300)
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 PROGRAM = (sys.executable, "-m", "alambique.cli")
 SMALL = (
-    "data.limit={train: 60, dev: 20, test: 20}",
+    "data.limit={train: 60, dev: 20, test: 24}",
     "teacher.train.epochs=4",
     "train={epochs: 2, learning_rate: 3.0e-3, batch_size: 16, max_length: 48, stride: 16}",
 )
@@ -203,7 +207,7 @@ def test_it_ends_with_a_table(first: JobView) -> None:
     assert [row["layers"] for row in rows.values()] == [2, 1, 1]
     names = [row["version"] for row in rows.values()]
     assert names == ["pico-teacher@1", "pico-gold-only@1", "pico@1"]
-    assert (first.result["primary"], first.result["settings"]["examples"]) == ("f1", 20)
+    assert (first.result["primary"], first.result["settings"]["examples"]) == ("f1", 24)
 
 
 def test_the_student_is_registered_with_files_and_lineage(
@@ -223,6 +227,18 @@ def test_the_student_is_registered_with_files_and_lineage(
     scores = {metric.name: metric.value for metric in student.metrics}
     assert first.result is not None
     assert scores.items() >= first.result["rows"][2]["metrics"].items()
+
+
+def test_its_scores_are_those_of_its_files_on_the_test_split(
+    server: Server, first: JobView, tmp_path: Path
+) -> None:
+    server.client.download("pico", 1, tmp_path / "student")
+    task = find("named-entities")
+    data = load(Data(name="sample-entities", limit={"test": 24}), task=task, root=None)
+    assert first.result is not None
+    assert first.result["rows"][2]["metrics"] == pytest.approx(
+        score_of(task, tmp_path / "student", data.test, data.labels, max_length=48, stride=16)
+    )
 
 
 def test_plain_transformers_loads_it(server: Server, first: JobView, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Question answering through every stage, and questions put to what comes of it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+from alambique.registry import versions
+from alambique.registry.database import Database
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.states import State
+from alambique.tasks.sample.questions import questions
+from alambique.workers.downloads import fetched
+from alambique.workers.driver import run_here
+from alambique.workers.predicting import ABOUT, predict
+
+DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
+SHORT = (
+    "data.limit={train: 48, dev: 16, test: 16}",
+    "teacher.train.epochs=1",
+    "compare=[]",
+    "resources={workers: 1}",
+)
+LONGEST = 30
+"""Pieces of the longest answer."""
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a student that a job has made."""
+    settings = Settings(home=tmp_path_factory.mktemp("answers"))
+    database = Database(settings.database)
+    database.upgrade()
+    torch.set_num_threads(1)
+    row = run_here(settings, database, read_job(DEMO.read_text(), SHORT), posted=lambda _: None)
+    assert row.state is State.SUCCEEDED, row.message
+    with database.read() as session:
+        version = versions.find(session, "default", "demo", "1")
+    database.dispose()
+    return fetched(settings, version)
+
+
+def by_plain_transformers(folder: Path, question: str, context: str) -> str:
+    """The span with the highest sum of two logits, found by trying them all."""
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        question, context, return_tensors="pt", return_offsets_mapping=True
+    )
+    offsets, second = tokens.pop("offset_mapping")[0], tokens.sequence_ids()
+    with torch.inference_mode():
+        found = AutoModelForQuestionAnswering.from_pretrained(folder)(
+            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        )
+    inside = [n for n, text in enumerate(second) if text == 1]
+    pairs = [(a, b) for a in inside for b in inside if a <= b < a + LONGEST]
+    a, b = max(pairs, key=lambda ab: found.start_logits[0, ab[0]] + found.end_logits[0, ab[1]])
+    return context[offsets[a][0] : offsets[b][1]]
+
+
+def test_it_answers_as_plain_transformers_would(student: Path) -> None:
+    for asked in questions("test")[:4]:
+        found = predict(student, question=asked.question, context=asked.context)
+        assert found["answer"] == asked.context[found["start"] : found["end"]]
+        assert found["answer"] == by_plain_transformers(student, asked.question, asked.context)
+        assert 0 < found["score"] <= 1
+
+
+@pytest.mark.parametrize(("threshold", "answers"), [(-1e6, False), (1e6, True)])
+def test_whether_there_is_no_answer_is_decided_by_the_threshold(
+    student: Path, tmp_path: Path, threshold: float, answers: bool
+) -> None:
+    folder = shutil.copytree(student, tmp_path / "student")
+    about = json.loads((folder / ABOUT).read_text())
+    about["settings"]["null_threshold"] = threshold
+    (folder / ABOUT).write_text(json.dumps(about))
+    asked = questions("test")[0]
+    found = predict(folder, question=asked.question, context=asked.context)
+    assert bool(found["answer"]) is answers
