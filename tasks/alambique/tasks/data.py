@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, assert_never
@@ -27,6 +26,8 @@ class Splits:
     labels: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     """What does not stop the job but weakens what its numbers say."""
+    wrong_sizes: tuple[str, ...] = ()
+    """What to say of splits that are not as large as the catalogue knows them."""
 
 
 Fetch = Callable[[Hub, str], Path]
@@ -59,57 +60,65 @@ def load(
         BadData: a file is broken, a split is empty, or a tag is not among the labels.
     """
     names: dict[Split, str] = {"train": data.name, "dev": data.name, "test": data.test or data.name}
-    splits = {
-        split: _examples(name, split, task, partial(_whole, root, fetch))[: data.limit.get(split)]
-        for split, name in names.items()
-    }
+    read = {split: _examples(name, split, task, root, fetch) for split, name in names.items()}
+    splits = {split: rows.examples[: data.limit.get(split)] for split, rows in read.items()}
     for split, name in names.items():
         if not splits[split]:
             raise BadData(f"the {split} split of {name} has no examples: give it some")
     labels = _labels(data.name, splits, task)
-    warnings = tuple(_overlaps(splits, task))
-    return Splits(splits["train"], splits["dev"], splits["test"], labels, warnings)
+    return Splits(
+        train=splits["train"],
+        dev=splits["dev"],
+        test=splits["test"],
+        labels=labels,
+        warnings=(*_left_out(read), *_overlaps(splits, task)),
+        wrong_sizes=tuple(filter(None, (_wrong_size(names[s], s, read[s]) for s in names))),
+    )
 
 
 def _examples(
-    name: str, split: Split, task: Task[Any, Any], whole: Callable[[Dataset, Split], list[Any]]
-) -> list[Any]:
+    name: str, split: Split, task: Task[Any, Any], root: Path | None, fetch: Fetch
+) -> Rows:
     if "/" in name:
         path = _present(Path(name).expanduser(), split, tuple(task.readers))
-        return task.readers[path.suffix](path)
+        return _rows(task.readers[path.suffix](path))
     found = dataset(name)
     if found.task != task.name:
         raise BadSpec(f"data set {name} is for {found.task}, the job's task is {task.name}")
     if split not in found.splits:
         raise BadSpec(_lacks(found, split))
-    return whole(found, split)
+    return _of_catalogue(root, fetch, found, split)
 
 
-def _whole(root: Path | None, fetch: Fetch, found: Dataset, split: Split) -> list[Any]:
-    """A split of a data set of the catalogue, of the size that it is known to have."""
+def _wrong_size(name: str, split: Split, rows: Rows) -> str | None:
+    """What to say where a split of the catalogue is not as large as it is known to be."""
+    if "/" in name:
+        return None
+    count, expected = len(rows.examples) + rows.skipped, dataset(name).sizes[split]
+    if count == expected:
+        return None
+    return (
+        f"the {split} split of {name} has {count} examples, expected {expected}: the file is cut "
+        "short, or of another release; to use it as it is, give its folder to `alambique run`"
+    )
+
+
+def _of_catalogue(root: Path | None, fetch: Fetch, found: Dataset, split: Split) -> Rows:
     source = found.source
     match source:
         case Generated(make):
-            return list(make(split))
+            return Rows(list(make(split)))
         case Articles(path, turns):
             articles = squad.read_articles(_in_root(root, found.name, path))
             turn = [turns[n % len(turns)] for n in range(len(articles))]
             chosen = zip(turn, articles, strict=True)
-            rows = Rows([one for to, article in chosen if to == split for one in article])
+            return Rows([one for to, article in chosen if to == split for one in article])
         case Files(paths, read):
-            rows = _rows(read(_in_root(root, found.name, paths[split])))
+            return _rows(read(_in_root(root, found.name, paths[split])))
         case Hub(_, _, paths, read):
-            rows = _rows(read(fetch(source, paths[split])))
+            return _rows(read(fetch(source, paths[split])))
         case _:
             assert_never(source)
-    count, expected = len(rows.examples) + rows.skipped, found.sizes[split]
-    if count != expected:
-        raise BadData(
-            f"the {split} split of {found.name} has {count} examples, expected {expected}: the "
-            "file is cut short, or of another release; to use it as it is, give its folder to "
-            "`alambique run`"
-        )
-    return rows.examples
 
 
 def _rows(found: Sequence[Any] | Rows) -> Rows:
@@ -173,6 +182,12 @@ def _overlaps(splits: Mapping[Split, list[Any]], task: Task[Any, Any]) -> Iterat
                     f"{len(again)} of {len(splits[other])} {other} examples share their {what} "
                     f"with {one}, such as {again[0].id}: scores on {other} may be too good"
                 )
+
+
+def _left_out(read: Mapping[Split, Rows]) -> Iterator[str]:
+    for split, rows in read.items():
+        if rows.skipped:
+            yield f"{rows.skipped} rows of {split} are marked as missing something: left out"
 
 
 def _id(example: Example) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Labelled
@@ -47,7 +48,7 @@ class Row:
 class Rows:
     """The examples of a file, and how many rows were left out because of a mark."""
 
-    examples: list[Labelled]
+    examples: list[Any]
     skipped: int = 0
 
 

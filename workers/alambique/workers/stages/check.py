@@ -21,7 +21,7 @@ from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
-from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch, NotEnoughDisk
+from alambique.spec.errors import BadData, BadSpec, BadTeacher, LabelMismatch, NotEnoughDisk
 from alambique.spec.job import Job, Split
 from alambique.spec.outputs import Output
 from alambique.spec.sources import (
@@ -72,6 +72,8 @@ def check(work: Work) -> Checked:
     work.report(Stage.CHECK, 0.0, message="reading the data")
     fetch = fetching(work.settings.home.absolute() / "hub")
     splits = load(job.data, task=find(job.task), root=work.settings.data, fetch=fetch)
+    for wrong in splits.wrong_sizes:
+        raise BadData(wrong)
     for warning in splits.warnings:
         work.log(f"warning: {warning}")
     data = _stored(work, splits)
