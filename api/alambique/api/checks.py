@@ -10,6 +10,7 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job, Split
 from alambique.spec.reading import BadField
 from alambique.spec.sources import Local, Registered, source_of
+from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 
 
@@ -21,7 +22,7 @@ def check(job: Job, context: Context) -> None:
     """
     if paths := list(_paths(job)):
         raise _refused("bad_spec", paths)
-    if unknown := [*_unknown_data(job), *_unknown_models(job, context)]:
+    if unknown := [*_unknown_task(job), *_unknown_data(job), *_unknown_models(job, context)]:
         raise _refused("unknown_name", unknown)
 
 
@@ -37,6 +38,13 @@ def _paths(job: Job) -> Iterator[BadField]:
             "a path of a machine is taken by `alambique run` only: name a model or a data set "
             "that the server has",
         )
+
+
+def _unknown_task(job: Job) -> Iterator[BadField]:
+    try:
+        find(job.task)
+    except UnknownName as error:
+        yield BadField("task", repr(job.task), str(error))
 
 
 def _unknown_data(job: Job) -> Iterator[BadField]:

@@ -113,14 +113,7 @@ class Job(Spec):
 
     name: Name | None = None
     project: Name = "default"
-    task: Literal[
-        "question-answering",
-        "named-entities",
-        "part-of-speech",
-        "inference",
-        "paraphrase",
-        "document-classification",
-    ]
+    task: Name
     data: Data
     teacher: Teacher
     student: Student
