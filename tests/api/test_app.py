@@ -11,6 +11,7 @@ import httpx2
 
 from alambique.api.client import Client
 from alambique.spec.job import Job
+from alambique.tasks.all import ALL
 
 HEAVY = ("torch", "ray", "transformers", "datasets", "deepspeed", "alambique.workers")
 IMPORT = """
@@ -63,7 +64,7 @@ def test_its_description_is_whole(http: httpx2.Client) -> None:
 
 def test_tasks_and_data_are_listed(client: Client) -> None:
     tasks = {task.name: task for task in client.tasks().items}
-    assert set(tasks) == {"question-answering", "named-entities"}
+    assert set(tasks) == {task.name for task in ALL}
     assert tasks["question-answering"].settings["max_answer_length"] == 30
     data = {found.name: found for found in client.data().items}
     assert data["conll2002"].at_hand

@@ -37,7 +37,7 @@ def changed(job: Job, **fields: object) -> dict[str, Any]:
     ("fields", "paths"),
     [
         ({"taskk": 1}, ["taskk"]),
-        ({"task": "poetry"}, ["task"]),
+        ({"task": "a poem"}, ["task"]),
         ({"student": {"layers": 0}}, ["student.layers"]),
         ({"train": {"epochs": "many"}, "priority": 500}, ["train.epochs", "priority"]),
         ({"teacher": {"model": "a b"}}, ["teacher.model"]),
@@ -54,6 +54,7 @@ def test_each_bad_field_is_named(
 @pytest.mark.parametrize(
     ("fields", "code", "path"),
     [
+        ({"task": "poetry"}, "unknown_name", "task"),
         ({"teacher": {"model": "/etc/passwd"}}, "bad_spec", "teacher.model"),
         ({"teacher": {"model": "../bert"}}, "bad_spec", "teacher.model"),
         ({"student": {"layers": 1, "start": "~/bert"}}, "bad_spec", "student.start"),

@@ -22,7 +22,9 @@ def check(job: Job, context: Context) -> None:
     """
     if paths := list(_paths(job)):
         raise _refused("bad_spec", paths)
-    if unknown := [*_unknown_task(job), *_unknown_data(job), *_unknown_models(job, context)]:
+    # what data a task that is not there would want, nobody can say
+    unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, context)]
+    if unknown:
         raise _refused("unknown_name", unknown)
 
 
