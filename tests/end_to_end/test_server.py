@@ -33,8 +33,6 @@ from alambique.spec.states import Reason, Stage, State
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.timeout(300)
-
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 PROGRAM = (sys.executable, "-m", "alambique.cli")
 SMALL = (
