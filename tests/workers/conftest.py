@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from alambique.registry import jobs, versions
+from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Data, Split
@@ -119,7 +119,7 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
 
 @pytest.fixture
 def refused() -> Callable[..., None]:
-    """Asserts that the check says all of this of a job, and has spent nothing."""
+    """Asserts that the check says all of this of a job, and leaves nothing but examples."""
 
     def assert_refused(work: Work, kind: type[AlambiqueError], *said: str) -> None:
         with pytest.raises(kind) as error:
@@ -127,8 +127,7 @@ def refused() -> Callable[..., None]:
         for part in said:
             assert part in str(error.value)
         assert type(error.value) is kind
-        assert not work.desk.exists()
-        with work.database.read() as session:
-            assert versions.page(session, job_id=work.id).items == ()
+        left = {path.name for path in work.settings.home.rglob("*") if path.is_file()}
+        assert {name for name in left if not name.startswith("alambique.db")} <= {"examples.jsonl"}
 
     return assert_refused
