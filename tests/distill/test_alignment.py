@@ -209,8 +209,8 @@ def _on_boundary_pieces(record_W2: FloatArray, window: Window) -> FloatArray:
                 logits_N2[place] = np.logaddexp(logits_N2[place], record_W2[word, side])
     logits_N2[window.null] = 0
     # as good as no mass elsewhere; and any constant, which a softmax does not see
-    logits_N2 = np.maximum(logits_N2, NO_MASS) + 3
-    return logits_N2.astype(np.float32)
+    shifted_N2: FloatArray = (np.maximum(logits_N2, NO_MASS) + 3).astype(np.float32)
+    return shifted_N2
 
 
 def _loss(

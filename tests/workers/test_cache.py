@@ -75,7 +75,11 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
             by_them += Filler(order).fill(held[2])
         finally:
             theirs.holding.let_go(names)
-        assert filling.result(60).computed == sum(missing.values()) - by_them
+        filling.result(60)
+    by_us, wanted = sum(missing.values()) - by_them, checked.data.counts["train"]
+    with ours.database.read() as session:
+        told = [event.content.get("message") for event in jobs.events(session, ours.id)]
+    assert told[-1] == f"{by_us} of {wanted} outputs computed"
     assert Filler(order).missing() == {}
     everything = [stage._name(order, bucket) for bucket in missing]
     assert set(theirs.holding.take(everything)) == set(everything)
