@@ -1,5 +1,6 @@
 """How many jobs run at once: as many as there is room for, and who comes first."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,3 +167,17 @@ def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
     found = queue.state(row)
     assert (found.state, found.reason) == (State.CANCELLED, Reason.USER)
     assert "ended with signal 9" in (found.message or "")
+
+
+def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> None:
+    row = queue.post()
+    queue.dispatcher.look()
+    (silent,) = queue.dispatcher._drivers.values()
+    with queue.database.write() as session:
+        held = session.get_one(tables.Job, row.id)
+        held.lease_until = held.created_at
+    queue.dispatcher.look()
+    assert silent.process.returncode == -signal.SIGKILL
+    (other,) = queue.dispatcher._drivers.values()
+    assert other.row.token > silent.row.token
+    assert (queue.state(row).state, queue.state(row).attempts) == (State.RUNNING, 2)

@@ -39,6 +39,7 @@ database, job, token = Database(url), UUID(job), int(token)
 lease = timedelta(minutes=1)
 with Holding(database, job, token, lease=lease, heartbeat=0.05) as holding:
     with into_log(Work(job, token, None, None, database, holding, None)):  # as a driver does
+        holding.take(["stage:default:x"])
         print("held", flush=True)
         threading.Event().wait(60)
 """
@@ -64,12 +65,19 @@ def test_the_lease_is_renewed_meanwhile(work: Taken) -> None:
     assert later > before + timedelta(seconds=0.1)
 
 
-def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
-    job = work()
+@contextmanager
+def holder(job: Work) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the job, and a stage of it."""
     command = [sys.executable, "-c", HOLDER, job.settings.database, str(job.id), str(job.token)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
+    job = work()
+    with holder(job) as process:
         with job.database.write() as session:
             jobs.fail(session, job.id, job.token, Reason.LOST_WORKER, "its lease ran out")
             jobs.take(session, "another", LEASE, job_id=job.id)
@@ -77,6 +85,14 @@ def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
     with job.database.read() as session:
         row = jobs.find(session, job.id)
     assert (row.state, row.attempts) == (State.RUNNING, 2)
+
+
+def test_a_process_whose_stage_another_may_do_by_now_ends(work: Taken) -> None:
+    job = work()
+    with holder(job) as process:
+        with job.database.write() as session:
+            leases.forget(session, f"job:{job.id}")
+        assert process.wait(30) == LOST
 
 
 def cancelled(job: Work) -> None:
