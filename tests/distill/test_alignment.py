@@ -199,7 +199,7 @@ def test_a_student_that_takes_starts_for_ends_has_a_loss() -> None:
 
 def _on_boundary_pieces(record_W2: FloatArray, window: Window) -> FloatArray:
     """A student's logits (N, 2): each whole word's masses on its first and on its last piece."""
-    logits_N2 = np.full((len(window), 2), -np.inf)
+    logits_N2 = np.full((len(window), 2), -np.inf, dtype=np.float32)
     for word in range(*window.whole):
         inside_N = (window.first_word_N <= word) & (word <= window.last_word_N)
         pieces = np.flatnonzero(inside_N)
@@ -209,7 +209,7 @@ def _on_boundary_pieces(record_W2: FloatArray, window: Window) -> FloatArray:
                 logits_N2[place] = np.logaddexp(logits_N2[place], record_W2[word, side])
     logits_N2[window.null] = 0
     # as good as no mass elsewhere; and any constant, which a softmax does not see
-    shifted_N2: FloatArray = (np.maximum(logits_N2, NO_MASS) + 3).astype(np.float32)
+    shifted_N2: FloatArray = np.maximum(logits_N2, NO_MASS) + np.float32(3)
     return shifted_N2
 
 
