@@ -15,6 +15,8 @@ from alambique.spec.settings import Settings
 from alambique.workers.driver import run_here
 
 NAMES = ("teacher", "gold-only", "distilled")
+FRESH = ("fresh=true",)
+"""A stage that was done before would give the figures of the program of that day."""
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ def scores(
 ) -> list[float]:
     """The primary metric of teacher, gold-only and distilled student."""
     seeds = [f"train.seed={seed}", f"teacher.train.seed={seed}"]
-    row = run_here(settings, database, read_job(text, [*overrides, *seeds]), posted=_told)
+    row = run_here(settings, database, read_job(text, [*overrides, *FRESH, *seeds]), posted=_told)
     if row.result is None:
         raise SystemExit(f"seed {seed}: {row.state}: {row.message}")
     primary = row.result["primary"]

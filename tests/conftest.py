@@ -6,12 +6,17 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# a law that takes long once, on a busy machine or at its first call, is no broken one
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
@@ -32,20 +37,30 @@ def _redis_server() -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
+def start_redis() -> Callable[..., "subprocess.Popen[str]"]:
+    """Starts a Redis on the socket `redis.sock` of a folder, with more arguments.
+
+    Who starts it ends it, and closes its output: it is a context manager that waits for its end.
+    """
+    return _ready_redis
+
+
+def _ready_redis(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    command = [_redis_server(), "--port", "0", "--unixsocket", str(folder / "redis.sock")]
+    command += ["--save", "", "--dir", str(folder), *arguments]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    assert any("ready to accept" in line.lower() for line in server.stdout)
+    return server
+
+
+@pytest.fixture(scope="session")
+def redis_url(start_redis: Callable[..., "subprocess.Popen[str]"]) -> Iterator[str]:
     """A Redis server of this session's own, on a unix socket."""
     folder = Path(tempfile.mkdtemp(prefix="alambique-redis-"))
-    path = folder / "redis.sock"
-    arguments = ["--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(folder)]
-    server = subprocess.Popen([_redis_server(), *arguments], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    for line in server.stdout:
-        if "ready to accept" in line.lower():
-            break
-    yield f"unix://{path}"
-    server.terminate()
-    server.wait(timeout=10)
-    server.stdout.close()
+    with start_redis(folder) as server:
+        yield f"unix://{folder / 'redis.sock'}"
+        server.terminate()
     shutil.rmtree(folder)
 
 
@@ -77,8 +92,20 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Nothing reads the settings of the machine: servers of a whole session are made first."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith("ALAMBIQUE_")]:
+            patched.delenv(name)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads the settings of the machine it runs on."""
-    for name in [name for name in os.environ if name.startswith("ALAMBIQUE_")]:
-        monkeypatch.delenv(name)
+def _same_environment() -> Iterator[None]:
+    """What a test leaves in the environment, as a job for Ray does, the next one does not see."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)

@@ -65,12 +65,6 @@ def test_source_files_are_short() -> None:
     assert {path: count for path, count in lines.items() if count > LONGEST} == {}
 
 
-def test_namespaces_have_no_init() -> None:
-    """One would hide the other roots, and `platform/__init__.py` Python's own module."""
-    above = [folder for root in ROOTS for folder in (REPO / root, REPO / root / "alambique")]
-    assert [folder for folder in above if (folder / "__init__.py").exists()] == []
-
-
 def test_torch_is_pinned_in_both_places() -> None:
     pinned = (REPO / "constraints.txt").read_text().splitlines()
     assert "torch==2.13.0" in pinned

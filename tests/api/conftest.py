@@ -56,14 +56,16 @@ def _served(settings: Settings, port: int = 0) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        thread.join(0.01)
-        assert thread.is_alive(), "the server did not start"
-    found = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{found}"
-    stop.set()
-    server.should_exit = True
-    thread.join()
+    try:
+        while not server.started:
+            thread.join(0.01)
+            assert thread.is_alive(), "the server did not start"
+        found = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{found}"
+    finally:
+        stop.set()
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,7 @@ from alambique.cache.stores import MemoryPacks, Packs
 from alambique.cache.tiers import TwoTiers, open_store
 from alambique.spec.outputs import Output
 
-FIXTURES = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FIXTURES = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass

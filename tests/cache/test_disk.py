@@ -40,6 +40,22 @@ for n in range(first, first + count):
     print(n, flush=True)
 """
 
+KILLED_WRITING = """
+import resource
+import signal
+import sys
+from pathlib import Path
+import numpy as np
+from alambique.cache.disk import DiskPacks
+from alambique.cache.keys import Bucket
+from alambique.cache.packs import encode
+
+one = encode("0a" * 16, [(bytes(16), np.zeros((3, 2), np.float32))])
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+DiskPacks(Path(sys.argv[1])).append(Bucket("0a" * 16, 0), one)
+"""
+
 
 def pack(*numbers: int) -> Pack:
     return encode(OURS, [(key(n), np.full((3, 2), n, np.float32)) for n in numbers])
@@ -101,6 +117,15 @@ def test_killed_between_any_two_writes(tmp_path: Path, place: Path) -> None:
     for number in [*range(21), *told]:
         assert value(store, number) == number
     assert store.damaged == 0
+
+
+def test_killed_in_the_middle_of_a_write(tmp_path: Path, place: Path) -> None:
+    """Past a limit of the system the kernel ends the process, with half of the pack written."""
+    done = subprocess.run([sys.executable, "-c", KILLED_WRITING, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGXFSZ
+    assert [file.stat().st_size for file in place.iterdir()] == [50]
+    assert list(place.glob("*.pack")) == []
+    assert value(DiskPacks(tmp_path), 0) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 200])

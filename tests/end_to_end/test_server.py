@@ -37,8 +37,6 @@ from alambique.workers.testing import score_of
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.timeout(300)
-
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 PROGRAM = (sys.executable, "-m", "alambique.cli")
 SMALL = (

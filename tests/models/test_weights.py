@@ -105,6 +105,13 @@ def test_one_weight_that_is_not_finite(tmp_path: Path, dtype: torch.dtype, bad: 
     check_finite(folder_of(tmp_path / "model", weights))
 
 
+def test_the_last_of_many_weights_is_looked_at_too(tmp_path: Path) -> None:
+    many = torch.zeros(2**22 + 2)  # two more than are looked at together
+    many[-1] = torch.nan
+    with pytest.raises(BadModel, match=r"'z' .* not all finite"):
+        check_finite(folder_of(tmp_path / "model", {"z": many}))
+
+
 def test_weights_of_a_type_that_is_not_read(tmp_path: Path) -> None:
     weights = {"q": torch.zeros(2).to(torch.float8_e4m3fn)}
     with pytest.raises(BadModel, match="type F8_E4M3 are not supported"):

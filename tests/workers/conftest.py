@@ -1,13 +1,14 @@
 """Networks of a few thousand weights on a few examples: the real code, in seconds."""
 
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from alambique.registry import jobs, versions
+from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Data, Split
@@ -18,11 +19,16 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
+from alambique.workers.filling import Order
 from alambique.workers.holding import Holding
 from alambique.workers.stages.check import check
 from alambique.workers.starting import from_scratch
-from alambique.workers.training.course import Course
+from alambique.workers.training.course import Course, TeacherOutputs
+from alambique.workers.training.place import Alone
 from alambique.workers.work import Work
+
+if TYPE_CHECKING:
+    from tests.workers.recorder import Recorded
 
 PICO = Architecture(architecture="modernbert", layers=2, width=32, heads=2, ffn=48, vocabulary=400)
 SETS = {"question-answering": "sample-questions", "named-entities": "sample-entities"}
@@ -50,29 +56,81 @@ def few() -> Callable[[str], Splits]:
 
 @pytest.fixture
 def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course]:
-    """A course for a task, in a folder of its own; what else is given replaces its fields."""
+    """A course for a task, in a folder of its own; what else is given replaces its fields.
+
+    Courses of one task share their start and their examples.
+    """
 
     def made(task: str = "named-entities", **changed: Any) -> Course:
-        splits = few(task)
-        for split in ("train", "dev", "test"):
-            write(tmp_path / f"{split}.arrow", getattr(splits, split))
-        start = tmp_path / "start"
-        if not start.exists():
-            texts = [text for example in splits.train for text in find(task).texts(example)]
-            output = find(task).output
-            from_scratch(PICO, texts, output, splits.labels, start, 128, seed=1)
-        folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        own, labels = tmp_path / task, few(task).labels
+        if not own.exists():
+            _laid_out(own, task, few(task))
+        folder = own / f"run-{len(list(own.iterdir()))}"
         folder.mkdir()
         fields: dict[str, Any] = {
             "task": task,
-            "labels": splits.labels,
-            "start": start,
-            "training": tmp_path / "train.arrow",
-            "validation": tmp_path / "dev.arrow",
+            "labels": labels,
+            "start": own / "start",
+            "training": own / "train.arrow",
+            "validation": own / "dev.arrow",
             "train": TRAIN,
             "folder": folder,
         }
         return Course(**(fields | changed))
+
+    return made
+
+
+def _laid_out(folder: Path, task: str, splits: Splits) -> None:
+    folder.mkdir()
+    for split in ("train", "dev", "test"):
+        write(folder / f"{split}.arrow", getattr(splits, split))
+    _network(PICO, task, splits, splits.labels, folder / "start", 128, seed=1)
+
+
+def _network(
+    architecture: Architecture,
+    task: str,
+    splits: Splits,
+    labels: tuple[str, ...],
+    into: Path,
+    positions: int,
+    seed: int,
+) -> None:
+    texts = [text for example in splits.train for text in find(task).texts(example)]
+    from_scratch(architecture, texts, find(task).output, labels, into, positions, seed=seed)
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Callable[..., "Recorded"]:
+    """A run of a course in this process that remembers its losses; keywords as in recorder.py."""
+    # torchrun starts that file by its path, and so it is in no package to import it from
+    spec = spec_from_file_location("recorder", Path(__file__).with_name("recorder.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    recorder = module_from_spec(spec)
+    spec.loader.exec_module(recorder)
+    return lambda course, **said: recorder.Recorded(course, Alone(torch.device("cpu")), **said)
+
+
+@pytest.fixture
+def order_for() -> Callable[..., Order]:
+    """The order to fill a cache by what a course starts from; what else is given replaces it."""
+
+    def made(course: Course, near: Path, **changed: Any) -> Order:
+        outputs = TeacherOutputs(
+            near=near, redis=None, teacher="pico", tokenizer="own", preprocessing="1", dtype="fp32"
+        )
+        fields: dict[str, Any] = {
+            "task": course.task,
+            "labels": course.labels,
+            "teacher": course.start,
+            "examples": course.training,
+            "max_length": course.train.max_length,
+            "stride": course.train.stride,
+            "outputs": outputs,
+        }
+        return Order(**(fields | changed))
 
     return made
 
@@ -107,11 +165,10 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
 
     def made(name: str = "teacher", *, task: str = "named-entities", **changed: Any) -> Path:
         splits, folder = few(task), tmp_path / name
-        texts = [text for example in splits.train for text in find(task).texts(example)]
         labels = changed.pop("labels", splits.labels)
-        positions = changed.pop("positions", 64)
+        positions, seed = changed.pop("positions", 64), changed.pop("seed", 1)
         architecture = PICO.model_copy(update=changed)
-        from_scratch(architecture, texts, find(task).output, labels, folder, positions, seed=1)
+        _network(architecture, task, splits, labels, folder, positions, seed)
         return folder
 
     return made
@@ -119,7 +176,7 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
 
 @pytest.fixture
 def refused() -> Callable[..., None]:
-    """Asserts that the check says all of this of a job, and has spent nothing."""
+    """Asserts that the check says all of this of a job, and leaves nothing but examples."""
 
     def assert_refused(work: Work, kind: type[AlambiqueError], *said: str) -> None:
         with pytest.raises(kind) as error:
@@ -127,8 +184,7 @@ def refused() -> Callable[..., None]:
         for part in said:
             assert part in str(error.value)
         assert type(error.value) is kind
-        assert not work.desk.exists()
-        with work.database.read() as session:
-            assert versions.page(session, job_id=work.id).items == ()
+        left = {path.name for path in work.settings.home.rglob("*") if path.is_file()}
+        assert {name for name in left if not name.startswith("alambique.db")} <= {"examples.arrow"}
 
     return assert_refused

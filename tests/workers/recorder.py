@@ -1,30 +1,58 @@
-"""What torchrun starts in the tests: runs courses and writes down the loss of every step."""
+"""Runs that remember the loss of every step; torchrun starts this file in the tests."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from alambique.workers.training.course import Course
 from alambique.workers.training.group import join_group
 from alambique.workers.training.loop import Run
-from alambique.workers.training.place import placed
+from alambique.workers.training.place import Place, placed
 from alambique.workers.training.position import Position
 
 
 class Recorded(Run):
-    losses: tuple[float, ...] = ()
+    """A run with the losses of the steps it has done.
+
+    Args:
+        course: what to run.
+        place: this process.
+        stop_at: the step, from 0, before which the run is broken off, on every process alike.
+        before: called before each step, with the network and the number of the step.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        place: Place,
+        *,
+        stop_at: int | None = None,
+        before: Callable[[nn.Module, int], None] = lambda network, step: None,
+    ) -> None:
+        super().__init__(course, place)
+        self.losses: list[float] = []
+        self._stop_at = stop_at
+        self._before = before
 
     def _step(self, batch: Sequence[int], position: Position) -> float:
-        loss = super()._step(batch, position)
-        self.losses = (*self.losses, loss)
-        return loss
+        if position.done == self._stop_at:
+            raise KeyboardInterrupt
+        self._before(self._network, position.done)
+        self.losses.append(super()._step(batch, position))
+        return self.losses[-1]
 
 
-def record(path: Path) -> None:
+def record(path: Path, stop_at: int | None) -> None:
+    """Runs the course of a file; where there is a step to stop at, only on from there is told."""
     course = Course.model_validate_json(path.read_text())
+    if stop_at is not None:
+        with suppress(KeyboardInterrupt):
+            Recorded(course, placed(), stop_at=stop_at).to_the_end()
     run = Recorded(course, placed())
     run.to_the_end()
     if placed().rank == 0:
@@ -34,5 +62,6 @@ def record(path: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     join_group()
-    for name in sys.argv[1:]:
-        record(Path(name))
+    for argument in sys.argv[1:]:
+        name, _, step = argument.partition("@")
+        record(Path(name), int(step) if step else None)

@@ -1,5 +1,6 @@
 """How many jobs run at once: as many as there is room for, and who comes first."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,7 +145,8 @@ def test_a_job_of_another_version_of_this_program_blocks_nobody(queue: Queue) ->
     assert queue.state(good).state is State.RUNNING
 
 
-def test_drivers_put_their_jobs_down_when_the_dispatcher_stops(tmp_path: Path) -> None:
+def test_jobs_are_in_the_queue_again_when_the_dispatcher_stops(tmp_path: Path) -> None:
+    """Also where a driver dies of the signal: it has only just begun, and hears none yet."""
     with made(tmp_path) as queue:
         row = queue.post()
         queue.dispatcher.look()
@@ -152,3 +154,30 @@ def test_drivers_put_their_jobs_down_when_the_dispatcher_stops(tmp_path: Path) -
     found = queue.state(row)
     assert (running.state, running.attempts) == (State.RUNNING, 1)
     assert (found.state, found.attempts, found.reason) == (State.QUEUED, 0, Reason.SHUTDOWN)
+
+
+def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
+    row = queue.post()
+    queue.dispatcher.look()
+    with queue.database.write() as session:
+        jobs.cancel(session, row.id, kill=True)
+    queue.dispatcher.look()
+    assert queue.state(row).state is State.CANCELLING
+    queue.dispatcher.look()
+    found = queue.state(row)
+    assert (found.state, found.reason) == (State.CANCELLED, Reason.USER)
+    assert "ended with signal 9" in (found.message or "")
+
+
+def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> None:
+    row = queue.post()
+    queue.dispatcher.look()
+    (silent,) = queue.dispatcher._drivers.values()
+    with queue.database.write() as session:
+        held = session.get_one(tables.Job, row.id)
+        held.lease_until = held.created_at
+    queue.dispatcher.look()
+    assert silent.process.returncode == -signal.SIGKILL
+    (other,) = queue.dispatcher._drivers.values()
+    assert other.row.token > silent.row.token
+    assert (queue.state(row).state, queue.state(row).attempts) == (State.RUNNING, 2)

@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 import torch
+from ray.exceptions import RayTaskError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from alambique.spec.errors import (
     AlambiqueError,
@@ -23,13 +25,14 @@ from alambique.workers.cluster import cause_of
 from alambique.workers.failures import chain, reason_of, told
 
 
-class Wrapped(RuntimeError):
-    """As Ray wraps errors: of one task as its `cause`, of a training by worker."""
+def of_a_task(cause: Exception) -> Exception:
+    """As Ray raises what an actor raised."""
+    return RayTaskError("fill", "Traceback: …", cause)  # type: ignore[no-untyped-call]
 
-    def __init__(self, cause: Exception | None = None, **failures: Exception) -> None:
-        super().__init__("a task failed, and here is its whole traceback")
-        self.cause = cause
-        self.worker_failures = dict(enumerate(failures.values()))
+
+def of_a_worker(cause: Exception) -> Exception:
+    """As Ray Train raises what a training worker raised."""
+    return WorkerGroupError("[Rank 1 Error Snippet]: …", {1: cause})
 
 
 @pytest.mark.parametrize(
@@ -53,8 +56,10 @@ class Wrapped(RuntimeError):
 )
 def test_each_kind_has_its_reason(error: Exception, reason: Reason) -> None:
     assert reason_of(error) is reason
-    assert reason_of(Wrapped(error)) is reason
-    assert reason_of(Wrapped(Wrapped(rank=error))) is reason
+    assert reason_of(of_a_task(error)) is reason
+    assert reason_of(of_a_worker(error)) is reason
+    assert reason_of(of_a_worker(of_a_task(error))) is reason
+    assert reason_of(ControllerError(of_a_task(error))) is reason
     assert reason_of(raised(RuntimeError("later"), error)) is reason
 
 
@@ -67,19 +72,19 @@ def raised(error: Exception, cause: Exception) -> Exception:
 
 
 def test_what_memory_ran_out_in_counts_more_than_that_a_worker_is_gone() -> None:
-    lost = raised(LostWorker("training ended"), Wrapped(rank=torch.OutOfMemoryError("2 GiB")))
+    lost = raised(LostWorker("training ended"), of_a_worker(torch.OutOfMemoryError("2 GiB")))
     assert reason_of(lost) is Reason.OUT_OF_MEMORY
 
 
 def test_our_words_are_told_without_what_wraps_them() -> None:
-    assert told(Wrapped(Wrapped(rank=BadTeacher("it has no head")))) == "it has no head"
+    assert told(of_a_worker(of_a_task(BadTeacher("it has no head")))) == "it has no head"
     assert told(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
 
 
 def test_on_ray_an_error_of_ours_stays_what_it_was() -> None:
     bad = BadTeacher("not finite")
-    assert cause_of(Wrapped(rank=bad)) is bad
-    assert isinstance(cause_of(Wrapped()), LostWorker)
+    assert cause_of(of_a_worker(bad)) is bad
+    assert isinstance(cause_of(WorkerGroupError("it is gone", {})), LostWorker)
 
 
 def test_errors_that_cause_each_other_end() -> None:

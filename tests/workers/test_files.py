@@ -20,6 +20,14 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_cannot_be_written_is_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    put(path, "one")
+    with pytest.raises(UnicodeEncodeError):
+        put(path, "half a pair: \ud800")
+    assert path.read_text() == "one"
+
+
 def test_a_folder_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     folder = whole(tmp_path / "deep" / "start", lambda into: (into / "one").touch())
     assert whole(folder, lambda into: pytest.fail("made again")) == folder

@@ -1,43 +1,39 @@
 """Filling the cache with a real teacher, and reading it by students of any kind."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from alambique.cache.keys import example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
+from alambique.models.networks import load
 from alambique.models.tokenizers import train_tokenizer
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.objective import Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
 from alambique.workers.filling import Filler, Order
-from alambique.workers.training.course import Course, TeacherOutputs
-from alambique.workers.training.loop import Run
+from alambique.workers.training.course import Course
 from alambique.workers.training.material import namespace_of
 
+if TYPE_CHECKING:
+    from tests.workers.recorder import Recorded
+
 Made = Callable[..., Course]
+Ordered = Callable[..., Order]
+Recorder = Callable[..., "Recorded"]
+Few = Callable[[str], Splits]
 TASKS = ("question-answering", "named-entities")
-
-
-def order_for(course: Course, near: Path, examples: Path | None = None, **changed: Any) -> Order:
-    outputs = TeacherOutputs(
-        near=near, redis=None, teacher="pico", tokenizer="own", preprocessing="1", dtype="fp32"
-    )
-    fields: dict[str, Any] = {
-        "task": course.task,
-        "labels": course.labels,
-        "teacher": course.start,
-        "examples": examples or course.training,
-        "max_length": 96,
-        "stride": 32,
-        "outputs": outputs,
-    }
-    return Order(**(fields | changed))
+LOGITS = (Logits(),)
 
 
 def filled(order: Order) -> int:
@@ -55,7 +51,7 @@ def values(order: Order) -> list[Any]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_there_is_not_computed_again_in_whatever_order(
-    course: Made, few: Callable[[str], Splits], tmp_path: Path, task: str
+    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
     told = course(task)
     order = order_for(told, tmp_path / "near")
@@ -63,18 +59,18 @@ def test_what_is_there_is_not_computed_again_in_whatever_order(
     shuffled = list(few(task).train)
     random.Random(1).shuffle(shuffled)
     write(tmp_path / "shuffled.arrow", shuffled)
-    assert filled(order_for(told, tmp_path / "near", tmp_path / "shuffled.arrow")) == 0
+    assert filled(order_for(told, tmp_path / "near", examples=tmp_path / "shuffled.arrow")) == 0
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_examples_that_are_new_are_the_ones_computed(
-    course: Made, few: Callable[[str], Splits], tmp_path: Path, task: str
+    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
     told, examples = course(task), few(task)
     order = order_for(told, tmp_path / "near")
     filled(order)
     write(tmp_path / "more.arrow", [*examples.train, *examples.dev])
-    more = order_for(told, tmp_path / "near", tmp_path / "more.arrow")
+    more = order_for(told, tmp_path / "near", examples=tmp_path / "more.arrow")
     texts = find(task).texts
     new = {texts(e) for e in examples.dev} - {texts(e) for e in examples.train}
     assert filled(more) == len(new)
@@ -82,7 +78,7 @@ def test_examples_that_are_new_are_the_ones_computed(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_an_output_does_not_depend_on_what_it_was_computed_with(
-    course: Made, few: Callable[[str], Splits], tmp_path: Path, task: str
+    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
     told, examples = course(task), few(task)
     together = order_for(told, tmp_path / "together")
@@ -91,14 +87,14 @@ def test_an_output_does_not_depend_on_what_it_was_computed_with(
     for number, example in enumerate(examples.train[:6]):
         one = tmp_path / f"{number}.arrow"
         write(one, [example])
-        filled(order_for(told, tmp_path / "apart", one))
+        filled(order_for(told, tmp_path / "apart", examples=one))
     pairs = list(zip(values(together), values(apart), strict=True))[:6]
     assert all(np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in pairs)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_damaged_pack_is_computed_again_and_never_read(
-    course: Made, tmp_path: Path, task: str
+    course: Made, order_for: Ordered, tmp_path: Path, task: str
 ) -> None:
     order = order_for(course(task), tmp_path / "near")
     everything = filled(order)
@@ -117,7 +113,12 @@ def test_a_damaged_pack_is_computed_again_and_never_read(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_students_of_two_vocabularies_learn_from_one_fill(
-    course: Made, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
+    course: Made,
+    order_for: Ordered,
+    recorded: Recorder,
+    tmp_path: Path,
+    task: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = course(task)
     order = order_for(told, tmp_path / "near")
@@ -126,14 +127,11 @@ def test_students_of_two_vocabularies_learn_from_one_fill(
     other_tokenizer(told, other)
     counted: list[Outputs] = []
     keep_count(monkeypatch, counted)
-    logits = [{"kind": "logits"}]
     for start in (told.start, other):
-        student = Course.model_validate(
-            course(task, start=start, teacher=order.outputs).model_dump() | {"objective": logits}
-        )
-        losses = steps(student)
+        run = recorded(course(task, start=start, teacher=order.outputs, objective=LOGITS))
+        run.to_the_end()
         if start == other:  # the teacher's own weights and pieces have little to learn from it
-            assert losses[-1] < losses[0]
+            assert run.losses[-1] < run.losses[0]
     assert len(counted) == 2
     assert all(outputs.hits and not outputs.misses for outputs in counted)
     assert filled(order) == 0
@@ -159,17 +157,65 @@ def keep_count(monkeypatch: pytest.MonkeyPatch, counted: list[Outputs]) -> None:
     monkeypatch.setattr(material, "Outputs", Counted)
 
 
-def steps(course: Course) -> Sequence[float]:
-    import torch
+def test_a_student_that_is_its_teacher_tags_with_no_loss(
+    course: Made, order_for: Ordered, recorded: Recorder, tmp_path: Path
+) -> None:
+    told = one_step(course("named-entities"))
+    assert first_loss(told, order_for, recorded, tmp_path) == pytest.approx(0, abs=1e-5)
 
-    from alambique.workers.training.place import Alone
 
-    losses: list[float] = []
+def test_a_student_that_is_its_teacher_loses_what_it_gives_to_pieces_inside_of_words(
+    course: Made, order_for: Ordered, recorded: Recorder, tmp_path: Path
+) -> None:
+    told = one_step(course("question-answering"))
+    found = first_loss(told, order_for, recorded, tmp_path)
+    assert found == pytest.approx(loss_inside_of_words(told), abs=1e-5)
 
-    class Recorded(Run):
-        def _step(self, batch: Any, position: Any) -> float:
-            losses.append(super()._step(batch, position))
-            return losses[-1]
 
-    Recorded(course, Alone(torch.device("cpu"))).to_the_end()
-    return losses
+def one_step(told: Course) -> Course:
+    """The course as one step on few examples, each of them a single window."""
+    write(told.training, read(told.training)[:12])
+    changed = {"epochs": 1, "batch_size": 1000, "max_length": 300}
+    return told.model_copy(update={"train": told.train.model_copy(update=changed)})
+
+
+def first_loss(told: Course, order_for: Ordered, recorded: Recorder, folder: Path) -> float:
+    """The loss of the only step of a course that is taught by what it starts from."""
+    order = order_for(told, folder / "near")
+    filled(order)
+    run = recorded(told.model_copy(update={"teacher": order.outputs, "objective": LOGITS}))
+    run.to_the_end()
+    (loss,) = run.losses
+    return loss
+
+
+def loss_inside_of_words(told: Course) -> float:
+    """KL(words || pieces), a mean over windows, where both are made of the same logits.
+
+    The target has all of a word on its first piece, for ends on its last, and so the student
+    lacks what it gave to the other pieces of the word.
+    """
+    network = load(told.start, find(told.task).output, told.labels)
+    encoder = Encoder.from_folder(told.start, max_length=300, stride=32)
+    losses = []
+    for example in read(told.training):
+        (window,) = find(told.task).windows(example, encoder)
+        ids_1N = torch.from_numpy(window.input_ids_N)[None]
+        with torch.no_grad():
+            (logits_N2,) = network(ids_1N, torch.ones_like(ids_1N), ids_1N).double().numpy()
+        losses += [
+            kl_of_words(logits_N2[:, 0], window, 0),
+            kl_of_words(logits_N2[:, 1], window, -1),
+        ]
+    return fmean(losses)
+
+
+def kl_of_words(logits_N: NDArray[np.float64], window: Window, boundary: int) -> float:
+    words_N = window.first_word_N
+    assert (words_N == window.last_word_N).all()
+    chance_N = np.where(
+        (words_N >= 0) | (np.arange(len(window)) == window.null), np.exp(logits_N), 0
+    )
+    chance_N /= chance_N.sum()
+    words = [chance_N[words_N == word] for word in np.unique(words_N[words_N >= 0])]
+    return float(sum(c_K.sum() * np.log(c_K.sum() / c_K[boundary]) for c_K in words))

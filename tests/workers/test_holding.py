@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
+import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from alambique.registry import jobs, leases, tables
-from alambique.registry.database import Database
 from alambique.spec.errors import LostLease
 from alambique.spec.states import Reason, Stage, State
 from alambique.workers.holding import LOST, Holding
@@ -38,6 +39,7 @@ database, job, token = Database(url), UUID(job), int(token)
 lease = timedelta(minutes=1)
 with Holding(database, job, token, lease=lease, heartbeat=0.05) as holding:
     with into_log(Work(job, token, None, None, database, holding, None)):  # as a driver does
+        holding.take(["stage:default:x"])
         print("held", flush=True)
         threading.Event().wait(60)
 """
@@ -63,12 +65,19 @@ def test_the_lease_is_renewed_meanwhile(work: Taken) -> None:
     assert later > before + timedelta(seconds=0.1)
 
 
-def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
-    job = work()
+@contextmanager
+def holder(job: Work) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds the job, and a stage of it."""
     command = [sys.executable, "-c", HOLDER, job.settings.database, str(job.id), str(job.token)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
+        yield process
+
+
+def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
+    job = work()
+    with holder(job) as process:
         with job.database.write() as session:
             jobs.fail(session, job.id, job.token, Reason.LOST_WORKER, "its lease ran out")
             jobs.take(session, "another", LEASE, job_id=job.id)
@@ -78,45 +87,74 @@ def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
     assert (row.state, row.attempts) == (State.RUNNING, 2)
 
 
-class Restarting(Database):
-    """A database that does not answer for a while."""
-
-    away = False
-    refused = 0
-
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        if self.away:
-            self.refused += 1
-            raise OperationalError("UPDATE", {}, Exception("the server is shutting down"))
-        with super().write() as session:
-            yield session
-
-
-def test_a_database_that_restarts_is_waited_for(work: Taken) -> None:
+def test_a_process_whose_stage_another_may_do_by_now_ends(work: Taken) -> None:
     job = work()
-    database = Restarting(job.settings.database)
-    holding = Holding(database, job.id, job.token, lease=LEASE, heartbeat=0.02)
-    told = replace(job, database=database, holding=holding)
-    pause = threading.Event()
-    with holding, into_log(told):
-        database.away = True
-        told.report(Stage.TEACH, 0.5)
-        for _ in range(600):
-            if database.refused > 5:
-                break
-            pause.wait(0.05)
-        database.away = False
-        with database.write() as session:
-            jobs.cancel(session, job.id)
+    with holder(job) as process:
+        with job.database.write() as session:
+            leases.forget(session, f"job:{job.id}")
+        assert process.wait(30) == LOST
+
+
+def cancelled(job: Work) -> None:
+    """Cancels a job that is held here, and waits for the interrupt: it may come at any time now."""
+    with job.database.write() as session:
+        jobs.cancel(session, job.id)
+    threading.Event().wait(30)
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
+    """Of the server's other databases."""
+    url = postgres_url.replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def on_server(admin: psycopg.Connection) -> Iterator[SecretStr]:
+    """The URL of an empty database of the test's own."""
+    name = f"holding_{uuid4().hex}"
+    admin.execute(f"CREATE DATABASE {name}")
+    yield SecretStr(f"postgresql+psycopg://{admin.info.user}@/{name}?host={admin.info.host}")
+    admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def away(admin: psycopg.Connection, job: Work) -> Iterator[None]:
+    """While it lasts, the job's database answers nobody, as on a server that restarts."""
+    name = make_url(job.settings.database).database
+    alter = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
+    admin.execute(f"{alter} false")
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+    )
+    yield
+    admin.execute(f"{alter} true")
+
+
+def test_a_database_that_restarts_is_waited_for(
+    work: Taken, admin: psycopg.Connection, on_server: SecretStr, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = work(database_url=on_server)
+    holding, pause = held(job, heartbeat=0.02), threading.Event()
+    with holding, into_log(replace(job, holding=holding)):
+        with away(admin, job):
+            job.report(Stage.TEACH, 0.5)
+            for _ in range(600):
+                if caplog.text.count("the database does not answer") > 5:
+                    break
+                pause.wait(0.05)
+        assert caplog.text.count("the database does not answer") > 5
         with pytest.raises(KeyboardInterrupt):
-            pause.wait(30)
+            cancelled(job)
     assert holding.asked == "cancel"
+    job.database.dispose()
 
 
 def test_a_deadline_is_seen_where_nobody_dispatches(work: Taken) -> None:
     job = work("deadline=1s")
-    with held(job) as holding, pytest.raises(KeyboardInterrupt):
+    holding = held(job)
+    with pytest.raises(KeyboardInterrupt), holding:
         threading.Event().wait(30)
     assert holding.asked == "cancel"
     with job.database.write() as session:
@@ -136,11 +174,8 @@ def test_a_job_that_is_another_s_already_is_not_begun(work: Taken) -> None:
 def test_a_wish_to_cancel_interrupts_the_main_thread(work: Taken) -> None:
     job = work()
     holding = held(job)
-    with holding:
-        with job.database.write() as session:
-            jobs.cancel(session, job.id)
-        with pytest.raises(KeyboardInterrupt):
-            threading.Event().wait(30)
+    with pytest.raises(KeyboardInterrupt), holding:
+        cancelled(job)
     assert holding.asked == "cancel"
 
 

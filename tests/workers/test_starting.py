@@ -1,117 +1,149 @@
-"""What a student starts from, in every way that a job can say it; and that a plan says the same."""
+"""What students start from: layers of the right model, or random weights of the right shape."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
-from alambique.models.configs import Config, read_config, sizes_of
-from alambique.models.networks import Network, load, new, save
-from alambique.models.tokenizers import train_tokenizer
-from alambique.spec.errors import BadSpec
-from alambique.spec.job import Job, Student
+from alambique.models.configs import read_config
+from alambique.models.weights import weights_hash
+from alambique.spec.job import Student
 from alambique.spec.outputs import Output
-from alambique.tasks.data import Splits
-from alambique.tasks.plan import plan
+from alambique.workers.records import Taught, Trained
+from alambique.workers.stages.cache import cache
+from alambique.workers.stages.check import check
+from alambique.workers.stages.distil import Kind, distil
 from alambique.workers.starting import student
+from alambique.workers.work import Work
 
-LABELS = ("O", "B-PER")
-BERT = {
-    "model_type": "bert",
-    "vocab_size": 100,
-    "hidden_size": 16,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-}
-ALBERT = BERT | {"model_type": "albert", "embedding_size": 8}
+Folder = Callable[..., Path]
+Weights = dict[str, Tensor]
+KINDS: tuple[Kind, ...] = ("gold-only", "distilled")
+
+
+def weights_of(folder: Path) -> Weights:
+    return load_file(folder / "model.safetensors")
+
+
+def equal(one: Weights, other: Weights) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def first_layer_of(weights: Weights) -> Weights:
+    return {name: w for name, w in weights.items() if ".layers.1." not in name}
 
 
 @pytest.fixture
-def tokenizer(tmp_path: Path) -> Path:
-    train_tokenizer(["El niño vio un pingüino."], 100, tmp_path / "tokenizer")
-    return tmp_path / "tokenizer"
+def started(work: Callable[..., Work], folder_of: Folder, tmp_path: Path) -> Callable[..., Weights]:
+    """What a student of a job started from, beside a teacher in `after` that was `before`."""
+
+    def of(kind: Kind, *said: str) -> Weights:
+        held = work("train.epochs=1", *said)
+        checked = check(held)
+        taught = Taught(teacher=teacher_in(tmp_path / "after"), start=tmp_path / "before")
+        cached = cache(held, checked, taught.teacher)
+        folder = tmp_path / kind
+        folder.mkdir()
+        distil(held, checked, taught, cached, kind, folder)
+        return weights_of(folder / "start")
+
+    folder_of("before", seed=1)
+    folder_of("after", seed=2)
+    return of
 
 
-def started(said: dict[str, Any], config: Config, tokenizer: Path, into: Path) -> Network:
-    """The student that a job of that teacher begins with."""
-    teacher = into / "teacher"
-    save(new(config, Output.TAGS, LABELS, seed=1), teacher, tokenizer)
-    student(Student(**said), teacher, Output.TAGS, LABELS, into / "start", seed=2)
-    return load(into / "start", Output.TAGS, LABELS)
-
-
-def planned(said: dict[str, Any], config: Config) -> int:
-    """The parameters that the plan of such a job counts."""
-    job = Job.model_validate(
-        {
-            "task": "named-entities",
-            "data": "conll2002",
-            "teacher": {"model": "teacher"},
-            "student": said,
-        }
+def teacher_in(folder: Path) -> Trained:
+    return Trained(
+        name="teacher",
+        folder=folder,
+        weights=weights_hash(folder),
+        max_length=128,
+        stride=32,
+        loss=None,
+        metric=0.5,
+        seconds=0.0,
     )
-    found = plan(job, Splits([], [], [], LABELS), config_of=lambda source: config)
-    return found.student.parameters
 
 
-SAID = [
-    (BERT, {"layers": 2}, (2, 16, 2, 24, 16)),
-    (BERT, {"layers": 2, "width": 8}, (2, 8, 2, 24, 8)),
-    (BERT, {"layers": 3, "width": 8, "heads": 1, "ffn": 9}, (3, 8, 1, 9, 8)),
-    (BERT, {"start": "random", "layers": 7, "width": 24, "heads": 3}, (7, 24, 3, 24, 24)),
-    (ALBERT, {"layers": 3, "keep": "first"}, (3, 16, 2, 24, 8)),
-    (ALBERT, {"layers": 3, "width": 8, "embedding": 4}, (3, 8, 2, 24, 4)),
-    (ALBERT, {"start": "random", "layers": 4, "embedding": 32}, (4, 16, 2, 24, 32)),
-]
-
-
-@pytest.mark.parametrize(("config", "said", "sizes"), SAID)
-def test_a_student_has_the_sizes_that_the_job_says_and_the_plan_counts(
-    config: Config, said: dict[str, Any], sizes: tuple[int, ...], tokenizer: Path, tmp_path: Path
+@pytest.mark.parametrize(("kind", "source"), [("gold-only", "before"), ("distilled", "after")])
+def test_a_student_is_cut_from_the_teacher_and_gold_only_from_before_it_was_taught(
+    started: Callable[..., Weights], tmp_path: Path, kind: Kind, source: str
 ) -> None:
-    network = started(said, config, tokenizer, tmp_path)
-    found = sizes_of(read_config(tmp_path / "start"))
-    assert (found.layers, found.width, found.heads, found.ffn, found.embedding) == sizes
-    assert planned(said, config) == sum(weight.numel() for weight in network.parameters())
+    before, after = (weights_of(tmp_path / name) for name in ("before", "after"))
+    assert not equal(before, after)
+    expected = {"before": before, "after": after}[source]
+    assert equal(started(kind), first_layer_of(expected))
 
 
-def weights(folder: Path) -> dict[str, Tensor]:
-    return dict(load(folder, Output.TAGS, LABELS).inner.state_dict())
+def test_students_that_start_at_random_start_alike(started: Callable[..., Weights]) -> None:
+    assert equal(*(started(kind, "student.start=random") for kind in KINDS))
 
 
-def test_a_narrow_student_has_slices_of_the_layers_kept(tokenizer: Path, tmp_path: Path) -> None:
-    started({"layers": 2, "keep": "last", "width": 8, "ffn": 5}, BERT, tokenizer, tmp_path)
-    ours, theirs = weights(tmp_path / "start"), weights(tmp_path / "teacher")
-    for name, rows in (("intermediate", 5), ("attention.output", 8)):
-        bias_W = ours[f"bert.encoder.layer.0.{name}.dense.bias"]
-        assert torch.equal(bias_W, theirs[f"bert.encoder.layer.4.{name}.dense.bias"][:rows])
-    words, of = (one["bert.embeddings.word_embeddings.weight"] for one in (ours, theirs))
-    assert torch.equal(words, of[:, :8])
+def test_students_that_start_from_another_model_start_alike(
+    started: Callable[..., Weights], folder_of: Folder
+) -> None:
+    named = folder_of("named", seed=3, positions=128)
+    expected = first_layer_of(weights_of(named))
+    assert all(equal(started(kind, f"student.start={named}"), expected) for kind in KINDS)
 
 
-def test_layers_of_an_albert_are_the_shared_one(tokenizer: Path, tmp_path: Path) -> None:
-    started({"layers": 2}, ALBERT, tokenizer, tmp_path)
-    ours, theirs = weights(tmp_path / "start"), weights(tmp_path / "teacher")
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+def put(folder: Path, said: Student, source: Path, seed: int = 1) -> Path:
+    labels = tuple(read_config(source)["id2label"].values())
+    student(said, source, Output.TAGS, labels, folder, seed=seed)
+    return folder
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
-    [
-        ({"layers": 2, "width": 32}, "width 32 cannot be sliced from a model of width 16"),
-        ({"layers": 2, "embedding": 8}, "the embeddings of a bert are as wide as its layers"),
-        ({"start": "random", "layers": 2, "embedding": 8}, "the embeddings of a bert are as wide"),
-        ({"layers": 7}, "a student of 7 layers cannot be cut from a model of 6"),
-    ],
+    ("keep", "kept"), [("first", [0, 1]), ("uniform", [0, 2]), ((0, 3), [0, 3])]
 )
-def test_a_student_that_cannot_be_is_refused_by_the_plan_too(
-    said: dict[str, Any], why: str, tokenizer: Path, tmp_path: Path
+def test_the_layers_that_are_kept_are_those_of_the_start(
+    folder_of: Folder, tmp_path: Path, keep: Any, kept: list[int]
 ) -> None:
-    with pytest.raises(BadSpec, match=why):
-        planned(said, BERT)
-    with pytest.raises(BadSpec, match=why):
-        started(said, BERT, tokenizer, tmp_path)
+    source = folder_of(layers=4)
+    found = weights_of(put(tmp_path / "student", Student(layers=2, keep=keep), source))
+    deep = weights_of(source)
+    for number, old in enumerate(kept):
+        ours = {n: w for n, w in found.items() if f".layers.{number}." in n}
+        assert ours
+        for name, weight in ours.items():
+            assert torch.equal(weight, deep[name.replace(f".{number}.", f".{old}.", 1)])
+    others = {name for name in found if ".layers." not in name}
+    assert all(torch.equal(found[name], deep[name]) for name in others)
+
+
+def test_a_random_start_has_the_shape_that_is_said_and_the_tokenizer_of_its_source(
+    folder_of: Folder, tmp_path: Path
+) -> None:
+    source = folder_of()
+    said = Student(start="random", layers=3, width=24, heads=3, ffn=40)
+    folder = put(tmp_path / "student", said, source)
+    config = read_config(folder)
+    assert (config["num_hidden_layers"], config["hidden_size"]) == (3, 24)
+    assert (config["num_attention_heads"], config["intermediate_size"]) == (3, 40)
+    assert (folder / "tokenizer.json").read_bytes() == (source / "tokenizer.json").read_bytes()
+    assert weights_of(folder)["model.embeddings.tok_embeddings.weight"].shape == (
+        read_config(source)["vocab_size"],
+        24,
+    )
+
+
+def test_a_random_start_is_drawn_from_its_seed_and_has_nothing_of_its_source(
+    folder_of: Folder, tmp_path: Path
+) -> None:
+    source, said = folder_of(seed=1), Student(start="random", layers=2)
+    one, again, other = (
+        weights_of(put(tmp_path / name, said, source, seed))
+        for name, seed in (("one", 5), ("again", 5), ("other", 6))
+    )
+    assert equal(one, again)
+    drawn = {name for name, weight in one.items() if weight.ndim > 1}
+    theirs = weights_of(source)
+    assert drawn
+    for name in drawn:
+        assert one[name].shape == theirs[name].shape
+        assert not torch.equal(one[name], theirs[name])
+        assert not torch.equal(one[name], other[name])

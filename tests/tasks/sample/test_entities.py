@@ -5,10 +5,16 @@ from collections import defaultdict
 import pytest
 
 from alambique.spec.job import Split
+from alambique.tasks.examples import content_hash
 from alambique.tasks.sample import entities
 from alambique.tasks.sample.splits import ORDER
 
 SIZES = {"train": 2400, "dev": 300, "test": 400}
+HASHES = {
+    "train": "9a473d56b307b987ac32e8846768e7764f767cdd0526f1733d2df7c3f8fb6723",
+    "dev": "3489d6fca056b9127a392e158ca992b2f62c2920ba5467c325b58bd7b8535e55",
+    "test": "53f5959fd9ed479d184c6fd88fb0dd57ad49aef35b793fbaf8a23e84b6a040f1",
+}
 TAGS = {"O"} | {f"{place}-{kind}" for place in "BI" for kind in ("PER", "ORG", "LOC", "MISC")}
 
 
@@ -78,6 +84,12 @@ def test_the_commonest_tag_of_each_word_is_often_wrong() -> None:
         if tag != "O"
     ]
     assert sum(right) / len(right) < 0.75
+
+
+@pytest.mark.parametrize("split", ORDER)
+def test_sentences_stay_the_same_on_every_machine_and_between_releases(split: Split) -> None:
+    """A change here is another data set: figures measured on the old one are not of this one."""
+    assert content_hash(entities.sentences(split)) == HASHES[split]
 
 
 def test_a_second_drawing_gives_the_same_sentences() -> None:

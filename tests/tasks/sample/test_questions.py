@@ -6,12 +6,18 @@ from random import Random
 import pytest
 
 from alambique.spec.job import Split
+from alambique.tasks.examples import content_hash
 from alambique.tasks.sample import passages, questions
 from alambique.tasks.sample.passages import DOMAINS, Passage, passage
 from alambique.tasks.sample.splits import ORDER
 
 SPLITS: tuple[Split, ...] = ORDER
 SIZES = {"train": 2400, "dev": 300, "test": 400}
+HASHES = {
+    "train": "68c9fc47945f790925ca62bfdd0c3337ff410d8027277017422103889ab5881d",
+    "dev": "81466483ea746cef3b0209328a1e26694dabe052c45aeaf20e98dc9c84d17e59",
+    "test": "d8976f600d701bfebee752a61082da92a42f37573d9cd5e6d3acc47dfb78264c",
+}
 
 
 def sentences_of(split: Split) -> set[str]:
@@ -63,6 +69,12 @@ def test_no_question_is_in_two_splits() -> None:
     assert not train & dev
     assert not train & test
     assert not dev & test
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_questions_stay_the_same_on_every_machine_and_between_releases(split: Split) -> None:
+    """A change here is another data set: figures measured on the old one are not of this one."""
+    assert content_hash(questions.questions(split)) == HASHES[split]
 
 
 def test_a_second_drawing_gives_the_same_questions() -> None:

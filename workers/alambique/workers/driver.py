@@ -43,9 +43,7 @@ def drive(
     # SIGINT too: started in the background of a shell, a process ignores it, and with it a cancel
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return _drive(settings, database, job_id, token)
+    return _drive(settings, database, job_id, token, parent=parent)
 
 
 def run_here(
@@ -91,24 +89,32 @@ def _rooted(job: Job) -> Job:
     return job_of(content)
 
 
-def _drive(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
+def _drive(
+    settings: Settings, database: Database, job_id: UUID, token: int, *, parent: int | None = None
+) -> int:
+    try:
+        if parent is not None:  # in here: where it is gone already, that is an interrupt at once
+            threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        return _carried(settings, database, job_id, token)
+    except LostLease:
+        return LOST
+    except KeyboardInterrupt:  # before the stages began: they see to it themselves
+        return _given_back(database, job_id, token)
+
+
+def _carried(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
     os.environ.update(for_ray(settings.home, os.environ))
     with database.read() as session:
         job = job_of(jobs.find(session, job_id).spec)
     if not job.resources.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray may have given them to another job
-    try:
-        with ExitStack() as stack:
-            holding = stack.enter_context(_held(settings, database, job_id, token))
-            cluster = _Connection(settings, stack)
-            # torch takes seconds to import, which a short lease would not outlast unrenewed
-            from alambique.workers.carrying import carry
+    with ExitStack() as stack:
+        holding = stack.enter_context(_held(settings, database, job_id, token))
+        cluster = _Connection(settings, stack)
+        # torch takes seconds to import, which a short lease would not outlast unrenewed
+        from alambique.workers.carrying import carry
 
-            return carry(Work(job_id, token, job, settings, database, holding, cluster))
-    except LostLease:
-        return LOST
-    except KeyboardInterrupt:  # before the stages began: they see to it themselves
-        return _given_back(database, job_id, token)
+        return carry(Work(job_id, token, job, settings, database, holding, cluster))
 
 
 def _given_back(database: Database, job_id: UUID, token: int) -> int:

@@ -1,0 +1,109 @@
+"""The cache stage: buckets shared with other jobs, and outputs in the precision of the job."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from alambique.cache.keys import example_key
+from alambique.cache.reader import Outputs
+from alambique.cache.tiers import open_store
+from alambique.models.weights import weights_hash
+from alambique.registry import jobs
+from alambique.spec.outputs import Output
+from alambique.tasks.all import find
+from alambique.tasks.examples import read
+from alambique.workers.filling import Filler
+from alambique.workers.records import Cached, Trained
+from alambique.workers.stages import cache as stage
+from alambique.workers.stages.check import check
+from alambique.workers.training.material import namespace_of
+from alambique.workers.work import Work
+
+Taken = Callable[..., Work]
+
+
+@pytest.fixture
+def teacher(folder_of: Callable[..., Path]) -> Trained:
+    """A teacher whose weights are drawn: what it says is as good as anything."""
+    folder = folder_of()
+    return Trained(
+        name="teacher",
+        folder=folder,
+        weights=weights_hash(folder),
+        max_length=64,
+        stride=16,
+        loss=None,
+        metric=0.0,
+        seconds=0.0,
+    )
+
+
+def waits(work: Work, filling: "Future[Cached]", times: int) -> None:
+    """Comes back once the job has said so often that it waits, or is through."""
+    said, pause = "cache: another job is filling it", threading.Event()
+    while not filling.done():
+        with work.database.read() as session:
+            log = [event.content["lines"] for event in jobs.logs(session, work.id)]
+        if log.count([said]) == times:
+            return
+        pause.wait(0.05)
+
+
+def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Trained) -> None:
+    ours, theirs = work(), work()
+    checked = check(ours)
+    order = stage._order(ours, checked, teacher)
+    missing = Filler(order).missing()
+    held = sorted(missing)[::3]
+    names = [stage._name(order, bucket) for bucket in held]
+    assert theirs.holding.take(names) == sorted(names)
+    by_them = 0
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            filling = thread.submit(stage.cache, ours, checked, teacher)
+            waits(ours, filling, 1)  # for the first
+            assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held}
+            by_them += Filler(order).fill(held[1])
+            theirs.holding.let_go(names[:1])
+            waits(ours, filling, 2)  # for the third: the second is there
+            assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held[2:]}
+            by_them += Filler(order).fill(held[2])
+        finally:
+            theirs.holding.let_go(names)
+        filling.result(60)
+    by_us, wanted = sum(missing.values()) - by_them, checked.data.counts["train"]
+    with ours.database.read() as session:
+        told = [event.content.get("message") for event in jobs.events(session, ours.id)]
+    assert told[-1] == f"{by_us} of {wanted} outputs computed"
+    assert Filler(order).missing() == {}
+    everything = [stage._name(order, bucket) for bucket in missing]
+    assert set(theirs.holding.take(everything)) == set(everything)
+
+
+def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(work: Taken, teacher: Trained) -> None:
+    exact, rounded = (
+        outputs(work(f"teacher.train.precision={precision}"), teacher)
+        for precision in ("fp32", "bf16")
+    )
+    # over all words and labels: of thousands of roundings the largest is a few times that
+    difference = np.sqrt(np.mean((rounded - exact) ** 2))
+    scale = np.abs(exact).max()
+    assert 1e-4 * scale < difference < 5e-3 * scale  # in fp32 it would be below 1e-5
+
+
+def outputs(work: Work, teacher: Trained) -> NDArray[np.float32]:
+    """What the stage has filled the cache with, one row a word."""
+    checked = check(work)
+    filled = stage.cache(work, checked, teacher).outputs
+    task = find(work.job.task)
+    assert task.output is Output.TAGS
+    namespace = namespace_of(filled, task)
+    there = Outputs(open_store(filled.near, None), namespace)
+    examples = read(checked.data.files["train"])
+    found = [there.get(example_key(namespace, task.texts(example))) for example in examples]
+    return np.concatenate([values for values in found if values is not None])

@@ -1,0 +1,83 @@
+"""Drivers without a dispatcher: told to stop, left alone, and with a job that fails."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.states import Reason, Stage, State
+from alambique.workers.driver import run_here
+from alambique.workers.holding import GIVEN_BACK
+from alambique.workers.work import Work
+
+Taken = Callable[..., Work]
+PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
+LONG = ("teacher.train.epochs=10000", "teacher.train.patience=10000")
+
+
+@contextmanager
+def driver(work: Work, parent: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A driver of that job, started as the dispatcher does, which `parent` is the process of."""
+    command = [sys.executable, "-m", "alambique.cli", "drive", str(work.id), str(work.token)]
+    told = os.environ | {"ALAMBIQUE_HOME": str(work.settings.home), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*command, "--parent", str(parent)], env=told) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def found(work: Work) -> JobRow:
+    with work.database.read() as session:
+        return jobs.find(session, work.id)
+
+
+def trains(work: Work, process: "subprocess.Popen[bytes]") -> None:
+    """Comes back once the registry says that the teacher learns and has been validated.
+
+    Before that, validating imports scipy, which runs pieces of text: after an interrupt in there
+    `python -m` ends with SIGINT's code (`unhandled_keyboard_interrupt` in its pythonrun.c).
+    """
+    pause = threading.Event()
+    while (row := found(work)).stage is not Stage.TEACH or row.metric is None:
+        assert process.poll() is None
+        pause.wait(0.05)
+
+
+def test_a_driver_that_is_told_to_stop_gives_its_job_back(work: Taken) -> None:
+    job = work(*LONG)
+    with driver(job, parent=os.getpid()) as process:
+        trains(job, process)
+        process.terminate()
+        assert process.wait(120) == GIVEN_BACK
+    row = found(job)
+    assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
+
+
+def test_a_driver_whose_dispatcher_is_gone_gives_its_job_back(work: Taken) -> None:
+    job = work(*LONG)
+    with driver(job, parent=os.getppid()) as process:  # not its own: it was left to another
+        assert process.wait(120) == GIVEN_BACK
+    row = found(job)
+    assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
+
+
+def test_a_job_over_broken_data_fails_at_once_and_says_where(tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.conll").write_text("Ana B-PER\n")
+    (tmp_path / "dev.conll").write_text("Ana B-PER\nJaén\n")
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    database.upgrade()
+    job = read_job(PICO, [f"data.name={tmp_path}"])
+    row = run_here(settings, database, job, posted=lambda _: None)
+    assert (row.state, row.reason, row.attempts) == (State.FAILED, Reason.BAD_DATA, 1)
+    assert f"{tmp_path / 'dev.conll'}:2: 1 columns in 'Jaén'" in (row.message or "")

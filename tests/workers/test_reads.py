@@ -1,0 +1,127 @@
+"""What a stage's key depends on: all that changes its result, and nothing else.
+
+A key that lacks something takes another job's result for its own; one that has too much does
+again what was done.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alambique.models.weights import weights_hash
+from alambique.spec.job import Job
+from alambique.spec.reading import read_job
+from alambique.spec.states import Stage
+from alambique.tasks.data import Splits
+from alambique.tasks.formats import conll
+from alambique.workers.once import key_of
+from alambique.workers.records import Taught, Trained
+from alambique.workers.stages import distil, evaluate, teach
+from alambique.workers.stages.cache import cache
+from alambique.workers.stages.check import check
+from alambique.workers.work import Work
+
+RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
+LIMIT = "data.limit={train: 12, dev: 6, test: 6}"
+
+NONE: set[str] = set()
+STUDENTS = {"gold-only", "distilled"}
+CHANGED = {
+    ("name=other",): NONE,
+    ("project=other",): NONE,
+    ("priority=10",): NONE,
+    ("deadline=1h",): NONE,
+    ("compare=[]",): NONE,
+    ("fresh=true",): NONE,  # of which `once` makes keys of its own
+    ("resources.cpus=0.5",): NONE,
+    ("resources.zero=2",): NONE,  # one worker has no ZeRO
+    ("resources.workers=2",): {"distilled"},
+    ("resources.gpus=1",): {"teach", *STUDENTS},
+    ("objective=[{kind: logits, loss: ce}]",): {"distilled"},
+    ("objective=[{kind: logits, temperature: 2}]",): {"distilled"},
+    ("objective=[{kind: logits, weight: 0.5}]",): {"distilled"},
+    ("objective=[{kind: logits}, {kind: gold}]",): {"distilled"},
+    ("train.seed=2",): STUDENTS,
+    ("train.epochs=4",): STUDENTS,
+    ("train.precision=bf16",): STUDENTS,
+    ("train.max_length=64",): {*STUDENTS, "evaluate"},
+    ("student.layers=2",): STUDENTS,
+    ("student.keep=last",): STUDENTS,
+    ("student.start=random",): STUDENTS,
+    ("student.start=random", "student.width=32"): STUDENTS,
+    ("teacher.train.learning_rate=1e-3",): {"teach"},
+    ("teacher.train.seed=2",): {"teach"},
+    ("teacher.train.precision=bf16",): {"teach", "distilled"},
+    ("teacher.max_length=100",): {"teach", "distilled", "evaluate"},
+    ("teacher.stride=16",): {"teach", "distilled", "evaluate"},
+    ("teacher.model.layers=3",): {"teach"},
+    ("data.limit={train: 11, dev: 6, test: 6}",): {"teach", *STUDENTS},
+    ("data.limit={train: 12, dev: 5, test: 6}",): {"teach", *STUDENTS},
+    ("data.limit={train: 12, dev: 6, test: 5}",): {"evaluate"},
+}
+"""By what a job says otherwise: the stages whose keys are others."""
+
+
+@pytest.fixture
+def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[[Job], Any]:
+    """The keys of a job's stages, each with the same models before it."""
+    held, start, taught = work(), folder_of("start"), folder_of("taught", seed=2)
+
+    def of(job: Job) -> dict[str, str]:
+        asked = replace(held, job=job)
+        checked = check(asked)
+        models = Taught(teacher=trained("teacher", taught, job.teacher), start=start)
+        cached = cache(asked, checked, models.teacher)
+        networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
+        found = {
+            "teach": key_of(Stage.TEACH, teach.reads(asked, checked)),
+            "evaluate": key_of(Stage.EVALUATE, evaluate.reads(asked, checked, networks)),
+        }
+        kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
+        for kind in kinds:
+            reads = distil.reads(asked, checked, models, cached, kind)
+            found[kind] = key_of(Stage.DISTIL, reads)
+        return found
+
+    return of
+
+
+def trained(name: str, folder: Path, windows: Any) -> Trained:
+    return Trained(
+        name=name,
+        folder=folder,
+        weights=weights_hash(folder),
+        max_length=windows.max_length,
+        stride=windows.stride,
+        loss=None,
+        metric=0.5,
+        seconds=0.0,
+    )
+
+
+def test_what_a_job_says_changes_these_keys_and_no_others(keys: Callable[[Job], Any]) -> None:
+    plain = keys(read_job(RECIPE, (LIMIT,)))
+    assert len(set(plain.values())) == 4
+    for said, expected in CHANGED.items():
+        found = keys(read_job(RECIPE, (LIMIT, *said)))
+        assert {stage for stage in plain if found[stage] != plain[stage]} == expected, said
+    two, other = (
+        keys(read_job(RECIPE, (LIMIT, "resources.workers=2", f"resources.zero={stage}")))
+        for stage in (1, 2)
+    )
+    assert {stage for stage in two if two[stage] != other[stage]} == {"distilled"}
+
+
+def test_other_test_data_change_the_scores_alone(
+    keys: Callable[[Job], Any], few: Callable[[str], Splits], tmp_path: Path
+) -> None:
+    plain = keys(read_job(RECIPE, (LIMIT,)))
+    sentences = few("named-entities").test[::-1]
+    lines = ("".join(f"{w} {t}\n" for w, t in zip(s.words, s.tags, strict=True)) for s in sentences)
+    (tmp_path / "test.conll").write_text("\n".join(lines))
+    assert len(conll.read(tmp_path / "test.conll")) == len(sentences)
+    other = keys(read_job(RECIPE, (LIMIT, f"data.test={tmp_path}/")))
+    assert {stage for stage in plain if plain[stage] != other[stage]} == {"evaluate"}
