@@ -13,7 +13,7 @@ from alambique.tasks.datasets import Hub
 from alambique.tasks.examples import Labelled
 from alambique.tasks.fetching import fetching
 from alambique.tasks.formats import tables
-from alambique.tasks.formats.columns import Columns
+from alambique.tasks.formats.columns import Columns, Rows
 
 COMMIT = "4cd8187c404bda33cb1f62b49b001115862acf37"
 COLUMNS = Columns(texts=("premise", "hypothesis"), label="label")
@@ -73,7 +73,7 @@ def test_a_file_is_fetched_once_at_its_commit(hub: tuple[str, list[str]], tmp_pa
     url, asked = hub
     fetch = fetching(tmp_path / "cache", endpoint=url)
     found = SET.read(fetch(SET, PATH))
-    assert not isinstance(found, list)
+    assert isinstance(found, Rows)
     assert [(one.texts, one.label) for one in found.examples] == [
         (pair.texts, pair.label) for pair in PAIRS
     ]
