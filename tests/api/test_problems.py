@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx2
 import pytest
@@ -16,6 +15,8 @@ from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 
 YAML = {"Content-Type": "application/yaml"}
+NOBODY = "00000000-0000-7000-8000-000000000000"
+"""The id of no job."""
 
 
 def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
@@ -167,10 +168,10 @@ def test_a_body_over_the_limit_is_refused(http: httpx2.Client, path: str, chunke
         ("GET", "/nowhere", 404, "not_found"),
         ("PUT", "/v1/jobs", 405, "method_not_allowed"),
         ("GET", "/v1/jobs/17", 422, "bad_request"),
-        ("GET", f"/v1/jobs/{uuid4()}", 404, "unknown_name"),
-        ("POST", f"/v1/jobs/{uuid4()}/cancel", 404, "unknown_name"),
-        ("GET", f"/v1/jobs/{uuid4()}/events", 404, "unknown_name"),
-        ("GET", f"/v1/jobs/{uuid4()}/logs", 404, "unknown_name"),
+        ("GET", f"/v1/jobs/{NOBODY}", 404, "unknown_name"),
+        ("POST", f"/v1/jobs/{NOBODY}/cancel", 404, "unknown_name"),
+        ("GET", f"/v1/jobs/{NOBODY}/events", 404, "unknown_name"),
+        ("GET", f"/v1/jobs/{NOBODY}/logs", 404, "unknown_name"),
         ("GET", "/v1/jobs?limit=0", 422, "bad_request"),
         ("GET", "/v1/jobs?state=asleep", 422, "bad_request"),
         ("GET", "/v1/jobs?cursor=x", 422, "bad_spec"),
