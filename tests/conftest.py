@@ -12,11 +12,18 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+LONG = ("tests/end_to_end/test_server", "tests/workers/test_zero", "tests/test_docs")
+"""Files that begin first: of two processes, none is left with a long one at the end."""
 SHARED = Path(__file__).parents[2] / "shared"
 
 # a law that takes long once, on a busy machine or at its first call, is no broken one
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of long files before the others."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.fixture(scope="session")

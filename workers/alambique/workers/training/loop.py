@@ -220,7 +220,7 @@ class Run:
         assert position.best_metric is not None
         outcome = Outcome(
             epochs=position.epoch,
-            steps=position.done,
+            steps=sum(len(self._batches(epoch)) for epoch in range(position.epoch)),
             best_epoch=position.best_epoch,
             best_loss=position.best_loss,
             metric=position.best_metric,
