@@ -172,7 +172,8 @@ def test_a_convolution_of_groups_is_not_sliced(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("start", ["teacher", "random"])
 def test_the_student_of_a_job(config: Config, start: str) -> None:
-    said = Student(start=start, layers=2, keep="last", width=12, ffn=6)
+    keep: Any = "last" if start == "teacher" else "uniform"
+    said = Student(start=start, layers=2, keep=keep, width=12, ffn=6)
     found = sizes_of(of_student(said, config))
     assert (found.layers, found.width, found.heads, found.ffn) == (2, 12, 2, 6)
 
