@@ -29,15 +29,23 @@ from alambique.spec.sources import (
     source_of,
 )
 from alambique.tasks.all import find
-from alambique.tasks.data import Splits, load
+from alambique.tasks.data import Fetch, Splits, load, not_fetched
 from alambique.tasks.plan import Plan, plan
 
 _ROLES = ("teacher", "random")
 """What a student can start from that is no model of its own."""
 
 
-def plan_of(job: Job, settings: Settings, database: Database) -> Plan:
+def plan_of(
+    job: Job, settings: Settings, database: Database, *, fetch: Fetch = not_fetched
+) -> Plan:
     """What the job would make and take; its data is read where it is at hand.
+
+    Args:
+        job: what to plan.
+        settings: of this process.
+        database: the registry.
+        fetch: gets data sets of the hub; without it they are not at hand.
 
     Raises:
         UnknownName: a model or data set is nowhere.
@@ -45,13 +53,13 @@ def plan_of(job: Job, settings: Settings, database: Database) -> Plan:
         BadData, BadModel: what is there is broken.
     """
     reads = partial(config_of, project=job.project, settings=settings, database=database)
-    return plan(job, _splits(job, settings), config_of=reads)
+    return plan(job, _splits(job, settings, fetch), config_of=reads)
 
 
-def _splits(job: Job, settings: Settings) -> Splits | BadSpec:
+def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
     """The examples of the job, or why they are not at hand."""
     try:
-        return load(job.data, task=find(job.task), root=settings.data)
+        return load(job.data, task=find(job.task), root=settings.data, fetch=fetch)
     except BadSpec as error:
         return error
 

@@ -23,13 +23,15 @@ def run(
     from alambique.api.planning import plan_of
     from alambique.cli.following import Following
     from alambique.cli.reports import report
+    from alambique.tasks.fetching import fetching
     from alambique.workers.driver import run_here
 
     settings, database = settings_of(context), database_of(context)
     read = read_file(job, overrides, fresh=fresh)
     database.upgrade()
     # what is not there is said at once, and nothing is posted
-    if why := plan_of(read, settings, database).cache.why:
+    fetch = fetching(settings.home.absolute() / "hub")
+    if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
     following = Following(database)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the job in order, as Ctrl-C
