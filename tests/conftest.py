@@ -7,11 +7,16 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import settings
 
+Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
+"""From a path to status, body and headers."""
 LONG = ("tests/end_to_end/test_server", "tests/workers/test_zero", "tests/test_docs")
 """Files that begin first: of two processes, none is left with a long one at the end."""
 SHARED = Path(__file__).parents[2] / "shared"
@@ -116,3 +121,48 @@ def _same_environment() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Answers GET and HEAD by a function of the path."""
+
+    def __init__(self, answered: Answered, *args: object) -> None:
+        self.answered = answered
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        self.wfile.write(self.begun())
+
+    def do_HEAD(self) -> None:
+        self.begun()
+
+    def begun(self) -> bytes:
+        """The body of the answer, whose status and headers are sent."""
+        status, body, headers = self.answered(self.path.partition("?")[0])
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        return body
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Nothing: stderr belongs to the tests."""
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[[Answered], str]]:
+    """Starts a server that answers so, such as a hub of our own; gives its URL."""
+    started: list[tuple[ThreadingHTTPServer, Thread]] = []
+
+    def serve(answered: Answered) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Answering, answered))
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        started.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server, thread in started:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,11 +1,9 @@
 """Where models are found, with a hub of our own on this machine; and what a folder must hold."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -19,71 +17,36 @@ TAGS = ("O", "B-PER")
 Saved = Callable[..., Path]
 
 
-class HubOfOurOwn(BaseHTTPRequestHandler):
+def answered(folder: Path, fetched: list[str], path: str) -> tuple[int, bytes, dict[str, str]]:
     """The three routes of the hub that a snapshot asks for, over the files of one folder."""
+    base = "/api/models/team/tiny"
+    headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{path.rpartition("/")[2]}"'}
+    if path in (base, f"{base}/revision/main", f"{base}/revision/{COMMIT}"):
+        said = {"id": "team/tiny", "sha": COMMIT, "siblings": []}
+        return 200, json.dumps(said).encode(), headers
+    if path == f"{base}/tree/{COMMIT}":
+        return 200, json.dumps([entry(file) for file in folder.iterdir()]).encode(), headers
+    if path.startswith(f"/team/tiny/resolve/{COMMIT}/"):
+        name = path.rpartition("/")[2]
+        fetched.append(name)
+        return 200, (folder / name).read_bytes(), headers
+    if "/busy" in path:
+        return 503, b"", {}
+    return 404, b"", {"X-Error-Code": "RepoNotFound"}
 
-    def __init__(self, folder: Path, fetched: list[str], *args: object) -> None:
-        self.folder = folder
-        self.fetched = fetched
-        super().__init__(*args)  # type: ignore[arg-type]
 
-    def do_GET(self) -> None:
-        self.respond(body=True)
-
-    def do_HEAD(self) -> None:
-        self.respond(body=False)
-
-    def respond(self, *, body: bool) -> None:
-        path = self.path.partition("?")[0]
-        base = "/api/models/team/tiny"
-        if path in (base, f"{base}/revision/main", f"{base}/revision/{COMMIT}"):
-            found = json.dumps({"id": "team/tiny", "sha": COMMIT, "siblings": []}).encode()
-        elif path == f"{base}/tree/{COMMIT}":
-            found = json.dumps([self.entry(file) for file in self.folder.iterdir()]).encode()
-        elif path.startswith(f"/team/tiny/resolve/{COMMIT}/"):
-            name = path.rpartition("/")[2]
-            found = (self.folder / name).read_bytes()
-            self.fetched.append(name)
-        elif "/busy" in path:
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        else:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(found)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{path.rpartition("/")[2]}"')
-        self.end_headers()
-        if body:
-            self.wfile.write(found)
-        return None
-
-    @staticmethod
-    def entry(file: Path) -> dict[str, object]:
-        size = file.stat().st_size
-        return {"type": "file", "path": file.name, "size": size, "oid": file.name}
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Nothing: stderr belongs to the tests."""
+def entry(file: Path) -> dict[str, object]:
+    size = file.stat().st_size
+    return {"type": "file", "path": file.name, "size": size, "oid": file.name}
 
 
 @pytest.fixture
-def hub(saved: Saved) -> Iterator[tuple[str, list[str]]]:
+def hub(saved: Saved, serving: Callable[..., str]) -> tuple[str, list[str]]:
     """A hub with the repository team/tiny; its URL, and the files it has been asked for."""
     folder, fetched = saved("bert", Output.TAGS, TAGS), list[str]()
     (folder / "pytorch_model.bin").write_bytes(b"pickled")
     (folder / "modeling.py").write_text("raise SystemExit")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(HubOfOurOwn, folder, fetched))
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", fetched
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return serving(partial(answered, folder, fetched)), fetched
 
 
 def place(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from alambique.models.weights import weights_hash
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.errors import AlambiqueError
@@ -21,6 +22,7 @@ from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
 from alambique.workers.filling import Order
 from alambique.workers.holding import Holding
+from alambique.workers.records import Trained
 from alambique.workers.stages.check import check
 from alambique.workers.starting import from_scratch
 from alambique.workers.training.course import Course, TeacherOutputs
@@ -170,6 +172,25 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
         architecture = PICO.model_copy(update=changed)
         _network(architecture, task, splits, labels, folder, positions, seed)
         return folder
+
+    return made
+
+
+@pytest.fixture
+def as_teacher() -> Callable[..., Trained]:
+    """The record of a teacher whose files lie in a folder."""
+
+    def made(folder: Path, *, max_length: int, stride: int) -> Trained:
+        return Trained(
+            name="teacher",
+            folder=folder,
+            weights=weights_hash(folder),
+            max_length=max_length,
+            stride=stride,
+            loss=None,
+            metric=0.0,
+            seconds=0.0,
+        )
 
     return made
 

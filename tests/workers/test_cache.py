@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from alambique.cache.keys import example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
-from alambique.models.weights import weights_hash
 from alambique.registry import jobs
 from alambique.spec.outputs import Output
 from alambique.tasks.all import find
@@ -28,19 +27,9 @@ Taken = Callable[..., Work]
 
 
 @pytest.fixture
-def teacher(folder_of: Callable[..., Path]) -> Trained:
+def teacher(folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]) -> Trained:
     """A teacher whose weights are drawn: what it says is as good as anything."""
-    folder = folder_of()
-    return Trained(
-        name="teacher",
-        folder=folder,
-        weights=weights_hash(folder),
-        max_length=64,
-        stride=16,
-        loss=None,
-        metric=0.0,
-        seconds=0.0,
-    )
+    return as_teacher(folder_of(), max_length=64, stride=16)
 
 
 def waits(work: Work, filling: "Future[Cached]", times: int) -> None:

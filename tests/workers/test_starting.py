@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from alambique.models.configs import read_config
-from alambique.models.weights import weights_hash
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
 from alambique.workers.records import Taught, Trained
@@ -38,13 +37,19 @@ def first_layer_of(weights: Weights) -> Weights:
 
 
 @pytest.fixture
-def started(work: Callable[..., Work], folder_of: Folder, tmp_path: Path) -> Callable[..., Weights]:
+def started(
+    work: Callable[..., Work],
+    folder_of: Folder,
+    as_teacher: Callable[..., Trained],
+    tmp_path: Path,
+) -> Callable[..., Weights]:
     """What a student of a job started from, beside a teacher in `after` that was `before`."""
 
     def of(kind: Kind, *said: str) -> Weights:
         held = work("train.epochs=1", *said)
         checked = check(held)
-        taught = Taught(teacher=teacher_in(tmp_path / "after"), start=tmp_path / "before")
+        teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
+        taught = Taught(teacher=teacher, start=tmp_path / "before")
         cached = cache(held, checked, taught.teacher)
         folder = tmp_path / kind
         folder.mkdir()
@@ -54,19 +59,6 @@ def started(work: Callable[..., Work], folder_of: Folder, tmp_path: Path) -> Cal
     folder_of("before", seed=1)
     folder_of("after", seed=2)
     return of
-
-
-def teacher_in(folder: Path) -> Trained:
-    return Trained(
-        name="teacher",
-        folder=folder,
-        weights=weights_hash(folder),
-        max_length=128,
-        stride=32,
-        loss=None,
-        metric=0.5,
-        seconds=0.0,
-    )
 
 
 @pytest.mark.parametrize(("kind", "source"), [("gold-only", "before"), ("distilled", "after")])
