@@ -17,12 +17,14 @@ from alambique.spec.errors import (
     BadTeacher,
     LabelMismatch,
 )
+from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read
 from alambique.workers.records import Trained
+from alambique.workers.running import Part
 from alambique.workers.stages.check import check
-from alambique.workers.stages.evaluate import evaluate
+from alambique.workers.stages.evaluate import evaluate, length_of
 from alambique.workers.stages.teach import reads, teach
 from alambique.workers.starting import prepared
 from alambique.workers.testing import Examined
@@ -156,9 +158,11 @@ def test_a_longer_window_of_the_student_than_the_teacher_has(work: Taken, folder
     job = work(f"teacher.model={teacher}", f"student.start={other}", *lengths)
     checked = check(job)
     trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
-    found = evaluate(job, checked, trained, teacher)
-    assert found.settings["length"] == 64
-    assert [score.name for score in found.scores] == ["teacher", "distilled"]
+    length = length_of(job, trained)
+    part = Part(Stage.EVALUATE, "distilled", 1, 2)
+    found = evaluate(job, checked, trained[1], part, length)
+    assert length == found.settings["length"] == 64
+    assert found.score.name == "distilled"
 
 
 def network(name: str, folder: Path, max_length: int) -> Trained:

@@ -29,6 +29,8 @@ LIMIT = "data.limit={train: 12, dev: 6, test: 6}"
 
 NONE: set[str] = set()
 STUDENTS = {"gold-only", "distilled"}
+OF_STUDENTS = {f"evaluate {name}" for name in STUDENTS}
+EVALUATE = {"evaluate teacher", *OF_STUDENTS}
 CHANGED = {
     ("name=other",): NONE,
     ("project=other",): NONE,
@@ -47,7 +49,7 @@ CHANGED = {
     ("train.seed=2",): STUDENTS,
     ("train.epochs=4",): STUDENTS,
     ("train.precision=bf16",): STUDENTS,
-    ("train.max_length=64",): {*STUDENTS, "evaluate"},
+    ("train.max_length=64",): STUDENTS | EVALUATE,
     ("student.layers=2",): STUDENTS,
     ("student.keep=last",): STUDENTS,
     ("student.start=random",): STUDENTS,
@@ -55,12 +57,12 @@ CHANGED = {
     ("teacher.train.learning_rate=1e-3",): {"teach"},
     ("teacher.train.seed=2",): {"teach"},
     ("teacher.train.precision=bf16",): {"teach", "distilled"},
-    ("teacher.max_length=100",): {"teach", "distilled", "evaluate"},
-    ("teacher.stride=16",): {"teach", "distilled", "evaluate"},
+    ("teacher.max_length=100",): {"teach", "distilled", "evaluate teacher"},
+    ("teacher.stride=16",): {"teach", "distilled", "evaluate teacher"},
     ("teacher.model.layers=3",): {"teach"},
     ("data.limit={train: 11, dev: 6, test: 6}",): {"teach", *STUDENTS},
     ("data.limit={train: 12, dev: 5, test: 6}",): {"teach", *STUDENTS},
-    ("data.limit={train: 12, dev: 6, test: 5}",): {"evaluate"},
+    ("data.limit={train: 12, dev: 6, test: 5}",): EVALUATE,
 }
 """By what a job says otherwise: the stages whose keys are others."""
 
@@ -78,8 +80,11 @@ def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[
         networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         found = {
             "teach": key_of(Stage.TEACH, teach.reads(asked, checked)),
-            "evaluate": key_of(Stage.EVALUATE, evaluate.reads(asked, checked, networks)),
         }
+        length = evaluate.length_of(asked, networks)
+        for one in networks:
+            reads = evaluate.reads(asked, checked, one, length)
+            found[f"evaluate {one.name}"] = key_of(Stage.EVALUATE, reads)
         kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
         for kind in kinds:
             reads = distil.reads(asked, checked, models, cached, kind)
@@ -104,7 +109,7 @@ def trained(name: str, folder: Path, windows: Any) -> Trained:
 
 def test_what_a_job_says_changes_these_keys_and_no_others(keys: Callable[[Job], Any]) -> None:
     plain = keys(read_job(RECIPE, (LIMIT,)))
-    assert len(set(plain.values())) == 4
+    assert len(set(plain.values())) == 6
     for said, expected in CHANGED.items():
         found = keys(read_job(RECIPE, (LIMIT, *said)))
         assert {stage for stage in plain if found[stage] != plain[stage]} == expected, said
@@ -124,4 +129,4 @@ def test_other_test_data_change_the_scores_alone(
     (tmp_path / "test.conll").write_text("\n".join(lines))
     assert len(conll.read(tmp_path / "test.conll")) == len(sentences)
     other = keys(read_job(RECIPE, (LIMIT, f"data.test={tmp_path}/")))
-    assert {stage for stage in plain if plain[stage] != other[stage]} == {"evaluate"}
+    assert {stage for stage in plain if plain[stage] != other[stage]} == EVALUATE

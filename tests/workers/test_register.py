@@ -2,13 +2,13 @@
 
 import pytest
 
-from alambique.workers.records import Evaluated, Score
+from alambique.workers.records import Score
 from alambique.workers.stages.register import notes
 
 
-def evaluated(**f1: float) -> Evaluated:
+def scores(**f1: float) -> list[Score]:
     """A table with these scores; underscores stand for hyphens."""
-    scores = [
+    return [
         Score(
             name=name.replace("_", "-"),
             layers=1,
@@ -22,24 +22,23 @@ def evaluated(**f1: float) -> Evaluated:
         )
         for name, value in f1.items()
     ]
-    return Evaluated(scores=tuple(scores), settings={})
 
 
 def test_nothing_where_distilling_helped() -> None:
-    assert notes(evaluated(teacher=0.9, gold_only=0.5, distilled=0.6), "f1") == []
+    assert notes(scores(teacher=0.9, gold_only=0.5, distilled=0.6), "f1") == []
 
 
 def test_nothing_where_nothing_stands_beside_it() -> None:
-    assert notes(evaluated(teacher=0.9, distilled=0.1), "f1") == []
+    assert notes(scores(teacher=0.9, distilled=0.1), "f1") == []
 
 
 @pytest.mark.parametrize("gold", [0.5, 0.75])
 def test_it_is_said_where_distilling_did_not_help(gold: float) -> None:
-    (note,) = notes(evaluated(teacher=0.9, gold_only=gold, distilled=0.5), "f1")
+    (note,) = notes(scores(teacher=0.9, gold_only=gold, distilled=0.5), "f1")
     assert note == (
         f"distilling did not help here: f1 0.5000 against {gold:.4f} on gold labels alone"
     )
 
 
 def test_the_primary_metric_decides() -> None:
-    assert notes(evaluated(gold_only=0.5, distilled=0.6), "accuracy")
+    assert notes(scores(gold_only=0.5, distilled=0.6), "accuracy")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from alambique.api import catalogue, health, jobs, models, posting
+from alambique.api import catalogue, health, jobs, models, posting, suites
 from alambique.api.context import Context
 from alambique.api.openapi import PROBLEMS, described
 from alambique.api.problems import BodyLimitProblem, answer_with_problems
@@ -42,7 +42,7 @@ def create_app(settings: Settings, *, stop: threading.Event | None = None) -> Fa
         separate_input_output_schemas=False,
     )
     app.state.context = Context(settings, database, stop or threading.Event())
-    for part in (posting, jobs, models, catalogue, health):
+    for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)

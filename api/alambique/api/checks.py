@@ -1,15 +1,16 @@
 """What can be known of a posted job before a row is written: that what it names is there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from alambique.api.context import Context
-from alambique.api.planning import find_local
+from alambique.api.planning import check_sizes, find_local
 from alambique.api.problems import refused
 from alambique.registry import versions
-from alambique.spec.errors import UnknownName
+from alambique.spec.errors import BadModel, BadSpec, UnknownName
 from alambique.spec.job import Job, Split
 from alambique.spec.reading import BadField
 from alambique.spec.sources import Local, Registered, source_of
+from alambique.spec.suite import Cell, Suite, field_at
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 
@@ -20,12 +21,41 @@ def check(job: Job, context: Context) -> None:
     Raises:
         Refused: it names a path of this machine, or something that is not there.
     """
+    code, fields = _faults(job, context)
+    if fields:
+        raise _refused(code, fields)
+
+
+def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Context) -> None:
+    """Nothing, where all jobs of the suite can be queued.
+
+    Raises:
+        Refused: one of them cannot; its fields are named where the suite has them.
+    """
+    wrong: dict[str, tuple[str, BadField]] = {}
+    for cell, job in planned:
+        code, fields = _faults(job, context)
+        for bad in fields or _unfit(job, context):
+            path = field_at(suite, cell, bad.path)
+            wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
+    if wrong:
+        raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
+
+
+def _faults(job: Job, context: Context) -> tuple[str, list[BadField]]:
+    """The fields that keep a job from being queued, under the code of their problem."""
     if paths := list(_paths(job)):
-        raise _refused("bad_spec", paths)
+        return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
     unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, context)]
-    if unknown:
-        raise _refused("unknown_name", unknown)
+    return ("unknown_name", unknown) if unknown else ("bad_spec", [])
+
+
+def _unfit(job: Job, context: Context) -> Iterator[BadField]:
+    try:
+        check_sizes(job, context.settings)
+    except (BadSpec, BadModel) as error:
+        yield BadField("student", None, str(error))
 
 
 def _refused(code: str, fields: list[BadField]) -> Exception:

@@ -14,6 +14,7 @@ from httpx2 import EventSource
 from pydantic import BaseModel
 
 from alambique.api.downloads import save
+from alambique.api.suite_views import SuiteLine, SuiteView
 from alambique.api.transport import NoServer, Transport
 from alambique.api.views import (
     DatasetView,
@@ -29,6 +30,7 @@ from alambique.api.views import (
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.states import State
+from alambique.spec.suite import Suite
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -136,6 +138,34 @@ class Client:
             for sent in EventSource(response):
                 yield EventView.model_validate_json(sent.data)
 
+    def submit_suite(self, suite: Suite | str, *, key: str | None = None) -> SuiteView:
+        """The suite, all its jobs queued. With a `key` that was sent before: the suite of then.
+
+        Args:
+            suite: a suite, or the text of a suite file.
+            key: names this submission, so that it can be sent again safely.
+        """
+        headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
+        answer = self._transport.answer("POST", "/v1/suites", **_body(suite, headers))
+        return SuiteView.model_validate_json(answer.content)
+
+    def suite(self, suite_id: UUID) -> SuiteView:
+        """A suite as it stands."""
+        return self._get(SuiteView, f"/v1/suites/{suite_id}")
+
+    def suites(
+        self, *, project: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> PageView[SuiteLine]:
+        """Suites, newest first."""
+        return self._get(
+            PageView[SuiteLine], "/v1/suites", project=project, limit=limit, cursor=cursor
+        )
+
+    def cancel_suite(self, suite_id: UUID) -> SuiteView:
+        """The suite, each job that is not over asked to end."""
+        answer = self._transport.answer("POST", f"/v1/suites/{suite_id}/cancel")
+        return SuiteView.model_validate_json(answer.content)
+
     def models(
         self,
         *,
@@ -219,10 +249,10 @@ def _sendable(key: str) -> str:
     return key
 
 
-def _body(job: Job | str, headers: dict[str, str]) -> dict[str, Any]:
-    """The options of a request whose body is the job."""
-    if isinstance(job, Job):
-        content, kind = job.model_dump_json(), "application/json"
+def _body(posted: Job | Suite | str, headers: dict[str, str]) -> dict[str, Any]:
+    """The options of a request whose body is the job or the suite."""
+    if isinstance(posted, str):
+        content, kind = posted, "application/yaml"
     else:
-        content, kind = job, "application/yaml"
+        content, kind = posted.model_dump_json(), "application/json"
     return {"content": content, "headers": headers | {"Content-Type": kind}}

@@ -1,4 +1,4 @@
-"""What FastAPI cannot know for /openapi.json: the schema of a posted job, and of problems."""
+"""What FastAPI cannot know for /openapi.json: the schemas of what is posted, and of problems."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from alambique.api.problems import MEDIA_TYPE
 from alambique.api.views import Problem
 from alambique.spec.job import Job
+from alambique.spec.suite import Suite
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -27,7 +28,7 @@ def described(app: FastAPI) -> FastAPI:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schemas = describe()["components"]["schemas"]
-            schemas |= {**_schemas(Job), **_schemas(Problem)}
+            schemas |= {**_schemas(Job), **_schemas(Suite), **_schemas(Problem)}
         return describe()
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own pages do

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from alambique.api.checks import check
 from alambique.api.context import Here
 from alambique.api.jobs import view_of
 from alambique.api.planning import check_sizes, plan_of
-from alambique.api.reading import Posted, read
+from alambique.api.reading import Body, read
 from alambique.api.views import JobView, PlanView
 from alambique.registry import jobs
 
@@ -35,10 +35,6 @@ Key = Annotated[
 ]
 
 
-async def _posted(request: Request) -> Posted:
-    return Posted(await request.body(), request.headers.get("content-type"))
-
-
 @router.post(
     "",
     status_code=202,
@@ -48,13 +44,13 @@ async def _posted(request: Request) -> Posted:
 )
 def post_job(
     context: Here,
-    posted: Annotated[Posted, Depends(_posted)],
+    body: Body,
     response: Response,
     dry_run: DryRun = False,
     idempotency_key: Key = None,
 ) -> JobView | Response:
     """Queue a job, given as JSON or YAML."""
-    job = read(posted)
+    job = read(body)
     check(job, context)
     if dry_run:
         plan = PlanView.model_validate(plan_of(job, context.settings, context.database))

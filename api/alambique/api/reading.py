@@ -1,15 +1,17 @@
-"""The body of a posted job: from the bytes of a client to a `Job`."""
+"""The body of what is posted: from the bytes of a client to a `Job` or a `Suite`."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from fastapi import Depends, Request
 
 from alambique.api.problems import refused
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.reading import JobLoader, job_of, mapping
+from alambique.spec.suite import NEEDS, Suite, suite_of
 
 _JSON = "application/json"
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -33,6 +35,23 @@ def read(posted: Posted) -> Job:
     return job_of(mapping(_content(posted), "a job"))
 
 
+def read_suite(posted: Posted) -> Suite:
+    """The suite that a body describes.
+
+    Raises:
+        Refused: it is neither JSON nor YAML.
+        BadSpec: it cannot be read, or a field is wrong.
+    """
+    return suite_of(mapping(_content(posted), "a suite", NEEDS))
+
+
+async def _posted(request: Request) -> Posted:
+    return Posted(await request.body(), request.headers.get("content-type"))
+
+
+Body = Annotated[Posted, Depends(_posted)]
+
+
 def _content(posted: Posted) -> Any:
     media_type = (posted.content_type or _JSON).partition(";")[0].strip().lower()
     try:
@@ -43,8 +62,8 @@ def _content(posted: Posted) -> Any:
     except (ValueError, yaml.YAMLError) as error:
         raise BadSpec(f"the body cannot be read as {media_type}: {error}") from error
     except RecursionError as error:
-        raise BadSpec("the body is nested too deeply for a job") from error
-    expected = f"post a job as {_JSON} or {_YAML[0]}"
+        raise BadSpec("the body is nested too deeply") from error
+    expected = f"post it as {_JSON} or {_YAML[0]}"
     raise refused(415, "unsupported_media_type", f"found {media_type}: {expected}")
 
 

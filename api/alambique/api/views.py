@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from alambique.registry.records import Event, JobRow, Waiting
 from alambique.spec.outputs import Output
 from alambique.spec.states import Reason, Stage, State
+from alambique.spec.suite import Cell
 
 if TYPE_CHECKING:
     from alambique.tasks.datasets import Dataset
@@ -59,6 +60,9 @@ class JobView(View):
 
     id: UUID
     project: str
+    suite_id: UUID | None
+    cell: Cell | None
+    """Its place in that suite."""
     name: str | None
     task: str
     spec: dict[str, Any]

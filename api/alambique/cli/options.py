@@ -8,12 +8,17 @@ import typer
 
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file.")]
 JobId = Annotated[UUID, typer.Argument(metavar="JOB", help="The id of a job.")]
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="A suite file.")]
+SuiteId = Annotated[UUID, typer.Argument(metavar="SUITE", help="The id of a suite.")]
 Versioned = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]", help="A model; its newest version by default.")
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the job; repeatable."),
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the file; repeatable."),
+]
+Key = Annotated[
+    str | None, typer.Option(help="Sent again with the same key, nothing is made a second time.")
 ]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Do every stage again, whatever was done before.")

@@ -8,7 +8,7 @@ import typer
 
 from alambique.cli.environment import client_of, database_of, settings_of
 from alambique.cli.jobs import watched
-from alambique.cli.options import Fresh, JobFile, Json, Overrides
+from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 
@@ -62,9 +62,7 @@ def submit(
     job: JobFile,
     overrides: Overrides = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it is over.")] = False,
-    key: Annotated[
-        str | None, typer.Option(help="Sent again with the same key, no second job is made.")
-    ] = None,
+    key: Key = None,
     fresh: Fresh = False,
     json: Json = False,
 ) -> None:
@@ -91,8 +89,17 @@ def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -
     """The job of a file, with the overrides in it; `fresh` if asked here or there."""
     from alambique.spec.reading import read_job
 
+    given = [*(overrides or ()), *(["fresh=true"] if fresh else [])]
+    return read_job(text_of(path, "a job file"), given)
+
+
+def text_of(path: Path, what: str) -> str:
+    """What is written in a file.
+
+    Raises:
+        BadSpec: it cannot be read as `what` it is told to be.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSpec(f"{path} cannot be read as a job file: {error}") from error
-    return read_job(text, [*(overrides or ()), *(["fresh=true"] if fresh else [])])
+        raise BadSpec(f"{path} cannot be read as {what}: {error}") from error

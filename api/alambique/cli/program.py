@@ -2,7 +2,7 @@
 
 import typer
 
-from alambique.cli import catalogue, demo, jobs, models, posting, serving
+from alambique.cli import catalogue, demo, jobs, models, posting, serving, suites
 from alambique.cli.environment import read_settings
 
 
@@ -19,6 +19,7 @@ def program() -> typer.Typer:
     app.command("submit")(posting.submit)
     app.command("demo")(demo.demo)
     app.add_typer(_jobs(), name="jobs")
+    app.add_typer(_suites(), name="suites")
     app.add_typer(_models(), name="models")
     app.command("tasks")(catalogue.tasks)
     app.add_typer(_data(), name="data")
@@ -33,6 +34,16 @@ def _jobs() -> typer.Typer:
     group.command("watch")(jobs.watch)
     group.command("logs")(jobs.logs)
     group.command("cancel")(jobs.cancel)
+    return group
+
+
+def _suites() -> typer.Typer:
+    group = _group("Many jobs of one file, and the table that they end with.")
+    group.command("submit")(suites.submit)
+    group.command("list")(suites.list_suites)
+    group.command("show")(suites.show)
+    group.command("watch")(suites.watch)
+    group.command("cancel")(suites.cancel)
     return group
 
 

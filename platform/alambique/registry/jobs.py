@@ -1,8 +1,6 @@
 """Jobs: posted, taken under a lease and a token, carried on, ended."""
 
-import hashlib
-import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,10 +24,12 @@ from alambique.registry.reading import (
 )
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
+from alambique.registry.submissions import claim
 from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
-from alambique.spec.errors import Conflict, LostLease
+from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
 from alambique.spec.states import Reason, Stage, State
+from alambique.spec.suite import Cell
 
 __all__ = [
     "cancel",
@@ -55,8 +55,22 @@ _RETRIES = Retries()
 _MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
-def submit(session: Session, job: Job, *, key: str | None = None) -> JobRow:
+def submit(
+    session: Session,
+    job: Job,
+    *,
+    key: str | None = None,
+    suite_id: UUID | None = None,
+    cell: Cell | None = None,
+) -> JobRow:
     """Puts a job into the queue; with a key known in the project: the job that it made then.
+
+    Args:
+        session: a transaction.
+        job: what to do.
+        key: the client's own, of this submission.
+        suite_id: the suite that it belongs to, where it is of one.
+        cell: its place there.
 
     Raises:
         Conflict: the key has made a job of another spec.
@@ -65,12 +79,14 @@ def submit(session: Session, job: Job, *, key: str | None = None) -> JobRow:
     spec = job.model_dump(mode="json")
     insert_if_new(session, tables.Project, name=job.project, created_at=at)
     if key is not None:
-        claimed = _claim(session, job.project, key, spec, job_id, at)
+        claimed = claim(session, job.project, key, spec, job_id, at)
         if claimed != job_id:
             return job_row(locked(session, claimed))
     row = tables.Job(
         id=job_id,
         project=job.project,
+        suite_id=suite_id,
+        cell=cell.model_dump(mode="json") if cell else None,
         name=job.name,
         task=job.task,
         spec=spec,
@@ -228,30 +244,6 @@ def reap(session: Session, *, retries: Retries = _RETRIES) -> tuple[JobRow, ...]
     for job in _due(session, tables.Job.state.in_(_MAY_BE_LATE), tables.Job.deadline_at <= at):
         changed[job.id] = _late(session, job)
     return tuple(changed.values())
-
-
-def _claim(
-    session: Session, project: str, key: str, spec: dict[str, Any], job_id: UUID, at: datetime
-) -> UUID:
-    """The job that the key stands for: `job_id`, unless the key was there before.
-
-    The key is kept as a hash: it is the client's, of any length and with any characters.
-    """
-    hashed, wanted = _hash(key), _hash(json.dumps(spec, sort_keys=True))
-    values = {"project": project, "key": hashed, "spec_hash": wanted, "job_id": job_id}
-    if insert_if_new(session, tables.IdempotencyKey, **values, created_at=at):
-        return job_id
-    known = session.get_one(tables.IdempotencyKey, (project, hashed))
-    if known.spec_hash != wanted:
-        raise Conflict(
-            f"idempotency key {key!r} was used for another spec, which became job {known.job_id}: "
-            "send that spec again, or take a new key"
-        )
-    return known.job_id
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _failed(

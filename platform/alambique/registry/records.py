@@ -31,6 +31,9 @@ class JobRow:
 
     id: UUID
     project: str
+    suite_id: UUID | None
+    cell: dict[str, Any] | None
+    """Its place in that suite: `spec.Cell` as JSON."""
     name: str | None
     task: str
     spec: dict[str, Any]
@@ -63,6 +66,25 @@ class JobRow:
     asked: Asked | None
     result: dict[str, Any] | None
     """The table of scores, once the job has succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRow:
+    """A suite, as it was posted."""
+
+    id: UUID
+    project: str
+    name: str
+    spec: dict[str, Any]
+    """`spec.Suite` as JSON; `suite_of(row.spec)` reads it back."""
+    created_at: datetime
+    states: Mapping[State, int]
+    """How many of its jobs are in which state; those in which none is are left out."""
+
+    @property
+    def over(self) -> bool:
+        """Whether none of its jobs has anything left to do."""
+        return all(state.over for state in self.states)
 
 
 @dataclass(frozen=True, slots=True)

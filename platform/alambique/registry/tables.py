@@ -69,26 +69,33 @@ class Project(Table):
 
 
 class Suite(Table):
-    """One file that became several jobs."""
+    """One file that became several jobs; `records.SuiteRow` says what the columns mean."""
 
     __tablename__ = "suites"
+    __table_args__ = (Index(None, "project", "key", unique=True),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("projects.name"))
     name: Mapped[str | None]
     spec: Mapped[_JSON]
     created_at: Mapped[datetime]
+    key: Mapped[str | None]
 
 
 class Job(Table):
     """A job, in its present state; `records.JobRow` says what the columns mean."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "state", "priority", "created_at"), Index(None, "project", "id"))
+    __table_args__ = (
+        Index(None, "state", "priority", "created_at"),
+        Index(None, "project", "id"),
+        Index(None, "suite_id", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("projects.name"))
     suite_id: Mapped[UUID | None] = mapped_column(ForeignKey("suites.id"))
+    cell: Mapped[_JSON | None]
     name: Mapped[str | None]
     task: Mapped[str]
     spec: Mapped[_JSON]

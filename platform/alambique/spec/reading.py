@@ -12,6 +12,8 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.expected import expected
 from alambique.spec.job import Job
 
+_NEEDS = "task, data, teacher and student"
+
 
 @dataclass(frozen=True, slots=True)
 class BadField:
@@ -58,25 +60,27 @@ def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
     Raises:
         BadSpec: the text is not YAML, or a field is wrong; each bad field on a line of its own.
     """
-    content = mapping(_yaml(text, "not a job file"), "a job file")
+    content = mapping(yaml_of(text, "not a job file"), "a job file")
     for override in overrides:
-        content = _overridden(content, override)
+        content = overridden(content, override)
     return job_of(content)
 
 
-def mapping(content: Any, what: str) -> dict[str, Any]:
+def mapping(content: Any, what: str, needs: str = _NEEDS) -> dict[str, Any]:
     """The content, which is a mapping.
 
+    Args:
+        content: what a file or a body holds.
+        what: what it is told to be.
+        needs: the fields that it cannot be without.
+
     Raises:
-        BadSpec: it is something else, of which `what` is told.
+        BadSpec: it is something else.
     """
     if isinstance(content, dict):
         return content
     if content is None:
-        raise BadSpec(
-            f"{what} is a mapping of fields, and this one is empty: it needs task, data, "
-            "teacher and student"
-        )
+        raise BadSpec(f"{what} is a mapping of fields, and this one is empty: it needs {needs}")
     kind = "a list" if isinstance(content, list) else f"only {_short(content)}"
     raise BadSpec(f"{what} is a mapping of fields, found {kind}: write each as `field: value`")
 
@@ -94,8 +98,8 @@ def job_of(content: Mapping[str, Any]) -> Job:
     raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
 
 
-def bad_fields(error: ValidationError, content: object) -> list[BadField]:
-    """Each field of `content` that pydantic refused, by its path in the job.
+def bad_fields(error: ValidationError, content: object, *, whole: str = "job") -> list[BadField]:
+    """Each field of `content` that pydantic refused, by its path in it; `whole` stands for all.
 
     >>> content = {"task": "named-entities", "layer": 3}
     >>> try:
@@ -104,14 +108,14 @@ def bad_fields(error: ValidationError, content: object) -> list[BadField]:
     ...     [bad.path for bad in bad_fields(error, content)]
     ['data', 'teacher', 'student', 'layer']
     """
-    return [_bad_field(line, content) for line in error.errors(include_url=False)]
+    return [_bad_field(line, content, whole) for line in error.errors(include_url=False)]
 
 
-def _bad_field(line: ErrorDetails, content: object) -> BadField:
+def _bad_field(line: ErrorDetails, content: object, whole: str) -> BadField:
     kind, value = line["type"], line["input"]
-    path = ".".join(_path(line["loc"], content, lacking=kind == "missing")) or "job"
-    whole = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
-    return BadField(path, None if whole else _short(value), expected(line))
+    path = ".".join(_path(line["loc"], content, lacking=kind == "missing")) or whole
+    unsaid = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
+    return BadField(path, None if unsaid else _short(value), expected(line))
 
 
 def _path(location: tuple[int | str, ...], content: object, *, lacking: bool) -> Iterator[str]:
@@ -136,16 +140,26 @@ def _short(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
-def _overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
+def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
+    """The content with the `path=value` of an override set in it.
+
+    Raises:
+        BadSpec: it is no path and value, or the content has no such place.
+    """
     path, sign, value = override.partition("=")
     if not sign or not path:
         raise BadSpec(f"--set takes path=value, found {override!r}")
-    given = _yaml(value, f"--set {path}: no YAML value")
+    given = yaml_of(value, f"--set {path}: no YAML value")
     changed: dict[str, Any] = _with(content, path.split("."), given, above=())
     return changed
 
 
-def _yaml(text: str, otherwise: str) -> Any:
+def yaml_of(text: str, otherwise: str) -> Any:
+    """What a YAML text says.
+
+    Raises:
+        BadSpec: it is none, which begins with `otherwise`.
+    """
     try:
         return yaml.load(text, JobLoader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: of a date that there is not

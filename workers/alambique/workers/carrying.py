@@ -1,7 +1,7 @@
 """Carrying a job through its stages, and telling the registry how that ended."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,7 +14,8 @@ from alambique.workers.failures import reason_of, told
 from alambique.workers.holding import GIVEN_BACK
 from alambique.workers.logs import into_log, trace_of
 from alambique.workers.once import once
-from alambique.workers.records import Distilled, Evaluated, Taught
+from alambique.workers.records import Checked, Distilled, Evaluated, Taught, Trained
+from alambique.workers.running import Part
 from alambique.workers.stages import distil as distilling
 from alambique.workers.stages import evaluate as evaluating
 from alambique.workers.stages import teach as teaching
@@ -52,14 +53,25 @@ def stages(work: Work) -> dict[str, Any]:
         ).students
     ]
     trained = [taught.teacher, *students]
-    evaluated = once(
-        work,
-        Stage.EVALUATE,
-        evaluating.reads(work, checked, trained),
-        Evaluated,
-        lambda folder: evaluating.evaluate(work, checked, trained, folder),
-    )
-    return register(work, checked, trained, evaluated)
+    evaluated = _evaluated(work, checked, trained)
+    return register(work, checked, trained, evaluated, cached)
+
+
+def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list[Evaluated]:
+    """The scores of each network."""
+    length = evaluating.length_of(work, trained)
+    return [
+        once(
+            work,
+            Stage.EVALUATE,
+            evaluating.reads(work, checked, one, length),
+            Evaluated,
+            lambda _, one=one, number=number: evaluating.evaluate(  # type: ignore[misc]
+                work, checked, one, Part(Stage.EVALUATE, one.name, number, len(trained)), length
+            ),
+        )
+        for number, one in enumerate(trained)
+    ]
 
 
 def carry(work: Work) -> int:

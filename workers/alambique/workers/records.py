@@ -75,6 +75,8 @@ class Cached(Spec):
     """Where the teacher's outputs for the training examples are."""
 
     outputs: TeacherOutputs
+    computed: int
+    """How many of them this attempt of the job computed; the others were there."""
 
 
 class Distilled(Spec):
@@ -99,7 +101,7 @@ class Score(Spec):
 
 
 class Evaluated(Spec):
-    """The table that a job ends with, and how it was measured."""
+    """A line of that table, and how it was measured."""
 
-    scores: tuple[Score, ...]
+    score: Score
     settings: dict[str, Any]

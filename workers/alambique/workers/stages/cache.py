@@ -24,7 +24,7 @@ def cache(work: Work, checked: Checked, teacher: Trained) -> Cached:
         computed += _filled(work, order, looking, sorted(missing), sum(missing.values()))
         missing = looking.missing()
     work.report(Stage.CACHE, 1.0, message=f"{computed} of {wanted} outputs computed")
-    return Cached(outputs=order.outputs)
+    return Cached(outputs=order.outputs, computed=computed)
 
 
 def _filled(work: Work, order: Order, here: Filler, buckets: list[int], missing: int) -> int:

@@ -1,9 +1,12 @@
-"""Stage 4: teacher and students measured alike: scores on test, size, latency, throughput."""
+"""Stage 4: a network measured: its scores on test, size, latency, throughput.
+
+Teacher and students are measured alike and one by one, so that jobs with the same teacher need not
+test it again.
+"""
 
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,47 +15,47 @@ from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
 from alambique.runtime.latency import PROTOCOL, Latency, measure
-from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.records import Checked, Evaluated, Score, Trained
+from alambique.workers.running import Part
 from alambique.workers.testing import Examined, synchronised
 from alambique.workers.training.place import this_device
 from alambique.workers.work import Work
 
 
-def evaluate(work: Work, checked: Checked, trained: Sequence[Trained], _: Path) -> Evaluated:
-    """The scores of every network of the job."""
-    scores, length = [], _length(work, trained)
-    for number, one in enumerate(trained):
-        work.report(Stage.EVALUATE, number / len(trained), message=f"testing the {one.name}")
-        scores.append(_score(work, checked, one, length))
-    examples = read(checked.data.files["test"])
-    settings = dict(find(work.job.task).settings(examples)) | {
-        "data": checked.data.test_name,
-        "split": "test",
-        "examples": len(examples),
-        "length": length,
-        "latency": PROTOCOL,
-        "inferences": "windows of the test split per second, batched by length",
-        "machine": machine(),
-        "threads": torch.get_num_threads(),
-    }
-    return Evaluated(scores=tuple(scores), settings=settings)
+def evaluate(work: Work, checked: Checked, one: Trained, part: Part, length: int) -> Evaluated:
+    """The scores of one network of the job.
+
+    Args:
+        work: the job.
+        checked: its data.
+        one: the network.
+        part: which of the job's networks it is.
+        length: tokens of the text that its speed is measured on.
+    """
+    work.report(part.stage, part.number / part.of, message=f"testing the {one.name}")
+    return Evaluated(
+        score=_score(work, checked, one, length), settings=_settings(work, checked, length)
+    )
 
 
-def reads(work: Work, checked: Checked, trained: Sequence[Trained]) -> Mapping[str, Any]:
+def reads(work: Work, checked: Checked, one: Trained, length: int) -> Mapping[str, Any]:
     """What the scores depend on; latency adds the machine."""
     return {
         "task": work.job.task,
         "test": checked.data.hashes["test"],
         "labels": checked.data.labels,
-        "networks": [
-            [one.name, model_hash(one.folder), one.max_length, one.stride] for one in trained
-        ],
-        "length": work.job.train.max_length,
+        "network": [one.name, model_hash(one.folder), one.max_length, one.stride],
+        "length": length,
         "machine": [machine(), torch.get_num_threads()],
     }
+
+
+def length_of(work: Work, trained: Sequence[Trained]) -> int:
+    """Of the text that all networks are measured on: a teacher may have room for less."""
+    longest = [longest_text(read_config(one.folder)) for one in trained]
+    return min([work.job.train.max_length, *(length for length in longest if length)])
 
 
 def machine() -> str:
@@ -62,10 +65,19 @@ def machine() -> str:
     return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
 
 
-def _length(work: Work, trained: Sequence[Trained]) -> int:
-    """Of the text that all networks are measured on: a teacher may have room for less."""
-    longest = [longest_text(read_config(one.folder)) for one in trained]
-    return min([work.job.train.max_length, *(length for length in longest if length)])
+def _settings(work: Work, checked: Checked, length: int) -> dict[str, Any]:
+    """All that the numbers depend on beside the network."""
+    examples = read(checked.data.files["test"])
+    return dict(find(work.job.task).settings(examples)) | {
+        "data": checked.data.test_name,
+        "split": "test",
+        "examples": len(examples),
+        "length": length,
+        "latency": PROTOCOL,
+        "inferences": "windows of the test split per second, batched by length",
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def _score(work: Work, checked: Checked, one: Trained, length: int) -> Score:

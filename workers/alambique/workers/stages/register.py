@@ -9,6 +9,7 @@ from uuid import UUID
 
 import fsspec
 
+from alambique.models import reference
 from alambique.models.folders import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import Edge, File, Metric, Version
@@ -17,43 +18,47 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.predicting import ABOUT
 from alambique.workers.provenance import code_version
-from alambique.workers.records import Checked, Evaluated, Score, Start, Trained
+from alambique.workers.records import Cached, Checked, Evaluated, Score, Start, Trained
 from alambique.workers.work import Work
 
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
 
 def register(
-    work: Work, checked: Checked, trained: Sequence[Trained], evaluated: Evaluated
+    work: Work,
+    checked: Checked,
+    trained: Sequence[Trained],
+    evaluated: Sequence[Evaluated],
+    cached: Cached | None,
 ) -> dict[str, Any]:
     """The table of the job, each line with its version.
 
     The files are put where the version will point to before the version is written, under a name
     that only this attempt uses: a job that is killed here does it again, and registers once.
     """
-    scores = {score.name: score for score in evaluated.scores}
     parent: Version | None = None
     about = _about(work, checked)
     rows = []
-    for number, one in enumerate(trained):
+    for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
         work.report(Stage.REGISTER, number / len(trained), message=f"registering the {one.name}")
         windows = {"max_length": one.max_length, "stride": one.stride}
-        version = _registered(
-            work, checked, one, scores[one.name], evaluated, parent, about | windows
-        )
+        version = _registered(work, checked, one, found, parent, about | windows)
         parent = version if one.name == "teacher" else parent
-        rows.append(_row(scores[one.name], version))
+        rows.append(_row(one, found.score, version))
+    primary = find(work.job.task).primary
     return {
         "rows": rows,
-        "primary": find(work.job.task).primary,
-        "notes": notes(evaluated, find(work.job.task).primary),
-        "settings": evaluated.settings,
+        "primary": primary,
+        "reference": _reference(work, checked, evaluated[0]),
+        "outputs": _outputs(checked, cached),
+        "notes": notes([found.score for found in evaluated], primary),
+        "settings": evaluated[0].settings,
     }
 
 
-def notes(evaluated: Evaluated, primary: str) -> list[str]:
+def notes(scores: Sequence[Score], primary: str) -> list[str]:
     """What a reader of the table should not miss."""
-    values = {score.name: score.metrics[primary] for score in evaluated.scores}
+    values = {score.name: score.metrics[primary] for score in scores}
     found = []
     if "gold-only" in values and values["distilled"] <= values["gold-only"]:
         found.append(
@@ -63,12 +68,29 @@ def notes(evaluated: Evaluated, primary: str) -> list[str]:
     return found
 
 
+def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]:
+    """The network that speed-ups are told against, for the same texts."""
+    cost = reference.cost(
+        task=find(work.job.task).output,
+        labels=len(checked.data.labels),
+        length=found.settings["length"],
+    )
+    macs = {"linear": cost.macs_linear, "full": cost.macs_full}
+    return {"name": reference.NAME, "macs": macs}
+
+
+def _outputs(checked: Checked, cached: Cached | None) -> dict[str, int] | None:
+    """The teacher's outputs that the job needed, and how many of them were not there yet."""
+    if cached is None:
+        return None
+    return {"examples": checked.data.counts["train"], "computed": cached.computed}
+
+
 def _registered(
     work: Work,
     checked: Checked,
     one: Trained,
-    score: Score,
-    evaluated: Evaluated,
+    found: Evaluated,
     teacher: Version | None,
     about: dict[str, Any],
 ) -> Version:
@@ -83,14 +105,14 @@ def _registered(
             role="student" if one.name == "distilled" else one.name,
             task=work.job.task,
             labels=checked.data.labels,
-            parameters=score.parameters,
-            macs_linear=score.macs_linear,
-            macs_full=score.macs_full,
+            parameters=found.score.parameters,
+            macs_linear=found.score.macs_linear,
+            macs_full=found.score.macs_full,
             weights=one.weights,
             artifact=artifact,
             details=about | {"seconds": one.seconds, "diverged": one.diverged},
             files=files,
-            metrics=list(_metrics(checked, score, evaluated)),
+            metrics=list(_metrics(checked, found)),
             lineage=list(_lineage(work, checked, one, teacher)),
         )
 
@@ -110,8 +132,8 @@ def model_name(given: str | None, job: UUID, role: str) -> str:
     return name if role == "distilled" else f"{name}-{role}"
 
 
-def _metrics(checked: Checked, score: Score, evaluated: Evaluated) -> Iterator[Metric]:
-    settings = evaluated.settings
+def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
+    score, settings = found.score, found.settings
     for name, value in score.metrics.items():
         yield Metric(checked.data.test_name, "test", name, value, settings)
     measured = {
@@ -169,13 +191,14 @@ def _copied(system: Any, base: str, name: str, content: bytes) -> File:
     return File(name, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _row(score: Score, version: Version) -> dict[str, Any]:
+def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:
     return {
         "name": score.name,
         "layers": score.layers,
         "parameters": score.parameters,
         "macs": {"linear": score.macs_linear, "full": score.macs_full},
         "metrics": score.metrics,
+        "validation": {"loss": one.loss, "metric": one.metric},
         "latency_ms": score.latency_ms,
         "inferences_per_second": score.inferences_per_second,
         "version": f"{version.name}@{version.number}",

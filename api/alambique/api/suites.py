@@ -1,0 +1,103 @@
+"""/v1/suites: a matrix of jobs is posted whole, read, and cancelled."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+
+from alambique.api.checks import check_suite
+from alambique.api.context import Cursor, Db, Here, Limit
+from alambique.api.exports import Form, exported
+from alambique.api.reading import Body, read_suite
+from alambique.api.suite_views import SuiteLine, SuiteView
+from alambique.api.views import PageView
+from alambique.registry import suites
+from alambique.registry.database import Database
+from alambique.spec.suite import jobs_of
+
+router = APIRouter(prefix="/v1/suites", tags=["suites"])
+
+_SCHEMA = {"schema": {"$ref": "#/components/schemas/Suite"}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": _SCHEMA, "application/yaml": _SCHEMA},
+    }
+}
+_TYPES = {
+    Form.MARKDOWN: "text/markdown",
+    Form.CSV: "text/csv",
+    Form.LATEX: "application/x-tex",
+}
+_TABLE: dict[str, Any] = {
+    "description": "The table",
+    "content": {kind: {"schema": {"type": "string"}} for kind in _TYPES.values()},
+}
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Sent again with the same suite, the answer is the suite it made then.",
+        min_length=1,
+        max_length=200,
+    ),
+]
+
+
+@router.post("", status_code=202, openapi_extra=_BODY)
+def post_suite(
+    context: Here,
+    body: Body,
+    response: Response,
+    idempotency_key: Key = None,
+) -> SuiteView:
+    """Queue all jobs of a suite, given as JSON or YAML; or none, where one cannot be."""
+    suite = read_suite(body)
+    planned = jobs_of(suite)
+    check_suite(suite, planned, context)
+    with context.database.write() as session:
+        row = suites.submit(session, suite, planned, key=idempotency_key)
+    response.headers["Location"] = f"/v1/suites/{row.id}"
+    return _view(context.database, row.id)
+
+
+@router.get("")
+def list_suites(
+    database: Db, project: str | None = None, cursor: Cursor = None, limit: Limit = 50
+) -> PageView[SuiteLine]:
+    """Suites, newest first."""
+    with database.read() as session:
+        page = suites.page(session, project=project, cursor=cursor, limit=limit)
+    items = [SuiteLine.model_validate(row) for row in page.items]
+    return PageView[SuiteLine](items=items, next=page.next)
+
+
+@router.get("/{suite_id}")
+def suite(database: Db, suite_id: UUID) -> SuiteView:
+    """A suite as it stands: its jobs, and the table as far as it is known."""
+    return _view(database, suite_id)
+
+
+@router.get("/{suite_id}/table", response_class=Response, responses={200: _TABLE})
+def table(
+    database: Db,
+    suite_id: UUID,
+    form: Annotated[Form, Query(alias="format", description="What to write.")] = Form.MARKDOWN,
+) -> Response:
+    """The table of a suite, to be pasted."""
+    text = exported(_view(database, suite_id).comparison, form)
+    return Response(text, media_type=_TYPES[form])
+
+
+@router.post("/{suite_id}/cancel", status_code=202)
+def cancel(database: Db, suite_id: UUID) -> SuiteView:
+    """Ask all jobs of a suite to end that are not over."""
+    with database.write() as session:
+        suites.cancel(session, suite_id)
+    return _view(database, suite_id)
+
+
+def _view(database: Database, suite_id: UUID) -> SuiteView:
+    with database.read() as session:
+        return SuiteView.of(suites.find(session, suite_id), suites.jobs_in(session, suite_id))

@@ -1,0 +1,76 @@
+"""What is printed of a suite: how its jobs stand, and the table that they end with."""
+
+from collections.abc import Mapping
+
+from alambique.api.exports import Form, cells, exported, head
+from alambique.api.suite_views import SuiteJob, SuiteView
+from alambique.cli.tables import Figure, show, table
+from alambique.spec.errors import BadSpec
+from alambique.spec.states import State
+from alambique.spec.suite import Cell
+
+
+def states(counts: Mapping[State, int]) -> str:
+    """How many jobs are in which state.
+
+    >>> states({State.RUNNING: 2, State.QUEUED: 3})
+    '2 running, 3 queued'
+    """
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def place(cell: Cell) -> str:
+    """Which job of a suite it is, in words.
+
+    >>> place(Cell(task="ner", teacher="teacher", student="small", point={"train.epochs": 3}))
+    'ner, small, train.epochs 3'
+    """
+    teacher = [cell.teacher] if cell.teacher != "teacher" else []
+    point = [f"{path} {value}" for path, value in cell.point.items()]
+    seed = [f"seed {cell.seed}"] if cell.seed is not None else []
+    return ", ".join([cell.task, *teacher, cell.student, *point, *seed])
+
+
+def describe(suite: SuiteView) -> None:
+    """Print where a suite stands: the jobs that are not over yet, and what is known."""
+    print(f"{suite.id}  {suite.name}  (project {suite.project}): {states(suite.states)}")
+    going = [job for job in suite.jobs if not job.state.over and job.state is not State.QUEUED]
+    rows = [(job.id, place(job.cell), job.state, _at(job)) for job in going]
+    if rows:
+        show(table(("job", "of", "state", "at"), rows))
+    report(suite)
+
+
+def report(suite: SuiteView) -> None:
+    """Print the table of a suite, what to note of it, and which jobs did not succeed."""
+    comparison = suite.comparison
+    if comparison.rows:
+        lines = [[*map(Figure, cells(comparison, row))] for row in comparison.rows]
+        words = head(comparison).index("layers")
+        plain = [[*map(str, line[:words]), *line[words:]] for line in lines]
+        show(table(head(comparison), plain))
+        print(f"scores in percent; speed-up: MACs of {comparison.reference} over the model's")
+    passes = [f"{c.name} {c.passes:g}" for c in comparison.columns if c.passes is not None]
+    if passes:
+        print(f"teacher passes over the training examples: {', '.join(passes)}")
+    for note in comparison.notes:
+        print(note)
+    for job in suite.jobs:
+        if job.state in (State.FAILED, State.CANCELLED):
+            print(f"{place(job.cell)}: {job.state}: {job.message or job.reason}")
+            print(f"  see alambique jobs logs {job.id}")
+
+
+def print_table(suite: SuiteView, form: str) -> None:
+    """Print the table alone, to be pasted elsewhere.
+
+    Raises:
+        BadSpec: it is not written in that form.
+    """
+    if form not in [*Form]:
+        raise BadSpec(f"--format {form}: expected one of {', '.join(Form)}")
+    print(exported(suite.comparison, Form(form)), end="")
+
+
+def _at(job: SuiteJob) -> str | None:
+    return f"{job.stage} {job.progress or 0:.0%}" if job.stage else job.message

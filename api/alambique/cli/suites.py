@@ -1,0 +1,114 @@
+"""`alambique suites`: many jobs of one file, and the table that they end with."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alambique.cli.environment import client_of
+from alambique.cli.options import (
+    Cursor,
+    InProject,
+    Json,
+    Key,
+    Limit,
+    Overrides,
+    SuiteFile,
+    SuiteId,
+)
+
+if TYPE_CHECKING:
+    from alambique.api.suite_views import SuiteView
+
+Form = Annotated[
+    str | None,
+    typer.Option("--format", help="Print the table alone: as markdown, csv or latex."),
+]
+
+
+def submit(
+    context: typer.Context,
+    suite: SuiteFile,
+    overrides: Overrides = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it is over.")] = False,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Post all jobs of a suite to the server; prints its id, or with --json the suite."""
+    from alambique.cli.following_suites import follow
+    from alambique.cli.posting import text_of
+    from alambique.cli.suite_reports import report
+    from alambique.cli.tables import show_json
+    from alambique.spec.suite import read_suite
+
+    client = client_of(context)
+    read = read_suite(text_of(suite, "a suite file"), overrides or ())
+    posted = client.submit_suite(read, key=key)
+    if not json:
+        print(posted.id, flush=True)
+    if wait:
+        posted = follow(client, posted.id, quiet=json)
+    if json:
+        show_json(posted.model_dump(mode="json"))
+    elif wait:
+        report(posted)
+    if wait:
+        raise typer.Exit(0 if _succeeded(posted) else 1)
+
+
+def list_suites(
+    context: typer.Context,
+    project: InProject = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """Suites, newest first."""
+    from alambique.cli.suite_reports import states
+    from alambique.cli.tables import show as show_table
+    from alambique.cli.tables import show_json, table
+
+    page = client_of(context).suites(project=project, limit=limit, cursor=cursor)
+    if json:
+        return show_json(page.model_dump(mode="json"))
+    rows = [
+        (one.id, one.project, one.name, states(one.states), f"{one.created_at:%Y-%m-%d %H:%M}")
+        for one in page.items
+    ]
+    columns = ("id", "project", "name", "jobs", "posted (UTC)")
+    show_table(table(columns, rows, only_if_several="project"))
+    if page.next:
+        print(f"more with --cursor {page.next}")
+
+
+def show(context: typer.Context, suite: SuiteId, form: Form = None, json: Json = False) -> None:
+    """Where the jobs of a suite stand, and its table as far as it is known."""
+    from alambique.cli.suite_reports import describe, print_table
+    from alambique.cli.tables import show_json
+
+    found = client_of(context).suite(suite)
+    if json:
+        return show_json(found.model_dump(mode="json"))
+    if form is not None:
+        return print_table(found, form)
+    describe(found)
+
+
+def watch(context: typer.Context, suite: SuiteId) -> None:
+    """Follow a suite until it is over; exit 1 where a job of it did not succeed."""
+    from alambique.cli.following_suites import follow
+    from alambique.cli.suite_reports import report
+
+    found = follow(client_of(context), suite)
+    report(found)
+    raise typer.Exit(0 if _succeeded(found) else 1)
+
+
+def cancel(context: typer.Context, suite: SuiteId) -> None:
+    """Ask all jobs of a suite to end that are not over."""
+    from alambique.cli.suite_reports import states
+
+    print(states(client_of(context).cancel_suite(suite).states))
+
+
+def _succeeded(suite: "SuiteView") -> bool:
+    return set(suite.states) <= {"succeeded"}

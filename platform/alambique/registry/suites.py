@@ -1,0 +1,148 @@
+"""Suites: posted whole, with all their jobs, and read with how those stand."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from alambique.registry import jobs, tables
+from alambique.registry.clock import now
+from alambique.registry.moves import job_row
+from alambique.registry.pages import page_of
+from alambique.registry.records import JobRow, Page, SuiteRow
+from alambique.registry.statements import insert_if_new
+from alambique.registry.submissions import hashed
+from alambique.registry.transitions import HELD, WAITING
+from alambique.spec.errors import Conflict, UnknownName
+from alambique.spec.job import Job
+from alambique.spec.states import State
+from alambique.spec.suite import Cell, Suite
+
+
+def submit(
+    session: Session,
+    suite: Suite,
+    planned: Sequence[tuple[Cell, Job]],
+    *,
+    key: str | None = None,
+) -> SuiteRow:
+    """Puts all jobs of a suite into the queue; with a key known in the project: the suite of then.
+
+    Args:
+        session: a transaction; all jobs are in it, or none.
+        suite: what was posted.
+        planned: its jobs, in the order in which they are to be queued.
+        key: the client's own, of this submission.
+
+    Raises:
+        Conflict: the key has made a suite of another spec.
+    """
+    at, suite_id = now(session), uuid7()
+    insert_if_new(session, tables.Project, name=suite.project, created_at=at)
+    values = {
+        "id": suite_id,
+        "project": suite.project,
+        "name": suite.name,
+        "spec": suite.model_dump(mode="json"),
+        "created_at": at,
+        "key": None if key is None else hashed(key),
+    }
+    if not insert_if_new(session, tables.Suite, **values):
+        return _made_before(session, suite, str(key), values["key"])
+    for cell, job in planned:
+        jobs.submit(session, job, suite_id=suite_id, cell=cell)
+    return find(session, suite_id)
+
+
+def find(session: Session, suite_id: UUID) -> SuiteRow:
+    """The suite of that id.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    row = session.get(tables.Suite, suite_id)
+    if row is None:
+        raise UnknownName(
+            f"there is no suite {suite_id}: `alambique suites list` shows those there are"
+        )
+    return _rows(session, [row])[0]
+
+
+def page(
+    session: Session, *, project: str | None = None, cursor: str | None = None, limit: int = 50
+) -> Page[SuiteRow]:
+    """Suites, newest first: those that are as asked for.
+
+    Raises:
+        BadSpec: the cursor is not one that a page gave.
+    """
+    query = select(tables.Suite)
+    if project is not None:
+        query = query.where(tables.Suite.project == project)
+
+    def records(rows: Sequence[tables.Suite]) -> list[tuple[UUID, SuiteRow]]:
+        return [(row.id, row) for row in _rows(session, rows)]
+
+    return page_of(session, query, tables.Suite.id, cursor, limit, records)
+
+
+def jobs_in(session: Session, suite_id: UUID) -> tuple[JobRow, ...]:
+    """All jobs of a suite, in the order in which they were queued."""
+    query = select(tables.Job).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
+    return tuple(job_row(job) for job in session.scalars(query))
+
+
+def cancel(session: Session, suite_id: UUID) -> SuiteRow:
+    """All jobs of the suite that are not over cancelled, or asked to end where they run.
+
+    Raises:
+        UnknownName: there is no such suite.
+    """
+    find(session, suite_id)
+    endable = (*WAITING, *HELD, State.PAUSED)
+    query = select(tables.Job.id).where(tables.Job.suite_id == suite_id)
+    for job_id in session.scalars(query.where(tables.Job.state.in_(endable))).all():
+        try:
+            jobs.cancel(session, job_id)
+        except Conflict:
+            continue  # it ended meanwhile by itself
+    return find(session, suite_id)
+
+
+def _made_before(session: Session, suite: Suite, key: str, kept: object) -> SuiteRow:
+    """The suite that the key made.
+
+    Raises:
+        Conflict: it is another one.
+    """
+    known = select(tables.Suite).filter_by(project=suite.project, key=kept)
+    row = session.scalars(known).one()
+    if _text(row.spec) != _text(suite.model_dump(mode="json")):
+        raise Conflict(
+            f"idempotency key {key!r} was used for another spec, which became suite {row.id}: send "
+            "that spec again, or take a new key"
+        )
+    return find(session, row.id)
+
+
+def _text(spec: Mapping[str, object]) -> str:
+    return json.dumps(spec, sort_keys=True)
+
+
+def _rows(session: Session, rows: Sequence[tables.Suite]) -> list[SuiteRow]:
+    """The suites as records, with the states of their jobs."""
+    job = tables.Job
+    query = select(job.suite_id, job.state, func.count()).group_by(job.suite_id, job.state)
+    states: dict[UUID | None, dict[State, int]] = defaultdict(dict)
+    for suite_id, state, count in session.execute(
+        query.where(job.suite_id.in_([row.id for row in rows]))
+    ):
+        states[suite_id][state] = count
+    return [
+        SuiteRow(row.id, row.project, str(row.name), row.spec, row.created_at, states[row.id])
+        for row in rows
+    ]
