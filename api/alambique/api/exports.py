@@ -49,7 +49,7 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
         *(_or(missing, row.scores[column.name], _score) for column in table.columns),
         _or(missing, row.score, lambda score: f"{100 * score:.2f}"),
         _or(missing, row.speed_up, lambda times: f"{times:.2f}"),
-        _or(missing, row.parameters, lambda count: f"{count / 1e6:.1f} M"),
+        _or(missing, row.parameters, _count),
         _or(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
     ]
 
@@ -66,6 +66,16 @@ def _or(missing: str, value: T | None, written: Callable[[T], str]) -> str:
 def _score(found: Measured) -> str:
     spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
     return f"{100 * found.mean:.2f}{spread}"
+
+
+def _count(parameters: int) -> str:
+    """In three digits.
+
+    >>> _count(739_842), _count(8_107_529)
+    ('740 k', '8.11 M')
+    """
+    millions = parameters >= 999_500
+    return f"{parameters / (1e6 if millions else 1e3):.3g} {'M' if millions else 'k'}"
 
 
 def _several_teachers(table: Comparison) -> bool:

@@ -55,10 +55,18 @@ def report(suite: SuiteView) -> None:
         print(f"teacher passes over the training examples: {', '.join(passes)}")
     for note in comparison.notes:
         print(note)
+    for why, jobs in _ended_badly(suite).items():
+        print(f"{'; '.join(place(job.cell) for job in jobs)}: {why}")
+        print(f"  see alambique jobs logs {jobs[0].id}")
+
+
+def _ended_badly(suite: SuiteView) -> dict[str, list[SuiteJob]]:
+    """The jobs that did not succeed, by how they ended: several may have one teacher to blame."""
+    found: dict[str, list[SuiteJob]] = {}
     for job in suite.jobs:
         if job.state in (State.FAILED, State.CANCELLED):
-            print(f"{place(job.cell)}: {job.state}: {job.message or job.reason}")
-            print(f"  see alambique jobs logs {job.id}")
+            found.setdefault(f"{job.state}: {job.message or job.reason}", []).append(job)
+    return found
 
 
 def print_table(suite: SuiteView, form: str) -> None:

@@ -164,14 +164,26 @@ def field_at(suite: Suite, cell: Cell, path: str) -> str:
         return f"grid.{path}"
     if path == "name":
         return "name"
-    for kind, part in (("student", "students"), ("teacher", "teachers")):
-        head, _, rest = path.partition(".")
-        name = getattr(cell, kind)
-        if head == kind and (not rest or _has(getattr(suite, part)[name], rest)):
-            return ".".join(filter(None, (part, name, rest)))
-    if not _has(suite.tasks[cell.task], path) and _has(suite.shared, path):
-        return f"shared.{path}"
-    return f"tasks.{cell.task}.{path}"
+    own = _in_own_part(suite, cell, path)
+    if own is not None and own[1]:
+        return own[0]
+    for where, part in ((f"tasks.{cell.task}", suite.tasks[cell.task]), ("shared", suite.shared)):
+        if _has(part, path):
+            return f"{where}.{path}"
+    return own[0] if own is not None else f"tasks.{cell.task}.{path}"
+
+
+def _in_own_part(suite: Suite, cell: Cell, path: str) -> tuple[str, bool] | None:
+    """A field of the teacher or the student by its path in their part, and whether that has it."""
+    head, _, rest = path.partition(".")
+    match head:
+        case "student":
+            where, part = f"students.{cell.student}", suite.students[cell.student]
+        case "teacher":
+            where, part = f"teachers.{cell.teacher}", suite.teachers[cell.teacher]
+        case _:
+            return None
+    return (f"{where}.{rest}", _has(part, rest)) if rest else (where, True)
 
 
 def _content(suite: Suite, cell: Cell) -> Part:

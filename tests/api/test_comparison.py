@@ -1,0 +1,163 @@
+"""The table of a suite: which runs stand in it, its figures, and how it is written."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from alambique.api.comparison import Comparison, Finished, compare
+from alambique.api.exports import Form, exported
+from alambique.models import reference
+from alambique.spec.outputs import Output
+from alambique.spec.suite import Cell, Suite, suite_of
+
+
+def suite(**more: Any) -> Suite:
+    tasks = {name: {"task": name, "data": name} for name in ("ner", "pos_ud")}
+    students = {"small": {"layers": 1}, "large": {"layers": 2}}
+    return suite_of({"name": "s", "tasks": tasks, "students": students, **more})
+
+
+def row(name: str, score: float, loss: float = 1.0, macs: int = 100) -> dict[str, Any]:
+    return {
+        "name": name,
+        "layers": 2,
+        "parameters": 1_234_567 + macs,
+        "macs": {"linear": macs, "full": 2 * macs},
+        "metrics": {"f1": score, "accuracy": 0.0},
+        "validation": {"loss": loss, "metric": 0.0},
+        "latency_ms": 1.0,
+        "inferences_per_second": macs,
+        "version": f"{name}@{score}",
+    }
+
+
+def finished(
+    task: str, student: str, *rows: dict[str, Any], computed: int = 0, **cell: Any
+) -> Finished:
+    at = {"teacher": "teacher", **cell}
+    return Finished(
+        cell=Cell(task=task, student=student, **at),
+        result={
+            "rows": list(rows),
+            "primary": "f1",
+            "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 9999}},
+            "outputs": {"examples": 60, "computed": computed},
+        },
+    )
+
+
+def line(table: Comparison, role: str, student: str | None = "small") -> Any:
+    (found,) = [one for one in table.rows if (one.role, one.student) == (role, student)]
+    return found
+
+
+def test_the_score_is_the_mean_over_data_sets_and_speed_is_against_the_reference() -> None:
+    table = compare(
+        suite(),
+        [
+            finished("ner", "small", row("distilled", 0.6), computed=60),
+            finished("pos_ud", "small", row("distilled", 0.8, macs=300)),
+        ],
+    )
+    found = line(table, "distilled")
+    assert found.score == pytest.approx(0.7)
+    assert found.speed_up == pytest.approx(2000 / 400)
+    assert found.parameters == 1_234_567 + 300
+    assert found.inferences_per_second == pytest.approx(150)  # harmonic: 2 / (1/100 + 1/300)
+    assert [(one.name, one.metric, one.passes) for one in table.columns] == [
+        ("ner", "f1", 1.0),
+        ("pos_ud", "f1", 0.0),
+    ]
+
+
+def test_of_a_grid_the_lowest_validation_loss_counts_and_not_the_highest_score() -> None:
+    points = [{"train.epochs": n} for n in (1, 2, 3)]
+    runs = zip(points, (0.9, 0.5, 0.8), (0.3, 0.1, 0.2), strict=True)
+    jobs = [finished("ner", "small", row("distilled", s, loss), point=p) for p, s, loss in runs]
+    found = line(compare(suite(), jobs), "distilled").scores["ner"]
+    assert (found.mean, found.deviation, found.version) == (0.5, None, "distilled@0.5")
+
+
+def test_of_seeds_the_mean_counts_each_with_its_own_best_point() -> None:
+    jobs = [
+        finished("ner", "small", row("distilled", s, loss), seed=seed, point={"train.epochs": e})
+        for seed, e, s, loss in [
+            (1, 1, 0.4, 0.2),
+            (1, 2, 0.9, 0.3),
+            (2, 1, 0.1, 0.9),
+            (2, 2, 0.6, 0),
+        ]
+    ]
+    found = line(compare(suite(), jobs), "distilled").scores["ner"]
+    assert found.mean == pytest.approx(0.5)
+    assert found.deviation == pytest.approx(0.02**0.5)
+
+
+def test_the_teacher_stands_there_once() -> None:
+    rows = [row("teacher", 0.9), row("gold-only", 0.5), row("distilled", 0.6)]
+    table = compare(suite(), [finished("ner", name, *rows) for name in ("small", "large")])
+    assert [(one.role, one.student) for one in table.rows] == [
+        ("teacher", None),
+        ("gold-only", "small"),
+        ("distilled", "small"),
+        ("gold-only", "large"),
+        ("distilled", "large"),
+    ]
+
+
+def test_what_has_not_ended_well_is_missing_and_no_mean_is_made_without_it() -> None:
+    table = compare(suite(), [finished("ner", "small", row("distilled", 0.6))])
+    found = line(table, "distilled")
+    assert found.scores["pos_ud"] is None
+    assert found.score is None
+    assert [one.metric for one in table.columns] == ["f1", None]
+    nothing = compare(suite(), [])
+    assert (nothing.rows, nothing.reference) == ((), None)
+
+
+@pytest.mark.parametrize(("distilled", "notes"), [(0.4, 1), (0.5, 1), (0.51, 0)])
+def test_where_distilling_did_not_help_it_is_said(distilled: float, notes: int) -> None:
+    jobs = [finished("ner", "small", row("gold-only", 0.5), row("distilled", distilled))]
+    found = compare(suite(), jobs).notes
+    assert len(found) == notes
+    assert all("did not help small on ner" in note for note in found)
+
+
+def test_the_reference_is_the_one_of_the_paper() -> None:
+    """Speedy Gonzales: 43 526 457 600 MACs at 512 tokens, 109 853 187 parameters."""
+    found = reference.cost(task=Output.CLASSES, labels=3, length=512)
+    assert (found.macs_linear, found.parameters) == (43_526_457_600, 109_853_187)
+
+
+@pytest.fixture
+def table() -> Comparison:
+    rows = [row("gold-only", 0.5), row("distilled", 0.61234, macs=250)]
+    jobs = [finished("ner", "small", *rows, seed=1), finished("pos_ud", "small", *rows, seed=1)]
+    return compare(suite(), [*jobs, finished("ner", "small", *rows[:1], seed=2)])
+
+
+def test_as_markdown(table: Comparison) -> None:
+    assert exported(table, Form.MARKDOWN).splitlines() == [
+        "| model | layers | ner f1 | pos_ud f1 | score | speed-up | parameters | inferences/s |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 | 50.00 | 10.00 | 1.23 M | 100 |",
+        "| small, distilled | 2 | 61.23 | 61.23 | 61.23 | 4.00 | 1.23 M | 250 |",
+    ]
+
+
+def test_as_latex(table: Comparison) -> None:
+    lines = exported(table, Form.LATEX).splitlines()
+    assert lines[0] == r"\begin{tabular}{lrrrrrrr}"
+    assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
+    assert lines[4].startswith(r"small, gold only & 2 & 50.00 $\pm$ 0.00 & 50.00")
+    assert all(text.endswith(r"\\") for text in lines[2:-2] if "hline" not in text)
+    assert lines[-1] == r"\end{tabular}"
+
+
+def test_as_csv_the_figures_are_whole(table: Comparison) -> None:
+    lines = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
+    assert [one["role"] for one in lines] == ["gold-only", "distilled"]
+    assert float(lines[1]["ner"]) == float(lines[1]["score"]) == 0.61234
+    assert (lines[0]["ner deviation"], lines[1]["ner deviation"]) == ("0.0", "")

@@ -1,0 +1,168 @@
+"""/v1/suites: posted, refused, read, cancelled; over HTTP and by the client."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from alambique.api.client import Client
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.states import State
+from alambique.spec.suite import Suite, read_suite
+
+SUITE = """
+name: both
+project: {project}
+shared:
+  teacher:
+    model: {{architecture: bert, layers: 2, width: 32, heads: 2, ffn: 64}}
+    train: {{epochs: 1}}
+tasks:
+  ner: {{task: named-entities, data: sample-entities}}
+  pos: {{task: part-of-speech, data: sample-speech}}
+students:
+  small: {{layers: 1}}
+  large: {{layers: 2}}
+"""
+RESULT = {
+    "rows": [
+        {
+            "name": "distilled",
+            "layers": 1,
+            "parameters": 1000,
+            "macs": {"linear": 10, "full": 20},
+            "metrics": {"f1": 0.5},
+            "validation": {"loss": 1.0, "metric": 0.5},
+            "latency_ms": 1.0,
+            "inferences_per_second": 1000.0,
+            "version": "both-ner-small@1",
+        }
+    ],
+    "primary": "f1",
+    "reference": {"name": "BETO", "macs": {"linear": 100, "full": 100}},
+    "outputs": {"examples": 10, "computed": 10},
+    "notes": [],
+    "settings": {},
+}
+Post = Callable[..., httpx2.Response]
+
+
+@pytest.fixture
+def text(project: str) -> str:
+    return SUITE.format(project=project)
+
+
+@pytest.fixture
+def suite(text: str) -> Suite:
+    return read_suite(text)
+
+
+@pytest.fixture
+def post(http: httpx2.Client) -> Post:
+    """Posts the text of a suite."""
+
+    def posted(text: str, **headers: str) -> httpx2.Response:
+        sent = {"Content-Type": "application/yaml", **headers}
+        return http.post("/v1/suites", content=text, headers=sent)
+
+    return posted
+
+
+def test_a_posted_suite_is_queued_and_found_where_the_answer_says(
+    http: httpx2.Client, post: Post, text: str
+) -> None:
+    answer = post(text)
+    assert answer.status_code == 202
+    found = http.get(answer.headers["Location"]).json()
+    assert found == answer.json()
+    assert (found["states"], found["over"]) == ({"queued": 4}, False)
+    assert [job["cell"]["task"] for job in found["jobs"]] == ["ner", "pos", "ner", "pos"]
+    job = http.get(f"/v1/jobs/{found['jobs'][0]['id']}").json()
+    assert (job["suite_id"], job["cell"]["student"]) == (found["id"], "small")
+
+
+def test_a_key_sent_again_makes_no_second_suite(post: Post, text: str) -> None:
+    first, again = (post(text, **{"Idempotency-Key": "monday"}) for _ in range(2))
+    assert again.json()["id"] == first.json()["id"]
+    other = post(f"{text}seeds: [1]\n", **{"Idempotency-Key": "monday"})
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "path"),
+    [
+        ("sample-entities", "sample-entitise", "unknown_name", "tasks.ner.data.name"),
+        ("task: named-entities", "task: entities", "unknown_name", "tasks.ner.task"),
+        (
+            "model: {architecture: bert, layers: 2",
+            "model: {layers: 2",
+            "bad_spec",
+            "shared.teacher",
+        ),
+        ("layers: 1", "layers: 7", "bad_spec", "students.small"),
+        ("layers: 1", "layers: 1, start: ./here", "bad_spec", "students.small.start"),
+        ("layers: 1", "layers: 1, start: gone", "unknown_name", "students.small.start"),
+        ("students", "studens", "bad_spec", "students"),
+    ],
+)
+def test_nothing_is_queued_where_one_job_cannot_be(
+    http: httpx2.Client,
+    post: Post,
+    text: str,
+    project: str,
+    old: str,
+    new: str,
+    code: str,
+    path: str,
+) -> None:
+    answer = post(text.replace(old, new, 1))
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["code"] == code
+    assert path in [error["path"] for error in problem["errors"]] or any(
+        error["path"].startswith(f"{path}.") for error in problem["errors"]
+    )
+    assert http.get("/v1/jobs", params={"project": project}).json()["items"] == []
+
+
+def test_the_table_grows_with_the_jobs(
+    client: Client, http: httpx2.Client, database: Database, suite: Suite
+) -> None:
+    posted = client.submit_suite(suite)
+    with database.write() as session:
+        row = jobs.take(session, "test", timedelta(minutes=1), job_id=posted.jobs[0].id)
+        assert row is not None
+        jobs.finish(session, row.id, row.token, RESULT)
+    found = client.suite(posted.id)
+    assert found.states == {State.QUEUED: 3, State.SUCCEEDED: 1}
+    (line,) = found.comparison.rows
+    assert (line.student, line.role, line.speed_up) == ("small", "distilled", 10.0)
+    for form, kind in (
+        ("markdown", "text/markdown"),
+        ("csv", "text/csv"),
+        ("latex", "application/x-tex"),
+    ):
+        answer = http.get(f"/v1/suites/{posted.id}/table", params={"format": form})
+        assert answer.headers["content-type"].startswith(kind)
+        assert "small" in answer.text
+    refused = http.get(f"/v1/suites/{posted.id}/table", params={"format": "pdf"})
+    assert refused.json()["errors"][0]["path"] == "query.format"
+
+
+def test_the_client_lists_and_cancels_suites(client: Client, text: str, project: str) -> None:
+    posted = client.submit_suite(text, key="k")
+    assert client.submit_suite(text, key="k").id == posted.id
+    (listed,) = client.suites(project=project).items
+    assert (listed.id, listed.name) == (posted.id, "both")
+    ended = client.cancel_suite(posted.id)
+    assert (ended.states, ended.over) == ({State.CANCELLED: 4}, True)
+
+
+def test_the_client_is_told_what_is_wrong(client: Client, text: str, suite: Suite) -> None:
+    with pytest.raises(BadSpec, match=r"students\.small\.layers: expected more than 0"):
+        client.submit_suite(text.replace("layers: 1", "layers: 0"))
+    with pytest.raises(UnknownName, match="there is no suite"):
+        client.suite(client.submit_suite(suite).jobs[0].id)

@@ -1,0 +1,140 @@
+"""`alambique suites`: what is printed of many jobs."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from alambique.api.suite_views import SuiteView
+from alambique.cli.following_suites import news
+from alambique.registry import jobs, suites
+from alambique.registry.database import Database
+from alambique.spec.states import Reason, Stage
+
+Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
+Here = Callable[..., str]
+
+SUITE = """
+name: both
+shared:
+  teacher:
+    model: {architecture: bert, layers: 2, width: 32, heads: 2, ffn: 64}
+    train: {epochs: 1}
+tasks:
+  ner: {task: named-entities, data: sample-entities}
+students:
+  small: {layers: 1}
+  large: {layers: 2}
+"""
+
+
+def measured(name: str, score: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "layers": 1,
+        "parameters": 1000,
+        "macs": {"linear": 10, "full": 20},
+        "metrics": {"f1": score},
+        "validation": {"loss": 1.0, "metric": score},
+        "latency_ms": 1.0,
+        "inferences_per_second": 1000.0,
+        "version": f"{name}@1",
+    }
+
+
+RESULT = {
+    "rows": [measured("teacher", 0.9), measured("gold-only", 0.5), measured("distilled", 0.4)],
+    "primary": "f1",
+    "reference": {"name": "BETO", "macs": {"linear": 100, "full": 100}},
+    "outputs": {"examples": 10, "computed": 10},
+    "notes": [],
+    "settings": {},
+}
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Path:
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+def ended(database: Database, suite_id: UUID) -> None:
+    """The first job succeeds, the second one fails."""
+    with database.read() as session:
+        first, second = suites.jobs_in(session, suite_id)
+    for row in (first, second):
+        with database.write() as session:
+            taken = jobs.take(session, "test", timedelta(minutes=1), job_id=row.id)
+            assert taken is not None
+            if row == first:
+                jobs.finish(session, row.id, taken.token, RESULT)
+            else:
+                jobs.fail(session, row.id, taken.token, Reason.BAD_TEACHER, "it learnt [nothing]")
+
+
+def test_a_suite_from_its_posting_to_its_table(
+    here: Here, suite_file: Path, database: Database
+) -> None:
+    submit = ("suites", "submit", suite_file, "--set", "name=a", "--key", "a")
+    posted = here(*submit)
+    assert here(*submit) == posted
+    suite = posted.strip()
+    assert "2 queued" in here("suites", "show", suite)
+    ended(database, UUID(suite))
+    shown = here("suites", "show", suite)
+    assert "small, distilled" in shown
+    assert "distilling did not help small on ner: 40.00 against 50.00 on gold labels" in shown
+    assert "ner, large: failed: it learnt [nothing]" in shown
+    assert "teacher passes over the training examples: ner 1" in shown
+    assert here("suites", "show", suite, "--format", "latex").startswith(r"\begin{tabular}")
+    (listed,) = json.loads(here("suites", "list", "--json", "--limit", 1))["items"]
+    assert (listed["id"], listed["over"]) == (suite, True)
+    assert "1 succeeded" in here("suites", "list")
+    assert json.loads(here("suites", "show", suite, "--json"))["id"] == suite
+    watched = here("suites", "watch", suite, code=1)
+    assert "2 of 2  ner, large: failed: it learnt [nothing]" in watched
+
+
+def test_a_cancelled_suite_did_not_succeed(here: Here, suite_file: Path) -> None:
+    posted = json.loads(here("suites", "submit", suite_file, "--json"))
+    assert here("suites", "cancel", posted["id"]) == "2 cancelled\n"
+    assert "cancelled: user" in here("suites", "watch", posted["id"], code=1)
+
+
+def test_what_is_wrong_is_told_by_field(alambique: Alambique, suite_file: Path) -> None:
+    posted = alambique("suites", "submit", suite_file, "--set", "students.small.layers=9")
+    assert posted.returncode == 1
+    assert posted.stderr.startswith("error: students.small: ")
+    absent = alambique("suites", "submit", "gone.yaml")
+    assert "gone.yaml cannot be read as a suite file" in absent.stderr
+
+
+def test_a_format_that_there_is_not(alambique: Alambique, suite_file: Path) -> None:
+    suite = alambique("suites", "submit", suite_file).stdout.strip()
+    said = alambique("suites", "show", suite, "--format", "pdf")
+    assert said.stderr == "error: --format pdf: expected one of markdown, csv, latex\n"
+
+
+def test_news_are_what_changed(database: Database, suite_file: Path, here: Here) -> None:
+    posted = json.loads(here("suites", "submit", suite_file, "--json"))
+    suite_id, at = UUID(posted["id"]), datetime.now(UTC)
+
+    def seen() -> SuiteView:
+        with database.read() as session:
+            return SuiteView.of(suites.find(session, suite_id), suites.jobs_in(session, suite_id))
+
+    before = seen()
+    assert list(news(None, before, at=at)) == []
+    with database.write() as session:
+        row = jobs.take(session, "test", timedelta(minutes=1), job_id=before.jobs[0].id)
+        assert row is not None
+        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=0.5)
+    now = seen()
+    assert list(news(before, now, at=at)) == [f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"]
+    assert list(news(now, now, at=at)) == []

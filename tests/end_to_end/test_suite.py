@@ -1,0 +1,85 @@
+"""A whole suite: teachers shared by all jobs of a task, one task failing alone, one table."""
+
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import torch
+
+from alambique.api.suite_views import SuiteView
+from alambique.registry import jobs, suites
+from alambique.registry.database import Database
+from alambique.spec.settings import Settings
+from alambique.spec.states import Reason, State
+from alambique.spec.suite import jobs_of, read_suite
+from alambique.workers.driver import drive
+
+SUITE = """
+name: two
+shared:
+  teacher:
+    model: {architecture: modernbert, layers: 2, width: 32, heads: 2, ffn: 48, vocabulary: 400}
+    train: {epochs: 4, learning_rate: 5.0e-3, batch_size: 16, max_length: 64, stride: 16}
+    max_length: 64
+    stride: 16
+  train: {epochs: 1, learning_rate: 5.0e-3, batch_size: 16, max_length: 64, stride: 16}
+  compare: [gold-only]
+tasks:
+  speech:
+    task: part-of-speech
+    data: {name: sample-speech, limit: {train: 60, dev: 20, test: 20}}
+  topics:
+    task: document-classification
+    data: {name: sample-documents, limit: {train: 20, dev: 20, test: 20}}
+    teacher: {train: {epochs: 1, learning_rate: 1.0e-7}}
+students: {one: {layers: 1}, two: {layers: 2, keep: first}}
+"""
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """A driver answers signals as a process of its own would."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Database) -> None:
+    torch.set_num_threads(1)
+    suite = read_suite(SUITE)
+    with database.write() as session:
+        row = suites.submit(session, suite, jobs_of(suite))
+    while True:
+        with database.write() as session:
+            job = jobs.take(session, "test", timedelta(seconds=settings.lease))
+        if job is None:
+            break
+        drive(settings, database, job.id, job.token)
+    with database.read() as session:
+        found = SuiteView.of(suites.find(session, row.id), suites.jobs_in(session, row.id))
+        logs = {one.id: jobs.logs(session, one.id) for one in found.jobs}
+
+    by_task = {task: [one for one in found.jobs if one.cell.task == task] for task in suite.tasks}
+    assert [one.state for one in by_task["speech"]] == [State.SUCCEEDED] * 2
+    assert [one.reason for one in by_task["topics"]] == [Reason.BAD_TEACHER] * 2
+    assert [one.attempts for one in found.jobs] == [1] * 4
+
+    table = found.comparison
+    assert [(one.student, one.role) for one in table.rows] == [
+        (None, "teacher"),
+        ("one", "gold-only"),
+        ("one", "distilled"),
+        ("two", "gold-only"),
+        ("two", "distilled"),
+    ]
+    assert {one.name: one.passes for one in table.columns} == {"speech": 1.0, "topics": None}
+    assert all(one.scores["topics"] is None and one.score is None for one in table.rows)
+    scores = [one.scores["speech"] for one in table.rows]
+    assert all(one is not None and 0.2 < one.mean < 1 for one in scores)
+    second = " ".join(
+        line for log in logs[by_task["speech"][1].id] for line in log.content["lines"]
+    )
+    assert f"teach: done before, by job {by_task['speech'][0].id}" in second
+    assert f"evaluate: done before, by job {by_task['speech'][0].id}" in second
