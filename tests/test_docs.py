@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
+from alambique.spec.suite import Suite, jobs_of, read_suite
 from alambique.spec.train import Resources, Train
 from alambique.tasks.all import ALL
 from alambique.tasks.catalogue import DATASETS
@@ -47,10 +48,15 @@ RUN = (
     "alambique models show pico",
     "alambique models download pico@1 --to pico-1",
     'alambique models predict pico --text "Ana Ruiz nació en Lugo."',
+    "alambique suites list",
+    "alambique suites show $SUITE",
+    "alambique suites show $SUITE --format latex",
+    "alambique suites cancel $SUITE",
     "JOB=$(alambique submit recipes/pico.yaml --set name=other --set 'data.limit={train: 50}' "
     "--key monday)",  # last: what it posts is not waited for
 )
-"""Run for real: against a server with a finished job of the name `pico`, whose id is $JOB."""
+"""Run for real: against a server with a finished job of the name `pico`, whose id is $JOB, and a
+suite that was cancelled at once, whose id is $SUITE."""
 
 SMALL = (
     "--set 'data.limit={train: 40, dev: 10, test: 10}' --set teacher.train.epochs=4",
@@ -69,6 +75,9 @@ CHECKED = (
     "alambique worker",
     "alambique run recipes/pico.yaml --set train.epochs=5",
     "alambique submit recipes/pico.yaml --set student.layers=2 --wait",
+    "alambique suites submit recipes/pico-suite.yaml --set 'seeds=[1, 2]' --key tuesday --wait",
+    # this ends with 1: the suite was cancelled
+    "alambique suites watch $SUITE",
     # these end the job that the others look at
     "alambique jobs cancel $JOB",
     "alambique jobs cancel $JOB --kill",
@@ -119,7 +128,10 @@ def commands() -> set[str]:
 
 
 def test_every_command_is_in_one_of_the_two_lists() -> None:
-    assert commands() == {*RUN, *CHECKED}, "a command of the documents goes into RUN or CHECKED"
+    posting = {command for command in commands() if command.startswith("SUITE=")}
+    assert commands() - posting == {*RUN, *CHECKED}, (
+        "a command of the documents goes into RUN or CHECKED"
+    )
     assert not set(RUN) & set(CHECKED)
 
 
@@ -146,6 +158,13 @@ class Server:
         found = re.search(r"http://[\d.:]+\d", self.process.stdout.readline())
         assert found, (self.folder / "up.log").read_text()
         self.environment["ALAMBIQUE_URL"] = found[0]
+
+    def suite(self) -> None:
+        """Posts the suite of the documents, by their command, and cancels it."""
+        (posted,) = [command for command in commands() if command.startswith("SUITE=")]
+        done = self.run(f'{posted} && alambique suites cancel $SUITE >&2 && printf "$SUITE"')
+        assert done.returncode == 0, done.stderr
+        self.environment["SUITE"] = done.stdout
 
     def stop(self) -> None:
         """As a service manager does; what runs is given back."""
@@ -180,6 +199,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     found.demo()
     found.start()
     try:
+        found.suite()
         yield found
     finally:
         found.stop()
@@ -196,7 +216,7 @@ def test_a_command_runs(server: Server, command: str) -> None:
 def test_a_command_exists(command: str) -> None:
     name, *words = shlex.split(command)
     if name == "alambique":
-        names = words[: 2 if words[0] in ("jobs", "models") else 1]
+        names = words[: 2 if words[0] in ("jobs", "models", "suites") else 1]
         said = CliRunner().invoke(program(), [*names, "--help"])
         assert said.exit_code == 0, said.output
         assert all(word in said.output for word in words if word.startswith("--"))
@@ -286,8 +306,9 @@ def tables(page: Path) -> list[dict[str, str]]:
     return found
 
 
-def test_every_field_of_a_job_is_told_with_its_default() -> None:
-    for table, record in zip(tables(DOCS / "jobs.md"), RECORDS, strict=True):
+@pytest.mark.parametrize(("page", "records"), [("jobs.md", RECORDS), ("suites.md", (Suite,))])
+def test_every_field_is_told_with_its_default(page: str, records: Sequence[type[Spec]]) -> None:
+    for table, record in zip(tables(DOCS / page), records, strict=True):
         fields = record.model_fields
         assert list(table) == list(fields), record
         assert {n: table[n] for n in fields if not same(table[n], fields[n])} == {}, record
@@ -308,7 +329,10 @@ def same(written: str, field: FieldInfo) -> bool:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=str)
 def test_job_files_in_the_documents_can_be_read(page: Path) -> None:
     for block in blocks(page, "yaml"):
-        read_job(block)
+        if "students:" in block:
+            jobs_of(read_suite(block))
+        else:
+            read_job(block)
 
 
 def test_tasks_and_data_sets_are_those_of_the_program() -> None:
