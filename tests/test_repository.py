@@ -30,10 +30,9 @@ def job_of(recipe: Path) -> Job:
 
 def models_at_hand(job: Job) -> bool:
     """Whether the job names no model outside of this package."""
-    named = [m for m in (job.teacher.model, job.student.start) if m not in ("teacher", "random")]
     return all(
         isinstance(source, Architecture) or source == Local("sample-encoder")
-        for source in map(source_of, named)
+        for source in (source_of(model) for _, model in job.models())
     )
 
 
