@@ -84,10 +84,8 @@ def test_runs_are_all_combinations_each_once(
     common: list[tuple[str, set[int]]], own: list[dict[str, set[int]]]
 ) -> None:
     def grid(values: dict[str, set[int]]) -> dict[str, list[float]]:
-        rates = {
-            f: [n / 10 for n in v] if f == "learning_rate" else [*v] for f, v in values.items()
-        }
-        return dict(rates)
+        rates = {field: sorted(n / 10 for n in values[field]) for field in values}
+        return {f: rates[f] if f == "learning_rate" else [*values[f]] for f in values}
 
     candidates = [{"model": f"m{n}", "grid": grid(values)} for n, values in enumerate(own)]
     teacher = job({"candidates": candidates, "grid": grid(dict(common))}).teacher

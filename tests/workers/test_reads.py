@@ -77,7 +77,7 @@ def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[
         cached = cache(asked, checked, models.teacher)
         networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         found = {
-            "teach": key_of(Stage.TEACH, teach.reads(asked, checked)),
+            "teach": key_of(Stage.TEACH, teach.reads(asked, checked, job.teacher.runs[0])),
             "evaluate": key_of(Stage.EVALUATE, evaluate.reads(asked, checked, networks)),
         }
         kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")

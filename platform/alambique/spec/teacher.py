@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -9,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
+from alambique.spec.errors import AlambiqueError
 from alambique.spec.fields import Epochs, Length, Overlap, Positive, Rate, Spec
 from alambique.spec.sources import Architecture, Model
 from alambique.spec.train import Train
@@ -159,6 +161,17 @@ class Teacher(Spec):
         """Of a network from scratch: for its own windows, and for those of most students."""
         shared = self.training
         return max(512, self.max_length, shared.max_length if shared else 0)
+
+    @contextmanager
+    def telling(self, field: str) -> Iterator[None]:
+        """Puts the field in front of what is found of its model, where there are several."""
+        try:
+            yield
+        except AlambiqueError as error:
+            if self.candidates is None:
+                raise
+            # not from the error itself: what a job is told is the innermost message
+            raise type(error)(f"{field}: {error}") from error.__cause__
 
     def _grid(self, one: Candidate) -> Grid:
         return (self.grid or Grid()).with_own(one.grid)
