@@ -127,7 +127,7 @@ def result_table(result: Mapping[str, Any]) -> Table:
 
 def candidate_table(result: Mapping[str, Any]) -> Table:
     """The runs that a teacher was chosen from, in the order in which they were done."""
-    columns = ("", "grid", "loss", f"{result['primary'].upper()} %", "", "version")
+    columns = ("candidate", "grid", "loss", f"{result['primary'].upper()} %", "", "version")
     return table(columns, ([*_tried(run)] for run in result["candidates"]))
 
 
