@@ -41,14 +41,14 @@ def database(settings: Settings) -> Iterator[Database]:
     database.dispose()
 
 
-def choosing(*candidates: Any, layers: int = 1, **student: Any) -> Job:
+def choosing(*candidates: Any, **student: Any) -> Job:
     """A job on the sample's questions whose teacher is one of these, at three rates each."""
     return Job.model_validate(
         {
             "task": "question-answering",
             "data": {"name": "sample-questions", "limit": {"train": 4, "dev": 4, "test": 4}},
             "teacher": {"candidates": candidates, "grid": {"learning_rate": [0.1, 0.2, 0.3]}},
-            "student": {"layers": layers, **student},
+            "student": {"layers": 1, **student},
         }
     )
 

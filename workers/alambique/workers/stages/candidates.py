@@ -12,7 +12,6 @@ from alambique.tasks.examples import read
 from alambique.tasks.task import Task
 from alambique.workers.provenance import made_from
 from alambique.workers.records import Checked, Taught, Trained, Tried
-from alambique.workers.stages.choosing import in_words
 from alambique.workers.stages.naming import candidate_role, model_name
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
@@ -50,11 +49,6 @@ def validation_metrics(checked: Checked, task: Task[Any, Any], one: Trained) -> 
         for name, value in scores.items()
         if value is not None
     ]
-
-
-def collapsed(taught: Taught) -> list[str]:
-    """A line for each run that cannot teach."""
-    return [f"collapsed: {in_words(run)}" for run in taught.runs if run.tuned.collapsed]
 
 
 def _version(work: Work, checked: Checked, run: Tried, about: dict[str, Any]) -> Version | None:

@@ -18,7 +18,7 @@ def chosen(tried: Sequence[Tried]) -> Taught:
     """
     able = [run for run in tried if run.tuned.collapsed is None]
     if not able:
-        raise _collapsed(tried)
+        raise _unable(tried)
     best = min(able, key=lambda run: 0.0 if run.loss is None else run.loss)
     assert best.tuned.teacher is not None  # one without weights has collapsed
     return Taught(
@@ -30,16 +30,20 @@ def chosen(tried: Sequence[Tried]) -> Taught:
     )
 
 
-def in_words(run: Tried) -> str:
-    """A run that has collapsed, by name and with its numbers."""
+def collapsed(tried: Sequence[Tried]) -> list[str]:
+    """A line for each run that cannot teach, by name and with its numbers."""
+    return [f"collapsed: {_in_words(run)}" for run in tried if run.tuned.collapsed]
+
+
+def _in_words(run: Tried) -> str:
     loss = "" if run.loss is None else f"validation loss {run.loss:.4f}, "
     return f"{run.name}: {loss}{run.tuned.collapsed}"
 
 
-def _collapsed(tried: Sequence[Tried]) -> BadTeacher | Diverged:
+def _unable(tried: Sequence[Tried]) -> BadTeacher | Diverged:
     if len(tried) == 1:
         return _alone(tried[0])
-    lines = "\n".join(in_words(run) for run in tried)
+    lines = "\n".join(_in_words(run) for run in tried)
     return BadTeacher(
         f"none of the {len(tried)} runs made a teacher that a student can learn from:\n{lines}\n"
         "Give other learning rates or more epochs (teacher.grid), a longer warm-up "

@@ -10,7 +10,8 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.provenance import code_version, made_from
 from alambique.workers.records import Checked, Evaluated, Score, Start, Taught, Trained
-from alambique.workers.stages.candidates import collapsed, register_candidates, validation_metrics
+from alambique.workers.stages.candidates import register_candidates, validation_metrics
+from alambique.workers.stages.choosing import collapsed
 from alambique.workers.stages.naming import model_name
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
@@ -44,7 +45,7 @@ def register(
     return {
         "rows": rows,
         "primary": find(work.job.task).primary,
-        "notes": [*notes(evaluated, find(work.job.task).primary), *collapsed(taught)],
+        "notes": [*notes(evaluated, find(work.job.task).primary), *collapsed(taught.runs)],
         "settings": evaluated.settings,
         **({"candidates": candidates} if candidates else {}),
     }

@@ -1,5 +1,6 @@
 """Stage 1: a teacher, fine-tuned for the job, of many runs the best, or tested as it is."""
 
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from alambique.workers.files import whole
 from alambique.workers.once import once
 from alambique.workers.records import Checked, DataSet, Taught, Trained, Tried, Tuned
 from alambique.workers.running import Part, placement, processes
-from alambique.workers.stages.choosing import chosen, in_words
+from alambique.workers.stages.choosing import chosen, collapsed
 from alambique.workers.starting import from_scratch, prepared
 from alambique.workers.testing import score_of
 from alambique.workers.training.course import Course
@@ -39,8 +40,8 @@ def teach(work: Work, checked: Checked) -> Taught:
     """
     runs = work.job.teacher.runs
     tried = tuple(_tried(work, checked, run, number, len(runs)) for number, run in enumerate(runs))
-    if len(runs) > 1:
-        work.log(*(f"collapsed: {in_words(run)}" for run in tried if run.tuned.collapsed))
+    if len(runs) > 1 and (lines := collapsed(tried)):
+        work.log(*lines)
     taught = chosen(tried)
     if taught.runs:
         work.log(f"the teacher is {taught.runs[taught.number - 1].name}")
@@ -92,6 +93,7 @@ def _done(work: Work, checked: Checked, run: Run, part: Part, folder: Path) -> T
     found = _found(work, checked, run, part, start)
     seconds = time.monotonic() - began
     if isinstance(found, Diverged):
+        shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
         return Tuned(teacher=None, start=start, collapsed=str(found), seconds=seconds)
     return Tuned(
         teacher=found.model_copy(update={"seconds": seconds}),
