@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 
 from alambique.cli.program import program
 from alambique.spec.fields import Spec
-from alambique.spec.job import Data, Job, Student, Teacher
+from alambique.spec.job import Data, Job, Student
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
 from alambique.spec.suite import Suite, jobs_of, read_suite
+from alambique.spec.teacher import Candidate, Grid, Teacher
 from alambique.spec.train import Resources, Train
 from alambique.tasks.all import ALL
 from alambique.tasks.catalogue import DATASETS
@@ -101,6 +102,8 @@ RECORDS: tuple[type[Spec], ...] = (
     Job,
     Data,
     Teacher,
+    Candidate,
+    Grid,
     Student,
     Gold,
     Logits,

@@ -4,13 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from alambique.api.planning import plan_of
 from alambique.registry.database import Database
+from alambique.spec import suite
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture, Local, source_of
+from alambique.tasks.catalogue import dataset
 
 REPO = Path(__file__).parents[1]
 ROOTS = ("platform", "tasks", "workers", "api")
@@ -24,36 +27,42 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
 
 
-def job_of(recipe: Path) -> Job:
-    return read_job(recipe.read_text())
+def jobs_of(recipe: Path) -> list[Job]:
+    """The one job of a recipe, or those of a suite."""
+    text = recipe.read_text()
+    if "students" not in yaml.safe_load(text):
+        return [read_job(text)]
+    return [job for _, job in suite.jobs_of(suite.read_suite(text))]
 
 
 def models_at_hand(job: Job) -> bool:
     """Whether the job names no model outside of this package."""
-    named = [m for m in (job.teacher.model, job.student.start) if m not in ("teacher", "random")]
     return all(
         isinstance(source, Architecture) or source == Local("sample-encoder")
-        for source in map(source_of, named)
+        for source in (source_of(model) for _, model in job.models())
     )
 
 
 def test_there_are_recipes() -> None:
-    assert {"demo.yaml", "pico.yaml"} <= {recipe.name for recipe in RECIPES}
+    assert {"demo.yaml", "pico.yaml", "pico-suite.yaml"} <= {recipe.name for recipe in RECIPES}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
 def test_a_recipe_can_be_read_and_names_no_path(recipe: Path) -> None:
-    assert list(job_of(recipe).paths()) == []
+    for job in jobs_of(recipe):
+        assert list(job.paths()) == []
+        assert dataset(job.data.name).task == job.task
 
 
 @pytest.mark.parametrize(
-    "recipe", [r for r in RECIPES if models_at_hand(job_of(r))], ids=lambda recipe: recipe.stem
+    "recipe", [r for r in RECIPES if all(map(models_at_hand, jobs_of(r)))], ids=lambda r: r.stem
 )
 def test_a_recipe_can_be_planned(recipe: Path, settings: Settings) -> None:
-    found = plan_of(job_of(recipe), settings, Database(settings.database))
-    assert 0 < found.student.parameters < found.teacher.parameters
-    assert 0 < found.student.macs.full < found.teacher.macs.full
-    assert found.cache.bytes is None or found.cache.bytes > 0
+    for job in jobs_of(recipe):
+        found = plan_of(job, settings, Database(settings.database))
+        assert 0 < found.student.parameters <= found.teacher.parameters
+        assert 0 < found.student.macs.full <= found.teacher.macs.full
+        assert found.cache.bytes is None or found.cache.bytes > 0
 
 
 def test_source_files_are_short() -> None:

@@ -14,6 +14,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.errors import BadSpec, Conflict
 from alambique.spec.job import Data, Job, Student
 from alambique.spec.states import Stage, State
+from alambique.spec.teacher import Teacher
 
 LEASE = timedelta(minutes=1)
 YAML = {"Content-Type": "application/yaml"}
@@ -153,7 +154,21 @@ def test_a_dry_run_tells_the_plan_and_queues_nothing(client: Client, job: Job) -
     assert plan.teacher.parameters > plan.student.parameters > 0
     assert plan.teacher.macs.full > plan.teacher.macs.linear > plan.student.macs.linear > 0
     assert plan.cache.bytes is not None
+    assert plan.candidates == []
     assert client.jobs(project=job.project).items == []
+
+
+def test_a_plan_lists_the_candidates(client: Client, job: Job) -> None:
+    one = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 64}
+    teacher = {"candidates": [one, one | {"layers": 3}], "grid": {"epochs": [1, 2]}}
+    asked = job.model_copy(update={"teacher": Teacher.model_validate(teacher)})
+    plan = client.plan(on(asked, "conll2002"))
+    assert [(one.model, one.runs) for one in plan.candidates] == [
+        ("bert of 2 layers, from scratch", 2),
+        ("bert of 3 layers, from scratch", 2),
+    ]
+    assert plan.teacher.macs == plan.candidates[1].macs
+    assert plan.teacher.macs.full > plan.candidates[0].macs.full
 
 
 def test_a_plan_says_which_data_is_not_at_hand(client: Client, job: Job) -> None:

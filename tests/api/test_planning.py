@@ -1,9 +1,14 @@
-"""Plans of jobs whose data is on the hub: at hand for who fetches it."""
+"""Plans of jobs: with data of the hub, at hand for who fetches it; with several candidates."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from alambique.api.planning import plan_of
+import pytest
+
+from alambique.api.planning import check_sizes, plan_of
 from alambique.registry.database import Database
+from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.tasks.datasets import Hub
@@ -19,14 +24,70 @@ JOB = Job.model_validate(
         "student": {"layers": 2},
     }
 )
+SCRATCH = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 64}
 COLUMNS = Columns(texts=("premise", "hypothesis"), label="label")
 
 
-def test_data_of_the_hub_is_planned_once_it_is_fetched(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "home")
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database)
     database.upgrade()
+    yield database
+    database.dispose()
 
+
+def choosing(*candidates: Any, **student: Any) -> Job:
+    """A job on the sample's questions whose teacher is one of these, at three rates each."""
+    return Job.model_validate(
+        {
+            "task": "question-answering",
+            "data": {"name": "sample-questions", "limit": {"train": 4, "dev": 4, "test": 4}},
+            "teacher": {"candidates": candidates, "grid": {"learning_rate": [0.1, 0.2, 0.3]}},
+            "student": {"layers": 1, **student},
+        }
+    )
+
+
+def test_the_costliest_candidate_is_planned_with(settings: Settings, database: Database) -> None:
+    deep = SCRATCH | {"layers": 4}
+    own = {"model": deep, "grid": {"learning_rate": [0.4], "epochs": [1, 2]}}
+    plan = plan_of(choosing(SCRATCH, own, "sample-encoder"), settings, database)
+    small, large, sample = plan.candidates
+    assert [one.model for one in plan.candidates] == [
+        "bert of 2 layers, from scratch",
+        "bert of 4 layers, from scratch",
+        "sample-encoder",
+    ]
+    assert [one.runs for one in plan.candidates] == [3, 2, 3]
+    assert small.macs.full < large.macs.full
+    costliest = max(plan.candidates, key=lambda one: one.macs.full)
+    assert (plan.teacher.parameters, plan.teacher.macs) == (costliest.parameters, costliest.macs)
+    runs = 3 * small.parameters + 2 * large.parameters + 3 * sample.parameters
+    assert plan.disk_bytes(12, kept=3) - plan.disk_bytes(12, kept=0) == 3 * 4 * runs
+
+
+def test_one_run_has_no_candidates(settings: Settings, database: Database) -> None:
+    plan = plan_of(JOB, settings, database)
+    assert plan.candidates == ()
+    assert plan.disk_bytes(12, kept=3) == plan.disk_bytes(12, kept=0)
+
+
+@pytest.mark.parametrize("start", ["teacher", "random"])
+def test_a_candidate_that_no_student_is_made_of_is_named(settings: Settings, start: str) -> None:
+    odd = {"model": SCRATCH | {"layers": 1, "heads": 4}}
+    student = {"start": start} | ({"layers": 2} if start == "teacher" else {"width": 30})
+    with pytest.raises(BadSpec, match=r"^teacher\.candidates\.1\.model: "):
+        check_sizes(choosing(SCRATCH, odd, **student), settings)
+
+
+def test_data_of_the_hub_is_planned_once_it_is_fetched(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
     def fetch(source: Hub, path: str) -> Path:
         file = tmp_path / path.replace("/", "-")
         pair = Labelled(path, (f"Ana vive en {path}.", "Ana vive."), "entailment")
@@ -40,4 +101,3 @@ def test_data_of_the_hub_is_planned_once_it_is_fetched(tmp_path: Path) -> None:
     assert fetched.cache.why is None
     assert (fetched.cache.bytes or 0) > 0
     assert fetched.student == apart.student
-    database.dispose()

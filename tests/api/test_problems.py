@@ -42,6 +42,12 @@ def changed(job: Job, **fields: object) -> dict[str, Any]:
         ({"student": {"layers": 0}}, ["student.layers"]),
         ({"train": {"epochs": "many"}, "priority": 500}, ["train.epochs", "priority"]),
         ({"teacher": {"model": "a b"}}, ["teacher.model"]),
+        ({"teacher": {"candidates": ["a", "a b"]}}, ["teacher.candidates.1"]),
+        ({"teacher": {"candidates": [{"model": "a b"}]}}, ["teacher.candidates.0.model"]),
+        (
+            {"teacher": {"candidates": ["a"], "grid": {"epochs": [0], "batch_size": ["x"]}}},
+            ["teacher.grid.batch_size.0", "teacher.grid.epochs.0"],
+        ),
     ],
 )
 def test_each_bad_field_is_named(
@@ -58,6 +64,8 @@ def test_each_bad_field_is_named(
         ({"task": "poetry"}, "unknown_name", "task"),
         ({"teacher": {"model": "/etc/passwd"}}, "bad_spec", "teacher.model"),
         ({"teacher": {"model": "../bert"}}, "bad_spec", "teacher.model"),
+        ({"teacher": {"candidates": ["mini-es", "./b"]}}, "bad_spec", "teacher.candidates.1"),
+        ({"teacher": {"candidates": [{"model": "~"}]}}, "bad_spec", "teacher.candidates.0.model"),
         ({"student": {"layers": 1, "start": "~/bert"}}, "bad_spec", "student.start"),
         ({"data": "./mine"}, "bad_spec", "data.name"),
         ({"data": {"name": "conll2002", "test": "/mine"}}, "bad_spec", "data.test"),
@@ -67,6 +75,16 @@ def test_each_bad_field_is_named(
         ({"data": {"name": "conll2002", "test": "mlqa"}}, "unknown_name", "data.test"),
         ({"teacher": {"model": "no-such-model"}}, "unknown_name", "teacher.model"),
         ({"teacher": {"model": "registry:none@1"}}, "unknown_name", "teacher.model"),
+        (
+            {"teacher": {"candidates": ["sample-encoder", "no-such-model"]}},
+            "unknown_name",
+            "teacher.candidates.1",
+        ),
+        (
+            {"teacher": {"candidates": [{"model": "registry:none@1", "grid": {"epochs": [2]}}]}},
+            "unknown_name",
+            "teacher.candidates.0.model",
+        ),
         ({"student": {"layers": 1, "start": "no-such"}}, "unknown_name", "student.start"),
     ],
 )

@@ -105,14 +105,14 @@ def test_windows_longer_than_the_student_reads(
     refused(job, BadSpec, "train.max_length is 96", "positions for 64")
 
 
-def test_a_teacher_no_better_than_guessing(work: Taken, folder_of: Made, tmp_path: Path) -> None:
+def test_a_teacher_no_better_than_guessing(work: Taken, folder_of: Made) -> None:
     teacher = folder_of()
     weights = load_file(teacher / "model.safetensors")
     weights["classifier.bias"][0] += 100  # O, whatever it reads
     save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
     job = work(f"teacher.model={teacher}", *TUNED)
     with pytest.raises(BadTeacher, match=r"(?s)f1 .* is 0\.0000; .* commonest answer .* train it"):
-        teach(job, check(job), tmp_path / "teach")
+        teach(job, check(job))
 
 
 def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -
     save_file(weights, permuted / "model.safetensors", metadata={"format": "pt"})
     job = work(f"teacher.model={permuted}", *TUNED)
     checked = check(job)
-    assert checked.teacher is not None
+    assert checked.teachers[0] is not None
     assert _said(job, permuted, tmp_path / "mapped") == _said(job, teacher, tmp_path / "same")
 
 
@@ -212,11 +212,11 @@ def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -
     """A stage is skipped only where nothing that it depends on has changed."""
     teacher = folder_of()
     job = work(f"teacher.model={teacher}", *TUNED)
-    before = reads(job, check(job))
+    before = reads(job, check(job), job.job.teacher.runs[0])
     config = json.loads((teacher / "config.json").read_text())
     names = list(config["id2label"].values())
     turned = {str(number): name for number, name in enumerate(reversed(names))}
     (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
-    after = reads(job, check(job))
+    after = reads(job, check(job), job.job.teacher.runs[0])
     assert before != after
     assert {**before, "model": after["model"]} == after

@@ -81,3 +81,16 @@ def test_a_job_over_broken_data_fails_at_once_and_says_where(tmp_path: Path) -> 
     row = run_here(settings, database, job, posted=lambda _: None)
     assert (row.state, row.reason, row.attempts) == (State.FAILED, Reason.BAD_DATA, 1)
     assert f"{tmp_path / 'dev.conll'}:2: 1 columns in 'Jaén'" in (row.message or "")
+
+
+def test_paths_of_candidates_are_put_down_from_the_root(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    database.upgrade()
+    job = read_job(PICO, ["teacher={candidates: [./one, mini, {model: ../two}]}"])
+    row = run_here(settings, database, job, posted=lambda _: None)
+    first, second, third = row.spec["teacher"]["candidates"]
+    assert (first, second) == (str(Path("./one").absolute()), "mini")
+    assert third["model"] == str(Path("../two").absolute())
+    assert (row.state, row.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert str(row.message).startswith("teacher.candidates.0: ")

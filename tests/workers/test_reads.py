@@ -79,7 +79,7 @@ def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[
         cached = cache(asked, checked, models.teacher)
         networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         found = {
-            "teach": key_of(Stage.TEACH, teach.reads(asked, checked)),
+            "teach": key_of(Stage.TEACH, teach.reads(asked, checked, job.teacher.runs[0])),
         }
         length = evaluate.length_of(asked, networks)
         for one in networks:

@@ -99,9 +99,7 @@ def _unknown_data(job: Job) -> Iterator[BadField]:
 
 
 def _unknown_models(job: Job, context: Context) -> Iterator[BadField]:
-    for path, model in (("teacher.model", job.teacher.model), ("student.start", job.student.start)):
-        if model in ("teacher", "random"):
-            continue
+    for path, model in job.models():
         source = source_of(model)
         try:
             if isinstance(source, Local):

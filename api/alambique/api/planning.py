@@ -32,9 +32,6 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Fetch, Splits, load, not_fetched
 from alambique.tasks.plan import Plan, plan
 
-_ROLES = ("teacher", "random")
-"""What a student can start from that is no model of its own."""
-
 
 def plan_of(
     job: Job, settings: Settings, database: Database, *, fetch: Fetch = not_fetched
@@ -49,7 +46,7 @@ def plan_of(
 
     Raises:
         UnknownName: a model or data set is nowhere.
-        BadSpec: the student cannot be cut from the teacher, and the like.
+        BadSpec: the student cannot be cut from the teacher, or from a candidate, and the like.
         BadData, BadModel: what is there is broken.
     """
     reads = partial(config_of, project=job.project, settings=settings, database=database)
@@ -97,8 +94,7 @@ def check_sizes(job: Job, settings: Settings) -> None:
         BadSpec: more layers than there are, heads that do not share the width, and the like.
         BadModel: the config of a model of this machine cannot be read.
     """
-    named = (model for model in (job.teacher.model, job.student.start) if model not in _ROLES)
-    if any(isinstance(source_of(model), Hub | Registered) for model in named):
+    if any(isinstance(source_of(model), Hub | Registered) for _, model in job.models()):
         return
     # one label is as good as another: they are in the head, which every student has
     plan(job, Splits([], [], [], ("O",)), config_of=lambda source: _local_config(source, settings))

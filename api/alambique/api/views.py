@@ -259,6 +259,14 @@ class CostView(View):
     macs: MacsView
 
 
+class CandidateCostView(CostView):
+    """Of a model that may become the teacher."""
+
+    model: str
+    runs: int
+    """How often it is fine-tuned."""
+
+
 class CacheCostView(View):
     """Of the teacher's outputs."""
 
@@ -272,8 +280,11 @@ class PlanView(View):
     """What a job would make and take, before anything is spent."""
 
     teacher: CostView
+    """Of candidates, the one that computes most."""
     student: CostView
     cache: CacheCostView
+    candidates: list[CandidateCostView] = []
+    """Empty where the teacher is one model without a grid."""
 
 
 class Health(View):

@@ -5,7 +5,7 @@ from typing import Any
 
 from alambique.api.views import JobView, VersionView
 from alambique.cli.progress import Progress, reason_to_wait
-from alambique.cli.tables import Figure, count, result_table, show, table
+from alambique.cli.tables import Figure, candidate_table, count, result_table, show, table
 from alambique.registry.records import JobRow
 from alambique.spec.states import State
 
@@ -20,6 +20,8 @@ def report(job: JobView | JobRow) -> bool:
             print(f"see alambique jobs logs {job.id}")
         return False
     show(result_table(job.result))
+    if job.result.get("candidates"):
+        show(candidate_table(job.result))
     for note in job.result.get("notes", ()):
         print(note)
     where = "" if job.project == "default" else f" --project {job.project}"
@@ -80,16 +82,16 @@ def show_prediction(found: Mapping[str, Any]) -> None:
 
 
 def show_plan(found: Mapping[str, Any]) -> None:
-    """Print the sizes of teacher and student, and what their cache takes."""
-    rows = (
-        (
-            name,
-            count(found[name]["parameters"]),
-            count(found[name]["macs"]["linear"]),
-            count(found[name]["macs"]["full"]),
-        )
-        for name in ("teacher", "student")
-    )
+    """Print the sizes of teacher, student and candidates, and what their cache takes."""
+    rows = (_sizes(name, found[name]) for name in ("teacher", "student"))
     show(table(("", "parameters", "MACs, linear", "MACs, full"), rows))
+    if candidates := found.get("candidates"):
+        titles = ("candidate", "parameters", "MACs, linear", "MACs, full", "runs")
+        show(table(titles, ((*_sizes(c["model"], c), c["runs"]) for c in candidates)))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
     print(f"teacher outputs: {f'{size:,} bytes' if size is not None else f'not known: {why}'}")
+
+
+def _sizes(name: str, cost: Mapping[str, Any]) -> tuple[object, ...]:
+    macs = cost["macs"]
+    return name, count(cost["parameters"]), count(macs["linear"]), count(macs["full"])

@@ -125,6 +125,21 @@ def result_table(result: Mapping[str, Any]) -> Table:
     return table(columns, ([*_measured(row, metrics)] for row in rows))
 
 
+def candidate_table(result: Mapping[str, Any]) -> Table:
+    """The runs that a teacher was chosen from, in the order in which they were done."""
+    columns = ("candidate", "grid", "loss", f"{result['primary'].upper()} %", "", "version")
+    return table(columns, ([*_tried(run)] for run in result["candidates"]))
+
+
+def _tried(run: Mapping[str, Any]) -> Iterable[object]:
+    yield run["model"]
+    yield ", ".join(f"{field} {value}" for field, value in run["train"].items())
+    yield None if run["loss"] is None else Figure(f"{run['loss']:.4f}")
+    yield share(run["metric"])
+    yield "taught" if run["taught"] else "collapsed" if run["collapsed"] else None
+    yield run["version"]
+
+
 def _measured(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
     yield NAMES.get(row["name"], row["name"])
     yield row["layers"]

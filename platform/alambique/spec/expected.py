@@ -36,6 +36,8 @@ _WORDS = {
 _EXAMPLES = {
     "Data": "conll2002 or {name: conll2002, limit: {train: 2000}}",
     "Teacher": "{model: team/model}",
+    "Candidate": "{model: team/model, grid: {epochs: [2, 3]}}",
+    "Grid": "{batch_size: [16, 32], learning_rate: [1.0e-5, 2.0e-5]}",
     "Student": "{layers: 4}",
     "Architecture": "{architecture: bert, layers: 4, width: 256, heads: 4, ffn: 512}",
     "Train": "{epochs: 3, learning_rate: 5.0e-5}",

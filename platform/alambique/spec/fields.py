@@ -59,6 +59,8 @@ Length = Annotated[Whole, Field(ge=16, le=1_000_000)]
 Overlap = Annotated[Whole, Field(ge=0, le=1_000_000)]
 """Tokens that two neighbouring windows of one text share."""
 Real = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
+Rate = Annotated[Real, Field(gt=0, le=1)]
+"""The highest learning rate of a run."""
 Epochs = Annotated[Positive, Field(le=10_000)]
 Layers = Annotated[Positive, Field(le=1000)]
 Width = Annotated[Positive, Field(le=1_000_000)]

@@ -1,28 +1,23 @@
 """A job: which teacher, which student, on what data, to what end."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from alambique.spec.errors import BadSpec
-from alambique.spec.fields import (
-    Duration,
-    Layers,
-    Length,
-    Name,
-    Overlap,
-    Positive,
-    Spec,
-    Whole,
-    Width,
-)
+from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
 from alambique.spec.objective import Gold, Logits, Term
-from alambique.spec.sources import Architecture, Folder, source_of
+from alambique.spec.sources import Architecture, Folder, Model, source_of
+from alambique.spec.teacher import Teacher
 from alambique.spec.train import Resources, Train
 
 Split = Literal["train", "dev", "test"]
-Model = Annotated[str | Architecture, Field(union_mode="left_to_right")]
+
+_ROLES = ("teacher", "random")
+"""What a student can start from that is no model of its own."""
+_REGISTERED_AS = re.compile(r"(.+)-(teacher|gold-only|candidate-[0-9]+)")
+"""What a job of the first name registers the network of the second as."""
 
 
 class Data(Spec):
@@ -33,41 +28,6 @@ class Data(Spec):
     """How many examples of a split to use, the first ones; all where not given."""
     test: str | None = None
     """Another data set, whose test split takes the place of this one's."""
-
-
-class Teacher(Spec):
-    """The model whose outputs a student learns from."""
-
-    model: Model
-    train: Train | None = None
-    """How to fine-tune it. Absent: it already is, which is checked before anything is spent."""
-    max_length: Length = 384
-    """Tokens of its windows when it teaches; students have their own."""
-    stride: Overlap = 128
-
-    @property
-    def positions(self) -> int:
-        """Of a network from scratch: for its own windows, and for those of most students."""
-        return max(512, self.max_length, self.train.max_length if self.train else 0)
-
-    @field_validator("model")
-    @classmethod
-    def _named(cls, model: Model) -> Model:
-        return _checked(model)
-
-    @model_validator(mode="after")
-    def _able_to_teach(self) -> "Teacher":
-        if isinstance(self.model, Architecture) and self.train is None:
-            raise ValueError(
-                "model is an architecture, whose weights have learnt nothing: say how to train it "
-                "(teacher.train, which {} leaves at its defaults)"
-            )
-        if self.stride >= self.max_length:
-            raise ValueError(
-                f"stride {self.stride} is not below max_length {self.max_length}: "
-                "windows would never move on; lower teacher.stride"
-            )
-        return self
 
 
 class Student(Spec):
@@ -94,7 +54,7 @@ class Student(Spec):
                 "an architecture has no weights to start from: say start: random, with width, "
                 "heads and ffn"
             )
-        return start if start in ("teacher", "random") else _checked(start)
+        return start
 
     @model_validator(mode="after")
     def _as_many_as_layers(self) -> "Student":
@@ -132,12 +92,11 @@ class Job(Spec):
     @field_validator("name")
     @classmethod
     def _name_of_its_own(cls, name: str | None) -> str | None:
-        for role in ("teacher", "gold-only"):
-            if name and name.endswith(f"-{role}"):
-                raise ValueError(
-                    f"{name} is what the {role} of a job {name.removesuffix(f'-{role}')} is "
-                    "registered as: give the job another name"
-                )
+        if name and (found := _REGISTERED_AS.fullmatch(name)):
+            raise ValueError(
+                f"{name} is what the {found[2]} of a job {found[1]} is registered as: give the "
+                "job another name"
+            )
         return name
 
     @field_validator("data", mode="before")
@@ -176,22 +135,18 @@ class Job(Spec):
         """Whether the student learns from the teacher's outputs at all."""
         return any(isinstance(term, Logits) and term.weight > 0 for term in self.objective)
 
+    def models(self) -> Iterator[tuple[str, str | Architecture]]:
+        """Each field that names a model, with the model."""
+        for field, candidate in self.teacher.named:
+            yield field, candidate.model
+        if self.student.start not in _ROLES:
+            yield "student.start", self.student.start
+
     def paths(self) -> Iterator[tuple[str, str]]:
         """Each field that names a path of this machine, with the path."""
-        for field, model in (
-            ("teacher.model", self.teacher.model),
-            ("student.start", self.student.start),
-        ):
-            if model not in ("teacher", "random") and isinstance(source_of(model), Folder):
+        for field, model in self.models():
+            if isinstance(source_of(model), Folder):
                 yield field, str(model)
         for field, name in (("data.name", self.data.name), ("data.test", self.data.test)):
             if name is not None and "/" in name:
                 yield field, name
-
-
-def _checked(model: Model) -> Model:
-    try:
-        source_of(model)
-    except BadSpec as error:
-        raise ValueError(str(error)) from error
-    return model

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
+
+from pydantic import AfterValidator, Field
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Layers, Spec, Vocabulary, Width
@@ -102,3 +104,17 @@ def written(source: Source) -> str:
             return f"{source.architecture} of {source.layers} layers, from scratch"
         case _:
             assert_never(source)
+
+
+def _of_some_form(model: str | Architecture) -> str | Architecture:
+    try:
+        source_of(model)
+    except BadSpec as error:
+        raise ValueError(str(error)) from error
+    return model
+
+
+Model = Annotated[
+    str | Architecture, Field(union_mode="left_to_right"), AfterValidator(_of_some_form)
+]
+"""A field that names a model, in one of its forms."""

@@ -10,6 +10,7 @@ from alambique.spec.fields import (
     Length,
     Overlap,
     Positive,
+    Rate,
     Real,
     Spec,
     Whole,
@@ -21,7 +22,7 @@ class Train(Spec):
     """A training run. Batch sizes are global: they do not depend on the number of workers."""
 
     epochs: Epochs = 3
-    learning_rate: Annotated[Real, Field(gt=0, le=1)] = 5.0e-5
+    learning_rate: Rate = 5.0e-5
     batch_size: Positive | None = None
     """Rows of a global batch; 32 where `batch_tokens` is not given either."""
     batch_tokens: Positive | None = None

@@ -1,5 +1,6 @@
 """What a job would take: parameters and MACs of its networks, bytes of its cache."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from alambique.models.counts import count
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.spec.outputs import Output
-from alambique.spec.sources import Architecture, Source, source_of
+from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits
@@ -41,6 +42,16 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateCost(Cost):
+    """Of a model that may become the teacher."""
+
+    model: str
+    """In words, as the job names it."""
+    runs: int
+    """How often it is fine-tuned."""
+
+
+@dataclass(frozen=True, slots=True)
 class CacheCost:
     """Of the teacher's outputs."""
 
@@ -55,17 +66,27 @@ class Plan:
     """What a job would take."""
 
     teacher: Cost
+    """Of candidates, the one that computes most."""
     student: Cost
+    """As it is cut from that one."""
     cache: CacheCost
+    candidates: tuple[CandidateCost, ...] = ()
+    """None where the teacher is one model that is trained once, or not at all."""
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it."""
         return asdict(self)
 
-    def disk_bytes(self, copies: int) -> int:
-        """Roughly what the job writes: so many copies of its networks, and its cache."""
-        parameters = self.teacher.parameters + self.student.parameters
-        return parameters * _FLOAT * copies + (self.cache.bytes or 0)
+    def disk_bytes(self, copies: int, *, kept: int) -> int:
+        """Roughly what the job writes: networks and its cache.
+
+        Args:
+            copies: how often a network's weights are there while it is trained.
+            kept: how often those of a run of fine-tuning are, once it is over.
+        """
+        parameters = copies * (self.teacher.parameters + self.student.parameters)
+        parameters += kept * sum(one.runs * one.parameters for one in self.candidates)
+        return parameters * _FLOAT + (self.cache.bytes or 0)
 
 
 def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Plan:
@@ -81,12 +102,29 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
         BadData: the labels cannot be known without the data, which cannot be read.
     """
     labels = _labels(job, data)
-    teacher = _teacher(job, config_of)
+    runs = Counter(run.candidate for run in job.teacher.runs)
+    tried = [
+        _tried(job, field, source_of(one.model), runs[number], labels, config_of)
+        for number, (field, one) in enumerate(job.teacher.named)
+    ]
+    costliest, student = max(tried, key=lambda both: both[0].macs.full)
     return Plan(
-        teacher=_cost(job, teacher, labels),
-        student=_cost(job, _student(job, teacher, config_of), labels),
+        teacher=Cost(costliest.parameters, costliest.macs),
+        student=student,
         cache=_cache(job, data, labels),
+        candidates=tuple(one for one, _ in tried) if runs.total() > 1 else (),
     )
+
+
+def _tried(
+    job: Job, field: str, model: Source, runs: int, labels: int, config_of: ConfigOf
+) -> tuple[CandidateCost, Cost]:
+    """What a candidate takes, and the student where that candidate becomes the teacher."""
+    with job.teacher.telling(field):
+        teacher = _teacher(job, model, config_of)
+        own = _cost(job, teacher, labels)
+    student = _cost(job, _student(job, field, teacher, config_of), labels)
+    return CandidateCost(own.parameters, own.macs, written(model), runs), student
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:
@@ -100,8 +138,7 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
     return len(known)
 
 
-def _teacher(job: Job, config_of: ConfigOf) -> Config:
-    model = source_of(job.teacher.model)
+def _teacher(job: Job, model: Source, config_of: ConfigOf) -> Config:
     if not isinstance(model, Architecture):
         return config_of(model)
     positions = job.teacher.positions
@@ -110,10 +147,12 @@ def _teacher(job: Job, config_of: ConfigOf) -> Config:
     )
 
 
-def _student(job: Job, teacher: Config, config_of: ConfigOf) -> Config:
+def _student(job: Job, field: str, teacher: Config, config_of: ConfigOf) -> Config:
     start = job.student.start
-    source = teacher if start in ("teacher", "random") else config_of(source_of(start))
-    return shapes.of_student(job.student, source)
+    if start not in ("teacher", "random"):
+        return shapes.of_student(job.student, config_of(source_of(start)))
+    with job.teacher.telling(field):
+        return shapes.of_student(job.student, teacher)
 
 
 def _cost(job: Job, config: Config, labels: int) -> Cost:

@@ -14,14 +14,14 @@ from alambique.workers.failures import reason_of, told
 from alambique.workers.holding import GIVEN_BACK
 from alambique.workers.logs import into_log, trace_of
 from alambique.workers.once import once
-from alambique.workers.records import Checked, Distilled, Evaluated, Taught, Trained
+from alambique.workers.records import Checked, Distilled, Evaluated, Trained
 from alambique.workers.running import Part
 from alambique.workers.stages import distil as distilling
 from alambique.workers.stages import evaluate as evaluating
-from alambique.workers.stages import teach as teaching
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.register import register
+from alambique.workers.stages.teach import teach
 from alambique.workers.work import Work
 
 _PAUSE = 1.0
@@ -31,13 +31,7 @@ _PAUSE = 1.0
 def stages(work: Work) -> dict[str, Any]:
     """All stages of a job, in their order; gives the table it ends with."""
     checked = check(work)
-    taught = once(
-        work,
-        Stage.TEACH,
-        teaching.reads(work, checked),
-        Taught,
-        lambda folder: teaching.teach(work, checked, folder),
-    )
+    taught = teach(work, checked)
     cached = cache(work, checked, taught.teacher) if work.job.needs_outputs else None
     students = [
         student
@@ -54,7 +48,7 @@ def stages(work: Work) -> dict[str, Any]:
     ]
     trained = [taught.teacher, *students]
     evaluated = _evaluated(work, checked, trained)
-    return register(work, checked, trained, evaluated, cached)
+    return register(work, checked, taught, trained, evaluated, cached)
 
 
 def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list[Evaluated]:

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -82,10 +84,11 @@ def run_here(
 
 def _rooted(job: Job) -> Job:
     """The job with its paths from the root: whoever goes on with it may stand elsewhere."""
-    content: dict[str, Any] = job.model_dump(mode="json")
+    content: Any = job.model_dump(mode="json")
     for field, path in job.paths():
-        part, name = field.split(".")
-        content[part][name] = str(Path(path).expanduser().absolute())
+        *above, last = (int(part) if part.isdecimal() else part for part in field.split("."))
+        holder = reduce(getitem, above, content)
+        holder[last] = str(Path(path).expanduser().absolute())
     return job_of(content)
 
 

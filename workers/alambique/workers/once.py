@@ -10,6 +10,7 @@ from alambique.registry import stages
 from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
 from alambique.workers.files import put
+from alambique.workers.running import Part
 from alambique.workers.work import Work
 
 SCHEMA = 1
@@ -32,6 +33,7 @@ def once(
     reads: Mapping[str, Any],
     output: type[Output],
     do: Callable[[Path], Output],
+    part: Part | None = None,
 ) -> Output:
     """The output of a stage, from whichever job of the project has done it; else from `do`.
 
@@ -43,6 +45,7 @@ def once(
         reads: the part of the spec that it reads, and the content hashes of its inputs.
         output: the type of what it gives.
         do: does it in the folder it is given, which holds what an earlier attempt left there.
+        part: which part of the stage this is, where it has several.
     """
     # a fresh job has keys of its own: nobody else's stages are its, and its own are when it resumes
     key = key_of(stage, {**reads, "job": work.id} if work.job.fresh else reads)
@@ -52,8 +55,9 @@ def once(
         with work.database.read() as session:
             found = stages.find(session, work.job.project, key)
         if found is not None and _kept(folder) == found.output:
-            work.log(f"{stage}: done before, by job {found.job_id}")
-            work.report(stage, 1.0, message="done before")
+            named, done = (part.name, part.end) if part else (stage, 1.0)
+            work.log(f"{named}: done before, by job {found.job_id}")
+            work.report(stage, done, message="done before")
             return output.model_validate(found.output)
         folder.mkdir(parents=True, exist_ok=True)
         given = do(folder)

@@ -1,9 +1,13 @@
-"""Which code made a thing."""
+"""What a network was made from: which data, which code, which job."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+from alambique.registry.records import Edge
+from alambique.spec.job import Job, Split
 
 
 @cache
@@ -20,3 +24,12 @@ def code_version() -> str:
             digest.update(str(path.relative_to(root)).encode())
             digest.update(path.read_bytes())
     return f"{version('alambique')}+{digest.hexdigest()[:12]}"
+
+
+def made_from(job: Job, data: Mapping[Split, str]) -> list[Edge]:
+    """The edges that all networks of a job have: to its data by the hash of each split, to code."""
+    spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
+    return [
+        Edge("data", None, {f"{split}": digest for split, digest in data.items()}),
+        Edge("code", None, {"alambique": code_version(), "spec": spec}),
+    ]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from alambique.spec.fields import Spec
 from alambique.spec.job import Split
+from alambique.spec.train import Train
 from alambique.workers.training.course import TeacherOutputs
 
 
@@ -40,8 +41,8 @@ class Checked(Spec):
     """What the check found: all that the job needs is there and fits together."""
 
     data: DataSet
-    teacher: Start | None
-    """None: from scratch."""
+    teachers: tuple[Start | None, ...]
+    """The teacher's model, or each candidate in their order. None: from scratch."""
     student: Start | None
     """None: the teacher itself, or random."""
 
@@ -63,12 +64,57 @@ class Trained(Spec):
     diverged: bool = False
 
 
+class Tuned(Spec):
+    """What one run of fine-tuning gave, or the test of a model that came fine-tuned."""
+
+    teacher: Trained | None
+    """None: it diverged before it had any weights to keep."""
+    start: Path
+    """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
+    collapsed: str | None = None
+    """Why it cannot teach; remembered like any other result, so that nobody trains it again."""
+    seconds: float = 0.0
+
+
+class Tried(Spec):
+    """One of the runs that a job's teacher is chosen from, and how it did."""
+
+    number: int
+    """From 1, in the order of the job."""
+    candidate: int
+    """From 0."""
+    model: str
+    """As the job names it, with the commit or the number that was found."""
+    name: str
+    """What people call the run: "mini-es, batch_size 16, learning_rate 1e-05"."""
+    point: dict[str, int | float]
+    """The fields of `train` that the grid set."""
+    train: Train | None
+    tuned: Tuned
+
+    @property
+    def loss(self) -> float | None:
+        """On validation; None where it has no weights, or came fine-tuned."""
+        return self.tuned.teacher.loss if self.tuned.teacher else None
+
+    @property
+    def metric(self) -> float | None:
+        """The primary metric on validation; None where it has no weights."""
+        return self.tuned.teacher.metric if self.tuned.teacher else None
+
+
 class Taught(Spec):
-    """The teacher, and what it started from."""
+    """The teacher, and what it was chosen from."""
 
     teacher: Trained
     start: Path
     """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
+    number: int = 1
+    """Of its run."""
+    candidate: int = 0
+    """Which one it is."""
+    runs: tuple[Tried, ...] = ()
+    """All runs, where there were several."""
 
 
 class Cached(Spec):

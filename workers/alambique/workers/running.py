@@ -27,6 +27,11 @@ class Part:
     number: int = 0
     of: int = 1
 
+    @property
+    def end(self) -> float:
+        """How far the stage is once this part is over."""
+        return (self.number + 1) / self.of
+
 
 def run(work: Work, course: Course, part: Part, resources: Resources | None) -> Outcome:
     """The outcome of a course: run now, or before by an earlier attempt.

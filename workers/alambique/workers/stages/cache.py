@@ -84,7 +84,7 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
     encoder = Encoder.from_folder(
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
-    bf16 = (work.job.teacher.train or work.job.train).precision == "bf16"
+    bf16 = (work.job.teacher.training or work.job.train).precision == "bf16"
     return Order(
         task=work.job.task,
         labels=checked.data.labels,

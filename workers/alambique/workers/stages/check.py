@@ -3,7 +3,7 @@
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,7 @@ from typing import Any
 import fsspec
 
 from alambique.cache.shared import RedisPacks
-from alambique.distill.layers import kept
-from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
+from alambique.models.configs import read_config
 from alambique.models.folders import model_hash
 from alambique.models.networks import load as load_network
 from alambique.models.sources import Located, check_folder, locate
@@ -21,9 +20,8 @@ from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
-from alambique.spec.errors import BadData, BadSpec, BadTeacher, LabelMismatch, NotEnoughDisk
-from alambique.spec.job import Job, Split
-from alambique.spec.outputs import Output
+from alambique.spec.errors import BadData, BadSpec, NotEnoughDisk
+from alambique.spec.job import Split
 from alambique.spec.sources import (
     Architecture,
     Folder,
@@ -39,18 +37,21 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, content_hash, write
 from alambique.tasks.fetching import fetching
-from alambique.tasks.labels import check_labels
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
 from alambique.workers.files import whole
 from alambique.workers.records import Checked, DataSet, Start
 from alambique.workers.room import Room, needed, too_large
-from alambique.workers.stages.register import model_name
+from alambique.workers.stages.fitting import check_fine_tuned, check_learning, check_teaching
+from alambique.workers.stages.naming import candidate_role, model_name
 from alambique.workers.work import Work
 
 _COPIES = 12
 """Times a network's float32 weights are written: starts, best weights, two checkpoints with their
 two moments each, the files of its version; and some to spare."""
+_KEPT = 3
+"""Times the weights of a run of fine-tuning are there when it is over: its start, its best weights,
+the files of its version."""
 
 
 def check(work: Work) -> Checked:
@@ -78,14 +79,14 @@ def check(work: Work) -> Checked:
         work.log(f"warning: {warning}")
     data = _stored(work, splits)
     work.report(Stage.CHECK, 0.5, message="looking at the models")
-    teacher = _found(work, source_of(job.teacher.model), data.labels)
+    teachers = tuple(
+        _teacher(work, field, candidate.model, data.labels)
+        for field, candidate in job.teacher.named
+    )
     student = _student_start(work, data.labels)
-    if job.teacher.train is None:
-        _fine_tuned(job, teacher, data.labels)
-    _fitting(job, teacher, student)
-    _room(work, teacher, student, splits)
+    _room(work, [*teachers, student], splits)
     work.report(Stage.CHECK, 1.0, message=_counted(data))
-    return Checked(data=data, teacher=teacher, student=student)
+    return Checked(data=data, teachers=teachers, student=student)
 
 
 def _stored(work: Work, splits: Splits) -> DataSet:
@@ -121,7 +122,7 @@ def _names(work: Work) -> None:
         BadSpec: one of that name is for another task.
     """
     with work.database.read() as session:
-        for role in ("teacher", *work.job.compare, "distilled"):
+        for role in ("teacher", *_candidates(work), *work.job.compare, "distilled"):
             name = model_name(work.job.name, work.id, role)
             task = versions.task_of(session, work.job.project, name)
             if task not in (None, work.job.task):
@@ -129,6 +130,12 @@ def _names(work: Work) -> None:
                     f"name: model {name!r} of project {work.job.project!r} is for {task}, this job "
                     f"for {work.job.task}: give the job another name"
                 )
+
+
+def _candidates(work: Work) -> list[str]:
+    """The roles of the runs of which one will teach."""
+    runs = len(work.job.teacher.runs)
+    return [candidate_role(number) for number in range(1, runs + 1)] if runs > 1 else []
 
 
 def _machine(work: Work) -> None:
@@ -157,6 +164,21 @@ def _stores(work: Work) -> None:
         fsspec.core.url_to_fs(settings.artifact_root)
     except (ValueError, ImportError) as error:
         raise BadSpec(f"{setting} names no store that can be opened: {error}") from error
+
+
+def _teacher(
+    work: Work, field: str, model: str | Architecture, labels: tuple[str, ...]
+) -> Start | None:
+    """The model that teaches, or may come to: whichever it will be, the student fits it."""
+    source = source_of(model)
+    with work.job.teacher.telling(field):
+        found = _found(work, source, labels)
+        if work.job.teacher.training is None:
+            check_fine_tuned(work.job, found, labels)
+        check_teaching(work.job, source, found)
+        if work.job.student.start in ("teacher", "random"):
+            check_learning(work.job, source, found)
+    return found
 
 
 def _found(work: Work, source: Source, labels: tuple[str, ...]) -> Start | None:
@@ -197,76 +219,25 @@ def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
     start = work.job.student.start
     if start in ("teacher", "random"):
         return None
-    return _found(work, source_of(start), labels)
+    found = _found(work, source_of(start), labels)
+    check_learning(work.job, source_of(start), found)
+    return found
 
 
-def _fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> None:
-    """A teacher that teaches as it is: its head answers with the labels of the data."""
-    assert teacher is not None  # an architecture has to be trained, says the spec
-    if find(job.task).output is not Output.SPAN:
-        _same_labels(read_config(teacher.folder), labels)
-    if not teacher.head:
-        raise BadTeacher(
-            f"the teacher {teacher.name} has no head for {job.task}: give a model that is "
-            "fine-tuned for it, or fine-tune this one (teacher.train)"
-        )
-
-
-def _same_labels(config: Config, ours: tuple[str, ...]) -> None:
-    theirs = labels_of(config)
-    if theirs is None:
-        raise LabelMismatch(
-            f"the teacher does not name its labels, the data has {list(ours)}: name them in its "
-            "config.json (id2label), or fine-tune it on this data (teacher.train)"
-        )
-    check_labels(ours, theirs)
-
-
-def _fitting(job: Job, teacher: Start | None, student: Start | None) -> None:
-    """Depths and lengths that the models have."""
-    if job.student.start != "random":
-        source = student or teacher
-        layers = depth(read_config(source.folder)) if source else _scratch(job).layers
-        kept(job.student.keep, job.student.layers, layers)
-    teaching = {"teacher.max_length": job.teacher.max_length}
-    if job.teacher.train:
-        teaching["teacher.train.max_length"] = job.teacher.train.max_length
-    _short_enough(_longest(job, teacher), teaching)
-    _short_enough(_longest(job, student or teacher), {"train.max_length": job.train.max_length})
-
-
-def _scratch(job: Job) -> Architecture:
-    assert isinstance(job.teacher.model, Architecture)
-    return job.teacher.model
-
-
-def _longest(job: Job, model: Start | None) -> int | None:
-    """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
-    if model is None:
-        return None if _scratch(job).architecture == "modernbert" else job.teacher.positions
-    return longest_text(read_config(model.folder))
-
-
-def _short_enough(longest: int | None, lengths: Mapping[str, int]) -> None:
-    for field, length in lengths.items():
-        if longest is not None and length > longest:
-            raise BadSpec(f"{field} is {length}, the model has positions for {longest}: lower it")
-
-
-def _room(work: Work, teacher: Start | None, student: Start | None, splits: Splits) -> None:
+def _room(work: Work, starts: Sequence[Start | None], splits: Splits) -> None:
     """Whether the disk has what the plan needs.
 
     Raises:
         NotEnoughDisk: it has not.
     """
-    names = (work.job.teacher.model, work.job.student.start)
+    models = [candidate.model for _, candidate in work.job.teacher.named]
     folders = {
         str(name): start.folder
-        for name, start in zip(names, (teacher, student), strict=True)
+        for name, start in zip([*models, work.job.student.start], starts, strict=True)
         if start
     }
     planned = plan(work.job, splits, config_of=lambda source: read_config(folders[written(source)]))
-    needed = planned.disk_bytes(_COPIES)
+    needed = planned.disk_bytes(_COPIES, kept=_KEPT)
     work.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(work.settings.home).free
     if needed > free:

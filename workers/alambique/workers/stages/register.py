@@ -1,37 +1,32 @@
 """Stage 6: every network of the job becomes a model version, with where it comes from."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
-from uuid import UUID
-
-import fsspec
 
 from alambique.models import reference
-from alambique.models.folders import TOKENIZER_FILES
 from alambique.registry import versions
-from alambique.registry.records import Edge, File, Metric, Version
+from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.predicting import ABOUT
-from alambique.workers.provenance import code_version
-from alambique.workers.records import Cached, Checked, Evaluated, Score, Start, Trained
+from alambique.workers.provenance import code_version, made_from
+from alambique.workers.records import Cached, Checked, Evaluated, Score, Start, Taught, Trained
+from alambique.workers.stages.candidates import register_candidates, validation_metrics
+from alambique.workers.stages.choosing import collapsed
+from alambique.workers.stages.naming import model_name
+from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
-
-_FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
 
 def register(
     work: Work,
     checked: Checked,
+    taught: Taught,
     trained: Sequence[Trained],
     evaluated: Sequence[Evaluated],
     cached: Cached | None,
 ) -> dict[str, Any]:
-    """The table of the job, each line with its version.
+    """The table of the job, each line with its version; and that of the teacher's candidates.
 
     The files are put where the version will point to before the version is written, under a name
     that only this attempt uses: a job that is killed here does it again, and registers once.
@@ -42,17 +37,19 @@ def register(
     for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
         work.report(Stage.REGISTER, number / len(trained), message=f"registering the {one.name}")
         windows = {"max_length": one.max_length, "stride": one.stride}
-        version = _registered(work, checked, one, found, parent, about | windows)
+        version = _registered(work, checked, taught, one, found, parent, about | windows)
         parent = version if one.name == "teacher" else parent
         rows.append(_row(one, found.score, version))
+    candidates = register_candidates(work, checked, taught, parent, about)
     primary = find(work.job.task).primary
     return {
         "rows": rows,
         "primary": primary,
         "reference": _reference(work, checked, evaluated[0]),
         "outputs": _outputs(checked, cached),
-        "notes": notes([found.score for found in evaluated], primary),
+        "notes": [*notes([found.score for found in evaluated], primary), *collapsed(taught.runs)],
         "settings": evaluated[0].settings,
+        **({"candidates": candidates} if candidates else {}),
     }
 
 
@@ -89,13 +86,17 @@ def _outputs(checked: Checked, cached: Cached | None) -> dict[str, int] | None:
 def _registered(
     work: Work,
     checked: Checked,
+    taught: Taught,
     one: Trained,
     found: Evaluated,
     teacher: Version | None,
     about: dict[str, Any],
 ) -> Version:
     artifact = f"versions/{work.id}/{work.token}/{one.name}"
-    files = _uploaded(work, one.folder, about, artifact)
+    files = uploaded(work, one.folder, about, artifact)
+    # a teacher that was chosen by these scores is listed with them, as those that were not
+    choice = taught.runs and one.name == "teacher"
+    validated = validation_metrics(checked, find(work.job.task), one) if choice else []
     with work.database.write() as session:
         return versions.record(
             session,
@@ -112,8 +113,8 @@ def _registered(
             artifact=artifact,
             details=about | {"seconds": one.seconds, "diverged": one.diverged},
             files=files,
-            metrics=list(_metrics(checked, found)),
-            lineage=list(_lineage(work, checked, one, teacher)),
+            metrics=[*_metrics(checked, found), *validated],
+            lineage=list(_lineage(work, checked, taught, one, teacher)),
         )
 
 
@@ -124,12 +125,6 @@ def _about(work: Work, checked: Checked) -> dict[str, Any]:
         "settings": dict(find(work.job.task).settings(read(checked.data.files["train"]))),
         "code": code_version(),
     }
-
-
-def model_name(given: str | None, job: UUID, role: str) -> str:
-    """What the version of that role is called."""
-    name = given or f"job-{str(job)[-12:]}"
-    return name if role == "distilled" else f"{name}-{role}"
 
 
 def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
@@ -144,51 +139,25 @@ def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
         yield Metric(checked.data.test_name, "test", name, value, settings)
 
 
-def _lineage(work: Work, checked: Checked, one: Trained, teacher: Version | None) -> Iterator[Edge]:
-    yield Edge("data", None, {f"{s}": digest for s, digest in checked.data.hashes.items()})
-    yield Edge("code", None, {"alambique": code_version(), "spec": _hash_of_spec(work)})
+def _lineage(
+    work: Work, checked: Checked, taught: Taught, one: Trained, teacher: Version | None
+) -> Iterator[Edge]:
+    yield from made_from(work.job, checked.data.hashes)
     if one.name == "distilled" and teacher is not None:
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
-    if start := _start(work, checked, one.name):
+    if start := _start(work, checked, taught, one.name):
         yield Edge("start", start.version, {start.name: start.weights})
 
 
-def _start(work: Work, checked: Checked, name: str) -> Start | None:
+def _start(work: Work, checked: Checked, taught: Taught, name: str) -> Start | None:
     """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
+    teacher = checked.teachers[taught.candidate]
     if name == "teacher":
-        return checked.teacher
+        return teacher
     if work.job.student.start == "random":
         return None
     # gold-only begins where the teacher did, unless the student has a start of its own
-    return checked.student or (checked.teacher if name == "gold-only" else None)
-
-
-def _hash_of_spec(work: Work) -> str:
-    return hashlib.sha256(work.job.model_dump_json().encode()).hexdigest()
-
-
-def _uploaded(work: Work, folder: Path, about: dict[str, Any], artifact: str) -> list[File]:
-    """Copies a network's files to the artifacts; each is read back by size."""
-    root = work.settings.artifact_root
-    system, base = fsspec.core.url_to_fs(f"{root.rstrip('/')}/{artifact}")
-    system.makedirs(base, exist_ok=True)
-    files = [
-        _copied(system, base, name, (folder / name).read_bytes())
-        for name in _FILES
-        if (folder / name).exists()
-    ]
-    text = json.dumps(about, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    return [*files, _copied(system, base, ABOUT, text.encode())]
-
-
-def _copied(system: Any, base: str, name: str, content: bytes) -> File:
-    path, unfinished = f"{base}/{name}", f"{base}/.{name}.unfinished"
-    with system.open(unfinished, "wb") as out:
-        out.write(content)
-    system.mv(unfinished, path)
-    if system.size(path) != len(content):
-        raise OSError(f"{path}: wrote {len(content)} bytes, found {system.size(path)}")
-    return File(name, hashlib.sha256(content).hexdigest(), len(content))
+    return checked.student or (teacher if name == "gold-only" else None)
 
 
 def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:

@@ -1,0 +1,243 @@
+"""The teacher of a job: one model, or candidates of which the best run of fine-tuning teaches."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Discriminator, Tag, model_validator
+
+from alambique.spec.errors import AlambiqueError
+from alambique.spec.fields import Epochs, Length, Overlap, Positive, Rate, Spec
+from alambique.spec.sources import Architecture, Model
+from alambique.spec.train import Train
+
+MOST_RUNS = 1000
+"""Of one job: what is more is a mistake, or wants several jobs."""
+
+V = TypeVar("V")
+
+
+def _some(values: tuple[V, ...]) -> tuple[V, ...]:
+    # not by min_length: of a list whose items are wrong, pydantic says that it is too short as well
+    if not values:
+        raise ValueError("the list is empty: give something in it, or leave the field out")
+    return values
+
+
+def _each_once(values: tuple[V, ...]) -> tuple[V, ...]:
+    twice = [value for value, times in Counter(values).items() if times > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is there more than once: give each value once")
+    return values
+
+
+Values = Annotated[tuple[V, ...], AfterValidator(_some), AfterValidator(_each_once)]
+"""What a field takes in one run after another."""
+
+
+class Grid(Spec):
+    """Fields of `train` that take several values: one run for each combination."""
+
+    batch_size: Values[Positive] | None = None
+    """As `train` says where not given, like the next two."""
+    epochs: Values[Epochs] | None = None
+    learning_rate: Values[Rate] | None = None
+
+    @property
+    def given(self) -> Mapping[str, tuple[int | float, ...]]:
+        """The fields that are, with their values."""
+        return {field: values for field, values in self if values is not None}
+
+    @property
+    def points(self) -> Iterator[tuple[tuple[str, int | float], ...]]:
+        """Each combination, field by field; the learning rate changes first, the batch last."""
+        given = self.given
+        for values in product(*given.values()):
+            yield tuple(zip(given, values, strict=True))
+
+    @property
+    def size(self) -> int:
+        """How many combinations there are."""
+        return prod(len(values) for values in self.given.values())
+
+    def with_own(self, own: "Grid | None") -> "Grid":
+        """This grid with the fields of `own` in the place of its."""
+        return self if own is None else self.model_copy(update=dict(own.given))
+
+
+class Candidate(Spec):
+    """A model that may become the teacher."""
+
+    model: Model
+    grid: Grid | None = None
+    """Its fields take the place of those of the common one."""
+
+
+def _form(said: object) -> Literal["form", "mapping"]:
+    """How a candidate is written; the architecture of a network from scratch is a mapping too."""
+    scratch = isinstance(said, Mapping) and "architecture" in said
+    return "mapping" if isinstance(said, Mapping | Candidate) and not scratch else "form"
+
+
+Written = Annotated[
+    Annotated[Model, Tag("form")] | Annotated[Candidate, Tag("mapping")], Discriminator(_form)
+]
+"""A candidate as the job has it: a form of a model, or a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One fine-tuning of one candidate."""
+
+    candidate: int
+    """Which one, from 0."""
+    model: str | Architecture
+    train: Train | None
+    """None: the model is fine-tuned already."""
+    point: tuple[tuple[str, int | float], ...] = ()
+    """The fields of `train` that are the grid's."""
+
+    @property
+    def said(self) -> str:
+        """The point in words: "batch_size 16, learning_rate 1e-05"."""
+        return ", ".join(f"{field} {value}" for field, value in self.point)
+
+
+class Teacher(Spec):
+    """The model whose outputs a student learns from."""
+
+    model: Model | None = None
+    """The one that teaches; or else `candidates`."""
+    candidates: Annotated[tuple[Written, ...], AfterValidator(_some)] | None = None
+    """Each is fine-tuned over its grid; the run with the lowest validation loss teaches."""
+    grid: Grid | None = None
+    """What its runs try, for all candidates, or for the one model."""
+    train: Train | None = None
+    """How to fine-tune. Absent, of one model without a grid: it already is, which is checked
+    before anything is spent. Absent else: by the defaults."""
+    max_length: Length = 384
+    """Tokens of its windows when it teaches; students have their own."""
+    stride: Overlap = 128
+
+    @property
+    def named(self) -> tuple[tuple[str, Candidate], ...]:
+        """The one model or each candidate, in their order, with the field that names its model."""
+        if self.candidates is None:
+            assert self.model is not None  # one of the two is given, says a validator
+            return (("teacher.model", Candidate(model=self.model)),)
+        return tuple(
+            (f"teacher.candidates.{number}.model", one)
+            if isinstance(one, Candidate)
+            else (f"teacher.candidates.{number}", Candidate(model=one))
+            for number, one in enumerate(self.candidates)
+        )
+
+    @property
+    def training(self) -> Train | None:
+        """What all runs share; None: the model is fine-tuned already."""
+        tried = self.candidates is not None or self.grid is not None
+        return self.train or (Train() if tried else None)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run, in the order in which they are done.
+
+        The candidates in their order; of each, all with the first batch size come first, among
+        them those with the first number of epochs, and so on.
+        """
+        shared = self.training
+        return tuple(
+            Run(number, one.model, shared and shared.model_copy(update=dict(point)), point)
+            for number, (_, one) in enumerate(self.named)
+            for point in self._grid(one).points
+        )
+
+    @property
+    def positions(self) -> int:
+        """Of a network from scratch: for its own windows, and for those of most students."""
+        shared = self.training
+        return max(512, self.max_length, shared.max_length if shared else 0)
+
+    @contextmanager
+    def telling(self, field: str) -> Iterator[None]:
+        """Puts the field in front of what is found of its model, where there are several."""
+        try:
+            yield
+        except AlambiqueError as error:
+            if self.candidates is None:
+                raise
+            # not from the error itself: what a job is told is the innermost message
+            raise type(error)(f"{field}: {error}") from error.__cause__
+
+    def _grid(self, one: Candidate) -> Grid:
+        return (self.grid or Grid()).with_own(one.grid)
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> "Teacher":
+        if self.model is not None and self.candidates is not None:
+            raise ValueError(
+                "model and candidates are both given: keep candidates, with the model among them, "
+                "or model alone"
+            )
+        if self.model is None and self.candidates is None:
+            raise ValueError(
+                "neither model nor candidates is given: give the model that teaches, or a list of "
+                "candidates to choose from"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _able_to_teach(self) -> "Teacher":
+        if isinstance(self.model, Architecture) and self.training is None:
+            raise ValueError(
+                "model is an architecture, whose weights have learnt nothing: say how to train it "
+                "(teacher.train, which {} leaves at its defaults)"
+            )
+        if self.stride >= self.max_length:
+            raise ValueError(
+                f"stride {self.stride} is not below max_length {self.max_length}: "
+                "windows would never move on; lower teacher.stride"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_batch_measure(self) -> "Teacher":
+        if self.train is None or self.train.batch_tokens is None:
+            return self
+        for number, (_, one) in enumerate(self.named):
+            if self._grid(one).batch_size is not None:
+                own = one.grid is not None and one.grid.batch_size is not None
+                grid = f"teacher.candidates.{number}.grid" if own else "teacher.grid"
+                raise ValueError(
+                    f"{grid}.batch_size and teacher.train.batch_tokens are two measures of one "
+                    "thing: drop one of them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _few_runs(self) -> "Teacher":
+        count = sum(self._grid(one).size for _, one in self.named)
+        if count > MOST_RUNS:
+            raise ValueError(
+                f"candidates and grid make {count} runs, a job has at most {MOST_RUNS}: give fewer "
+                "values in a grid, or fewer candidates"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_run_once(self) -> "Teacher":
+        fields = [field for field, _ in self.named]
+        seen: dict[tuple[object, object], Run] = {}
+        for run in self.runs:
+            same = seen.setdefault((run.model, run.train), run)
+            if same is not run:
+                raise ValueError(
+                    f"{fields[same.candidate]} and {fields[run.candidate]} are the same model, "
+                    f"and would be trained alike{f' ({run.said})' if run.said else ''}: "
+                    "drop one, or give them other grids"
+                )
+        return self

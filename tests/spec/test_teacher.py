@@ -1,0 +1,195 @@
+"""The teacher of a job: its candidates, the runs of their grids, and what cannot be asked for."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Job
+from alambique.spec.reading import job_of
+from alambique.spec.sources import Architecture
+from alambique.spec.teacher import Candidate, Teacher
+from alambique.spec.train import Train
+
+SCRATCH = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 64}
+FIELDS = ("batch_size", "epochs", "learning_rate")
+MANY = list(range(1, 33))
+
+
+def job(teacher: dict[str, Any]) -> Job:
+    content = {"task": "named-entities", "data": "conll2002", "student": {"layers": 2}}
+    return job_of(content | {"teacher": teacher})
+
+
+def run(*said: Any) -> dict[str, Any]:
+    return dict(zip(FIELDS, said, strict=True))
+
+
+def test_one_model_has_one_run_as_it_says() -> None:
+    tuned, train = job({"model": "a"}).teacher, Train(epochs=2)
+    assert [(r.candidate, r.model, r.train, r.point) for r in tuned.runs] == [(0, "a", None, ())]
+    (only,) = job({"model": "a", "train": {"epochs": 2}}).teacher.runs
+    assert (only.train, only.point, only.said) == (train, (), "")
+
+
+def test_runs_come_by_candidate_then_batch_then_epochs_then_rate() -> None:
+    grid = run([8, 4], [1, 2], [1e-5, 2e-5])
+    own = {"model": "b", "grid": {"learning_rate": [3e-6]}}
+    teacher = job({"candidates": ["a", own], "grid": grid, "train": {"seed": 7}}).teacher
+    points = [(r.model, *dict(r.point).values()) for r in teacher.runs]
+    assert points[:4] == [
+        ("a", 8, 1, 1e-5),
+        ("a", 8, 1, 2e-5),
+        ("a", 8, 2, 1e-5),
+        ("a", 8, 2, 2e-5),
+    ]
+    assert points[8:] == [
+        ("b", 8, 1, 3e-6),
+        ("b", 8, 2, 3e-6),
+        ("b", 4, 1, 3e-6),
+        ("b", 4, 2, 3e-6),
+    ]
+    assert {run.train.seed for run in teacher.runs if run.train} == {7}
+    assert teacher.runs[1].said == "batch_size 8, epochs 1, learning_rate 2e-05"
+
+
+def test_candidates_without_a_grid_are_trained_once_by_the_defaults() -> None:
+    teacher = job({"candidates": ["a", SCRATCH, {"model": SCRATCH | {"layers": 3}}]}).teacher
+    assert [run.train for run in teacher.runs] == [Train()] * 3
+    assert teacher.training == Train()
+    assert teacher.runs[1].model == Architecture.model_validate(SCRATCH)
+
+
+def test_one_model_may_have_a_grid() -> None:
+    teacher = job({"model": SCRATCH, "grid": {"epochs": [2, 3]}}).teacher
+    assert [run.train for run in teacher.runs] == [Train(epochs=2), Train(epochs=3)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(FIELDS), st.sets(st.sampled_from([1, 2, 3]), min_size=1)),
+        max_size=3,
+    ),
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(FIELDS), st.sets(st.sampled_from([4, 5, 6]), min_size=1), max_size=3
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_runs_are_all_combinations_each_once(
+    common: list[tuple[str, set[int]]], own: list[dict[str, set[int]]]
+) -> None:
+    def grid(values: dict[str, set[int]]) -> dict[str, list[float]]:
+        rates = {field: sorted(n / 10 for n in values[field]) for field in values}
+        return {f: rates[f] if f == "learning_rate" else [*values[f]] for f in values}
+
+    candidates = [{"model": f"m{n}", "grid": grid(values)} for n, values in enumerate(own)]
+    teacher = job({"candidates": candidates, "grid": grid(dict(common))}).teacher
+    runs, expected = teacher.runs, 0
+    for number, values in enumerate(own):
+        size, merged = 1, grid(dict(common)) | grid(values)
+        for field, its in merged.items():
+            size *= len(its)
+            mine = [run for run in runs if run.candidate == number]
+            assert {dict(run.point)[field] for run in mine} == set(its)
+            assert all(getattr(run.train, field) == dict(run.point)[field] for run in mine)
+        expected += size
+    assert len({(run.model, run.train) for run in runs}) == len(runs) == expected
+    assert [run.candidate for run in runs] == sorted(run.candidate for run in runs)
+
+
+def test_candidates_read_back_as_they_were_written() -> None:
+    written = ["a", {"model": "./b", "grid": {"epochs": [2]}}, SCRATCH, "~/c"]
+    read = job({"candidates": written, "grid": {"batch_size": [4, 8]}})
+    assert job_of(read.model_dump(mode="json")) == read
+    assert [type(one) for one in read.teacher.candidates or ()] == [
+        str,
+        Candidate,
+        Architecture,
+        str,
+    ]
+    assert list(read.paths()) == [
+        ("teacher.candidates.1.model", "./b"),
+        ("teacher.candidates.3", "~/c"),
+    ]
+
+
+def test_a_network_from_scratch_has_positions_for_its_windows() -> None:
+    train = {"max_length": 700}
+    assert job({"candidates": [SCRATCH], "train": train}).teacher.positions == 700
+    assert Teacher(candidates=("a",), max_length=900).positions == 900
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ({}, "teacher: neither model nor candidates is given: give the model"),
+        ({"model": "a", "candidates": ["b"]}, "teacher: model and candidates are both given: keep"),
+        ({"candidates": []}, "teacher.candidates: the list is empty: give something"),
+        ({"candidates": "a"}, "teacher.candidates: expected a list, such as [a, b] (found 'a')"),
+        ({"candidates": ["a b"]}, "teacher.candidates.0: 'a b' names no model: expected a hub id"),
+        ({"candidates": ["a", {"model": "a b"}]}, "teacher.candidates.1.model: 'a b' names no"),
+        ({"candidates": [{"grid": {}}]}, "teacher.candidates.0.model: the field is missing"),
+        ({"candidates": [{"model": "a", "lr": 1}]}, "teacher.candidates.0.lr: no such field"),
+        (
+            {"candidates": [{"model": "a", "grid": 3}]},
+            "teacher.candidates.0.grid: expected a mapping of fields, such as {batch_size: [16",
+        ),
+        (
+            {"candidates": ["a", "b", {"model": "a"}]},
+            "teacher: teacher.candidates.0 and teacher.candidates.2.model are the same model, and "
+            "would be trained alike: drop one",
+        ),
+        (
+            {"candidates": ["a", {"model": "a", "grid": {"epochs": [3]}}]},
+            "would be trained alike (epochs 3): drop one, or give them other grids",
+        ),
+        ({"model": "a", "grid": 3}, "teacher.grid: expected a mapping of fields, such as {batch"),
+        ({"model": "a", "grid": {"seed": [1]}}, "teacher.grid.seed: no such field"),
+        ({"model": "a", "grid": {"epochs": 2}}, "teacher.grid.epochs: expected a list"),
+        ({"model": "a", "grid": {"epochs": []}}, "teacher.grid.epochs: the list is empty: give"),
+        ({"model": "a", "grid": {"epochs": [2, 2]}}, "teacher.grid.epochs: 2 is there more than"),
+        ({"model": "a", "grid": {"epochs": [0]}}, "teacher.grid.epochs.0: expected more than 0"),
+        ({"model": "a", "grid": {"batch_size": [True]}}, "teacher.grid.batch_size.0: expected a w"),
+        (
+            {"model": "a", "grid": {"learning_rate": [1, 2]}},
+            "teacher.grid.learning_rate.1: expected at most 1 (found 2)",
+        ),
+        (
+            {"model": "a", "grid": {"batch_size": [8]}, "train": {"batch_tokens": 512}},
+            "teacher: teacher.grid.batch_size and teacher.train.batch_tokens are two measures of "
+            "one thing: drop one of them",
+        ),
+        (
+            {
+                "candidates": ["b", {"model": "a", "grid": {"batch_size": [8]}}],
+                "train": {"batch_tokens": 512},
+            },
+            "teacher: teacher.candidates.1.grid.batch_size and teacher.train.batch_tokens are two",
+        ),
+        (
+            {"model": "a", "grid": {"batch_size": MANY, "epochs": MANY}},
+            "teacher: candidates and grid make 1024 runs, a job has at most 1000: give fewer",
+        ),
+        ({"candidates": ["a"], "max_length": 64}, "stride 128 is not below max_length 64"),
+    ],
+    ids=str,
+)
+def test_a_teacher_that_cannot_be_is_refused_by_its_fields(
+    teacher: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadSpec) as caught:
+        job(teacher)
+    assert len(str(caught.value).splitlines()) == 1
+    assert said in str(caught.value)
+
+
+def test_a_job_is_not_called_as_another_one_s_candidate() -> None:
+    content = job({"model": "a"}).model_dump(mode="json")
+    with pytest.raises(BadSpec, match="name: ner-candidate-12 is what the candidate-12 of a job"):
+        job_of(content | {"name": "ner-candidate-12"})
+    assert job_of(content | {"name": "ner-candidate-x"}).name == "ner-candidate-x"

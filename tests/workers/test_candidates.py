@@ -1,0 +1,270 @@
+"""Teachers chosen from candidates over a grid, by real runs of networks of few weights."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from alambique.registry import jobs, versions
+from alambique.registry.records import Version
+from alambique.spec.errors import (
+    AlambiqueError,
+    BadSpec,
+    BadTeacher,
+    Diverged,
+    UnknownName,
+)
+from alambique.workers.carrying import stages
+from alambique.workers.records import Taught
+from alambique.workers.stages.check import check
+from alambique.workers.stages.teach import teach
+from alambique.workers.work import Work
+
+Made = Callable[..., Path]
+Taken = Callable[..., Work]
+Refused = Callable[..., None]
+
+TRAIN = "teacher.train={epochs: 5, batch_size: 8, max_length: 64, stride: 16}"
+SHORT = ("train.epochs=1", "train.max_length=64", "train.stride=16", "compare=[]")
+GRID = "{learning_rate: [3.0e-3, 1.0e-3]}"
+RUINOUS = "{learning_rate: [2.0e-3, 1.0]}"
+"""The second rate leaves a network that answers O, whatever it reads."""
+
+
+@pytest.fixture
+def choice(work: Taken, folder_of: Made) -> Callable[..., Work]:
+    """A job with two candidates and two rates each, of which the last ruins its network."""
+    wide, narrow = folder_of("wide", layers=2), folder_of("narrow", layers=1, seed=2)
+
+    def made(*overrides: str) -> Work:
+        teacher = f"[{wide}, {{model: {narrow}, grid: {RUINOUS}}}]"
+        said = f"teacher={{candidates: {teacher}, grid: {GRID}, max_length: 64, stride: 16}}"
+        return work(said, TRAIN, *SHORT, *overrides)
+
+    return made
+
+
+def told(work: Work) -> list[str]:
+    """What a job wrote into its log."""
+    with work.database.read() as session:
+        return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
+
+
+def trained(work: Work) -> list[str]:
+    """The names of the runs of fine-tuning that took steps in a job, in their order."""
+    with work.database.read() as session:
+        events = jobs.events(session, work.id)
+    contents = (event.content for event in events if event.kind == "progress")
+    steps = (told["message"] for told in contents if told["stage"] == "teach")
+    return list(dict.fromkeys(m.partition(": step")[0] for m in steps if ": step" in m))
+
+
+def registered(work: Work) -> dict[str, Version]:
+    """By role, the versions that a job has made."""
+    with work.database.read() as session:
+        return {found.role: found for found in versions.page(session, job_id=work.id).items}
+
+
+def dev(version: Version) -> dict[str, float]:
+    return {metric.name: metric.value for metric in version.metrics if metric.split == "dev"}
+
+
+def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
+    choice: Callable[..., Work], tmp_path: Path
+) -> None:
+    first = choice("name=first")
+    result = stages(first)
+    rows = result["candidates"]
+    able = [row for row in rows if not row["collapsed"]]
+    (best,) = (row for row in rows if row["taught"])
+    assert [row["train"]["learning_rate"] for row in rows] == [3e-3, 1e-3, 2e-3, 1.0]
+    assert [row["model"] for row in rows] == [
+        str(tmp_path / n) for n in ("wide",) * 2 + ("narrow",) * 2
+    ]
+    assert best["loss"] == min(row["loss"] for row in able)
+    assert [bool(row["collapsed"]) for row in rows] == [False, False, False, True]
+    (note,) = (note for note in result["notes"] if note.startswith("collapsed"))
+    assert f"{tmp_path / 'narrow'}, learning_rate 1.0: validation loss" in note
+    assert note in told(first)
+    _as_registered(first, rows)
+
+    second = choice("name=second", "student.keep=last")
+    again = stages(second)["candidates"]
+    assert trained(second) == []
+    assert set(registered(second)) == {"teacher", "student"}
+    others = [[row["version"] for row in each if not row["taught"]] for each in (rows, again)]
+    assert others[0] == others[1]
+    assert [row["version"] for row in again if row["taught"]] == ["second-teacher@1"]
+
+
+def _as_registered(work: Work, rows: list[dict[str, Any]]) -> None:
+    """The versions of the runs have the scores by which they were compared."""
+    made = registered(work)
+    for number, row in enumerate(rows, start=1):
+        version = made["teacher" if row["taught"] else f"candidate-{number}"]
+        assert row["version"] == f"{version.name}@{version.number}"
+        assert dev(version) == {"loss": row["loss"], "f1": row["metric"]}
+        assert version.parameters > 0
+        if not row["taught"]:
+            assert version.name == f"first-candidate-{number}"
+            assert version.details["grid"] == row["train"]
+            assert version.details["collapsed"] == row["collapsed"]
+            assert {edge.relation for edge in version.lineage} == {"data", "code", "start"}
+    assert len({version.weights for version in made.values()}) == 5  # and a student
+    (edge,) = (edge for edge in made["student"].lineage if edge.relation == "teacher")
+    assert edge.parent == made["teacher"].id
+
+
+def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
+    choice: Callable[..., Work], tmp_path: Path
+) -> None:
+    first = choice()
+    checked, gone = check(first), tmp_path / "gone"
+    (tmp_path / "narrow").rename(gone)
+    with pytest.raises(AlambiqueError):
+        teach(first, checked)
+    assert [name.partition(",")[0] for name in trained(first)] == [
+        "teacher 1 of 4",
+        "teacher 2 of 4",
+    ]
+
+    gone.rename(tmp_path / "narrow")
+    second = choice()
+    taught = teach(second, checked)
+    assert [name.partition(",")[0] for name in trained(second)] == [
+        "teacher 3 of 4",
+        "teacher 4 of 4",
+    ]
+    assert f"teacher 4 of 4, {tmp_path / 'narrow'}, learning_rate 1.0" in trained(second)
+    assert [run.number for run in taught.runs] == [1, 2, 3, 4]
+    third = choice()
+    assert (teach(third, checked), trained(third)) == (taught, [])  # also the run that collapsed
+
+
+def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made) -> None:
+    folder = folder_of()
+    grid = taught_by(work, f"teacher.model={folder}", "teacher.grid={learning_rate: [1.0, 3.0e-3]}")
+    alone, ruined = (
+        work(TRAIN, f"teacher.model={folder}", f"teacher.train.learning_rate={rate}", *SHORT)
+        for rate in (3e-3, 1.0)
+    )
+    only = teach(alone, check(alone))
+    assert (only.teacher, only.runs) == (grid.teacher, ())
+    with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000; .* train it longer"):
+        teach(ruined, check(ruined))
+    assert trained(alone) == trained(ruined) == []
+
+
+def taught_by(work: Taken, *overrides: str) -> Taught:
+    job = work(TRAIN, *SHORT, *overrides)
+    return teach(job, check(job))
+
+
+@pytest.fixture
+def bursting(folder_of: Made) -> Path:
+    """A network whose logits are beyond what a float holds: its first loss is no number."""
+    folder = folder_of("bursting")
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"][:] = torch.finfo(torch.float32).max
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_run_that_diverges_cannot_teach_and_has_no_version(
+    work: Taken, folder_of: Made, bursting: Path
+) -> None:
+    rate = "teacher.train.learning_rate=3e-3"
+    job = work(f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, rate, *SHORT)
+    result = stages(job)
+    first, second = result["candidates"]
+    assert (first["loss"], first["metric"], first["version"]) == (None, None, None)
+    assert "the loss became" in first["collapsed"]
+    assert second["taught"]
+    assert set(registered(job)) == {"teacher", "student"}
+    alone = work(f"teacher.model={bursting}", TRAIN, rate, *SHORT)
+    with pytest.raises(Diverged, match="the loss became"):
+        teach(alone, check(alone))
+
+
+def test_where_every_run_collapses_all_are_told(
+    work: Taken, folder_of: Made, bursting: Path
+) -> None:
+    grid = "teacher.grid={learning_rate: [1.0]}"
+    job = work(f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, grid, *SHORT)
+    with pytest.raises(BadTeacher) as caught:
+        teach(job, check(job))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert f"{bursting}, learning_rate 1.0: the loss became" in lines[1]
+    assert "f1 on the validation examples is 0.0000" in lines[2]
+
+
+def candidates(*models: object) -> Iterator[str]:
+    yield f"teacher={{candidates: [{', '.join(str(model) for model in models)}]}}"
+    yield TRAIN
+    yield from SHORT
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("mini", "teacher.candidates.1: there is no model 'mini'"),
+        ("{model: mini}", "teacher.candidates.1.model: there is no model 'mini'"),
+        ("{model: registry:tiny@7}", "teacher.candidates.1.model: project 'default' has no model"),
+    ],
+)
+def test_a_candidate_that_is_nowhere(
+    work: Taken, folder_of: Made, refused: Refused, written: str, said: str
+) -> None:
+    refused(work(*candidates(folder_of(), written)), UnknownName, said)
+
+
+@pytest.mark.parametrize("start", ["teacher", "random"])
+def test_the_student_has_to_fit_every_candidate(
+    work: Taken, folder_of: Made, refused: Refused, start: str
+) -> None:
+    one, other = folder_of(), folder_of("other", layers=1, width=24, heads=3)
+    size = "student.layers=2" if start == "teacher" else "student.width=32"
+    job = work(*candidates(one, other), f"student.start={start}", size)
+    refused(job, BadSpec, "teacher.candidates.1: ")
+
+
+def test_a_candidate_with_too_few_positions(work: Taken, folder_of: Made, refused: Refused) -> None:
+    short = folder_of("short", architecture="bert", positions=32)
+    job = work(*candidates(folder_of(), short))
+    refused(job, BadSpec, "teacher.candidates.1: teacher.max_length is", "positions for 32")
+
+
+def test_a_start_of_the_student_s_own_is_no_fault_of_a_candidate(
+    work: Taken, folder_of: Made
+) -> None:
+    job = work(
+        *candidates(folder_of()), f"student.start={folder_of('own', layers=1)}", "student.layers=2"
+    )
+    with pytest.raises(BadSpec, match=r"^a student of 2 layers cannot be cut from a model of 1"):
+        check(job)
+
+
+def test_the_names_of_candidates_are_not_another_task_s(work: Taken, folder_of: Made) -> None:
+    job = work("name=mine")
+    with job.database.write() as session:
+        versions.record(
+            session,
+            job.id,
+            job.token,
+            name="mine-candidate-2",
+            role="student",
+            task="question-answering",
+            labels=("start", "end"),
+            parameters=1,
+            macs_linear=1,
+            macs_full=1,
+            weights="0",
+            artifact="nowhere",
+        )
+    several = work(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")
+    with pytest.raises(BadSpec, match=r"'mine-candidate-2' .* is for question-answering"):
+        check(several)

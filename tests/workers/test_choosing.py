@@ -1,0 +1,86 @@
+"""Which run teaches: that of the lowest loss, and none that has collapsed."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alambique.spec.errors import BadTeacher, Diverged
+from alambique.spec.train import Train
+from alambique.workers.records import Trained, Tried, Tuned
+from alambique.workers.stages.choosing import chosen
+
+WHY = "f1 on the validation examples is 0.0000; always giving the commonest answer has 0.0000"
+NAN = "the loss became nan at step 3: lower train.learning_rate"
+
+
+def trained(loss: float, metric: float) -> Trained:
+    return Trained(
+        name="teacher",
+        folder=Path("run"),
+        weights=f"{loss}",
+        max_length=64,
+        stride=16,
+        loss=loss,
+        metric=metric,
+        seconds=1.0,
+    )
+
+
+def tried(number: int, loss: float | None, collapsed: str | None = None) -> Tried:
+    """A run; without a loss it has no weights."""
+    return Tried(
+        number=number,
+        candidate=number // 2,
+        model="mini",
+        name=f"mini, epochs {number}",
+        point={"epochs": number},
+        train=Train(epochs=number),
+        tuned=Tuned(
+            teacher=None if loss is None else trained(loss, 0.5),
+            start=Path(f"start-{number}"),
+            collapsed=collapsed,
+        ),
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.25, 0.5, 1.0]), st.booleans()), min_size=2))
+def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, bool]]) -> None:
+    runs = [tried(n, loss, WHY if bad else None) for n, (loss, bad) in enumerate(said, start=1)]
+    able = [run for run in runs if not run.tuned.collapsed]
+    if not able:
+        with pytest.raises(BadTeacher):
+            chosen(runs)
+        return
+    taught = chosen(runs)
+    lowest = min(run.loss for run in able if run.loss is not None)
+    first = next(run for run in able if run.loss == lowest)
+    assert (taught.number, taught.candidate) == (first.number, first.candidate)
+    assert (taught.teacher, taught.start) == (first.tuned.teacher, first.tuned.start)
+    assert taught.runs == tuple(runs)
+
+
+def test_one_run_alone_is_no_choice() -> None:
+    assert chosen([tried(1, 0.5)]).runs == ()
+
+
+def test_where_all_collapse_each_is_named_with_its_numbers() -> None:
+    with pytest.raises(BadTeacher) as caught:
+        chosen([tried(1, 2.5, WHY), tried(2, None, NAN)])
+    first, *lines, last = str(caught.value).splitlines()
+    assert first == "none of the 2 runs made a teacher that a student can learn from:"
+    assert lines == [f"mini, epochs 1: validation loss 2.5000, {WHY}", f"mini, epochs 2: {NAN}"]
+    assert "teacher.grid" in last
+
+
+def test_of_one_run_it_is_told_why_it_cannot_teach() -> None:
+    with pytest.raises(BadTeacher) as caught:
+        chosen([tried(1, 2.5, WHY)])
+    assert str(caught.value) == (
+        f"the teacher's {WHY}: a student can learn nothing from it. Fine-tune it (teacher.train), "
+        "train it longer, or at another learning rate"
+    )
+    with pytest.raises(Diverged) as diverged:
+        chosen([tried(1, None, NAN)])
+    assert str(diverged.value) == NAN

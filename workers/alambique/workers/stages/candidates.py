@@ -1,0 +1,132 @@
+"""The runs that a teacher was chosen from, as versions: each once in a project."""
+
+from typing import Any
+
+from alambique.models.configs import longest_text, read_config
+from alambique.models.counts import Counts, count
+from alambique.registry import versions
+from alambique.registry.records import Edge, Metric, Version
+from alambique.spec.states import Stage
+from alambique.tasks.all import find
+from alambique.tasks.examples import read
+from alambique.tasks.task import Task
+from alambique.workers.provenance import made_from
+from alambique.workers.records import Checked, Taught, Trained, Tried
+from alambique.workers.stages.naming import candidate_role, model_name
+from alambique.workers.uploading import uploaded
+from alambique.workers.work import Work
+
+
+def register_candidates(
+    work: Work, checked: Checked, taught: Taught, teacher: Version | None, about: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The table of the runs, each line with its version; empty where there was one run only.
+
+    Args:
+        work: the job.
+        checked: its data and models.
+        taught: its runs.
+        teacher: the version of the run that taught.
+        about: what all networks of the job say of themselves.
+    """
+    rows = []
+    for run in taught.runs:
+        done = (run.number - 1) / len(taught.runs)
+        work.report(Stage.REGISTER, done, message=f"registering the run {run.name}")
+        taught_by = run.number == taught.number
+        version = teacher if taught_by else _version(work, checked, run, about)
+        rows.append(_row(run, version, taught=taught_by))
+    return rows
+
+
+def validation_metrics(checked: Checked, task: Task[Any, Any], one: Trained) -> list[Metric]:
+    """What a run was compared by: its loss and its primary metric on the validation examples."""
+    examples = read(checked.data.files["dev"])
+    settings = dict(task.settings(examples)) | {"examples": len(examples)}
+    scores = {"loss": one.loss, task.primary: one.metric}
+    return [
+        Metric(checked.data.name, "dev", name, value, settings)
+        for name, value in scores.items()
+        if value is not None
+    ]
+
+
+def _version(work: Work, checked: Checked, run: Tried, about: dict[str, Any]) -> Version | None:
+    """The version with the weights of a run, made where the project has none; None: no weights.
+
+    Jobs of a suite share their candidates, and would copy each as often as there are jobs.
+    """
+    one = run.tuned.teacher
+    if one is None:
+        return None
+    name = f"version:{work.job.project}:{one.weights}"
+    with work.alone(name, f"another job is registering the run {run.name}; waiting for it"):
+        with work.database.read() as session:
+            known = versions.by_weights(session, work.job.project, one.weights)
+        return known or _recorded(work, checked, run, one, about)
+
+
+def _recorded(
+    work: Work, checked: Checked, run: Tried, one: Trained, about: dict[str, Any]
+) -> Version:
+    role = candidate_role(run.number)
+    artifact = f"versions/{work.id}/{work.token}/{role}"
+    about = about | {"max_length": one.max_length, "stride": one.stride}
+    files = uploaded(work, one.folder, about, artifact)
+    metrics = validation_metrics(checked, find(work.job.task), one)
+    cost = _cost(work, checked, one)
+    with work.database.write() as session:
+        return versions.record(
+            session,
+            work.id,
+            work.token,
+            name=model_name(work.job.name, work.id, role),
+            role=role,
+            task=work.job.task,
+            labels=checked.data.labels,
+            parameters=cost.parameters,
+            macs_linear=cost.macs_linear,
+            macs_full=cost.macs_full,
+            weights=one.weights,
+            artifact=artifact,
+            details=about | _details(run, one),
+            files=files,
+            metrics=metrics,
+            lineage=_lineage(work, checked, run),
+        )
+
+
+def _details(run: Tried, one: Trained) -> dict[str, Any]:
+    return {
+        "model": run.model,
+        "grid": run.point,
+        "collapsed": run.tuned.collapsed,
+        "seconds": one.seconds,
+        "diverged": one.diverged,
+    }
+
+
+def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
+    """For a text as long as the students' windows, or as long as the network reads."""
+    config = read_config(one.folder)
+    length = min(work.job.train.max_length, longest_text(config) or work.job.train.max_length)
+    output = find(work.job.task).output
+    return count(config, task=output, labels=len(checked.data.labels), length=length)
+
+
+def _lineage(work: Work, checked: Checked, run: Tried) -> list[Edge]:
+    start = checked.teachers[run.candidate]
+    begun = [Edge("start", start.version, {start.name: start.weights})] if start else []
+    return [*made_from(work.job, checked.data.hashes), *begun]
+
+
+def _row(run: Tried, version: Version | None, *, taught: bool) -> dict[str, Any]:
+    return {
+        "model": run.model,
+        "train": run.point,
+        "loss": run.loss,
+        "metric": run.metric,
+        "collapsed": run.tuned.collapsed,
+        "taught": taught,
+        "version": f"{version.name}@{version.number}" if version else None,
+    }

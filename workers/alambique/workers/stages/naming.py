@@ -1,0 +1,14 @@
+"""What the networks of a job are registered as."""
+
+from uuid import UUID
+
+
+def model_name(given: str | None, job: UUID, role: str) -> str:
+    """What the version of that role is called."""
+    name = given or f"job-{str(job)[-12:]}"
+    return name if role == "distilled" else f"{name}-{role}"
+
+
+def candidate_role(number: int) -> str:
+    """What the network of a run is that does not teach; runs are counted from 1."""
+    return f"candidate-{number}"
