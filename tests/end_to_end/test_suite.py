@@ -3,12 +3,13 @@
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import torch
 
 from alambique.api.suite_views import SuiteView
-from alambique.registry import jobs, suites
+from alambique.registry import jobs, suites, versions
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
@@ -60,6 +61,8 @@ def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Databa
     with database.read() as session:
         found = SuiteView.of(suites.find(session, row.id), suites.jobs_in(session, row.id))
         logs = {one.id: jobs.logs(session, one.id) for one in found.jobs}
+        teachers = versions.page(session, role="teacher").items
+        students = versions.page(session, role="student").items
 
     by_task = {task: [one for one in found.jobs if one.cell.task == task] for task in suite.tasks}
     assert [one.state for one in by_task["speech"]] == [State.SUCCEEDED] * 2
@@ -83,3 +86,8 @@ def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Databa
     )
     assert f"teach: done before, by job {by_task['speech'][0].id}" in second
     assert f"evaluate: done before, by job {by_task['speech'][0].id}" in second
+    # each job has a version of its own, and the teacher's files lie there once
+    assert (len(teachers), len({one.artifact for one in teachers})) == (2, 1)
+    assert (len(students), len({one.artifact for one in students})) == (2, 2)
+    root = Path(settings.artifact_root)
+    assert all((root / one.artifact / file.name).exists() for one in teachers for file in one.files)

@@ -72,7 +72,7 @@ def _recorded(
     role = candidate_role(run.number)
     artifact = f"versions/{work.id}/{work.token}/{role}"
     about = about | {"max_length": one.max_length, "stride": one.stride}
-    files = uploaded(work, one.folder, about, artifact)
+    artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     metrics = validation_metrics(checked, find(work.job.task), one)
     cost = _cost(work, checked, one)
     with work.database.write() as session:

@@ -93,7 +93,7 @@ def _registered(
     about: dict[str, Any],
 ) -> Version:
     artifact = f"versions/{work.id}/{work.token}/{one.name}"
-    files = uploaded(work, one.folder, about, artifact)
+    artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     # a teacher that was chosen by these scores is listed with them, as those that were not
     choice = taught.runs and one.name == "teacher"
     validated = validation_metrics(checked, find(work.job.task), one) if choice else []
