@@ -73,6 +73,11 @@ def test_each_part_is_laid_over_what_is_shared() -> None:
     assert len(job.objective) == 2
 
 
+def test_a_limit_that_is_shared_holds_for_data_by_name() -> None:
+    for _, job in jobs_of(read_suite(SUITE, ["shared.data={limit: {train: 7}}"])):
+        assert (job.data.name in ("conll2002", "ud-gsd"), job.data.limit) == (True, {"train": 7})
+
+
 def test_models_of_one_cell_have_one_name() -> None:
     points = jobs_of(read_suite(SUITE, ["seeds=[1, 2]", "grid={train.epochs: [1, 2]}"]))
     assert {job.name for _, job in points} == {

@@ -199,10 +199,16 @@ def _content(suite: Suite, cell: Cell) -> Part:
             "project": suite.project,
         },
     )
-    content = suite.shared
-    for part in laid:
-        content = _over(content, part)
+    content: Part = {}
+    for part in (suite.shared, *laid):
+        content = _over(content, _data_as_mapping(part))
     return content
+
+
+def _data_as_mapping(part: Part) -> Part:
+    """The part with the short form of `data` written out, so that a limit can be laid over it."""
+    data = part.get("data")
+    return part | {"data": {"name": data}} if isinstance(data, str) else part
 
 
 def _over(below: Any, above: Any) -> Any:
