@@ -284,7 +284,7 @@ class PlanView(View):
     student: CostView
     cache: CacheCostView
     candidates: list[CandidateCostView] = []
-    """Empty where the teacher is one model without a grid."""
+    """Empty where the teacher is one model that is trained once, or not at all."""
 
 
 class Health(View):

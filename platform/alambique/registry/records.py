@@ -167,7 +167,7 @@ class Version:
     name: str
     number: int
     role: str
-    """What it is in its job: teacher, student, gold-only."""
+    """What it is in its job: teacher, student, gold-only, candidate-1 and so on."""
     job_id: UUID | None
     created_at: datetime
     task: str
