@@ -18,11 +18,12 @@ from typer.testing import CliRunner
 from alambique.cli.program import program
 from alambique.spec.fields import Spec
 from alambique.spec.job import Data, Job, Student
+from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
-from alambique.spec.suite import Suite, jobs_of, read_suite
+from alambique.spec.suite import Suite, read_suite
 from alambique.spec.teacher import Candidate, Grid, Teacher
 from alambique.spec.train import Resources, Train
 from alambique.tasks.all import ALL

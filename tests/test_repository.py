@@ -8,7 +8,7 @@ import yaml
 
 from alambique.api.planning import plan_of
 from alambique.registry.database import Database
-from alambique.spec import suite
+from alambique.spec import matrix, suite
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
@@ -32,7 +32,7 @@ def jobs_of(recipe: Path) -> list[Job]:
     text = recipe.read_text()
     if "students" not in yaml.safe_load(text):
         return [read_job(text)]
-    return [job for _, job in suite.jobs_of(suite.read_suite(text))]
+    return [job for _, job in matrix.jobs_of(suite.read_suite(text))]
 
 
 def models_at_hand(job: Job) -> bool:

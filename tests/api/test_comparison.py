@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from alambique.api.comparison import Comparison, Finished, compare
+from alambique.api.comparison import Comparison, compare
 from alambique.api.exports import Form, exported
+from alambique.api.results import Finished, finished
 from alambique.models import reference
 from alambique.spec.outputs import Output
-from alambique.spec.suite import Cell, Suite, suite_of
+from alambique.spec.suite import Suite, suite_of
 
 
 def suite(**more: Any) -> Suite:
@@ -33,19 +34,20 @@ def row(name: str, score: float, loss: float = 1.0, macs: int = 100) -> dict[str
     }
 
 
-def finished(
-    task: str, student: str, *rows: dict[str, Any], computed: int = 0, **cell: Any
+def ended(
+    task: str, student: str, *rows: dict[str, Any], computed: int = 0, **more: Any
 ) -> Finished:
-    at = {"teacher": "teacher", **cell}
-    return Finished(
-        cell=Cell(task=task, student=student, **at),
-        result={
-            "rows": list(rows),
-            "primary": "f1",
-            "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 9999}},
-            "outputs": {"examples": 60, "computed": computed},
-        },
-    )
+    """A job that has succeeded."""
+    cell = {"task": task, "teacher": "teacher", "student": student, **more}
+    result = {
+        "rows": list(rows),
+        "primary": "f1",
+        "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 9999}},
+        "outputs": {"examples": 60, "computed": computed},
+    }
+    found = finished(cell, result)
+    assert found is not None
+    return found
 
 
 def line(table: Comparison, role: str, student: str | None = "small") -> Any:
@@ -57,8 +59,8 @@ def test_the_score_is_the_mean_over_data_sets_and_speed_is_against_the_reference
     table = compare(
         suite(),
         [
-            finished("ner", "small", row("distilled", 0.6), computed=60),
-            finished("pos_ud", "small", row("distilled", 0.8, macs=300)),
+            ended("ner", "small", row("distilled", 0.6), computed=60),
+            ended("pos_ud", "small", row("distilled", 0.8, macs=300)),
         ],
     )
     found = line(table, "distilled")
@@ -66,23 +68,21 @@ def test_the_score_is_the_mean_over_data_sets_and_speed_is_against_the_reference
     assert found.speed_up == pytest.approx(2000 / 400)
     assert found.parameters == 1_234_567 + 300
     assert found.inferences_per_second == pytest.approx(150)  # harmonic: 2 / (1/100 + 1/300)
-    assert [(one.name, one.metric, one.passes) for one in table.columns] == [
-        ("ner", "f1", 1.0),
-        ("pos_ud", "f1", 0.0),
-    ]
+    assert [(one.name, one.metric) for one in table.columns] == [("ner", "f1"), ("pos_ud", "f1")]
+    assert [(one.task, one.passes) for one in table.passes] == [("ner", 1.0), ("pos_ud", 0.0)]
 
 
 def test_of_a_grid_the_lowest_validation_loss_counts_and_not_the_highest_score() -> None:
     points = [{"train.epochs": n} for n in (1, 2, 3)]
     runs = zip(points, (0.9, 0.5, 0.8), (0.3, 0.1, 0.2), strict=True)
-    jobs = [finished("ner", "small", row("distilled", s, loss), point=p) for p, s, loss in runs]
+    jobs = [ended("ner", "small", row("distilled", s, loss), point=p) for p, s, loss in runs]
     found = line(compare(suite(), jobs), "distilled").scores["ner"]
     assert (found.mean, found.deviation, found.version) == (0.5, None, "distilled@0.5")
 
 
 def test_of_seeds_the_mean_counts_each_with_its_own_best_point() -> None:
     jobs = [
-        finished("ner", "small", row("distilled", s, loss), seed=seed, point={"train.epochs": e})
+        ended("ner", "small", row("distilled", s, loss), seed=seed, point={"train.epochs": e})
         for seed, e, s, loss in [
             (1, 1, 0.4, 0.2),
             (1, 2, 0.9, 0.3),
@@ -95,9 +95,49 @@ def test_of_seeds_the_mean_counts_each_with_its_own_best_point() -> None:
     assert found.deviation == pytest.approx(0.02**0.5)
 
 
+def test_models_are_compared_over_the_data_sets_that_all_of_them_have() -> None:
+    jobs = [
+        ended("ner", "small", row("distilled", 0.6, macs=100)),
+        ended("ner", "large", row("distilled", 0.7, macs=200)),
+        ended("pos_ud", "large", row("distilled", 0.7, macs=900)),
+    ]
+    table = compare(suite(), jobs)
+    assert [one.speed_up for one in table.rows] == [10.0, 5.0]
+    assert [one.inferences_per_second for one in table.rows] == [100, pytest.approx(200)]
+
+
+def test_a_score_of_some_of_its_jobs_is_marked() -> None:
+    seeds = suite(seeds=[1, 2])
+    jobs = [ended("ner", "small", row("teacher", 0.9), row("distilled", 0.6), seed=1)]
+    table = compare(seeds, jobs)
+    assert "60.00 \\*" in exported(table, Form.MARKDOWN)
+    assert "- \\* of seeds or points of the grid" in exported(table, Form.MARKDOWN)
+    assert "90.00 |" in exported(table, Form.MARKDOWN)
+    jobs.append(ended("ner", "small", row("distilled", 0.6), seed=2))
+    assert "*" not in exported(compare(seeds, jobs), Form.MARKDOWN)
+
+
+def test_several_teachers_are_told_apart() -> None:
+    both = suite(teachers={"a": {}, "b": {}})
+    rows = [row("gold-only", 0.5), row("distilled", 0.4)]
+    jobs = [ended("ner", "small", *rows, teacher=name, computed=60) for name in ("a", "b")]
+    table = compare(both, jobs)
+    assert [(one.teacher, one.passes) for one in table.passes] == [("a", 1.0), ("b", 1.0)]
+    assert [note.split(" on ")[0] for note in table.notes] == [
+        "distilling did not help small (from a)",
+        "distilling did not help small (from b)",
+    ]
+    assert "| model | teacher | layers |" in exported(table, Form.MARKDOWN)
+
+
+def test_a_result_of_another_version_is_left_out() -> None:
+    cell = {"task": "ner", "teacher": "teacher", "student": "small"}
+    assert finished(cell, {"rows": [], "primary": "f1"}) is None
+
+
 def test_the_teacher_stands_there_once() -> None:
     rows = [row("teacher", 0.9), row("gold-only", 0.5), row("distilled", 0.6)]
-    table = compare(suite(), [finished("ner", name, *rows) for name in ("small", "large")])
+    table = compare(suite(), [ended("ner", name, *rows) for name in ("small", "large")])
     assert [(one.role, one.student) for one in table.rows] == [
         ("teacher", None),
         ("gold-only", "small"),
@@ -108,7 +148,7 @@ def test_the_teacher_stands_there_once() -> None:
 
 
 def test_what_has_not_ended_well_is_missing_and_no_mean_is_made_without_it() -> None:
-    table = compare(suite(), [finished("ner", "small", row("distilled", 0.6))])
+    table = compare(suite(), [ended("ner", "small", row("distilled", 0.6))])
     found = line(table, "distilled")
     assert found.scores["pos_ud"] is None
     assert found.score is None
@@ -119,7 +159,7 @@ def test_what_has_not_ended_well_is_missing_and_no_mean_is_made_without_it() -> 
 
 @pytest.mark.parametrize(("distilled", "notes"), [(0.4, 1), (0.5, 1), (0.51, 0)])
 def test_where_distilling_did_not_help_it_is_said(distilled: float, notes: int) -> None:
-    jobs = [finished("ner", "small", row("gold-only", 0.5), row("distilled", distilled))]
+    jobs = [ended("ner", "small", row("gold-only", 0.5), row("distilled", distilled))]
     found = compare(suite(), jobs).notes
     assert len(found) == notes
     assert all("did not help small on ner" in note for note in found)
@@ -134,17 +174,20 @@ def test_the_reference_is_the_one_of_the_paper() -> None:
 @pytest.fixture
 def table() -> Comparison:
     rows = [row("gold-only", 0.5), row("distilled", 0.61234, macs=250)]
-    jobs = [finished("ner", "small", *rows, seed=1), finished("pos_ud", "small", *rows, seed=1)]
-    return compare(suite(), [*jobs, finished("ner", "small", *rows[:1], seed=2)])
+    jobs = [ended("ner", "small", *rows, seed=1), ended("pos_ud", "small", *rows, seed=1)]
+    return compare(suite(seeds=[1, 2]), [*jobs, ended("ner", "small", *rows[:1], seed=2)])
 
 
 def test_as_markdown(table: Comparison) -> None:
-    assert exported(table, Form.MARKDOWN).splitlines() == [
+    assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
         "| model | layers | ner f1 | pos_ud f1 | score | speed-up | parameters | inferences/s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 | 50.00 | 10.00 | 1.23 M | 100 |",
-        "| small, distilled | 2 | 61.23 | 61.23 | 61.23 | 4.00 | 1.23 M | 250 |",
+        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 | 10.00 | 1.23 M | 100 |",
+        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 | 4.00 | 1.23 M | 250 |",
     ]
+    assert exported(table, Form.MARKDOWN).splitlines()[5] == (
+        "- speed-up: MACs of BETO over the model's"
+    )
 
 
 def test_as_latex(table: Comparison) -> None:
@@ -152,12 +195,11 @@ def test_as_latex(table: Comparison) -> None:
     assert lines[0] == r"\begin{tabular}{lrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
     assert lines[4].startswith(r"small, gold only & 2 & 50.00 $\pm$ 0.00 & 50.00")
-    assert all(text.endswith(r"\\") for text in lines[2:-2] if "hline" not in text)
-    assert lines[-1] == r"\end{tabular}"
+    assert lines[8] == r"\end{tabular}" if lines[7] == r"\hline" else lines[7] == r"\end{tabular}"
 
 
 def test_as_csv_the_figures_are_whole(table: Comparison) -> None:
     lines = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
     assert [one["role"] for one in lines] == ["gold-only", "distilled"]
-    assert float(lines[1]["ner"]) == float(lines[1]["score"]) == 0.61234
-    assert (lines[0]["ner deviation"], lines[1]["ner deviation"]) == ("0.0", "")
+    assert float(lines[1]["ner f1"]) == float(lines[1]["score"]) == 0.61234
+    assert (lines[0]["ner f1 deviation"], lines[1]["ner f1 deviation"]) == ("0.0", "")

@@ -26,6 +26,7 @@ tasks:
 students:
   small: {{layers: 1}}
   large: {{layers: 2}}
+  large-small: {{layers: 2}}
 """
 RESULT = {
     "rows": [
@@ -106,6 +107,7 @@ def test_a_key_sent_again_makes_no_second_suite(post: Post, text: str) -> None:
         ("layers: 1", "layers: 1, start: ./here", "bad_spec", "students.small.start"),
         ("layers: 1", "layers: 1, start: gone", "unknown_name", "students.small.start"),
         ("students", "studens", "bad_spec", "students"),
+        ("pos:", "ner-large:", "bad_spec", "tasks.ner-large"),
     ],
 )
 def test_nothing_is_queued_where_one_job_cannot_be(
@@ -138,7 +140,9 @@ def test_the_table_grows_with_the_jobs(
         jobs.finish(session, row.id, row.token, RESULT)
     found = client.suite(posted.id)
     assert found.states == {State.QUEUED: 3, State.SUCCEEDED: 1}
+    assert found.comparison is not None
     (line,) = found.comparison.rows
+    assert client.suite(posted.id, table=False).comparison is None
     assert (line.student, line.role, line.speed_up) == ("small", "distilled", 10.0)
     for form, kind in (
         ("markdown", "text/markdown"),

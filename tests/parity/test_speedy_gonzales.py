@@ -12,9 +12,10 @@ from alambique.models import reference
 from alambique.models.configs import Config
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
+from alambique.spec.matrix import jobs_of
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Hub, Source
-from alambique.spec.suite import Cell, jobs_of, read_suite
+from alambique.spec.suite import Cell, read_suite
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.plan import Plan, plan
 

@@ -1,16 +1,20 @@
 """Suites posted whole, read with the states of their jobs, and cancelled; on both engines."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from uuid import uuid4
+from threading import Barrier
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import event
 
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow, SuiteRow
 from alambique.spec.errors import Conflict, UnknownName
+from alambique.spec.matrix import jobs_of
 from alambique.spec.states import Reason, State
-from alambique.spec.suite import Cell, Suite, jobs_of, read_suite
+from alambique.spec.suite import Cell, Suite, read_suite
 
 LEASE = timedelta(minutes=1)
 SUITE = """
@@ -47,8 +51,11 @@ def test_all_jobs_are_queued_in_the_order_of_their_cells(database: Database, sui
         assert suites.find(session, row.id) == row
         found = suites.jobs_in(session, row.id)
     assert [Cell.model_validate(job.cell) for job in found] == list(suite.cells())
-    assert {job.suite_id for job in found} == {row.id}
-    assert [taken(database).id for _ in found] == [job.id for job in found]
+    taken_in_turn = [taken(database) for _ in found]
+    assert [job.id for job in taken_in_turn] == [job.id for job in found]
+    assert {job.suite_id for job in taken_in_turn} == {row.id}
+    with database.read() as session:
+        assert [one.kind for one in jobs.events(session, found[0].id)] == ["state", "state"]
 
 
 def test_it_is_over_when_all_its_jobs_are(database: Database, suite: Suite) -> None:
@@ -78,6 +85,39 @@ def test_one_key_makes_one_suite(database: Database, suite: Suite) -> None:
         assert len(jobs.page(session, limit=50).items) == 12
 
 
+def test_results_are_of_the_jobs_that_succeeded(database: Database, suite: Suite) -> None:
+    row, first, second = submitted(database, suite), taken(database), taken(database)
+    with database.write() as session:
+        jobs.finish(session, second.id, second.token, {"rows": []})
+    with database.write() as session:
+        jobs.fail(session, first.id, first.token, Reason.BAD_DATA, "broken")
+    with database.read() as session:
+        assert suites.results(session, row.id) == ((second.cell, {"rows": []}),)
+
+
+def test_one_key_makes_one_suite_of_many_at_once(database: Database, suite: Suite) -> None:
+    together = Barrier(4)
+
+    def submit(_: int) -> UUID:
+        together.wait()
+        return submitted(database, suite, "k").id
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(submit, range(4)))) == 1
+    with database.read() as session:
+        assert len(jobs.page(session).items) == 4
+
+
+def test_a_thousand_jobs_are_queued_in_few_statements(database: Database, suite: Suite) -> None:
+    seen: list[str] = []
+    with database.write() as session:
+        event.listen(session.get_bind(), "before_cursor_execute", lambda *a: seen.append(a[2]))
+        many = suite.model_copy(update={"seeds": tuple(range(250))})
+        row = suites.submit(session, many, jobs_of(many))
+    assert row.states == {State.QUEUED: 1000}
+    assert 0 < len(seen) < 100
+
+
 def test_all_jobs_or_none(database: Database, suite: Suite) -> None:
     def broken() -> None:
         with database.write() as session:
@@ -97,7 +137,9 @@ def test_cancelling_it_ends_what_is_not_over(database: Database, suite: Suite) -
     with database.write() as session:
         jobs.finish(session, done.id, done.token, {})
     with database.write() as session:
-        suites.cancel(session, row.id)
+        assert suites.cancel(session, row.id, limit=2)
+    with database.write() as session:
+        assert not suites.cancel(session, row.id, limit=2)
     with database.read() as session:
         found = suites.find(session, row.id)
         assert jobs.find(session, going.id).asked == "cancel"

@@ -178,7 +178,7 @@ def test_an_override_that_cannot_be_set(override: str) -> None:
 def test_an_item_of_a_list_that_the_file_has_not() -> None:
     said = refused(TEXT, "objective.0.weight=0.5")[0]
     assert "no list objective in the file" in said
-    assert "--set 'objective=[…]'" in said
+    assert "give the whole list, objective: […]" in said
 
 
 def test_a_field_of_what_has_no_fields() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.matrix import field_at, jobs_of
 from alambique.spec.reading import BadFields
-from alambique.spec.suite import LARGEST, Cell, Suite, field_at, jobs_of, read_suite, suite_of
+from alambique.spec.suite import LARGEST, Cell, Suite, read_suite, suite_of
 
 SUITE = """
 name: both

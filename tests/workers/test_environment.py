@@ -1,11 +1,13 @@
-"""The token without which nobody runs code through Ray's port."""
+"""What Ray and drivers are told: a token for Ray's port, threads to compute with."""
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from alambique.workers.environment import for_ray
+from alambique.workers.environment import for_ray, threads
+from alambique.workers.room import Room
 
 
 def test_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -31,3 +33,11 @@ def test_a_token_that_was_given_stays(tmp_path: Path, name: str) -> None:
     assert said["RAY_AUTH_MODE"] == "token"
     assert not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(said)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("cpus", "told"), [(1, "1"), (0.5, "1"), (1.9, "1"), (10_000, None)])
+def test_a_driver_computes_with_as_many_threads_as_its_job_takes(
+    cpus: float, told: str | None
+) -> None:
+    assert threads(Room(cpus, 0), {}) == {"OMP_NUM_THREADS": told or str(os.cpu_count())}
+    assert threads(Room(cpus, 0), {"OMP_NUM_THREADS": "3"}) == {}

@@ -8,9 +8,10 @@ from alambique.api.problems import refused
 from alambique.registry import versions
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
 from alambique.spec.job import Job, Split
+from alambique.spec.matrix import field_at
 from alambique.spec.reading import BadField
 from alambique.spec.sources import Local, Registered, source_of
-from alambique.spec.suite import Cell, Suite, field_at
+from alambique.spec.suite import Cell, Suite
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 

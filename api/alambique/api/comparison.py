@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, harmonic_mean, stdev
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from alambique.spec.suite import Cell, Suite
+from alambique.api.results import Finished, Line
+from alambique.spec.suite import Suite
 
 Role = Literal["teacher", "gold-only", "distilled"]
-Row = Mapping[str, Any]
-"""A model in the result of a job."""
+Measurement = tuple[Finished, Line]
+"""A model, and the job that measured it."""
+Place = tuple[str, str, str]
+"""The task, teacher and student of a cell."""
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class Finished(_Record):
-    """A job that has succeeded: its place in the suite, and its result."""
-
-    cell: Cell
-    result: dict[str, Any]
 
 
 class Measured(_Record):
@@ -33,12 +30,17 @@ class Measured(_Record):
     """Of the primary metric on the test split, over the seeds; 0 to 1."""
     deviation: float | None
     """The standard deviation over the seeds; null where there is one."""
+    complete: bool
+    """Whether every job of the model has succeeded: each seed, and each point of the grid."""
     version: str
     """The model, as name@number; of several seeds the first."""
 
 
 class Compared(_Record):
-    """A model over all data sets: the teacher, or one student by one role."""
+    """A model over all data sets: the teacher, or one student by one role.
+
+    The last three are of the data sets that every model of the table has; null while that is none.
+    """
 
     role: Role
     teacher: str
@@ -48,15 +50,15 @@ class Compared(_Record):
     layers: int | None
     """null: not the same everywhere."""
     scores: dict[str, Measured | None]
-    """By data set; null where no job has ended well."""
+    """By data set; null where no job has succeeded."""
     score: float | None
     """The mean over all data sets; null while one is missing."""
     speed_up: float | None
-    """The reference's MACs (linear) over the model's, summed over the data sets that are there."""
+    """The reference's MACs (linear) over the model's, summed over data sets."""
     parameters: int | None
-    """The most over the data sets: heads differ."""
+    """The most of any data set: heads differ."""
     inferences_per_second: float | None
-    """The harmonic mean over the data sets that are there: of equal shares of each."""
+    """The harmonic mean over data sets: of equal shares of each."""
 
 
 class Column(_Record):
@@ -64,10 +66,16 @@ class Column(_Record):
 
     name: str
     metric: str | None
-    """The metric that stands in the table; null while no job has ended well."""
-    passes: float | None
-    """How often a teacher has read the training examples: the outputs that the jobs computed over
-    those that one job needs. null while no job has ended well, or where none needs outputs."""
+    """The metric that stands in the table; null while no job has succeeded."""
+
+
+class Passes(_Record):
+    """How often a teacher has read the training examples of a data set."""
+
+    task: str
+    teacher: str
+    passes: float
+    """The outputs that the jobs which succeeded have computed, over those that one needs."""
 
 
 class Comparison(_Record):
@@ -76,7 +84,8 @@ class Comparison(_Record):
     columns: tuple[Column, ...]
     rows: tuple[Compared, ...]
     reference: str | None
-    """What speed-ups are told against; null while no job has ended well."""
+    """What speed-ups are told against; null while no job has succeeded."""
+    passes: tuple[Passes, ...]
     notes: tuple[str, ...]
     """Where distilling did not help."""
 
@@ -87,15 +96,18 @@ def compare(suite: Suite, finished: Sequence[Finished]) -> Comparison:
     Of the points of a grid the model with the lowest validation loss counts, for each seed; of
     seeds the mean.
     """
-    rows = [
-        found
-        for teacher, student, role in _models(suite)
-        if (found := _compared(suite, finished, teacher, student, role)) is not None
-    ]
+    found: dict[Place, list[Finished]] = defaultdict(list)
+    for one in finished:
+        found[one.cell.task, one.cell.teacher, one.cell.student].append(one)
+    models = [(model, _measurements(suite, found, *model)) for model in _models(suite)]
+    models = [(model, measured) for model, measured in models if any(measured.values())]
+    common = [task for task in suite.tasks if models and all(m[task] for _, m in models)]
+    rows = [_compared(suite, *model, measured, common) for model, measured in models]
     return Comparison(
         columns=tuple(_column(name, finished) for name in suite.tasks),
         rows=tuple(rows),
-        reference=next((one.result["reference"]["name"] for one in finished), None),
+        reference=next((one.result.reference.name for one in finished), None),
+        passes=tuple(_passes(suite, found)),
         notes=tuple(_notes(rows)),
     )
 
@@ -108,94 +120,118 @@ def _models(suite: Suite) -> Iterable[tuple[str, str | None, Role]]:
             yield teacher, student, "distilled"
 
 
+def _measurements(
+    suite: Suite,
+    found: Mapping[Place, Sequence[Finished]],
+    teacher: str,
+    student: str | None,
+    role: Role,
+) -> dict[str, list[Measurement]]:
+    """By task, all measurements of a model."""
+    students = suite.students if student is None else [student]
+    return {
+        task: [
+            (job, line)
+            for name in students
+            for job in found.get((task, teacher, name), ())
+            for line in job.result.rows
+            if line.name == role
+        ]
+        for task in suite.tasks
+    }
+
+
+def _counting(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
+    """For each seed the model with the lowest validation loss; of a teacher all are the same."""
+    if role == "teacher":
+        return list(measured[:1])
+    seeds = dict.fromkeys(job.cell.seed for job, _ in measured)
+    return [min((m for m in measured if m[0].cell.seed == seed), key=_loss) for seed in seeds]
+
+
+def _loss(measured: Measurement) -> float:
+    loss = measured[1].validation.loss
+    return float("inf") if loss is None else loss
+
+
 def _compared(
-    suite: Suite, finished: Sequence[Finished], teacher: str, student: str | None, role: Role
-) -> Compared | None:
-    """A model over all data sets; None where no job has one of that role."""
-    jobs = [one for one in finished if one.cell.teacher == teacher]
-    if student is not None:
-        jobs = [one for one in jobs if one.cell.student == student]
-    chosen = {name: _chosen([o for o in jobs if o.cell.task == name], role) for name in suite.tasks}
-    runs = [run for found in chosen.values() for run in found]
-    if not runs:
-        return None
-    scores = {name: _measured(found) for name, found in chosen.items()}
+    suite: Suite,
+    teacher: str,
+    student: str | None,
+    role: Role,
+    measured: Mapping[str, Sequence[Measurement]],
+    common: Sequence[str],
+) -> Compared:
+    counting = {task: _counting(found, role) for task, found in measured.items()}
+    lines = [found[0][1] for found in counting.values() if found]
+    scores = {
+        task: _measured(found, complete=role == "teacher" or len(measured[task]) == suite.runs)
+        for task, found in counting.items()
+    }
     means = [one.mean for one in scores.values() if one is not None]
-    firsts = [found[0] for found in chosen.values() if found]
-    rows = [row for _, row in firsts]
+    shared = [counting[task][0] for task in common]
     return Compared(
         role=role,
         teacher=teacher,
         student=student,
-        layers=_same([row["layers"] for row in rows]),
+        layers=lines[0].layers if len({line.layers for line in lines}) == 1 else None,
         scores=scores,
         score=fmean(means) if len(means) == len(scores) else None,
-        speed_up=_speed_up(firsts),
-        parameters=max(row["parameters"] for row in rows),
-        inferences_per_second=harmonic_mean([row["inferences_per_second"] for row in rows]),
+        speed_up=_speed_up(shared) if shared else None,
+        parameters=max((line.parameters for _, line in shared), default=None),
+        inferences_per_second=_rate(shared) if shared else None,
     )
 
 
-Run = tuple[Finished, Row]
-
-
-def _chosen(jobs: Sequence[Finished], role: Role) -> list[Run]:
-    """For each seed the run whose model had the lowest validation loss; the teacher's is one."""
-    runs = [(one, row) for one in jobs for row in one.result["rows"] if row["name"] == role]
-    if role == "teacher":
-        return runs[:1]  # all jobs of a teacher and a data set have the same one
-    seeds = dict.fromkeys(one.cell.seed for one, _ in runs)
-    return [min((run for run in runs if run[0].cell.seed == seed), key=_loss) for seed in seeds]
-
-
-def _loss(run: Run) -> float:
-    return float(run[1]["validation"]["loss"])
-
-
-def _measured(runs: Sequence[Run]) -> Measured | None:
-    if not runs:
+def _measured(found: Sequence[Measurement], *, complete: bool) -> Measured | None:
+    if not found:
         return None
-    values = [float(row["metrics"][job.result["primary"]]) for job, row in runs]
+    values = [line.metrics[job.result.primary] for job, line in found]
     return Measured(
         mean=fmean(values),
         deviation=stdev(values) if len(values) > 1 else None,
-        version=runs[0][1]["version"],
+        complete=complete,
+        version=found[0][1].version,
     )
 
 
-def _speed_up(runs: Sequence[Run]) -> float:
-    reference = sum(job.result["reference"]["macs"]["linear"] for job, _ in runs)
-    return float(reference / sum(row["macs"]["linear"] for _, row in runs))
+def _speed_up(measured: Sequence[Measurement]) -> float:
+    reference = sum(job.result.reference.macs.linear for job, _ in measured)
+    return reference / sum(line.macs.linear for _, line in measured)
 
 
-def _same(values: Sequence[int]) -> int | None:
-    return values[0] if len(set(values)) == 1 else None
+def _rate(measured: Sequence[Measurement]) -> float:
+    return harmonic_mean([line.inferences_per_second for _, line in measured])
 
 
 def _column(name: str, finished: Sequence[Finished]) -> Column:
-    results = [one.result for one in finished if one.cell.task == name]
-    outputs = [result["outputs"] for result in results if result["outputs"] is not None]
-    return Column(
-        name=name,
-        metric=results[0]["primary"] if results else None,
-        passes=_passes(outputs) if outputs else None,
-    )
+    metrics = (one.result.primary for one in finished if one.cell.task == name)
+    return Column(name=name, metric=next(metrics, None))
 
 
-def _passes(outputs: Sequence[Mapping[str, int]]) -> float:
-    return sum(each["computed"] for each in outputs) / outputs[0]["examples"]
+def _passes(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable[Passes]:
+    for task in suite.tasks:
+        for teacher in suite.teachers:
+            jobs = [one for name in suite.students for one in found.get((task, teacher, name), ())]
+            outputs = [one.result.outputs for one in jobs if one.result.outputs is not None]
+            if outputs:
+                computed = sum(each.computed for each in outputs)
+                passes = computed / outputs[0].examples
+                yield Passes(task=task, teacher=teacher, passes=passes)
 
 
 def _notes(rows: Sequence[Compared]) -> Iterable[str]:
     gold = {(row.teacher, row.student): row for row in rows if row.role == "gold-only"}
+    several = len({row.teacher for row in rows}) > 1
     for row in rows:
         beside = gold.get((row.teacher, row.student))
         if row.role != "distilled" or beside is None:
             continue
+        whom = f"{row.student} (from {row.teacher})" if several else row.student
         for name, found in row.scores.items():
             other = beside.scores[name]
             if found is not None and other is not None and found.mean <= other.mean:
                 yield (
-                    f"distilling did not help {row.student} on {name}: {100 * found.mean:.2f} "
-                    f"against {100 * other.mean:.2f} on gold labels alone"
+                    f"distilling did not help {whom} on {name}: {100 * found.mean:.2f} against "
+                    f"{100 * other.mean:.2f} on gold labels alone"
                 )

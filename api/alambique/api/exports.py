@@ -65,7 +65,18 @@ def _or(missing: str, value: T | None, written: Callable[[T], str]) -> str:
 
 def _score(found: Measured) -> str:
     spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
-    return f"{100 * found.mean:.2f}{spread}"
+    return f"{100 * found.mean:.2f}{spread}{'' if found.complete else ' *'}"
+
+
+def remarks(table: Comparison) -> list[str]:
+    """What stands below the table, a sentence each."""
+    scores = [one for row in table.rows for one in row.scores.values() if one is not None]
+    incomplete = any(not one.complete for one in scores)
+    return [
+        *([f"speed-up: MACs of {table.reference} over the model's"] if table.reference else []),
+        *(["* of seeds or points of the grid that are not all there"] if incomplete else []),
+        *table.notes,
+    ]
 
 
 def _count(parameters: int) -> str:
@@ -85,11 +96,12 @@ def _several_teachers(table: Comparison) -> bool:
 def _markdown(table: Comparison) -> str:
     titles = head(table)
     lines = [titles, ["---"] * len(titles), *(cells(table, row) for row in table.rows)]
-    return "".join(f"| {' | '.join(_in_markdown(cell) for cell in line)} |\n" for line in lines)
+    drawn = [f"| {' | '.join(_in_markdown(cell) for cell in line)} |" for line in lines]
+    return "\n".join([*drawn, "", *(f"- {_in_markdown(remark)}" for remark in remarks(table)), ""])
 
 
 def _in_markdown(text: str) -> str:
-    return text.replace("|", r"\|")
+    return text.replace("|", r"\|").replace("*", r"\*")
 
 
 def _csv(table: Comparison) -> str:
@@ -97,7 +109,8 @@ def _csv(table: Comparison) -> str:
     out = io.StringIO()
     names = [column.name for column in table.columns]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_PLAIN, *names, *(f"{name} deviation" for name in names)])
+    titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
+    writer.writerow([*_PLAIN, *titles, *(f"{title} deviation" for title in titles)])
     for row in table.rows:
         found = [row.scores[name] for name in names]
         means = [one and one.mean for one in found]
@@ -134,6 +147,7 @@ def _latex(table: Comparison) -> str:
             *body,
             r"\hline",
             r"\end{tabular}",
+            *(f"% {remark}" for remark in remarks(table)),
             "",
         ]
     )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from alambique.api.comparison import Comparison, Finished, compare
+from alambique.api.comparison import Comparison, compare
+from alambique.api.results import finished
 from alambique.api.views import View
-from alambique.registry.records import JobRow, SuiteRow
+from alambique.registry.records import Standing, SuiteRow
 from alambique.spec.states import Reason, Stage, State
 from alambique.spec.suite import Cell, suite_of
+
+Results = Sequence[tuple[dict[str, Any], dict[str, Any]]]
+"""The cells and results of jobs that have succeeded."""
 
 
 class SuiteLine(View):
@@ -46,17 +51,22 @@ class SuiteView(SuiteLine):
     """A suite as it stands, with its jobs and the table as far as it is known."""
 
     jobs: list[SuiteJob]
-    comparison: Comparison
+    comparison: Comparison | None
+    """null where it was not asked for."""
 
     @classmethod
-    def of(cls, row: SuiteRow, jobs: Sequence[JobRow]) -> SuiteView:
-        """The suite as clients see it."""
-        seen = [SuiteJob.model_validate(job) for job in jobs]
-        finished = [
-            Finished(cell=one.cell, result=job.result)
-            for one, job in zip(seen, jobs, strict=True)
-            if job.state is State.SUCCEEDED and job.result is not None
-        ]
-        line = SuiteLine.model_validate(row)
-        comparison = compare(suite_of(row.spec), finished)
-        return cls(**line.model_dump(), jobs=seen, comparison=comparison)
+    def of(
+        cls, row: SuiteRow, jobs: Sequence[Standing], results: Results | None = None
+    ) -> SuiteView:
+        """The suite as clients see it; with its table where the results of its jobs are given."""
+        return cls(
+            **SuiteLine.model_validate(row).model_dump(),
+            jobs=[SuiteJob.model_validate(job) for job in jobs],
+            comparison=None if results is None else compared(row, results),
+        )
+
+
+def compared(row: SuiteRow, results: Results) -> Comparison:
+    """The table of a suite; results of a program of another version are left out."""
+    known = (finished(cell, result) for cell, result in results)
+    return compare(suite_of(row.spec), [one for one in known if one is not None])

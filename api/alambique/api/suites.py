@@ -9,11 +9,11 @@ from alambique.api.checks import check_suite
 from alambique.api.context import Cursor, Db, Here, Limit
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, read_suite
-from alambique.api.suite_views import SuiteLine, SuiteView
+from alambique.api.suite_views import SuiteLine, SuiteView, compared
 from alambique.api.views import PageView
 from alambique.registry import suites
 from alambique.registry.database import Database
-from alambique.spec.suite import jobs_of
+from alambique.spec.matrix import jobs_of
 
 router = APIRouter(prefix="/v1/suites", tags=["suites"])
 
@@ -74,9 +74,13 @@ def list_suites(
 
 
 @router.get("/{suite_id}")
-def suite(database: Db, suite_id: UUID) -> SuiteView:
+def suite(
+    database: Db,
+    suite_id: UUID,
+    table: Annotated[bool, Query(description="false: without the table, which is quicker.")] = True,
+) -> SuiteView:
     """A suite as it stands: its jobs, and the table as far as it is known."""
-    return _view(database, suite_id)
+    return _view(database, suite_id, table=table)
 
 
 @router.get("/{suite_id}/table", response_class=Response, responses={200: _TABLE})
@@ -86,18 +90,23 @@ def table(
     form: Annotated[Form, Query(alias="format", description="What to write.")] = Form.MARKDOWN,
 ) -> Response:
     """The table of a suite, to be pasted."""
-    text = exported(_view(database, suite_id).comparison, form)
-    return Response(text, media_type=_TYPES[form])
+    with database.read() as session:
+        found = compared(suites.find(session, suite_id), suites.results(session, suite_id))
+    return Response(exported(found, form), media_type=_TYPES[form])
 
 
 @router.post("/{suite_id}/cancel", status_code=202)
 def cancel(database: Db, suite_id: UUID) -> SuiteView:
     """Ask all jobs of a suite to end that are not over."""
-    with database.write() as session:
-        suites.cancel(session, suite_id)
+    more = True
+    while more:
+        with database.write() as session:
+            more = suites.cancel(session, suite_id)
     return _view(database, suite_id)
 
 
-def _view(database: Database, suite_id: UUID) -> SuiteView:
+def _view(database: Database, suite_id: UUID, *, table: bool = True) -> SuiteView:
     with database.read() as session:
-        return SuiteView.of(suites.find(session, suite_id), suites.jobs_in(session, suite_id))
+        row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
+        results = suites.results(session, suite_id) if table else None
+    return SuiteView.of(row, jobs, results)

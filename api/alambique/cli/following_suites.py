@@ -26,7 +26,7 @@ def follow(
             for line in news(before, suite, at=datetime.now(UTC)):
                 print(line, flush=True)
         if suite.over:
-            return suite
+            return client.suite(suite_id)
         before = suite
         time.sleep(pause)
 
@@ -35,10 +35,10 @@ def _seen(client: Client, suite_id: UUID, pause: float) -> SuiteView:
     """The suite as it stands; a server that restarts is waited for."""
     for _ in range(PATIENCE):
         try:
-            return client.suite(suite_id)
+            return client.suite(suite_id, table=False)
         except NoServer:
             time.sleep(pause)
-    return client.suite(suite_id)
+    return client.suite(suite_id, table=False)
 
 
 def news(before: SuiteView | None, now: SuiteView, *, at: datetime) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from alambique.api.exports import Form, cells, exported, head
+from alambique.api.comparison import Comparison, Passes
+from alambique.api.exports import Form, cells, exported, head, remarks
 from alambique.api.suite_views import SuiteJob, SuiteView
 from alambique.cli.tables import Figure, show, table
 from alambique.spec.errors import BadSpec
@@ -44,17 +45,17 @@ def describe(suite: SuiteView) -> None:
 def report(suite: SuiteView) -> None:
     """Print the table of a suite, what to note of it, and which jobs did not succeed."""
     comparison = suite.comparison
+    assert comparison is not None  # it was asked for
     if comparison.rows:
         lines = [[*map(Figure, cells(comparison, row))] for row in comparison.rows]
         words = head(comparison).index("layers")
         plain = [[*map(str, line[:words]), *line[words:]] for line in lines]
         show(table(head(comparison), plain))
-        print(f"scores in percent; speed-up: MACs of {comparison.reference} over the model's")
-    passes = [f"{c.name} {c.passes:g}" for c in comparison.columns if c.passes is not None]
-    if passes:
-        print(f"teacher passes over the training examples: {', '.join(passes)}")
-    for note in comparison.notes:
-        print(note)
+    for remark in remarks(comparison):
+        print(remark)
+    if comparison.passes:
+        passes = ", ".join(f"{_read(one, comparison)} {one.passes:g}" for one in comparison.passes)
+        print(f"teacher passes over the training examples: {passes}")
     for why, jobs in _ended_badly(suite).items():
         print(f"{'; '.join(place(job.cell) for job in jobs)}: {why}")
         print(f"  see alambique jobs logs {jobs[0].id}")
@@ -77,7 +78,13 @@ def print_table(suite: SuiteView, form: str) -> None:
     """
     if form not in [*Form]:
         raise BadSpec(f"--format {form}: expected one of {', '.join(Form)}")
+    assert suite.comparison is not None  # it was asked for
     print(exported(suite.comparison, Form(form)), end="")
+
+
+def _read(one: Passes, comparison: Comparison) -> str:
+    several = len({other.teacher for other in comparison.passes}) > 1
+    return f"{one.task} by {one.teacher}" if several else one.task
 
 
 def _at(job: SuiteJob) -> str | None:

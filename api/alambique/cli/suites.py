@@ -38,10 +38,12 @@ def submit(
     from alambique.cli.posting import text_of
     from alambique.cli.suite_reports import report
     from alambique.cli.tables import show_json
+    from alambique.spec.matrix import jobs_of
     from alambique.spec.suite import read_suite
 
     client = client_of(context)
     read = read_suite(text_of(suite, "a suite file"), overrides or ())
+    jobs_of(read)  # what is wrong is told by its field in the file, before anything is sent
     posted = client.submit_suite(read, key=key)
     if not json:
         print(posted.id, flush=True)

@@ -1,10 +1,11 @@
 """Jobs: posted, taken under a lease and a token, carried on, ended."""
 
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
@@ -47,6 +48,7 @@ __all__ = [
     "release",
     "renew",
     "submit",
+    "submit_all",
     "take",
     "waiting",
 ]
@@ -55,41 +57,43 @@ _RETRIES = Retries()
 _MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
-def submit(
-    session: Session,
-    job: Job,
-    *,
-    key: str | None = None,
-    suite_id: UUID | None = None,
-    cell: Cell | None = None,
-) -> JobRow:
+def submit(session: Session, job: Job, *, key: str | None = None) -> JobRow:
     """Puts a job into the queue; with a key known in the project: the job that it made then.
-
-    Args:
-        session: a transaction.
-        job: what to do.
-        key: the client's own, of this submission.
-        suite_id: the suite that it belongs to, where it is of one.
-        cell: its place there.
 
     Raises:
         Conflict: the key has made a job of another spec.
     """
-    at, job_id = now(session), uuid7()
-    spec = job.model_dump(mode="json")
+    at = now(session)
+    row = _queued(job, at)
     insert_if_new(session, tables.Project, name=job.project, created_at=at)
     if key is not None:
-        claimed = claim(session, job.project, key, spec, job_id, at)
-        if claimed != job_id:
+        claimed = claim(session, job.project, key, row.spec, row.id, at)
+        if claimed != row.id:
             return job_row(locked(session, claimed))
-    row = tables.Job(
-        id=job_id,
+    _add(session, [row])
+    return job_row(row)
+
+
+def submit_all(session: Session, suite_id: UUID, planned: Iterable[tuple[Cell, Job]]) -> None:
+    """Puts all jobs of a suite into the queue, in their order; its project is there.
+
+    In few statements, however many jobs: the transaction keeps heartbeats waiting.
+    """
+    at = now(session)
+    _add(session, [_queued(job, at, suite_id, cell) for cell, job in planned])
+
+
+def _queued(
+    job: Job, at: datetime, suite_id: UUID | None = None, cell: Cell | None = None
+) -> tables.Job:
+    return tables.Job(
+        id=uuid7(),
         project=job.project,
         suite_id=suite_id,
         cell=cell.model_dump(mode="json") if cell else None,
         name=job.name,
         task=job.task,
-        spec=spec,
+        spec=job.model_dump(mode="json"),
         state=State.QUEUED,
         priority=job.priority,
         attempts=0,
@@ -99,10 +103,16 @@ def submit(
         tag=1,
         token=0,
     )
-    session.add(row)
+
+
+def _add(session: Session, rows: Sequence[tables.Job]) -> None:
+    """Stores new jobs, each with its first event."""
+    session.add_all(rows)
     session.flush()
-    emit(session, job_id, "state", {"from": None, "state": State.QUEUED}, at)
-    return job_row(row)
+    content = {"from": None, "state": State.QUEUED}
+    events = [{"job_id": row.id, "at": row.created_at} for row in rows]
+    # by itself, and not by objects, whose ids would be asked for one by one
+    session.execute(insert(tables.Event).values(kind="state", content=content), events)
 
 
 def take(

@@ -88,6 +88,22 @@ class SuiteRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a job of a suite stands, without its spec and its result; fields as in `JobRow`."""
+
+    id: UUID
+    name: str | None
+    cell: dict[str, Any]
+    state: State
+    reason: Reason | None
+    message: str | None
+    stage: Stage | None
+    progress: float | None
+    eta_seconds: float | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to a job; `id` grows within a job, in the order of commits.
 

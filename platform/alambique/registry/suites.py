@@ -3,6 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -11,12 +14,11 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import jobs, tables
 from alambique.registry.clock import now
-from alambique.registry.moves import job_row
 from alambique.registry.pages import page_of
-from alambique.registry.records import JobRow, Page, SuiteRow
+from alambique.registry.records import Page, Standing, SuiteRow
 from alambique.registry.statements import insert_if_new
 from alambique.registry.submissions import hashed
-from alambique.registry.transitions import HELD, WAITING
+from alambique.registry.transitions import WAITING
 from alambique.spec.errors import Conflict, UnknownName
 from alambique.spec.job import Job
 from alambique.spec.states import State
@@ -53,8 +55,7 @@ def submit(
     }
     if not insert_if_new(session, tables.Suite, **values):
         return _made_before(session, suite, str(key), values["key"])
-    for cell, job in planned:
-        jobs.submit(session, job, suite_id=suite_id, cell=cell)
+    jobs.submit_all(session, suite_id, planned)
     return find(session, suite_id)
 
 
@@ -90,27 +91,45 @@ def page(
     return page_of(session, query, tables.Suite.id, cursor, limit, records)
 
 
-def jobs_in(session: Session, suite_id: UUID) -> tuple[JobRow, ...]:
-    """All jobs of a suite, in the order in which they were queued."""
-    query = select(tables.Job).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
-    return tuple(job_row(job) for job in session.scalars(query))
+def jobs_in(session: Session, suite_id: UUID) -> tuple[Standing, ...]:
+    """How all jobs of a suite stand, in the order in which they were queued."""
+    columns = [getattr(tables.Job, field.name) for field in fields(Standing)]
+    query = select(*columns).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
+    return tuple(Standing(*row) for row in session.execute(query))
 
 
-def cancel(session: Session, suite_id: UUID) -> SuiteRow:
-    """All jobs of the suite that are not over cancelled, or asked to end where they run.
+def results(session: Session, suite_id: UUID) -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
+    """The cells and the results of those of its jobs that have succeeded, in the same order."""
+    job = tables.Job
+    query = select(job.cell, job.result).order_by(job.id)
+    done = query.where(job.suite_id == suite_id, job.state == State.SUCCEEDED)
+    return tuple((cell or {}, result or {}) for cell, result in session.execute(done))
+
+
+def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:
+    """Jobs of the suite that are not over cancelled, or asked to end where they run.
+
+    Args:
+        session: a transaction: others wait until it ends, drivers with their heartbeats too.
+        suite_id: which suite.
+        limit: how many jobs at most.
+
+    Returns:
+        Whether there may be more of them.
 
     Raises:
         UnknownName: there is no such suite.
     """
     find(session, suite_id)
-    endable = (*WAITING, *HELD, State.PAUSED)
-    query = select(tables.Job.id).where(tables.Job.suite_id == suite_id)
-    for job_id in session.scalars(query.where(tables.Job.state.in_(endable))).all():
-        try:
+    job = tables.Job
+    endable = job.state.in_((*WAITING, State.RUNNING, State.PAUSED))
+    query = select(job.id).where(job.suite_id == suite_id, endable).order_by(job.id).limit(limit)
+    found = session.scalars(query).all()
+    for job_id in found:
+        # it may have ended meanwhile by itself
+        with suppress(Conflict):
             jobs.cancel(session, job_id)
-        except Conflict:
-            continue  # it ended meanwhile by itself
-    return find(session, suite_id)
+    return len(found) == limit
 
 
 def _made_before(session: Session, suite: Suite, key: str, kept: object) -> SuiteRow:

@@ -150,7 +150,19 @@ def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
     if not sign or not path:
         raise BadSpec(f"--set takes path=value, found {override!r}")
     given = yaml_of(value, f"--set {path}: no YAML value")
-    changed: dict[str, Any] = _with(content, path.split("."), given, above=())
+    try:
+        return with_value(content, path, given)
+    except BadSpec as error:
+        raise BadSpec(f"--set {error}") from error
+
+
+def with_value(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """The content with `value` at a path; missing mappings on the way are made.
+
+    Raises:
+        BadSpec: the content has no such place.
+    """
+    changed: dict[str, Any] = _with(content, path.split("."), value, above=())
     return changed
 
 
@@ -175,7 +187,8 @@ def _with(content: object, path: list[str], value: object, *, above: tuple[str, 
     if isinstance(content, list):
         index = int(head) if head.isdecimal() and int(head) < len(content) else None
         if index is None:
-            raise BadSpec(f"--set: {head!r} is no index of a list of {len(content)}")
+            place = ".".join(above)
+            raise BadSpec(f"{place}: {head!r} is no index of a list of {len(content)}")
         inner = _with(content[index], rest, value, above=here) if rest else value
         return [*content[:index], inner, *content[index + 1 :]]
     before = _mapping_at(above, content, head)
@@ -189,14 +202,14 @@ def _mapping_at(path: tuple[str, ...], content: object, head: str) -> dict[str, 
         return content
     if content is None and head.isdecimal():
         raise BadSpec(
-            f"--set {field}.{head}: there is no list {field} in the file, so none of its "
-            f"items can be changed: give the whole list, --set '{field}=[…]'"
+            f"{field}.{head}: there is no list {field} in the file, so none of its items can be "
+            f"changed: give the whole list, {field}: […]"
         )
     if content is None:
         return {}
     if path == ("data",):
         return {"name": content}
     raise BadSpec(
-        f"--set {field}.{head}: {field} is {_short(content)}, which has no fields: give "
-        f"the whole of it, --set '{field}={{{head}: …}}'"
+        f"{field}.{head}: {field} is {_short(content)}, which has no fields: give the whole of "
+        f"it, {field}: {{{head}: …}}"
     )

@@ -1,22 +1,29 @@
 """A suite: a matrix of tasks, teachers and students with shared parts, which becomes jobs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Name, Spec, Whole
-from alambique.spec.job import Job
-from alambique.spec.reading import BadField, BadFields, bad_fields, mapping, overridden, yaml_of
+from alambique.spec.reading import (
+    BadFields,
+    bad_fields,
+    mapping,
+    overridden,
+    yaml_of,
+)
 
 LARGEST = 5000
 """Jobs of a suite: more of them than that come of a mistake."""
 
-Part = dict[str, Any]
-"""Some fields of a job, which becomes whole once all parts are laid over each other."""
-Named = Annotated[dict[Name, Part], Field(min_length=1)]
+Fields = dict[str, Any]
+"""Some fields of a job, which becomes whole once all of them are laid over each other."""
+Named = Annotated[dict[Name, Fields], Field(min_length=1)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 NEEDS = "name, tasks and students"
@@ -24,6 +31,8 @@ NEEDS = "name, tasks and students"
 
 _TEACHER = "teacher"
 """What the only one is called where the suite names none."""
+_VARIED = ("train", "objective")
+"""The fields of a job that a grid may reach into: what else differs is another row or column."""
 
 
 class Cell(Spec):
@@ -44,7 +53,7 @@ class Suite(Spec):
 
     name: Name
     project: Name = "default"
-    shared: Part = Field(default_factory=dict)
+    shared: Fields = Field(default_factory=dict)
     """What all jobs have; each of the parts below is laid over it."""
     tasks: Named
     """Fields of a job: its task, its data, and what else is this one's own."""
@@ -60,10 +69,19 @@ class Suite(Spec):
 
     @field_validator("seeds")
     @classmethod
-    def _each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    def _seeds_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed is given twice: it would do the same again")
         return seeds
+
+    @field_validator("grid")
+    @classmethod
+    def _varying_the_training(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for path, values in grid.items():
+            _check_varied(path, values)
+            if above := [other for other in grid if path.startswith(f"{other}.")]:
+                raise ValueError(f"{path} is a part of {above[0]}: one would undo the other")
+        return grid
 
     @model_validator(mode="after")
     def _names_of_its_own(self) -> "Suite":
@@ -88,12 +106,14 @@ class Suite(Spec):
         return self
 
     @property
+    def runs(self) -> int:
+        """How many jobs a student of a task and a teacher has: seeds and points of the grid."""
+        return prod(len(values) for values in (self.seeds or (None,), *self.grid.values()))
+
+    @property
     def size(self) -> int:
         """How many jobs it becomes."""
-        count = len(self.tasks) * len(self.teachers) * len(self.students)
-        for values in (self.seeds or (None,), *self.grid.values()):
-            count *= len(values)
-        return count
+        return len(self.tasks) * len(self.teachers) * len(self.students) * self.runs
 
     def cells(self) -> Iterator[Cell]:
         """All of them, in the order in which they are queued.
@@ -133,99 +153,15 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
     raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
 
 
-def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
-    """The jobs of a suite, each with its cell.
-
-    All jobs of a task, a teacher and a student have one name: their models become versions of one.
-
-    Raises:
-        BadSpec: a job cannot be, by fields that are named where the suite has them; its cause is
-            `BadFields`.
-    """
-    jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
-    for cell in suite.cells():
-        content = _content(suite, cell)
-        try:
-            jobs.append((cell, Job.model_validate(content)))
-        except ValidationError as error:
-            for bad in bad_fields(error, content):
-                path = field_at(suite, cell, bad.path)
-                wrong.setdefault(path, BadField(path, bad.found, bad.message))
-    if wrong:
-        raise BadSpec("\n".join(bad.line for bad in wrong.values())) from BadFields(
-            tuple(wrong.values())
+def _check_varied(path: str, values: Sequence[Any]) -> None:
+    head, _, rest = path.partition(".")
+    if head not in _VARIED or (head == "train" and not rest):
+        raise ValueError(
+            f"{path}: a grid varies fields of train and of objective, such as train.learning_rate "
+            "or objective.0.temperature; what the models are is for teachers (their own grid is "
+            "teacher.grid) and students to say"
         )
-    return tuple(jobs)
-
-
-def field_at(suite: Suite, cell: Cell, path: str) -> str:
-    """Where the suite says what field `path` of a cell's job is; where it would, if nowhere."""
-    if path in cell.point:
-        return f"grid.{path}"
-    if path == "name":
-        return "name"
-    own = _in_own_part(suite, cell, path)
-    if own is not None and own[1]:
-        return own[0]
-    for where, part in ((f"tasks.{cell.task}", suite.tasks[cell.task]), ("shared", suite.shared)):
-        if _has(part, path):
-            return f"{where}.{path}"
-    return own[0] if own is not None else f"tasks.{cell.task}.{path}"
-
-
-def _in_own_part(suite: Suite, cell: Cell, path: str) -> tuple[str, bool] | None:
-    """A field of the teacher or the student by its path in their part, and whether that has it."""
-    head, _, rest = path.partition(".")
-    match head:
-        case "student":
-            where, part = f"students.{cell.student}", suite.students[cell.student]
-        case "teacher":
-            where, part = f"teachers.{cell.teacher}", suite.teachers[cell.teacher]
-        case _:
-            return None
-    return (f"{where}.{rest}", _has(part, rest)) if rest else (where, True)
-
-
-def _content(suite: Suite, cell: Cell) -> Part:
-    """The job of a cell, not looked at yet."""
-    several = (f"-{cell.teacher}",) if len(suite.teachers) > 1 else ()
-    laid = (
-        suite.tasks[cell.task],
-        {"teacher": suite.teachers[cell.teacher], "student": suite.students[cell.student]},
-        {"train": {"seed": cell.seed}} if cell.seed is not None else {},
-        *(_at(path.split("."), value) for path, value in cell.point.items()),
-        {
-            "name": f"{suite.name}-{cell.task}{''.join(several)}-{cell.student}",
-            "project": suite.project,
-        },
-    )
-    content: Part = {}
-    for part in (suite.shared, *laid):
-        content = _over(content, _data_as_mapping(part))
-    return content
-
-
-def _data_as_mapping(part: Part) -> Part:
-    """The part with the short form of `data` written out, so that a limit can be laid over it."""
-    data = part.get("data")
-    return part | {"data": {"name": data}} if isinstance(data, str) else part
-
-
-def _over(below: Any, above: Any) -> Any:
-    """Two parts laid over each other: of mappings all fields, of anything else the upper one."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    both = {key: _over(below[key], above[key]) for key in below.keys() & above.keys()}
-    return below | above | both
-
-
-def _at(path: list[str], value: Any) -> Part:
-    head, *rest = path
-    return {head: _at(rest, value) if rest else value}
-
-
-def _has(part: object, path: str) -> bool:
-    head, _, rest = path.partition(".")
-    if not isinstance(part, Mapping) or head not in part:
-        return False
-    return not rest or _has(part[head], rest)
+    if path == "train.seed":
+        raise ValueError("train.seed: give seeds, over which the table has the mean")
+    if len({json.dumps(value, sort_keys=True, default=str) for value in values}) < len(values):
+        raise ValueError(f"{path}: a value is given twice: it would do the same again")

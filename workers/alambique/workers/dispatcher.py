@@ -22,7 +22,7 @@ from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
-from alambique.workers.environment import for_ray
+from alambique.workers.environment import for_ray, threads
 from alambique.workers.room import Room, needed, too_large
 
 _LOG = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ class Dispatcher:
         if taken is None:
             return False
         try:
-            self._drivers[taken.id] = Driver(taken, room, self._spawned(taken))
+            self._drivers[taken.id] = Driver(taken, room, self._spawned(taken, room))
         except OSError as error:
             self._given_up(taken, Reason.INTERNAL, f"its driver could not be started: {error}")
         return True
@@ -184,10 +184,11 @@ class Dispatcher:
         with self._database.write() as session:
             return jobs.take(session, self._holder, self._settings.lease_time, job_id=row.id)
 
-    def _spawned(self, row: JobRow) -> "subprocess.Popen[bytes]":
+    def _spawned(self, row: JobRow, room: Room) -> "subprocess.Popen[bytes]":
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
+        environment |= threads(room, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from alambique.workers.room import Room
+
 GROUP_START = 600
 """Seconds in which workers have to be placed: a cluster may have to start machines first, which
 takes longer than Ray's own minute."""
@@ -31,6 +33,18 @@ def for_ray(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     if "RAY_AUTH_TOKEN" in given or "RAY_AUTH_TOKEN_PATH" in given:
         return _FIXED | {"RAY_AUTH_MODE": "token"}
     return _FIXED | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token(home))}
+
+
+def threads(room: Room, given: Mapping[str, str]) -> dict[str, str]:
+    """How many threads a driver computes with: one for each CPU that its job takes.
+
+    Left to itself it would take one for each core of the machine, and so would the driver beside
+    it; threads that wait for each other's turn are slower than half as many (two drivers on two
+    cores: less than half as fast). What the environment says stays.
+    """
+    if "OMP_NUM_THREADS" in given:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, min(int(room.cpus), os.cpu_count() or 1)))}
 
 
 def _token(home: Path) -> Path:

@@ -1,0 +1,80 @@
+"""As much of a job's result as tables of several jobs need, typed."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from alambique.spec.suite import Cell
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Macs(_Record):
+    """Multiply-accumulates for one text; see `models.counts`."""
+
+    linear: int
+
+
+class Validation(_Record):
+    """How a model did on the validation examples."""
+
+    loss: float | None
+    """None: of a teacher that came fine-tuned."""
+
+
+class Line(_Record):
+    """A model in the table of a job."""
+
+    name: str
+    """teacher, gold-only or distilled."""
+    layers: int
+    parameters: int
+    macs: Macs
+    metrics: dict[str, float]
+    validation: Validation
+    inferences_per_second: float
+    version: str
+    """As name@number."""
+
+
+class Reference(_Record):
+    """The network that speed-ups are told against, for the same texts."""
+
+    name: str
+    macs: Macs
+
+
+class Outputs(_Record):
+    """Teacher outputs, in texts."""
+
+    examples: int
+    """That the job needed."""
+    computed: int
+    """That it had to compute; the others were there."""
+
+
+class Result(_Record):
+    """What a job ended with."""
+
+    rows: tuple[Line, ...]
+    primary: str
+    reference: Reference
+    outputs: Outputs | None
+    """None: the job needed none."""
+
+
+class Finished(_Record):
+    """A job of a suite that has succeeded."""
+
+    cell: Cell
+    result: Result
+
+
+def finished(cell: dict[str, Any], result: dict[str, Any]) -> Finished | None:
+    """The job with that place and result; None where a program of another version wrote them."""
+    try:
+        return Finished(cell=Cell.model_validate(cell), result=Result.model_validate(result))
+    except ValidationError:
+        return None
