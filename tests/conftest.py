@@ -48,7 +48,7 @@ def learnt() -> Callable[[str, Sequence[str], int], Tokenizer]:
 
 
 def _learnt(kind: str, texts: Sequence[str], size: int) -> Tokenizer:
-    """As BERT's, RoBERTa's or ALBERT's, but without their lower case and stripped accents."""
+    """As a cased BERT's, RoBERTa's or ALBERT's."""
     tokenizer, trainer = {"wordpiece": _wordpiece, "bytebpe": _bytebpe, "unigram": _unigram}[kind](
         size
     )
@@ -81,7 +81,8 @@ def _bytebpe(size: int) -> tuple[Tokenizer, trainers.Trainer]:
 
 def _unigram(size: int) -> tuple[Tokenizer, trainers.Trainer]:
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
+    accents = [normalizers.NFKD(), normalizers.StripAccents()]
+    tokenizer.normalizer = normalizers.Sequence(accents)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     return tokenizer, trainers.UnigramTrainer(
         vocab_size=size, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False
