@@ -14,7 +14,7 @@ from alambique.spec.errors import (
     UnknownName,
 )
 from alambique.tasks.data import Splits
-from alambique.tasks.examples import Answer, Question
+from alambique.tasks.examples import Answer, Question, read
 from alambique.tasks.formats import conll, squad
 from alambique.workers.stages.check import check
 from alambique.workers.work import Work
@@ -91,6 +91,16 @@ def test_broken_conll(work: Taken, entities: Path, refused: Refused) -> None:
 def test_a_split_without_examples(work: Taken, entities: Path, refused: Refused) -> None:
     (entities / "test.conll").write_text("\n\n")
     refused(work(f"data.name={entities}"), BadData, "the test split of", "no examples", "give it")
+
+
+def test_damaged_examples_are_written_again(work: Taken) -> None:
+    path = check(work()).data.files["train"]
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"Lugo", b"Vigo"))
+    with pytest.raises(BadData, match="its checksum is that of another content"):
+        read(path)
+    assert check(work()).data.files["train"] == path
+    assert path.read_bytes() == whole
 
 
 @pytest.fixture
