@@ -103,3 +103,5 @@ class Evaluated(Spec):
 
     scores: tuple[Score, ...]
     settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    """What makes the scores worse than the networks are."""

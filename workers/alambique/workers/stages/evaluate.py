@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,35 @@ from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
 from alambique.runtime.latency import PROTOCOL, Latency, measure
+from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
-from alambique.tasks.examples import read
+from alambique.tasks.examples import Example, read
+from alambique.tasks.task import Task
 from alambique.workers.records import Checked, Evaluated, Score, Trained
 from alambique.workers.testing import Examined, synchronised
 from alambique.workers.training.place import this_device
+from alambique.workers.training.rows import Row, lost_words
 from alambique.workers.work import Work
 
 
 def evaluate(work: Work, checked: Checked, trained: Sequence[Trained], _: Path) -> Evaluated:
     """The scores of every network of the job."""
-    scores, length = [], _length(work, trained)
+    task, length = find(work.job.task), _length(work, trained)
+    examples = read(checked.data.files["test"])
+    scores: list[Score] = []
+    notes: list[str] = []
     for number, one in enumerate(trained):
         work.report(Stage.EVALUATE, number / len(trained), message=f"testing the {one.name}")
-        scores.append(_score(work, checked, one, length))
-    examples = read(checked.data.files["test"])
-    settings = dict(find(work.job.task).settings(examples)) | {
+        examined = Examined.of(
+            task, one.folder, checked.data.labels, max_length=one.max_length, stride=one.stride
+        )
+        rows = examined.rows(examples)
+        scores.append(_score(one, examined, examples, rows, length))
+        notes += _notes(one, task, examples, rows)
+    for note in notes:
+        work.log(f"warning: {note}")
+    settings = dict(task.settings(examples)) | {
         "data": checked.data.test_name,
         "split": "test",
         "examples": len(examples),
@@ -38,7 +50,7 @@ def evaluate(work: Work, checked: Checked, trained: Sequence[Trained], _: Path) 
         "machine": machine(),
         "threads": torch.get_num_threads(),
     }
-    return Evaluated(scores=tuple(scores), settings=settings)
+    return Evaluated(scores=tuple(scores), settings=settings, notes=tuple(notes))
 
 
 def reads(work: Work, checked: Checked, trained: Sequence[Trained]) -> Mapping[str, Any]:
@@ -68,16 +80,14 @@ def _length(work: Work, trained: Sequence[Trained]) -> int:
     return min([work.job.train.max_length, *(length for length in longest if length)])
 
 
-def _score(work: Work, checked: Checked, one: Trained, length: int) -> Score:
-    task, labels = find(work.job.task), checked.data.labels
-    examined = Examined.of(task, one.folder, labels, max_length=one.max_length, stride=one.stride)
-    examples = read(checked.data.files["test"])
-    rows = examined.rows(examples)
+def _score(
+    one: Trained, examined: Examined, examples: Sequence[Example], rows: Sequence[Row], length: int
+) -> Score:
     began = time.perf_counter()
     found = examined.answers(rows)
     seconds = time.perf_counter() - began
     config = read_config(one.folder)
-    cost = count(config, task=task.output, labels=len(labels), length=length)
+    cost = count(config, task=examined.task.output, labels=len(examined.labels), length=length)
     timed = _latency(examined, int(config["vocab_size"]), length)
     return Score(
         name=one.name,
@@ -89,6 +99,21 @@ def _score(work: Work, checked: Checked, one: Trained, length: int) -> Score:
         latency_ms=timed.mean_ms,
         latency_kept=timed.kept,
         inferences_per_second=len(rows) / seconds,
+    )
+
+
+def _notes(
+    one: Trained, task: Task[Any, Any], examples: Sequence[Example], rows: Sequence[Row]
+) -> Iterator[str]:
+    """What to say where the network's tokenizer drops words that it should tag."""
+    if task.output is not Output.TAGS or not (lost := list(lost_words(task, examples, rows))):
+        return
+    first = examples[lost[0].example]
+    word = task.texts(first)[lost[0].word]
+    yield (
+        f"the tokenizer of the {one.name} has no piece for {len(lost)} words of test, such as "
+        f"word {lost[0].word + 1} of {first.id}, {word!r}: no network can tag them, and they count "
+        "as untagged; clean the data, or take a model whose tokenizer knows them"
     )
 
 

@@ -54,7 +54,7 @@ def register(
 def notes(evaluated: Evaluated, primary: str) -> list[str]:
     """What a reader of the table should not miss."""
     values = {score.name: score.metrics[primary] for score in evaluated.scores}
-    found = []
+    found = list(evaluated.notes)
     if "gold-only" in values and values["distilled"] <= values["gold-only"]:
         found.append(
             f"distilling did not help here: {primary} {values['distilled']:.4f} against "
