@@ -30,8 +30,8 @@ def version(folder_of: Callable[..., Path]) -> Made:
     def made(task: str) -> Path:
         folder = folder_of(task, task=task)
         labels = labels_of(read_config(folder))
-        about = {"task": task, "labels": labels, "settings": {}, "max_length": 64, "stride": 16}
-        (folder / ABOUT).write_text(json.dumps(about))
+        about = {"task": task, "labels": labels, "max_length": 64, "stride": 16}
+        (folder / ABOUT).write_text(json.dumps(about | {"settings": {}}))
         return folder
 
     return made
