@@ -1,4 +1,4 @@
-"""Real servers for the whole session: one Redis, one PostgreSQL; and the shared folder."""
+"""Real servers for the whole session, tokenizers of three kinds, and the shared folder."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Thread
 
 import pytest
 from hypothesis import settings
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
 """From a path to status, body and headers."""
@@ -29,6 +30,63 @@ settings.load_profile("unhurried")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of long files before the others."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
+FRAMES = {
+    "wordpiece": "<s> $A </s> $B:1 </s>:1",
+    "bytebpe": "<s> $A </s> </s> $B </s>",
+    "unigram": "<s> $A </s> $B </s>",
+}
+"""How each kind of tokenizer frames a pair."""
+
+
+@pytest.fixture(scope="session")
+def learnt() -> Callable[[str, Sequence[str], int], Tokenizer]:
+    """Learns a tokenizer of a kind from texts, of at most so many pieces."""
+    return _learnt
+
+
+def _learnt(kind: str, texts: Sequence[str], size: int) -> Tokenizer:
+    """As a cased BERT's, RoBERTa's or ALBERT's."""
+    tokenizer, trainer = {"wordpiece": _wordpiece, "bytebpe": _bytebpe, "unigram": _unigram}[kind](
+        size
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair=FRAMES[kind], special_tokens=[("<s>", 2), ("</s>", 3)]
+    )
+    return tokenizer
+
+
+def _wordpiece(size: int) -> tuple[Tokenizer, trainers.Trainer]:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer, trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=SPECIAL, show_progress=False
+    )
+
+
+def _bytebpe(size: int) -> tuple[Tokenizer, trainers.Trainer]:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer, trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+
+
+def _unigram(size: int) -> tuple[Tokenizer, trainers.Trainer]:
+    tokenizer = Tokenizer(models.Unigram())
+    accents = [normalizers.NFKD(), normalizers.StripAccents()]
+    tokenizer.normalizer = normalizers.Sequence(accents)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    return tokenizer, trainers.UnigramTrainer(
+        vocab_size=size, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer
 
 from alambique.runtime.frames import pair_frame, read_tokenizer, single_frame
 from alambique.runtime.windows import Encoder
@@ -60,6 +61,41 @@ def test_options_of_the_configuration_outweigh_the_normaliser(
     folder = _saved(tmp_path, tokenizers["wordpiece"], do_lower_case=True, strip_accents=True)
     tokenizer, _ = read_tokenizer(folder)
     assert tokenizer.normalizer.normalize_str("RÍO") == "rio"
+
+
+@pytest.mark.parametrize("told", [{}, {"add_prefix_space": False}, {"add_prefix_space": True}])
+@pytest.mark.parametrize("written", [False, True])
+def test_a_text_begins_a_word_where_transformers_says_so(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer], written: bool, told: dict[str, bool]
+) -> None:
+    """Its RobertaTokenizer does not look at what tokenizer.json says of that."""
+    saved = Tokenizer.from_str(tokenizers["bytebpe"].to_str())
+    saved.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=written)
+    special = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>"}
+    folder = _saved(tmp_path, saved, tokenizer_class="RobertaTokenizer", **special, **told)
+    (folder / "config.json").write_text('{"model_type": "roberta"}')
+    theirs = AutoTokenizer.from_pretrained(folder)
+    encoder = Encoder.from_folder(folder, max_length=32, stride=4)
+    assert (
+        encoder.texts("río Ebro").input_ids_N.tolist()[1:-1]
+        == theirs("río Ebro")["input_ids"][1:-1]
+    )
+
+
+@pytest.mark.parametrize("told", [{}, {"tokenizer_class": "RobertaTokenizer"}])
+@pytest.mark.parametrize("nested", [False, True])
+def test_words_that_were_split_before_begin_with_a_space_whatever_the_folder_says(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer], nested: bool, told: dict[str, str]
+) -> None:
+    """Else "río" would be in the middle of "El río" other pieces than at its start."""
+    saved = Tokenizer.from_str(tokenizers["bytebpe"].to_str())
+    bare = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    saved.pre_tokenizer = pre_tokenizers.Sequence([bare]) if nested else bare
+    folder = _saved(tmp_path, saved, pad_token="<pad>", add_prefix_space=False, **told)
+    encoder = Encoder.from_folder(folder, max_length=32, stride=4)
+    (window,) = encoder.words(["El", "río"])
+    pieces = [str(encoder.tokenizer.id_to_token(n)) for n in window.input_ids_N.tolist()]
+    assert "".join(pieces) == "<s>ĠElĠrÃŃo</s>"
 
 
 def test_what_cannot_be_read_is_a_bad_model(

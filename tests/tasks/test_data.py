@@ -119,7 +119,8 @@ def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
         case "empty":
             (root / "conll2002" / "dev.conll").write_text("\n\n", "utf-8")
         case "strange":
-            conll.write(root / "conll2002" / "dev.conll", _sentences("dev", 1, "B-EVENT"))
+            some = [*_sentences("dev", 2), *_sentences("odd", 2, "B-EVENT")]
+            conll.write(root / "conll2002" / "dev.conll", some)
     return Data(name="conll2002"), root
 
 
@@ -132,7 +133,11 @@ def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
         ("no folder", BadSpec, r"no file /nowhere/at/all/train\.conll: a folder of data holds"),
         ("another task", BadSpec, "mlqa is for question-answering, the job's task is named-ent"),
         ("empty", BadData, "the dev split of conll2002 has no examples"),
-        ("strange", BadData, r"its examples also \['B-EVENT', 'I-EVENT'\]"),
+        (
+            "strange",
+            BadData,
+            r"also \['B-EVENT', 'I-EVENT'\], first in dev, example dev\.conll:7: correct",
+        ),
     ],
 )
 def test_what_cannot_be_loaded(root: Path, what: str, kind: type[Exception], message: str) -> None:

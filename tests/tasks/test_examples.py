@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alambique.spec.errors import BadData
+from alambique.tasks import arrow
+from alambique.tasks.arrow import Form
 from alambique.tasks.examples import (
     Answer,
     Example,
@@ -16,6 +18,7 @@ from alambique.tasks.examples import (
     Question,
     Sentence,
     content_hash,
+    intact,
     read,
     write,
 )
@@ -84,7 +87,7 @@ ROWS = [Question(str(n), "¿Dónde?", "Nació en Jaén.", (Answer("Jaén", 9),))
 def test_what_is_no_file_of_examples_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.arrow"
     path.write_bytes(content)
-    with pytest.raises(BadData, match=r"rows\.arrow: no whole file of examples .*run the stage"):
+    with pytest.raises(BadData, match=r"rows\.arrow: no whole file of examples .*retry the job"):
         read(path)
 
 
@@ -93,36 +96,44 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read(tmp_path / "rows.arrow")
 
 
-def test_a_cut_file_is_named(tmp_path: Path) -> None:
+def test_a_cut_or_longer_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.arrow"
     write(path, ROWS)
     whole = path.read_bytes()
-    for length in range(0, len(whole) - 1, 97):
-        path.write_bytes(whole[:length])
+    for changed in (*(whole[:length] for length in range(0, len(whole), 97)), whole + b"\0"):
+        path.write_bytes(changed)
         with pytest.raises(BadData, match=r"rows\.arrow: no whole file of examples"):
             read(path)
 
 
-def test_a_flipped_byte_is_an_error_or_other_rows_but_no_crash(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_named(tmp_path: Path) -> None:
+    """Arrow would give other texts, or lists cut elsewhere, and say nothing."""
     path = tmp_path / "rows.arrow"
     write(path, ROWS)
     whole, random = path.read_bytes(), Random(1)
     for _ in range(300):
         at = random.randrange(len(whole))
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
-        try:
-            found: list[Example] = read(path)
-        except BadData:
-            continue
-        assert len(found) <= len(ROWS)
+        changed = whole[at] ^ 1 << random.randrange(8)
+        path.write_bytes(whole[:at] + bytes([changed]) + whole[at + 1 :])
+        with pytest.raises(
+            BadData, match=r"rows\.arrow: no whole file of examples .*retry the job"
+        ):
+            read(path)
+        assert not intact(path)
+
+
+def test_a_file_is_intact_where_it_was_written_and_only_there(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    assert not intact(path)
+    path.write_bytes(b"")
+    assert not intact(path)
+    write(path, ROWS)
+    assert intact(path)
+    assert [found.name for found in tmp_path.iterdir()] == ["rows.arrow"]
 
 
 def test_columns_of_another_program_are_named(tmp_path: Path) -> None:
-    import pyarrow
-
     path = tmp_path / "rows.arrow"
-    table = pyarrow.table({"id": ["1"], "label": ["a"]})
-    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, table.schema) as out:
-        out.write_table(table)
+    arrow.save(path, {"id": Form.TEXT, "label": Form.TEXT}, [{"id": "1", "label": "a"}])
     with pytest.raises(BadData, match=r"it has columns .*id: string.*label: string"):
         read(path)

@@ -13,9 +13,18 @@ def test_the_order_does_not_matter(theirs: list[str]) -> None:
     check_labels(NAMES, theirs)
 
 
-@pytest.mark.parametrize("theirs", [["LABEL_0", "LABEL_1"], NAMES[:-1], [*NAMES, "O"]])
-def test_other_labels_are_refused_with_both_lists(theirs: list[str]) -> None:
-    with pytest.raises(LabelMismatch) as raised:
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        (["O", "LABEL_1"], "know ['B-PER', 'I-PER', 'B-LOC', 'I-LOC'], the data does not use ['LA"),
+        (NAMES[:-1], "the model does not know ['I-LOC'], the data does not use []: name"),
+        ([*NAMES, "B-X"], "the model does not know [], the data does not use ['B-X']: name"),
+        ([*NAMES, "O"], "(id2label) as the data does"),
+    ],
+)
+def test_other_labels_are_refused_with_field_and_both_lists(theirs: list[str], said: str) -> None:
+    with pytest.raises(LabelMismatch, match=r"^teacher\.model: ") as raised:
         check_labels(NAMES, theirs)
     assert str(NAMES) in str(raised.value)
     assert str(theirs) in str(raised.value)
+    assert said in str(raised.value)

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
 PICO = Architecture(architecture="modernbert", layers=2, width=32, heads=2, ffn=48, vocabulary=400)
-SETS = {"question-answering": "sample-questions", "named-entities": "sample-entities"}
+SETS = {
+    "question-answering": "sample-questions",
+    "named-entities": "sample-entities",
+    "paraphrase": "sample-paraphrases",
+    "document-classification": "sample-documents",
+}
 TRAIN = Train(
     epochs=2, learning_rate=1e-3, batch_size=8, max_length=96, stride=32, checkpoint=3, seed=5
 )

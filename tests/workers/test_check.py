@@ -1,11 +1,12 @@
 """Bad input is told before anything is spent: data, names, sizes."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from alambique.registry import versions
+from alambique.registry import jobs, versions
 from alambique.spec.errors import (
     AlambiqueError,
     BadData,
@@ -14,7 +15,7 @@ from alambique.spec.errors import (
     UnknownName,
 )
 from alambique.tasks.data import Splits
-from alambique.tasks.examples import Answer, Question
+from alambique.tasks.examples import Answer, Question, read
 from alambique.tasks.formats import conll, squad
 from alambique.workers.stages.check import check
 from alambique.workers.work import Work
@@ -91,6 +92,36 @@ def test_broken_conll(work: Taken, entities: Path, refused: Refused) -> None:
 def test_a_split_without_examples(work: Taken, entities: Path, refused: Refused) -> None:
     (entities / "test.conll").write_text("\n\n")
     refused(work(f"data.name={entities}"), BadData, "the test split of", "no examples", "give it")
+
+
+def test_a_split_of_another_size_than_the_catalogue_tells(
+    work: Taken, entities: Path, refused: Refused
+) -> None:
+    entities.rename(entities.with_name("conll2002"))
+    said = "the train split of conll2002 has 40 examples, expected 8323: the file is cut short"
+    refused(work("data.name=conll2002", data=entities.parent), BadData, said, "give its folder")
+
+
+def test_splits_that_share_examples_are_told_in_the_log(work: Taken, entities: Path) -> None:
+    shutil.copy(entities / "train.conll", entities / "test.conll")
+    job = work(f"data.name={entities}")
+    check(job)
+    with job.database.read() as session:
+        (logged,) = jobs.logs(session, job.id)
+    assert logged.content["lines"] == [
+        "warning: 12 of 12 test examples share their text with train, such as test.conll:1: scores "
+        "on test may be too good"
+    ]
+
+
+def test_damaged_examples_are_written_again(work: Taken) -> None:
+    path = check(work()).data.files["train"]
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"Lugo", b"Vigo"))
+    with pytest.raises(BadData, match="its checksum is that of another content"):
+        read(path)
+    assert check(work()).data.files["train"] == path
+    assert path.read_bytes() == whole
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ _BERT_OPTIONS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+_ROBERTA = ("RobertaTokenizer", "RobertaTokenizerFast")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +92,7 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     """The tokenizer of a model folder and the id it pads with.
 
     Options of a BERT normaliser in tokenizer_config.json outweigh tokenizer.json, as they do in
-    transformers.
+    transformers; and for a RoBERTa what is said there, or not, of a space before the text.
 
     Raises:
         BadModel: there is no readable tokenizer.json, or no padding piece.
@@ -103,6 +104,8 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
         normalizer = content.get("normalizer") or {}
         if normalizer.get("type") == "BertNormalizer":
             normalizer |= {_BERT_OPTIONS[k]: v for k, v in config.items() if k in _BERT_OPTIONS}
+        if str(config.get("tokenizer_class")) in _ROBERTA:
+            _begin_words(content, config.get("add_prefix_space", False))
         tokenizer = Tokenizer.from_str(json.dumps(content))
     except FileNotFoundError as error:
         raise BadModel(
@@ -146,10 +149,22 @@ def presplit(tokenizer: Tokenizer) -> Tokenizer:
     words have none.
     """
     content = json.loads(tokenizer.to_str())
-    outer = content.get("pre_tokenizer") or {}
-    for step in outer.get("pretokenizers", [outer]):
-        if step.get("type") == "ByteLevel":
-            step["add_prefix_space"] = True
-        elif step.get("type") == "Metaspace":
+    _begin_words(content, True)
+    for step in _splits(content):
+        if step.get("type") == "Metaspace":
             step["prepend_scheme"] = "always"
     return Tokenizer.from_str(json.dumps(content))
+
+
+def _begin_words(content: dict[str, Any], begin: bool) -> None:
+    """Says whether a byte-level tokenizer takes the start of a text for that of a word."""
+    for step in _splits(content):
+        if step.get("type") == "ByteLevel":
+            step["add_prefix_space"] = begin
+
+
+def _splits(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of its pre-tokenizer."""
+    outer = content.get("pre_tokenizer") or {}
+    steps: list[dict[str, Any]] = outer.get("pretokenizers", [outer])
+    return steps

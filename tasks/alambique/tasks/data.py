@@ -164,9 +164,15 @@ def _labels(name: str, splits: Mapping[Split, list[Any]], task: Task[Any, Any]) 
     known = () if "/" in name else dataset(name).labels
     strange = sorted(set(found) - set(known)) if known else []
     if strange:
+        where = next(
+            f"{split}, example {example.id}"
+            for split, examples in splits.items()
+            for example in examples
+            if not set(strange).isdisjoint(task.labels([example]))
+        )
         raise BadData(
-            f"data set {name} has labels {list(known)}, its examples also {strange}: correct "
-            "their tags, or take a test set with the same labels"
+            f"data set {name} has labels {list(known)}, its examples also {strange}, first in "
+            f"{where}: correct their tags, or take a test set with the same labels"
         )
     return known or found
 

@@ -99,6 +99,11 @@ def read(path: Path) -> list[Example]:
     return [_example(forms, row) for row in rows]
 
 
+def intact(path: Path) -> bool:
+    """Whether the file is there, as `write` wrote it."""
+    return arrow.intact(path)
+
+
 def content_hash(examples: Sequence[Example]) -> str:
     """The hash that `write` would give."""
     digest = hashlib.sha256()

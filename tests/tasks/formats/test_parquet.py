@@ -48,6 +48,23 @@ def test_a_row_that_is_no_labelled_text_is_named(
         tables.read(path, Columns(("text",), "label", names={"0": "A"}))
 
 
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_another_program_s_file_comes_back_in_its_cells(path: Path, compression: str) -> None:
+    """Not to the byte: compression, groups of rows and other columns are not kept."""
+    rows = [{"more": [n], "label": "A", "text": f"año {n}"} for n in range(5)]
+    arrow.write_table(
+        pyarrow.Table.from_pylist(rows), path, compression=compression, row_group_size=2
+    )
+    cells = [{"text": row["text"], "label": row["label"]} for row in rows]
+    found = [dict(row.cells) for row in parquet.rows(path, ("text", "label"))]
+    assert found == cells
+    parquet.write(path, ("text", "label"), [{k: str(v) for k, v in row.items()} for row in found])
+    assert [row.cells for row in parquet.rows(path, ("text", "label"))] == cells
+    content = path.read_bytes()
+    parquet.write(path, ("text", "label"), [{k: str(v) for k, v in row.items()} for row in found])
+    assert path.read_bytes() == content
+
+
 def test_tags_by_number_and_by_name(path: Path) -> None:
     put(path, {"id": "s", "tokens": ["En", "Jaén"], "ner_tags": [0, 1], "upos": ["ADP", "PROPN"]})
     assert parquet.read_sentences(path, Tokens(names=TAGS)) == [

@@ -47,6 +47,28 @@ def test_a_csv_that_was_written_is_read_and_written_again(
     assert path.read_bytes() == content
 
 
+@given(
+    rows=st.lists(st.lists(st.tuples(cells, st.booleans()), min_size=2, max_size=3), max_size=4),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_another_program_s_csv_comes_back_in_its_cells(
+    written: Written, rows: list[list[tuple[str, bool]]], end: str
+) -> None:
+    """Not to the byte: quotes that are not needed are not kept."""
+    path = written(
+        "any.csv", "".join(",".join(_quoted(*cell) for cell in row) + end for row in rows)
+    )
+    found = parse_csv(path)
+    assert [line.cells for line in found.lines] == [tuple(cell for cell, _ in row) for row in rows]
+    write_csv(path, found)
+    assert [line.cells for line in parse_csv(path).lines] == [line.cells for line in found.lines]
+
+
+def _quoted(cell: str, anyway: bool) -> str:
+    needed = not {",", '"', "\r", "\n"}.isdisjoint(cell) or cell.startswith("\ufeff")
+    return '"' + cell.replace('"', '""') + '"' if needed or anyway else cell
+
+
 @given(rows=st.lists(st.lists(plain, min_size=2, max_size=3).map(tuple), max_size=4))
 def test_a_tsv_that_was_written_is_read_back(written: Written, rows: list[tuple[str, ...]]) -> None:
     path = written("any.tsv", "")

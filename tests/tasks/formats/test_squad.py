@@ -57,7 +57,28 @@ def test_what_is_written_is_read_back(
 ) -> None:
     path = tmp_path_factory.mktemp("squad") / "all.json"
     squad.write(path, questions)
+    content = path.read_bytes()
     assert squad.read(path) == questions
+    squad.write(path, squad.read(path))
+    assert path.read_bytes() == content
+
+
+@given(_questions(), st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_another_program_s_file_comes_back_in_its_questions(
+    tmp_path_factory: pytest.TempPathFactory, question: Question, ascii_only: bool, indent: Any
+) -> None:
+    """Not to the byte: titles, the order of keys, spaces and escapes are not kept."""
+    path = tmp_path_factory.mktemp("squad") / "all.json"
+    answers = [{"answer_start": a.start, "text": a.text} for a in question.answers]
+    row = {"question": question.question, "id": question.id, "answers": answers}
+    qas = [row | {"is_impossible": not answers, "plausible_answers": []}]
+    paragraphs = [{"qas": qas, "context": question.context}]
+    content = {"data": [{"title": "Jaén", "paragraphs": paragraphs}] * 2}
+    path.write_text(json.dumps(content, ensure_ascii=ascii_only, indent=indent), "utf-8")
+    found = squad.read(path)
+    assert found == [question] * 2
+    squad.write(path, found)
+    assert squad.read(path) == found
 
 
 def test_a_span_that_is_not_at_its_offset_is_named_with_its_place(tmp_path: Path) -> None:

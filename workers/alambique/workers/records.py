@@ -151,3 +151,5 @@ class Evaluated(Spec):
 
     score: Score
     settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    """What makes the scores worse than the networks are."""

@@ -5,8 +5,6 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -35,11 +33,10 @@ from alambique.spec.sources import (
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
-from alambique.tasks.examples import FILE, content_hash, write
+from alambique.tasks.examples import FILE, content_hash, intact, write
 from alambique.tasks.fetching import fetching
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
-from alambique.workers.files import whole
 from alambique.workers.records import Checked, DataSet, Start
 from alambique.workers.room import Room, needed, too_large
 from alambique.workers.stages.fitting import check_fine_tuned, check_learning, check_teaching
@@ -98,9 +95,11 @@ def _stored(work: Work, splits: Splits) -> DataSet:
     }
     hashes = {split: content_hash(examples) for split, examples in by_split.items()}
     folder = work.settings.home.absolute() / "examples"
-
     for split, examples in by_split.items():
-        whole(folder / hashes[split], partial(_put, examples))
+        path = folder / hashes[split] / FILE
+        if not intact(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, examples)
     return DataSet(
         name=work.job.data.name,
         test_name=work.job.data.test or work.job.data.name,
@@ -109,10 +108,6 @@ def _stored(work: Work, splits: Splits) -> DataSet:
         counts={split: len(examples) for split, examples in by_split.items()},
         labels=splits.labels,
     )
-
-
-def _put(examples: list[Any], into: Path) -> None:
-    write(into / FILE, examples)
 
 
 def _names(work: Work) -> None:

@@ -6,7 +6,7 @@ test it again.
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,12 +15,15 @@ from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
 from alambique.runtime.latency import PROTOCOL, Latency, measure
+from alambique.spec.outputs import Output
 from alambique.tasks.all import find
-from alambique.tasks.examples import read
+from alambique.tasks.examples import Example, read
+from alambique.tasks.task import Task
 from alambique.workers.records import Checked, Evaluated, Score, Trained
 from alambique.workers.running import Part
 from alambique.workers.testing import Examined, synchronised
 from alambique.workers.training.place import this_device
+from alambique.workers.training.rows import Row, lost_words
 from alambique.workers.work import Work
 
 
@@ -35,8 +38,18 @@ def evaluate(work: Work, checked: Checked, one: Trained, part: Part, length: int
         length: tokens of the text that its speed is measured on.
     """
     work.report(part.stage, part.number / part.of, message=f"testing the {one.name}")
+    task, examples = find(work.job.task), read(checked.data.files["test"])
+    examined = Examined.of(
+        task, one.folder, checked.data.labels, max_length=one.max_length, stride=one.stride
+    )
+    rows = examined.rows(examples)
+    notes = tuple(_notes(one, task, examples, rows))
+    if notes:
+        work.log(*(f"warning: {note}" for note in notes))
     return Evaluated(
-        score=_score(work, checked, one, length), settings=_settings(work, checked, length)
+        score=_score(one, examined, examples, rows, length),
+        settings=_settings(task, examples, length),
+        notes=notes,
     )
 
 
@@ -65,12 +78,9 @@ def machine() -> str:
     return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
 
 
-def _settings(work: Work, checked: Checked, length: int) -> dict[str, Any]:
-    """All that the numbers depend on beside the network."""
-    examples = read(checked.data.files["test"])
-    return dict(find(work.job.task).settings(examples)) | {
-        "data": checked.data.test_name,
-        "split": "test",
+def _settings(task: Task[Any, Any], examples: Sequence[Example], length: int) -> dict[str, Any]:
+    """All that the numbers depend on beside the network and the examples."""
+    return dict(task.settings(examples)) | {
         "examples": len(examples),
         "length": length,
         "latency": PROTOCOL,
@@ -80,16 +90,15 @@ def _settings(work: Work, checked: Checked, length: int) -> dict[str, Any]:
     }
 
 
-def _score(work: Work, checked: Checked, one: Trained, length: int) -> Score:
-    task, labels = find(work.job.task), checked.data.labels
-    examined = Examined.of(task, one.folder, labels, max_length=one.max_length, stride=one.stride)
-    examples = read(checked.data.files["test"])
-    rows = examined.rows(examples)
+def _score(
+    one: Trained, examined: Examined, examples: Sequence[Example], rows: Sequence[Row], length: int
+) -> Score:
+    examined.answers(rows[:1])  # the first answer of a process takes longer than others
     began = time.perf_counter()
     found = examined.answers(rows)
     seconds = time.perf_counter() - began
     config = read_config(one.folder)
-    cost = count(config, task=task.output, labels=len(labels), length=length)
+    cost = count(config, task=examined.task.output, labels=len(examined.labels), length=length)
     timed = _latency(examined, int(config["vocab_size"]), length)
     return Score(
         name=one.name,
@@ -101,6 +110,21 @@ def _score(work: Work, checked: Checked, one: Trained, length: int) -> Score:
         latency_ms=timed.mean_ms,
         latency_kept=timed.kept,
         inferences_per_second=len(rows) / seconds,
+    )
+
+
+def _notes(
+    one: Trained, task: Task[Any, Any], examples: Sequence[Example], rows: Sequence[Row]
+) -> Iterator[str]:
+    """What to say where the network's tokenizer drops words that it should tag."""
+    if task.output is not Output.TAGS or not (lost := list(lost_words(task, examples, rows))):
+        return
+    first = examples[lost[0].example]
+    word = task.texts(first)[lost[0].word]
+    yield (
+        f"the tokenizer of the {one.name} has no piece for {len(lost)} words of test, such as "
+        f"word {lost[0].word + 1} of {first.id}, {word!r}: no network can tag them, and they count "
+        "as untagged; clean the data, or take a model whose tokenizer knows them"
     )
 
 

@@ -47,8 +47,12 @@ def register(
         "primary": primary,
         "reference": _reference(work, checked, evaluated[0]),
         "outputs": _outputs(checked, cached),
-        "notes": [*notes([found.score for found in evaluated], primary), *collapsed(taught.runs)],
-        "settings": evaluated[0].settings,
+        "notes": [
+            *(note for found in evaluated for note in found.notes),
+            *notes([found.score for found in evaluated], primary),
+            *collapsed(taught.runs),
+        ],
+        "settings": _settings(checked, evaluated[0]),
         **({"candidates": candidates} if candidates else {}),
     }
 
@@ -127,8 +131,13 @@ def _about(work: Work, checked: Checked) -> dict[str, Any]:
     }
 
 
+def _settings(checked: Checked, found: Evaluated) -> dict[str, Any]:
+    """How the scores were measured: this job's name for the examples, and what goes for all."""
+    return {"data": checked.data.test_name, "split": "test", **found.settings}
+
+
 def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
-    score, settings = found.score, found.settings
+    score, settings = found.score, _settings(checked, found)
     for name, value in score.metrics.items():
         yield Metric(checked.data.test_name, "test", name, value, settings)
     measured = {

@@ -1,6 +1,6 @@
 """From examples to rows: one row for each window of each example, as networks are fed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,14 @@ class Row:
         return len(self.window.input_ids_N)
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A word that no piece stands for: a tokenizer may drop one whole, such as a soft hyphen."""
+
+    example: int
+    word: int
+
+
 def rows_of(
     task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, labels: Sequence[str]
 ) -> list[Row]:
@@ -44,3 +52,15 @@ def rows_of(
         for number, example in enumerate(examples)
         for window in task.windows(example, encoder)
     ]
+
+
+def lost_words(
+    task: Task[Any, Any], examples: Sequence[Example], rows: Sequence[Row]
+) -> Iterator[Lost]:
+    """The words of `examples` without a piece in any of their rows."""
+    # a word with a piece is best in one window
+    best = {(row.example, int(word)) for row in rows for word in row.window.best_words_K}
+    for number, example in enumerate(examples):
+        for word in range(task.word_count(example)):
+            if (number, word) not in best:
+                yield Lost(number, word)
