@@ -15,6 +15,7 @@ from alambique.tasks.datasets import Hub
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
+from alambique.tasks.plan import Plan
 
 JOB = Job.model_validate(
     {
@@ -53,6 +54,10 @@ def choosing(*candidates: Any, **student: Any) -> Job:
     )
 
 
+def _disk(plan: Plan, kept: int, runs: dict[int, int]) -> int:
+    return plan.disk_bytes(12, kept=kept, runs=runs)
+
+
 def test_the_costliest_candidate_is_planned_with(settings: Settings, database: Database) -> None:
     deep = SCRATCH | {"layers": 4}
     own = {"model": deep, "grid": {"learning_rate": [0.4], "epochs": [1, 2]}}
@@ -68,13 +73,13 @@ def test_the_costliest_candidate_is_planned_with(settings: Settings, database: D
     costliest = max(plan.candidates, key=lambda one: one.macs.full)
     assert (plan.teacher.parameters, plan.teacher.macs) == (costliest.parameters, costliest.macs)
     runs = 3 * small.parameters + 2 * large.parameters + 3 * sample.parameters
-    assert plan.disk_bytes(12, kept=3) - plan.disk_bytes(12, kept=0) == 3 * 4 * runs
+    assert _disk(plan, 3, {0: 3, 1: 2, 2: 3}) - _disk(plan, 3, {}) == 3 * 4 * runs
 
 
 def test_one_run_has_no_candidates(settings: Settings, database: Database) -> None:
     plan = plan_of(JOB, settings, database)
     assert plan.candidates == ()
-    assert plan.disk_bytes(12, kept=3) == plan.disk_bytes(12, kept=0)
+    assert _disk(plan, 3, {0: 1}) == _disk(plan, 0, {})
 
 
 @pytest.mark.parametrize("start", ["teacher", "random"])

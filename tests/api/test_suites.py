@@ -26,7 +26,6 @@ tasks:
 students:
   small: {{layers: 1}}
   large: {{layers: 2}}
-  large-small: {{layers: 2}}
 """
 RESULT = {
     "rows": [
@@ -107,7 +106,6 @@ def test_a_key_sent_again_makes_no_second_suite(post: Post, text: str) -> None:
         ("layers: 1", "layers: 1, start: ./here", "bad_spec", "students.small.start"),
         ("layers: 1", "layers: 1, start: gone", "unknown_name", "students.small.start"),
         ("students", "studens", "bad_spec", "students"),
-        ("pos:", "ner-large:", "bad_spec", "tasks.ner-large"),
     ],
 )
 def test_nothing_is_queued_where_one_job_cannot_be(

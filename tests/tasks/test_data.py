@@ -104,6 +104,14 @@ def test_what_splits_share_is_told(root: Path) -> None:
     )
 
 
+def test_ids_that_number_the_rows_of_a_split_are_not_told(tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        rows = "".join(f"{n}\t{split} {n}\t{split} of {n}\t{n % 2}\n" for n in range(4))
+        (tmp_path / f"{split}.tsv").write_text(f"id\tsentence1\tsentence2\tlabel\n{rows}")
+    splits = load(Data(name=f"{tmp_path}/"), task=paraphrase.TASK, root=None)
+    assert (len(splits.test), splits.warnings) == (4, ())
+
+
 def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
     match what:
         case "unknown":

@@ -8,7 +8,7 @@ import pytest
 
 from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
-from alambique.workers.once import key_of, once
+from alambique.workers.once import is_done, key_of, once, once_if_free
 from alambique.workers.work import Work
 
 
@@ -87,3 +87,20 @@ def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., Work]) -> 
     assert teach(fresh, maker) == "2"
     assert teach(work(), maker) == "1"
     assert len(set(maker.folders)) == 2
+
+
+def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., Work]) -> None:
+    maker, one, other = Maker(), work(), work()
+
+    def tried(job: Work) -> Made | None:
+        return once_if_free(job, Stage.TEACH, {"model": "a"}, Made, maker)
+
+    def meanwhile(_: Path) -> Made:
+        assert tried(other) is None
+        return Made(by="one")
+
+    assert not is_done(one, Stage.TEACH, {"model": "a"})
+    assert once(one, Stage.TEACH, {"model": "a"}, Made, meanwhile) == Made(by="one")
+    assert tried(other) == Made(by="one")
+    assert is_done(other, Stage.TEACH, {"model": "a"})
+    assert maker.folders == []

@@ -130,3 +130,24 @@ def test_other_test_data_change_the_scores_alone(
     assert len(conll.read(tmp_path / "test.conll")) == len(sentences)
     other = keys(read_job(RECIPE, (LIMIT, f"data.test={tmp_path}/")))
     assert {stage for stage in plain if plain[stage] != other[stage]} == EVALUATE
+
+
+def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
+    work: Callable[..., Work], folder_of: Callable[..., Path]
+) -> None:
+    models = [folder_of("one"), folder_of("two", seed=2)]
+
+    def keys(*said: str) -> set[str]:
+        asked = work(*said)
+        checked = check(asked)
+        taught = [
+            Taught(teacher=trained("teacher", folder, asked.job.teacher), start=folder)
+            for folder in models
+        ]
+        return {
+            key_of(Stage.DISTIL, distil.reads(asked, checked, one, None, "gold-only"))
+            for one in taught
+        }
+
+    assert len(keys()) == 2
+    assert len(keys(f"student.start={models[0]}")) == 1

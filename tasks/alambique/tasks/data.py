@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from alambique.spec.errors import BadData, BadSpec
 from alambique.spec.job import Data, Split
+from alambique.spec.outputs import Output
 from alambique.tasks.catalogue import DATASETS, dataset
 from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub
 from alambique.tasks.examples import Example
@@ -178,9 +179,13 @@ def _labels(name: str, splits: Mapping[Split, list[Any]], task: Task[Any, Any]) 
 
 
 def _overlaps(splits: Mapping[Split, list[Any]], task: Task[Any, Any]) -> Iterator[str]:
-    """A sentence for each pair of splits that share ids or texts."""
+    """A sentence for each pair of splits that share texts, or ids of questions.
+
+    Those are the same in all that comes of SQuAD; ids of other files number the rows of a split.
+    """
+    ids = [("id", _id)] if task.output is Output.SPAN else []
     for one, other in combinations(splits, 2):
-        for what, key in (("id", _id), ("text", task.texts)):
+        for what, key in (*ids, ("text", task.texts)):
             seen = {key(example) for example in splits[one]}
             again = [example for example in splits[other] if key(example) in seen]
             if again:

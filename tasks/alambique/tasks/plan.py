@@ -1,7 +1,7 @@
 """What a job would take: parameters and MACs of its networks, bytes of its cache."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,21 +71,23 @@ class Plan:
     """As it is cut from that one."""
     cache: CacheCost
     candidates: tuple[CandidateCost, ...] = ()
-    """None where the teacher is one model that is trained once, or not at all."""
+    """Empty where the teacher is one model that is trained once, or not at all."""
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it."""
         return asdict(self)
 
-    def disk_bytes(self, copies: int, *, kept: int) -> int:
+    def disk_bytes(self, copies: int, *, kept: int, runs: Mapping[int, int]) -> int:
         """Roughly what the job writes: networks and its cache.
 
         Args:
             copies: how often a network's weights are there while it is trained.
             kept: how often those of a run of fine-tuning are, once it is over.
+            runs: by the number of the candidate, how many of its runs are still to be done.
         """
         parameters = copies * (self.teacher.parameters + self.student.parameters)
-        parameters += kept * sum(one.runs * one.parameters for one in self.candidates)
+        for number, one in enumerate(self.candidates):
+            parameters += kept * runs.get(number, 0) * one.parameters
         return parameters * _FLOAT + (self.cache.bytes or 0)
 
 

@@ -63,6 +63,11 @@ class Filler:
         keys = [one.key for bucket in self._wanted.values() for one in bucket]
         return dict(Counter(bucket_of(key) for key in self._outputs.missing(keys)))
 
+    @property
+    def wanted(self) -> int:
+        """How many outputs there have to be: one for each different text."""
+        return len({one.key for bucket in self._wanted.values() for one in bucket})
+
     def fill(self, bucket: int) -> int:
         """Computes what a bucket lacks; gives how many outputs that was."""
         filled = fill(

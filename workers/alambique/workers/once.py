@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alambique.registry import stages
+from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
 from alambique.workers.files import put
@@ -47,25 +49,74 @@ def once(
         do: does it in the folder it is given, which holds what an earlier attempt left there.
         part: which part of the stage this is, where it has several.
     """
+    place = _place(work, stage, reads)
+    with work.alone(place.name, f"{stage}: another job is doing the same; waiting for its result"):
+        return _given(work, place, output, do, part)
+
+
+def once_if_free(
+    work: Work,
+    stage: Stage,
+    reads: Mapping[str, Any],
+    output: type[Output],
+    do: Callable[[Path], Output],
+    part: Part | None = None,
+) -> Output | None:
+    """As `once`, but None while another job is doing it: there may be other things to do first."""
+    place = _place(work, stage, reads)
+    with work.alone_if_free(place.name) as mine:
+        return _given(work, place, output, do, part) if mine else None
+
+
+def is_done(work: Work, stage: Stage, reads: Mapping[str, Any]) -> bool:
+    """Whether the stage has been done, by whichever job of the project."""
+    return _known(work, _place(work, stage, reads)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where what a stage gives is kept, and the name under which one job at a time does it."""
+
+    stage: Stage
+    key: str
+    folder: Path
+    name: str
+
+
+def _place(work: Work, stage: Stage, reads: Mapping[str, Any]) -> _Place:
     # a fresh job has keys of its own: nobody else's stages are its, and its own are when it resumes
     key = key_of(stage, {**reads, "job": work.id} if work.job.fresh else reads)
     folder = work.desk / f"{stage}-{key[:24]}"
-    name = f"stage:{work.job.project}:{key}"
-    with work.alone(name, f"{stage}: another job is doing the same; waiting for its result"):
-        with work.database.read() as session:
-            found = stages.find(session, work.job.project, key)
-        if found is not None and _kept(folder) == found.output:
-            named, done = (part.name, part.end) if part else (stage, 1.0)
-            work.log(f"{named}: done before, by job {found.job_id}")
-            work.report(stage, done, message="done before")
-            return output.model_validate(found.output)
-        folder.mkdir(parents=True, exist_ok=True)
-        given = do(folder)
-        content = given.model_dump(mode="json")
-        put(folder / _RECORD, json.dumps(content))
-        with work.database.write() as session:
-            stages.done(session, work.id, work.token, work.job.project, key, stage, content)
-        return given
+    return _Place(stage, key, folder, f"stage:{work.job.project}:{key}")
+
+
+def _known(work: Work, place: _Place) -> StageDone | None:
+    with work.database.read() as session:
+        found = stages.find(session, work.job.project, place.key)
+    return found if found is not None and _kept(place.folder) == found.output else None
+
+
+def _given(
+    work: Work,
+    place: _Place,
+    output: type[Output],
+    do: Callable[[Path], Output],
+    part: Part | None,
+) -> Output:
+    """What the stage gave before, else what it gives now; nobody else is doing it."""
+    if found := _known(work, place):
+        named, done = (part.name, part.end) if part else (place.stage, 1.0)
+        work.log(f"{named}: done before, by job {found.job_id}")
+        work.report(place.stage, done, message="done before")
+        return output.model_validate(found.output)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    given = do(place.folder)
+    content = given.model_dump(mode="json")
+    put(place.folder / _RECORD, json.dumps(content))
+    with work.database.write() as session:
+        project, key = work.job.project, place.key
+        stages.done(session, work.id, work.token, project, key, place.stage, content)
+    return given
 
 
 def _kept(folder: Path) -> Any:

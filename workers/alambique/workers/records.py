@@ -121,6 +121,8 @@ class Cached(Spec):
     """Where the teacher's outputs for the training examples are."""
 
     outputs: TeacherOutputs
+    wanted: int
+    """How many there are: one for each different text."""
     computed: int
     """How many of them this attempt of the job computed; the others were there."""
 

@@ -80,3 +80,12 @@ class Work:
             yield
         finally:
             self.holding.let_go([name])
+
+    @contextmanager
+    def alone_if_free(self, name: str) -> Iterator[bool]:
+        """As `alone`, but it does not wait: whether the name is held here now."""
+        mine = self.holding.take([name])
+        try:
+            yield bool(mine)
+        finally:
+            self.holding.let_go(mine)

@@ -17,14 +17,14 @@ def cache(work: Work, checked: Checked, teacher: Trained) -> Cached:
     """The outputs, all of them there. Cheap where they already are, so it is never skipped."""
     order = _order(work, checked, teacher)
     looking = Filler(order)
-    wanted, missing = checked.data.counts["train"], looking.missing()
+    wanted, missing = looking.wanted, looking.missing()
     work.report(Stage.CACHE, 0.0, message=f"{sum(missing.values())} of {wanted} outputs to compute")
     computed = 0
     while missing:
         computed += _filled(work, order, looking, sorted(missing), sum(missing.values()))
         missing = looking.missing()
     work.report(Stage.CACHE, 1.0, message=f"{computed} of {wanted} outputs computed")
-    return Cached(outputs=order.outputs, computed=computed)
+    return Cached(outputs=order.outputs, wanted=wanted, computed=computed)
 
 
 def _filled(work: Work, order: Order, here: Filler, buckets: list[int], missing: int) -> int:

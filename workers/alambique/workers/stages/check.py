@@ -3,7 +3,8 @@
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,18 +38,20 @@ from alambique.tasks.examples import FILE, content_hash, intact, write
 from alambique.tasks.fetching import fetching
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
+from alambique.workers.once import is_done
 from alambique.workers.records import Checked, DataSet, Start
 from alambique.workers.room import Room, needed, too_large
 from alambique.workers.stages.fitting import check_fine_tuned, check_learning, check_teaching
 from alambique.workers.stages.naming import candidate_role, model_name
+from alambique.workers.stages.teach import reads
 from alambique.workers.work import Work
 
 _COPIES = 12
 """Times a network's float32 weights are written: starts, best weights, two checkpoints with their
 two moments each, the files of its version; and some to spare."""
-_KEPT = 3
-"""Times the weights of a run of fine-tuning are there when it is over: its start, its best weights,
-the files of its version."""
+_KEPT = 2
+"""Times the weights of a run of fine-tuning are there when it is over: the best ones, and the files
+of its version."""
 
 
 def check(work: Work) -> Checked:
@@ -81,9 +84,10 @@ def check(work: Work) -> Checked:
         for field, candidate in job.teacher.named
     )
     student = _student_start(work, data.labels)
-    _room(work, [*teachers, student], splits)
+    checked = Checked(data=data, teachers=teachers, student=student)
+    _room(work, checked, splits)
     work.report(Stage.CHECK, 1.0, message=_counted(data))
-    return Checked(data=data, teachers=teachers, student=student)
+    return checked
 
 
 def _stored(work: Work, splits: Splits) -> DataSet:
@@ -219,20 +223,21 @@ def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
     return found
 
 
-def _room(work: Work, starts: Sequence[Start | None], splits: Splits) -> None:
-    """Whether the disk has what the plan needs.
+def _room(work: Work, checked: Checked, splits: Splits) -> None:
+    """Whether the disk has what the plan needs beside what is there already.
 
     Raises:
         NotEnoughDisk: it has not.
     """
     models = [candidate.model for _, candidate in work.job.teacher.named]
-    folders = {
-        str(name): start.folder
-        for name, start in zip([*models, work.job.student.start], starts, strict=True)
-        if start
-    }
+    starts = zip(
+        [*models, work.job.student.start], [*checked.teachers, checked.student], strict=True
+    )
+    folders = {str(name): start.folder for name, start in starts if start}
     planned = plan(work.job, splits, config_of=lambda source: read_config(folders[written(source)]))
-    needed = planned.disk_bytes(_COPIES, kept=_KEPT)
+    runs = work.job.teacher.runs
+    left = [run for run in runs if not is_done(work, Stage.TEACH, reads(work, checked, run))]
+    needed = planned.disk_bytes(_COPIES, kept=_KEPT, runs=Counter(run.candidate for run in left))
     work.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(work.settings.home).free
     if needed > free:

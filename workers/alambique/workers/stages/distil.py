@@ -69,7 +69,9 @@ def reads(
         "processes": processes(job.resources, distilled=kind == "distilled"),
     }
     if kind == "gold-only":
-        return common | {"from": model_hash(taught.start), "objective": GOLD_ALONE}
+        # with a start of its own it has nothing of the teacher, whichever that is
+        begun = None if checked.student else model_hash(taught.start)
+        return common | {"from": begun, "objective": GOLD_ALONE}
     outputs = namespace_of(cached.outputs, find(job.task)).digest if cached else None
     return (
         common

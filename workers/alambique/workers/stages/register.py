@@ -46,7 +46,7 @@ def register(
         "rows": rows,
         "primary": primary,
         "reference": _reference(work, checked, evaluated[0]),
-        "outputs": _outputs(checked, cached),
+        "outputs": _outputs(cached),
         "notes": [
             *(note for found in evaluated for note in found.notes),
             *notes([found.score for found in evaluated], primary),
@@ -80,11 +80,9 @@ def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]
     return {"name": reference.NAME, "macs": macs}
 
 
-def _outputs(checked: Checked, cached: Cached | None) -> dict[str, int] | None:
+def _outputs(cached: Cached | None) -> dict[str, int] | None:
     """The teacher's outputs that the job needed, and how many of them were not there yet."""
-    if cached is None:
-        return None
-    return {"examples": checked.data.counts["train"], "computed": cached.computed}
+    return {"examples": cached.wanted, "computed": cached.computed} if cached else None
 
 
 def _registered(

@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from alambique.tasks.task import Task
 from alambique.workers import running
 from alambique.workers.failures import chain
 from alambique.workers.files import whole
-from alambique.workers.once import once
+from alambique.workers.once import key_of, once, once_if_free
 from alambique.workers.records import Checked, DataSet, Taught, Trained, Tried, Tuned
 from alambique.workers.running import Part, placement, processes
 from alambique.workers.stages.choosing import chosen, collapsed
@@ -32,14 +33,15 @@ def teach(work: Work, checked: Checked) -> Taught:
     """A teacher that is better than guessing, chosen from all runs where there are several.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
-    take those that are done.
+    take those that are done. Runs that another job is doing come last, so that jobs with the same
+    candidates share out the work.
 
     Raises:
         BadTeacher: there is none.
         Diverged: the only run diverged before it had any weights.
     """
     runs = work.job.teacher.runs
-    tried = tuple(_tried(work, checked, run, number, len(runs)) for number, run in enumerate(runs))
+    tried = _all_tried(work, checked, runs)
     if len(runs) > 1 and (lines := collapsed(tried)):
         work.log(*lines)
     taught = chosen(tried)
@@ -62,25 +64,46 @@ def reads(work: Work, checked: Checked, run: Run) -> Mapping[str, Any]:
     }
 
 
-def _tried(work: Work, checked: Checked, run: Run, number: int, of: int) -> Tried:
+def _all_tried(work: Work, checked: Checked, runs: Sequence[Run]) -> tuple[Tried, ...]:
+    tried: dict[int, Tried] = {}
+    for do in (once_if_free, once):
+        left = [(number, run) for number, run in enumerate(runs) if number not in tried]
+        for number, run in left:
+            part = _part(checked, run, number, len(runs))
+            tuned = do(
+                work,
+                Stage.TEACH,
+                reads(work, checked, run),
+                Tuned,
+                partial(_done, work, checked, run, part),
+                part if len(runs) > 1 else None,
+            )
+            if tuned is not None:
+                tried[number] = _as_tried(checked, run, number, tuned)
+    return tuple(tried[number] for number in range(len(runs)))
+
+
+def _part(checked: Checked, run: Run, number: int, of: int) -> Part:
+    told = f"teacher {number + 1} of {of}, {_name(checked, run)}" if of > 1 else "teacher"
+    return Part(Stage.TEACH, told, number, of)
+
+
+def _name(checked: Checked, run: Run) -> str:
+    """The model and, of a grid, the point."""
+    return f"{_model(checked, run)}, {run.said}" if run.point else _model(checked, run)
+
+
+def _model(checked: Checked, run: Run) -> str:
     start = checked.teachers[run.candidate]
-    model = start.name if start else written(source_of(run.model))
-    name = f"{model}, {run.said}" if run.point else model
-    told = f"teacher {number + 1} of {of}, {name}" if of > 1 else "teacher"
-    part = Part(Stage.TEACH, told, number, of)
-    tuned = once(
-        work,
-        Stage.TEACH,
-        reads(work, checked, run),
-        Tuned,
-        lambda folder: _done(work, checked, run, part, folder),
-        part if of > 1 else None,
-    )
+    return start.name if start else written(source_of(run.model))
+
+
+def _as_tried(checked: Checked, run: Run, number: int, tuned: Tuned) -> Tried:
     return Tried(
         number=number + 1,
         candidate=run.candidate,
-        model=model,
-        name=name,
+        model=_model(checked, run),
+        name=_name(checked, run),
         point=dict(run.point),
         train=run.train,
         tuned=tuned,
@@ -89,8 +112,8 @@ def _tried(work: Work, checked: Checked, run: Run, number: int, of: int) -> Trie
 
 def _done(work: Work, checked: Checked, run: Run, part: Part, folder: Path) -> Tuned:
     began = time.monotonic()
-    start = whole(folder / "start", lambda into: _start(work, checked, run, into))
-    found = _found(work, checked, run, part, start)
+    start = whole(_start_folder(work, checked, run), partial(_start, work, checked, run))
+    found = _found(work, checked, run, part, start, folder / "run")
     seconds = time.monotonic() - began
     if isinstance(found, Diverged):
         shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
@@ -103,18 +126,22 @@ def _done(work: Work, checked: Checked, run: Run, part: Part, folder: Path) -> T
     )
 
 
-def _found(work: Work, checked: Checked, run: Run, part: Part, start: Path) -> Trained | Diverged:
+def _found(
+    work: Work, checked: Checked, run: Run, part: Part, start: Path, folder: Path
+) -> Trained | Diverged:
     if run.train is None:
         return _tested(work, checked, start)
     try:
-        return _tuned(work, checked, start, run.train, part)
+        return _tuned(work, checked, start, run.train, part, folder)
     except Exception as error:  # Ray wraps what its workers raise
         if found := next((one for one in chain(error) if isinstance(one, Diverged)), None):
             return found
         raise
 
 
-def _tuned(work: Work, checked: Checked, start: Path, train: Train, part: Part) -> Trained:
+def _tuned(
+    work: Work, checked: Checked, start: Path, train: Train, part: Part, folder: Path
+) -> Trained:
     place = placement(work.job.resources, distilled=False)
     course = Course(
         task=work.job.task,
@@ -124,7 +151,7 @@ def _tuned(work: Work, checked: Checked, start: Path, train: Train, part: Part) 
         validation=checked.data.files["dev"],
         train=train,
         zero=place.zero if place else None,
-        folder=start.parent / "run",
+        folder=folder,
     )
     outcome = running.run(work, course, part, place)
     return _trained(work, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
@@ -159,6 +186,19 @@ def _trained(
         seconds=0.0,
         diverged=diverged,
     )
+
+
+def _start_folder(work: Work, checked: Checked, run: Run) -> Path:
+    """Where runs that begin with the same network find it: a grid's differ in how they go on."""
+    start = checked.teachers[run.candidate]
+    content = {
+        "task": work.job.task,
+        "start": start.content if start else [run.model, work.job.teacher.positions],
+        "texts": None if start else checked.data.hashes["train"],
+        "labels": checked.data.labels,
+        "seed": run.train.seed if run.train else None,
+    }
+    return work.desk / f"start-{key_of(Stage.TEACH, content)[:24]}"
 
 
 def _start(work: Work, checked: Checked, run: Run, into: Path) -> None:
