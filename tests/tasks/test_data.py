@@ -52,7 +52,9 @@ def test_a_data_set_of_the_catalogue_tested_on_another(root: Path) -> None:
     assert (len(splits.train), len(splits.dev), len(splits.test)) == (5, 2, 3)
     assert splits.test == _questions("test", 3)
     assert (splits.labels, splits.warnings) == (("start", "end"), ())
-    assert splits.wrong_sizes[0].startswith("the train split of squad-es has 5 examples, expected")
+    assert splits.wrong_sizes[0].startswith(
+        "the train split of squad-es (squad-es/train.json) has 5 examples, expected"
+    )
     assert len(splits.wrong_sizes) == 3
 
 

@@ -98,7 +98,7 @@ def test_a_split_of_another_size_than_the_catalogue_tells(
     work: Taken, entities: Path, refused: Refused
 ) -> None:
     entities.rename(entities.with_name("conll2002"))
-    said = "the train split of conll2002 has 40 examples, expected 8323: the file is cut short"
+    said = "of conll2002 (conll2002/train.conll) has 40 examples, expected 8323: the file is cut"
     refused(work("data.name=conll2002", data=entities.parent), BadData, said, "give its folder")
 
 

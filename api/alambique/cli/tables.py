@@ -46,9 +46,9 @@ def _without(cells: Sequence[T], index: int) -> list[T]:
 
 
 def show(drawn: object) -> None:
-    """Print to stdout, as wide as the terminal (in a pipe: wide enough for a table)."""
+    """Print to stdout, as wide as the terminal (in a pipe: wide enough for any table)."""
     plain = Console()
-    Console(width=plain.width if plain.is_terminal else 120, highlight=False).print(drawn)
+    Console(width=plain.width if plain.is_terminal else 240, highlight=False).print(drawn)
 
 
 def show_json(content: object) -> None:

@@ -10,7 +10,7 @@ from alambique.spec.errors import BadData, BadSpec
 from alambique.spec.job import Data, Split
 from alambique.spec.outputs import Output
 from alambique.tasks.catalogue import DATASETS, dataset
-from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub
+from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub, Source
 from alambique.tasks.examples import Example
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import Rows
@@ -95,13 +95,30 @@ def _wrong_size(name: str, split: Split, rows: Rows) -> str | None:
     """What to say where a split of the catalogue is not as large as it is known to be."""
     if "/" in name:
         return None
-    count, expected = len(rows.examples) + rows.skipped, dataset(name).sizes[split]
+    found = dataset(name)
+    count, expected = len(rows.examples) + rows.skipped, found.sizes[split]
     if count == expected:
         return None
     return (
-        f"the {split} split of {name} has {count} examples, expected {expected}: the file is cut "
-        "short, or of another release; to use it as it is, give its folder to `alambique run`"
+        f"the {split} split of {name}{_place(found.source, split)} has {count} examples, expected "
+        f"{expected}: the file is cut short, or of another release; to use it as it is, give its "
+        "folder to `alambique run`"
     )
+
+
+def _place(source: Source, split: Split) -> str:
+    """The file that a split is read from, for an error."""
+    match source:
+        case Generated():
+            return ""
+        case Articles(path, _):
+            return f" ({path})"
+        case Files(paths, _):
+            return f" ({paths[split]})"
+        case Hub(repository, revision, paths, _):
+            return f" ({repository}@{revision[:8]}, {paths[split]})"
+        case _:
+            assert_never(source)
 
 
 def _of_catalogue(root: Path | None, fetch: Fetch, found: Dataset, split: Split) -> Rows:
