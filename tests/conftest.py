@@ -18,7 +18,14 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
 """From a path to status, body and headers."""
-LONG = ("tests/end_to_end/test_server", "tests/workers/test_zero", "tests/test_docs")
+LONG = (
+    "tests/end_to_end/test_server",
+    "tests/workers/test_zero",
+    "tests/test_docs",
+    "tests/end_to_end",
+    "tests/registry/test_takers",
+    "tests/workers/test_candidates",
+)
 """Files that begin first: of two processes, none is left with a long one at the end."""
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -29,7 +36,12 @@ settings.load_profile("unhurried")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of long files before the others."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: _turn(item.nodeid))
+
+
+def _turn(test: str) -> int:
+    """When a test's file begins: in the order of `LONG`, the others after those."""
+    return next((n for n, path in enumerate(LONG) if test.startswith(path)), len(LONG))
 
 
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]

@@ -12,7 +12,7 @@ from alambique.tasks.examples import read
 from alambique.tasks.task import Task
 from alambique.workers.provenance import made_from
 from alambique.workers.records import Checked, Taught, Trained, Tried
-from alambique.workers.stages.naming import candidate_role, model_name
+from alambique.workers.stages.naming import candidate_role, model_name, registering
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
 
@@ -59,7 +59,7 @@ def _version(work: Work, checked: Checked, run: Tried, about: dict[str, Any]) ->
     one = run.tuned.teacher
     if one is None:
         return None
-    name = f"version:{work.job.project}:{one.weights}"
+    name = registering(work.job.project, one.weights)
     with work.alone(name, f"another job is registering the run {run.name}; waiting for it"):
         with work.database.read() as session:
             known = versions.by_weights(session, work.job.project, one.weights)

@@ -13,7 +13,7 @@ from alambique.workers.provenance import code_version, made_from
 from alambique.workers.records import Cached, Checked, Evaluated, Score, Start, Taught, Trained
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
 from alambique.workers.stages.choosing import collapsed
-from alambique.workers.stages.naming import model_name
+from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
 
@@ -37,7 +37,9 @@ def register(
     for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
         work.report(Stage.REGISTER, number / len(trained), message=f"registering the {one.name}")
         windows = {"max_length": one.max_length, "stride": one.stride}
-        version = _registered(work, checked, taught, one, found, parent, about | windows)
+        name = registering(work.job.project, one.weights)
+        with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
+            version = _registered(work, checked, taught, one, found, parent, about | windows)
         parent = version if one.name == "teacher" else parent
         rows.append(_row(one, found.score, version))
     candidates = register_candidates(work, checked, taught, parent, about)
