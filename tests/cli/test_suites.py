@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from alambique.api.suite_views import SuiteView
 from alambique.cli.following_suites import news
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
-from alambique.spec.states import Reason, Stage
+from alambique.spec.states import Reason, Stage, State
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
 Here = Callable[..., str]
@@ -62,6 +62,19 @@ def suite_file(tmp_path: Path) -> Path:
     path = tmp_path / "suite.yaml"
     path.write_text(SUITE)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(database: Database) -> Iterator[None]:
+    """The queue is that of the whole session: what is left in it is ahead of other tests' jobs."""
+    yield
+    with database.write() as session:
+        for suite in suites.page(session, limit=200).items:
+            while suites.cancel(session, suite.id):
+                pass
+            for job in suites.jobs_in(session, suite.id):
+                if job.state is State.CANCELLING:
+                    jobs.release(session, job.id, jobs.find(session, job.id).token)
 
 
 def ended(database: Database, suite_id: UUID) -> None:

@@ -12,16 +12,10 @@ from alambique.spec.suite import LARGEST, Suite, read_suite, suite_of
 
 SUITE = """
 name: both
-shared:
-  teacher: {model: mini-es, train: {epochs: 4}}
-  train: {epochs: 2, learning_rate: 1.0e-4}
-  objective: [{kind: logits}, {kind: gold, weight: 0.5}]
 tasks:
-  ner: {task: named-entities, data: conll2002}
-  pos: {task: part-of-speech, data: ud-gsd, train: {epochs: 5}, teacher: {train: {epochs: 6}}}
-students:
-  small: {layers: 2}
-  large: {layers: 4, keep: first}
+  ner: {task: named-entities, data: conll2002, teacher: {model: mini-es, train: {}}}
+  pos: {task: part-of-speech, data: ud-gsd, teacher: {model: mini-es, train: {}}}
+students: {small: {layers: 2}, large: {layers: 4}}
 """
 
 names = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=3, unique=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from alambique.models.weights import weights_hash
-from alambique.registry import jobs
+from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Data, Split
@@ -214,3 +214,27 @@ def refused() -> Callable[..., None]:
         assert {name for name in left if not name.startswith("alambique.db")} <= {"examples.arrow"}
 
     return assert_refused
+
+
+@pytest.fixture
+def called() -> Callable[[Work, str], None]:
+    """Registers a version of another task, question answering, under a name."""
+
+    def record(job: Work, name: str) -> None:
+        with job.database.write() as session:
+            versions.record(
+                session,
+                job.id,
+                job.token,
+                name=name,
+                role="student",
+                task="question-answering",
+                labels=("start", "end"),
+                parameters=1,
+                macs_linear=1,
+                macs_full=1,
+                weights="0",
+                artifact="nowhere",
+            )
+
+    return record

@@ -248,23 +248,10 @@ def test_a_start_of_the_student_s_own_is_no_fault_of_a_candidate(
         check(job)
 
 
-def test_the_names_of_candidates_are_not_another_task_s(work: Taken, folder_of: Made) -> None:
-    job = work("name=mine")
-    with job.database.write() as session:
-        versions.record(
-            session,
-            job.id,
-            job.token,
-            name="mine-candidate-2",
-            role="student",
-            task="question-answering",
-            labels=("start", "end"),
-            parameters=1,
-            macs_linear=1,
-            macs_full=1,
-            weights="0",
-            artifact="nowhere",
-        )
+def test_the_names_of_candidates_are_not_another_task_s(
+    work: Taken, folder_of: Made, called: Callable[[Work, str], None]
+) -> None:
+    called(work("name=mine"), "mine-candidate-2")
     several = work(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")
     with pytest.raises(BadSpec, match=r"'mine-candidate-2' .* is for question-answering"):
         check(several)

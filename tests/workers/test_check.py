@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.registry import jobs, versions
+from alambique.registry import jobs
 from alambique.spec.errors import (
     AlambiqueError,
     BadData,
@@ -161,27 +161,8 @@ def test_a_disk_without_room(work: Taken, refused: Refused) -> None:
     refused(job, NotEnoughDisk, "make room", "ALAMBIQUE_HOME")
 
 
-def test_a_name_that_is_another_task_s(work: Taken) -> None:
-    job = work("name=mine")
-    with job.database.write() as session:
-        versions.record(
-            session,
-            job.id,
-            job.token,
-            name="mine-teacher",
-            role="teacher",
-            task="question-answering",
-            labels=("start", "end"),
-            parameters=1,
-            macs_linear=1,
-            macs_full=1,
-            weights="0",
-            artifact="nowhere",
-            details={},
-            files=[],
-            metrics=[],
-            lineage=[],
-        )
+def test_a_name_that_is_another_task_s(work: Taken, called: Callable[[Work, str], None]) -> None:
+    called(work("name=mine"), "mine-teacher")
     with pytest.raises(BadSpec, match=r"'mine-teacher' .* is for question-answering, this job"):
         check(work("name=mine"))
 

@@ -2,37 +2,22 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check
 from alambique.api.context import Here
 from alambique.api.jobs import view_of
 from alambique.api.planning import check_sizes, plan_of
-from alambique.api.reading import Body, read
+from alambique.api.reading import Body, Key, described_body, read
 from alambique.api.views import JobView, PlanView
 from alambique.registry import jobs
+from alambique.spec.job import Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_SCHEMA = {"schema": {"$ref": "#/components/schemas/Job"}}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": _SCHEMA, "application/yaml": _SCHEMA},
-    }
-}
 _PLANNED: dict[str, Any] = {"model": PlanView, "description": "The plan, with `dry_run`"}
 
 DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing.")]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="Sent again with the same job, the answer is the job it made then.",
-        min_length=1,
-        max_length=200,
-    ),
-]
 
 
 @router.post(
@@ -40,7 +25,7 @@ Key = Annotated[
     status_code=202,
     response_model=JobView,
     responses={200: _PLANNED},
-    openapi_extra=_BODY,
+    openapi_extra=described_body(Job),
 )
 def post_job(
     context: Here,

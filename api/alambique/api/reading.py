@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import yaml
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from alambique.api.problems import refused
 from alambique.spec.errors import BadSpec
+from alambique.spec.fields import Spec
 from alambique.spec.job import Job
 from alambique.spec.reading import JobLoader, job_of, mapping
 from alambique.spec.suite import NEEDS, Suite, suite_of
@@ -50,6 +51,22 @@ async def _posted(request: Request) -> Posted:
 
 
 Body = Annotated[Posted, Depends(_posted)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Sent again with the same body, the answer is what it made then.",
+        min_length=1,
+        max_length=200,
+    ),
+]
+
+
+def described_body(model: type[Spec]) -> dict[str, Any]:
+    """What /openapi.json says of a body that is read by hand: FastAPI cannot know."""
+    schema = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    content = {kind: schema for kind in (_JSON, _YAML[0])}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _content(posted: Posted) -> Any:

@@ -3,27 +3,21 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite
 from alambique.api.context import Cursor, Db, Here, Limit
 from alambique.api.exports import Form, exported
-from alambique.api.reading import Body, read_suite
+from alambique.api.reading import Body, Key, described_body, read_suite
 from alambique.api.suite_views import SuiteLine, SuiteView, compared
 from alambique.api.views import PageView
 from alambique.registry import suites
 from alambique.registry.database import Database
 from alambique.spec.matrix import jobs_of
+from alambique.spec.suite import Suite
 
 router = APIRouter(prefix="/v1/suites", tags=["suites"])
 
-_SCHEMA = {"schema": {"$ref": "#/components/schemas/Suite"}}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": _SCHEMA, "application/yaml": _SCHEMA},
-    }
-}
 _TYPES = {
     Form.MARKDOWN: "text/markdown",
     Form.CSV: "text/csv",
@@ -34,18 +28,8 @@ _TABLE: dict[str, Any] = {
     "content": {kind: {"schema": {"type": "string"}} for kind in _TYPES.values()},
 }
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="Sent again with the same suite, the answer is the suite it made then.",
-        min_length=1,
-        max_length=200,
-    ),
-]
 
-
-@router.post("", status_code=202, openapi_extra=_BODY)
+@router.post("", status_code=202, openapi_extra=described_body(Suite))
 def post_suite(
     context: Here,
     body: Body,

@@ -17,6 +17,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the file; repeatable."),
 ]
+Wait = Annotated[bool, typer.Option("--wait", help="Watch it until it is over.")]
 Key = Annotated[
     str | None, typer.Option(help="Sent again with the same key, nothing is made a second time.")
 ]

@@ -2,13 +2,13 @@
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from alambique.cli.environment import client_of, database_of, settings_of
 from alambique.cli.jobs import watched
-from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides
+from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides, Wait
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 
@@ -61,7 +61,7 @@ def submit(
     context: typer.Context,
     job: JobFile,
     overrides: Overrides = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it is over.")] = False,
+    wait: Wait = False,
     key: Key = None,
     fresh: Fresh = False,
     json: Json = False,

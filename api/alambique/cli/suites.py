@@ -14,6 +14,7 @@ from alambique.cli.options import (
     Overrides,
     SuiteFile,
     SuiteId,
+    Wait,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def submit(
     context: typer.Context,
     suite: SuiteFile,
     overrides: Overrides = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch it until it is over.")] = False,
+    wait: Wait = False,
     key: Key = None,
     json: Json = False,
 ) -> None:

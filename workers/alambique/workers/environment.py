@@ -39,8 +39,7 @@ def threads(room: Room, given: Mapping[str, str]) -> dict[str, str]:
     """How many threads a driver computes with: one for each CPU that its job takes.
 
     Left to itself it would take one for each core of the machine, and so would the driver beside
-    it; threads that wait for each other's turn are slower than half as many (two drivers on two
-    cores: less than half as fast). What the environment says stays.
+    it: they would spend their time waiting for each other's turn. What the environment says stays.
     """
     if "OMP_NUM_THREADS" in given:
         return {}
