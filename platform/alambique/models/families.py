@@ -31,6 +31,7 @@ _SIMPLE: Mapping[Output, str] = {
     Output.CLASSES: "classifier",
 }
 _NESTED: Mapping[Output, str] = {**_SIMPLE, Output.CLASSES: "classifier.out_proj"}
+_SELF = ("attention.self.query", "attention.self.key", "attention.self.value")
 _MODERNBERT: Mapping[Output, str] = {**_SIMPLE, Output.SPAN: "classifier"}
 
 
@@ -44,6 +45,12 @@ class Family:
     """What precedes the number of a layer in the names of its weights; None: all layers are one."""
     fields: Mapping[Size, str]
     """What config.json calls each size."""
+    projections: tuple[str, ...]
+    """In a layer, what makes queries, keys and values: three modules, or one for all of them."""
+    only_layer: str | None = None
+    """The name of the layer that is all of them."""
+    scores: bool = True
+    """Whether its attention's scores are queries times keys, and nothing else."""
     last: Mapping[Output, str]
     """The layer that ends in the classes, the only one of a head that knows how many there are."""
     pooler: str | None = None
@@ -58,6 +65,7 @@ FAMILIES: Mapping[str, Family] = {
         body="bert.",
         layer="bert.encoder.layer.",
         fields=_USUAL,
+        projections=_SELF,
         last=_SIMPLE,
         pooler="bert.pooler.",
         types=True,
@@ -66,12 +74,15 @@ FAMILIES: Mapping[str, Family] = {
         body="roberta.",
         layer="roberta.encoder.layer.",
         fields=_USUAL,
+        projections=_SELF,
         last=_NESTED,
     ),
     "albert": Family(
         body="albert.",
         layer=None,
         fields=_PROJECTED,
+        projections=("attention.query", "attention.key", "attention.value"),
+        only_layer="albert.encoder.albert_layer_groups.0.albert_layers.0",
         last=_SIMPLE,
         pooler="albert.pooler.",
         types=True,
@@ -80,12 +91,14 @@ FAMILIES: Mapping[str, Family] = {
         body="distilbert.",
         layer="distilbert.transformer.layer.",
         fields=_DISTILBERT,
+        projections=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
         last=_SIMPLE,
     ),
     "electra": Family(
         body="electra.",
         layer="electra.encoder.layer.",
         fields=_PROJECTED,
+        projections=_SELF,
         last=_NESTED,
         types=True,
     ),
@@ -93,12 +106,15 @@ FAMILIES: Mapping[str, Family] = {
         body="roberta.",
         layer="roberta.encoder.layer.",
         fields=_USUAL,
+        projections=_SELF,
         last=_NESTED,
     ),
     "deberta-v2": Family(
         body="deberta.",
         layer="deberta.encoder.layer.",
         fields=_USUAL,
+        projections=tuple(f"{name}_proj" for name in _SELF),
+        scores=False,
         last=_SIMPLE,
         types=True,
         # its scores have parts for distances, and transformers refuses to build it with sdpa
@@ -108,6 +124,7 @@ FAMILIES: Mapping[str, Family] = {
         body="model.",
         layer="model.layers.",
         fields=_USUAL,
+        projections=("attn.Wqkv",),
         last=_MODERNBERT,
     ),
 }

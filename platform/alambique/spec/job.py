@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
-from alambique.spec.objective import Gold, Logits, Term
+from alambique.spec.objective import Gold, Logits, Term, counts
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teacher import Teacher
 from alambique.spec.train import Resources, Train
@@ -106,7 +106,7 @@ class Job(Spec):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "Job":
-        if not any(term.weight > 0 for term in self.objective):
+        if not any(counts(term) for term in self.objective):
             raise ValueError("every term of the objective has weight 0: nothing would be learnt")
         kinds = [term.kind for term in self.objective]
         if len(set(kinds)) < len(kinds):
@@ -115,10 +115,8 @@ class Job(Spec):
 
     @model_validator(mode="after")
     def _anchored_log_odds(self) -> "Job":
-        mse = any(
-            isinstance(t, Logits) and t.loss == "mse" and t.weight > 0 for t in self.objective
-        )
-        if self.task == "question-answering" and mse and self.gold_weight == 0:
+        mse = any(isinstance(t, Logits) and t.loss == "mse" and counts(t) for t in self.objective)
+        if self.task == "question-answering" and mse and not self.learns_gold:
             raise ValueError(
                 "logits by mse compare only the ends of words: for question answering "
                 "add {kind: gold, weight: …} above 0, which teaches the other positions"
@@ -126,14 +124,14 @@ class Job(Spec):
         return self
 
     @property
-    def gold_weight(self) -> float:
-        """How much the labels of the data count in the loss."""
-        return sum(term.weight for term in self.objective if isinstance(term, Gold))
+    def learns_gold(self) -> bool:
+        """Whether the labels of the data ever count in the loss."""
+        return any(isinstance(term, Gold) and counts(term) for term in self.objective)
 
     @property
     def needs_outputs(self) -> bool:
         """Whether the student learns from the teacher's outputs at all."""
-        return any(isinstance(term, Logits) and term.weight > 0 for term in self.objective)
+        return any(isinstance(term, Logits) and counts(term) for term in self.objective)
 
     def models(self) -> Iterator[tuple[str, str | Architecture]]:
         """Each field that names a model, with the model."""

@@ -1,10 +1,45 @@
-"""What a student is trained to match: the terms of its loss, a closed union."""
+"""What a student is trained to match: the terms of its loss, a closed union.
 
+Every term is a mean over the real rows of a batch: words of tagging, examples of classification,
+starts and ends of spans; and windows, where layers are compared. Padding has no part in it.
+`reduction` names the means that published code takes in its place.
+"""
+
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from alambique.spec.fields import Real, Spec, Weight
+from alambique.spec.changing import Temperature, Weight, highest
+from alambique.spec.fields import Positive, Spec, Whole
+
+Named = Literal["uniform", "3k", "first", "last", "skip"]
+"""Maps from the layers of a student to those of its teacher that depths alone decide."""
+Pairs = tuple[tuple[Whole, Whole], ...]
+
+
+def _some(pairs: Pairs) -> Pairs:
+    if not pairs:
+        raise ValueError("the map has no pair: give [student layer, teacher layer], or a name")
+    return pairs
+
+
+def _form(said: object) -> Literal["name", "pairs"]:
+    return "pairs" if isinstance(said, list | tuple) else "name"
+
+
+Mapping = Annotated[
+    Annotated[Literal[Named, "learned", "similar"], Tag("name")]
+    | Annotated[Pairs, AfterValidator(_some), Tag("pairs")],
+    Discriminator(_form),
+]
+"""Which layer of the teacher each layer of the student learns from (`distill.mapping`).
+
+learned: a mixture of all, whose weights are trained with the student. similar: the ones that are
+most alike before the training, by CKA on some of its examples. Or pairs of a layer of the student
+and one of the teacher, counted from 0.
+"""
+Relation = Literal["qq", "kk", "vv", "qk", "kv"]
 
 
 class Gold(Spec):
@@ -26,9 +61,71 @@ class Logits(Spec):
     kind: Literal["logits"] = "logits"
     loss: Literal["kl", "ce", "mse"] = "kl"
     """kl: KL(teacher || student); ce: soft cross entropy; mse: squared distance of the logits."""
-    temperature: Annotated[Real, Field(gt=0, le=1e6)] = 1.0
+    temperature: Temperature = 1.0
     """Above 1, the teacher's second choices weigh more."""
+    reduction: Literal["rows", "tinybert"] = "rows"
+    """tinybert: the mean is over classes too, and there is no T²."""
     weight: Weight = 1.0
 
 
-Term = Annotated[Gold | Logits, Field(discriminator="kind")]
+class Hidden(Spec):
+    """The distance of the student's hidden states from the teacher's, added up over a layer map."""
+
+    kind: Literal["hidden"] = "hidden"
+    loss: Literal["mse", "cosine", "pkd"] = "mse"
+    """mse; cosine: 1 - cos; pkd: squared distance of the first token's states, each of length 1."""
+    mapping: Mapping = "uniform"
+    projection: Literal["shared", "per-layer", "none"] = "shared"
+    """What makes the student's states as wide as the teacher's: a linear layer for all states, or
+    one for each. It is trained with the student, and not part of it afterwards. none: nothing, for
+    networks of one width."""
+    embeddings: bool = True
+    """Whether the embeddings, which are the state before the first layer, are compared too."""
+    reduction: Literal["rows", "tinybert", "textbrewer"] = "rows"
+    """tinybert: padding counts as tokens; textbrewer: a mean over all tokens of a batch."""
+    weight: Weight = 1.0
+
+
+class Attention(Spec):
+    """The distance of the student's attention from the teacher's, added up over a layer map."""
+
+    kind: Literal["attention"] = "attention"
+    loss: Literal["score-mse", "kl", "probability-mse"] = "score-mse"
+    """score-mse: of the scores before the softmax; the others compare what comes out of it."""
+    mapping: Mapping = "uniform"
+    heads: Literal["each", "mean"] = "each"
+    """mean: the scores averaged over heads, for networks that have not as many."""
+    reduction: Literal["rows", "tinybert", "textbrewer"] = "rows"
+    """Of score-mse. tinybert: padding counts, at 0; textbrewer: a mean over a batch's pairs."""
+    weight: Weight = 1.0
+
+
+class Relations(Spec):
+    """The distance of relations between tokens, of one layer: MiniLM.
+
+    For v2, the default (Wang et al., 2021): queries with queries, keys with keys, values with
+    values. For v1 (Wang et al., 2020): `pairs: [qk, vv]`, with as many heads as the networks have.
+    """
+
+    kind: Literal["relations"] = "relations"
+    pairs: Annotated[tuple[Relation, ...], Field(min_length=1)] = ("qq", "kk", "vv")
+    heads: Positive | None = None
+    """Relation heads, which divide both widths; where not given, as many as the teacher's heads."""
+    layer: Whole | None = None
+    """Of the teacher, counted from 0; the last one where not given."""
+    weight: Weight = 1.0
+
+
+Term = Annotated[Gold | Logits | Hidden | Attention | Relations, Field(discriminator="kind")]
+Layered = Hidden | Attention | Relations
+"""The terms that compare what is inside the networks."""
+
+
+def counts(term: Term) -> bool:
+    """Whether the term is ever part of the loss."""
+    return highest(term.weight) > 0
+
+
+def layered(terms: Sequence[Term]) -> list[Layered]:
+    """Those terms that need the teacher beside the student."""
+    return [term for term in terms if isinstance(term, Layered) and counts(term)]

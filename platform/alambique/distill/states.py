@@ -1,0 +1,53 @@
+"""What passes through the layers of a network while it answers: what terms on layers compare.
+
+Shapes: B windows, N pieces, D width of the network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+EMBEDDINGS = -1
+"""The "layer" whose state is what the first layer reads; layers are counted from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """Queries, keys and values of one layer, as its attention multiplies them, heads side by side.
+
+    Where positions turn them (RoPE), they are turned already.
+    """
+
+    queries_BND: Tensor
+    keys_BND: Tensor
+    values_BND: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What the layers of a network passed on, of those that somebody wanted."""
+
+    hidden: Mapping[int, Tensor]
+    """(B, N, D) after each layer, by its number."""
+    projected: Mapping[int, Projected]
+    heads: int
+    """Of each layer's attention."""
+    reach: Mapping[int, int] = field(default_factory=dict)
+    """How far a token sees to either side, in the layers where it does not see them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of which layers something is compared."""
+
+    hidden: frozenset[int] = frozenset()
+    projected: frozenset[int] = frozenset()
+
+    def __or__(self, other: "Wanted") -> "Wanted":
+        """What the one or the other wants."""
+        return Wanted(self.hidden | other.hidden, self.projected | other.projected)
+
+    def __bool__(self) -> bool:
+        """Whether anything is."""
+        return bool(self.hidden or self.projected)

@@ -1,0 +1,169 @@
+"""Taps on a network: what its layers pass on while it answers, with SDPA left on.
+
+Shapes: B windows, N pieces, D width, H heads, d columns of a head.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
+
+from alambique.distill.states import EMBEDDINGS, Projected, States, Wanted
+from alambique.models.configs import depth, sizes_of
+from alambique.models.families import Family, family_of
+from alambique.models.networks import Network
+from alambique.models.shapes import attention_kinds
+from alambique.spec.errors import BadModel, BadSpec
+
+_Passed = dict[int, Any]
+"""Something that a layer passed on, by the number of the layer."""
+
+
+class Taps:
+    """Hooks on the layers of a network; each answer leaves there what passed through."""
+
+    def __init__(self, network: Network, wanted: Wanted) -> None:
+        """Puts the hooks on.
+
+        Raises:
+            BadSpec: the network has no such layer.
+            BadModel: it is not built as its family is.
+        """
+        self._config = network.config
+        self._wanted = wanted
+        self._family = family_of(self._config)
+        self._depth = depth(self._config)
+        _check_depth(wanted, self._depth)
+        self._read, self._written, self._turns = _Passed(), _Passed(), _Passed()
+        self._projections: list[_Passed] = [{} for _ in self._family.projections]
+        network.inner.register_forward_pre_hook(self._cleared)
+        for number, layer in enumerate(_layers(network, self._family)):
+            self._watch(layer, None if self._family.layer is None else number)
+
+    @property
+    def states(self) -> States:
+        """What the layers passed on in the network's last answer.
+
+        Raises:
+            BadModel: the hooks were not reached in every layer.
+        """
+        return States(
+            hidden=self._hidden() if self._wanted.hidden else {},
+            projected={layer: self._projected(layer) for layer in sorted(self._wanted.projected)},
+            heads=sizes_of(self._config).heads,
+            reach=_reach(self._config),
+        )
+
+    def _watch(self, layer: nn.Module, number: int | None) -> None:
+        """Hooks on a layer; on the only one, which is called once for each, if it has no number."""
+        if self._wanted.hidden:
+            layer.register_forward_hook(
+                _keeping(self._read, number, _what_it_read), with_kwargs=True
+            )
+            layer.register_forward_hook(
+                _keeping(self._written, number, _what_it_wrote), with_kwargs=True
+            )
+        if not self._wanted.projected:
+            return
+        for name, found in zip(self._family.projections, self._projections, strict=True):
+            hook = _keeping(found, number, _what_it_wrote)
+            _inside(layer, name).register_forward_hook(hook, with_kwargs=True)
+        if len(self._projections) == 1:
+            whole = _inside(layer, self._family.projections[0].partition(".")[0])
+            hook = _keeping(
+                self._turns, number, lambda args, kwargs, output: kwargs["position_embeddings"]
+            )
+            whole.register_forward_hook(hook, with_kwargs=True)
+
+    def _cleared(self, _: nn.Module, args: object) -> None:
+        for passed in (self._read, self._written, self._turns, *self._projections):
+            passed.clear()
+
+    def _hidden(self) -> Mapping[int, Tensor]:
+        _check_all(self._written, self._depth, "layers")
+        after = {**self._written, EMBEDDINGS: self._read[0]}
+        return {layer: after[layer] for layer in sorted(self._wanted.hidden)}
+
+    def _projected(self, layer: int) -> Projected:
+        for found in self._projections:
+            _check_all(found, self._depth, "attention projections")
+        parts = [found[layer] for found in self._projections]
+        if len(parts) == 1:
+            return _unpacked(parts[0], self._turns[layer], sizes_of(self._config).heads)
+        return Projected(*parts)
+
+
+def _keeping(found: _Passed, number: int | None, what: Callable[[Any, Any, Any], Any]) -> Any:
+    """A hook that keeps what passes first: a DeBERTa projects distances after its tokens."""
+
+    def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        found.setdefault(len(found) if number is None else number, what(args, kwargs, output))
+
+    return hook
+
+
+def _what_it_read(args: Any, kwargs: Any, _: Any) -> Any:
+    return args[0] if args else kwargs["hidden_states"]
+
+
+def _what_it_wrote(args: Any, kwargs: Any, output: Any) -> Any:
+    return output if isinstance(output, Tensor) else output[0]
+
+
+def _layers(network: Network, family: Family) -> Sequence[nn.Module]:
+    """The layers in their order; an ALBERT's, which are one, once."""
+    body = network.inner.base_model
+    if family.layer is None:
+        assert family.only_layer is not None
+        return [_inside(body, family.only_layer.removeprefix(family.body))]
+    prefix = family.layer.removeprefix(family.body)
+    return [_inside(body, f"{prefix}{number}") for number in range(depth(network.config))]
+
+
+def _inside(module: nn.Module, name: str) -> nn.Module:
+    try:
+        return module.get_submodule(name)
+    except AttributeError as error:
+        raise BadModel(
+            f"a {type(module).__name__} has no {name}: what passes through its layers cannot be "
+            "compared; leave hidden, attention and relations out of the objective"
+        ) from error
+
+
+def _check_depth(wanted: Wanted, layers: int) -> None:
+    outside = [layer for layer in wanted.hidden | wanted.projected if layer >= layers]
+    if outside:
+        raise BadSpec(f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}")
+
+
+def _check_all(found: Mapping[int, object], layers: int, what: str) -> None:
+    # never a silent zero: an objective over nothing would be one
+    if len(found) != layers:
+        raise BadModel(
+            f"hooks saw {len(found)} {what} in one answer, the network has {layers}: this "
+            "architecture is not built as expected; leave hidden, attention and relations out of "
+            "the objective"
+        )
+
+
+def _unpacked(packed_BNW: Tensor, turn: tuple[Tensor, Tensor], heads: int) -> Projected:
+    """Queries, keys and values out of one tensor, the first two turned by their positions."""
+    size, length, width = packed_BNW.shape
+    shape = (size, length, 3, heads, width // (3 * heads))
+    queries_BHNd, keys_BHNd, values_BHNd = packed_BNW.view(shape).permute(2, 0, 3, 1, 4)
+    turning: Any = apply_rotary_pos_emb
+    queries_BHNd, keys_BHNd = turning(queries_BHNd, keys_BHNd, *turn, unsqueeze_dim=1)
+    return Projected(*(_side_by_side(one) for one in (queries_BHNd, keys_BHNd, values_BHNd)))
+
+
+def _side_by_side(split_BHNd: Tensor) -> Tensor:
+    return split_BHNd.transpose(1, 2).flatten(2)
+
+
+def _reach(config: Mapping[str, Any]) -> dict[int, int]:
+    if config["model_type"] != "modernbert":
+        return {}
+    kinds = attention_kinds(config)
+    near = int(config.get("local_attention", 128)) // 2
+    return {layer: near for layer, kind in enumerate(kinds) if kind == "sliding_attention"}

@@ -1,0 +1,73 @@
+"""Numbers of a job that may change while a student is trained."""
+
+import math
+from typing import Annotated, Literal, assert_never
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from alambique.spec.fields import Fraction, Real, Spec
+
+_Some = Annotated[Real, Field(ge=0)]
+_HOTTEST = 1e6
+
+
+class Change(Spec):
+    """A number that goes from one value to another over the first part of the training's steps."""
+
+    start: _Some
+    end: _Some
+    over: Annotated[Fraction, Field(gt=0)] = 1.0
+    """The part of all steps after which the number stays at `end`."""
+    shape: Literal["linear", "cosine"] = "linear"
+
+
+def at(value: float | Change, done: float) -> float:
+    """What the number is when a part `done` of all steps is done, from 0 to 1.
+
+    >>> at(2.0, 0.5), at(Change(start=4.0, end=1.0), 0.5), at(Change(start=0, end=1, over=0.2), 0.5)
+    (2.0, 2.5, 1.0)
+    """
+    if not isinstance(value, Change):
+        return value
+    part = min(1.0, done / value.over)
+    match value.shape:
+        case "linear":
+            gone = part
+        case "cosine":
+            gone = (1 - math.cos(math.pi * part)) / 2
+        case _:
+            assert_never(value.shape)
+    return value.start + (value.end - value.start) * gone
+
+
+def highest(value: float | Change) -> float:
+    """The greatest that the number ever is."""
+    return max(value.start, value.end) if isinstance(value, Change) else value
+
+
+def _above_zero(value: float | Change) -> float | Change:
+    lowest = min(value.start, value.end) if isinstance(value, Change) else value
+    if lowest <= 0 or highest(value) > _HOTTEST:
+        raise ValueError(f"expected a number above 0 and up to {_HOTTEST:g}, all the time")
+    return value
+
+
+def _form(said: object) -> Literal["number", "change"]:
+    return "change" if isinstance(said, dict | Change) else "number"
+
+
+_Changing = Annotated[
+    Annotated[Real, Tag("number")] | Annotated[Change, Tag("change")], Discriminator(_form)
+]
+
+
+def _never_below_zero(value: float | Change) -> float | Change:
+    if not isinstance(value, Change) and value < 0:
+        raise ValueError("expected a number from 0 on")
+    return value
+
+
+Weight = Annotated[_Changing, AfterValidator(_never_below_zero)]
+"""How much a term counts, over time."""
+Temperature = Annotated[_Changing, AfterValidator(_above_zero)]
+"""What logits are divided by, over time."""
