@@ -11,7 +11,7 @@ from torch import nn
 
 from alambique.workers.training.course import Course
 from alambique.workers.training.group import join_group
-from alambique.workers.training.loop import Run
+from alambique.workers.training.loop import Means, Run
 from alambique.workers.training.place import Place, placed
 from alambique.workers.training.position import Position
 
@@ -39,12 +39,13 @@ class Recorded(Run):
         self._stop_at = stop_at
         self._before = before
 
-    def _step(self, batch: Sequence[int], position: Position) -> float:
+    def _step(self, batch: Sequence[int], position: Position) -> Means:
         if position.done == self._stop_at:
             raise KeyboardInterrupt
-        self._before(self._network, position.done)
-        self.losses.append(super()._step(batch, position))
-        return self.losses[-1]
+        self._before(self._learner.network, position.done)
+        means = super()._step(batch, position)
+        self.losses.append(means.total)
+        return means
 
 
 def record(path: Path, stop_at: int | None) -> None:

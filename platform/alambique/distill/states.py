@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-EMBEDDINGS = -1
-"""The "layer" whose state is what the first layer reads; layers are counted from 0."""
-
 
 @dataclass(frozen=True, slots=True)
 class Projected:
@@ -31,23 +28,9 @@ class States:
     hidden: Mapping[int, Tensor]
     """(B, N, D) after each layer, by its number."""
     projected: Mapping[int, Projected]
+    layers: int
+    """That the network has."""
     heads: int
     """Of each layer's attention."""
     reach: Mapping[int, int] = field(default_factory=dict)
     """How far a token sees to either side, in the layers where it does not see them all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Of which layers something is compared."""
-
-    hidden: frozenset[int] = frozenset()
-    projected: frozenset[int] = frozenset()
-
-    def __or__(self, other: "Wanted") -> "Wanted":
-        """What the one or the other wants."""
-        return Wanted(self.hidden | other.hidden, self.projected | other.projected)
-
-    def __bool__(self) -> bool:
-        """Whether anything is."""
-        return bool(self.hidden or self.projected)

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
-from alambique.distill.states import EMBEDDINGS, Projected, States, Wanted
+from alambique.distill.states import Projected, States
+from alambique.distill.wanted import Wanted
 from alambique.models.configs import depth, sizes_of
 from alambique.models.families import Family, family_of
 from alambique.models.networks import Network
@@ -51,6 +52,7 @@ class Taps:
         return States(
             hidden=self._hidden() if self._wanted.hidden else {},
             projected={layer: self._projected(layer) for layer in sorted(self._wanted.projected)},
+            layers=self._depth,
             heads=sizes_of(self._config).heads,
             reach=_reach(self._config),
         )
@@ -81,8 +83,10 @@ class Taps:
             passed.clear()
 
     def _hidden(self) -> Mapping[int, Tensor]:
-        _check_all(self._written, self._depth, "layers")
-        after = {**self._written, EMBEDDINGS: self._read[0]}
+        _check_all(self._read, self._depth, "layers")
+        # what the next layer reads, for a DeBERTa may change it in between
+        after = {layer - 1: read for layer, read in self._read.items()}
+        after[self._depth - 1] = self._written[self._depth - 1]
         return {layer: after[layer] for layer in sorted(self._wanted.hidden)}
 
     def _projected(self, layer: int) -> Projected:

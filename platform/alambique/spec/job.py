@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
-from alambique.spec.objective import Gold, Logits, Term, counts
+from alambique.spec.objective import Gold, Logits, Objective, Term, counts
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teacher import Teacher
 from alambique.spec.train import Resources, Train
@@ -68,6 +69,16 @@ class Student(Spec):
         return self
 
 
+class Intermediate(Spec):
+    """A first training of the student, mostly of its layers, from which the other one goes on.
+
+    TinyBERT's intermediate-layer distillation (Jiao et al., 2020, §3.2), at a constant rate.
+    """
+
+    objective: Objective
+    train: Train = Train(schedule="constant", warmup=0.0)
+
+
 class Job(Spec):
     """All that a job says. Two equal jobs do the same."""
 
@@ -77,8 +88,10 @@ class Job(Spec):
     data: Data
     teacher: Teacher
     student: Student
-    objective: tuple[Term, ...] = (Logits(),)
+    objective: Objective = (Logits(),)
     train: Train = Train()
+    intermediate: Intermediate | None = None
+    """What the student learns before."""
     compare: Annotated[tuple[Literal["gold-only"], ...], Field(max_length=1)] = ()
     """What to train beside the distilled student, to see what distilling gained."""
     resources: Resources = Resources()
@@ -105,18 +118,8 @@ class Job(Spec):
         return {"name": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
-    def _something_to_learn(self) -> "Job":
-        if not any(counts(term) for term in self.objective):
-            raise ValueError("every term of the objective has weight 0: nothing would be learnt")
-        kinds = [term.kind for term in self.objective]
-        if len(set(kinds)) < len(kinds):
-            raise ValueError(f"the objective names a kind twice: {', '.join(kinds)}")
-        return self
-
-    @model_validator(mode="after")
     def _anchored_log_odds(self) -> "Job":
-        mse = any(isinstance(t, Logits) and t.loss == "mse" and counts(t) for t in self.objective)
-        if self.task == "question-answering" and mse and not self.learns_gold:
+        if self.task == "question-answering" and any(map(_unanchored, self.objectives)):
             raise ValueError(
                 "logits by mse compare only the ends of words: for question answering "
                 "add {kind: gold, weight: …} above 0, which teaches the other positions"
@@ -124,14 +127,16 @@ class Job(Spec):
         return self
 
     @property
-    def learns_gold(self) -> bool:
-        """Whether the labels of the data ever count in the loss."""
-        return any(isinstance(term, Gold) and counts(term) for term in self.objective)
+    def objectives(self) -> tuple[tuple[Term, ...], ...]:
+        """What the student is taught, one after the other."""
+        first = (self.intermediate.objective,) if self.intermediate else ()
+        return (*first, self.objective)
 
     @property
     def needs_outputs(self) -> bool:
-        """Whether the student learns from the teacher's outputs at all."""
-        return any(isinstance(term, Logits) and counts(term) for term in self.objective)
+        """Whether the student ever learns from the teacher's outputs."""
+        terms = chain.from_iterable(self.objectives)
+        return any(isinstance(term, Logits) and counts(term) for term in terms)
 
     def models(self) -> Iterator[tuple[str, str | Architecture]]:
         """Each field that names a model, with the model."""
@@ -148,3 +153,9 @@ class Job(Spec):
         for field, name in (("data.name", self.data.name), ("data.test", self.data.test)):
             if name is not None and "/" in name:
                 yield field, name
+
+
+def _unanchored(terms: tuple[Term, ...]) -> bool:
+    """Whether logits of spans are learnt by mse, and nothing teaches the other positions."""
+    mse = any(isinstance(term, Logits) and term.loss == "mse" and counts(term) for term in terms)
+    return mse and not any(isinstance(term, Gold) and counts(term) for term in terms)

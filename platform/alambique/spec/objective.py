@@ -5,10 +5,11 @@ starts and ends of spans; and windows, where layers are compared. Padding has no
 `reduction` names the means that published code takes in its place.
 """
 
+from collections.abc import Mapping as Table
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from alambique.spec.changing import Temperature, Weight, highest
 from alambique.spec.fields import Positive, Spec, Whole
@@ -42,6 +43,26 @@ and one of the teacher, counted from 0.
 Relation = Literal["qq", "kk", "vv", "qk", "kv"]
 
 
+class _Reduced(Protocol):
+    @property
+    def loss(self) -> str: ...
+    @property
+    def reduction(self) -> str: ...
+
+
+R = TypeVar("R", bound=_Reduced)
+
+
+def _published(term: R, losses: Table[str, tuple[str, ...]]) -> R:
+    known = losses.get(term.reduction, (term.loss,))
+    if term.loss not in known:
+        raise ValueError(
+            f"reduction {term.reduction} is of {' and '.join(known)}, not of {term.loss}: take "
+            "another loss, or leave reduction out"
+        )
+    return term
+
+
 class Gold(Spec):
     """Cross entropy with the labels of the data."""
 
@@ -64,8 +85,12 @@ class Logits(Spec):
     temperature: Temperature = 1.0
     """Above 1, the teacher's second choices weigh more."""
     reduction: Literal["rows", "tinybert"] = "rows"
-    """tinybert: the mean is over classes too, and there is no T²."""
+    """Of ce. tinybert: the mean is over classes too, and there is no T²."""
     weight: Weight = 1.0
+
+    @model_validator(mode="after")
+    def _reduced_as_published(self) -> "Logits":
+        return _published(self, {"tinybert": ("ce",)})
 
 
 class Hidden(Spec):
@@ -82,8 +107,12 @@ class Hidden(Spec):
     embeddings: bool = True
     """Whether the embeddings, which are the state before the first layer, are compared too."""
     reduction: Literal["rows", "tinybert", "textbrewer"] = "rows"
-    """tinybert: padding counts as tokens; textbrewer: a mean over all tokens of a batch."""
+    """tinybert, of mse: padding counts as tokens; textbrewer: a mean over all tokens of a batch."""
     weight: Weight = 1.0
+
+    @model_validator(mode="after")
+    def _reduced_as_published(self) -> "Hidden":
+        return _published(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
 
 
 class Attention(Spec):
@@ -98,6 +127,10 @@ class Attention(Spec):
     reduction: Literal["rows", "tinybert", "textbrewer"] = "rows"
     """Of score-mse. tinybert: padding counts, at 0; textbrewer: a mean over a batch's pairs."""
     weight: Weight = 1.0
+
+    @model_validator(mode="after")
+    def _reduced_as_published(self) -> "Attention":
+        return _published(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
 
 
 class Relations(Spec):
@@ -117,6 +150,7 @@ class Relations(Spec):
 
 
 Term = Annotated[Gold | Logits | Hidden | Attention | Relations, Field(discriminator="kind")]
+
 Layered = Hidden | Attention | Relations
 """The terms that compare what is inside the networks."""
 
@@ -129,3 +163,16 @@ def counts(term: Term) -> bool:
 def layered(terms: Sequence[Term]) -> list[Layered]:
     """Those terms that need the teacher beside the student."""
     return [term for term in terms if isinstance(term, Layered) and counts(term)]
+
+
+def _something_to_learn(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    if not any(counts(term) for term in terms):
+        raise ValueError("every term has weight 0: nothing would be learnt")
+    kinds = [term.kind for term in terms]
+    if len(set(kinds)) < len(kinds):
+        raise ValueError(f"a kind is named twice: {', '.join(kinds)}")
+    return terms
+
+
+Objective = Annotated[tuple[Term, ...], AfterValidator(_something_to_learn)]
+"""Terms of which each kind is there once, and at least one counts."""

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from alambique.models import shapes
+from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config
 from alambique.models.counts import count
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
+from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.tasks.all import find
@@ -125,8 +127,12 @@ def _tried(
     with job.teacher.telling(field):
         teacher = _teacher(job, model, config_of)
         own = _cost(job, teacher, labels)
-    student = _cost(job, _student(job, field, teacher, config_of), labels)
-    return CandidateCost(own.parameters, own.macs, written(model), runs), student
+    student = _student(job, field, teacher, config_of)
+    with job.teacher.telling(field):
+        for terms in job.objectives:
+            check_comparable(layered(terms), student, teacher)
+    cost = _cost(job, student, labels)
+    return CandidateCost(own.parameters, own.macs, written(model), runs), cost
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from alambique.spec.fields import Spec
 from alambique.spec.job import Split
 from alambique.spec.train import Train
@@ -47,6 +49,27 @@ class Checked(Spec):
     """None: the teacher itself, or random."""
 
 
+class LayerMap(Spec):
+    """Which layers of its teacher those of a student were compared with, counted from 0."""
+
+    pairs: tuple[tuple[int, int], ...] | None = None
+    """Layer of the student, layer of the teacher; None: of each student's layer a mixture."""
+    weights: tuple[tuple[float, ...], ...] | None = None
+    """For each layer of the student, how much each of the teacher's counted at the end."""
+    likeness: tuple[float, ...] | None = None
+    """The CKA of each pair before the training, from 0 to 1, where the map was chosen by that."""
+
+    @property
+    def told(self) -> str:
+        """In words: "0 with 1 (0.97), 1 with 3 (0.95)"."""
+        alike = [f" ({value:.2f})" for value in self.likeness or ()]
+        met = self.pairs or ()
+        ends = alike or [""] * len(met)
+        return ", ".join(
+            f"{ours} with {theirs}{end}" for (ours, theirs), end in zip(met, ends, strict=True)
+        )
+
+
 class Trained(Spec):
     """A network that a job has trained, or found fit to teach."""
 
@@ -62,6 +85,8 @@ class Trained(Spec):
     """The primary metric on validation."""
     seconds: float
     diverged: bool = False
+    maps: dict[str, LayerMap] = Field(default_factory=dict)
+    """Of each term that compares layers by a map."""
 
 
 class Tuned(Spec):

@@ -2,19 +2,24 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
-from alambique.spec.objective import Gold
+from alambique.spec.job import Job
+from alambique.spec.objective import Gold, Logits, Term, layered
 from alambique.spec.states import Stage
+from alambique.spec.train import Train
 from alambique.tasks.all import find
-from alambique.workers.files import whole
-from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
+from alambique.workers.files import put, whole
+from alambique.workers.layer_maps import maps_of, needs_choosing, similar, with_map
+from alambique.workers.records import Cached, Checked, Distilled, LayerMap, Taught, Trained
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course
+from alambique.workers.training.loop import Outcome
 from alambique.workers.training.material import namespace_of
 from alambique.workers.work import Work
 
@@ -30,10 +35,11 @@ def distil(
     """One student, trained until patience or epochs end."""
     began = time.monotonic()
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
-    course = _course(work, checked, cached, kind, start)
-    place = placement(work.job.resources, distilled=kind == "distilled")
-    number, of = kinds(work).index(kind), len(kinds(work))
-    outcome = run(work, course, Part(Stage.DISTIL, kind, number, of), place)
+    maps: dict[str, LayerMap] = {}
+    for training in _trainings(work.job, kind):
+        course = _course(work, checked, taught, cached, training, start, folder)
+        outcome, met = _run(work, course, training, kind)
+        start, maps = course.best, maps | met
     trained = Trained(
         name=kind,
         folder=course.best,
@@ -44,6 +50,7 @@ def distil(
         metric=outcome.metric,
         seconds=time.monotonic() - began,
         diverged=outcome.diverged,
+        maps=maps,
     )
     return Distilled(students=(trained,))
 
@@ -76,24 +83,80 @@ def reads(
     return (
         common
         | {"from": model_hash(taught.teacher.folder), "outputs": outputs}
-        | {"objective": job.objective}
+        | {"objective": job.objective, "intermediate": job.intermediate}
     )
 
 
-def _course(work: Work, checked: Checked, cached: Cached | None, kind: Kind, start: Path) -> Course:
-    distilled = kind == "distilled"
-    resources = placement(work.job.resources, distilled=distilled)
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """One of the trainings of a student, which go on from one another."""
+
+    name: str
+    objective: tuple[Term, ...]
+    train: Train
+    folder: str
+
+
+def _trainings(job: Job, kind: Kind) -> tuple[_Training, ...]:
+    last = _Training(kind, GOLD_ALONE, job.train, "run")
+    if kind == "gold-only":
+        return (last,)
+    last = replace(last, objective=job.objective)
+    if job.intermediate is None:
+        return (last,)
+    first = job.intermediate
+    return (_Training(f"{kind}, first", first.objective, first.train, "first"), last)
+
+
+def _run(
+    work: Work, course: Course, training: _Training, kind: Kind
+) -> tuple[Outcome, dict[str, LayerMap]]:
+    """How a training ended, and the layer maps that it was by."""
+    chosen = _chosen(work, course) if needs_choosing(course.objective) else None
+    if chosen is not None:
+        course = course.model_copy(update={"objective": with_map(course.objective, chosen)})
+    names = [one.name for each in kinds(work) for one in _trainings(work.job, each)]
+    part = Part(Stage.DISTIL, training.name, names.index(training.name), len(names))
+    place = placement(work.job.resources, distilled=kind == "distilled")
+    outcome = run(work, course, part, place)
+    return outcome, maps_of(course, chosen)
+
+
+def _chosen(work: Work, course: Course) -> LayerMap:
+    """The map of layers that are alike, chosen once: a resumed training goes on with it."""
+    path = course.folder / "map.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, similar(course).model_dump_json())
+    chosen = LayerMap.model_validate_json(path.read_text())
+    work.log(f"layers that are compared, by their likeness: {chosen.told}")
+    return chosen
+
+
+def _course(
+    work: Work,
+    checked: Checked,
+    taught: Taught,
+    cached: Cached | None,
+    training: _Training,
+    start: Path,
+    folder: Path,
+) -> Course:
+    terms = training.objective
+    resources = placement(work.job.resources, distilled=terms is not GOLD_ALONE)
+    outputs = any(isinstance(term, Logits) for term in terms)
     return Course(
         task=work.job.task,
         labels=checked.data.labels,
         start=start,
         training=checked.data.files["train"],
         validation=checked.data.files["dev"],
-        train=work.job.train,
-        objective=work.job.objective if distilled else GOLD_ALONE,
-        teacher=cached.outputs if distilled and cached else None,
+        train=training.train,
+        objective=terms,
+        teacher=cached.outputs if outputs and cached else None,
+        beside=taught.teacher.folder if layered(terms) else None,
         zero=resources.zero if resources else None,
-        folder=start.parent / "run",
+        folder=folder / training.folder,
     )
 
 

@@ -42,6 +42,8 @@ class Batch:
     """Rows as a network and a loss want them."""
 
     inputs: Inputs
+    weight_B: Tensor
+    """Of each window; 0: it stands in for one that is missing."""
     compared: Callable[[Tensor], Rows]
     """From the network's logits (B, N, C) to the rows that the loss compares."""
 
@@ -68,17 +70,19 @@ def batch_of(
     """The batch of `rows`; a missing one is `stand_in` at weight 0."""
     present = [(row or stand_in, row is not None) for row in rows]
     inputs = inputs_of([row for row, _ in present], pad_id).to(device)
+    weight_B = torch.tensor([float(real) for _, real in present], device=device)
     match stand_in.gold:
         case SpanGold():
-            return Batch(inputs, _span_batch(present, inputs, teacher))
+            compared = _span_batch(present, inputs, weight_B, teacher)
         case TagGold():
-            return Batch(inputs, _tag_batch(present, inputs, classes, teacher))
+            compared = _tag_batch(present, inputs, classes, teacher)
         case ClassGold():
-            return Batch(inputs, _class_batch(present, inputs, teacher))
+            compared = _class_batch(present, inputs, weight_B, teacher)
+    return Batch(inputs, weight_B, compared)
 
 
 def _span_batch(
-    present: Sequence[tuple[Row, bool]], inputs: Inputs, teacher: Teacher | None
+    present: Sequence[tuple[Row, bool]], inputs: Inputs, weight_B: Tensor, teacher: Teacher | None
 ) -> Callable[[Tensor], Rows]:
     size, length = inputs.input_ids_BN.shape
     device = inputs.input_ids_BN.device
@@ -93,7 +97,6 @@ def _span_batch(
         gold_B2[b] = row.gold.start, row.gold.end
         if teacher is not None:
             target_B2N[b, :, : row.length] = span_target(teacher(row.example), window)
-    weight_B = torch.tensor([float(real) for _, real in present], device=device)
     allowed, gold = (torch.from_numpy(array).to(device) for array in (allowed_BN, gold_B2))
     target = None if teacher is None else torch.from_numpy(target_B2N).to(device)
     return lambda logits_BNC: span_rows(
@@ -122,11 +125,10 @@ def _tag_batch(
 
 
 def _class_batch(
-    present: Sequence[tuple[Row, bool]], inputs: Inputs, teacher: Teacher | None
+    present: Sequence[tuple[Row, bool]], inputs: Inputs, weight_B: Tensor, teacher: Teacher | None
 ) -> Callable[[Tensor], Rows]:
     device = inputs.input_ids_BN.device
     labels_B = torch.tensor([_label(row) for row, _ in present], device=device)
-    weight_B = torch.tensor([float(real) for _, real in present], device=device)
     target_BC = None
     if teacher is not None:
         records = np.concatenate([teacher(row.example) for row, _ in present])

@@ -1,5 +1,6 @@
 """A training run as a value: everything that decides its result, and where its files lie."""
 
+import json
 from pathlib import Path
 
 from alambique.spec.fields import Spec
@@ -34,6 +35,8 @@ class Course(Spec):
     train: Train
     objective: tuple[Term, ...] = (Gold(),)
     teacher: TeacherOutputs | None = None
+    beside: Path | None = None
+    """The folder of the teacher that answers beside the student, where terms compare layers."""
     zero: int | None = None
     """The ZeRO stage; without one, plain PyTorch in one process."""
     folder: Path
@@ -48,6 +51,16 @@ class Course(Spec):
     def progress(self) -> Path:
         """One JSON object a line: how the run gets on."""
         return self.folder / "progress.jsonl"
+
+    @property
+    def mixtures(self) -> Path:
+        """The layer maps that were learnt, by the kind of their term, as at the best weights."""
+        return self.folder / "mixtures.json"
+
+    def read_mixtures(self) -> dict[str, tuple[tuple[float, ...], ...]]:
+        """For each layer of the student, how much each layer of the teacher counts."""
+        found = json.loads(self.mixtures.read_text())
+        return {kind: tuple(map(tuple, weights)) for kind, weights in found.items()}
 
     @property
     def outcome(self) -> Path:

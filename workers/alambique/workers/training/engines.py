@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from alambique.models.networks import Network
 from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
 from alambique.workers.training.batches import Inputs
@@ -41,7 +40,7 @@ class Engine(Protocol):
 class Plain:
     """PyTorch in one process."""
 
-    def __init__(self, network: Network, train: Train, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, train: Train, device: torch.device) -> None:
         self._network = network.to(device)
         self._optimizer = optimizer_for(network, train)
         self._clip = train.clip
@@ -85,7 +84,7 @@ class Plain:
 class Zero:
     """DeepSpeed in each process of a group, with its state shared out by ZeRO."""
 
-    def __init__(self, network: Network, train: Train, stage: int, place: Place) -> None:
+    def __init__(self, network: nn.Module, train: Train, stage: int, place: Place) -> None:
         import deepspeed
 
         self._stage = stage
@@ -142,7 +141,7 @@ def called(network: Any, inputs: Inputs) -> Tensor:
     return logits
 
 
-def engine_for(network: Network, train: Train, zero: int | None, place: Place) -> Engine:
+def engine_for(network: nn.Module, train: Train, zero: int | None, place: Place) -> Engine:
     """DeepSpeed where a ZeRO stage is asked for, else plain PyTorch.
 
     Raises:

@@ -4,17 +4,20 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from alambique.distill.objective import total
+from alambique.distill.inside import Inside
+from alambique.distill.objective import Losses, total
+from alambique.distill.rows import Rows
+from alambique.models.learner import mixed, student_weights
 from alambique.models.networks import write
 from alambique.spec.errors import Diverged
-from alambique.spec.objective import Term
+from alambique.spec.objective import Gold, Logits, Term, counts
 from alambique.workers.files import put, replaced
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
@@ -25,7 +28,7 @@ from alambique.workers.training.material import material_of
 from alambique.workers.training.place import Place
 from alambique.workers.training.position import Position
 from alambique.workers.training.progress import Progress, ProgressFile
-from alambique.workers.training.rows import Row
+from alambique.workers.training.rows import Row, whole_of
 from alambique.workers.training.schedule import rate
 from alambique.workers.training.validation import Validation, validate
 
@@ -48,6 +51,14 @@ class Outcome:
     """A loss stopped being finite; the best weights are from before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The loss of a step, and of each term of the objective by itself."""
+
+    total: float
+    parts: dict[str, float] = field(default_factory=dict)
+
+
 def train(course: Course, place: Place) -> Outcome:
     """Trains from where the course's folder says the run stands, until it is over.
 
@@ -66,8 +77,8 @@ class Run:
     def __init__(self, course: Course, place: Place) -> None:
         self._course = course
         self._place = place
-        self._network, self._material = material_of(course, place)
-        self._engine: Engine = engine_for(self._network, course.train, course.zero, place)
+        self._learner, self._material = material_of(course, place)
+        self._engine: Engine = engine_for(self._learner, course.train, course.zero, place)
         self._progress = ProgressFile(course.progress)
 
     def to_the_end(self) -> Outcome:
@@ -109,14 +120,15 @@ class Run:
 
     def _epoch(self, position: Position) -> Position:
         """The rest of an epoch, its validation, and the checkpoint after it."""
-        loss = math.nan
+        loss = Means(math.nan)
         for batch in self._batches(position.epoch)[position.step :]:
             loss = self._step(batch, position)
             position = position.after_step()
             self._report(position, loss)
             if position.done % self._course.train.checkpoint == 0:
                 self._keep(position)
-        validation = validate(self._engine, self._material, self._place)
+        self._engine.mode(training=False)
+        validation = validate(self._answered, self._material, self._place, self._graded)
         if not math.isfinite(validation.loss):
             raise Diverged(f"the validation loss of epoch {position.epoch + 1} is not finite")
         after = position.after_epoch(validation.loss, validation.metric)
@@ -126,35 +138,49 @@ class Run:
         self._report(after, loss, validation)
         return after
 
-    def _step(self, batch: Sequence[int], position: Position) -> float:
+    def _step(self, batch: Sequence[int], position: Position) -> Means:
         """One step on a global batch; gives the loss over all of it."""
         seed_step(self._course.train.seed, position.done, self._place.rank)
         rows = [self._material.training[i] for i in batch]
-        whole = sum(row.weight for row in rows)
         mine = share(range(len(rows)), self._place.rank, self._place.world)
-        seen = torch.zeros(1)
+        seen: list[Losses] = []
         self._engine.mode(training=True)
-        self._engine.learn(self._losses(rows, mine, whole, seen), self._rate(position))
-        loss = self._place.total(seen).item()
-        if not math.isfinite(loss):
+        self._engine.learn(self._losses(rows, mine, position, seen), self._rate(position))
+        loss = self._mean(seen)
+        if not math.isfinite(loss.total):
             raise Diverged(
-                f"the loss became {loss} at step {position.done + 1}: lower train.learning_rate "
-                "or raise train.warmup"
+                f"the loss became {loss.total} at step {position.done + 1}: lower "
+                "train.learning_rate or raise train.warmup"
             )
         return loss
 
     def _losses(
-        self, rows: Sequence[Row], mine: Sequence[int | None], whole: float, seen: Tensor
+        self,
+        rows: Sequence[Row],
+        mine: Sequence[int | None],
+        position: Position,
+        seen: list[Losses],
     ) -> Iterator[Tensor]:
-        """This process's part of the loss, a micro-batch at a time; `seen` adds them up.
+        """This process's part of the loss, a micro-batch at a time; `seen` remembers them.
 
         The engines average over processes, hence the factor W: the mean is over the whole batch.
         """
+        whole, done = whole_of(rows), position.done / self._steps
         for piece in micro_batches(mine, self._course.train.accumulate):
             batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
-            part = self._loss(batch, self._course.objective) / whole
-            seen += part.detach().cpu()
-            yield part * self._place.world
+            _, compared, inside = self._answered(batch)
+            part = total(compared, self._course.objective, inside, whole=whole, done=done)
+            seen.append(Losses(part.total.detach(), part.parts))
+            yield part.total * self._place.world
+
+    def _mean(self, seen: Sequence[Losses]) -> Means:
+        """The loss of a step over all processes, and each of its terms."""
+        kinds = list(seen[0].parts)
+        mine = torch.stack(
+            [torch.stack([one.total, *(one.parts[kind] for kind in kinds)]) for one in seen]
+        )
+        whole, *parts = self._place.total(mine.sum(0).cpu()).tolist()
+        return Means(whole, dict(zip(kinds, parts, strict=True)))
 
     def _batch(self, rows: Sequence[Row | None], stand_in: Row) -> Batch:
         return batch_of(
@@ -166,9 +192,26 @@ class Run:
             device=self._place.device,
         )
 
-    def _loss(self, batch: Batch, objective: Sequence[Term]) -> Tensor:
+    def _answered(self, batch: Batch) -> tuple[Tensor, Rows, Inside | None]:
+        """The student's logits for a batch, and what the terms of the objective compare."""
         logits_BNC = self._engine.logits(batch.inputs)
-        return total(batch.compared(logits_BNC), objective).total
+        inputs = batch.inputs
+        with torch.autocast(self._place.device.type, torch.bfloat16, enabled=self._bf16):
+            inside = self._learner.inside(
+                inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
+            )
+        return logits_BNC, batch.compared(logits_BNC), inside
+
+    @property
+    def _bf16(self) -> bool:
+        return self._course.train.precision == "bf16"
+
+    @property
+    def _graded(self) -> tuple[Term, ...]:
+        """What the validation loss is of: gold labels, where outputs are learnt at all."""
+        objective = self._course.objective
+        outputs = any(isinstance(term, Gold | Logits) and counts(term) for term in objective)
+        return (Gold(),) if outputs else objective
 
     def _rate(self, position: Position) -> float:
         train = self._course.train
@@ -189,25 +232,29 @@ class Run:
 
     def _write_best(self) -> None:
         """The weights so far, as a folder that `transformers` loads; whole or not at all."""
-        weights = self._engine.weights()
+        state = self._engine.weights()
         if self._place.rank == 0:
-            assert weights is not None
+            assert state is not None
+            weights = student_weights(state)
+            if mixtures := mixed(state):
+                put(self._course.mixtures, json.dumps(mixtures))
             replaced(
                 self._course.best,
                 lambda into: write(
-                    weights, like=self._network, folder=into, tokenizer=self._course.start
+                    weights, like=self._learner.network, folder=into, tokenizer=self._course.start
                 ),
             )
         self._place.meet()
 
-    def _report(self, position: Position, loss: float, found: Validation | None = None) -> None:
+    def _report(self, position: Position, loss: Means, found: Validation | None = None) -> None:
         if self._place.rank == 0:
             self._progress.write(
                 Progress(
                     epoch=position.epoch,
                     done=position.done,
                     total=self._steps,
-                    loss=loss,
+                    loss=loss.total,
+                    terms=loss.parts,
                     validation=found.loss if found else None,
                     metric=found.metric if found else None,
                 )

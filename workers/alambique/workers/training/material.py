@@ -6,9 +6,11 @@ from typing import Any
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
-from alambique.models.networks import Network, load
+from alambique.models.learner import Learner
+from alambique.models.networks import load
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import LostWorker
+from alambique.spec.objective import layered
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
@@ -32,13 +34,18 @@ class Material:
     teacher: Teacher | None
 
 
-def material_of(course: Course, place: Place) -> tuple[Network, Material]:
-    """The network that the course starts from, and its material."""
+def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
+    """What the course trains, and its material.
+
+    Raises:
+        BadSpec: its objective compares layers that its networks do not have.
+    """
     task = find(course.task)
     train = course.train
     encoder = Encoder.from_folder(course.start, max_length=train.max_length, stride=train.stride)
     training, validation = read(course.training), read(course.validation)
     network = load(course.start, task.output, course.labels, dropout=train.dropout)
+    beside = load(course.beside, task.output, course.labels) if course.beside else None
     material = Material(
         task=task,
         labels=course.labels,
@@ -49,7 +56,7 @@ def material_of(course: Course, place: Place) -> tuple[Network, Material]:
         validation=rows_of(task, validation, encoder, course.labels),
         teacher=_teacher(course.teacher, task, training) if course.teacher else None,
     )
-    return network, material
+    return Learner(network, beside, layered(course.objective)), material
 
 
 def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -17,6 +17,8 @@ class Progress:
     total: int
     loss: float
     """Of the last step, on the training rows of the whole batch."""
+    terms: dict[str, float] = field(default_factory=dict)
+    """Each term of the objective by itself, before its weight, likewise."""
     validation: float | None = None
     """The validation loss, where an epoch has just ended."""
     metric: float | None = None

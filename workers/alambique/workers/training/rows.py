@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alambique.distill.objective import Whole
 from alambique.runtime.windows import Encoder, Window
 from alambique.tasks.examples import Example
 from alambique.tasks.task import ClassGold, Gold, SpanGold, TagGold, Task
@@ -33,6 +34,17 @@ class Row:
     def length(self) -> int:
         """Its tokens."""
         return len(self.window.input_ids_N)
+
+
+def whole_of(rows: Sequence[Row]) -> Whole:
+    """What the sums of terms over all of `rows` are divided by."""
+    lengths = [row.length for row in rows]
+    return Whole(
+        rows=sum(row.weight for row in rows),
+        windows=float(len(rows)),
+        tokens=float(sum(lengths)),
+        pairs=float(sum(length * length for length in lengths)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

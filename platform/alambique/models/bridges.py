@@ -1,0 +1,96 @@
+"""What is trained beside a student and dropped when it is exported: projections and layer maps.
+
+Shapes: B windows, N pieces, D width of the student, E width of the teacher, S and L layers of both.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from alambique.distill.mapping import pairs
+from alambique.spec.objective import Attention, Hidden, Layered
+
+
+class Bridges(nn.Module):
+    """The student's hidden states as wide as the teacher's, and maps between layers."""
+
+    def __init__(
+        self,
+        terms: Sequence[Layered],
+        *,
+        hidden: Iterable[int],
+        widths: tuple[int, int],
+        depths: tuple[int, int],
+    ) -> None:
+        """Untrained; of `terms`, those that are learnt with.
+
+        Args:
+            terms: of the objective.
+            hidden: the layers whose states are compared.
+            widths: of student and teacher.
+            depths: of student and teacher.
+        """
+        super().__init__()
+        asked = next((term.projection for term in terms if isinstance(term, Hidden)), "none")
+        layers = sorted(set(hidden)) if asked == "per-layer" else [0] if asked == "shared" else []
+        self._shared = asked == "shared"
+        self.projections = nn.ModuleDict({_name(layer): _projection(*widths) for layer in layers})
+        self.mixtures = nn.ModuleDict(
+            {
+                term.kind: Mixture(*depths)
+                for term in terms
+                if isinstance(term, Hidden | Attention) and term.mapping == "learned"
+            }
+        )
+
+    def forward(self, hidden: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """(B, N, D) by layer to (B, N, E)."""
+        if not self.projections:
+            return dict(hidden)
+        return {
+            layer: self.projections[_name(0 if self._shared else layer)](state_BND)
+            for layer, state_BND in hidden.items()
+        }
+
+    def mixed(self) -> dict[str, Tensor]:
+        """How much each layer of the teacher counts for each of the student, (S, L), by term."""
+        return {kind: mixture() for kind, mixture in self.mixtures.items()}
+
+
+class Mixture(nn.Module):
+    """A layer map that is learnt: for each layer of the student, weights over the teacher's.
+
+    The student's layer is compared with the mean of the teacher's layers by these weights (after
+    ALP-KD; Passban et al., 2021, §3, where they depend on the text).
+    """
+
+    def __init__(self, layers: int, of: int) -> None:
+        """At first half of the weight, or about that, is on the layer of the map `uniform`."""
+        super().__init__()
+        logits_SL = torch.zeros(layers, of)
+        for ours, theirs in pairs("uniform", layers, of):
+            logits_SL[ours, theirs] = math.log(of)
+        self.logits_SL = nn.Parameter(logits_SL)
+
+    def forward(self) -> Tensor:
+        """The weights, (S, L); those of a layer of the student add up to 1."""
+        return self.logits_SL.softmax(1)
+
+
+def _projection(width: int, to: int) -> nn.Linear:
+    """At first the identity, with zeros where the teacher is wider.
+
+    That is where the states of a student start that was cut from its teacher, or sliced.
+    """
+    layer = nn.Linear(width, to)
+    with torch.no_grad():
+        nn.init.eye_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _name(layer: int) -> str:
+    """Of a layer among modules; that before the first is the embeddings'."""
+    return f"layer{layer}" if layer >= 0 else "embeddings"

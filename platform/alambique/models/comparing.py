@@ -1,0 +1,75 @@
+"""Whether terms on layers can compare two networks, told from their configs; without torch."""
+
+from collections.abc import Iterable, Sequence
+from math import gcd
+
+from alambique.distill.wanted import wanted
+from alambique.models.configs import Config, depth, sizes_of
+from alambique.models.families import family_of
+from alambique.spec.errors import BadSpec
+from alambique.spec.objective import Attention, Hidden, Layered, Relations
+
+
+def check_comparable(terms: Sequence[Layered], student: Config, teacher: Config) -> None:
+    """Nothing, where the terms can compare a student with a teacher.
+
+    Raises:
+        BadSpec: a map names layers that are not there; widths or heads do not fit.
+        BadModel: a config does not say its sizes.
+    """
+    # the map that is still to be chosen is one between layers that are there
+    wanted((t for t in terms if _mapping(t) != "similar"), depth(student), depth(teacher))
+    for term in terms:
+        match term:
+            case Hidden():
+                _check_widths(term, sizes_of(student).width, sizes_of(teacher).width)
+            case Attention():
+                _check_attention(term, student, teacher)
+            case Relations():
+                _check_relations(term, student, teacher)
+
+
+def _mapping(term: Layered) -> object:
+    return None if isinstance(term, Relations) else term.mapping
+
+
+def _check_widths(term: Hidden, ours: int, theirs: int) -> None:
+    if term.projection == "none" and ours != theirs:
+        raise BadSpec(
+            f"hidden states of the student are {ours} wide, the teacher's {theirs}, and projection "
+            "is none: give projection: shared, or per-layer"
+        )
+
+
+def _check_attention(term: Attention, *configs: Config) -> None:
+    for config in configs:
+        if not family_of(config).scores:
+            raise BadSpec(
+                f"attention of a {config['model_type']} has parts for distances beside queries and "
+                "keys, and is not compared: take the term relations, or hidden"
+            )
+    ours, theirs = (sizes_of(config).heads for config in configs)
+    if term.heads == "each" and ours != theirs:
+        raise BadSpec(
+            f"the student has {ours} attention heads, the teacher {theirs}, and attention is "
+            "compared head by head: give the student as many (student.heads), compare the mean "
+            "(heads: mean), or take the term relations, which splits both widths anew"
+        )
+
+
+def _check_relations(term: Relations, student: Config, teacher: Config) -> None:
+    heads = term.heads or sizes_of(teacher).heads
+    widths = sizes_of(student).width, sizes_of(teacher).width
+    if any(width % heads for width in widths):
+        raise BadSpec(
+            f"{heads} relation heads do not divide the widths {widths[0]} of the student and "
+            f"{widths[1]} of the teacher: give heads: one of {_listed(_dividing(gcd(*widths)))}"
+        )
+
+
+def _dividing(number: int) -> list[int]:
+    return [one for one in range(1, number + 1) if number % one == 0]
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))

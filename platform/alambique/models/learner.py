@@ -1,0 +1,129 @@
+"""A student with all that is trained beside it, and its teacher answering the same windows.
+
+Shapes: B windows, N pieces of the longest, C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from alambique.distill.inside import Inside
+from alambique.distill.states import Projected, States
+from alambique.distill.wanted import Wanted, wanted
+from alambique.models.bridges import Bridges
+from alambique.models.comparing import check_comparable
+from alambique.models.configs import depth, sizes_of
+from alambique.models.networks import Network
+from alambique.models.taps import Taps
+from alambique.spec.objective import Layered
+
+_MIXTURES = "bridges.mixtures."
+_NETWORK = "network."
+"""What the names of the student's own weights begin with in a learner's state."""
+
+
+class Learner(nn.Module):
+    """A student, and what is learnt with it; alone, it is the student and nothing else."""
+
+    def __init__(
+        self, network: Network, teacher: Network | None = None, terms: Sequence[Layered] = ()
+    ) -> None:
+        """Of a student and, where terms compare layers, its teacher.
+
+        Raises:
+            BadSpec: the terms cannot be compared on these networks.
+        """
+        super().__init__()
+        self.network = network
+        self.bridges = Bridges((), hidden=(), widths=(1, 1), depths=(1, 1))
+        self._taps: Taps | None = None
+        self._beside: _Beside | None = None
+        if teacher is not None and terms:
+            self._compare(teacher, terms)
+
+    def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
+        """The student's logits (B, N, C), float32."""
+        logits_BNC: Tensor = self.network(input_ids_BN, attention_BN, type_ids_BN)
+        if self._taps is not None:
+            states = self._taps.states
+            # in here, and not where they are compared: ZeRO 3 has the weights only during a forward
+            self._passed = replace(states, hidden=self.bridges(states.hidden)), self.bridges.mixed()
+        return logits_BNC
+
+    def inside(
+        self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor, weight_B: Tensor
+    ) -> Inside | None:
+        """What passed through both networks for these windows; the student has just answered them.
+
+        None: nothing of it is compared.
+        """
+        if self._beside is None:
+            return None
+        student, mixtures = self._passed
+        return Inside(
+            real_BN=attention_BN.bool(),
+            weight_B=weight_B,
+            student=_full(student),
+            teacher=_full(self._beside.states(input_ids_BN, attention_BN, type_ids_BN)),
+            mixtures={kind: weights.float() for kind, weights in mixtures.items()},
+        )
+
+    def _compare(self, teacher: Network, terms: Sequence[Layered]) -> None:
+        ours, theirs = self.network.config, teacher.config
+        depths = depth(ours), depth(theirs)
+        check_comparable(terms, ours, theirs)
+        of_student, of_teacher = wanted(terms, *depths)
+        self.bridges = Bridges(
+            terms,
+            hidden=of_student.hidden,
+            widths=(sizes_of(ours).width, sizes_of(theirs).width),
+            depths=depths,
+        )
+        self._taps = Taps(self.network, of_student)
+        self._beside = _Beside(teacher, of_teacher)
+
+
+class _Beside:
+    """A teacher that answers beside the student; no module: it is neither trained nor kept."""
+
+    def __init__(self, network: Network, wanted: Wanted) -> None:
+        self._network = network.eval().requires_grad_(False)
+        self._taps = Taps(network, wanted)
+
+    @torch.no_grad()
+    def states(self, *inputs: Tensor) -> States:
+        self._network.to(inputs[0].device)
+        self._network(*inputs)
+        return self._taps.states
+
+
+def _full(states: States) -> States:
+    """In float32: what is compared is not rounded once more."""
+    return replace(
+        states,
+        hidden={layer: state.float() for layer, state in states.hidden.items()},
+        projected={
+            layer: Projected(one.queries_BND.float(), one.keys_BND.float(), one.values_BND.float())
+            for layer, one in states.projected.items()
+        },
+    )
+
+
+def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of the weights of a learner, those of the student alone, by their names in its network."""
+    return {
+        name.removeprefix(_NETWORK): weight
+        for name, weight in state.items()
+        if name.startswith(_NETWORK)
+    }
+
+
+def mixed(state: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
+    """The layer maps that are learnt in the weights of a learner, (S, L) by the kind of term."""
+    return {
+        name.removeprefix(_MIXTURES).partition(".")[0]: logits_SL.softmax(1).tolist()
+        for name, logits_SL in state.items()
+        if name.startswith(_MIXTURES)
+    }

@@ -1,0 +1,138 @@
+"""What the taps read is what the networks compute: their own states, scores and padding."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from alambique.distill.states import Projected
+from alambique.distill.wanted import EMBEDDINGS, Wanted
+from alambique.models.configs import Config, depth
+from alambique.models.families import family_of
+from alambique.models.networks import Network, new
+from alambique.models.taps import Taps
+from alambique.spec.errors import BadModel, BadSpec
+from alambique.spec.outputs import Output
+
+Batch = tuple[Tensor, Tensor, Tensor]
+ALL = frozenset(range(4))
+EVERYTHING = Wanted(hidden=ALL | {EMBEDDINGS}, projected=ALL)
+
+
+def tapped(config: Config, wanted: Wanted = EVERYTHING) -> tuple[Network, Taps]:
+    network = new(config, Output.TAGS, ("a", "b"), seed=1)
+    return network, Taps(network, wanted)
+
+
+def probabilities(one: Projected, heads: int, seen_BNN: Tensor) -> Tensor:
+    """The attention that queries and keys make, (B, H, N, N)."""
+    queries, keys = (
+        each.unflatten(2, (heads, -1)).transpose(1, 2) for each in (one.queries_BND, one.keys_BND)
+    )
+    scores = queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5
+    return scores.masked_fill(~seen_BNN[:, None], float("-inf")).softmax(3)
+
+
+def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config)
+    network(*batch)
+    found = taps.states.hidden
+    inputs = dict(zip(("input_ids", "attention_mask"), batch, strict=False))
+    inner: PreTrainedModel = network.inner.base_model
+    types = {"token_type_ids": batch[2]} if family_of(config).types else {}
+    expected = inner(**inputs, **types, output_hidden_states=True)
+    states = expected.hidden_states
+    assert set(found) == {EMBEDDINGS, *range(4)}
+    for layer in (EMBEDDINGS, 0, 1, 2):
+        torch.testing.assert_close(found[layer], states[layer + 1])
+    last = found[3]
+    if config["model_type"] == "modernbert":  # transformers tells the last one normalised
+        last = inner.final_norm(last)
+    torch.testing.assert_close(last, expected.last_hidden_state)
+
+
+def test_queries_and_keys_make_the_attention_of_the_network(config: Config, batch: Batch) -> None:
+    if not family_of(config).scores:
+        pytest.skip("its scores have parts for distances")
+    network, taps = tapped(config)
+    network(*batch)
+    states = taps.states
+    network.inner.set_attn_implementation("eager")
+    types = {"token_type_ids": batch[2]} if family_of(config).types else {}
+    answer = network.inner(
+        input_ids=batch[0], attention_mask=batch[1], output_attentions=True, **types
+    )
+    real_BN = batch[1].bool()
+    places = torch.arange(real_BN.shape[1])
+    apart_NN = (places[:, None] - places).abs()
+    for layer, expected_BHNN in enumerate(answer.attentions):
+        near_NN = apart_NN <= states.reach.get(layer, 1000)
+        seen_BNN = real_BN[:, None, :] & near_NN
+        got_BHNN = probabilities(states.projected[layer], states.heads, seen_BNN)
+        for b, n in real_BN.nonzero().tolist():
+            torch.testing.assert_close(got_BHNN[b, :, n], expected_BHNN[b, :, n])
+
+
+def test_each_layer_projects_its_own(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config, Wanted(projected=ALL))
+    network(*batch)
+    values = [one.values_BND for one in taps.states.projected.values()]
+    assert len(values) == 4
+    for this, other in pairwise(values):
+        assert this.shape == (2, 24, 16)
+        assert not torch.allclose(this, other)
+
+
+def test_an_answer_that_nobody_looked_at_leaves_nothing(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config)
+    network(*batch)
+    other = tuple(part.flip(0) for part in batch)
+    network(*other)
+    alone, fresh = tapped(config)
+    alone(*other)
+    for layer, state in fresh.states.hidden.items():
+        torch.testing.assert_close(taps.states.hidden[layer], state)
+    for layer, one in fresh.states.projected.items():
+        torch.testing.assert_close(taps.states.projected[layer].keys_BND, one.keys_BND)
+
+
+def test_gradients_pass(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config)
+    network.train()
+    network(*batch)
+    states = taps.states
+    loss = sum(state.square().sum() for state in states.hidden.values())
+    loss = loss + sum(one.queries_BND.square().sum() for one in states.projected.values())
+    loss.backward()
+    touched = [name for name, weight in network.named_parameters() if weight.grad is not None]
+    assert any("query" in name or "q_lin" in name or "Wqkv" in name for name in touched)
+
+
+def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config, Wanted(hidden=frozenset({2})))
+    network(*batch)
+    assert (set(taps.states.hidden), dict(taps.states.projected)) == ({2}, {})
+
+
+def test_a_layer_that_is_not_there_is_an_error(config: Config) -> None:
+    with pytest.raises(BadSpec, match="layer 4 is compared, the network has layers 0 to 3"):
+        tapped(config, Wanted(hidden=frozenset({4})))
+
+
+def test_hooks_that_find_nothing_are_an_error(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config)
+    with pytest.raises(BadModel, match="hooks saw 0 layers in one answer, the network has 4"):
+        taps.states  # noqa: B018  (a property that raises)
+    assert depth(network.config) == 4
+
+
+def test_a_network_that_is_built_otherwise_is_an_error(config: Config) -> None:
+    network = new(config, Output.TAGS, ("a", "b"), seed=1)
+    for module in network.inner.modules():
+        for name in ("attention", "attn"):
+            if hasattr(module, name) and isinstance(getattr(module, name), torch.nn.Module):
+                delattr(module, name)
+    with pytest.raises(BadModel, match="cannot be compared; leave hidden, attention and relations"):
+        Taps(network, EVERYTHING)

@@ -1,0 +1,115 @@
+"""Which layers of a teacher a student learns from: chosen before a training, told after it.
+
+Shapes: T tokens, D width of a network, S and L layers of student and teacher.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alambique.distill.mapping import pairs
+from alambique.distill.similarity import best_map, cka_table
+from alambique.distill.wanted import Wanted
+from alambique.models.configs import depth, read_config
+from alambique.models.networks import load
+from alambique.models.taps import Taps
+from alambique.runtime.windows import Encoder
+from alambique.spec.objective import Attention, Hidden, Term, counts
+from alambique.tasks.all import find
+from alambique.tasks.examples import read
+from alambique.workers.records import LayerMap
+from alambique.workers.training.answers import by_length
+from alambique.workers.training.batches import inputs_of
+from alambique.workers.training.course import Course
+from alambique.workers.training.engines import called
+from alambique.workers.training.rows import Row, rows_of
+
+_EXAMPLES = 64
+"""Of the training examples, those on which layers are compared before the training."""
+_TOKENS = 2048
+"""Of their windows, the most that are looked at: a wide teacher keeps them all for each layer."""
+
+
+def needs_choosing(terms: Sequence[Term]) -> bool:
+    """Whether a map of these is still to be chosen from the networks."""
+    return any(isinstance(t, Hidden | Attention) and t.mapping == "similar" for t in terms)
+
+
+def similar(course: Course) -> LayerMap:
+    """The map between the layers that are most alike before the training, by linear CKA.
+
+    On some of the training examples (Kornblith et al., 2019, §3).
+    """
+    rows = _sample(course)
+    assert course.beside is not None  # a term compares layers
+    table_SL = cka_table(_states(course, course.start, rows), _states(course, course.beside, rows))
+    chosen = best_map(table_SL)
+    return LayerMap(
+        pairs=tuple(enumerate(chosen)),
+        likeness=tuple(table_SL[ours, theirs].item() for ours, theirs in enumerate(chosen)),
+    )
+
+
+def with_map(terms: Sequence[Term], chosen: LayerMap) -> tuple[Term, ...]:
+    """The terms with that map in the place of the one that was to be chosen."""
+    return tuple(
+        term.model_copy(update={"mapping": chosen.pairs})
+        if isinstance(term, Hidden | Attention) and term.mapping == "similar"
+        else term
+        for term in terms
+    )
+
+
+def maps_of(course: Course, chosen: LayerMap | None) -> dict[str, LayerMap]:
+    """The layer map of each term of a course that is over."""
+    if course.beside is None:
+        return {}
+    depths = depth(read_config(course.start)), depth(read_config(course.beside))
+    return {
+        term.kind: _told(term, course, depths, chosen)
+        for term in course.objective
+        if isinstance(term, Hidden | Attention) and counts(term)
+    }
+
+
+def _told(
+    term: Hidden | Attention, course: Course, depths: tuple[int, int], chosen: LayerMap | None
+) -> LayerMap:
+    if term.mapping == "learned":
+        return LayerMap(weights=course.read_mixtures()[term.kind])
+    assert term.mapping != "similar"  # it was chosen before the training
+    met = pairs(term.mapping, *depths)
+    return chosen if chosen is not None and chosen.pairs == met else LayerMap(pairs=met)
+
+
+def _sample(course: Course) -> list[Row]:
+    examples = read(course.training)
+    chance = np.random.default_rng(course.train.seed)
+    some = chance.permutation(len(examples))[:_EXAMPLES]
+    encoder = Encoder.from_folder(
+        course.start, max_length=course.train.max_length, stride=course.train.stride
+    )
+    return rows_of(find(course.task), [examples[i] for i in some], encoder, course.labels)
+
+
+@torch.inference_mode()
+def _states(course: Course, folder: Path, rows: Sequence[Row]) -> list[Tensor]:
+    """(T, D) after each layer of the network in `folder`, of the same tokens for all networks."""
+    network = load(folder, find(course.task).output, course.labels)
+    layers = range(depth(network.config))
+    taps = Taps(network, Wanted(hidden=frozenset(layers)))
+    found: list[list[Tensor]] = [[] for _ in layers]
+    seen = 0
+    for batch in by_length(rows):
+        if seen >= _TOKENS:
+            break
+        inputs = inputs_of([rows[i] for i in batch], pad_id=0)
+        called(network, inputs)
+        hidden, real_BN = taps.states.hidden, inputs.attention_BN.bool()
+        for layer in layers:
+            found[layer].append(hidden[layer][real_BN])
+        seen += int(real_BN.sum())
+    return [torch.cat(parts)[:_TOKENS] for parts in found]
