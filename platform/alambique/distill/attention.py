@@ -1,0 +1,105 @@
+"""How far a student's attention is from the teacher's: a value for each window.
+
+Shapes: B windows, H heads, N pieces of the longest (queries, then keys), d columns of a head.
+Scores are those before the softmax, without a mask: `seen_BNN` says which key counts for which
+query. Other pairs take no part, whatever their score: its gradient is 0. A window in which nothing
+is seen gives 0.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from alambique.spec.errors import BadSpec
+
+
+def attention_scores(queries_BHNd: Tensor, keys_BHNd: Tensor) -> Tensor:
+    """The products q · k / √d, of shape (B, H, N, N) (Vaswani et al., 2017, §3.2.1)."""
+    return queries_BHNd @ keys_BHNd.transpose(2, 3) / math.sqrt(queries_BHNd.shape[3])
+
+
+def real_pairs(real_BN: Tensor) -> Tensor:
+    """Which pairs are of two real tokens, of shape (B, N, N)."""
+    return real_BN[:, :, None] & real_BN[:, None, :]
+
+
+def averaged_heads(scores_BHNN: Tensor) -> Tensor:
+    """The mean over heads, of shape (B, 1, N, N): for networks whose head counts differ."""
+    return scores_BHNN.mean(1, keepdim=True)
+
+
+def squared_scores(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
+    """Mean of (S - T)² over heads and seen pairs, of shape (B,).
+
+    Of the scores before the softmax (TinyBERT; Jiao et al., 2020, §3.1). Its code counts other
+    pairs too, as zeros: that is `published.tinybert_attention`.
+    """
+    _check_heads(student_BHNN, teacher_BHNN)
+    return _mean_of_squares(student_BHNN - teacher_BHNN, seen_BNN)
+
+
+def squared_probabilities(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
+    """Mean of (p - q)² over heads and seen pairs, p = softmax(T), q = softmax(S), of shape (B,).
+
+    Of SpanishTinyRoBERTa (Bazaga et al., 2023). A window of n tokens cannot reach more than 2 / n;
+    there it is about 1e-4, so that at weight 1 it does nothing.
+    """
+    _check_heads(student_BHNN, teacher_BHNN)
+    p_BHNN, q_BHNN = (_log_softmax(x, seen_BNN).exp() for x in (teacher_BHNN, student_BHNN))
+    return _mean_of_squares(p_BHNN - q_BHNN, seen_BNN)
+
+
+def divergence(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
+    """KL(teacher || student) of the distributions over seen keys, of shape (B,).
+
+    Mean over heads and over the queries that see anything (MiniLM; Wang et al., 2020, §3.1).
+    """
+    _check_heads(student_BHNN, teacher_BHNN)
+    p_BHNN, log_p_BHNN = _distribution(teacher_BHNN, seen_BNN)
+    log_q_BHNN = _log_softmax(student_BHNN, seen_BNN)
+    return _mean_over_queries((p_BHNN * (log_p_BHNN - log_q_BHNN)).sum(3), seen_BNN)
+
+
+def cross_entropy(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
+    """-Σ p log q of the distributions over seen keys, averaged as in `divergence`, of shape (B,).
+
+    The gradient of `divergence`, and its value plus the teacher's mean entropy.
+    """
+    _check_heads(student_BHNN, teacher_BHNN)
+    p_BHNN, _ = _distribution(teacher_BHNN, seen_BNN)
+    return _mean_over_queries(-(p_BHNN * _log_softmax(student_BHNN, seen_BNN)).sum(3), seen_BNN)
+
+
+def _check_heads(student_BHNN: Tensor, teacher_BHNN: Tensor) -> None:
+    ours, theirs = student_BHNN.shape[1], teacher_BHNN.shape[1]
+    if ours != theirs:
+        raise BadSpec(
+            f"the student has {ours} attention heads, the teacher {theirs}, and attention is "
+            "compared head by head: give the student as many heads, compare the mean over heads, "
+            "or compare relations, which split both widths anew"
+        )
+
+
+def _mean_of_squares(difference_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
+    square_BHNN = difference_BHNN.masked_fill(~seen_BNN[:, None], 0).square()
+    numbers_B = seen_BNN.sum((1, 2)) * difference_BHNN.shape[1]
+    return square_BHNN.sum((1, 2, 3)) / numbers_B.clamp(min=1)
+
+
+def _mean_over_queries(value_BHN: Tensor, seen_BNN: Tensor) -> Tensor:
+    """Over heads and the queries that see anything: at others the value is 0."""
+    numbers_B = seen_BNN.any(2).sum(1) * value_BHN.shape[1]
+    return value_BHN.sum((1, 2)) / numbers_B.clamp(min=1)
+
+
+def _distribution(scores_BHNN: Tensor, seen_BNN: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax over seen keys, 0 throughout for a query that sees none; and its logarithm."""
+    log_p_BHNN = _log_softmax(scores_BHNN, seen_BNN)
+    return log_p_BHNN.exp().masked_fill(~seen_BNN[:, None], 0), log_p_BHNN
+
+
+def _log_softmax(scores_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
+    """Over seen keys; a large negative number, not -inf, in others: p · log q is never 0 · inf."""
+    lowest = torch.finfo(scores_BHNN.dtype).min / 4
+    return scores_BHNN.masked_fill(~seen_BNN[:, None], lowest).log_softmax(3)
