@@ -26,7 +26,7 @@ def cosine(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor:
     DistilBERT's alignment of directions (Sanh et al., 2019, §2). A zero vector has none: it is at
     right angles to all others.
     """
-    # padding is filled before it is squared, which may be too much for float32
+    # filled before as well as after: of padding that is not finite, the gradient would be NaN
     padding_BN1 = ~real_BN[..., None]
     student_BND = _unit(student_BND.masked_fill(padding_BN1, 0))
     teacher_BND = _unit(teacher_BND.masked_fill(padding_BN1, 0))

@@ -1,0 +1,145 @@
+"""The losses on attention and hidden states equal those of TinyBERT's code and of TextBrewer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from alambique.distill import attention, hidden, published
+from alambique.distill.mapping import pairs
+
+STUDENTS = pytest.mark.parametrize("layers", [2, 3])
+DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+TEACHER = 6
+"""Layers."""
+Hidden = Callable[[Tensor, Tensor, Tensor], Tensor]
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@pytest.fixture(scope="module")
+def arrays(shared: Path) -> dict[str, Any]:
+    with np.load(shared / "golden" / "tinybert.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+class Golden:
+    """The arrays of one student and its teacher, in a precision."""
+
+    def __init__(self, arrays: dict[str, Any], layers: int, dtype: torch.dtype) -> None:
+        self.arrays, self.prefix, self.dtype = arrays, f"s{layers}_", dtype
+        self.real_BN = torch.from_numpy(arrays["mask"]).bool()
+        self.seen_BNN = attention.real_pairs(self.real_BN)
+        self.map = pairs("uniform", layers, TEACHER)
+
+    def tensor(self, name: str) -> Tensor:
+        return torch.from_numpy(np.asarray(self.arrays[name])).to(self.dtype)
+
+    def ours(self, name: str) -> Tensor:
+        return self.tensor(self.prefix + name)
+
+    def scores(self) -> list[tuple[Tensor, Tensor]]:
+        return [(self.ours(f"scores_{i}"), self.tensor(f"teacher_scores_{j}")) for i, j in self.map]
+
+    def hidden(self) -> list[tuple[Tensor, Tensor]]:
+        """Of the embeddings and of each layer's output; the student's are projected."""
+        states = [(0, 0), *((i + 1, j + 1) for i, j in self.map)]
+        weight_DE, bias_D = self.ours("proj_weight"), self.ours("proj_bias")
+        return [
+            (
+                torch.nn.functional.linear(self.ours(f"hidden_{i}"), weight_DE, bias_D),
+                self.tensor(f"teacher_hidden_{j}"),
+            )
+            for i, j in states
+        ]
+
+    def close(self, got: Tensor, name: str) -> None:
+        """To 1e-12 in float64, 1e-6 relative in float32."""
+        wanted = torch.from_numpy(np.asarray(self.arrays[self.prefix + name]))
+        rtol, atol = (0.0, 1e-12 * max(1, wanted.abs().max().item())), (1e-6, 0.0)
+        chosen = rtol if self.dtype == torch.float64 else atol
+        torch.testing.assert_close(got.double(), wanted, rtol=chosen[0], atol=chosen[1])
+
+
+@pytest.fixture
+def golden(arrays: dict[str, Any], layers: int, dtype: torch.dtype) -> Golden:
+    return Golden(arrays, layers, dtype)
+
+
+def over_all(weighted: tuple[Tensor, Tensor]) -> Tensor:
+    value_B, weight_B = weighted
+    return (weight_B * value_B).sum() / weight_B.sum()
+
+
+@STUDENTS
+@DTYPES
+def test_the_map_is_that_of_the_code(golden: Golden) -> None:
+    theirs = [j for _, j in golden.map]
+    assert theirs == golden.arrays[f"{golden.prefix}att_map"].tolist()
+    assert [0, *(j + 1 for j in theirs)] == golden.arrays[f"{golden.prefix}hid_map"].tolist()
+
+
+@STUDENTS
+@DTYPES
+def test_tinybert(golden: Golden) -> None:
+    """Each window's mean is over as many numbers, so the batch's is the mean over windows."""
+    attention_l = torch.stack(
+        [published.tinybert_attention(*both, golden.real_BN).mean() for both in golden.scores()]
+    )
+    hidden_l = torch.stack([published.tinybert_hidden(*both).mean() for both in golden.hidden()])
+    golden.close(attention_l, "att_loss_layers")
+    golden.close(attention_l.sum(), "att_loss")
+    golden.close(hidden_l, "rep_loss_layers")
+    golden.close(hidden_l.sum(), "rep_loss")
+    logits = golden.ours("logits"), golden.tensor("teacher_logits")
+    for t in (1, 2):
+        soft_R = published.tinybert_soft_cross_entropy(*logits, temperature=t)
+        golden.close(soft_R.mean(), f"soft_ce_T{t}")
+
+
+@STUDENTS
+@DTYPES
+@pytest.mark.parametrize(
+    ("weighted", "name"),
+    [
+        (published.textbrewer_squared, "tb_hid_mse"),
+        (published.textbrewer_cosine, "tb_cos"),
+    ],
+)
+def test_textbrewer_on_hidden_states(
+    golden: Golden, weighted: Callable[..., tuple[Tensor, Tensor]], name: str
+) -> None:
+    every_BN = torch.ones_like(golden.real_BN)
+    for real_BN, suffix in [(golden.real_BN, "masked"), (every_BN, "nomask")]:
+        found_l = [over_all(weighted(*both, real_BN)) for both in golden.hidden()]
+        golden.close(torch.stack(found_l), f"{name}_{suffix}")
+
+
+@STUDENTS
+@DTYPES
+def test_textbrewer_on_first_tokens(golden: Golden) -> None:
+    found_l = [hidden.patient(*both, golden.real_BN).mean() for both in golden.hidden()]
+    golden.close(torch.stack(found_l), "tb_pkd_masked")
+    golden.close(torch.stack(found_l), "tb_pkd_nomask")
+
+
+@STUDENTS
+@DTYPES
+def test_textbrewer_on_attention(golden: Golden) -> None:
+    squared, entropy, summed, averaged = [], [], [], []
+    for student_BHNN, teacher_BHNN in golden.scores():
+        seen_BNN, heads = golden.seen_BNN, student_BHNN.shape[1]
+        one = attention.averaged_heads(student_BHNN), attention.averaged_heads(teacher_BHNN)
+        squares = published.textbrewer_attention_squared
+        entropies = published.textbrewer_attention_cross_entropy
+        squared.append(over_all(squares(student_BHNN, teacher_BHNN, seen_BNN)))
+        entropy.append(over_all(entropies(student_BHNN, teacher_BHNN, seen_BNN)))
+        summed.append(heads**2 * over_all(squares(*one, seen_BNN)))
+        averaged.append(over_all(entropies(*one, seen_BNN)))
+    golden.close(torch.stack(squared), "tb_att_mse_masked")
+    golden.close(torch.stack(entropy), "tb_att_ce_masked")
+    golden.close(torch.stack(summed), "tb_att_mse_sum_masked")
+    golden.close(torch.stack(averaged), "tb_att_ce_mean_masked")
