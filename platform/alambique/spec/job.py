@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
 from alambique.spec.objective import Gold, Logits, Term
@@ -104,26 +104,29 @@ class Job(Spec):
     def _data_by_name(cls, data: object) -> object:
         return {"name": data} if isinstance(data, str) else data
 
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> "Job":
-        if not any(term.weight > 0 for term in self.objective):
+    @field_validator("objective")
+    @classmethod
+    def _something_to_learn(cls, objective: tuple[Term, ...]) -> tuple[Term, ...]:
+        if not any(term.weight > 0 for term in objective):
             raise ValueError("every term of the objective has weight 0: nothing would be learnt")
-        kinds = [term.kind for term in self.objective]
+        kinds = [term.kind for term in objective]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"the objective names a kind twice: {', '.join(kinds)}")
-        return self
+        return objective
 
-    @model_validator(mode="after")
-    def _anchored_log_odds(self) -> "Job":
-        mse = any(
-            isinstance(t, Logits) and t.loss == "mse" and t.weight > 0 for t in self.objective
-        )
-        if self.task == "question-answering" and mse and self.gold_weight == 0:
+    @field_validator("objective")
+    @classmethod
+    def _anchored_log_odds(
+        cls, objective: tuple[Term, ...], info: ValidationInfo
+    ) -> tuple[Term, ...]:
+        mse = any(isinstance(t, Logits) and t.loss == "mse" and t.weight > 0 for t in objective)
+        gold = any(isinstance(t, Gold) and t.weight > 0 for t in objective)
+        if info.data.get("task") == "question-answering" and mse and not gold:
             raise ValueError(
                 "logits by mse compare only the ends of words: for question answering "
                 "add {kind: gold, weight: …} above 0, which teaches the other positions"
             )
-        return self
+        return objective
 
     @property
     def gold_weight(self) -> float:
