@@ -216,21 +216,6 @@ def test_a_watched_job_is_told_to_programs(here: Here, database: Database, job_f
     assert "student, gold only" in here("jobs", "show", row.id)
 
 
-def test_what_a_gpu_and_the_cpu_took_is_told_side_by_side(
-    here: Here, database: Database, job_file: Path
-) -> None:
-    also = {"device": "cpu", "latency_ms": 123.0, "inferences_per_second": 7.5}
-    row = posted(database, job_file, "both")
-    with database.write() as session:
-        both = [{**measured("teacher", 0.9), "also": [also]}]
-        jobs.finish(session, row.id, row.token, RESULT | {"rows": both})
-    shown = here("jobs", "show", row.id).splitlines()
-    (title,) = (line for line in shown if "MACs" in line)
-    assert " ".join(title.split()).endswith("MACs ms inferences/s CPU ms CPU inferences/s")
-    (line,) = (line for line in shown if line.startswith("teacher "))
-    assert line.split()[-4:] == ["2.50", "400", "123", "7.50"]
-
-
 def test_a_job_that_is_not_there(alambique: Alambique) -> None:
     unknown = alambique("jobs", "cancel", uuid4())
     assert (unknown.returncode, unknown.stdout) == (1, "")

@@ -1,6 +1,7 @@
 """A server that is gone for a moment: how often it is asked, and under which key."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -84,7 +85,16 @@ class Restarting(Client):
 
 
 def test_a_suite_is_waited_for_also_where_it_is_over() -> None:
-    over = SuiteView.model_construct(id=UUID(int=1), over=True, jobs=[])
+    over = SuiteView(
+        id=UUID(int=1),
+        project="default",
+        name="over",
+        created_at=datetime.now(UTC),
+        states={},
+        over=True,
+        jobs=[],
+        comparison=None,
+    )
     with Restarting(over) as client:
         assert follow(client, over.id, nothing, pause=0) is over
 

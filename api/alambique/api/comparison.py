@@ -75,8 +75,7 @@ class Passes(_Record):
     task: str
     teacher: str
     passes: float
-    """The outputs that the jobs which succeeded have computed, in all of their attempts, over those
-    that one needs."""
+    """The outputs that the jobs which succeeded have computed, over those that one needs."""
 
 
 class Comparison(_Record):
