@@ -45,7 +45,7 @@ def kill_at_step(number: int) -> None:
     seen = [0]
     step = loop.Run._step
 
-    def counted(self: loop.Run, *arguments: Any) -> float:
+    def counted(self: loop.Run, *arguments: Any) -> loop.Means:
         seen[0] += 1
         if seen[0] == number:
             die()

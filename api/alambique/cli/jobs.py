@@ -62,11 +62,14 @@ def show(context: typer.Context, job: JobId, json: Json = False) -> None:
 
 def watch(context: typer.Context, job: JobId, json: Json = False) -> None:
     """Follow a job until it is over; exit 1 where it did not succeed."""
+    from alambique.cli.patience import waited_for
+
     client = client_of(context)
     if json:
         for event in client.watch(job):
             print(event.model_dump_json(), flush=True)
-        raise typer.Exit(0 if client.job(job).state is State.SUCCEEDED else 1)
+        ended = waited_for(lambda: client.job(job))
+        raise typer.Exit(0 if ended.state is State.SUCCEEDED else 1)
     raise typer.Exit(0 if watched(client, job) else 1)
 
 
@@ -74,13 +77,14 @@ def watched(client: "Client", job_id: UUID) -> bool:
     """Show a job until it is over, then what came of it; whether it succeeded."""
     from rich.console import Console
 
+    from alambique.cli.patience import waited_for
     from alambique.cli.progress import follow
     from alambique.cli.reports import report
     from alambique.cli.waiting import news
 
     name = client.job(job_id).name or str(job_id)
     follow(name, news(client, job_id), Console())
-    return report(client.job(job_id))
+    return report(waited_for(lambda: client.job(job_id)))
 
 
 def logs(

@@ -115,13 +115,18 @@ NAMES = {
 }
 
 
+_SPEED = ("ms", "inferences/s")
+
+
 def result_table(result: Mapping[str, Any]) -> Table:
     """The measured models of a job, side by side."""
     rows = result["rows"]
     shown = [name for name in ("f1", "em") if any(name in row["metrics"] for row in rows)]
     metrics = list(dict.fromkeys([result["primary"], *shown]))
     titles = [f"{metric.upper()} %" for metric in metrics]
-    columns = ["", "layers", *titles, "parameters", "MACs", "ms", "inferences/s"]
+    devices = dict.fromkeys(one["device"].upper() for row in rows for one in row.get("also", ()))
+    also = (f"{device} {unit}" for device in devices for unit in _SPEED)
+    columns = ["", "layers", *titles, "parameters", "MACs", *_SPEED, *also]
     return table(columns, ([*_measured(row, metrics)] for row in rows))
 
 
@@ -147,5 +152,6 @@ def _measured(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object
         yield share(row["metrics"].get(metric))
     yield count(row["parameters"])
     yield count(row["macs"]["full"])
-    yield decimal(row["latency_ms"])
-    yield decimal(row["inferences_per_second"])
+    for measured in (row, *row.get("also", ())):
+        yield decimal(measured["latency_ms"])
+        yield decimal(measured["inferences_per_second"])

@@ -102,7 +102,12 @@ def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> t
     return _events(session, limit, *mine, tables.Event.id > min(after, _LAST))
 
 
-def _events(session: Session, limit: int, *which: ColumnElement[bool]) -> tuple[Event, ...]:
+def notes(session: Session, job_id: UUID, kind: str) -> tuple[Event, ...]:
+    """All its events of a kind, oldest first."""
+    return _events(session, None, tables.Event.job_id == job_id, tables.Event.kind == kind)
+
+
+def _events(session: Session, limit: int | None, *which: ColumnElement[bool]) -> tuple[Event, ...]:
     query = select(tables.Event).where(*which).order_by(tables.Event.id).limit(limit)
     return tuple(
         Event(found.id, found.job_id, found.at, found.kind, found.content)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.expected import expected
+from alambique.spec.expected import expected, kind_of
 from alambique.spec.job import Job
 
 _NEEDS = "task, data, teacher and student"
@@ -112,8 +112,10 @@ def bad_fields(error: ValidationError, content: object, *, whole: str = "job") -
 
 
 def _bad_field(line: ErrorDetails, content: object, whole: str) -> BadField:
-    kind, value = line["type"], line["input"]
-    path = ".".join(_path(line["loc"], content, lacking=kind == "missing")) or whole
+    kind, value, location = kind_of(line), line["input"], line["loc"]
+    if kind == "invalid_key":  # a name that is no text makes no path: the mapping has one
+        location = location[: -2 if location[-1] == "[key]" else -1]
+    path = ".".join(_path(location, content, lacking=kind == "missing")) or whole
     unsaid = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
     return BadField(path, None if unsaid else _short(value), expected(line))
 
@@ -207,7 +209,7 @@ def _mapping_at(path: tuple[str, ...], content: object, head: str) -> dict[str, 
         )
     if content is None:
         return {}
-    if path == ("data",):
+    if path[-1] == "data":
         return {"name": content}
     raise BadSpec(
         f"{field}.{head}: {field} is {_short(content)}, which has no fields: give the whole of "

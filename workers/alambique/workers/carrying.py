@@ -53,15 +53,15 @@ def stages(work: Work) -> dict[str, Any]:
 
 def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list[Evaluated]:
     """The scores of each network."""
-    length = evaluating.length_of(work, trained)
+    length, on = evaluating.length_of(work, trained), evaluating.devices()
     return [
         once(
             work,
             Stage.EVALUATE,
-            evaluating.reads(work, checked, one, length),
+            evaluating.reads(work, checked, one, length, on),
             Evaluated,
             lambda _, one=one, number=number: evaluating.evaluate(  # type: ignore[misc]
-                work, checked, one, Part(Stage.EVALUATE, one.name, number, len(trained)), length
+                work, checked, one, Part(Stage.EVALUATE, one.name, number, len(trained)), length, on
             ),
         )
         for number, one in enumerate(trained)

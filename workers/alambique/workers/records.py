@@ -149,13 +149,24 @@ class Cached(Spec):
     wanted: int
     """How many there are: one for each different text."""
     computed: int
-    """How many of them this attempt of the job computed; the others were there."""
+    """How many of them the job computed, in all of its attempts; the others were there."""
 
 
 class Distilled(Spec):
     """The students of a job."""
 
     students: tuple[Trained, ...]
+
+
+class Speed(Spec):
+    """How fast a network is on a device beside the one that its score was measured on."""
+
+    device: str
+    """Its kind: cpu."""
+    latency_ms: float
+    latency_kept: int
+    """Of the timed runs, how many the filter kept."""
+    inferences_per_second: float
 
 
 class Score(Spec):
@@ -171,6 +182,8 @@ class Score(Spec):
     latency_kept: int
     """Of the timed runs, how many the filter kept."""
     inferences_per_second: float
+    also: tuple[Speed, ...] = ()
+    """On the CPU, where those two are of a GPU."""
 
 
 class Evaluated(Spec):

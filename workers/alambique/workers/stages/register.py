@@ -10,7 +10,16 @@ from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.provenance import code_version, made_from
-from alambique.workers.records import Cached, Checked, Evaluated, Score, Start, Taught, Trained
+from alambique.workers.records import (
+    Cached,
+    Checked,
+    Evaluated,
+    Score,
+    Speed,
+    Start,
+    Taught,
+    Trained,
+)
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
 from alambique.workers.stages.choosing import collapsed
 from alambique.workers.stages.naming import model_name, registering
@@ -33,16 +42,16 @@ def register(
     """
     parent: Version | None = None
     about = _about(work, checked)
-    rows = []
+    rows, count = [], len(trained) + len(taught.runs)
     for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
-        work.report(Stage.REGISTER, number / len(trained), message=f"registering the {one.name}")
+        work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
         windows = {"max_length": one.max_length, "stride": one.stride}
         name = registering(work.job.project, one.weights)
         with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
             version = _registered(work, checked, taught, one, found, parent, about | windows)
         parent = version if one.name == "teacher" else parent
         rows.append(_row(one, found.score, version))
-    candidates = register_candidates(work, checked, taught, parent, about)
+    candidates = register_candidates(work, checked, taught, parent, about, before=len(trained))
     primary = find(work.job.task).primary
     return {
         "rows": rows,
@@ -140,10 +149,9 @@ def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
     score, settings = found.score, _settings(checked, found)
     for name, value in score.metrics.items():
         yield Metric(checked.data.test_name, "test", name, value, settings)
-    measured = {
-        "latency_ms": score.latency_ms,
-        "inferences_per_second": score.inferences_per_second,
-    }
+    measured = _speed(score)
+    for also in score.also:
+        measured |= {f"{also.device}_{name}": value for name, value in _speed(also).items()}
     for name, value in measured.items():
         yield Metric(checked.data.test_name, "test", name, value, settings)
 
@@ -170,6 +178,7 @@ def _start(work: Work, checked: Checked, taught: Taught, name: str) -> Start | N
 
 
 def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:
+    also = [{"device": other.device, **_speed(other)} for other in score.also]
     return {
         "name": score.name,
         "layers": score.layers,
@@ -177,10 +186,17 @@ def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:
         "macs": {"linear": score.macs_linear, "full": score.macs_full},
         "metrics": score.metrics,
         "validation": {"loss": one.loss, "metric": one.metric},
-        "latency_ms": score.latency_ms,
-        "inferences_per_second": score.inferences_per_second,
+        **_speed(score),
         "version": f"{version.name}@{version.number}",
         "maps": _maps(one),
+        **({"also": also} if also else {}),
+    }
+
+
+def _speed(measured: Score | Speed) -> dict[str, float]:
+    return {
+        "latency_ms": measured.latency_ms,
+        "inferences_per_second": measured.inferences_per_second,
     }
 
 
