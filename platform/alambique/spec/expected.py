@@ -43,6 +43,7 @@ _EXAMPLES = {
     "Architecture": "{architecture: bert, layers: 4, width: 256, heads: 4, ffn: 512}",
     "Train": "{epochs: 3, learning_rate: 5.0e-5}",
     "Resources": "{workers: 2}",
+    "Search": "{space: {student.layers: [2, 4]}, trials: 8}",
 }
 """Of the mapping that a record is read from."""
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
 from alambique.spec.objective import Gold, Logits, Term
+from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teacher import Teacher
 from alambique.spec.train import Resources, Train
@@ -81,6 +82,8 @@ class Job(Spec):
     train: Train = Train()
     compare: Annotated[tuple[Literal["gold-only"], ...], Field(max_length=1)] = ()
     """What to train beside the distilled student, to see what distilling gained."""
+    search: Search | None = None
+    """Many students in the place of one, to find the best."""
     resources: Resources = Resources()
     priority: Annotated[Whole, Field(ge=0, le=100)] = 50
     """Higher goes first."""
