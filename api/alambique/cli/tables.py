@@ -70,7 +70,7 @@ def count(number: float | None) -> Figure | None:
     """
     if number is None:
         return None
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    for unit, size in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return Figure(f"{number / size:.3g} {unit}")
     return Figure(f"{number:g}")
@@ -121,7 +121,7 @@ def result_table(result: Mapping[str, Any]) -> Table:
     shown = [name for name in ("f1", "em") if any(name in row["metrics"] for row in rows)]
     metrics = list(dict.fromkeys([result["primary"], *shown]))
     titles = [f"{metric.upper()} %" for metric in metrics]
-    columns = ["", "layers", *titles, "parameters", "MACs", "ms", "inferences/s"]
+    columns = ["", "layers", *titles, "kept %", "parameters", "MACs", "ms", "inferences/s"]
     return table(columns, ([*_measured(row, metrics)] for row in rows))
 
 
@@ -141,10 +141,12 @@ def _tried(run: Mapping[str, Any]) -> Iterable[object]:
 
 
 def _measured(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
-    yield NAMES.get(row["name"], row["name"])
+    trial = f", trial {row['trial']}" if "trial" in row else ""
+    yield f"{NAMES.get(row['name'], row['name'])}{trial}"
     yield row["layers"]
     for metric in metrics:
         yield share(row["metrics"].get(metric))
+    yield share(row.get("retention"))
     yield count(row["parameters"])
     yield count(row["macs"]["full"])
     yield decimal(row["latency_ms"])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ from alambique.spec.overlay import with_value
 from alambique.spec.search import Dimension, Range
 
 _SPACE = "search.space"
+_MOST = 500
+"""Combinations that are looked at before anything is tried."""
 _VARIED = ("student", "train", "objective")
 """The fields of a job that a search may reach into."""
 
@@ -71,6 +74,20 @@ def alone(job: Job) -> Iterator[Job]:
                 yield laid_over(job, {path: value})
             except BadSpec:  # only together with the value of another dimension
                 continue
+
+
+def combined(job: Job, head: str) -> Iterator[dict[str, Any]]:
+    """Combinations of the values, or ends, of the dimensions under one field; not too many."""
+    space = job.search.space if job.search else {}
+    ends = {path: _ends(each) for path, each in space.items() if f"{path}.".startswith(f"{head}.")}
+    if ends:
+        for values in islice(product(*ends.values()), _MOST):
+            yield dict(zip(ends, values, strict=True))
+
+
+def needs_outputs(job: Job) -> bool:
+    """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
+    return job.needs_outputs or any(variant.needs_outputs for variant in alone(job))
 
 
 def faults(job: Job) -> list[BadField]:
@@ -161,14 +178,18 @@ def _place(content: Mapping[str, Any], path: str) -> str:
 def _refused(job: Job, path: str, value: object) -> tuple[BadField, ...]:
     """What is wrong with the job that has that value there."""
     try:
-        laid_over(job, {path: value})
+        start = laid_over(job, {path: value}).student.start
     except BadSpec as error:
-        cause = error.__cause__
-        place = _placed(job, path)
-        return (
-            cause.fields if isinstance(cause, BadFields) else (BadField(place, None, str(error)),)
-        )
-    return ()
+        if isinstance(error.__cause__, BadFields):
+            return error.__cause__.fields
+        return (BadField(_placed(job, path), None, str(error)),)
+    if start in ("teacher", "random", job.student.start):
+        return ()
+    why = (
+        "a search starts students from teacher, from random or from the one model that the job "
+        "names: several models are the students of a suite"
+    )
+    return (BadField("student.start", None, why),)
 
 
 def _within(path: str, outer: str) -> bool:

@@ -15,6 +15,7 @@ from alambique.workers.records import Cached, Checked, Distilled, Taught, Traine
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course
+from alambique.workers.training.loop import Outcome
 from alambique.workers.training.material import namespace_of
 from alambique.workers.work import Work
 
@@ -25,24 +26,35 @@ GOLD_ALONE = (Gold(),)
 
 
 def distil(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, folder: Path
+    work: Work,
+    checked: Checked,
+    taught: Taught,
+    cached: Cached | None,
+    kind: Kind,
+    folder: Path,
+    part: Part | None = None,
 ) -> Distilled:
-    """One student, trained until patience or epochs end."""
+    """One student, trained until patience or epochs end; `part` says where it is shown."""
     began = time.monotonic()
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
-    course = _course(work, checked, cached, kind, start)
+    course = course_of(work, checked, cached, kind, start)
     place = placement(work.job.resources, distilled=kind == "distilled")
     number, of = kinds(work).index(kind), len(kinds(work))
-    outcome = run(work, course, Part(Stage.DISTIL, kind, number, of), place)
+    outcome = run(work, course, part or Part(Stage.DISTIL, kind, number, of), place)
+    return student_of(course, kind, outcome, time.monotonic() - began)
+
+
+def student_of(course: Course, kind: Kind, outcome: Outcome, seconds: float) -> Distilled:
+    """The student of a course that is over."""
     trained = Trained(
         name=kind,
         folder=course.best,
         weights=weights_hash(course.best),
-        max_length=work.job.train.max_length,
-        stride=work.job.train.stride,
+        max_length=course.train.max_length,
+        stride=course.train.stride,
         loss=outcome.best_loss,
         metric=outcome.metric,
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         diverged=outcome.diverged,
     )
     return Distilled(students=(trained,))
@@ -80,7 +92,10 @@ def reads(
     )
 
 
-def _course(work: Work, checked: Checked, cached: Cached | None, kind: Kind, start: Path) -> Course:
+def course_of(
+    work: Work, checked: Checked, cached: Cached | None, kind: Kind, start: Path
+) -> Course:
+    """How a student is trained that begins with the network in `start`, in a folder beside it."""
     distilled = kind == "distilled"
     resources = placement(work.job.resources, distilled=distilled)
     return Course(
@@ -97,15 +112,19 @@ def _course(work: Work, checked: Checked, cached: Cached | None, kind: Kind, sta
     )
 
 
-def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
-    """The untrained student.
+def source_of_start(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Path:
+    """The model that the untrained student is made of.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
     answers already, and would not be gold labels alone.
     """
     if checked.student is not None:
-        source = checked.student.folder
-    else:
-        source = taught.teacher.folder if kind == "distilled" else taught.start
+        return checked.student.folder
+    return taught.teacher.folder if kind == "distilled" else taught.start
+
+
+def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
+    """The untrained student."""
+    source = source_of_start(work, checked, taught, kind)
     output = find(work.job.task).output
     student(work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed)

@@ -14,6 +14,7 @@ import torch
 from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
+from alambique.models.networks import Network
 from alambique.runtime.latency import PROTOCOL, Latency, measure
 from alambique.spec.outputs import Output
 from alambique.tasks.all import find
@@ -99,7 +100,7 @@ def _score(
     seconds = time.perf_counter() - began
     config = read_config(one.folder)
     cost = count(config, task=examined.task.output, labels=len(examined.labels), length=length)
-    timed = _latency(examined, int(config["vocab_size"]), length)
+    timed = latency_of(examined.network, int(config["vocab_size"]), length)
     return Score(
         name=one.name,
         layers=depth(config),
@@ -128,11 +129,10 @@ def _notes(
     )
 
 
-def _latency(examined: Examined, vocabulary: int, length: int) -> Latency:
+def latency_of(network: Network, vocabulary: int, length: int) -> Latency:
+    """How long a network takes for one text, of so many random pieces."""
     chance = torch.Generator().manual_seed(0)
     ids = torch.randint(vocabulary, (1, length), generator=chance).to(this_device())
     ones, zeros = torch.ones_like(ids), torch.zeros_like(ids)
     with torch.inference_mode():
-        return measure(
-            lambda: synchronised(examined.network, ids, ones, zeros), clock=time.perf_counter
-        )
+        return measure(lambda: synchronised(network, ids, ones, zeros), clock=time.perf_counter)

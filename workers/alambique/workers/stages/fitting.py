@@ -8,6 +8,7 @@ from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.job import Job
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
+from alambique.spec.space import alone
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
 from alambique.workers.records import Start
@@ -71,7 +72,9 @@ def check_learning(job: Job, model: Source, found: Start | None) -> None:
     if job.student.start != "random":
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
         kept(job.student.keep, job.student.layers, layers)
-    _short_enough(_longest(job, model, found), {"train.max_length": job.train.max_length})
+    longest = _longest(job, model, found)
+    for variant in (job, *alone(job)):
+        _short_enough(longest, {"train.max_length": variant.train.max_length})
 
 
 def _scratch(model: Source) -> Architecture:
