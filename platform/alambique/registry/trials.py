@@ -32,12 +32,13 @@ def begin(
         LostLease: the job is not held under `token` any more.
     """
     locked(session, job_id, token=token)
+    at = now(session)
     row = session.get(tables.Trial, (job_id, number))
     if row is None:
         row = tables.Trial(job_id=job_id, number=number, epochs=0, metrics={}, curve=[])
-        session.add(row)
-    row.values, row.state, row.started_at = dict(values), TrialState.RUNNING, now(session)
+    row.values, row.state, row.started_at = dict(values), TrialState.RUNNING, at
     row.reason = row.error = row.finished_at = None
+    session.add(row)
     session.flush()
     return _trial(row)
 
@@ -81,9 +82,10 @@ def end(
         LostLease: the job is not held under `token` any more.
     """
     locked(session, job_id, token=token)
+    at = now(session)
     row = session.get_one(tables.Trial, (job_id, number))
     row.state, row.epochs, row.metrics = state, epochs, _finite(metrics)
-    row.reason, row.error, row.finished_at = reason, storable(error), now(session)
+    row.reason, row.error, row.finished_at = reason, storable(error), at
     session.flush()
     return _trial(row)
 

@@ -179,8 +179,12 @@ class _Asking(Searcher):
     ) -> None:
         """Nothing: `_Telling` is told as well, and of the error too."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles all that it is given, and the registry remembers."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the registry remembers."""
+        """Nothing."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing is ever restored."""
@@ -197,6 +201,10 @@ class _Telling(Callback):
         self._bench = bench
         self._interrupted = interrupted
         self._error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as of `_Asking`."""
+        return {}
 
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any
