@@ -46,7 +46,7 @@ def tried(job: Job, number: int, seed: int = 1) -> list[dict[str, Any]]:
 
 def loss(values: dict[str, Any]) -> float:
     """Best at 2 layers, whatever else."""
-    return abs(values.get("student.layers", 2) - 2) + 0.1
+    return float(abs(values.get("student.layers", 2) - 2)) + 0.1
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])

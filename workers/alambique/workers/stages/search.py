@@ -70,7 +70,8 @@ def _tuned(work: Work, bench: Bench) -> None:
         with work.cluster() as cluster:
             cluster.search(bench, tuning)
     finally:
-        shutil.rmtree(tuning.folder, ignore_errors=True)
+        for folder in tuning.folder.parent.glob(f"{work.id}-*"):  # of killed attempts too
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tuning(work: Work, found: Sequence[Trial]) -> Tuning:
