@@ -134,11 +134,16 @@ def _measurements(
             (job, line)
             for name in students
             for job in found.get((task, teacher, name), ())
-            for line in job.result.rows
-            if line.name == role
+            for line in _best(job, role)
         ]
         for task in suite.tasks
     }
+
+
+def _best(job: Finished, role: Role) -> Sequence[Line]:
+    """The job's model of that role, if it has one; of a search's the one of the lowest loss."""
+    lines = [line for line in job.result.rows if line.name == role]
+    return [min(lines, key=lambda line: _loss((job, line)))] if lines else []
 
 
 def _counting(measured: Sequence[Measurement], role: Role) -> list[Measurement]:

@@ -50,14 +50,18 @@ def list_jobs(
 
 
 def show(context: typer.Context, job: JobId, json: Json = False) -> None:
-    """Where a job stands, and what came of it."""
+    """Where a job stands, and what came of it; of a search, its trials."""
     from alambique.cli.reports import describe
+    from alambique.cli.searches import describe_search
     from alambique.cli.tables import show_json
 
-    found = client_of(context).job(job)
+    client = client_of(context)
+    found = client.job(job)
     if json:
         return show_json(found.model_dump(mode="json"))
     describe(found)
+    if found.spec.get("search"):
+        describe_search(found, client)
 
 
 def watch(context: typer.Context, job: JobId, json: Json = False) -> None:

@@ -47,6 +47,7 @@ _EXAMPLES = {
     "Intermediate": "{objective: [{kind: hidden}], train: {schedule: constant}}",
     "Train": "{epochs: 3, learning_rate: 5.0e-5}",
     "Resources": "{workers: 2}",
+    "Search": "{space: {student.layers: [2, 4]}, trials: 8}",
 }
 """Of the mapping that a record is read from."""
 

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
 from alambique.spec.objective import Gold, Logits, Objective, Term, counts
+from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teacher import Teacher
 from alambique.spec.train import Resources, Train
@@ -94,6 +95,8 @@ class Job(Spec):
     """What the student learns before."""
     compare: Annotated[tuple[Literal["gold-only"], ...], Field(max_length=1)] = ()
     """What to train beside the distilled student, to see what distilling gained."""
+    search: Search | None = None
+    """Many students in the place of one, to find the best."""
     resources: Resources = Resources()
     priority: Annotated[Whole, Field(ge=0, le=100)] = 50
     """Higher goes first."""

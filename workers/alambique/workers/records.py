@@ -87,6 +87,14 @@ class Trained(Spec):
     diverged: bool = False
     maps: dict[str, LayerMap] = Field(default_factory=dict)
     """Of each term that compares layers by a map."""
+    trial: int | None = None
+    """The number of the trial on the front that it is of, or stands beside."""
+
+    @property
+    def role(self) -> str:
+        """What it is in its job: teacher, student, gold-only; of a trial with its number."""
+        role = "student" if self.name == "distilled" else self.name
+        return role if self.trial is None else f"{role}-{self.trial}"
 
 
 class Tuned(Spec):

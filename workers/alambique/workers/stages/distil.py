@@ -29,15 +29,22 @@ GOLD_ALONE = (Gold(),)
 
 
 def distil(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, folder: Path
+    work: Work,
+    checked: Checked,
+    taught: Taught,
+    cached: Cached | None,
+    kind: Kind,
+    folder: Path,
+    part: Part | None = None,
 ) -> Distilled:
-    """One student, trained until patience or epochs end."""
+    """One student, trained until patience or epochs end; `part` says where it is shown."""
     began = time.monotonic()
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
     courses = courses_of(work, checked, taught, cached, kind, start)
     place = placement(work.job.resources, distilled=kind == "distilled")
-    for course, part in zip(courses, _parts(work, kind), strict=True):
-        outcome = run(work, resolved(course), part, place)
+    parts = [part] * len(courses) if part else _parts(work, kind)
+    for course, each in zip(courses, parts, strict=True):
+        outcome = run(work, resolved(course), each, place)
     return student_of(courses, kind, outcome, time.monotonic() - began)
 
 
@@ -147,15 +154,19 @@ def _parts(work: Work, kind: Kind) -> list[Part]:
     return [Part(Stage.DISTIL, name, every.index(name), len(every)) for name in names[kind]]
 
 
-def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
-    """The untrained student.
+def source_of_start(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Path:
+    """The model that the untrained student is made of.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
     answers already, and would not be gold labels alone.
     """
     if checked.student is not None:
-        source = checked.student.folder
-    else:
-        source = taught.teacher.folder if kind == "distilled" else taught.start
+        return checked.student.folder
+    return taught.teacher.folder if kind == "distilled" else taught.start
+
+
+def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
+    """The untrained student."""
+    source = source_of_start(work, checked, taught, kind)
     output = find(work.job.task).output
     student(work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed)

@@ -133,7 +133,7 @@ def _score(
     config = read_config(one.folder)
     cost = count(config, task=examined.task.output, labels=len(examined.labels), length=length)
     vocabulary = int(config["vocab_size"])
-    timed = _latency(examined, vocabulary, length)
+    timed = latency_of(examined, vocabulary, length)
     return Score(
         name=one.name,
         layers=depth(config),
@@ -150,7 +150,7 @@ def _score(
 
 def _speed(examined: Examined, rows: Sequence[Row], vocabulary: int, length: int) -> Speed:
     _, rate = _answered(examined, rows[:_WINDOWS])
-    timed = _latency(examined, vocabulary, length)
+    timed = latency_of(examined, vocabulary, length)
     return Speed(
         device=examined.device.type,
         latency_ms=timed.mean_ms,
@@ -182,7 +182,8 @@ def _notes(
     )
 
 
-def _latency(examined: Examined, vocabulary: int, length: int) -> Latency:
+def latency_of(examined: Examined, vocabulary: int, length: int) -> Latency:
+    """How long a network takes for one text, of so many random pieces."""
     chance = torch.Generator().manual_seed(0)
     ids = torch.randint(vocabulary, (1, length), generator=chance).to(examined.device)
     ones, zeros = torch.ones_like(ids), torch.zeros_like(ids)
