@@ -88,8 +88,8 @@ def test_of_others_every_term_teaches_layers(config: Config, batch: Batch) -> No
         value = losses(learner, [term], batch, torch.ones(2))
         torch.autograd.backward(value)
         assert value > 0, term
-        assert any(weight.grad is not None for weight in learner.network.parameters()), term
-        assert learner.network.inner.get_submodule("classifier") is not None
+        taught = [w for w in learner.network.parameters() if w.grad is not None and w.grad.any()]
+        assert any(weight.ndim == 2 for weight in taught), term
 
 
 def test_padding_and_windows_beside_change_no_value(config: Config, batch: Batch) -> None:

@@ -17,7 +17,8 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Sentence, read, write
 from alambique.workers.training.course import Course
-from alambique.workers.training.loop import read_outcome, train
+from alambique.workers.training.loop import train
+from alambique.workers.training.outcome import read_outcome
 from alambique.workers.training.place import Alone
 
 if TYPE_CHECKING:

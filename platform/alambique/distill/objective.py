@@ -57,8 +57,8 @@ def total(
 ) -> Losses:
     """What a part of a batch adds to the loss of the whole batch.
 
-    A term of weight 0 is measured and adds nothing; where it needs a teacher and there is none, it
-    is left out.
+    A term of weight 0 is measured and adds nothing; where it needs a teacher and there is none, or
+    compares layers, it is left out.
 
     Args:
         rows: of the student's logits, with what they ought to be.
@@ -89,7 +89,9 @@ def _measurable(rows: Rows, inside: Inside | None, term: Term) -> bool:
         case Logits():
             there, lacking = rows.teacher_RC is not None, "outputs: fill the cache first"
         case Hidden() | Attention() | Relations():
-            there, lacking = inside is not None, "layers: let the teacher answer beside the student"
+            # of weight 0, its layers are not looked at
+            there = inside is not None and counts(term)
+            lacking = "layers: let the teacher answer beside the student"
         case _:
             assert_never(term)
     if counts(term) and not there:

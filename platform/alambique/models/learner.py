@@ -19,7 +19,8 @@ from alambique.models.networks import Network
 from alambique.models.taps import Taps
 from alambique.spec.objective import Layered
 
-_MIXTURES = "bridges.mixtures."
+MIXTURES = "bridges.mixtures."
+"""What the names of learnt layer maps begin with in a learner's state."""
 _NETWORK = "network."
 """What the names of the student's own weights begin with in a learner's state."""
 
@@ -38,6 +39,7 @@ class Learner(nn.Module):
         super().__init__()
         self.network = network
         self.bridges = Bridges((), hidden=(), widths=(1, 1), depths=(1, 1))
+        self._wanted = Wanted()
         self._taps: Taps | None = None
         self._beside: _Beside | None = None
         if teacher is not None and terms:
@@ -45,6 +47,9 @@ class Learner(nn.Module):
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
         """The student's logits (B, N, C), float32."""
+        if self._beside is not None and self._taps is None:
+            # as late as this: under ZeRO 3 what passes DeepSpeed's hooks first has its gradients
+            self._taps = Taps(self.network, self._wanted)
         logits_BNC: Tensor = self.network(input_ids_BN, attention_BN, type_ids_BN)
         if self._taps is not None:
             states = self._taps.states
@@ -84,7 +89,7 @@ class Learner(nn.Module):
             widths=(sizes_of(ours).width, sizes_of(theirs).width),
             depths=depths,
         )
-        self._taps = Taps(self.network, of_student)
+        self._wanted = of_student
         self._beside = _Beside(teacher, of_teacher)
 
 
@@ -126,7 +131,7 @@ def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def mixed(state: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
     """The layer maps that are learnt in the weights of a learner, (S, L) by the kind of term."""
     return {
-        name.removeprefix(_MIXTURES).partition(".")[0]: logits_SL.softmax(1).tolist()
+        name.removeprefix(MIXTURES).partition(".")[0]: logits_SL.softmax(1).tolist()
         for name, logits_SL in state.items()
-        if name.startswith(_MIXTURES)
+        if name.startswith(MIXTURES)
     }

@@ -79,6 +79,11 @@ class Intermediate(Spec):
     objective: Objective
     train: Train = Train(schedule="constant", warmup=0.0)
 
+    @field_validator("train", mode="before")
+    @classmethod
+    def _constant_unless_said(cls, train: object) -> object:
+        return {"schedule": "constant", "warmup": 0.0} | train if isinstance(train, dict) else train
+
 
 class Job(Spec):
     """All that a job says. Two equal jobs do the same."""

@@ -167,6 +167,11 @@ def counts(term: Term) -> bool:
     return highest(term.weight) > 0
 
 
+def at_its_highest(term: Term) -> Term:
+    """The term with the greatest weight that it ever has, all the time."""
+    return term.model_copy(update={"weight": highest(term.weight)})
+
+
 def layered(terms: Sequence[Term]) -> list[Layered]:
     """Those terms that need the teacher beside the student."""
     return [term for term in terms if isinstance(term, Layered) and counts(term)]

@@ -39,7 +39,7 @@ _CHOSEN = "map.json"
 
 def resolved(course: Course) -> Course:
     """The course with the layer map that its terms leave to be chosen; chosen once, and kept."""
-    if not any(
+    if course.beside is None or not any(
         isinstance(t, Hidden | Attention) and t.mapping == "similar" for t in course.objective
     ):
         return course

@@ -9,7 +9,8 @@ from alambique.spec.errors import LostWorker
 from alambique.spec.states import Stage
 from alambique.spec.train import Resources
 from alambique.workers.training.course import Course
-from alambique.workers.training.loop import Outcome, read_outcome, train
+from alambique.workers.training.loop import train
+from alambique.workers.training.outcome import Outcome, read_outcome
 from alambique.workers.training.place import placed
 from alambique.workers.training.progress import Progress, ProgressReader
 from alambique.workers.work import Work

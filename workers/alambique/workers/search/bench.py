@@ -28,7 +28,7 @@ from alambique.workers.search.sampling import Past, proposed
 from alambique.workers.search.standing import Standing
 from alambique.workers.search.variants import Shared, Variant
 from alambique.workers.stages.distil import student_of
-from alambique.workers.training.loop import read_outcome
+from alambique.workers.training.outcome import read_outcome
 from alambique.workers.work import Work
 
 _EVERY = 1.0

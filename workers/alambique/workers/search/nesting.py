@@ -11,7 +11,7 @@ from alambique.workers.cluster import Cluster
 from alambique.workers.layer_maps import resolved
 from alambique.workers.search.orders import Order, Report
 from alambique.workers.search.trying import begin
-from alambique.workers.training.loop import read_outcome
+from alambique.workers.training.outcome import read_outcome
 from alambique.workers.training.position import Position
 
 

@@ -9,7 +9,7 @@ from alambique.spec.job import Student
 from alambique.spec.states import Reason
 from alambique.spec.train import Resources
 from alambique.workers.training.course import Course
-from alambique.workers.training.loop import Outcome
+from alambique.workers.training.outcome import Outcome
 from alambique.workers.training.position import Position
 
 

@@ -14,7 +14,8 @@ from alambique.workers.search.orders import Order, Report
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course
 from alambique.workers.training.group import join_group
-from alambique.workers.training.loop import Outcome, read_outcome, train
+from alambique.workers.training.loop import train
+from alambique.workers.training.outcome import Outcome, read_outcome
 from alambique.workers.training.place import placed
 
 

@@ -18,8 +18,8 @@ from alambique.workers.records import Cached, Checked, Distilled, Taught, Traine
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course
-from alambique.workers.training.loop import Outcome
 from alambique.workers.training.material import namespace_of
+from alambique.workers.training.outcome import Outcome
 from alambique.workers.work import Work
 
 Kind = Literal["gold-only", "distilled"]

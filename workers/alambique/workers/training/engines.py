@@ -7,12 +7,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from alambique.models.learner import MIXTURES
 from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.place import Place
 
 StateDict = dict[str, Tensor]
+
+_MAPS_FASTER = 100.0
+"""Times the rate of a student's weights at which a layer map is learnt: Adam moves a logit by about
+the rate at each step, and from one layer to another there are several units to go."""
 
 
 class Engine(Protocol):
@@ -155,11 +160,14 @@ def engine_for(network: nn.Module, train: Train, zero: int | None, place: Place)
 
 
 def optimizer_for(network: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """AdamW; biases and norms, which have one dimension, are not decayed."""
-    learnt = [weight for weight in network.parameters() if weight.requires_grad]
-    groups = [
+    """AdamW; biases and norms, which have one dimension, are not decayed, nor are layer maps."""
+    named = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
+    maps = [weight for name, weight in named if name.startswith(MIXTURES)]
+    learnt = [weight for name, weight in named if not name.startswith(MIXTURES)]
+    groups: list[dict[str, Any]] = [
         {"params": [w for w in learnt if w.ndim > 1], "weight_decay": train.weight_decay},
         {"params": [w for w in learnt if w.ndim <= 1], "weight_decay": 0.0},
+        {"params": maps, "weight_decay": 0.0, "faster": _MAPS_FASTER},
     ]
     filled = [group for group in groups if group["params"]]
     return torch.optim.AdamW(filled, lr=train.learning_rate)
@@ -168,7 +176,7 @@ def optimizer_for(network: nn.Module, train: Train) -> torch.optim.Optimizer:
 def set_rate(optimizer: Any, rate: float) -> None:
     """The learning rate of the next step."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("faster", 1.0)
 
 
 def zero_settings(train: Train, stage: int) -> dict[str, Any]:

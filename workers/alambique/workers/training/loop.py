@@ -5,7 +5,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from alambique.distill.rows import Rows
 from alambique.models.learner import mixed, student_weights
 from alambique.models.networks import write
 from alambique.spec.errors import Diverged
-from alambique.spec.objective import Gold, Logits, Term, counts
+from alambique.spec.objective import Gold, Logits, Term, at_its_highest, counts, layered
 from alambique.workers.files import put, replaced
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
@@ -25,30 +25,13 @@ from alambique.workers.training.batching import epoch_batches, micro_batches, sh
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import Engine, engine_for
 from alambique.workers.training.material import material_of
+from alambique.workers.training.outcome import Outcome
 from alambique.workers.training.place import Place
 from alambique.workers.training.position import Position
 from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.training.rows import Row, whole_of
 from alambique.workers.training.schedule import rate
 from alambique.workers.training.validation import Validation, validate
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended."""
-
-    epochs: int
-    """That are whole."""
-    steps: int
-    """Of those epochs."""
-    best_epoch: int
-    """Counted from 0; its weights are in `Course.best`."""
-    best_loss: float
-    """The validation loss of that epoch: cross entropy with the gold labels."""
-    metric: float
-    """The task's primary metric on the validation examples, of that epoch."""
-    diverged: bool = False
-    """A loss stopped being finite; the best weights are from before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +126,8 @@ class Run:
             if position.done % self._course.train.checkpoint == 0:
                 self._keep(position)
         self._engine.mode(training=False)
-        validation = validate(self._answered, self._material, self._place, self._graded)
+        answering = partial(self._answered, terms=self._graded)
+        validation = validate(answering, self._material, self._place, self._graded)
         if not math.isfinite(validation.loss):
             raise Diverged(f"the validation loss of epoch {position.epoch + 1} is not finite")
         after = position.after_epoch(validation.loss, validation.metric)
@@ -183,7 +167,7 @@ class Run:
         whole, done = whole_of(rows), position.done / self._steps
         for piece in micro_batches(mine, self._course.train.accumulate):
             batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
-            _, compared, inside = self._answered(batch)
+            _, compared, inside = self._answered(batch, self._course.objective)
             part = total(compared, self._course.objective, inside, whole=whole, done=done)
             seen.append(Losses(part.total.detach(), part.parts))
             yield part.total * self._place.world
@@ -207,10 +191,12 @@ class Run:
             device=self._place.device,
         )
 
-    def _answered(self, batch: Batch) -> tuple[Tensor, Rows, Inside | None]:
-        """The student's logits for a batch, and what the terms of the objective compare."""
+    def _answered(self, batch: Batch, terms: Sequence[Term]) -> tuple[Tensor, Rows, Inside | None]:
+        """The student's logits for a batch, and what these terms compare."""
         logits_BNC = self._engine.logits(batch.inputs)
         inputs = batch.inputs
+        if not layered(terms):
+            return logits_BNC, batch.compared(logits_BNC), None
         with torch.autocast(self._place.device.type, torch.bfloat16, enabled=self._bf16):
             inside = self._learner.inside(
                 inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
@@ -226,7 +212,7 @@ class Run:
         """What the validation loss is of: gold labels, where outputs are learnt at all."""
         objective = self._course.objective
         outputs = any(isinstance(term, Gold | Logits) and counts(term) for term in objective)
-        return (Gold(),) if outputs else objective
+        return (Gold(),) if outputs else tuple(at_its_highest(term) for term in objective)
 
     def _rate(self, position: Position) -> float:
         train = self._course.train
@@ -298,10 +284,3 @@ class Run:
 def seed_step(seed: int, done: int, rank: int) -> None:
     """Sets the random state of a step from its number: a resumed run draws what it would have."""
     torch.manual_seed((seed * 1_000_003 + done) * 1_009 + rank)
-
-
-def read_outcome(course: Course) -> Outcome | None:
-    """How the run ended, where it has."""
-    if not course.outcome.exists():
-        return None
-    return Outcome(**json.loads(course.outcome.read_text()))
