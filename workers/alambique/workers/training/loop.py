@@ -167,10 +167,13 @@ class Run:
         whole, done = whole_of(rows), position.done / self._steps
         for piece in micro_batches(mine, self._course.train.accumulate):
             batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
-            _, compared, inside = self._answered(batch, self._course.objective)
+            logits_BNC, compared, inside = self._answered(batch, self._course.objective)
             part = total(compared, self._course.objective, inside, whole=whole, done=done)
             seen.append(Losses(part.total.detach(), part.parts))
-            yield part.total * self._place.world
+            # ZeRO 3 begins to gather weights where a gradient comes through the answer: none does
+            # where layers alone are learnt
+            through = 0.0 * logits_BNC.sum() if inside is not None else 0.0
+            yield part.total * self._place.world + through
 
     def _mean(self, seen: Sequence[Losses]) -> Means:
         """The loss of a step over all processes, and each of its terms."""
