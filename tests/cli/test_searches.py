@@ -84,7 +84,7 @@ def lines(here: Here, job: UUID) -> list[str]:
 def test_a_plan_tells_the_cost(here: Here, job_file: Path) -> None:
     said = [part for override in SEARCH for part in ("--set", override)]
     told = here("plan", job_file, *said)
-    assert "search: at most 4 trials, 12 epochs in all; the largest student" in told
+    assert "search: at most 4 trials, 1 at once, 12 epochs in all; the largest student" in told
     assert "MACs of training" in told
     assert "search" not in here("plan", job_file, "--set", "data.name=sample-entities")
 

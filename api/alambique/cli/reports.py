@@ -97,7 +97,10 @@ def show_plan(found: Mapping[str, Any]) -> None:
 def _cost_of(search: Mapping[str, Any]) -> str:
     """What a search takes, in words."""
     trials, student = search["trials"], search["student"]
-    told = f"search: at most {trials:,} trials, {search['epochs']:,} epochs in all"
+    told = (
+        f"search: at most {trials:,} trials, {search['concurrent']} at once, "
+        f"{search['epochs']:,} epochs in all"
+    )
     largest = f"the largest student {count(student['parameters'])} parameters"
     macs = search["macs"]
     work = "" if macs is None else f"; about {count(macs)} MACs of training"
