@@ -199,6 +199,7 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # each trial starts a group of processes
 def test_trials_of_two_processes_leave_nothing_behind(
     settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
 ) -> None:
