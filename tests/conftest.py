@@ -20,6 +20,7 @@ Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
 """From a path to status, body and headers."""
 LONG = (
     "tests/end_to_end/test_server",
+    "tests/end_to_end/test_search",
     "tests/workers/test_zero",
     "tests/test_docs",
     "tests/end_to_end",

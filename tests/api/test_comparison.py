@@ -80,6 +80,12 @@ def test_of_a_grid_the_lowest_validation_loss_counts_and_not_the_highest_score()
     assert (found.mean, found.deviation, found.version) == (0.5, None, "distilled@0.5")
 
 
+def test_of_a_search_the_student_of_the_lowest_loss_counts() -> None:
+    front = [row("distilled", 0.5, 0.4), row("distilled", 0.7, 0.2), row("distilled", 0.8, 0.3)]
+    found = line(compare(suite(), [ended("ner", "small", *front)]), "distilled").scores["ner"]
+    assert (found.mean, found.version, found.complete) == (0.7, "distilled@0.7", True)
+
+
 def test_of_seeds_the_mean_counts_each_with_its_own_best_point() -> None:
     jobs = [
         ended("ner", "small", row("distilled", s, loss), seed=seed, point={"train.epochs": e})

@@ -84,7 +84,7 @@ def lines(here: Here, job: UUID) -> list[str]:
 def test_a_plan_tells_the_cost(here: Here, job_file: Path) -> None:
     said = [part for override in SEARCH for part in ("--set", override)]
     told = here("plan", job_file, *said)
-    assert "search: at most 4 trials, 12 epochs in all; the largest student" in told
+    assert "search: at most 4 trials, 1 at once, 12 epochs in all; the largest student" in told
     assert "MACs of training" in told
     assert "search" not in here("plan", job_file, "--set", "data.name=sample-entities")
 
@@ -108,7 +108,8 @@ def test_what_came_of_it_is_shown(here: Here, database: Database, searched: JobR
     with database.write() as session:
         jobs.finish(session, searched.id, searched.token, RESULT)
     told = lines(here, searched.id)
-    assert told[-3:] == [
+    at = told.index("* the front of f1 max, macs min: trials 1, 2")
+    assert told[at : at + 3] == [
         "* the front of f1 max, macs min: trials 1, 2",
         "balance (of 1): 0.500 over MACs, 0.250 over milliseconds; "
         "+3.12 points for each doubling of MACs",

@@ -1,7 +1,8 @@
 """Drivers that are killed with signal 9 at one exact point of their jobs: the tests' fault.
 
 A line of JSON asks for an attempt, a line with its exit code answers. Each attempt is a process of
-its own, forked from this one: what takes seconds to import is imported once.
+its own, forked from this one: what takes seconds to import is imported once, also the modules that
+the arguments name.
 """
 
 import json
@@ -89,7 +90,8 @@ def attempt(job: str, token: int, where: str, number: int, settings: dict[str, A
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    import_module("alambique.workers.carrying")  # a driver imports it once it holds its job
+    for module in ("alambique.workers.carrying", *sys.argv[1:]):
+        import_module(module)  # a driver does so once it holds its job, or comes to a search
     for line in sys.stdin:
         if not (child := os.fork()):
             os._exit(attempt(**json.loads(line)))

@@ -29,6 +29,7 @@ from alambique.workers.holding import GIVEN_BACK
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
 KILLED, KEEPER = (Path(__file__).with_name(f"{name}.py") for name in ("killed", "keeper"))
+SEARCHING = ("alambique.workers.stages.search", "alambique.workers.search.summary")
 GRID = (
     "data.limit={train: 60, dev: 20, test: 20}",
     "teacher.train.epochs=4",
@@ -66,24 +67,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return os.environ | told
 
 
-@pytest.fixture(scope="module")
-def cluster(environment: dict[str, str]) -> Iterator[Cluster]:
-    with started(KEEPER, environment) as process:
-        yield Cluster(process)
-
-
-@contextmanager
-def started(script: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, str(script)]
-    with subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
-        yield process  # it ends with its input
-
-
-@pytest.fixture
-def settings(tmp_path: Path, cluster: Cluster) -> Settings:
-    return Settings(home=tmp_path / "home", lease=30, heartbeat=1, ray_address=cluster.address)
-
-
 class Drivers:
     """Drivers of this test's own, each in a process forked from one."""
 
@@ -109,8 +92,28 @@ class Drivers:
 
 @pytest.fixture(scope="module")
 def drivers(environment: dict[str, str]) -> Iterator[Drivers]:
-    with started(KILLED, environment) as process:
+    with started(environment, KILLED, *SEARCHING) as process:
         yield Drivers(process)
+
+
+@pytest.fixture(scope="module")
+def cluster(environment: dict[str, str], drivers: Drivers) -> Iterator[Cluster]:
+    with started(environment, KEEPER) as process:  # while the drivers import what they need
+        yield Cluster(process)
+
+
+@contextmanager
+def started(
+    environment: dict[str, str], script: Path, *more: str
+) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, str(script), *more]
+    with subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
+        yield process  # it ends with its input
+
+
+@pytest.fixture
+def settings(tmp_path: Path, cluster: Cluster) -> Settings:
+    return Settings(home=tmp_path / "home", lease=30, heartbeat=1, ray_address=cluster.address)
 
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -196,12 +199,13 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # each trial starts a group of processes
 def test_trials_of_two_processes_leave_nothing_behind(
     settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
 ) -> None:
     """The second one is stopped after its first epoch, with both of its processes."""
     search = "search={space: {train.learning_rate: [3.0e-3, 1.0e-7]}, sampler: grid}"
-    long = ("train.epochs=60", "train.patience=60", "compare=[]", "resources={workers: 2}")
+    long = ("train.epochs=12", "train.patience=12", "compare=[]", "resources={workers: 2}")
     said = (*GRID[:2], *long, "student.start=random", search)
     with database.write() as session:
         job = jobs.submit(session, read_job(RECIPE, said)).id
@@ -212,5 +216,5 @@ def test_trials_of_two_processes_leave_nothing_behind(
         1: "finished",
         2: "stopped",
     }
-    assert found[2].epochs < found[1].epochs == 60
-    assert [point["epoch"] for point in found[1].curve] == list(range(1, 61))
+    assert found[2].epochs < found[1].epochs == 12
+    assert [point["epoch"] for point in found[1].curve] == list(range(1, 13))

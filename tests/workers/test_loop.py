@@ -20,6 +20,7 @@ from alambique.workers.training.course import Course
 from alambique.workers.training.loop import train
 from alambique.workers.training.outcome import read_outcome
 from alambique.workers.training.place import Alone
+from alambique.workers.training.position import Position
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -180,3 +181,32 @@ def test_progress_is_told_line_by_line(course: Made) -> None:
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     assert lines[-1]["done"] == lines[-1]["total"] == outcome.steps
     assert [line["validation"] is not None for line in lines].count(True) == told.train.epochs
+
+
+def test_somebody_is_told_after_each_epoch_that_another_one_follows(course: Made) -> None:
+    long = course().train.model_copy(update={"epochs": 4})
+    told: list[Position] = []
+    outcome = train(course(train=long), HERE, told.append)
+    assert [position.epoch for position in told] == [1, 2, 3]
+    assert all(position.step == 0 for position in told)
+    losses = [position.best_loss for position in told]
+    assert losses == sorted(losses, key=lambda loss: -(loss or 0))
+    assert losses[-1] is not None
+    assert outcome.best_loss <= losses[-1]
+
+
+def test_who_is_told_may_end_it_and_it_goes_on_from_there(course: Made) -> None:
+    long = course().train.model_copy(update={"epochs": 3})
+    whole = course(train=long)
+    expected = train(whole, HERE)
+    stopped = beside(whole, "stopped")
+
+    def stop(_: Position) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, HERE, stop)
+    told: list[int] = []
+    assert train(stopped, HERE, lambda position: told.append(position.epoch)) == expected
+    assert told == [2]
+    assert same_weights(whole.best, stopped.best)

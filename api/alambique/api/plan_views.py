@@ -43,6 +43,8 @@ class SearchCostView(View):
 
     trials: int
     """At most."""
+    concurrent: int
+    """How many run at once."""
     epochs: int
     """Of all trials together, at most."""
     student: CostView

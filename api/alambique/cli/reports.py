@@ -5,6 +5,7 @@ from typing import Any
 
 from alambique.api.views import JobView, VersionView
 from alambique.cli.progress import Progress, reason_to_wait
+from alambique.cli.searches import summary
 from alambique.cli.tables import Figure, candidate_table, count, result_table, show, table
 from alambique.registry.records import JobRow
 from alambique.spec.states import State
@@ -22,8 +23,8 @@ def report(job: JobView | JobRow) -> bool:
     show(result_table(job.result))
     if job.result.get("candidates"):
         show(candidate_table(job.result))
-    for note in job.result.get("notes", ()):
-        print(note)
+    for line in (*summary(job.result.get("search")), *job.result.get("notes", ())):
+        print(line)
     where = "" if job.project == "default" else f" --project {job.project}"
     for row in job.result["rows"]:
         if version := row.get("version"):
@@ -97,7 +98,10 @@ def show_plan(found: Mapping[str, Any]) -> None:
 def _cost_of(search: Mapping[str, Any]) -> str:
     """What a search takes, in words."""
     trials, student = search["trials"], search["student"]
-    told = f"search: at most {trials:,} trials, {search['epochs']:,} epochs in all"
+    told = (
+        f"search: at most {trials:,} trials, {search['concurrent']} at once, "
+        f"{search['epochs']:,} epochs in all"
+    )
     largest = f"the largest student {count(student['parameters'])} parameters"
     macs = search["macs"]
     work = "" if macs is None else f"; about {count(macs)} MACs of training"

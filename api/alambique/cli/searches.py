@@ -1,32 +1,33 @@
 """What is printed of a job's search: its trials, the front, and what each dimension did."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from rich.table import Table
 
-from alambique.api.client import Client
 from alambique.api.trial_views import TrialView
 from alambique.api.views import JobView
 from alambique.cli.tables import Figure, count, decimal, share, show, table
 from alambique.spec.search import COSTS, LOSS
+
+if TYPE_CHECKING:
+    from alambique.api.client import Client
 
 FRONT = "*"
 """Marks a trial on the front."""
 
 
 def describe_search(job: JobView, client: Client) -> None:
-    """Print the trials of a job, and what its result says of the search."""
+    """Print the trials of a job, those on the front marked."""
     trials = list(all_trials(client, job.id))
     if trials:
         show(trial_table(job.spec["search"], trials))
     for trial in trials:
         if trial.error:
             print(f"trial {trial.number} failed ({trial.reason}): {trial.error}")
-    if job.result and (search := job.result.get("search")):
-        for line in summary(search):
-            print(line)
 
 
 def all_trials(client: Client, job_id: UUID) -> Iterator[TrialView]:
@@ -69,8 +70,10 @@ def _figure(name: str, value: float | None) -> Figure | None:
     return count(value) if name in COSTS else share(value)
 
 
-def summary(search: Mapping[str, Any]) -> Iterator[str]:
-    """Lines about goals, front and dimensions, as a job's result has them."""
+def summary(search: Mapping[str, Any] | None) -> Iterator[str]:
+    """Lines about goals, front and dimensions, as a job's result has them; none without one."""
+    if search is None:
+        return
     numbers = ", ".join(str(one["trial"]) for one in search["front"])
     yield f"{FRONT} the front of {', '.join(search['goals'])}: trials {numbers}"
     balance = search["balance"]

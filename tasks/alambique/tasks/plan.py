@@ -72,6 +72,8 @@ class SearchCost:
 
     trials: int
     """At most."""
+    concurrent: int
+    """How many run at once."""
     epochs: int
     """Of all trials together, at most."""
     student: Cost
@@ -108,8 +110,9 @@ class Plan:
         """
         parameters = copies * (self.teacher.parameters + self.student.parameters)
         if self.search:
-            # all are kept, and each that runs is there as often as any network in training
-            parameters += (copies + kept * self.search.trials) * self.search.student.parameters
+            # all are kept, and those that run are there as often as any network in training
+            often = copies * self.search.concurrent + kept * self.search.trials
+            parameters += often * self.search.student.parameters
         for number, one in enumerate(self.candidates):
             parameters += kept * runs.get(number, 0) * one.parameters
         return parameters * _FLOAT + (self.cache.bytes or 0)
@@ -194,9 +197,10 @@ def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
 def _search(job: Job, data: Splits | AlambiqueError, student: Cost) -> SearchCost | None:
     if job.search is None:
         return None
-    epochs = job.search.size * max(variant.train.epochs for variant in [job, *alone(job)])
-    once = None if isinstance(data, AlambiqueError) else len(data.train) * 3 * student.macs.full
-    return SearchCost(job.search.size, epochs, student, once and epochs * once)
+    search = job.search
+    epochs = search.size * max(variant.train.epochs for variant in [job, *alone(job)])
+    each = None if isinstance(data, AlambiqueError) else len(data.train) * 3 * student.macs.full
+    return SearchCost(search.size, search.concurrent, epochs, student, each and epochs * each)
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:

@@ -89,6 +89,8 @@ class Trained(Spec):
     """Of each term that compares layers by a map."""
     trial: int | None = None
     """The number of the trial on the front that it is of, or stands beside."""
+    values: dict[str, Any] | None = None
+    """Of that trial."""
 
     @property
     def role(self) -> str:

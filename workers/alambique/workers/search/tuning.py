@@ -17,12 +17,14 @@ from typing import Any, Literal, Protocol, assert_never
 
 import numpy as np
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune import Callback, PlacementGroupFactory
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from alambique.registry.transitions import may_pass
 from alambique.spec.train import Resources
+from alambique.workers.cluster import cause_of
 from alambique.workers.failures import reason_of, told
 from alambique.workers.search.orders import Order, Report
 
@@ -110,6 +112,8 @@ def tuned(bench: Bench, tuning: Tuning) -> None:
             tuner.fit()
         except _Stop:
             raise KeyboardInterrupt from None
+        if interrupted.is_set():  # while the last trial ended
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -224,6 +228,8 @@ class _Telling(Callback):
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """Failed, after all that Tune has tried."""
         error = trial.get_pickled_error() or trial.get_error() or RuntimeError("no reason given")
+        if isinstance(error, RayActorError):
+            error = cause_of(error)
         self._safely(lambda: self._bench.ended(trial.config["number"], error))
 
     def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:

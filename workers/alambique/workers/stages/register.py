@@ -7,6 +7,7 @@ from alambique.distill.front import retention
 from alambique.models import reference
 from alambique.registry import versions
 from alambique.registry.records import Edge, Metric, Version
+from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
@@ -143,7 +144,7 @@ def _registered(
 
 
 def _details(one: Trained) -> dict[str, Any]:
-    trial = {} if one.trial is None else {"trial": one.trial}
+    trial = {} if one.trial is None else {"trial": one.trial, "values": one.values}
     return {"seconds": one.seconds, "diverged": one.diverged, "maps": _maps(one), **trial}
 
 
@@ -185,19 +186,22 @@ def _lineage(
     yield from made_from(work.job, checked.data.hashes)
     if one.name == "distilled" and teacher is not None:
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
-    if start := _start(work, checked, taught, one.name):
+    if start := _start(work, checked, taught, one):
         yield Edge("start", start.version, {start.name: start.weights})
 
 
-def _start(work: Work, checked: Checked, taught: Taught, name: str) -> Start | None:
+def _start(work: Work, checked: Checked, taught: Taught, one: Trained) -> Start | None:
     """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
     teacher = checked.teachers[taught.candidate]
-    if name == "teacher":
+    if one.name == "teacher":
         return teacher
-    if work.job.student.start == "random":
-        return None
-    # gold-only begins where the teacher did, unless the student has a start of its own
-    return checked.student or (teacher if name == "gold-only" else None)
+    match laid_over(work.job, one.values or {}).student.start:
+        case "random":
+            return None
+        case "teacher":  # gold-only begins where that one did
+            return teacher if one.name == "gold-only" else None
+        case _:
+            return checked.student
 
 
 def _row(one: Trained, score: Score, version: Version, kept: float | None) -> dict[str, Any]:

@@ -54,9 +54,9 @@ def search(work: Work, checked: Checked, taught: Taught, cached: Cached | None) 
     front = front_of(work.job.search.targets, measured)
     if not front:
         raise _nothing(found)
-    values = {one.number: one.values for one in found}
-    variants = {number: shared.variant(values[number]) for number in front}
-    return Searched(found, front, tuple(_students(variants)))
+    by_number = {one.number: one for one in found}
+    students = _students(shared, [by_number[number] for number in front])
+    return Searched(found, front, tuple(students))
 
 
 def _known(work: Work) -> tuple[Trial, ...]:
@@ -120,26 +120,23 @@ def _nothing(found: Sequence[Trial]) -> AlambiqueError:
     )
 
 
-def _students(variants: dict[int, Variant]) -> Iterator[Trained]:
+def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained]:
     """The students of each trial; what stands beside them is trained now."""
-    for position, (number, variant) in enumerate(variants.items()):
+    for position, trial in enumerate(front):
+        variant = shared.variant(trial.values)
         for kind in distilling.kinds(variant.work):
-            part = Part(Stage.DISTIL, f"{kind} of trial {number}", position, len(variants))
-            distilled = once(
-                variant.work,
-                Stage.DISTIL,
-                variant.reads(kind),
-                Distilled,
-                lambda folder, kind=kind, part=part, variant=variant: distilling.distil(  # type: ignore[misc]
-                    variant.work,
-                    variant.checked,
-                    variant.taught,
-                    variant.cached,
-                    kind,
-                    folder,
-                    part,
-                ),
-                part,
-            )
-            for one in distilled.students:
-                yield one.model_copy(update={"trial": number})
+            name = f"{kind} of trial {trial.number}"
+            for one in _student(variant, kind, Part(Stage.DISTIL, name, position, len(front))):
+                yield one.model_copy(update={"trial": trial.number, "values": trial.values})
+
+
+def _student(variant: Variant, kind: distilling.Kind, part: Part) -> tuple[Trained, ...]:
+    work, checked, taught, cached = variant.work, variant.checked, variant.taught, variant.cached
+    return once(
+        work,
+        Stage.DISTIL,
+        variant.reads(kind),
+        Distilled,
+        lambda folder: distilling.distil(work, checked, taught, cached, kind, folder, part),
+        part,
+    ).students

@@ -1,0 +1,44 @@
+"""A trial of one process that DeepSpeed holds, as on a GPU: in a group of its own."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alambique.spec.job import Student
+from alambique.workers.search.orders import Order
+from alambique.workers.training.course import Course
+from alambique.workers.training.loop import read_outcome
+
+ALONE = """
+import json, sys, torch
+from alambique.workers.search.orders import Order
+from alambique.workers.search.trying import attempt
+torch.set_num_threads(1)
+order = Order.model_validate_json(open(sys.argv[1]).read())
+for again in range(2):
+    told = []
+    attempt(order, told.append)
+    print(*(report.epoch for report in told))
+"""
+
+
+@pytest.mark.slow
+def test_a_group_of_one(
+    course: Callable[..., Course], folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    """What is over already is told at once, by a process that served another trial before."""
+    own = course(zero=1)
+    own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
+    order = Order(
+        number=1, course=own, student=Student(layers=1), source=folder_of(), resources=None
+    )
+    path = tmp_path / "order.json"
+    path.write_text(order.model_dump_json())
+    said = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
+    assert said.splitlines()[-2:] == ["1 2", "2"]
+    outcome = read_outcome(own)
+    assert outcome is not None
+    assert (outcome.epochs, outcome.diverged) == (2, False)
