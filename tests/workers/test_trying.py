@@ -10,7 +10,7 @@ import pytest
 from alambique.spec.job import Student
 from alambique.workers.search.orders import Order
 from alambique.workers.training.course import Course
-from alambique.workers.training.loop import read_outcome
+from alambique.workers.training.outcome import read_outcome
 
 ALONE = """
 import json, sys, torch
@@ -33,7 +33,7 @@ def test_a_group_of_one(
     own = course(zero=1)
     own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
     order = Order(
-        number=1, course=own, student=Student(layers=1), source=folder_of(), resources=None
+        number=1, courses=(own,), student=Student(layers=1), source=folder_of(), resources=None
     )
     path = tmp_path / "order.json"
     path.write_text(order.model_dump_json())
