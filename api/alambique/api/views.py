@@ -161,7 +161,7 @@ class VersionView(View):
     name: str
     number: int
     role: str
-    """What it is in its job: teacher, student, gold-only."""
+    """What it is in its job: teacher (of several teacher-2 and so on), student, gold-only."""
     job_id: UUID | None
     created_at: datetime
     task: str
@@ -267,8 +267,15 @@ class CandidateCostView(CostView):
     """How often it is fine-tuned."""
 
 
+class TeacherCostView(CostView):
+    """Of one of several teachers."""
+
+    name: str
+    """What it is called in the job: teacher, teacher-2, …"""
+
+
 class CacheCostView(View):
-    """Of the teacher's outputs."""
+    """Of the outputs of all teachers."""
 
     bytes: int | None
     """null where the data is not at hand."""
@@ -280,11 +287,13 @@ class PlanView(View):
     """What a job would make and take, before anything is spent."""
 
     teacher: CostView
-    """Of candidates, the one that computes most."""
+    """Of candidates, the one that computes most; of several teachers, the first."""
     student: CostView
     cache: CacheCostView
     candidates: list[CandidateCostView] = []
-    """Empty where the teacher is one model that is trained once, or not at all."""
+    """Of all teachers; empty where each is one model that is trained once, or not at all."""
+    teachers: list[TeacherCostView] = []
+    """Each of several; empty where there is one."""
 
 
 class Health(View):

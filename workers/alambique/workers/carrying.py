@@ -18,7 +18,7 @@ from alambique.workers.records import Checked, Distilled, Evaluated, Trained
 from alambique.workers.running import Part
 from alambique.workers.stages import distil as distilling
 from alambique.workers.stages import evaluate as evaluating
-from alambique.workers.stages.cache import cache
+from alambique.workers.stages.cache import caches
 from alambique.workers.stages.check import check
 from alambique.workers.stages.register import register
 from alambique.workers.stages.teach import teach
@@ -32,7 +32,8 @@ def stages(work: Work) -> dict[str, Any]:
     """All stages of a job, in their order; gives the table it ends with."""
     checked = check(work)
     taught = teach(work, checked)
-    cached = cache(work, checked, taught.teacher) if work.job.needs_outputs else None
+    teachers = [one.teacher for one in taught]
+    cached = caches(work, checked, teachers) if work.job.needs_outputs else ()
     students = [
         student
         for kind in distilling.kinds(work)
@@ -46,7 +47,7 @@ def stages(work: Work) -> dict[str, Any]:
             ),
         ).students
     ]
-    trained = [taught.teacher, *students]
+    trained = [*teachers, *students]
     evaluated = _evaluated(work, checked, trained)
     return register(work, checked, taught, trained, evaluated, cached)
 

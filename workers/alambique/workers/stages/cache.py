@@ -1,33 +1,70 @@
-"""Stage 2: the teacher's outputs for the training examples, computed where they are missing."""
+"""Stage 2: a teacher's outputs for what a student learns from, computed where they are missing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from alambique.models.configs import read_config
 from alambique.runtime.windows import PREPROCESSING, Encoder
 from alambique.spec.states import Stage
+from alambique.spec.teacher import Teacher
 from alambique.workers.filling import Filler, Order
 from alambique.workers.records import Cached, Checked, Trained
-from alambique.workers.running import placement
+from alambique.workers.running import Part, placement
 from alambique.workers.training.course import TeacherOutputs
 from alambique.workers.work import Work
 
 
-def cache(work: Work, checked: Checked, teacher: Trained) -> Cached:
-    """The outputs, all of them there. Cheap where they already are, so it is never skipped."""
+def caches(work: Work, checked: Checked, teachers: Sequence[Trained]) -> tuple[Cached, ...]:
+    """The outputs of each teacher of the job."""
+    parts = [Part(Stage.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)]
+    return tuple(cache(work, checked, *both) for both in zip(teachers, parts, strict=True))
+
+
+def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = None) -> Cached:
+    """The outputs, all of them there. Cheap where they already are, so it is never skipped.
+
+    Args:
+        work: the job.
+        checked: its data.
+        teacher: who answers.
+        part: which part of the stage that is; None: all of it.
+    """
+    part = part or Part(Stage.CACHE, teacher.name)
     order = _order(work, checked, teacher)
     looking = Filler(order)
     wanted, missing = looking.wanted, looking.missing()
-    work.report(Stage.CACHE, 0.0, message=f"{sum(missing.values())} of {wanted} outputs to compute")
+    told = _Told(work, part)
+    told(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
     computed = 0
     while missing:
-        computed += _filled(work, order, looking, sorted(missing), sum(missing.values()))
+        computed += _filled(work, order, looking, sorted(missing), sum(missing.values()), told)
         missing = looking.missing()
-    work.report(Stage.CACHE, 1.0, message=f"{computed} of {wanted} outputs computed")
+    told(1.0, f"{computed} of {wanted} outputs computed")
     return Cached(outputs=order.outputs, wanted=wanted, computed=computed)
 
 
-def _filled(work: Work, order: Order, here: Filler, buckets: list[int], missing: int) -> int:
+def _said(work: Work, teacher: Trained) -> Teacher:
+    """What the job says of it."""
+    return next(one.said for one in work.job.teachers if one.role == teacher.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Tells how far the outputs of one teacher are, which of several is named."""
+
+    work: Work
+    part: Part
+
+    def __call__(self, done: float, message: str, eta_seconds: float | None = None) -> None:
+        name = f"{self.part.name}: " if self.part.of > 1 else ""
+        fraction = (self.part.number + done) / self.part.of
+        self.work.report(Stage.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}")
+
+
+def _filled(
+    work: Work, order: Order, here: Filler, buckets: list[int], missing: int, told: _Told
+) -> int:
     """Fills those of `buckets` that no other job is filling, or waits for one of them."""
     names = {_name(order, bucket): bucket for bucket in buckets}
     mine = work.holding.take(list(names))
@@ -35,7 +72,7 @@ def _filled(work: Work, order: Order, here: Filler, buckets: list[int], missing:
         first = next(iter(names))
         work.holding.wait_for([first], lambda: work.log("cache: another job is filling it"))
         mine = [first]
-    tally = _Tally(work, missing)
+    tally = _Tally(told, missing)
     try:
         _fill(work, order, here, [names[name] for name in mine], tally)
     finally:
@@ -58,8 +95,8 @@ def _fill(
 class _Tally:
     """Counts what is computed, and tells how far that is."""
 
-    def __init__(self, work: Work, wanted: int) -> None:
-        self._work = work
+    def __init__(self, told: _Told, wanted: int) -> None:
+        self._tell = told
         self._wanted = wanted
         self._began = time.monotonic()
         self._told = 0.0
@@ -72,11 +109,10 @@ class _Tally:
             return
         self._told = now
         each = (now - self._began) / self.computed
-        self._work.report(
-            Stage.CACHE,
+        self._tell(
             min(1.0, self.computed / self._wanted),
-            eta_seconds=each * max(0, self._wanted - self.computed),
-            message=f"{self.computed} of {self._wanted} outputs computed",
+            f"{self.computed} of {self._wanted} outputs computed",
+            each * max(0, self._wanted - self.computed),
         )
 
 
@@ -84,12 +120,14 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
     encoder = Encoder.from_folder(
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
-    bf16 = (work.job.teacher.training or work.job.train).precision == "bf16"
+    said, unlabelled = _said(work, teacher), checked.data.unlabelled
+    bf16 = (said.training or work.job.train).precision == "bf16"
     return Order(
         task=work.job.task,
         labels=checked.data.labels,
         teacher=teacher.folder,
         examples=checked.data.files["train"],
+        unlabelled=unlabelled.file if unlabelled else None,
         max_length=teacher.max_length,
         stride=teacher.stride,
         outputs=TeacherOutputs(
@@ -100,6 +138,7 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
             tokenizer=encoder.fingerprint,
             preprocessing=str(PREPROCESSING),
             dtype="bf16" if bf16 else "fp32",
+            weight=said.weight,
         ),
     )
 

@@ -1,7 +1,7 @@
 """Stage 3: the students: distilled from the teacher, and on gold labels alone beside it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
 from alambique.spec.job import Job
-from alambique.spec.objective import Gold, Logits, Term, layered
+from alambique.spec.objective import Gold, Logits, Term, layered, taught
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
@@ -30,14 +30,29 @@ GOLD_ALONE = (Gold(),)
 
 
 def distil(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, folder: Path
+    work: Work,
+    checked: Checked,
+    teachers: Sequence[Taught],
+    cached: Sequence[Cached],
+    kind: Kind,
+    folder: Path,
 ) -> Distilled:
-    """One student, trained until patience or epochs end."""
+    """One student, trained until patience or epochs end.
+
+    Args:
+        work: the job.
+        checked: its data and models.
+        teachers: all of them; the student begins with what the first one is, or began with.
+        cached: their outputs; none where it does not learn from them.
+        kind: which student.
+        folder: where its training is kept.
+    """
     began = time.monotonic()
-    start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
+    first = teachers[0]
+    start = whole(folder / "start", lambda into: _start(work, checked, first, kind, into))
     maps: dict[str, LayerMap] = {}
     for training in _trainings(work.job, kind):
-        course = _course(work, checked, taught, cached, training, start, folder)
+        course = _course(work, checked, first, cached, training, start, folder)
         outcome, met = _run(work, course, training, kind)
         start, maps = course.best, maps | met
     trained = Trained(
@@ -61,10 +76,10 @@ def kinds(work: Work) -> tuple[Kind, ...]:
 
 
 def reads(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind
+    work: Work, checked: Checked, teachers: Sequence[Taught], cached: Sequence[Cached], kind: Kind
 ) -> Mapping[str, Any]:
     """What a student depends on."""
-    job = work.job
+    job, first = work.job, teachers[0]
     common = {
         "kind": kind,
         "task": job.task,
@@ -77,14 +92,24 @@ def reads(
     }
     if kind == "gold-only":
         # with a start of its own it has nothing of the teacher, whichever that is
-        begun = None if checked.student else model_hash(taught.start)
+        begun = None if checked.student else model_hash(first.start)
         return common | {"from": begun, "objective": GOLD_ALONE}
-    outputs = namespace_of(cached.outputs, find(job.task)).digest if cached else None
+    unlabelled = checked.data.unlabelled
     return (
         common
-        | {"from": model_hash(taught.teacher.folder), "outputs": outputs}
+        | {"from": model_hash(first.teacher.folder), "outputs": _outputs(job, cached)}
         | {"objective": job.objective, "intermediate": job.intermediate}
+        | ({"unlabelled": unlabelled.hash} if unlabelled else {})
     )
+
+
+def _outputs(job: Job, cached: Sequence[Cached]) -> Any:
+    """The outputs that are learnt from; of one teacher its weight decides nothing."""
+    task = find(job.task)
+    each = [(namespace_of(one.outputs, task).digest, one.outputs.weight) for one in cached]
+    if len(each) > 1:
+        return each
+    return each[0][0] if each else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +161,8 @@ def _chosen(work: Work, course: Course) -> LayerMap:
 def _course(
     work: Work,
     checked: Checked,
-    taught: Taught,
-    cached: Cached | None,
+    first: Taught,
+    cached: Sequence[Cached],
     training: _Training,
     start: Path,
     folder: Path,
@@ -145,6 +170,7 @@ def _course(
     terms = training.objective
     resources = placement(work.job.resources, distilled=terms is not GOLD_ALONE)
     outputs = any(isinstance(term, Logits) for term in terms)
+    unlabelled = checked.data.unlabelled if taught(terms) else None
     return Course(
         task=work.job.task,
         labels=checked.data.labels,
@@ -153,15 +179,16 @@ def _course(
         validation=checked.data.files["dev"],
         train=training.train,
         objective=terms,
-        teacher=cached.outputs if outputs and cached else None,
-        beside=taught.teacher.folder if layered(terms) else None,
+        unlabelled=unlabelled.file if unlabelled else None,
+        teachers=tuple(one.outputs for one in cached) if outputs else (),
+        beside=first.teacher.folder if layered(terms) else None,
         zero=resources.zero if resources else None,
         folder=folder / training.folder,
     )
 
 
-def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
-    """The untrained student.
+def _start(work: Work, checked: Checked, first: Taught, kind: Kind, into: Path) -> None:
+    """The untrained student, of the first teacher where it has no start of its own.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
     answers already, and would not be gold labels alone.
@@ -169,6 +196,6 @@ def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path)
     if checked.student is not None:
         source = checked.student.folder
     else:
-        source = taught.teacher.folder if kind == "distilled" else taught.start
+        source = first.teacher.folder if kind == "distilled" else first.start
     output = find(work.job.task).output
     student(work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed)

@@ -1,6 +1,6 @@
 """Stage 6: every network of the job becomes a model version, with where it comes from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from alambique.models import reference
@@ -21,17 +21,17 @@ from alambique.workers.work import Work
 def register(
     work: Work,
     checked: Checked,
-    taught: Taught,
+    taught: Sequence[Taught],
     trained: Sequence[Trained],
     evaluated: Sequence[Evaluated],
-    cached: Cached | None,
+    cached: Sequence[Cached],
 ) -> dict[str, Any]:
-    """The table of the job, each line with its version; and that of the teacher's candidates.
+    """The table of the job, each line with its version; and that of the teachers' candidates.
 
     The files are put where the version will point to before the version is written, under a name
     that only this attempt uses: a job that is killed here does it again, and registers once.
     """
-    parent: Version | None = None
+    teachers: dict[str, Version] = {}
     about = _about(work, checked)
     rows = []
     for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
@@ -39,10 +39,15 @@ def register(
         windows = {"max_length": one.max_length, "stride": one.stride}
         name = registering(work.job.project, one.weights)
         with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
-            version = _registered(work, checked, taught, one, found, parent, about | windows)
-        parent = version if one.name == "teacher" else parent
+            version = _registered(work, checked, taught, one, found, teachers, about | windows)
+        if number < len(taught):  # they come first
+            teachers[one.name] = version
         rows.append(_row(one, found.score, version))
-    candidates = register_candidates(work, checked, taught, parent, about)
+    candidates = [
+        row
+        for said, each in zip(work.job.teachers, taught, strict=True)
+        for row in register_candidates(work, checked, said, each, teachers[said.role], about)
+    ]
     primary = find(work.job.task).primary
     return {
         "rows": rows,
@@ -52,7 +57,7 @@ def register(
         "notes": [
             *(note for found in evaluated for note in found.notes),
             *notes([found.score for found in evaluated], primary),
-            *collapsed(taught.runs),
+            *(line for each in taught for line in collapsed(each.runs)),
         ],
         "settings": _settings(checked, evaluated[0]),
         **({"candidates": candidates} if candidates else {}),
@@ -82,24 +87,29 @@ def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]
     return {"name": reference.NAME, "macs": macs}
 
 
-def _outputs(cached: Cached | None) -> dict[str, int] | None:
-    """The teacher's outputs that the job needed, and how many of them were not there yet."""
-    return {"examples": cached.wanted, "computed": cached.computed} if cached else None
+def _outputs(cached: Sequence[Cached]) -> dict[str, int] | None:
+    """The outputs of all teachers that the job needed, and how many of them were not there yet."""
+    if not cached:
+        return None
+    return {
+        "examples": sum(one.wanted for one in cached),
+        "computed": sum(one.computed for one in cached),
+    }
 
 
 def _registered(
     work: Work,
     checked: Checked,
-    taught: Taught,
+    taught: Sequence[Taught],
     one: Trained,
     found: Evaluated,
-    teacher: Version | None,
+    teachers: Mapping[str, Version],
     about: dict[str, Any],
 ) -> Version:
     artifact = f"versions/{work.id}/{work.token}/{one.name}"
     artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     # a teacher that was chosen by these scores is listed with them, as those that were not
-    choice = taught.runs and one.name == "teacher"
+    choice = any(each.runs and one.name == each.teacher.name for each in taught)
     validated = validation_metrics(checked, find(work.job.task), one) if choice else []
     with work.database.write() as session:
         return versions.record(
@@ -118,7 +128,7 @@ def _registered(
             details=about | {"seconds": one.seconds, "diverged": one.diverged},
             files=files,
             metrics=[*_metrics(checked, found), *validated],
-            lineage=list(_lineage(work, checked, taught, one, teacher)),
+            lineage=list(_lineage(work, checked, taught, one, teachers)),
         )
 
 
@@ -149,24 +159,32 @@ def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
 
 
 def _lineage(
-    work: Work, checked: Checked, taught: Taught, one: Trained, teacher: Version | None
+    work: Work,
+    checked: Checked,
+    taught: Sequence[Taught],
+    one: Trained,
+    teachers: Mapping[str, Version],
 ) -> Iterator[Edge]:
-    yield from made_from(work.job, checked.data.hashes)
-    if one.name == "distilled" and teacher is not None:
+    distilled = one.name == "distilled"
+    yield from made_from(work.job, checked.data, unlabelled=distilled)
+    for teacher in teachers.values() if distilled else ():
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
     if start := _start(work, checked, taught, one.name):
         yield Edge("start", start.version, {start.name: start.weights})
 
 
-def _start(work: Work, checked: Checked, taught: Taught, name: str) -> Start | None:
+def _start(work: Work, checked: Checked, taught: Sequence[Taught], name: str) -> Start | None:
     """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
-    teacher = checked.teachers[taught.candidate]
-    if name == "teacher":
-        return teacher
+    begun = {
+        each.teacher.name: candidates[each.candidate]
+        for candidates, each in zip(checked.teachers, taught, strict=True)
+    }
+    if name in begun:
+        return begun[name]
     if work.job.student.start == "random":
         return None
     # gold-only begins where the teacher did, unless the student has a start of its own
-    return checked.student or (teacher if name == "gold-only" else None)
+    return checked.student or (begun["teacher"] if name == "gold-only" else None)
 
 
 def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:
