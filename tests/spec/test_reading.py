@@ -98,7 +98,7 @@ def test_an_alias_is_another_key() -> None:
         ("teacher={model: mini-es, max_length: 64}", "teacher"),
         ("objective=[{kind: hopes}]", "objective.0"),
         ("objective=[{kind: logits, temperature: 0}]", "objective.0.temperature"),
-        ("objective=[{kind: gold}, {kind: gold}]", "job"),
+        ("objective=[{kind: gold}, {kind: gold}]", "objective"),
         ("train={batch_size: 8, batch_tokens: 512}", "train"),
         ("train={max_length: 64, stride: 64}", "train"),
         ("deadline=soon", "deadline"),

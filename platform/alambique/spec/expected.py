@@ -41,6 +41,8 @@ _EXAMPLES = {
     "Grid": "{batch_size: [16, 32], learning_rate: [1.0e-5, 2.0e-5]}",
     "Student": "{layers: 4}",
     "Architecture": "{architecture: bert, layers: 4, width: 256, heads: 4, ffn: 512}",
+    "Change": "{start: 4.0, end: 1.0}",
+    "Intermediate": "{objective: [{kind: hidden}], train: {schedule: constant}}",
     "Train": "{epochs: 3, learning_rate: 5.0e-5}",
     "Resources": "{workers: 2}",
 }

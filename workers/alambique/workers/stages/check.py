@@ -44,7 +44,12 @@ from alambique.workers.downloads import fetched
 from alambique.workers.once import is_done
 from alambique.workers.records import Checked, DataSet, Start, Unlabelled
 from alambique.workers.room import Room, needed, too_large
-from alambique.workers.stages.fitting import check_fine_tuned, check_learning, check_teaching
+from alambique.workers.stages.fitting import (
+    check_beside,
+    check_fine_tuned,
+    check_learning,
+    check_teaching,
+)
 from alambique.workers.stages.naming import model_name
 from alambique.workers.stages.teach import reads
 from alambique.workers.work import Work
@@ -90,6 +95,9 @@ def check(work: Work) -> Checked:
         for one in job.teachers
     )
     student = _student_start(work, data.labels)
+    # terms that compare layers have one teacher, says the spec
+    for (field, _), teacher in zip(job.teachers[0].named, teachers[0], strict=True):
+        check_beside(job, field, teacher, student)
     checked = Checked(data=data, teachers=teachers, student=student)
     _room(work, checked, splits)
     work.report(Stage.CHECK, 1.0, message=_counted(data))

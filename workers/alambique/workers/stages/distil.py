@@ -117,9 +117,12 @@ class _Training:
     """One of the trainings of a student, which go on from one another."""
 
     name: str
+    """What people call it."""
     objective: tuple[Term, ...]
     train: Train
     folder: str
+    field: str = ""
+    """Of the job, that says it; the last one is said by the job itself."""
 
 
 def _trainings(job: Job, kind: Kind) -> tuple[_Training, ...]:
@@ -130,7 +133,8 @@ def _trainings(job: Job, kind: Kind) -> tuple[_Training, ...]:
     if job.intermediate is None:
         return (last,)
     first = job.intermediate
-    return (_Training(f"{kind}, first", first.objective, first.train, "first"), last)
+    begun = _Training(f"{kind}, first", first.objective, first.train, "first", "intermediate.")
+    return (begun, last)
 
 
 def _run(
@@ -144,7 +148,8 @@ def _run(
     part = Part(Stage.DISTIL, training.name, names.index(training.name), len(names))
     place = placement(work.job.resources, distilled=kind == "distilled")
     outcome = run(work, course, part, place)
-    return outcome, maps_of(course, chosen)
+    maps = maps_of(course, chosen)
+    return outcome, {f"{training.field}{term}": found for term, found in maps.items()}
 
 
 def _chosen(work: Work, course: Course) -> LayerMap:

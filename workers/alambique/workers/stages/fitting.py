@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
+from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.job import Job
+from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
 from alambique.spec.teachers import Teaching
@@ -75,9 +77,44 @@ def check_learning(job: Job, model: Source, found: Start | None) -> None:
     if job.student.start != "random":
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
         kept(job.student.keep, job.student.layers, layers)
-    _short_enough(
-        _longest(job.teachers[0], model, found), {"train.max_length": job.train.max_length}
-    )
+    _short_enough(_longest(job.teachers[0], model, found), _lengths(job))
+
+
+def check_beside(job: Job, field: str, teacher: Start | None, student: Start | None) -> None:
+    """Nothing, where the teacher can answer beside the student, or need not.
+
+    Args:
+        job: what is asked for.
+        field: that names the teacher's model.
+        teacher: where that is; None: it is an architecture.
+        student: what the student starts from; None: the teacher, or random.
+
+    Raises:
+        BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
+    """
+    if not any(layered(terms) for terms in job.objectives):
+        return
+    if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
+        raise BadSpec(
+            f"{field}: hidden, attention and relations are compared piece by piece, and the "
+            f"tokenizer of student.start is another than the teacher's: take a start with the "
+            "teacher's tokenizer, or random, or the term logits, which belong to words"
+        )
+    if teacher is not None:
+        _short_enough(longest_text(read_config(teacher.folder)), _lengths(job))
+
+
+def _lengths(job: Job) -> dict[str, int]:
+    """Of the windows that the student learns from."""
+    lengths = {"train.max_length": job.train.max_length}
+    if job.intermediate:
+        lengths["intermediate.train.max_length"] = job.intermediate.train.max_length
+    return lengths
+
+
+def _pieces(model: Start) -> str:
+    """What a model's tokenizer makes of texts."""
+    return Encoder.from_folder(model.folder, max_length=64, stride=16).fingerprint
 
 
 def _scratch(model: Source) -> Architecture:

@@ -125,7 +125,7 @@ def _registered(
             macs_full=found.score.macs_full,
             weights=one.weights,
             artifact=artifact,
-            details=about | {"seconds": one.seconds, "diverged": one.diverged},
+            details=about | {"seconds": one.seconds, "diverged": one.diverged, "maps": _maps(one)},
             files=files,
             metrics=[*_metrics(checked, found), *validated],
             lineage=list(_lineage(work, checked, taught, one, teachers)),
@@ -198,4 +198,10 @@ def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:
         "latency_ms": score.latency_ms,
         "inferences_per_second": score.inferences_per_second,
         "version": f"{version.name}@{version.number}",
+        "maps": _maps(one),
     }
+
+
+def _maps(one: Trained) -> dict[str, Any]:
+    """Which layers of the teacher the student learnt from, by the term that compared them."""
+    return {term: found.model_dump(mode="json") for term, found in one.maps.items()}
