@@ -29,8 +29,8 @@ def test_each_part_is_laid_over_what_is_shared() -> None:
     job = jobs["pos", "large", 8]
     assert (job.task, job.data.name, job.project) == ("part-of-speech", "ud-gsd", "default")
     assert (job.student.layers, job.student.keep) == (4, "first")
-    assert job.teacher.train is not None
-    assert (job.teacher.model, job.teacher.train.epochs) == ("mini-es", 6)
+    assert job.teachers[0].said.train is not None
+    assert (job.teachers[0].said.model, job.teachers[0].said.train.epochs) == ("mini-es", 6)
     assert (job.train.epochs, job.train.seed, job.train.learning_rate) == (8, 3, 1.0e-4)
     assert len(job.objective) == 2
 

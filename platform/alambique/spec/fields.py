@@ -36,7 +36,7 @@ def left_out_at(default: object) -> Callable[[object], bool]:
 
 def fault_at(field: tuple[str | int, ...], message: str, found: object) -> ValidationError:
     """What a validator of a whole record raises where one field of it is to blame."""
-    fault = PydanticCustomError("value_error", message)  # type: ignore[arg-type]
+    fault = PydanticCustomError("value_error", message)
     return ValidationError.from_exception_data(
         "", [InitErrorDetails(type=fault, loc=field, input=found)]
     )

@@ -25,5 +25,6 @@ def check_labels(
         raise LabelMismatch(
             f"{field}.model: the data has labels {ours}, the model {theirs}; the model does not "
             f"know {unknown}, the data does not use {unused}: name the model's labels in its "
-            "config.json (id2label) as the data does, or fine-tune it on this data ({field}.train)"
+            "config.json (id2label) as the data does, or fine-tune it on this data "
+            f"({field}.train)"
         )

@@ -98,8 +98,8 @@ class Plan:
             kept: how often those of a run of fine-tuning are, once it is over.
             runs: by the number of the candidate, how many of its runs are still to be done.
         """
-        teachers = self.teachers or (self.teacher,)
-        parameters = copies * sum(one.parameters for one in (*teachers, self.student))
+        networks: tuple[Cost, ...] = (*(self.teachers or (self.teacher,)), self.student)
+        parameters = copies * sum(one.parameters for one in networks)
         for number, one in enumerate(self.candidates):
             parameters += kept * runs.get(number, 0) * one.parameters
         return parameters * _FLOAT + (self.cache.bytes or 0)
@@ -137,7 +137,7 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
 
 
 def _runs(teacher: Teaching, candidate: int) -> int:
-    return sum(run.candidate == candidate for run in teacher.said.runs)
+    return [run.candidate for run in teacher.said.runs].count(candidate)
 
 
 def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> TeacherCost:

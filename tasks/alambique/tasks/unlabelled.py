@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.job import Split
 from alambique.tasks.examples import without_labels
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.formats.text import read_texts
@@ -67,7 +68,7 @@ def of_texts(name: str, texts: Sequence[str], task: Task[Any, Any]) -> list[Any]
 def chosen(
     name: str,
     rows: Rows,
-    known: Mapping[str, Sequence[Any]],
+    known: Mapping[Split, Sequence[Any]],
     task: Task[Any, Any],
     limit: int | None,
 ) -> Unlabelled:

@@ -288,7 +288,7 @@ def _left(work: Work, checked: Checked) -> Counter[int]:
 
 
 def _counted(data: DataSet) -> str:
-    counts: dict[str, int] = {**data.counts}
+    counts = [f"{number} {split}" for split, number in data.counts.items()]
     if data.unlabelled:
-        counts["unlabelled"] = data.unlabelled.count
-    return ", ".join(f"{number} {split}" for split, number in counts.items()) + " examples"
+        counts.append(f"{data.unlabelled.count} unlabelled")
+    return ", ".join(counts) + " examples"
