@@ -6,7 +6,7 @@ from typing import Any
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.reading import BadField, BadFields, job_of, with_value
-from alambique.spec.suite import Cell, Fields, Suite
+from alambique.spec.suite import ONE_TEACHER, Cell, Fields, Suite
 
 
 def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
@@ -21,7 +21,7 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
     for cell in suite.cells():
         try:
-            jobs.append((cell, job_of(_content(suite, cell))))
+            jobs.append((cell, _of_one_teacher(job_of(_content(suite, cell)))))
         except BadSpec as error:
             for bad in _fields_of(error):
                 path = field_at(suite, cell, bad.path)
@@ -31,6 +31,13 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
         fields = tuple(wrong.values())
         raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
     return tuple(jobs)
+
+
+def _of_one_teacher(job: Job) -> Job:
+    """The job, which the table of a suite has columns for."""
+    if len(job.teachers) > 1:
+        raise BadSpec(ONE_TEACHER) from BadFields([BadField("teacher", None, ONE_TEACHER)])
+    return job
 
 
 def _fields_of(error: BadSpec) -> Sequence[BadField]:

@@ -60,8 +60,7 @@ def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
         if (first := alike.index(one)) < number:
             raise fault_at(
                 (number,),
-                f"it is the same teacher as {first}, counted from 0: drop one, or give the other "
-                "a higher weight",
+                f"it is the same as teacher.{first}: drop one, or give the other a higher weight",
                 teachers[number].model_dump(mode="json", exclude_unset=True),
             )
     return teachers
