@@ -39,7 +39,7 @@ def refused(*overrides: str) -> list[str]:
         ("{kind: relations, pairs: []}", "objective.0.pairs: expected at least one of qq, kk"),
         ("{kind: relations, pairs: [qx]}", "objective.0.pairs.0: expected 'qq', 'kk', 'vv', "),
         ("{kind: relations, heads: 0}", "objective.0.heads: "),
-        ("{kind: gold, weight: -1}", "objective.0.weight: expected a number from 0 on (found -1)"),
+        ("{kind: gold, weight: -1}", "objective.0.weight: expected at least 0 (found -1)"),
         ("{kind: gold, weight: {start: 1}}", "objective.0.weight.end: the field is missing"),
         ("{kind: gold, weight: {start: 1, end: 0, over: 0}}", "objective.0.weight.over: "),
         ("{kind: logits, temperature: {start: 4, end: 0}}", "objective.0.temperature: expected a"),

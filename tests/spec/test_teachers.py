@@ -12,7 +12,10 @@ from alambique.spec.reading import job_of
 from alambique.spec.suite import read_suite
 
 JOB = {"task": "named-entities", "data": "conll2002", "student": {"layers": 2}}
-TWO = [{"model": "a", "train": {}, "weight": 2}, {"model": "registry:b@1"}]
+TWO: list[dict[str, Any]] = [
+    {"model": "a", "train": {}, "weight": 2},
+    {"model": "registry:b@1"},
+]
 MANY = list(range(1, 501))
 
 

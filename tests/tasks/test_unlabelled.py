@@ -12,6 +12,7 @@ from alambique.tasks.all import ALL, find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import (
     Answer,
+    Example,
     Labelled,
     Question,
     Sentence,
@@ -125,12 +126,12 @@ def test_what_cannot_be_is_told(
 
 def test_examples_of_each_kind_are_the_same_whatever_is_right(tmp_path: Path) -> None:
     """Also in their files."""
-    right = [
+    right: list[Example] = [
         Question("1", "¿Quién?", "Ana.", (Answer("Ana", 0),)),
         Sentence("1", ("Ana",), ("B-PER",)),
         Labelled("1", ("Ana.",), "x"),
     ]
-    wrong = [
+    wrong: list[Example] = [
         Question("1", "¿Quién?", "Ana."),
         Sentence("1", ("Ana",), ("O",)),
         Labelled("1", ("Ana.",), "y"),

@@ -13,7 +13,7 @@ from alambique.models.networks import load
 from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
-from alambique.workers.layer_maps import maps_of, similar, with_map
+from alambique.workers.layer_maps import maps_of, resolved, similar
 from alambique.workers.training.course import Course
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_what_is_trained_beside_the_student_is_not_exported(
     names = load_file(told.best / "model.safetensors").keys()
     assert names == load_file(told.start / "model.safetensors").keys()
     load(told.best, Output.TAGS, told.labels)
-    weights = maps_of(told, None)["hidden"].weights
+    weights = maps_of(told)["hidden"].weights
     assert weights is not None
     torch.testing.assert_close(torch.tensor(weights).sum(1), torch.ones(2))
 
@@ -111,15 +111,17 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
     assert found[-1] == pytest.approx(lines[-1]["terms"]["hidden"], rel=0.3)
 
 
-def test_layers_that_are_alike_are_found(layered: Made, folder_of: Callable[..., Path]) -> None:
-    """A student cut from its teacher is most alike where it was cut."""
+def test_layers_that_are_alike_are_found(layered: Made) -> None:
+    """A student that is its teacher is most alike to itself; the map is chosen once."""
     told = layered(objective=(Hidden(mapping="similar"), Attention(mapping="similar")))
-    beside = told.model_copy(update={"start": told.beside})
-    chosen = similar(beside)
+    own = told.model_copy(update={"start": told.beside})
+    chosen = similar(own)
     assert chosen.pairs == tuple((layer, layer) for layer in range(4))
     assert chosen.likeness == pytest.approx([1.0] * 4)
-    terms = with_map(told.objective, chosen)
-    assert [term.mapping for term in terms] == [chosen.pairs, chosen.pairs]  # type: ignore[union-attr]
+    taken = resolved(own)
+    assert [getattr(term, "mapping", None) for term in taken.objective] == [chosen.pairs] * 2
+    assert resolved(own.model_copy(update={"start": told.start})).objective == taken.objective
+    assert maps_of(own) == {"hidden": chosen, "attention": chosen}
 
 
 def test_other_layers_are_not_as_alike(layered: Made) -> None:

@@ -45,7 +45,8 @@ class Bridges(nn.Module):
             }
         )
 
-    def forward(self, hidden: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    # no forward of its own: DeepSpeed's hooks on one want names for the keys of what it gives
+    def projected(self, hidden: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """(B, N, D) by layer to (B, N, E)."""
         if not self.projections:
             return dict(hidden)

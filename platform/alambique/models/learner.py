@@ -49,7 +49,10 @@ class Learner(nn.Module):
         if self._taps is not None:
             states = self._taps.states
             # in here, and not where they are compared: ZeRO 3 has the weights only during a forward
-            self._passed = replace(states, hidden=self.bridges(states.hidden)), self.bridges.mixed()
+            self._passed = (
+                replace(states, hidden=self.bridges.projected(states.hidden)),
+                self.bridges.mixed(),
+            )
         return logits_BNC
 
     def inside(

@@ -63,7 +63,7 @@ _Changing = Annotated[
 
 def _never_below_zero(value: float | Change) -> float | Change:
     if not isinstance(value, Change) and value < 0:
-        raise ValueError("expected a number from 0 on")
+        raise ValueError("expected at least 0")
     return value
 
 

@@ -9,15 +9,18 @@ from alambique.models import shapes
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config
 from alambique.models.counts import count
-from alambique.spec.errors import AlambiqueError
+from alambique.spec.errors import AlambiqueError, BadSpec
+from alambique.spec.faults import refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
+from alambique.spec.space import alone, combined, laid_over
 from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits
+from alambique.tasks.goals import bad_goals
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -73,6 +76,21 @@ class CacheCost:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchCost:
+    """Of a search, if no trial were stopped early."""
+
+    trials: int
+    """At most."""
+    epochs: int
+    """Of all trials together, at most."""
+    student: Cost
+    """Of the student that computes most, as far as values were combined to find it."""
+    macs: int | None
+    """Of training, about: three times those of that student, for each example and epoch (once
+    there, twice back). None where the data is not at hand."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a job would take."""
 
@@ -85,6 +103,7 @@ class Plan:
     """Of all teachers; empty where each is one model that is trained once, or not at all."""
     teachers: tuple[TeacherCost, ...] = ()
     """Each of several; empty where there is one."""
+    search: SearchCost | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it."""
@@ -100,6 +119,9 @@ class Plan:
         """
         networks: tuple[Cost, ...] = (*(self.teachers or (self.teacher,)), self.student)
         parameters = copies * sum(one.parameters for one in networks)
+        if self.search:
+            # all are kept, and each that runs is there as often as any network in training
+            parameters += (copies + kept * self.search.trials) * self.search.student.parameters
         for number, one in enumerate(self.candidates):
             parameters += kept * runs.get(number, 0) * one.parameters
         return parameters * _FLOAT + (self.cache.bytes or 0)
@@ -114,51 +136,58 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
         config_of: reads a model's config.
 
     Raises:
-        BadSpec: the student has more layers than it can be cut from, and the like.
+        BadSpec: the student has more layers than it can be cut from, a goal of the search is
+            measured by nothing, and the like.
         BadData: the labels cannot be known without the data, which cannot be read.
     """
+    if wrong := list(bad_goals(job)):
+        refuse(wrong)
     labels = _labels(job, data)
     first, *others = job.teachers
     tried = [
         _tried(job, field, source_of(one.model), _runs(first, number), labels, config_of)
         for number, (field, one) in enumerate(first.named)
     ]
-    costliest, student = max(tried, key=lambda both: both[0].macs.full)
-    candidates = [[one for one, _ in tried]]
+    candidates = [[one for one, *_ in tried]]
     candidates += [_candidates(job, one, labels, config_of) for one in others]
     choice = any(len(one.said.runs) > 1 for one in job.teachers)
+    costliest, student, _ = max(tried, key=lambda all_of_it: all_of_it[0].macs.full)
+    largest = max((largest for *_, largest in tried), key=lambda cost: cost.macs.full)
     return Plan(
         teacher=Cost(costliest.parameters, costliest.macs),
         student=student,
         cache=_cache(job, data, labels),
         candidates=tuple(chain.from_iterable(candidates)) if choice else (),
         teachers=tuple(map(_costliest, job.teachers, candidates)) if others else (),
+        search=_search(job, data, largest),
     )
-
-
-def _runs(teacher: Teaching, candidate: int) -> int:
-    return [run.candidate for run in teacher.said.runs].count(candidate)
-
-
-def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> TeacherCost:
-    most = max(candidates, key=lambda one: one.macs.full)
-    return TeacherCost(most.parameters, most.macs, teacher.role)
 
 
 def _tried(
     job: Job, field: str, model: Source, runs: int, labels: int, config_of: ConfigOf
-) -> tuple[CandidateCost, Cost]:
-    """What a candidate of the first teacher takes, and the student where it is the one to teach."""
+) -> tuple[CandidateCost, Cost, Cost]:
+    """What a candidate of the first teacher takes, and the student where it is the one to teach.
+
+    Also the student of its search that computes most; without a search, that is the same one.
+    """
     first = job.teachers[0]
     with first.telling(field):
         teacher = _teacher(first, model, config_of)
         own = _cost(job, teacher, labels)
-    student = _student(job, field, teacher, config_of)
-    with first.telling(field):
-        for terms in job.objectives:
-            check_comparable(layered(terms), student, teacher)
-    cost = _cost(job, student, labels)
-    return CandidateCost(own.parameters, own.macs, written(model), runs), cost
+
+    def student(variant: Job) -> Cost:
+        config = _student(variant, field, teacher, config_of)
+        with first.telling(field):
+            for terms in variant.objectives:
+                check_comparable(layered(terms), config, teacher)
+        return _cost(job, config, labels)
+
+    described = CandidateCost(own.parameters, own.macs, written(model), runs)
+    return described, student(job), largest(job, student)
+
+
+def _runs(teacher: Teaching, candidate: int) -> int:
+    return [run.candidate for run in teacher.said.runs].count(candidate)
 
 
 def _candidates(
@@ -173,6 +202,43 @@ def _candidates(
         runs = _runs(teacher, number)
         found.append(CandidateCost(own.parameters, own.macs, written(model), runs))
     return found
+
+
+def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> TeacherCost:
+    most = max(candidates, key=lambda one: one.macs.full)
+    return TeacherCost(most.parameters, most.macs, teacher.role)
+
+
+def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
+    """The student of a job's search that computes most, as far as values can be combined.
+
+    Raises:
+        BadSpec: a value of the space makes no student, whatever the others are.
+    """
+    found = [cost_of(job)]
+    refused: dict[tuple[str, str], BadSpec] = {}
+    able: set[tuple[str, str]] = set()
+    for values in combined(job, "student"):
+        named = {(path, str(value)) for path, value in values.items()}
+        try:
+            found.append(cost_of(laid_over(job, values)))
+            able |= named
+        except BadSpec as error:
+            refused |= {name: error for name in named if name not in refused}
+    for (path, value), why in refused.items():
+        if (path, value) not in able:
+            raise BadSpec(f"search.space.{path}: {value}: {why}") from why
+    return max(found, key=lambda cost: cost.macs.full)
+
+
+def _search(job: Job, data: Splits | AlambiqueError, student: Cost) -> SearchCost | None:
+    if job.search is None:
+        return None
+    epochs = job.search.size * max(variant.train.epochs for variant in [job, *alone(job)])
+    once = None
+    if isinstance(data, Splits):
+        once = (len(data.train) + len(data.unlabelled)) * 3 * student.macs.full
+    return SearchCost(job.search.size, epochs, student, once and epochs * once)
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:

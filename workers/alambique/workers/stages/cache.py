@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from alambique.models.configs import read_config
+from alambique.registry import jobs
 from alambique.runtime.windows import PREPROCESSING, Encoder
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Teacher
@@ -13,6 +17,9 @@ from alambique.workers.records import Cached, Checked, Trained
 from alambique.workers.running import Part, placement
 from alambique.workers.training.course import TeacherOutputs
 from alambique.workers.work import Work
+
+_NOTE = "outputs"
+"""The kind of the events that say how many outputs were computed."""
 
 
 def caches(work: Work, checked: Checked, teachers: Sequence[Trained]) -> tuple[Cached, ...]:
@@ -24,24 +31,32 @@ def caches(work: Work, checked: Checked, teachers: Sequence[Trained]) -> tuple[C
 def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = None) -> Cached:
     """The outputs, all of them there. Cheap where they already are, so it is never skipped.
 
+    An attempt that is broken off leaves what it computed, and a note of how much that was.
+
     Args:
         work: the job.
         checked: its data.
         teacher: who answers.
         part: which part of the stage that is; None: all of it.
     """
-    part = part or Part(Stage.CACHE, teacher.name)
+    told = _Told(work, part or Part(Stage.CACHE, teacher.name))
     order = _order(work, checked, teacher)
     looking = Filler(order)
     wanted, missing = looking.wanted, looking.missing()
-    told = _Told(work, part)
     told(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
-    computed = 0
     while missing:
-        computed += _filled(work, order, looking, sorted(missing), sum(missing.values()), told)
+        _fill_some(told, order, looking, sorted(missing), sum(missing.values()))
         missing = looking.missing()
+    computed = _computed(work, teacher)
     told(1.0, f"{computed} of {wanted} outputs computed")
     return Cached(outputs=order.outputs, wanted=wanted, computed=computed)
+
+
+def _computed(work: Work, teacher: Trained) -> int:
+    """How many of its outputs the job has computed, in this attempt and those before."""
+    with work.database.read() as session:
+        notes = [note.content for note in jobs.notes(session, work.id, _NOTE)]
+    return sum(note["computed"] for note in notes if note["teacher"] == teacher.name)
 
 
 def _said(work: Work, teacher: Trained) -> Teacher:
@@ -51,7 +66,7 @@ def _said(work: Work, teacher: Trained) -> Teacher:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """Tells how far the outputs of one teacher are, which of several is named."""
+    """Tells how far the outputs of one teacher are; which of several is named."""
 
     work: Work
     part: Part
@@ -62,11 +77,9 @@ class _Told:
         self.work.report(Stage.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}")
 
 
-def _filled(
-    work: Work, order: Order, here: Filler, buckets: list[int], missing: int, told: _Told
-) -> int:
+def _fill_some(told: _Told, order: Order, here: Filler, buckets: list[int], missing: int) -> None:
     """Fills those of `buckets` that no other job is filling, or waits for one of them."""
-    names = {_name(order, bucket): bucket for bucket in buckets}
+    work, names = told.work, {_name(order, bucket): bucket for bucket in buckets}
     mine = work.holding.take(list(names))
     if not mine:
         first = next(iter(names))
@@ -77,7 +90,7 @@ def _filled(
         _fill(work, order, here, [names[name] for name in mine], tally)
     finally:
         work.holding.let_go(mine)
-    return tally.computed
+        tally.note()
 
 
 def _fill(
@@ -93,27 +106,37 @@ def _fill(
 
 
 class _Tally:
-    """Counts what is computed, and tells how far that is."""
+    """Counts what is computed, notes it, and tells how far that is."""
 
-    def __init__(self, told: _Told, wanted: int) -> None:
-        self._tell = told
+    def __init__(self, tell: _Told, wanted: int) -> None:
+        self._tell = tell
         self._wanted = wanted
         self._began = time.monotonic()
         self._told = 0.0
-        self.computed = 0
+        self._computed = 0
+        self._noted = 0
 
     def __call__(self, _: int, computed: int) -> None:
-        self.computed += computed
+        self._computed += computed
         now = time.monotonic()
-        if now - self._told < 1 or not self.computed:
+        if now - self._told < 1 or not self._computed:
             return
         self._told = now
-        each = (now - self._began) / self.computed
+        self.note()
+        each = (now - self._began) / self._computed
         self._tell(
-            min(1.0, self.computed / self._wanted),
-            f"{self.computed} of {self._wanted} outputs computed",
-            each * max(0, self._wanted - self.computed),
+            min(1.0, self._computed / self._wanted),
+            f"{self._computed} of {self._wanted} outputs computed",
+            each * max(0, self._wanted - self._computed),
         )
+
+    def note(self) -> None:
+        """What was computed since the last note; later, while the database does not answer."""
+        if self._computed > self._noted:
+            with suppress(SQLAlchemyError):
+                new, teacher = self._computed - self._noted, self._tell.part.name
+                self._tell.work.note(_NOTE, {"computed": new, "teacher": teacher})
+                self._noted = self._computed
 
 
 def _order(work: Work, checked: Checked, teacher: Trained) -> Order:

@@ -23,8 +23,11 @@ def register_candidates(
     checked: Checked,
     teacher: Teaching,
     taught: Taught,
-    chosen: Version | None,
+    chosen: Version,
     about: dict[str, Any],
+    *,
+    before: int,
+    of: int,
 ) -> list[dict[str, Any]]:
     """The table of a teacher's runs, each line with its version; empty where there was one only.
 
@@ -35,10 +38,12 @@ def register_candidates(
         taught: its runs.
         chosen: the version of the run that taught.
         about: what all networks of the job say of themselves.
+        before: how many networks are registered already.
+        of: how many there are in all.
     """
     rows = []
     for run in taught.runs:
-        done = (run.number - 1) / len(taught.runs)
+        done = (before + run.number - 1) / of
         work.report(Stage.REGISTER, done, message=f"registering the run {run.name}")
         taught_by = run.number == taught.number
         version = chosen if taught_by else _version(work, checked, teacher, run, about)

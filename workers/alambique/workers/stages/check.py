@@ -173,7 +173,7 @@ def _machine(work: Work) -> None:
     """
     # how many GPUs there are only Ray can tell
     here = Room(os.cpu_count() or 1, math.inf)
-    if work.settings.ray_address is None and not here.holds(wanted := needed(work.job.resources)):
+    if work.settings.ray_address is None and not here.holds(wanted := needed(work.job)):
         raise BadSpec(too_large(wanted, replace(here, gpus=wanted.gpus)))
 
 

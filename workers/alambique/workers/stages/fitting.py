@@ -10,6 +10,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
+from alambique.spec.space import alone
 from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
@@ -77,7 +78,9 @@ def check_learning(job: Job, model: Source, found: Start | None) -> None:
     if job.student.start != "random":
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
         kept(job.student.keep, job.student.layers, layers)
-    _short_enough(_longest(job.teachers[0], model, found), _lengths(job))
+    longest = _longest(job.teachers[0], model, found)
+    for variant in (job, *alone(job)):
+        _short_enough(longest, _lengths(variant))
 
 
 def check_beside(job: Job, field: str, teacher: Start | None, student: Start | None) -> None:
@@ -92,7 +95,8 @@ def check_beside(job: Job, field: str, teacher: Start | None, student: Start | N
     Raises:
         BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
     """
-    if not any(layered(terms) for terms in job.objectives):
+    variants = [one for one in (job, *alone(job)) if any(map(layered, one.objectives))]
+    if not variants:
         return
     if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
         raise BadSpec(
@@ -100,8 +104,9 @@ def check_beside(job: Job, field: str, teacher: Start | None, student: Start | N
             f"tokenizer of student.start is another than the teacher's: take a start with the "
             "teacher's tokenizer, or random, or the term logits, which belong to words"
         )
-    if teacher is not None:
-        _short_enough(longest_text(read_config(teacher.folder)), _lengths(job))
+    longest = longest_text(read_config(teacher.folder)) if teacher else None
+    for variant in variants:
+        _short_enough(longest, _lengths(variant))
 
 
 def _lengths(job: Job) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -59,24 +59,37 @@ class Means:
     parts: dict[str, float] = field(default_factory=dict)
 
 
-def train(course: Course, place: Place) -> Outcome:
+def nobody(_: Position) -> None:
+    """Is told, and does nothing."""
+
+
+def train(course: Course, place: Place, told: Callable[[Position], None] = nobody) -> Outcome:
     """Trains from where the course's folder says the run stands, until it is over.
 
     Every process of the group calls it with the same course. The same course gives the same
     weights; how many processes share it changes them by rounding alone (dropout off).
 
+    Args:
+        course: what to do.
+        place: this process.
+        told: called after each epoch that another one follows, by every process with the same
+            position, of which there is a checkpoint; may never return.
+
     Raises:
         Diverged: a loss stopped being finite before any epoch was over.
     """
-    return Run(course, place).to_the_end()
+    return Run(course, place, told).to_the_end()
 
 
 class Run:
     """One training run in one process."""
 
-    def __init__(self, course: Course, place: Place) -> None:
+    def __init__(
+        self, course: Course, place: Place, told: Callable[[Position], None] = nobody
+    ) -> None:
         self._course = course
         self._place = place
+        self._told = told
         self._learner, self._material = material_of(course, place)
         self._engine: Engine = engine_for(self._learner, course.train, course.zero, place)
         self._progress = ProgressFile(course.progress)
@@ -91,6 +104,8 @@ class Run:
                 if position.best_loss is None:
                     raise
                 return self._left(position, diverged=True)
+            if not self._over(position):
+                self._told(position)
         return self._left(position, diverged=False)
 
     def _batches(self, epoch: int) -> list[list[int]]:
