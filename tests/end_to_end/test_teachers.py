@@ -61,6 +61,7 @@ train: {epochs: 3, learning_rate: 3.0e-3, batch_size: 4, max_length: 80, stride:
 compare: [gold-only]
 """
 TRAINING, TEXTS = 16, 5
+RECIPE = Path(__file__).parents[2] / "recipes" / "teachers.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +100,9 @@ def database(folder: Path) -> Iterator[Database]:
 def run(folder: Path, database: Database) -> Run:
     """Carries the job, changed by overrides, to its end."""
 
-    def done(*overrides: str) -> JobRow:
+    def done(*overrides: str, text: str = JOB) -> JobRow:
         settings = Settings(home=folder / "home", lease=30, heartbeat=10)
-        job = read_job(JOB.replace("FOLDER", str(folder)), overrides)
+        job = read_job(text.replace("FOLDER", str(folder)), overrides)
         row = run_here(settings, database, job, posted=lambda _: None)
         assert row.state is State.SUCCEEDED, row.message
         return row
@@ -175,6 +176,27 @@ def test_another_student_of_theirs_asks_them_nothing(
     )
     ours, theirs = (result_of(row)["rows"][:2] for row in (again, first))
     assert [row["metrics"] for row in ours] == [row["metrics"] for row in theirs]
+
+
+def test_the_recipe_runs_cut_down(database: Database, run: Run, folder: Path) -> None:
+    train = "{epochs: 8, learning_rate: 3.0e-3, batch_size: 4, max_length: 96, stride: 32, "
+    train += "schedule: constant, dropout: 0}"
+    windows = "max_length: 96, stride: 32"
+    said = [f"{{model: {folder}/{name}, train: {train}, {windows}}}" for name in list(KINDS)[:2]]
+    row = run(
+        f"data={folder}/data",
+        f"teacher=[{', '.join(said)}]",
+        f"student={{start: {folder}/modernbert, layers: 1}}",
+        "train={epochs: 2, learning_rate: 3.0e-3, batch_size: 4, max_length: 80, stride: 24}",
+        "resources={}",
+        text=RECIPE.read_text(),
+    )
+    names = ["teacher", "teacher-2", "gold-only", "distilled"]
+    assert [one["name"] for one in result_of(row)["rows"]] == names
+    assert result_of(row)["outputs"]["examples"] == 2 * TRAINING
+    kept = result_of(row)["rows"][-1]["retention"]
+    scores = [one["metrics"]["accuracy"] for one in result_of(row)["rows"]]
+    assert kept == pytest.approx(scores[-1] / max(scores[:2]))
 
 
 def test_a_teacher_of_several_shares_its_training_with_a_job_of_its_own(

@@ -60,7 +60,12 @@ CHANGED = {
     ("teacher.max_length=100",): {"teach", "distilled", "evaluate teacher"},
     ("teacher.stride=16",): {"teach", "distilled", "evaluate teacher"},
     ("teacher.model.layers=3",): {"teach"},
+    ("teacher.weight=3",): NONE,  # of one teacher
     ("data.limit={train: 11, dev: 6, test: 6}",): {"teach", *STUDENTS},
+    (
+        "data.unlabelled=sample-entities",
+        "data.limit={train: 12, dev: 6, test: 6, unlabelled: 3}",
+    ): {"distilled"},
     ("data.limit={train: 12, dev: 5, test: 6}",): {"teach", *STUDENTS},
     ("data.limit={train: 12, dev: 6, test: 5}",): EVALUATE,
 }
