@@ -22,6 +22,7 @@ from alambique.spec.job import Data, Intermediate, Job, Student
 from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
 from alambique.spec.reading import read_job
+from alambique.spec.search import Range, Search
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
 from alambique.spec.suite import Suite, read_suite
@@ -41,6 +42,7 @@ RUN = (
     "alambique db upgrade",
     "alambique plan recipes/pico.yaml",
     "alambique plan recipes/pico.yaml --set student.layers=2 --json",
+    "alambique plan recipes/pico-search.yaml",
     "alambique jobs list",
     "alambique jobs list --state running",
     "alambique jobs list --state succeeded --limit 5",
@@ -78,6 +80,8 @@ CHECKED = (
     "alambique worker",
     "alambique run recipes/pico.yaml --set train.epochs=5",
     "alambique submit recipes/pico.yaml --set student.layers=2 --wait",
+    "alambique run recipes/pico-search.yaml",
+    "alambique submit recipes/pico-search.yaml --wait",
     "alambique suites submit recipes/pico-suite.yaml --set 'seeds=[1, 2]' --key tuesday --wait",
     # this ends with 1: the suite was cancelled
     "alambique suites watch $SUITE",
@@ -119,6 +123,13 @@ RECORDS: tuple[type[Spec], ...] = (
     Architecture,
 )
 """What the tables of docs/jobs.md describe, in their order."""
+
+
+PAGES_OF_FIELDS: tuple[tuple[str, tuple[type[Spec], ...]], ...] = (
+    ("jobs.md", RECORDS),
+    ("suites.md", (Suite,)),
+    ("search.md", (Search, Range)),
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -316,7 +327,7 @@ def tables(page: Path) -> list[dict[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("page", "records"), [("jobs.md", RECORDS), ("suites.md", (Suite,))])
+@pytest.mark.parametrize(("page", "records"), PAGES_OF_FIELDS)
 def test_every_field_is_told_with_its_default(page: str, records: Sequence[type[Spec]]) -> None:
     for table, record in zip(tables(DOCS / page), records, strict=True):
         fields = record.model_fields

@@ -57,28 +57,30 @@ def kill_at_step(number: int) -> None:
     loop.Run._step = counted  # type: ignore[method-assign,assignment]
 
 
-def end_at_trial(number: int, how: signal.Signals) -> None:
-    """Makes this process get a signal once so many trials of a search are over, in this attempt."""
+def end_at_trial(written: str, number: int, how: signal.Signals) -> None:
+    """Makes this process get a signal once it has written so often that a trial begins, or ends."""
     seen = [0]
-    end = trials.end
+    write = getattr(trials, written)
 
-    def ended(*what: Any, **more: Any) -> Trial:
-        found = end(*what, **more)
+    def counted(*what: Any, **more: Any) -> Trial:
+        found: Trial = write(*what, **more)
         seen[0] += 1
         if seen[0] == number:
-            # a little later: what is written here is whole, and others run
-            threading.Timer(0.2, os.kill, (os.getpid(), how)).start()
+            # a little later: what is written here is whole, and Ray has the trial
+            threading.Timer(0.5, os.kill, (os.getpid(), how)).start()
         return found
 
-    trials.end = ended
+    setattr(trials, written, counted)
 
 
 def attempt(job: str, token: int, where: str, number: int, settings: dict[str, Any]) -> int:
     """One attempt at a job, killed at that point; its exit code."""
     if where == "step":
         kill_at_step(number)
-    elif where in ("trial", "trial, in order"):
-        end_at_trial(number, signal.SIGKILL if where == "trial" else signal.SIGTERM)
+    elif where == "begun":
+        end_at_trial("begin", number, signal.SIGTERM)
+    elif where == "ended":
+        end_at_trial("end", number, signal.SIGKILL)
     elif where != "never":
         kill_at_report(Stage(where), number)
     said = Settings(**settings)

@@ -131,17 +131,18 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
     with database.write() as session:
         job = jobs.submit(session, read_job(RECIPE, GRID)).id
 
-    # SIGTERM after the second of eight trials: the job is given back, and Ray too
-    assert drivers.attempt(settings, database, job, "trial, in order", 2) == GIVEN_BACK
+    # SIGTERM when Ray starts the first of eight trials: the job is given back, and Ray too
+    assert drivers.attempt(settings, database, job, "begun", 1) == GIVEN_BACK
     row, given_back = found_of(database, job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
-    over = {number for number, trial in given_back.items() if trial.state.over}
-    assert {1, 2} <= over < set(range(1, 9))
+    assert {number: str(trial.state) for number, trial in given_back.items()} == {1: "running"}
     until(cluster.is_free)
 
-    # kill -9 after two more
-    assert drivers.attempt(settings, database, job, "trial", 2) == -signal.SIGKILL
+    # kill -9 after four have ended
+    assert drivers.attempt(settings, database, job, "ended", 4) == -signal.SIGKILL
     _, killed = found_of(database, job)
+    over = {number for number, trial in killed.items() if trial.state.over}
+    assert {1, 2, 3, 4} <= over < set(range(1, 9))
     with database.write() as session:
         row = jobs.find(session, job)
         jobs.fail(session, job, row.token, Reason.LOST_WORKER, "killed by the test")
@@ -154,8 +155,7 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
 
     # every trial is there, and none that was over was begun again
     assert sorted(found) == list(range(1, 9))
-    for before in (given_back, killed):
-        assert all(found[n] == trial for n, trial in before.items() if trial.state.over)
+    assert all(found[number] == killed[number] for number in over)
     states = {number: str(trial.state) for number, trial in found.items()}
     assert states == {
         1: "finished",  # 64 wide, 2 heads
@@ -193,3 +193,24 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
         students = versions.page(session, name="pico-search", job_id=job).items
     assert {version.role for version in students} == {f"student-{number}" for number in front}
     assert list((settings.home / "search").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_trials_of_two_processes_leave_nothing_behind(
+    settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
+) -> None:
+    """The second one is stopped after its first epoch, with both of its processes."""
+    search = "search={space: {train.learning_rate: [3.0e-3, 1.0e-7]}, sampler: grid}"
+    long = ("train.epochs=60", "train.patience=60", "compare=[]", "resources={workers: 2}")
+    said = (*GRID[:2], *long, "student.start=random", search)
+    with database.write() as session:
+        job = jobs.submit(session, read_job(RECIPE, said)).id
+    assert drivers.attempt(settings, database, job, "never", 0) == 0
+    until(cluster.is_free)
+    _, found = found_of(database, job)
+    assert {number: str(one.state) for number, one in found.items()} == {
+        1: "finished",
+        2: "stopped",
+    }
+    assert found[2].epochs < found[1].epochs == 60
+    assert [point["epoch"] for point in found[1].curve] == list(range(1, 61))

@@ -58,6 +58,7 @@ class Bench:
     _going: dict[int, _Going] = field(init=False, default_factory=dict)
     _held_up: tuple[int, Mapping[str, Any]] | None = field(init=False, default=None)
     _ready: Order | None = field(init=False, default=None)
+    _reported: Standing | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """What an earlier attempt has left goes on first."""
@@ -122,12 +123,17 @@ class Bench:
             self._work.holding.let_go([going.variant.place.name])
 
     def look(self) -> None:
-        """Reports how far the search is, now and then."""
+        """Reports how far the search is, where that has changed, now and then."""
         now = self.clock()
         if now - self._looked < _EVERY:
             return
         self._looked = now
         standing = self.standing
+        if standing != self._reported:
+            self._reported = standing
+            self._report(standing, now)
+
+    def _report(self, standing: Standing, now: float) -> None:
         goals = self.search.targets
         best = standing.best(goals[0])
         found = best.metrics if best else {}

@@ -127,9 +127,12 @@ def _interruptible() -> Iterator[threading.Event]:
 
 
 def _reserved(resources: Resources) -> PlacementGroupFactory:
-    """What Tune reserves for a trial: of several processes nothing, for Ray Train does."""
+    """What Tune reserves for a trial: next to nothing for one of several processes.
+
+    Ray Train reserves for those; a part of a CPU beside them would leave no room for the last one.
+    """
     if resources.workers > 1:
-        return PlacementGroupFactory([{"CPU": 0.0}])
+        return PlacementGroupFactory([{"memory": 1}])  # a byte, for nothing at all is refused
     asked = {"CPU": resources.cpus, "GPU": resources.gpus}
     return PlacementGroupFactory([{kind: amount for kind, amount in asked.items() if amount}])
 

@@ -1,0 +1,106 @@
+"""Which trials are stopped early, also by what an earlier attempt at the job has seen."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from alambique.spec.train import Resources
+from alambique.workers.search.orders import Report
+from alambique.workers.search.tuning import Curve, Tuning, _reserved, _scheduler
+
+EPOCHS = 9
+LOSSES = {1: 0.5, 2: 0.9, 3: 0.4, 4: 0.6, 5: 0.3, 6: 0.55, 7: 0.2, 8: 0.8}
+"""By the number of the trial, its loss after the first epoch; it falls by a tenth with each."""
+
+
+def tuning(scheduler: Any = "asha", **more: Any) -> Tuning:
+    return Tuning(
+        scheduler=scheduler,
+        metric="loss",
+        longest=EPOCHS,
+        resources=Resources(),
+        folder=Path("nowhere"),
+        **more,
+    )
+
+
+def curve(number: int, epochs: int) -> Curve:
+    return [
+        {"epoch": epoch, "loss": LOSSES[number] * 0.9**epoch, "metric": 0.5}
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def trained(scheduler: Any, number: int) -> Curve:
+    """What a trial reports until it ends or is stopped."""
+    trial = SimpleNamespace(trial_id=f"t{number}", config={"number": number})
+    scheduler.on_trial_add(None, trial)
+    done: list[Any] = []
+    for point in curve(number, EPOCHS):
+        done.append(point)
+        if scheduler.on_trial_result(None, trial, dict(point)) == "STOP":
+            return done
+    scheduler.on_trial_complete(None, trial, dict(done[-1]))
+    return done
+
+
+def test_what_is_worse_than_most_is_stopped_at_a_rung() -> None:
+    scheduler = _scheduler(tuning())
+    epochs = {number: len(trained(scheduler, number)) for number in LOSSES}
+    assert epochs[1] == epochs[3] == epochs[5] == epochs[7] == EPOCHS
+    assert epochs[2] == epochs[8] == 1
+    assert set(epochs.values()) <= {1, 3, EPOCHS}
+
+
+def test_without_a_scheduler_all_go_on() -> None:
+    scheduler = _scheduler(tuning("none"))
+    assert {len(trained(scheduler, number)) for number in (1, 2, 8)} == {EPOCHS}
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
+@pytest.mark.parametrize("number", [3, 5, 8])
+def test_another_attempt_stops_what_an_undisturbed_one_would(scheduler: str, number: int) -> None:
+    """Killed before trial `number`, or in it after its first epoch."""
+    whole = _scheduler(tuning(scheduler))
+    curves = {each: trained(whole, each) for each in LOSSES}
+    past = {each: found for each, found in curves.items() if each < number}
+    fresh = _scheduler(tuning(scheduler, past=past))
+    assert [trained(fresh, each) for each in range(number, 9)] == [
+        curves[each] for each in range(number, 9)
+    ]
+    again = _scheduler(tuning(scheduler, past=past, resumed={number: curves[number][:1]}))
+    later = [trained(again, each) for each in range(number, 9)]
+    assert later[1:] == [curves[each] for each in range(number + 1, 9)]
+
+
+def test_hyperband_lets_some_go_on_for_longer() -> None:
+    halving, several = _scheduler(tuning()), _scheduler(tuning("hyperband"))
+    worst_first = sorted(LOSSES, key=lambda number: LOSSES[number])
+    asha, hyperband = (
+        sum(len(trained(scheduler, number)) for number in worst_first)
+        for scheduler in (halving, several)
+    )
+    assert asha < hyperband
+
+
+def test_a_failure_is_no_rung() -> None:
+    scheduler: Any = _scheduler(tuning())
+    trial = SimpleNamespace(trial_id="t", config={"number": 1})
+    scheduler.on_trial_add(None, trial)
+    failed = Report(0, float("inf"), float("-inf"), error="nan")
+    assert scheduler.on_trial_result(None, trial, failed.as_dict()) == "CONTINUE"
+    assert len(trained(scheduler, 2)) == EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("resources", "reserved"),
+    [
+        (Resources(), {"CPU": 1.0}),
+        (Resources(cpus=2, gpus=0.5), {"CPU": 2.0, "GPU": 0.5}),
+        (Resources(workers=2, cpus=4), {"memory": 1}),
+    ],
+)
+def test_what_a_trial_reserves(resources: Resources, reserved: dict[str, float]) -> None:
+    assert _reserved(resources).bundles == [reserved]
