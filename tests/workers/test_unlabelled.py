@@ -1,12 +1,13 @@
 """Examples without labels: taught by the teacher alone, counted apart, never asked for gold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from alambique.distill.objective import total
 from alambique.registry import jobs
@@ -21,11 +22,12 @@ from alambique.workers.once import key_of
 from alambique.workers.records import Taught
 from alambique.workers.stages import distil
 from alambique.workers.stages.check import check
-from alambique.workers.training.batches import batch_of
+from alambique.workers.training.batches import Batch, batch_of
+from alambique.workers.training.batching import share
 from alambique.workers.training.course import Course
 from alambique.workers.training.material import material_of
 from alambique.workers.training.place import Alone
-from alambique.workers.training.rows import whole_of
+from alambique.workers.training.rows import Row, whole_of
 from alambique.workers.work import Work
 
 if TYPE_CHECKING:
@@ -61,51 +63,69 @@ def beside(
     return made
 
 
+def batch(told: Course, rows: Sequence[Row | None], stand_in: Row, teachers: bool = True) -> Batch:
+    _, material = material_of(told, Alone(CPU))
+    return batch_of(
+        rows,
+        stand_in,
+        pad_id=material.pad_id,
+        classes=len(told.labels),
+        teachers=material.teachers if teachers else (),
+        device=CPU,
+    )
+
+
+def logits_for(told: Course, rows: Sequence[Row]) -> Tensor:
+    """The same for a row wherever it stands, so that batches can be compared."""
+    length = 1 if told.task == "document-classification" else max(row.length for row in rows)
+    chance = torch.Generator().manual_seed(1)
+    return torch.randn(len(rows), length, len(told.labels), generator=chance).requires_grad_()
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teacher(
     beside: Callable[..., Course], task: str
 ) -> None:
     told = beside(task)
     _, material = material_of(told, Alone(CPU))
-    rows = material.training
-    known = len(read(told.training))
-    assert {row.labelled for row in rows if row.example < known} == {True}
-    assert {row.labelled for row in rows if row.example >= known} == {False}
+    rows, known = material.training, len(read(told.training))
+    assert [row.labelled for row in rows] == [row.example < known for row in rows]
     chosen = [*rows[:3], *rows[-3:]]
-    whole = whole_of(chosen)
+    whole, logits = whole_of(chosen), logits_for(told, chosen)
     assert whole.rows == sum(row.weight for row in chosen)
     assert whole.labelled == sum(row.weight for row in chosen[:3])
-    batch = batch_of(
-        chosen,
-        rows[0],
-        pad_id=material.pad_id,
-        classes=len(told.labels),
-        teachers=material.teachers,
-        device=CPU,
-    )
-    length = batch.inputs.input_ids_BN.shape[1] if task != "document-classification" else 1
-    logits = torch.randn(6, length, len(told.labels), generator=torch.Generator().manual_seed(1))
-    logits.requires_grad_()
-    (of_gold,) = torch.autograd.grad(
-        total(batch.compared(logits), [Gold()], whole=whole).total, logits
-    )
-    (of_both,) = torch.autograd.grad(total(batch.compared(logits), BOTH, whole=whole).total, logits)
+    compared = batch(told, chosen, rows[0]).compared(logits)
+    gold, both = (total(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
+    (of_gold,) = torch.autograd.grad(gold, logits, retain_graph=True)
+    (of_both,) = torch.autograd.grad(both, logits)
     assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
     assert of_both.flatten(1).any(1).all()
+    alone = batch(told, chosen[:3], rows[0], teachers=False)
+    length = 1 if logits.shape[1] == 1 else alone.inputs.input_ids_BN.shape[1]
+    without = alone.compared(logits[:3, :length])
+    torch.testing.assert_close(total(without, [Gold()], whole=whole_of(chosen[:3])).total, gold)
 
-    # the same gold as of a batch that has only those
-    alone = batch_of(
-        chosen[:3],
-        rows[0],
-        pad_id=material.pad_id,
-        classes=len(told.labels),
-        teachers=(),
-        device=CPU,
-    )
-    short = logits.detach()[:3, : alone.inputs.input_ids_BN.shape[1] if length > 1 else 1]
-    gold = total(alone.compared(short), [Gold()], whole=whole_of(chosen[:3])).total
-    both = total(batch.compared(logits), [Gold()], whole=whole).total
-    torch.testing.assert_close(both, gold)
+
+@pytest.mark.parametrize("task", TASKS)
+def test_processes_share_the_loss_out_exactly(beside: Callable[..., Course], task: str) -> None:
+    """Also where all that has a label is one process's."""
+    told = beside(task)
+    _, material = material_of(told, Alone(CPU))
+    rows = material.training
+    chosen = [rows[0], *rows[-3:], rows[1]]
+    whole, logits = whole_of(chosen), logits_for(told, chosen)
+    expected = total(batch(told, chosen, rows[0]).compared(logits), BOTH, whole=whole)
+    parts = []
+    for rank in range(3):
+        mine = share(range(len(chosen)), rank, 3)
+        some = [None if i is None else chosen[i] for i in mine]
+        own = logits[[i or 0 for i in mine]]
+        part = batch(told, some, chosen[0])
+        length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
+        parts.append(total(part.compared(own[:, :length]), BOTH, whole=whole))
+    torch.testing.assert_close(sum(part.total for part in parts), expected.total)
+    for kind, value in expected.parts.items():
+        torch.testing.assert_close(sum(part.parts[kind] for part in parts), value)
 
 
 def test_micro_batches_without_a_label_change_nothing(
