@@ -90,6 +90,44 @@ def test_a_candidate_that_no_student_is_made_of_is_named(settings: Settings, sta
         check_sizes(choosing(SCRATCH, odd, **student), settings)
 
 
+def test_each_of_several_teachers_is_planned(settings: Settings, database: Database) -> None:
+    first, second = SCRATCH | {"layers": 4}, [SCRATCH, SCRATCH | {"layers": 3}]
+    job = choosing(SCRATCH).model_dump(mode="json", exclude={"teacher"})
+    limit = {"train": 4, "dev": 4, "test": 4, "unlabelled": 12}
+    data = {"name": "sample-questions", "unlabelled": "sample-questions", "limit": limit}
+    teachers = [{"model": first, "train": {}}, {"candidates": second, "grid": {"epochs": [1, 2]}}]
+
+    def planned(**said: Any) -> Plan:
+        return plan_of(Job.model_validate(job | said), settings, database)
+
+    plan = planned(teacher=teachers)
+    assert [(one.name, one.macs) for one in plan.teachers] == [
+        ("teacher", plan.candidates[0].macs),
+        ("teacher-2", plan.candidates[2].macs),  # the costliest
+    ]
+    assert [one.runs for one in plan.candidates] == [1, 2, 2]
+    assert (plan.teacher.macs, plan.student) == (
+        plan.teachers[0].macs,
+        planned(teacher=teachers[0]).student,
+    )
+    alone = planned(teacher=teachers[0]).cache.bytes or 0
+    assert plan.cache.bytes == 2 * alone
+    more = planned(teacher=teachers[0], data=data).cache.bytes or 0
+    assert more > 3 * alone
+    assert planned(teacher=teachers[0]).teachers == ()
+    one, other = (p.disk_bytes(12, kept=0, runs={}) for p in (planned(teacher=teachers[0]), plan))
+    assert other - one == 12 * 4 * plan.teachers[1].parameters + alone
+
+
+def test_a_second_teacher_may_be_shallower_than_the_student(settings: Settings) -> None:
+    job = choosing(SCRATCH).model_dump(mode="json", exclude={"teacher"})
+    deep, shallow = ({"model": SCRATCH | {"layers": n}, "train": {}} for n in (2, 1))
+    job["student"] = {"layers": 2}
+    check_sizes(Job.model_validate(job | {"teacher": [deep, shallow]}), settings)
+    with pytest.raises(BadSpec, match=r"^teacher\.0\.model: "):
+        check_sizes(Job.model_validate(job | {"teacher": [shallow, deep]}), settings)
+
+
 def test_data_of_the_hub_is_planned_once_it_is_fetched(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

@@ -93,6 +93,14 @@ def test_each_bad_field_is_named(
             "unknown_name",
             "teacher.candidates.0.model",
         ),
+        (
+            {"teacher": [{"model": "sample-encoder"}, {"model": "no-such-model"}]},
+            "unknown_name",
+            "teacher.1.model",
+        ),
+        ({"data": {"name": "conll2002", "unlabelled": "./m.txt"}}, "bad_spec", "data.unlabelled"),
+        ({"data": {"name": "conll2002", "unlabelled": "none"}}, "unknown_name", "data.unlabelled"),
+        ({"data": {"name": "conll2002", "unlabelled": "mlqa"}}, "unknown_name", "data.unlabelled"),
         ({"student": {"layers": 1, "start": "no-such"}}, "unknown_name", "student.start"),
         (
             {"search": {"space": {"student.layers": [1]}, "trials": 1, "goals": ["em max"]}},

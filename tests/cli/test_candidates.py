@@ -62,6 +62,14 @@ def test_a_plan_has_a_table_of_candidates(here: Here, job_file: Path) -> None:
     assert "candidate" not in here("plan", job_file, "--set", "data.name=sample-entities")
 
 
+def test_a_plan_has_a_line_for_each_teacher(here: Here, job_file: Path) -> None:
+    two = f"teacher=[{{model: {SCRATCH % 2}, train: {{}}}}, {{model: {SCRATCH % 3}, train: {{}}}}]"
+    said = ("--set", two, "--set", "data.name=sample-entities")
+    lines = [line.split() for line in here("plan", job_file, *said).splitlines()]
+    names = [line[0] for line in lines if line and line[-1][-1].isdigit()]
+    assert names == ["teacher", "teacher-2", "student"]
+
+
 def test_a_job_that_chose_its_teacher_shows_what_from(
     here: Here, database: Database, job_file: Path
 ) -> None:

@@ -12,8 +12,9 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.sources import Source
+from alambique.spec.sources import Source, written
 from alambique.spec.states import State
+from alambique.tasks.catalogue import dataset
 from alambique.tasks.plan import plan
 from alambique.workers.driver import run_here
 
@@ -109,6 +110,28 @@ def test_the_student_of_qualaminilm_has_6_layers_of_384() -> None:
     _, student = parameters("qualaminilm", ROBERTA)
     embeddings = (50_262 + 514 + 1 + 2) * 384
     assert student == embeddings + 6 * layer(384, 1536) + (384 + 1) * 2
+
+
+def test_two_teachers_and_a_student_of_a_third_vocabulary() -> None:
+    """The student is the paper's ALBETO tiny, without the pooler that tags do not need."""
+    tiny = {**BERT, "model_type": "albert", "vocab_size": 31_000, "embedding_size": 128}
+    tiny |= {"hidden_size": 312, "num_hidden_layers": 4, "intermediate_size": 1248}
+    base = {**ROBERTA, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
+    base |= {"intermediate_size": 3072}
+    configs = {"bert-base": BERT, "roberta-base": base, "albert-tiny": tiny}
+
+    def config_of(source: Source) -> Config:
+        return next(config for name, config in configs.items() if name in written(source))
+
+    found = plan(recipe("teachers"), UnknownName("the data is not at hand"), config_of=config_of)
+    labels = len(dataset("ancora-contracted").labels)
+    head = (312 + 1) * labels
+    pooler, of_three = (312 + 1) * 312, (312 + 1) * 3
+    assert found.student.parameters == 5_345_075 - pooler - of_three + head  # the paper's, of XNLI
+    assert [one.name for one in found.teachers] == ["teacher", "teacher-2"]
+    first, second = (one.parameters for one in found.teachers)
+    assert first == 109_853_187 - (768 + 1) * (768 + 3) + (768 + 1) * labels
+    assert second > first  # of the same layers, with a larger vocabulary
 
 
 @pytest.mark.parametrize("name", CUT)

@@ -105,7 +105,7 @@ def test_it_has_the_data_sets_the_students_and_the_grids(
 
 
 def test_the_teacher_is_the_best_of_eleven_candidates(jobs: Jobs) -> None:
-    runs = jobs[0][1].teacher.runs
+    runs = jobs[0][1].teachers[0].said.runs
     assert len(runs) == 11 * 3 * 3 * 4
     rates: dict[Any, set[float]] = {}
     for run in runs:

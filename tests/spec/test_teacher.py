@@ -23,21 +23,26 @@ def job(teacher: dict[str, Any]) -> Job:
     return job_of(content | {"teacher": teacher})
 
 
+def one(teacher: dict[str, Any]) -> Teacher:
+    """The teacher of a job that has one."""
+    return job(teacher).teachers[0].said
+
+
 def run(*said: Any) -> dict[str, Any]:
     return dict(zip(FIELDS, said, strict=True))
 
 
 def test_one_model_has_one_run_as_it_says() -> None:
-    tuned, train = job({"model": "a"}).teacher, Train(epochs=2)
+    tuned, train = one({"model": "a"}), Train(epochs=2)
     assert [(r.candidate, r.model, r.train, r.point) for r in tuned.runs] == [(0, "a", None, ())]
-    (only,) = job({"model": "a", "train": {"epochs": 2}}).teacher.runs
+    (only,) = one({"model": "a", "train": {"epochs": 2}}).runs
     assert (only.train, only.point, only.said) == (train, (), "")
 
 
 def test_runs_come_by_candidate_then_batch_then_epochs_then_rate() -> None:
     grid = run([8, 4], [1, 2], [1e-5, 2e-5])
     own = {"model": "b", "grid": {"learning_rate": [3e-6]}}
-    teacher = job({"candidates": ["a", own], "grid": grid, "train": {"seed": 7}}).teacher
+    teacher = one({"candidates": ["a", own], "grid": grid, "train": {"seed": 7}})
     points = [(r.model, *dict(r.point).values()) for r in teacher.runs]
     assert points[:4] == [
         ("a", 8, 1, 1e-5),
@@ -63,14 +68,14 @@ def test_a_teacher_that_was_looked_at_is_taken_as_it_is(monkeypatch: pytest.Monk
 
 
 def test_candidates_without_a_grid_are_trained_once_by_the_defaults() -> None:
-    teacher = job({"candidates": ["a", SCRATCH, {"model": SCRATCH | {"layers": 3}}]}).teacher
+    teacher = one({"candidates": ["a", SCRATCH, {"model": SCRATCH | {"layers": 3}}]})
     assert [run.train for run in teacher.runs] == [Train()] * 3
     assert teacher.training == Train()
     assert teacher.runs[1].model == Architecture.model_validate(SCRATCH)
 
 
 def test_one_model_may_have_a_grid() -> None:
-    teacher = job({"model": SCRATCH, "grid": {"epochs": [2, 3]}}).teacher
+    teacher = one({"model": SCRATCH, "grid": {"epochs": [2, 3]}})
     assert [run.train for run in teacher.runs] == [Train(epochs=2), Train(epochs=3)]
 
 
@@ -95,7 +100,7 @@ def test_runs_are_all_combinations_each_once(
         return {f: rates[f] if f == "learning_rate" else [*values[f]] for f in values}
 
     candidates = [{"model": f"m{n}", "grid": grid(values)} for n, values in enumerate(own)]
-    teacher = job({"candidates": candidates, "grid": grid(dict(common))}).teacher
+    teacher = one({"candidates": candidates, "grid": grid(dict(common))})
     runs, expected = teacher.runs, 0
     for number, values in enumerate(own):
         size, merged = 1, grid(dict(common)) | grid(values)
@@ -113,7 +118,7 @@ def test_candidates_read_back_as_they_were_written() -> None:
     written = ["a", {"model": "./b", "grid": {"epochs": [2]}}, SCRATCH, "~/c"]
     read = job({"candidates": written, "grid": {"batch_size": [4, 8]}})
     assert job_of(read.model_dump(mode="json")) == read
-    assert [type(one) for one in read.teacher.candidates or ()] == [
+    assert [type(one) for one in read.teachers[0].said.candidates or ()] == [
         str,
         Candidate,
         Architecture,
@@ -127,7 +132,7 @@ def test_candidates_read_back_as_they_were_written() -> None:
 
 def test_a_network_from_scratch_has_positions_for_its_windows() -> None:
     train = {"max_length": 700}
-    assert job({"candidates": [SCRATCH], "train": train}).teacher.positions == 700
+    assert one({"candidates": [SCRATCH], "train": train}).positions == 700
     assert Teacher(candidates=("a",), max_length=900).positions == 900
 
 
@@ -148,7 +153,7 @@ def test_a_network_from_scratch_has_positions_for_its_windows() -> None:
         ),
         (
             {"candidates": ["a", "b", {"model": "a"}]},
-            "teacher: teacher.candidates.0 and teacher.candidates.2.model are the same model, and "
+            "teacher: candidates.0 and candidates.2.model are the same model, and "
             "would be trained alike: drop one",
         ),
         (
@@ -168,15 +173,15 @@ def test_a_network_from_scratch_has_positions_for_its_windows() -> None:
         ),
         (
             {"model": "a", "grid": {"batch_size": [8]}, "train": {"batch_tokens": 512}},
-            "teacher: teacher.grid.batch_size and teacher.train.batch_tokens are two measures of "
-            "one thing: drop one of them",
+            "teacher: grid.batch_size and train.batch_tokens are two measures of one thing: drop "
+            "one of them",
         ),
         (
             {
                 "candidates": ["b", {"model": "a", "grid": {"batch_size": [8]}}],
                 "train": {"batch_tokens": 512},
             },
-            "teacher: teacher.candidates.1.grid.batch_size and teacher.train.batch_tokens are two",
+            "teacher: candidates.1.grid.batch_size and train.batch_tokens are two",
         ),
         (
             {"model": "a", "grid": {"batch_size": MANY, "epochs": MANY}},

@@ -39,9 +39,8 @@ def shared(
         folder = folder if folder.exists() else folder_of()
         teacher = as_teacher(folder, max_length=48, stride=16)
         checked = check(held)
-        return Shared(
-            held, checked, Taught(teacher=teacher, start=folder), cache(held, checked, teacher)
-        )
+        taught, cached = Taught(teacher=teacher, start=folder), cache(held, checked, teacher)
+        return Shared(held, checked, [taught], [cached])
 
     return made
 
@@ -115,8 +114,7 @@ def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[...,
     assert states(second) == dict.fromkeys(range(1, 5), "finished")
     assert [one.metrics for one in known(second)] == [one.metrics for one in known(first)]
     assert f"trial 1: done before, by job {first.work.id}" in logged(second.work)
-    assert second.cached is not None
-    assert second.cached.computed == 0
+    assert [one.computed for one in second.cached] == [0]
     # and a job without a search that asks for one of them has it too
     found = search(second.work, second.checked, second.taught, second.cached)
     assert found.front == (search(first.work, first.checked, first.taught, first.cached).front)
@@ -161,7 +159,7 @@ def test_trials_that_failed_or_were_stopped(shared: Callable[..., Shared]) -> No
         if error is None:  # stopped early: its process was told nothing more
             bench.told(2, Report(1, 0.75, 0.25))
             order.courses[-1].start.mkdir(parents=True)
-            config = given.taught.teacher.folder / "config.json"
+            config = given.taught[0].teacher.folder / "config.json"
             (order.courses[-1].start / "config.json").write_text(config.read_text())
         bench.ended(ended, error)
     last = bench.next()
@@ -252,5 +250,5 @@ def test_a_search_may_leave_the_model_that_the_job_starts_from(
         f"student.start={other}",
     )
     sources = {given.variant({"student.start": s}).order(1).source for s in ("random", "teacher")}
-    assert sources == {given.taught.teacher.folder}
+    assert sources == {given.taught[0].teacher.folder}
     assert given.variant({}).order(1).source == other

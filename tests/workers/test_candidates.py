@@ -142,7 +142,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
 
     gone.rename(tmp_path / "narrow")
     second = choice()
-    taught = teach(second, checked)
+    (taught,) = teach(second, checked)
     assert [name.partition(",")[0] for name in trained(second)] == [
         "teacher 3 of 4",
         "teacher 4 of 4",
@@ -150,7 +150,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     assert f"teacher 4 of 4, {tmp_path / 'narrow'}, learning_rate 1.0" in trained(second)
     assert [run.number for run in taught.runs] == [1, 2, 3, 4]
     third = choice()
-    assert (teach(third, checked), trained(third)) == (taught, [])  # also the run that collapsed
+    assert (teach(third, checked), trained(third)) == ((taught,), [])  # also the run that collapsed
 
 
 def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made) -> None:
@@ -160,7 +160,7 @@ def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made
         work(TRAIN, f"teacher.model={folder}", f"teacher.train.learning_rate={rate}", *SHORT)
         for rate in (3e-3, 1.0)
     )
-    only = teach(alone, check(alone))
+    (only,) = teach(alone, check(alone))
     assert (only.teacher, only.runs) == (grid.teacher, ())
     with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000; .* train it longer"):
         teach(ruined, check(ruined))
@@ -169,7 +169,8 @@ def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made
 
 def taught_by(work: Taken, *overrides: str) -> Taught:
     job = work(TRAIN, *SHORT, *overrides)
-    return teach(job, check(job))
+    (taught,) = teach(job, check(job))
+    return taught
 
 
 @pytest.fixture

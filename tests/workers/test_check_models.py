@@ -212,11 +212,12 @@ def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -
     """A stage is skipped only where nothing that it depends on has changed."""
     teacher = folder_of()
     job = work(f"teacher.model={teacher}", *TUNED)
-    before = reads(job, check(job), job.job.teacher.runs[0])
+    (one,) = job.job.teachers
+    before = reads(job, check(job), one, one.said.runs[0])
     config = json.loads((teacher / "config.json").read_text())
     names = list(config["id2label"].values())
     turned = {str(number): name for number, name in enumerate(reversed(names))}
     (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
-    after = reads(job, check(job), job.job.teacher.runs[0])
+    after = reads(job, check(job), one, one.said.runs[0])
     assert before != after
     assert {**before, "model": after["model"]} == after

@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.errors import BadTeacher, Diverged
+from alambique.spec.teacher import Teacher
+from alambique.spec.teachers import Teaching
 from alambique.spec.train import Train
 from alambique.workers.records import Trained, Tried, Tuned
 from alambique.workers.stages.choosing import chosen
 
 WHY = "f1 on the validation examples is 0.0000; always giving the commonest answer has 0.0000"
+ALONE = Teaching(Teacher(model="mini"))
 NAN = "the loss became nan at step 3: lower train.learning_rate"
 
 
@@ -51,9 +54,9 @@ def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, boo
     able = [run for run in runs if not run.tuned.collapsed]
     if not able:
         with pytest.raises(BadTeacher):
-            chosen(runs)
+            chosen(runs, ALONE)
         return
-    taught = chosen(runs)
+    taught = chosen(runs, ALONE)
     lowest = min(run.loss for run in able if run.loss is not None)
     first = next(run for run in able if run.loss == lowest)
     assert (taught.number, taught.candidate) == (first.number, first.candidate)
@@ -62,12 +65,12 @@ def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, boo
 
 
 def test_one_run_alone_is_no_choice() -> None:
-    assert chosen([tried(1, 0.5)]).runs == ()
+    assert chosen([tried(1, 0.5)], ALONE).runs == ()
 
 
 def test_where_all_collapse_each_is_named_with_its_numbers() -> None:
     with pytest.raises(BadTeacher) as caught:
-        chosen([tried(1, 2.5, WHY), tried(2, None, NAN)])
+        chosen([tried(1, 2.5, WHY), tried(2, None, NAN)], ALONE)
     first, *lines, last = str(caught.value).splitlines()
     assert first == "none of the 2 runs made a teacher that a student can learn from:"
     assert lines == [f"mini, epochs 1: validation loss 2.5000, {WHY}", f"mini, epochs 2: {NAN}"]
@@ -76,11 +79,11 @@ def test_where_all_collapse_each_is_named_with_its_numbers() -> None:
 
 def test_of_one_run_it_is_told_why_it_cannot_teach() -> None:
     with pytest.raises(BadTeacher) as caught:
-        chosen([tried(1, 2.5, WHY)])
+        chosen([tried(1, 2.5, WHY)], ALONE)
     assert str(caught.value) == (
         f"the teacher's {WHY}: a student can learn nothing from it. Fine-tune it (teacher.train), "
         "train it longer, or at another learning rate"
     )
     with pytest.raises(Diverged) as diverged:
-        chosen([tried(1, None, NAN)])
+        chosen([tried(1, None, NAN)], ALONE)
     assert str(diverged.value) == NAN

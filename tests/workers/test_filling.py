@@ -128,7 +128,7 @@ def test_students_of_two_vocabularies_learn_from_one_fill(
     counted: list[Outputs] = []
     keep_count(monkeypatch, counted)
     for start in (told.start, other):
-        run = recorded(course(task, start=start, teacher=order.outputs, objective=LOGITS))
+        run = recorded(course(task, start=start, teachers=(order.outputs,), objective=LOGITS))
         run.to_the_end()
         if start == other:  # the teacher's own weights and pieces have little to learn from it
             assert run.losses[-1] < run.losses[0]
@@ -183,7 +183,7 @@ def first_loss(told: Course, order_for: Ordered, recorded: Recorder, folder: Pat
     """The loss of the only step of a course that is taught by what it starts from."""
     order = order_for(told, folder / "near")
     filled(order)
-    run = recorded(told.model_copy(update={"teacher": order.outputs, "objective": LOGITS}))
+    run = recorded(told.model_copy(update={"teachers": (order.outputs,), "objective": LOGITS}))
     run.to_the_end()
     (loss,) = run.losses
     return loss

@@ -60,7 +60,12 @@ CHANGED = {
     ("teacher.max_length=100",): {"teach", "distilled", "evaluate teacher"},
     ("teacher.stride=16",): {"teach", "distilled", "evaluate teacher"},
     ("teacher.model.layers=3",): {"teach"},
+    ("teacher.weight=3",): NONE,  # of one teacher
     ("data.limit={train: 11, dev: 6, test: 6}",): {"teach", *STUDENTS},
+    (
+        "data.unlabelled=sample-entities",
+        "data.limit={train: 12, dev: 6, test: 6, unlabelled: 3}",
+    ): {"distilled"},
     ("data.limit={train: 12, dev: 5, test: 6}",): {"teach", *STUDENTS},
     ("data.limit={train: 12, dev: 6, test: 5}",): EVALUATE,
 }
@@ -74,20 +79,20 @@ def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[
 
     def of(job: Job) -> dict[str, str]:
         asked = replace(held, job=job)
-        checked = check(asked)
-        models = Taught(teacher=trained("teacher", taught, job.teacher), start=start)
+        checked, one = check(asked), job.teachers[0]
+        models = Taught(teacher=trained("teacher", taught, one.said), start=start)
         cached = cache(asked, checked, models.teacher)
         networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         found = {
-            "teach": key_of(Stage.TEACH, teach.reads(asked, checked, job.teacher.runs[0])),
+            "teach": key_of(Stage.TEACH, teach.reads(asked, checked, one, one.said.runs[0])),
         }
         length = evaluate.length_of(asked, networks)
-        for one in networks:
-            reads = evaluate.reads(asked, checked, one, length, evaluate.devices())
-            found[f"evaluate {one.name}"] = key_of(Stage.EVALUATE, reads)
+        for network in networks:
+            reads = evaluate.reads(asked, checked, network, length, evaluate.devices())
+            found[f"evaluate {network.name}"] = key_of(Stage.EVALUATE, reads)
         kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
         for kind in kinds:
-            reads = distil.reads(asked, checked, models, cached, kind)
+            reads = distil.reads(asked, checked, [models], [cached], kind)
             found[kind] = key_of(Stage.DISTIL, reads)
         return found
 
@@ -141,11 +146,11 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
         asked = work(*said)
         checked = check(asked)
         taught = [
-            Taught(teacher=trained("teacher", folder, asked.job.teacher), start=folder)
+            Taught(teacher=trained("teacher", folder, asked.job.teachers[0].said), start=folder)
             for folder in models
         ]
         return {
-            key_of(Stage.DISTIL, distil.reads(asked, checked, one, None, "gold-only"))
+            key_of(Stage.DISTIL, distil.reads(asked, checked, [one], [], "gold-only"))
             for one in taught
         }
 

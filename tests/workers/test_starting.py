@@ -53,7 +53,7 @@ def started(
         cached = cache(held, checked, taught.teacher)
         folder = tmp_path / kind
         folder.mkdir()
-        distil(held, checked, taught, cached, kind, folder)
+        distil(held, checked, [taught], [cached], kind, folder)
         return weights_of(folder / "start")
 
     folder_of("before", seed=1)

@@ -154,7 +154,7 @@ def distilled(
             for bucket in filler.missing():
                 filler.fill(bucket)
         # Adam does not see how long gradients are, unless they are cut at some steps alone
-        told = course(task, teacher=order.outputs, objective=(Logits(), Gold()))
+        told = course(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
         train = told.train.model_copy(update={"clip": 8.0})
         return told.model_copy(update={"train": train} | changed)
 

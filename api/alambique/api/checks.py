@@ -88,6 +88,8 @@ def _unknown_data(job: Job) -> Iterator[BadField]:
     else:
         asked["data.name"] = (job.data.name, ("train", "dev"))
         asked["data.test"] = (job.data.test, ("test",))
+    if job.data.unlabelled is not None:
+        asked["data.unlabelled"] = (job.data.unlabelled, ("train",))
     for path, (name, splits) in asked.items():
         try:
             found = dataset(name)

@@ -29,8 +29,15 @@ class CandidateCostView(CostView):
     """How often it is fine-tuned."""
 
 
+class TeacherCostView(CostView):
+    """Of one of several teachers."""
+
+    name: str
+    """What it is called in the job: teacher, teacher-2, …"""
+
+
 class CacheCostView(View):
-    """Of the teacher's outputs."""
+    """Of the outputs of all teachers."""
 
     bytes: int | None
     """null where the data is not at hand."""
@@ -57,9 +64,11 @@ class PlanView(View):
     """What a job would make and take, before anything is spent."""
 
     teacher: CostView
-    """Of candidates, the one that computes most."""
+    """Of candidates, the one that computes most; of several teachers, the first."""
     student: CostView
     cache: CacheCostView
     candidates: list[CandidateCostView] = []  # noqa: RUF012  (pydantic copies it)
-    """Empty where the teacher is one model that is trained once, or not at all."""
+    """Of all teachers; empty where each is one model that is trained once, or not at all."""
+    teachers: list[TeacherCostView] = []  # noqa: RUF012
+    """Each of several; empty where there is one."""
     search: SearchCostView | None = None

@@ -161,7 +161,7 @@ class VersionView(View):
     name: str
     number: int
     role: str
-    """What it is in its job: teacher, student, gold-only."""
+    """What it is in its job: teacher (of several teacher-2 and so on), student, gold-only."""
     job_id: UUID | None
     created_at: datetime
     task: str

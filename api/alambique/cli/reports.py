@@ -83,8 +83,10 @@ def show_prediction(found: Mapping[str, Any]) -> None:
 
 
 def show_plan(found: Mapping[str, Any]) -> None:
-    """Print the sizes of teacher, student and candidates, and what their cache takes."""
-    rows = (_sizes(name, found[name]) for name in ("teacher", "student"))
+    """Print the sizes of teachers, student and candidates, and what their cache takes."""
+    teachers = found.get("teachers") or [found["teacher"] | {"name": "teacher"}]
+    networks = [*teachers, found["student"] | {"name": "student"}]
+    rows = (_sizes(one["name"], one) for one in networks)
     show(table(("", "parameters", "MACs, linear", "MACs, full"), rows))
     if candidates := found.get("candidates"):
         titles = ("candidate", "parameters", "MACs, linear", "MACs, full", "runs")

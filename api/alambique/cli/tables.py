@@ -132,11 +132,14 @@ def result_table(result: Mapping[str, Any]) -> Table:
 
 def candidate_table(result: Mapping[str, Any]) -> Table:
     """The runs that a teacher was chosen from, in the order in which they were done."""
-    columns = ("candidate", "grid", "loss", f"{result['primary'].upper()} %", "", "version")
-    return table(columns, ([*_tried(run)] for run in result["candidates"]))
+    measured = ("loss", f"{result['primary'].upper()} %", "", "version")
+    columns = ("teacher", "candidate", "grid", *measured)
+    rows = [[*_tried(run)] for run in result["candidates"]]
+    return table(columns, rows, only_if_several="teacher")
 
 
 def _tried(run: Mapping[str, Any]) -> Iterable[object]:
+    yield run.get("teacher", "teacher")
     yield run["model"]
     yield ", ".join(f"{field} {value}" for field, value in run["train"].items())
     yield None if run["loss"] is None else Figure(f"{run['loss']:.4f}")

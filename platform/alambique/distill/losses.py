@@ -10,7 +10,7 @@ from torch import Tensor
 
 def gold(student_RC: Tensor, labels_R: Tensor) -> Tensor:
     """Cross entropy with one right column: -log softmax(S)[label], of shape (R,)."""
-    return -_log_softmax(student_RC).gather(1, labels_R[:, None]).squeeze(1)
+    return -log_softmax(student_RC).gather(1, labels_R[:, None]).squeeze(1)
 
 
 def soft_labels(student_RC: Tensor, teacher_RC: Tensor, *, temperature: float) -> Tensor:
@@ -21,7 +21,7 @@ def soft_labels(student_RC: Tensor, teacher_RC: Tensor, *, temperature: float) -
     -inf throughout gives 0.
     """
     p_RC, log_p_RC = _distribution(teacher_RC / temperature)
-    log_q_RC = _log_softmax(student_RC / temperature)
+    log_q_RC = log_softmax(student_RC / temperature)
     return temperature**2 * (p_RC * (log_p_RC - log_q_RC)).sum(1)
 
 
@@ -32,7 +32,7 @@ def soft_cross_entropy(student_RC: Tensor, teacher_RC: Tensor, *, temperature: f
     al., 2015, §2; `ce` of Cañete and Bravo-Marquez, 2023, §3).
     """
     p_RC, _ = _distribution(teacher_RC / temperature)
-    return -(temperature**2) * (p_RC * _log_softmax(student_RC / temperature)).sum(1)
+    return -(temperature**2) * (p_RC * log_softmax(student_RC / temperature)).sum(1)
 
 
 def squared_difference(student_RC: Tensor, teacher_RC: Tensor, scored_RC: Tensor) -> Tensor:
@@ -48,17 +48,21 @@ def squared_difference(student_RC: Tensor, teacher_RC: Tensor, scored_RC: Tensor
     return (student_RC - teacher_RC).square().sum(1) / scored_RC.sum(1).clamp(min=1)
 
 
-def _log_softmax(logits_RC: Tensor) -> Tensor:
+def log_softmax(logits: Tensor, columns: int = 1) -> Tensor:
     """Over the columns that are not -inf; a large negative number in those that are.
 
     Not -inf, so that p · log q is never 0 · inf. The number is low enough to have probability 0,
     and a label or a teacher's mass in such a column, which is an error, makes a huge loss.
+
+    Args:
+        logits: of any shape.
+        columns: which dimension they are.
     """
-    barred_RC = logits_RC == float("-inf")
-    return logits_RC.masked_fill(barred_RC, torch.finfo(logits_RC.dtype).min / 4).log_softmax(1)
+    barred = logits == float("-inf")
+    return logits.masked_fill(barred, torch.finfo(logits.dtype).min / 4).log_softmax(columns)
 
 
 def _distribution(logits_RC: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax, which is 0 in the columns at -inf also where all are; and its logarithm."""
-    log_p_RC = _log_softmax(logits_RC)
+    log_p_RC = log_softmax(logits_RC)
     return log_p_RC.exp().masked_fill(logits_RC == float("-inf"), 0), log_p_RC

@@ -7,7 +7,7 @@ from typing import Literal, assert_never
 import torch
 from torch import Tensor
 
-from alambique.distill import losses
+from alambique.distill import combining, losses
 from alambique.distill.inside import Inside, Unit, compared
 from alambique.distill.published import tinybert_soft_cross_entropy
 from alambique.distill.rows import Rows
@@ -22,15 +22,17 @@ class Whole:
 
     rows: float = 1.0
     """The weight of all rows of logits."""
+    labelled: float = 1.0
+    """Of those whose gold is known."""
     windows: float = 1.0
     tokens: float = 1.0
     """Of all windows, without padding."""
     pairs: float = 1.0
     """Of tokens of one window, in each order, each with itself too."""
 
-    def of(self, unit: Literal["rows"] | Unit) -> float:
-        """How many there are."""
-        return float(getattr(self, unit))
+    def of(self, unit: Literal["rows", "labelled"] | Unit) -> float:
+        """How many there are; 1 where there are none, whose sums are 0."""
+        return float(getattr(self, unit)) or 1.0
 
 
 ONE = Whole()
@@ -87,7 +89,8 @@ def _measurable(rows: Rows, inside: Inside | None, term: Term) -> bool:
         case Gold():
             return True
         case Logits():
-            there, lacking = rows.teacher_RC is not None, "outputs: fill the cache first"
+            there = rows.teacher_RC is not None or rows.several is not None
+            lacking = "outputs: fill the cache first"
         case Hidden() | Attention() | Relations():
             # of weight 0, its layers are not looked at
             there = inside is not None and counts(term)
@@ -105,24 +108,25 @@ def _measurable(rows: Rows, inside: Inside | None, term: Term) -> bool:
 
 def _mean(rows: Rows, inside: Inside | None, term: Term, whole: Whole, done: float) -> Tensor:
     with torch.set_grad_enabled(torch.is_grad_enabled() and counts(term)):
-        if isinstance(term, Gold | Logits):
-            return (rows.weight_R * _by_row(rows, term, done)).sum() / whole.rows
-        assert inside is not None  # it is measurable
-        summed, unit = compared(term, inside)
-        return summed / whole.of(unit)
+        match term:
+            case Gold():
+                weight_R = rows.weight_R * rows.labelled_R
+                summed = (weight_R * losses.gold(rows.logits_RC, rows.labels_R)).sum()
+                return summed / whole.of("labelled")
+            case Logits():
+                return (rows.weight_R * _distance(rows, term, done)).sum() / whole.of("rows")
+            case _:
+                assert inside is not None  # it is measurable
+                summed, unit = compared(term, inside)
+                return summed / whole.of(unit)
 
 
-def _by_row(rows: Rows, term: Gold | Logits, done: float) -> Tensor:
-    if isinstance(term, Gold):
-        return losses.gold(rows.logits_RC, rows.labels_R)
-    assert rows.teacher_RC is not None
-    return _distance(term, rows.logits_RC, rows.teacher_RC, rows.scored_RC, done)
-
-
-def _distance(
-    term: Logits, student_RC: Tensor, teacher_RC: Tensor, scored_RC: Tensor, done: float
-) -> Tensor:
+def _distance(rows: Rows, term: Logits, done: float) -> Tensor:
     temperature = at(term.temperature, done)
+    student_RC, teacher_RC = rows.logits_RC, rows.teacher_RC
+    if teacher_RC is None:
+        # a squared difference has no temperature
+        teacher_RC = _combined(rows, term, 1.0 if term.loss == "mse" else temperature)
     match term.loss, term.reduction:
         case "kl", _:
             return losses.soft_labels(student_RC, teacher_RC, temperature=temperature)
@@ -131,4 +135,16 @@ def _distance(
         case "ce", _:
             return losses.soft_cross_entropy(student_RC, teacher_RC, temperature=temperature)
         case _:
+            scored_RC = rows.scored_RC & teacher_RC.isfinite()
             return losses.squared_difference(student_RC, teacher_RC, scored_RC)
+
+
+def _combined(rows: Rows, term: Logits, temperature: float) -> Tensor:
+    """What several teachers say, as one says it; without gold, which of them is best is unknown."""
+    assert rows.several is not None  # it is measurable
+    outputs_KRC, weights_K = rows.several.outputs_KRC, rows.several.weights_K
+    log_RC = combining.average(outputs_KRC, weights_K, temperature=temperature)
+    if term.combine == "best":
+        best_RC = combining.best(outputs_KRC, rows.labels_R, rows.window_R)
+        log_RC = torch.where(rows.labelled_R[:, None], best_RC, log_RC)
+    return log_RC if rows.null_R is None else combining.anchored(log_RC, rows.null_R)

@@ -1,14 +1,24 @@
 """What a loss compares: rows of logits, cut from what a network answers for a batch.
 
-Shapes: B windows of a batch, N pieces of the longest, C classes, R rows that are compared.
+Shapes: B windows of a batch, N pieces of the longest, C classes, R rows that are compared, K
+teachers.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 _NOT_ALLOWED = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What several teachers say of the same rows, not combined yet."""
+
+    outputs_KRC: Tensor
+    weights_K: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +32,34 @@ class Rows:
     logits_RC: Tensor
     """The student's, float32."""
     labels_R: Tensor
-    """The gold class of each row, int64."""
+    """The gold class of each row, int64; of a row that has none, any."""
     teacher_RC: Tensor | None
     """The teacher's, as logits or log-probabilities; a row all at -inf: the teacher is silent."""
     weight_R: Tensor
     """float32."""
     scored_RC: Tensor
     """bool: the columns that a squared difference compares."""
+    labelled_R: Tensor
+    """bool: whether the gold class is known."""
+    window_R: Tensor
+    """The number of each row's window in the batch, int64."""
+    null_R: Tensor | None = None
+    """The column that all others are log-odds against; None: rows are logits."""
+    several: Several | None = None
+    """In the place of `teacher_RC`, where there is more than one."""
+
+
+def of_several(each: Sequence[Rows], weights: Sequence[float]) -> Rows:
+    """Rows with what several teachers say, from the same rows of each teacher by itself."""
+    outputs = [rows.teacher_RC for rows in each if rows.teacher_RC is not None]
+    outputs_KRC, scored_KRC = torch.stack(outputs), torch.stack([rows.scored_RC for rows in each])
+    weights_K = outputs_KRC.new_tensor(weights)
+    return replace(
+        each[0],
+        teacher_RC=None,
+        scored_RC=scored_KRC.any(0),
+        several=Several(outputs_KRC, weights_K),
+    )
 
 
 def span_rows(
@@ -38,6 +69,7 @@ def span_rows(
     gold_B2: Tensor,
     target_B2N: Tensor | None,
     weight_B: Tensor,
+    labelled_B: Tensor | None = None,
 ) -> Rows:
     """A row for each window's start, and one for its end: 2B rows over N positions.
 
@@ -53,9 +85,12 @@ def span_rows(
         target_B2N: the teacher's start and end log-odds on boundary pieces, 0 at the null, -inf
             elsewhere (`alignment.span_target`).
         weight_B: of each window.
+        labelled_B: bool, whether its gold is known; None: all are.
     """
     logits_B2N = logits_BNC.transpose(1, 2)
-    null_B21 = allowed_BN.int().argmax(1)[:, None, None].expand(-1, 2, 1)
+    null_B = allowed_BN.int().argmax(1)
+    null_B21 = null_B[:, None, None].expand(-1, 2, 1)
+    window_B = torch.arange(len(weight_B), device=weight_B.device)
     odds_B2N = logits_B2N - logits_B2N.gather(2, null_B21)
     barred_B2N = ~allowed_BN[:, None, :].expand_as(odds_B2N)
     if target_B2N is None:
@@ -69,6 +104,9 @@ def span_rows(
         teacher_RC=None if target_B2N is None else target_B2N.flatten(0, 1),
         weight_R=weight_B.repeat_interleave(2) / 2,
         scored_RC=scored_B2N.flatten(0, 1),
+        labelled_R=_labelled(labelled_B, weight_B).repeat_interleave(2),
+        window_R=window_B.repeat_interleave(2),
+        null_R=null_B.repeat_interleave(2),
     )
 
 
@@ -80,6 +118,7 @@ def tag_rows(
     labels_R: Tensor,
     target_RC: Tensor | None,
     weight_R: Tensor,
+    labelled_R: Tensor | None = None,
 ) -> Rows:
     """A row for each word: the logits at its first piece.
 
@@ -90,19 +129,27 @@ def tag_rows(
         labels_R: its gold class.
         target_RC: the teacher's logits; -inf throughout for a word that the teacher did not see.
         weight_R: of each word.
+        labelled_R: bool, whether its gold is known; None: all are.
     """
-    return class_rows(
+    rows = class_rows(
         logits_BNC[batch_R, position_R],
         labels_R=labels_R,
         target_RC=target_RC,
         weight_R=weight_R,
+        labelled_R=labelled_R,
     )
+    return replace(rows, window_R=batch_R)
 
 
 def class_rows(
-    logits_RC: Tensor, *, labels_R: Tensor, target_RC: Tensor | None, weight_R: Tensor
+    logits_RC: Tensor,
+    *,
+    labels_R: Tensor,
+    target_RC: Tensor | None,
+    weight_R: Tensor,
+    labelled_R: Tensor | None = None,
 ) -> Rows:
-    """Rows of which every column is a class that counts."""
+    """Rows of which every column is a class that counts, each of a window of its own."""
     reference_RC = logits_RC if target_RC is None else target_RC
     return Rows(
         logits_RC=logits_RC,
@@ -110,4 +157,10 @@ def class_rows(
         teacher_RC=target_RC,
         weight_R=weight_R,
         scored_RC=reference_RC.isfinite(),
+        labelled_R=_labelled(labelled_R, weight_R),
+        window_R=torch.arange(len(weight_R), device=weight_R.device),
     )
+
+
+def _labelled(known: Tensor | None, weights: Tensor) -> Tensor:
+    return torch.ones_like(weights, dtype=torch.bool) if known is None else known

@@ -1,10 +1,19 @@
 """What every part of a job's spec is made of: a frozen record, deaf to unknown keys."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -15,6 +24,22 @@ class Spec(BaseModel):
     """A frozen record that refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def left_out_at(default: object) -> Callable[[object], bool]:
+    """For `exclude_if`: a job is written without the field where it has its default.
+
+    What a job says decides the keys of its stages; with a new field they stay those of before.
+    """
+    return lambda value: value == default
+
+
+def fault_at(field: tuple[str | int, ...], message: str, found: object) -> ValidationError:
+    """What a validator of a whole record raises where one field of it is to blame."""
+    fault = PydanticCustomError("value_error", message)
+    return ValidationError.from_exception_data(
+        "", [InitErrorDetails(type=fault, loc=field, input=found)]
+    )
 
 
 def _read_duration(value: Any) -> Any:

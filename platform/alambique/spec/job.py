@@ -7,18 +7,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
-from alambique.spec.objective import Gold, Logits, Objective, Term, counts
+from alambique.spec.fields import (
+    Duration,
+    Layers,
+    Name,
+    Positive,
+    Spec,
+    Whole,
+    Width,
+    fault_at,
+    left_out_at,
+)
+from alambique.spec.objective import Gold, Layered, Logits, Objective, Term, counts, taught
 from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
-from alambique.spec.teacher import Teacher
+from alambique.spec.teachers import Teachers, Teaching, teachings
 from alambique.spec.train import Resources, Train
 
 Split = Literal["train", "dev", "test"]
+Limited = Literal[Split, "unlabelled"]
 
 _ROLES = ("teacher", "random")
 """What a student can start from that is no model of its own."""
-_REGISTERED_AS = re.compile(r"(.+)-(teacher|gold-only|candidate-[0-9]+)")
+_REGISTERED_AS = re.compile(
+    r"(.+?)-(teacher(?:-[0-9]+)?|gold-only|(?:teacher-[0-9]+-)?candidate-[0-9]+)"
+)
 """What a job of the first name registers the network of the second as."""
 
 
@@ -26,10 +39,23 @@ class Data(Spec):
     """A data set: one of the catalogue, or (only with `alambique run`) a folder."""
 
     name: str
-    limit: dict[Split, Positive] = Field(default_factory=dict)
+    limit: dict[Limited, Positive] = Field(default_factory=dict)
     """How many examples of a split to use, the first ones; all where not given."""
     test: str | None = None
     """Another data set, whose test split takes the place of this one's."""
+    unlabelled: Annotated[str | None, Field(exclude_if=left_out_at(None))] = None
+    """Another one whose training examples, or a text set whose lines, the teacher alone teaches the
+    student: labels that they may have are not read."""
+
+    @model_validator(mode="after")
+    def _limits_what_there_is(self) -> "Data":
+        if "unlabelled" in self.limit and self.unlabelled is None:
+            raise fault_at(
+                ("limit", "unlabelled"),
+                "there are no unlabelled examples: name them (data.unlabelled), or drop the limit",
+                self.limit["unlabelled"],
+            )
+        return self
 
 
 class Student(Spec):
@@ -92,7 +118,8 @@ class Job(Spec):
     project: Name = "default"
     task: Name
     data: Data
-    teacher: Teacher
+    teacher: Teachers
+    """Of several, the student learns from what they say together; it starts from the first."""
     student: Student
     objective: Objective = (Logits(),)
     train: Train = Train()
@@ -137,11 +164,50 @@ class Job(Spec):
         _check_anchored(info.data.get("task"), first.objective if first else ())
         return first
 
+    @model_validator(mode="after")
+    def _layers_of_one_teacher(self) -> "Job":
+        if len(self.teachers) == 1:
+            return self
+        for place, terms in self._objective_places:
+            for number, term in enumerate(terms):
+                if isinstance(term, Layered) and counts(term):
+                    raise fault_at(
+                        (*place, number),
+                        f"{term.kind} compares the student with the layers of one teacher, and "
+                        f"there are {len(self.teachers)}: keep one teacher, or learn their outputs "
+                        "({kind: logits})",
+                        term.model_dump(mode="json", exclude_unset=True),
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _taught_what_is_unlabelled(self) -> "Job":
+        if self.data.unlabelled is not None and not any(map(taught, self.objectives)):
+            raise fault_at(
+                ("data", "unlabelled"),
+                "the student learns from labels alone, which these examples are not asked for: add "
+                "{kind: logits} to the objective, or drop them",
+                self.data.unlabelled,
+            )
+        return self
+
+    @property
+    def teachers(self) -> tuple[Teaching, ...]:
+        """The one teacher, or each of several in their order."""
+        return teachings(self.teacher)
+
     @property
     def objectives(self) -> tuple[tuple[Term, ...], ...]:
         """What the student is taught, one after the other."""
-        first = (self.intermediate.objective,) if self.intermediate else ()
-        return (*first, self.objective)
+        return tuple(terms for _, terms in self._objective_places)
+
+    @property
+    def _objective_places(self) -> tuple[tuple[tuple[str, ...], tuple[Term, ...]], ...]:
+        """What it is taught, each with the place where the job says it."""
+        last = (("objective",), self.objective)
+        if self.intermediate is None:
+            return (last,)
+        return ((("intermediate", "objective"), self.intermediate.objective), last)
 
     @property
     def needs_outputs(self) -> bool:
@@ -151,8 +217,9 @@ class Job(Spec):
 
     def models(self) -> Iterator[tuple[str, str | Architecture]]:
         """Each field that names a model, with the model."""
-        for field, candidate in self.teacher.named:
-            yield field, candidate.model
+        for one in self.teachers:
+            for field, candidate in one.named:
+                yield field, candidate.model
         if self.student.start not in _ROLES:
             yield "student.start", self.student.start
 
@@ -161,9 +228,14 @@ class Job(Spec):
         for field, model in self.models():
             if isinstance(source_of(model), Folder):
                 yield field, str(model)
-        for field, name in (("data.name", self.data.name), ("data.test", self.data.test)):
+        data = self.data
+        for field, name in (
+            ("name", data.name),
+            ("test", data.test),
+            ("unlabelled", data.unlabelled),
+        ):
             if name is not None and "/" in name:
-                yield field, name
+                yield f"data.{field}", name
 
 
 def _check_anchored(task: object, terms: tuple[Term, ...]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.faults import BadField, BadFields, refuse
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
-from alambique.spec.reading import BadField, BadFields, job_of, with_value
-from alambique.spec.suite import Cell, Suite
+from alambique.spec.reading import job_of, with_value
+from alambique.spec.suite import ONE_TEACHER, Cell, Suite
 from alambique.spec.teacher import Teacher
 
 Content = dict[str, Any]
@@ -55,7 +56,10 @@ def _job(cell: Cell, content: Content, known: Teachers) -> Job:
     if own not in known:
         with suppress(ValidationError):  # which the job meets too, and tells by its fields
             known[own] = Teacher.model_validate(content["teacher"])
-    return job_of(content | {"teacher": known[own]} if own in known else content)
+    job = job_of(content | {"teacher": known[own]} if own in known else content)
+    if len(job.teachers) > 1:  # the table of a suite has a row for one
+        refuse([BadField("teacher", None, ONE_TEACHER)])
+    return job
 
 
 def _fields_of(error: BadSpec) -> Sequence[BadField]:

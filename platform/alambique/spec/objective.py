@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Protocol, TypeVar
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from alambique.spec.changing import Temperature, Weight, highest
-from alambique.spec.fields import Positive, Spec, Whole
+from alambique.spec.fields import Positive, Spec, Whole, left_out_at
 
 Named = Literal["uniform", "3k", "first", "last", "skip"]
 """Maps from the layers of a student to those of its teacher that depths alone decide."""
@@ -93,6 +93,11 @@ class Logits(Spec):
     """Above 1, the teacher's second choices weigh more."""
     reduction: Literal["rows", "tinybert"] = "rows"
     """Of ce. tinybert: the mean is over classes too, and there is no T²."""
+    combine: Annotated[Literal["average", "best"], Field(exclude_if=left_out_at("average"))] = (
+        "average"
+    )
+    """Of several teachers. average: the weighted mean of their distributions; best: of each example
+    the one whose outputs have the lowest loss on its gold labels (`distill.combining`)."""
     weight: Weight = 1.0
 
     @model_validator(mode="after")
@@ -175,6 +180,11 @@ def at_its_highest(term: Term) -> Term:
 def layered(terms: Sequence[Term]) -> list[Layered]:
     """Those terms that need the teacher beside the student."""
     return [term for term in terms if isinstance(term, Layered) and counts(term)]
+
+
+def taught(terms: Sequence[Term]) -> bool:
+    """Whether anything is learnt from a teacher, and not from labels alone."""
+    return any(counts(term) for term in terms if not isinstance(term, Gold))
 
 
 def _something_to_learn(terms: tuple[Term, ...]) -> tuple[Term, ...]:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.fields import Name, Spec, Whole
+from alambique.spec.fields import Name, Spec, Whole, fault_at
 from alambique.spec.reading import (
     BadFields,
     bad_fields,
@@ -49,6 +49,12 @@ Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 NEEDS = "name, tasks and students"
 """The fields that a suite cannot be without."""
+
+ONE_TEACHER = (
+    "a suite compares teachers, one in each of its jobs: give each a name of its own in teachers, "
+    "or post a job of several teachers by itself"
+)
+"""What is said of a list of them."""
 
 _TEACHER = "teacher"
 """What the only one is called where the suite names none."""
@@ -94,6 +100,14 @@ class Suite(Spec):
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed is given twice: it would do the same again")
         return seeds
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _one_teacher_a_job(cls, teachers: Any) -> Any:
+        for name, said in teachers.items() if isinstance(teachers, Mapping) else ():
+            if isinstance(said, list | tuple):
+                raise fault_at((name,), ONE_TEACHER, said)
+        return teachers
 
     @field_validator("grid")
     @classmethod

@@ -1,8 +1,7 @@
-"""The teacher of a job: one model, or candidates of which the best run of fine-tuning teaches."""
+"""A teacher: one model, or candidates of which the best run of fine-tuning teaches."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -11,13 +10,22 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     Discriminator,
+    Field,
     ModelWrapValidatorHandler,
     Tag,
     model_validator,
 )
 
-from alambique.spec.errors import AlambiqueError
-from alambique.spec.fields import Epochs, Length, Overlap, Positive, Rate, Spec
+from alambique.spec.fields import (
+    Epochs,
+    Length,
+    Overlap,
+    Positive,
+    Rate,
+    Real,
+    Spec,
+    left_out_at,
+)
 from alambique.spec.sources import Architecture, Model
 from alambique.spec.train import Train
 
@@ -27,7 +35,8 @@ MOST_RUNS = 1000
 V = TypeVar("V")
 
 
-def _some(values: tuple[V, ...]) -> tuple[V, ...]:
+def some(values: tuple[V, ...]) -> tuple[V, ...]:
+    """The values, which are not none at all."""
     # not by min_length: of a list whose items are wrong, pydantic says that it is too short as well
     if not values:
         raise ValueError("the list is empty: give something in it, or leave the field out")
@@ -41,7 +50,7 @@ def _each_once(values: tuple[V, ...]) -> tuple[V, ...]:
     return values
 
 
-Values = Annotated[tuple[V, ...], AfterValidator(_some), AfterValidator(_each_once)]
+Values = Annotated[tuple[V, ...], AfterValidator(some), AfterValidator(_each_once)]
 """What a field takes in one run after another."""
 
 
@@ -118,7 +127,7 @@ class Teacher(Spec):
 
     model: Model | None = None
     """The one that teaches; or else `candidates`."""
-    candidates: Annotated[tuple[Written, ...], AfterValidator(_some)] | None = None
+    candidates: Annotated[tuple[Written, ...], AfterValidator(some)] | None = None
     """Each is fine-tuned over its grid; the run with the lowest validation loss teaches."""
     grid: Grid | None = None
     """What its runs try, for all candidates, or for the one model."""
@@ -128,17 +137,19 @@ class Teacher(Spec):
     max_length: Length = 384
     """Tokens of its windows when it teaches; students have their own."""
     stride: Overlap = 128
+    weight: Annotated[Real, Field(gt=0, le=1e6, exclude_if=left_out_at(1.0))] = 1.0
+    """How much its outputs count beside those of other teachers; alone it is never asked."""
 
     @property
     def named(self) -> tuple[tuple[str, Candidate], ...]:
-        """The one model or each candidate, in their order, with the field that names its model."""
+        """The one model or each candidate, in their order, with its field, from this record on."""
         if self.candidates is None:
             assert self.model is not None  # one of the two is given, says a validator
-            return (("teacher.model", Candidate(model=self.model)),)
+            return (("model", Candidate(model=self.model)),)
         return tuple(
-            (f"teacher.candidates.{number}.model", one)
+            (f"candidates.{number}.model", one)
             if isinstance(one, Candidate)
-            else (f"teacher.candidates.{number}", Candidate(model=one))
+            else (f"candidates.{number}", Candidate(model=one))
             for number, one in enumerate(self.candidates)
         )
 
@@ -168,17 +179,6 @@ class Teacher(Spec):
         shared = self.training
         return max(512, self.max_length, shared.max_length if shared else 0)
 
-    @contextmanager
-    def telling(self, field: str) -> Iterator[None]:
-        """Puts the field in front of what is found of its model, where there are several."""
-        try:
-            yield
-        except AlambiqueError as error:
-            if self.candidates is None:
-                raise
-            # not from the error itself: what a job is told is the innermost message
-            raise type(error)(f"{field}: {error}") from error.__cause__
-
     def _grid(self, one: Candidate) -> Grid:
         return (self.grid or Grid()).with_own(one.grid)
 
@@ -201,12 +201,12 @@ class Teacher(Spec):
         if isinstance(self.model, Architecture) and self.training is None:
             raise ValueError(
                 "model is an architecture, whose weights have learnt nothing: say how to train it "
-                "(teacher.train, which {} leaves at its defaults)"
+                "beside it (train, which {} leaves at its defaults)"
             )
         if self.stride >= self.max_length:
             raise ValueError(
                 f"stride {self.stride} is not below max_length {self.max_length}: "
-                "windows would never move on; lower teacher.stride"
+                "windows would never move on; lower stride"
             )
         return self
 
@@ -217,10 +217,10 @@ class Teacher(Spec):
         for number, (_, one) in enumerate(self.named):
             if self._grid(one).batch_size is not None:
                 own = one.grid is not None and one.grid.batch_size is not None
-                grid = f"teacher.candidates.{number}.grid" if own else "teacher.grid"
+                grid = f"candidates.{number}.grid" if own else "grid"
                 raise ValueError(
-                    f"{grid}.batch_size and teacher.train.batch_tokens are two measures of one "
-                    "thing: drop one of them"
+                    f"{grid}.batch_size and train.batch_tokens are two measures of one thing: "
+                    "drop one of them"
                 )
         return self
 

@@ -31,12 +31,18 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         score=score,
         majority=majority,
         settings=lambda _: {"class": "likeliest", "window": "one, the longer text cut first"},
+        of_text=of_text if len(columns.texts) == 1 else None,
     )
 
 
 def examples_of(path: Path, columns: Columns) -> list[Labelled]:
     """The examples of a table; BadData where it is broken."""
     return tables.read(path, columns).examples
+
+
+def of_text(name: str, text: str) -> Labelled:
+    """A text whose class nobody knows."""
+    return Labelled(name, (text,), "")
 
 
 def texts(example: Labelled) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The examples of a job's data set, checked before anything is spent on them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, assert_never
@@ -15,6 +15,7 @@ from alambique.tasks.examples import Example
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.task import Task
+from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, read_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Splits:
     """What does not stop the job but weakens what its numbers say."""
     wrong_sizes: tuple[str, ...] = ()
     """What to say of splits that are not as large as the catalogue knows them."""
+    unlabelled: tuple[Any, ...] = ()
+    """Examples without labels, which are taught by a teacher alone."""
 
 
 Fetch = Callable[[Hub, str], Path]
@@ -67,14 +70,35 @@ def load(
         if not splits[split]:
             raise BadData(f"the {split} split of {name} has no examples: give it some")
     labels = _labels(data.name, splits, task)
+    unlabelled = _unlabelled(data, splits, task, root, fetch)
+    wrong = [_wrong_size(name, split, read[split]) for split, name in names.items()]
     return Splits(
         train=splits["train"],
         dev=splits["dev"],
         test=splits["test"],
         labels=labels,
-        warnings=(*_left_out(read), *_overlaps(splits, task)),
-        wrong_sizes=tuple(filter(None, (_wrong_size(names[s], s, read[s]) for s in names))),
+        warnings=(*_left_out(read), *_overlaps(splits, task), *unlabelled.notes),
+        wrong_sizes=tuple(filter(None, (*wrong, unlabelled.wrong_size))),
+        unlabelled=unlabelled.examples,
     )
+
+
+def _unlabelled(
+    data: Data,
+    splits: Mapping[Split, list[Any]],
+    task: Task[Any, Any],
+    root: Path | None,
+    fetch: Fetch,
+) -> Unlabelled:
+    """What the job has beside the splits."""
+    name, limit = data.unlabelled, data.limit.get("unlabelled")
+    if name is None:
+        return NONE
+    if "/" in name:
+        return chosen(name, read_path(Path(name).expanduser(), task), splits, task, limit)
+    rows = _examples(name, "train", task, root, fetch)
+    found = chosen(name, rows, splits, task, limit)
+    return replace(found, wrong_size=_wrong_size(name, "train", rows))
 
 
 def _examples(

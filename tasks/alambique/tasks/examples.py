@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from alambique.tasks import arrow
 from alambique.tasks.arrow import Form, Forms
@@ -53,6 +53,19 @@ class Labelled:
 
 
 Example = Question | Sentence | Labelled
+
+
+def without_labels(example: Example) -> Example:
+    """What a model sees of it, and nothing of what is right."""
+    match example:
+        case Question():
+            return replace(example, answers=())
+        case Sentence():
+            return replace(example, tags=())
+        case Labelled():
+            return replace(example, label="")
+        case _:
+            assert_never(example)
 
 
 FILE = "examples.arrow"

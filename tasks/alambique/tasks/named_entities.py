@@ -69,4 +69,5 @@ TASK: Task[Sentence, Tags] = Task(
         "tags": "first piece of each word",
         "entities": "seqeval default; strict IOB2",
     },
+    of_text=tagging.of_text,
 )

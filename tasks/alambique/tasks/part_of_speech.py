@@ -75,4 +75,5 @@ TASK: Task[Sentence, Tags] = Task(
     score=score,
     majority=majority,
     settings=lambda _: {"tags": "first piece of each word"},
+    of_text=tagging.of_text,
 )

@@ -1,8 +1,8 @@
 """What a job would take: parameters and MACs of its networks, bytes of its cache."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from alambique.models import shapes
@@ -16,6 +16,7 @@ from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.space import alone, combined, laid_over
+from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits
@@ -57,8 +58,16 @@ class CandidateCost(Cost):
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherCost(Cost):
+    """Of one of several teachers."""
+
+    name: str
+    """What it is called in the job: teacher, teacher-2, …"""
+
+
+@dataclass(frozen=True, slots=True)
 class CacheCost:
-    """Of the teacher's outputs."""
+    """Of the outputs of all teachers."""
 
     bytes: int | None
     """None where the data is not at hand."""
@@ -88,12 +97,14 @@ class Plan:
     """What a job would take."""
 
     teacher: Cost
-    """Of candidates, the one that computes most."""
+    """Of candidates, the one that computes most; of several teachers, the first."""
     student: Cost
     """As it is cut from that one."""
     cache: CacheCost
     candidates: tuple[CandidateCost, ...] = ()
-    """Empty where the teacher is one model that is trained once, or not at all."""
+    """Of all teachers; empty where each is one model that is trained once, or not at all."""
+    teachers: tuple[TeacherCost, ...] = ()
+    """Each of several; empty where there is one."""
     search: SearchCost | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,7 +119,8 @@ class Plan:
             kept: how often those of a run of fine-tuning are, once it is over.
             runs: by the number of the candidate, how many of its runs are still to be done.
         """
-        parameters = copies * (self.teacher.parameters + self.student.parameters)
+        networks: tuple[Cost, ...] = (*(self.teachers or (self.teacher,)), self.student)
+        parameters = copies * sum(one.parameters for one in networks)
         if self.search:
             # all are kept, and those that run are there as often as any network in training
             often = copies * self.search.concurrent + kept * self.search.trials
@@ -134,18 +146,22 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
     if wrong := list(bad_goals(job)):
         refuse(wrong)
     labels = _labels(job, data)
-    runs = Counter(run.candidate for run in job.teacher.runs)
+    first, *others = job.teachers
     tried = [
-        _tried(job, field, source_of(one.model), runs[number], labels, config_of)
-        for number, (field, one) in enumerate(job.teacher.named)
+        _tried(job, field, source_of(one.model), _runs(first, number), labels, config_of)
+        for number, (field, one) in enumerate(first.named)
     ]
+    candidates = [[one for one, *_ in tried]]
+    candidates += [_candidates(job, one, labels, config_of) for one in others]
+    choice = any(len(one.said.runs) > 1 for one in job.teachers)
     costliest, student, _ = max(tried, key=lambda all_of_it: all_of_it[0].macs.full)
     largest = max((largest for *_, largest in tried), key=lambda cost: cost.macs.full)
     return Plan(
         teacher=Cost(costliest.parameters, costliest.macs),
         student=student,
         cache=_cache(job, data, labels),
-        candidates=tuple(one for one, *_ in tried) if runs.total() > 1 else (),
+        candidates=tuple(chain.from_iterable(candidates)) if choice else (),
+        teachers=tuple(map(_costliest, job.teachers, candidates)) if others else (),
         search=_search(job, data, largest),
     )
 
@@ -153,23 +169,47 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
 def _tried(
     job: Job, field: str, model: Source, runs: int, labels: int, config_of: ConfigOf
 ) -> tuple[CandidateCost, Cost, Cost]:
-    """What a candidate takes, and the student where that candidate becomes the teacher.
+    """What a candidate of the first teacher takes, and the student where it is the one to teach.
 
     Also the student of its search that computes most; without a search, that is the same one.
     """
-    with job.teacher.telling(field):
-        teacher = _teacher(job, model, config_of)
+    first = job.teachers[0]
+    with first.telling(field):
+        teacher = _teacher(first, model, config_of)
         own = _cost(job, teacher, labels)
 
     def student(variant: Job) -> Cost:
         config = _student(variant, field, teacher, config_of)
-        with job.teacher.telling(field):
+        with first.telling(field):
             for terms in variant.objectives:
                 check_comparable(layered(terms), config, teacher)
         return _cost(job, config, labels)
 
     described = CandidateCost(own.parameters, own.macs, written(model), runs)
     return described, student(job), largest(job, student)
+
+
+def _runs(teacher: Teaching, candidate: int) -> int:
+    return [run.candidate for run in teacher.said.runs].count(candidate)
+
+
+def _candidates(
+    job: Job, teacher: Teaching, labels: int, config_of: ConfigOf
+) -> list[CandidateCost]:
+    """What the candidates of a teacher take that no student is made of."""
+    found = []
+    for number, (field, one) in enumerate(teacher.named):
+        model = source_of(one.model)
+        with teacher.telling(field):
+            own = _cost(job, _teacher(teacher, model, config_of), labels)
+        runs = _runs(teacher, number)
+        found.append(CandidateCost(own.parameters, own.macs, written(model), runs))
+    return found
+
+
+def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> TeacherCost:
+    most = max(candidates, key=lambda one: one.macs.full)
+    return TeacherCost(most.parameters, most.macs, teacher.role)
 
 
 def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
@@ -199,7 +239,9 @@ def _search(job: Job, data: Splits | AlambiqueError, student: Cost) -> SearchCos
         return None
     search = job.search
     epochs = search.size * max(variant.train.epochs for variant in [job, *alone(job)])
-    each = None if isinstance(data, AlambiqueError) else len(data.train) * 3 * student.macs.full
+    each = None
+    if isinstance(data, Splits):
+        each = (len(data.train) + len(data.unlabelled)) * 3 * student.macs.full
     return SearchCost(search.size, search.concurrent, epochs, student, each and epochs * each)
 
 
@@ -214,10 +256,10 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
     return len(known)
 
 
-def _teacher(job: Job, model: Source, config_of: ConfigOf) -> Config:
+def _teacher(teacher: Teaching, model: Source, config_of: ConfigOf) -> Config:
     if not isinstance(model, Architecture):
         return config_of(model)
-    positions = job.teacher.positions
+    positions = teacher.said.positions
     return shapes.from_scratch(
         model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, positions=positions
     )
@@ -227,7 +269,7 @@ def _student(job: Job, field: str, teacher: Config, config_of: ConfigOf) -> Conf
     start = job.student.start
     if start not in ("teacher", "random"):
         return shapes.of_student(job.student, config_of(source_of(start)))
-    with job.teacher.telling(field):
+    with job.teachers[0].telling(field):
         return shapes.of_student(job.student, teacher)
 
 
@@ -238,9 +280,10 @@ def _cost(job: Job, config: Config, labels: int) -> Cost:
 
 
 def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
-    """Logits are always kept: for each word of a training example, one for each label."""
+    """Logits are always kept: for each word that the student learns from, one for each label."""
     if isinstance(data, AlambiqueError):
         return CacheCost(None, str(data))
-    task = find(job.task)
-    words = sum(task.word_count(example) for example in data.train)
-    return CacheCost(words * labels * _FLOAT + len(data.train) * _PER_EXAMPLE, None)
+    task, examples = find(job.task), [*data.train, *data.unlabelled]
+    words = sum(task.word_count(example) for example in examples)
+    each = words * labels * _FLOAT + len(examples) * _PER_EXAMPLE
+    return CacheCost(each * len(job.teachers), None)

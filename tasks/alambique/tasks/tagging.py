@@ -8,10 +8,16 @@ import numpy as np
 from alambique.distill.alignment import FloatArray, first_pieces
 from alambique.runtime.tags import word_tags
 from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.words import words_of
 from alambique.tasks.examples import Sentence
 from alambique.tasks.task import Predict, TagGold
 
 Tags = tuple[str, ...]
+
+
+def of_text(name: str, text: str) -> Sentence:
+    """The words of a text as `runtime.answering.tag` has them; nobody knows their tags."""
+    return Sentence(name, tuple(text[start:end] for start, end in words_of(text)), ())
 
 
 def texts(example: Sentence) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from alambique.workers.records import Cached, Checked, Distilled, Evaluated, Tau
 from alambique.workers.running import Part
 from alambique.workers.stages import distil as distilling
 from alambique.workers.stages import evaluate as evaluating
-from alambique.workers.stages.cache import cache
+from alambique.workers.stages.cache import caches
 from alambique.workers.stages.check import check
 from alambique.workers.stages.register import register
 from alambique.workers.stages.teach import teach
@@ -36,17 +36,18 @@ def stages(work: Work) -> dict[str, Any]:
     """All stages of a job, in their order; gives the table it ends with."""
     checked = check(work)
     taught = teach(work, checked)
-    cached = cache(work, checked, taught.teacher) if needs_outputs(work.job) else None
+    teachers = [one.teacher for one in taught]
+    cached = caches(work, checked, teachers) if needs_outputs(work.job) else ()
     searched = _searched(work, checked, taught, cached)
     students = searched.students if searched else _distilled(work, checked, taught, cached)
-    trained = [taught.teacher, *students]
+    trained = [*teachers, *students]
     evaluated = _evaluated(work, checked, trained)
     result = register(work, checked, taught, trained, evaluated, cached)
     return result | (_summary(work, searched, result) if searched else {})
 
 
 def _distilled(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None
+    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
 ) -> list[Trained]:
     """The student of the job, after the one that it is compared with."""
     return [
@@ -65,7 +66,7 @@ def _distilled(
 
 
 def _searched(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None
+    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
 ) -> "Searched | None":
     """What the job's search has found; None where it has none."""
     if work.job.search is None:

@@ -28,7 +28,7 @@ from alambique.workers.training.course import TeacherOutputs
 from alambique.workers.training.engines import called
 from alambique.workers.training.material import namespace_of
 from alambique.workers.training.place import this_device
-from alambique.workers.training.rows import Row, rows_of
+from alambique.workers.training.rows import Row, unlabelled_rows
 
 BATCH = 32
 """Examples that a teacher answers together; cut from the sorted missing keys of a bucket."""
@@ -41,6 +41,8 @@ class Order(Spec):
     labels: tuple[str, ...]
     teacher: Path
     examples: Path
+    unlabelled: Path | None = None
+    """More of them, without labels."""
     max_length: int
     stride: int
     outputs: TeacherOutputs
@@ -52,7 +54,8 @@ class Filler:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._task: Task[Any, Any] = find(order.task)
-        self._examples: list[Example] = read(order.examples)
+        files = (order.examples, order.unlabelled)
+        self._examples: list[Example] = [e for file in files if file for e in read(file)]
         self._namespace: Namespace = namespace_of(order.outputs, self._task)
         store = open_store(order.outputs.near, order.outputs.redis)
         self._outputs = Outputs(store, self._namespace)
@@ -103,7 +106,7 @@ class Filler:
         return network.to(this_device()).eval()
 
     def _computed(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
-        rows = rows_of(self._task, examples, self._encoder, self._order.labels)
+        rows = unlabelled_rows(self._task, examples, self._encoder)
         found = answers(self._logits, rows, pad_id=self._encoder.pad_id, device=this_device())
         return [
             record(self._task, example, *_windows(rows, found, i))

@@ -1,13 +1,13 @@
 """What a network was made from: which data, which code, which job."""
 
 import hashlib
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from alambique.registry.records import Edge
-from alambique.spec.job import Job, Split
+from alambique.spec.job import Job
+from alambique.workers.records import DataSet
 
 
 @cache
@@ -26,10 +26,19 @@ def code_version() -> str:
     return f"{version('alambique')}+{digest.hexdigest()[:12]}"
 
 
-def made_from(job: Job, data: Mapping[Split, str]) -> list[Edge]:
-    """The edges that all networks of a job have: to its data by the hash of each split, to code."""
+def made_from(job: Job, data: DataSet, *, unlabelled: bool = False) -> list[Edge]:
+    """The edges that all networks of a job have: to its data by the hash of each split, to code.
+
+    Args:
+        job: what was asked for.
+        data: its examples.
+        unlabelled: whether the network has learnt from those without labels too.
+    """
+    hashes = {f"{split}": digest for split, digest in data.hashes.items()}
+    if unlabelled and data.unlabelled:
+        hashes["unlabelled"] = data.unlabelled.hash
     spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
     return [
-        Edge("data", None, {f"{split}": digest for split, digest in data.items()}),
+        Edge("data", None, hashes),
         Edge("code", None, {"alambique": code_version(), "spec": spec}),
     ]

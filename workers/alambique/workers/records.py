@@ -12,6 +12,14 @@ from alambique.spec.train import Train
 from alambique.workers.training.course import TeacherOutputs
 
 
+class Unlabelled(Spec):
+    """Examples that a teacher alone teaches, as a file."""
+
+    file: Path
+    hash: str
+    count: int
+
+
 class DataSet(Spec):
     """A job's examples, parsed, as files that later stages read."""
 
@@ -21,6 +29,7 @@ class DataSet(Spec):
     hashes: dict[Split, str]
     counts: dict[Split, int]
     labels: tuple[str, ...]
+    unlabelled: Unlabelled | None = None
 
 
 class Start(Spec):
@@ -43,8 +52,8 @@ class Checked(Spec):
     """What the check found: all that the job needs is there and fits together."""
 
     data: DataSet
-    teachers: tuple[Start | None, ...]
-    """The teacher's model, or each candidate in their order. None: from scratch."""
+    teachers: tuple[tuple[Start | None, ...], ...]
+    """Of each teacher the model, or each candidate in their order. None: from scratch."""
     student: Start | None
     """None: the teacher itself, or random."""
 
@@ -74,7 +83,7 @@ class Trained(Spec):
     """A network that a job has trained, or found fit to teach."""
 
     name: str
-    """teacher, gold-only or distilled."""
+    """teacher (of several, teacher-2 and so on), gold-only or distilled."""
     folder: Path
     weights: str
     max_length: int
@@ -153,7 +162,7 @@ class Taught(Spec):
 
 
 class Cached(Spec):
-    """Where the teacher's outputs for the training examples are."""
+    """Where a teacher's outputs for what the student learns from are."""
 
     outputs: TeacherOutputs
     wanted: int

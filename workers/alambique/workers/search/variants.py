@@ -1,6 +1,6 @@
 """A job with a trial's values, as the stages see it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,8 @@ class Variant:
     work: Work
     """Whose job has the trial's values, and no search."""
     checked: Checked
-    taught: Taught
-    cached: Cached | None
+    taught: Sequence[Taught]
+    cached: Sequence[Cached]
 
     @cached_property
     def place(self) -> Place:
@@ -63,12 +63,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all trials of a job have in common: one teacher, and one pass of it."""
+    """What all trials of a job have in common: its teachers, and one pass of each."""
 
     work: Work
     checked: Checked
-    taught: Taught
-    cached: Cached | None
+    taught: Sequence[Taught]
+    cached: Sequence[Cached]
 
     @property
     def job(self) -> Job:

@@ -1,8 +1,9 @@
-"""Stage 2: the teacher's outputs for the training examples, computed where they are missing."""
+"""Stage 2: a teacher's outputs for what a student learns from, computed where they are missing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -10,9 +11,10 @@ from alambique.models.configs import read_config
 from alambique.registry import jobs
 from alambique.runtime.windows import PREPROCESSING, Encoder
 from alambique.spec.states import Stage
+from alambique.spec.teacher import Teacher
 from alambique.workers.filling import Filler, Order
 from alambique.workers.records import Cached, Checked, Trained
-from alambique.workers.running import placement
+from alambique.workers.running import Part, placement
 from alambique.workers.training.course import TeacherOutputs
 from alambique.workers.work import Work
 
@@ -20,39 +22,70 @@ _NOTE = "outputs"
 """The kind of the events that say how many outputs were computed."""
 
 
-def cache(work: Work, checked: Checked, teacher: Trained) -> Cached:
+def caches(work: Work, checked: Checked, teachers: Sequence[Trained]) -> tuple[Cached, ...]:
+    """The outputs of each teacher of the job."""
+    parts = [Part(Stage.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)]
+    return tuple(cache(work, checked, *both) for both in zip(teachers, parts, strict=True))
+
+
+def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = None) -> Cached:
     """The outputs, all of them there. Cheap where they already are, so it is never skipped.
 
     An attempt that is broken off leaves what it computed, and a note of how much that was.
+
+    Args:
+        work: the job.
+        checked: its data.
+        teacher: who answers.
+        part: which part of the stage that is; None: all of it.
     """
+    told = _Told(work, part or Part(Stage.CACHE, teacher.name))
     order = _order(work, checked, teacher)
     looking = Filler(order)
     wanted, missing = looking.wanted, looking.missing()
-    work.report(Stage.CACHE, 0.0, message=f"{sum(missing.values())} of {wanted} outputs to compute")
+    told(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
     while missing:
-        _fill_some(work, order, looking, sorted(missing), sum(missing.values()))
+        _fill_some(told, order, looking, sorted(missing), sum(missing.values()))
         missing = looking.missing()
-    computed = _computed(work)
-    work.report(Stage.CACHE, 1.0, message=f"{computed} of {wanted} outputs computed")
+    computed = _computed(work, teacher)
+    told(1.0, f"{computed} of {wanted} outputs computed")
     return Cached(outputs=order.outputs, wanted=wanted, computed=computed)
 
 
-def _computed(work: Work) -> int:
-    """How many outputs the job has computed, in this attempt and those before."""
+def _computed(work: Work, teacher: Trained) -> int:
+    """How many of its outputs the job has computed, in this attempt and those before."""
     with work.database.read() as session:
-        notes = jobs.notes(session, work.id, _NOTE)
-    return sum(note.content["computed"] for note in notes)
+        notes = [note.content for note in jobs.notes(session, work.id, _NOTE)]
+    return sum(note["computed"] for note in notes if note["teacher"] == teacher.name)
 
 
-def _fill_some(work: Work, order: Order, here: Filler, buckets: list[int], missing: int) -> None:
+def _said(work: Work, teacher: Trained) -> Teacher:
+    """What the job says of it."""
+    return next(one.said for one in work.job.teachers if one.role == teacher.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Tells how far the outputs of one teacher are; which of several is named."""
+
+    work: Work
+    part: Part
+
+    def __call__(self, done: float, message: str, eta_seconds: float | None = None) -> None:
+        name = f"{self.part.name}: " if self.part.of > 1 else ""
+        fraction = (self.part.number + done) / self.part.of
+        self.work.report(Stage.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}")
+
+
+def _fill_some(told: _Told, order: Order, here: Filler, buckets: list[int], missing: int) -> None:
     """Fills those of `buckets` that no other job is filling, or waits for one of them."""
-    names = {_name(order, bucket): bucket for bucket in buckets}
+    work, names = told.work, {_name(order, bucket): bucket for bucket in buckets}
     mine = work.holding.take(list(names))
     if not mine:
         first = next(iter(names))
         work.holding.wait_for([first], lambda: work.log("cache: another job is filling it"))
         mine = [first]
-    tally = _Tally(work, missing)
+    tally = _Tally(told, missing)
     try:
         _fill(work, order, here, [names[name] for name in mine], tally)
     finally:
@@ -75,8 +108,8 @@ def _fill(
 class _Tally:
     """Counts what is computed, notes it, and tells how far that is."""
 
-    def __init__(self, work: Work, wanted: int) -> None:
-        self._work = work
+    def __init__(self, tell: _Told, wanted: int) -> None:
+        self._tell = tell
         self._wanted = wanted
         self._began = time.monotonic()
         self._told = 0.0
@@ -91,18 +124,18 @@ class _Tally:
         self._told = now
         self.note()
         each = (now - self._began) / self._computed
-        self._work.report(
-            Stage.CACHE,
+        self._tell(
             min(1.0, self._computed / self._wanted),
-            eta_seconds=each * max(0, self._wanted - self._computed),
-            message=f"{self._computed} of {self._wanted} outputs computed",
+            f"{self._computed} of {self._wanted} outputs computed",
+            each * max(0, self._wanted - self._computed),
         )
 
     def note(self) -> None:
         """What was computed since the last note; later, while the database does not answer."""
         if self._computed > self._noted:
             with suppress(SQLAlchemyError):
-                self._work.note(_NOTE, {"computed": self._computed - self._noted})
+                new, teacher = self._computed - self._noted, self._tell.part.name
+                self._tell.work.note(_NOTE, {"computed": new, "teacher": teacher})
                 self._noted = self._computed
 
 
@@ -110,12 +143,14 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
     encoder = Encoder.from_folder(
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
-    bf16 = (work.job.teacher.training or work.job.train).precision == "bf16"
+    said, unlabelled = _said(work, teacher), checked.data.unlabelled
+    bf16 = (said.training or work.job.train).precision == "bf16"
     return Order(
         task=work.job.task,
         labels=checked.data.labels,
         teacher=teacher.folder,
         examples=checked.data.files["train"],
+        unlabelled=unlabelled.file if unlabelled else None,
         max_length=teacher.max_length,
         stride=teacher.stride,
         outputs=TeacherOutputs(
@@ -126,6 +161,7 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
             tokenizer=encoder.fingerprint,
             preprocessing=str(PREPROCESSING),
             dtype="bf16" if bf16 else "fp32",
+            weight=said.weight,
         ),
     )
 

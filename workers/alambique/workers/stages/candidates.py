@@ -7,12 +7,13 @@ from alambique.models.counts import Counts, count
 from alambique.registry import versions
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.states import Stage
+from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
 from alambique.workers.provenance import made_from
 from alambique.workers.records import Checked, Taught, Trained, Tried
-from alambique.workers.stages.naming import candidate_role, model_name, registering
+from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
 
@@ -20,29 +21,34 @@ from alambique.workers.work import Work
 def register_candidates(
     work: Work,
     checked: Checked,
+    teacher: Teaching,
     taught: Taught,
-    teacher: Version | None,
+    chosen: Version,
     about: dict[str, Any],
     *,
     before: int,
+    of: int,
 ) -> list[dict[str, Any]]:
-    """The table of the runs, each line with its version; empty where there was one run only.
+    """The table of a teacher's runs, each line with its version; empty where there was one only.
 
     Args:
         work: the job.
         checked: its data and models.
+        teacher: what the job says of it.
         taught: its runs.
-        teacher: the version of the run that taught.
+        chosen: the version of the run that taught.
         about: what all networks of the job say of themselves.
         before: how many networks are registered already.
+        of: how many there are in all.
     """
     rows = []
     for run in taught.runs:
-        done = (before + run.number - 1) / (before + len(taught.runs))
+        done = (before + run.number - 1) / of
         work.report(Stage.REGISTER, done, message=f"registering the run {run.name}")
         taught_by = run.number == taught.number
-        version = teacher if taught_by else _version(work, checked, run, about)
-        rows.append(_row(run, version, taught=taught_by))
+        version = chosen if taught_by else _version(work, checked, teacher, run, about)
+        which = {} if teacher.alone else {"teacher": teacher.role}
+        rows.append(which | _row(run, version, taught=taught_by))
     return rows
 
 
@@ -58,7 +64,9 @@ def validation_metrics(checked: Checked, task: Task[Any, Any], one: Trained) -> 
     ]
 
 
-def _version(work: Work, checked: Checked, run: Tried, about: dict[str, Any]) -> Version | None:
+def _version(
+    work: Work, checked: Checked, teacher: Teaching, run: Tried, about: dict[str, Any]
+) -> Version | None:
     """The version with the weights of a run, made where the project has none; None: no weights.
 
     Jobs of a suite share their candidates, and would copy each as often as there are jobs.
@@ -70,13 +78,18 @@ def _version(work: Work, checked: Checked, run: Tried, about: dict[str, Any]) ->
     with work.alone(name, f"another job is registering the run {run.name}; waiting for it"):
         with work.database.read() as session:
             known = versions.by_weights(session, work.job.project, one.weights)
-        return known or _recorded(work, checked, run, one, about)
+        return known or _recorded(work, checked, teacher, run, one, about)
 
 
 def _recorded(
-    work: Work, checked: Checked, run: Tried, one: Trained, about: dict[str, Any]
+    work: Work,
+    checked: Checked,
+    teacher: Teaching,
+    run: Tried,
+    one: Trained,
+    about: dict[str, Any],
 ) -> Version:
-    role = candidate_role(run.number)
+    role = teacher.candidate_role(run.number)
     artifact = f"versions/{work.id}/{work.token}/{role}"
     about = about | {"max_length": one.max_length, "stride": one.stride}
     artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
@@ -99,7 +112,7 @@ def _recorded(
             details=about | _details(run, one),
             files=files,
             metrics=metrics,
-            lineage=_lineage(work, checked, run),
+            lineage=_lineage(work, checked, teacher, run),
         )
 
 
@@ -121,10 +134,10 @@ def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
     return count(config, task=output, labels=len(checked.data.labels), length=length)
 
 
-def _lineage(work: Work, checked: Checked, run: Tried) -> list[Edge]:
-    start = checked.teachers[run.candidate]
+def _lineage(work: Work, checked: Checked, teacher: Teaching, run: Tried) -> list[Edge]:
+    start = checked.teachers[teacher.number][run.candidate]
     begun = [Edge("start", start.version, {start.name: start.weights})] if start else []
-    return [*made_from(work.job, checked.data.hashes), *begun]
+    return [*made_from(work.job, checked.data), *begun]
 
 
 def _row(run: Tried, version: Version | None, *, taught: bool) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -32,14 +34,15 @@ from alambique.spec.sources import (
     written,
 )
 from alambique.spec.states import Stage
+from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
-from alambique.tasks.examples import FILE, content_hash, intact, write
+from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.fetching import fetching
 from alambique.tasks.plan import plan
 from alambique.workers.downloads import fetched
 from alambique.workers.once import is_done
-from alambique.workers.records import Checked, DataSet, Start
+from alambique.workers.records import Checked, DataSet, Start, Unlabelled
 from alambique.workers.room import Room, needed, too_large
 from alambique.workers.stages.fitting import (
     check_beside,
@@ -47,7 +50,7 @@ from alambique.workers.stages.fitting import (
     check_learning,
     check_teaching,
 )
-from alambique.workers.stages.naming import candidate_role, model_name
+from alambique.workers.stages.naming import model_name
 from alambique.workers.stages.teach import reads
 from alambique.workers.work import Work
 
@@ -85,11 +88,15 @@ def check(work: Work) -> Checked:
     data = _stored(work, splits)
     work.report(Stage.CHECK, 0.5, message="looking at the models")
     teachers = tuple(
-        _teacher(work, field, candidate.model, data.labels)
-        for field, candidate in job.teacher.named
+        tuple(
+            _teacher(work, one, field, candidate.model, data.labels)
+            for field, candidate in one.named
+        )
+        for one in job.teachers
     )
     student = _student_start(work, data.labels)
-    for (field, _), teacher in zip(job.teacher.named, teachers, strict=True):
+    # terms that compare layers have one teacher, says the spec
+    for (field, _), teacher in zip(job.teachers[0].named, teachers[0], strict=True):
         check_beside(job, field, teacher, student)
     checked = Checked(data=data, teachers=teachers, student=student)
     _room(work, checked, splits)
@@ -105,20 +112,30 @@ def _stored(work: Work, splits: Splits) -> DataSet:
         "test": splits.test,
     }
     hashes = {split: content_hash(examples) for split, examples in by_split.items()}
-    folder = work.settings.home.absolute() / "examples"
-    for split, examples in by_split.items():
-        path = folder / hashes[split] / FILE
-        if not intact(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, examples)
     return DataSet(
         name=work.job.data.name,
         test_name=work.job.data.test or work.job.data.name,
-        files={split: folder / digest / FILE for split, digest in hashes.items()},
+        files={split: _file(work, hashes[split], examples) for split, examples in by_split.items()},
         hashes=hashes,
         counts={split: len(examples) for split, examples in by_split.items()},
         labels=splits.labels,
+        unlabelled=_unlabelled(work, splits.unlabelled),
     )
+
+
+def _unlabelled(work: Work, examples: Sequence[Any]) -> Unlabelled | None:
+    if not examples:
+        return None
+    digest = content_hash(examples)
+    return Unlabelled(file=_file(work, digest, examples), hash=digest, count=len(examples))
+
+
+def _file(work: Work, digest: str, examples: Sequence[Example]) -> Path:
+    path = work.settings.home.absolute() / "examples" / digest / FILE
+    if not intact(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, examples)
+    return path
 
 
 def _names(work: Work) -> None:
@@ -128,7 +145,7 @@ def _names(work: Work) -> None:
         BadSpec: one of that name is for another task.
     """
     with work.database.read() as session:
-        for role in ("teacher", *_candidates(work), *work.job.compare, "distilled"):
+        for role in (*_teachers(work), *work.job.compare, "distilled"):
             name = model_name(work.job.name, work.id, role)
             task = versions.task_of(session, work.job.project, name)
             if task not in (None, work.job.task):
@@ -138,10 +155,14 @@ def _names(work: Work) -> None:
                 )
 
 
-def _candidates(work: Work) -> list[str]:
-    """The roles of the runs of which one will teach."""
-    runs = len(work.job.teacher.runs)
-    return [candidate_role(number) for number in range(1, runs + 1)] if runs > 1 else []
+def _teachers(work: Work) -> list[str]:
+    """The roles of the teachers, and of the runs of which one will teach."""
+    roles = []
+    for one in work.job.teachers:
+        runs = len(one.said.runs)
+        roles.append(one.role)
+        roles += map(one.candidate_role, range(1, runs + 1)) if runs > 1 else []
+    return roles
 
 
 def _machine(work: Work) -> None:
@@ -173,21 +194,21 @@ def _stores(work: Work) -> None:
 
 
 def _teacher(
-    work: Work, field: str, model: str | Architecture, labels: tuple[str, ...]
+    work: Work, teacher: Teaching, field: str, model: str | Architecture, labels: tuple[str, ...]
 ) -> Start | None:
     """The model that teaches, or may come to: whichever it will be, the student fits it."""
     source = source_of(model)
-    with work.job.teacher.telling(field):
-        found = _found(work, source, labels)
-        if work.job.teacher.training is None:
-            check_fine_tuned(work.job, found, labels)
-        check_teaching(work.job, source, found)
-        if work.job.student.start in ("teacher", "random"):
+    with teacher.telling(field):
+        found = _found(work, teacher, source, labels)
+        if teacher.said.training is None:
+            check_fine_tuned(work.job, teacher, found, labels)
+        check_teaching(teacher, source, found)
+        if teacher.number == 0 and work.job.student.start in ("teacher", "random"):
             check_learning(work.job, source, found)
     return found
 
 
-def _found(work: Work, source: Source, labels: tuple[str, ...]) -> Start | None:
+def _found(work: Work, teacher: Teaching, source: Source, labels: tuple[str, ...]) -> Start | None:
     """The model's folder, looked through and opened once; None for one from scratch."""
     if isinstance(source, Architecture):
         return None
@@ -195,7 +216,7 @@ def _found(work: Work, source: Source, labels: tuple[str, ...]) -> Start | None:
     check_folder(located.folder)
     network = load_network(located.folder, find(work.job.task).output, labels)
     Encoder.from_folder(
-        located.folder, max_length=work.job.teacher.max_length, stride=work.job.teacher.stride
+        located.folder, max_length=teacher.said.max_length, stride=teacher.said.stride
     )
     found = located.commit or (str(version.number) if version else None)
     name = written(source)
@@ -225,7 +246,7 @@ def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
     start = work.job.student.start
     if start in ("teacher", "random"):
         return None
-    found = _found(work, source_of(start), labels)
+    found = _found(work, work.job.teachers[0], source_of(start), labels)
     check_learning(work.job, source_of(start), found)
     return found
 
@@ -236,15 +257,16 @@ def _room(work: Work, checked: Checked, splits: Splits) -> None:
     Raises:
         NotEnoughDisk: it has not.
     """
-    models = [candidate.model for _, candidate in work.job.teacher.named]
+    teachers = work.job.teachers
+    models = [candidate.model for one in teachers for _, candidate in one.named]
     starts = zip(
-        [*models, work.job.student.start], [*checked.teachers, checked.student], strict=True
+        [*models, work.job.student.start],
+        [*chain.from_iterable(checked.teachers), checked.student],
+        strict=True,
     )
     folders = {str(name): start.folder for name, start in starts if start}
     planned = plan(work.job, splits, config_of=lambda source: read_config(folders[written(source)]))
-    runs = work.job.teacher.runs
-    left = [run for run in runs if not is_done(work, Stage.TEACH, reads(work, checked, run))]
-    needed = planned.disk_bytes(_COPIES, kept=_KEPT, runs=Counter(run.candidate for run in left))
+    needed = planned.disk_bytes(_COPIES, kept=_KEPT, runs=_left(work, checked))
     work.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(work.settings.home).free
     if needed > free:
@@ -254,5 +276,19 @@ def _room(work: Work, checked: Checked, splits: Splits) -> None:
         )
 
 
+def _left(work: Work, checked: Checked) -> Counter[int]:
+    """How many runs of each candidate are to be done, by its number among those of all teachers."""
+    left, numbers = Counter[int](), count()
+    for one in work.job.teachers:
+        number = {candidate: next(numbers) for candidate in range(len(one.named))}
+        for run in one.said.runs:
+            if not is_done(work, Stage.TEACH, reads(work, checked, one, run)):
+                left[number[run.candidate]] += 1
+    return left
+
+
 def _counted(data: DataSet) -> str:
-    return ", ".join(f"{count} {split}" for split, count in data.counts.items()) + " examples"
+    counts = [f"{number} {split}" for split, number in data.counts.items()]
+    if data.unlabelled:
+        counts.append(f"{data.unlabelled.count} unlabelled")
+    return ", ".join(counts) + " examples"

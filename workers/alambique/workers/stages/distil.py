@@ -1,4 +1,4 @@
-"""Stage 3: the students: distilled from the teacher, and on gold labels alone beside it."""
+"""Stage 3: the students: distilled from the teachers, and on gold labels alone beside it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any, Literal
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
 from alambique.spec.objective import Gold, Logits, Term, layered
+from alambique.spec.objective import taught as teaches
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
@@ -31,8 +32,8 @@ GOLD_ALONE = (Gold(),)
 def distil(
     work: Work,
     checked: Checked,
-    taught: Taught,
-    cached: Cached | None,
+    taught: Sequence[Taught],
+    cached: Sequence[Cached],
     kind: Kind,
     folder: Path,
     part: Part | None = None,
@@ -75,7 +76,7 @@ def kinds(work: Work) -> tuple[Kind, ...]:
 
 
 def reads(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind
+    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached], kind: Kind
 ) -> Mapping[str, Any]:
     """What a student depends on."""
     job = work.job
@@ -91,18 +92,33 @@ def reads(
     }
     if kind == "gold-only":
         # with a start of its own it has nothing of the teacher, whichever that is
-        begun = None if checked.student else model_hash(taught.start)
+        begun = None if checked.student else model_hash(taught[0].start)
         return common | {"from": begun, "objective": GOLD_ALONE}
-    outputs = namespace_of(cached.outputs, find(job.task)).digest if cached else None
+    unlabelled = checked.data.unlabelled
     return (
         common
-        | {"from": model_hash(taught.teacher.folder), "outputs": outputs}
+        | {"from": model_hash(taught[0].teacher.folder), "outputs": _outputs(work, cached)}
         | {"objective": job.objective, "intermediate": job.intermediate}
+        | ({"unlabelled": unlabelled.hash} if unlabelled else {})
     )
 
 
+def _outputs(work: Work, cached: Sequence[Cached]) -> Any:
+    """The outputs that are learnt from; of one teacher its weight decides nothing."""
+    task = find(work.job.task)
+    each = [(namespace_of(one.outputs, task).digest, one.outputs.weight) for one in cached]
+    if len(each) > 1:
+        return each
+    return each[0][0] if each else None
+
+
 def courses_of(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, start: Path
+    work: Work,
+    checked: Checked,
+    taught: Sequence[Taught],
+    cached: Sequence[Cached],
+    kind: Kind,
+    start: Path,
 ) -> tuple[Course, ...]:
     """How a student is trained that begins with the network in `start`, in folders beside it.
 
@@ -122,8 +138,8 @@ def courses_of(
 def _course(
     work: Work,
     checked: Checked,
-    taught: Taught,
-    cached: Cached | None,
+    taught: Sequence[Taught],
+    cached: Sequence[Cached],
     objective: tuple[Term, ...],
     train: Train,
     start: Path,
@@ -131,6 +147,7 @@ def _course(
 ) -> Course:
     resources = placement(work.job.resources, distilled=objective is not GOLD_ALONE)
     outputs = any(isinstance(term, Logits) for term in objective)
+    unlabelled = checked.data.unlabelled if teaches(objective) else None
     return Course(
         task=work.job.task,
         labels=checked.data.labels,
@@ -139,8 +156,9 @@ def _course(
         validation=checked.data.files["dev"],
         train=train,
         objective=objective,
-        teacher=cached.outputs if outputs and cached else None,
-        beside=taught.teacher.folder if layered(objective) else None,
+        unlabelled=unlabelled.file if unlabelled else None,
+        teachers=tuple(one.outputs for one in cached) if outputs else (),
+        beside=taught[0].teacher.folder if layered(objective) else None,
         zero=resources.zero if resources else None,
         folder=folder,
     )
@@ -154,18 +172,18 @@ def _parts(work: Work, kind: Kind) -> list[Part]:
     return [Part(Stage.DISTIL, name, every.index(name), len(every)) for name in names[kind]]
 
 
-def source_of_start(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Path:
-    """The model that the untrained student is made of.
+def source_of_start(work: Work, checked: Checked, taught: Sequence[Taught], kind: Kind) -> Path:
+    """The model that the untrained student is made of: of several teachers the first.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
     answers already, and would not be gold labels alone.
     """
     if checked.student is not None:
         return checked.student.folder
-    return taught.teacher.folder if kind == "distilled" else taught.start
+    return taught[0].teacher.folder if kind == "distilled" else taught[0].start
 
 
-def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
+def _start(work: Work, checked: Checked, taught: Sequence[Taught], kind: Kind, into: Path) -> None:
     """The untrained student."""
     source = source_of_start(work, checked, taught, kind)
     output = find(work.job.task).output

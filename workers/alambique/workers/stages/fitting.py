@@ -11,53 +11,57 @@ from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import alone
+from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
 from alambique.workers.records import Start
 
 
-def check_fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> None:
+def check_fine_tuned(
+    job: Job, teacher: Teaching, found: Start | None, labels: tuple[str, ...]
+) -> None:
     """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
 
     Raises:
         LabelMismatch: it has others, or does not name them.
         BadTeacher: it has no head for the task.
     """
-    assert teacher is not None  # an architecture has to be trained, says the spec
+    assert found is not None  # an architecture has to be trained, says the spec
     if find(job.task).output is not Output.SPAN:
-        _same_labels(read_config(teacher.folder), labels)
-    if not teacher.head:
+        _same_labels(teacher, read_config(found.folder), labels)
+    if not found.head:
         raise BadTeacher(
-            f"the teacher {teacher.name} has no head for {job.task}: give a model that is "
-            "fine-tuned for it, or fine-tune this one (teacher.train)"
+            f"the teacher {found.name} has no head for {job.task}: give a model that is "
+            f"fine-tuned for it, or fine-tune this one ({teacher.field}.train)"
         )
 
 
-def _same_labels(config: Config, ours: tuple[str, ...]) -> None:
+def _same_labels(teacher: Teaching, config: Config, ours: tuple[str, ...]) -> None:
     theirs = labels_of(config)
     if theirs is None:
         raise LabelMismatch(
             f"the teacher does not name its labels, the data has {list(ours)}: name them in its "
-            "config.json (id2label), or fine-tune it on this data (teacher.train)"
+            f"config.json (id2label), or fine-tune it on this data ({teacher.field}.train)"
         )
-    check_labels(ours, theirs)
+    check_labels(ours, theirs, teacher.field)
 
 
-def check_teaching(job: Job, model: Source, found: Start | None) -> None:
+def check_teaching(teacher: Teaching, model: Source, found: Start | None) -> None:
     """Nothing, where a teacher reads windows as long as the job gives it.
 
     Args:
-        job: what is asked for.
+        teacher: what the job says of it.
         model: what teaches, or may come to.
         found: where that is; None: it is an architecture.
 
     Raises:
         BadSpec: it does not.
     """
-    lengths = {"teacher.max_length": job.teacher.max_length}
-    if job.teacher.training:
-        lengths["teacher.train.max_length"] = job.teacher.training.max_length
-    _short_enough(_longest(job, model, found), lengths)
+    said, field = teacher.said, teacher.field
+    lengths = {f"{field}.max_length": said.max_length}
+    if said.training:
+        lengths[f"{field}.train.max_length"] = said.training.max_length
+    _short_enough(_longest(teacher, model, found), lengths)
 
 
 def check_learning(job: Job, model: Source, found: Start | None) -> None:
@@ -74,7 +78,7 @@ def check_learning(job: Job, model: Source, found: Start | None) -> None:
     if job.student.start != "random":
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
         kept(job.student.keep, job.student.layers, layers)
-    longest = _longest(job, model, found)
+    longest = _longest(job.teachers[0], model, found)
     for variant in (job, *alone(job)):
         _short_enough(longest, _lengths(variant))
 
@@ -123,10 +127,10 @@ def _scratch(model: Source) -> Architecture:
     return model
 
 
-def _longest(job: Job, model: Source, found: Start | None) -> int | None:
+def _longest(teacher: Teaching, model: Source, found: Start | None) -> int | None:
     """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
     if found is None:
-        return None if _scratch(model).architecture == "modernbert" else job.teacher.positions
+        return None if _scratch(model).architecture == "modernbert" else teacher.said.positions
     return longest_text(read_config(found.folder))
 
 

@@ -9,11 +9,6 @@ def model_name(given: str | None, job: UUID, role: str) -> str:
     return name if role == "distilled" else f"{name}-{role}"
 
 
-def candidate_role(number: int) -> str:
-    """What the network of a run is that does not teach; runs are counted from 1."""
-    return f"candidate-{number}"
-
-
 def registering(project: str, weights: str) -> str:
     """The name under which one job at a time registers weights: the next one finds them there."""
     return f"version:{project}:{weights}"

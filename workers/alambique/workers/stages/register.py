@@ -1,6 +1,6 @@
 """Stage 6: every network of the job becomes a model version, with where it comes from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from alambique.distill.front import retention
@@ -32,29 +32,36 @@ from alambique.workers.work import Work
 def register(
     work: Work,
     checked: Checked,
-    taught: Taught,
+    taught: Sequence[Taught],
     trained: Sequence[Trained],
     evaluated: Sequence[Evaluated],
-    cached: Cached | None,
+    cached: Sequence[Cached],
 ) -> dict[str, Any]:
-    """The table of the job, each line with its version; and that of the teacher's candidates.
+    """The table of the job, each line with its version; and that of the teachers' candidates.
 
     The files are put where the version will point to before the version is written, under a name
     that only this attempt uses: a job that is killed here does it again, and registers once.
     """
-    parent: Version | None = None
+    teachers: dict[str, Version] = {}
     about = _about(work, checked)
-    rows, count = [], len(trained) + len(taught.runs)
+    rows, count = [], len(trained) + sum(len(each.runs) for each in taught)
     primary = find(work.job.task).primary
     for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
         work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
         windows = {"max_length": one.max_length, "stride": one.stride}
         name = registering(work.job.project, one.weights)
         with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
-            version = _registered(work, checked, taught, one, found, parent, about | windows)
-        parent = version if one.name == "teacher" else parent
-        rows.append(_row(one, found.score, version, _kept(primary, evaluated[0], found)))
-    candidates = register_candidates(work, checked, taught, parent, about, before=len(trained))
+            version = _registered(work, checked, taught, one, found, teachers, about | windows)
+        if number < len(taught):  # they come first
+            teachers[one.name] = version
+        kept = _kept(primary, evaluated[: len(taught)], found)
+        rows.append(_row(one, found.score, version, kept))
+    candidates: list[dict[str, Any]] = []
+    for said, each in zip(work.job.teachers, taught, strict=True):
+        before, chosen = len(trained) + len(candidates), teachers[said.role]
+        candidates += register_candidates(
+            work, checked, said, each, chosen, about, before=before, of=count
+        )
     return {
         "rows": rows,
         "primary": primary,
@@ -63,7 +70,7 @@ def register(
         "notes": [
             *(note for found in evaluated for note in found.notes),
             *_notes(trained, evaluated, primary),
-            *collapsed(taught.runs),
+            *(line for each in taught for line in collapsed(each.runs)),
         ],
         "settings": _settings(checked, evaluated[0]),
         **({"candidates": candidates} if candidates else {}),
@@ -103,24 +110,29 @@ def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]
     return {"name": reference.NAME, "macs": macs}
 
 
-def _outputs(cached: Cached | None) -> dict[str, int] | None:
-    """The teacher's outputs that the job needed, and how many of them were not there yet."""
-    return {"examples": cached.wanted, "computed": cached.computed} if cached else None
+def _outputs(cached: Sequence[Cached]) -> dict[str, int] | None:
+    """The outputs of all teachers that the job needed, and how many of them were not there yet."""
+    if not cached:
+        return None
+    return {
+        "examples": sum(one.wanted for one in cached),
+        "computed": sum(one.computed for one in cached),
+    }
 
 
 def _registered(
     work: Work,
     checked: Checked,
-    taught: Taught,
+    taught: Sequence[Taught],
     one: Trained,
     found: Evaluated,
-    teacher: Version | None,
+    teachers: Mapping[str, Version],
     about: dict[str, Any],
 ) -> Version:
     artifact = f"versions/{work.id}/{work.token}/{one.role}"
     artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     # a teacher that was chosen by these scores is listed with them, as those that were not
-    choice = taught.runs and one.name == "teacher"
+    choice = any(each.runs and one.name == each.teacher.name for each in taught)
     validated = validation_metrics(checked, find(work.job.task), one) if choice else []
     with work.database.write() as session:
         return versions.record(
@@ -139,7 +151,7 @@ def _registered(
             details=about | _details(one),
             files=files,
             metrics=[*_metrics(checked, found), *validated],
-            lineage=list(_lineage(work, checked, taught, one, teacher)),
+            lineage=list(_lineage(work, checked, taught, one, teachers)),
         )
 
 
@@ -148,11 +160,12 @@ def _details(one: Trained) -> dict[str, Any]:
     return {"seconds": one.seconds, "diverged": one.diverged, "maps": _maps(one), **trial}
 
 
-def _kept(primary: str, teacher: Evaluated, found: Evaluated) -> float | None:
-    """The part of the teacher's score that a student keeps; None of the teacher itself."""
-    if found is teacher:
+def _kept(primary: str, teachers: Sequence[Evaluated], found: Evaluated) -> float | None:
+    """The part of the best teacher's score that a student keeps; None of a teacher itself."""
+    if any(found is teacher for teacher in teachers):
         return None
-    return retention(found.score.metrics[primary], teacher.score.metrics[primary])
+    best = max(teacher.score.metrics[primary] for teacher in teachers)
+    return retention(found.score.metrics[primary], best)
 
 
 def _about(work: Work, checked: Checked) -> dict[str, Any]:
@@ -181,25 +194,33 @@ def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
 
 
 def _lineage(
-    work: Work, checked: Checked, taught: Taught, one: Trained, teacher: Version | None
+    work: Work,
+    checked: Checked,
+    taught: Sequence[Taught],
+    one: Trained,
+    teachers: Mapping[str, Version],
 ) -> Iterator[Edge]:
-    yield from made_from(work.job, checked.data.hashes)
-    if one.name == "distilled" and teacher is not None:
+    distilled = one.name == "distilled"
+    yield from made_from(work.job, checked.data, unlabelled=distilled)
+    for teacher in teachers.values() if distilled else ():
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
     if start := _start(work, checked, taught, one):
         yield Edge("start", start.version, {start.name: start.weights})
 
 
-def _start(work: Work, checked: Checked, taught: Taught, one: Trained) -> Start | None:
+def _start(work: Work, checked: Checked, taught: Sequence[Taught], one: Trained) -> Start | None:
     """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
-    teacher = checked.teachers[taught.candidate]
-    if one.name == "teacher":
-        return teacher
+    begun = {
+        each.teacher.name: candidates[each.candidate]
+        for candidates, each in zip(checked.teachers, taught, strict=True)
+    }
+    if one.name in begun:
+        return begun[one.name]
     match laid_over(work.job, one.values or {}).student.start:
         case "random":
             return None
         case "teacher":  # gold-only begins where that one did
-            return teacher if one.name == "gold-only" else None
+            return begun["teacher"] if one.name == "gold-only" else None
         case _:
             return checked.student
 

@@ -35,7 +35,9 @@ class Searched:
     """Of each of them, in that order, what stands beside its student, and its student."""
 
 
-def search(work: Work, checked: Checked, taught: Taught, cached: Cached | None) -> Searched:
+def search(
+    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
+) -> Searched:
     """The students on the front of a job's search.
 
     Trials that an earlier attempt at the job has ended are not run again.

@@ -1,8 +1,9 @@
-"""Stage 1: a teacher, fine-tuned for the job, of many runs the best, or tested as it is."""
+"""Stage 1: each teacher, fine-tuned for the job, of many runs the best, or tested as it is."""
 
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from alambique.spec.errors import Diverged
 from alambique.spec.sources import Architecture, source_of, written
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Run
+from alambique.spec.teachers import Teaching
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
@@ -20,7 +22,7 @@ from alambique.workers import running
 from alambique.workers.failures import chain
 from alambique.workers.files import whole
 from alambique.workers.once import key_of, once, once_if_free
-from alambique.workers.records import Checked, DataSet, Taught, Trained, Tried, Tuned
+from alambique.workers.records import Checked, DataSet, Start, Taught, Trained, Tried, Tuned
 from alambique.workers.running import Part, placement, processes
 from alambique.workers.stages.choosing import chosen, collapsed
 from alambique.workers.starting import from_scratch, prepared
@@ -29,91 +31,129 @@ from alambique.workers.training.course import Course
 from alambique.workers.work import Work
 
 
-def teach(work: Work, checked: Checked) -> Taught:
-    """A teacher that is better than guessing, chosen from all runs where there are several.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A run of one of the job's teachers."""
+
+    teacher: Teaching
+    run: Run
+    number: int
+    """Among the runs of that teacher, from 1."""
+
+    @property
+    def several(self) -> bool:
+        """Whether the teacher is chosen from more than this one."""
+        return len(self.teacher.said.runs) > 1
+
+
+def teach(work: Work, checked: Checked) -> tuple[Taught, ...]:
+    """For each teacher one that is better than guessing, chosen where there are several runs.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
     take those that are done. Runs that another job is doing come last, so that jobs with the same
-    candidates share out the work.
+    teachers and candidates share out the work.
 
     Raises:
         BadTeacher: there is none.
         Diverged: the only run diverged before it had any weights.
     """
-    runs = work.job.teacher.runs
-    tried = _all_tried(work, checked, runs)
-    if len(runs) > 1 and (lines := collapsed(tried)):
+    tried = _all_tried(work, checked, [asked for one in work.job.teachers for asked in _runs(one)])
+    return tuple(_chosen(work, one, tried[one.role]) for one in work.job.teachers)
+
+
+def _runs(teacher: Teaching) -> list[_Asked]:
+    runs = teacher.said.runs
+    return [_Asked(teacher, run, number) for number, run in enumerate(runs, start=1)]
+
+
+def _chosen(work: Work, teacher: Teaching, tried: Sequence[Tried]) -> Taught:
+    if len(tried) > 1 and (lines := collapsed(tried)):
         work.log(*lines)
-    taught = chosen(tried)
+    taught = chosen(tried, teacher)
     if taught.runs:
-        work.log(f"the teacher is {taught.runs[taught.number - 1].name}")
-    return taught
+        work.log(f"the {teacher.role} is {taught.runs[taught.number - 1].name}")
+    # a run may have been done for another job, in which its network was called otherwise
+    named = taught.teacher.model_copy(update={"name": teacher.role})
+    return taught.model_copy(update={"teacher": named})
 
 
-def reads(work: Work, checked: Checked, run: Run) -> Mapping[str, Any]:
+def reads(work: Work, checked: Checked, teacher: Teaching, run: Run) -> Mapping[str, Any]:
     """What a run depends on."""
-    start = checked.teachers[run.candidate]
+    start = _begun(checked, teacher, run)
     return {
         "task": work.job.task,
         "model": start.content if start else run.model,
         "train": run.train,
-        "windows": [work.job.teacher.max_length, work.job.teacher.stride],
+        "windows": [teacher.said.max_length, teacher.said.stride],
         "labels": checked.data.labels,
         "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
         "processes": processes(work.job.resources, distilled=False),
     }
 
 
-def _all_tried(work: Work, checked: Checked, runs: Sequence[Run]) -> tuple[Tried, ...]:
+def _begun(checked: Checked, teacher: Teaching, run: Run) -> Start | None:
+    """The model that a run begins with; None: one from scratch."""
+    return checked.teachers[teacher.number][run.candidate]
+
+
+def _all_tried(work: Work, checked: Checked, runs: Sequence[_Asked]) -> Mapping[str, list[Tried]]:
+    """By the role of the teacher, all its runs in their order."""
     tried: dict[int, Tried] = {}
     for do in (once_if_free, once):
-        left = [(number, run) for number, run in enumerate(runs) if number not in tried]
-        for number, run in left:
-            part = _part(checked, run, number, len(runs))
+        left = [(number, asked) for number, asked in enumerate(runs) if number not in tried]
+        for number, asked in left:
+            part = _part(checked, asked, number, len(runs))
             tuned = do(
                 work,
                 Stage.TEACH,
-                reads(work, checked, run),
+                reads(work, checked, asked.teacher, asked.run),
                 Tuned,
-                partial(_done, work, checked, run, part),
+                partial(_done, work, checked, asked, part),
                 part if len(runs) > 1 else None,
             )
             if tuned is not None:
-                tried[number] = _as_tried(checked, run, number, tuned)
-    return tuple(tried[number] for number in range(len(runs)))
+                tried[number] = _as_tried(checked, asked, tuned)
+    by_role: dict[str, list[Tried]] = {}
+    for number, asked in enumerate(runs):
+        by_role.setdefault(asked.teacher.role, []).append(tried[number])
+    return by_role
 
 
-def _part(checked: Checked, run: Run, number: int, of: int) -> Part:
-    told = f"teacher {number + 1} of {of}, {_name(checked, run)}" if of > 1 else "teacher"
+def _part(checked: Checked, asked: _Asked, number: int, of: int) -> Part:
+    told = asked.teacher.role
+    if asked.several:
+        told += f"{'' if asked.teacher.alone else ', run'} {asked.number} of "
+        told += f"{len(asked.teacher.said.runs)}, {_name(checked, asked)}"
     return Part(Stage.TEACH, told, number, of)
 
 
-def _name(checked: Checked, run: Run) -> str:
+def _name(checked: Checked, asked: _Asked) -> str:
     """The model and, of a grid, the point."""
-    return f"{_model(checked, run)}, {run.said}" if run.point else _model(checked, run)
+    model, run = _model(checked, asked), asked.run
+    return f"{model}, {run.said}" if run.point else model
 
 
-def _model(checked: Checked, run: Run) -> str:
-    start = checked.teachers[run.candidate]
-    return start.name if start else written(source_of(run.model))
+def _model(checked: Checked, asked: _Asked) -> str:
+    start = _begun(checked, asked.teacher, asked.run)
+    return start.name if start else written(source_of(asked.run.model))
 
 
-def _as_tried(checked: Checked, run: Run, number: int, tuned: Tuned) -> Tried:
+def _as_tried(checked: Checked, asked: _Asked, tuned: Tuned) -> Tried:
     return Tried(
-        number=number + 1,
-        candidate=run.candidate,
-        model=_model(checked, run),
-        name=_name(checked, run),
-        point=dict(run.point),
-        train=run.train,
+        number=asked.number,
+        candidate=asked.run.candidate,
+        model=_model(checked, asked),
+        name=_name(checked, asked),
+        point=dict(asked.run.point),
+        train=asked.run.train,
         tuned=tuned,
     )
 
 
-def _done(work: Work, checked: Checked, run: Run, part: Part, folder: Path) -> Tuned:
+def _done(work: Work, checked: Checked, asked: _Asked, part: Part, folder: Path) -> Tuned:
     began = time.monotonic()
-    start = whole(_start_folder(work, checked, run), partial(_start, work, checked, run))
-    found = _found(work, checked, run, part, start, folder / "run")
+    start = whole(_start_folder(work, checked, asked), partial(_start, work, checked, asked))
+    found = _found(work, checked, asked, part, start, folder / "run")
     seconds = time.monotonic() - began
     if isinstance(found, Diverged):
         shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
@@ -127,12 +167,12 @@ def _done(work: Work, checked: Checked, run: Run, part: Part, folder: Path) -> T
 
 
 def _found(
-    work: Work, checked: Checked, run: Run, part: Part, start: Path, folder: Path
+    work: Work, checked: Checked, asked: _Asked, part: Part, start: Path, folder: Path
 ) -> Trained | Diverged:
-    if run.train is None:
-        return _tested(work, checked, start)
+    if asked.run.train is None:
+        return _tested(work, checked, asked.teacher, part, start)
     try:
-        return _tuned(work, checked, start, run.train, part, folder)
+        return _tuned(work, checked, asked.teacher, start, asked.run.train, part, folder)
     except Exception as error:  # Ray wraps what its workers raise
         if found := next((one for one in chain(error) if isinstance(one, Diverged)), None):
             return found
@@ -140,7 +180,13 @@ def _found(
 
 
 def _tuned(
-    work: Work, checked: Checked, start: Path, train: Train, part: Part, folder: Path
+    work: Work,
+    checked: Checked,
+    teacher: Teaching,
+    start: Path,
+    train: Train,
+    part: Part,
+    folder: Path,
 ) -> Trained:
     place = placement(work.job.resources, distilled=False)
     course = Course(
@@ -154,33 +200,33 @@ def _tuned(
         folder=folder,
     )
     outcome = running.run(work, course, part, place)
-    return _trained(work, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
+    return _trained(teacher, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
 
 
-def _tested(work: Work, checked: Checked, start: Path) -> Trained:
-    work.report(Stage.TEACH, 0.0, message="testing the teacher on the validation examples")
-    task = find(work.job.task)
-    teacher = work.job.teacher
+def _tested(work: Work, checked: Checked, teacher: Teaching, part: Part, start: Path) -> Trained:
+    begun, message = part.number / part.of, f"testing the {teacher.role} on the validation examples"
+    work.report(Stage.TEACH, begun, message=message)
+    task, said = find(work.job.task), teacher.said
     scores = score_of(
         task,
         start,
         read(checked.data.files["dev"]),
         checked.data.labels,
-        max_length=teacher.max_length,
-        stride=teacher.stride,
+        max_length=said.max_length,
+        stride=said.stride,
     )
-    return _trained(work, start, None, scores[task.primary], diverged=False)
+    return _trained(teacher, start, None, scores[task.primary], diverged=False)
 
 
 def _trained(
-    work: Work, folder: Path, loss: float | None, metric: float, diverged: bool
+    teacher: Teaching, folder: Path, loss: float | None, metric: float, diverged: bool
 ) -> Trained:
     return Trained(
-        name="teacher",
+        name=teacher.role,
         folder=folder,
         weights=weights_hash(folder),
-        max_length=work.job.teacher.max_length,
-        stride=work.job.teacher.stride,
+        max_length=teacher.said.max_length,
+        stride=teacher.said.stride,
         loss=loss,
         metric=metric,
         seconds=0.0,
@@ -188,12 +234,12 @@ def _trained(
     )
 
 
-def _start_folder(work: Work, checked: Checked, run: Run) -> Path:
+def _start_folder(work: Work, checked: Checked, asked: _Asked) -> Path:
     """Where runs that begin with the same network find it: a grid's differ in how they go on."""
-    start = checked.teachers[run.candidate]
+    start, run = _begun(checked, asked.teacher, asked.run), asked.run
     content = {
         "task": work.job.task,
-        "start": start.content if start else [run.model, work.job.teacher.positions],
+        "start": start.content if start else [run.model, asked.teacher.said.positions],
         "texts": None if start else checked.data.hashes["train"],
         "labels": checked.data.labels,
         "seed": run.train.seed if run.train else None,
@@ -201,16 +247,16 @@ def _start_folder(work: Work, checked: Checked, run: Run) -> Path:
     return work.desk / f"start-{key_of(Stage.TEACH, content)[:24]}"
 
 
-def _start(work: Work, checked: Checked, run: Run, into: Path) -> None:
+def _start(work: Work, checked: Checked, asked: _Asked, into: Path) -> None:
     """Puts the network that fine-tuning begins with, or that is tested, into a folder."""
-    task, labels = find(work.job.task), checked.data.labels
+    task, labels, run = find(work.job.task), checked.data.labels, asked.run
     seed = run.train.seed if run.train else 0
     if isinstance(run.model, Architecture):
         texts = (text for e in read(checked.data.files["train"]) for text in task.texts(e))
-        positions = work.job.teacher.positions
+        positions = asked.teacher.said.positions
         from_scratch(run.model, texts, task.output, labels, into, positions, seed=seed)
     else:
-        start = checked.teachers[run.candidate]
+        start = _begun(checked, asked.teacher, run)
         assert start is not None
         prepared(start.folder, task.output, labels, into, seed=seed)
 

@@ -1,10 +1,11 @@
-"""From rows to tensors: padding, labels, and the teacher's outputs put where they belong.
+"""From rows to tensors: padding, labels, and the teachers' outputs put where they belong.
 
 Shape letters: B rows, N positions, C classes, R rows of logits that are compared, P words.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,14 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alambique.distill.alignment import span_target, tag_target
-from alambique.distill.rows import Rows, class_rows, span_rows, tag_rows
+from alambique.distill.rows import Rows, class_rows, of_several, span_rows, tag_rows
 from alambique.runtime.inputs import pad
 from alambique.tasks.task import ClassGold, SpanGold, TagGold
 from alambique.workers.training.rows import Row
 
 Record = NDArray[np.float32]
-Teacher = Callable[[int], Record]
-"""From the number of an example to the teacher's output for it, (words, 2 or C)."""
+Present = Sequence[tuple[Row, bool]]
+"""The rows of a batch, each with whether it is really one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """What a student learns from."""
+
+    output_of: Callable[[int], Record]
+    """From the number of an example to the teacher's output for it, (words, 2 or C)."""
+    weight: float = 1.0
+    """How much that counts beside what others say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ def batch_of(
     *,
     pad_id: int,
     classes: int,
-    teacher: Teacher | None,
+    teachers: Sequence[Teacher],
     device: torch.device,
 ) -> Batch:
     """The batch of `rows`; a missing one is `stand_in` at weight 0."""
@@ -73,89 +84,127 @@ def batch_of(
     weight_B = torch.tensor([float(real) for _, real in present], device=device)
     match stand_in.gold:
         case SpanGold():
-            compared = _span_batch(present, inputs, weight_B, teacher)
+            compare = _span_batch(present, inputs, weight_B)
+            targets = [_span_targets(present, inputs, one) for one in teachers]
         case TagGold():
-            compared = _tag_batch(present, inputs, classes, teacher)
+            compare = _tag_batch(present, device)
+            targets = [_tag_targets(present, classes, one) for one in teachers]
         case ClassGold():
-            compared = _class_batch(present, inputs, weight_B, teacher)
-    return Batch(inputs, weight_B, compared)
+            compare = _class_batch(present, weight_B)
+            targets = [_class_targets(present, one) for one in teachers]
+    told = [torch.from_numpy(target).to(device) for target in targets]
+    return Batch(inputs, weight_B, partial(_compared, compare, told, [t.weight for t in teachers]))
 
 
-def _span_batch(
-    present: Sequence[tuple[Row, bool]], inputs: Inputs, weight_B: Tensor, teacher: Teacher | None
-) -> Callable[[Tensor], Rows]:
+Compare = Callable[[Tensor, Tensor | None], Rows]
+"""From a network's logits, and a teacher's where there is one, to rows."""
+
+
+def _compared(
+    compare: Compare, targets: Sequence[Tensor], weights: Sequence[float], logits_BNC: Tensor
+) -> Rows:
+    match targets:
+        case []:
+            return compare(logits_BNC, None)
+        case [target]:
+            return compare(logits_BNC, target)
+        case _:
+            return of_several([compare(logits_BNC, target) for target in targets], weights)
+
+
+def _labelled(present: Present, device: torch.device) -> Tensor:
+    return torch.tensor([row.labelled for row, _ in present], device=device)
+
+
+def _span_batch(present: Present, inputs: Inputs, weight_B: Tensor) -> Compare:
     size, length = inputs.input_ids_BN.shape
     device = inputs.input_ids_BN.device
     allowed_BN = np.zeros((size, length), dtype=bool)
     gold_B2 = np.zeros((size, 2), dtype=np.int64)
-    target_B2N = np.full((size, 2, length), -np.inf, dtype=np.float32)
     for b, (row, _) in enumerate(present):
         window = row.window
         allowed_BN[b, : row.length] = window.first_word_N >= 0
         allowed_BN[b, window.null] = True
         assert isinstance(row.gold, SpanGold)
         gold_B2[b] = row.gold.start, row.gold.end
-        if teacher is not None:
-            target_B2N[b, :, : row.length] = span_target(teacher(row.example), window)
     allowed, gold = (torch.from_numpy(array).to(device) for array in (allowed_BN, gold_B2))
-    target = None if teacher is None else torch.from_numpy(target_B2N).to(device)
-    return lambda logits_BNC: span_rows(
-        logits_BNC, allowed_BN=allowed, gold_B2=gold, target_B2N=target, weight_B=weight_B
-    )
-
-
-def _tag_batch(
-    present: Sequence[tuple[Row, bool]], inputs: Inputs, classes: int, teacher: Teacher | None
-) -> Callable[[Tensor], Rows]:
-    device = inputs.input_ids_BN.device
-    parts = [_tags_of_row(b, *item, classes, teacher) for b, item in enumerate(present)]
-    batch_R, position_R, labels_R, weight_R = (
-        torch.from_numpy(np.concatenate([part[i] for part in parts])).to(device) for i in range(4)
-    )
-    target_RC = torch.from_numpy(np.concatenate([part[4] for part in parts])).to(device)
-    target = None if teacher is None else target_RC
-    return lambda logits_BNC: tag_rows(
+    labelled_B = _labelled(present, device)
+    return lambda logits_BNC, target_B2N: span_rows(
         logits_BNC,
-        batch_R=batch_R,
+        allowed_BN=allowed,
+        gold_B2=gold,
+        target_B2N=target_B2N,
+        weight_B=weight_B,
+        labelled_B=labelled_B,
+    )
+
+
+def _span_targets(present: Present, inputs: Inputs, teacher: Teacher) -> Record:
+    size, length = inputs.input_ids_BN.shape
+    target_B2N = np.full((size, 2, length), -np.inf, dtype=np.float32)
+    for b, (row, _) in enumerate(present):
+        record = teacher.output_of(row.example)
+        target_B2N[b, :, : row.length] = span_target(record, row.window)
+    return target_B2N
+
+
+def _tag_batch(present: Present, device: torch.device) -> Compare:
+    golds = [_tags(row) for row, _ in present]
+    batch_R = np.repeat(np.arange(len(golds)), [len(gold.positions_P) for gold in golds])
+    weight_B = np.array([float(real) for _, real in present], dtype=np.float32)
+    places = [np.concatenate([gold.positions_P for gold in golds]).astype(np.int64), batch_R]
+    labels = np.concatenate([gold.labels_P for gold in golds]).astype(np.int64)
+    arrays = (*places, labels, weight_B[batch_R])
+    position_R, window_R, labels_R, weight_R = (torch.from_numpy(a).to(device) for a in arrays)
+    labelled_R = _labelled(present, device)[window_R]
+    return lambda logits_BNC, target_RC: tag_rows(
+        logits_BNC,
+        batch_R=window_R,
         position_R=position_R,
         labels_R=labels_R,
-        target_RC=target,
+        target_RC=target_RC,
         weight_R=weight_R,
+        labelled_R=labelled_R,
     )
 
 
-def _class_batch(
-    present: Sequence[tuple[Row, bool]], inputs: Inputs, weight_B: Tensor, teacher: Teacher | None
-) -> Callable[[Tensor], Rows]:
-    device = inputs.input_ids_BN.device
+def _tags(row: Row) -> TagGold:
+    assert isinstance(row.gold, TagGold)
+    return row.gold
+
+
+def _tag_targets(present: Present, classes: int, teacher: Teacher) -> Record:
+    return np.concatenate([_tag_target(row, classes, teacher) for row, _ in present])
+
+
+def _tag_target(row: Row, classes: int, teacher: Teacher) -> Record:
+    positions_P = _tags(row).positions_P
+    # -inf throughout: the teacher's tokenizer has no piece of that word, so it is silent there
+    target_PC = np.full((len(positions_P), classes), -np.inf, dtype=np.float32)
+    at, found = tag_target(teacher.output_of(row.example), row.window)
+    place = {int(position): p for p, position in enumerate(positions_P)}
+    for position, logits_C in zip(at, found, strict=True):
+        target_PC[place[int(position)]] = logits_C
+    return target_PC
+
+
+def _class_batch(present: Present, weight_B: Tensor) -> Compare:
+    device = weight_B.device
     labels_B = torch.tensor([_label(row) for row, _ in present], device=device)
-    target_BC = None
-    if teacher is not None:
-        records = np.concatenate([teacher(row.example) for row, _ in present])
-        target_BC = torch.from_numpy(records).to(device)
-    return lambda logits_B1C: class_rows(
-        logits_B1C[:, 0], labels_R=labels_B, target_RC=target_BC, weight_R=weight_B
+    labelled_B = _labelled(present, device)
+    return lambda logits_B1C, target_BC: class_rows(
+        logits_B1C[:, 0],
+        labels_R=labels_B,
+        target_RC=target_BC,
+        weight_R=weight_B,
+        labelled_R=labelled_B,
     )
+
+
+def _class_targets(present: Present, teacher: Teacher) -> Record:
+    return np.concatenate([teacher.output_of(row.example) for row, _ in present])
 
 
 def _label(row: Row) -> int:
     assert isinstance(row.gold, ClassGold)
     return row.gold.label
-
-
-def _tags_of_row(
-    b: int, row: Row, real: bool, classes: int, teacher: Teacher | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Record, Record]:
-    """A row's part of the batch: row number, positions, labels, weights, teacher's logits."""
-    assert isinstance(row.gold, TagGold)
-    positions = row.gold.positions_P.astype(np.int64)
-    count = len(positions)
-    # -inf throughout: the teacher's tokenizer has no piece of that word, so it is silent there
-    target_PC = np.full((count, classes), -np.inf, dtype=np.float32)
-    if teacher is not None:
-        at, found = tag_target(teacher(row.example), row.window)
-        place = {int(position): p for p, position in enumerate(positions)}
-        for position, logits_C in zip(at, found, strict=True):
-            target_PC[place[int(position)]] = logits_C
-    weight = np.full(count, float(real), dtype=np.float32)
-    return np.full(count, b), positions, row.gold.labels_P.astype(np.int64), weight, target_PC

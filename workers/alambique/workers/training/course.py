@@ -20,6 +20,8 @@ class TeacherOutputs(Spec):
     tokenizer: str
     preprocessing: str
     dtype: str
+    weight: float = 1.0
+    """How much they count beside those of other teachers."""
 
 
 class Course(Spec):
@@ -34,7 +36,9 @@ class Course(Spec):
     validation: Path
     train: Train
     objective: tuple[Term, ...] = (Gold(),)
-    teacher: TeacherOutputs | None = None
+    unlabelled: Path | None = None
+    """More training examples, of which nobody knows what is right."""
+    teachers: tuple[TeacherOutputs, ...] = ()
     beside: Path | None = None
     """The folder of the teacher that answers beside the student, where terms compare layers."""
     zero: int | None = None

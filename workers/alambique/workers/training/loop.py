@@ -190,7 +190,7 @@ class Run:
             stand_in,
             pad_id=self._material.pad_id,
             classes=len(self._course.labels),
-            teacher=self._material.teacher,
+            teachers=self._material.teachers,
             device=self._place.device,
         )
 

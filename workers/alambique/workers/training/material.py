@@ -1,5 +1,6 @@
 """What a run reads before its first step: the network it starts from, rows, teacher outputs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from alambique.tasks.task import Task
 from alambique.workers.training.batches import Record, Teacher
 from alambique.workers.training.course import Course, TeacherOutputs
 from alambique.workers.training.place import Place
-from alambique.workers.training.rows import Row, rows_of
+from alambique.workers.training.rows import Row, rows_of, unlabelled_rows
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Material:
     examples: list[Example]
     """The validation examples; `validation` are their rows."""
     validation: list[Row]
-    teacher: Teacher | None
+    teachers: tuple[Teacher, ...]
 
 
 def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
@@ -44,6 +45,11 @@ def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
     train = course.train
     encoder = Encoder.from_folder(course.start, max_length=train.max_length, stride=train.stride)
     training, validation = read(course.training), read(course.validation)
+    unlabelled = read(course.unlabelled) if course.unlabelled else []
+    rows = [
+        *rows_of(task, training, encoder, course.labels),
+        *unlabelled_rows(task, unlabelled, encoder, first=len(training)),
+    ]
     network = load(course.start, task.output, course.labels, dropout=train.dropout)
     beside = load(course.beside, task.output, course.labels) if course.beside else None
     material = Material(
@@ -51,10 +57,13 @@ def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
         labels=course.labels,
         pad_id=encoder.pad_id,
         # a row without a word to learn from, alone in a batch, would leave nothing to divide by
-        training=[row for row in rows_of(task, training, encoder, course.labels) if row.weight],
+        training=[row for row in rows if row.weight],
         examples=validation,
         validation=rows_of(task, validation, encoder, course.labels),
-        teacher=_teacher(course.teacher, task, training) if course.teacher else None,
+        teachers=tuple(
+            Teacher(_output_of(one, task, [*training, *unlabelled]), one.weight)
+            for one in course.teachers
+        ),
     )
     return Learner(network, beside, layered(course.objective)), material
 
@@ -70,7 +79,9 @@ def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:
     )
 
 
-def _teacher(outputs: TeacherOutputs, task: Task[Any, Any], examples: list[Example]) -> Teacher:
+def _output_of(
+    outputs: TeacherOutputs, task: Task[Any, Any], examples: list[Example]
+) -> Callable[[int], Record]:
     namespace = namespace_of(outputs, task)
     reader = Outputs(open_store(outputs.near, outputs.redis), namespace)
     keys = [example_key(namespace, task.texts(example)) for example in examples]

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
+import numpy as np
+
+from alambique.distill.alignment import first_pieces
 from alambique.distill.objective import Whole
 from alambique.runtime.windows import Encoder, Window
+from alambique.spec.outputs import Output
 from alambique.tasks.examples import Example
 from alambique.tasks.task import ClassGold, Gold, SpanGold, TagGold, Task
 
@@ -18,6 +22,8 @@ class Row:
     """The number of its example."""
     window: Window
     gold: Gold
+    labelled: bool = True
+    """Whether that is known; where not, `gold` holds the places and any labels."""
 
     @property
     def weight(self) -> float:
@@ -41,6 +47,7 @@ def whole_of(rows: Sequence[Row]) -> Whole:
     lengths = [row.length for row in rows]
     return Whole(
         rows=sum(row.weight for row in rows),
+        labelled=sum(row.weight for row in rows if row.labelled),
         windows=float(len(rows)),
         tokens=float(sum(lengths)),
         pairs=float(sum(length * length for length in lengths)),
@@ -64,6 +71,31 @@ def rows_of(
         for number, example in enumerate(examples)
         for window in task.windows(example, encoder)
     ]
+
+
+def unlabelled_rows(
+    task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, first: int = 0
+) -> list[Row]:
+    """All rows of examples whose labels are not read; their numbers begin at `first`."""
+    return [
+        Row(number, window, _unknown(task.output, window), labelled=False)
+        for number, example in enumerate(examples, start=first)
+        for window in task.windows(example, encoder)
+    ]
+
+
+def _unknown(output: Output, window: Window) -> Gold:
+    """The places of a window that are compared, each with the first label there is."""
+    match output:
+        case Output.SPAN:
+            return SpanGold(window.null, window.null)
+        case Output.TAGS:
+            _, positions_P = first_pieces(window)
+            return TagGold(positions_P, np.zeros_like(positions_P))
+        case Output.CLASSES:
+            return ClassGold(0)
+        case _:
+            assert_never(output)
 
 
 def lost_words(

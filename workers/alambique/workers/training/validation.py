@@ -95,7 +95,7 @@ def _step(
         material.validation[0],
         pad_id=material.pad_id,
         classes=len(material.labels),
-        teacher=None,
+        teachers=(),
         device=place.device,
     )
     logits_BNC, compared, inside = answering(batch)

@@ -1,0 +1,78 @@
+"""What several teachers say of a row as one row: their mean, or the best of them.
+
+Shapes: K teachers, R rows, C columns. A column at -inf takes no part. A teacher whose row is -inf
+throughout is silent there, and left out of it; where all are silent, so is what comes of them.
+"""
+
+import torch
+from torch import Tensor
+
+from alambique.distill.losses import log_softmax
+
+_NOT_ALLOWED = float("-inf")
+
+
+def average(outputs_KRC: Tensor, weights_K: Tensor, *, temperature: float) -> Tensor:
+    """The weighted arithmetic mean of the teachers' distributions, (R, C).
+
+    T log Σ_K w p with p = softmax(outputs / T): at the same temperature, its softmax is the mean of
+    the soft targets (Hinton et al., 2015, §1). The weights are those of the teachers that are not
+    silent, over their sum.
+    """
+    speaking_KR = _speaking(outputs_KRC)
+    # one that is silent is given no weight by a number that is low and finite: where all are, a
+    # softmax over -inf would be NaN
+    weights_KR = weights_K.log()[:, None].masked_fill(~speaking_KR, _low(outputs_KRC))
+    mixed_KRC = log_softmax(outputs_KRC / temperature, 2) + weights_KR.log_softmax(0)[:, :, None]
+    barred_RC = (outputs_KRC == _NOT_ALLOWED).all(0)
+    return (temperature * mixed_KRC.logsumexp(0)).masked_fill(barred_RC, _NOT_ALLOWED)
+
+
+def best(outputs_KRC: Tensor, labels_R: Tensor, window_R: Tensor) -> Tensor:
+    """The log-probabilities of the teacher that knows the gold labels of a window best, (R, C).
+
+    That is the one with the lowest sum of cross entropies over the window's rows, of equal ones the
+    first. Compared are rows of which all teachers say something, unless they say nothing of the
+    whole window; a row of which the best one is silent is the next one's.
+
+    Args:
+        outputs_KRC: of the teachers.
+        labels_R: the gold column.
+        window_R: the number of the window that each row belongs to, from 0.
+    """
+    log_p_KRC = log_softmax(outputs_KRC, 2)
+    loss_KR = -log_p_KRC.gather(2, labels_R.expand(len(outputs_KRC), -1)[:, :, None]).squeeze(2)
+    ranked_KR = _of_windows(loss_KR, _speaking(outputs_KRC), window_R)
+    chosen_1RC = ranked_KR.argmin(0)[None, :, None].expand(1, *outputs_KRC.shape[1:])
+    barred_RC = outputs_KRC.gather(0, chosen_1RC).squeeze(0) == _NOT_ALLOWED
+    return log_p_KRC.gather(0, chosen_1RC).squeeze(0).masked_fill(barred_RC, _NOT_ALLOWED)
+
+
+def anchored(log_RC: Tensor, null_R: Tensor) -> Tensor:
+    """Log-probabilities as log-odds against a column of each row; a silent row stays one."""
+    null_R1 = log_RC.gather(1, null_R[:, None])
+    return log_RC - null_R1.masked_fill(null_R1 == _NOT_ALLOWED, 0)
+
+
+def _of_windows(loss_KR: Tensor, speaking_KR: Tensor, window_R: Tensor) -> Tensor:
+    """For each row the losses of the teachers over its whole window; of a silent one inf."""
+    windows = int(window_R.max()) + 1 if len(window_R) else 0
+    present_KR = _summed(speaking_KR.double(), window_R, windows) > 0
+    compared_R = (speaking_KR | ~present_KR).all(0)
+    # in float64: a column without mass costs more than a few of them can add up to in float32
+    sums_KR = _summed(loss_KR.detach().double() * compared_R, window_R, windows)
+    return sums_KR.masked_fill(~speaking_KR, float("inf"))
+
+
+def _summed(values_KR: Tensor, window_R: Tensor, windows: int) -> Tensor:
+    """For each row the sum over the rows of its window."""
+    sums = values_KR.new_zeros(len(values_KR), windows).index_add(1, window_R, values_KR)
+    return sums[:, window_R]
+
+
+def _speaking(outputs_KRC: Tensor) -> Tensor:
+    return (outputs_KRC != _NOT_ALLOWED).any(2)
+
+
+def _low(like: Tensor) -> float:
+    return torch.finfo(like.dtype).min / 4

@@ -1,0 +1,107 @@
+"""The teachers of a job: one, or several whose outputs are combined."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Discriminator, Tag
+
+from alambique.spec.errors import AlambiqueError
+from alambique.spec.fields import fault_at
+from alambique.spec.teacher import MOST_RUNS, Candidate, Teacher, some
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """A teacher of a job, and what it is called there."""
+
+    said: Teacher
+    number: int = 0
+    """Which one of the job's, from 0."""
+    alone: bool = True
+
+    @property
+    def field(self) -> str:
+        """Where the job says it."""
+        return "teacher" if self.alone else f"teacher.{self.number}"
+
+    @property
+    def role(self) -> str:
+        """What its network is called: teacher, and after the first one teacher-2 and so on."""
+        return f"teacher-{self.number + 1}" if self.number else "teacher"
+
+    @property
+    def named(self) -> tuple[tuple[str, Candidate], ...]:
+        """Its one model or each candidate, in their order, with the field that names its model."""
+        return tuple((f"{self.field}.{field}", one) for field, one in self.said.named)
+
+    def candidate_role(self, run: int) -> str:
+        """What the network of a run is called that does not teach; runs are counted from 1."""
+        return f"{self.role}-candidate-{run}" if self.number else f"candidate-{run}"
+
+    @contextmanager
+    def telling(self, field: str) -> Iterator[None]:
+        """Puts the field in front of what is found of its model, where there are several."""
+        try:
+            yield
+        except AlambiqueError as error:
+            one_model = self.alone and self.said.candidates is None
+            if one_model or str(error).startswith(f"{field}: "):
+                raise
+            # not from the error itself: what a job is told is the innermost message
+            raise type(error)(f"{field}: {error}") from error.__cause__
+
+
+def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
+    # two that differ by their weight alone would answer alike
+    alike = [one.model_copy(update={"weight": 1.0}) for one in teachers]
+    for number, one in enumerate(alike):
+        if (first := alike.index(one)) < number:
+            raise fault_at(
+                (number,),
+                f"it is the same as teacher.{first}: drop one, or give the other a higher weight",
+                teachers[number].model_dump(mode="json", exclude_unset=True),
+            )
+    return teachers
+
+
+def _few_runs(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
+    count = sum(len(one.runs) for one in teachers)
+    if count > MOST_RUNS:
+        raise ValueError(
+            f"the teachers make {count} runs, a job has at most {MOST_RUNS}: give fewer values in "
+            "their grids, or fewer candidates"
+        )
+    return teachers
+
+
+def _one_or_several(teachers: tuple[Teacher, ...]) -> Teacher | tuple[Teacher, ...]:
+    """A list of one says the same as the one alone."""
+    return teachers if len(teachers) > 1 else teachers[0]
+
+
+def _form(said: object) -> Literal["one", "several"]:
+    return "several" if isinstance(said, list | tuple) else "one"
+
+
+Teachers = Annotated[
+    Annotated[Teacher, Tag("one")]
+    | Annotated[
+        tuple[Teacher, ...],
+        AfterValidator(some),
+        AfterValidator(_each_other),
+        AfterValidator(_few_runs),
+        AfterValidator(_one_or_several),
+        Tag("several"),
+    ],
+    Discriminator(_form),
+]
+"""One teacher, or a list of them. They may be of different vocabularies: outputs are of words."""
+
+
+def teachings(teachers: Teacher | tuple[Teacher, ...]) -> tuple[Teaching, ...]:
+    """Each of them, in the order of the job."""
+    if isinstance(teachers, Teacher):
+        return (Teaching(teachers),)
+    return tuple(Teaching(one, number, alone=False) for number, one in enumerate(teachers))

@@ -1,0 +1,105 @@
+"""Examples that a teacher alone teaches: a task's own without their labels, or plain texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.job import Split
+from alambique.tasks.examples import without_labels
+from alambique.tasks.formats.columns import Rows
+from alambique.tasks.formats.text import read_texts
+from alambique.tasks.task import Task
+
+_TEXT = ".txt"
+"""How the name of a file of texts ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """The examples of a job that have no labels."""
+
+    examples: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What to say of those that were left out."""
+    wrong_size: str | None = None
+    """What to say where there are not as many as the catalogue knows."""
+
+
+NONE = Unlabelled()
+
+
+def read_path(path: Path, task: Task[Any, Any]) -> Rows:
+    """The examples at a path of this machine: in a file, or in a folder's train file or texts.
+
+    Raises:
+        BadSpec: there is no such file, or the task reads more than one text.
+        BadData: a file is broken.
+    """
+    for file in [path, *(path / f"train{suffix}" for suffix in task.readers)]:
+        if file.is_file() and (reader := task.readers.get(file.suffix)):
+            found = reader(file)
+            return found if isinstance(found, Rows) else Rows(list(found))
+    files = [path] if path.is_file() and path.suffix == _TEXT else sorted(path.glob(f"*{_TEXT}"))
+    if not files:
+        known = " or ".join(f"*{suffix}" for suffix in (*task.readers, _TEXT))
+        raise BadSpec(
+            f"data.unlabelled: {path} is neither a file called {known} nor a folder with a train "
+            f"file of that kind, or with texts (*{_TEXT}): give one of these"
+        )
+    return Rows([one for file in files for one in of_texts(file.name, read_texts(file), task)])
+
+
+def of_texts(name: str, texts: Sequence[str], task: Task[Any, Any]) -> list[Any]:
+    """An example for each text, called by the name of the set and its number there.
+
+    Raises:
+        BadSpec: the task reads more than one text.
+    """
+    if task.of_text is None:
+        raise BadSpec(
+            f"data.unlabelled: {name} is a set of texts, and an example of {task.name} is "
+            f"{' and '.join(task.inputs)}: give a data set of that task, whose labels are not read"
+        )
+    return [task.of_text(f"{name}:{number}", text) for number, text in enumerate(texts, start=1)]
+
+
+def chosen(
+    name: str,
+    rows: Rows,
+    known: Mapping[Split, Sequence[Any]],
+    task: Task[Any, Any],
+    limit: int | None,
+) -> Unlabelled:
+    """The examples, without labels, whose texts no split has.
+
+    Args:
+        name: of the set.
+        rows: all of it.
+        known: the examples of each split of the job.
+        task: what they are for.
+        limit: the most of them, the first ones.
+
+    Raises:
+        BadData: none is left.
+    """
+    texts = {split: {task.texts(one) for one in examples} for split, examples in known.items()}
+    seen = set[Any]().union(*texts.values())
+    new = [one for one in rows.examples if task.texts(one) not in seen]
+    if not new:
+        raise BadData(
+            f"data.unlabelled: {name} has no example beyond those of {', '.join(known)}: give "
+            "another set"
+        )
+    notes = []
+    if again := len(rows.examples) - len(new):
+        mine = {task.texts(one) for one in rows.examples}
+        sharing = [split for split, theirs in texts.items() if not mine.isdisjoint(theirs)]
+        notes.append(
+            f"{again} of {len(rows.examples)} unlabelled examples have the text of one of "
+            f"{' and '.join(sharing)}: left out"
+        )
+    if rows.skipped:
+        notes.append(f"{rows.skipped} unlabelled rows are marked as missing something: left out")
+    return Unlabelled(tuple(without_labels(one) for one in new[:limit]), tuple(notes))

@@ -1,0 +1,144 @@
+"""Several teachers, and examples without labels: what a job says, and what it cannot."""
+
+import json
+from typing import Any
+
+import pytest
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Job
+from alambique.spec.matrix import jobs_of
+from alambique.spec.reading import job_of
+from alambique.spec.suite import read_suite
+
+JOB = {"task": "named-entities", "data": "conll2002", "student": {"layers": 2}}
+TWO: list[dict[str, Any]] = [
+    {"model": "a", "train": {}, "weight": 2},
+    {"model": "registry:b@1"},
+]
+MANY = list(range(1, 501))
+
+
+def job(teacher: Any, **more: Any) -> Job:
+    return job_of({**JOB, "teacher": teacher, **more})
+
+
+def test_several_are_called_by_their_number_after_the_first() -> None:
+    said = job([*TWO, {"candidates": ["c", {"model": "d"}]}])
+    assert [one.role for one in said.teachers] == ["teacher", "teacher-2", "teacher-3"]
+    assert [one.said.weight for one in said.teachers] == [2, 1, 1]
+    assert [field for field, _ in said.models()] == [
+        "teacher.0.model",
+        "teacher.1.model",
+        "teacher.2.candidates.0",
+        "teacher.2.candidates.1.model",
+    ]
+    roles = [one.candidate_role(4) for one in said.teachers]
+    assert roles == ["candidate-4", "teacher-2-candidate-4", "teacher-3-candidate-4"]
+    assert job_of(said.model_dump(mode="json")) == said
+
+
+def test_a_list_of_one_says_the_same_as_the_one() -> None:
+    alone = job(TWO[0])
+    assert job(TWO[:1]) == alone
+    assert [field for field, _ in alone.models()] == ["teacher.model"]
+
+
+def test_what_is_new_leaves_what_is_written_of_other_jobs_as_it_was() -> None:
+    """Keys of stages are made of it."""
+    written = json.dumps(job({"model": "a"}).model_dump(mode="json"))
+    assert not any(word in written for word in ("combine", "unlabelled"))
+    assert '"weight": 1.0}]' in written  # of the term of the objective
+    assert written.count("weight") == 2  # and of what decays
+
+
+@pytest.mark.parametrize("name", ["x-teacher-2", "x-teacher-2-candidate-1", "x-candidate-1"])
+def test_a_job_is_not_called_as_what_another_one_registers(name: str) -> None:
+    role = name.removeprefix("x-")
+    with pytest.raises(BadSpec, match=f"name: {name} is what the {role} of a job x is registered"):
+        job(TWO, name=name)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "more", "said"),
+    [
+        ([], {}, "teacher: the list is empty"),
+        (["a"], {}, "teacher.0: expected a mapping of fields, such as {model: team/model}"),
+        ([TWO[0], {"model": "b c"}], {}, "teacher.1.model: 'b c' names no model"),
+        ([TWO[0], {"model": "b", "weight": 0}], {}, "teacher.1.weight: expected more than 0"),
+        ([TWO[0], {"model": "b", "stride": 999}], {}, "teacher.1: stride 999 is not below"),
+        ([*TWO, TWO[1] | {"weight": 3}], {}, "teacher.2: it is the same as teacher.1: drop one"),
+        (
+            [TWO[0], *({"model": name, "grid": {"epochs": MANY}} for name in "bc")],
+            {},
+            "teacher: the teachers make 1001 runs, a job has at most 1000",
+        ),
+        (
+            TWO,
+            {"objective": [{"kind": "logits"}, {"kind": "hidden"}]},
+            "objective.1: hidden compares the student with the layers of one teacher, and there "
+            "are 2: keep one teacher, or learn their outputs ({kind: logits})",
+        ),
+        (
+            TWO,
+            {"intermediate": {"objective": [{"kind": "relations"}]}},
+            "intermediate.objective.0: relations compares",
+        ),
+        (
+            TWO,
+            {"objective": [{"kind": "logits", "combine": "worst"}]},
+            "objective.0.combine: expected 'average' or 'best'",
+        ),
+        (
+            TWO[0],
+            {"data": {"name": "a", "unlabelled": "b"}, "objective": [{"kind": "gold"}]},
+            "data.unlabelled: the student learns from labels alone, which these examples are not "
+            "asked for: add {kind: logits} to the objective",
+        ),
+        (
+            TWO[0],
+            {"data": {"name": "a", "limit": {"unlabelled": 3}}},
+            "data.limit.unlabelled: there are no unlabelled examples: name them",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_at_its_field(
+    teacher: Any, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadSpec) as caught:
+        job(teacher, **more)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).startswith(said)
+
+
+def test_layers_that_are_only_measured_by_no_one_are_no_hindrance() -> None:
+    terms = [{"kind": "logits"}, {"kind": "hidden", "weight": 0}]
+    assert len(job(TWO, objective=terms).teachers) == 2
+
+
+def test_unlabelled_examples_may_be_for_the_first_training_alone() -> None:
+    first = {"objective": [{"kind": "hidden"}]}
+    data = {"name": "a", "unlabelled": "./b"}
+    said = job(TWO[0], data=data, objective=[{"kind": "gold"}], intermediate=first)
+    assert list(said.paths()) == [("data.unlabelled", "./b")]
+
+
+SUITE = """
+name: both
+shared: {teacher: {model: a}}
+tasks: {ner: {task: named-entities, data: conll2002}}
+students: {small: {layers: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("teachers={both: [{model: a}, {model: b}]}", "teachers.both"),
+        ("shared.teacher=[{model: a}, {model: b}]", "shared.teacher"),
+        ("tasks.ner.teacher=[{model: a}, {model: b}]", "tasks.ner.teacher"),
+    ],
+)
+def test_a_suite_has_one_teacher_in_each_job(said: str, path: str) -> None:
+    with pytest.raises(BadSpec, match=rf"^{path}: a suite compares teachers, one in each of its"):
+        jobs_of(read_suite(SUITE, [said]))

@@ -1,0 +1,143 @@
+"""Examples without labels: from a data set of the task, or from plain texts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alambique.runtime.words import words_of
+from alambique.spec.errors import BadData, BadSpec, UnknownName
+from alambique.spec.job import Data
+from alambique.tasks.all import ALL, find
+from alambique.tasks.data import Splits, load
+from alambique.tasks.examples import (
+    Answer,
+    Example,
+    Labelled,
+    Question,
+    Sentence,
+    content_hash,
+    read,
+    without_labels,
+    write,
+)
+from alambique.tasks.formats import conll
+from alambique.tasks.task import Task
+
+TEXT = "La OMS aprobó 3,5 millones.\n\n  Ana vive en «Lugo».  \n"
+
+
+def of(unlabelled: object, /, task: str = "named-entities", **limit: int) -> Splits:
+    sets = {"named-entities": "sample-entities", "document-classification": "sample-documents"}
+    name = sets.get(task, f"sample-{task}s")
+    sizes = {"train": 4, "dev": 2, "test": 2, **limit}
+    data = Data.model_validate({"name": name, "limit": sizes, "unlabelled": str(unlabelled)})
+    return load(data, task=find(task), root=None)
+
+
+@pytest.mark.parametrize("task", ALL, ids=lambda task: task.name)
+def test_a_task_of_one_text_takes_texts_and_others_do_not(task: Task[Any, Any]) -> None:
+    assert (task.of_text is not None) == (len(task.inputs) == 1)
+
+
+def test_texts_are_split_into_words_as_they_are_when_answered(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text(TEXT)
+    first, second = of(tmp_path / "more.txt").unlabelled
+    assert first.words == ("La", "OMS", "aprobó", "3", ",", "5", "millones", ".")
+    assert (second.id, second.tags) == ("more.txt:2", ())
+    assert len(second.words) == len(words_of("Ana vive en «Lugo»."))
+
+
+def test_a_document_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text(TEXT)
+    found = of(tmp_path, "document-classification")
+    assert found.unlabelled == (
+        Labelled("more.txt:1", ("La OMS aprobó 3,5 millones.",), ""),
+        Labelled("more.txt:2", ("Ana vive en «Lugo».",), ""),
+    )
+
+
+def test_a_folder_has_texts_in_the_order_of_their_files_or_else_a_train_file(
+    tmp_path: Path,
+) -> None:
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.txt").write_text(f"De {name}.\n")
+    assert [one.id for one in of(tmp_path).unlabelled] == ["a.txt:1", "b.txt:1"]
+    conll.write(tmp_path / "train.conll", [Sentence("", ("De", "c"), ("O", "B-LOC"))])
+    assert [one.words for one in of(tmp_path).unlabelled] == [("De", "c")]
+
+
+def test_the_rest_of_the_training_examples(tmp_path: Path) -> None:
+    """Those that the job uses already are left out before any are counted."""
+    found = of("sample-entities", unlabelled=3)
+    assert [one.id for one in found.unlabelled] == ["train-0004", "train-0005", "train-0006"]
+    assert found.warnings == (
+        "4 of 2400 unlabelled examples have the text of one of train: left out",
+    )
+    assert found.wrong_sizes == ()
+    assert {one.tags for one in found.unlabelled} == {()}
+
+
+def test_labels_that_nobody_knows_are_no_fault(tmp_path: Path) -> None:
+    conll.write(tmp_path / "more.conll", [Sentence("", ("De", "c"), ("O", "B-NEVER"))])
+    found = of(tmp_path / "more.conll")
+    assert found.labels == of("sample-entities").labels
+    assert found.unlabelled == (Sentence("more.conll:1", ("De", "c"), ()),)
+
+
+def test_a_text_of_the_test_split_is_left_out_and_told(tmp_path: Path) -> None:
+    (test,) = of("sample-entities", test=1).test
+    shared = Sentence("", test.words, ("O",) * len(test.words))
+    conll.write(tmp_path / "more.conll", [shared, Sentence("", ("De", "c"), ("O", "O"))])
+    found = of(tmp_path / "more.conll")
+    assert len(found.unlabelled) == 1
+    assert found.warnings[-1] == (
+        "1 of 2 unlabelled examples have the text of one of test: left out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "unlabelled", "kind", "said"),
+    [
+        ("paraphrase", "FOLDER/more.txt", BadSpec, "an example of paraphrase is sentence1 and sen"),
+        ("question", "FOLDER/more.txt", BadSpec, "is question and context: give a data set of"),
+        ("named-entities", "FOLDER/none", BadSpec, "called *.conll or *.txt nor a folder with a"),
+        ("named-entities", "sample-questions", BadSpec, "is for question-answering"),
+        ("named-entities", "none", UnknownName, "there is no data set 'none'"),
+        ("named-entities", "mlqa", BadSpec, "mlqa is for question-answering"),
+        ("named-entities", "FOLDER/bad.txt", BadData, "bad.txt:2: byte 0xff is not UTF-8"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    tmp_path: Path, task: str, unlabelled: str, kind: type[Exception], said: str
+) -> None:
+    (tmp_path / "more.txt").write_text(TEXT)
+    (tmp_path / "bad.txt").write_bytes(b"uno\n\xff\n")
+    name = "question-answering" if task == "question" else task
+    sets = {"question-answering": "sample-questions", "paraphrase": "sample-paraphrases"}
+    data = Data(
+        name=sets.get(name, "sample-entities"),
+        unlabelled=unlabelled.replace("FOLDER", str(tmp_path)),
+    )
+    with pytest.raises(kind) as caught:
+        load(data, task=find(name), root=None)
+    assert said in str(caught.value)
+
+
+def test_examples_of_each_kind_are_the_same_whatever_is_right(tmp_path: Path) -> None:
+    """Also in their files."""
+    right: list[Example] = [
+        Question("1", "¿Quién?", "Ana.", (Answer("Ana", 0),)),
+        Sentence("1", ("Ana",), ("B-PER",)),
+        Labelled("1", ("Ana.",), "x"),
+    ]
+    wrong: list[Example] = [
+        Question("1", "¿Quién?", "Ana."),
+        Sentence("1", ("Ana",), ("O",)),
+        Labelled("1", ("Ana.",), "y"),
+    ]
+    for one, other in zip(right, wrong, strict=True):
+        assert without_labels(one) == without_labels(other)
+        digest = write(tmp_path / "one.arrow", [without_labels(one)])
+        assert digest == content_hash([without_labels(other)])
+        assert read(tmp_path / "one.arrow") == [without_labels(one)]

@@ -1,0 +1,106 @@
+"""Each of several teachers is looked at before anything is spent, and named where it cannot be."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from alambique.spec.errors import BadSpec, BadTeacher, Diverged, LabelMismatch, UnknownName
+from alambique.spec.teacher import Teacher
+from alambique.spec.teachers import Teaching
+from alambique.workers.records import Trained, Tried, Tuned
+from alambique.workers.stages.check import check
+from alambique.workers.stages.choosing import chosen
+from alambique.workers.work import Work
+
+Made = Callable[..., Path]
+Taken = Callable[..., Work]
+Refused = Callable[..., None]
+
+SHORT = ("train.max_length=64", "train.stride=16", "student.layers=2")
+SECOND = Teaching(Teacher(model="mini", train={}), 1, alone=False)
+
+
+def teachers(*each: object, more: str = "train: {max_length: 64, stride: 16}") -> Iterator[str]:
+    """Overrides of a job with these teachers."""
+    said = [f"{{model: {one}, max_length: 64, stride: 16, {more}}}" for one in each]
+    yield f"teacher=[{', '.join(said)}]"
+    yield from SHORT
+
+
+def test_a_teacher_that_is_nowhere(work: Taken, folder_of: Made, refused: Refused) -> None:
+    said = "teacher.1.model: there is no model 'mini'"
+    refused(work(*teachers(folder_of(), "mini")), UnknownName, said)
+
+
+def test_labels_of_another_name_are_told_once(
+    work: Taken, folder_of: Made, refused: Refused
+) -> None:
+    other = folder_of("other", labels=("O", "B-PERSONA", "I-PERSONA"))
+    job = work(*teachers(folder_of(), other, more="train: null"))
+    refused(job, LabelMismatch, "teacher.1.model: the data has labels", "(teacher.1.train)")
+
+
+def test_a_teacher_without_a_head(work: Taken, folder_of: Made, refused: Refused) -> None:
+    other = folder_of("other", task="document-classification")
+    (other / "config.json").write_text(
+        (folder_of() / "config.json").read_text()  # with the labels of the data
+    )
+    job = work(*teachers(folder_of("first"), other, more="train: null"))
+    refused(job, BadTeacher, "teacher.1.model: the teacher ", "has no head", "(teacher.1.train)")
+
+
+def test_a_teacher_with_too_few_positions(work: Taken, folder_of: Made, refused: Refused) -> None:
+    short = folder_of("short", architecture="bert", positions=32)
+    job = work(*teachers(folder_of(), short))
+    refused(job, BadSpec, "teacher.1.model: teacher.1.max_length is 64, the model has positions")
+
+
+def test_the_student_is_cut_from_the_first(work: Taken, folder_of: Made, refused: Refused) -> None:
+    deep, shallow = folder_of("deep"), folder_of("shallow", layers=1, width=24, heads=3)
+    found = check(work(*teachers(deep, shallow)))
+    assert [[one.folder for one in each if one] for each in found.teachers] == [[deep], [shallow]]
+    refused(work(*teachers(shallow, deep)), BadSpec, "teacher.0.model: a student of 2 layers")
+
+
+def test_names_that_are_another_task_s(
+    work: Taken, folder_of: Made, called: Callable[[Work, str], None]
+) -> None:
+    called(work("name=mine"), "mine-teacher-2")
+    job = work(*teachers(folder_of(), folder_of("other", seed=2)), "name=mine")
+    with pytest.raises(BadSpec, match=r"'mine-teacher-2' .* is for question-answering"):
+        check(job)
+
+
+def tried(loss: float | None, number: int = 1) -> Tried:
+    teacher = None
+    if loss is not None:
+        teacher = Trained(
+            name="teacher",
+            folder=Path("run"),
+            weights="w",
+            max_length=64,
+            stride=16,
+            loss=loss,
+            metric=0.0,
+            seconds=0.0,
+        )
+    return Tried(
+        number=number,
+        candidate=0,
+        model="mini",
+        name="mini",
+        point={},
+        train=None,
+        tuned=Tuned(teacher=teacher, start=Path("start"), collapsed="it knows nothing"),
+    )
+
+
+def test_which_of_several_has_collapsed_is_told() -> None:
+    with pytest.raises(BadTeacher, match=r"^teacher-2 \(teacher\.1\): the teacher's it .*1\.train"):
+        chosen([tried(2.0)], SECOND)
+    with pytest.raises(Diverged, match=r"^teacher-2 \(teacher\.1\): it knows nothing"):
+        chosen([tried(None)], SECOND)
+    with pytest.raises(BadTeacher, match=r"^teacher-2 \(teacher\.1\): none of the 2") as caught:
+        chosen([tried(2.0), tried(None, 2)], SECOND)
+    assert "(teacher.1.grid)" in str(caught.value)

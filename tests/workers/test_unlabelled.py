@@ -1,0 +1,217 @@
+"""Examples without labels: taught by the teacher alone, counted apart, never asked for gold."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from alambique.distill.objective import total
+from alambique.registry import jobs
+from alambique.spec.errors import BadData
+from alambique.spec.objective import Gold, Logits
+from alambique.spec.states import Stage
+from alambique.tasks.data import Splits
+from alambique.tasks.examples import content_hash, read, without_labels, write
+from alambique.tasks.formats import conll
+from alambique.workers.filling import Filler, Order
+from alambique.workers.once import key_of
+from alambique.workers.records import Taught
+from alambique.workers.stages import distil
+from alambique.workers.stages.check import check
+from alambique.workers.training.batches import Batch, batch_of
+from alambique.workers.training.batching import share
+from alambique.workers.training.course import Course
+from alambique.workers.training.material import material_of
+from alambique.workers.training.place import Alone
+from alambique.workers.training.rows import Row, whole_of
+from alambique.workers.work import Work
+
+if TYPE_CHECKING:
+    from tests.workers.recorder import Recorded
+
+Made = Callable[..., Course]
+Few = Callable[[str], Splits]
+Recorder = Callable[..., "Recorded"]
+Taken = Callable[..., Work]
+TASKS = ["named-entities", "question-answering", "document-classification"]
+CPU = torch.device("cpu")
+BOTH = (Logits(), Gold(weight=0.5))
+
+
+@pytest.fixture
+def beside(
+    course: Made, order_for: Callable[..., Order], few: Few, tmp_path: Path
+) -> Callable[..., Course]:
+    """A course with the examples of dev, without labels, beside some of those of train."""
+
+    def made(task: str, **said: Any) -> Course:
+        told = course(task)
+        write(told.training, few(task).train[:12])
+        more = told.training.with_name("unlabelled.arrow")
+        write(more, [without_labels(example) for example in few(task).dev])
+        order = order_for(told, tmp_path / "near", unlabelled=more)
+        filler = Filler(order)
+        for bucket in filler.missing():
+            filler.fill(bucket)
+        fields = {"unlabelled": more, "teachers": (order.outputs,), "objective": BOTH}
+        return course(task, **(fields | said))
+
+    return made
+
+
+def batch(told: Course, rows: Sequence[Row | None], stand_in: Row, teachers: bool = True) -> Batch:
+    _, material = material_of(told, Alone(CPU))
+    return batch_of(
+        rows,
+        stand_in,
+        pad_id=material.pad_id,
+        classes=len(told.labels),
+        teachers=material.teachers if teachers else (),
+        device=CPU,
+    )
+
+
+def logits_for(told: Course, rows: Sequence[Row]) -> Tensor:
+    """The same for a row wherever it stands, so that batches can be compared."""
+    length = 1 if told.task == "document-classification" else max(row.length for row in rows)
+    chance = torch.Generator().manual_seed(1)
+    return torch.randn(len(rows), length, len(told.labels), generator=chance).requires_grad_()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teacher(
+    beside: Callable[..., Course], task: str
+) -> None:
+    told = beside(task)
+    _, material = material_of(told, Alone(CPU))
+    rows, known = material.training, len(read(told.training))
+    assert [row.labelled for row in rows] == [row.example < known for row in rows]
+    chosen = [*rows[:3], *rows[-3:]]
+    whole, logits = whole_of(chosen), logits_for(told, chosen)
+    assert whole.rows == sum(row.weight for row in chosen)
+    assert whole.labelled == sum(row.weight for row in chosen[:3])
+    compared = batch(told, chosen, rows[0]).compared(logits)
+    gold, both = (total(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
+    (of_gold,) = torch.autograd.grad(gold, logits, retain_graph=True)
+    (of_both,) = torch.autograd.grad(both, logits)
+    assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
+    assert of_both.flatten(1).any(1).all()
+    alone = batch(told, chosen[:3], rows[0], teachers=False)
+    length = 1 if logits.shape[1] == 1 else alone.inputs.input_ids_BN.shape[1]
+    without = alone.compared(logits[:3, :length])
+    torch.testing.assert_close(total(without, [Gold()], whole=whole_of(chosen[:3])).total, gold)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_processes_share_the_loss_out_exactly(beside: Callable[..., Course], task: str) -> None:
+    """Also where all that has a label is one process's."""
+    told = beside(task)
+    _, material = material_of(told, Alone(CPU))
+    rows = material.training
+    chosen = [rows[0], *rows[-3:], rows[1]]
+    whole, logits = whole_of(chosen), logits_for(told, chosen)
+    expected = total(batch(told, chosen, rows[0]).compared(logits), BOTH, whole=whole)
+    parts = []
+    for rank in range(3):
+        mine = share(range(len(chosen)), rank, 3)
+        some = [None if i is None else chosen[i] for i in mine]
+        own = logits[[i or 0 for i in mine]]
+        part = batch(told, some, chosen[0])
+        length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
+        parts.append(total(part.compared(own[:, :length]), BOTH, whole=whole))
+    torch.testing.assert_close(sum(part.total for part in parts), expected.total)
+    for kind, value in expected.parts.items():
+        torch.testing.assert_close(sum(part.parts[kind] for part in parts), value)
+
+
+def test_micro_batches_without_a_label_change_nothing(
+    beside: Callable[..., Course], recorded: Recorder
+) -> None:
+    """Also of batches that have none: gold is 0 there, and no number is NaN."""
+    told = beside("named-entities")
+    few_rows = told.train.model_copy(update={"batch_size": 4, "epochs": 1})
+    runs = [
+        recorded(beside("named-entities", train=few_rows.model_copy(update={"accumulate": n})))
+        for n in (1, 3)
+    ]
+    for run in runs:
+        run.to_the_end()
+    assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
+
+
+@pytest.fixture
+def other(few: Few, tmp_path: Path) -> Callable[..., Path]:
+    """A file of sentences whose tags all say another thing than they did."""
+
+    def made(tag: str) -> Path:
+        path = tmp_path / tag / "other.conll"
+        path.parent.mkdir()
+        sentences = [replace(s, tags=(tag,) * len(s.words)) for s in few("named-entities").dev]
+        conll.write(path, sentences)
+        return path
+
+    return made
+
+
+def students(work: Work, folder: Path, as_teacher: Any) -> dict[distil.Kind, str]:
+    """The keys of a job's students."""
+    checked = check(work)
+    taught = Taught(teacher=as_teacher(folder, max_length=64, stride=16), start=folder)
+    kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
+    return {
+        kind: key_of(Stage.DISTIL, distil.reads(work, checked, [taught], [], kind))
+        for kind in kinds
+    }
+
+
+def test_labels_of_unlabelled_examples_are_never_read(
+    work: Taken, other: Callable[..., Path], folder_of: Callable[..., Path], as_teacher: Any
+) -> None:
+    """Whatever they say, it is the same job; the student on gold labels alone has none of them."""
+    data = "data={name: sample-entities, limit: {train: 40, dev: 4, test: 4}, unlabelled: %s}"
+    plain = work()
+    jobs_of = [work(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
+    found = [check(one).data for one in jobs_of]
+    hashes = {one.unlabelled.hash for one in found if one.unlabelled}
+    assert len(hashes) == 1
+    assert found[0].labels == check(plain).data.labels
+    assert found[0].unlabelled is not None
+    examples = read(found[0].unlabelled.file)
+    assert content_hash(examples) == content_hash([without_labels(one) for one in examples])
+    folder = folder_of()
+    first, second, without = (
+        students(one, folder, as_teacher)
+        for one in (*jobs_of, work("data.limit={train: 40, dev: 4, test: 4}"))
+    )
+    assert first == second
+    assert first["gold-only"] == without["gold-only"]
+    assert first["distilled"] != without["distilled"]
+
+
+def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
+    limit = "limit: {train: 40, dev: 13, test: 12, unlabelled: 25}"
+    job = work(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
+    data = check(job).data
+    assert data.unlabelled is not None
+    assert data.unlabelled.count == 25
+    words = {example.words for example in read(data.files["train"])}  # type: ignore[union-attr]
+    assert words.isdisjoint(e.words for e in read(data.unlabelled.file))  # type: ignore[union-attr]
+    with job.database.read() as session:
+        (logged,) = jobs.logs(session, job.id)
+        told = [event.content.get("message") for event in jobs.events(session, job.id)]
+    assert logged.content["lines"] == [
+        "warning: 40 of 2400 unlabelled examples have the text of one of train: left out"
+    ]
+    assert told[-1] == "40 train, 13 dev, 12 test, 25 unlabelled examples"
+
+
+def test_a_set_of_which_nothing_is_left(
+    work: Taken, few: Few, tmp_path: Path, refused: Callable[..., None]
+) -> None:
+    conll.write(tmp_path / "same.conll", few("named-entities").train[:9])
+    job = work(f"data.unlabelled={tmp_path}/same.conll")
+    refused(job, BadData, "data.unlabelled: ", "no example beyond those of train, dev, test")
