@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -100,9 +101,9 @@ def test_a_suite_is_waited_for_also_where_it_is_over() -> None:
 
 
 def test_a_job_of_this_process_is_shown_on_when_the_database_is_back(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    following = Following(Database("sqlite:////nowhere/at/all.db"))
+    following = Following(Database(f"sqlite:///{tmp_path}/without-tables.db"))
     following.start(UUID(int=1))
     following.finish()
     assert "Traceback" not in capsys.readouterr().err
