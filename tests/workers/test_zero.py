@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alambique.spec.objective import Gold, Logits
+from alambique.spec.objective import Gold, Hidden, Logits, Relations, Term
 from alambique.workers.filling import Filler, Order
 from alambique.workers.training.course import Course
 from alambique.workers.training.loop import Outcome, read_outcome
@@ -81,6 +81,32 @@ def test_two_workers_have_the_results_of_one(
         # the checkpoint before step 8 is that of step 6, in the second epoch
         expected = run.losses if other.stop_at is None else run.losses[6:]
         assert losses == pytest.approx(expected, abs=1e-4)
+        same_results(one, other.course)
+
+
+@pytest.mark.parametrize("stages", STAGES)
+@pytest.mark.parametrize("terms", [(Relations(),), (Hidden(mapping="learned"), Relations())])
+def test_a_student_without_a_head_is_the_same_on_two_workers(
+    course: Made,
+    recorded: Recorder,
+    folder_of: Callable[..., Path],
+    tmp_path: Path,
+    stages: tuple[int, ...],
+    terms: tuple[Term, ...],
+) -> None:
+    """Nothing is learnt by its pooler, nor by what comes after the relations."""
+    teacher, start = (
+        folder_of(name, task="general", architecture="bert", positions=96, seed=seed)
+        for name, seed in (("teacher", 2), ("start", 3))
+    )
+    train = course("general").train.model_copy(update={"dropout": 0.0})
+    said = {"beside": teacher, "start": start, "objective": terms, "train": train}
+    one = course("general", **said)
+    told = [Told(course("general", zero=stage, **said)) for stage in stages]
+    run = recorded(one)
+    run.to_the_end()
+    for losses, other in zip(on_processes(told, tmp_path), told, strict=True):
+        assert losses == pytest.approx(run.losses, abs=1e-4)
         same_results(one, other.course)
 
 

@@ -55,8 +55,8 @@ class Family:
     """The layer that ends in the classes, the only one of a head that knows how many there are; of
     each output that has a head."""
     pooler: str | None = None
-    """A layer in the body that reads the first piece: part of the head that some have for classes of
-    whole texts, and of the network that transformers builds without a head."""
+    """A layer in the body that reads the first piece: part of the head for classes of whole texts,
+    where that has one, and of the network that transformers builds without a head."""
     types: bool = False
     """Whether it is told the first text of a pair from the second, where its config has types."""
     attention: Literal["sdpa", "eager"] = "sdpa"

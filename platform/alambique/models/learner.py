@@ -19,7 +19,8 @@ from alambique.models.networks import Network
 from alambique.models.taps import Taps
 from alambique.spec.objective import Layered
 
-_MIXTURES = "bridges.mixtures."
+_BRIDGES = "bridges."
+_MIXTURES = f"{_BRIDGES}mixtures."
 _NETWORK = "network."
 """What the names of the student's own weights begin with in a learner's state."""
 
@@ -49,7 +50,8 @@ class Learner(nn.Module):
         if self._taps is not None:
             states = self._taps.states
             # in here, and not where they are compared: ZeRO 3 has the weights only during a forward
-            self._passed = replace(states, hidden=self.bridges(states.hidden)), self.bridges.mixed()
+            wide = self.bridges.widened(states.hidden)
+            self._passed = replace(states, hidden=wide), self.bridges.mixed()
         return logits_BNC
 
     def inside(
@@ -62,12 +64,14 @@ class Learner(nn.Module):
         if self._beside is None:
             return None
         student, mixtures = self._passed
+        teacher, answer_BNC = self._beside.answered(input_ids_BN, attention_BN, type_ids_BN)
         return Inside(
             real_BN=attention_BN.bool(),
             weight_B=weight_B,
             student=_full(student),
-            teacher=_full(self._beside.states(input_ids_BN, attention_BN, type_ids_BN)),
+            teacher=_full(teacher),
             mixtures={kind: weights.float() for kind, weights in mixtures.items()},
+            answer_BNC=answer_BNC,
         )
 
     def _compare(self, teacher: Network, terms: Sequence[Layered]) -> None:
@@ -93,10 +97,10 @@ class _Beside:
         self._taps = Taps(network, wanted)
 
     @torch.no_grad()
-    def states(self, *inputs: Tensor) -> States:
+    def answered(self, *inputs: Tensor) -> tuple[States, Tensor]:
         self._network.to(inputs[0].device)
-        self._network(*inputs)
-        return self._taps.states
+        answer_BNC: Tensor = self._network(*inputs)
+        return self._taps.states, answer_BNC
 
 
 def _full(states: States) -> States:
@@ -113,10 +117,19 @@ def _full(states: States) -> States:
 
 def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of the weights of a learner, those of the student alone, by their names in its network."""
+    return _within(state, _NETWORK)
+
+
+def bridge_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of what is trained beside it, by their names in `Learner.bridges`."""
+    return _within(state, _BRIDGES)
+
+
+def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
-        name.removeprefix(_NETWORK): weight
+        name.removeprefix(prefix): weight
         for name, weight in state.items()
-        if name.startswith(_NETWORK)
+        if name.startswith(prefix)
     }
 
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from alambique.spec import general
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
 from alambique.spec.objective import Gold, Logits, Objective, Term, counts
 from alambique.spec.sources import Architecture, Folder, Model, source_of
@@ -116,6 +117,26 @@ class Job(Spec):
     @classmethod
     def _data_by_name(cls, data: object) -> object:
         return {"name": data} if isinstance(data, str) else data
+
+    @field_validator("teacher", "objective", "intermediate", "compare")
+    @classmethod
+    def _fit_for_general(cls, value: Any, info: ValidationInfo) -> Any:
+        match info.data.get("task"), info.field_name:
+            case general.NAME, "teacher":
+                general.check_teacher(value)
+            case general.NAME, "objective":
+                general.check_objective(value)
+            case general.NAME, "intermediate" if value is not None:
+                general.check_objective(value.objective)
+            case general.NAME, "compare":
+                general.check_compare(value)
+        return value
+
+    @model_validator(mode="after")
+    def _told_what_to_compare(self) -> "Job":
+        if self.task == general.NAME:  # where no objective is given, the default is of outputs
+            general.check_objective(self.objective)
+        return self
 
     @model_validator(mode="after")
     def _anchored_log_odds(self) -> "Job":

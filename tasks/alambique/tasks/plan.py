@@ -136,8 +136,11 @@ def _tried(
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:
-    if find(job.task).output is Output.SPAN:
+    output = find(job.task).output
+    if output is Output.SPAN:
         return 2
+    if output is Output.STATES:
+        return 0
     if isinstance(data, Splits):
         return len(data.labels)
     known = () if "/" in job.data.name else dataset(job.data.name).labels
@@ -170,7 +173,9 @@ def _cost(job: Job, config: Config, labels: int) -> Cost:
 
 
 def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
-    """Logits are always kept: for each word of a training example, one for each label."""
+    """Logits that are learnt are kept: for each word of a training example, one for each label."""
+    if not job.needs_outputs:
+        return CacheCost(0, None)
     if isinstance(data, AlambiqueError):
         return CacheCost(None, str(data))
     task = find(job.task)

@@ -9,7 +9,7 @@ from pydantic import Field
 from alambique.spec.fields import Spec
 from alambique.spec.job import Split
 from alambique.spec.train import Train
-from alambique.workers.training.course import TeacherOutputs
+from alambique.workers.training.course import Course, TeacherOutputs
 
 
 class DataSet(Spec):
@@ -87,6 +87,8 @@ class Trained(Spec):
     diverged: bool = False
     maps: dict[str, LayerMap] = Field(default_factory=dict)
     """Of each term that compares layers by a map."""
+    course: Course | None = None
+    """What it was trained by, of a student that is measured by its likeness to the teacher."""
 
 
 class Tuned(Spec):

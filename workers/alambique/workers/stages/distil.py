@@ -10,6 +10,7 @@ from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Logits, Term, layered
+from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
@@ -37,9 +38,11 @@ def distil(
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
     maps: dict[str, LayerMap] = {}
     for training in _trainings(work.job, kind):
-        course = _course(work, checked, taught, cached, training, start, folder)
-        outcome, met = _run(work, course, training, kind)
-        start, maps = course.best, maps | met
+        course, chosen = _mapped(
+            work, _course(work, checked, taught, cached, training, start, folder)
+        )
+        outcome = _run(work, course, training, kind)
+        start, maps = course.best, maps | maps_of(course, chosen)
     trained = Trained(
         name=kind,
         folder=course.best,
@@ -51,6 +54,7 @@ def distil(
         seconds=time.monotonic() - began,
         diverged=outcome.diverged,
         maps=maps,
+        course=course if find(work.job.task).output is Output.STATES else None,
     )
     return Distilled(students=(trained,))
 
@@ -108,18 +112,20 @@ def _trainings(job: Job, kind: Kind) -> tuple[_Training, ...]:
     return (_Training(f"{kind}, first", first.objective, first.train, "first"), last)
 
 
-def _run(
-    work: Work, course: Course, training: _Training, kind: Kind
-) -> tuple[Outcome, dict[str, LayerMap]]:
-    """How a training ended, and the layer maps that it was by."""
-    chosen = _chosen(work, course) if needs_choosing(course.objective) else None
-    if chosen is not None:
-        course = course.model_copy(update={"objective": with_map(course.objective, chosen)})
+def _mapped(work: Work, course: Course) -> tuple[Course, LayerMap | None]:
+    """The course with a layer map that is chosen before the training, and that map."""
+    if not needs_choosing(course.objective):
+        return course, None
+    chosen = _chosen(work, course)
+    return course.model_copy(update={"objective": with_map(course.objective, chosen)}), chosen
+
+
+def _run(work: Work, course: Course, training: _Training, kind: Kind) -> Outcome:
+    """How a training ended."""
     names = [one.name for each in kinds(work) for one in _trainings(work.job, each)]
     part = Part(Stage.DISTIL, training.name, names.index(training.name), len(names))
     place = placement(work.job.resources, distilled=kind == "distilled")
-    outcome = run(work, course, part, place)
-    return outcome, maps_of(course, chosen)
+    return run(work, course, part, place)
 
 
 def _chosen(work: Work, course: Course) -> LayerMap:

@@ -19,6 +19,7 @@ from alambique.spec.outputs import Output
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
+from alambique.workers.likeness import likeness, taught_by
 from alambique.workers.records import Checked, Evaluated, Score, Trained
 from alambique.workers.running import Part
 from alambique.workers.testing import Examined, synchronised
@@ -55,6 +56,7 @@ def evaluate(work: Work, checked: Checked, one: Trained, part: Part, length: int
 
 def reads(work: Work, checked: Checked, one: Trained, length: int) -> Mapping[str, Any]:
     """What the scores depend on; latency adds the machine."""
+    beside = one.course and [model_hash(taught_by(one.course)), one.course.objective]
     return {
         "task": work.job.task,
         "test": checked.data.hashes["test"],
@@ -62,6 +64,7 @@ def reads(work: Work, checked: Checked, one: Trained, length: int) -> Mapping[st
         "network": [one.name, model_hash(one.folder), one.max_length, one.stride],
         "length": length,
         "machine": [machine(), torch.get_num_threads()],
+        **({"beside": beside} if beside else {}),
     }
 
 
@@ -94,8 +97,9 @@ def _score(
     one: Trained, examined: Examined, examples: Sequence[Example], rows: Sequence[Row], length: int
 ) -> Score:
     examined.answers(rows[:1])  # the first answer of a process takes longer than others
+    headless = examined.task.output is Output.STATES
     began = time.perf_counter()
-    found = examined.answers(rows)
+    found = examined.pass_over(rows) if headless else examined.answers(rows)
     seconds = time.perf_counter() - began
     config = read_config(one.folder)
     cost = count(config, task=examined.task.output, labels=len(examined.labels), length=length)
@@ -106,11 +110,22 @@ def _score(
         parameters=cost.parameters,
         macs_linear=cost.macs_linear,
         macs_full=cost.macs_full,
-        metrics=examined.scores(examples, rows, found),
+        metrics=_likeness(one, examined, examples, rows)
+        if headless
+        else examined.scores(examples, rows, found),
         latency_ms=timed.mean_ms,
         latency_kept=timed.kept,
         inferences_per_second=len(rows) / seconds,
     )
+
+
+def _likeness(
+    one: Trained, examined: Examined, examples: Sequence[Example], rows: Sequence[Row]
+) -> dict[str, float]:
+    """How alike a network without a head is to the teacher; the teacher is so to itself."""
+    if one.course is None:
+        return {examined.task.primary: 1.0}
+    return likeness(examined, one.course, examples, rows)
 
 
 def _notes(

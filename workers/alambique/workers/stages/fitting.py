@@ -16,12 +16,15 @@ from alambique.workers.records import Start
 def check_fine_tuned(job: Job, teacher: Start | None, labels: tuple[str, ...]) -> None:
     """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
 
+    Where layers are all that teaches, it needs no head.
+
     Raises:
         LabelMismatch: it has others, or does not name them.
         BadTeacher: it has no head for the task.
     """
     assert teacher is not None  # an architecture has to be trained, says the spec
-    if find(job.task).output is not Output.SPAN:
+    output = find(job.task).output
+    if output not in (Output.SPAN, Output.STATES):
         _same_labels(read_config(teacher.folder), labels)
     if not teacher.head:
         raise BadTeacher(

@@ -9,6 +9,7 @@ from typing import Any
 
 from alambique.models.weights import weights_hash
 from alambique.spec.errors import Diverged
+from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, source_of, written
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Run
@@ -158,8 +159,11 @@ def _tuned(
 
 
 def _tested(work: Work, checked: Checked, start: Path) -> Trained:
-    work.report(Stage.TEACH, 0.0, message="testing the teacher on the validation examples")
     task = find(work.job.task)
+    if task.output is Output.STATES:  # it predicts nothing, and is alike to itself
+        work.report(Stage.TEACH, 1.0, message="the teacher is taken as it is")
+        return _trained(work, start, None, 1.0, diverged=False)
+    work.report(Stage.TEACH, 0.0, message="testing the teacher on the validation examples")
     teacher = work.job.teacher
     scores = score_of(
         task,
@@ -217,6 +221,8 @@ def _start(work: Work, checked: Checked, run: Run, into: Path) -> None:
 
 def _no_better_than_guessing(task: Task[Any, Any], data: DataSet, found: Trained) -> str | None:
     """Why the network cannot teach; None where it can."""
+    if task.output is Output.STATES:
+        return None
     guessed = task.majority(read(data.files["dev"]))
     if found.metric > guessed:
         return None

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alambique.distill.alignment import span_target, tag_target
-from alambique.distill.rows import Rows, class_rows, span_rows, tag_rows
+from alambique.distill.rows import Rows, class_rows, no_rows, span_rows, tag_rows
 from alambique.runtime.inputs import pad
-from alambique.tasks.task import ClassGold, SpanGold, TagGold
+from alambique.tasks.task import ClassGold, NoGold, SpanGold, TagGold
 from alambique.workers.training.rows import Row
 
 Record = NDArray[np.float32]
@@ -78,6 +78,8 @@ def batch_of(
             compared = _tag_batch(present, inputs, classes, teacher)
         case ClassGold():
             compared = _class_batch(present, inputs, weight_B, teacher)
+        case NoGold():
+            compared = no_rows
     return Batch(inputs, weight_B, compared)
 
 

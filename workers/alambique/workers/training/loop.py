@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from alambique.distill.inside import Inside
 from alambique.distill.objective import Losses, total
 from alambique.distill.rows import Rows
-from alambique.models.learner import mixed, student_weights
+from alambique.models.learner import bridge_weights, mixed, student_weights
 from alambique.models.networks import write
 from alambique.spec.errors import Diverged
 from alambique.spec.objective import Gold, Logits, Term, counts
@@ -238,6 +239,8 @@ class Run:
             weights = student_weights(state)
             if mixtures := mixed(state):
                 put(self._course.mixtures, json.dumps(mixtures))
+            if bridges := bridge_weights(state):
+                save_file(bridges, self._course.bridges)
             replaced(
                 self._course.best,
                 lambda into: write(

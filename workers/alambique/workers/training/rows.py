@@ -7,7 +7,7 @@ from typing import Any
 from alambique.distill.objective import Whole
 from alambique.runtime.windows import Encoder, Window
 from alambique.tasks.examples import Example
-from alambique.tasks.task import ClassGold, Gold, SpanGold, TagGold, Task
+from alambique.tasks.task import ClassGold, Gold, NoGold, SpanGold, TagGold, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Row:
                 return 1.0
             case TagGold(labels_P=labels_P):
                 return float(len(labels_P))
-            case ClassGold():
+            case ClassGold() | NoGold():
                 return 1.0
 
     @property
