@@ -16,10 +16,11 @@ from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 from alambique.cli.program import program
+from alambique.spec.changing import Change
 from alambique.spec.fields import Spec
-from alambique.spec.job import Data, Job, Student
+from alambique.spec.job import Data, Intermediate, Job, Student
 from alambique.spec.matrix import jobs_of
-from alambique.spec.objective import Gold, Logits
+from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
@@ -108,6 +109,11 @@ RECORDS: tuple[type[Spec], ...] = (
     Student,
     Gold,
     Logits,
+    Hidden,
+    Attention,
+    Relations,
+    Change,
+    Intermediate,
     Train,
     Resources,
     Architecture,

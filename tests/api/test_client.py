@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from alambique.api.client import Client
-from alambique.api.transport import NoServer
+from alambique.api.transport import NoAnswer, NoServer
 from alambique.spec.errors import AlambiqueError, BadSpec, UnknownName
 from alambique.spec.job import Job
 
@@ -47,11 +47,16 @@ def test_a_name_stays_a_name(client: Client, name: str) -> None:
 
 
 class SomebodyElse(BaseHTTPRequestHandler):
-    """A server of another kind."""
+    """A server of another kind; of one path it says what ours says while its database is away."""
 
     def do_GET(self) -> None:
-        self.send_response(404)
+        away = self.path == "/v1/tasks" and "problem" in self.headers.get("Authorization", "")
+        self.send_response(503 if away else 404)
+        if away:
+            self.send_header("Content-Type", "application/problem+json")
         self.end_headers()
+        if away:
+            self.wfile.write(b'{"code": "unavailable", "detail": "the database does not answer"}')
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
         pass
@@ -69,6 +74,14 @@ def other_server() -> Iterator[str]:
 
 def test_somebody_else_there(other_server: str) -> None:
     with Client(other_server) as client, pytest.raises(NoServer, match="ALAMBIQUE_URL"):
+        client.tasks()
+
+
+def test_a_server_without_its_database_has_no_answer(other_server: str) -> None:
+    with (
+        Client(other_server, "problem") as client,
+        pytest.raises(NoAnswer, match="the database does not answer"),
+    ):
         client.tasks()
 
 

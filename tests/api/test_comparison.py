@@ -165,6 +165,18 @@ def test_where_distilling_did_not_help_it_is_said(distilled: float, notes: int) 
     assert all("did not help small on ner" in note for note in found)
 
 
+def test_nothing_is_said_of_distilling_while_a_point_is_missing() -> None:
+    grid, rows = suite(grid={"train.epochs": [1, 2]}), [row("gold-only", 0.5)]
+    points = [{"train.epochs": n} for n in (1, 2)]
+    jobs = [
+        ended("ner", "small", row("gold-only", 0.5), row("distilled", 0.4), point=points[0]),
+        ended("ner", "small", *rows, point=points[1]),
+    ]
+    assert compare(grid, jobs).notes == ()
+    jobs[1] = ended("ner", "small", *rows, row("distilled", 0.4), point=points[1])
+    assert len(compare(grid, jobs).notes) == 1
+
+
 def test_the_reference_is_the_one_of_the_paper() -> None:
     """Speedy Gonzales: 43 526 457 600 MACs at 512 tokens, 109 853 187 parameters."""
     found = reference.cost(task=Output.CLASSES, labels=3, length=512)
@@ -182,8 +194,8 @@ def test_as_markdown(table: Comparison) -> None:
     assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
         "| model | layers | ner f1 | pos_ud f1 | score | speed-up | parameters | inferences/s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 | 10.00 | 1.23 M | 100 |",
-        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 | 4.00 | 1.23 M | 250 |",
+        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 | 1.23 M | 100 |",
+        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 | 1.23 M | 250 |",
     ]
     assert exported(table, Form.MARKDOWN).splitlines()[5] == (
         "- speed-up: MACs of BETO over the model's"
@@ -203,3 +215,5 @@ def test_as_csv_the_figures_are_whole(table: Comparison) -> None:
     assert [one["role"] for one in lines] == ["gold-only", "distilled"]
     assert float(lines[1]["ner f1"]) == float(lines[1]["score"]) == 0.61234
     assert (lines[0]["ner f1 deviation"], lines[1]["ner f1 deviation"]) == ("0.0", "")
+    complete = [(one["ner f1 complete"], one["pos_ud f1 complete"]) for one in lines]
+    assert complete == [("True", "False"), ("False", "False")]

@@ -106,3 +106,49 @@ def test_data_of_the_hub_is_planned_once_it_is_fetched(
     assert fetched.cache.why is None
     assert (fetched.cache.bytes or 0) > 0
     assert fetched.student == apart.student
+
+
+def searching(space: dict[str, Any], **more: Any) -> Job:
+    """A job that searches, over the sample's questions."""
+    search = {"space": space, "trials": 8, "scheduler": "none", **more}
+    content = choosing(SCRATCH, SCRATCH | {"layers": 4}).model_dump(mode="json")
+    return Job.model_validate(content | {"search": search, "train": {"epochs": 2}})
+
+
+def test_a_search_has_its_cost(settings: Settings, database: Database) -> None:
+    space = {"student.layers": [1, 2], "student.ffn": [32, 64], "train.epochs": [2, 5]}
+    found = plan_of(searching(space), settings, database).search
+    alone = plan_of(choosing(SCRATCH, SCRATCH | {"layers": 4}, layers=2), settings, database)
+    assert found is not None
+    assert (found.trials, found.epochs) == (8, 8 * 5)
+    assert found.student == alone.student
+    assert found.macs == 8 * 5 * 3 * 4 * alone.student.macs.full  # of 4 examples
+    assert plan_of(choosing(SCRATCH), settings, database).search is None
+
+
+def test_a_search_whose_student_cannot_be_is_refused(
+    settings: Settings, database: Database
+) -> None:
+    with pytest.raises(
+        BadSpec, match=r"search\.space\.student\.layers: 3: .*a student of 3 layers"
+    ):
+        plan_of(searching({"student.layers": [1, 3]}), settings, database)
+    with pytest.raises(BadSpec, match=r"search\.goals\.0: nothing measures accuracy: trials of"):
+        plan_of(searching({"train.epochs": [1, 3]}, goals=["accuracy max"]), settings, database)
+    # with other heads it can
+    plan_of(
+        searching(
+            {"student.width": [32, 24], "student.heads": [2, 3], "student.start": ["random"]}
+        ),
+        settings,
+        database,
+    )
+
+
+def test_the_disk_holds_the_students_of_all_trials(settings: Settings, database: Database) -> None:
+    space = {"student.layers": [1, 2], "train.epochs": [2, 5]}
+    search, none = searching(space, trials=4), searching(space, trials=1)
+    with_search, one = (plan_of(job, settings, database) for job in (search, none))
+    assert with_search.search is not None
+    each = with_search.search.student.parameters
+    assert _disk(with_search, 2, {}) - _disk(one, 2, {}) == 3 * 2 * each * 4

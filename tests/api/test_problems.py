@@ -48,6 +48,14 @@ def changed(job: Job, **fields: object) -> dict[str, Any]:
             {"teacher": {"candidates": ["a"], "grid": {"epochs": [0], "batch_size": ["x"]}}},
             ["teacher.grid.batch_size.0", "teacher.grid.epochs.0"],
         ),
+        (
+            {"search": {"space": {"student.layers": [0], "train.epochs": ["x"]}, "trials": 2}},
+            ["search.space.student.layers", "search.space.train.epochs"],
+        ),
+        (
+            {"search": {"space": {"student.layers": [1]}, "trials": 1_000_000}},
+            ["search.trials"],
+        ),
     ],
 )
 def test_each_bad_field_is_named(
@@ -86,6 +94,11 @@ def test_each_bad_field_is_named(
             "teacher.candidates.0.model",
         ),
         ({"student": {"layers": 1, "start": "no-such"}}, "unknown_name", "student.start"),
+        (
+            {"search": {"space": {"student.layers": [1]}, "trials": 1, "goals": ["em max"]}},
+            "bad_spec",
+            "search.goals.0",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused_before_a_row_is_written(

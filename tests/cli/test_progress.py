@@ -124,17 +124,27 @@ def test_whatever_happens_can_be_drawn(events: list[EventView]) -> None:
     assert len(list(lines(events))) <= len(events)
 
 
+ROW = {
+    "name": "teacher",
+    "layers": 4,
+    "parameters": 4_000_000,
+    "macs": {"linear": 1, "full": 2_000_000_000},
+    "metrics": {"f1": 0.5, "em": 0.25},
+    "latency_ms": 12.345,
+    "inferences_per_second": 812.3,
+}
+
+
 def test_the_table_has_exact_match_where_the_task_has_it() -> None:
-    row = {
-        "name": "teacher",
-        "layers": 4,
-        "parameters": 4_000_000,
-        "macs": {"linear": 1, "full": 2_000_000_000},
-        "metrics": {"f1": 0.5, "em": 0.25},
-        "latency_ms": 12.345,
-        "inferences_per_second": 812.3,
-    }
-    written = io.StringIO()
-    Console(file=written, width=120).print(result_table({"rows": [row], "primary": "f1"}))
+    told = drawn(result_table({"rows": [ROW], "primary": "f1"}), 120)
     for word in ("F1 %", "EM %", "50.00", "25.00", "4 M", "2 G", "12.35", "812"):
-        assert word in written.getvalue()
+        assert word in told
+    assert "CPU" not in told
+
+
+def test_the_table_has_the_cpu_beside_a_gpu() -> None:
+    also = {"device": "cpu", "latency_ms": 123.0, "inferences_per_second": 7.5}
+    told = drawn(result_table({"rows": [ROW | {"also": [also]}], "primary": "f1"}), 120)
+    title, _, line = filter(str.strip, told.splitlines())
+    assert title.split()[-6:] == ["ms", "inferences/s", "CPU", "ms", "CPU", "inferences/s"]
+    assert line.split()[-4:] == ["12.35", "812", "123", "7.50"]

@@ -10,11 +10,13 @@ from uuid import UUID
 
 import pytest
 
+from alambique.api.client import Client
 from alambique.api.suite_views import SuiteView
 from alambique.cli.following_suites import news
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
 from alambique.spec.states import Reason, Stage, State
+from alambique.spec.suite import Suite
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
 Here = Callable[..., str]
@@ -112,6 +114,12 @@ def test_a_suite_from_its_posting_to_its_table(
     assert json.loads(here("suites", "show", suite, "--json"))["id"] == suite
     watched = here("suites", "watch", suite, code=1)
     assert "2 of 2  ner, large: failed: it learnt [nothing]" in watched
+    told = here("suites", "watch", suite, "--json", code=1).splitlines()
+    jobs_told = [json.loads(line) for line in told]
+    assert [(job["cell"]["student"], job["state"]) for job in jobs_told] == [
+        ("small", "succeeded"),
+        ("large", "failed"),
+    ]
 
 
 def test_a_cancelled_suite_did_not_succeed(here: Here, suite_file: Path) -> None:
@@ -126,6 +134,20 @@ def test_what_is_wrong_is_told_by_field(alambique: Alambique, suite_file: Path) 
     assert posted.stderr.startswith("error: students.small: ")
     absent = alambique("suites", "submit", "gone.yaml")
     assert "gone.yaml cannot be read as a suite file" in absent.stderr
+
+
+def test_a_key_is_made_where_none_is_given(
+    here: Here, suite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, submit_suite = list[str | None](), Client.submit_suite
+
+    def watched(self: Client, suite: Suite | str, *, key: str | None = None) -> SuiteView:
+        keys.append(key)
+        return submit_suite(self, suite, key=key)
+
+    monkeypatch.setattr(Client, "submit_suite", watched)
+    assert here("suites", "submit", suite_file) != here("suites", "submit", suite_file)
+    assert len({UUID(key) for key in keys}) == 2
 
 
 def test_a_format_that_there_is_not(alambique: Alambique, suite_file: Path) -> None:

@@ -8,13 +8,16 @@ import json
 import os
 import signal
 import sys
+import threading
 from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import torch
 
+from alambique.registry import trials
 from alambique.registry.database import Database
+from alambique.registry.records import Trial
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage
 from alambique.workers import driver
@@ -45,7 +48,7 @@ def kill_at_step(number: int) -> None:
     seen = [0]
     step = loop.Run._step
 
-    def counted(self: loop.Run, *arguments: Any) -> float:
+    def counted(self: loop.Run, *arguments: Any) -> loop.Means:
         seen[0] += 1
         if seen[0] == number:
             die()
@@ -54,10 +57,28 @@ def kill_at_step(number: int) -> None:
     loop.Run._step = counted  # type: ignore[method-assign,assignment]
 
 
+def end_at_trial(number: int, how: signal.Signals) -> None:
+    """Makes this process get a signal once so many trials of a search are over, in this attempt."""
+    seen = [0]
+    end = trials.end
+
+    def ended(*what: Any, **more: Any) -> Trial:
+        found = end(*what, **more)
+        seen[0] += 1
+        if seen[0] == number:
+            # a little later: what is written here is whole, and others run
+            threading.Timer(0.2, os.kill, (os.getpid(), how)).start()
+        return found
+
+    trials.end = ended
+
+
 def attempt(job: str, token: int, where: str, number: int, settings: dict[str, Any]) -> int:
     """One attempt at a job, killed at that point; its exit code."""
     if where == "step":
         kill_at_step(number)
+    elif where in ("trial", "trial, in order"):
+        end_at_trial(number, signal.SIGKILL if where == "trial" else signal.SIGTERM)
     elif where != "never":
         kill_at_report(Stage(where), number)
     said = Settings(**settings)

@@ -1,12 +1,13 @@
 """What the taps read is what the networks compute: their own states, scores and padding."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
+from alambique.distill.attention import attention_scores
 from alambique.distill.states import Projected
 from alambique.distill.wanted import EMBEDDINGS, Wanted
 from alambique.models.configs import Config, depth
@@ -28,11 +29,12 @@ def tapped(config: Config, wanted: Wanted = EVERYTHING) -> tuple[Network, Taps]:
 
 def probabilities(one: Projected, heads: int, seen_BNN: Tensor) -> Tensor:
     """The attention that queries and keys make, (B, H, N, N)."""
-    queries, keys = (
-        each.unflatten(2, (heads, -1)).transpose(1, 2) for each in (one.queries_BND, one.keys_BND)
+    queries_BHNd, keys_BHNd = (
+        each.reshape(*each.shape[:2], heads, -1).transpose(1, 2)
+        for each in (one.queries_BND, one.keys_BND)
     )
-    scores = queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5
-    return scores.masked_fill(~seen_BNN[:, None], float("-inf")).softmax(3)
+    scores_BHNN = attention_scores(queries_BHNd, keys_BHNd)
+    return scores_BHNN.masked_fill(~seen_BNN[:, None], float("-inf")).softmax(3)
 
 
 def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) -> None:
@@ -40,7 +42,7 @@ def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) ->
     network(*batch)
     found = taps.states.hidden
     inputs = dict(zip(("input_ids", "attention_mask"), batch, strict=False))
-    inner: PreTrainedModel = network.inner.base_model
+    inner: Any = network.inner.base_model
     types = {"token_type_ids": batch[2]} if family_of(config).types else {}
     expected = inner(**inputs, **types, output_hidden_states=True)
     states = expected.hidden_states
@@ -103,9 +105,8 @@ def test_gradients_pass(config: Config, batch: Batch) -> None:
     network.train()
     network(*batch)
     states = taps.states
-    loss = sum(state.square().sum() for state in states.hidden.values())
-    loss = loss + sum(one.queries_BND.square().sum() for one in states.projected.values())
-    loss.backward()
+    compared = [one.queries_BND for one in states.projected.values()]
+    torch.autograd.backward([part.sum() for part in (*states.hidden.values(), *compared)])
     touched = [name for name, weight in network.named_parameters() if weight.grad is not None]
     assert any("query" in name or "q_lin" in name or "Wqkv" in name for name in touched)
 

@@ -6,6 +6,7 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.matrix import field_at, jobs_of
 from alambique.spec.objective import Logits
 from alambique.spec.reading import BadFields
+from alambique.spec.sources import Architecture
 from alambique.spec.suite import Cell, read_suite
 
 SUITE = """
@@ -97,6 +98,14 @@ def test_two_cells_of_one_name_are_refused() -> None:
         ("shared.teacher=mini-es", "shared.teacher"),
         ("tasks.ner={task: named-entities}", "tasks.ner.data"),
         (f"name={'n' * 93}", "name"),
+        ("shared.objective=[{kind: gold, weight: 0}]", "shared.objective"),
+        ("tasks.pos.objective=[{kind: gold}, {kind: gold}]", "tasks.pos.objective"),
+        ("grid={objective: [[{kind: gold, weight: 0}]]}", "grid.objective"),
+        (
+            "grid={train.epochs: [1], objective.0.weight: [0, 1], objective.1.weight: [0]}",
+            "grid.objective.0.weight",
+        ),
+        ("grid={train.batch_size: [8], train.batch_tokens: [512]}", "grid.train.batch_size"),
     ],
 )
 def test_a_bad_field_is_named_where_the_suite_has_it(said: str, path: str) -> None:
@@ -105,6 +114,65 @@ def test_a_bad_field_is_named_where_the_suite_has_it(said: str, path: str) -> No
     assert isinstance(caught.value.__cause__, BadFields)
     assert path in [bad.path for bad in caught.value.__cause__.fields]
     assert len(str(caught.value).splitlines()) == len(caught.value.__cause__.fields)
+
+
+def test_a_part_is_to_blame_for_what_the_grid_does_not_mend() -> None:
+    twice = "shared.objective=[{kind: gold}, {kind: gold}]"
+    with pytest.raises(BadSpec, match=r"^shared\.objective: a kind is named twice"):
+        jobs_of(read_suite(SUITE, [twice, "grid={objective.0.weight: [1, 2]}"]))
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        (["shared.train=oops", "tasks.ner.train={epochs: 2}"], "shared.train"),
+        (["shared.train=[1]", "tasks.pos.train=null", "seeds=[1]"], "shared.train"),
+        (["shared.student=albert"], "shared.student"),
+        (["shared.teacher=mini-es", "teachers={a: {model: b}}"], "shared.teacher"),
+        (
+            ["tasks.pos.teacher.train=x", "teachers={a: {train: {seed: 1}}}"],
+            "tasks.pos.teacher.train",
+        ),
+        (["tasks.ner.student=2", "shared.student={keep: first}"], "tasks.ner.student"),
+        (["shared.data=3", "tasks.ner.data={name: conll2002}"], "shared.data"),
+    ],
+)
+def test_what_a_mapping_covers_has_to_be_one(said: list[str], path: str) -> None:
+    with pytest.raises(BadSpec) as caught:
+        jobs_of(read_suite(SUITE, said))
+    assert [line.split(": expected")[0] for line in str(caught.value).splitlines()] == [path]
+
+
+def test_what_may_be_a_text_or_a_mapping_may_be_covered() -> None:
+    model = "{architecture: bert, layers: 4, width: 32, heads: 2, ffn: 64}"
+    said = ["shared.data=conll2002", "tasks.ner.data={limit: {dev: 3}}"]
+    (_, job), *_ = jobs_of(read_suite(SUITE, [*said, f"teachers={{a: {{model: {model}}}}}"]))
+    assert (job.data.name, job.data.limit) == ("conll2002", {"dev": 3})
+    assert isinstance(job.teacher.model, Architecture)
+
+
+def test_an_override_reaches_into_data_by_name() -> None:
+    said = ["tasks.ner.data.limit.train=5", "shared.data=x", "shared.data.limit.dev=6"]
+    (_, ner), (_, pos), *_ = jobs_of(read_suite(SUITE, said))
+    assert (ner.data.name, ner.data.limit) == ("conll2002", {"train": 5, "dev": 6})
+    assert (pos.data.name, pos.data.limit) == ("ud-gsd", {"dev": 6})
+
+
+def test_a_name_that_becomes_too_long_says_which() -> None:
+    with pytest.raises(BadSpec) as caught:
+        jobs_of(read_suite(SUITE, [f"name={'n' * 87}"]))
+    assert str(caught.value) == (
+        f"name: the jobs would be called {'n' * 87}-ner-small, 97 letters, at most 96: shorten the "
+        "name of the suite, task or student"
+    )
+    with pytest.raises(BadSpec, match="96: shorten the name of the suite, task, teacher or studen"):
+        jobs_of(read_suite(SUITE, [f"name={'n' * 87}", "teachers={a: {}, b: {}}"]))
+
+
+def test_a_teacher_is_looked_at_once_for_each_task() -> None:
+    planned = jobs_of(read_suite(SUITE, ["seeds=[1, 2]", "grid={train.epochs: [1, 2]}"]))
+    teachers = {id(job.teacher): job.teacher for _, job in planned}
+    assert sorted(one.train.epochs for one in teachers.values() if one.train) == [4, 6]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +185,12 @@ def test_a_bad_field_is_named_where_the_suite_has_it(said: str, path: str) -> No
         ("train.learning_rate", "shared.train.learning_rate"),
         ("train.batch_size", "grid.train.batch_size"),
         ("deadline", "tasks.pos.deadline"),
+        ("job", "tasks.pos"),
+        ("data.name", "tasks.pos.data.name"),
+        ("data.limit.train", "shared.data.limit.train"),
     ],
 )
 def test_where_a_field_of_a_job_comes_from(path: str, at: str) -> None:
     cell = Cell(task="pos", teacher="teacher", student="small", point={"train.batch_size": 8})
-    assert field_at(read_suite(SUITE), cell, path) == at
+    suite = read_suite(SUITE, ["shared.data={name: x, limit: {train: 1}}"])
+    assert field_at(suite, cell, path) == at

@@ -98,7 +98,9 @@ def test_an_alias_is_another_key() -> None:
         ("teacher={model: mini-es, max_length: 64}", "teacher"),
         ("objective=[{kind: hopes}]", "objective.0"),
         ("objective=[{kind: logits, temperature: 0}]", "objective.0.temperature"),
-        ("objective=[{kind: gold}, {kind: gold}]", "job"),
+        ("objective=[{kind: gold}, {kind: gold}]", "objective"),
+        ("objective=[{kind: logits, weight: 0}]", "objective"),
+        ("objective={}", "objective"),
         ("train={batch_size: 8, batch_tokens: 512}", "train"),
         ("train={max_length: 64, stride: 64}", "train"),
         ("deadline=soon", "deadline"),
@@ -148,10 +150,19 @@ def test_each_bad_field_is_named(override: str, path: str) -> None:
         (f"teacher.model={ARCHITECTURE}", "say how to train it"),
         (f"student.start={ARCHITECTURE}", "say start: random"),
         ("teacher={model: mini-es, max_length: 64}", "stride 128 is not below max_length 64"),
+        ("train={no: 3}", "train: a name in it is no text, as YAML reads it: put it in quotes"),
+        ("data.limit={1: 3}", "data.limit: a name in it is no text, as YAML reads it"),
     ],
 )
 def test_a_refusal_says_what_would_be_right(override: str, said: str) -> None:
     assert said in "\n".join(refused(TEXT, override))
+
+
+def test_answers_by_mse_alone_are_refused_where_the_objective_says_so() -> None:
+    asked = TEXT.replace("named-entities", "question-answering")
+    (said,) = refused(asked, "objective=[{kind: logits, loss: mse}]")
+    assert said.startswith("objective: logits by mse compare only the ends of words")
+    read_job(TEXT, ("objective=[{kind: logits, loss: mse}]",))
 
 
 def test_of_a_missing_field_nothing_was_found() -> None:

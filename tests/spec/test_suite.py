@@ -1,5 +1,7 @@
 """A suite becomes one job for each cell of its matrix, and says where a field is wrong."""
 
+from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -80,11 +82,55 @@ def test_there_is_one_job_for_each_cell(
         (f"seeds={list(range(LARGEST))}", "the matrix has 20,000 cells"),
         ("studnets={}", "studnets: no such field"),
         ("tasks.ner=conll2002", "tasks.ner: expected a mapping"),
+        ("students={no: {layers: 1}}", r"^students: a name in it is no text.* \(found False\)$"),
+        ("students={1: {layers: 1}}", r"^students: a name in it is no text.* \(found 1\)$"),
+        ("shared.train={2024-01-01: 1, a: 2}", r"^shared\.train: a name in it is no text"),
+        ("grid={train.epochs: [{1: 2, a: 3}, 4]}", r"^grid\.train\.epochs\.0: a name in it is"),
+        ("grid={train.epochs: [2024-01-01]}", r"^grid\.train\.epochs\.0: expected a text, .*\)$"),
+        ("shared.a=&a [*a]", r"^shared\.a\.0: expected something that is not nested so deeply"),
     ],
 )
 def test_a_bad_suite_is_refused(said: str, message: str) -> None:
     with pytest.raises(BadSpec, match=message):
         read_suite(SUITE, [said])
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["train", "data", "name", "epochs", 1, 2.5, None, date(2024, 1, 1)]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from(["shared", "ner", "small", "teacher", "grid", "seeds"]),
+    st.sampled_from(["train", "data", "teacher", "objective", "train.epochs", "objective.0"]),
+    anything,
+)
+def test_whatever_yaml_says_is_read_or_refused(part: str, field: str, value: object) -> None:
+    content: dict[str, Any] = {
+        "name": "s",
+        "shared": {},
+        "tasks": {"ner": {"task": "named-entities", "data": "conll2002"}},
+        "teachers": {"teacher": {"model": "mini-es"}},
+        "students": {"small": {"layers": 2}},
+        "grid": {},
+        "seeds": [3],
+    }
+    if part == "seeds":
+        content[part] = value
+    else:
+        places = content | content["tasks"] | content["students"] | content["teachers"]
+        places[part][field] = [value, 1] if part == "grid" else value
+    with suppress(BadSpec):
+        jobs_of(suite_of(content))
 
 
 def test_an_empty_file_is_told_what_a_suite_needs() -> None:

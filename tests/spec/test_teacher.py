@@ -55,6 +55,13 @@ def test_runs_come_by_candidate_then_batch_then_epochs_then_rate() -> None:
     assert teacher.runs[1].said == "batch_size 8, epochs 1, learning_rate 2e-05"
 
 
+def test_a_teacher_that_was_looked_at_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = job({"candidates": ["a", "b"], "grid": {"epochs": [1, 2]}})
+    content = first.model_dump(mode="json") | {"teacher": first.teacher}
+    monkeypatch.delattr(Teacher, "runs")  # all of which are made to look at it
+    assert job_of(content).teacher is first.teacher
+
+
 def test_candidates_without_a_grid_are_trained_once_by_the_defaults() -> None:
     teacher = job({"candidates": ["a", SCRATCH, {"model": SCRATCH | {"layers": 3}}]}).teacher
     assert [run.train for run in teacher.runs] == [Train()] * 3

@@ -74,6 +74,28 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
     assert set(theirs.holding.take(everything)) == set(everything)
 
 
+def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
+    work: Taken, teacher: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, fill, filled = work(), Filler.fill, list[int]()
+    checked = check(job)
+
+    def broken(filler: Filler, bucket: int) -> int:
+        if len(filled) == 3:
+            raise KeyboardInterrupt
+        filled.append(fill(filler, bucket))
+        return filled[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Filler, "fill", broken)
+        with pytest.raises(KeyboardInterrupt):
+            stage.cache(job, checked, teacher)
+    found = stage.cache(job, checked, teacher)
+    assert sum(filled) > 0
+    assert found.computed == found.wanted == checked.data.counts["train"]
+    assert stage.cache(work(), checked, teacher).computed == 0
+
+
 def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(work: Taken, teacher: Trained) -> None:
     exact, rounded = (
         outputs(work(f"teacher.train.precision={precision}"), teacher)

@@ -62,6 +62,13 @@ def trained(work: Work) -> list[str]:
     return list(dict.fromkeys(m.partition(": step")[0] for m in steps if ": step" in m))
 
 
+def registering(work: Work) -> list[float]:
+    """How far the last stage said it was, each time."""
+    with work.database.read() as session:
+        events = jobs.notes(session, work.id, "progress")
+    return [told.content["fraction"] for told in events if told.content["stage"] == "register"]
+
+
 def registered(work: Work) -> dict[str, Version]:
     """By role, the versions that a job has made."""
     with work.database.read() as session:
@@ -90,6 +97,8 @@ def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
     assert f"{tmp_path / 'narrow'}, learning_rate 1.0: validation loss" in note
     assert note in told(first)
     _as_registered(first, rows)
+    assert (begun := registering(first)) == sorted(begun)
+    assert len(begun) == 6  # two networks and four runs
 
     second = choice("name=second", "student.keep=last")
     again = stages(second)["candidates"]

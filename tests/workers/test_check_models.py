@@ -24,7 +24,7 @@ from alambique.tasks.examples import read
 from alambique.workers.records import Trained
 from alambique.workers.running import Part
 from alambique.workers.stages.check import check
-from alambique.workers.stages.evaluate import evaluate, length_of
+from alambique.workers.stages.evaluate import devices, evaluate, length_of
 from alambique.workers.stages.teach import reads, teach
 from alambique.workers.starting import prepared
 from alambique.workers.testing import Examined
@@ -160,7 +160,7 @@ def test_a_longer_window_of_the_student_than_the_teacher_has(work: Taken, folder
     trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
     length = length_of(job, trained)
     part = Part(Stage.EVALUATE, "distilled", 1, 2)
-    found = evaluate(job, checked, trained[1], part, length)
+    found = evaluate(job, checked, trained[1], part, length, devices())
     assert length == found.settings["length"] == 64
     assert found.score.name == "distilled"
 

@@ -52,7 +52,13 @@ def test_both_kinds_have_to_fit(room: Room, wanted: Room, fits: bool) -> None:
     ],
 )
 def test_a_job_takes_what_its_workers_take(resources: dict[str, Any], taken: Room) -> None:
-    assert needed(Resources(**resources)) == taken
+    job = read_job(PICO).model_copy(update={"resources": Resources(**resources)})
+    assert needed(job) == taken
+
+
+def test_a_search_takes_room_for_the_trials_that_run_at_once() -> None:
+    search = "search={space: {student.layers: [1, 2]}, sampler: grid, concurrent: 2}"
+    assert needed(read_job(PICO, ("resources={workers: 2, cpus: 0.5}", search))) == Room(2, 0)
 
 
 def test_a_job_that_never_fits_is_told_both_sizes() -> None:

@@ -83,7 +83,7 @@ def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[
         }
         length = evaluate.length_of(asked, networks)
         for one in networks:
-            reads = evaluate.reads(asked, checked, one, length)
+            reads = evaluate.reads(asked, checked, one, length, evaluate.devices())
             found[f"evaluate {one.name}"] = key_of(Stage.EVALUATE, reads)
         kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
         for kind in kinds:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alambique.spec.objective import Gold, Hidden, Logits, Relations, Term
+from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term
 from alambique.workers.filling import Filler, Order
 from alambique.workers.training.course import Course
 from alambique.workers.training.loop import Outcome, read_outcome
@@ -77,11 +77,32 @@ def test_two_workers_have_the_results_of_one(
         told.append(Told(distilled(task, zero=stages[-1], train=micro_batches), stop_at=8))
     run = recorded(one)
     run.to_the_end()
-    for losses, other in zip(on_processes(told, tmp_path), told, strict=True):
+    layers = layers_beside(one, tmp_path / "teacher")
+    beside = recorded(layers)
+    beside.to_the_end()
+    told.append(Told(another(layers, zero=stages[-1]), stop_at=8))
+    *same, compared = on_processes(told, tmp_path)
+    for losses, other in zip(same, told, strict=False):
         # the checkpoint before step 8 is that of step 6, in the second epoch
         expected = run.losses if other.stop_at is None else run.losses[6:]
         assert losses == pytest.approx(expected, abs=1e-4)
         same_results(one, other.course)
+    assert compared == pytest.approx(beside.losses[6:], abs=1e-4)
+    same_results(layers, told[-1].course)
+
+
+def layers_beside(one: Course, teacher: Path) -> Course:
+    """The course of a student that learns from its teacher's layers, with what is learnt beside."""
+    hidden = Hidden(projection="per-layer", mapping="learned")
+    terms = (hidden, Attention(loss="kl"), Relations(heads=4), *one.objective)
+    return another(one, objective=terms, beside=teacher)
+
+
+def another(one: Course, **changed: Any) -> Course:
+    """A course of its own, in a folder beside."""
+    folder = one.folder.with_name(f"run-{len(list(one.folder.parent.iterdir()))}")
+    folder.mkdir()
+    return one.model_copy(update={"folder": folder, **changed})
 
 
 @pytest.mark.parametrize("stages", STAGES)

@@ -14,6 +14,7 @@ from alambique.spec.sources import Local, Registered, source_of
 from alambique.spec.suite import Cell, Suite
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
+from alambique.tasks.goals import bad_goals
 
 
 def check(job: Job, context: Context) -> None:
@@ -49,7 +50,7 @@ def _faults(job: Job, context: Context) -> tuple[str, list[BadField]]:
         return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
     unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, context)]
-    return ("unknown_name", unknown) if unknown else ("bad_spec", [])
+    return ("unknown_name", unknown) if unknown else ("bad_spec", list(bad_goals(job)))
 
 
 def _unfit(job: Job, context: Context) -> Iterator[BadField]:

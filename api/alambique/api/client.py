@@ -14,8 +14,10 @@ from httpx2 import EventSource
 from pydantic import BaseModel
 
 from alambique.api.downloads import save
+from alambique.api.plan_views import PlanView
 from alambique.api.suite_views import SuiteLine, SuiteView
 from alambique.api.transport import NoServer, Transport
+from alambique.api.trial_views import TrialView
 from alambique.api.views import (
     DatasetView,
     EventView,
@@ -23,13 +25,12 @@ from alambique.api.views import (
     LogPage,
     ModelView,
     PageView,
-    PlanView,
     TaskView,
     VersionView,
 )
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
-from alambique.spec.states import State
+from alambique.spec.states import State, TrialState
 from alambique.spec.suite import Suite
 
 V = TypeVar("V", bound=BaseModel)
@@ -105,6 +106,18 @@ class Client:
             limit=limit,
             cursor=cursor,
         )
+
+    def trials(
+        self,
+        job_id: UUID,
+        *,
+        state: TrialState | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+    ) -> PageView[TrialView]:
+        """The trials of a job's search, in the order in which they were begun."""
+        path = f"/v1/jobs/{job_id}/trials"
+        return self._get(PageView[TrialView], path, state=state, limit=limit, cursor=cursor)
 
     def cancel(self, job_id: UUID, *, kill: bool = False) -> JobView:
         """The job, asked to end at its next heartbeat, or killed."""

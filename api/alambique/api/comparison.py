@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, harmonic_mean, stdev
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict
 
@@ -87,7 +87,7 @@ class Comparison(_Record):
     """What speed-ups are told against; null while no job has succeeded."""
     passes: tuple[Passes, ...]
     notes: tuple[str, ...]
-    """Where distilling did not help."""
+    """Where distilling did not help; nothing of a score that is not complete."""
 
 
 def compare(suite: Suite, finished: Sequence[Finished]) -> Comparison:
@@ -134,11 +134,16 @@ def _measurements(
             (job, line)
             for name in students
             for job in found.get((task, teacher, name), ())
-            for line in job.result.rows
-            if line.name == role
+            for line in _best(job, role)
         ]
         for task in suite.tasks
     }
+
+
+def _best(job: Finished, role: Role) -> Sequence[Line]:
+    """The job's model of that role, if it has one; of a search's the one of the lowest loss."""
+    lines = [line for line in job.result.rows if line.name == role]
+    return [min(lines, key=lambda line: _loss((job, line)))] if lines else []
 
 
 def _counting(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
@@ -230,8 +235,12 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
         whom = f"{row.student} (from {row.teacher})" if several else row.student
         for name, found in row.scores.items():
             other = beside.scores[name]
-            if found is not None and other is not None and found.mean <= other.mean:
+            if _is_final(found) and _is_final(other) and found.mean <= other.mean:
                 yield (
                     f"distilling did not help {whom} on {name}: {100 * found.mean:.2f} against "
                     f"{100 * other.mean:.2f} on gold labels alone"
                 )
+
+
+def _is_final(found: Measured | None) -> TypeGuard[Measured]:
+    return found is not None and found.complete

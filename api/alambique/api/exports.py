@@ -47,7 +47,7 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
         *several,
         _or(missing, row.layers, str),
         *(_or(missing, row.scores[column.name], _score) for column in table.columns),
-        _or(missing, row.score, lambda score: f"{100 * score:.2f}"),
+        _or(missing, row.score, lambda score: f"{100 * score:.2f}{_mark(*row.scores.values())}"),
         _or(missing, row.speed_up, lambda times: f"{times:.2f}"),
         _or(missing, row.parameters, _count),
         _or(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
@@ -65,13 +65,16 @@ def _or(missing: str, value: T | None, written: Callable[[T], str]) -> str:
 
 def _score(found: Measured) -> str:
     spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
-    return f"{100 * found.mean:.2f}{spread}{'' if found.complete else ' *'}"
+    return f"{100 * found.mean:.2f}{spread}{_mark(found)}"
+
+
+def _mark(*found: Measured | None) -> str:
+    return "" if all(one is None or one.complete for one in found) else " *"
 
 
 def remarks(table: Comparison) -> list[str]:
     """What stands below the table, a sentence each."""
-    scores = [one for row in table.rows for one in row.scores.values() if one is not None]
-    incomplete = any(not one.complete for one in scores)
+    incomplete = any(_mark(*row.scores.values()) for row in table.rows)
     return [
         *([f"speed-up: MACs of {table.reference} over the model's"] if table.reference else []),
         *(["* of seeds or points of the grid that are not all there"] if incomplete else []),
@@ -110,11 +113,11 @@ def _csv(table: Comparison) -> str:
     names = [column.name for column in table.columns]
     writer = csv.writer(out, lineterminator="\n")
     titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
-    writer.writerow([*_PLAIN, *titles, *(f"{title} deviation" for title in titles)])
+    beside = [f"{title} {what}" for what in ("deviation", "complete") for title in titles]
+    writer.writerow([*_PLAIN, *titles, *beside])
     for row in table.rows:
         found = [row.scores[name] for name in names]
-        means = [one and one.mean for one in found]
-        writer.writerow([*_plain(row), *means, *(one and one.deviation for one in found)])
+        writer.writerow([*_plain(row), *_each(found, "mean", "deviation", "complete")])
     return out.getvalue()
 
 
@@ -132,6 +135,11 @@ _PLAIN = (
 
 def _plain(row: Compared) -> Iterable[object]:
     return (getattr(row, name) for name in _PLAIN)
+
+
+def _each(found: Sequence[Measured | None], *fields: str) -> Iterable[object]:
+    """A field of all of them, then the next."""
+    return (one and getattr(one, field) for field in fields for one in found)
 
 
 def _latex(table: Comparison) -> str:

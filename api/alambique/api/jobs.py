@@ -11,12 +11,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.orm import Session
 
 from alambique.api.context import UNCHANGED, Cursor, Db, Here, IfNoneMatch, Limit, unchanged
+from alambique.api.trial_views import TrialView, front_numbers
 from alambique.api.views import EventView, JobView, LogPage, PageView
-from alambique.registry import jobs
+from alambique.registry import jobs, trials
 from alambique.registry.database import Database
 from alambique.registry.records import Event, JobRow, Waiting
 from alambique.registry.transitions import WAITING
-from alambique.spec.states import State
+from alambique.spec.states import State, TrialState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -93,6 +94,23 @@ def logs(
     with database.read() as session:
         jobs.find(session, job_id)
         return LogPage.of(jobs.logs(session, job_id, after, limit), after)
+
+
+@router.get("/{job_id}/trials")
+def list_trials(
+    database: Db,
+    job_id: UUID,
+    state: TrialState | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> PageView[TrialView]:
+    """The trials of a job's search, in the order in which they were begun; without one, none."""
+    with database.read() as session:
+        search = jobs.find(session, job_id).spec.get("search")
+        page = trials.page(session, job_id, state=state, cursor=cursor, limit=limit)
+        front = front_numbers(search, trials.of_job(session, job_id))
+    views = [TrialView.of(trial, front) for trial in page.items]
+    return PageView[TrialView](items=views, next=page.next)
 
 
 def _known(database: Db, job_id: UUID) -> UUID:

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Response
 from alambique.api.checks import check
 from alambique.api.context import Here
 from alambique.api.jobs import view_of
+from alambique.api.plan_views import PlanView
 from alambique.api.planning import check_sizes, plan_of
 from alambique.api.reading import Body, Key, described_body, read
-from alambique.api.views import JobView, PlanView
+from alambique.api.views import JobView
 from alambique.registry import jobs
 from alambique.spec.job import Job
 

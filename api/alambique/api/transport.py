@@ -8,6 +8,19 @@ import httpx2
 
 from alambique.spec import errors
 
+
+class NoServer(errors.AlambiqueError, ConnectionError):
+    """Nobody answers at the URL, or the answer broke off."""
+
+    code = "no_server"
+
+
+class NoAnswer(NoServer):
+    """A server was asked and did not say what came of that: it may have done it all the same."""
+
+    code = "unavailable"
+
+
 _KINDS: tuple[type[errors.AlambiqueError], ...] = (
     errors.BadSpec,
     errors.UnknownName,
@@ -18,13 +31,8 @@ _KINDS: tuple[type[errors.AlambiqueError], ...] = (
     errors.NotEnoughDisk,
     errors.Conflict,
     errors.Unreachable,
+    NoAnswer,
 )
-
-
-class NoServer(errors.AlambiqueError, ConnectionError):
-    """Nobody answers at the URL, or the answer broke off."""
-
-    code = "no_server"
 
 
 class Transport:
@@ -54,7 +62,7 @@ class Transport:
         """The server's whole answer to a request with the `options` of httpx2.
 
         Raises:
-            NoServer: nobody answered.
+            NoServer: nobody answered, or it is not known with what.
             AlambiqueError: the server refused; of the kind that its problem names.
         """
         with self._reached():
@@ -75,19 +83,22 @@ class Transport:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except httpx2.ConnectError as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise NoServer(
                 f"no server at {self._url}: start one with `alambique up` or set ALAMBIQUE_URL"
             ) from error
-        except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise NoServer(f"no answer from {self._url}: {error!r}") from error
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+            raise NoServer(f"no server at {self._url}: {error!r}: set ALAMBIQUE_URL") from error
+        except httpx2.TransportError as error:
+            raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
 
 
 def _accepted(response: httpx2.Response) -> httpx2.Response:
     if response.is_success or response.status_code == 304:
         return response
     if response.headers.get("content-type") != "application/problem+json":
-        raise NoServer(
+        kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
+        raise kind(
             f"{response.url} answered {response.status_code}, and not as a server of alambique "
             "does: set ALAMBIQUE_URL"
         )

@@ -243,50 +243,6 @@ class DatasetView(View):
         )
 
 
-class MacsView(View):
-    """Multiply-accumulates for one text of `train.max_length` tokens."""
-
-    linear: int
-    """Of linear layers and layer norms."""
-    full: int
-    """And of attention's own products."""
-
-
-class CostView(View):
-    """Of a network."""
-
-    parameters: int
-    macs: MacsView
-
-
-class CandidateCostView(CostView):
-    """Of a model that may become the teacher."""
-
-    model: str
-    runs: int
-    """How often it is fine-tuned."""
-
-
-class CacheCostView(View):
-    """Of the teacher's outputs."""
-
-    bytes: int | None
-    """null where the data is not at hand."""
-    why: str | None
-    """Why it is null."""
-
-
-class PlanView(View):
-    """What a job would make and take, before anything is spent."""
-
-    teacher: CostView
-    """Of candidates, the one that computes most."""
-    student: CostView
-    cache: CacheCostView
-    candidates: list[CandidateCostView] = []
-    """Empty where the teacher is one model that is trained once, or not at all."""
-
-
 class Health(View):
     """Whether the server can do its work."""
 

@@ -2,12 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
+from alambique.api.away import AWAY
 from alambique.api.views import EventView
 from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.registry.records import Event
+
+T = TypeVar("T")
 
 _LOOK = 0.3
 """Seconds between two looks for new events."""
@@ -37,18 +44,26 @@ class Following:
 
         from alambique.cli.progress import follow
 
-        with self._database.read() as session:
-            name = jobs.find(session, job_id).name
+        name = self._read(lambda session: jobs.find(session, job_id).name, otherwise=None)
         follow(name or str(job_id), self._events(job_id), Console())
 
     def _events(self, job_id: UUID) -> Iterator[EventView]:
         after, last = 0, False
         while not last:
             last = self._over.is_set()  # then one more look, for what came before
-            with self._database.read() as session:
-                found = jobs.events(session, job_id, after)
-            for event in found:
+            for event in self._news(job_id, after):
                 after = event.id
                 yield EventView(id=event.id, at=event.at, kind=event.kind, content=event.content)
             if not last:
                 time.sleep(_LOOK)
+
+    def _news(self, job_id: UUID, after: int) -> tuple[Event, ...]:
+        return self._read(lambda session: jobs.events(session, job_id, after), otherwise=())
+
+    def _read(self, read: Callable[[Session], T], *, otherwise: T) -> T:
+        """What the registry says; something else while its database does not answer."""
+        try:
+            with self._database.read() as session:
+                return read(session)
+        except AWAY:
+            return otherwise

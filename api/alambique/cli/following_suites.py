@@ -1,52 +1,64 @@
 """Following a suite: a line whenever one of its jobs comes to another state or stage."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from alambique.api.client import PATIENCE, Client
+from alambique.api.client import Client
 from alambique.api.suite_views import SuiteJob, SuiteView
-from alambique.api.transport import NoServer
+from alambique.cli.patience import waited_for
 from alambique.cli.suite_reports import place
 from alambique.cli.tables import duration
+from alambique.spec.states import State
 
 LOOK = 2.0
 """Seconds between two looks."""
 
 
-def follow(
-    client: Client, suite_id: UUID, *, quiet: bool = False, pause: float = LOOK
-) -> SuiteView:
-    """The suite once it is over; until then its news are printed, unless it is to be quiet."""
+Telling = Callable[[SuiteView | None, SuiteView], Iterable[str]]
+"""The lines to print when a suite that stood so (None: nobody looked yet) stands so now."""
+
+
+def follow(client: Client, suite_id: UUID, telling: Telling, *, pause: float = LOOK) -> SuiteView:
+    """The suite once it is over; until then its news are printed."""
     before: SuiteView | None = None
     while True:
-        suite = _seen(client, suite_id, pause)
-        if not quiet:
-            for line in news(before, suite, at=datetime.now(UTC)):
-                print(line, flush=True)
+        suite = waited_for(lambda: client.suite(suite_id, table=False), pause=pause)
+        for line in telling(before, suite):
+            print(line, flush=True)
         if suite.over:
-            return client.suite(suite_id)
+            return waited_for(lambda: client.suite(suite_id), pause=pause)
         before = suite
         time.sleep(pause)
 
 
-def _seen(client: Client, suite_id: UUID, pause: float) -> SuiteView:
-    """The suite as it stands; a server that restarts is waited for."""
-    for _ in range(PATIENCE):
-        try:
-            return client.suite(suite_id, table=False)
-        except NoServer:
-            time.sleep(pause)
-    return client.suite(suite_id, table=False)
+def in_words(before: SuiteView | None, now: SuiteView) -> Iterator[str]:
+    """For people."""
+    return news(before, now, at=datetime.now(UTC))
+
+
+def as_json(before: SuiteView | None, now: SuiteView) -> Iterator[str]:
+    """For programs: each job that is not where it was."""
+    return (job.model_dump_json() for job in _changed(before, now))
+
+
+def nothing(before: SuiteView | None, now: SuiteView) -> Iterable[str]:
+    """For programs that are told once, how it ended."""
+    return ()
 
 
 def news(before: SuiteView | None, now: SuiteView, *, at: datetime) -> Iterator[str]:
     """A line for each job that is not where it was; with how many are over, and what is left."""
+    for job in _changed(before, now):
+        yield f"{at:%H:%M:%S}  {_standing(now, at)}  {place(job.cell)}: {_told(job)}"
+
+
+def _changed(before: SuiteView | None, now: SuiteView) -> Iterator[SuiteJob]:
     known = {job.id: (job.state, job.stage) for job in before.jobs} if before else {}
     for job in now.jobs:
-        if known.get(job.id, ("queued", None)) != (job.state, job.stage):
-            yield f"{at:%H:%M:%S}  {_standing(now, at)}  {place(job.cell)}: {_told(job)}"
+        if known.get(job.id, (State.QUEUED, None)) != (job.state, job.stage):
+            yield job
 
 
 def _told(job: SuiteJob) -> str:

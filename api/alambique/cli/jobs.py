@@ -50,23 +50,30 @@ def list_jobs(
 
 
 def show(context: typer.Context, job: JobId, json: Json = False) -> None:
-    """Where a job stands, and what came of it."""
+    """Where a job stands, and what came of it; of a search, its trials."""
     from alambique.cli.reports import describe
+    from alambique.cli.searches import describe_search
     from alambique.cli.tables import show_json
 
-    found = client_of(context).job(job)
+    client = client_of(context)
+    found = client.job(job)
     if json:
         return show_json(found.model_dump(mode="json"))
     describe(found)
+    if found.spec.get("search"):
+        describe_search(found, client)
 
 
 def watch(context: typer.Context, job: JobId, json: Json = False) -> None:
     """Follow a job until it is over; exit 1 where it did not succeed."""
+    from alambique.cli.patience import waited_for
+
     client = client_of(context)
     if json:
         for event in client.watch(job):
             print(event.model_dump_json(), flush=True)
-        raise typer.Exit(0 if client.job(job).state is State.SUCCEEDED else 1)
+        ended = waited_for(lambda: client.job(job))
+        raise typer.Exit(0 if ended.state is State.SUCCEEDED else 1)
     raise typer.Exit(0 if watched(client, job) else 1)
 
 
@@ -74,13 +81,14 @@ def watched(client: "Client", job_id: UUID) -> bool:
     """Show a job until it is over, then what came of it; whether it succeeded."""
     from rich.console import Console
 
+    from alambique.cli.patience import waited_for
     from alambique.cli.progress import follow
     from alambique.cli.reports import report
     from alambique.cli.waiting import news
 
     name = client.job(job_id).name or str(job_id)
     follow(name, news(client, job_id), Console())
-    return report(client.job(job_id))
+    return report(waited_for(lambda: client.job(job_id)))
 
 
 def logs(

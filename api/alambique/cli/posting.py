@@ -67,19 +67,21 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post a job to the server; prints its id, or with --json the job (with --wait: its end)."""
+    from alambique.cli.patience import posted_once, waited_for
     from alambique.cli.tables import show_json
 
-    client = client_of(context)
-    posted = client.submit(read_file(job, overrides, fresh=fresh), key=key)
+    client, read = client_of(context), read_file(job, overrides, fresh=fresh)
+    posted = posted_once(lambda known: client.submit(read, key=known), key)
     if not json:
         print(posted.id, flush=True)
         if wait:
             raise typer.Exit(0 if watched(client, posted.id) else 1)
         return
     if wait:
-        for _ in client.watch(posted.id):
+        job_id = posted.id
+        for _ in client.watch(job_id):
             pass  # programs are told once, how it ended
-        posted = client.job(posted.id)
+        posted = waited_for(lambda: client.job(job_id))
     show_json(posted.model_dump(mode="json"))
     if wait:
         raise typer.Exit(0 if posted.state is State.SUCCEEDED else 1)

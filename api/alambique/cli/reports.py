@@ -88,8 +88,20 @@ def show_plan(found: Mapping[str, Any]) -> None:
     if candidates := found.get("candidates"):
         titles = ("candidate", "parameters", "MACs, linear", "MACs, full", "runs")
         show(table(titles, ((*_sizes(c["model"], c), c["runs"]) for c in candidates)))
+    if search := found.get("search"):
+        print(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
     print(f"teacher outputs: {f'{size:,} bytes' if size is not None else f'not known: {why}'}")
+
+
+def _cost_of(search: Mapping[str, Any]) -> str:
+    """What a search takes, in words."""
+    trials, student = search["trials"], search["student"]
+    told = f"search: at most {trials:,} trials, {search['epochs']:,} epochs in all"
+    largest = f"the largest student {count(student['parameters'])} parameters"
+    macs = search["macs"]
+    work = "" if macs is None else f"; about {count(macs)} MACs of training"
+    return f"{told}; {largest}, {count(student['macs']['full'])} MACs{work}"
 
 
 def _sizes(name: str, cost: Mapping[str, Any]) -> tuple[object, ...]:

@@ -35,7 +35,8 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post all jobs of a suite to the server; prints its id, or with --json the suite."""
-    from alambique.cli.following_suites import follow
+    from alambique.cli.following_suites import follow, in_words, nothing
+    from alambique.cli.patience import posted_once
     from alambique.cli.posting import text_of
     from alambique.cli.suite_reports import report
     from alambique.cli.tables import show_json
@@ -45,11 +46,11 @@ def submit(
     client = client_of(context)
     read = read_suite(text_of(suite, "a suite file"), overrides or ())
     jobs_of(read)  # what is wrong is told by its field in the file, before anything is sent
-    posted = client.submit_suite(read, key=key)
+    posted = posted_once(lambda known: client.submit_suite(read, key=known), key)
     if not json:
         print(posted.id, flush=True)
     if wait:
-        posted = follow(client, posted.id, quiet=json)
+        posted = follow(client, posted.id, nothing if json else in_words)
     if json:
         show_json(posted.model_dump(mode="json"))
     elif wait:
@@ -96,13 +97,14 @@ def show(context: typer.Context, suite: SuiteId, form: Form = None, json: Json =
     describe(found)
 
 
-def watch(context: typer.Context, suite: SuiteId) -> None:
+def watch(context: typer.Context, suite: SuiteId, json: Json = False) -> None:
     """Follow a suite until it is over; exit 1 where a job of it did not succeed."""
-    from alambique.cli.following_suites import follow
+    from alambique.cli.following_suites import as_json, follow, in_words
     from alambique.cli.suite_reports import report
 
-    found = follow(client_of(context), suite)
-    report(found)
+    found = follow(client_of(context), suite, as_json if json else in_words)
+    if not json:
+        report(found)
     raise typer.Exit(0 if _succeeded(found) else 1)
 
 

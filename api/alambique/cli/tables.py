@@ -70,7 +70,7 @@ def count(number: float | None) -> Figure | None:
     """
     if number is None:
         return None
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    for unit, size in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return Figure(f"{number / size:.3g} {unit}")
     return Figure(f"{number:g}")
@@ -115,13 +115,18 @@ NAMES = {
 }
 
 
+_SPEED = ("ms", "inferences/s")
+
+
 def result_table(result: Mapping[str, Any]) -> Table:
     """The measured models of a job, side by side."""
     rows = result["rows"]
     shown = [name for name in ("f1", "em") if any(name in row["metrics"] for row in rows)]
     metrics = list(dict.fromkeys([result["primary"], *shown]))
     titles = [f"{metric.upper()} %" for metric in metrics]
-    columns = ["", "layers", *titles, "parameters", "MACs", "ms", "inferences/s"]
+    devices = dict.fromkeys(one["device"].upper() for row in rows for one in row.get("also", ()))
+    also = (f"{device} {unit}" for device in devices for unit in _SPEED)
+    columns = ["", "layers", *titles, "kept %", "parameters", "MACs", *_SPEED, *also]
     return table(columns, ([*_measured(row, metrics)] for row in rows))
 
 
@@ -141,11 +146,14 @@ def _tried(run: Mapping[str, Any]) -> Iterable[object]:
 
 
 def _measured(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
-    yield NAMES.get(row["name"], row["name"])
+    trial = f", trial {row['trial']}" if "trial" in row else ""
+    yield f"{NAMES.get(row['name'], row['name'])}{trial}"
     yield row["layers"]
     for metric in metrics:
         yield share(row["metrics"].get(metric))
+    yield share(row.get("retention"))
     yield count(row["parameters"])
     yield count(row["macs"]["full"])
-    yield decimal(row["latency_ms"])
-    yield decimal(row["inferences_per_second"])
+    for measured in (row, *row.get("also", ())):
+        yield decimal(measured["latency_ms"])
+        yield decimal(measured["inferences_per_second"])

@@ -45,9 +45,9 @@ class Bridges(nn.Module):
             }
         )
 
-    def widened(self, hidden: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    # no forward of its own: DeepSpeed's hooks on one want names for the keys of what it gives
+    def projected(self, hidden: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """(B, N, D) by layer to (B, N, E)."""
-        # no `forward`: ZeRO 3 looks into what one returns, and takes the keys of a dict for texts
         if not self.projections:
             return dict(hidden)
         return {

@@ -50,8 +50,10 @@ class Learner(nn.Module):
         if self._taps is not None:
             states = self._taps.states
             # in here, and not where they are compared: ZeRO 3 has the weights only during a forward
-            wide = self.bridges.widened(states.hidden)
-            self._passed = replace(states, hidden=wide), self.bridges.mixed()
+            self._passed = (
+                replace(states, hidden=self.bridges.projected(states.hidden)),
+                self.bridges.mixed(),
+            )
         return logits_BNC
 
     def inside(

@@ -14,6 +14,7 @@ from alambique.registry.pages import page_of
 from alambique.registry.records import Event, JobRow, Page, Waiting
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.states import State
 from alambique.spec.train import Resources
@@ -102,7 +103,12 @@ def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> t
     return _events(session, limit, *mine, tables.Event.id > min(after, _LAST))
 
 
-def _events(session: Session, limit: int, *which: ColumnElement[bool]) -> tuple[Event, ...]:
+def notes(session: Session, job_id: UUID, kind: str) -> tuple[Event, ...]:
+    """All its events of a kind, oldest first."""
+    return _events(session, None, tables.Event.job_id == job_id, tables.Event.kind == kind)
+
+
+def _events(session: Session, limit: int | None, *which: ColumnElement[bool]) -> tuple[Event, ...]:
     query = select(tables.Event).where(*which).order_by(tables.Event.id).limit(limit)
     return tuple(
         Event(found.id, found.job_id, found.at, found.kind, found.content)
@@ -127,7 +133,7 @@ def _count(session: Session, which: ColumnElement[bool]) -> int:
 
 def _next(job: JobRow, *, running: int) -> str:
     try:
-        room = _room(job_of(job.spec).resources)
+        room = _room(job_of(job.spec))
     except BadSpec:  # of a program of another version
         room = "it"
     if running == 0:
@@ -135,14 +141,20 @@ def _next(job: JobRow, *, running: int) -> str:
     return f"it is next: it starts when there is room for {room}; now running: {running}"
 
 
-def _room(wanted: Resources) -> str:
-    """What its workers take, in words.
+def _room(job: Job) -> str:
+    """What its workers take, in words; of a search those of the trials that run at once."""
+    workers = job.resources.workers * (job.search.concurrent if job.search else 1)
+    return _workers(workers, job.resources)
 
-    >>> _room(Resources()), _room(Resources(workers=2, gpus=0.5))
+
+def _workers(number: int, each: Resources) -> str:
+    """So many workers, in words.
+
+    >>> _workers(1, Resources()), _workers(2, Resources(gpus=0.5))
     ('1 worker of 1 CPU', '2 workers of 1 CPU and 0.5 GPUs')
     """
-    gpus = f" and {_several(wanted.gpus, 'GPU')}" if wanted.gpus else ""
-    return f"{_several(wanted.workers, 'worker')} of {_several(wanted.cpus, 'CPU')}{gpus}"
+    gpus = f" and {_several(each.gpus, 'GPU')}" if each.gpus else ""
+    return f"{_several(number, 'worker')} of {_several(each.cpus, 'CPU')}{gpus}"
 
 
 def _several(number: float, thing: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, Stage, State, TrialState
 
 T = TypeVar("T")
 
@@ -124,6 +124,30 @@ class Waiting:
 
     ahead: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial of a job's search: the job with other values in some fields."""
+
+    number: int
+    """From 1, in the order in which they were begun."""
+    values: dict[str, Any]
+    """By the path of the field."""
+    state: TrialState
+    epochs: int
+    """That are whole."""
+    metrics: dict[str, float]
+    """On the validation examples, of its best epoch: loss and the task's primary metric; and what
+    the student costs. Empty where it failed before there was any."""
+    curve: tuple[dict[str, float], ...]
+    """After each epoch that another one followed: epoch, and the best loss and metric so far."""
+    reason: Reason | None
+    """Of a failure, like `error`, which is the message."""
+    error: str | None
+    started_at: datetime
+    """Of its last attempt."""
+    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from alambique.registry.columns import AnyText, UtcTime
 from alambique.registry.records import Asked
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, Stage, State, TrialState
 
 
-def _words(kind: type[State] | type[Reason] | type[Stage]) -> Enum:
+def _words(kind: type[State] | type[Reason] | type[Stage] | type[TrialState]) -> Enum:
     """A column of an enumeration's values, as text: a new word needs no migration."""
     return Enum(
         kind,
@@ -54,8 +54,10 @@ class Table(DeclarativeBase):
         State: _words(State),
         Reason: _words(Reason),
         Stage: _words(Stage),
+        TrialState: _words(TrialState),
         _JSON: JSON(none_as_null=True),
         list[str]: JSON(),
+        list[_JSON]: JSON(),
     }
 
 
@@ -179,6 +181,26 @@ class StageDone(Table):
     output: Mapped[_JSON]
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]
+
+
+class Trial(Table):
+    """A trial of a job's search; `records.Trial` says what the columns mean."""
+
+    __tablename__ = "trials"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    values: Mapped[_JSON]
+    state: Mapped[TrialState]
+    epochs: Mapped[int]
+    metrics: Mapped[_JSON]
+    curve: Mapped[list[_JSON]]
+    reason: Mapped[Reason | None]
+    error: Mapped[str | None]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
 
 
 class Lease(Table):

@@ -52,7 +52,7 @@ def after_failure(
     """What becomes of a job in `state` whose latest of `attempts` attempts failed for `reason`."""
     if state is State.CANCELLING or reason in (Reason.USER, Reason.DEADLINE):
         return Verdict(State.CANCELLED)
-    if not _may_pass(reason) or attempts >= retries.attempts:
+    if not may_pass(reason) or attempts >= retries.attempts:
         return Verdict(State.FAILED)
     if reason is Reason.LOST_WORKER:
         return Verdict(State.RETRYING, now)
@@ -60,7 +60,7 @@ def after_failure(
     return Verdict(State.RETRYING, now + retries.pause * doubled)
 
 
-def _may_pass(reason: Reason) -> bool:
+def may_pass(reason: Reason) -> bool:
     """Whether another attempt can go otherwise: what is wrong with the job itself stays wrong."""
     match reason:
         case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:

@@ -7,7 +7,9 @@ from pydantic_core import ErrorDetails
 _WORDS = {
     "missing": "the field is missing: give it",
     "extra_forbidden": "no such field: check its spelling, or leave it out",
-    "invalid_key": "the name of a field is a text",
+    "invalid_key": "a name in it is no text, as YAML reads it: put it in quotes",
+    "invalid-json-value": "expected a text, a number, a list or a mapping; in quotes it is a text",
+    "recursion_loop": "expected something that is not nested so deeply, and not in itself",
     "int_type": "expected a whole number",
     "int_parsing": "expected a whole number",
     "int_from_float": "expected a whole number",
@@ -41,20 +43,29 @@ _EXAMPLES = {
     "Grid": "{batch_size: [16, 32], learning_rate: [1.0e-5, 2.0e-5]}",
     "Student": "{layers: 4}",
     "Architecture": "{architecture: bert, layers: 4, width: 256, heads: 4, ffn: 512}",
+    "Change": "{start: 4.0, end: 1.0}",
+    "Intermediate": "{objective: [{kind: hidden}], train: {schedule: constant}}",
     "Train": "{epochs: 3, learning_rate: 5.0e-5}",
     "Resources": "{workers: 2}",
+    "Search": "{space: {student.layers: [2, 4]}, trials: 8}",
 }
 """Of the mapping that a record is read from."""
 
 
 def expected(fault: ErrorDetails) -> str:
     """What is wrong with a field, and what would be right."""
-    kind, context = fault["type"], fault.get("ctx", {})
+    kind, context = kind_of(fault), fault.get("ctx", {})
     if kind in ("model_type", "model_attributes_type"):
         return f"expected a mapping of fields{_such_as(context)}"
     if words := _WORDS.get(kind):
         return words.format(**context)
     return fault["msg"].removeprefix("Value error, ")
+
+
+def kind_of(fault: ErrorDetails) -> str:
+    """The kind of fault; of a name that is no text it is the same in every mapping."""
+    no_text = fault["loc"][-1:] == ("[key]",) and not isinstance(fault["input"], str)
+    return "invalid_key" if no_text else fault["type"]
 
 
 def _such_as(context: dict[str, Any]) -> str:

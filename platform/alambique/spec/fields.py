@@ -41,7 +41,9 @@ Duration = Annotated[
 ]
 """A length of time, written as a number and a unit: 90s, 15m, 6h, 2d."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+LETTERS = 96
+"""Of the longest name."""
+Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{LETTERS - 1}}}$")]
 """What a user may call a thing: it becomes part of a URL, never of a path."""
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from alambique.spec import general
 from alambique.spec.fields import Duration, Layers, Name, Positive, Spec, Whole, Width
 from alambique.spec.objective import Gold, Logits, Objective, Term, counts
+from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teacher import Teacher
 from alambique.spec.train import Resources, Train
@@ -95,6 +96,8 @@ class Job(Spec):
     """What the student learns before."""
     compare: Annotated[tuple[Literal["gold-only"], ...], Field(max_length=1)] = ()
     """What to train beside the distilled student, to see what distilling gained."""
+    search: Search | None = None
+    """Many students in the place of one, to find the best."""
     resources: Resources = Resources()
     priority: Annotated[Whole, Field(ge=0, le=100)] = 50
     """Higher goes first."""
@@ -118,6 +121,18 @@ class Job(Spec):
     def _data_by_name(cls, data: object) -> object:
         return {"name": data} if isinstance(data, str) else data
 
+    @field_validator("objective")
+    @classmethod
+    def _anchored(cls, objective: tuple[Term, ...], info: ValidationInfo) -> tuple[Term, ...]:
+        _check_anchored(info.data.get("task"), objective)
+        return objective
+
+    @field_validator("intermediate")
+    @classmethod
+    def _anchored_too(cls, first: Intermediate | None, info: ValidationInfo) -> Intermediate | None:
+        _check_anchored(info.data.get("task"), first.objective if first else ())
+        return first
+
     @field_validator("teacher", "objective", "intermediate", "compare")
     @classmethod
     def _fit_for_general(cls, value: Any, info: ValidationInfo) -> Any:
@@ -136,15 +151,6 @@ class Job(Spec):
     def _told_what_to_compare(self) -> "Job":
         if self.task == general.NAME:  # where no objective is given, the default is of outputs
             general.check_objective(self.objective)
-        return self
-
-    @model_validator(mode="after")
-    def _anchored_log_odds(self) -> "Job":
-        if self.task == "question-answering" and any(map(_unanchored, self.objectives)):
-            raise ValueError(
-                "logits by mse compare only the ends of words: for question answering "
-                "add {kind: gold, weight: …} above 0, which teaches the other positions"
-            )
         return self
 
     @property
@@ -176,7 +182,12 @@ class Job(Spec):
                 yield field, name
 
 
-def _unanchored(terms: tuple[Term, ...]) -> bool:
-    """Whether logits of spans are learnt by mse, and nothing teaches the other positions."""
+def _check_anchored(task: object, terms: tuple[Term, ...]) -> None:
+    """That where logits of spans are learnt by mse, something teaches the other positions."""
     mse = any(isinstance(term, Logits) and term.loss == "mse" and counts(term) for term in terms)
-    return mse and not any(isinstance(term, Gold) and counts(term) for term in terms)
+    gold = any(isinstance(term, Gold) and counts(term) for term in terms)
+    if task == "question-answering" and mse and not gold:
+        raise ValueError(
+            "logits by mse compare only the ends of words: for question answering "
+            "add {kind: gold, weight: …} above 0, which teaches the other positions"
+        )

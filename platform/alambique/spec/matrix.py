@@ -1,12 +1,22 @@
 """How a suite becomes jobs: its parts laid over each other, and where each field comes from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
+
 from alambique.spec.errors import BadSpec
+from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
 from alambique.spec.reading import BadField, BadFields, job_of, with_value
-from alambique.spec.suite import Cell, Fields, Suite
+from alambique.spec.suite import Cell, Suite
+from alambique.spec.teacher import Teacher
+
+Content = dict[str, Any]
+"""Fields of a job, not looked at yet."""
+Teachers = dict[tuple[str, str], Teacher]
+"""By the names of their task and their own: those that were looked at."""
 
 
 def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
@@ -19,13 +29,16 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
             `BadFields`.
     """
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
+    known, judged = Teachers(), set[str]()
     for cell in suite.cells():
         try:
-            jobs.append((cell, job_of(_content(suite, cell))))
+            content = _content(suite, cell)
+            wrong |= {bad.path: bad for bad in _covered(suite, cell, content, judged)}
+            jobs.append((cell, _job(cell, content, known)))
         except BadSpec as error:
             for bad in _fields_of(error):
-                path = field_at(suite, cell, bad.path)
-                wrong.setdefault(path, BadField(path, bad.found, bad.message))
+                placed = _placed(suite, cell, bad, known)
+                wrong.setdefault(placed.path, placed)
     wrong |= {bad.path: bad for bad in _names_twice(jobs)} if not wrong else {}
     if wrong:
         fields = tuple(wrong.values())
@@ -33,9 +46,22 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     return tuple(jobs)
 
 
+def _job(cell: Cell, content: Content, known: Teachers) -> Job:
+    """The job of that content, with the teacher that others of its kind have.
+
+    A teacher is looked at once: all runs of its grid are made for that, which takes milliseconds.
+    """
+    own = cell.task, cell.teacher
+    if own not in known:
+        with suppress(ValidationError):  # which the job meets too, and tells by its fields
+            known[own] = Teacher.model_validate(content["teacher"])
+    return job_of(content | {"teacher": known[own]} if own in known else content)
+
+
 def _fields_of(error: BadSpec) -> Sequence[BadField]:
     cause = error.__cause__
-    return cause.fields if isinstance(cause, BadFields) else [BadField("job", None, str(error))]
+    assert isinstance(cause, BadFields)  # all that is raised of a job's content has it
+    return cause.fields
 
 
 def _names_twice(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
@@ -52,21 +78,48 @@ def _names_twice(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
             )
 
 
+def _placed(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> BadField:
+    """The fault of a cell's job, where the suite says what is wrong."""
+    name = _name(suite, cell)
+    if bad.path == "name" and len(name) > LETTERS:
+        parts = ("task, teacher" if len(suite.teachers) > 1 else "task") + " or student"
+        return BadField(
+            "name",
+            None,
+            f"the jobs would be called {name}, {len(name)} letters, at most {LETTERS}: shorten the "
+            f"name of the suite, {parts}",
+        )
+    path = _varied_at(suite, cell, bad, known) or field_at(suite, cell, bad.path)
+    return BadField(path, bad.found, bad.message)
+
+
+def _varied_at(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str | None:
+    """The value of the grid without which what it is a part of has no such fault."""
+    for point in cell.point:
+        if bad.path != "job" and not point.startswith(f"{bad.path}."):
+            continue
+        others = {path: value for path, value in cell.point.items() if path != point}
+        without = cell.model_copy(update={"point": others})
+        try:
+            _job(without, _content(suite, without), known)
+        except BadSpec as error:
+            if (bad.path, bad.message) in [(one.path, one.message) for one in _fields_of(error)]:
+                continue
+        return f"grid.{point}"
+    return None
+
+
 def field_at(suite: Suite, cell: Cell, path: str) -> str:
     """Where the suite says what field `path` of a cell's job is; where it would, if nowhere."""
     if path == "name":
         return "name"
+    if path == "job":  # all of it
+        return f"tasks.{cell.task}"
     for point in cell.point:
         if path == point or path.startswith(f"{point}."):
             return f"grid.{point}"
     head, _, rest = path.partition(".")
-    places = [
-        (_depth(part, path), f"{where}.{path}")
-        for where, part in (
-            (f"tasks.{cell.task}", suite.tasks[cell.task]),
-            ("shared", suite.shared),
-        )
-    ]
+    places = [(_depth(part, path), f"{where}.{path}") for where, part in _below(suite, cell)[::-1]]
     for kind, name, parts in (
         ("teacher", cell.teacher, suite.teachers),
         ("student", cell.student, suite.students),
@@ -85,17 +138,23 @@ def _depth(part: Any, path: str) -> float:
         return 1 + _depth(part[int(head)], rest)
     if isinstance(part, Mapping) and head in part:
         return 1 + _depth(part[head], rest)
-    return 0
+    # data by its name
+    return 1 if isinstance(part, str) and path == "name" else 0
 
 
-def _content(suite: Suite, cell: Cell) -> Fields:
+def _below(suite: Suite, cell: Cell) -> list[tuple[str, Content]]:
+    """The parts that the others are laid over, the lowest first, each with where it is."""
+    return [("shared", suite.shared), (f"tasks.{cell.task}", suite.tasks[cell.task])]
+
+
+def _content(suite: Suite, cell: Cell) -> Content:
     """The job of a cell, not looked at yet.
 
     Raises:
         BadSpec: the grid names a place that it does not have; its cause is `BadFields`.
     """
-    content: Fields = {}
-    for part in (suite.shared, suite.tasks[cell.task]):
+    content: Content = {}
+    for _, part in _below(suite, cell):
         content = _with_data(_over(content, part), content, part)
     own = {"teacher": suite.teachers[cell.teacher], "student": suite.students[cell.student]}
     content = _over(content, own)
@@ -103,19 +162,22 @@ def _content(suite: Suite, cell: Cell) -> Fields:
         content = _over(content, {"train": {"seed": cell.seed}})
     for path, value in cell.point.items():
         content = _varied(content, path, value)
+    return content | {"name": _name(suite, cell), "project": suite.project}
+
+
+def _name(suite: Suite, cell: Cell) -> str:
     several = (f"-{cell.teacher}",) if len(suite.teachers) > 1 else ()
-    name = f"{suite.name}-{cell.task}{''.join(several)}-{cell.student}"
-    return content | {"name": name, "project": suite.project}
+    return f"{suite.name}-{cell.task}{''.join(several)}-{cell.student}"
 
 
-def _varied(content: Fields, path: str, value: object) -> Fields:
+def _varied(content: Content, path: str, value: object) -> Content:
     try:
         return with_value(content, path, value)
     except BadSpec as error:
         raise error from BadFields([BadField(path, None, str(error))])
 
 
-def _with_data(content: Fields, below: Fields, part: Fields) -> Fields:
+def _with_data(content: Content, below: Content, part: Content) -> Content:
     """The content with data that `part` gives by name as a mapping.
 
     A limit from below holds for it; another test set does not: who gives data by its name wants
@@ -136,3 +198,47 @@ def _over(below: Any, above: Any) -> Any:
         return above
     both = {key: _over(below[key], above[key]) for key in below.keys() & above.keys()}
     return below | above | both
+
+
+def _covered(suite: Suite, cell: Cell, content: Content, judged: set[str]) -> Iterator[BadField]:
+    """The faults of what is there in a lower part, and of which nothing is left in the content.
+
+    Args:
+        suite: all parts.
+        cell: which of them are laid over each other.
+        content: what comes of that.
+        judged: what was looked at already, by its place; grows.
+    """
+    for where, part in _below(suite, cell):
+        for path, value in _under_mappings(part, content):
+            place = ".".join((where, *path))
+            if place in judged:
+                continue
+            judged.add(place)
+            for bad in _faults(_put(content, path, value)):
+                if bad.path == ".".join(path):
+                    yield BadField(place, bad.found, bad.message)
+
+
+def _under_mappings(part: Content, whole: Content) -> Iterator[tuple[tuple[str, ...], object]]:
+    """What a part says in one value where the whole has a mapping, with its path."""
+    for key, value in part.items():
+        upper = whole.get(key)
+        if isinstance(upper, dict) and isinstance(value, dict):
+            for path, inner in _under_mappings(value, upper):
+                yield (key, *path), inner
+        elif isinstance(upper, dict) and value is not None:
+            yield (key,), value
+
+
+def _put(content: Content, path: Sequence[str], value: object) -> Content:
+    head, *rest = path
+    return content | {head: _put(content[head], rest, value) if rest else value}
+
+
+def _faults(content: Content) -> Sequence[BadField]:
+    try:
+        job_of(content)
+    except BadSpec as error:
+        return _fields_of(error)
+    return ()

@@ -16,7 +16,8 @@ from alambique.spec.fields import Positive, Spec, Whole
 
 Named = Literal["uniform", "3k", "first", "last", "skip"]
 """Maps from the layers of a student to those of its teacher that depths alone decide."""
-Pairs = tuple[tuple[Whole, Whole], ...]
+_Layer = Annotated[Whole, Field(ge=0, le=1000)]
+Pairs = tuple[tuple[_Layer, _Layer], ...]
 
 
 def _some(pairs: Pairs) -> Pairs:
@@ -41,6 +42,12 @@ most alike before the training, by CKA on some of its examples. Or pairs of a la
 and one of the teacher, counted from 0.
 """
 Relation = Literal["qq", "kk", "vv", "qk", "kv"]
+
+
+def _each_once(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
+    if not pairs or len(set(pairs)) < len(pairs):
+        raise ValueError("expected at least one of qq, kk, vv, qk and kv, each once")
+    return pairs
 
 
 class _Reduced(Protocol):
@@ -141,10 +148,10 @@ class Relations(Spec):
     """
 
     kind: Literal["relations"] = "relations"
-    pairs: Annotated[tuple[Relation, ...], Field(min_length=1)] = ("qq", "kk", "vv")
+    pairs: Annotated[tuple[Relation, ...], AfterValidator(_each_once)] = ("qq", "kk", "vv")
     heads: Positive | None = None
     """Relation heads, which divide both widths; where not given, as many as the teacher's heads."""
-    layer: Whole | None = None
+    layer: _Layer | None = None
     """Of the teacher, counted from 0; the last one where not given."""
     weight: Weight = 1.0
 

@@ -1,43 +1,31 @@
 """Job files and overrides: from text to a `Job`, with the path of each bad field."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.expected import expected
+from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
 from alambique.spec.job import Job
+from alambique.spec.overlay import with_value
+from alambique.spec.space import faults
+
+__all__ = [
+    "BadField",
+    "BadFields",
+    "JobLoader",
+    "bad_fields",
+    "job_of",
+    "mapping",
+    "overridden",
+    "read_job",
+    "with_value",
+    "yaml_of",
+]
 
 _NEEDS = "task, data, teacher and student"
-
-
-@dataclass(frozen=True, slots=True)
-class BadField:
-    """One field of a job that cannot stay as it is."""
-
-    path: str
-    found: str | None
-    """None where the field is missing, or the fault is of the mapping as a whole."""
-    message: str
-
-    @property
-    def line(self) -> str:
-        """All of it."""
-        found = "" if self.found is None else f" (found {self.found})"
-        return f"{self.path}: {self.message}{found}"
-
-
-class BadFields(ValueError):
-    """All fields for which a mapping is no job."""
-
-    def __init__(self, fields: Sequence[BadField]) -> None:
-        """Such fields, in the order of the job."""
-        super().__init__(fields)
-        self.fields = tuple(fields)
 
 
 class JobLoader(yaml.SafeLoader):
@@ -81,7 +69,7 @@ def mapping(content: Any, what: str, needs: str = _NEEDS) -> dict[str, Any]:
         return content
     if content is None:
         raise BadSpec(f"{what} is a mapping of fields, and this one is empty: it needs {needs}")
-    kind = "a list" if isinstance(content, list) else f"only {_short(content)}"
+    kind = "a list" if isinstance(content, list) else f"only {short(content)}"
     raise BadSpec(f"{what} is a mapping of fields, found {kind}: write each as `field: value`")
 
 
@@ -92,52 +80,12 @@ def job_of(content: Mapping[str, Any]) -> Job:
         BadSpec: a field is wrong, each bad one on a line of its own; its cause is `BadFields`.
     """
     try:
-        return Job.model_validate(content)
+        job = Job.model_validate(content)
     except ValidationError as error:
-        fields = bad_fields(error, content)
-    raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
-
-
-def bad_fields(error: ValidationError, content: object, *, whole: str = "job") -> list[BadField]:
-    """Each field of `content` that pydantic refused, by its path in it; `whole` stands for all.
-
-    >>> content = {"task": "named-entities", "layer": 3}
-    >>> try:
-    ...     Job.model_validate(content)
-    ... except ValidationError as error:
-    ...     [bad.path for bad in bad_fields(error, content)]
-    ['data', 'teacher', 'student', 'layer']
-    """
-    return [_bad_field(line, content, whole) for line in error.errors(include_url=False)]
-
-
-def _bad_field(line: ErrorDetails, content: object, whole: str) -> BadField:
-    kind, value = line["type"], line["input"]
-    path = ".".join(_path(line["loc"], content, lacking=kind == "missing")) or whole
-    unsaid = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
-    return BadField(path, None if unsaid else _short(value), expected(line))
-
-
-def _path(location: tuple[int | str, ...], content: object, *, lacking: bool) -> Iterator[str]:
-    """The parts of a location that are of the content: a union adds its branches' names."""
-    *above, last = location or ("",)
-    for part in above:
-        if _has(content, part):
-            yield str(part)
-            content = content[part]  # type: ignore[index]
-    if lacking or _has(content, last):
-        yield str(last)
-
-
-def _has(content: object, part: int | str) -> bool:
-    if isinstance(content, list | tuple):
-        return isinstance(part, int) and part < len(content)
-    return isinstance(content, Mapping) and part in content
-
-
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
+        refuse(bad_fields(error, content))
+    if wrong := faults(job):
+        refuse(wrong)
+    return job
 
 
 def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
@@ -156,16 +104,6 @@ def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
         raise BadSpec(f"--set {error}") from error
 
 
-def with_value(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """The content with `value` at a path; missing mappings on the way are made.
-
-    Raises:
-        BadSpec: the content has no such place.
-    """
-    changed: dict[str, Any] = _with(content, path.split("."), value, above=())
-    return changed
-
-
 def yaml_of(text: str, otherwise: str) -> Any:
     """What a YAML text says.
 
@@ -178,38 +116,3 @@ def yaml_of(text: str, otherwise: str) -> Any:
         raise BadSpec(f"{otherwise}: {error}") from error
     except RecursionError as error:
         raise BadSpec(f"{otherwise}: it is nested too deeply") from error
-
-
-def _with(content: object, path: list[str], value: object, *, above: tuple[str, ...]) -> Any:
-    """`content`, which is at `above`, with `value` at `path`; missing mappings are made."""
-    head, *rest = path
-    here = (*above, head)
-    if isinstance(content, list):
-        index = int(head) if head.isdecimal() and int(head) < len(content) else None
-        if index is None:
-            place = ".".join(above)
-            raise BadSpec(f"{place}: {head!r} is no index of a list of {len(content)}")
-        inner = _with(content[index], rest, value, above=here) if rest else value
-        return [*content[:index], inner, *content[index + 1 :]]
-    before = _mapping_at(above, content, head)
-    return before | {head: _with(before.get(head), rest, value, above=here) if rest else value}
-
-
-def _mapping_at(path: tuple[str, ...], content: object, head: str) -> dict[str, Any]:
-    """What is at the path, as the mapping in which `head` can be set."""
-    field = ".".join(path)
-    if isinstance(content, dict):
-        return content
-    if content is None and head.isdecimal():
-        raise BadSpec(
-            f"{field}.{head}: there is no list {field} in the file, so none of its items can be "
-            f"changed: give the whole list, {field}: […]"
-        )
-    if content is None:
-        return {}
-    if path == ("data",):
-        return {"name": content}
-    raise BadSpec(
-        f"{field}.{head}: {field} is {_short(content)}, which has no fields: give the whole of "
-        f"it, {field}: {{{head}: …}}"
-    )

@@ -39,6 +39,21 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+class TrialState(StrEnum):
+    """Where a trial of a search is."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """Early, by the scheduler: others were better after as many epochs."""
+    FAILED = "failed"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the trial."""
+        return self is not TrialState.RUNNING
+
+
 class Stage(StrEnum):
     """The steps of a job, in their order."""
 

@@ -6,7 +6,14 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Name, Spec, Whole
@@ -21,8 +28,22 @@ from alambique.spec.reading import (
 LARGEST = 5000
 """Jobs of a suite: more of them than that come of a mistake."""
 
-Fields = dict[str, Any]
-"""Some fields of a job, which becomes whole once all of them are laid over each other."""
+Fields = dict[str, JsonValue]
+"""Some fields of a job, which becomes whole once all of them are laid over each other.
+
+What YAML has beside JSON, such as dates and names that are no texts, no job has a use for.
+"""
+
+
+def _some(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
+    # not by min_length: of values that are wrong, pydantic says that they are too few as well
+    if not values:
+        raise ValueError("expected at least 1 of them")
+    return values
+
+
+Values = Annotated[tuple[JsonValue, ...], AfterValidator(_some)]
+"""What a field takes in one job after another."""
 Named = Annotated[dict[Name, Fields], Field(min_length=1)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
@@ -61,7 +82,7 @@ class Suite(Spec):
     """Fields of `teacher`."""
     students: Named
     """Fields of `student`."""
-    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    grid: dict[str, Values] = Field(default_factory=dict)
     """Values of fields, by their path in the job; of its points the one of the lowest validation
     loss stands in the table."""
     seeds: tuple[Seed, ...] = ()
@@ -76,7 +97,7 @@ class Suite(Spec):
 
     @field_validator("grid")
     @classmethod
-    def _varying_the_training(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    def _varying_the_training(cls, grid: dict[str, Values]) -> dict[str, Values]:
         for path, values in grid.items():
             _check_varied(path, values)
             if above := [other for other in grid if path.startswith(f"{other}.")]:
@@ -153,7 +174,7 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
     raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
 
 
-def _check_varied(path: str, values: Sequence[Any]) -> None:
+def _check_varied(path: str, values: Sequence[JsonValue]) -> None:
     head, _, rest = path.partition(".")
     if head not in _VARIED or (head == "train" and not rest):
         raise ValueError(
@@ -163,5 +184,5 @@ def _check_varied(path: str, values: Sequence[Any]) -> None:
         )
     if path == "train.seed":
         raise ValueError("train.seed: give seeds, over which the table has the mean")
-    if len({json.dumps(value, sort_keys=True, default=str) for value in values}) < len(values):
+    if len({json.dumps(value, sort_keys=True) for value in values}) < len(values):
         raise ValueError(f"{path}: a value is given twice: it would do the same again")

@@ -8,7 +8,13 @@ from itertools import product
 from math import prod
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    ModelWrapValidatorHandler,
+    Tag,
+    model_validator,
+)
 
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.fields import Epochs, Length, Overlap, Positive, Rate, Spec
@@ -241,3 +247,10 @@ class Teacher(Spec):
                     "drop one, or give them other grids"
                 )
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _looked_at_once(cls, said: object, look: ModelWrapValidatorHandler["Teacher"]) -> "Teacher":
+        # the last one is around the others: of a teacher that went through them they need not make
+        # all runs again, which takes milliseconds for each job of a suite
+        return said if isinstance(said, Teacher) else look(said)

@@ -9,14 +9,17 @@ from alambique.models import shapes
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config
 from alambique.models.counts import count
-from alambique.spec.errors import AlambiqueError
+from alambique.spec.errors import AlambiqueError, BadSpec
+from alambique.spec.faults import refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
+from alambique.spec.space import alone, combined, laid_over, needs_outputs
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits
+from alambique.tasks.goals import bad_goals
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -64,6 +67,21 @@ class CacheCost:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchCost:
+    """Of a search, if no trial were stopped early."""
+
+    trials: int
+    """At most."""
+    epochs: int
+    """Of all trials together, at most."""
+    student: Cost
+    """Of the student that computes most, as far as values were combined to find it."""
+    macs: int | None
+    """Of training, about: three times those of that student, for each example and epoch (once
+    there, twice back). None where the data is not at hand."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a job would take."""
 
@@ -74,6 +92,7 @@ class Plan:
     cache: CacheCost
     candidates: tuple[CandidateCost, ...] = ()
     """Empty where the teacher is one model that is trained once, or not at all."""
+    search: SearchCost | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it."""
@@ -88,6 +107,9 @@ class Plan:
             runs: by the number of the candidate, how many of its runs are still to be done.
         """
         parameters = copies * (self.teacher.parameters + self.student.parameters)
+        if self.search:
+            # all are kept, and each that runs is there as often as any network in training
+            parameters += (copies + kept * self.search.trials) * self.search.student.parameters
         for number, one in enumerate(self.candidates):
             parameters += kept * runs.get(number, 0) * one.parameters
         return parameters * _FLOAT + (self.cache.bytes or 0)
@@ -102,37 +124,79 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
         config_of: reads a model's config.
 
     Raises:
-        BadSpec: the student has more layers than it can be cut from, and the like.
+        BadSpec: the student has more layers than it can be cut from, a goal of the search is
+            measured by nothing, and the like.
         BadData: the labels cannot be known without the data, which cannot be read.
     """
+    if wrong := list(bad_goals(job)):
+        refuse(wrong)
     labels = _labels(job, data)
     runs = Counter(run.candidate for run in job.teacher.runs)
     tried = [
         _tried(job, field, source_of(one.model), runs[number], labels, config_of)
         for number, (field, one) in enumerate(job.teacher.named)
     ]
-    costliest, student = max(tried, key=lambda both: both[0].macs.full)
+    costliest, student, _ = max(tried, key=lambda all_of_it: all_of_it[0].macs.full)
+    largest = max((largest for *_, largest in tried), key=lambda cost: cost.macs.full)
     return Plan(
         teacher=Cost(costliest.parameters, costliest.macs),
         student=student,
         cache=_cache(job, data, labels),
-        candidates=tuple(one for one, _ in tried) if runs.total() > 1 else (),
+        candidates=tuple(one for one, *_ in tried) if runs.total() > 1 else (),
+        search=_search(job, data, largest),
     )
 
 
 def _tried(
     job: Job, field: str, model: Source, runs: int, labels: int, config_of: ConfigOf
-) -> tuple[CandidateCost, Cost]:
-    """What a candidate takes, and the student where that candidate becomes the teacher."""
+) -> tuple[CandidateCost, Cost, Cost]:
+    """What a candidate takes, and the student where that candidate becomes the teacher.
+
+    Also the student of its search that computes most; without a search, that is the same one.
+    """
     with job.teacher.telling(field):
         teacher = _teacher(job, model, config_of)
         own = _cost(job, teacher, labels)
-    student = _student(job, field, teacher, config_of)
-    with job.teacher.telling(field):
-        for terms in job.objectives:
-            check_comparable(layered(terms), student, teacher)
-    cost = _cost(job, student, labels)
-    return CandidateCost(own.parameters, own.macs, written(model), runs), cost
+
+    def student(variant: Job) -> Cost:
+        config = _student(variant, field, teacher, config_of)
+        with job.teacher.telling(field):
+            for terms in variant.objectives:
+                check_comparable(layered(terms), config, teacher)
+        return _cost(job, config, labels)
+
+    described = CandidateCost(own.parameters, own.macs, written(model), runs)
+    return described, student(job), largest(job, student)
+
+
+def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
+    """The student of a job's search that computes most, as far as values can be combined.
+
+    Raises:
+        BadSpec: a value of the space makes no student, whatever the others are.
+    """
+    found = [cost_of(job)]
+    refused: dict[tuple[str, str], BadSpec] = {}
+    able: set[tuple[str, str]] = set()
+    for values in combined(job, "student"):
+        named = {(path, str(value)) for path, value in values.items()}
+        try:
+            found.append(cost_of(laid_over(job, values)))
+            able |= named
+        except BadSpec as error:
+            refused |= {name: error for name in named if name not in refused}
+    for (path, value), why in refused.items():
+        if (path, value) not in able:
+            raise BadSpec(f"search.space.{path}: {value}: {why}") from why
+    return max(found, key=lambda cost: cost.macs.full)
+
+
+def _search(job: Job, data: Splits | AlambiqueError, student: Cost) -> SearchCost | None:
+    if job.search is None:
+        return None
+    epochs = job.search.size * max(variant.train.epochs for variant in [job, *alone(job)])
+    once = None if isinstance(data, AlambiqueError) else len(data.train) * 3 * student.macs.full
+    return SearchCost(job.search.size, epochs, student, once and epochs * once)
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:
@@ -174,7 +238,7 @@ def _cost(job: Job, config: Config, labels: int) -> Cost:
 
 def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
     """Logits that are learnt are kept: for each word of a training example, one for each label."""
-    if not job.needs_outputs:
+    if not needs_outputs(job):
         return CacheCost(0, None)
     if isinstance(data, AlambiqueError):
         return CacheCost(None, str(data))

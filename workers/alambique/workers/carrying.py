@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.spec.errors import LostLease
+from alambique.spec.space import needs_outputs
 from alambique.spec.states import Reason, Stage
 from alambique.workers.failures import reason_of, told
 from alambique.workers.holding import GIVEN_BACK
 from alambique.workers.logs import into_log, trace_of
 from alambique.workers.once import once
-from alambique.workers.records import Checked, Distilled, Evaluated, Trained
+from alambique.workers.records import Cached, Checked, Distilled, Evaluated, Taught, Trained
 from alambique.workers.running import Part
 from alambique.workers.stages import distil as distilling
 from alambique.workers.stages import evaluate as evaluating
@@ -24,6 +25,9 @@ from alambique.workers.stages.register import register
 from alambique.workers.stages.teach import teach
 from alambique.workers.work import Work
 
+if TYPE_CHECKING:
+    from alambique.workers.stages.search import Searched
+
 _PAUSE = 1.0
 """Seconds between two tries to write how a job ended."""
 
@@ -32,8 +36,20 @@ def stages(work: Work) -> dict[str, Any]:
     """All stages of a job, in their order; gives the table it ends with."""
     checked = check(work)
     taught = teach(work, checked)
-    cached = cache(work, checked, taught.teacher) if work.job.needs_outputs else None
-    students = [
+    cached = cache(work, checked, taught.teacher) if needs_outputs(work.job) else None
+    searched = _searched(work, checked, taught, cached)
+    students = searched.students if searched else _distilled(work, checked, taught, cached)
+    trained = [taught.teacher, *students]
+    evaluated = _evaluated(work, checked, trained)
+    result = register(work, checked, taught, trained, evaluated, cached)
+    return result | (_summary(work, searched, result) if searched else {})
+
+
+def _distilled(
+    work: Work, checked: Checked, taught: Taught, cached: Cached | None
+) -> list[Trained]:
+    """The student of the job, after the one that it is compared with."""
+    return [
         student
         for kind in distilling.kinds(work)
         for student in once(
@@ -46,22 +62,36 @@ def stages(work: Work) -> dict[str, Any]:
             ),
         ).students
     ]
-    trained = [taught.teacher, *students]
-    evaluated = _evaluated(work, checked, trained)
-    return register(work, checked, taught, trained, evaluated, cached)
+
+
+def _searched(
+    work: Work, checked: Checked, taught: Taught, cached: Cached | None
+) -> "Searched | None":
+    """What the job's search has found; None where it has none."""
+    if work.job.search is None:
+        return None
+    from alambique.workers.stages.search import search  # Tune and Optuna take seconds to import
+
+    return search(work, checked, taught, cached)
+
+
+def _summary(work: Work, searched: "Searched", result: dict[str, Any]) -> dict[str, Any]:
+    from alambique.workers.search.summary import summary
+
+    return {"search": summary(work.job, searched, result["rows"], result["primary"])}
 
 
 def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list[Evaluated]:
     """The scores of each network."""
-    length = evaluating.length_of(work, trained)
+    length, on = evaluating.length_of(work, trained), evaluating.devices()
     return [
         once(
             work,
             Stage.EVALUATE,
-            evaluating.reads(work, checked, one, length),
+            evaluating.reads(work, checked, one, length, on),
             Evaluated,
             lambda _, one=one, number=number: evaluating.evaluate(  # type: ignore[misc]
-                work, checked, one, Part(Stage.EVALUATE, one.name, number, len(trained)), length
+                work, checked, one, Part(Stage.EVALUATE, one.name, number, len(trained)), length, on
             ),
         )
         for number, one in enumerate(trained)

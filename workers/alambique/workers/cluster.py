@@ -18,7 +18,9 @@ from alambique.workers.failures import chain
 
 if TYPE_CHECKING:
     from alambique.workers.filling import Order
+    from alambique.workers.search.tuning import Bench, Tuning
     from alambique.workers.training.course import Course
+    from alambique.workers.training.position import Position
 
 _OBJECTS = 256 * 1024 * 1024
 """Bytes of a local Ray's object store: only orders and counts go through it."""
@@ -41,8 +43,21 @@ class Cluster:
         found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return found.get("CPU", 0.0), found.get("GPU", 0.0)
 
-    def train(self, course: "Course", resources: Resources) -> None:
+    def train(
+        self,
+        course: "Course",
+        resources: Resources,
+        *,
+        callbacks: Sequence[Any] = (),
+        told: "Callable[[Position], None] | None" = None,
+    ) -> None:
         """Runs a course on `resources.workers` processes; its outcome is in its folder.
+
+        Args:
+            course: what to run.
+            resources: how many processes, and what each takes.
+            callbacks: Ray Train's own.
+            told: of a module, called by each process after each epoch that another one follows.
 
         Raises:
             AlambiqueError: what a worker raised.
@@ -54,7 +69,7 @@ class Cluster:
 
         trainer = TorchTrainer(
             train_worker,
-            train_loop_config={"course": course.model_dump_json()},
+            train_loop_config={"course": course.model_dump_json(), "told": told},
             torch_config=TorchConfig(backend="nccl" if resources.gpus else "gloo"),
             scaling_config=ScalingConfig(
                 num_workers=resources.workers,
@@ -65,11 +80,26 @@ class Cluster:
                 name=course.folder.name,
                 storage_path=str(course.folder / "ray"),
                 failure_config=FailureConfig(max_failures=0),
+                callbacks=list(callbacks),
             ),
         )
         try:
             trainer.fit()
         except (TrainingFailedError, ray.exceptions.RayError) as error:
+            raise cause_of(error) from error
+
+    def search(self, bench: "Bench", tuning: "Tuning") -> None:
+        """Runs the trials of a search; nothing of them runs or is reserved afterwards.
+
+        Raises:
+            KeyboardInterrupt: this process was interrupted meanwhile.
+            LostWorker: Ray is gone.
+        """
+        from alambique.workers.search.tuning import tuned
+
+        try:
+            tuned(bench, tuning)
+        except ray.exceptions.RayError as error:
             raise cause_of(error) from error
 
     def fill(
@@ -154,20 +184,21 @@ def cause_of(error: BaseException) -> AlambiqueError:
     return LostWorker(f"the work on Ray ended: {said}")
 
 
-def train_worker(told: dict[str, str]) -> None:
+def train_worker(said: dict[str, Any]) -> None:
     """What each training process does: joins the group and runs the loop."""
     import torch
     from ray.train.torch import get_device
 
     from alambique.workers.training.course import Course
     from alambique.workers.training.group import join_group
-    from alambique.workers.training.loop import train
+    from alambique.workers.training.loop import nobody, train
     from alambique.workers.training.place import placed
 
     if torch.cuda.is_available():
         torch.cuda.set_device(get_device())
     join_group()
-    train(Course.model_validate_json(told["course"]), placed())
+    course = Course.model_validate_json(said["course"])
+    train(course, placed(), said["told"] or nobody)
 
 
 def _each(resources: Resources) -> dict[str, float]:

@@ -156,7 +156,7 @@ class Dispatcher:
 
     def _started(self, row: JobRow) -> bool:
         try:
-            room = needed(job_of(row.spec).resources)
+            room = needed(job_of(row.spec))
         except BadSpec as error:  # of a program of another version
             return self._refused(row, f"this program cannot read the job: {error}")
         if self._capacity.never_holds(room):

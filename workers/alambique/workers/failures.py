@@ -43,6 +43,14 @@ def reason_of(error: BaseException) -> Reason:
     return Reason.INTERNAL
 
 
+def error_of(reason: Reason, message: str) -> AlambiqueError:
+    """An error that has this reason."""
+    for kind, known in _REASONS:
+        if known is reason and issubclass(kind, AlambiqueError):
+            return kind(message)
+    return AlambiqueError(message)
+
+
 def told(error: BaseException) -> str:
     """What to tell: our own words where the error is ours, else its kind and text."""
     for one in chain(error):

@@ -17,9 +17,10 @@ from alambique.models.configs import depth, read_config
 from alambique.models.networks import load
 from alambique.models.taps import Taps
 from alambique.runtime.windows import Encoder
-from alambique.spec.objective import Attention, Hidden, Term, counts
+from alambique.spec.objective import Attention, Hidden, counts
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
+from alambique.workers.files import put
 from alambique.workers.records import LayerMap
 from alambique.workers.training.answers import by_length
 from alambique.workers.training.batches import inputs_of
@@ -33,9 +34,34 @@ _TOKENS = 2048
 """Of their windows, the most that are looked at: a wide teacher keeps them all for each layer."""
 
 
-def needs_choosing(terms: Sequence[Term]) -> bool:
-    """Whether a map of these is still to be chosen from the networks."""
-    return any(isinstance(t, Hidden | Attention) and t.mapping == "similar" for t in terms)
+_CHOSEN = "map.json"
+
+
+def resolved(course: Course) -> Course:
+    """The course with the layer map that its terms leave to be chosen; chosen once, and kept."""
+    if not any(
+        isinstance(t, Hidden | Attention) and t.mapping == "similar" for t in course.objective
+    ):
+        return course
+    path = course.folder / _CHOSEN
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, similar(course).model_dump_json())
+    return _with_map(course, LayerMap.model_validate_json(path.read_text()))
+
+
+def maps_of(course: Course) -> dict[str, LayerMap]:
+    """The layer map of each term of a course that is over."""
+    if course.beside is None:
+        return {}
+    path = course.folder / _CHOSEN
+    chosen = LayerMap.model_validate_json(path.read_text()) if path.exists() else None
+    depths = depth(read_config(course.start)), depth(read_config(course.beside))
+    return {
+        term.kind: _told(term, course, depths, chosen)
+        for term in course.objective
+        if isinstance(term, Hidden | Attention) and counts(term)
+    }
 
 
 def similar(course: Course) -> LayerMap:
@@ -53,36 +79,27 @@ def similar(course: Course) -> LayerMap:
     )
 
 
-def with_map(terms: Sequence[Term], chosen: LayerMap) -> tuple[Term, ...]:
-    """The terms with that map in the place of the one that was to be chosen."""
-    return tuple(
+def _with_map(course: Course, chosen: LayerMap) -> Course:
+    terms = tuple(
         term.model_copy(update={"mapping": chosen.pairs})
         if isinstance(term, Hidden | Attention) and term.mapping == "similar"
         else term
-        for term in terms
-    )
-
-
-def maps_of(course: Course, chosen: LayerMap | None) -> dict[str, LayerMap]:
-    """The layer map of each term of a course that is over."""
-    if course.beside is None:
-        return {}
-    depths = depth(read_config(course.start)), depth(read_config(course.beside))
-    return {
-        term.kind: _told(term, course, depths, chosen)
         for term in course.objective
-        if isinstance(term, Hidden | Attention) and counts(term)
-    }
+    )
+    return course.model_copy(update={"objective": terms})
 
 
 def _told(
     term: Hidden | Attention, course: Course, depths: tuple[int, int], chosen: LayerMap | None
 ) -> LayerMap:
-    if term.mapping == "learned":
-        return LayerMap(weights=course.read_mixtures()[term.kind])
-    assert term.mapping != "similar"  # it was chosen before the training
-    met = pairs(term.mapping, *depths)
-    return chosen if chosen is not None and chosen.pairs == met else LayerMap(pairs=met)
+    match term.mapping:
+        case "learned":
+            return LayerMap(weights=course.read_mixtures()[term.kind])
+        case "similar":
+            assert chosen is not None  # before the training
+            return chosen
+        case named:
+            return LayerMap(pairs=pairs(named, *depths))
 
 
 def _sample(course: Course) -> list[Row]:

@@ -15,7 +15,7 @@ from alambique.workers.training.batches import Batch
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import called
 from alambique.workers.training.material import Material
-from alambique.workers.training.place import Alone, this_device
+from alambique.workers.training.place import Alone
 from alambique.workers.training.rows import Row
 from alambique.workers.training.validation import Answered, validate
 
@@ -42,7 +42,9 @@ def likeness(
         teacher=None,
     )
     learner = _beside_its_teacher(examined, course)
-    found = validate(partial(_answered, learner), material, Alone(this_device()), course.objective)
+    found = validate(
+        partial(_answered, learner), material, Alone(examined.device), course.objective
+    )
     return {task.primary: found.metric, "objective": found.loss}
 
 
@@ -57,7 +59,7 @@ def _beside_its_teacher(examined: Examined, course: Course) -> Learner:
     learner = Learner(examined.network, teacher, layered(course.objective))
     if course.bridges.exists():
         learner.bridges.load_state_dict(load_file(course.bridges))
-    return learner.to(this_device()).eval()
+    return learner.to(examined.device).eval()
 
 
 def _answered(learner: Learner, batch: Batch) -> Answered:

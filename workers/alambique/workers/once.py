@@ -49,7 +49,7 @@ def once(
         do: does it in the folder it is given, which holds what an earlier attempt left there.
         part: which part of the stage this is, where it has several.
     """
-    place = _place(work, stage, reads)
+    place = place_of(work, stage, reads)
     with work.alone(place.name, f"{stage}: another job is doing the same; waiting for its result"):
         return _given(work, place, output, do, part)
 
@@ -63,18 +63,18 @@ def once_if_free(
     part: Part | None = None,
 ) -> Output | None:
     """As `once`, but None while another job is doing it: there may be other things to do first."""
-    place = _place(work, stage, reads)
+    place = place_of(work, stage, reads)
     with work.alone_if_free(place.name) as mine:
         return _given(work, place, output, do, part) if mine else None
 
 
 def is_done(work: Work, stage: Stage, reads: Mapping[str, Any]) -> bool:
     """Whether the stage has been done, by whichever job of the project."""
-    return _known(work, _place(work, stage, reads)) is not None
+    return done_before(work, place_of(work, stage, reads)) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where what a stage gives is kept, and the name under which one job at a time does it."""
 
     stage: Stage
@@ -83,14 +83,16 @@ class _Place:
     name: str
 
 
-def _place(work: Work, stage: Stage, reads: Mapping[str, Any]) -> _Place:
+def place_of(work: Work, stage: Stage, reads: Mapping[str, Any]) -> Place:
+    """The place of a stage that reads this."""
     # a fresh job has keys of its own: nobody else's stages are its, and its own are when it resumes
     key = key_of(stage, {**reads, "job": work.id} if work.job.fresh else reads)
     folder = work.desk / f"{stage}-{key[:24]}"
-    return _Place(stage, key, folder, f"stage:{work.job.project}:{key}")
+    return Place(stage, key, folder, f"stage:{work.job.project}:{key}")
 
 
-def _known(work: Work, place: _Place) -> StageDone | None:
+def done_before(work: Work, place: Place) -> StageDone | None:
+    """What the stage gave, where a job of the project has done it."""
     with work.database.read() as session:
         found = stages.find(session, work.job.project, place.key)
     return found if found is not None and _kept(place.folder) == found.output else None
@@ -98,25 +100,30 @@ def _known(work: Work, place: _Place) -> StageDone | None:
 
 def _given(
     work: Work,
-    place: _Place,
+    place: Place,
     output: type[Output],
     do: Callable[[Path], Output],
     part: Part | None,
 ) -> Output:
     """What the stage gave before, else what it gives now; nobody else is doing it."""
-    if found := _known(work, place):
+    if found := done_before(work, place):
         named, done = (part.name, part.end) if part else (place.stage, 1.0)
         work.log(f"{named}: done before, by job {found.job_id}")
         work.report(place.stage, done, message="done before")
         return output.model_validate(found.output)
     place.folder.mkdir(parents=True, exist_ok=True)
     given = do(place.folder)
+    keep(work, place, given)
+    return given
+
+
+def keep(work: Work, place: Place, given: Spec) -> None:
+    """Writes down what a stage gave: it is done."""
     content = given.model_dump(mode="json")
     put(place.folder / _RECORD, json.dumps(content))
     with work.database.write() as session:
         project, key = work.job.project, place.key
         stages.done(session, work.id, work.token, project, key, place.stage, content)
-    return given
 
 
 def _kept(folder: Path) -> Any:

@@ -89,6 +89,14 @@ class Trained(Spec):
     """Of each term that compares layers by a map."""
     course: Course | None = None
     """What it was trained by, of a student that is measured by its likeness to the teacher."""
+    trial: int | None = None
+    """The number of the trial on the front that it is of, or stands beside."""
+
+    @property
+    def role(self) -> str:
+        """What it is in its job: teacher, student, gold-only; of a trial with its number."""
+        role = "student" if self.name == "distilled" else self.name
+        return role if self.trial is None else f"{role}-{self.trial}"
 
 
 class Tuned(Spec):
@@ -151,13 +159,24 @@ class Cached(Spec):
     wanted: int
     """How many there are: one for each different text."""
     computed: int
-    """How many of them this attempt of the job computed; the others were there."""
+    """How many of them the job computed, in all of its attempts; the others were there."""
 
 
 class Distilled(Spec):
     """The students of a job."""
 
     students: tuple[Trained, ...]
+
+
+class Speed(Spec):
+    """How fast a network is on a device beside the one that its score was measured on."""
+
+    device: str
+    """Its kind: cpu."""
+    latency_ms: float
+    latency_kept: int
+    """Of the timed runs, how many the filter kept."""
+    inferences_per_second: float
 
 
 class Score(Spec):
@@ -173,6 +192,8 @@ class Score(Spec):
     latency_kept: int
     """Of the timed runs, how many the filter kept."""
     inferences_per_second: float
+    also: tuple[Speed, ...] = ()
+    """On the CPU, where those two are of a GPU."""
 
 
 class Evaluated(Spec):

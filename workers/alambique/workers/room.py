@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from alambique.spec.train import Resources
+from alambique.spec.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,16 @@ class Room:
         return self.cpus >= other.cpus and self.gpus >= other.gpus
 
 
-def needed(resources: Resources) -> Room:
-    """What the workers of a job take together."""
-    return Room(resources.workers * resources.cpus, resources.workers * resources.gpus)
+def needed(job: Job) -> Room:
+    """What the workers of a job take together, those of all trials that run at once."""
+    resources, trials = job.resources, job.search.concurrent if job.search else 1
+    workers = trials * resources.workers
+    return Room(workers * resources.cpus, workers * resources.gpus)
 
 
 def too_large(wanted: Room, whole: Room) -> str:
     """What to say of a job that this machine can never hold."""
     return (
-        f"resources: the job needs {wanted}, this machine has {whole}: lower workers, cpus or "
-        "gpus, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"
+        f"resources: the job needs {wanted}, this machine has {whole}: lower workers, cpus, "
+        "gpus or search.concurrent, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"
     )

@@ -1,7 +1,7 @@
 """Scoring a network on examples, in this process."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Examined:
     network: Network
     encoder: Encoder
     labels: tuple[str, ...]
+    device: torch.device
 
     @classmethod
     def of(
@@ -37,11 +38,17 @@ class Examined:
         *,
         max_length: int,
         stride: int,
+        device: torch.device | None = None,
     ) -> "Examined":
-        """The network in `folder`, on this process's device."""
+        """The network in `folder`, on that device, or on this process's."""
         encoder = Encoder.from_folder(folder, max_length=max_length, stride=stride)
-        network = load(folder, task.output, labels).to(this_device()).eval()
-        return cls(task, network, encoder, labels)
+        device = device or this_device()
+        network = load(folder, task.output, labels).to(device).eval()
+        return cls(task, network, encoder, labels, device)
+
+    def moved(self, device: torch.device) -> "Examined":
+        """The same, on another device, and on the one before no more."""
+        return replace(self, network=self.network.to(device), device=device)
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         """What the network is fed for `examples`."""
@@ -53,7 +60,7 @@ class Examined:
             lambda inputs: called(self.network, inputs),
             rows,
             pad_id=self.encoder.pad_id,
-            device=this_device(),
+            device=self.device,
         )
 
     def pass_over(self, rows: Sequence[Row]) -> list[Answer]:
@@ -61,7 +68,7 @@ class Examined:
         with torch.inference_mode():
             for batch in by_length(rows):
                 inputs = inputs_of([rows[i] for i in batch], self.encoder.pad_id)
-                called(self.network, inputs.to(this_device())).cpu()
+                called(self.network, inputs.to(self.device)).cpu()
         return []
 
     def scores(

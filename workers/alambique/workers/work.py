@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,8 +69,13 @@ class Work:
 
     def log(self, *lines: str) -> None:
         """Adds lines to the job's log, unless the database does not answer."""
-        with suppress(SQLAlchemyError), self.database.write() as session:
-            jobs.note(session, self.id, self.token, "log", {"lines": list(lines)})
+        with suppress(SQLAlchemyError):
+            self.note("log", {"lines": list(lines)})
+
+    def note(self, kind: str, content: dict[str, Any]) -> None:
+        """Adds an event of that kind to those of the job."""
+        with self.database.write() as session:
+            jobs.note(session, self.id, self.token, kind, content)
 
     @contextmanager
     def alone(self, name: str, why: str) -> Iterator[None]:

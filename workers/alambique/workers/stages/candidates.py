@@ -18,7 +18,13 @@ from alambique.workers.work import Work
 
 
 def register_candidates(
-    work: Work, checked: Checked, taught: Taught, teacher: Version | None, about: dict[str, Any]
+    work: Work,
+    checked: Checked,
+    taught: Taught,
+    teacher: Version | None,
+    about: dict[str, Any],
+    *,
+    before: int,
 ) -> list[dict[str, Any]]:
     """The table of the runs, each line with its version; empty where there was one run only.
 
@@ -28,10 +34,11 @@ def register_candidates(
         taught: its runs.
         teacher: the version of the run that taught.
         about: what all networks of the job say of themselves.
+        before: how many networks are registered already.
     """
     rows = []
     for run in taught.runs:
-        done = (run.number - 1) / len(taught.runs)
+        done = (before + run.number - 1) / (before + len(taught.runs))
         work.report(Stage.REGISTER, done, message=f"registering the run {run.name}")
         taught_by = run.number == taught.number
         version = teacher if taught_by else _version(work, checked, run, about)

@@ -41,7 +41,12 @@ from alambique.workers.downloads import fetched
 from alambique.workers.once import is_done
 from alambique.workers.records import Checked, DataSet, Start
 from alambique.workers.room import Room, needed, too_large
-from alambique.workers.stages.fitting import check_fine_tuned, check_learning, check_teaching
+from alambique.workers.stages.fitting import (
+    check_beside,
+    check_fine_tuned,
+    check_learning,
+    check_teaching,
+)
 from alambique.workers.stages.naming import candidate_role, model_name
 from alambique.workers.stages.teach import reads
 from alambique.workers.work import Work
@@ -84,6 +89,8 @@ def check(work: Work) -> Checked:
         for field, candidate in job.teacher.named
     )
     student = _student_start(work, data.labels)
+    for (field, _), teacher in zip(job.teacher.named, teachers, strict=True):
+        check_beside(job, field, teacher, student)
     checked = Checked(data=data, teachers=teachers, student=student)
     _room(work, checked, splits)
     work.report(Stage.CHECK, 1.0, message=_counted(data))
@@ -145,7 +152,7 @@ def _machine(work: Work) -> None:
     """
     # how many GPUs there are only Ray can tell
     here = Room(os.cpu_count() or 1, math.inf)
-    if work.settings.ray_address is None and not here.holds(wanted := needed(work.job.resources)):
+    if work.settings.ray_address is None and not here.holds(wanted := needed(work.job)):
         raise BadSpec(too_large(wanted, replace(here, gpus=wanted.gpus)))
 
 

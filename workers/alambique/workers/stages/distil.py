@@ -1,22 +1,21 @@
 """Stage 3: the students: distilled from the teacher, and on gold labels alone beside it."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
-from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Logits, Term, layered
 from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
-from alambique.workers.files import put, whole
-from alambique.workers.layer_maps import maps_of, needs_choosing, similar, with_map
-from alambique.workers.records import Cached, Checked, Distilled, LayerMap, Taught, Trained
+from alambique.workers.files import whole
+from alambique.workers.layer_maps import maps_of, resolved
+from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course
@@ -31,30 +30,43 @@ GOLD_ALONE = (Gold(),)
 
 
 def distil(
-    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, folder: Path
+    work: Work,
+    checked: Checked,
+    taught: Taught,
+    cached: Cached | None,
+    kind: Kind,
+    folder: Path,
+    part: Part | None = None,
 ) -> Distilled:
-    """One student, trained until patience or epochs end."""
+    """One student, trained until patience or epochs end; `part` says where it is shown."""
     began = time.monotonic()
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
-    maps: dict[str, LayerMap] = {}
-    for training in _trainings(work.job, kind):
-        course, chosen = _mapped(
-            work, _course(work, checked, taught, cached, training, start, folder)
-        )
-        outcome = _run(work, course, training, kind)
-        start, maps = course.best, maps | maps_of(course, chosen)
+    courses = courses_of(work, checked, taught, cached, kind, start)
+    place = placement(work.job.resources, distilled=kind == "distilled")
+    parts = [part] * len(courses) if part else _parts(work, kind)
+    for course, each in zip(courses, parts, strict=True):
+        outcome = run(work, resolved(course), each, place)
+    return student_of(courses, kind, outcome, time.monotonic() - began)
+
+
+def student_of(
+    courses: Sequence[Course], kind: Kind, outcome: Outcome, seconds: float
+) -> Distilled:
+    """The student of courses that are over; `outcome` is of the last one."""
+    *before, last = courses
+    maps = {f"intermediate.{term}": m for one in before for term, m in maps_of(one).items()}
     trained = Trained(
         name=kind,
-        folder=course.best,
-        weights=weights_hash(course.best),
-        max_length=work.job.train.max_length,
-        stride=work.job.train.stride,
+        folder=last.best,
+        weights=weights_hash(last.best),
+        max_length=last.train.max_length,
+        stride=last.train.stride,
         loss=outcome.best_loss,
         metric=outcome.metric,
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         diverged=outcome.diverged,
-        maps=maps,
-        course=course if find(work.job.task).output is Output.STATES else None,
+        maps=maps | maps_of(last),
+        course=resolved(last) if find(last.task).output is Output.STATES else None,
     )
     return Distilled(students=(trained,))
 
@@ -91,52 +103,22 @@ def reads(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Training:
-    """One of the trainings of a student, which go on from one another."""
+def courses_of(
+    work: Work, checked: Checked, taught: Taught, cached: Cached | None, kind: Kind, start: Path
+) -> tuple[Course, ...]:
+    """How a student is trained that begins with the network in `start`, in folders beside it.
 
-    name: str
-    objective: tuple[Term, ...]
-    train: Train
-    folder: str
-
-
-def _trainings(job: Job, kind: Kind) -> tuple[_Training, ...]:
-    last = _Training(kind, GOLD_ALONE, job.train, "run")
+    Of several courses, each begins with the best weights of the one before.
+    """
+    job, folder = work.job, start.parent
+    course = partial(_course, work, checked, taught, cached)
     if kind == "gold-only":
-        return (last,)
-    last = replace(last, objective=job.objective)
+        return (course(GOLD_ALONE, job.train, start, folder / "run"),)
     if job.intermediate is None:
-        return (last,)
-    first = job.intermediate
-    return (_Training(f"{kind}, first", first.objective, first.train, "first"), last)
-
-
-def _mapped(work: Work, course: Course) -> tuple[Course, LayerMap | None]:
-    """The course with a layer map that is chosen before the training, and that map."""
-    if not needs_choosing(course.objective):
-        return course, None
-    chosen = _chosen(work, course)
-    return course.model_copy(update={"objective": with_map(course.objective, chosen)}), chosen
-
-
-def _run(work: Work, course: Course, training: _Training, kind: Kind) -> Outcome:
-    """How a training ended."""
-    names = [one.name for each in kinds(work) for one in _trainings(work.job, each)]
-    part = Part(Stage.DISTIL, training.name, names.index(training.name), len(names))
-    place = placement(work.job.resources, distilled=kind == "distilled")
-    return run(work, course, part, place)
-
-
-def _chosen(work: Work, course: Course) -> LayerMap:
-    """The map of layers that are alike, chosen once: a resumed training goes on with it."""
-    path = course.folder / "map.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, similar(course).model_dump_json())
-    chosen = LayerMap.model_validate_json(path.read_text())
-    work.log(f"layers that are compared, by their likeness: {chosen.told}")
-    return chosen
+        return (course(job.objective, job.train, start, folder / "run"),)
+    before = job.intermediate
+    first = course(before.objective, before.train, start, folder / "first")
+    return first, course(job.objective, job.train, first.best, folder / "run")
 
 
 def _course(
@@ -144,37 +126,49 @@ def _course(
     checked: Checked,
     taught: Taught,
     cached: Cached | None,
-    training: _Training,
+    objective: tuple[Term, ...],
+    train: Train,
     start: Path,
     folder: Path,
 ) -> Course:
-    terms = training.objective
-    resources = placement(work.job.resources, distilled=terms is not GOLD_ALONE)
-    outputs = any(isinstance(term, Logits) for term in terms)
+    resources = placement(work.job.resources, distilled=objective is not GOLD_ALONE)
+    outputs = any(isinstance(term, Logits) for term in objective)
     return Course(
         task=work.job.task,
         labels=checked.data.labels,
         start=start,
         training=checked.data.files["train"],
         validation=checked.data.files["dev"],
-        train=training.train,
-        objective=terms,
+        train=train,
+        objective=objective,
         teacher=cached.outputs if outputs and cached else None,
-        beside=taught.teacher.folder if layered(terms) else None,
+        beside=taught.teacher.folder if layered(objective) else None,
         zero=resources.zero if resources else None,
-        folder=folder / training.folder,
+        folder=folder,
     )
 
 
-def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
-    """The untrained student.
+def _parts(work: Work, kind: Kind) -> list[Part]:
+    """Where the progress of each course of a student belongs."""
+    first = ["distilled, first"] if work.job.intermediate else []
+    names = {"gold-only": ["gold-only"], "distilled": [*first, "distilled"]}
+    every = [name for each in kinds(work) for name in names[each]]
+    return [Part(Stage.DISTIL, name, every.index(name), len(every)) for name in names[kind]]
+
+
+def source_of_start(work: Work, checked: Checked, taught: Taught, kind: Kind) -> Path:
+    """The model that the untrained student is made of.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
     answers already, and would not be gold labels alone.
     """
     if checked.student is not None:
-        source = checked.student.folder
-    else:
-        source = taught.teacher.folder if kind == "distilled" else taught.start
+        return checked.student.folder
+    return taught.teacher.folder if kind == "distilled" else taught.start
+
+
+def _start(work: Work, checked: Checked, taught: Taught, kind: Kind, into: Path) -> None:
+    """The untrained student."""
+    source = source_of_start(work, checked, taught, kind)
     output = find(work.job.task).output
     student(work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed)

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
+from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.job import Job
+from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
+from alambique.spec.space import alone
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
 from alambique.workers.records import Start
@@ -74,7 +77,48 @@ def check_learning(job: Job, model: Source, found: Start | None) -> None:
     if job.student.start != "random":
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
         kept(job.student.keep, job.student.layers, layers)
-    _short_enough(_longest(job, model, found), {"train.max_length": job.train.max_length})
+    longest = _longest(job, model, found)
+    for variant in (job, *alone(job)):
+        _short_enough(longest, _lengths(variant))
+
+
+def check_beside(job: Job, field: str, teacher: Start | None, student: Start | None) -> None:
+    """Nothing, where the teacher can answer beside the student, or need not.
+
+    Args:
+        job: what is asked for.
+        field: that names the teacher's model.
+        teacher: where that is; None: it is an architecture.
+        student: what the student starts from; None: the teacher, or random.
+
+    Raises:
+        BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
+    """
+    variants = [one for one in (job, *alone(job)) if any(map(layered, one.objectives))]
+    if not variants:
+        return
+    if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
+        raise BadSpec(
+            f"{field}: hidden, attention and relations are compared piece by piece, and the "
+            f"tokenizer of student.start is another than the teacher's: take a start with the "
+            "teacher's tokenizer, or random, or the term logits, which belong to words"
+        )
+    longest = longest_text(read_config(teacher.folder)) if teacher else None
+    for variant in variants:
+        _short_enough(longest, _lengths(variant))
+
+
+def _lengths(job: Job) -> dict[str, int]:
+    """Of the windows that the student learns from."""
+    lengths = {"train.max_length": job.train.max_length}
+    if job.intermediate:
+        lengths["intermediate.train.max_length"] = job.intermediate.train.max_length
+    return lengths
+
+
+def _pieces(model: Start) -> str:
+    """What a model's tokenizer makes of texts."""
+    return Encoder.from_folder(model.folder, max_length=64, stride=16).fingerprint
 
 
 def _scratch(model: Source) -> Architecture:

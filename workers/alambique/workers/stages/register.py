@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from alambique.distill.front import retention
 from alambique.models import reference
 from alambique.registry import versions
 from alambique.registry.records import Edge, Metric, Version
@@ -10,7 +11,16 @@ from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.provenance import code_version, made_from
-from alambique.workers.records import Cached, Checked, Evaluated, Score, Start, Taught, Trained
+from alambique.workers.records import (
+    Cached,
+    Checked,
+    Evaluated,
+    Score,
+    Speed,
+    Start,
+    Taught,
+    Trained,
+)
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
 from alambique.workers.stages.choosing import collapsed
 from alambique.workers.stages.naming import model_name, registering
@@ -33,17 +43,17 @@ def register(
     """
     parent: Version | None = None
     about = _about(work, checked)
-    rows = []
+    rows, count = [], len(trained) + len(taught.runs)
+    primary = find(work.job.task).primary
     for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
-        work.report(Stage.REGISTER, number / len(trained), message=f"registering the {one.name}")
+        work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
         windows = {"max_length": one.max_length, "stride": one.stride}
         name = registering(work.job.project, one.weights)
         with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
             version = _registered(work, checked, taught, one, found, parent, about | windows)
         parent = version if one.name == "teacher" else parent
-        rows.append(_row(one, found.score, version))
-    candidates = register_candidates(work, checked, taught, parent, about)
-    primary = find(work.job.task).primary
+        rows.append(_row(one, found.score, version, _kept(primary, evaluated[0], found)))
+    candidates = register_candidates(work, checked, taught, parent, about, before=len(trained))
     return {
         "rows": rows,
         "primary": primary,
@@ -51,7 +61,7 @@ def register(
         "outputs": _outputs(cached),
         "notes": [
             *(note for found in evaluated for note in found.notes),
-            *notes([found.score for found in evaluated], primary),
+            *_notes(trained, evaluated, primary),
             *collapsed(taught.runs),
         ],
         "settings": _settings(checked, evaluated[0]),
@@ -69,6 +79,16 @@ def notes(scores: Sequence[Score], primary: str) -> list[str]:
             f"{values['gold-only']:.4f} on gold labels alone"
         )
     return found
+
+
+def _notes(
+    trained: Sequence[Trained], evaluated: Sequence[Evaluated], primary: str
+) -> Iterator[str]:
+    """The notes of each student with what stands beside it."""
+    scores = [(one.trial, found.score) for one, found in zip(trained, evaluated, strict=True)]
+    for trial in dict.fromkeys(trial for trial, _ in scores):
+        said = notes([score for number, score in scores if number == trial], primary)
+        yield from said if trial is None else (f"trial {trial}: {line}" for line in said)
 
 
 def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]:
@@ -96,7 +116,7 @@ def _registered(
     teacher: Version | None,
     about: dict[str, Any],
 ) -> Version:
-    artifact = f"versions/{work.id}/{work.token}/{one.name}"
+    artifact = f"versions/{work.id}/{work.token}/{one.role}"
     artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     # a teacher that was chosen by these scores is listed with them, as those that were not
     choice = taught.runs and one.name == "teacher"
@@ -107,7 +127,7 @@ def _registered(
             work.id,
             work.token,
             name=model_name(work.job.name, work.id, one.name),
-            role="student" if one.name == "distilled" else one.name,
+            role=one.role,
             task=work.job.task,
             labels=checked.data.labels,
             parameters=found.score.parameters,
@@ -115,11 +135,23 @@ def _registered(
             macs_full=found.score.macs_full,
             weights=one.weights,
             artifact=artifact,
-            details=about | {"seconds": one.seconds, "diverged": one.diverged},
+            details=about | _details(one),
             files=files,
             metrics=[*_metrics(checked, found), *validated],
             lineage=list(_lineage(work, checked, taught, one, teacher)),
         )
+
+
+def _details(one: Trained) -> dict[str, Any]:
+    trial = {} if one.trial is None else {"trial": one.trial}
+    return {"seconds": one.seconds, "diverged": one.diverged, "maps": _maps(one), **trial}
+
+
+def _kept(primary: str, teacher: Evaluated, found: Evaluated) -> float | None:
+    """The part of the teacher's score that a student keeps; None of the teacher itself."""
+    if found is teacher:
+        return None
+    return retention(found.score.metrics[primary], teacher.score.metrics[primary])
 
 
 def _about(work: Work, checked: Checked) -> dict[str, Any]:
@@ -140,10 +172,9 @@ def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
     score, settings = found.score, _settings(checked, found)
     for name, value in score.metrics.items():
         yield Metric(checked.data.test_name, "test", name, value, settings)
-    measured = {
-        "latency_ms": score.latency_ms,
-        "inferences_per_second": score.inferences_per_second,
-    }
+    measured = _speed(score)
+    for also in score.also:
+        measured |= {f"{also.device}_{name}": value for name, value in _speed(also).items()}
     for name, value in measured.items():
         yield Metric(checked.data.test_name, "test", name, value, settings)
 
@@ -169,15 +200,31 @@ def _start(work: Work, checked: Checked, taught: Taught, name: str) -> Start | N
     return checked.student or (teacher if name == "gold-only" else None)
 
 
-def _row(one: Trained, score: Score, version: Version) -> dict[str, Any]:
+def _row(one: Trained, score: Score, version: Version, kept: float | None) -> dict[str, Any]:
+    also = [{"device": other.device, **_speed(other)} for other in score.also]
     return {
         "name": score.name,
+        **({} if one.trial is None else {"trial": one.trial}),
         "layers": score.layers,
         "parameters": score.parameters,
         "macs": {"linear": score.macs_linear, "full": score.macs_full},
         "metrics": score.metrics,
+        "retention": kept,
         "validation": {"loss": one.loss, "metric": one.metric},
-        "latency_ms": score.latency_ms,
-        "inferences_per_second": score.inferences_per_second,
+        **_speed(score),
         "version": f"{version.name}@{version.number}",
+        "maps": _maps(one),
+        **({"also": also} if also else {}),
     }
+
+
+def _speed(measured: Score | Speed) -> dict[str, float]:
+    return {
+        "latency_ms": measured.latency_ms,
+        "inferences_per_second": measured.inferences_per_second,
+    }
+
+
+def _maps(one: Trained) -> dict[str, Any]:
+    """Which layers of the teacher the student learnt from, by the term that compared them."""
+    return {term: found.model_dump(mode="json") for term, found in one.maps.items()}

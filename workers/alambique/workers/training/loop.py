@@ -3,26 +3,24 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from alambique.distill.inside import Inside
 from alambique.distill.objective import Losses, total
 from alambique.distill.rows import Rows
-from alambique.models.learner import bridge_weights, mixed, student_weights
-from alambique.models.networks import write
 from alambique.spec.errors import Diverged
 from alambique.spec.objective import Gold, Logits, Term, counts
-from alambique.workers.files import put, replaced
+from alambique.workers.files import put
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
 from alambique.workers.training.batching import epoch_batches, micro_batches, share
+from alambique.workers.training.best import write_best
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import Engine, engine_for
 from alambique.workers.training.material import material_of
@@ -60,24 +58,37 @@ class Means:
     parts: dict[str, float] = field(default_factory=dict)
 
 
-def train(course: Course, place: Place) -> Outcome:
+def nobody(_: Position) -> None:
+    """Is told, and does nothing."""
+
+
+def train(course: Course, place: Place, told: Callable[[Position], None] = nobody) -> Outcome:
     """Trains from where the course's folder says the run stands, until it is over.
 
     Every process of the group calls it with the same course. The same course gives the same
     weights; how many processes share it changes them by rounding alone (dropout off).
 
+    Args:
+        course: what to do.
+        place: this process.
+        told: called after each epoch that another one follows, by every process with the same
+            position, of which there is a checkpoint; may never return.
+
     Raises:
         Diverged: a loss stopped being finite before any epoch was over.
     """
-    return Run(course, place).to_the_end()
+    return Run(course, place, told).to_the_end()
 
 
 class Run:
     """One training run in one process."""
 
-    def __init__(self, course: Course, place: Place) -> None:
+    def __init__(
+        self, course: Course, place: Place, told: Callable[[Position], None] = nobody
+    ) -> None:
         self._course = course
         self._place = place
+        self._told = told
         self._learner, self._material = material_of(course, place)
         self._engine: Engine = engine_for(self._learner, course.train, course.zero, place)
         self._progress = ProgressFile(course.progress)
@@ -92,6 +103,8 @@ class Run:
                 if position.best_loss is None:
                     raise
                 return self._left(position, diverged=True)
+            if not self._over(position):
+                self._told(position)
         return self._left(position, diverged=False)
 
     def _batches(self, epoch: int) -> list[list[int]]:
@@ -232,21 +245,10 @@ class Run:
         checkpoints.save(self._checkpoints, position, self._engine.save, self._place)
 
     def _write_best(self) -> None:
-        """The weights so far, as a folder that `transformers` loads; whole or not at all."""
         state = self._engine.weights()
         if self._place.rank == 0:
             assert state is not None
-            weights = student_weights(state)
-            if mixtures := mixed(state):
-                put(self._course.mixtures, json.dumps(mixtures))
-            if bridges := bridge_weights(state):
-                save_file(bridges, self._course.bridges)
-            replaced(
-                self._course.best,
-                lambda into: write(
-                    weights, like=self._learner.network, folder=into, tokenizer=self._course.start
-                ),
-            )
+            write_best(self._course, state, self._learner.network)
         self._place.meet()
 
     def _report(self, position: Position, loss: Means, found: Validation | None = None) -> None:

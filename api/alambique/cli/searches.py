@@ -1,0 +1,90 @@
+"""What is printed of a job's search: its trials, the front, and what each dimension did."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from rich.table import Table
+
+from alambique.api.client import Client
+from alambique.api.trial_views import TrialView
+from alambique.api.views import JobView
+from alambique.cli.tables import Figure, count, decimal, share, show, table
+from alambique.spec.search import COSTS, LOSS
+
+FRONT = "*"
+"""Marks a trial on the front."""
+
+
+def describe_search(job: JobView, client: Client) -> None:
+    """Print the trials of a job, and what its result says of the search."""
+    trials = list(all_trials(client, job.id))
+    if trials:
+        show(trial_table(job.spec["search"], trials))
+    for trial in trials:
+        if trial.error:
+            print(f"trial {trial.number} failed ({trial.reason}): {trial.error}")
+    if job.result and (search := job.result.get("search")):
+        for line in summary(search):
+            print(line)
+
+
+def all_trials(client: Client, job_id: UUID) -> Iterator[TrialView]:
+    """Every trial, page after page."""
+    cursor: str | None = None
+    while True:
+        page = client.trials(job_id, cursor=cursor)
+        yield from page.items
+        if (cursor := page.next) is None:
+            return
+
+
+def trial_table(search: Mapping[str, Any], trials: Sequence[TrialView]) -> Table:
+    """The trials with their values and what they have of each goal; the front is marked."""
+    fields = list(search["space"])
+    names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
+    columns = ["trial", "", *fields, "state", "epochs", *names]
+    return table(columns, ([*_cells(trial, fields, names)] for trial in trials))
+
+
+def _cells(trial: TrialView, fields: Iterable[str], names: Iterable[str]) -> Iterator[object]:
+    yield trial.number
+    yield FRONT if trial.front else None
+    for field in fields:
+        value = trial.values.get(field)
+        yield Figure(f"{value:g}") if isinstance(value, float) else value
+    yield trial.state
+    yield trial.epochs
+    for name in names:
+        yield _figure(name, trial.metrics.get(name))
+
+
+def _figure(name: str, value: float | None) -> Figure | None:
+    if value is None:
+        return None
+    if name == LOSS:
+        return Figure(f"{value:.4f}")
+    if name == "latency_ms":
+        return decimal(value)
+    return count(value) if name in COSTS else share(value)
+
+
+def summary(search: Mapping[str, Any]) -> Iterator[str]:
+    """Lines about goals, front and dimensions, as a job's result has them."""
+    numbers = ", ".join(str(one["trial"]) for one in search["front"])
+    yield f"{FRONT} the front of {', '.join(search['goals'])}: trials {numbers}"
+    balance = search["balance"]
+    octave = search["score_per_octave"]
+    yield (
+        f"balance (of 1): {balance['macs']:.3f} over MACs, {balance['latency_ms']:.3f} over "
+        "milliseconds"
+        + ("" if octave is None else f"; {100 * octave:+.2f} points for each doubling of MACs")
+    )
+    known = [one for one in search["dimensions"] if one["importance"] is not None]
+    if known:
+        told = (f"{one['field']} {one['importance']:.0%}" for one in _by_importance(known))
+        yield f"importance for {search['goals'][0].split()[0]}: {', '.join(told)}"
+
+
+def _by_importance(dimensions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(dimensions, key=lambda one: -one["importance"])

@@ -1,0 +1,153 @@
+"""The trials of a job's search: what was tried, and what came of it."""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alambique.registry import tables
+from alambique.registry.clock import now
+from alambique.registry.columns import storable
+from alambique.registry.moves import locked
+from alambique.registry.records import Page, Trial
+from alambique.registry.statements import finite
+from alambique.spec.errors import BadSpec
+from alambique.spec.states import Reason, TrialState
+
+_LAST = 2**31 - 1
+"""No number is above it."""
+
+
+def begin(
+    session: Session, job_id: UUID, token: int, number: int, values: Mapping[str, Any]
+) -> Trial:
+    """The trial, running; one that an earlier attempt at the job has begun begins anew.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    locked(session, job_id, token=token)
+    at = now(session)
+    row = session.get(tables.Trial, (job_id, number))
+    if row is None:
+        row = tables.Trial(job_id=job_id, number=number, epochs=0, metrics={}, curve=[])
+    row.values, row.state, row.started_at = dict(values), TrialState.RUNNING, at
+    row.reason = row.error = row.finished_at = None
+    session.add(row)
+    session.flush()
+    return _trial(row)
+
+
+def tell(
+    session: Session,
+    job_id: UUID,
+    token: int,
+    number: int,
+    *,
+    epochs: int,
+    metrics: Mapping[str, float],
+    curve: Sequence[Mapping[str, float]],
+) -> None:
+    """How far a running trial is; the whole picture each time.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    locked(session, job_id, token=token)
+    row = session.get_one(tables.Trial, (job_id, number))
+    row.epochs, row.metrics = epochs, _finite(metrics)
+    row.curve = [_finite(point) for point in curve]
+
+
+def end(
+    session: Session,
+    job_id: UUID,
+    token: int,
+    number: int,
+    state: TrialState,
+    *,
+    epochs: int,
+    metrics: Mapping[str, float],
+    reason: Reason | None = None,
+    error: str | None = None,
+) -> Trial:
+    """The trial, over.
+
+    Raises:
+        LostLease: the job is not held under `token` any more.
+    """
+    locked(session, job_id, token=token)
+    at = now(session)
+    row = session.get_one(tables.Trial, (job_id, number))
+    row.state, row.epochs, row.metrics = state, epochs, _finite(metrics)
+    row.reason, row.error, row.finished_at = reason, storable(error), at
+    session.flush()
+    return _trial(row)
+
+
+def of_job(session: Session, job_id: UUID) -> tuple[Trial, ...]:
+    """All trials of a job, by their number; none where it has no search."""
+    query = select(tables.Trial).where(tables.Trial.job_id == job_id).order_by(tables.Trial.number)
+    return tuple(_trial(row) for row in session.scalars(query))
+
+
+def counts(session: Session, job_id: UUID) -> dict[TrialState, int]:
+    """How many trials of a job are in which state; those in which none is are left out."""
+    state = tables.Trial.state
+    query = select(state, func.count()).where(tables.Trial.job_id == job_id).group_by(state)
+    return {found: count for found, count in session.execute(query)}
+
+
+def page(
+    session: Session,
+    job_id: UUID,
+    *,
+    state: TrialState | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[Trial]:
+    """Trials of a job, by their number: those in that state.
+
+    Raises:
+        BadSpec: the cursor is not one that a page gave.
+    """
+    trial = tables.Trial
+    query = select(trial).where(trial.job_id == job_id, trial.number > _read(cursor))
+    if state is not None:
+        query = query.where(trial.state == state)
+    rows = session.scalars(query.order_by(trial.number).limit(limit + 1)).all()
+    found = tuple(_trial(row) for row in rows[:limit])
+    return Page(found, _write(found[-1].number) if len(rows) > limit else None)
+
+
+def _trial(row: tables.Trial) -> Trial:
+    content = {field.name: getattr(row, field.name) for field in fields(Trial)}
+    return Trial(**content | {"curve": tuple(row.curve)})
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Those that JSON has a word for."""
+    return {name: value for name, value in numbers.items() if finite(value) is not None}
+
+
+def _write(number: int) -> str:
+    return urlsafe_b64encode(f"trial:{number}".encode()).decode().rstrip("=")
+
+
+def _read(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        kind, _, number = urlsafe_b64decode(cursor + "==").decode().partition(":")
+        if kind == "trial" and 0 < int(number) <= _LAST:
+            return int(number)
+    except (ValueError, binascii.Error):  # said below
+        pass
+    raise BadSpec(
+        f"{cursor[:40]!r} is no cursor of this list: give the one of the page before, or none"
+    )

@@ -1,0 +1,175 @@
+"""A search: which fields of a job take which values, how they are tried, and to what end."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from alambique.spec.fields import Real, Spec, Whole, Workers
+
+MOST_TRIALS = 1000
+"""Of one job: what is more is a mistake, or wants several jobs."""
+
+COSTS = ("macs", "parameters", "latency_ms")
+"""What a student costs, whatever its task; a search keeps it low."""
+LOSS = "loss"
+"""On the validation examples: cross entropy with the labels of the data."""
+
+Direction = Literal["max", "min"]
+
+_GOAL = re.compile(r"([a-z][a-z0-9_]*) +(max|min)")
+
+
+class Range(Spec):
+    """All numbers between two, both of them included."""
+
+    low: Real
+    high: Real
+    log: bool = False
+    """Whether every factor is as likely, and not every difference."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Range":
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}: turn them round")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low is {self.low:g}, and a logarithm needs more than 0: raise it")
+        return self
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # not by min_length, whose words are of another thing
+    if not values:
+        raise ValueError("the list is empty: give the values to try")
+    if len({written(value) for value in values}) < len(values):
+        raise ValueError("a value is there more than once: give each value once")
+    return values
+
+
+def written(value: object) -> str:
+    """A value as JSON, by which two of them are compared."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _form(said: object) -> Literal["values", "range"]:
+    return "range" if isinstance(said, Mapping | Range) else "values"
+
+
+Values = Annotated[tuple[Any, ...], AfterValidator(_each_once)]
+Dimension = Annotated[
+    Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")], Discriminator(_form)
+]
+"""What a field of the job takes: a list of values, whole lists and mappings too, or a range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A number that a search wants high or low."""
+
+    name: str
+    direction: Direction
+
+    def __str__(self) -> str:
+        """As a job has it: "f1 max"."""
+        return f"{self.name} {self.direction}"
+
+
+def _right_way(text: str) -> str:
+    found = _GOAL.fullmatch(text)
+    if found is None:
+        raise ValueError("expected a name and max or min, such as f1 max, loss min or macs min")
+    if (found[2] == "min") != (found[1] in (LOSS, *COSTS)):
+        raise ValueError(f"{found[1]} is better the other way round: give the other of max and min")
+    return text
+
+
+def _goals_once(goals: tuple[str, ...]) -> tuple[str, ...]:
+    if not goals:
+        raise ValueError("the list is empty: give a goal, such as loss min")
+    names = [goal.split()[0] for goal in goals]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]} is there more than once: give each goal once")
+    return goals
+
+
+def _few(trials: int) -> int:
+    if trials > MOST_TRIALS:
+        raise ValueError(
+            f"{trials:,} trials, each of which trains a student: a search has at most "
+            f"{MOST_TRIALS:,}"
+        )
+    return trials
+
+
+class Search(Spec):
+    """Many students in the place of one: each trial is the job with other values in some fields."""
+
+    space: Annotated[dict[str, Dimension], Field(min_length=1)]
+    """By the path of the field in the job, such as student.layers or objective.logits.weight."""
+    trials: Annotated[Whole, Field(ge=1), AfterValidator(_few)] | None = None
+    """How many at most; of a grid all its points, where not given."""
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    """tpe: what did well is tried nearby; grid: every combination, in the order of the lists."""
+    scheduler: Literal["asha", "hyperband", "none"] = "asha"
+    """Which trials are stopped early: those that are worse than most after as many epochs."""
+    goals: Annotated[
+        tuple[Annotated[str, AfterValidator(_right_way)], ...], AfterValidator(_goals_once)
+    ] = ("loss min",)
+    """What is measured on the validation examples; of several goals the Pareto front is kept."""
+    concurrent: Workers = 1
+    """Trials that run at once, each with the job's resources."""
+
+    @property
+    def targets(self) -> tuple[Goal, ...]:
+        """The goals, taken apart."""
+        parts = (goal.split() for goal in self.goals)
+        return tuple(Goal(name, "max" if way == "max" else "min") for name, way in parts)
+
+    @property
+    def points(self) -> int | None:
+        """How many combinations there are; None where a dimension is a range."""
+        lists = [each for each in self.space.values() if not isinstance(each, Range)]
+        return prod(map(len, lists)) if len(lists) == len(self.space) else None
+
+    @property
+    def size(self) -> int:
+        """How many trials there are at most: no combination of listed values is tried twice."""
+        known = (count for count in (self.trials, self.points) if count is not None)
+        return min(known, default=0)
+
+    @property
+    def ranges(self) -> Sequence[str]:
+        """The paths of the dimensions that are ranges."""
+        return [path for path, each in self.space.items() if isinstance(each, Range)]
+
+    @model_validator(mode="after")
+    def _counted(self) -> "Search":
+        listed = sum(len(one) for one in self.space.values() if not isinstance(one, Range))
+        if listed > MOST_TRIALS:
+            raise ValueError(
+                f"the space lists {listed:,} values, and there are at most {MOST_TRIALS:,} trials: "
+                "give fewer of them, or a range {low: …, high: …}"
+            )
+        points = self.points or math.inf
+        if self.sampler != "grid":
+            if self.trials is None:
+                raise ValueError(
+                    f"trials is missing: sampler {self.sampler} needs to know how many to make"
+                )
+            return self
+        if self.trials is not None and self.trials < points < math.inf:
+            raise ValueError(
+                f"the grid has {points:,} points and trials is {self.trials:,}: leave trials out, "
+                "or let sampler: random choose some of them"
+            )
+        if MOST_TRIALS < points < math.inf:
+            raise ValueError(
+                f"the grid has {points:,} points, each of which trains a student, and a search at "
+                f"most {MOST_TRIALS:,} trials: give fewer values, or sampler: random and trials"
+            )
+        return self

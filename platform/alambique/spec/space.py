@@ -1,0 +1,218 @@
+"""The space of a search, laid over its job: each combination of values makes another job."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+from pydantic import ValidationError
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
+from alambique.spec.job import Job
+from alambique.spec.overlay import with_value
+from alambique.spec.search import Dimension, Range
+
+_SPACE = "search.space"
+_MOST = 500
+"""Combinations that are looked at before anything is tried."""
+_VARIED = ("student", "train", "objective")
+"""The fields of a job that a search may reach into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A field that takes one of these values."""
+
+    path: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A field that takes any number between two, both included."""
+
+    path: str
+    low: float
+    high: float
+    log: bool
+    whole: bool
+    """Whether it takes whole numbers only."""
+
+
+Axis = Listed | Between
+
+
+def axes(job: Job) -> tuple[Axis, ...]:
+    """The dimensions of a job's search, in their order; of ranges it is known what they hold."""
+    space = job.search.space if job.search else {}
+    return tuple(_axis(job, path, dimension) for path, dimension in space.items())
+
+
+def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
+    """The job of a trial: these values in its fields, and no search.
+
+    Raises:
+        BadSpec: it cannot be, each bad field on a line of its own; its cause is `BadFields`.
+    """
+    content = job.model_dump(mode="json", exclude={"search"})
+    for path, value in values.items():
+        content = with_value(content, _place(content, path), value)
+    try:
+        return Job.model_validate(content)
+    except ValidationError as error:
+        refuse(bad_fields(error, content))
+
+
+def alone(job: Job) -> Iterator[Job]:
+    """The job with each value of each dimension, or with either end of it, where that can be."""
+    space = job.search.space if job.search else {}
+    for path, dimension in space.items():
+        for value in _ends(dimension):
+            try:
+                yield laid_over(job, {path: value})
+            except BadSpec:  # only together with the value of another dimension
+                continue
+
+
+def combined(job: Job, head: str) -> Iterator[dict[str, Any]]:
+    """Combinations of the values, or ends, of the dimensions under one field; not too many."""
+    space = job.search.space if job.search else {}
+    ends = {path: _ends(each) for path, each in space.items() if f"{path}.".startswith(f"{head}.")}
+    if ends:
+        for values in islice(product(*ends.values()), _MOST):
+            yield dict(zip(ends, values, strict=True))
+
+
+def needs_outputs(job: Job) -> bool:
+    """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
+    return job.needs_outputs or any(variant.needs_outputs for variant in alone(job))
+
+
+def faults(job: Job) -> list[BadField]:
+    """What is wrong with the space of a job's search, at most one fault for each dimension.
+
+    A value is tried in the job as it stands. A fault that another dimension may cure, since it
+    varies a part of what is wrong, is left to the trials: those that cannot be fail alone.
+    """
+    space = job.search.space if job.search else {}
+    found = (_fault(job, path, dimension) for path, dimension in space.items())
+    return [bad for bad in found if bad is not None]
+
+
+def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
+    assert job.search is not None
+    if why := _misplaced(path):
+        return BadField(f"{_SPACE}.{path}", None, why)
+    try:
+        place = _placed(job, path)
+    except BadSpec as error:
+        return BadField(f"{_SPACE}.{path}", None, str(error))
+    around = list(_around(job, path))
+    if above := [other for other in around if f"{place}.".startswith(f"{other}.")]:
+        return BadField(f"{_SPACE}.{path}", None, f"{above[0]} is varied too: keep one of the two")
+    if job.search.sampler == "grid" and isinstance(dimension, Range):
+        return BadField(
+            f"{_SPACE}.{path}",
+            f"{dimension.low:g} to {dimension.high:g}",
+            "a grid tries listed values, and this is a range: list them, or say sampler: random",
+        )
+    for value in _ends(dimension):
+        for bad in _refused(job, path, value):
+            if not any(_within(other, bad.path) for other in around):
+                message = bad.message if bad.path == place else f"{bad.path}: {bad.message}"
+                return BadField(f"{_SPACE}.{path}", short(value), message)
+    return None
+
+
+def _around(job: Job, path: str) -> Iterator[str]:
+    """Where the other dimensions are."""
+    others = job.search.space if job.search else {}
+    for other in others:
+        if other != path and not _misplaced(other):
+            with suppress(BadSpec):  # which is that one's fault
+                yield _placed(job, other)
+
+
+def _misplaced(path: str) -> str | None:
+    """Why no search varies that field."""
+    head, _, rest = path.partition(".")
+    if head == "train" and not rest:
+        return "name one of the fields of train, such as train.learning_rate"
+    if head in _VARIED:
+        return None
+    if head in ("teacher", "data", "task"):
+        return (
+            f"a search varies the student, its training and its objective, and {head} is shared "
+            "by all trials: several of them are a suite (alambique suites submit)"
+        )
+    if head in Job.model_fields:
+        return f"a search varies {', '.join(_VARIED)}: {head} is the same for all trials"
+    return f"no such field: a search varies {', '.join(_VARIED)}, such as student.layers"
+
+
+def _placed(job: Job, path: str) -> str:
+    return _place({"objective": [{"kind": term.kind} for term in job.objective]}, path)
+
+
+def _place(content: Mapping[str, Any], path: str) -> str:
+    """The path with the number of a term in the place of its kind.
+
+    Raises:
+        BadSpec: there is no term of that kind.
+    """
+    head, _, rest = path.partition(".")
+    kind, _, field = rest.partition(".")
+    if head != "objective" or not kind or kind.isdecimal():
+        return path
+    kinds = [term.get("kind") for term in content["objective"]]
+    if kind not in kinds:
+        raise BadSpec(
+            f"the objective has no term {kind}, it has {', '.join(map(str, kinds))}: add the term, "
+            "or vary the whole objective"
+        )
+    return ".".join(filter(None, ("objective", str(kinds.index(kind)), field)))
+
+
+def _refused(job: Job, path: str, value: object) -> tuple[BadField, ...]:
+    """What is wrong with the job that has that value there."""
+    try:
+        start = laid_over(job, {path: value}).student.start
+    except BadSpec as error:
+        if isinstance(error.__cause__, BadFields):
+            return error.__cause__.fields
+        return (BadField(_placed(job, path), None, str(error)),)
+    if start in ("teacher", "random", job.student.start):
+        return ()
+    why = (
+        "a search starts students from teacher, from random or from the one model that the job "
+        "names: several models are the students of a suite"
+    )
+    return (BadField("student.start", None, why),)
+
+
+def _within(path: str, outer: str) -> bool:
+    """Whether a field is a part of another; `job` is all of it."""
+    return outer == "job" or path.startswith(f"{outer}.")
+
+
+def _ends(dimension: Dimension) -> tuple[Any, ...]:
+    """The values of a list, or the ends of a range."""
+    if isinstance(dimension, Range):
+        return plain(dimension.low), plain(dimension.high)
+    return dimension
+
+
+def plain(number: float) -> float | int:
+    """The number as a field of whole numbers takes it, where it is one."""
+    return int(number) if number.is_integer() else number
+
+
+def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
+    if not isinstance(dimension, Range):
+        return Listed(path, dimension)
+    # a field of whole numbers refuses what lies between two of them
+    refused = _refused(job, path, plain(dimension.low) + 0.5)
+    whole = any(bad.path == _placed(job, path) for bad in refused)
+    return Between(path, dimension.low, dimension.high, dimension.log, whole)

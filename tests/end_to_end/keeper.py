@@ -1,0 +1,33 @@
+"""Keeps a Ray of two CPUs, whose address is the first line; each line asked tells what is reserved.
+
+A process of its own: Ray's warnings are no errors of the tests.
+"""
+
+import json
+import sys
+from typing import Any
+
+from alambique.workers.cluster import connected
+
+
+def reserved() -> dict[str, Any]:
+    """The CPUs that are taken, and the places that are held."""
+    import ray
+
+    whole: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    left: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+    groups = ray.util.placement_group_table().values()
+    held = [group for group in groups if group["state"] != "REMOVED"]
+    return {"CPU": whole["CPU"] - left.get("CPU", 0.0), "places": len(held)}
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with connected(None) as cluster:
+        say(cluster.address)
+        for _ in sys.stdin:
+            say(json.dumps(reserved()))

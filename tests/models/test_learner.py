@@ -1,0 +1,201 @@
+"""A student beside its teacher: there is nothing to learn where they are equal, in any family."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from alambique.distill.inside import Inside
+from alambique.distill.objective import Whole, total
+from alambique.distill.rows import class_rows
+from alambique.models.configs import Config
+from alambique.models.families import family_of
+from alambique.models.learner import Learner, mixed, student_weights
+from alambique.models.networks import Network, new
+from alambique.models.shapes import resized
+from alambique.spec.errors import BadSpec
+from alambique.spec.objective import Attention, Hidden, Layered, Relations
+from alambique.spec.outputs import Output
+
+Batch = tuple[Tensor, Tensor, Tensor]
+TERMS: tuple[Layered, ...] = (
+    Hidden(),
+    Hidden(loss="cosine", projection="per-layer", mapping="last"),
+    Hidden(loss="pkd", projection="none", embeddings=False),
+    Hidden(reduction="textbrewer", mapping=((1, 2),)),
+    Attention(mapping="first"),
+    Attention(loss="kl", heads="mean"),
+    Attention(loss="probability-mse", mapping="skip"),
+    Relations(),
+    Relations(pairs=("qk", "vv"), heads=2, layer=2),
+)
+NO_ROWS = class_rows(
+    torch.zeros(0, 2), labels_R=torch.zeros(0).long(), target_RC=None, weight_R=torch.zeros(0)
+)
+
+
+def tags(config: Config, seed: int) -> Network:
+    return new(config, Output.TAGS, ("a", "b"), seed=seed)
+
+
+def fitting(config: Config) -> list[Layered]:
+    """The terms that this architecture can be compared by."""
+    scores = family_of(config).scores
+    return [term for term in TERMS if scores or not isinstance(term, Attention)]
+
+
+def losses(learner: Learner, terms: Sequence[Layered], batch: Batch, weight_B: Tensor) -> Tensor:
+    learner(*batch)
+    inside = learner.inside(*batch, weight_B)
+    assert inside is not None
+    return total(NO_ROWS, terms, inside, whole=Whole(windows=float(weight_B.sum()))).total
+
+
+def longer(batch: Batch, by: int = 5) -> Batch:
+    """The same windows with more padding, of pieces that mean something elsewhere."""
+    ids_BN, attention_BN, types_BN = batch
+    more = torch.full((len(ids_BN), by), 9)
+    grown = [torch.cat((part, more * 0), dim=1) for part in (attention_BN, types_BN)]
+    return torch.cat((ids_BN, more), dim=1), grown[0], grown[1]
+
+
+def only(batch: Batch, window: int) -> Batch:
+    """One of the windows."""
+    ids_B1N, attention_B1N, types_B1N = (part[window : window + 1] for part in batch)
+    return ids_B1N, attention_B1N, types_B1N
+
+
+def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batch) -> None:
+    for term in fitting(config):
+        if not isinstance(term, Relations) and term.mapping in ("skip", "first", ((1, 2),)):
+            term = term.model_copy(update={"mapping": "uniform"})
+        if isinstance(term, Relations):
+            term = term.model_copy(update={"layer": None})
+        learner = Learner(tags(config, 1), tags(config, 1), [term])
+        value = losses(learner, [term], batch, torch.ones(2))
+        torch.autograd.backward(value)
+        assert value.abs() < 1e-6, term
+        for name, weight in learner.named_parameters():
+            assert weight.grad is None or weight.grad.abs().max() < 1e-5, (term, name)
+
+
+def test_of_others_every_term_teaches_layers(config: Config, batch: Batch) -> None:
+    student = resized(config, layers=3)
+    for term in fitting(config):
+        learner = Learner(tags(student, 1), tags(config, 2), [term])
+        value = losses(learner, [term], batch, torch.ones(2))
+        torch.autograd.backward(value)
+        assert value > 0, term
+        assert any(weight.grad is not None for weight in learner.network.parameters()), term
+        assert learner.network.inner.get_submodule("classifier") is not None
+
+
+def test_padding_and_windows_beside_change_no_value(config: Config, batch: Batch) -> None:
+    student = resized(config, layers=2)
+    for term in fitting(config):
+        if not isinstance(term, Relations) and term.mapping == ((1, 2),):
+            continue  # of TextBrewer: a mean over the tokens of all windows
+        learner = Learner(tags(student, 1), tags(config, 2), [term])
+        both = losses(learner, [term], batch, torch.ones(2))
+        padded = losses(learner, [term], longer(batch), torch.ones(2))
+        each = [losses(learner, [term], only(batch, window), torch.ones(1)) for window in range(2)]
+        stand_in = losses(learner, [term], batch, torch.tensor([1.0, 0.0]))
+        torch.testing.assert_close(padded, both, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(sum(each, torch.zeros(())) / 2, both, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(stand_in, each[0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_wider_teacher_is_met_through_a_projection(
+    tiny: Callable[[str], Config], batch: Batch
+) -> None:
+    config = tiny("bert")
+    student = resized(config, layers=2, width=8)
+    for projection, names in (("shared", 1), ("per-layer", 3)):
+        term = Hidden.model_validate({"projection": projection})
+        learner = Learner(tags(student, 1), tags(config, 2), [term])
+        assert len(learner.bridges.projections) == names
+        torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
+        assert all(weight.grad is not None for weight in learner.bridges.parameters())
+        state = learner.state_dict()
+        assert student_weights(state).keys() == learner.network.state_dict().keys()
+        assert len(state) == len(student_weights(state)) + 2 * names
+    with pytest.raises(BadSpec, match="8 wide, the teacher's 16"):
+        Learner(tags(student, 1), tags(config, 2), [Hidden(projection="none")])
+
+
+def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
+    tiny: Callable[[str], Config], batch: Batch
+) -> None:
+    config = tiny("bert")
+    teacher = tags(config, 2)
+    term = Hidden(mapping="learned", projection="none", embeddings=False)
+    student = tags(resized(config, layers=3), 1)
+    # its three layers are the teacher's first three: the map begins at 0, 2 and 3
+    student.load_state_dict({name: teacher.state_dict()[name] for name in student.state_dict()})
+    learner = Learner(student, teacher, [term])
+    student.requires_grad_(False)
+    optimizer = torch.optim.Adam(learner.bridges.parameters(), lr=0.3)
+    for _ in range(40):
+        optimizer.zero_grad()
+        torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
+        optimizer.step()
+    weights = torch.tensor(mixed(learner.state_dict())["hidden"])
+    torch.testing.assert_close(weights.sum(1), torch.ones(3))
+    assert weights.argmax(1).tolist() == [0, 1, 2]
+    assert (weights.max(1).values > 0.8).all()
+
+
+def test_alone_it_is_the_student_and_nothing_else(config: Config, batch: Batch) -> None:
+    network = tags(config, 1)
+    learner = Learner(network)
+    assert torch.equal(learner(*batch), network(*batch))
+    assert learner.inside(*batch, torch.ones(2)) is None
+    assert student_weights(learner.state_dict()).keys() == network.state_dict().keys()
+
+
+def test_the_teacher_is_neither_trained_nor_part_of_it(tiny: Callable[[str], Config]) -> None:
+    config = tiny("albert")
+    teacher = tags(config, 2).train()
+    learner = Learner(tags(config, 1), teacher, [Relations()])
+    assert not teacher.training
+    assert not any(weight.requires_grad for weight in teacher.parameters())
+    assert len(list(learner.parameters())) == len(list(learner.network.parameters()))
+
+
+def test_pairs_out_of_a_local_layer_s_reach_teach_nothing(
+    tiny: Callable[[str], Config], batch: Batch
+) -> None:
+    """Its attention has no such scores: what queries and keys would make of them is chance."""
+    config = tiny("modernbert")
+    learner = Learner(tags(config, 1), tags(config, 2), [Attention(mapping=((1, 1), (3, 3)))])
+    learner(*batch)
+    inside = learner.inside(*batch, torch.ones(2))
+    assert inside is not None
+    assert inside.student.reach == {1: 4, 2: 4}
+    near = changed_scores(inside, layer=1)
+    everywhere = changed_scores(inside, layer=3)
+    assert near == 4
+    assert everywhere == 23
+
+
+def changed_scores(inside: Inside, layer: int) -> int:
+    """How far from the first token of the first window a key matters to what it learns."""
+    term = Attention(mapping=((layer, layer),))
+    one = inside.student.projected[layer]
+    queries_BND = torch.zeros_like(one.queries_BND)
+    queries_BND[0, 0] = one.queries_BND[0, 0].detach()
+    keys_BND = one.keys_BND.detach().requires_grad_()
+    of_teacher = inside.teacher.projected[layer]
+    still = replace(of_teacher, queries_BND=torch.zeros_like(of_teacher.queries_BND))
+    alone = replace(
+        inside,
+        student=replace(
+            inside.student,
+            projected={layer: replace(one, queries_BND=queries_BND, keys_BND=keys_BND)},
+        ),
+        teacher=replace(inside.teacher, projected={layer: still}),
+    )
+    (gradient_BND,) = torch.autograd.grad(total(NO_ROWS, [term], alone).total, keys_BND)
+    return int(gradient_BND[0].abs().sum(1).nonzero().max())

@@ -1,0 +1,85 @@
+"""The terms of an objective as a job says them: what is refused, and what changes over time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alambique.spec.changing import Change, at, highest
+from alambique.spec.errors import BadSpec
+from alambique.spec.objective import Gold, Hidden, Logits, Relations, Term, counts, layered
+from alambique.spec.reading import read_job
+
+JOB = """
+task: named-entities
+data: conll2002
+teacher: {model: mini-es}
+student: {layers: 2}
+"""
+NUMBERS = st.floats(0, 100)
+
+
+def refused(*overrides: str) -> list[str]:
+    with pytest.raises(BadSpec) as error:
+        read_job(JOB, overrides)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("term", "said"),
+    [
+        ("{kind: hidden, mapping: middle}", "objective.0.mapping: expected 'uniform', '3k', "),
+        ("{kind: hidden, mapping: []}", "objective.0.mapping: the map has no pair: give"),
+        ("{kind: hidden, mapping: [[0, 1], [1]]}", "objective.0.mapping.1.1: the field is missing"),
+        ("{kind: hidden, mapping: [[0, -1]]}", "objective.0.mapping.0.1: expected at least 0"),
+        ("{kind: hidden, loss: cosine, reduction: tinybert}", "objective.0: reduction tinybert is"),
+        ("{kind: hidden, loss: pkd, reduction: textbrewer}", "is of mse and cosine, not of pkd"),
+        ("{kind: attention, loss: kl, reduction: tinybert}", "is of score-mse, not of kl"),
+        ("{kind: logits, reduction: tinybert}", "reduction tinybert is of ce, not of kl"),
+        ("{kind: attention, heads: 3}", "objective.0.heads: expected 'each' or 'mean'"),
+        ("{kind: relations, pairs: []}", "objective.0.pairs: expected at least one of qq, kk"),
+        ("{kind: relations, pairs: [qx]}", "objective.0.pairs.0: expected 'qq', 'kk', 'vv', "),
+        ("{kind: relations, heads: 0}", "objective.0.heads: "),
+        ("{kind: gold, weight: -1}", "objective.0.weight: expected a number from 0 on (found -1)"),
+        ("{kind: gold, weight: {start: 1}}", "objective.0.weight.end: the field is missing"),
+        ("{kind: gold, weight: {start: 1, end: 0, over: 0}}", "objective.0.weight.over: "),
+        ("{kind: logits, temperature: {start: 4, end: 0}}", "objective.0.temperature: expected a"),
+        ("{kind: gold, weight: 0}", "objective: every term has weight 0: nothing would be learnt"),
+        ("{kind: gold}, {kind: gold}", "objective: a kind is named twice: gold, gold"),
+    ],
+)
+def test_a_term_that_cannot_be_is_named(term: str, said: str) -> None:
+    (line,) = refused(f"objective=[{term}]")
+    assert said in line
+
+
+def test_an_intermediate_training_is_held_to_the_same() -> None:
+    (line,) = refused("intermediate={objective: [{kind: hidden, weight: 0}]}")
+    assert line.startswith("intermediate.objective: every term has weight 0")
+
+
+def test_spans_by_mse_alone_have_no_anchor_before_either() -> None:
+    change = "intermediate={objective: [{kind: logits, loss: mse}]}"
+    (line,) = refused("task=question-answering", change)
+    assert "logits by mse compare only the ends of words" in line
+    read_job(JOB, ["task=question-answering", change.replace("mse}", "mse}, {kind: gold}")])
+
+
+@given(NUMBERS, NUMBERS, st.floats(0.01, 1), st.floats(0, 1), st.sampled_from(["linear", "cosine"]))
+def test_a_change_goes_from_start_to_end(
+    start: float, end: float, over: float, done: float, shape: str
+) -> None:
+    change = Change.model_validate({"start": start, "end": end, "over": over, "shape": shape})
+    assert at(change, 0.0) == start
+    assert at(change, 1.0) == pytest.approx(end)
+    assert at(change, over) == pytest.approx(end)
+    low, high = sorted((start, end))
+    assert low - 1e-9 <= at(change, done) <= high + 1e-9
+    assert highest(change) == high
+    assert at(start, done) == highest(start) == start
+
+
+def test_a_term_counts_that_ever_has_weight() -> None:
+    later = Hidden(weight=Change(start=0, end=1))
+    terms: list[Term] = [Gold(weight=0.0), later, Relations(weight=0.0), Logits()]
+    assert [counts(term) for term in terms] == [False, True, False, True]
+    assert layered(terms) == [later]

@@ -1,0 +1,191 @@
+"""A search as a job says it: what is said of a wrong one, and the jobs that it makes."""
+
+from typing import Any
+
+import pytest
+
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Job
+from alambique.spec.objective import Gold, Logits
+from alambique.spec.reading import BadFields, job_of, read_job
+from alambique.spec.search import Goal, Search
+from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs
+
+TEXT = """
+task: named-entities
+data: conll2002
+teacher: {model: mini-es}
+student: {layers: 2}
+"""
+FOUR = "student.layers: [1, 2], train.epochs: [3, 4]"
+
+
+def searching(space: str, more: str = "trials: 4", *overrides: str) -> Job:
+    return read_job(TEXT, (f"search={{space: {{{space}}}, {more}}}", *overrides))
+
+
+def search(space: str, more: str = "trials: 4") -> Search:
+    found = searching(space, more).search
+    assert found is not None
+    return found
+
+
+def refused(space: str, more: str = "trials: 4") -> list[str]:
+    """The lines of what is said of it."""
+    with pytest.raises(BadSpec) as caught:
+        searching(space, more)
+    assert isinstance(caught.value.__cause__, BadFields)
+    return str(caught.value).splitlines()
+
+
+def test_what_is_not_said_has_its_default() -> None:
+    found = search(FOUR)
+    assert (found.sampler, found.scheduler, found.concurrent) == ("tpe", "asha", 1)
+    assert found.targets == (Goal("loss", "min"),)
+
+
+def test_a_search_reads_back_from_what_it_is_stored_as() -> None:
+    job = searching(
+        "objective: [[{kind: gold}], [{kind: logits}]], train.dropout: {low: 0, high: 0.5}",
+        "trials: 3, goals: [f1 max, macs min], scheduler: none",
+    )
+    assert job_of(job.model_dump(mode="json")) == job
+
+
+@pytest.mark.parametrize(
+    ("space", "path", "said"),
+    [
+        ("student.layer: [1]", "student.layer", "no such field"),
+        ("train.rate: {low: 1, high: 2}", "train.rate", "no such field"),
+        ("layers: [1]", "layers", "such as student.layers"),
+        ("teacher.train.epochs: [1]", "teacher.train.epochs", "a suite"),
+        ("data.name: [conll2002]", "data.name", "a suite"),
+        ("task: [inference]", "task", "a suite"),
+        ("resources.workers: [1, 2]", "resources.workers", "the same for all trials"),
+        ("search.trials: [1, 2]", "search.trials", "the same for all trials"),
+        ("train: [{epochs: 1}]", "train", "name one of the fields"),
+        ("student.layers: [2, 0]", "student.layers", "more than 0 (found 0)"),
+        ("student.layers: [2, 2.5]", "student.layers", "whole number (found 2.5)"),
+        ("student.layers: {low: 0, high: 3}", "student.layers", "more than 0 (found 0)"),
+        ("train.dropout: {low: 0, high: 1}", "train.dropout", "less than 1 (found 1)"),
+        ("train.learning_rate: {low: 0.1, high: 0.1}", "train.learning_rate", "not below"),
+        ("train.learning_rate: {low: 0, high: 1, log: true}", "train.learning_rate", "logarithm"),
+        ("train.learning_rate: {low: 0.1}", "train.learning_rate.high", "missing"),
+        ("train.learning_rate: 0.1", "train.learning_rate", "a list"),
+        ("student.layers: []", "student.layers", "empty"),
+        ("student.layers: [2, 2]", "student.layers", "more than once"),
+        ("student.keep: [[0, 1], [0]]", "student.keep", "the student has 2"),
+        ("student.start: [teacher, mini-es]", "student.start", "students of a suite"),
+        ("train.stride: [64, 384]", "train.stride", "train: stride 384"),
+        ("objective.gold.weight: [1]", "objective.gold.weight", "no term gold, it has logits"),
+        ("objective.logits.weight: [1, -1]", "objective.logits.weight", "at least 0"),
+        ("objective.0.loss: [kl, l1]", "objective.0.loss", "'kl', 'ce' or 'mse'"),
+        ("objective.5.loss: [kl]", "objective.5.loss", "no index of a list of 1"),
+        ("objective: [[{kind: hopes}]]", "objective", "whose kind is"),
+        ("student: [{layers: 2}], student.layers: [1]", "student.layers", "student is varied too"),
+    ],
+)
+def test_each_bad_dimension_is_named(space: str, path: str, said: str) -> None:
+    line = refused(space)[-1]
+    assert line.startswith(f"search.space.{path}: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "said"),
+    [
+        ("trials: 1000000", "search.trials", "1,000,000 trials"),
+        ("trials: 0", "search.trials", "at least 1"),
+        ("sampler: random", "search", "trials is missing"),
+        ("sampler: grid, trials: 3", "search", "4 points and trials is 3"),
+        ("sampler: gp, trials: 3", "search.sampler", "'tpe', 'random' or 'grid'"),
+        ("trials: 3, goals: []", "search.goals", "empty"),
+        ("trials: 3, goals: [f1]", "search.goals.0", "such as f1 max"),
+        ("trials: 3, goals: [loss min, f1 min]", "search.goals.1", "the other way round"),
+        ("trials: 3, goals: [macs max]", "search.goals.0", "the other way round"),
+        ("trials: 3, goals: [f1 max, f1 max]", "search.goals", "f1 is there more than once"),
+        ("trials: 3, concurrent: 0", "search.concurrent", "more than 0"),
+        ("trials: 3, budget: 5", "search.budget", "no such field"),
+    ],
+)
+def test_each_bad_field_is_named(more: str, path: str, said: str) -> None:
+    (line,) = refused(FOUR, more)
+    assert line.startswith(f"{path}: ")
+    assert said in line
+
+
+def test_a_grid_has_a_limit_and_no_ranges() -> None:
+    (line,) = refused("train.seed: {low: 1, high: 9}, student.layers: [1]", "sampler: grid")
+    assert line.startswith("search.space.train.seed: a grid tries listed values")
+    wide = [f"train.{field}: {list(range(1, 101))}" for field in ("seed", "epochs", "patience")]
+    (line,) = refused(", ".join(wide), "sampler: grid")
+    assert line.startswith("search: the grid has 1,000,000 points")
+    (line,) = refused(f"train.seed: {list(range(2000))}")
+    assert line.startswith("search: the space lists 2,000 values")
+
+
+def test_a_fault_that_another_dimension_may_cure_is_left_to_the_trials() -> None:
+    job = searching("student.layers: [1, 2], student.keep: [[0], [0, 1]]", "sampler: grid")
+    assert laid_over(job, {"student.layers": 1, "student.keep": [0]}).student.keep == (0,)
+    with pytest.raises(BadSpec, match="the student has 2"):
+        laid_over(job, {"student.layers": 2, "student.keep": [0]})
+
+
+def test_a_range_holds_what_its_field_takes() -> None:
+    found = axes(
+        searching(
+            "student.layers: {low: 1, high: 2}, train.warmup: {low: 0, high: 1}, "
+            "objective.logits.temperature: {low: 1, high: 8, log: true}, student.keep: [first]"
+        )
+    )
+    assert found == (
+        Between("student.layers", 1, 2, log=False, whole=True),
+        Between("train.warmup", 0, 1, log=False, whole=False),
+        Between("objective.logits.temperature", 1, 8, log=True, whole=False),
+        Listed("student.keep", ("first",)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("space", "more", "size"),
+    [
+        (FOUR, "trials: 3", 3),
+        (FOUR, "trials: 9", 4),
+        (FOUR, "sampler: grid", 4),
+        (FOUR, "sampler: grid, trials: 100", 4),
+        ("train.warmup: {low: 0, high: 1}", "trials: 9", 9),
+    ],
+)
+def test_how_many_trials_there_are(space: str, more: str, size: int) -> None:
+    assert search(space, more).size == size
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ({"student.layers": 1}, lambda job: job.student.layers == 1),
+        ({"student.width": None}, lambda job: job.student.width is None),
+        ({"objective.logits.temperature": 4}, lambda job: job.objective[0].temperature == 4),
+        ({"objective.0.weight": 0.5}, lambda job: job.objective[0].weight == 0.5),
+        ({"objective": [{"kind": "gold"}]}, lambda job: job.objective == (Gold(),)),
+        ({"train.batch_size": 8}, lambda job: job.train.batch_size == 8),
+    ],
+)
+def test_a_trial_is_the_job_with_its_values(values: dict[str, Any], changed: Any) -> None:
+    job = searching(FOUR, "sampler: grid", "train={epochs: 7, seed: 5}")
+    found = laid_over(job, values)
+    assert changed(found)
+    assert (found.search, found.train.epochs, found.train.seed) == (None, 7, 5)
+    assert laid_over(job, {}) == job.model_copy(update={"search": None})
+
+
+def test_outputs_are_needed_where_any_trial_needs_them() -> None:
+    gold = "objective=[{kind: gold}]"
+    assert not needs_outputs(searching(FOUR, "sampler: grid", gold))
+    both = "objective: [[{kind: gold}], [{kind: logits}]]"
+    assert needs_outputs(searching(both, "sampler: grid", gold))
+    assert needs_outputs(searching("objective.gold.weight: [0, 1]", "trials: 2", OBJECTIVE))
+    assert isinstance(searching(FOUR).objective[0], Logits)
+
+
+OBJECTIVE = "objective=[{kind: gold}, {kind: logits, weight: 1.0}]"

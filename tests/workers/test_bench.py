@@ -1,0 +1,256 @@
+"""The bench of a search, driven as Tune drives it, but here: what it gives, and what it writes."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from alambique.registry import jobs, trials
+from alambique.registry.records import Trial
+from alambique.spec.errors import LostWorker
+from alambique.spec.states import Reason, State
+from alambique.workers.records import Taught, Trained
+from alambique.workers.search.bench import Bench
+from alambique.workers.search.orders import Order, Report
+from alambique.workers.search.trying import attempt
+from alambique.workers.search.variants import Shared
+from alambique.workers.stages.cache import cache
+from alambique.workers.stages.check import check
+from alambique.workers.stages.search import search
+from alambique.workers.work import Work
+
+Taken = Callable[..., Work]
+
+DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
+SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")
+ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed: [1]}"
+
+
+@pytest.fixture
+def shared(
+    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]
+) -> Callable[..., Shared]:
+    """What the trials of a search over the smallest job share; its teacher is drawn."""
+
+    def made(space: str = DEPTHS, more: str = "sampler: grid", *overrides: str) -> Shared:
+        held = work(f"search={{{space}, {more}}}", *SMALL, *overrides)
+        folder = held.settings.home.parent / "teacher"
+        folder = folder if folder.exists() else folder_of()
+        teacher = as_teacher(folder, max_length=48, stride=16)
+        checked = check(held)
+        return Shared(
+            held, checked, Taught(teacher=teacher, start=folder), cache(held, checked, teacher)
+        )
+
+    return made
+
+
+def bench_of(shared: Shared) -> Bench:
+    return Bench(shared, {trial.number: trial for trial in known(shared)})
+
+
+def known(shared: Shared) -> tuple[Trial, ...]:
+    with shared.work.database.read() as session:
+        return trials.of_job(session, shared.work.id)
+
+
+def carried(bench: Bench, order: Order) -> list[Report]:
+    """One trial to its end; what it told."""
+    told: list[Report] = []
+
+    def tell(report: Report) -> None:
+        told.append(report)
+        bench.told(order.number, report)
+
+    attempt(order, tell)
+    bench.ended(order.number, None)
+    return told
+
+
+def whole(bench: Bench) -> list[int]:
+    """All trials that are left, one after the other; the numbers of those that were run."""
+    run = []
+    while order := bench.next():
+        carried(bench, order)
+        run.append(order.number)
+    assert bench.exhausted
+    return run
+
+
+def states(shared: Shared) -> dict[int, str]:
+    return {trial.number: str(trial.state) for trial in known(shared)}
+
+
+def logged(work: Work) -> list[str]:
+    with work.database.read() as session:
+        return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
+
+
+def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shared]) -> None:
+    given = shared(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
+    bench = bench_of(given)
+    assert whole(bench) == [1, 2, 3, 4]
+    found = known(given)
+    assert [tuple(one.values.values()) for one in found] == [
+        (1, 1e-3),
+        (1, 1e-2),
+        (2, 1e-3),
+        (2, 1e-2),
+    ]
+    for one in found:
+        assert (one.state, one.epochs, len(one.curve)) == ("finished", 2, 2)
+        assert set(one.metrics) == {"loss", "f1", "macs", "parameters", "latency_ms"}
+        assert one.curve[-1]["loss"] == one.metrics["loss"] <= one.curve[0]["loss"]
+    assert found[0].metrics["macs"] < found[2].metrics["macs"]
+    assert found[0].metrics["macs"] == found[1].metrics["macs"]
+
+
+def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[..., Shared]) -> None:
+    first = shared()
+    whole(bench_of(first))
+    second = shared()
+    bench = bench_of(second)
+    assert not bench.waiting()
+    assert states(second) == dict.fromkeys(range(1, 5), "finished")
+    assert [one.metrics for one in known(second)] == [one.metrics for one in known(first)]
+    assert f"trial 1: done before, by job {first.work.id}" in logged(second.work)
+    assert second.cached is not None
+    assert second.cached.computed == 0
+    # and a job without a search that asks for one of them has it too
+    found = search(second.work, second.checked, second.taught, second.cached)
+    assert found.front == (search(first.work, first.checked, first.taught, first.cached).front)
+
+
+def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> None:
+    given = shared()
+    bench = bench_of(given)
+    for _ in range(2):
+        order = bench.next()
+        assert order is not None
+        carried(bench, order)
+    third = bench.next()
+    assert third is not None
+    before = known(given)
+    assert states(given) == {1: "finished", 2: "finished", 3: "running"}
+    given.work.holding.let_go([bench._going[3].variant.place.name])  # as its next attempt does
+    assert whole(bench_of(given)) == [3, 4]
+    assert known(given)[:2] == before[:2]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_combination_that_cannot_be_fails_alone(
+    shared: Callable[..., Shared], kept: bool
+) -> None:
+    given = shared(ODD if kept else ODD.replace("[1]]", "[0, 1]]"))
+    assert len(whole(bench_of(given))) == 3
+    (failed,) = (one for one in known(given) if one.state == "failed")
+    assert failed.reason is Reason.BAD_SPEC
+    assert failed.error is not None
+    assert "give one for each" in failed.error
+    assert f"trial {failed.number} failed: {failed.error}" in logged(given.work)
+
+
+def test_trials_that_failed_or_were_stopped(shared: Callable[..., Shared]) -> None:
+    given = shared()
+    bench = bench_of(given)
+    for ended, error in ((1, LostWorker("gone")), (2, None), (3, MemoryError("too large"))):
+        order = bench.next()
+        assert order is not None
+        assert order.number == ended
+        if error is None:  # stopped early: its process was told nothing more
+            bench.told(2, Report(1, 0.75, 0.25))
+            order.courses[-1].start.mkdir(parents=True)
+            config = given.taught.teacher.folder / "config.json"
+            (order.courses[-1].start / "config.json").write_text(config.read_text())
+        bench.ended(ended, error)
+    last = bench.next()
+    assert last is not None
+    bench.told(4, Report(0, 9.0, 0.0, Reason.DIVERGED, "the loss became nan"))
+    bench.ended(4, None)
+    found = {one.number: one for one in known(given)}
+    assert {number: (one.state, one.reason, one.error) for number, one in found.items()} == {
+        1: ("failed", Reason.LOST_WORKER, "gone"),
+        2: ("stopped", None, None),
+        3: ("failed", Reason.OUT_OF_MEMORY, "MemoryError: too large"),
+        4: ("failed", Reason.DIVERGED, "the loss became nan"),
+    }
+    assert (found[2].epochs, found[2].metrics["loss"], found[2].metrics["f1"]) == (1, 0.75, 0.25)
+    assert found[2].metrics["macs"] > 0
+    # the next attempt tries again what may go otherwise then
+    assert bench_of(given)._left == [found[1], found[3]]
+
+
+def test_where_all_fail_the_job_does(shared: Callable[..., Shared]) -> None:
+    given = shared("space: {student.layers: [1], student.keep: [[0], [1]]}")
+    bench = bench_of(given)
+    while order := bench.next():
+        bench.told(order.number, Report(0, 9.0, 0.0, Reason.DIVERGED, f"nan at {order.number}"))
+        bench.ended(order.number, None)
+    with pytest.raises(Exception, match="2 of 2 failed; trial 1: nan at 1") as caught:
+        search(given.work, given.checked, given.taught, given.cached)
+    assert type(caught.value).__name__ == "Diverged"
+
+
+def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> None:
+    ours, theirs = shared(), shared()
+    them, us = bench_of(theirs), bench_of(ours)
+    order = them.next()
+    assert order is not None
+    assert us.next() is None
+    assert not us.exhausted
+    carried(them, order)
+    following = us.next()
+    assert following is not None
+    assert following.number == 2
+    assert logged(ours.work)[-2:] == [
+        "trial 1: another job is doing the same; it waits",
+        f"trial 1: done before, by job {theirs.work.id}",
+    ]
+
+
+def test_so_many_at_once(shared: Callable[..., Shared]) -> None:
+    bench = bench_of(shared(more="sampler: grid, concurrent: 2"))
+    first, second = bench.next(), bench.next()
+    assert first is not None
+    assert second is not None
+    assert bench.next() is None
+    assert not bench.exhausted
+    carried(bench, second)
+    third = bench.next()
+    assert third is not None
+    assert third.number == 3
+
+
+def test_progress_is_told(shared: Callable[..., Shared]) -> None:
+    given = shared(more="sampler: grid, concurrent: 2, goals: [f1 max]")
+    seconds = count(0.0, 10.0)
+    bench = Bench(given, {}, clock=lambda: next(seconds))
+    first = bench.next()
+    assert first is not None
+    told = carried(bench, first)
+    for _ in range(2):
+        assert bench.next() is not None
+    bench.told(2, Report(1, 0.5, 0.25))
+    bench.look()
+    with given.work.database.read() as session:
+        job = jobs.find(session, given.work.id)
+    best = f"best f1 {100 * told[-1].metric:.2f} % (trial 1)"
+    assert job.message == f"trial 3 of 4, 2 running; {best}"
+    assert (job.state, job.progress) == (State.RUNNING, (1 + 0.5) / 4)
+    assert job.eta_seconds is not None
+    assert job.eta_seconds > 0
+
+
+def test_a_search_may_leave_the_model_that_the_job_starts_from(
+    shared: Callable[..., Shared], folder_of: Callable[..., Path]
+) -> None:
+    other = folder_of("other", layers=3, seed=9)
+    given = shared(
+        "space: {student.start: [random, teacher], student.layers: [1]}",
+        "sampler: grid",
+        f"student.start={other}",
+    )
+    sources = {given.variant({"student.start": s}).order(1).source for s in ("random", "teacher")}
+    assert sources == {given.taught.teacher.folder}
+    assert given.variant({}).order(1).source == other

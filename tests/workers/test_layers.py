@@ -1,0 +1,132 @@
+"""A student that learns from the layers of a teacher beside it: resumed, split, exported, told."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from alambique.models.networks import load
+from alambique.spec.changing import Change
+from alambique.spec.objective import Attention, Hidden, Relations, Term
+from alambique.spec.outputs import Output
+from alambique.workers.layer_maps import maps_of, resolved, similar
+from alambique.workers.training.course import Course
+
+if TYPE_CHECKING:
+    from tests.workers.recorder import Recorded
+
+Made = Callable[..., Course]
+Recorder = Callable[..., "Recorded"]
+LAYERS: tuple[Term, ...] = (
+    Hidden(projection="per-layer", mapping="learned", weight=Change(start=1.0, end=0.2)),
+    Attention(loss="kl"),
+    Relations(heads=8, weight=2.0),
+)
+
+
+@pytest.fixture
+def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
+    """A course beside a deeper and wider teacher."""
+
+    def made(**changed: object) -> Course:
+        beside = tmp_path / "deep"
+        if not beside.exists():
+            folder_of(beside.name, layers=4, width=48, seed=2, positions=128)
+        return course(**{"objective": LAYERS, "beside": beside, **changed})
+
+    return made
+
+
+def moved(told: Course, name: str) -> Course:
+    """The same course in another folder."""
+    return told.model_copy(update={"folder": told.folder.with_name(name)})
+
+
+def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder) -> None:
+    """The projections and the map are part of the checkpoint, and so is what Adam knows of them."""
+    whole = layered()
+    undisturbed = recorded(whole)
+    outcome = undisturbed.to_the_end()
+    broken = moved(whole, "broken")
+    broken.folder.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        recorded(broken, stop_at=8).to_the_end()
+    resumed = recorded(broken)
+    assert resumed.to_the_end() == outcome
+    assert resumed.losses == undisturbed.losses[-len(resumed.losses) :]
+    assert len(resumed.losses) < len(undisturbed.losses)
+    assert broken.read_mixtures() == whole.read_mixtures()
+
+
+def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Recorder) -> None:
+    one = layered()
+    other = layered(train=one.train.model_copy(update={"accumulate": 3}))
+    runs = [recorded(told) for told in (one, other)]
+    for run in runs:
+        run.to_the_end()
+    assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
+
+
+def test_each_term_is_told_by_itself(layered: Made, recorded: Recorder) -> None:
+    told = layered()
+    run = recorded(told)
+    run.to_the_end()
+    lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
+    last = lines[-1]
+    assert set(last["terms"]) == {"hidden", "attention", "relations"}
+    assert all(value > 0 for value in last["terms"].values())
+    steps = len(run.losses)
+    weight = 1.0 + (0.2 - 1.0) * (steps - 1) / steps  # of hidden, at the last step
+    total = weight * last["terms"]["hidden"] + last["terms"]["attention"]
+    assert last["loss"] == pytest.approx(total + 2 * last["terms"]["relations"], rel=1e-5)
+
+
+def test_what_is_trained_beside_the_student_is_not_exported(
+    layered: Made, recorded: Recorder
+) -> None:
+    told = layered()
+    recorded(told).to_the_end()
+    names = load_file(told.best / "model.safetensors").keys()
+    assert names == load_file(told.start / "model.safetensors").keys()
+    load(told.best, Output.TAGS, told.labels)
+    weights = maps_of(told)["hidden"].weights
+    assert weights is not None
+    torch.testing.assert_close(torch.tensor(weights).sum(1), torch.ones(2))
+
+
+def test_a_student_that_learns_layers_alone_is_judged_by_them(
+    layered: Made, recorded: Recorder
+) -> None:
+    """Its head has learnt nothing: cross entropy with the labels would choose among chances."""
+    told = layered(objective=(Hidden(),))
+    outcome = recorded(told).to_the_end()
+    lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
+    found = [line["validation"] for line in lines if line["validation"] is not None]
+    assert outcome.best_loss == min(found)
+    assert found == sorted(found, reverse=True)
+    assert found[-1] == pytest.approx(lines[-1]["terms"]["hidden"], rel=0.3)
+
+
+def test_layers_that_are_alike_are_found(layered: Made) -> None:
+    """A student that is its teacher is most alike to itself; the map is chosen once."""
+    told = layered(objective=(Hidden(mapping="similar"), Attention(mapping="similar")))
+    own = told.model_copy(update={"start": told.beside})
+    chosen = similar(own)
+    assert chosen.pairs == tuple((layer, layer) for layer in range(4))
+    assert chosen.likeness == pytest.approx([1.0] * 4)
+    taken = resolved(own)
+    assert [getattr(term, "mapping", None) for term in taken.objective] == [chosen.pairs] * 2
+    assert resolved(own.model_copy(update={"start": told.start})).objective == taken.objective
+    assert maps_of(own) == {"hidden": chosen, "attention": chosen}
+
+
+def test_other_layers_are_not_as_alike(layered: Made) -> None:
+    chosen = similar(layered(objective=(Hidden(mapping="similar"),)))
+    assert chosen.pairs is not None
+    assert [ours for ours, _ in chosen.pairs] == [0, 1]
+    assert chosen.likeness is not None
+    assert all(0 < value < 0.999 for value in chosen.likeness)

@@ -1,0 +1,280 @@
+"""The bench of a search: gives trials to Tune, and writes down in the registry what comes of them.
+
+Here, in the driver, everything is decided and remembered; the processes of trials only train.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from alambique.registry import trials
+from alambique.registry.records import Trial
+from alambique.registry.transitions import may_pass
+from alambique.spec.errors import BadSpec
+from alambique.spec.search import Search
+from alambique.spec.space import axes
+from alambique.spec.states import Reason, Stage, TrialState
+from alambique.tasks.all import find
+from alambique.workers.failures import reason_of, told
+from alambique.workers.once import done_before, keep
+from alambique.workers.records import Distilled, Trained
+from alambique.workers.search import costs
+from alambique.workers.search.orders import Order, Report
+from alambique.workers.search.sampling import Past, proposed
+from alambique.workers.search.standing import Standing
+from alambique.workers.search.variants import Shared, Variant
+from alambique.workers.stages.distil import student_of
+from alambique.workers.training.loop import read_outcome
+from alambique.workers.work import Work
+
+_EVERY = 1.0
+"""Seconds between two reports of how far the search is."""
+
+
+@dataclass
+class _Going:
+    """A trial that runs now."""
+
+    variant: Variant
+    began: float
+    curve: list[dict[str, float]]
+    last: Report | None = None
+    failed: Report | None = None
+
+
+@dataclass
+class Bench:
+    """The trials of one search, in one attempt at its job."""
+
+    shared: Shared
+    trials: dict[int, Trial]
+    """By their number, those that the registry has."""
+    clock: Callable[[], float] = time.monotonic
+    _left: list[Trial] = field(init=False)
+    _going: dict[int, _Going] = field(init=False, default_factory=dict)
+    _held_up: tuple[int, Mapping[str, Any]] | None = field(init=False, default=None)
+    _ready: Order | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """What an earlier attempt has left goes on first."""
+        self._left = [trial for trial in self.trials.values() if unfinished(trial)]
+        self._axes = axes(self.shared.job)
+        self._began = self._looked = self.clock()
+        self._done_then = self.standing.done
+
+    @property
+    def search(self) -> Search:
+        """What the job says of it."""
+        assert self.shared.job.search is not None
+        return self.shared.job.search
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no other trial will be started."""
+        full = len(self._going) >= self.search.concurrent
+        return not (full or self._left or self._held_up or self._ready or self._proposal())
+
+    def waiting(self) -> bool:
+        """Whether there is something to do that is not done already."""
+        self._ready = self.next()
+        return not self.exhausted
+
+    def next(self) -> Order | None:
+        """A trial to start, if one may be started now."""
+        ready, self._ready = self._ready, None
+        while ready is None and len(self._going) < self.search.concurrent:
+            following = self._held_up or self._following()
+            if following is None:
+                return None
+            self._held_up = None
+            ready = self._started(*following)
+            if self._held_up:
+                return None
+        return ready
+
+    def told(self, number: int, report: Report) -> None:
+        """A trial has come so far."""
+        going = self._going[number]
+        if report.error is not None:
+            going.failed = report
+            return
+        going.last = report
+        going.curve.append({"epoch": report.epoch, "loss": report.loss, "metric": report.metric})
+        # a database that does not answer now is told with the next epoch
+        with suppress(SQLAlchemyError):
+            self._tell(number, going)
+
+    def ended(self, number: int, error: BaseException | None) -> None:
+        """A trial is at its end, or was stopped; or failed."""
+        going = self._going.pop(number)
+        try:
+            if error is not None:
+                self._failed(number, going.last, reason_of(error), told(error))
+            elif (failed := going.failed) and failed.error is not None:
+                self._failed(number, going.last, failed.reason or Reason.INTERNAL, failed.error)
+            else:
+                self._well(number, going)
+        finally:
+            self._work.holding.let_go([going.variant.place.name])
+
+    def look(self) -> None:
+        """Reports how far the search is, now and then."""
+        now = self.clock()
+        if now - self._looked < _EVERY:
+            return
+        self._looked = now
+        standing = self.standing
+        goals = self.search.targets
+        best = standing.best(goals[0])
+        found = best.metrics if best else {}
+        self._work.report(
+            Stage.DISTIL,
+            standing.fraction,
+            eta_seconds=self._left_seconds(standing, now),
+            loss=found.get("loss"),
+            metric=found.get(self._primary),
+            message=standing.said(goals),
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """How far the search is."""
+        return Standing(
+            dict(self.trials),
+            {number: _part(going) for number, going in self._going.items()},
+            self.search.size,
+        )
+
+    @property
+    def _work(self) -> Work:
+        return self.shared.work
+
+    @property
+    def _primary(self) -> str:
+        return find(self.shared.job.task).primary
+
+    def _left_seconds(self, standing: Standing, now: float) -> float | None:
+        done = standing.done - self._done_then
+        return (now - self._began) / done * (standing.of - standing.done) if done else None
+
+    def _following(self) -> tuple[int, Mapping[str, Any]] | None:
+        if self._left:
+            trial = self._left.pop(0)
+            return trial.number, trial.values
+        values = self._proposal()
+        return None if values is None else (self._next_number, values)
+
+    @property
+    def _next_number(self) -> int:
+        return max(self.trials, default=0) + 1
+
+    def _proposal(self) -> dict[str, Any] | None:
+        past = [past_of(trial, self.search) for trial in self.trials.values()]
+        seed, number = self.shared.job.train.seed, self._next_number
+        return proposed(self.search, self._axes, past, seed=seed, number=number)
+
+    def _started(self, number: int, values: Mapping[str, Any]) -> Order | None:
+        """The trial's order; None where it is over already, or another job is at it."""
+        known = self.trials.get(number)
+        self._write(trials.begin, number, values)
+        try:
+            variant = self.shared.variant(values)
+        except BadSpec as error:
+            self._failed(number, None, Reason.BAD_SPEC, str(error))
+            return None
+        if not self._work.holding.take([variant.place.name]):
+            if known is None:
+                self._work.log(f"trial {number}: another job is doing the same; it waits")
+            self._held_up = (number, values)
+            return None
+        going = _Going(variant, self.clock(), [dict(p) for p in known.curve] if known else [])
+        if before := done_before(self._work, variant.place):
+            self._work.log(f"trial {number}: done before, by job {before.job_id}")
+            (student,) = Distilled.model_validate(before.output).students
+            self._finished(number, variant, student)
+            self._work.holding.let_go([variant.place.name])
+            return None
+        variant.place.folder.mkdir(parents=True, exist_ok=True)
+        self._going[number] = going
+        return variant.order(number)
+
+    def _well(self, number: int, going: _Going) -> None:
+        """A trial that did not fail: at its end, or stopped."""
+        variant, courses = going.variant, going.variant.courses
+        if outcome := read_outcome(courses[-1]):
+            seconds = self.clock() - going.began
+            distilled = student_of(courses, "distilled", outcome, seconds)
+            keep(self._work, variant.place, distilled)
+            self._finished(number, variant, distilled.students[0])
+            return
+        found = {} if going.last is None else self._scores(going.last.loss, going.last.metric)
+        found |= costs.sizes(self.shared.job, courses[0].labels, courses[0].start)
+        epochs = going.last.epoch if going.last else 0
+        self._end(number, TrialState.STOPPED, epochs=epochs, metrics=found)
+
+    def _finished(self, number: int, variant: Variant, student: Trained) -> None:
+        job, last = self.shared.job, variant.courses[-1]
+        labels = last.labels
+        assert student.loss is not None  # of a student; a teacher may come fine-tuned
+        found = self._scores(student.loss, student.metric)
+        found |= costs.sizes(job, labels, student.folder)
+        if "latency_ms" in [goal.name for goal in self.search.targets]:
+            found["latency_ms"] = costs.latency(job, labels, student.folder)
+        outcome = read_outcome(last)
+        epochs = outcome.epochs if outcome else 0
+        self._end(number, TrialState.FINISHED, epochs=epochs, metrics=found)
+
+    def _failed(self, number: int, last: Report | None, reason: Reason, error: str) -> None:
+        self._work.log(f"trial {number} failed: {error}")
+        epochs = last.epoch if last else 0
+        state = TrialState.FAILED
+        self._end(number, state, epochs=epochs, metrics={}, reason=reason, error=error)
+
+    def _scores(self, loss: float, metric: float) -> dict[str, float]:
+        return {"loss": loss, self._primary: metric}
+
+    def _end(self, number: int, state: TrialState, **how: Any) -> None:
+        self._write(trials.end, number, state, **how)
+
+    def _write(self, change: Callable[..., Trial], number: int, *what: Any, **how: Any) -> None:
+        work = self._work
+        with work.database.write() as session:
+            self.trials[number] = change(session, work.id, work.token, number, *what, **how)
+
+    def _tell(self, number: int, going: _Going) -> None:
+        assert going.last is not None
+        work = self._work
+        with work.database.write() as session:
+            trials.tell(
+                session,
+                work.id,
+                work.token,
+                number,
+                epochs=going.last.epoch,
+                metrics=self._scores(going.last.loss, going.last.metric),
+                curve=going.curve,
+            )
+
+
+def unfinished(trial: Trial) -> bool:
+    """Whether another attempt at the job goes on with the trial."""
+    return not trial.state.over or (trial.reason is not None and may_pass(trial.reason))
+
+
+def past_of(trial: Trial, search: Search) -> Past:
+    """What a sampler is told of a trial."""
+    found = [trial.metrics.get(goal.name) for goal in search.targets]
+    scores = tuple(value for value in found if value is not None)
+    if not trial.state.over:
+        return Past(trial.values, None)
+    whole = trial.state is not TrialState.FAILED and len(scores) == len(found)
+    return Past(trial.values, scores if whole else None, failed=not whole)
+
+
+def _part(going: _Going) -> float:
+    epochs = going.variant.work.job.train.epochs
+    return 0.0 if going.last is None else min(1.0, going.last.epoch / epochs)

@@ -1,0 +1,39 @@
+"""What a student costs: sizes from its config, and its latency where a goal asks for it."""
+
+from pathlib import Path
+
+from alambique.models.configs import longest_text, read_config
+from alambique.models.counts import count
+from alambique.spec.job import Job
+from alambique.tasks.all import find
+from alambique.workers.stages.evaluate import latency_of
+from alambique.workers.testing import Examined
+
+
+def sizes(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
+    """Parameters, and operations for a text as long as the job's windows, the same for all trials.
+
+    Args:
+        job: the one that is searched for.
+        labels: of its data.
+        folder: the student's.
+    """
+    config = read_config(folder)
+    found = count(
+        config, task=find(job.task).output, labels=len(labels), length=_length(job, folder)
+    )
+    return {"macs": float(found.macs_full), "parameters": float(found.parameters)}
+
+
+def latency(job: Job, labels: tuple[str, ...], folder: Path) -> float:
+    """Milliseconds for such a text, in this process, beside whatever else runs on the machine."""
+    length = _length(job, folder)
+    examined = Examined.of(
+        find(job.task), folder, labels, max_length=job.train.max_length, stride=job.train.stride
+    )
+    return latency_of(examined, int(read_config(folder)["vocab_size"]), length).mean_ms
+
+
+def _length(job: Job, folder: Path) -> int:
+    longest = longest_text(read_config(folder))
+    return min(job.train.max_length, longest or job.train.max_length)

@@ -1,0 +1,55 @@
+"""What a trial's process is told, and what it tells."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from alambique.spec.fields import Spec
+from alambique.spec.job import Student
+from alambique.spec.states import Reason
+from alambique.spec.train import Resources
+from alambique.workers.training.course import Course
+from alambique.workers.training.loop import Outcome
+from alambique.workers.training.position import Position
+
+
+class Order(Spec):
+    """One trial: a student, and how it is trained. It travels as JSON."""
+
+    number: int
+    courses: tuple[Course, ...]
+    """One after the other; the last one is what the trial is told and judged by."""
+    student: Student
+    source: Path
+    """The model that the untrained student is made of."""
+    resources: Resources | None
+    """Of several processes; None: the trial's own process trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far a trial is: the best of its epochs so far."""
+
+    epoch: int
+    """How many are whole."""
+    loss: float
+    metric: float
+    reason: Reason | None = None
+    """Of a failure that another try would only repeat, like `error`, which is the message."""
+    error: str | None = None
+
+    @classmethod
+    def at(cls, position: Position) -> "Report":
+        """After an epoch."""
+        assert position.best_loss is not None
+        assert position.best_metric is not None
+        return cls(position.epoch, position.best_loss, position.best_metric)
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "Report":
+        """After the last one."""
+        return cls(outcome.epochs, outcome.best_loss, outcome.metric)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As Tune carries it."""
+        return asdict(self)

@@ -1,0 +1,65 @@
+"""What the process of a trial does: makes the untrained student, and trains it."""
+
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+
+import torch.distributed as dist
+
+from alambique.tasks.all import find
+from alambique.workers.files import whole
+from alambique.workers.layer_maps import resolved
+from alambique.workers.search.orders import Order, Report
+from alambique.workers.starting import student
+from alambique.workers.training.course import Course
+from alambique.workers.training.group import join_group
+from alambique.workers.training.loop import Outcome, read_outcome, train
+from alambique.workers.training.place import placed
+
+
+def attempt(order: Order, tell: Callable[[Report], None]) -> None:
+    """Carries a trial of one process from where its folder says it stands to its end.
+
+    `tell` is called after each epoch, last with the outcome; it may never return.
+    """
+    begin(order)
+    *before, last = order.courses
+    for course in before:
+        if read_outcome(course) is None:
+            _trained(course, lambda _: None)
+    tell(Report.of(read_outcome(last) or _trained(last, tell)))
+
+
+def begin(order: Order) -> None:
+    """Makes the untrained student where it is not there, and room for its run."""
+    course = order.courses[0]
+    whole(
+        course.start,
+        partial(
+            student,
+            order.student,
+            order.source,
+            find(course.task).output,
+            course.labels,
+            seed=order.courses[-1].train.seed,
+        ),
+    )
+    for course in order.courses:
+        course.folder.mkdir(parents=True, exist_ok=True)
+
+
+def _trained(course: Course, tell: Callable[[Report], None]) -> Outcome:
+    if course.zero is not None and not dist.is_initialized():
+        _join_nobody()
+    return train(resolved(course), placed(), told=lambda position: tell(Report.at(position)))
+
+
+def _join_nobody() -> None:
+    """A group of this process alone: DeepSpeed wants one."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+    os.environ.update(alone | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
+    join_group()

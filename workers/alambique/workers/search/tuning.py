@@ -1,0 +1,280 @@
+"""The one typed edge over Ray Tune: trials are started, stopped early, and told of.
+
+Tune remembers nothing here: what was tried is in the registry, and so are the curves from which the
+scheduler of another attempt knows what it knew.
+"""
+
+import logging
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, Protocol, assert_never
+
+import numpy as np
+from ray import tune
+from ray.tune import Callback, PlacementGroupFactory
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from alambique.registry.transitions import may_pass
+from alambique.spec.train import Resources
+from alambique.workers.failures import reason_of, told
+from alambique.workers.search.orders import Order, Report
+
+_REDUCTION = 3
+"""One trial of so many goes on at each rung."""
+_AGAIN = 1
+"""How often a trial is tried again whose process was lost."""
+
+Curve = Sequence[Mapping[str, float]]
+"""What a trial reported: epoch, loss and metric of each."""
+
+
+class Bench(Protocol):
+    """Who gives trials to Tune, and is told of them. No call may take long."""
+
+    def next(self) -> Order | None:
+        """A trial to start, if one may be started now."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there will be no other."""
+
+    def told(self, number: int, report: Report) -> None:
+        """A trial has come so far."""
+
+    def ended(self, number: int, error: BaseException | None) -> None:
+        """A trial is at its end, or was stopped; or failed."""
+
+    def look(self) -> None:
+        """Called again and again."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How trials are run."""
+
+    scheduler: Literal["asha", "hyperband", "none"]
+    metric: Literal["loss", "metric"]
+    """Of a report: what the scheduler compares trials by."""
+    longest: int
+    """Epochs of the longest trial."""
+    resources: Resources
+    """Of each trial."""
+    folder: Path
+    """For what Tune writes: private to this attempt, for there is pickle among it."""
+    past: Mapping[int, Curve] = field(default_factory=dict)
+    """By the number of the trial, what those reported that are over since an earlier attempt."""
+    resumed: Mapping[int, Curve] = field(default_factory=dict)
+    """Likewise of those that go on."""
+
+
+class _Stop(Exception):
+    """Somebody wants this process to end; Tune cleans up on exceptions of this kind."""
+
+
+def tuned(bench: Bench, tuning: Tuning) -> None:
+    """Runs all trials that the bench gives; nothing of them runs or is reserved afterwards.
+
+    Raises:
+        KeyboardInterrupt: the process was interrupted meanwhile (SIGINT, SIGTERM).
+        Exception: what the bench raised.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    with _interruptible() as interrupted:
+        telling = _Telling(bench, interrupted)
+        tuner = tune.Tuner(
+            tune.with_resources(_trial, _reserved(tuning.resources)),
+            tune_config=tune.TuneConfig(
+                search_alg=_Asking(bench, interrupted),
+                scheduler=_scheduler(tuning),
+                num_samples=-1,  # until the bench says that there are no more
+                # a process that has imported torch serves one trial after another
+                reuse_actors=tuning.resources.workers == 1,
+                trial_dirname_creator=lambda trial: f"trial-{trial.trial_id}",
+            ),
+            run_config=tune.RunConfig(
+                name="search",
+                storage_path=str(tuning.folder),
+                callbacks=[telling],
+                failure_config=tune.FailureConfig(max_failures=_AGAIN),
+                verbose=0,
+            ),
+        )
+        try:
+            tuner.fit()
+        except _Stop:
+            raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """While it lasts, an interrupt sets the event: Tune has to end its trials first."""
+    event = threading.Event()
+    ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in ours:
+        signal.signal(number, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+
+
+def _reserved(resources: Resources) -> PlacementGroupFactory:
+    """What Tune reserves for a trial: of several processes nothing, for Ray Train does."""
+    if resources.workers > 1:
+        return PlacementGroupFactory([{"CPU": 0.0}])
+    asked = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return PlacementGroupFactory([{kind: amount for kind, amount in asked.items() if amount}])
+
+
+def _trial(config: dict[str, Any]) -> None:
+    """What Tune runs: in the process of a trial, or beside its processes."""
+    order = Order.model_validate_json(config["order"])
+    try:
+        if order.resources is None:
+            from alambique.workers.search.trying import attempt
+
+            attempt(order, _report)
+        else:
+            from alambique.workers.search.nesting import attempt_nested
+
+            attempt_nested(order, order.resources, _report)
+    except Exception as error:
+        reason = reason_of(error)
+        if may_pass(reason):
+            raise
+        # told, and not raised: Tune would try it again
+        _report(Report(0, math.inf, -math.inf, reason, told(error)))
+
+
+def _report(report: Report) -> None:
+    tune.report(report.as_dict())
+
+
+class _Asking(Searcher):
+    """Asks the bench for trials."""
+
+    def __init__(self, bench: Bench, interrupted: threading.Event) -> None:
+        super().__init__()
+        self._bench = bench
+        self._interrupted = interrupted
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's order; None: not now."""
+        if self._interrupted.is_set():  # Tune may wait here for the next trial
+            raise _Stop
+        if order := self._bench.next():
+            return {"number": order.number, "order": order.model_dump_json()}
+        return Searcher.FINISHED if self._bench.exhausted else None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: `_Telling` is told as well, and of the error too."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles all that it is given, and the registry remembers."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing is ever restored."""
+
+
+class _Telling(Callback):
+    """Tells the bench of trials.
+
+    Tune takes what is raised while it stops a trial for that trial's failure: errors are kept, and
+    raised where they reach the end of the loop.
+    """
+
+    def __init__(self, bench: Bench, interrupted: threading.Event) -> None:
+        self._bench = bench
+        self._interrupted = interrupted
+        self._error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as of `_Asking`."""
+        return {}
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any
+    ) -> None:
+        """An epoch is over."""
+        names = Report.__dataclass_fields__
+        report = Report(**{name: result.get(name) for name in names})
+        self._safely(lambda: self._bench.told(trial.config["number"], report))
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """At its end, or stopped."""
+        self._safely(lambda: self._bench.ended(trial.config["number"], None))
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """Failed, after all that Tune has tried."""
+        error = trial.get_pickled_error() or trial.get_error() or RuntimeError("no reason given")
+        self._safely(lambda: self._bench.ended(trial.config["number"], error))
+
+    def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
+        """Raises what could not be raised before."""
+        if self._error is not None:
+            raise self._error
+        if self._interrupted.is_set():
+            raise _Stop
+        self._bench.look()
+
+    def _safely(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as error:
+            self._error = self._error or error
+
+
+class _Halving(AsyncHyperBandScheduler):
+    """Asynchronous successive halving that knows trials of earlier attempts."""
+
+    def __init__(self, tuning: Tuning, brackets: int) -> None:
+        super().__init__(
+            time_attr="epoch",
+            metric=tuning.metric,
+            mode="min" if tuning.metric == "loss" else "max",
+            max_t=tuning.longest + 1,  # a trial in its last epoch ends by itself
+            grace_period=1,
+            reduction_factor=_REDUCTION,
+            brackets=brackets,
+        )
+        self._known = {**tuning.past, **tuning.resumed}
+        for number in sorted(tuning.past):
+            over = SimpleNamespace(trial_id=f"past-{number}", config={"number": number})
+            self.on_trial_add(None, over)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Puts a trial into its bracket, with what it reported before."""
+        number = int(trial.config["number"])
+        # the bracket is drawn from numpy's state, which is the number's own here
+        state = np.random.get_state()
+        np.random.seed(number)
+        super().on_trial_add(tune_controller, trial)
+        np.random.set_state(state)
+        for point in self._known.get(number, ()):
+            super().on_trial_result(tune_controller, trial, dict(point))
+
+
+def _scheduler(tuning: Tuning) -> TrialScheduler:
+    match tuning.scheduler:
+        case "none":
+            return FIFOScheduler()  # type: ignore[no-untyped-call]
+        case "asha":
+            return _Halving(tuning, brackets=1)
+        case "hyperband":
+            return _Halving(tuning, brackets=1 + int(math.log(tuning.longest, _REDUCTION)))
+        case _:
+            assert_never(tuning.scheduler)

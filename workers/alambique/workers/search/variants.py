@@ -1,0 +1,88 @@
+"""A job with a trial's values, as the stages see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alambique.spec.job import Job
+from alambique.spec.space import laid_over
+from alambique.spec.states import Stage
+from alambique.workers.once import Place, place_of
+from alambique.workers.records import Cached, Checked, Taught
+from alambique.workers.running import placement
+from alambique.workers.search.orders import Order
+from alambique.workers.stages import distil
+from alambique.workers.training.course import Course
+from alambique.workers.work import Work
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one trial makes of the job."""
+
+    work: Work
+    """Whose job has the trial's values, and no search."""
+    checked: Checked
+    taught: Taught
+    cached: Cached | None
+
+    @cached_property
+    def place(self) -> Place:
+        """Where its student is: another job that asks for just this one finds it there."""
+        return place_of(self.work, Stage.DISTIL, self.reads("distilled"))
+
+    @property
+    def courses(self) -> tuple[Course, ...]:
+        """How its student is trained."""
+        start = self.place.folder / "start"
+        return distil.courses_of(
+            self.work, self.checked, self.taught, self.cached, "distilled", start
+        )
+
+    def reads(self, kind: distil.Kind) -> Mapping[str, Any]:
+        """What a student of that kind depends on."""
+        return distil.reads(self.work, self.checked, self.taught, self.cached, kind)
+
+    def order(self, number: int) -> Order:
+        """What its process is told."""
+        resources = placement(self.work.job.resources, distilled=True)
+        return Order(
+            number=number,
+            courses=self.courses,
+            student=self.work.job.student,
+            source=self._source,
+            resources=resources if resources and resources.workers > 1 else None,
+        )
+
+    @property
+    def _source(self) -> Path:
+        return distil.source_of_start(self.work, self.checked, self.taught, "distilled")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a job have in common: one teacher, and one pass of it."""
+
+    work: Work
+    checked: Checked
+    taught: Taught
+    cached: Cached | None
+
+    @property
+    def job(self) -> Job:
+        """The job that is searched for."""
+        return self.work.job
+
+    def variant(self, values: Mapping[str, Any]) -> Variant:
+        """The job with these values.
+
+        Raises:
+            BadSpec: it cannot be.
+        """
+        job = laid_over(self.work.job, values)
+        # a model of its own is the same for all trials: the space may leave it, and name no other
+        own = job.student.start not in ("teacher", "random")
+        checked = self.checked if own else self.checked.model_copy(update={"student": None})
+        return Variant(replace(self.work, job=job), checked, self.taught, self.cached)

@@ -1,0 +1,145 @@
+"""Stage 3 where the job has a search: many students, of which the Pareto front is kept."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from alambique.distill.front import front_of
+from alambique.registry import trials
+from alambique.registry.records import Trial
+from alambique.spec.errors import AlambiqueError
+from alambique.spec.job import Job
+from alambique.spec.search import COSTS, LOSS
+from alambique.spec.space import alone
+from alambique.spec.states import Stage, TrialState
+from alambique.workers.failures import error_of
+from alambique.workers.once import done_before, once
+from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
+from alambique.workers.running import Part
+from alambique.workers.search.bench import Bench, unfinished
+from alambique.workers.search.tuning import Tuning
+from alambique.workers.search.variants import Shared, Variant
+from alambique.workers.stages import distil as distilling
+from alambique.workers.work import Work
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search has found."""
+
+    trials: tuple[Trial, ...]
+    front: tuple[int, ...]
+    """The numbers of the trials on the front; the best by the first goal is the last."""
+    students: tuple[Trained, ...]
+    """Of each of them, in that order, what stands beside its student, and its student."""
+
+
+def search(work: Work, checked: Checked, taught: Taught, cached: Cached | None) -> Searched:
+    """The students on the front of a job's search.
+
+    Trials that an earlier attempt at the job has ended are not run again.
+
+    Raises:
+        AlambiqueError: no trial came to its end; the error of the first one that failed.
+    """
+    assert work.job.search is not None
+    shared = Shared(work, checked, taught, cached)
+    bench = Bench(shared, {trial.number: trial for trial in _known(work)})
+    if bench.waiting():
+        _tuned(work, bench)
+    found = _known(work)
+    _tidy(shared, found)
+    measured = {one.number: one.metrics for one in found if one.state is TrialState.FINISHED}
+    front = front_of(work.job.search.targets, measured)
+    if not front:
+        raise _nothing(found)
+    values = {one.number: one.values for one in found}
+    variants = {number: shared.variant(values[number]) for number in front}
+    return Searched(found, front, tuple(_students(variants)))
+
+
+def _known(work: Work) -> tuple[Trial, ...]:
+    with work.database.read() as session:
+        return trials.of_job(session, work.id)
+
+
+def _tuned(work: Work, bench: Bench) -> None:
+    tuning = _tuning(work, list(bench.trials.values()))
+    try:
+        with work.cluster() as cluster:
+            cluster.search(bench, tuning)
+    finally:
+        for folder in tuning.folder.parent.glob(f"{work.id}-*"):  # of killed attempts too
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tuning(work: Work, found: Sequence[Trial]) -> Tuning:
+    job, search = work.job, work.job.search
+    assert search is not None
+    return Tuning(
+        scheduler=search.scheduler,
+        metric=_compared(job),
+        longest=max(variant.train.epochs for variant in [job, *alone(job)]),
+        resources=job.resources,
+        folder=work.settings.home.absolute() / "search" / f"{work.id}-{work.token}",
+        past={one.number: one.curve for one in found if not unfinished(one)},
+        resumed={one.number: one.curve for one in found if unfinished(one)},
+    )
+
+
+def _compared(job: Job) -> Literal["loss", "metric"]:
+    """By what a trial is stopped early: the first goal, unless that is no matter of learning."""
+    assert job.search is not None
+    first = job.search.targets[0].name
+    return "loss" if first in (LOSS, *COSTS) else "metric"
+
+
+def _tidy(shared: Shared, found: Sequence[Trial]) -> None:
+    """Removes what trials left that were stopped: their checkpoints lead nowhere."""
+    for trial in found:
+        if trial.state is not TrialState.STOPPED:
+            continue
+        variant = shared.variant(trial.values)
+        with shared.work.alone_if_free(variant.place.name) as mine:
+            if mine and done_before(shared.work, variant.place) is None:
+                shutil.rmtree(variant.place.folder, ignore_errors=True)
+
+
+def _nothing(found: Sequence[Trial]) -> AlambiqueError:
+    """Why there is no student."""
+    failed = [one for one in found if one.reason is not None and one.error is not None]
+    if not failed:
+        return AlambiqueError("no trial of the search came to its end: raise search.trials")
+    first = failed[0]
+    assert first.reason is not None
+    return error_of(
+        first.reason,
+        f"no trial of the search came to its end, {len(failed)} of {len(found)} failed; "
+        f"trial {first.number}: {first.error}",
+    )
+
+
+def _students(variants: dict[int, Variant]) -> Iterator[Trained]:
+    """The students of each trial; what stands beside them is trained now."""
+    for position, (number, variant) in enumerate(variants.items()):
+        for kind in distilling.kinds(variant.work):
+            part = Part(Stage.DISTIL, f"{kind} of trial {number}", position, len(variants))
+            distilled = once(
+                variant.work,
+                Stage.DISTIL,
+                variant.reads(kind),
+                Distilled,
+                lambda folder, kind=kind, part=part, variant=variant: distilling.distil(  # type: ignore[misc]
+                    variant.work,
+                    variant.checked,
+                    variant.taught,
+                    variant.cached,
+                    kind,
+                    folder,
+                    part,
+                ),
+                part,
+            )
+            for one in distilled.students:
+                yield one.model_copy(update={"trial": number})
