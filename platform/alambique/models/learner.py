@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from alambique.distill.inside import Inside
+from alambique.distill.objective import total
+from alambique.distill.rows import no_rows
 from alambique.distill.states import Projected, States
 from alambique.distill.wanted import Wanted, wanted
 from alambique.models.bridges import Bridges
@@ -17,7 +19,7 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.taps import Taps
-from alambique.spec.objective import Layered
+from alambique.spec.objective import Gold, Layered, Logits, Term, counts
 
 _BRIDGES = "bridges."
 _MIXTURES = f"{_BRIDGES}mixtures."
@@ -115,6 +117,27 @@ def _full(states: States) -> States:
             for layer, one in states.projected.items()
         },
     )
+
+
+def freeze_untaught(learner: Learner, terms: Sequence[Term]) -> None:
+    """Freezes the weights that an objective of layers alone does not reach, such as a last norm.
+
+    They would learn nothing, but weight decay would shrink them: in those optimizers that take
+    zeros for a gradient that is not there.
+    """
+    if any(isinstance(term, Gold | Logits) and counts(term) for term in terms):
+        return
+    training = learner.training
+    learner.eval()
+    ids_1N = torch.arange(4)[None]
+    inputs = ids_1N, torch.ones_like(ids_1N), torch.zeros_like(ids_1N)
+    answer_1NC = learner(*inputs)
+    loss = total(no_rows(answer_1NC), terms, learner.inside(*inputs, torch.ones(1))).total
+    weights = [weight for weight in learner.parameters() if weight.requires_grad]
+    found = torch.autograd.grad(loss, weights, allow_unused=True)
+    for weight, gradient in zip(weights, found, strict=True):
+        weight.requires_grad_(gradient is not None)
+    learner.train(training)
 
 
 def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ class Taps:
     """Hooks on the layers of a network; each answer leaves there what passed through."""
 
     def __init__(self, network: Network, wanted: Wanted) -> None:
-        """Made ready; the network's first answer puts the hooks on.
+        """Puts the hooks on.
 
         Raises:
             BadSpec: the network has no such layer.
@@ -38,8 +38,9 @@ class Taps:
         _check_depth(wanted, self._depth)
         self._read, self._written, self._turns = _Passed(), _Passed(), _Passed()
         self._projections: list[_Passed] = [{} for _ in self._family.projections]
-        self._layers = list(_layers(network, self._family))
-        network.inner.register_forward_pre_hook(self._ready)
+        network.inner.register_forward_pre_hook(self._cleared)
+        for number, layer in enumerate(_layers(network, self._family)):
+            self._watch(layer, None if self._family.layer is None else number)
 
     @property
     def states(self) -> States:
@@ -77,12 +78,7 @@ class Taps:
             )
             whole.register_forward_hook(hook, with_kwargs=True)
 
-    def _ready(self, _: nn.Module, args: object) -> None:
-        # not before: what is tapped of a layer has to be what the hooks of ZeRO 3 make of it, whose
-        # backward is where they bring its weights
-        for number, layer in enumerate(self._layers):
-            self._watch(layer, None if self._family.layer is None else number)
-        self._layers.clear()
+    def _cleared(self, _: nn.Module, args: object) -> None:
         for passed in (self._read, self._written, self._turns, *self._projections):
             passed.clear()
 

@@ -26,7 +26,7 @@ def likeness(
     """The score of the task, and the objective as at the end of the training.
 
     Args:
-        examined: the student; its layers are watched from now on, which takes time.
+        examined: says what the student is fed.
         course: what it was trained by.
         examples: which it has not learnt from.
         rows: theirs.
@@ -55,8 +55,12 @@ def taught_by(course: Course) -> Path:
 
 
 def _beside_its_teacher(examined: Examined, course: Course) -> Learner:
-    teacher = load(taught_by(course), examined.task.output, examined.labels)
-    learner = Learner(examined.network, teacher, layered(course.objective))
+    # loaded anew: watching its layers would take time from what measures the network's speed
+    student, teacher = (
+        load(folder, examined.task.output, examined.labels)
+        for folder in (course.best, taught_by(course))
+    )
+    learner = Learner(student, teacher, layered(course.objective))
     if course.bridges.exists():
         learner.bridges.load_state_dict(load_file(course.bridges))
     return learner.to(examined.device).eval()
