@@ -15,6 +15,7 @@ from transformers import AutoModel
 from alambique.distill.similarity import cka
 from alambique.models.learner import Learner
 from alambique.spec.objective import Hidden, Relations, Term
+from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Text, read, write
 from alambique.workers.likeness import likeness
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Made = Callable[..., Course]
 HERE = Alone(torch.device("cpu"))
+QUICK = Train(epochs=2, learning_rate=3e-3, batch_size=8, max_length=96, stride=32, seed=5)
 LAYERS: tuple[Term, ...] = (Hidden(projection="per-layer", mapping="learned"), Relations(heads=8))
 
 
@@ -46,7 +48,8 @@ def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
             weights = load_file(beside / "model.safetensors")
             sharper = {name: w * 6 if w.ndim > 1 else w for name, w in weights.items()}
             save_file(sharper, beside / "model.safetensors", metadata={"format": "pt"})
-        told = course("general", **{"objective": LAYERS, "beside": beside, **changed})
+        said = {"objective": LAYERS, "beside": beside, "train": QUICK, **changed}
+        told = course("general", **said)
         write(told.training, read(told.training)[:16])
         return told
 
@@ -104,7 +107,7 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
 
 
 def test_weights_that_no_term_reaches_stay_as_they_were(general: Made) -> None:
-    decaying = general().train.model_copy(update={"weight_decay": 1.0})
+    decaying = QUICK.model_copy(update={"weight_decay": 1.0})
     told = general(objective=(Relations(heads=8),), train=decaying)
     train(told, HERE)
     before, after = (load_file(folder / "model.safetensors") for folder in (told.start, told.best))
