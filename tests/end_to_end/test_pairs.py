@@ -187,7 +187,7 @@ def put_model(architecture: str, tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def test_every_task_architecture_and_ordered_pair_of_kinds_is_here() -> None:
-    assert set(PAIRS) == {task.name for task in ALL}
+    assert set(PAIRS) == {task.name for task in ALL} - {"general"}  # which has one vocabulary
     assert {pair.teacher for pair in PAIRS.values()} == set(KINDS)
     assert {pair.student for pair in PAIRS.values()} == set(KINDS)
     kinds = {(KINDS[pair.teacher], KINDS[pair.student]) for pair in PAIRS.values()}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -80,6 +81,7 @@ def built(config: dict[str, Any], task: Output, labels: int) -> PreTrainedModel:
         Output.SPAN: AutoModelForQuestionAnswering,
         Output.TAGS: AutoModelForTokenClassification,
         Output.CLASSES: AutoModelForSequenceClassification,
+        Output.STATES: AutoModel,
     }[task]
     classes = 2 if task is Output.SPAN else labels
     model: PreTrainedModel = auto.from_config(AutoConfig.for_model(**config, num_labels=classes))

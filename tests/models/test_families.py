@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import (
+    AutoModel,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -28,11 +29,13 @@ LABELS = {
     Output.SPAN: ("start", "end"),
     Output.TAGS: ("O", "B-PER", "I-PER"),
     Output.CLASSES: ("CCAT", "ECAT", "GCAT", "MCAT"),
+    Output.STATES: (),
 }
 PLAIN: Mapping[Output, Any] = {
     Output.SPAN: AutoModelForQuestionAnswering,
     Output.TAGS: AutoModelForTokenClassification,
     Output.CLASSES: AutoModelForSequenceClassification,
+    Output.STATES: AutoModel,
 }
 
 
@@ -68,6 +71,9 @@ def plain_answer(folder: Path, network: Network, batch: Batch) -> Tensor:
     said = model(**given)
     if network.output is Output.SPAN:
         return torch.stack((said.start_logits, said.end_logits), -1)
+    if network.output is Output.STATES:
+        states: Tensor = said.last_hidden_state
+        return states
     logits: Tensor = said.logits
     return logits[:, None] if network.output is Output.CLASSES else logits
 
@@ -83,13 +89,16 @@ def test_every_family_with_every_output(
     assert losses == sorted(losses, reverse=True)
     for name, weight in network.state_dict().items():
         assert weight.isfinite().all(), name
-        assert not torch.equal(weight, before[name]), name
+        # without a head nothing reads what the pooler makes
+        pooler = output is Output.STATES and "pooler" in name
+        assert torch.equal(weight, before[name]) is pooler, name
 
     save(network, tmp_path / "whole", tokenizer_folder)
     again = load(tmp_path / "whole", output, labels)
     assert again.head_present
     logits_BNC = answer(network, batch)
-    assert logits_BNC.shape == (2, 1 if output is Output.CLASSES else 24, len(labels))
+    columns = len(labels) or sizes_of(config).width
+    assert logits_BNC.shape == (2, 1 if output is Output.CLASSES else 24, columns)
     assert torch.equal(answer(again, batch), logits_BNC)
     assert torch.equal(plain_answer(tmp_path / "whole", network, batch), logits_BNC)
 

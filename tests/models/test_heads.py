@@ -28,7 +28,8 @@ OTHERS = {
     Output.TAGS: ("O", "B-LOC", "I-LOC"),
     Output.CLASSES: ("yes", "perhaps", "no"),
 }
-OUTPUTS = pytest.mark.parametrize("output", Output)
+OUTPUTS = pytest.mark.parametrize("output", LABELS)
+"""Those that have a head."""
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ from alambique.distill.objective import Whole, total
 from alambique.distill.rows import class_rows
 from alambique.models.configs import Config
 from alambique.models.families import family_of
-from alambique.models.learner import Learner, mixed, student_weights
+from alambique.models.learner import Learner, freeze_untaught, mixed, student_weights
 from alambique.models.networks import Network, new
 from alambique.models.shapes import resized
 from alambique.spec.errors import BadSpec
-from alambique.spec.objective import Attention, Hidden, Layered, Relations
+from alambique.spec.objective import Attention, Gold, Hidden, Layered, Relations
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -65,6 +65,62 @@ def only(batch: Batch, window: int) -> Batch:
     """One of the windows."""
     ids_B1N, attention_B1N, types_B1N = (part[window : window + 1] for part in batch)
     return ids_B1N, attention_B1N, types_B1N
+
+
+def headless(config: Config, seed: int) -> Network:
+    return new(config, Output.STATES, (), seed=seed)
+
+
+def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
+    """Those of the last layer that come after its queries, keys and values; without a sound."""
+    terms = (Relations(),)
+    learner = Learner(headless(config, 1), headless(config, 2), terms)
+    before = torch.get_rng_state()
+    freeze_untaught(learner.train(), terms)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert learner.training
+    family = family_of(config)
+    last = (family.layer or "").removeprefix(family.body) + "3."
+    frozen = {
+        name
+        for name, weight in learner.network.inner.named_parameters()
+        if not weight.requires_grad and "pooler" not in name
+    }
+    projections = tuple(f"{last}{name}" for name in family.projections)
+    if family.layer is None:  # all layers are one, and it is reached
+        assert frozen == set()
+    else:
+        of_last = {n for n, _ in learner.network.inner.named_parameters() if n.startswith(last)}
+        assert {name for name in of_last if not name.startswith(projections)} - frozen <= {
+            name for name in of_last if "attn_norm" in name
+        }
+        assert not [name for name in frozen if name.startswith(projections)]
+        assert all(name.startswith(last) or "norm" in name.lower() for name in frozen)
+
+
+def test_what_hidden_states_reach_is_learnt(config: Config) -> None:
+    terms = (Hidden(mapping="learned"),)
+    learner = Learner(headless(config, 1), headless(config, 2), terms)
+    freeze_untaught(learner, terms)
+    frozen = {name for name, weight in learner.named_parameters() if not weight.requires_grad}
+    # the norm after all layers, of those that have one, is in no layer
+    assert all("pooler" in name or "final_norm" in name for name in frozen)
+
+
+def test_where_answers_are_learnt_nothing_is_frozen(config: Config) -> None:
+    learner = Learner(tags(config, 1), tags(config, 2), (Relations(),))
+    freeze_untaught(learner, (Relations(), Gold()))
+    assert all(weight.requires_grad for weight in learner.parameters())
+
+
+def test_the_teacher_s_own_answer_stands_beside(config: Config, batch: Batch) -> None:
+    learner = Learner(headless(config, 1), headless(config, 2), (Hidden(),)).eval()
+    learner(*batch)
+    inside = learner.inside(*batch, torch.ones(2))
+    assert inside is not None
+    with torch.no_grad():
+        expected_BND = headless(config, 2)(*batch)
+    assert torch.equal(inside.answer_BNC, expected_BND)
 
 
 def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batch) -> None:

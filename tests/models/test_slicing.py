@@ -31,7 +31,8 @@ MODERNBERT = BERT | {"model_type": "modernbert"}
 
 
 def network_of(config: Config, output: Output) -> Network:
-    return new(config, output, ("start", "end") if output is Output.SPAN else LABELS, seed=1)
+    labels = {Output.SPAN: ("start", "end"), Output.STATES: ()}.get(output, LABELS)
+    return new(config, output, labels, seed=1)
 
 
 @torch.no_grad()

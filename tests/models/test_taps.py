@@ -1,5 +1,6 @@
 """What the taps read is what the networks compute: their own states, scores and padding."""
 
+import weakref
 from itertools import pairwise
 from typing import Any
 
@@ -40,7 +41,7 @@ def probabilities(one: Projected, heads: int, seen_BNN: Tensor) -> Tensor:
 def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) -> None:
     network, taps = tapped(config)
     network(*batch)
-    found = taps.states.hidden
+    found = taps.take().hidden
     inputs = dict(zip(("input_ids", "attention_mask"), batch, strict=False))
     inner: Any = network.inner.base_model
     types = {"token_type_ids": batch[2]} if family_of(config).types else {}
@@ -60,7 +61,7 @@ def test_queries_and_keys_make_the_attention_of_the_network(config: Config, batc
         pytest.skip("its scores have parts for distances")
     network, taps = tapped(config)
     network(*batch)
-    states = taps.states
+    states = taps.take()
     network.inner.set_attn_implementation("eager")
     types = {"token_type_ids": batch[2]} if family_of(config).types else {}
     answer = network.inner(
@@ -80,7 +81,7 @@ def test_queries_and_keys_make_the_attention_of_the_network(config: Config, batc
 def test_each_layer_projects_its_own(config: Config, batch: Batch) -> None:
     network, taps = tapped(config, Wanted(projected=ALL))
     network(*batch)
-    values = [one.values_BND for one in taps.states.projected.values()]
+    values = [one.values_BND for one in taps.take().projected.values()]
     assert len(values) == 4
     for this, other in pairwise(values):
         assert this.shape == (2, 24, 16)
@@ -94,17 +95,18 @@ def test_an_answer_that_nobody_looked_at_leaves_nothing(config: Config, batch: B
     network(*other)
     alone, fresh = tapped(config)
     alone(*other)
-    for layer, state in fresh.states.hidden.items():
-        torch.testing.assert_close(taps.states.hidden[layer], state)
-    for layer, one in fresh.states.projected.items():
-        torch.testing.assert_close(taps.states.projected[layer].keys_BND, one.keys_BND)
+    found, expected = taps.take(), fresh.take()
+    for layer, state in expected.hidden.items():
+        torch.testing.assert_close(found.hidden[layer], state)
+    for layer, one in expected.projected.items():
+        torch.testing.assert_close(found.projected[layer].keys_BND, one.keys_BND)
 
 
 def test_gradients_pass(config: Config, batch: Batch) -> None:
     network, taps = tapped(config)
     network.train()
     network(*batch)
-    states = taps.states
+    states = taps.take()
     compared = [one.queries_BND for one in states.projected.values()]
     torch.autograd.backward([part.sum() for part in (*states.hidden.values(), *compared)])
     touched = [name for name, weight in network.named_parameters() if weight.grad is not None]
@@ -114,7 +116,30 @@ def test_gradients_pass(config: Config, batch: Batch) -> None:
 def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
     network, taps = tapped(config, Wanted(hidden=frozenset({2})))
     network(*batch)
-    assert (set(taps.states.hidden), dict(taps.states.projected)) == ({2}, {})
+    found = taps.take()
+    assert (set(found.hidden), dict(found.projected)) == ({2}, {})
+
+
+@torch.no_grad()
+def test_memory_of_other_layers_is_free_at_once(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config, Wanted(projected=frozenset({2})))
+    made: list[weakref.ref[Tensor]] = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(lambda *passed: made.append(weakref.ref(passed[2])))
+    network(*batch)
+    kept = len(family_of(config).projections)
+    assert sum(ref() is not None for ref in made) == kept
+    taps.take()
+    assert all(ref() is None for ref in made)
+
+
+def test_what_passed_is_taken_once(config: Config, batch: Batch) -> None:
+    network, taps = tapped(config)
+    network(*batch)
+    taps.take()
+    with pytest.raises(BadModel, match="hooks saw 0 layers"):
+        taps.take()
 
 
 def test_a_layer_that_is_not_there_is_an_error(config: Config) -> None:
@@ -125,7 +150,7 @@ def test_a_layer_that_is_not_there_is_an_error(config: Config) -> None:
 def test_hooks_that_find_nothing_are_an_error(config: Config, batch: Batch) -> None:
     _, taps = tapped(config)
     with pytest.raises(BadModel, match="hooks saw 0 layers in one answer, the network has 4"):
-        taps.states  # noqa: B018  (a property that raises)
+        taps.take()
 
 
 def test_a_network_that_is_built_otherwise_is_an_error(config: Config) -> None:

@@ -36,6 +36,22 @@ def test_each_part_is_laid_over_what_is_shared() -> None:
     assert len(job.objective) == 2
 
 
+def test_general_distillation_is_in_no_table_with_a_task() -> None:
+    """Its score is how alike two networks are."""
+    alone = (
+        "shared.teacher={model: mini-es}",
+        "shared.objective=[{kind: relations}]",
+        "tasks={one: {task: general, data: text}, other: {task: general, data: sample-text}}",
+    )
+    assert len(jobs_of(read_suite(SUITE, alone))) == 4
+    mixed = "tasks.one={task: general, data: text}"
+    with pytest.raises(BadSpec) as error:
+        jobs_of(read_suite(SUITE, (*alone[:2], mixed)))
+    assert str(error.value).startswith(
+        "tasks.one: general distillation has no score on a task, of which the table has the mean"
+    )
+
+
 def test_a_limit_that_is_shared_holds_for_data_by_name() -> None:
     for _, job in jobs_of(read_suite(SUITE, ["shared.data={limit: {train: 7}}"])):
         assert (job.data.name in ("conll2002", "ud-gsd"), job.data.limit) == (True, {"train": 7})

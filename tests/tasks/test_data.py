@@ -8,7 +8,7 @@ import pytest
 
 from alambique.spec.errors import BadData, BadSpec, UnknownName
 from alambique.spec.job import Data
-from alambique.tasks import named_entities, paraphrase, question_answering
+from alambique.tasks import general, named_entities, paraphrase, question_answering
 from alambique.tasks.all import ALL, find
 from alambique.tasks.catalogue import DATASETS, dataset
 from alambique.tasks.data import load
@@ -93,6 +93,34 @@ def test_one_file_is_split_by_article(tmp_path: Path) -> None:
     assert [e.id for e in splits.dev] == ["a3-0", "a3-1", "a11-0", "a11-1"]
     assert [e.id for e in splits.test] == ["a7-0", "a7-1", "a15-0", "a15-1"]
     assert len(splits.train) == 24
+
+
+def test_running_text_is_split_by_what_it_says(tmp_path: Path) -> None:
+    """In whichever file and place a paragraph stands, it is in one split."""
+    said = [f"Párrafo {n % 900}." for n in range(1000)]
+    splits, turned = [], []
+    for folder, lines in (("one", said), ("other", said[::-1])):
+        root = tmp_path / folder / "text"
+        root.mkdir(parents=True)
+        for name, part in (("un-news", lines[:400]), ("novels-1900-1920", lines[400:])):
+            (root / f"{name}.txt").write_text("\n\n".join(part), "utf-8")
+        found = load(Data(name="text"), task=general.TASK, root=root.parent)
+        assert found.warnings == ()
+        turned.append([[one.text for one in s] for s in (found.train, found.dev, found.test)])
+        splits.append([len(part) for part in turned[-1]])
+    assert turned[0] == turned[1]
+    assert sum(splits[0]) == 1000
+    assert all(0 < size < 50 for size in splits[0][1:])
+
+
+def test_a_limit_of_running_text_is_a_sample_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "text").mkdir()
+    for name in ("un-news", "novels-1900-1920"):
+        lines = "".join(f"{name} {n}\n" for n in range(500))
+        (tmp_path / "text" / f"{name}.txt").write_text(lines)
+    data = Data(name="text", limit={"train": 100})
+    some = load(data, task=general.TASK, root=tmp_path).train
+    assert 25 < sum(one.text.startswith("un-news") for one in some) < 75
 
 
 def test_what_splits_share_is_told(root: Path) -> None:
@@ -181,7 +209,7 @@ def test_samples_need_no_files_and_share_nothing_between_splits(found: Dataset) 
     splits = load(Data(name=found.name), task=find(found.task), root=None)
     sizes = {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)}
     assert (sizes, splits.warnings) == (found.sizes, ())
-    assert splits.labels
+    assert bool(splits.labels) is (found.task != "general")
 
 
 @pytest.mark.parametrize("found", [d for d in DATASETS if not isinstance(d.source, Generated)])

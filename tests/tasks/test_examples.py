@@ -17,6 +17,7 @@ from alambique.tasks.examples import (
     Labelled,
     Question,
     Sentence,
+    Text,
     content_hash,
     intact,
     read,
@@ -30,6 +31,7 @@ kinds: list[st.SearchStrategy[Example]] = [
     st.builds(Question, texts, texts, texts, st.lists(answers, max_size=2).map(tuple)),
     st.builds(Sentence, texts, several, several),
     st.builds(Labelled, texts, several, texts),
+    st.builds(Text, texts, texts),
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadData, BadSpec, UnknownName
 from alambique.spec.job import Data
+from alambique.spec.outputs import Output
 from alambique.tasks.all import ALL, find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import (
@@ -37,14 +38,16 @@ def of(unlabelled: object, /, task: str = "named-entities", **limit: int) -> Spl
 
 @pytest.mark.parametrize("task", ALL, ids=lambda task: task.name)
 def test_a_task_of_one_text_takes_texts_and_others_do_not(task: Task[Any, Any]) -> None:
-    assert (task.of_text is not None) == (len(task.inputs) == 1)
+    """One of general distillation has no use for them: all that it has is text."""
+    taken = len(task.inputs) == 1 and task.output is not Output.STATES
+    assert (task.of_text is not None) == taken
 
 
 def test_texts_are_split_into_words_as_they_are_when_answered(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text(TEXT)
     first, second = of(tmp_path / "more.txt").unlabelled
     assert first.words == ("La", "OMS", "aprobó", "3", ",", "5", "millones", ".")
-    assert (second.id, second.tags) == ("more.txt:2", ())
+    assert (second.id, second.tags) == ("more.txt:3", ())
     assert len(second.words) == len(words_of("Ana vive en «Lugo»."))
 
 
@@ -53,7 +56,7 @@ def test_a_document_is_a_line(tmp_path: Path) -> None:
     found = of(tmp_path, "document-classification")
     assert found.unlabelled == (
         Labelled("more.txt:1", ("La OMS aprobó 3,5 millones.",), ""),
-        Labelled("more.txt:2", ("Ana vive en «Lugo».",), ""),
+        Labelled("more.txt:3", ("Ana vive en «Lugo».",), ""),
     )
 
 
@@ -76,6 +79,13 @@ def test_the_rest_of_the_training_examples(tmp_path: Path) -> None:
     )
     assert found.wrong_sizes == ()
     assert {one.tags for one in found.unlabelled} == {()}
+
+
+def test_a_set_of_texts_of_the_catalogue() -> None:
+    found = of("sample-text", task="document-classification", unlabelled=2)
+    texts = load(Data(name="sample-text"), task=find("general"), root=None).train
+    assert [one.texts for one in found.unlabelled] == [(one.text,) for one in texts[:2]]
+    assert {one.label for one in found.unlabelled} == {""}
 
 
 def test_labels_that_nobody_knows_are_no_fault(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ SETS = {
     "named-entities": "sample-entities",
     "paraphrase": "sample-paraphrases",
     "document-classification": "sample-documents",
+    "general": "sample-text",
 }
 TRAIN = Train(
     epochs=2, learning_rate=1e-3, batch_size=8, max_length=96, stride=32, checkpoint=3, seed=5

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
 from alambique.workers.filling import Filler, Order
@@ -105,6 +105,38 @@ def another(one: Course, **changed: Any) -> Course:
     folder = one.folder.with_name(f"run-{len(list(one.folder.parent.iterdir()))}")
     folder.mkdir()
     return one.model_copy(update={"folder": folder, **changed})
+
+
+@pytest.mark.slow
+def test_a_student_without_a_head_is_the_same_on_two_workers(
+    course: Made,
+    recorded: Recorder,
+    folder_of: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Nothing is learnt by its pooler, nor by what comes after the relations; nothing decays."""
+    start, teacher = (
+        folder_of(name, task="general", architecture="bert", positions=96, seed=seed)
+        for name, seed in (("start", 3), ("teacher", 2))
+    )
+    weights = load_file(teacher / "model.safetensors")
+    sharper = {name: 8 * weight if weight.ndim > 1 else weight for name, weight in weights.items()}
+    save_file(sharper, teacher / "model.safetensors", metadata={"format": "pt"})
+    train = course("general").train.model_copy(update={"dropout": 0.0, "weight_decay": 1.0})
+    told = {"beside": teacher, "start": start, "objective": (Relations(),), "train": train}
+    one = course("general", **told)
+    several = [Told(course("general", zero=stage, **told)) for stage in range(4)]
+    run = recorded(one)
+    run.to_the_end()
+    for losses, other in zip(on_processes(several, tmp_path), several, strict=True):
+        assert losses == pytest.approx(run.losses, abs=1e-4)
+        same_results(one, other.course)
+        before, after = (
+            load_file(folder / "model.safetensors") for folder in (start, other.course.best)
+        )
+        untaught = [n for n in before if "pooler" in n or "layer.1.output" in n]
+        assert untaught
+        assert all(torch.equal(after[name], before[name]) for name in untaught)
 
 
 @pytest.mark.parametrize("stages", STAGES)

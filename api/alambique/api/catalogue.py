@@ -8,7 +8,7 @@ from alambique.api.context import Here
 from alambique.api.views import DatasetView, PageView, TaskView
 from alambique.tasks.all import ALL
 from alambique.tasks.catalogue import DATASETS
-from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub
+from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub, Paragraphs
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -38,4 +38,6 @@ def _at_hand(found: Dataset, folder: Path | None) -> bool:
             needed = tuple(paths.values())
         case Articles(path, _):
             needed = (path,)
+        case Paragraphs(paths, _):
+            needed = paths
     return folder is not None and all((folder / path).is_file() for path in needed)

@@ -38,6 +38,8 @@ class Inside:
     mixtures: Mapping[str, Tensor]
     """(S, L) by the kind of the term: how much each layer of the teacher counts, where that is
     learnt."""
+    answer_BNC: Tensor
+    """What the teacher answered."""
 
 
 def compared(term: Layered, inside: Inside) -> tuple[Tensor, Unit]:

@@ -141,6 +141,12 @@ def tag_rows(
     return replace(rows, window_R=batch_R)
 
 
+def no_rows(states_BND: Tensor) -> Rows:
+    """Nothing to compare of a network without a head, which answers its last states."""
+    none_R = states_BND.new_zeros(0)
+    return class_rows(states_BND[:0, 0], labels_R=none_R.long(), target_RC=None, weight_R=none_R)
+
+
 def class_rows(
     logits_RC: Tensor,
     *,

@@ -9,6 +9,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+_ROUNDING = 1e-12
+"""Of a column's squares, what is left of them around the mean where all are the same."""
+
 
 def cka(x_TD: Tensor, y_TE: Tensor) -> float:
     """Linear centred kernel alignment of two networks' states of the same tokens, in [0, 1].
@@ -51,6 +54,32 @@ def best_map(table_SL: Tensor) -> tuple[int, ...]:
         # `max` keeps the first of equals
         found.append(max(range(lowest, layers), key=row.__getitem__))
     return tuple(found)
+
+
+def moments(x_TD: Tensor, y_TE: Tensor) -> Tensor:
+    """All that `cka_of` needs of some tokens, (1+D+E, 1+D+E), float64: that of all is the sum.
+
+    The products of the columns of [1, X, Y] with one another: how many tokens, sums, and squares.
+    """
+    z_TZ = torch.cat((torch.ones_like(x_TD[:, :1]), x_TD, y_TE), dim=1).double()
+    return z_TZ.T @ z_TZ
+
+
+def cka_of(moments_ZZ: Tensor, width: int) -> float:
+    """`cka` of tokens by their moments, however those were added up.
+
+    Args:
+        moments_ZZ: of all tokens.
+        width: D, the columns of the first network's states.
+    """
+    count, sums = moments_ZZ[0, 0], moments_ZZ[0, 1:]
+    raw = moments_ZZ[1:, 1:]
+    centred = raw - torch.outer(sums, sums) / count
+    varies = centred.diagonal() > _ROUNDING * raw.diagonal()
+    centred = centred * varies * varies[:, None]
+    x_DD, y_EE, xy_DE = centred[:width, :width], centred[width:, width:], centred[:width, width:]
+    both = torch.linalg.matrix_norm(x_DD) * torch.linalg.matrix_norm(y_EE)
+    return float((xy_DE.square().sum() / both.masked_fill(both == 0, 1)).clamp(max=1))
 
 
 def _standardised(states_TD: Tensor) -> Tensor:

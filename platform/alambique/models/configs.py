@@ -11,6 +11,8 @@ from alambique.spec.errors import BadModel
 
 Config = Mapping[str, Any]
 """The fields of a config.json, by the names that transformers gives them."""
+_CLASSES = ("num_labels", "id2label", "label2id")
+"""Those of them that say which classes a head has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,11 @@ def labels_of(config: Config) -> tuple[str, ...] | None:
 
 
 def with_labels(config: Config, labels: Sequence[str]) -> dict[str, Any]:
-    """The config of the same network with these classes."""
-    return {
-        **{name: value for name, value in config.items() if name != "num_labels"},
+    """The config of the same network with these classes, or naming none where there are none."""
+    fields = {name: value for name, value in config.items() if name not in _CLASSES}
+    if not labels:
+        return fields
+    return fields | {
         "id2label": dict(enumerate(labels)),
         "label2id": {label: number for number, label in enumerate(labels)},
     }

@@ -46,7 +46,7 @@ def count(config: Config, *, task: Output, labels: int, length: int) -> Counts:
     Args:
         config: fields of a config.json, with `model_type`.
         task: what it answers, which decides the head.
-        labels: C; not looked at for spans, which have 2.
+        labels: C; not looked at for spans, which have 2, and for hidden states.
         length: n, special tokens counted.
 
     Raises:
@@ -116,8 +116,10 @@ def _layer(size: Sizes, n: int) -> Counts:
 
 
 def _head(config: Config, task: Output, classes: int, n: int) -> Counts:
-    """Of all but a ModernBERT."""
+    """Of all but a ModernBERT; without a head, of the pooler that transformers puts there."""
     d = sizes_of(config).width
+    if task is Output.STATES:
+        return _linear(d, d, times=1) if family_of(config).pooler else Counts(0, 0, 0)
     if task is Output.CLASSES:
         return _linear(d, d, times=1) + _linear(classes, d, times=1)
     return _linear(classes, d, times=n)
@@ -189,22 +191,23 @@ def _convolution(config: Config, d: int, n: int) -> Counts:
 
 
 def _modernbert(config: Config, task: Output, classes: int, n: int) -> Counts:
-    """With its head, which has a first layer whatever it answers."""
+    """With its head, if it has one, which has a first layer whatever it answers."""
     d = sizes_of(config).width
-
-    def norm(times: int) -> Counts:
-        return _norm(d, times=times, bias=config.get("norm_bias", False))
-
-    times = 1 if task is Output.CLASSES else n
-    head = (
-        _linear(d, d, times=times, bias=config.get("classifier_bias", False))
-        + norm(times)
-        + _linear(classes, d, times=times)
-    )
     layers = [_modernbert_layer(config, kind, n) for kind in attention_kinds(config)]
     # of the norms, two are in each layer but the first, one before and one after all layers
-    norms = _times(norm(n), held=2 * len(layers) + 1, done=2 * len(layers) + 1)
-    return sum(layers, _table(number(config, "vocab_size"), d)) + norms + head
+    norms = 2 * len(layers) + 1
+    body = sum(layers, _table(number(config, "vocab_size"), d))
+    body += _times(_modernbert_norm(config, n), held=norms, done=norms)
+    if task is Output.STATES:
+        return body
+    times = 1 if task is Output.CLASSES else n
+    first = _linear(d, d, times=times, bias=config.get("classifier_bias", False))
+    return body + first + _modernbert_norm(config, times) + _linear(classes, d, times=times)
+
+
+def _modernbert_norm(config: Config, times: int) -> Counts:
+    columns, bias = sizes_of(config).width, config.get("norm_bias", False)
+    return _norm(columns, times=times, bias=bias)
 
 
 def _modernbert_layer(config: Config, kind: str, n: int) -> Counts:

@@ -52,9 +52,11 @@ class Family:
     scores: bool = True
     """Whether its attention's scores are queries times keys, and nothing else."""
     last: Mapping[Output, str]
-    """The layer that ends in the classes, the only one of a head that knows how many there are."""
+    """The layer that ends in the classes, the only one of a head that knows how many there are; of
+    each output that has a head."""
     pooler: str | None = None
-    """A layer in the body that is there only for classes of whole texts, and part of their head."""
+    """A layer in the body that reads the first piece: part of the head for classes of whole texts,
+    where that has one, and of the network that transformers builds without a head."""
     types: bool = False
     """Whether it is told the first text of a pair from the second, where its config has types."""
     attention: Literal["sdpa", "eager"] = "sdpa"
@@ -76,6 +78,7 @@ FAMILIES: Mapping[str, Family] = {
         fields=_USUAL,
         projections=_SELF,
         last=_NESTED,
+        pooler="roberta.pooler.",
     ),
     "albert": Family(
         body="albert.",
@@ -108,6 +111,7 @@ FAMILIES: Mapping[str, Family] = {
         fields=_USUAL,
         projections=_SELF,
         last=_NESTED,
+        pooler="roberta.pooler.",
     ),
     "deberta-v2": Family(
         body="deberta.",

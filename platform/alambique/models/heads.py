@@ -18,6 +18,8 @@ def with_head_for(
 ) -> dict[str, Tensor]:
     """The weights with a last layer for these labels, its classes in their order; or without one.
 
+    All of them where the output has no head.
+
     Args:
         labels: the classes, in the order of the data.
         state: the weights of a file.
@@ -25,7 +27,9 @@ def with_head_for(
         output: what the network is to answer.
         kind: the name of the class of transformers that answers so.
     """
-    last = family_of(config).last[output]
+    last = family_of(config).last.get(output)
+    if last is None:
+        return dict(state)
     head = {f"{last}.weight", f"{last}.bias"} & state.keys()
     order = _order(labels, config, kind)
     if order is None or any(len(state[name]) != len(labels) for name in head):

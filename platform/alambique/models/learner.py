@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from alambique.distill.inside import Inside
+from alambique.distill.objective import total
+from alambique.distill.rows import no_rows
 from alambique.distill.states import Projected, States
 from alambique.distill.wanted import Wanted, wanted
 from alambique.models.bridges import Bridges
@@ -17,10 +19,12 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.taps import Taps
-from alambique.spec.objective import Layered
+from alambique.spec.objective import Gold, Layered, Logits, Term, at_its_highest, counts
 
-MIXTURES = "bridges.mixtures."
-"""What the names of learnt layer maps begin with in a learner's state."""
+_BRIDGES = "bridges."
+"""What the names of what is trained beside the student begin with in a learner's state."""
+MIXTURES = f"{_BRIDGES}mixtures."
+"""And those of learnt layer maps."""
 _NETWORK = "network."
 """What the names of the student's own weights begin with in a learner's state."""
 
@@ -41,6 +45,7 @@ class Learner(nn.Module):
         self.bridges = Bridges((), hidden=(), widths=(1, 1), depths=(1, 1))
         self._wanted = Wanted()
         self._taps: Taps | None = None
+        self._passed: tuple[States, dict[str, Tensor]] | None = None
         self._beside: _Beside | None = None
         if teacher is not None and terms:
             self._compare(teacher, terms)
@@ -52,13 +57,19 @@ class Learner(nn.Module):
             self._taps = Taps(self.network, self._wanted)
         logits_BNC: Tensor = self.network(input_ids_BN, attention_BN, type_ids_BN)
         if self._taps is not None:
-            states = self._taps.states
+            states = self._taps.take()
             # in here, and not where they are compared: ZeRO 3 has the weights only during a forward
             self._passed = (
                 replace(states, hidden=self.bridges.projected(states.hidden)),
                 self.bridges.mixed(),
             )
         return logits_BNC
+
+    def untap(self) -> None:
+        """Takes the taps off until the next answer."""
+        if self._taps is not None:
+            self._taps.close()
+        self._taps = None
 
     def inside(
         self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor, weight_B: Tensor
@@ -69,13 +80,17 @@ class Learner(nn.Module):
         """
         if self._beside is None:
             return None
+        assert self._passed is not None  # by the answer, which comes first
         student, mixtures = self._passed
+        self._passed = None
+        teacher, answer_BNC = self._beside.answered(input_ids_BN, attention_BN, type_ids_BN)
         return Inside(
             real_BN=attention_BN.bool(),
             weight_B=weight_B,
             student=_full(student),
-            teacher=_full(self._beside.states(input_ids_BN, attention_BN, type_ids_BN)),
+            teacher=_full(teacher),
             mixtures={kind: weights.float() for kind, weights in mixtures.items()},
+            answer_BNC=answer_BNC,
         )
 
     def _compare(self, teacher: Network, terms: Sequence[Layered]) -> None:
@@ -101,10 +116,10 @@ class _Beside:
         self._taps = Taps(network, wanted)
 
     @torch.no_grad()
-    def states(self, *inputs: Tensor) -> States:
+    def answered(self, *inputs: Tensor) -> tuple[States, Tensor]:
         self._network.to(inputs[0].device)
-        self._network(*inputs)
-        return self._taps.states
+        answer_BNC: Tensor = self._network(*inputs)
+        return self._taps.take(), answer_BNC
 
 
 def _full(states: States) -> States:
@@ -119,12 +134,44 @@ def _full(states: States) -> States:
     )
 
 
+def freeze_untaught(learner: Learner, terms: Sequence[Term]) -> None:
+    """Freezes the weights that an objective of layers alone does not reach, such as a last norm.
+
+    They would learn nothing, but weight decay would shrink them: in those optimizers that take
+    zeros for a gradient that is not there.
+    """
+    if any(isinstance(term, Gold | Logits) and counts(term) for term in terms):
+        return
+    training = learner.training
+    learner.eval()
+    ids_1N = torch.arange(4)[None]
+    inputs = ids_1N, torch.ones_like(ids_1N), torch.zeros_like(ids_1N)
+    answer_1NC = learner(*inputs)
+    inside = learner.inside(*inputs, torch.ones(1))
+    loss = total(no_rows(answer_1NC), list(map(at_its_highest, terms)), inside).total
+    weights = [weight for weight in learner.parameters() if weight.requires_grad]
+    found = torch.autograd.grad(loss, weights, allow_unused=True)
+    for weight, gradient in zip(weights, found, strict=True):
+        weight.requires_grad_(gradient is not None)
+    learner.train(training)
+    learner.untap()
+
+
 def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of the weights of a learner, those of the student alone, by their names in its network."""
+    return _within(state, _NETWORK)
+
+
+def bridge_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of what is trained beside it, by their names in `Learner.bridges`."""
+    return _within(state, _BRIDGES)
+
+
+def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
-        name.removeprefix(_NETWORK): weight
+        name.removeprefix(prefix): weight
         for name, weight in state.items()
-        if name.startswith(_NETWORK)
+        if name.startswith(prefix)
     }
 
 

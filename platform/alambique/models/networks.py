@@ -17,6 +17,7 @@ from transformers import (
     MODEL_FOR_QUESTION_ANSWERING_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    MODEL_MAPPING,
     AutoConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -35,6 +36,7 @@ _CLASSES: Mapping[Output, Any] = {
     Output.SPAN: MODEL_FOR_QUESTION_ANSWERING_MAPPING,
     Output.TAGS: MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     Output.CLASSES: MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    Output.STATES: MODEL_MAPPING,
 }
 """From the class of a config to that of the network that answers so."""
 _CANNOT_BUILD = (
@@ -47,7 +49,7 @@ PREFIX = "inner."
 
 
 class Network(nn.Module):
-    """A teacher or a student with the head of its task."""
+    """A teacher or a student with the head of its task, or with none."""
 
     def __init__(
         self,
@@ -63,9 +65,13 @@ class Network(nn.Module):
         """The config that is written with it: dropout is the training's matter, and stays out."""
         self.inner = inner
         self.output = output
-        self._takes_types = _takes_types(inner.config.to_dict())
+        self._takes_types = _takes_types(self.config)
         self.head_present = head_present
         """Whether the head was in the file, for these labels; else it is newly initialised."""
+        family = family_of(self.config)
+        if output is Output.STATES and family.pooler:
+            # nothing reads what it makes, and so it learns nothing
+            inner.get_submodule(family.pooler[len(family.body) : -1]).requires_grad_(False)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -73,15 +79,22 @@ class Network(nn.Module):
         return dict(self.inner.config.to_dict())
 
     @property
+    def body(self) -> str:
+        """What the names of the body's weights begin with in the state of `inner`."""
+        # without a head the body is all there is
+        return "" if self.output is Output.STATES else family_of(self.config).body
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of its classes, in order."""
-        names: Any = self.inner.config.id2label
+        names: Any = {} if self.output is Output.STATES else self.inner.config.id2label
         return tuple(names[number] for number in range(len(names)))
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
         """The logits (B, N, C), float32; (B, 1, C) where the classes are of the whole text.
 
-        The two classes of a span are its start and its end.
+        The two classes of a span are its start and its end. Without a head: the last states, of
+        as many columns as the network is wide.
         """
         if self.output is Output.CLASSES:
             attention_BN = _never_empty(attention_BN)
@@ -96,6 +109,8 @@ class Network(nn.Module):
                 logits_BNC = answer.logits
             case Output.CLASSES:
                 logits_BNC = answer.logits[:, None]
+            case Output.STATES:
+                logits_BNC = answer.last_hidden_state
         return logits_BNC.float()
 
 
@@ -126,11 +141,12 @@ def load(
 
     The head is that of the file where it answers the same question with the same classes, its
     classes reordered where they are a permutation; else it is new, and `head_present` is False.
+    For hidden states there is none to lack; a pooler that the file has not is new.
 
     Args:
         folder: config.json and safetensors, see `sources.check_folder`.
         output: what it is to answer.
-        labels: the classes, in the order of the data.
+        labels: the classes, in the order of the data; none for hidden states.
         seed: of a new head; torch's own generator is left as it was.
         dropout: in place of every dropout that the config names.
 
@@ -149,7 +165,8 @@ def load(
             f"such as {lost[0]}: the file is of another kind of model, or damaged"
         )
     exported = _transformers_config(config, output, labels)
-    return Network(inner, output, exported=exported, head_present=not missing).eval()
+    present = not missing or output is Output.STATES
+    return Network(inner, output, exported=exported, head_present=present).eval()
 
 
 def _filled(
@@ -160,14 +177,18 @@ def _filled(
     labels: Sequence[str],
     seed: int,
 ) -> tuple[PreTrainedModel, set[str]]:
-    """A model of these weights of a file with that config; and which it lacked, drawn anew."""
+    """A model of these weights of a file with that config; and which it lacked, drawn anew.
+
+    Those are named as in a network with a head.
+    """
     kind = _CLASSES[output][type(fields)]
     state = with_head_for(labels, weights, config, output, kind.__name__)
     with _seeded(seed), _quietly():
         inner, report = kind.from_pretrained(
             None, config=fields, state_dict=state, dtype=torch.float32, output_loading_info=True
         )
-    return inner, set(report["missing_keys"])
+    above = family_of(config).body if output is Output.STATES else ""
+    return inner, {f"{above}{name}" for name in report["missing_keys"]}
 
 
 def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> Network:

@@ -37,7 +37,6 @@ _AXES: tuple[tuple[tuple[_Axis, ...], tuple[str, ...]], ...] = (
         ("width", "embedding"),
         ("embeddings_project", "embedding_hidden_mapping_in", "embeddings.embed_proj"),
     ),
-    (("width",), ("deberta.embeddings.LayerNorm",)),  # unlike the others', after its projection
     (("embedding",), ("embeddings.LayerNorm", "embeddings.norm")),
     (("width",), ("LayerNorm", "full_layer_layer_norm", "sa_layer_norm", "output_layer_norm")),
     (("width",), ("attn_norm", "mlp_norm", "final_norm", "head.norm")),
@@ -46,6 +45,11 @@ _AXES: tuple[tuple[tuple[_Axis, ...], tuple[str, ...]], ...] = (
 )
 """The axes of a layer's weight, a bias having the first of them, by how the layer's name ends. The
 first that fits holds: an attention's `output.dense` comes before the other one."""
+_OWN: Mapping[str, tuple[tuple[tuple[_Axis, ...], tuple[str, ...]], ...]] = {
+    # unlike the others', after its projection
+    "deberta-v2": ((("width",), ("embeddings.LayerNorm",)),),
+}
+"""Those of a model type that come before."""
 
 
 def sliced(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str, Tensor]:
@@ -64,12 +68,13 @@ def sliced(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str,
         BadModel: a weight is of no layer that is known here.
     """
     kept = _kept(sizes_of(old), sizes_of(new))
-    return {name: _slice(tensor, _axes(name), kept) for name, tensor in weights.items()}
+    kind = old["model_type"]
+    return {name: _slice(tensor, _axes(name, kind), kept) for name, tensor in weights.items()}
 
 
-def _axes(weight: str) -> tuple[_Axis, ...]:
+def _axes(weight: str, kind: str) -> tuple[_Axis, ...]:
     layer = f".{weight.rpartition('.')[0]}"
-    for axes, names in _AXES:
+    for axes, names in (*_OWN.get(kind, ()), *_AXES):
         if any(layer.endswith(f".{name}") for name in names):
             return axes
     raise BadModel(f"nothing is known about the axes of the weight {weight!r}: it cannot be sliced")

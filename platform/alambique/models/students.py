@@ -22,7 +22,7 @@ def cut(
     """A student with the embeddings, the layers `kept` and the head of the model in `start`.
 
     Each layer keeps its kind of attention. A head that is missing or of other labels is new, and
-    `head_present` says so.
+    `head_present` says so; hidden states are answered without one.
 
     Args:
         start: a model folder, of a teacher or of any other checkpoint.
@@ -38,7 +38,7 @@ def cut(
     deep = load(start, output, labels, seed=seed)
     config = with_layers(deep.config, kept)
     student = new(config, output, labels, seed=seed)
-    student.load_state_dict(_cut_weights(deep.state_dict(), kept, config))
+    student.load_state_dict(_cut_weights(deep.state_dict(), kept, deep))
     student.head_present = deep.head_present
     return student
 
@@ -59,16 +59,16 @@ def narrow(wide: Network, config: Config) -> Network:
 
 
 def _cut_weights(
-    weights: Mapping[str, Tensor], kept: Sequence[int], config: Config
+    weights: Mapping[str, Tensor], kept: Sequence[int], deep: Network
 ) -> dict[str, Tensor]:
     """The weights of the layers kept, counted anew, and all that belongs to no layer.
 
     Such as the embeddings of distances of a DeBERTa, which all its layers read.
     """
-    layer = family_of(config).layer
-    if layer is None:
+    family = family_of(deep.config)
+    if family.layer is None:
         return dict(weights)
-    prefix = f"{PREFIX}{layer}"
+    prefix = f"{PREFIX}{deep.body}{family.layer.removeprefix(family.body)}"
     cut = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
     for new_number, number in enumerate(kept):
         old = f"{prefix}{number}."

@@ -4,6 +4,7 @@ Shapes: B windows, N pieces, D width, H heads, d columns of a head.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,8 +18,34 @@ from alambique.models.networks import Network
 from alambique.models.shapes import attention_kinds
 from alambique.spec.errors import BadModel, BadSpec
 
-_Passed = dict[int, Any]
-"""Something that a layer passed on, by the number of the layer."""
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What one kind of hook saw pass during an answer, by the number of the layer."""
+
+    wanted: frozenset[int] = frozenset()
+    """The layers of which it is kept: the others' memory is free again at once."""
+    seen: set[int] = field(default_factory=set)
+    kept: dict[int, Any] = field(default_factory=dict)
+
+    def passes(self, number: int | None, what: Any) -> None:
+        """In this layer, or, without a number, in the one after the last.
+
+        Of what passes twice the first is kept: a DeBERTa projects distances after its tokens.
+        """
+        layer = len(self.seen) if number is None else number
+        if layer in self.wanted - self.seen:
+            self.kept[layer] = what
+        self.seen.add(layer)
+
+    def clear(self) -> None:
+        """Before the next answer."""
+        self.seen.clear()
+        self.kept.clear()
+
+
+_What = Callable[[Any, Any, Any], Any]
+"""What a hook keeps of a module's positional and named arguments, and of its output."""
 
 
 class Taps:
@@ -36,75 +63,71 @@ class Taps:
         self._family = family_of(self._config)
         self._depth = depth(self._config)
         _check_depth(wanted, self._depth)
-        self._read, self._written, self._turns = _Passed(), _Passed(), _Passed()
-        self._projections: list[_Passed] = [{} for _ in self._family.projections]
-        network.inner.register_forward_pre_hook(self._cleared)
+        # what a layer passed on is what the next one reads, for a DeBERTa may change it in between
+        self._read = _Passed(frozenset(layer + 1 for layer in wanted.hidden))
+        self._written = _Passed(wanted.hidden & {self._depth - 1})
+        self._turns = _Passed(wanted.projected)
+        self._projections = [_Passed(wanted.projected) for _ in self._family.projections]
+        self._hooks = [network.inner.register_forward_pre_hook(self._clear)]
         for number, layer in enumerate(_layers(network, self._family)):
             self._watch(layer, None if self._family.layer is None else number)
 
-    @property
-    def states(self) -> States:
-        """What the layers passed on in the network's last answer.
+    def take(self) -> States:
+        """What the layers passed on in the network's last answer, once: it is not kept longer.
 
         Raises:
             BadModel: the hooks were not reached in every layer.
         """
-        return States(
+        states = States(
             hidden=self._hidden() if self._wanted.hidden else {},
             projected={layer: self._projected(layer) for layer in sorted(self._wanted.projected)},
             layers=self._depth,
             heads=sizes_of(self._config).heads,
             reach=_reach(self._config),
         )
+        self._clear()
+        return states
+
+    def close(self) -> None:
+        """Takes the hooks off."""
+        for hook in self._hooks:
+            hook.remove()
 
     def _watch(self, layer: nn.Module, number: int | None) -> None:
         """Hooks on a layer; on the only one, which is called once for each, if it has no number."""
         if self._wanted.hidden:
-            layer.register_forward_hook(
-                _keeping(self._read, number, _what_it_read), with_kwargs=True
-            )
-            layer.register_forward_hook(
-                _keeping(self._written, number, _what_it_wrote), with_kwargs=True
-            )
+            self._hook(layer, self._read, number, _what_it_read)
+            self._hook(layer, self._written, number, _what_it_wrote)
         if not self._wanted.projected:
             return
-        for name, found in zip(self._family.projections, self._projections, strict=True):
-            hook = _keeping(found, number, _what_it_wrote)
-            _inside(layer, name).register_forward_hook(hook, with_kwargs=True)
+        for name, passed in zip(self._family.projections, self._projections, strict=True):
+            self._hook(_inside(layer, name), passed, number, _what_it_wrote)
         if len(self._projections) == 1:
             whole = _inside(layer, self._family.projections[0].partition(".")[0])
-            hook = _keeping(
-                self._turns, number, lambda args, kwargs, output: kwargs["position_embeddings"]
-            )
-            whole.register_forward_hook(hook, with_kwargs=True)
+            self._hook(whole, self._turns, number, _where_it_is)
 
-    def _cleared(self, _: nn.Module, args: object) -> None:
+    def _hook(self, module: nn.Module, passed: _Passed, number: int | None, what: _What) -> None:
+        def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            passed.passes(number, what(args, kwargs, output))
+
+        self._hooks.append(module.register_forward_hook(hook, with_kwargs=True))
+
+    def _clear(self, *_: object) -> None:
         for passed in (self._read, self._written, self._turns, *self._projections):
             passed.clear()
 
     def _hidden(self) -> Mapping[int, Tensor]:
         _check_all(self._read, self._depth, "layers")
-        # what the next layer reads, for a DeBERTa may change it in between
-        after = {layer - 1: read for layer, read in self._read.items()}
-        after[self._depth - 1] = self._written[self._depth - 1]
-        return {layer: after[layer] for layer in sorted(self._wanted.hidden)}
+        after = {layer - 1: read for layer, read in self._read.kept.items()}
+        return dict(sorted({**after, **self._written.kept}.items()))
 
     def _projected(self, layer: int) -> Projected:
         for found in self._projections:
             _check_all(found, self._depth, "attention projections")
-        parts = [found[layer] for found in self._projections]
+        parts = [found.kept[layer] for found in self._projections]
         if len(parts) == 1:
-            return _unpacked(parts[0], self._turns[layer], sizes_of(self._config).heads)
+            return _unpacked(parts[0], self._turns.kept[layer], sizes_of(self._config).heads)
         return Projected(*parts)
-
-
-def _keeping(found: _Passed, number: int | None, what: Callable[[Any, Any, Any], Any]) -> Any:
-    """A hook that keeps what passes first: a DeBERTa projects distances after its tokens."""
-
-    def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        found.setdefault(len(found) if number is None else number, what(args, kwargs, output))
-
-    return hook
 
 
 def _what_it_read(args: Any, kwargs: Any, _: Any) -> Any:
@@ -113,6 +136,10 @@ def _what_it_read(args: Any, kwargs: Any, _: Any) -> Any:
 
 def _what_it_wrote(args: Any, kwargs: Any, output: Any) -> Any:
     return output if isinstance(output, Tensor) else output[0]
+
+
+def _where_it_is(_: Any, kwargs: Any, __: Any) -> Any:
+    return kwargs["position_embeddings"]
 
 
 def _layers(network: Network, family: Family) -> Sequence[nn.Module]:
@@ -141,11 +168,11 @@ def _check_depth(wanted: Wanted, layers: int) -> None:
         raise BadSpec(f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}")
 
 
-def _check_all(found: Mapping[int, object], layers: int, what: str) -> None:
+def _check_all(passed: _Passed, layers: int, what: str) -> None:
     # never a silent zero: an objective over nothing would be one
-    if len(found) != layers:
+    if len(passed.seen) != layers:
         raise BadModel(
-            f"hooks saw {len(found)} {what} in one answer, the network has {layers}: this "
+            f"hooks saw {len(passed.seen)} {what} in one answer, the network has {layers}: this "
             "architecture is not built as expected; leave hidden, attention and relations out of "
             "the objective"
         )

@@ -134,6 +134,13 @@ class Encoder:
         first, last = _shared_out(len(ids), len(others), room)
         return _wordless(self.pair, ids[:first], others[:last])
 
+    def passages(self, text: str) -> tuple[Window, ...]:
+        """The windows of running text, of which no piece belongs to a word; at least one."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        room = self.max_length - self.single.size
+        ranges = _ranges(len(ids), room, min(self.stride, room // 2))
+        return tuple(_wordless(self.single, [], ids[start:end]) for start, end in ranges)
+
     def _context(self, context: str) -> _Pieces:
         pieces = self._last.get(context)
         if pieces is None:
@@ -175,12 +182,20 @@ def _word_pieces(encoding: Encoding, words: int) -> _Pieces:
 
 def _wordless(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> Window:
     """The window of a text that is read as a whole: no piece belongs to a word."""
-    none_M = np.full(len(ids), -1, np.int32)
-    pieces = _Pieces(
-        np.array(ids, np.int64), none_M, none_M, np.zeros((len(ids), 2), np.int32), words=0
+    runs = _runs(frame, np.array(lead, np.int64), np.array(ids, np.int64))
+    length = sum(map(len, runs))
+    # of running text there are many: what is the same at every piece takes no room
+    none_N = np.broadcast_to(np.int32(-1), length)
+    return Window(
+        input_ids_N=np.concatenate([run.ids for run in runs]),
+        type_ids_N=np.concatenate([run.types for run in runs]),
+        null=0,
+        first_word_N=none_N,
+        last_word_N=none_N,
+        offsets_N2=np.broadcast_to(np.int32(0), (length, 2)),
+        best_words_K=np.zeros(0, np.int32),
+        whole=(0, 0),
     )
-    no_words = np.zeros(0, np.int32)
-    return _window(frame, np.array(lead, np.int64), pieces, (0, len(ids)), no_words)
 
 
 def _shared_out(first: int, second: int, room: int) -> tuple[int, int]:
@@ -233,9 +248,7 @@ def _window(
     best_words_K: IntArray,
 ) -> Window:
     start, end = piece_range
-    question = Run(lead, np.full(len(lead), frame.text_types[0], np.int64))
-    text = Run(pieces.ids_M[start:end], np.full(end - start, frame.text_types[-1], np.int64))
-    runs = (frame.before, question, frame.between, text, frame.after)
+    runs = _runs(frame, lead, pieces.ids_M[start:end])
     first = len(frame.before) + len(lead) + len(frame.between)
     here = slice(first, first + end - start)
     length = sum(map(len, runs))
@@ -254,6 +267,13 @@ def _window(
         best_words_K=best_words_K,
         whole=_whole(pieces, start, end),
     )
+
+
+def _runs(frame: Frame, lead: LongArray, ids: LongArray) -> tuple[Run, ...]:
+    """All pieces of a window."""
+    question = Run(lead, np.full(len(lead), frame.text_types[0], np.int64))
+    text = Run(ids, np.full(len(ids), frame.text_types[-1], np.int64))
+    return frame.before, question, frame.between, text, frame.after
 
 
 def _whole(pieces: _Pieces, start: int, end: int) -> tuple[int, int]:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from alambique.spec import general
 from alambique.spec.fields import (
     Duration,
     Layers,
@@ -195,6 +196,29 @@ class Job(Spec):
     def teachers(self) -> tuple[Teaching, ...]:
         """The one teacher, or each of several in their order."""
         return teachings(self.teacher)
+
+    @field_validator("data", "teacher", "objective", "intermediate", "compare")
+    @classmethod
+    def _fit_for_general(cls, value: Any, info: ValidationInfo) -> Any:
+        match info.data.get("task"), info.field_name:
+            case general.NAME, "data":
+                general.check_unlabelled(value.unlabelled)
+            case general.NAME, "teacher":
+                for one in teachings(value):
+                    general.check_teacher(one.said)
+            case general.NAME, "objective":
+                general.check_objective(value)
+            case general.NAME, "intermediate" if value is not None:
+                general.check_objective(value.objective)
+            case general.NAME, "compare":
+                general.check_compare(value)
+        return value
+
+    @model_validator(mode="after")
+    def _told_what_to_compare(self) -> "Job":
+        if self.task == general.NAME:  # where no objective is given, the default is of outputs
+            general.check_objective(self.objective)
+        return self
 
     @property
     def objectives(self) -> tuple[tuple[Term, ...], ...]:

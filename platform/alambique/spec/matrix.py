@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from alambique.spec import general
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadField, BadFields, refuse
 from alambique.spec.fields import LETTERS
@@ -40,7 +41,8 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
             for bad in _fields_of(error):
                 placed = _placed(suite, cell, bad, known)
                 wrong.setdefault(placed.path, placed)
-    wrong |= {bad.path: bad for bad in _names_twice(jobs)} if not wrong else {}
+    if not wrong:
+        wrong |= {bad.path: bad for bad in (*_names_twice(jobs), *_of_no_task(jobs))}
     if wrong:
         fields = tuple(wrong.values())
         raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
@@ -66,6 +68,24 @@ def _fields_of(error: BadSpec) -> Sequence[BadField]:
     cause = error.__cause__
     assert isinstance(cause, BadFields)  # all that is raised of a job's content has it
     return cause.fields
+
+
+def _of_no_task(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
+    """A fault where general distillation is beside a task: the table has the mean of their scores.
+
+    How alike two networks are and how good one is at a task are not of one kind.
+    """
+    tasks = {cell.task: job.task for cell, job in jobs}
+    if set(tasks.values()) == {general.NAME}:
+        return
+    for name, task in tasks.items():
+        if task == general.NAME:
+            yield BadField(
+                f"tasks.{name}",
+                repr(task),
+                f"{task} distillation has no score on a task, of which the table has the mean: "
+                "give it a suite of its own, and let students of this one start from its models",
+            )
 
 
 def _names_twice(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:

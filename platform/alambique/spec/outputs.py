@@ -12,3 +12,5 @@ class Output(StrEnum):
     """A logit for each class, for each word."""
     CLASSES = "classes"
     """A logit for each class, for the whole text."""
+    STATES = "states"
+    """The last layer's state of each piece: a network without a head answers nothing else."""

@@ -5,6 +5,7 @@ from typing import Any
 from alambique.spec.errors import UnknownName
 from alambique.tasks import (
     document_classification,
+    general,
     inference,
     named_entities,
     paraphrase,
@@ -20,6 +21,7 @@ ALL: tuple[Task[Any, Any], ...] = (
     inference.TASK,
     paraphrase.TASK,
     document_classification.TASK,
+    general.TASK,
 )
 
 

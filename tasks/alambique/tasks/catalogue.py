@@ -2,7 +2,7 @@
 
 from alambique.spec.errors import UnknownName
 from alambique.tasks.datasets import Dataset
-from alambique.tasks.sets import entities, inferences, paraphrases, questions, speech, topics
+from alambique.tasks.sets import entities, inferences, paraphrases, questions, speech, texts, topics
 
 DATASETS: tuple[Dataset, ...] = (
     *questions.SETS,
@@ -11,6 +11,7 @@ DATASETS: tuple[Dataset, ...] = (
     *inferences.SETS,
     *paraphrases.SETS,
     *topics.SETS,
+    *texts.SETS,
 )
 
 

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
 from typing import Any, assert_never
 
 from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.general import NAME as GENERAL
 from alambique.spec.job import Data, Split
 from alambique.spec.outputs import Output
 from alambique.tasks.catalogue import DATASETS, dataset
-from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub, Source
-from alambique.tasks.examples import Example
+from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub, Paragraphs, Source
+from alambique.tasks.examples import Example, Text
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import Rows
+from alambique.tasks.formats.text import read_texts
 from alambique.tasks.task import Task
-from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, read_path
+from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, of_texts, read_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,16 @@ def _unlabelled(
         return NONE
     if "/" in name:
         return chosen(name, read_path(Path(name).expanduser(), task), splits, task, limit)
-    rows = _examples(name, "train", task, root, fetch)
+    rows = _texts_or_examples(name, task, root, fetch)
     found = chosen(name, rows, splits, task, limit)
     return replace(found, wrong_size=_wrong_size(name, "train", rows))
+
+
+def _texts_or_examples(name: str, task: Task[Any, Any], root: Path | None, fetch: Fetch) -> Rows:
+    found = dataset(name)
+    if found.task == task.name or found.task != GENERAL:
+        return _examples(name, "train", task, root, fetch)
+    return Rows(of_texts(name, _of_catalogue(root, fetch, found, "train").examples, task))
 
 
 def _examples(
@@ -137,6 +147,8 @@ def _place(source: Source, split: Split) -> str:
             return ""
         case Articles(path, _):
             return f" ({path})"
+        case Paragraphs(paths):
+            return f" ({', '.join(paths)})"
         case Files(paths, _):
             return f" ({paths[split]})"
         case Hub(repository, revision, paths, _):
@@ -155,12 +167,27 @@ def _of_catalogue(root: Path | None, fetch: Fetch, found: Dataset, split: Split)
             turn = [turns[n % len(turns)] for n in range(len(articles))]
             chosen = zip(turn, articles, strict=True)
             return Rows([one for to, article in chosen if to == split for one in article])
+        case Paragraphs(paths, share):
+            files = [_in_root(root, found.name, path) for path in paths]
+            return Rows(_sampled([one for file in files for one in read_texts(file)], share, split))
         case Files(paths, read):
             return _rows(read(_in_root(root, found.name, paths[split])))
         case Hub(_, _, paths, read):
             return _rows(read(fetch(source, paths[split])))
         case _:
             assert_never(source)
+
+
+def _sampled(texts: Sequence[Text], share: int, split: Split) -> list[Text]:
+    """Those of a split, by the hash of each text."""
+    turns: dict[int, Split] = {0: "test", 1: "dev"}
+    hashed = ((blake2b(one.text.encode(), digest_size=8).digest(), one) for one in texts)
+    chosen = [
+        (digest, one)
+        for digest, one in hashed
+        if turns.get(int.from_bytes(digest, "big") % share, "train") == split
+    ]
+    return [one for _, one in sorted(chosen, key=lambda both: both[0])]
 
 
 def _rows(found: Sequence[Any] | Rows) -> Rows:

@@ -31,6 +31,18 @@ class Articles:
 
 
 @dataclass(frozen=True, slots=True)
+class Paragraphs:
+    """Files of running text, split by what the paragraphs say: equal ones are in one split.
+
+    In the order of their hashes, so that the first ones are a sample of all files.
+    """
+
+    paths: tuple[str, ...]
+    share: int = 100
+    """One in so many is of dev, and one of test."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """A file for each split, in a data set repository of the hub, at one commit."""
 
@@ -47,7 +59,7 @@ class Generated:
     make: Callable[[Split], Sequence[Example]]
 
 
-Source = Files | Articles | Hub | Generated
+Source = Files | Articles | Paragraphs | Hub | Generated
 
 
 @dataclass(frozen=True, slots=True)

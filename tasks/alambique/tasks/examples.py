@@ -52,7 +52,15 @@ class Labelled:
     label: str
 
 
-Example = Question | Sentence | Labelled
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Running text, such as a paragraph, of which nothing else is known."""
+
+    id: str
+    text: str
+
+
+Example = Question | Sentence | Labelled | Text
 
 
 def without_labels(example: Example) -> Example:
@@ -64,6 +72,8 @@ def without_labels(example: Example) -> Example:
             return replace(example, tags=())
         case Labelled():
             return replace(example, label="")
+        case Text():
+            return example
         case _:
             assert_never(example)
 
@@ -80,6 +90,7 @@ _FORMS: Mapping[type[Example], Forms] = {
     },
     Sentence: {"id": Form.TEXT, "words": Form.TEXTS, "tags": Form.TEXTS},
     Labelled: {"id": Form.TEXT, "texts": Form.TEXTS, "label": Form.TEXT},
+    Text: {"id": Form.TEXT, "text": Form.TEXT},
 }
 """What the fields of each kind hold: the columns of its files."""
 
@@ -134,5 +145,7 @@ def _example(forms: Forms, row: tuple[Any, ...]) -> Example:
         return Sentence(*row)
     if forms is _FORMS[Labelled]:
         return Labelled(*row)
+    if forms is _FORMS[Text]:
+        return Text(*row)
     name, question, context, answers = row
     return Question(name, question, context, tuple(Answer(*answer) for answer in answers))

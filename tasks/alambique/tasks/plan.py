@@ -15,7 +15,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
-from alambique.spec.space import alone, combined, laid_over
+from alambique.spec.space import alone, combined, laid_over, needs_outputs
 from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
@@ -246,8 +246,11 @@ def _search(job: Job, data: Splits | AlambiqueError, student: Cost) -> SearchCos
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:
-    if find(job.task).output is Output.SPAN:
+    output = find(job.task).output
+    if output is Output.SPAN:
         return 2
+    if output is Output.STATES:
+        return 0
     if isinstance(data, Splits):
         return len(data.labels)
     known = () if "/" in job.data.name else dataset(job.data.name).labels
@@ -280,7 +283,9 @@ def _cost(job: Job, config: Config, labels: int) -> Cost:
 
 
 def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
-    """Logits are always kept: for each word that the student learns from, one for each label."""
+    """Logits that are learnt are kept: for each word of an example, one for each label."""
+    if not needs_outputs(job):
+        return CacheCost(0, None)
     if isinstance(data, AlambiqueError):
         return CacheCost(None, str(data))
     task, examples = find(job.task), [*data.train, *data.unlabelled]

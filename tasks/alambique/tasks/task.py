@@ -37,7 +37,12 @@ class ClassGold:
     label: int
 
 
-Gold = SpanGold | TagGold | ClassGold
+@dataclass(frozen=True, slots=True)
+class NoGold:
+    """Of running text, where nothing is right or wrong."""
+
+
+Gold = SpanGold | TagGold | ClassGold | NoGold
 
 
 Predict = Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P]

@@ -7,7 +7,7 @@ from typing import Any
 
 from alambique.spec.errors import BadData, BadSpec
 from alambique.spec.job import Split
-from alambique.tasks.examples import without_labels
+from alambique.tasks.examples import Text, without_labels
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.formats.text import read_texts
 from alambique.tasks.task import Task
@@ -51,8 +51,8 @@ def read_path(path: Path, task: Task[Any, Any]) -> Rows:
     return Rows([one for file in files for one in of_texts(file.name, read_texts(file), task)])
 
 
-def of_texts(name: str, texts: Sequence[str], task: Task[Any, Any]) -> list[Any]:
-    """An example for each text, called by the name of the set and its number there.
+def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any]:
+    """An example for each text of a set.
 
     Raises:
         BadSpec: the task reads more than one text.
@@ -62,7 +62,7 @@ def of_texts(name: str, texts: Sequence[str], task: Task[Any, Any]) -> list[Any]
             f"data.unlabelled: {name} is a set of texts, and an example of {task.name} is "
             f"{' and '.join(task.inputs)}: give a data set of that task, whose labels are not read"
         )
-    return [task.of_text(f"{name}:{number}", text) for number, text in enumerate(texts, start=1)]
+    return [task.of_text(one.id, one.text) for one in texts]
 
 
 def chosen(

@@ -17,6 +17,7 @@ from alambique.cache.tiers import open_store
 from alambique.distill.alignment import class_record, span_record, tag_record
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
+from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
 from alambique.spec.outputs import Output
 from alambique.tasks.all import find
@@ -131,6 +132,8 @@ def record(
             return tag_record(pieces, found, task.word_count(example))
         case Output.CLASSES:
             return class_record(found[0])
+        case Output.STATES:
+            raise BadSpec("hidden states are not kept: the teacher answers beside the student")
         case _:
             assert_never(task.output)
 

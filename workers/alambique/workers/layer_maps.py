@@ -3,11 +3,13 @@
 Shapes: T tokens, D width of a network, S and L layers of student and teacher.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from alambique.distill.mapping import pairs
@@ -31,8 +33,7 @@ from alambique.workers.training.rows import Row, rows_of
 _EXAMPLES = 64
 """Of the training examples, those on which layers are compared before the training."""
 _TOKENS = 2048
-"""Of their windows, the most that are looked at: a wide teacher keeps them all for each layer."""
-
+"""Of their tokens, the most that are looked at: a wide teacher keeps them all for each layer."""
 
 _CHOSEN = "map.json"
 
@@ -119,14 +120,22 @@ def _states(course: Course, folder: Path, rows: Sequence[Row]) -> list[Tensor]:
     layers = range(depth(network.config))
     taps = Taps(network, Wanted(hidden=frozenset(layers)))
     found: list[list[Tensor]] = [[] for _ in layers]
-    seen = 0
+    looked_at = _some_tokens([row.length for row in rows], course.train.seed)
     for batch in by_length(rows):
-        if seen >= _TOKENS:
-            break
         inputs = inputs_of([rows[i] for i in batch], pad_id=0)
         called(network, inputs)
-        hidden, real_BN = taps.states.hidden, inputs.attention_BN.bool()
-        for layer in layers:
-            found[layer].append(hidden[layer][real_BN])
-        seen += int(real_BN.sum())
-    return [torch.cat(parts)[:_TOKENS] for parts in found]
+        hidden = taps.take().hidden
+        for b, row in enumerate(batch):
+            for layer in layers:
+                found[layer].append(hidden[layer][b, looked_at[row]])
+    return [torch.cat(parts) for parts in found]
+
+
+def _some_tokens(lengths: Sequence[int], seed: int) -> list[NDArray[np.int64]]:
+    """The tokens of each window that are looked at: as many of all together as are kept."""
+    chance = np.random.default_rng(seed)
+    some = np.sort(chance.permutation(sum(lengths))[:_TOKENS])
+    begins = np.cumsum([0, *lengths])
+    return [
+        some[(some >= begin) & (some < end)] - begin for begin, end in itertools.pairwise(begins)
+    ]

@@ -19,6 +19,7 @@ from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.all import find
+from alambique.tasks.general import unanswered
 
 ABOUT = "alambique.json"
 """What a version's folder says of itself beyond what `transformers` reads."""
@@ -38,10 +39,12 @@ def predict(
 
     Raises:
         BadModel: the folder is not that of a version.
-        BadSpec: the model's task needs other input.
+        BadSpec: the model's task needs other input, or it has no head.
     """
     about = _about(folder)
     task = find(about["task"])
+    if task.output is Output.STATES:
+        unanswered()
     check_folder(folder)
     labels = tuple(about["labels"])
     encoder = Encoder.from_folder(folder, max_length=about["max_length"], stride=about["stride"])

@@ -9,7 +9,7 @@ from pydantic import Field
 from alambique.spec.fields import Spec
 from alambique.spec.job import Split
 from alambique.spec.train import Train
-from alambique.workers.training.course import TeacherOutputs
+from alambique.workers.training.course import Course, TeacherOutputs
 
 
 class Unlabelled(Spec):
@@ -96,6 +96,8 @@ class Trained(Spec):
     diverged: bool = False
     maps: dict[str, LayerMap] = Field(default_factory=dict)
     """Of each term that compares layers by a map."""
+    course: Course | None = None
+    """What it was trained by, of a student that is measured by its likeness to the teacher."""
     trial: int | None = None
     """The number of the trial on the front that it is of, or stands beside."""
     values: dict[str, Any] | None = None

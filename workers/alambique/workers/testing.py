@@ -11,7 +11,8 @@ from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
-from alambique.workers.training.answers import Answer, answers
+from alambique.workers.training.answers import Answer, answers, by_length
+from alambique.workers.training.batches import inputs_of
 from alambique.workers.training.engines import called
 from alambique.workers.training.place import this_device
 from alambique.workers.training.predictions import predictions_of
@@ -61,6 +62,14 @@ class Examined:
             pad_id=self.encoder.pad_id,
             device=self.device,
         )
+
+    def pass_over(self, rows: Sequence[Row]) -> list[Answer]:
+        """Answers every row and keeps nothing: the states of a large set are more than fit."""
+        with torch.inference_mode():
+            for batch in by_length(rows):
+                inputs = inputs_of([rows[i] for i in batch], self.encoder.pad_id)
+                called(self.network, inputs.to(self.device)).cpu()
+        return []
 
     def scores(
         self, examples: Sequence[Example], rows: Sequence[Row], found: Sequence[Answer]

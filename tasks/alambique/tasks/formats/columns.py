@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alambique.spec.errors import BadData
-from alambique.tasks.examples import Labelled
+from alambique.tasks.examples import Labelled, Text
 
 NO_SENTENCE = "NS"
 """What PAWS-X has in the place of a sentence that was not translated."""
@@ -72,6 +72,16 @@ def labelled(rows: Iterable[Row], columns: Columns) -> Rows:
         name = _label(row, columns.id) if columns.id else row.name
         examples.append(Labelled(name, texts, _named(row, columns, label)))
     return Rows(examples, skipped)
+
+
+def running(rows: Iterable[Row], column: str) -> list[Text]:
+    """The texts of a column; one of spaces alone is passed over, as an empty line is.
+
+    Raises:
+        BadData: there is no such column, or it holds something else than text.
+    """
+    found = (Text(row.name, _text(row, column).strip()) for row in rows)
+    return [one for one in found if one.text]
 
 
 def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[str, str]]:

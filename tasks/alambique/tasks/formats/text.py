@@ -1,15 +1,50 @@
-"""Plain texts: one a line, UTF-8, without labels."""
+"""Running text: a paragraph a line, or a column of texts."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from alambique.spec.errors import BadData
+from alambique.tasks.examples import Text
+from alambique.tasks.formats import jsonl, parquet
+from alambique.tasks.formats.columns import running
 from alambique.tasks.formats.lines import MARK, lines_of, text_of
 
+COLUMN = "text"
+"""The one that is read of a table."""
 
-def read_texts(path: Path) -> list[str]:
-    """The texts of a file, without the spaces around them; empty lines are none.
+
+def read_texts(path: Path) -> list[Text]:
+    """The texts of a file, each named after its line or row; empty ones are left out.
+
+    Args:
+        path: its suffix says what it is: one of `READERS`.
 
     Raises:
-        BadData: it is not UTF-8; the message names file, line and byte.
+        BadData: the file is not UTF-8, broken, or of another kind, or lacks the column; the
+            message names file and line, or row.
     """
-    lines = lines_of(text_of(path).removeprefix(MARK))
-    return [text for line in lines if (text := line.strip())]
+    if path.suffix not in READERS:
+        raise BadData(
+            f"{path}: no text is read from a file called *{path.suffix}: take one of "
+            f"{', '.join(READERS)}"
+        )
+    return READERS[path.suffix](path)
+
+
+def write(path: Path, texts: Iterable[str]) -> None:
+    """Writes a paragraph a line, so that `read_texts` gives them back."""
+    path.write_bytes("".join(f"{text}\n" for text in texts).encode())
+
+
+def _lines(path: Path) -> list[Text]:
+    lines = enumerate(lines_of(text_of(path).removeprefix(MARK)), 1)
+    said = ((number, line.strip()) for number, line in lines)
+    return [Text(f"{path.name}:{number}", line) for number, line in said if line]
+
+
+READERS: Mapping[str, Callable[[Path], list[Text]]] = {
+    ".txt": _lines,
+    ".jsonl": lambda path: running(jsonl.rows(path), COLUMN),
+    ".parquet": lambda path: running(parquet.rows(path, (COLUMN,)), COLUMN),
+}
+"""By how the name of a file ends."""

@@ -10,6 +10,7 @@ from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
 from alambique.spec.objective import Gold, Logits, Term, layered
 from alambique.spec.objective import taught as teaches
+from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
@@ -66,6 +67,7 @@ def student_of(
         seconds=seconds,
         diverged=outcome.diverged,
         maps=maps | maps_of(last),
+        course=resolved(last) if find(last.task).output is Output.STATES else None,
     )
     return Distilled(students=(trained,))
 

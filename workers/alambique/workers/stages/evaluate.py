@@ -19,6 +19,7 @@ from alambique.spec.outputs import Output
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
+from alambique.workers.likeness import likeness, taught_by
 from alambique.workers.records import Checked, Evaluated, Score, Speed, Trained
 from alambique.workers.running import Part
 from alambique.workers.testing import Examined, synchronised
@@ -75,6 +76,7 @@ def reads(
     work: Work, checked: Checked, one: Trained, length: int, on: Sequence[torch.device]
 ) -> Mapping[str, Any]:
     """What the scores depend on; latency adds the machine, by each of its devices."""
+    beside = one.course and [model_hash(taught_by(one.course)), one.course.objective]
     return {
         "task": work.job.task,
         "test": checked.data.hashes["test"],
@@ -82,6 +84,7 @@ def reads(
         "network": [one.name, model_hash(one.folder), one.max_length, one.stride],
         "length": length,
         "machine": [*map(machine, on), torch.get_num_threads()],
+        **({"beside": beside} if beside else {}),
     }
 
 
@@ -140,7 +143,7 @@ def _score(
         parameters=cost.parameters,
         macs_linear=cost.macs_linear,
         macs_full=cost.macs_full,
-        metrics=examined.scores(examples, rows, found),
+        metrics=_metrics(one, examined, examples, rows, found),
         latency_ms=timed.mean_ms,
         latency_kept=timed.kept,
         inferences_per_second=rate,
@@ -159,11 +162,27 @@ def _speed(examined: Examined, rows: Sequence[Row], vocabulary: int, length: int
     )
 
 
+def _metrics(
+    one: Trained,
+    examined: Examined,
+    examples: Sequence[Example],
+    rows: Sequence[Row],
+    found: Sequence[Answer],
+) -> dict[str, float]:
+    """Those of the task; without a head, how alike a student is to its teacher."""
+    if examined.task.output is not Output.STATES:
+        return examined.scores(examples, rows, found)
+    if one.course is None:
+        return {examined.task.primary: 1.0}
+    return likeness(examined, one.course, examples, rows)
+
+
 def _answered(examined: Examined, rows: Sequence[Row]) -> tuple[list[Answer], float]:
     """The answers for the rows, and how many of them come in a second."""
     examined.answers(rows[:1])  # the first answer of a process takes longer than others
+    keeping = examined.task.output is not Output.STATES
     began = time.perf_counter()
-    found = examined.answers(rows)
+    found = examined.answers(rows) if keeping else examined.pass_over(rows)
     return found, len(rows) / (time.perf_counter() - began)
 
 

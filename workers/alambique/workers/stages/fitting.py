@@ -22,12 +22,14 @@ def check_fine_tuned(
 ) -> None:
     """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
 
+    Where layers are all that teaches, it needs no head.
+
     Raises:
         LabelMismatch: it has others, or does not name them.
         BadTeacher: it has no head for the task.
     """
     assert found is not None  # an architecture has to be trained, says the spec
-    if find(job.task).output is not Output.SPAN:
+    if find(job.task).output not in (Output.SPAN, Output.STATES):
         _same_labels(teacher, read_config(found.folder), labels)
     if not found.head:
         raise BadTeacher(

@@ -10,6 +10,7 @@ from typing import Any
 
 from alambique.models.weights import weights_hash
 from alambique.spec.errors import Diverged
+from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, source_of, written
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Run
@@ -204,9 +205,13 @@ def _tuned(
 
 
 def _tested(work: Work, checked: Checked, teacher: Teaching, part: Part, start: Path) -> Trained:
-    begun, message = part.number / part.of, f"testing the {teacher.role} on the validation examples"
-    work.report(Stage.TEACH, begun, message=message)
+    begun = part.number / part.of
     task, said = find(work.job.task), teacher.said
+    if task.output is Output.STATES:  # it predicts nothing, and is alike to itself
+        work.report(Stage.TEACH, begun, message=f"the {teacher.role} is taken as it is")
+        return _trained(teacher, start, None, 1.0, diverged=False)
+    message = f"testing the {teacher.role} on the validation examples"
+    work.report(Stage.TEACH, begun, message=message)
     scores = score_of(
         task,
         start,
@@ -263,6 +268,8 @@ def _start(work: Work, checked: Checked, asked: _Asked, into: Path) -> None:
 
 def _no_better_than_guessing(task: Task[Any, Any], data: DataSet, found: Trained) -> str | None:
     """Why the network cannot teach; None where it can."""
+    if task.output is Output.STATES:
+        return None
     guessed = task.majority(read(data.files["dev"]))
     if found.metric > guessed:
         return None

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alambique.distill.alignment import span_target, tag_target
-from alambique.distill.rows import Rows, class_rows, of_several, span_rows, tag_rows
+from alambique.distill.rows import Rows, class_rows, no_rows, of_several, span_rows, tag_rows
 from alambique.runtime.inputs import pad
-from alambique.tasks.task import ClassGold, SpanGold, TagGold
+from alambique.tasks.task import ClassGold, NoGold, SpanGold, TagGold
 from alambique.workers.training.rows import Row
 
 Record = NDArray[np.float32]
@@ -92,6 +92,8 @@ def batch_of(
         case ClassGold():
             compare = _class_batch(present, weight_B)
             targets = [_class_targets(present, one) for one in teachers]
+        case NoGold():
+            compare, targets = _nothing, []
     told = [torch.from_numpy(target).to(device) for target in targets]
     return Batch(inputs, weight_B, partial(_compared, compare, told, [t.weight for t in teachers]))
 
@@ -110,6 +112,10 @@ def _compared(
             return compare(logits_BNC, target)
         case _:
             return of_several([compare(logits_BNC, target) for target in targets], weights)
+
+
+def _nothing(states_BND: Tensor, _: Tensor | None) -> Rows:
+    return no_rows(states_BND)
 
 
 def _labelled(present: Present, device: torch.device) -> Tensor:

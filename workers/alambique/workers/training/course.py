@@ -61,6 +61,11 @@ class Course(Spec):
         """The layer maps that were learnt, by the kind of their term, as at the best weights."""
         return self.folder / "mixtures.json"
 
+    @property
+    def bridges(self) -> Path:
+        """What was trained beside the best weights and is no part of them, as safetensors."""
+        return self.folder / "bridges.safetensors"
+
     def read_mixtures(self) -> dict[str, tuple[tuple[float, ...], ...]]:
         """For each layer of the student, how much each layer of the teacher counts."""
         found = json.loads(self.mixtures.read_text())

@@ -14,14 +14,13 @@ from torch import Tensor
 from alambique.distill.inside import Inside
 from alambique.distill.objective import Losses, total
 from alambique.distill.rows import Rows
-from alambique.models.learner import mixed, student_weights
-from alambique.models.networks import write
 from alambique.spec.errors import Diverged
 from alambique.spec.objective import Gold, Logits, Term, at_its_highest, counts, layered
-from alambique.workers.files import put, replaced
+from alambique.workers.files import put
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
 from alambique.workers.training.batching import epoch_batches, micro_batches, share
+from alambique.workers.training.best import write_best
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import Engine, engine_for
 from alambique.workers.training.material import material_of
@@ -167,13 +166,10 @@ class Run:
         whole, done = whole_of(rows), position.done / self._steps
         for piece in micro_batches(mine, self._course.train.accumulate):
             batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
-            logits_BNC, compared, inside = self._answered(batch, self._course.objective)
+            _, compared, inside = self._answered(batch, self._course.objective)
             part = total(compared, self._course.objective, inside, whole=whole, done=done)
             seen.append(Losses(part.total.detach(), part.parts))
-            # ZeRO 3 begins to gather weights where a gradient comes through the answer: none does
-            # where layers alone are learnt
-            through = 0.0 * logits_BNC.sum() if inside is not None else 0.0
-            yield part.total * self._place.world + through
+            yield part.total * self._place.world
 
     def _mean(self, seen: Sequence[Losses]) -> Means:
         """The loss of a step over all processes, and each of its terms."""
@@ -235,19 +231,10 @@ class Run:
         checkpoints.save(self._checkpoints, position, self._engine.save, self._place)
 
     def _write_best(self) -> None:
-        """The weights so far, as a folder that `transformers` loads; whole or not at all."""
         state = self._engine.weights()
         if self._place.rank == 0:
             assert state is not None
-            weights = student_weights(state)
-            if mixtures := mixed(state):
-                put(self._course.mixtures, json.dumps(mixtures))
-            replaced(
-                self._course.best,
-                lambda into: write(
-                    weights, like=self._learner.network, folder=into, tokenizer=self._course.start
-                ),
-            )
+            write_best(self._course, state, self._learner.network)
         self._place.meet()
 
     def _report(self, position: Position, loss: Means, found: Validation | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
-from alambique.models.learner import Learner
+from alambique.models.learner import Learner, freeze_untaught
 from alambique.models.networks import load
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import LostWorker
@@ -65,7 +65,9 @@ def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
             for one in course.teachers
         ),
     )
-    return Learner(network, beside, layered(course.objective)), material
+    learner = Learner(network, beside, layered(course.objective))
+    freeze_untaught(learner, course.objective)
+    return learner, material
 
 
 def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:

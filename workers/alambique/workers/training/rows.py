@@ -11,7 +11,7 @@ from alambique.distill.objective import Whole
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Example
-from alambique.tasks.task import ClassGold, Gold, SpanGold, TagGold, Task
+from alambique.tasks.task import ClassGold, Gold, NoGold, SpanGold, TagGold, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Row:
                 return 1.0
             case TagGold(labels_P=labels_P):
                 return float(len(labels_P))
-            case ClassGold():
+            case ClassGold() | NoGold():
                 return 1.0
 
     @property
@@ -94,6 +94,8 @@ def _unknown(output: Output, window: Window) -> Gold:
             return TagGold(positions_P, np.zeros_like(positions_P))
         case Output.CLASSES:
             return ClassGold(0)
+        case Output.STATES:
+            return NoGold()
         case _:
             assert_never(output)
 

@@ -1,6 +1,9 @@
-"""The validation loss and metric, shared out over the processes of a group."""
+"""The validation loss and metric, shared out over the processes of a group.
 
-from collections.abc import Callable, Sequence
+Shapes: B windows, N pieces, C classes, T tokens; Z columns of `similarity.moments`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +12,9 @@ from torch import Tensor
 from alambique.distill.inside import Inside
 from alambique.distill.objective import Whole, total
 from alambique.distill.rows import Rows
+from alambique.distill.similarity import cka_of, moments
 from alambique.spec.objective import Term
+from alambique.spec.outputs import Output
 from alambique.workers.training.answers import Answer, by_length
 from alambique.workers.training.batches import Batch, batch_of
 from alambique.workers.training.material import Material
@@ -29,10 +34,12 @@ class Validation:
     """The task's primary metric."""
 
 
-Answering = Callable[[Batch], tuple[Tensor, Rows, Inside | None]]
-"""From a batch to the student's logits (B, N, C), and what the terms of an objective compare."""
+Answered = tuple[Tensor, Rows, Inside | None]
+"""The student's logits (B, N, C) for a batch, and what the terms of an objective compare."""
+Answering = Callable[[Batch], Answered]
 
 
+@torch.no_grad()
 def validate(
     answering: Answering, material: Material, place: Place, terms: Sequence[Term]
 ) -> Validation:
@@ -47,7 +54,10 @@ def validate(
         terms: what the loss is of.
     """
     rows = [row for row in material.validation if row.example % place.world == place.rank]
-    answers, sums = _answered(answering, material, place, rows, terms)
+    loss = _Loss(terms, whole_of(material.validation))
+    if material.task.output is Output.STATES:
+        return _alike(answering, material, place, rows, loss)
+    answers, sums = _answered(answering, material, place, rows, loss)
     mine = predictions_of(material.task, material.examples, rows, answers, material.labels)
     predicted = place.gather(mine)
     everything = {number: prediction for part in predicted for number, prediction in part.items()}
@@ -56,47 +66,63 @@ def validate(
     return Validation(place.total(sums).item(), scores[material.task.primary])
 
 
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    terms: Sequence[Term]
+    whole: Whole
+
+    def part(self, compared: Rows, inside: Inside | None) -> float:
+        """What a batch adds to the loss of the whole set."""
+        return total(compared, self.terms, inside, whole=self.whole, done=1.0).total.item()
+
+
+def _alike(
+    answering: Answering, material: Material, place: Place, rows: Sequence[Row], loss: _Loss
+) -> Validation:
+    """Of networks without a head: the CKA of the last states of student and teacher.
+
+    Exact over all tokens, whatever the number of processes: their moments add up.
+    """
+    summed, moments_ZZ, width = torch.zeros(1, dtype=torch.float64), torch.zeros(()), 0
+    for _, (states_BNC, compared, inside) in _steps(answering, material, place, rows):
+        assert inside is not None  # without a teacher beside it nothing would be learnt
+        summed += loss.part(compared, inside)
+        real_BN = inside.real_BN & (inside.weight_B > 0)[:, None]
+        found_ZZ = moments(states_BNC[real_BN], inside.answer_BNC[real_BN])
+        moments_ZZ, width = moments_ZZ.to(found_ZZ) + found_ZZ, states_BNC.shape[2]
+    return Validation(place.total(summed).item(), cka_of(place.total(moments_ZZ), width))
+
+
 def _answered(
-    answering: Answering,
-    material: Material,
-    place: Place,
-    rows: Sequence[Row],
-    terms: Sequence[Term],
+    answering: Answering, material: Material, place: Place, rows: Sequence[Row], loss: _Loss
 ) -> tuple[list[Answer], Tensor]:
-    """The logits of `rows`, and their part of the loss.
+    """The logits of `rows`, and their part of the loss."""
+    answers: dict[int, Answer] = {}
+    summed = torch.zeros(1, dtype=torch.float64)
+    for batch, (logits_BNC, compared, inside) in _steps(answering, material, place, rows):
+        summed += loss.part(compared, inside)
+        found = logits_BNC.float().cpu().numpy()
+        answers |= {i: found[b, : rows[i].length] for b, i in enumerate(batch)}
+    return [answers[i] for i in range(len(rows))], summed
+
+
+def _steps(
+    answering: Answering, material: Material, place: Place, rows: Sequence[Row]
+) -> Iterator[tuple[list[int], Answered]]:
+    """The numbers of `rows` in batches, with what was answered to each.
 
     All processes take equally many steps, the last ones empty where need be: ZeRO 3 gathers the
     weights at every step, from all.
     """
     batches = list(by_length(rows))
     steps = max(place.gather(len(batches)))
-    answers: dict[int, Answer] = {}
-    whole = whole_of(material.validation)
-    summed = torch.zeros(1, dtype=torch.float64)
-    for batch in batches + [[]] * (steps - len(batches)):
-        logits_BNC, part = _step(answering, material, place, [rows[i] for i in batch], terms, whole)
-        summed += part
-        found = logits_BNC.float().cpu().numpy()
-        answers |= {i: found[b, : rows[i].length] for b, i in enumerate(batch)}
-    return [answers[i] for i in range(len(rows))], summed
-
-
-@torch.no_grad()
-def _step(
-    answering: Answering,
-    material: Material,
-    place: Place,
-    rows: Sequence[Row],
-    terms: Sequence[Term],
-    whole: Whole,
-) -> tuple[Tensor, float]:
-    batch = batch_of(
-        rows or [None],
-        material.validation[0],
-        pad_id=material.pad_id,
-        classes=len(material.labels),
-        teachers=(),
-        device=place.device,
-    )
-    logits_BNC, compared, inside = answering(batch)
-    return logits_BNC, total(compared, terms, inside, whole=whole, done=1.0).total.item()
+    for numbers in batches + [[]] * (steps - len(batches)):
+        batch = batch_of(
+            [rows[i] for i in numbers] or [None],
+            material.validation[0],
+            pad_id=material.pad_id,
+            classes=len(material.labels),
+            teachers=(),
+            device=place.device,
+        )
+        yield numbers, answering(batch)

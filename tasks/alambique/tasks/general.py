@@ -1,0 +1,56 @@
+"""General: no task at all, but running text on which a student is taught the layers of a teacher.
+
+What comes of it has no head, and is what jobs of other tasks start their students from. It predicts
+nothing: the score is how alike its last states are to the teacher's, which no example tells.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.errors import BadSpec
+from alambique.spec.general import NAME
+from alambique.spec.outputs import Output
+from alambique.tasks.examples import Text
+from alambique.tasks.formats.text import READERS
+from alambique.tasks.task import NoGold, Task
+
+
+def windows(example: Text, encoder: Encoder) -> tuple[Window, ...]:
+    """All of the text, in as many windows as it takes."""
+    return encoder.passages(example.text)
+
+
+def unanswered(*_: Any) -> NoReturn:
+    """Never an answer.
+
+    Raises:
+        BadSpec: always.
+    """
+    raise BadSpec(
+        f"a model of {NAME} distillation has no head, and predicts nothing: let the student of a "
+        "job of some task start from it, student: {start: registry:NAME@VERSION}"
+    )
+
+
+def settings(_: Sequence[Text]) -> dict[str, str]:
+    """What the score is of."""
+    return {"cka": "linear, of the last states of student and teacher, over all tokens"}
+
+
+TASK: Task[Text, NoReturn] = Task(
+    name=NAME,
+    output=Output.STATES,
+    inputs=("text",),
+    primary="cka",
+    readers=READERS,
+    texts=lambda example: (example.text,),
+    windows=windows,
+    word_count=lambda _: 0,
+    labels=lambda _: (),
+    gold=lambda *_: NoGold(),
+    predict=unanswered,
+    score=unanswered,
+    majority=unanswered,
+    settings=settings,
+)

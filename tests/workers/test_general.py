@@ -1,0 +1,174 @@
+"""A student without a head: judged by its objective, and by how alike it is to its teacher."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoModel
+
+from alambique.distill.similarity import cka
+from alambique.models.learner import Learner
+from alambique.spec.objective import Hidden, Relations, Term
+from alambique.spec.train import Train
+from alambique.tasks.all import find
+from alambique.tasks.examples import Text, read, write
+from alambique.workers.likeness import likeness
+from alambique.workers.testing import Examined
+from alambique.workers.training.batches import Batch
+from alambique.workers.training.course import Course
+from alambique.workers.training.engines import called
+from alambique.workers.training.loop import train
+from alambique.workers.training.material import material_of
+from alambique.workers.training.place import Alone
+from alambique.workers.training.validation import Answered, Validation, validate
+
+if TYPE_CHECKING:
+    from tests.workers.recorder import Recorded
+
+Made = Callable[..., Course]
+HERE = Alone(torch.device("cpu"))
+QUICK = Train(epochs=2, learning_rate=3e-3, batch_size=8, max_length=96, stride=32, seed=5)
+LAYERS: tuple[Term, ...] = (Hidden(projection="per-layer", mapping="learned"), Relations(heads=8))
+
+
+@pytest.fixture
+def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
+    """A course beside a deeper and wider teacher, whose layers have something to say."""
+
+    def made(**changed: object) -> Course:
+        beside = tmp_path / "deep"
+        if not beside.exists():
+            folder_of(beside.name, task="general", layers=4, width=48, seed=2, positions=128)
+            weights = load_file(beside / "model.safetensors")
+            sharper = {name: w * 6 if w.ndim > 1 else w for name, w in weights.items()}
+            save_file(sharper, beside / "model.safetensors", metadata={"format": "pt"})
+        said = {"objective": LAYERS, "beside": beside, "train": QUICK, **changed}
+        told = course("general", **said)
+        write(told.training, read(told.training)[:16])
+        return told
+
+    return made
+
+
+def windows_of(told: Course) -> list[list[int]]:
+    """Of the validation examples."""
+    rows = examined(told, told.start).rows(read(told.validation))
+    return [row.window.input_ids_N.tolist() for row in rows]
+
+
+def examined(told: Course, folder: Path) -> Examined:
+    length, stride = told.train.max_length, told.train.stride
+    return Examined.of(find(told.task), folder, (), max_length=length, stride=stride)
+
+
+@torch.no_grad()
+def plain_states(folder: Path, windows: Sequence[Sequence[int]]) -> Tensor:
+    """The last states of every token, as plain transformers gives them, window by window."""
+    model = AutoModel.from_pretrained(folder)
+    found = [model(input_ids=torch.tensor([ids])).last_hidden_state[0] for ids in windows]
+    return torch.cat(found)
+
+
+def test_the_metric_is_the_alignment_of_plain_networks(
+    general: Made, recorded: Callable[..., "Recorded"]
+) -> None:
+    told = general()
+    run = recorded(told)
+    outcome = run.to_the_end()
+    assert outcome.best_epoch == told.train.epochs - 1
+    assert outcome.best_loss < 0.98 * run.losses[0]
+    windows = windows_of(told)
+    assert told.beside is not None
+    ours, theirs = (plain_states(folder, windows) for folder in (told.best, told.beside))
+    assert outcome.metric == pytest.approx(cka(ours, theirs), abs=1e-5)
+    before = cka(plain_states(told.start, windows), theirs)
+    assert outcome.metric > before + 0.05
+
+
+def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
+    """The projections and the map, which are no part of the student."""
+    told = general()
+    outcome = train(told, HERE)
+    network, examples = examined(told, told.best), read(told.validation)
+    found = likeness(network, told, examples, network.rows(examples))
+    assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
+    assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
+    told.bridges.unlink()
+    network = examined(told, told.best)
+    untrained = likeness(network, told, examples, network.rows(examples))
+    assert untrained["objective"] > 1.01 * found["objective"]
+    assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
+
+
+def test_weights_that_no_term_reaches_stay_as_they_were(general: Made) -> None:
+    decaying = QUICK.model_copy(update={"weight_decay": 1.0})
+    told = general(objective=(Relations(heads=8),), train=decaying)
+    train(told, HERE)
+    before, after = (load_file(folder / "model.safetensors") for folder in (told.start, told.best))
+    moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    last = {name for name in after if name.startswith("layers.1.")}
+    assert {name for name in last if "Wqkv" in name or "attn_norm" in name} == last & moved
+    assert "final_norm.weight" not in moved
+    assert "layers.0.mlp.Wo.weight" in moved
+
+
+class Together:
+    """One of several processes, in a thread of its own."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, rank: int, world: int, shelf: dict[int, Any], barrier: Barrier) -> None:
+        self.rank, self.world = rank, world
+        self._shelf, self._barrier = shelf, barrier
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each gave."""
+        self._shelf[self.rank] = value
+        self._barrier.wait(60)
+        found = [self._shelf[rank] for rank in range(self.world)]
+        self._barrier.wait(60)
+        return found
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all."""
+        found: Tensor = torch.stack(self.gather(values)).sum(0)
+        return found
+
+    def meet(self) -> None:
+        """All wait for all."""
+        self._barrier.wait(60)
+
+
+def validated(told: Course, place: Any) -> Validation:
+    learner, material = material_of(told, place)
+    learner.eval()
+    return validate(lambda batch: answered(learner, batch), material, place, told.objective)
+
+
+def answered(learner: Learner, batch: Batch) -> Answered:
+    inputs = batch.inputs
+    states_BND = called(learner, inputs)
+    given = inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
+    return states_BND, batch.compared(states_BND), learner.inside(*given)
+
+
+def test_processes_together_find_what_one_finds(general: Made) -> None:
+    """Of four examples on three processes, two have one, and answer to a stand-in as well."""
+    told = general()
+    some = read(told.validation)[:4]
+    long = Text("long", " ".join(text.text for text in some if isinstance(text, Text)))
+    write(told.validation, [long, *some[1:]])
+    shelf, barrier = dict[int, Any](), Barrier(3)
+    places = [Together(rank, 3, shelf, barrier) for rank in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda place: validated(told, place), places))
+    alone = validated(told, HERE)
+    for one in found:
+        assert one.loss == pytest.approx(alone.loss, rel=1e-6)
+        assert one.metric == pytest.approx(alone.metric, abs=1e-9)
