@@ -46,7 +46,9 @@ def shared(
 
 
 def bench_of(shared: Shared) -> Bench:
-    return Bench(shared, {trial.number: trial for trial in known(shared)})
+    """Each look at its clock takes ten seconds."""
+    seconds = count(0.0, 10.0)
+    return Bench(shared, {one.number: one for one in known(shared)}, lambda: next(seconds))
 
 
 def known(shared: Shared) -> tuple[Trial, ...]:
@@ -222,8 +224,7 @@ def test_so_many_at_once(shared: Callable[..., Shared]) -> None:
 
 def test_progress_is_told(shared: Callable[..., Shared]) -> None:
     given = shared(more="sampler: grid, concurrent: 2, goals: [f1 max]")
-    seconds = count(0.0, 10.0)
-    bench = Bench(given, {}, clock=lambda: next(seconds))
+    bench = bench_of(given)
     first = bench.next()
     assert first is not None
     told = carried(bench, first)

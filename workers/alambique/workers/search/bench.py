@@ -37,8 +37,9 @@ _EVERY = 1.0
 
 @dataclass
 class _Going:
-    """A trial that runs now."""
+    """A trial that was begun, and runs now or is about to."""
 
+    number: int
     variant: Variant
     began: float
     curve: list[dict[str, float]]
@@ -56,7 +57,8 @@ class Bench:
     clock: Callable[[], float] = time.monotonic
     _left: list[Trial] = field(init=False)
     _going: dict[int, _Going] = field(init=False, default_factory=dict)
-    _held_up: tuple[int, Mapping[str, Any]] | None = field(init=False, default=None)
+    _held_up: _Going | None = field(init=False, default=None)
+    """Begun, but another job is doing the same."""
     _ready: Order | None = field(init=False, default=None)
     _reported: Standing | None = field(init=False, default=None)
 
@@ -64,7 +66,7 @@ class Bench:
         """What an earlier attempt has left goes on first."""
         self._left = [trial for trial in self.trials.values() if unfinished(trial)]
         self._axes = axes(self.shared.job)
-        self._began = self._looked = self.clock()
+        self._since = self._looked = self._asked = self.clock()
         self._done_then = self.standing.done
 
     @property
@@ -88,13 +90,12 @@ class Bench:
         """A trial to start, if one may be started now."""
         ready, self._ready = self._ready, None
         while ready is None and len(self._going) < self.search.concurrent:
-            following = self._held_up or self._following()
-            if following is None:
+            if self._held_up and self.clock() - self._asked < _EVERY:
                 return None
-            self._held_up = None
-            ready = self._started(*following)
-            if self._held_up:
+            trial = self._held_up or self._begun()
+            if trial is None or not self._alone(trial):
                 return None
+            ready = self._offered(trial)
         return ready
 
     def told(self, number: int, report: Report) -> None:
@@ -165,7 +166,7 @@ class Bench:
 
     def _left_seconds(self, standing: Standing, now: float) -> float | None:
         done = standing.done - self._done_then
-        return (now - self._began) / done * (standing.of - standing.done) if done else None
+        return (now - self._since) / done * (standing.of - standing.done) if done else None
 
     def _following(self) -> tuple[int, Mapping[str, Any]] | None:
         if self._left:
@@ -183,30 +184,43 @@ class Bench:
         seed, number = self.shared.job.train.seed, self._next_number
         return proposed(self.search, self._axes, past, seed=seed, number=number)
 
-    def _started(self, number: int, values: Mapping[str, Any]) -> Order | None:
-        """The trial's order; None where it is over already, or another job is at it."""
-        known = self.trials.get(number)
-        self._write(trials.begin, number, values)
-        try:
-            variant = self.shared.variant(values)
-        except BadSpec as error:
-            self._failed(number, None, Reason.BAD_SPEC, str(error))
-            return None
-        if not self._work.holding.take([variant.place.name]):
-            if known is None:
-                self._work.log(f"trial {number}: another job is doing the same; it waits")
-            self._held_up = (number, values)
-            return None
-        going = _Going(variant, self.clock(), [dict(p) for p in known.curve] if known else [])
-        if before := done_before(self._work, variant.place):
-            self._work.log(f"trial {number}: done before, by job {before.job_id}")
+    def _begun(self) -> _Going | None:
+        """The next trial whose values make a job; those before it have failed."""
+        while following := self._following():
+            number, values = following
+            known = self.trials.get(number)
+            self._write(trials.begin, number, values)
+            try:
+                variant = self.shared.variant(values)
+            except BadSpec as error:
+                self._failed(number, None, Reason.BAD_SPEC, str(error))
+                continue
+            curve = [dict(point) for point in known.curve] if known else []
+            return _Going(number, variant, self.clock(), curve)
+        return None
+
+    def _alone(self, trial: _Going) -> bool:
+        """Whether nobody else is doing the trial's work now; else it is held up."""
+        if self._work.holding.take([trial.variant.place.name]):
+            self._held_up = None
+            return True
+        if self._held_up is None:
+            self._work.log(f"trial {trial.number}: another job is doing the same; it waits")
+        self._held_up, self._asked = trial, self.clock()
+        return False
+
+    def _offered(self, trial: _Going) -> Order | None:
+        """The order of a trial that is ours to do; None where its student is there already."""
+        place = trial.variant.place
+        if before := done_before(self._work, place):
+            self._work.log(f"trial {trial.number}: done before, by job {before.job_id}")
             (student,) = Distilled.model_validate(before.output).students
-            self._finished(number, variant, student)
-            self._work.holding.let_go([variant.place.name])
+            self._finished(trial.number, trial.variant, student)
+            self._work.holding.let_go([place.name])
             return None
-        variant.place.folder.mkdir(parents=True, exist_ok=True)
-        self._going[number] = going
-        return variant.order(number)
+        place.folder.mkdir(parents=True, exist_ok=True)
+        self._going[trial.number] = trial
+        return trial.variant.order(trial.number)
 
     def _well(self, number: int, going: _Going) -> None:
         """A trial that did not fail: at its end, or stopped."""
