@@ -11,11 +11,11 @@ from alambique.registry.database import Database
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
+from alambique.tasks.costs import Plan
 from alambique.tasks.datasets import Hub
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
-from alambique.tasks.plan import Plan
 
 JOB = Job.model_validate(
     {
@@ -162,6 +162,24 @@ def test_a_search_has_its_cost(settings: Settings, database: Database) -> None:
     assert found.student == alone.student
     assert found.macs == 8 * 5 * 3 * 4 * alone.student.macs.full  # of 4 examples
     assert plan_of(choosing(SCRATCH), settings, database).search is None
+
+
+def test_a_teacher_beside_the_student_has_its_cost(settings: Settings, database: Database) -> None:
+    job = choosing(SCRATCH | {"layers": 4}, layers=2).model_dump(mode="json")
+    layers = [{"kind": "hidden", "mapping": "last"}, {"kind": "relations"}, {"kind": "logits"}]
+    first = {"objective": [{"kind": "gold"}], "train": {"epochs": 5}}
+    job |= {"objective": layers, "intermediate": first, "train": {"epochs": 3}}
+    plan = plan_of(Job.model_validate(job), settings, database)
+    assert plan.beside is not None
+    assert plan.beside.macs == 4 * 3 * plan.teacher.macs.full  # of 4 examples
+    states = 3 + 3  # of two layers and the embeddings; queries, keys and values of the last
+    assert plan.beside.bytes == 4 * 384 * 32 * states * 4  # windows of 384, 32 wide
+    search = {"space": {"intermediate.train.epochs": [2, 9]}, "sampler": "grid", "trials": 2}
+    found = plan_of(Job.model_validate(job | {"search": search}), settings, database).search
+    assert found is not None
+    each = 3 * (9 + 3) * plan.student.macs.full + 3 * plan.teacher.macs.full
+    assert (found.epochs, found.macs) == (2 * (9 + 3), 2 * 4 * each)
+    assert plan_of(choosing(SCRATCH), settings, database).beside is None
 
 
 def test_a_search_whose_student_cannot_be_is_refused(

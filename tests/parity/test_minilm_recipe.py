@@ -10,7 +10,8 @@ from alambique.spec.objective import Relations
 from alambique.spec.reading import read_job
 from alambique.spec.sources import Source
 from alambique.tasks.catalogue import dataset
-from alambique.tasks.plan import Plan, plan
+from alambique.tasks.costs import Plan
+from alambique.tasks.plan import plan
 from alambique.workers.training.schedule import rate
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "minilm.yaml").read_text()

@@ -17,7 +17,8 @@ from alambique.spec.outputs import Output
 from alambique.spec.sources import Hub, Source
 from alambique.spec.suite import Cell, read_suite
 from alambique.tasks.catalogue import dataset
-from alambique.tasks.plan import Plan, plan
+from alambique.tasks.costs import Plan
+from alambique.tasks.plan import plan
 
 Jobs = tuple[tuple[Cell, Job], ...]
 RECIPE = Path(__file__).parents[2] / "recipes" / "speedy-gonzales.yaml"

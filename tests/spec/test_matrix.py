@@ -36,6 +36,14 @@ def test_each_part_is_laid_over_what_is_shared() -> None:
     assert len(job.objective) == 2
 
 
+def test_a_seed_is_of_each_training_of_a_student() -> None:
+    first = "shared.intermediate={objective: [{kind: relations}]}"
+    (_, job), *_ = jobs_of(read_suite(SUITE, ["seeds=[3]", first]))
+    assert job.intermediate is not None
+    assert (job.intermediate.train.seed, job.train.seed) == (3, 3)
+    assert job.intermediate.train.schedule == "constant"
+
+
 def test_general_distillation_is_in_no_table_with_a_task() -> None:
     """Its score is how alike two networks are."""
     alone = (

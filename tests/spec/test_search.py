@@ -6,7 +6,7 @@ import pytest
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
-from alambique.spec.objective import Gold, Logits
+from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import BadFields, job_of, read_job
 from alambique.spec.search import Goal, Search
 from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs
@@ -77,6 +77,12 @@ def test_a_search_reads_back_from_what_it_is_stored_as() -> None:
         ("student.keep: [[0, 1], [0]]", "student.keep", "the student has 2"),
         ("student.start: [teacher, mini-es]", "student.start", "students of a suite"),
         ("train.stride: [64, 384]", "train.stride", "train: stride 384"),
+        (
+            "intermediate.objective.hidden.weight: [1, 2]",
+            "intermediate.objective.hidden.weight",
+            "no term hidden, it has none",
+        ),
+        ("intermediate.train.epochs: [1, 2]", "intermediate.train.epochs", "objective"),
         ("objective.gold.weight: [1]", "objective.gold.weight", "no term gold, it has logits"),
         ("objective.logits.weight: [1, -1]", "objective.logits.weight", "at least 0"),
         ("objective.0.loss: [kl, l1]", "objective.0.loss", "'kl', 'ce' or 'mse'"),
@@ -177,6 +183,20 @@ def test_a_trial_is_the_job_with_its_values(values: dict[str, Any], changed: Any
     assert changed(found)
     assert (found.search, found.train.epochs, found.train.seed) == (None, 7, 5)
     assert laid_over(job, {}) == job.model_copy(update={"search": None})
+
+
+def test_what_a_student_learns_before_is_varied_too() -> None:
+    first = "intermediate={objective: [{kind: relations}, {kind: hidden}], train: {epochs: 3}}"
+    space = "intermediate.objective.hidden.loss: [mse, cosine], intermediate.train.epochs: [2, 4]"
+    job = searching(space, "sampler: grid", first)
+    found = laid_over(
+        job, {"intermediate.objective.hidden.loss": "cosine", "intermediate.train.epochs": 2}
+    )
+    assert found.intermediate is not None
+    relations, hidden = found.intermediate.objective
+    assert (relations, hidden) == (Relations(), Hidden(loss="cosine"))
+    assert (found.intermediate.train.epochs, found.intermediate.train.schedule) == (2, "constant")
+    assert found.objective == job.objective
 
 
 def test_outputs_are_needed_where_any_trial_needs_them() -> None:

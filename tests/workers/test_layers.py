@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from alambique.models.bridges import Mixture
 from alambique.models.networks import load
 from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
@@ -109,6 +110,17 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
     assert outcome.best_loss == min(found)
     assert found == sorted(found, reverse=True)
     assert found[-1] == pytest.approx(lines[-1]["terms"]["hidden"], rel=0.3)
+
+
+def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -> None:
+    """Whether its layers matter shows only if a training of usual length moves it visibly."""
+    told = layered(objective=(Hidden(mapping="learned"),))
+    recorded(told).to_the_end()
+    begun_SL = Mixture(2, 4)()
+    learnt_SL = torch.tensor(told.read_mixtures()["hidden"])
+    torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
+    assert (learnt_SL - begun_SL).abs().max() > 0.1
+    assert maps_of(told)["hidden"].weights == told.read_mixtures()["hidden"]
 
 
 def test_layers_that_are_alike_are_found(layered: Made) -> None:

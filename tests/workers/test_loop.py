@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from alambique.spec.errors import Diverged
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Sentence, read, write
+from alambique.workers.training import loop
 from alambique.workers.training.course import Course
 from alambique.workers.training.loop import train
 from alambique.workers.training.outcome import read_outcome
@@ -60,6 +61,29 @@ def test_killed_at_a_step_and_resumed_is_as_undisturbed(
         assert len(resumed.losses) < len(expected) or stop_at < whole.train.checkpoint
         assert outcome == read_outcome(whole)
         assert same_weights(whole.best, broken.best)
+
+
+def test_killed_in_a_validation_the_rest_of_the_epoch_has_no_loss(
+    course: Made, recorded: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step is done again, and none is made up: NaN is no JSON."""
+    told = course()
+    told = told.model_copy(update={"train": told.train.model_copy(update={"checkpoint": EPOCH})})
+
+    def killed(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "validate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            recorded(told).to_the_end()
+    resumed = recorded(told)
+    resumed.to_the_end()
+    assert len(resumed.losses) == EPOCH * (told.train.epochs - 1)
+    lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
+    ends = [line for line in lines if line["validation"] is not None]
+    assert [line["loss"] is None for line in ends] == [True] + [False] * (told.train.epochs - 1)
+    assert ends[0]["terms"] == {}
 
 
 def beside(told: Course, name: str) -> Course:

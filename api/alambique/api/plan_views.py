@@ -45,6 +45,15 @@ class CacheCostView(View):
     """Why it is null."""
 
 
+class BesideCostView(View):
+    """Of a teacher whose layers are compared: it answers beside the student, at every step."""
+
+    macs: int | None
+    """Of all that it answers while one student is trained; null where the data is not at hand."""
+    bytes: int | None
+    """What the states that are compared would take if they were kept instead; null likewise."""
+
+
 class SearchCostView(View):
     """Of a search, if no trial were stopped early."""
 
@@ -71,4 +80,6 @@ class PlanView(View):
     """Of all teachers; empty where each is one model that is trained once, or not at all."""
     teachers: list[TeacherCostView] = []  # noqa: RUF012
     """Each of several; empty where there is one."""
+    beside: BesideCostView | None = None
+    """null where outputs are all that is learnt of the teacher."""
     search: SearchCostView | None = None

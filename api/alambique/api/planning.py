@@ -29,8 +29,9 @@ from alambique.spec.sources import (
     source_of,
 )
 from alambique.tasks.all import find
+from alambique.tasks.costs import Plan
 from alambique.tasks.data import Fetch, Splits, load, not_fetched
-from alambique.tasks.plan import Plan, plan
+from alambique.tasks.plan import plan
 
 
 def plan_of(

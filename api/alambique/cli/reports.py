@@ -1,9 +1,11 @@
 """What is printed of a job: where it stands, and what came of it."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from alambique.api.views import JobView, VersionView
+from alambique.cli.maps import learnt_from
 from alambique.cli.progress import Progress, reason_to_wait
 from alambique.cli.searches import summary
 from alambique.cli.tables import Figure, candidate_table, count, result_table, show, table
@@ -23,7 +25,8 @@ def report(job: JobView | JobRow) -> bool:
     show(result_table(job.result))
     if job.result.get("candidates"):
         show(candidate_table(job.result))
-    for line in (*summary(job.result.get("search")), *job.result.get("notes", ())):
+    maps = chain.from_iterable(map(learnt_from, job.result["rows"]))
+    for line in (*maps, *summary(job.result.get("search")), *job.result.get("notes", ())):
         print(line)
     where = "" if job.project == "default" else f" --project {job.project}"
     for row in job.result["rows"]:
@@ -91,10 +94,21 @@ def show_plan(found: Mapping[str, Any]) -> None:
     if candidates := found.get("candidates"):
         titles = ("candidate", "parameters", "MACs, linear", "MACs, full", "runs")
         show(table(titles, ((*_sizes(c["model"], c), c["runs"]) for c in candidates)))
+    if beside := found.get("beside"):
+        print(_cost_beside(beside))
     if search := found.get("search"):
         print(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
     print(f"teacher outputs: {f'{size:,} bytes' if size is not None else f'not known: {why}'}")
+
+
+def _cost_beside(beside: Mapping[str, Any]) -> str:
+    """What it takes to compare layers, in words."""
+    told = "layers: the teacher answers beside the student"
+    if beside["macs"] is None:
+        return told
+    kept = f"{beside['bytes']:,} bytes"
+    return f"{told}, about {count(beside['macs'])} MACs; kept, its states would take {kept}"
 
 
 def _cost_of(search: Mapping[str, Any]) -> str:

@@ -61,16 +61,6 @@ def divergence(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> 
     return _mean_over_queries((p_BHNN * (log_p_BHNN - log_q_BHNN)).sum(3), seen_BNN)
 
 
-def cross_entropy(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
-    """-Σ p log q of the distributions over seen keys, averaged as in `divergence`, of shape (B,).
-
-    The gradient of `divergence`, and its value plus the teacher's mean entropy.
-    """
-    _check_heads(student_BHNN, teacher_BHNN)
-    p_BHNN, _ = _distribution(teacher_BHNN, seen_BNN)
-    return _mean_over_queries(-(p_BHNN * _log_softmax(student_BHNN, seen_BNN)).sum(3), seen_BNN)
-
-
 def _check_heads(student_BHNN: Tensor, teacher_BHNN: Tensor) -> None:
     ours, theirs = student_BHNN.shape[1], teacher_BHNN.shape[1]
     if ours != theirs:

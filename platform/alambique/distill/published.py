@@ -72,11 +72,3 @@ def textbrewer_attention_squared(
     """
     values_B = attention.squared_scores(student_BHNN, teacher_BHNN, seen_BNN)
     return values_B, seen_BNN.sum((1, 2))
-
-
-def textbrewer_attention_cross_entropy(
-    student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor
-) -> tuple[Tensor, Tensor]:
-    """`attention.cross_entropy`, and the number of queries: `att_ce` with a mask. (B,), both."""
-    values_B = attention.cross_entropy(student_BHNN, teacher_BHNN, seen_BNN)
-    return values_B, seen_BNN.any(2).sum(1)

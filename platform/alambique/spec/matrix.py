@@ -183,10 +183,16 @@ def _content(suite: Suite, cell: Cell) -> Content:
     own = {"teacher": suite.teachers[cell.teacher], "student": suite.students[cell.student]}
     content = _over(content, own)
     if cell.seed is not None:
-        content = _over(content, {"train": {"seed": cell.seed}})
+        content = _over(content, _seeded(content, cell.seed))
     for path, value in cell.point.items():
         content = _varied(content, path, value)
     return content | {"name": _name(suite, cell), "project": suite.project}
+
+
+def _seeded(content: Content, seed: int) -> Content:
+    """What gives each training of a student the seed."""
+    train = {"train": {"seed": seed}}
+    return train | ({"intermediate": train} if content.get("intermediate") else {})
 
 
 def _name(suite: Suite, cell: Cell) -> str:

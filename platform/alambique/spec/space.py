@@ -1,6 +1,6 @@
 """The space of a search, laid over its job: each combination of values makes another job."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, product
@@ -11,13 +11,15 @@ from pydantic import ValidationError
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
 from alambique.spec.job import Job
+from alambique.spec.objective import Term
 from alambique.spec.overlay import with_value
 from alambique.spec.search import Dimension, Range
 
 _SPACE = "search.space"
 _MOST = 500
 """Combinations that are looked at before anything is tried."""
-_VARIED = ("student", "train", "objective")
+_FIRST = "intermediate"
+_VARIED = ("student", "train", "objective", _FIRST)
 """The fields of a job that a search may reach into."""
 
 
@@ -153,7 +155,14 @@ def _misplaced(path: str) -> str | None:
 
 
 def _placed(job: Job, path: str) -> str:
-    return _place({"objective": [{"kind": term.kind} for term in job.objective]}, path)
+    first = job.intermediate.objective if job.intermediate else ()
+    return _place(
+        {"objective": _kinds(job.objective), "intermediate": {"objective": _kinds(first)}}, path
+    )
+
+
+def _kinds(terms: Iterable[Term]) -> list[dict[str, str]]:
+    return [{"kind": term.kind} for term in terms]
 
 
 def _place(content: Mapping[str, Any], path: str) -> str:
@@ -162,17 +171,19 @@ def _place(content: Mapping[str, Any], path: str) -> str:
     Raises:
         BadSpec: there is no term of that kind.
     """
-    head, _, rest = path.partition(".")
+    first = path.startswith(f"{_FIRST}.")
+    outer = content.get(_FIRST) or {} if first else content
+    head, _, rest = path.removeprefix(f"{_FIRST}.").partition(".")
     kind, _, field = rest.partition(".")
     if head != "objective" or not kind or kind.isdecimal():
         return path
-    kinds = [term.get("kind") for term in content["objective"]]
+    kinds = [term.get("kind") for term in outer.get("objective", ())]
     if kind not in kinds:
         raise BadSpec(
-            f"the objective has no term {kind}, it has {', '.join(map(str, kinds))}: add the term, "
-            "or vary the whole objective"
+            f"the objective has no term {kind}, it has {', '.join(map(str, kinds)) or 'none'}: add "
+            "the term, or vary the whole objective"
         )
-    return ".".join(filter(None, ("objective", str(kinds.index(kind)), field)))
+    return ".".join(filter(None, (_FIRST if first else "", head, str(kinds.index(kind)), field)))
 
 
 def _refused(job: Job, path: str, value: object) -> tuple[BadField, ...]:

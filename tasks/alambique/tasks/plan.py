@@ -1,133 +1,43 @@
 """What a job would take: parameters and MACs of its networks, bytes of its cache."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
+from alambique.distill.wanted import wanted
 from alambique.models import shapes
 from alambique.models.comparing import check_comparable
-from alambique.models.configs import Config
+from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
 from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import refuse
 from alambique.spec.job import Job
-from alambique.spec.objective import layered
+from alambique.spec.objective import Layered, Relations, Term, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.space import alone, combined, laid_over, needs_outputs
 from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
+from alambique.tasks.costs import (
+    FLOAT,
+    BesideCost,
+    CacheCost,
+    CandidateCost,
+    Cost,
+    Macs,
+    Plan,
+    SearchCost,
+    TeacherCost,
+)
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
 
-_FLOAT = 4
-"""Bytes of a float32."""
 _PER_EXAMPLE = 40
 """Bytes that the cache keeps of an example beside its outputs: key, row, index."""
-
-
-@dataclass(frozen=True, slots=True)
-class Macs:
-    """Multiply-accumulates for one text of `train.max_length` tokens; see `models.counts`."""
-
-    linear: int
-    full: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of a network."""
-
-    parameters: int
-    macs: Macs
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateCost(Cost):
-    """Of a model that may become the teacher."""
-
-    model: str
-    """In words, as the job names it."""
-    runs: int
-    """How often it is fine-tuned."""
-
-
-@dataclass(frozen=True, slots=True)
-class TeacherCost(Cost):
-    """Of one of several teachers."""
-
-    name: str
-    """What it is called in the job: teacher, teacher-2, …"""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheCost:
-    """Of the outputs of all teachers."""
-
-    bytes: int | None
-    """None where the data is not at hand."""
-    why: str | None
-    """Why it is None."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchCost:
-    """Of a search, if no trial were stopped early."""
-
-    trials: int
-    """At most."""
-    concurrent: int
-    """How many run at once."""
-    epochs: int
-    """Of all trials together, at most."""
-    student: Cost
-    """Of the student that computes most, as far as values were combined to find it."""
-    macs: int | None
-    """Of training, about: three times those of that student, for each example and epoch (once
-    there, twice back). None where the data is not at hand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a job would take."""
-
-    teacher: Cost
-    """Of candidates, the one that computes most; of several teachers, the first."""
-    student: Cost
-    """As it is cut from that one."""
-    cache: CacheCost
-    candidates: tuple[CandidateCost, ...] = ()
-    """Of all teachers; empty where each is one model that is trained once, or not at all."""
-    teachers: tuple[TeacherCost, ...] = ()
-    """Each of several; empty where there is one."""
-    search: SearchCost | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it."""
-        return asdict(self)
-
-    def disk_bytes(self, copies: int, *, kept: int, runs: Mapping[int, int]) -> int:
-        """Roughly what the job writes: networks and its cache.
-
-        Args:
-            copies: how often a network's weights are there while it is trained.
-            kept: how often those of a run of fine-tuning are, once it is over.
-            runs: by the number of the candidate, how many of its runs are still to be done.
-        """
-        networks: tuple[Cost, ...] = (*(self.teachers or (self.teacher,)), self.student)
-        parameters = copies * sum(one.parameters for one in networks)
-        if self.search:
-            # all are kept, and those that run are there as often as any network in training
-            often = copies * self.search.concurrent + kept * self.search.trials
-            parameters += often * self.search.student.parameters
-        for number, one in enumerate(self.candidates):
-            parameters += kept * runs.get(number, 0) * one.parameters
-        return parameters * _FLOAT + (self.cache.bytes or 0)
 
 
 def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Plan:
@@ -151,42 +61,59 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
         _tried(job, field, source_of(one.model), _runs(first, number), labels, config_of)
         for number, (field, one) in enumerate(first.named)
     ]
-    candidates = [[one for one, *_ in tried]]
+    candidates = [[one.teacher for one in tried]]
     candidates += [_candidates(job, one, labels, config_of) for one in others]
     choice = any(len(one.said.runs) > 1 for one in job.teachers)
-    costliest, student, _ = max(tried, key=lambda all_of_it: all_of_it[0].macs.full)
-    largest = max((largest for *_, largest in tried), key=lambda cost: cost.macs.full)
+    costliest = max(tried, key=lambda one: one.teacher.macs.full)
+    most = max(tried, key=lambda one: one.largest.macs.full)
     return Plan(
-        teacher=Cost(costliest.parameters, costliest.macs),
-        student=student,
+        teacher=Cost(costliest.teacher.parameters, costliest.teacher.macs),
+        student=costliest.student,
         cache=_cache(job, data, labels),
         candidates=tuple(chain.from_iterable(candidates)) if choice else (),
         teachers=tuple(map(_costliest, job.teachers, candidates)) if others else (),
-        search=_search(job, data, largest),
+        beside=_beside(job, data, costliest),
+        search=_search(job, data, most),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A candidate of the first teacher, as if it were the one to teach."""
+
+    teacher: CandidateCost
+    config: Config
+    """The teacher's."""
+    student: Cost
+    layers: int
+    """Of the student."""
+    largest: Cost
+    """The student of the search that computes most; without a search, that is the same one."""
 
 
 def _tried(
     job: Job, field: str, model: Source, runs: int, labels: int, config_of: ConfigOf
-) -> tuple[CandidateCost, Cost, Cost]:
-    """What a candidate of the first teacher takes, and the student where it is the one to teach.
-
-    Also the student of its search that computes most; without a search, that is the same one.
-    """
+) -> _Tried:
     first = job.teachers[0]
     with first.telling(field):
         teacher = _teacher(first, model, config_of)
         own = _cost(job, teacher, labels)
 
-    def student(variant: Job) -> Cost:
+    def student(variant: Job) -> Config:
         config = _student(variant, field, teacher, config_of)
         with first.telling(field):
             for terms in variant.objectives:
                 check_comparable(layered(terms), config, teacher)
-        return _cost(job, config, labels)
+        return config
 
-    described = CandidateCost(own.parameters, own.macs, written(model), runs)
-    return described, student(job), largest(job, student)
+    config = student(job)
+    return _Tried(
+        teacher=CandidateCost(own.parameters, own.macs, written(model), runs),
+        config=teacher,
+        student=_cost(job, config, labels),
+        layers=depth(config),
+        largest=largest(job, lambda variant: _cost(variant, student(variant), labels)),
+    )
 
 
 def _runs(teacher: Teaching, candidate: int) -> int:
@@ -234,15 +161,61 @@ def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
     return max(found, key=lambda cost: cost.macs.full)
 
 
-def _search(job: Job, data: Splits | AlambiqueError, student: Cost) -> SearchCost | None:
+def _beside(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> BesideCost | None:
+    """What the teacher computes beside the student, and what it would take to keep that."""
+    terms = [term for terms in job.objectives for term in layered(terms)]
+    if not terms:
+        return None
+    if isinstance(data, AlambiqueError):
+        return BesideCost(None, None)
+    _, compared = wanted(map(_with_some_map, terms), tried.layers, depth(tried.config))
+    # of projected layers there are queries, keys and values
+    columns = sizes_of(tried.config).width * (len(compared.hidden) + 3 * len(compared.projected))
+    return BesideCost(
+        macs=_examples(data) * _beside_epochs(job) * tried.teacher.macs.full,
+        bytes=_examples(data) * job.train.max_length * columns * FLOAT,
+    )
+
+
+def _with_some_map(term: Layered) -> Layered:
+    """One that is chosen later compares as many layers as any."""
+    if isinstance(term, Relations) or term.mapping != "similar":
+        return term
+    return term.model_copy(update={"mapping": "uniform"})
+
+
+def _search(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> SearchCost | None:
     if job.search is None:
         return None
-    search = job.search
-    epochs = search.size * max(variant.train.epochs for variant in [job, *alone(job)])
-    each = None
+    search, variants = job.search, [job, *alone(job)]
+    epochs = search.size * max(map(_epochs, variants))
+    macs = None
     if isinstance(data, Splits):
-        each = (len(data.train) + len(data.unlabelled)) * 3 * student.macs.full
-    return SearchCost(search.size, search.concurrent, epochs, student, each and epochs * each)
+        # once there and twice back
+        own, theirs = 3 * tried.largest.macs.full, tried.teacher.macs.full
+        each = max(_epochs(one) * own + _beside_epochs(one) * theirs for one in variants)
+        macs = search.size * _examples(data) * each
+    return SearchCost(search.size, search.concurrent, epochs, tried.largest, macs)
+
+
+def _courses(job: Job) -> Iterable[tuple[Sequence[Term], int]]:
+    """What the student is taught, one after the other, with the epochs of each."""
+    first = job.intermediate
+    before = [] if first is None else [(first.objective, first.train.epochs)]
+    return [*before, (job.objective, job.train.epochs)]
+
+
+def _epochs(job: Job) -> int:
+    return sum(epochs for _, epochs in _courses(job))
+
+
+def _beside_epochs(job: Job) -> int:
+    return sum(epochs for terms, epochs in _courses(job) if layered(terms))
+
+
+def _examples(data: Splits) -> int:
+    """Those that the student learns from."""
+    return len(data.train) + len(data.unlabelled)
 
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:
@@ -290,5 +263,5 @@ def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
         return CacheCost(None, str(data))
     task, examples = find(job.task), [*data.train, *data.unlabelled]
     words = sum(task.word_count(example) for example in examples)
-    each = words * labels * _FLOAT + len(examples) * _PER_EXAMPLE
+    each = words * labels * FLOAT + len(examples) * _PER_EXAMPLE
     return CacheCost(each * len(job.teachers), None)

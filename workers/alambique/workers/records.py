@@ -64,19 +64,10 @@ class LayerMap(Spec):
     pairs: tuple[tuple[int, int], ...] | None = None
     """Layer of the student, layer of the teacher; None: of each student's layer a mixture."""
     weights: tuple[tuple[float, ...], ...] | None = None
-    """For each layer of the student, how much each of the teacher's counted at the end."""
+    """For each layer of the student, how much each of the teacher's counted when the student was
+    at its best."""
     likeness: tuple[float, ...] | None = None
     """The CKA of each pair before the training, from 0 to 1, where the map was chosen by that."""
-
-    @property
-    def told(self) -> str:
-        """In words: "0 with 1 (0.97), 1 with 3 (0.95)"."""
-        alike = [f" ({value:.2f})" for value in self.likeness or ()]
-        met = self.pairs or ()
-        ends = alike or [""] * len(met)
-        return ", ".join(
-            f"{ours} with {theirs}{end}" for (ours, theirs), end in zip(met, ends, strict=True)
-        )
 
 
 class Trained(Spec):

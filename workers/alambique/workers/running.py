@@ -121,8 +121,9 @@ def _tell(work: Work, part: Part, progress: Progress, left: float | None) -> Non
 
 def _epoch(part: Part, progress: Progress) -> str:
     """The line of the log at the end of an epoch."""
+    loss = "" if progress.loss is None else f"loss {progress.loss:.4f} ({_terms(progress)}), "
     return (
-        f"{part.name}, epoch {progress.epoch}: loss {progress.loss:.4f} ({_terms(progress)}), "
+        f"{part.name}, epoch {progress.epoch}: {loss}"
         f"validation {progress.validation:.4f}, metric {progress.metric:.4f}"
     )
 

@@ -117,7 +117,7 @@ class Run:
 
     def _epoch(self, position: Position) -> Position:
         """The rest of an epoch, its validation, and the checkpoint after it."""
-        loss = Means(math.nan)
+        loss: Means | None = None
         for batch in self._batches(position.epoch)[position.step :]:
             loss = self._step(batch, position)
             position = position.after_step()
@@ -237,15 +237,17 @@ class Run:
             write_best(self._course, state, self._learner.network)
         self._place.meet()
 
-    def _report(self, position: Position, loss: Means, found: Validation | None = None) -> None:
+    def _report(
+        self, position: Position, loss: Means | None, found: Validation | None = None
+    ) -> None:
         if self._place.rank == 0:
             self._progress.write(
                 Progress(
                     epoch=position.epoch,
                     done=position.done,
                     total=self._steps,
-                    loss=loss.total,
-                    terms=loss.parts,
+                    loss=loss.total if loss else None,
+                    terms=loss.parts if loss else {},
                     validation=found.loss if found else None,
                     metric=found.metric if found else None,
                 )

@@ -15,8 +15,9 @@ class Progress:
     done: int
     """Steps done, of `total`."""
     total: int
-    loss: float
-    """Of the last step, on the training rows of the whole batch."""
+    loss: float | None
+    """Of the last step, on the training rows of the whole batch. None: a run that was resumed
+    between the last step of an epoch and its end took none."""
     terms: dict[str, float] = field(default_factory=dict)
     """Each term of the objective by itself, before its weight, likewise."""
     validation: float | None = None

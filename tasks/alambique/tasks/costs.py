@@ -1,0 +1,121 @@
+"""What a plan tells: the sizes of networks, and what a job would compute and keep."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FLOAT = 4
+"""Bytes of a float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Macs:
+    """Multiply-accumulates for one text of `train.max_length` tokens; see `models.counts`."""
+
+    linear: int
+    full: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a network."""
+
+    parameters: int
+    macs: Macs
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateCost(Cost):
+    """Of a model that may become the teacher."""
+
+    model: str
+    """In words, as the job names it."""
+    runs: int
+    """How often it is fine-tuned."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherCost(Cost):
+    """Of one of several teachers."""
+
+    name: str
+    """What it is called in the job: teacher, teacher-2, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCost:
+    """Of the outputs of all teachers."""
+
+    bytes: int | None
+    """None where the data is not at hand."""
+    why: str | None
+    """Why it is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class BesideCost:
+    """Of a teacher whose layers are compared: it answers beside the student, at every step."""
+
+    macs: int | None
+    """Of all that it answers while one student is trained. None where the data is not at hand."""
+    bytes: int | None
+    """What the states that are compared would take if they were kept instead, to be read again in
+    every epoch. None likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchCost:
+    """Of a search, if no trial were stopped early."""
+
+    trials: int
+    """At most."""
+    concurrent: int
+    """How many run at once."""
+    epochs: int
+    """Of all trials together, at most."""
+    student: Cost
+    """Of the student that computes most, as far as values were combined to find it."""
+    macs: int | None
+    """Of training, about: three times those of that student, for each example and epoch (once
+    there, twice back), and once the teacher's where layers are compared. None where the data is
+    not at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a job would take."""
+
+    teacher: Cost
+    """Of candidates, the one that computes most; of several teachers, the first."""
+    student: Cost
+    """As it is cut from that one."""
+    cache: CacheCost
+    candidates: tuple[CandidateCost, ...] = ()
+    """Of all teachers; empty where each is one model that is trained once, or not at all."""
+    teachers: tuple[TeacherCost, ...] = ()
+    """Each of several; empty where there is one."""
+    beside: BesideCost | None = None
+    """None where outputs are all that is learnt of the teacher."""
+    search: SearchCost | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON has it."""
+        return asdict(self)
+
+    def disk_bytes(self, copies: int, *, kept: int, runs: Mapping[int, int]) -> int:
+        """Roughly what the job writes: networks and its cache.
+
+        Args:
+            copies: how often a network's weights are there while it is trained.
+            kept: how often those of a run of fine-tuning are, once it is over.
+            runs: by the number of the candidate, how many of its runs are still to be done.
+        """
+        networks: tuple[Cost, ...] = (*(self.teachers or (self.teacher,)), self.student)
+        parameters = copies * sum(one.parameters for one in networks)
+        if self.search:
+            # all are kept, and those that run are there as often as any network in training
+            often = copies * self.search.concurrent + kept * self.search.trials
+            parameters += often * self.search.student.parameters
+        for number, one in enumerate(self.candidates):
+            parameters += kept * runs.get(number, 0) * one.parameters
+        return parameters * FLOAT + (self.cache.bytes or 0)

@@ -1,0 +1,32 @@
+"""What the program prints of layer maps."""
+
+from typing import Any
+
+import pytest
+
+from alambique.cli.maps import learnt_from
+
+NONE = {"pairs": None, "weights": None, "likeness": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"pairs": [[0, 1], [1, 3]]}, "0 from 1, 1 from 3"),
+        (
+            {"pairs": [[0, 1], [1, 3]], "likeness": [0.9712, 0.5]},
+            "0 from 1 (0.97 alike), 1 from 3 (0.50 alike)",
+        ),
+        (
+            {"weights": [[0.1, 0.62, 0.28], [0.04, 0.0, 0.96]]},
+            "0 from 1 (62 %) and 2 (28 %), 1 from 2 (96 %) and 0 (4 %)",
+        ),
+    ],
+)
+def test_each_layer_is_told(found: dict[str, Any], said: str) -> None:
+    row = {"name": "distilled", "maps": {"hidden": NONE | found}}
+    assert list(learnt_from(row)) == [f"distilled, hidden: {said}"]
+
+
+def test_outputs_have_no_map() -> None:
+    assert list(learnt_from({"name": "gold-only", "maps": {}})) == []
