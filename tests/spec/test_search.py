@@ -153,6 +153,26 @@ def test_a_range_holds_what_its_field_takes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("space", "whole"),
+    [
+        ("train.dropout: {low: 0.5, high: 0.9}", False),
+        ("train.dropout: {low: 0, high: 0.75}", False),
+        ("train.warmup: {low: 0.6, high: 0.9}", False),
+        ("train.warmup: {low: 0, high: 1}", False),
+        ("train.learning_rate: {low: 0.25, high: 1}", False),
+        ("train.clip: {low: 1, high: 2}", False),
+        ("student.layers: {low: 1, high: 3}", True),
+        ("student.layers: {low: 999, high: 1000}", True),
+        ("train.seed: {low: 4294967294, high: 4294967295}", True),
+    ],
+)
+def test_a_range_near_the_bound_of_its_field(space: str, whole: bool) -> None:
+    (found,) = axes(searching(space))
+    assert isinstance(found, Between)
+    assert found.whole is whole
+
+
+@pytest.mark.parametrize(
     ("space", "more", "size"),
     [
         (FOUR, "trials: 3", 3),

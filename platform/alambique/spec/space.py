@@ -223,7 +223,15 @@ def plain(number: float) -> float | int:
 def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
     if not isinstance(dimension, Range):
         return Listed(path, dimension)
-    # a field of whole numbers refuses what lies between two of them
-    refused = _refused(job, path, plain(dimension.low) + 0.5)
-    whole = any(bad.path == _placed(job, path) for bad in refused)
-    return Between(path, dimension.low, dimension.high, dimension.log, whole)
+    return Between(
+        path, dimension.low, dimension.high, dimension.log, _whole(job, path, dimension)
+    )
+
+
+def _whole(job: Job, path: str, ends: Range) -> bool:
+    """Whether the field takes whole numbers only: both ends, and nothing between two of them."""
+    if not (ends.low.is_integer() and ends.high.is_integer()):
+        return False
+    # between the ends, whatever else bounds the field
+    refused = _refused(job, path, ends.low + 0.5)
+    return any(bad.path == _placed(job, path) for bad in refused)
