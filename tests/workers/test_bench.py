@@ -1,6 +1,7 @@
 """The bench of a search, driven as Tune drives it, but here: what it gives, and what it writes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
 from alambique.spec.errors import LostWorker
-from alambique.spec.states import Reason, State
+from alambique.spec.space import laid_over
+from alambique.spec.states import Reason, Stage, State
+from alambique.workers.once import place_of
 from alambique.workers.records import Taught, Trained
 from alambique.workers.search.bench import Bench
 from alambique.workers.search.orders import Order, Report
 from alambique.workers.search.trying import attempt
 from alambique.workers.search.variants import Shared
+from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.search import search
@@ -120,6 +124,17 @@ def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[...,
     # and a job without a search that asks for one of them has it too
     found = search(second.work, second.checked, second.taught, second.cached)
     assert found.front == (search(first.work, first.checked, first.taught, first.cached).front)
+
+
+def test_a_trial_is_where_the_plain_job_has_its_student(shared: Callable[..., Shared]) -> None:
+    """With labels alone to learn from, that job makes no cache."""
+    given = shared("space: {objective: [[{kind: gold}], [{kind: logits}]]}")
+    for objective, cached in (([{"kind": "gold"}], ()), ([{"kind": "logits"}], given.cached)):
+        plain = laid_over(given.job, {"objective": objective})
+        work = replace(given.work, job=plain)
+        reads = distil.reads(work, given.checked, given.taught, cached, "distilled")
+        trial = given.variant({"objective": objective})
+        assert trial.place == place_of(work, Stage.DISTIL, reads)
 
 
 def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> None:

@@ -69,13 +69,17 @@ def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
 
 def alone(job: Job) -> Iterator[Job]:
     """The job with each value of each dimension, or with either end of it, where that can be."""
+    for path, value in alone_values(job):
+        with suppress(BadSpec):  # only together with the value of another dimension
+            yield laid_over(job, {path: value})
+
+
+def alone_values(job: Job) -> Iterator[tuple[str, Any]]:
+    """Each value of each dimension of a job's search, or either end of it."""
     space = job.search.space if job.search else {}
     for path, dimension in space.items():
         for value in _ends(dimension):
-            try:
-                yield laid_over(job, {path: value})
-            except BadSpec:  # only together with the value of another dimension
-                continue
+            yield path, value
 
 
 def combined(job: Job, head: str) -> Iterator[dict[str, Any]]:

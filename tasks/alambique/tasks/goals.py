@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from alambique.spec.faults import BadField
 from alambique.spec.job import Job
+from alambique.spec.objective import Gold, Logits, counts
 from alambique.spec.search import COSTS, LOSS
+from alambique.spec.space import alone
 from alambique.tasks.all import find
 
 
@@ -17,8 +19,24 @@ def measured(task: str) -> tuple[str, ...]:
     return (find(task).primary, LOSS, *COSTS)
 
 
+def loss_compares(job: Job) -> bool:
+    """Whether a smaller loss is a better student, whatever the values of a job's search.
+
+    Of a student that is taught by layers alone the loss is the objective itself, and no other
+    student's where the objective varies, or how many layers it adds up.
+    """
+    space = job.search.space if job.search else {}
+    if not any(path.startswith(("objective", "student")) for path in space):
+        return True
+    return all(map(_by_outputs, [job, *alone(job)]))
+
+
+def _by_outputs(job: Job) -> bool:
+    return any(isinstance(term, Gold | Logits) and counts(term) for term in job.objective)
+
+
 def bad_goals(job: Job) -> Iterator[BadField]:
-    """The goals of a job's search that nothing gives.
+    """The goals of a job's search that nothing gives, or that compare what cannot be compared.
 
     Raises:
         UnknownName: there is no such task.
@@ -31,4 +49,11 @@ def bad_goals(job: Job) -> Iterator[BadField]:
                 f"search.goals.{number}",
                 repr(str(goal)),
                 f"nothing measures {goal.name}: trials of {job.task} have {', '.join(known)}",
+            )
+        elif goal.name == LOSS and not loss_compares(job):
+            yield BadField(
+                f"search.goals.{number}",
+                repr(str(goal)),
+                "without gold and logits the loss is the objective itself, which is not the same "
+                f"for all trials: say goals: [{known[0]} max]",
             )

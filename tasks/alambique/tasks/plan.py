@@ -32,6 +32,7 @@ from alambique.tasks.costs import (
 )
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
+from alambique.tasks.values import check_values
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -107,6 +108,7 @@ def _tried(
         return config
 
     config = student(job)
+    check_values(job, student)
     return _Tried(
         teacher=CandidateCost(own.parameters, own.macs, written(model), runs),
         config=teacher,

@@ -85,4 +85,6 @@ class Shared:
         # a model of its own is the same for all trials: the space may leave it, and name no other
         own = job.student.start not in ("teacher", "random")
         checked = self.checked if own else self.checked.model_copy(update={"student": None})
-        return Variant(replace(self.work, job=job), checked, self.taught, self.cached)
+        # one that learns from labels alone is keyed as the plain job is, which has no cache then
+        cached = self.cached if job.needs_outputs else ()
+        return Variant(replace(self.work, job=job), checked, self.taught, cached)

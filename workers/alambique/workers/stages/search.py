@@ -13,6 +13,7 @@ from alambique.spec.job import Job
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import alone
 from alambique.spec.states import Stage, TrialState
+from alambique.tasks.goals import loss_compares
 from alambique.workers.failures import error_of
 from alambique.workers.once import done_before, once
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
@@ -94,7 +95,7 @@ def _compared(job: Job) -> Literal["loss", "metric"]:
     """By what a trial is stopped early: the first goal, unless that is no matter of learning."""
     assert job.search is not None
     first = job.search.targets[0].name
-    return "loss" if first in (LOSS, *COSTS) else "metric"
+    return "loss" if first in (LOSS, *COSTS) and loss_compares(job) else "metric"
 
 
 def _tidy(shared: Shared, found: Sequence[Trial]) -> None:
