@@ -9,7 +9,7 @@ import pytest
 
 from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
-from alambique.spec.errors import LostWorker
+from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.space import laid_over
 from alambique.spec.states import Reason, Stage, State
 from alambique.workers.once import place_of
@@ -21,7 +21,7 @@ from alambique.workers.search.variants import Shared
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
-from alambique.workers.stages.search import search
+from alambique.workers.stages.search import _nothing, search
 from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
@@ -205,6 +205,18 @@ def test_where_all_fail_the_job_does(shared: Callable[..., Shared]) -> None:
     with pytest.raises(Exception, match="2 of 2 failed; trial 1: nan at 1") as caught:
         search(given.work, given.checked, given.taught, given.cached)
     assert type(caught.value).__name__ == "Diverged"
+
+
+def test_where_one_may_go_otherwise_the_job_is_tried_again(shared: Callable[..., Shared]) -> None:
+    given = shared("space: {train.seed: [1, 2]}")
+    bench = bench_of(given)
+    for error in (Diverged("the loss became nan"), LostWorker("gone")):
+        order = bench.next()
+        assert order is not None
+        bench.ended(order.number, error)
+    reason = _nothing(known(given))
+    assert type(reason) is LostWorker
+    assert str(reason).endswith("2 of 2 failed; trial 2: gone")
 
 
 def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> None:

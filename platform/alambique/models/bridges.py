@@ -45,6 +45,12 @@ class Bridges(nn.Module):
             }
         )
 
+    def take_over(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on with what others were trained to, as far as there is the same here."""
+        own = self.state_dict()
+        same = {name: w for name, w in state.items() if name in own and own[name].shape == w.shape}
+        self.load_state_dict(own | same)
+
     # no forward of its own: DeepSpeed's hooks on one want names for the keys of what it gives
     def projected(self, hidden: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """(B, N, D) by layer to (B, N, E)."""

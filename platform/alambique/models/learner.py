@@ -19,7 +19,7 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.taps import Taps
-from alambique.spec.objective import Gold, Layered, Logits, Term, at_its_highest, counts
+from alambique.spec.objective import Layered, Term, answers, at_its_highest
 
 _BRIDGES = "bridges."
 """What the names of what is trained beside the student begin with in a learner's state."""
@@ -140,7 +140,7 @@ def freeze_untaught(learner: Learner, terms: Sequence[Term]) -> None:
     They would learn nothing, but weight decay would shrink them: in those optimizers that take
     zeros for a gradient that is not there.
     """
-    if any(isinstance(term, Gold | Logits) and counts(term) for term in terms):
+    if answers(terms):
         return
     training = learner.training
     learner.eval()

@@ -172,6 +172,11 @@ def counts(term: Term) -> bool:
     return highest(term.weight) > 0
 
 
+def answers(terms: Iterable[Term]) -> bool:
+    """Whether what the student answers is learnt, and not its layers alone."""
+    return any(isinstance(term, Gold | Logits) and counts(term) for term in terms)
+
+
 def at_its_highest(term: Term) -> Term:
     """The term with the greatest weight that it ever has, all the time."""
     return term.model_copy(update={"weight": highest(term.weight)})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from alambique.spec.faults import BadField
 from alambique.spec.job import Job
-from alambique.spec.objective import Gold, Logits, counts
+from alambique.spec.objective import answers
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import alone
 from alambique.tasks.all import find
@@ -28,11 +28,7 @@ def loss_compares(job: Job) -> bool:
     space = job.search.space if job.search else {}
     if not any(path.startswith(("objective", "student")) for path in space):
         return True
-    return all(map(_by_outputs, [job, *alone(job)]))
-
-
-def _by_outputs(job: Job) -> bool:
-    return any(isinstance(term, Gold | Logits) and counts(term) for term in job.objective)
+    return all(answers(variant.objective) for variant in [job, *alone(job)])
 
 
 def bad_goals(job: Job) -> Iterator[BadField]:

@@ -26,7 +26,7 @@ def summary(
     """
     search = job.search
     assert search is not None
-    teacher = rows[0]
+    teacher = max(map(_of_teacher, rows), key=lambda row: row["macs"]["full"])
     students = [row for row in rows if row["name"] == "distilled"]
     points = [(row["macs"]["full"], row["metrics"][primary]) for row in students]
     times = [(row["latency_ms"], row["metrics"][primary]) for row in students]

@@ -47,6 +47,7 @@ from alambique.workers.room import Room, needed, too_large
 from alambique.workers.stages.fitting import (
     check_beside,
     check_fine_tuned,
+    check_head,
     check_learning,
     check_teaching,
 )

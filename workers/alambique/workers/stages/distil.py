@@ -21,7 +21,7 @@ from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
 from alambique.workers.training.course import Course
 from alambique.workers.training.material import namespace_of
-from alambique.workers.training.outcome import Outcome
+from alambique.workers.training.outcome import Outcome, read_outcome
 from alambique.workers.work import Work
 
 Kind = Literal["gold-only", "distilled"]
@@ -65,7 +65,7 @@ def student_of(
         loss=outcome.best_loss,
         metric=outcome.metric,
         seconds=seconds,
-        diverged=outcome.diverged,
+        diverged=outcome.diverged or any(read_outcome(one).diverged for one in before),
         maps=maps | maps_of(last),
         course=resolved(last) if find(last.task).output is Output.STATES else None,
     )
@@ -124,7 +124,8 @@ def courses_of(
 ) -> tuple[Course, ...]:
     """How a student is trained that begins with the network in `start`, in folders beside it.
 
-    Of several courses, each begins with the best weights of the one before.
+    Of several courses, each begins with the best weights of the one before, and with what was
+    trained beside them.
     """
     job, folder = work.job, start.parent
     course = partial(_course, work, checked, taught, cached)
@@ -134,7 +135,8 @@ def courses_of(
         return (course(job.objective, job.train, start, folder / "run"),)
     before = job.intermediate
     first = course(before.objective, before.train, start, folder / "first")
-    return first, course(job.objective, job.train, first.best, folder / "run")
+    second = course(job.objective, job.train, first.best, folder / "run")
+    return first, second.model_copy(update={"beginning": first.bridges})
 
 
 def _course(

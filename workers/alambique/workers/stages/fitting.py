@@ -7,7 +7,7 @@ from alambique.models.configs import Config, depth, labels_of, longest_text, rea
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.job import Job
-from alambique.spec.objective import layered
+from alambique.spec.objective import answers, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import alone
@@ -109,6 +109,29 @@ def check_beside(job: Job, field: str, teacher: Start | None, student: Start | N
     longest = longest_text(read_config(teacher.folder)) if teacher else None
     for variant in variants:
         _short_enough(longest, _lengths(variant))
+
+
+def check_head(job: Job, student: Start | None) -> None:
+    """Nothing, where the student's head comes from the teacher or another model, or is trained.
+
+    Args:
+        job: what is asked for.
+        student: what the student starts from; None: the teacher, or random.
+
+    Raises:
+        BadSpec: it would answer by chance.
+    """
+    if find(job.task).output is Output.STATES:
+        return
+    for variant in (job, *alone(job)):
+        start = variant.student.start
+        drawn = start == "random" or (student is not None and not student.head)
+        if drawn and not any(map(answers, variant.objectives)):
+            raise BadSpec(
+                f"objective: layers alone are taught, and a student that starts from {start} has "
+                f"no head for {job.task}: it would answer by chance; add {{kind: logits}}, or "
+                "teach the layers first (intermediate)"
+            )
 
 
 def _lengths(job: Job) -> dict[str, int]:

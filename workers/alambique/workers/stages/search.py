@@ -8,6 +8,7 @@ from typing import Literal
 from alambique.distill.front import front_of
 from alambique.registry import trials
 from alambique.registry.records import Trial
+from alambique.registry.transitions import may_pass
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.spec.search import COSTS, LOSS
@@ -44,7 +45,8 @@ def search(
     Trials that an earlier attempt at the job has ended are not run again.
 
     Raises:
-        AlambiqueError: no trial came to its end; the error of the first one that failed.
+        AlambiqueError: no trial came to its end; the error of one that may go otherwise, else of
+            the first one that failed.
     """
     assert work.job.search is not None
     shared = Shared(work, checked, taught, cached)
@@ -111,15 +113,15 @@ def _tidy(shared: Shared, found: Sequence[Trial]) -> None:
 
 def _nothing(found: Sequence[Trial]) -> AlambiqueError:
     """Why there is no student."""
-    failed = [one for one in found if one.reason is not None and one.error is not None]
+    failed = [(one.reason, one) for one in found if one.reason is not None]
     if not failed:
         return AlambiqueError("no trial of the search came to its end: raise search.trials")
-    first = failed[0]
-    assert first.reason is not None
+    # one that may go otherwise has the job tried again, whatever the others have failed of
+    reason, one = next((each for each in failed if may_pass(each[0])), failed[0])
     return error_of(
-        first.reason,
+        reason,
         f"no trial of the search came to its end, {len(failed)} of {len(found)} failed; "
-        f"trial {first.number}: {first.error}",
+        f"trial {one.number}: {one.error}",
     )
 
 

@@ -32,6 +32,13 @@ def epoch_batches(lengths: Sequence[int], train: Train, epoch: int) -> list[list
     return [batches[i] for i in order]
 
 
+def steps_of(lengths: Sequence[int], train: Train, epochs: int) -> int:
+    """The batches of so many epochs; in tokens, an epoch may have one more or less than another."""
+    if train.batch_tokens is None:
+        return epochs * -(-len(lengths) // (train.batch_size or DEFAULT_BATCH))
+    return sum(len(epoch_batches(lengths, train, epoch)) for epoch in range(epochs))
+
+
 def _rows_of_a_batch(lengths: Sequence[int], train: Train) -> int:
     if train.batch_tokens is None:
         return train.batch_size or DEFAULT_BATCH

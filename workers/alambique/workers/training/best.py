@@ -23,7 +23,9 @@ def write_best(course: Course, state: Mapping[str, Tensor], like: Network) -> No
     if mixtures := mixed(state):
         put(course.mixtures, json.dumps(mixtures))
     if bridges := bridge_weights(state):
-        save_file(bridges, course.bridges)
+        unfinished = course.bridges.with_suffix(".new")
+        save_file(bridges, unfinished)
+        unfinished.replace(course.bridges)
     weights = student_weights(state)
     replaced(
         course.best, lambda into: write(weights, like=like, folder=into, tokenizer=course.start)

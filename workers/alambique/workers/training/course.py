@@ -41,6 +41,8 @@ class Course(Spec):
     teachers: tuple[TeacherOutputs, ...] = ()
     beside: Path | None = None
     """The folder of the teacher that answers beside the student, where terms compare layers."""
+    beginning: Path | None = None
+    """A file of what another course has trained beside its student, `bridges`, to go on with."""
     zero: int | None = None
     """The ZeRO stage; without one, plain PyTorch in one process."""
     folder: Path

@@ -15,11 +15,11 @@ from alambique.distill.inside import Inside
 from alambique.distill.objective import Losses, total
 from alambique.distill.rows import Rows
 from alambique.spec.errors import Diverged
-from alambique.spec.objective import Gold, Logits, Term, at_its_highest, counts, layered
+from alambique.spec.objective import Gold, Term, answers, at_its_highest, layered
 from alambique.workers.files import put
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
-from alambique.workers.training.batching import epoch_batches, micro_batches, share
+from alambique.workers.training.batching import epoch_batches, micro_batches, share, steps_of
 from alambique.workers.training.best import write_best
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import Engine, engine_for
@@ -100,8 +100,8 @@ class Run:
 
     @cached_property
     def _steps(self) -> int:
-        """Of all epochs; counted one by one, for in tokens they may have a batch more or less."""
-        return sum(len(self._batches(epoch)) for epoch in range(self._course.train.epochs))
+        """Of all epochs."""
+        return steps_of(self._lengths, self._course.train, self._course.train.epochs)
 
     def _resumed(self) -> Position:
         found = checkpoints.latest(self._checkpoints)
@@ -210,8 +210,7 @@ class Run:
     def _graded(self) -> tuple[Term, ...]:
         """What the validation loss is of: gold labels, where outputs are learnt at all."""
         objective = self._course.objective
-        outputs = any(isinstance(term, Gold | Logits) and counts(term) for term in objective)
-        return (Gold(),) if outputs else tuple(at_its_highest(term) for term in objective)
+        return (Gold(),) if answers(objective) else tuple(map(at_its_highest, objective))
 
     def _rate(self, position: Position) -> float:
         train = self._course.train
@@ -260,7 +259,7 @@ class Run:
         assert position.best_metric is not None
         outcome = Outcome(
             epochs=position.epoch,
-            steps=sum(len(self._batches(epoch)) for epoch in range(position.epoch)),
+            steps=steps_of(self._lengths, self._course.train, position.epoch),
             best_epoch=position.best_epoch,
             best_loss=position.best_loss,
             metric=position.best_metric,

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from safetensors.torch import load_file
+
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
@@ -66,6 +68,8 @@ def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
         ),
     )
     learner = Learner(network, beside, layered(course.objective))
+    if course.beginning is not None and course.beginning.exists():
+        learner.bridges.take_over(load_file(course.beginning))
     freeze_untaught(learner, course.objective)
     return learner, material
 
