@@ -5,8 +5,8 @@ starts and ends of spans; and windows, where layers are compared. Padding has no
 `reduction` names the means that published code takes in its place.
 """
 
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Table
-from collections.abc import Sequence
 from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator

@@ -96,6 +96,7 @@ def check(work: Work) -> Checked:
         for one in job.teachers
     )
     student = _student_start(work, data.labels)
+    check_head(work.job, student)
     # terms that compare layers have one teacher, says the spec
     for (field, _), teacher in zip(job.teachers[0].named, teachers[0], strict=True):
         check_beside(job, field, teacher, student)
