@@ -227,9 +227,7 @@ def plain(number: float) -> float | int:
 def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
     if not isinstance(dimension, Range):
         return Listed(path, dimension)
-    return Between(
-        path, dimension.low, dimension.high, dimension.log, _whole(job, path, dimension)
-    )
+    return Between(path, dimension.low, dimension.high, dimension.log, _whole(job, path, dimension))
 
 
 def _whole(job: Job, path: str, ends: Range) -> bool:
