@@ -228,4 +228,14 @@ def test_outputs_are_needed_where_any_trial_needs_them() -> None:
     assert isinstance(searching(FOUR).objective[0], Logits)
 
 
+@pytest.mark.parametrize("before", ["", "intermediate."])
+def test_outputs_are_needed_where_a_combination_needs_them(before: str) -> None:
+    """Of answers, logits by mse are not learnt without gold labels."""
+    terms = "[{kind: hidden}, {kind: logits, loss: mse, weight: 0}, {kind: gold, weight: 0}]"
+    said = ["task=question-answering", "data=sqac", "objective=[{kind: gold}]"]
+    said.append(f"{before}objective={terms}")
+    each = ", ".join(f"{before}objective.{kind}.weight: [0, 1]" for kind in ("logits", "gold"))
+    assert needs_outputs(searching(each, "sampler: grid", *said))
+
+
 OBJECTIVE = "objective=[{kind: gold}, {kind: logits, weight: 1.0}]"

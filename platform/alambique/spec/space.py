@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Any
 
 from pydantic import ValidationError
@@ -93,7 +93,16 @@ def combined(job: Job, head: str) -> Iterator[dict[str, Any]]:
 
 def needs_outputs(job: Job) -> bool:
     """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
-    return job.needs_outputs or any(variant.needs_outputs for variant in alone(job))
+    variants = chain([job], alone(job), _learning(job))
+    return any(variant.needs_outputs for variant in variants)
+
+
+def _learning(job: Job) -> Iterator[Job]:
+    """The job with combinations of what it learns: a term may need another beside it."""
+    for head in ("objective", f"{_FIRST}.objective"):
+        for values in combined(job, head):
+            with suppress(BadSpec):
+                yield laid_over(job, values)
 
 
 def faults(job: Job) -> list[BadField]:
