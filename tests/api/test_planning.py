@@ -201,6 +201,49 @@ def test_a_search_whose_student_cannot_be_is_refused(
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "values", "said"),
+    [
+        ("objective.relations.heads", [2, 5], "5 relation heads"),
+        ("objective.relations.layer", [1, 50], "layers 0 to"),
+        ("objective.hidden.mapping", ["last", [[0, 99]]], "the teacher 0 to 3"),
+        ("intermediate.objective.relations.heads", [2, 7], "7 relation heads"),
+    ],
+)
+def test_what_a_search_teaches_is_tried_before_anything_is_spent(
+    settings: Settings, database: Database, path: str, values: list[Any], said: str
+) -> None:
+    with pytest.raises(BadSpec) as caught:
+        plan_of(layered({path: values}), settings, database)
+    assert str(caught.value).startswith(f"search.space.{path}: {values[1]}: ")
+    assert said in str(caught.value)
+
+
+def layered(space: dict[str, Any], **more: Any) -> Job:
+    """A job that searches, whose students are taught by layers too."""
+    terms = [{"kind": "hidden"}, {"kind": "relations", "heads": 2}, {"kind": "logits"}]
+    first = {"objective": [{"kind": "relations", "heads": 2}]}
+    plain = choosing(SCRATCH | {"layers": 4}).model_dump(mode="json")
+    search = {"space": space, "trials": 8, "scheduler": "none", **more}
+    return Job.model_validate(plain | {"objective": terms, "intermediate": first, "search": search})
+
+
+def test_a_value_that_fits_one_student_of_the_search_is_tried(
+    settings: Settings, database: Database
+) -> None:
+    space = {"objective.hidden.mapping": [[[0, 1], [1, 3]], "last"], "student.layers": [1, 2]}
+    plan_of(layered(space), settings, database)
+
+
+def test_losses_that_are_not_one_loss_are_no_goal(settings: Settings, database: Database) -> None:
+    hidden, logits = {"kind": "hidden"}, {"kind": "logits"}
+    space = {"objective": [[hidden], [logits]]}
+    with pytest.raises(BadSpec, match=r"search\.goals\.0: .*the objective itself.*\[f1 max\]"):
+        plan_of(searching(space), settings, database)
+    plan_of(searching(space, goals=["f1 max"]), settings, database)
+    plan_of(searching({"objective": [[logits], [hidden, logits]]}), settings, database)
+
+
 def test_the_disk_holds_the_students_of_all_trials(settings: Settings, database: Database) -> None:
     space = {"student.layers": [1, 2], "train.epochs": [2, 5]}
     search, none = searching(space, trials=4), searching(space, trials=1)

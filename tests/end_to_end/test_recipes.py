@@ -10,6 +10,7 @@ from alambique.models.configs import Config
 from alambique.registry.database import Database
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
+from alambique.spec.objective import Relations, Term
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Source, written
@@ -68,8 +69,15 @@ CUT: Mapping[str, tuple[str, ...]] = {
     "qualaminilm": (
         ANSWERS,
         "student={layers: 2, width: 24, heads: 4, ffn: 32}",
-        "intermediate.objective=[{kind: relations, heads: 8, layer: 1}]",
+        "intermediate.objective.0.heads=8",
+        "intermediate.objective.0.layer=1",
         FIRST,
+    ),
+    "minilm": (
+        "teacher={model: sample-encoder, max_length: 96, stride: 16}",
+        "data={name: sample-text, limit: {train: 60, dev: 20, test: 20}}",
+        "student={start: random, layers: 2, width: 32, heads: 4, ffn: 32}",
+        "objective.0.heads=8",
     ),
 }
 """What makes each run in seconds: its own networks, texts and lengths."""
@@ -134,11 +142,21 @@ def test_two_teachers_and_a_student_of_a_third_vocabulary() -> None:
     assert second > first  # of the same layers, with a larger vocabulary
 
 
+def fitting_any(job: Job) -> list[Term]:
+    """What is taught, but for what has to fit the width and depth of networks so small."""
+    every = (term for terms in job.objectives for term in terms)
+    return [
+        term.model_copy(update={"heads": None, "layer": None})
+        if isinstance(term, Relations)
+        else term
+        for term in every
+    ]
+
+
 @pytest.mark.parametrize("name", CUT)
 def test_a_recipe_runs_cut_down(name: str, settings: Settings, database: Database) -> None:
     job = recipe(name, *SMALL, *CUT[name])
-    whole = recipe(name)
-    assert job.objective == whole.objective
+    assert fitting_any(job) == fitting_any(recipe(name))
     row = run_here(settings, database, job, posted=lambda _: None)
     assert row.state is State.SUCCEEDED, row.message
     result: dict[str, Any] = row.result or {}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.train import Train
-from alambique.workers.training.batching import epoch_batches, micro_batches, share
+from alambique.workers.training.batching import epoch_batches, micro_batches, share, steps_of
 
 LENGTHS = st.lists(st.integers(3, 400), min_size=1, max_size=300)
 
@@ -24,6 +24,15 @@ def test_a_batch_of_tokens_counts_its_padding(lengths: list[int], tokens: int, e
     batches = epoch_batches(lengths, Train(batch_tokens=tokens), epoch)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(len(b) * max(lengths[row] for row in b) <= tokens for b in batches)
+
+
+@given(LENGTHS, st.sampled_from([{"batch_size": 7}, {"batch_tokens": 900}]), st.integers(0, 3))
+def test_steps_are_the_batches_of_all_epochs(
+    lengths: list[int], size: dict[str, int], epochs: int
+) -> None:
+    train = Train(**size)
+    each = [len(epoch_batches(lengths, train, epoch)) for epoch in range(epochs)]
+    assert steps_of(lengths, train, epochs) == sum(each)
 
 
 def test_epochs_have_orders_of_their_own_and_a_seed_gives_them_again() -> None:

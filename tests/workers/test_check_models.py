@@ -67,6 +67,17 @@ def test_a_teacher_without_a_head(
     refused(job, BadTeacher, str(teacher), f"no head for {task}", "teacher.train")
 
 
+@pytest.mark.parametrize("start", ["random", "sample-encoder"])
+def test_a_head_that_nobody_trains(work: Taken, refused: Refused, start: str) -> None:
+    """Layers alone do not reach it: the model would answer by chance, and be registered."""
+    said = (f"student.start={start}", "teacher.model=sample-encoder", "compare=[]")
+    layers = "[{kind: hidden, mapping: last}]"
+    job = work(*said, f"objective={layers}")
+    refused(job, BadSpec, f"starts from {start} has no head", "add {kind: logits}", "intermediate")
+    check(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
+    check(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
+
+
 def test_weights_that_are_not_finite(work: Taken, folder_of: Made, refused: Refused) -> None:
     teacher = folder_of()
     weights = load_file(teacher / "model.safetensors")

@@ -46,6 +46,9 @@ CHANGED = {
     ("objective=[{kind: logits, temperature: 2}]",): {"distilled"},
     ("objective=[{kind: logits, weight: 0.5}]",): {"distilled"},
     ("objective=[{kind: logits}, {kind: gold}]",): {"distilled"},
+    ("objective=[{kind: logits}, {kind: hidden}]",): {"distilled"},
+    ("objective=[{kind: logits}, {kind: hidden, mapping: last}]",): {"distilled"},
+    ("intermediate={objective: [{kind: relations}]}",): {"distilled"},
     ("train.seed=2",): STUDENTS,
     ("train.epochs=4",): STUDENTS,
     ("train.precision=bf16",): STUDENTS,
@@ -118,6 +121,11 @@ def test_what_a_job_says_changes_these_keys_and_no_others(keys: Callable[[Job], 
     for said, expected in CHANGED.items():
         found = keys(read_job(RECIPE, (LIMIT, *said)))
         assert {stage for stage in plain if found[stage] != plain[stage]} == expected, said
+    first = "intermediate={objective: [{kind: relations}]}"
+    two, other = (
+        keys(read_job(RECIPE, (LIMIT, first, f"intermediate.train.epochs={n}"))) for n in (2, 3)
+    )
+    assert {stage for stage in two if two[stage] != other[stage]} == {"distilled"}
     two, other = (
         keys(read_job(RECIPE, (LIMIT, "resources.workers=2", f"resources.zero={stage}")))
         for stage in (1, 2)

@@ -65,11 +65,16 @@ def student_of(
         loss=outcome.best_loss,
         metric=outcome.metric,
         seconds=seconds,
-        diverged=outcome.diverged or any(read_outcome(one).diverged for one in before),
+        diverged=outcome.diverged or any(map(_diverged, before)),
         maps=maps | maps_of(last),
         course=resolved(last) if find(last.task).output is Output.STATES else None,
     )
     return Distilled(students=(trained,))
+
+
+def _diverged(course: Course) -> bool:
+    outcome = read_outcome(course)
+    return outcome is not None and outcome.diverged
 
 
 def kinds(work: Work) -> tuple[Kind, ...]:

@@ -1,0 +1,137 @@
+"""A student that is taught in two stages: the second goes on with all that the first has learnt."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from alambique.models.networks import load
+from alambique.spec.outputs import Output
+from alambique.workers.records import Cached, Checked, Taught, Trained
+from alambique.workers.stages.cache import cache
+from alambique.workers.stages.check import check
+from alambique.workers.stages.distil import courses_of, distil, student_of
+from alambique.workers.training import loop
+from alambique.workers.training.course import Course
+from alambique.workers.training.material import material_of
+from alambique.workers.training.outcome import read_outcome
+from alambique.workers.training.place import Alone
+from alambique.workers.work import Work
+
+HERE = Alone(torch.device("cpu"))
+TERM = "{kind: hidden, mapping: learned, projection: shared}"
+SAID = (
+    "compare=[]",
+    "data.limit={train: 24, dev: 8, test: 4}",
+    "student={start: random, layers: 1, width: 16, heads: 2, ffn: 24}",
+    f"intermediate={{objective: [{TERM}], train: {{epochs: 2, batch_size: 8}}}}",
+    f"objective=[{TERM}, {{kind: logits}}]",
+    "train={epochs: 2, batch_size: 8, checkpoint: 1}",
+)
+STEPS = 6
+"""Of each stage."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a student of two stages is made of."""
+
+    work: Work
+    checked: Checked
+    taught: Taught
+    cached: Cached
+
+    def courses(self, folder: Path) -> tuple[Course, Course]:
+        parts = self.work, self.checked, [self.taught], [self.cached]
+        first, second = courses_of(*parts, "distilled", folder / "start")
+        return first, second
+
+    def distil(self, folder: Path) -> Trained:
+        parts = self.work, self.checked, [self.taught], [self.cached]
+        folder.mkdir(exist_ok=True)
+        return distil(*parts, "distilled", folder).students[0]
+
+
+@pytest.fixture
+def staged(
+    work: Callable[..., Work],
+    folder_of: Callable[..., Path],
+    as_teacher: Callable[..., Trained],
+    tmp_path: Path,
+) -> Staged:
+    held = work(*SAID)
+    folder_of("after", seed=2, positions=512)
+    teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
+    taught = Taught(teacher=teacher, start=tmp_path / "after")
+    return Staged(held, check(held), taught, cache(held, check(held), teacher))
+
+
+def test_the_second_begins_with_what_the_first_has_learnt(staged: Staged, tmp_path: Path) -> None:
+    staged.distil(tmp_path / "student")
+    first, second = staged.courses(tmp_path / "student")
+    learner, _ = material_of(second, HERE)
+    best = load(first.best, Output.TAGS, second.labels)
+    same(learner.network.state_dict(), best.state_dict())
+    state = learner.bridges.state_dict()
+    same(state, load_file(first.bridges))
+    fresh, _ = material_of(second.model_copy(update={"beginning": None}), HERE)
+    begun = fresh.bridges.state_dict()
+    assert not any(torch.equal(begun[name], weight) for name, weight in state.items())
+
+
+def same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+
+
+def test_what_does_not_fit_begins_as_ever(staged: Staged, tmp_path: Path) -> None:
+    """The second stage compares other things: what the first learnt beside is of no use there."""
+    staged.distil(tmp_path / "student")
+    _, second = staged.courses(tmp_path / "student")
+    hidden, logits = second.objective
+    for objective in ((logits,), (hidden.model_copy(update={"projection": "per-layer"}), logits)):
+        learner, _ = material_of(second.model_copy(update={"objective": objective}), HERE)
+        names = set(learner.bridges.state_dict())
+        assert ("projections.layer0.weight" in names) == (len(objective) > 1)
+
+
+@pytest.mark.parametrize("killed_at", [STEPS // 2, STEPS, STEPS + STEPS // 2])
+def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
+    staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    undisturbed = staged.distil(tmp_path / "undisturbed")
+    seen, step = [0], loop.Run._step
+
+    def counted(self: loop.Run, *arguments: Any) -> loop.Means:
+        if seen[0] == killed_at:
+            raise KeyboardInterrupt
+        seen[0] += 1
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Run, "_step", counted)
+        with pytest.raises(KeyboardInterrupt):
+            staged.distil(tmp_path / "killed")
+    again = staged.distil(tmp_path / "killed")
+    assert (again.weights, again.loss, again.maps) == (
+        undisturbed.weights,
+        undisturbed.loss,
+        undisturbed.maps,
+    )
+
+
+def test_a_first_stage_that_broke_off_is_told(staged: Staged, tmp_path: Path) -> None:
+    staged.distil(tmp_path / "student")
+    courses = staged.courses(tmp_path / "student")
+    outcome = read_outcome(courses[1])
+    assert outcome is not None
+    assert not student_of(courses, "distilled", outcome, 0.0).students[0].diverged
+    said = json.loads(courses[0].outcome.read_text())
+    courses[0].outcome.write_text(json.dumps(said | {"diverged": True}))
+    assert student_of(courses, "distilled", outcome, 0.0).students[0].diverged
