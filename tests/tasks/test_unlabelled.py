@@ -107,6 +107,30 @@ def test_a_text_of_the_test_split_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("EE.UU. aprobó 3,5 millones .", "EE.UU.\u00a0aprobó 3,5 millones."),
+        ("De el norte a el sur , dando le la mano .", "Del norte al sur, dándole la mano."),
+        ("Del De el norte al a el sur .", "Del norte al sur."),
+    ],
+)
+def test_a_sentence_of_a_corpus_is_recognised_in_plain_text(
+    tmp_path: Path, words: str, text: str
+) -> None:
+    """Though its words are others there."""
+    said = tuple(words.split())
+    for split, some in {"train": said[-2:], "dev": said[-1:], "test": said}.items():
+        conll.write(tmp_path / f"{split}.conll", [Sentence("", some, ("O",) * len(some))])
+    (tmp_path / "more.txt").write_text(f"{text}\nDe c.\n")
+    data = Data(name=str(tmp_path), unlabelled=str(tmp_path / "more.txt"))
+    found = load(data, task=find("named-entities"), root=None)
+    assert [one.words for one in found.unlabelled] == [("De", "c", ".")]
+    assert found.warnings[-1] == (
+        "1 of 2 unlabelled examples have the text of one of test: left out"
+    )
+
+
+@pytest.mark.parametrize(
     ("task", "unlabelled", "kind", "said"),
     [
         ("paraphrase", "FOLDER/more.txt", BadSpec, "an example of paraphrase is sentence1 and sen"),
