@@ -70,6 +70,12 @@ def test_a_folder_has_texts_in_the_order_of_their_files_or_else_a_train_file(
     assert [one.words for one in of(tmp_path).unlabelled] == [("De", "c")]
 
 
+def test_of_a_folder_with_splits_of_texts_the_train_texts_are_read(tmp_path: Path) -> None:
+    for split in ("dev", "test", "train"):
+        (tmp_path / f"{split}.txt").write_text(f"De {split}.\n")
+    assert [one.id for one in of(tmp_path).unlabelled] == ["train.txt:1"]
+
+
 def test_the_rest_of_the_training_examples(tmp_path: Path) -> None:
     """Those that the job uses already are left out before any are counted."""
     found = of("sample-entities", unlabelled=3)

@@ -46,7 +46,7 @@ def read_path(path: Path, task: Task[Any, Any]) -> Rows:
         if file.is_file() and (reader := task.readers.get(file.suffix)):
             found = reader(file)
             return found if isinstance(found, Rows) else Rows(list(found))
-    files = [path] if path.is_file() and path.suffix == _TEXT else sorted(path.glob(f"*{_TEXT}"))
+    files = _texts(path)
     if not files:
         known = " or ".join(f"*{suffix}" for suffix in (*task.readers, _TEXT))
         raise BadSpec(
@@ -54,6 +54,14 @@ def read_path(path: Path, task: Task[Any, Any]) -> Rows:
             f"file of that kind, or with texts (*{_TEXT}): give one of these"
         )
     return Rows([one for file in files for one in of_texts(file.name, read_texts(file), task)])
+
+
+def _texts(path: Path) -> list[Path]:
+    """The file, or those of a folder; of one with splits, as `general` has it, no test texts."""
+    for file in (path, path / f"train{_TEXT}"):
+        if file.is_file() and file.suffix == _TEXT:
+            return [file]
+    return sorted(path.glob(f"*{_TEXT}"))
 
 
 def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any]:
