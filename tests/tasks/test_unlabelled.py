@@ -1,5 +1,6 @@
 """Examples without labels: from a data set of the task, or from plain texts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadData, BadSpec, UnknownName
-from alambique.spec.job import Data
+from alambique.spec.job import Data, Limited
 from alambique.spec.outputs import Output
 from alambique.tasks.all import ALL, find
+from alambique.tasks.catalogue import DATASETS
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import (
     Answer,
@@ -23,14 +25,15 @@ from alambique.tasks.examples import (
     write,
 )
 from alambique.tasks.formats import conll
+from alambique.tasks.formats.treebank import Row
 from alambique.tasks.task import Task
 
+CONTEXT = {"context": "Uno.", "qas": [{"id": "q", "question": "¿Cuánto?"}]}
 TEXT = "La OMS aprobó 3,5 millones.\n\n  Ana vive en «Lugo».  \n"
 
 
 def of(unlabelled: object, /, task: str = "named-entities", **limit: int) -> Splits:
-    sets = {"named-entities": "sample-entities", "document-classification": "sample-documents"}
-    name = sets.get(task, f"sample-{task}s")
+    name = next(one.name for one in DATASETS if one.task == task)
     sizes = {"train": 4, "dev": 2, "test": 2, **limit}
     data = Data.model_validate({"name": name, "limit": sizes, "unlabelled": str(unlabelled)})
     return load(data, task=find(task), root=None)
@@ -99,6 +102,40 @@ def test_labels_that_nobody_knows_are_no_fault(tmp_path: Path) -> None:
     found = of(tmp_path / "more.conll")
     assert found.labels == of("sample-entities").labels
     assert found.unlabelled == (Sentence("more.conll:1", ("De", "c"), ()),)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "content"),
+    [
+        ("paraphrase", "train.tsv", "sentence1\tsentence2\nUno\tDos\n"),
+        ("inference", "train.jsonl", '{"premise": "Uno", "hypothesis": "Dos"}\n'),
+        ("document-classification", "train.csv", "text\nUno\n"),
+        ("named-entities", "train.conll", "Uno\nDos\n"),
+        ("part-of-speech", "train.conllu", Row("1", "Uno").text),
+        ("question-answering", "train.json", json.dumps({"data": [{"paragraphs": [CONTEXT]}]})),
+    ],
+)
+def test_files_of_every_task_need_no_labels(
+    tmp_path: Path, task: str, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    (in_folder,) = of(tmp_path, task).unlabelled
+    (alone,) = of(tmp_path / name, task).unlabelled
+    assert in_folder == alone == without_labels(alone)
+    assert "Uno" in "".join(find(task).texts(alone))
+
+
+def test_labels_of_a_set_of_the_catalogue_are_not_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "inferes").mkdir()
+    rows = "ID,Premise,Hypothesis,Label\n1,Uno,Dos,never\n2,Uno,Tres,\n"
+    (tmp_path / "inferes" / "train.csv").write_text(rows)
+    few: dict[Limited, int] = {"train": 2, "dev": 2, "test": 2}
+    data = Data(name="sample-inferences", limit=few, unlabelled="inferes")
+    found = load(data, task=find("inference"), root=tmp_path)
+    assert [(one.id, one.texts) for one in found.unlabelled] == [
+        ("1", ("Uno", "Dos")),
+        ("2", ("Uno", "Tres")),
+    ]
 
 
 def test_a_text_of_the_test_split_is_left_out_and_told(tmp_path: Path) -> None:

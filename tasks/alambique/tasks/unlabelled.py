@@ -44,7 +44,7 @@ def read_path(path: Path, task: Task[Any, Any]) -> Rows:
     """
     for file in [path, *(path / f"train{suffix}" for suffix in task.readers)]:
         if file.is_file() and (reader := task.readers.get(file.suffix)):
-            found = reader(file)
+            found = reader(file, labels=False)
             return found if isinstance(found, Rows) else Rows(list(found))
     files = _texts(path)
     if not files:
@@ -73,7 +73,7 @@ def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any
     if task.of_text is None:
         raise BadSpec(
             f"data.unlabelled: {name} is a set of texts, and an example of {task.name} is "
-            f"{' and '.join(task.inputs)}: give a data set of that task, whose labels are not read"
+            f"{' and '.join(task.inputs)}: give a data set of that task, which needs no labels"
         )
     return [task.of_text(one.id, one.text) for one in texts]
 
