@@ -53,6 +53,12 @@ def one_window(outputs: Tensor) -> Tensor:
     return torch.zeros(outputs.shape[1], dtype=torch.int64)
 
 
+def the_best(outputs: Tensor, labels_R: Tensor, window_R: Tensor) -> Tensor:
+    """Of windows without a row to compare, the mean."""
+    mean = average(outputs, weights(outputs), temperature=1.0)
+    return best(outputs, labels_R, window_R, otherwise_RC=mean)
+
+
 @given(spoken(), temperatures)
 def test_the_mean_is_that_of_the_distributions_of_who_speaks(
     outputs: Tensor, temperature: float
@@ -72,7 +78,7 @@ def test_equal_teachers_and_one_alone_are_as_they_are(outputs: Tensor, temperatu
     for same in (first, first.expand(3, -1, -1)):
         ours = [
             average(same, weights(same), temperature=temperature),
-            best(same, labels(same), one_window(same)),
+            the_best(same, labels(same), one_window(same)),
         ]
         for log_RC in ours:
             assert ((log_RC == -INF) == (first[0] == -INF)).all()
@@ -98,17 +104,18 @@ def test_neither_the_scale_of_the_weights_nor_the_order_of_the_teachers_matters(
 def test_no_teacher_alone_knows_the_gold_of_a_window_better_than_the_best(
     outputs: Tensor, windows: int
 ) -> None:
-    """On rows of which all say something, those that say nothing of the window left out."""
+    """On rows whose gold all can name, those that say nothing of the window left out."""
     window_R = torch.arange(outputs.shape[1]) % windows
-    found = best(outputs, labels(outputs), window_R)
+    found = the_best(outputs, labels(outputs), window_R)
     speaking_KR = outputs.isfinite().any(2)
+    named_KR = outputs.isfinite()[:, torch.arange(outputs.shape[1]), labels(outputs)]
     assert (found.isfinite().any(1) == speaking_KR.any(0)).all()
     for window in range(windows):
         mine = window_R == window
         able = speaking_KR[:, mine].any(1)
         if not able.any():
             continue
-        common = mine & speaking_KR[able].all(0)
+        common = mine & named_KR[able].all(0)
         ours = losses.gold(found, labels(outputs))[common].sum()
         for theirs_RC in outputs[able]:
             assert ours <= losses.gold(theirs_RC, labels(outputs))[common].sum() * (1 + 1e-12)
@@ -118,20 +125,45 @@ def test_the_best_is_chosen_for_a_whole_window_and_speaks_for_it_throughout() ->
     """The first knows one row by far; the second the other row, and both rows together less."""
     outputs = torch.tensor([[[9.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [3.0, 0.0]]])
     gold = torch.tensor([0, 0])
-    together = best(outputs, gold, torch.tensor([0, 0]))
+    together = the_best(outputs, gold, torch.tensor([0, 0]))
     torch.testing.assert_close(together, outputs[1].log_softmax(1))
-    apart = best(outputs, gold, torch.tensor([0, 1]))
+    apart = the_best(outputs, gold, torch.tensor([0, 1]))
     torch.testing.assert_close(apart, torch.stack([outputs[0, 0], outputs[1, 1]]).log_softmax(1))
 
 
 def test_where_the_best_is_silent_the_next_one_speaks() -> None:
     silent = [-INF, -INF]
     outputs = torch.tensor([[[5.0, 0.0], silent, silent], [[1.0, 0.0], [0.0, 9.0], silent]])
-    found = best(outputs, torch.tensor([0, 0, 0]), torch.tensor([0, 0, 0]))
+    found = the_best(outputs, torch.tensor([0, 0, 0]), torch.tensor([0, 0, 0]))
     # the row that one alone speaks of is no reason to prefer the other
     torch.testing.assert_close(found[0], outputs[0, 0].log_softmax(0))
     torch.testing.assert_close(found[1], outputs[1, 1].log_softmax(0))
     assert (found[2] == -INF).all()
+
+
+SURE, UNSURE = [9.0, 0.0, -INF], [0.0, 9.0, -INF]
+UNABLE = [-INF, 0.0, 9.0]
+"""Where 0 is right: one whose piece of the last word has the full stop too, say."""
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+@pytest.mark.parametrize("other", [SURE, UNSURE, UNABLE])
+def test_who_has_no_piece_for_the_gold_is_not_ranked_by_it(
+    order: list[int], other: list[float]
+) -> None:
+    """Whether the others have one or, as a tie in which the first would win, all lack it."""
+    outputs = torch.tensor([[SURE, UNABLE], [UNSURE, other]])
+    found = the_best(outputs[order], torch.tensor([0, 0]), torch.tensor([0, 0]))
+    torch.testing.assert_close(found, outputs[0].log_softmax(1))
+
+
+def test_where_there_is_nothing_to_compare_the_mean_speaks() -> None:
+    """The first names the start alone and the second the end; of the next window both name it."""
+    outputs = torch.tensor([[SURE, UNABLE, UNSURE], [UNABLE, SURE, SURE]])
+    found = the_best(outputs, torch.tensor([0, 0, 0]), torch.tensor([0, 0, 1]))
+    mean = average(outputs, weights(outputs), temperature=1.0)
+    torch.testing.assert_close(found[:2], mean[:2])
+    torch.testing.assert_close(found[2], outputs[1, 2].log_softmax(0))
 
 
 @given(spoken(teachers=2), temperatures)
@@ -139,7 +171,7 @@ def test_no_value_and_no_gradient_is_nan(outputs: Tensor, temperature: float) ->
     leaf = outputs.clone().requires_grad_()
     student_RC = torch.zeros_like(outputs[0]).requires_grad_()
     mean = average(leaf, weights(outputs), temperature=temperature)
-    chosen = best(leaf, labels(outputs), one_window(outputs))
+    chosen = the_best(leaf, labels(outputs), one_window(outputs))
     for log_RC in (mean, chosen, anchored(mean, labels(outputs) * 0)):
         assert not log_RC.isnan().any()
         assert not (log_RC == INF).any()

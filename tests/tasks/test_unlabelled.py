@@ -1,5 +1,6 @@
 """Examples without labels: from a data set of the task, or from plain texts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadData, BadSpec, UnknownName
-from alambique.spec.job import Data
+from alambique.spec.job import Data, Limited
 from alambique.spec.outputs import Output
 from alambique.tasks.all import ALL, find
+from alambique.tasks.catalogue import DATASETS
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import (
     Answer,
@@ -23,14 +25,15 @@ from alambique.tasks.examples import (
     write,
 )
 from alambique.tasks.formats import conll
+from alambique.tasks.formats.treebank import Row
 from alambique.tasks.task import Task
 
+CONTEXT = {"context": "Uno.", "qas": [{"id": "q", "question": "¿Cuánto?"}]}
 TEXT = "La OMS aprobó 3,5 millones.\n\n  Ana vive en «Lugo».  \n"
 
 
 def of(unlabelled: object, /, task: str = "named-entities", **limit: int) -> Splits:
-    sets = {"named-entities": "sample-entities", "document-classification": "sample-documents"}
-    name = sets.get(task, f"sample-{task}s")
+    name = next(one.name for one in DATASETS if one.task == task)
     sizes = {"train": 4, "dev": 2, "test": 2, **limit}
     data = Data.model_validate({"name": name, "limit": sizes, "unlabelled": str(unlabelled)})
     return load(data, task=find(task), root=None)
@@ -70,6 +73,12 @@ def test_a_folder_has_texts_in_the_order_of_their_files_or_else_a_train_file(
     assert [one.words for one in of(tmp_path).unlabelled] == [("De", "c")]
 
 
+def test_of_a_folder_with_splits_of_texts_the_train_texts_are_read(tmp_path: Path) -> None:
+    for split in ("dev", "test", "train"):
+        (tmp_path / f"{split}.txt").write_text(f"De {split}.\n")
+    assert [one.id for one in of(tmp_path).unlabelled] == ["train.txt:1"]
+
+
 def test_the_rest_of_the_training_examples(tmp_path: Path) -> None:
     """Those that the job uses already are left out before any are counted."""
     found = of("sample-entities", unlabelled=3)
@@ -95,12 +104,70 @@ def test_labels_that_nobody_knows_are_no_fault(tmp_path: Path) -> None:
     assert found.unlabelled == (Sentence("more.conll:1", ("De", "c"), ()),)
 
 
+@pytest.mark.parametrize(
+    ("task", "name", "content"),
+    [
+        ("paraphrase", "train.tsv", "sentence1\tsentence2\nUno\tDos\n"),
+        ("inference", "train.jsonl", '{"premise": "Uno", "hypothesis": "Dos"}\n'),
+        ("document-classification", "train.csv", "text\nUno\n"),
+        ("named-entities", "train.conll", "Uno\nDos\n"),
+        ("part-of-speech", "train.conllu", Row("1", "Uno").text),
+        ("question-answering", "train.json", json.dumps({"data": [{"paragraphs": [CONTEXT]}]})),
+    ],
+)
+def test_files_of_every_task_need_no_labels(
+    tmp_path: Path, task: str, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    (in_folder,) = of(tmp_path, task).unlabelled
+    (alone,) = of(tmp_path / name, task).unlabelled
+    assert in_folder == alone == without_labels(alone)
+    assert "Uno" in "".join(find(task).texts(alone))
+
+
+def test_labels_of_a_set_of_the_catalogue_are_not_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "inferes").mkdir()
+    rows = "ID,Premise,Hypothesis,Label\n1,Uno,Dos,never\n2,Uno,Tres,\n"
+    (tmp_path / "inferes" / "train.csv").write_text(rows)
+    few: dict[Limited, int] = {"train": 2, "dev": 2, "test": 2}
+    data = Data(name="sample-inferences", limit=few, unlabelled="inferes")
+    found = load(data, task=find("inference"), root=tmp_path)
+    assert [(one.id, one.texts) for one in found.unlabelled] == [
+        ("1", ("Uno", "Dos")),
+        ("2", ("Uno", "Tres")),
+    ]
+
+
 def test_a_text_of_the_test_split_is_left_out_and_told(tmp_path: Path) -> None:
     (test,) = of("sample-entities", test=1).test
     shared = Sentence("", test.words, ("O",) * len(test.words))
     conll.write(tmp_path / "more.conll", [shared, Sentence("", ("De", "c"), ("O", "O"))])
     found = of(tmp_path / "more.conll")
     assert len(found.unlabelled) == 1
+    assert found.warnings[-1] == (
+        "1 of 2 unlabelled examples have the text of one of test: left out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("EE.UU. aprobó 3,5 millones .", "EE.UU.\u00a0aprobó 3,5 millones."),
+        ("De el norte a el sur , dando le la mano .", "Del norte al sur, dándole la mano."),
+        ("Del De el norte al a el sur .", "Del norte al sur."),
+    ],
+)
+def test_a_sentence_of_a_corpus_is_recognised_in_plain_text(
+    tmp_path: Path, words: str, text: str
+) -> None:
+    """Though its words are others there."""
+    said = tuple(words.split())
+    for split, some in {"train": said[-2:], "dev": said[-1:], "test": said}.items():
+        conll.write(tmp_path / f"{split}.conll", [Sentence("", some, ("O",) * len(some))])
+    (tmp_path / "more.txt").write_text(f"{text}\nDe c.\n")
+    data = Data(name=str(tmp_path), unlabelled=str(tmp_path / "more.txt"))
+    found = load(data, task=find("named-entities"), root=None)
+    assert [one.words for one in found.unlabelled] == [("De", "c", ".")]
     assert found.warnings[-1] == (
         "1 of 2 unlabelled examples have the text of one of test: left out"
     )

@@ -28,24 +28,33 @@ def average(outputs_KRC: Tensor, weights_K: Tensor, *, temperature: float) -> Te
     return (temperature * mixed_KRC.logsumexp(0)).masked_fill(barred_RC, _NOT_ALLOWED)
 
 
-def best(outputs_KRC: Tensor, labels_R: Tensor, window_R: Tensor) -> Tensor:
+def best(
+    outputs_KRC: Tensor, labels_R: Tensor, window_R: Tensor, *, otherwise_RC: Tensor
+) -> Tensor:
     """The log-probabilities of the teacher that knows the gold labels of a window best, (R, C).
 
     That is the one with the lowest sum of cross entropies over the window's rows, of equal ones the
-    first. Compared are rows of which all teachers say something, unless they say nothing of the
-    whole window; a row of which the best one is silent is the next one's.
+    first. Compared are rows whose gold column takes part for all teachers, but for those that say
+    nothing of the whole window: a column at -inf tells of a vocabulary, such as one with a piece
+    for the last word of an answer and the full stop together, and not of what a teacher knows. A
+    row of which the best one is silent is the next one's.
 
     Args:
         outputs_KRC: of the teachers.
         labels_R: the gold column.
         window_R: the number of the window that each row belongs to, from 0.
+        otherwise_RC: what is said of windows without a row to compare.
     """
-    log_p_KRC = log_softmax(outputs_KRC, 2)
-    loss_KR = -log_p_KRC.gather(2, labels_R.expand(len(outputs_KRC), -1)[:, :, None]).squeeze(2)
-    ranked_KR = _of_windows(loss_KR, _speaking(outputs_KRC), window_R)
+    gold_KR1 = labels_R.expand(len(outputs_KRC), -1)[:, :, None]
+    log_p_KRC, speaking_KR = log_softmax(outputs_KRC, 2), _speaking(outputs_KRC)
+    named_KR = _speaking(outputs_KRC.gather(2, gold_KR1))
+    compared_R = _compared(named_KR, speaking_KR, window_R)
+    loss_KR = -log_p_KRC.detach().gather(2, gold_KR1).squeeze(2).masked_fill(~compared_R, 0)
+    ranked_KR = _summed(loss_KR, window_R).masked_fill(~speaking_KR, float("inf"))
     chosen_1RC = ranked_KR.argmin(0)[None, :, None].expand(1, *outputs_KRC.shape[1:])
     barred_RC = outputs_KRC.gather(0, chosen_1RC).squeeze(0) == _NOT_ALLOWED
-    return log_p_KRC.gather(0, chosen_1RC).squeeze(0).masked_fill(barred_RC, _NOT_ALLOWED)
+    best_RC = log_p_KRC.gather(0, chosen_1RC).squeeze(0).masked_fill(barred_RC, _NOT_ALLOWED)
+    return torch.where(_somewhere(compared_R[None], window_R)[0, :, None], best_RC, otherwise_RC)
 
 
 def anchored(log_RC: Tensor, null_R: Tensor) -> Tensor:
@@ -54,18 +63,19 @@ def anchored(log_RC: Tensor, null_R: Tensor) -> Tensor:
     return log_RC - null_R1.masked_fill(null_R1 == _NOT_ALLOWED, 0)
 
 
-def _of_windows(loss_KR: Tensor, speaking_KR: Tensor, window_R: Tensor) -> Tensor:
-    """For each row the losses of the teachers over its whole window; of a silent one inf."""
-    windows = int(window_R.max()) + 1 if len(window_R) else 0
-    present_KR = _summed(speaking_KR.double(), window_R, windows) > 0
-    compared_R = (speaking_KR | ~present_KR).all(0)
-    # in float64: a column without mass costs more than a few of them can add up to in float32
-    sums_KR = _summed(loss_KR.detach().double() * compared_R, window_R, windows)
-    return sums_KR.masked_fill(~speaking_KR, float("inf"))
+def _compared(named_KR: Tensor, speaking_KR: Tensor, window_R: Tensor) -> Tensor:
+    """The rows whose gold all teachers name that say something of the window, (R,)."""
+    return (named_KR | ~_somewhere(speaking_KR, window_R)).all(0)
 
 
-def _summed(values_KR: Tensor, window_R: Tensor, windows: int) -> Tensor:
+def _somewhere(said_KR: Tensor, window_R: Tensor) -> Tensor:
+    """For each row whether it is so of some row of its window."""
+    return _summed(said_KR.float(), window_R) > 0
+
+
+def _summed(values_KR: Tensor, window_R: Tensor) -> Tensor:
     """For each row the sum over the rows of its window."""
+    windows = int(window_R.max()) + 1 if len(window_R) else 0
     sums = values_KR.new_zeros(len(values_KR), windows).index_add(1, window_R, values_KR)
     return sums[:, window_R]
 

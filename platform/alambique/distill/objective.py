@@ -145,6 +145,6 @@ def _combined(rows: Rows, term: Logits, temperature: float) -> Tensor:
     outputs_KRC, weights_K = rows.several.outputs_KRC, rows.several.weights_K
     log_RC = combining.average(outputs_KRC, weights_K, temperature=temperature)
     if term.combine == "best":
-        best_RC = combining.best(outputs_KRC, rows.labels_R, rows.window_R)
+        best_RC = combining.best(outputs_KRC, rows.labels_R, rows.window_R, otherwise_RC=log_RC)
         log_RC = torch.where(rows.labelled_R[:, None], best_RC, log_RC)
     return log_RC if rows.null_R is None else combining.anchored(log_RC, rows.null_R)

@@ -96,8 +96,8 @@ class Logits(Spec):
     combine: Annotated[Literal["average", "best"], Field(exclude_if=left_out_at("average"))] = (
         "average"
     )
-    """Of several teachers. average: the weighted mean of their distributions; best: of each example
-    the one whose outputs have the lowest loss on its gold labels (`distill.combining`)."""
+    """Of several teachers. average: the weighted mean of their distributions; best: for each window
+    of the student the one whose outputs lose least on its gold labels (`distill.combining`)."""
     weight: Weight = 1.0
 
     @model_validator(mode="after")

@@ -35,9 +35,9 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
     )
 
 
-def examples_of(path: Path, columns: Columns) -> list[Labelled]:
+def examples_of(path: Path, columns: Columns, *, labels: bool = True) -> list[Labelled]:
     """The examples of a table; BadData where it is broken."""
-    return tables.read(path, columns).examples
+    return tables.read(path, columns, labels=labels).examples
 
 
 def of_text(name: str, text: str) -> Labelled:

@@ -107,12 +107,18 @@ def _unlabelled(
 def _texts_or_examples(name: str, task: Task[Any, Any], root: Path | None, fetch: Fetch) -> Rows:
     found = dataset(name)
     if found.task == task.name or found.task != GENERAL:
-        return _examples(name, "train", task, root, fetch)
+        return _examples(name, "train", task, root, fetch, labels=False)
     return Rows(of_texts(name, _of_catalogue(root, fetch, found, "train").examples, task))
 
 
 def _examples(
-    name: str, split: Split, task: Task[Any, Any], root: Path | None, fetch: Fetch
+    name: str,
+    split: Split,
+    task: Task[Any, Any],
+    root: Path | None,
+    fetch: Fetch,
+    *,
+    labels: bool = True,
 ) -> Rows:
     if "/" in name:
         path = _present(Path(name).expanduser(), split, tuple(task.readers))
@@ -122,7 +128,7 @@ def _examples(
         raise BadSpec(f"data set {name} is for {found.task}, the job's task is {task.name}")
     if split not in found.splits:
         raise BadSpec(_lacks(found, split))
-    return _of_catalogue(root, fetch, found, split)
+    return _of_catalogue(root, fetch, found, split, labels=labels)
 
 
 def _wrong_size(name: str, split: Split, rows: Rows) -> str | None:
@@ -157,13 +163,15 @@ def _place(source: Source, split: Split) -> str:
             assert_never(source)
 
 
-def _of_catalogue(root: Path | None, fetch: Fetch, found: Dataset, split: Split) -> Rows:
+def _of_catalogue(
+    root: Path | None, fetch: Fetch, found: Dataset, split: Split, *, labels: bool = True
+) -> Rows:
     source = found.source
     match source:
         case Generated(make):
             return Rows(list(make(split)))
         case Articles(path, turns):
-            articles = squad.read_articles(_in_root(root, found.name, path))
+            articles = squad.read_articles(_in_root(root, found.name, path), labels=labels)
             turn = [turns[n % len(turns)] for n in range(len(articles))]
             chosen = zip(turn, articles, strict=True)
             return Rows([one for to, article in chosen if to == split for one in article])
@@ -171,9 +179,9 @@ def _of_catalogue(root: Path | None, fetch: Fetch, found: Dataset, split: Split)
             files = [_in_root(root, found.name, path) for path in paths]
             return Rows(_sampled([one for file in files for one in read_texts(file)], share, split))
         case Files(paths, read):
-            return _rows(read(_in_root(root, found.name, paths[split])))
+            return _rows(read(_in_root(root, found.name, paths[split]), labels=labels))
         case Hub(_, _, paths, read):
-            return _rows(read(fetch(source, paths[split])))
+            return _rows(read(fetch(source, paths[split]), labels=labels))
         case _:
             assert_never(source)
 

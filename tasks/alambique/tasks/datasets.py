@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from alambique.spec.job import Split
 from alambique.tasks.examples import Example
 from alambique.tasks.formats.columns import Rows
 
-Read = Callable[[Path], Sequence[Any] | Rows]
-"""The examples of a file; BadData where it is broken."""
+
+class Read(Protocol):
+    """The examples of a file; BadData where it is broken."""
+
+    def __call__(self, path: Path, /, *, labels: bool = ...) -> Sequence[Any] | Rows:
+        """Without labels these are not looked at, and need not be there."""
 
 
 @dataclass(frozen=True, slots=True)

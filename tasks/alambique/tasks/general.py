@@ -5,6 +5,7 @@ nothing: the score is how alike its last states are to the teacher's, which no e
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from alambique.runtime.windows import Encoder, Window
@@ -12,8 +13,13 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.general import NAME
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Text
-from alambique.tasks.formats.text import READERS
+from alambique.tasks.formats.text import READERS, read_texts
 from alambique.tasks.task import NoGold, Task
+
+
+def read(path: Path, *, labels: bool = True) -> list[Text]:
+    """The texts of a file, which have no labels; BadData where it is broken."""
+    return read_texts(path)
 
 
 def windows(example: Text, encoder: Encoder) -> tuple[Window, ...]:
@@ -43,7 +49,7 @@ TASK: Task[Text, NoReturn] = Task(
     output=Output.STATES,
     inputs=("text",),
     primary="cka",
-    readers=READERS,
+    readers=dict.fromkeys(READERS, read),
     texts=lambda example: (example.text,),
     windows=windows,
     word_count=lambda _: 0,

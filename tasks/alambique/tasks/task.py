@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from alambique.distill.alignment import FloatArray, IntArray
 from alambique.runtime.windows import Encoder, Window
@@ -49,6 +49,13 @@ Predict = Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P
 """From an example, its windows, their logits (N, C) and the labels to what is predicted for it."""
 
 
+class Reader(Protocol[E]):
+    """The examples of a data file; BadData where it is broken."""
+
+    def __call__(self, path: Path, /, *, labels: bool = ...) -> list[E]:
+        """Without labels these are not looked at, and need not be there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task(Generic[E, P]):
     """One kind of problem. E is its example, P what is predicted for one."""
@@ -59,8 +66,8 @@ class Task(Generic[E, P]):
     """What a model is given of an example, by name."""
     primary: str
     """The score by which models are compared."""
-    readers: Mapping[str, Callable[[Path], list[E]]]
-    """The examples of a data file, by how its name ends; BadData where it is broken."""
+    readers: Mapping[str, Reader[E]]
+    """By how the name of a file ends."""
     texts: Callable[[E], tuple[str, ...]]
     """All that a model sees of an example, and nothing of its labels."""
     windows: Callable[[E, Encoder], tuple[Window, ...]]

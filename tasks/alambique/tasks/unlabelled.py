@@ -1,9 +1,11 @@
 """Examples that a teacher alone teaches: a task's own without their labels, or plain texts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from alambique.spec.errors import BadData, BadSpec
 from alambique.spec.job import Split
@@ -14,6 +16,9 @@ from alambique.tasks.task import Task
 
 _TEXT = ".txt"
 """How the name of a file of texts ends."""
+_SPACED_OR_MARKED = re.compile(r"[\s\u0300-\u036f]+")
+_AL = re.compile("(ae?l)+")
+_DEL = re.compile("(dee?l)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,9 @@ def read_path(path: Path, task: Task[Any, Any]) -> Rows:
     """
     for file in [path, *(path / f"train{suffix}" for suffix in task.readers)]:
         if file.is_file() and (reader := task.readers.get(file.suffix)):
-            found = reader(file)
+            found = reader(file, labels=False)
             return found if isinstance(found, Rows) else Rows(list(found))
-    files = [path] if path.is_file() and path.suffix == _TEXT else sorted(path.glob(f"*{_TEXT}"))
+    files = _texts(path)
     if not files:
         known = " or ".join(f"*{suffix}" for suffix in (*task.readers, _TEXT))
         raise BadSpec(
@@ -49,6 +54,14 @@ def read_path(path: Path, task: Task[Any, Any]) -> Rows:
             f"file of that kind, or with texts (*{_TEXT}): give one of these"
         )
     return Rows([one for file in files for one in of_texts(file.name, read_texts(file), task)])
+
+
+def _texts(path: Path) -> list[Path]:
+    """The file, or those of a folder; of one with splits, as `general` has it, no test texts."""
+    for file in (path, path / f"train{_TEXT}"):
+        if file.is_file() and file.suffix == _TEXT:
+            return [file]
+    return sorted(path.glob(f"*{_TEXT}"))
 
 
 def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any]:
@@ -60,7 +73,7 @@ def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any
     if task.of_text is None:
         raise BadSpec(
             f"data.unlabelled: {name} is a set of texts, and an example of {task.name} is "
-            f"{' and '.join(task.inputs)}: give a data set of that task, whose labels are not read"
+            f"{' and '.join(task.inputs)}: give a data set of that task, which needs no labels"
         )
     return [task.of_text(one.id, one.text) for one in texts]
 
@@ -84,9 +97,10 @@ def chosen(
     Raises:
         BadData: none is left.
     """
-    texts = {split: {task.texts(one) for one in examples} for split, examples in known.items()}
-    seen = set[Any]().union(*texts.values())
-    new = [one for one in rows.examples if task.texts(one) not in seen]
+    texts = {split: {_bare(task.texts(one)) for one in those} for split, those in known.items()}
+    seen = set[str]().union(*texts.values())
+    mine = [_bare(task.texts(one)) for one in rows.examples]
+    new = [one for one, bare in zip(rows.examples, mine, strict=True) if bare not in seen]
     if not new:
         raise BadData(
             f"data.unlabelled: {name} has no example beyond those of {', '.join(known)}: give "
@@ -94,8 +108,7 @@ def chosen(
         )
     notes = []
     if again := len(rows.examples) - len(new):
-        mine = {task.texts(one) for one in rows.examples}
-        sharing = [split for split, theirs in texts.items() if not mine.isdisjoint(theirs)]
+        sharing = [split for split, theirs in texts.items() if not theirs.isdisjoint(mine)]
         notes.append(
             f"{again} of {len(rows.examples)} unlabelled examples have the text of one of "
             f"{' and '.join(sharing)}: left out"
@@ -103,3 +116,12 @@ def chosen(
     if rows.skipped:
         notes.append(f"{rows.skipped} unlabelled rows are marked as missing something: left out")
     return Unlabelled(tuple(without_labels(one) for one in new[:limit]), tuple(notes))
+
+
+def _bare(texts: tuple[str, ...]) -> str:
+    """What is the same of a text however it is split into words.
+
+    "EE.UU." is one word or four; a treebank has "a el" for "al" or both, "dando le" for "dándole".
+    """
+    letters = _SPACED_OR_MARKED.sub("", normalize("NFD", "".join(texts).casefold()))
+    return _AL.sub("al", _DEL.sub("del", letters))

@@ -29,10 +29,13 @@ class Columns:
     skipped: frozenset[str] = frozenset()
     """Marks of rows to leave out."""
 
-    @property
-    def all(self) -> tuple[str, ...]:
+    def read(self, *, labels: bool = True) -> tuple[str, ...]:
         """Every column that is read, in the order in which a file is written."""
-        return (*((self.id,) if self.id else ()), *self.texts, self.label)
+        return (
+            *((self.id,) if self.id else ()),
+            *self.texts,
+            *((self.label,) if labels else ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Rows:
     skipped: int = 0
 
 
-def labelled(rows: Iterable[Row], columns: Columns) -> Rows:
-    """The labelled texts of some rows.
+def labelled(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
+    """The labelled texts of some rows; or their texts alone, and nothing is asked of labels.
 
     Raises:
         BadData: a column is missing or holds something else than text or a label, a text is
@@ -62,15 +65,18 @@ def labelled(rows: Iterable[Row], columns: Columns) -> Rows:
     examples: list[Labelled] = []
     skipped = 0
     for row in rows:
-        texts = tuple(_text(row, column) for column in columns.texts)
-        label = _label(row, columns.label)
-        if columns.skipped.intersection((*texts, label)):
+        said = {column: _text(row, column) for column in columns.texts}
+        texts = tuple(said.values())
+        if labels:
+            said[columns.label] = _label(row, columns.label)
+        if columns.skipped.intersection(said.values()):
             skipped += 1
             continue
-        for column, text in zip((*columns.texts, columns.label), (*texts, label), strict=True):
+        for column, text in said.items():
             _there(row, column, text)
         name = _label(row, columns.id) if columns.id else row.name
-        examples.append(Labelled(name, texts, _named(row, columns, label)))
+        label = _named(row, columns, said[columns.label]) if labels else ""
+        examples.append(Labelled(name, texts, label))
     return Rows(examples, skipped)
 
 
@@ -93,14 +99,14 @@ def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[st
         yield {**ids, **texts, columns.label: marks.get(example.label, example.label)}
 
 
-def check_header(header: Iterable[str], columns: Columns, where: str) -> None:
-    """Nothing, where a table has the columns.
+def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> None:
+    """Nothing, where a table has these columns.
 
     Raises:
         BadData: it lacks one; the message lists those it has.
     """
     there = list(header)
-    for column in columns.all:
+    for column in wanted:
         if column not in there:
             raise BadData(missing(column, there, where))
 

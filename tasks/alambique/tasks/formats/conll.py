@@ -20,7 +20,10 @@ _ISO = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A word, its part of speech where there is one, and its tag, as they are written."""
+    """A word, its part of speech where there is one, and its tag, as they are written.
+
+    Without a tag, as only an unlabelled file may be, that is empty.
+    """
 
     word: str
     pos: str | None
@@ -31,7 +34,7 @@ class Row:
     @property
     def text(self) -> str:
         """The line."""
-        columns = (self.word, self.tag) if self.pos is None else (self.word, self.pos, self.tag)
+        columns = filter(None, (self.word, self.pos, self.tag))
         spaced = zip(self.spaces, (*columns, ""), strict=True)
         return "".join(space + column for space, column in spaced)
 
@@ -65,14 +68,18 @@ class Document:
         return self.before + "".join(block.text for block in self.blocks)
 
 
-def read(path: Path) -> list[Sentence]:
+def read(path: Path, *, labels: bool = True) -> list[Sentence]:
     """The sentences of a file; an empty line ends one. Each is named after its first line.
 
+    Args:
+        path: of the file.
+        labels: False: tags are not looked at, and need not be there.
+
     Raises:
-        BadData: the file is not UTF-8, or a line has not 2 or 3 columns or a tag of another
-            form; the message names file and line.
+        BadData: the file is not UTF-8, or a line has not 2 or 3 columns (without labels 1 to 3) or
+            a tag of another form; the message names file and line.
     """
-    return [_sentence(block, path.name) for block in parse(path).blocks]
+    return [_sentence(block, path.name, labels) for block in parse(path, labels=labels).blocks]
 
 
 def write(path: Path, sentences: Iterable[Sentence]) -> None:
@@ -92,7 +99,7 @@ def document(sentences: Iterable[Sentence]) -> Document:
     return Document(tuple(blocks))
 
 
-def parse(path: Path) -> Document:
+def parse(path: Path, *, labels: bool = True) -> Document:
     """All that stands in a file: its `text` is the file again. Raises as `read`."""
     text = text_of(path, otherwise=_ISO)
     before = MARK if text.startswith(MARK) else ""
@@ -101,7 +108,7 @@ def parse(path: Path) -> Document:
     # the empty line behind the last closes a sentence that the file ends with
     for number, line in enumerate([*lines_of(text.removeprefix(MARK)), ""], 1):
         if line.strip(" \t\r\n"):
-            rows.append(_row(line, f"{path}:{number}"))
+            rows.append(_row(line, f"{path}:{number}", labels))
         elif rows:
             blocks.append(Block(number - len(rows), tuple(rows), line))
             rows = []
@@ -113,23 +120,24 @@ def parse(path: Path) -> Document:
     return Document(tuple(blocks), before)
 
 
-def _sentence(block: Block, name: str) -> Sentence:
+def _sentence(block: Block, name: str, labels: bool) -> Sentence:
     words = tuple(row.word for row in block.rows)
-    return Sentence(f"{name}:{block.line}", words, tuple(row.tag for row in block.rows))
+    tags = tuple(row.tag for row in block.rows) if labels else ()
+    return Sentence(f"{name}:{block.line}", words, tags)
 
 
-def _row(line: str, where: str) -> Row:
+def _row(line: str, where: str, labels: bool) -> Row:
     core = line.strip(" \t\r\n")
     start = line.index(core)
     cells = _SPACES.split(core)
     columns, between = cells[::2], cells[1::2]
-    if len(columns) not in (2, 3):
+    if len(columns) not in ((2, 3) if labels else (1, 2, 3)):
         raise BadData(
             f"{where}: {len(columns)} columns in {core!r}: expected a word and its tag, "
-            "or a word, its part of speech and its tag"
+            f"or a word, its part of speech and its tag{'' if labels else ', or a word alone'}"
         )
-    word, tag = columns[0], columns[-1]
-    if not _TAG.fullmatch(tag):
+    word, tag = columns[0], "" if len(columns) == 1 else columns[-1]
+    if labels and not _TAG.fullmatch(tag):
         raise BadData(f"{where}: unknown tag {tag!r}: expected O, B-TYPE or I-TYPE, as in B-PER")
     pos = columns[1] if len(columns) == 3 else None
     return Row(word, pos, tag, (line[:start], *between, line[start + len(core) :]))

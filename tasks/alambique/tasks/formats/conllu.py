@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, assert_never
@@ -39,14 +40,21 @@ class Words(StrEnum):
         return UPOS if self is Words.SYNTACTIC else HUB_UPOS
 
 
-def read(path: Path, *, words: Words) -> list[Sentence]:
+def read(path: Path, *, words: Words, labels: bool = True) -> list[Sentence]:
     """The sentences of a file, named after their `sent_id` or else their first line.
+
+    Args:
+        path: of the file.
+        words: what counts as one.
+        labels: False: tags are not looked at, `_` or whatever they are.
 
     Raises:
         BadData: the file is not UTF-8; a line has not ten columns; ids are out of order; a range
             lacks its words; a word has an unknown UPOS. The message names file and line.
     """
-    return [_sentence(tree, path.name, words) for tree in parse(path).trees]
+    trees = parse(path, labels=labels).trees
+    sentences = [_sentence(tree, path.name, words) for tree in trees]
+    return sentences if labels else [replace(one, tags=()) for one in sentences]
 
 
 def write(path: Path, sentences: Iterable[Sentence]) -> None:
@@ -75,7 +83,7 @@ def _rows(sentence: Sentence) -> Iterator[Row]:
         yield Row(str(number), word, upos=tag)
 
 
-def parse(path: Path) -> Document:
+def parse(path: Path, *, labels: bool = True) -> Document:
     """All that stands in a file: its `text` is the file again. Raises as `read`."""
     text = text_of(path)
     before = MARK if text.startswith(MARK) else ""
@@ -86,7 +94,7 @@ def parse(path: Path) -> Document:
         if line.strip(" \t\r\n"):
             lines.append(line)
         elif lines:
-            trees.append(_tree(lines, line, number - len(lines), path))
+            trees.append(_tree(lines, line, number - len(lines), path, labels))
             lines = []
         elif trees:
             last = trees[-1]
@@ -96,7 +104,7 @@ def parse(path: Path) -> Document:
     return Document(tuple(trees), before)
 
 
-def _tree(lines: list[str], after: str, start: int, path: Path) -> Tree:
+def _tree(lines: list[str], after: str, start: int, path: Path, labels: bool) -> Tree:
     first = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     rows = [_row(line, f"{path}:{n}") for n, line in enumerate(lines[first:], start + first)]
     if not rows:
@@ -105,6 +113,9 @@ def _tree(lines: list[str], after: str, start: int, path: Path) -> Tree:
             "or take the comments out"
         )
     _in_order(rows, start + first, path)
+    if labels:
+        for line, row in enumerate(rows, start + first):
+            _tagged(row, f"{path}:{line}")
     return Tree(start, tuple(lines[:first]), tuple(rows), after)
 
 
@@ -127,10 +138,12 @@ def _row(line: str, where: str) -> Row:
             f"{where}: unknown id {columns[0]!r}: expected a number as 8, a range as 8-9, or an "
             "empty node as 5.1"
         )
-    row = Row(**cells, end=end)
+    return Row(**cells, end=end)
+
+
+def _tagged(row: Row, where: str) -> None:
     if row.kind is Kind.WORD:
         _known(row.upos, where)
-    return row
 
 
 def _known(tag: str, where: str) -> None:

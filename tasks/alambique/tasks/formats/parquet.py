@@ -1,7 +1,7 @@
 """Parquet, as the hub keeps data sets: labelled texts, tagged words, questions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from alambique.tasks.examples import Question, Sentence
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import Row, missing
 
-_QUESTION = ("id", "question", "context", "answers")
+_ASKED = ("id", "question", "context")
+_QUESTION = (*_ASKED, "answers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +38,28 @@ def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
         yield Row(row, f"{path}: row {number}", f"{path.name}:{number}")
 
 
-def read_sentences(path: Path, tokens: Tokens) -> list[Sentence]:
-    """The tagged sentences of a file.
+def read_sentences(path: Path, tokens: Tokens, *, labels: bool = True) -> list[Sentence]:
+    """The tagged sentences of a file; or their words alone, and no tags are looked at.
 
     Raises:
         BadData: as `rows`; or a row has no words, not one tag for each, or an unknown one.
     """
-    wanted = (*((tokens.id,) if tokens.id else ()), tokens.words, tokens.tags)
-    return [_sentence(row, tokens) for row in rows(path, wanted)]
+    wanted = (*((tokens.id,) if tokens.id else ()), tokens.words)
+    if not labels:
+        return [_untagged(row, tokens) for row in rows(path, wanted)]
+    return [_sentence(row, tokens) for row in rows(path, (*wanted, tokens.tags))]
 
 
-def read_questions(path: Path) -> list[Question]:
+def read_questions(path: Path, *, labels: bool = True) -> list[Question]:
     """The questions of a file: id, question, context, and answers of text and answer_start.
+
+    Without labels, no answers are looked at.
 
     Raises:
         BadData: as `rows`; or a row is not of this form, or an answer not at its offset.
     """
+    if not labels:
+        return [squad.asked(row.cells, _context(row), row.where) for row in rows(path, _ASKED)]
     return [_question(row) for row in rows(path, _QUESTION)]
 
 
@@ -92,11 +99,18 @@ def _sentence(row: Row, tokens: Tokens) -> Sentence:
             f"{row.where}: {len(words)} words in {tokens.words!r} and {len(tags)} tags in "
             f"{tokens.tags!r}: expected words, and one tag for each"
         )
+    return replace(_untagged(row, tokens), tags=tuple(_tag(row, tokens, tag) for tag in tags))
+
+
+def _untagged(row: Row, tokens: Tokens) -> Sentence:
+    words = _list(row, tokens.words)
+    if not words:
+        raise BadData(f"{row.where}: no words in {tokens.words!r}: add some, or drop the row")
     for word in words:
         if not isinstance(word, str) or not word:
             raise BadData(f"{row.where}: {word!r} in {tokens.words!r}: expected a word")
     name = row.cells[tokens.id] if tokens.id else row.name
-    return Sentence(str(name), tuple(words), tuple(_tag(row, tokens, tag) for tag in tags))
+    return Sentence(str(name), tuple(words), ())
 
 
 def _list(row: Row, column: str) -> list[Any]:
@@ -133,7 +147,11 @@ def _question(row: Row) -> Question:
     pairs = zip(texts, starts, strict=True)
     given = [{"text": text, "answer_start": start} for text, start in pairs]
     asked = {**row.cells, "answers": given, "is_impossible": not given}
-    return squad.question_of(asked, squad.text_in(row.cells, "context", row.where), row.where)
+    return squad.question_of(asked, _context(row), row.where)
+
+
+def _context(row: Row) -> str:
+    return squad.text_in(row.cells, "context", row.where)
 
 
 def _part(answers: object, key: str, where: str) -> list[Any]:

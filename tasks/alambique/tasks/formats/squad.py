@@ -1,7 +1,8 @@
 """SQuAD 1.1 and 2.0: JSON of articles, paragraphs and questions with spans of the paragraph."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,22 +12,32 @@ from alambique.tasks.examples import Answer, Question
 
 T = TypeVar("T")
 
+OfRow = Callable[[Any, str, str], Question]
+"""From a row, its context and where it stands."""
 
-def read(path: Path) -> list[Question]:
+
+def read(path: Path, *, labels: bool = True) -> list[Question]:
     """The questions of a file, without empty answers; those marked `is_impossible` have none.
+
+    Args:
+        path: of the file.
+        labels: False: answers are not looked at, and need not be there.
 
     Raises:
         BadData: the file is not UTF-8, no JSON, not of this form, or an answer is not at its
             offset; the message names the place.
     """
-    return [question for article in read_articles(path) for question in article]
+    return [question for article in read_articles(path, labels=labels) for question in article]
 
 
-def read_articles(path: Path) -> list[list[Question]]:
+def read_articles(path: Path, *, labels: bool = True) -> list[list[Question]]:
     """The questions of a file, article by article. Raises as `read`."""
+    of_row = question_of if labels else asked
     content = _json(path)
     articles = _field(content, "data", list, f"{path}")
-    return [_article(article, f"{path}: article {n}") for n, article in enumerate(articles, 1)]
+    return [
+        _article(article, f"{path}: article {n}", of_row) for n, article in enumerate(articles, 1)
+    ]
 
 
 def write(path: Path, questions: Iterable[Question]) -> None:
@@ -63,21 +74,31 @@ def _json(path: Path) -> Any:
         raise BadData(f"{path}: no SQuAD file: {error}") from error
 
 
-def _article(article: Any, where: str) -> list[Question]:
+def _article(article: Any, where: str, of_row: OfRow) -> list[Question]:
     title = article.get("title") if isinstance(article, dict) else None
     if isinstance(title, str) and title:
         where += f" ({title.encode('utf-8', 'backslashreplace').decode()})"
     return [
         question
         for n, paragraph in enumerate(_field(article, "paragraphs", list, where), 1)
-        for question in _paragraph(paragraph, f"{where}, paragraph {n}")
+        for question in _paragraph(paragraph, f"{where}, paragraph {n}", of_row)
     ]
 
 
-def _paragraph(paragraph: Any, where: str) -> list[Question]:
+def _paragraph(paragraph: Any, where: str, of_row: OfRow) -> list[Question]:
     context = text_in(paragraph, "context", where)
     rows = _field(paragraph, "qas", list, where)
-    return [question_of(row, context, f"{where}, question {n}") for n, row in enumerate(rows, 1)]
+    return [of_row(row, context, f"{where}, question {n}") for n, row in enumerate(rows, 1)]
+
+
+def asked(row: Any, context: str, where: str) -> Question:
+    """The question of a row with id and question, whose answers are not looked at.
+
+    Raises:
+        BadData: the row is not of this form; the message begins with `where`.
+    """
+    name = text_in(row, "id", where)
+    return Question(name, text_in(row, "question", f"{where} (id {name})"), context)
 
 
 def question_of(row: Any, context: str, where: str) -> Question:
@@ -87,11 +108,10 @@ def question_of(row: Any, context: str, where: str) -> Question:
         BadData: the row is not of this form, or an answer is not at its offset in the context;
             the message begins with `where`.
     """
-    name = text_in(row, "id", where)
-    where = f"{where} (id {name})"
-    question = text_in(row, "question", where)
+    question = asked(row, context, where)
+    where = f"{where} (id {question.id})"
     if _impossible(row, where):
-        return Question(name, question, context)
+        return question
     given = _field(row, "answers", list, where)
     answers = tuple(answer for found in given if (answer := _answer(found, context, where)))
     if not answers:
@@ -99,7 +119,7 @@ def question_of(row: Any, context: str, where: str) -> Question:
             f"{where}: {len(given)} answers, none with a text: give one, or mark the question "
             "with is_impossible: true"
         )
-    return Question(name, question, context, answers)
+    return replace(question, answers=answers)
 
 
 def _impossible(row: Any, where: str) -> bool:

@@ -1,6 +1,6 @@
 """Labelled texts from a table in a file, and back: TSV, CSV, JSON lines or Parquet, by its name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import assert_never
@@ -20,19 +20,27 @@ class Format(StrEnum):
     PARQUET = ".parquet"
 
 
-def read(path: Path, columns: Columns, *, header: tuple[str, ...] | None = None) -> Rows:
+def read(
+    path: Path,
+    columns: Columns,
+    *,
+    header: tuple[str, ...] | None = None,
+    labels: bool = True,
+) -> Rows:
     """The labelled texts of a file, and how many rows were left out.
 
     Args:
         path: its suffix says what it is.
         columns: what its columns hold.
         header: names for the columns of a TSV or CSV that has no line of them.
+        labels: False: they are not looked at, and need not be there.
 
     Raises:
         BadData: the file is broken, lacks a column, or a row is no labelled text; the message
             names file and line, or row.
     """
-    return labelled(_rows(path, columns, header), columns)
+    rows = _rows(path, columns.read(labels=labels), header)
+    return labelled(rows, columns, labels=labels)
 
 
 def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
@@ -50,34 +58,34 @@ def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
         case Format.JSONL:
             jsonl.write(path, cells)
         case Format.PARQUET:
-            parquet.write(path, columns.all, cells)
+            parquet.write(path, columns.read(), cells)
         case other:
             assert_never(other)
 
 
-def _rows(path: Path, columns: Columns, header: tuple[str, ...] | None) -> Iterator[Row]:
+def _rows(path: Path, wanted: Sequence[str], header: tuple[str, ...] | None) -> Iterator[Row]:
     match _format(path):
         case Format.TSV:
-            return _separated(path, separated.parse_tsv(path), columns, header)
+            return _separated(path, separated.parse_tsv(path), wanted, header)
         case Format.CSV:
-            return _separated(path, separated.parse_csv(path), columns, header)
+            return _separated(path, separated.parse_csv(path), wanted, header)
         case Format.JSONL:
             return jsonl.rows(path)
         case Format.PARQUET:
-            return parquet.rows(path, columns.all)
+            return parquet.rows(path, wanted)
         case other:
             assert_never(other)
 
 
 def _separated(
-    path: Path, table: separated.Table, columns: Columns, header: tuple[str, ...] | None
+    path: Path, table: separated.Table, wanted: Sequence[str], header: tuple[str, ...] | None
 ) -> Iterator[Row]:
-    check_header(header or separated.header_of(path, table), columns, str(path))
+    check_header(header or separated.header_of(path, table), wanted, str(path))
     return separated.rows(path, table, header)
 
 
 def _table(columns: Columns, cells: Iterable[dict[str, str]], end: str) -> separated.Table:
-    return separated.table_of((columns.all, *(tuple(row.values()) for row in cells)), end=end)
+    return separated.table_of((columns.read(), *(tuple(row.values()) for row in cells)), end=end)
 
 
 def _format(path: Path) -> Format:
