@@ -153,6 +153,22 @@ def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> 
     assert known(given)[:2] == before[:2]
 
 
+def test_a_trial_that_begins_anew_has_each_epoch_once(shared: Callable[..., Shared]) -> None:
+    """Its folder is gone: what it reported before is not what it does now."""
+    given = shared()
+    bench = bench_of(given)
+    assert bench.next() is not None
+    for epoch, loss in ((1, 0.9), (2, 0.8)):
+        bench.told(1, Report(epoch, loss, 0.5))
+    given.work.holding.let_go([bench._going[1].variant.place.name])
+    again = bench_of(given)
+    assert again.next() is not None
+    for epoch, loss in ((1, 0.7), (2, 0.6), (3, 0.5)):
+        again.told(1, Report(epoch, loss, 0.5))
+    curve = known(given)[0].curve
+    assert [(point["epoch"], point["loss"]) for point in curve] == [(1, 0.7), (2, 0.6), (3, 0.5)]
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_combination_that_cannot_be_fails_alone(
     shared: Callable[..., Shared], kept: bool

@@ -19,7 +19,8 @@ from alambique.workers.failures import error_of
 from alambique.workers.once import done_before, once
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part
-from alambique.workers.search.bench import Bench, unfinished
+from alambique.workers.search.bench import Bench
+from alambique.workers.search.earlier import unfinished
 from alambique.workers.search.tuning import Tuning
 from alambique.workers.search.variants import Shared, Variant
 from alambique.workers.stages import distil as distilling
