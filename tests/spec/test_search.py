@@ -68,7 +68,8 @@ def test_a_search_reads_back_from_what_it_is_stored_as() -> None:
         ("student.layers: [2, 2.5]", "student.layers", "whole number (found 2.5)"),
         ("student.layers: {low: 0, high: 3}", "student.layers", "more than 0 (found 0)"),
         ("train.dropout: {low: 0, high: 1}", "train.dropout", "less than 1 (found 1)"),
-        ("train.learning_rate: {low: 0.1, high: 0.1}", "train.learning_rate", "not below"),
+        ("train.learning_rate: {low: 0.2, high: 0.1}", "train.learning_rate", "turn them round"),
+        ("train.learning_rate: {low: 0.1, high: 0.1}", "train.learning_rate", "list of it, [0.1]"),
         ("train.learning_rate: {low: 0, high: 1, log: true}", "train.learning_rate", "logarithm"),
         ("train.learning_rate: {low: 0.1}", "train.learning_rate.high", "missing"),
         ("train.learning_rate: 0.1", "train.learning_rate", "a list"),
@@ -128,6 +129,13 @@ def test_a_grid_has_a_limit_and_no_ranges() -> None:
     assert line.startswith("search: the grid has 1,000,000 points")
     (line,) = refused(f"train.seed: {list(range(2000))}")
     assert line.startswith("search: the space lists 2,000 values")
+
+
+def test_there_are_only_so_many_dimensions() -> None:
+    bogus = ", ".join(f"train.bogus{number}: [1]" for number in range(2000))
+    (line,) = refused(bogus)
+    assert line.startswith("search.space: there are 2,000 dimensions, and a search has at most 64")
+    assert len(refused(", ".join(f"train.bogus{number}: [1]" for number in range(64)))) == 64
 
 
 def test_a_fault_that_another_dimension_may_cure_is_left_to_the_trials() -> None:
