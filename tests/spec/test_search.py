@@ -9,7 +9,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import BadFields, job_of, read_job
 from alambique.spec.search import Goal, Search
-from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs
+from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs, size
 
 TEXT = """
 task: named-entities
@@ -181,17 +181,22 @@ def test_a_range_near_the_bound_of_its_field(space: str, whole: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "more", "size"),
+    ("space", "more", "most"),
     [
         (FOUR, "trials: 3", 3),
         (FOUR, "trials: 9", 4),
         (FOUR, "sampler: grid", 4),
         (FOUR, "sampler: grid, trials: 100", 4),
         ("train.warmup: {low: 0, high: 1}", "trials: 9", 9),
+        ("student.layers: {low: 1, high: 3}", "trials: 8", 3),
+        ("student.layers: {low: 1, high: 3}, train.seed: [1, 2]", "trials: 8", 6),
+        ("student.layers: {low: 1, high: 3}, train.warmup: {low: 0, high: 1}", "trials: 8", 8),
     ],
 )
-def test_how_many_trials_there_are(space: str, more: str, size: int) -> None:
-    assert search(space, more).size == size
+def test_how_many_trials_there_are(space: str, more: str, most: int) -> None:
+    job = searching(space, more)
+    assert job.search is not None
+    assert size(job.search, axes(job)) == most
 
 
 @pytest.mark.parametrize(

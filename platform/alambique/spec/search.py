@@ -153,12 +153,6 @@ class Search(Spec):
         return prod(map(len, lists)) if len(lists) == len(self.space) else None
 
     @property
-    def size(self) -> int:
-        """How many trials there are at most: no combination of listed values is tried twice."""
-        known = (count for count in (self.trials, self.points) if count is not None)
-        return min(known, default=0)
-
-    @property
     def ranges(self) -> Sequence[str]:
         """The paths of the dimensions that are ranges."""
         return [path for path, each in self.space.items() if isinstance(each, Range)]

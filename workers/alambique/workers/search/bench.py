@@ -15,7 +15,7 @@ from alambique.registry import trials
 from alambique.registry.records import Trial
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
-from alambique.spec.space import axes
+from alambique.spec.space import axes, size
 from alambique.spec.states import Reason, Stage, TrialState
 from alambique.tasks.all import find
 from alambique.workers.failures import reason_of, told
@@ -155,7 +155,7 @@ class Bench:
         return Standing(
             dict(self.trials),
             {number: _part(going) for number, going in self._going.items()},
-            self.search.size,
+            size(self.search, self._axes),
         )
 
     @property
