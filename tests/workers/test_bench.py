@@ -6,6 +6,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
@@ -233,6 +235,23 @@ def test_where_one_may_go_otherwise_the_job_is_tried_again(shared: Callable[...,
     reason = _nothing(known(given))
     assert type(reason) is LostWorker
     assert str(reason).endswith("2 of 2 failed; trial 2: gone")
+
+
+def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
+    shared: Callable[..., Shared], folder_of: Callable[..., Path]
+) -> None:
+    given = shared("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
+    whole(bench_of(given))
+    start = folder_of("spoilt", seed=2)
+    weights = load_file(start / "model.safetensors")
+    spoilt = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
+    save_file(spoilt, start / "model.safetensors", metadata={"format": "pt"})
+    taught = [given.taught[0].model_copy(update={"start": start})]
+    found = search(given.work, given.checked, taught, given.cached)
+    assert [student.role for student in found.students] == ["student-1"]
+    (note,) = found.notes
+    assert note.startswith("trial 1: no gold-only student: the loss became nan")
+    assert logged(given.work)[-1] == f"warning: {note}"
 
 
 def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> None:
