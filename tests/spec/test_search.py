@@ -9,7 +9,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import BadFields, job_of, read_job
 from alambique.spec.search import Goal, Search
-from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs
+from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs, size
 
 TEXT = """
 task: named-entities
@@ -68,7 +68,8 @@ def test_a_search_reads_back_from_what_it_is_stored_as() -> None:
         ("student.layers: [2, 2.5]", "student.layers", "whole number (found 2.5)"),
         ("student.layers: {low: 0, high: 3}", "student.layers", "more than 0 (found 0)"),
         ("train.dropout: {low: 0, high: 1}", "train.dropout", "less than 1 (found 1)"),
-        ("train.learning_rate: {low: 0.1, high: 0.1}", "train.learning_rate", "not below"),
+        ("train.learning_rate: {low: 0.2, high: 0.1}", "train.learning_rate", "turn them round"),
+        ("train.learning_rate: {low: 0.1, high: 0.1}", "train.learning_rate", "list of it, [0.1]"),
         ("train.learning_rate: {low: 0, high: 1, log: true}", "train.learning_rate", "logarithm"),
         ("train.learning_rate: {low: 0.1}", "train.learning_rate.high", "missing"),
         ("train.learning_rate: 0.1", "train.learning_rate", "a list"),
@@ -130,6 +131,13 @@ def test_a_grid_has_a_limit_and_no_ranges() -> None:
     assert line.startswith("search: the space lists 2,000 values")
 
 
+def test_there_are_only_so_many_dimensions() -> None:
+    bogus = ", ".join(f"train.bogus{number}: [1]" for number in range(2000))
+    (line,) = refused(bogus)
+    assert line.startswith("search.space: there are 2,000 dimensions, and a search has at most 64")
+    assert len(refused(", ".join(f"train.bogus{number}: [1]" for number in range(64)))) == 64
+
+
 def test_a_fault_that_another_dimension_may_cure_is_left_to_the_trials() -> None:
     job = searching("student.layers: [1, 2], student.keep: [[0], [0, 1]]", "sampler: grid")
     assert laid_over(job, {"student.layers": 1, "student.keep": [0]}).student.keep == (0,)
@@ -173,17 +181,22 @@ def test_a_range_near_the_bound_of_its_field(space: str, whole: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "more", "size"),
+    ("space", "more", "most"),
     [
         (FOUR, "trials: 3", 3),
         (FOUR, "trials: 9", 4),
         (FOUR, "sampler: grid", 4),
         (FOUR, "sampler: grid, trials: 100", 4),
         ("train.warmup: {low: 0, high: 1}", "trials: 9", 9),
+        ("student.layers: {low: 1, high: 3}", "trials: 8", 3),
+        ("student.layers: {low: 1, high: 3}, train.seed: [1, 2]", "trials: 8", 6),
+        ("student.layers: {low: 1, high: 3}, train.warmup: {low: 0, high: 1}", "trials: 8", 8),
     ],
 )
-def test_how_many_trials_there_are(space: str, more: str, size: int) -> None:
-    assert search(space, more).size == size
+def test_how_many_trials_there_are(space: str, more: str, most: int) -> None:
+    job = searching(space, more)
+    assert job.search is not None
+    assert size(job.search, axes(job)) == most
 
 
 @pytest.mark.parametrize(

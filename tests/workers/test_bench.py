@@ -6,6 +6,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
@@ -153,6 +155,22 @@ def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> 
     assert known(given)[:2] == before[:2]
 
 
+def test_a_trial_that_begins_anew_has_each_epoch_once(shared: Callable[..., Shared]) -> None:
+    """Its folder is gone: what it reported before is not what it does now."""
+    given = shared()
+    bench = bench_of(given)
+    assert bench.next() is not None
+    for epoch, loss in ((1, 0.9), (2, 0.8)):
+        bench.told(1, Report(epoch, loss, 0.5))
+    given.work.holding.let_go([bench._going[1].variant.place.name])
+    again = bench_of(given)
+    assert again.next() is not None
+    for epoch, loss in ((1, 0.7), (2, 0.6), (3, 0.5)):
+        again.told(1, Report(epoch, loss, 0.5))
+    curve = known(given)[0].curve
+    assert [(point["epoch"], point["loss"]) for point in curve] == [(1, 0.7), (2, 0.6), (3, 0.5)]
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_combination_that_cannot_be_fails_alone(
     shared: Callable[..., Shared], kept: bool
@@ -217,6 +235,23 @@ def test_where_one_may_go_otherwise_the_job_is_tried_again(shared: Callable[...,
     reason = _nothing(known(given))
     assert type(reason) is LostWorker
     assert str(reason).endswith("2 of 2 failed; trial 2: gone")
+
+
+def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
+    shared: Callable[..., Shared], folder_of: Callable[..., Path]
+) -> None:
+    given = shared("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
+    whole(bench_of(given))
+    start = folder_of("spoilt", seed=2)
+    weights = load_file(start / "model.safetensors")
+    spoilt = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
+    save_file(spoilt, start / "model.safetensors", metadata={"format": "pt"})
+    taught = [given.taught[0].model_copy(update={"start": start})]
+    found = search(given.work, given.checked, taught, given.cached)
+    assert [student.role for student in found.students] == ["student-1"]
+    (note,) = found.notes
+    assert note.startswith("trial 1: no gold-only student: the loss became nan")
+    assert logged(given.work)[-1] == f"warning: {note}"
 
 
 def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> None:

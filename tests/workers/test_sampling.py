@@ -70,6 +70,23 @@ def test_what_is_listed_is_combined_once(sampler: str) -> None:
     assert found[0]["objective"] in ([{"kind": "gold"}], [{"kind": "logits"}])
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize(
+    ("space", "most"),
+    [
+        ("student.layers: {low: 1, high: 3}", 3),
+        ("student.layers: {low: 1, high: 3}, student.keep: [first, last]", 6),
+        ("student.layers: {low: 1, high: 16, log: true}", 16),
+        # of four digits there are eleven
+        ("train.warmup: {low: 0.1, high: 0.101}", 11),
+        ("train.seed: {low: 0, high: 4294967295}", 20),
+    ],
+)
+def test_nothing_is_tried_twice(sampler: str, space: str, most: int) -> None:
+    found = tried(searching(space, f"trials: 20, sampler: {sampler}"), 20)
+    assert len({str(values) for values in found}) == len(found) == most
+
+
 def test_a_grid_has_the_order_of_its_lists() -> None:
     found = tried(searching("student.layers: [2, 1], train.epochs: [3, 4]", "sampler: grid"), 9)
     assert [tuple(values.values()) for values in found] == [(2, 3), (2, 4), (1, 3), (1, 4)]

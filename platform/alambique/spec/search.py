@@ -14,6 +14,8 @@ from alambique.spec.fields import Real, Spec, Whole, Workers
 
 MOST_TRIALS = 1000
 """Of one job: what is more is a mistake, or wants several jobs."""
+_MOST_DIMENSIONS = 64
+"""Each is tried on the job, and nothing learns in so many what a thousand trials can tell."""
 
 COSTS = ("macs", "parameters", "latency_ms")
 """What a student costs, whatever its task; a search keeps it low."""
@@ -35,7 +37,12 @@ class Range(Spec):
 
     @model_validator(mode="after")
     def _ascending(self) -> "Range":
-        if self.low >= self.high:
+        if self.low == self.high:
+            raise ValueError(
+                f"low and high are both {self.low:g}, which leaves nothing to search: give a list "
+                f"of it, [{self.low:g}], or leave the dimension out"
+            )
+        if self.low > self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}: turn them round")
         if self.log and self.low <= 0:
             raise ValueError(f"low is {self.low:g}, and a logarithm needs more than 0: raise it")
@@ -79,6 +86,15 @@ class Goal:
         return f"{self.name} {self.direction}"
 
 
+def _not_too_many(space: dict[str, Any]) -> dict[str, Any]:
+    if len(space) > _MOST_DIMENSIONS:
+        raise ValueError(
+            f"there are {len(space):,} dimensions, and a search has at most {_MOST_DIMENSIONS}: "
+            "keep those that matter most"
+        )
+    return space
+
+
 def _right_way(text: str) -> str:
     found = _GOAL.fullmatch(text)
     if found is None:
@@ -109,7 +125,7 @@ def _few(trials: int) -> int:
 class Search(Spec):
     """Many students in the place of one: each trial is the job with other values in some fields."""
 
-    space: Annotated[dict[str, Dimension], Field(min_length=1)]
+    space: Annotated[dict[str, Dimension], Field(min_length=1), AfterValidator(_not_too_many)]
     """By the path of the field in the job, such as student.layers or objective.logits.weight."""
     trials: Annotated[Whole, Field(ge=1), AfterValidator(_few)] | None = None
     """How many at most; of a grid all its points, where not given."""
@@ -135,12 +151,6 @@ class Search(Spec):
         """How many combinations there are; None where a dimension is a range."""
         lists = [each for each in self.space.values() if not isinstance(each, Range)]
         return prod(map(len, lists)) if len(lists) == len(self.space) else None
-
-    @property
-    def size(self) -> int:
-        """How many trials there are at most: no combination of listed values is tried twice."""
-        known = (count for count in (self.trials, self.points) if count is not None)
-        return min(known, default=0)
 
     @property
     def ranges(self) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """The space of a search, laid over its job: each combination of values makes another job."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice, product
@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from alambique.spec.combinations import count
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
 from alambique.spec.job import Job
 from alambique.spec.objective import Term
 from alambique.spec.overlay import with_value
-from alambique.spec.search import Dimension, Range
+from alambique.spec.search import Dimension, Range, Search
 
 _SPACE = "search.space"
 _MOST = 500
@@ -50,6 +51,26 @@ def axes(job: Job) -> tuple[Axis, ...]:
     """The dimensions of a job's search, in their order; of ranges it is known what they hold."""
     space = job.search.space if job.search else {}
     return tuple(_axis(job, path, dimension) for path, dimension in space.items())
+
+
+def lists(axes: Iterable[Axis]) -> list[Sequence[Any]] | None:
+    """All values of each dimension; None where one takes any number between two."""
+    found = [_values(axis) for axis in axes]
+    known = [values for values in found if values is not None]
+    return known if len(known) == len(found) else None
+
+
+def size(search: Search, axes: Iterable[Axis]) -> int:
+    """How many trials a search has at most: no combination is tried twice."""
+    values = lists(axes)
+    known = (search.trials, None if values is None else count(values))
+    return min((number for number in known if number is not None), default=0)
+
+
+def _values(axis: Axis) -> Sequence[Any] | None:
+    if isinstance(axis, Listed):
+        return axis.values
+    return range(int(axis.low), int(axis.high) + 1) if axis.whole else None
 
 
 def laid_over(job: Job, values: Mapping[str, Any]) -> Job:

@@ -15,7 +15,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Layered, Relations, Term, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
-from alambique.spec.space import alone, combined, laid_over, needs_outputs
+from alambique.spec.space import alone, axes, combined, laid_over, needs_outputs, size
 from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
@@ -190,14 +190,15 @@ def _search(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> SearchCos
     if job.search is None:
         return None
     search, variants = job.search, [job, *alone(job)]
-    epochs = search.size * max(map(_epochs, variants))
+    trials = size(search, axes(job))
+    epochs = trials * max(map(_epochs, variants))
     macs = None
     if isinstance(data, Splits):
         # once there and twice back
         own, theirs = 3 * tried.largest.macs.full, tried.teacher.macs.full
         each = max(_epochs(one) * own + _beside_epochs(one) * theirs for one in variants)
-        macs = search.size * _examples(data) * each
-    return SearchCost(search.size, search.concurrent, epochs, tried.largest, macs)
+        macs = trials * _examples(data) * each
+    return SearchCost(trials, search.concurrent, epochs, tried.largest, macs)
 
 
 def _courses(job: Job) -> Iterable[tuple[Sequence[Term], int]]:

@@ -79,7 +79,11 @@ def _searched(
 def _summary(work: Work, searched: "Searched", result: dict[str, Any]) -> dict[str, Any]:
     from alambique.workers.search.summary import summary
 
-    return {"search": summary(work.job, searched, result["rows"], result["primary"])}
+    notes = [*result["notes"], *searched.notes]
+    return {
+        "notes": notes,
+        "search": summary(work.job, searched, result["rows"], result["primary"]),
+    }
 
 
 def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list[Evaluated]:

@@ -13,18 +13,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alambique.registry import trials
 from alambique.registry.records import Trial
-from alambique.registry.transitions import may_pass
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
-from alambique.spec.space import axes
+from alambique.spec.space import axes, size
 from alambique.spec.states import Reason, Stage, TrialState
 from alambique.tasks.all import find
 from alambique.workers.failures import reason_of, told
 from alambique.workers.once import done_before, keep
 from alambique.workers.records import Distilled, Trained
 from alambique.workers.search import costs
+from alambique.workers.search.earlier import past_of, unfinished
 from alambique.workers.search.orders import Order, Report
-from alambique.workers.search.sampling import Past, proposed
+from alambique.workers.search.sampling import proposed
 from alambique.workers.search.standing import Standing
 from alambique.workers.search.variants import Shared, Variant
 from alambique.workers.stages.distil import student_of
@@ -105,6 +105,8 @@ class Bench:
             going.failed = report
             return
         going.last = report
+        # one whose folder is gone begins anew, and comes to each epoch again
+        going.curve = [point for point in going.curve if point["epoch"] < report.epoch]
         going.curve.append({"epoch": report.epoch, "loss": report.loss, "metric": report.metric})
         # a database that does not answer now is told with the next epoch
         with suppress(SQLAlchemyError):
@@ -153,7 +155,7 @@ class Bench:
         return Standing(
             dict(self.trials),
             {number: _part(going) for number, going in self._going.items()},
-            self.search.size,
+            size(self.search, self._axes),
         )
 
     @property
@@ -278,21 +280,6 @@ class Bench:
                 metrics=self._scores(going.last.loss, going.last.metric),
                 curve=going.curve,
             )
-
-
-def unfinished(trial: Trial) -> bool:
-    """Whether another attempt at the job goes on with the trial."""
-    return not trial.state.over or (trial.reason is not None and may_pass(trial.reason))
-
-
-def past_of(trial: Trial, search: Search) -> Past:
-    """What a sampler is told of a trial."""
-    found = [trial.metrics.get(goal.name) for goal in search.targets]
-    scores = tuple(value for value in found if value is not None)
-    if not trial.state.over:
-        return Past(trial.values, None)
-    whole = trial.state is not TrialState.FAILED and len(scores) == len(found)
-    return Past(trial.values, scores if whole else None, failed=not whole)
 
 
 def _part(going: _Going) -> float:

@@ -7,7 +7,7 @@ have proposed.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import chain, islice
 from typing import Any, assert_never
 
 import optuna
@@ -22,11 +22,14 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from alambique.spec.combinations import combination, count
 from alambique.spec.search import Direction, Search, written
-from alambique.spec.space import Axis, Between, Listed, plain
+from alambique.spec.space import Axis, Between, Listed, lists, plain, size
 
-_TRIES = 50
+_TRIES = 20
 """How often a sampler is asked for values that were not tried yet."""
+_CHANCES = 1000
+"""How often chance is, where it cannot be known whether there are any."""
 _DIGITS = 4
 """Of a number from a range: more of them say nothing, and nobody could read them."""
 _FEWEST = 4
@@ -55,20 +58,17 @@ def proposed(
 ) -> dict[str, Any] | None:
     """The values of trial `number`, counted from 1; None where everything has been tried.
 
-    Listed values alone are never combined in the same way twice.
+    Nothing is tried twice.
     """
-    if number > search.size:
+    if number > size(search, axes):
         return None
     if search.sampler == "grid":
-        return next(islice(_grid(axes), number - 1, None))
+        return _combined(axes, number - 1)
     used = {written(one.values) for one in past}
-    for attempt in range(_TRIES):
-        sampler = _sampler(search, seed=_mixed(seed, number, attempt))
-        values = _asked(search, axes, past, sampler)
-        if written(values) not in used:
-            return values
-    new = (values for values in _grid(axes) if written(values) not in used)
-    return values if search.points is None else next(new, None)
+    sampler = _sampler(search, axes, seed=_mixed(seed, number, 0))
+    drawn = islice(_asked(search, axes, past, sampler), _TRIES)
+    found = chain(drawn, _others(search, axes, seed=_mixed(seed, number, 1)))
+    return next((values for values in found if written(values) not in used), None)
 
 
 def importance(axes: Sequence[Axis], past: Sequence[Past], *, seed: int) -> dict[str, float | None]:
@@ -94,11 +94,21 @@ def _of_first(one: Past) -> Past:
 
 def _asked(
     search: Search, axes: Sequence[Axis], past: Sequence[Past], sampler: BaseSampler
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
+    """What the sampler would try, again and again; of none of it comes anything."""
     study = _study([_WAYS[goal.direction] for goal in search.targets], sampler)
     study.add_trials(_frozen(axes, one) for one in past)
-    asked = study.ask({axis.path: _distribution(axis) for axis in axes})
-    return {axis.path: _value(axis, asked.params[axis.path]) for axis in axes}
+    distributions = {axis.path: _distribution(axis) for axis in axes}
+    while True:
+        asked = study.ask(distributions)
+        yield {axis.path: _value(axis, asked.params[axis.path]) for axis in axes}
+
+
+def _others(search: Search, axes: Sequence[Axis], *, seed: int) -> Iterator[dict[str, Any]]:
+    """What is left where a sampler keeps to what was tried: all there is, or else by chance."""
+    if (values := lists(axes)) is not None:
+        return (_combined(axes, number) for number in range(count(values)))
+    return islice(_asked(search, axes, (), RandomSampler(seed=seed)), _CHANCES)
 
 
 def _study(directions: Sequence[StudyDirection], sampler: BaseSampler) -> optuna.Study:
@@ -106,11 +116,11 @@ def _study(directions: Sequence[StudyDirection], sampler: BaseSampler) -> optuna
     return optuna.create_study(directions=list(directions), sampler=sampler)
 
 
-def _sampler(search: Search, *, seed: int) -> BaseSampler:
+def _sampler(search: Search, axes: Sequence[Axis], *, seed: int) -> BaseSampler:
     match search.sampler:
         case "tpe":
             # Optuna's own ten would leave a small search nothing but chance
-            chance = max(4, min(10, search.size // 4))
+            chance = max(4, min(10, size(search, axes) // 4))
             return TPESampler(seed=seed, n_startup_trials=chance)
         case "random":
             return RandomSampler(seed=seed)
@@ -120,11 +130,11 @@ def _sampler(search: Search, *, seed: int) -> BaseSampler:
             assert_never(search.sampler)
 
 
-def _grid(axes: Sequence[Axis]) -> Iterator[dict[str, Any]]:
-    """Every combination of listed values; the last dimension changes first."""
-    lists = [axis.values for axis in axes if isinstance(axis, Listed)]
-    for values in product(*lists):
-        yield dict(zip((axis.path for axis in axes), values, strict=True))
+def _combined(axes: Sequence[Axis], number: int) -> dict[str, Any]:
+    """A combination of values that can be counted, from 0; the last dimension changes first."""
+    values = lists(axes)
+    assert values is not None
+    return dict(zip((axis.path for axis in axes), combination(values, number), strict=True))
 
 
 def _frozen(axes: Sequence[Axis], one: Past) -> FrozenTrial:

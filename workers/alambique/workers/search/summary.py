@@ -8,7 +8,7 @@ from alambique.registry.records import Trial
 from alambique.spec.job import Job
 from alambique.spec.space import axes
 from alambique.spec.states import TrialState
-from alambique.workers.search.bench import past_of
+from alambique.workers.search.earlier import past_of
 from alambique.workers.search.sampling import importance
 from alambique.workers.stages.search import Searched
 

@@ -15,11 +15,12 @@ from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import alone
 from alambique.spec.states import Stage, TrialState
 from alambique.tasks.goals import loss_compares
-from alambique.workers.failures import error_of
+from alambique.workers.failures import error_of, reason_of, told
 from alambique.workers.once import done_before, once
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part
-from alambique.workers.search.bench import Bench, unfinished
+from alambique.workers.search.bench import Bench
+from alambique.workers.search.earlier import unfinished
 from alambique.workers.search.tuning import Tuning
 from alambique.workers.search.variants import Shared, Variant
 from alambique.workers.stages import distil as distilling
@@ -35,6 +36,8 @@ class Searched:
     """The numbers of the trials on the front; the best by the first goal is the last."""
     students: tuple[Trained, ...]
     """Of each of them, in that order, what stands beside its student, and its student."""
+    notes: tuple[str, ...] = ()
+    """What could not be trained to stand beside."""
 
 
 def search(
@@ -60,8 +63,12 @@ def search(
     if not front:
         raise _nothing(found)
     by_number = {one.number: one for one in found}
-    students = _students(shared, [by_number[number] for number in front])
-    return Searched(found, front, tuple(students))
+    trained = list(_students(shared, [by_number[number] for number in front]))
+    students = tuple(one for one in trained if isinstance(one, Trained))
+    notes = tuple(one for one in trained if isinstance(one, str))
+    if notes:
+        work.log(*(f"warning: {note}" for note in notes))
+    return Searched(found, front, students, notes)
 
 
 def _known(work: Work) -> tuple[Trial, ...]:
@@ -125,14 +132,29 @@ def _nothing(found: Sequence[Trial]) -> AlambiqueError:
     )
 
 
-def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained]:
-    """The students of each trial; what stands beside them is trained now."""
+def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]:
+    """The students of each trial; what stands beside them is trained now, or why it cannot be."""
     for position, trial in enumerate(front):
         variant = shared.variant(trial.values)
         for kind in distilling.kinds(variant.work):
             name = f"{kind} of trial {trial.number}"
-            for one in _student(variant, kind, Part(Stage.DISTIL, name, position, len(front))):
+            found = _tried(variant, kind, Part(Stage.DISTIL, name, position, len(front)))
+            if isinstance(found, str):
+                yield f"trial {trial.number}: {found}"
+                continue
+            for one in found:
                 yield one.model_copy(update={"trial": trial.number, "values": trial.values})
+
+
+def _tried(variant: Variant, kind: distilling.Kind, part: Part) -> tuple[Trained, ...] | str:
+    """As `_student`; in words why there is none of those that stand beside."""
+    try:
+        return _student(variant, kind, part)
+    except Exception as error:
+        # what was searched for is kept, whatever becomes of what it is compared with
+        if kind == "distilled" or may_pass(reason_of(error)):
+            raise
+        return f"no {kind} student: {told(error)}"
 
 
 def _student(variant: Variant, kind: distilling.Kind, part: Part) -> tuple[Trained, ...]:
