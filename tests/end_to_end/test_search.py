@@ -28,6 +28,7 @@ from alambique.workers.environment import for_ray
 from alambique.workers.holding import GIVEN_BACK
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
+MAPS = (Path(__file__).parents[2] / "recipes" / "depth-and-mapping.yaml").read_text()
 KILLED, KEEPER = (Path(__file__).with_name(f"{name}.py") for name in ("killed", "keeper"))
 SEARCHING = ("alambique.workers.stages.search", "alambique.workers.search.summary")
 GRID = (
@@ -196,6 +197,37 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
         students = versions.page(session, name="pico-search", job_id=job).items
     assert {version.role for version in students} == {f"student-{number}" for number in front}
     assert list((settings.home / "search").iterdir()) == []
+
+
+def test_the_recipe_of_depths_and_maps_runs_cut_down(
+    settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
+) -> None:
+    """Of its sixteen trials four, on other data and networks; the front with gold only beside."""
+    windows = "max_length: 96, stride: 16"
+    said = (
+        "data={name: sample-speech, limit: {train: 60, dev: 20, test: 20}}",
+        "teacher={model: {architecture: modernbert, layers: 3, width: 32, heads: 4, ffn: 48, "
+        f"vocabulary: 600}}, train: {{epochs: 3, learning_rate: 3.0e-3, {windows}}}, {windows}}}",
+        f"train={{epochs: 1, learning_rate: 3.0e-3, batch_size: 16, {windows}}}",
+        "search.space={student.layers: [1, 2], objective.hidden.mapping: [first, similar]}",
+        "search.trials=4",
+    )
+    whole = read_job(MAPS)
+    cut = read_job(MAPS, said)
+    assert whole.search is not None
+    assert (whole.search.trials, cut.objective) == (16, whole.objective)
+    with database.write() as session:
+        job = jobs.submit(session, cut).id
+    assert drivers.attempt(settings, database, job, "never", 0) == 0
+    row, found = found_of(database, job)
+    assert {str(trial.state) for trial in found.values()} == {"finished"}
+    assert row.result is not None
+    assert row.result["outputs"] == {"examples": 60, "computed": 60}
+    maps = {line["trial"]: line["maps"] for line in row.result["rows"] if line.get("trial")}
+    assert {trial: found[trial].values["student.layers"] for trial in maps} == {
+        trial: len(map_["hidden"]["pairs"]) for trial, map_ in maps.items() if map_
+    }
+    until(cluster.is_free)
 
 
 @pytest.mark.slow
