@@ -244,6 +244,23 @@ def test_losses_that_are_not_one_loss_are_no_goal(settings: Settings, database: 
     plan_of(searching({"objective": [[logits], [hidden, logits]]}), settings, database)
 
 
+def test_what_is_not_looked_at_refuses_nothing(settings: Settings, database: Database) -> None:
+    """Seven heads fit one width of ten, and of a thousand combinations not all are looked at."""
+    space = {
+        "student.start": ["random"],
+        "student.width": list(range(10, 101, 10)),
+        "student.heads": list(range(1, 11)),
+        "student.ffn": list(range(32, 321, 32)),
+    }
+    found = plan_of(searching(space), settings, database).search
+    assert found is not None
+    wide = choosing(SCRATCH, start="random", width=100, heads=10, ffn=320)
+    assert found.student == plan_of(wide, settings, database).student
+    narrow = searching(space | {"student.width": [10, 20], "student.ffn": [32, 64]})
+    with pytest.raises(BadSpec, match=r"search\.space\.student\.heads: 3: "):
+        plan_of(narrow, settings, database)
+
+
 def test_the_disk_holds_the_students_of_all_trials(settings: Settings, database: Database) -> None:
     space = {"student.layers": [1, 2], "train.epochs": [2, 5]}
     search, none = searching(space, trials=4), searching(space, trials=1)

@@ -72,6 +72,33 @@ def test_pages_and_states(client: Client, searched: UUID) -> None:
         client.trials(searched, cursor="x")
 
 
+@pytest.mark.parametrize("attempted", [True, False])
+def test_what_no_driver_holds_is_interrupted(
+    client: Client, database: Database, searched: UUID, attempted: bool
+) -> None:
+    """After a cancel, and while the job waits for its next attempt, which finds it in its row."""
+    with database.write() as session:
+        token = jobs.find(session, searched).token
+        if attempted:
+            jobs.fail(session, searched, token, Reason.LOST_WORKER, "gone")
+        else:
+            jobs.cancel(session, searched, kill=True)
+            jobs.release(session, searched, token)
+    assert [str(one.state) for one in client.trials(searched).items[3:]] == [
+        *("finished", "failed", "interrupted")
+    ]
+    assert client.trials(searched, state=TrialState.RUNNING).items == []
+    (found,) = client.trials(searched, state=TrialState.INTERRUPTED).items
+    assert found.number == 6
+    with database.write() as session:
+        assert trials.of_job(session, searched)[5].state is TrialState.RUNNING
+        assert not trials.page(session, searched, state=TrialState.INTERRUPTED).items[0].state.over
+
+
+def test_while_its_job_is_held_a_trial_is_not_interrupted(client: Client, searched: UUID) -> None:
+    assert client.trials(searched, state=TrialState.INTERRUPTED).items == []
+
+
 def test_a_job_without_a_search_has_none(client: Client, http: httpx2.Client, job: Job) -> None:
     posted = client.submit(job)
     assert http.get(f"/v1/jobs/{posted.id}/trials").json() == {"items": [], "next": None}

@@ -104,6 +104,15 @@ def test_trials_are_shown_while_they_run(here: Here, searched: JobRow) -> None:
     assert told[-1] == "trial 3 failed (bad_spec): no"
 
 
+def test_of_a_job_that_failed_no_trial_runs(
+    here: Here, database: Database, searched: JobRow
+) -> None:
+    with database.write() as session:
+        jobs.fail(session, searched.id, searched.token, Reason.BAD_DATA, "gone")
+    cells = {line.split()[0]: line.split() for line in lines(here, searched.id) if line[:1] == "4"}
+    assert cells["4"] == ["4", "1", "4e-05", "interrupted", "0"]
+
+
 def test_what_came_of_it_is_shown(here: Here, database: Database, searched: JobRow) -> None:
     with database.write() as session:
         jobs.finish(session, searched.id, searched.token, RESULT)

@@ -9,7 +9,16 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import BadFields, job_of, read_job
 from alambique.spec.search import Goal, Search
-from alambique.spec.space import Between, Listed, axes, laid_over, needs_outputs, size
+from alambique.spec.space import (
+    Between,
+    Listed,
+    axes,
+    combined,
+    laid_over,
+    looks_at_all,
+    needs_outputs,
+    size,
+)
 
 TEXT = """
 task: named-entities
@@ -197,6 +206,23 @@ def test_how_many_trials_there_are(space: str, more: str, most: int) -> None:
     job = searching(space, more)
     assert job.search is not None
     assert size(job.search, axes(job)) == most
+
+
+def test_of_very_many_combinations_some_of_everywhere_are_looked_at() -> None:
+    few = list(combined(searching(FOUR), "student"))
+    assert few == [{"student.layers": 1}, {"student.layers": 2}]
+    wide = {field: list(range(1, 101)) for field in ("layers", "width", "heads", "ffn")}
+    job = searching(", ".join(f"student.{field}: {values}" for field, values in wide.items()))
+    found = list(combined(job, "student"))
+    assert found == list(combined(job, "student"))
+    assert 0 < len(found) <= 500
+    assert not looks_at_all(job, "student")
+    assert looks_at_all(searching(FOUR), "student")
+    for field in wide:
+        seen = {values[f"student.{field}"] for values in found}
+        assert min(seen) == 1
+        assert max(seen) == 100
+        assert len(seen) > 90
 
 
 @pytest.mark.parametrize(

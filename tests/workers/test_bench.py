@@ -17,8 +17,9 @@ from alambique.spec.states import Reason, Stage, State
 from alambique.workers.once import place_of
 from alambique.workers.records import Taught, Trained
 from alambique.workers.search.bench import Bench
+from alambique.workers.search.earlier import past_of
 from alambique.workers.search.orders import Order, Report
-from alambique.workers.search.trying import attempt
+from alambique.workers.search.trying import attempt, begin
 from alambique.workers.search.variants import Shared
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
@@ -212,6 +213,21 @@ def test_trials_that_failed_or_were_stopped(shared: Callable[..., Shared]) -> No
     assert found[2].metrics["macs"] > 0
     # the next attempt tries again what may go otherwise then
     assert bench_of(given)._left == [found[1], found[3]]
+
+
+def test_one_that_was_stopped_has_its_latency(shared: Callable[..., Shared]) -> None:
+    """By which a sampler learns from it, as from any other."""
+    given = shared(more="trials: 4, goals: [f1 max, latency_ms min]")
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+    begin(order)
+    bench.told(1, Report(1, 0.75, 0.25))
+    bench.ended(1, None)
+    (stopped,) = known(given)
+    assert stopped.state == "stopped"
+    assert stopped.metrics["latency_ms"] > 0
+    assert past_of(stopped, bench.search).scores == (0.25, stopped.metrics["latency_ms"])
 
 
 def test_where_all_fail_the_job_does(shared: Callable[..., Shared]) -> None:

@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from alambique.registry import jobs
 from alambique.registry.database import Database
@@ -20,6 +23,7 @@ from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
+ONE = str(Path("./one").absolute())
 LONG = ("teacher.train.epochs=10000", "teacher.train.patience=10000")
 
 
@@ -94,3 +98,25 @@ def test_paths_of_candidates_are_put_down_from_the_root(tmp_path: Path) -> None:
     assert third["model"] == str(Path("../two").absolute())
     assert (row.state, row.reason) == (State.FAILED, Reason.BAD_SPEC)
     assert str(row.message).startswith("teacher.candidates.0: ")
+
+
+@pytest.mark.parametrize(
+    ("space", "rooted"),
+    [
+        ("student.start: [random, ./one]", ["random", ONE]),
+        (
+            "student: [{start: ./one, layers: 1}, {layers: 2}]",
+            [{"start": ONE, "layers": 1}, {"layers": 2}],
+        ),
+    ],
+)
+def test_paths_in_a_search_are_put_down_from_the_root(
+    tmp_path: Path, space: str, rooted: list[Any]
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    database.upgrade()
+    job = read_job(PICO, ["student.start=./one", f"search={{space: {{{space}}}, sampler: grid}}"])
+    row = run_here(settings, database, job, posted=lambda _: None)
+    assert str(row.message).startswith(f"there is no folder {ONE}: ")
+    assert list(row.spec["search"]["space"].values()) == [rooted]

@@ -72,7 +72,20 @@ def test_another_attempt_stops_what_an_undisturbed_one_would(scheduler: str, num
     ]
     again = _scheduler(tuning(scheduler, past=past, resumed={number: curves[number][:1]}))
     later = [trained(again, each) for each in range(number, 9)]
-    assert later[1:] == [curves[each] for each in range(number + 1, 9)]
+    assert later == [curves[each] for each in range(number, 9)]
+
+
+def test_one_that_was_to_be_stopped_is_stopped_by_the_next_attempt() -> None:
+    """Killed in between; one that went on from a rung was not to be stopped there."""
+    past = {number: curve(number, EPOCHS) for number in (3, 5, 7)}
+    scheduler: Any = _scheduler(tuning(past=past, resumed={2: curve(2, 1), 8: curve(8, 2)}))
+    found = {}
+    for number, epoch in ((2, 2), (8, 3)):
+        trial = SimpleNamespace(trial_id=f"t{number}", config={"number": number})
+        scheduler.on_trial_add(None, trial)
+        point = {"epoch": epoch, "loss": 0.01, "metric": 0.5}
+        found[number] = scheduler.on_trial_result(None, trial, point)
+    assert found == {2: "STOP", 8: "CONTINUE"}
 
 
 def test_hyperband_lets_some_go_on_for_longer() -> None:

@@ -3,7 +3,7 @@
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from alambique.registry.columns import storable
 from alambique.registry.moves import locked
 from alambique.registry.records import Page, Trial
 from alambique.registry.statements import finite
+from alambique.registry.transitions import HELD
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import Reason, TrialState
 
@@ -113,16 +114,31 @@ def page(
 ) -> Page[Trial]:
     """Trials of a job, by their number: those in that state.
 
+    While nobody holds the job, what was begun is not running, but interrupted.
+
     Raises:
         BadSpec: the cursor is not one that a page gave.
     """
     trial = tables.Trial
     query = select(trial).where(trial.job_id == job_id, trial.number > _read(cursor))
+    held = session.scalar(select(tables.Job.state).where(tables.Job.id == job_id)) in HELD
     if state is not None:
-        query = query.where(trial.state == state)
+        query = query.where(trial.state.in_(_stored(state, held=held)))
     rows = session.scalars(query.order_by(trial.number).limit(limit + 1)).all()
-    found = tuple(_trial(row) for row in rows[:limit])
+    found = tuple(_told(_trial(row), held=held) for row in rows[:limit])
     return Page(found, _write(found[-1].number) if len(rows) > limit else None)
+
+
+def _told(trial: Trial, *, held: bool) -> Trial:
+    begun = trial.state is TrialState.RUNNING
+    return replace(trial, state=TrialState.INTERRUPTED) if begun and not held else trial
+
+
+def _stored(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
+    """What the rows have of which that state is told: no row is ever made interrupted."""
+    if state not in (TrialState.RUNNING, TrialState.INTERRUPTED):
+        return (state,)
+    return (TrialState.RUNNING,) if held is (state is TrialState.RUNNING) else ()
 
 
 def _trial(row: tables.Trial) -> Trial:

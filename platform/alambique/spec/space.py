@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice, product
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 
-from alambique.spec.combinations import count
+from alambique.spec.combinations import combination, count, spread
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
 from alambique.spec.job import Job
@@ -105,11 +105,20 @@ def alone_values(job: Job) -> Iterator[tuple[str, Any]]:
 
 def combined(job: Job, head: str) -> Iterator[dict[str, Any]]:
     """Combinations of the values, or ends, of the dimensions under one field; not too many."""
+    ends = _under(job, head)
+    values = list(ends.values())
+    for number in spread(values, _MOST) if ends else ():
+        yield dict(zip(ends, combination(values, number), strict=True))
+
+
+def looks_at_all(job: Job, head: str) -> bool:
+    """Whether those are all combinations that there are."""
+    return count(list(_under(job, head).values())) <= _MOST
+
+
+def _under(job: Job, head: str) -> dict[str, tuple[Any, ...]]:
     space = job.search.space if job.search else {}
-    ends = {path: _ends(each) for path, each in space.items() if f"{path}.".startswith(f"{head}.")}
-    if ends:
-        for values in islice(product(*ends.values()), _MOST):
-            yield dict(zip(ends, values, strict=True))
+    return {path: _ends(each) for path, each in space.items() if f"{path}.".startswith(f"{head}.")}
 
 
 def needs_outputs(job: Job) -> bool:

@@ -47,11 +47,13 @@ class TrialState(StrEnum):
     STOPPED = "stopped"
     """Early, by the scheduler: others were better after as many epochs."""
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """Begun, but nobody holds its job now. Told of one that the registry still has as running."""
 
     @property
     def over(self) -> bool:
         """Whether nothing more will happen to the trial."""
-        return self is not TrialState.RUNNING
+        return self not in (TrialState.RUNNING, TrialState.INTERRUPTED)
 
 
 class Stage(StrEnum):

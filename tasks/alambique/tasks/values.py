@@ -6,7 +6,10 @@ from typing import Any
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
-from alambique.spec.space import alone_values, combined, laid_over
+from alambique.spec.space import alone_values, combined, laid_over, looks_at_all
+
+_VARIED = ("student", "objective", "intermediate")
+"""What decides whether a term can compare two networks."""
 
 
 def check_values(job: Job, student: Callable[[Job], object]) -> None:
@@ -33,11 +36,12 @@ def _check(job: Job, path: str, value: Any, student: Callable[[Job], object]) ->
             first = first or error
         else:
             return
+    if not all(looks_at_all(job, field) for field in _VARIED):
+        return  # it may fit one of those that were not looked at
     assert first is not None  # the job itself was tried
     raise BadSpec(f"search.space.{path}: {value}: {first}") from first
 
 
 def _around(job: Job) -> Iterator[dict[str, Any]]:
     """Values of other dimensions; none of them at first."""
-    taught = chain(combined(job, "objective"), combined(job, "intermediate"))
-    return chain([{}], combined(job, "student"), taught)
+    return chain([{}], *(combined(job, field) for field in _VARIED))

@@ -89,7 +89,18 @@ def _rooted(job: Job) -> Job:
         *above, last = (int(part) if part.isdecimal() else part for part in field.split("."))
         holder = reduce(getitem, above, content)
         holder[last] = str(Path(path).expanduser().absolute())
+    space = content["search"]["space"] if job.search else {}
+    for field in {"student", "student.start"} & space.keys():
+        said, rooted = job.student.start, content["student"]["start"]
+        space[field] = [_started(value, said, rooted) for value in space[field]]
     return job_of(content)
+
+
+def _started(value: Any, said: object, rooted: str) -> Any:
+    """A student of a space, or its start: of paths, the job's own is the only one that may be."""
+    if isinstance(value, dict):
+        return value | ({"start": rooted} if value.get("start") == said else {})
+    return rooted if value == said else value
 
 
 def _drive(

@@ -234,18 +234,16 @@ class Bench:
             self._finished(number, variant, distilled.students[0])
             return
         found = {} if going.last is None else self._scores(going.last.loss, going.last.metric)
-        found |= costs.sizes(self.shared.job, courses[0].labels, courses[0].start)
+        # a start has the shape of its student, and so its costs
+        found |= costs.measured(self.shared.job, courses[0].labels, courses[0].start)
         epochs = going.last.epoch if going.last else 0
         self._end(number, TrialState.STOPPED, epochs=epochs, metrics=found)
 
     def _finished(self, number: int, variant: Variant, student: Trained) -> None:
-        job, last = self.shared.job, variant.courses[-1]
-        labels = last.labels
+        last = variant.courses[-1]
         assert student.loss is not None  # of a student; a teacher may come fine-tuned
         found = self._scores(student.loss, student.metric)
-        found |= costs.sizes(job, labels, student.folder)
-        if "latency_ms" in [goal.name for goal in self.search.targets]:
-            found["latency_ms"] = costs.latency(job, labels, student.folder)
+        found |= costs.measured(self.shared.job, last.labels, student.folder)
         outcome = read_outcome(last)
         epochs = outcome.epochs if outcome else 0
         self._end(number, TrialState.FINISHED, epochs=epochs, metrics=found)

@@ -10,14 +10,23 @@ from alambique.workers.stages.evaluate import latency_of
 from alambique.workers.testing import Examined
 
 
-def sizes(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
-    """Parameters, and operations for a text as long as the job's windows, the same for all trials.
+def measured(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
+    """What the student in a folder costs: its sizes, and its latency where a goal asks for it.
 
     Args:
         job: the one that is searched for.
         labels: of its data.
         folder: the student's.
     """
+    found = _sizes(job, labels, folder)
+    goals = job.search.targets if job.search else ()
+    if "latency_ms" in [goal.name for goal in goals]:
+        found["latency_ms"] = _latency(job, labels, folder)
+    return found
+
+
+def _sizes(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
+    """Parameters, and operations for a text of the job's `train.max_length`, whatever a trial's."""
     config = read_config(folder)
     found = count(
         config, task=find(job.task).output, labels=len(labels), length=_length(job, folder)
@@ -25,7 +34,7 @@ def sizes(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
     return {"macs": float(found.macs_full), "parameters": float(found.parameters)}
 
 
-def latency(job: Job, labels: tuple[str, ...], folder: Path) -> float:
+def _latency(job: Job, labels: tuple[str, ...], folder: Path) -> float:
     """Milliseconds for such a text, in this process, beside whatever else runs on the machine."""
     length = _length(job, folder)
     examined = Examined.of(

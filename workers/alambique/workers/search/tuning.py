@@ -261,6 +261,7 @@ class _Halving(AsyncHyperBandScheduler):
             brackets=brackets,
         )
         self._known = {**tuning.past, **tuning.resumed}
+        self._due = set[str]()
         for number in sorted(tuning.past):
             over = SimpleNamespace(trial_id=f"past-{number}", config={"number": number})
             self.on_trial_add(None, over)
@@ -273,8 +274,16 @@ class _Halving(AsyncHyperBandScheduler):
         np.random.seed(number)
         super().on_trial_add(tune_controller, trial)
         np.random.set_state(state)
+        action = TrialScheduler.CONTINUE
         for point in self._known.get(number, ()):
-            super().on_trial_result(tune_controller, trial, dict(point))
+            action = super().on_trial_result(tune_controller, trial, dict(point))
+        if action == TrialScheduler.STOP:  # after its last epoch, but before it was, came the kill
+            self._due.add(trial.trial_id)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
+        """Whether it goes on; one that was to be stopped by an earlier attempt does not."""
+        action: str = super().on_trial_result(tune_controller, trial, result)
+        return TrialScheduler.STOP if trial.trial_id in self._due else action
 
 
 def _scheduler(tuning: Tuning) -> TrialScheduler:
