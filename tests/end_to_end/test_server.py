@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
@@ -300,8 +300,17 @@ def test_a_killed_worker_is_started_again(server: Server, first: JobView) -> Non
     assert server.over(job).state is State.SUCCEEDED
 
 
-def test_stopped_while_training_it_gives_the_job_back(server: Server, first: JobView) -> None:
-    job = server.post(ON_RAY, *LONGER)
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(("train.epochs=200", "train.patience=200"), id="in-the-driver"),
+        pytest.param((ON_RAY,), id="on-ray", marks=pytest.mark.slow),
+    ],
+)
+def test_stopped_while_training_it_gives_the_job_back(
+    server: Server, first: JobView, said: Sequence[str]
+) -> None:
+    job = server.post(*LONGER, *said)
     until(lambda: server.trains(job))
     assert server.down() == 0
     until(lambda: not server.processes())

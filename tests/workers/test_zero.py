@@ -66,7 +66,9 @@ STAGES = [pytest.param((0, 2), id="0-2"), pytest.param((1, 3), id="1-3", marks=p
 
 
 @pytest.mark.parametrize("stages", STAGES)
-@pytest.mark.parametrize("task", ["question-answering", "named-entities"])
+@pytest.mark.parametrize(
+    "task", [pytest.param("question-answering", marks=pytest.mark.slow), "named-entities"]
+)
 def test_two_workers_have_the_results_of_one(
     distilled: Made, recorded: Recorder, tmp_path: Path, task: str, stages: tuple[int, ...]
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_student_without_a_head_is_the_same_on_two_workers(
         assert all(torch.equal(after[name], before[name]) for name in untaught)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", STAGES)
 def test_mixed_precision_learns_on_two_workers(
     course: Made, recorded: Recorder, tmp_path: Path, stages: tuple[int, ...]
