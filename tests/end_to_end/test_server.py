@@ -303,7 +303,7 @@ def test_a_killed_worker_is_started_again(server: Server, first: JobView) -> Non
 @pytest.mark.parametrize(
     "said",
     [
-        pytest.param(("train.epochs=200", "train.patience=200"), id="in-the-driver"),
+        pytest.param(("train.epochs=80", "train.patience=80"), id="in-the-driver"),
         pytest.param((ON_RAY,), id="on-ray", marks=pytest.mark.slow),
     ],
 )
