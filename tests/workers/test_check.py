@@ -38,9 +38,9 @@ def test_a_store_of_no_known_kind(work: Taken, refused: Refused, setting: str, u
         (["data.name=conll2002"], BadSpec, ["conll2002", "ALAMBIQUE_DATA", "train.conll"]),
         (["data.name=sample-questions"], BadSpec, ["for question-answering", "named-entities"]),
         (["data.test=mlqa"], BadSpec, ["mlqa is for question-answering"]),
-        (["data.name=/nowhere/at/all"], BadSpec, ["/nowhere/at/all/train", "*.conll"]),
+        (["data.name=FOLDER/at/all"], BadSpec, ["FOLDER/at/all/train", "*.conll"]),
         (["teacher.model=mini"], UnknownName, ["'mini'", "ALAMBIQUE_MODELS", "hub id"]),
-        (["teacher.model=/nowhere"], UnknownName, ["/nowhere", "config.json"]),
+        (["teacher.model=FOLDER/none"], UnknownName, ["FOLDER/none", "config.json"]),
         (["teacher.model=registry:tiny@7"], UnknownName, ["tiny"]),
         (["student.start=mini"], UnknownName, ["'mini'", "ALAMBIQUE_MODELS"]),
         (["student.layers=3"], BadSpec, ["3 layers", "a model of 2", "at most 2"]),
@@ -53,12 +53,14 @@ def test_a_store_of_no_known_kind(work: Taken, refused: Refused, setting: str, u
 )
 def test_what_is_not_there_or_does_not_fit(
     work: Taken,
+    tmp_path: Path,
     overrides: Sequence[str],
     kind: type[AlambiqueError],
     said: Sequence[str],
     refused: Refused,
 ) -> None:
-    refused(work(*overrides), kind, *said)
+    asked, told = ([one.replace("FOLDER", f"{tmp_path}") for one in x] for x in (overrides, said))
+    refused(work(*asked), kind, *told)
 
 
 def test_a_folder_of_data_without_the_file(work: Taken, tmp_path: Path, refused: Refused) -> None:
