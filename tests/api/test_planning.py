@@ -233,6 +233,13 @@ def test_a_value_that_fits_one_student_of_the_search_is_tried(
 ) -> None:
     space = {"objective.hidden.mapping": [[[0, 1], [1, 3]], "last"], "student.layers": [1, 2]}
     plan_of(layered(space), settings, database)
+    plan_of(layered(space | {"student.layers": {"low": 1, "high": 4}}), settings, database)
+    wide = {"student.start": ["random"], "student.width": [32, 64]}
+    projected = {"objective.hidden.projection": ["none", "shared"]}
+    plan_of(layered(wide | projected), settings, database)
+    narrow = layered(wide | {"student.width": [64]} | projected)
+    with pytest.raises(BadSpec, match=r"projection: none: .*projection"):
+        plan_of(narrow, settings, database)
 
 
 def test_losses_that_are_not_one_loss_are_no_goal(settings: Settings, database: Database) -> None:
@@ -242,6 +249,14 @@ def test_losses_that_are_not_one_loss_are_no_goal(settings: Settings, database: 
         plan_of(searching(space), settings, database)
     plan_of(searching(space, goals=["f1 max"]), settings, database)
     plan_of(searching({"objective": [[logits], [hidden, logits]]}), settings, database)
+    alone = searching({"student.keep": ["first", "last"]}).model_dump(mode="json")
+    alone |= {"objective": [hidden]}  # of which every student has the same
+    plan_of(Job.model_validate(alone), settings, database)
+    alone["search"]["space"] = {"student.layers": [1, 2]}
+    with pytest.raises(BadSpec, match="the objective itself"):
+        plan_of(Job.model_validate(alone), settings, database)
+    alone["search"]["space"] = {"objective": [[hidden, logits], [logits]]}
+    plan_of(Job.model_validate(alone), settings, database)
 
 
 def test_what_is_not_looked_at_refuses_nothing(settings: Settings, database: Database) -> None:

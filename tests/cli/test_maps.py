@@ -28,5 +28,10 @@ def test_each_layer_is_told(found: dict[str, Any], said: str) -> None:
     assert list(learnt_from(row)) == [f"distilled, hidden: {said}"]
 
 
+def test_of_a_search_the_trial_is_told() -> None:
+    row = {"name": "distilled", "trial": 7, "maps": {"hidden": NONE | {"pairs": [[0, 1]]}}}
+    assert list(learnt_from(row)) == ["distilled, trial 7, hidden: 0 from 1"]
+
+
 def test_outputs_have_no_map() -> None:
     assert list(learnt_from({"name": "gold-only", "maps": {}})) == []

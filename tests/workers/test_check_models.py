@@ -23,6 +23,7 @@ from alambique.tasks.data import Splits
 from alambique.tasks.examples import read
 from alambique.workers.records import Trained
 from alambique.workers.running import Part
+from alambique.workers.search.variants import Shared
 from alambique.workers.stages.check import check
 from alambique.workers.stages.evaluate import devices, evaluate, length_of
 from alambique.workers.stages.teach import reads, teach
@@ -76,6 +77,24 @@ def test_a_head_that_nobody_trains(work: Taken, refused: Refused, start: str) ->
     refused(job, BadSpec, f"starts from {start} has no head", "add {kind: logits}", "intermediate")
     check(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
     check(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
+
+
+def test_a_head_that_trials_train(work: Taken, refused: Refused) -> None:
+    """The job itself is no trial; one that trains no head fails alone, if others train one."""
+    said = ("student.start=random", "objective=[{kind: hidden, mapping: last}]", "compare=[]")
+    layers, both = "[{kind: hidden}]", "[{kind: hidden}, {kind: logits}]"
+    more = "sampler: grid, scheduler: none, goals: [f1 max]"
+    space = "search={space: {objective: [%s]}, %s}"
+    held = work(*said, space % (f"{both}, [{{kind: logits}}]", more))
+    checked = check(held)
+    starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
+    mixed = work(*said, starts % (layers, both, more))
+    check(mixed)
+    shared = Shared(mixed, checked, (), ())
+    shared.variant({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
+    with pytest.raises(BadSpec, match="starts from random has no head"):
+        shared.variant({"student.start": "random", "objective": [{"kind": "hidden"}]})
+    refused(work(*said, space % (f"{layers}, {both}", more)), BadSpec, "search.space.objective")
 
 
 def test_weights_that_are_not_finite(work: Taken, folder_of: Made, refused: Refused) -> None:

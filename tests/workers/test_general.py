@@ -14,6 +14,7 @@ from transformers import AutoModel
 
 from alambique.distill.similarity import cka
 from alambique.models.learner import Learner
+from alambique.spec.errors import BadModel
 from alambique.spec.objective import Hidden, Relations, Term
 from alambique.spec.train import Train
 from alambique.tasks.all import find
@@ -99,11 +100,14 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     found = likeness(network, told, examples, network.rows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    told.bridges.unlink()
-    network = examined(told, told.best)
+    learnt = load_file(told.bridges)
+    save_file({name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.bridges)
     untrained = likeness(network, told, examples, network.rows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
+    told.bridges.unlink()
+    with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
+        likeness(network, told, examples, network.rows(examples))
 
 
 def test_weights_that_no_term_reaches_stay_as_they_were(general: Made) -> None:

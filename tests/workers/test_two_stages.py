@@ -97,8 +97,12 @@ def test_what_does_not_fit_begins_as_ever(staged: Staged, tmp_path: Path) -> Non
     hidden, logits = second.objective
     for objective in ((logits,), (hidden.model_copy(update={"projection": "per-layer"}), logits)):
         learner, _ = material_of(second.model_copy(update={"objective": objective}), HERE)
-        names = set(learner.bridges.state_dict())
-        assert ("projections.layer0.weight" in names) == (len(objective) > 1)
+        alone = second.model_copy(update={"objective": objective, "beginning": None})
+        fresh, _ = material_of(alone, HERE)
+        begun = {name: w for name, w in fresh.bridges.state_dict().items() if "mix" not in name}
+        found = learner.bridges.state_dict()
+        assert all(torch.equal(found[name], weight) for name, weight in begun.items())
+        assert bool(begun) == (len(objective) > 1)
 
 
 @pytest.mark.parametrize("killed_at", [STEPS // 2, STEPS, STEPS + STEPS // 2])

@@ -10,7 +10,8 @@ _SHOWN = 2
 def learnt_from(row: Mapping[str, Any]) -> Iterator[str]:
     """A line for each term that compared layers, of a student as a job's result has it."""
     for term, found in row.get("maps", {}).items():
-        yield f"{row['name']}, {term}: {_told(found)}"
+        trial = f", trial {row['trial']}" if "trial" in row else ""
+        yield f"{row['name']}{trial}, {term}: {_told(found)}"
 
 
 def _told(found: Mapping[str, Any]) -> str:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from alambique.distill.mapping import pairs
 from alambique.spec.objective import Attention, Hidden, Layered
 
+_SHARED = "shared"
+"""The name of the one projection of all layers."""
+
 
 class Bridges(nn.Module):
     """The student's hidden states as wide as the teacher's, and maps between layers."""
@@ -34,9 +37,11 @@ class Bridges(nn.Module):
         """
         super().__init__()
         asked = next((term.projection for term in terms if isinstance(term, Hidden)), "none")
-        layers = sorted(set(hidden)) if asked == "per-layer" else [0] if asked == "shared" else []
         self._shared = asked == "shared"
-        self.projections = nn.ModuleDict({_name(layer): _projection(*widths) for layer in layers})
+        # a shared one is never taken for that of a layer, where another training goes on
+        own = [_SHARED] if self._shared else map(_name, sorted(set(hidden)))
+        names = [] if asked == "none" else own
+        self.projections = nn.ModuleDict({name: _projection(*widths) for name in names})
         self.mixtures = nn.ModuleDict(
             {
                 term.kind: Mixture(*depths)
@@ -57,7 +62,7 @@ class Bridges(nn.Module):
         if not self.projections:
             return dict(hidden)
         return {
-            layer: self.projections[_name(0 if self._shared else layer)](state_BND)
+            layer: self.projections[_SHARED if self._shared else _name(layer)](state_BND)
             for layer, state_BND in hidden.items()
         }
 

@@ -103,36 +103,42 @@ def alone_values(job: Job) -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def combined(job: Job, head: str) -> Iterator[dict[str, Any]]:
-    """Combinations of the values, or ends, of the dimensions under one field; not too many."""
-    ends = _under(job, head)
+def combined(job: Job, *heads: str) -> Iterator[dict[str, Any]]:
+    """Combinations of the values, or ends, of the dimensions under these fields; not too many."""
+    ends = {path: _ends(dimension) for path, dimension in _under(job, heads).items()}
     values = list(ends.values())
     for number in spread(values, _MOST) if ends else ():
         yield dict(zip(ends, combination(values, number), strict=True))
 
 
-def looks_at_all(job: Job, head: str) -> bool:
-    """Whether those are all combinations that there are."""
-    return count(list(_under(job, head).values())) <= _MOST
+def looks_at_all(job: Job, *heads: str) -> bool:
+    """Whether those are all combinations that there are: of a range there may be others."""
+    under = _under(job, heads).values()
+    ranges = any(isinstance(dimension, Range) for dimension in under)
+    return not ranges and count([_ends(dimension) for dimension in under]) <= _MOST
 
 
-def _under(job: Job, head: str) -> dict[str, tuple[Any, ...]]:
+def variants(job: Job, *heads: str) -> Iterator[Job]:
+    """The job with each of those combinations that can be; as it is, where it has none."""
+    if not _under(job, heads):
+        yield job
+    for values in combined(job, *heads):
+        with suppress(BadSpec):
+            yield laid_over(job, values)
+
+
+def _under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
     space = job.search.space if job.search else {}
-    return {path: _ends(each) for path, each in space.items() if f"{path}.".startswith(f"{head}.")}
+    within = tuple(f"{head}." for head in heads)
+    return {path: each for path, each in space.items() if f"{path}.".startswith(within)}
 
 
 def needs_outputs(job: Job) -> bool:
     """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
-    variants = chain([job], alone(job), _learning(job))
-    return any(variant.needs_outputs for variant in variants)
-
-
-def _learning(job: Job) -> Iterator[Job]:
-    """The job with combinations of what it learns: a term may need another beside it."""
-    for head in ("objective", f"{_FIRST}.objective"):
-        for values in combined(job, head):
-            with suppress(BadSpec):
-                yield laid_over(job, values)
+    # combinations of what is learnt: a term may need another beside it
+    learning = chain(variants(job, "objective"), variants(job, f"{_FIRST}.objective"))
+    every = chain([job], alone(job), learning)
+    return any(variant.needs_outputs for variant in every)
 
 
 def faults(job: Job) -> list[BadField]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from alambique.spec.faults import BadField
 from alambique.spec.job import Job
-from alambique.spec.objective import answers
+from alambique.spec.objective import Attention, Hidden, answers, layered
 from alambique.spec.search import COSTS, LOSS
-from alambique.spec.space import alone
+from alambique.spec.space import variants
 from alambique.tasks.all import find
 
 
@@ -26,9 +26,12 @@ def loss_compares(job: Job) -> bool:
     student's where the objective varies, or how many layers it adds up.
     """
     space = job.search.space if job.search else {}
-    if not any(path.startswith(("objective", "student")) for path in space):
+    if all(answers(variant.objective) for variant in variants(job, "objective")):
         return True
-    return all(answers(variant.objective) for variant in [job, *alone(job)])
+    if any(path.partition(".")[0] == "objective" for path in space):
+        return False
+    added_up = any(isinstance(term, Hidden | Attention) for term in layered(job.objective))
+    return not (added_up and any(path in ("student", "student.layers") for path in space))
 
 
 def bad_goals(job: Job) -> Iterator[BadField]:

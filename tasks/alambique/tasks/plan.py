@@ -1,6 +1,7 @@
 """What a job would take: parameters and MACs of its networks, bytes of its cache."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,7 +16,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Layered, Relations, Term, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
-from alambique.spec.space import alone, axes, combined, laid_over, looks_at_all, needs_outputs, size
+from alambique.spec.space import alone, axes, needs_outputs, size, variants
 from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
@@ -101,14 +102,16 @@ def _tried(
         own = _cost(job, teacher, labels)
 
     def student(variant: Job) -> Config:
-        config = _student(variant, field, teacher, config_of)
+        return _student(variant, field, teacher, config_of)
+
+    def fits(variant: Job) -> None:
         with first.telling(field):
             for terms in variant.objectives:
-                check_comparable(layered(terms), config, teacher)
-        return config
+                check_comparable(layered(terms), student(variant), teacher)
 
+    fits(job)
+    check_values(job, fits)
     config = student(job)
-    check_values(job, student)
     return _Tried(
         teacher=CandidateCost(own.parameters, own.macs, written(model), runs),
         config=teacher,
@@ -142,25 +145,11 @@ def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> Teache
 
 
 def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
-    """The student of a job's search that computes most, as far as values can be combined.
-
-    Raises:
-        BadSpec: a value of the space makes no student, whatever the others are.
-    """
+    """The student of a job's search that computes most, as far as values can be combined."""
     found = [cost_of(job)]
-    refused: dict[tuple[str, str], BadSpec] = {}
-    able: set[tuple[str, str]] = set()
-    for values in combined(job, "student"):
-        named = {(path, str(value)) for path, value in values.items()}
-        try:
-            found.append(cost_of(laid_over(job, values)))
-            able |= named
-        except BadSpec as error:
-            refused |= {name: error for name in named if name not in refused}
-    # a value may fit where nobody looked: then the trials that cannot be fail alone
-    for (path, value), why in refused.items() if looks_at_all(job, "student") else ():
-        if (path, value) not in able:
-            raise BadSpec(f"search.space.{path}: {value}: {why}") from why
+    for variant in variants(job, "student"):
+        with suppress(BadSpec):  # such as heads that do not divide a width
+            found.append(cost_of(variant))
     return max(found, key=lambda cost: cost.macs.full)
 
 
@@ -190,14 +179,14 @@ def _with_some_map(term: Layered) -> Layered:
 def _search(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> SearchCost | None:
     if job.search is None:
         return None
-    search, variants = job.search, [job, *alone(job)]
+    search, every = job.search, [job, *alone(job)]
     trials = size(search, axes(job))
-    epochs = trials * max(map(_epochs, variants))
+    epochs = trials * max(map(_epochs, every))
     macs = None
     if isinstance(data, Splits):
         # once there and twice back
         own, theirs = 3 * tried.largest.macs.full, tried.teacher.macs.full
-        each = max(_epochs(one) * own + _beside_epochs(one) * theirs for one in variants)
+        each = max(_epochs(one) * own + _beside_epochs(one) * theirs for one in every)
         macs = trials * _examples(data) * each
     return SearchCost(trials, search.concurrent, epochs, tried.largest, macs)
 

@@ -1,47 +1,40 @@
 """Whether the values of a search make students that can be trained: tried before anything is."""
 
-from collections.abc import Callable, Iterator
-from itertools import chain
-from typing import Any
+from collections.abc import Callable
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
-from alambique.spec.space import alone_values, combined, laid_over, looks_at_all
+from alambique.spec.space import combined, laid_over, looks_at_all
 
 _VARIED = ("student", "objective", "intermediate")
-"""What decides whether a term can compare two networks."""
+"""What decides together whether a student can be made, and be taught so."""
 
 
-def check_values(job: Job, student: Callable[[Job], object]) -> None:
-    """Nothing, where each value of what students are taught fits some student of the search.
+def check_values(job: Job, fits: Callable[[Job], object]) -> None:
+    """Nothing, where each value fits some values of the other dimensions.
+
+    A combination that does not is left to the trials; so is every value, where there are more
+    combinations than are looked at.
 
     Args:
-        job: whose search it is; without one there is nothing to try.
-        student: makes the student of a job, or refuses.
+        job: without a search, or with one that varies other things, it has to fit itself.
+        fits: refuses a job.
 
     Raises:
         BadSpec: a value fits none, such as heads that do not divide a width.
     """
-    for path, value in alone_values(job):
-        if path.startswith(("objective", "intermediate")):
-            _check(job, path, value, student)
-
-
-def _check(job: Job, path: str, value: Any, student: Callable[[Job], object]) -> None:
-    first: BadSpec | None = None
-    for values in _around(job):
+    refused: dict[tuple[str, str], BadSpec] = {}
+    able: set[tuple[str, str]] = set()
+    tried = False
+    for values in combined(job, *_VARIED):
+        tried, named = True, {(path, str(value)) for path, value in values.items()}
         try:
-            student(laid_over(job, values | {path: value}))
+            fits(laid_over(job, values))
+            able |= named
         except BadSpec as error:
-            first = first or error
-        else:
-            return
-    if not all(looks_at_all(job, field) for field in _VARIED):
-        return  # it may fit one of those that were not looked at
-    assert first is not None  # the job itself was tried
-    raise BadSpec(f"search.space.{path}: {value}: {first}") from first
-
-
-def _around(job: Job) -> Iterator[dict[str, Any]]:
-    """Values of other dimensions; none of them at first."""
-    return chain([{}], *(combined(job, field) for field in _VARIED))
+            refused |= {name: error for name in named if name not in refused}
+    if not tried:
+        fits(job)
+    for (path, value), why in refused.items() if looks_at_all(job, *_VARIED) else ():
+        if (path, value) not in able:
+            raise BadSpec(f"search.space.{path}: {value}: {why}") from why

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from alambique.models.learner import Learner
 from alambique.models.networks import load
 from alambique.spec.objective import layered
 from alambique.tasks.examples import Example
 from alambique.workers.testing import Examined
 from alambique.workers.training.batches import Batch
+from alambique.workers.training.best import bridges_in
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import called
 from alambique.workers.training.material import Material
@@ -61,8 +60,7 @@ def _beside_its_teacher(examined: Examined, course: Course) -> Learner:
         for folder in (course.best, taught_by(course))
     )
     learner = Learner(student, teacher, layered(course.objective))
-    if course.bridges.exists():
-        learner.bridges.load_state_dict(load_file(course.bridges))
+    learner.bridges.load_state_dict(bridges_in(course.bridges))
     return learner.to(examined.device).eval()
 
 

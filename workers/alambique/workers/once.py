@@ -15,7 +15,7 @@ from alambique.workers.files import put
 from alambique.workers.running import Part
 from alambique.workers.work import Work
 
-SCHEMA = 1
+SCHEMA = 2
 """Goes into every key: raised when a stage gives something else for the same input."""
 
 _RECORD = "stage.json"

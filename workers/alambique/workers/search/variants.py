@@ -14,6 +14,7 @@ from alambique.workers.records import Cached, Checked, Taught
 from alambique.workers.running import placement
 from alambique.workers.search.orders import Order
 from alambique.workers.stages import distil
+from alambique.workers.stages.fitting import check_head
 from alambique.workers.training.course import Course
 from alambique.workers.work import Work
 
@@ -82,6 +83,7 @@ class Shared:
             BadSpec: it cannot be.
         """
         job = laid_over(self.work.job, values)
+        check_head(job, self.checked.student)
         # a model of its own is the same for all trials: the space may leave it, and name no other
         own = job.student.start not in ("teacher", "random")
         checked = self.checked if own else self.checked.model_copy(update={"student": None})

@@ -141,7 +141,8 @@ def courses_of(
     before = job.intermediate
     first = course(before.objective, before.train, start, folder / "first")
     second = course(job.objective, job.train, first.best, folder / "run")
-    return first, second.model_copy(update={"beginning": first.bridges})
+    beginning = first.bridges if first.beside and second.beside else None
+    return first, second.model_copy(update={"beginning": beginning})
 
 
 def _course(

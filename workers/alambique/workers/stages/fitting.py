@@ -22,7 +22,7 @@ def check_fine_tuned(
 ) -> None:
     """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
 
-    Where layers are all that teaches, it needs no head.
+    Of general distillation it needs no head.
 
     Raises:
         LabelMismatch: it has others, or does not name them.
@@ -121,17 +121,15 @@ def check_head(job: Job, student: Start | None) -> None:
     Raises:
         BadSpec: it would answer by chance.
     """
-    if find(job.task).output is Output.STATES:
+    if find(job.task).output is Output.STATES or any(map(answers, job.objectives)):
         return
-    for variant in (job, *alone(job)):
-        start = variant.student.start
-        drawn = start == "random" or (student is not None and not student.head)
-        if drawn and not any(map(answers, variant.objectives)):
-            raise BadSpec(
-                f"objective: layers alone are taught, and a student that starts from {start} has "
-                f"no head for {job.task}: it would answer by chance; add {{kind: logits}}, or "
-                "teach the layers first (intermediate)"
-            )
+    start = job.student.start
+    if start == "random" or (start != "teacher" and student is not None and not student.head):
+        raise BadSpec(
+            f"objective: layers alone are taught, and a student that starts from {start} has no "
+            f"head for {job.task}: it would answer by chance; add {{kind: logits}}, or teach the "
+            "layers first (intermediate)"
+        )
 
 
 def _lengths(job: Job) -> dict[str, int]:

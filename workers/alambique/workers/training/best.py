@@ -2,14 +2,30 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alambique.models.learner import bridge_weights, mixed, student_weights
 from alambique.models.networks import Network, write
+from alambique.spec.errors import BadModel
 from alambique.workers.files import put, replaced
 from alambique.workers.training.course import Course
+
+
+def bridges_in(path: Path) -> dict[str, Tensor]:
+    """What a course has trained beside its student.
+
+    Raises:
+        BadModel: the file is gone.
+    """
+    if not path.exists():
+        raise BadModel(
+            f"{path} is gone, with what was trained beside the student's weights in that folder: "
+            "post the job with `fresh: true`, and it is trained again"
+        )
+    return load_file(path)
 
 
 def write_best(course: Course, state: Mapping[str, Tensor], like: Network) -> None:
@@ -22,9 +38,9 @@ def write_best(course: Course, state: Mapping[str, Tensor], like: Network) -> No
     """
     if mixtures := mixed(state):
         put(course.mixtures, json.dumps(mixtures))
-    if bridges := bridge_weights(state):
+    if course.beside is not None:  # also where nothing is trained beside it: who reads it is sure
         unfinished = course.bridges.with_suffix(".new")
-        save_file(bridges, unfinished)
+        save_file(bridge_weights(state), unfinished)
         unfinished.replace(course.bridges)
     weights = student_weights(state)
     replaced(

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors.torch import load_file
-
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
@@ -18,6 +16,7 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.training.batches import Record, Teacher
+from alambique.workers.training.best import bridges_in
 from alambique.workers.training.course import Course, TeacherOutputs
 from alambique.workers.training.place import Place
 from alambique.workers.training.rows import Row, rows_of, unlabelled_rows
@@ -68,8 +67,8 @@ def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
         ),
     )
     learner = Learner(network, beside, layered(course.objective))
-    if course.beginning is not None and course.beginning.exists():
-        learner.bridges.take_over(load_file(course.beginning))
+    if course.beginning is not None:
+        learner.bridges.take_over(bridges_in(course.beginning))
     freeze_untaught(learner, course.objective)
     return learner, material
 
