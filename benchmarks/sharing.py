@@ -4,8 +4,8 @@
 
 Tries every point of the job's grid twice: as the trials of its search, one at a time, and each as a
 job of its own that finds no teacher outputs. Times are of the stages cache and distil alone. The
-teacher has to come fine-tuned, so that neither side pays for it, and every training takes one thread,
-as that of a trial does:
+teacher has to come fine-tuned, so that neither side pays for it, and every training takes one
+thread, as that of a trial does:
 
     alambique models download depth-and-mapping-teacher --to teacher
     export OMP_NUM_THREADS=1
