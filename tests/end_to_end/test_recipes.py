@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alambique.models import reference
 from alambique.models.configs import Config
 from alambique.registry.database import Database
 from alambique.spec.errors import UnknownName
@@ -20,16 +21,7 @@ from alambique.tasks.plan import plan
 from alambique.workers.driver import run_here
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-BERT: Config = {
-    "model_type": "bert",
-    "vocab_size": 31_002,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-}
+BERT = reference.config()
 ROBERTA: Config = {
     "model_type": "roberta",
     "vocab_size": 50_262,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
@@ -23,7 +23,7 @@ from alambique.registry.database import Database
 from alambique.registry.records import JobRow, Trial
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, State
+from alambique.spec.states import Reason, State, TrialState
 from alambique.workers.environment import for_ray
 from alambique.workers.holding import GIVEN_BACK
 
@@ -157,9 +157,16 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
     assert (row.state, row.attempts) == (State.SUCCEEDED, 2)
     until(cluster.is_free)
 
-    # every trial is there, and none that was over was begun again
-    assert sorted(found) == list(range(1, 9))
+    # none that was over was begun again
     assert all(found[number] == killed[number] for number in over)
+    every_trial_is_there(found)
+    front_is_told(row, found)
+    front_is_registered(database, row)
+    assert list((settings.home / "search").iterdir()) == []
+
+
+def every_trial_is_there(found: Mapping[int, Trial]) -> None:
+    assert sorted(found) == list(range(1, 9))
     states = {number: str(trial.state) for number, trial in found.items()}
     assert states == {
         1: "finished",  # 64 wide, 2 heads
@@ -173,30 +180,42 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
     assert found[3].reason is Reason.BAD_SPEC
     assert "heads" in str(found[3].error)
 
-    # the front by both goals, and a version of each of its students with gold only beside
+
+def front_of(row: JobRow) -> list[int]:
     assert row.result is not None
-    said = row.result["search"]
-    front = [member["trial"] for member in said["front"]]
+    return [member["trial"] for member in row.result["search"]["front"]]
+
+
+def front_is_told(row: JobRow, found: Mapping[int, Trial]) -> None:
+    """By both goals, with gold only beside each student."""
+    front = front_of(row)
     assert front
-    assert all(states[number] == "finished" for number in front)
-    lines = [(line["name"], line.get("trial")) for line in row.result["rows"]]
-    assert lines == [
+    assert all(found[number].state is TrialState.FINISHED for number in front)
+    assert row.result is not None
+    said, rows = row.result["search"], row.result["rows"]
+    assert [(line["name"], line.get("trial")) for line in rows] == [
         ("teacher", None),
         *(line for n in front for line in (("gold-only", n), ("distilled", n))),
-    ]
-    assert [line["version"] for line in row.result["rows"] if line["name"] == "distilled"] == [
-        f"pico-search@{number}" for number in range(1, len(front) + 1)
     ]
     assert sum(said["trials"].values()) == 8
     assert [one["field"] for one in said["dimensions"]] == list(found[1].values)
     assert 0 < said["balance"]["macs"] < 1
     assert row.result["outputs"] == {"examples": 60, "computed": 60}  # by all attempts together
-    kept = [line["retention"] for line in row.result["rows"][1:]]
+    kept = [line["retention"] for line in rows[1:]]
     assert all(part is not None and part >= 0 for part in kept)
+
+
+def front_is_registered(database: Database, row: JobRow) -> None:
+    """A version of each of its students, in their order."""
+    front = front_of(row)
+    assert row.result is not None
+    students = [line for line in row.result["rows"] if line["name"] == "distilled"]
+    assert [line["version"] for line in students] == [
+        f"pico-search@{number}" for number in range(1, len(front) + 1)
+    ]
     with database.read() as session:
-        students = versions.page(session, name="pico-search", job_id=job).items
-    assert {version.role for version in students} == {f"student-{number}" for number in front}
-    assert list((settings.home / "search").iterdir()) == []
+        found = versions.page(session, name="pico-search", job_id=row.id).items
+    assert {version.role for version in found} == {f"student-{number}" for number in front}
 
 
 def test_the_recipe_of_depths_and_maps_runs_cut_down(

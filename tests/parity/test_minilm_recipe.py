@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from alambique.models.configs import Config
+from alambique.models import reference
 from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.objective import Relations
 from alambique.spec.reading import read_job
-from alambique.spec.sources import Source
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.costs import Plan
 from alambique.tasks.plan import plan
@@ -22,22 +21,11 @@ PUBLISHED = 22_713_216
 """Parameters of MiniLM-L6-H384 of an English BERT, which has 30 522 pieces."""
 
 
-def beto(_: Source) -> Config:
-    return {
-        "model_type": "bert",
-        "vocab_size": 31_002,
-        "hidden_size": 768,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "max_position_embeddings": 512,
-        "type_vocab_size": 2,
-    }
-
-
 def planned(*overrides: str) -> Plan:
     """Of the recipe, whose data is not at hand."""
-    return plan(read_job(RECIPE, overrides), UnknownName("not here"), config_of=beto)
+    return plan(
+        read_job(RECIPE, overrides), UnknownName("not here"), config_of=lambda _: reference.config()
+    )
 
 
 def test_the_student_has_the_published_size_and_the_pieces_of_its_teacher() -> None:

@@ -12,10 +12,10 @@ NAME = "BETO"
 
 def cost(*, task: Output, labels: int, length: int) -> Counts:
     """What BETO with a head for the task would hold, and do for one text of `length` tokens."""
-    return count(_config(), task=task, labels=labels, length=length)
+    return count(config(), task=task, labels=labels, length=length)
 
 
-def _config() -> Config:
+def config() -> Config:
     """The sizes of dccuchile/bert-base-spanish-wwm-cased."""
     return {
         "model_type": "bert",
