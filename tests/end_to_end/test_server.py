@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
@@ -100,8 +100,22 @@ class Server:
 
     def trains(self, job: UUID) -> bool:
         """Whether its student has begun to learn."""
-        found = self.job(job)
-        return found.stage is Stage.DISTIL and "distilled: step" in (found.message or "")
+        return self.step(job) > 0
+
+    def step(self, job: UUID) -> int:
+        """How far its student has come in learning."""
+        found = re.match(r"distilled: step (\d+)", self.job(job).message or "")
+        return int(found[1]) if found else 0
+
+    def steps(self, job: UUID) -> list[list[int]]:
+        """Those that each attempt at a job told of, once it is over."""
+        attempts: list[list[int]] = []
+        for event in self.client.watch(job):
+            if event.content.get("state") == "running":
+                attempts.append([])
+            if found := re.match(r"distilled: step (\d+)", str(event.content.get("message"))):
+                attempts[-1].append(int(found[1]))
+        return attempts
 
     def log(self, job: UUID) -> str:
         """What the job wrote."""
@@ -281,15 +295,6 @@ def test_a_killed_driver_is_replaced_and_does_nothing_again(server: Server, firs
     assert server.cached(job) == "0 of 60 outputs computed"
 
 
-def test_a_cancelled_job_stops_training(server: Server, first: JobView) -> None:
-    job = server.post("compare=[]", "train.epochs=3000", "train.patience=3000")
-    until(lambda: server.trains(job))
-    assert server.processes("drive", str(job))
-    assert server.client.cancel(job).state is State.CANCELLING
-    assert (server.over(job).state, server.over(job).reason) == (State.CANCELLED, Reason.USER)
-    until(lambda: not server.processes("drive", str(job)))
-
-
 def test_a_killed_worker_is_started_again(server: Server, first: JobView) -> None:
     (worker,) = server.processes("worker", "--parent")
     with server.held_at(Stage.EVALUATE):
@@ -300,23 +305,38 @@ def test_a_killed_worker_is_started_again(server: Server, first: JobView) -> Non
     assert server.over(job).state is State.SUCCEEDED
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        pytest.param(("train.epochs=80", "train.patience=80"), id="in-the-driver"),
-        pytest.param((ON_RAY,), id="on-ray", marks=pytest.mark.slow),
-    ],
-)
-def test_stopped_while_training_it_gives_the_job_back(
-    server: Server, first: JobView, said: Sequence[str]
+def test_training_goes_on_after_a_stop_of_its_server_until_it_is_cancelled(
+    server: Server, first: JobView
 ) -> None:
-    job = server.post(*LONGER, *said)
+    job = server.post("compare=[]", "train.epochs=3000", "train.patience=3000")
     until(lambda: server.trains(job))
+    given_back(server, job)
+    server.up()
+    stopped = server.step(job)
+    until(lambda: server.step(job) > stopped)
+    assert server.processes("drive", str(job))
+    assert server.client.cancel(job).state is State.CANCELLING
+    assert (server.over(job).state, server.over(job).reason) == (State.CANCELLED, Reason.USER)
+    until(lambda: not server.processes("drive", str(job)))
+    # to the epoch of four steps at whose end it had last been kept
+    before, after = server.steps(job)
+    assert min(after) > max(before) - 4
+
+
+def given_back(server: Server, job: UUID) -> None:
+    """Stops the server; the job waits for the next one, and no process is left."""
     assert server.down() == 0
     until(lambda: not server.processes())
     with server.database.read() as session:
         row = session.get_one(tables.Job, job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
+
+
+@pytest.mark.slow
+def test_stopped_while_training_on_ray_it_comes_to_its_end(server: Server, first: JobView) -> None:
+    job = server.post(*LONGER, ON_RAY)
+    until(lambda: server.trains(job))
+    given_back(server, job)
     server.up()
     assert server.over(job).state is State.SUCCEEDED
     assert server.cached(job) == "0 of 60 outputs computed"
