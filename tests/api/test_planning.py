@@ -8,7 +8,8 @@ import pytest
 
 from alambique.api.planning import check_sizes, plan_of
 from alambique.registry.database import Database
-from alambique.spec.errors import BadSpec
+from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.faults import BadFields
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.tasks.costs import Plan
@@ -16,6 +17,7 @@ from alambique.tasks.datasets import Hub
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
+from alambique.tasks.plan import plan as planned_of
 
 JOB = Job.model_validate(
     {
@@ -186,7 +188,7 @@ def test_a_search_whose_student_cannot_be_is_refused(
     settings: Settings, database: Database
 ) -> None:
     with pytest.raises(
-        BadSpec, match=r"search\.space\.student\.layers: 3: .*a student of 3 layers"
+        BadSpec, match=r"search\.space\.student\.layers: .*a student of 3 layers.*\(found 3\)"
     ):
         plan_of(searching({"student.layers": [1, 3]}), settings, database)
     with pytest.raises(BadSpec, match=r"search\.goals\.0: nothing measures accuracy: trials of"):
@@ -215,7 +217,8 @@ def test_what_a_search_teaches_is_tried_before_anything_is_spent(
 ) -> None:
     with pytest.raises(BadSpec) as caught:
         plan_of(layered({path: values}), settings, database)
-    assert str(caught.value).startswith(f"search.space.{path}: {values[1]}: ")
+    assert str(caught.value).startswith(f"search.space.{path}: ")
+    assert str(caught.value).endswith(f"(found {values[1]!r})")
     assert said in str(caught.value)
 
 
@@ -238,7 +241,7 @@ def test_a_value_that_fits_one_student_of_the_search_is_tried(
     projected = {"objective.hidden.projection": ["none", "shared"]}
     plan_of(layered(wide | projected), settings, database)
     narrow = layered(wide | {"student.width": [64]} | projected)
-    with pytest.raises(BadSpec, match=r"projection: none: .*projection"):
+    with pytest.raises(BadSpec, match=r"hidden\.projection: .*\(found 'none'\)"):
         plan_of(narrow, settings, database)
 
 
@@ -272,8 +275,81 @@ def test_what_is_not_looked_at_refuses_nothing(settings: Settings, database: Dat
     wide = choosing(SCRATCH, start="random", width=100, heads=10, ffn=320)
     assert found.student == plan_of(wide, settings, database).student
     narrow = searching(space | {"student.width": [10, 20], "student.ffn": [32, 64]})
-    with pytest.raises(BadSpec, match=r"search\.space\.student\.heads: 3: "):
+    with pytest.raises(BadSpec, match=r"search\.space\.student\.heads: .*\(found 3\)"):
         plan_of(narrow, settings, database)
+
+
+WEIGHT = {"low": 0.1, "high": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        # what else is varied, a number that is no whole one or many of these, hides no bad value
+        ({"student.layers": [40, 41], "objective.logits.weight": WEIGHT}, "of 40 layers"),
+        ({"student.layers": [2, 40], "objective.logits.weight": WEIGHT}, "student.layers: .*of 40"),
+        ({"student.layers": [2, 40], "intermediate.train.learning_rate": WEIGHT}, "student.layers"),
+        ({"student.layers": {"low": 20, "high": 40}}, "no combination .* student.layers: 20: "),
+        (
+            {
+                "student.layers": [2, 40],
+                "objective.hidden.mapping": ["uniform", "first", "last"],
+                "objective.logits.weight": [number / 100 for number in range(1, 300)],
+            },
+            r"student\.layers: .*\(found 40\)",
+        ),
+        ({"train.max_length": [64, 128], "train.stride": [200, 300]}, "no combination .*stride"),
+        (
+            {"train.max_length": [64, 128], "train.stride": [32, 300]},
+            r"train\.stride: .*\(found 300\)",
+        ),
+        ({"train.batch_size": [8, 16], "train.batch_tokens": [512, 1024]}, "no combination"),
+    ],
+)
+def test_a_value_that_makes_no_student_is_refused_whatever_else_is_varied(
+    settings: Settings, database: Database, space: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadSpec, match=rf"search\.space.*{said}"):
+        plan_of(layered(space), settings, database)
+
+
+@pytest.mark.parametrize(
+    ("term", "path", "said"),
+    [
+        ({"kind": "relations", "heads": 5}, "objective.1.heads", "heads: one of 1, 2, 4"),
+        ({"kind": "relations", "layer": 9}, "objective.1.layer", "0 to 3: give one of those"),
+        ({"kind": "hidden", "mapping": [[0, 9]]}, "objective.1.mapping", "give pairs of those"),
+        ({"kind": "attention", "mapping": "3k"}, "objective.1.mapping", "give the map 'uniform'"),
+    ],
+)
+def test_a_term_that_cannot_compare_is_told_by_its_field(
+    settings: Settings, database: Database, term: dict[str, Any], path: str, said: str
+) -> None:
+    job = choosing(SCRATCH | {"layers": 4}, layers=2).model_dump(mode="json")
+    for head, fields in (("", {}), ("intermediate.", {"objective": [{"kind": "gold"}]})):
+        terms = {"objective": [{"kind": "logits"}, term]}
+        said_so = {"intermediate": terms, **fields} if head else terms
+        with pytest.raises(BadSpec, match=said) as caught:
+            plan_of(Job.model_validate(job | said_so), settings, database)
+        assert isinstance(caught.value.__cause__, BadFields)
+        assert [bad.path for bad in caught.value.__cause__.fields] == [head + path]
+
+
+def test_a_config_is_read_once() -> None:
+    """Of the hub, each time would be a request."""
+    config = {"model_type": "bert", "num_hidden_layers": 4, "hidden_size": 32, "vocab_size": 200}
+    config |= {"num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 512}
+    read: list[object] = []
+
+    def config_of(source: object) -> dict[str, Any]:
+        read.append(source)
+        return config
+
+    job = layered({"student.layers": [1, 2, 3], "objective.hidden.mapping": ["last", "first"]})
+    said = job.model_dump(mode="json") | {"teacher": {"model": "a/b"}}
+    said["student"] |= {"start": "c/d"}
+    planned_of(Job.model_validate(said), UnknownName("not at hand"), config_of=config_of)
+    assert len(read) == 2
 
 
 def test_the_disk_holds_the_students_of_all_trials(settings: Settings, database: Database) -> None:

@@ -9,16 +9,8 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import BadFields, job_of, read_job
 from alambique.spec.search import Goal, Search
-from alambique.spec.space import (
-    Between,
-    Listed,
-    axes,
-    combined,
-    laid_over,
-    looks_at_all,
-    needs_outputs,
-    size,
-)
+from alambique.spec.space import Between, Listed, axes, laid_over, size
+from alambique.spec.tries import needs_outputs, tries
 
 TEXT = """
 task: named-entities
@@ -26,6 +18,7 @@ data: conll2002
 teacher: {model: mini-es}
 student: {layers: 2}
 """
+COOLING = "{start: 4, end: 1}"
 FOUR = "student.layers: [1, 2], train.epochs: [3, 4]"
 
 
@@ -209,20 +202,51 @@ def test_how_many_trials_there_are(space: str, more: str, most: int) -> None:
 
 
 def test_of_very_many_combinations_some_of_everywhere_are_looked_at() -> None:
-    few = list(combined(searching(FOUR), "student"))
-    assert few == [{"student.layers": 1}, {"student.layers": 2}]
+    few = tries(searching(FOUR), "student")
+    assert [one.values for one in few.each] == [{"student.layers": 1}, {"student.layers": 2}]
+    assert [job.student.layers for job in few.jobs] == [1, 2]
+    assert few.whole
     wide = {field: list(range(1, 101)) for field in ("layers", "width", "heads", "ffn")}
     job = searching(", ".join(f"student.{field}: {values}" for field, values in wide.items()))
-    found = list(combined(job, "student"))
-    assert found == list(combined(job, "student"))
-    assert 0 < len(found) <= 500
-    assert not looks_at_all(job, "student")
-    assert looks_at_all(searching(FOUR), "student")
+    found = tries(job, "student")
+    assert found == tries(job, "student")
+    assert 0 < len(found.each) <= 500
+    assert not found.whole
     for field in wide:
-        seen = {values[f"student.{field}"] for values in found}
+        seen = {one.values[f"student.{field}"] for one in found.each}
         assert min(seen) == 1
         assert max(seen) == 100
         assert len(seen) > 90
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values", "whole"),
+    [
+        ("student.layers: [3, 1, 2]", [3, 1, 2], True),
+        ("student.layers: {low: 2, high: 5}", [2, 3, 4, 5], True),
+        ("student.layers: {low: 2, high: 900}", [2, 900], False),
+        # of what takes any number, the ends stand for all
+        ("train.learning_rate: {low: 1.0e-5, high: 1.0e-3, log: true}", [1e-5, 1e-3], True),
+        ("objective.logits.weight: [0.5, 0, 2, 1]", [0, 2], True),
+        ("objective.logits.weight: [1, 3, 2]", [1, 3], True),
+        (
+            "objective.logits.temperature: [1, {start: 4, end: 1}]",
+            [1, {"start": 4, "end": 1}],
+            True,
+        ),
+        ("objective.logits.loss: [kl, mse]", ["kl", "mse"], True),
+    ],
+)
+def test_what_of_a_dimension_is_looked_at(dimension: str, values: list[Any], whole: bool) -> None:
+    job = searching(dimension, "trials: 4", OBJECTIVE)
+    found = tries(job, "student", "objective", "train")
+    assert [value for one in found.each for value in one.values.values()] == values
+    assert found.whole is whole
+
+
+def test_of_no_dimension_the_job_is_looked_at() -> None:
+    job = searching("train.epochs: [3, 4]")
+    assert list(tries(job, "student").jobs) == [laid_over(job, {})]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def _checked(listed: Layers, layers: int, of: int) -> Layers:
         )
     if outside := [pair for pair in listed if not (0 <= pair[0] < layers and 0 <= pair[1] < of)]:
         raise BadSpec(
-            f"the layer map lists the pairs {outside}: the student has layers 0 to {layers - 1}, "
-            f"the teacher 0 to {of - 1}"
+            f"the layer map lists the pairs {outside}, and the student has layers 0 to "
+            f"{layers - 1}, the teacher 0 to {of - 1}: give pairs of those, or 'uniform'"
         )
     return listed

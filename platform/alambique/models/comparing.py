@@ -7,6 +7,7 @@ from alambique.distill.wanted import wanted
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.families import family_of
 from alambique.spec.errors import BadSpec
+from alambique.spec.faults import BadField, refuse, within
 from alambique.spec.objective import Attention, Hidden, Layered, Relations
 
 
@@ -14,23 +15,28 @@ def check_comparable(terms: Sequence[Layered], student: Config, teacher: Config)
     """Nothing, where the terms can compare a student with a teacher.
 
     Raises:
-        BadSpec: a map names layers that are not there; widths or heads do not fit.
+        BadSpec: a map names layers that are not there; widths or heads do not fit. Its cause names
+            the field of the term.
         BadModel: a config does not say its sizes.
     """
-    # the map that is still to be chosen is one between layers that are there
-    wanted((t for t in terms if _mapping(t) != "similar"), depth(student), depth(teacher))
     for term in terms:
+        _check_layers(term, depth(student), depth(teacher))
         match term:
             case Hidden():
-                _check_widths(term, sizes_of(student).width, sizes_of(teacher).width)
+                with within("projection"):
+                    _check_widths(term, sizes_of(student).width, sizes_of(teacher).width)
             case Attention():
                 _check_attention(term, student, teacher)
             case Relations():
-                _check_relations(term, student, teacher)
+                with within("heads"):
+                    _check_relations(term, student, teacher)
 
 
-def _mapping(term: Layered) -> object:
-    return None if isinstance(term, Relations) else term.mapping
+def _check_layers(term: Layered, layers: int, of: int) -> None:
+    chosen_later = not isinstance(term, Relations) and term.mapping == "similar"
+    if not chosen_later:  # between layers that are there
+        with within("layer" if isinstance(term, Relations) else "mapping"):
+            wanted([term], layers, of)
 
 
 def _check_widths(term: Hidden, ours: int, theirs: int) -> None:
@@ -50,11 +56,12 @@ def _check_attention(term: Attention, *configs: Config) -> None:
             )
     ours, theirs = (sizes_of(config).heads for config in configs)
     if term.heads == "each" and ours != theirs:
-        raise BadSpec(
+        why = (
             f"the student has {ours} attention heads, the teacher {theirs}, and attention is "
             "compared head by head: give the student as many (student.heads), compare the mean "
             "(heads: mean), or take the term relations, which splits both widths anew"
         )
+        refuse([BadField("heads", None, why)])
 
 
 def _check_relations(term: Relations, student: Config, teacher: Config) -> None:

@@ -1,7 +1,8 @@
 """Fields of a mapping that cannot stay as they are, each by its path."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -43,6 +44,24 @@ def refuse(fields: Sequence[BadField]) -> NoReturn:
         BadSpec: always, each field on a line of its own; its cause is `BadFields`.
     """
     raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
+
+
+@contextmanager
+def within(path: str) -> Iterator[None]:
+    """Puts a path in front of the fields that are refused inside; what names no field has the path.
+
+    Raises:
+        BadSpec: what was raised inside; its cause is `BadFields`.
+    """
+    try:
+        yield
+    except BadSpec as error:
+        refuse([replace(bad, path=f"{path}.{bad.path}".rstrip(".")) for bad in _of(error)])
+
+
+def _of(error: BadSpec) -> tuple[BadField, ...]:
+    cause = error.__cause__
+    return cause.fields if isinstance(cause, BadFields) else (BadField("", None, str(error)),)
 
 
 def bad_fields(error: ValidationError, content: object, *, whole: str = "job") -> list[BadField]:

@@ -169,7 +169,7 @@ class Job(Spec):
     def _layers_of_one_teacher(self) -> "Job":
         if len(self.teachers) == 1:
             return self
-        for place, terms in self._objective_places:
+        for place, terms in self.objective_places:
             for number, term in enumerate(terms):
                 if isinstance(term, Layered) and counts(term):
                     raise fault_at(
@@ -223,10 +223,10 @@ class Job(Spec):
     @property
     def objectives(self) -> tuple[tuple[Term, ...], ...]:
         """What the student is taught, one after the other."""
-        return tuple(terms for _, terms in self._objective_places)
+        return tuple(terms for _, terms in self.objective_places)
 
     @property
-    def _objective_places(self) -> tuple[tuple[tuple[str, ...], tuple[Term, ...]], ...]:
+    def objective_places(self) -> tuple[tuple[tuple[str, ...], tuple[Term, ...]], ...]:
         """What it is taught, each with the place where the job says it."""
         last = (("objective",), self.objective)
         if self.intermediate is None:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 
-from alambique.spec.combinations import combination, count, spread
+from alambique.spec.combinations import count
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
 from alambique.spec.job import Job
@@ -17,8 +16,6 @@ from alambique.spec.overlay import with_value
 from alambique.spec.search import Dimension, Range, Search
 
 _SPACE = "search.space"
-_MOST = 500
-"""Combinations that are looked at before anything is tried."""
 _FIRST = "intermediate"
 _VARIED = ("student", "train", "objective", _FIRST)
 """The fields of a job that a search may reach into."""
@@ -90,55 +87,11 @@ def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
 
 def alone(job: Job) -> Iterator[Job]:
     """The job with each value of each dimension, or with either end of it, where that can be."""
-    for path, value in alone_values(job):
-        with suppress(BadSpec):  # only together with the value of another dimension
-            yield laid_over(job, {path: value})
-
-
-def alone_values(job: Job) -> Iterator[tuple[str, Any]]:
-    """Each value of each dimension of a job's search, or either end of it."""
     space = job.search.space if job.search else {}
     for path, dimension in space.items():
-        for value in _ends(dimension):
-            yield path, value
-
-
-def combined(job: Job, *heads: str) -> Iterator[dict[str, Any]]:
-    """Combinations of the values, or ends, of the dimensions under these fields; not too many."""
-    ends = {path: _ends(dimension) for path, dimension in _under(job, heads).items()}
-    values = list(ends.values())
-    for number in spread(values, _MOST) if ends else ():
-        yield dict(zip(ends, combination(values, number), strict=True))
-
-
-def looks_at_all(job: Job, *heads: str) -> bool:
-    """Whether those are all combinations that there are: of a range there may be others."""
-    under = _under(job, heads).values()
-    ranges = any(isinstance(dimension, Range) for dimension in under)
-    return not ranges and count([_ends(dimension) for dimension in under]) <= _MOST
-
-
-def variants(job: Job, *heads: str) -> Iterator[Job]:
-    """The job with each of those combinations that can be; as it is, where it has none."""
-    if not _under(job, heads):
-        yield job
-    for values in combined(job, *heads):
-        with suppress(BadSpec):
-            yield laid_over(job, values)
-
-
-def _under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
-    space = job.search.space if job.search else {}
-    within = tuple(f"{head}." for head in heads)
-    return {path: each for path, each in space.items() if f"{path}.".startswith(within)}
-
-
-def needs_outputs(job: Job) -> bool:
-    """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
-    # combinations of what is learnt: a term may need another beside it
-    learning = chain(variants(job, "objective"), variants(job, f"{_FIRST}.objective"))
-    every = chain([job], alone(job), learning)
-    return any(variant.needs_outputs for variant in every)
+        for value in ends(dimension):
+            with suppress(BadSpec):  # only together with the value of another dimension
+                yield laid_over(job, {path: value})
 
 
 def faults(job: Job) -> list[BadField]:
@@ -169,7 +122,7 @@ def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
             f"{dimension.low:g} to {dimension.high:g}",
             "a grid tries listed values, and this is a range: list them, or say sampler: random",
         )
-    for value in _ends(dimension):
+    for value in ends(dimension):
         for bad in _refused(job, path, value):
             if not any(_within(other, bad.path) for other in around):
                 message = bad.message if bad.path == place else f"{bad.path}: {bad.message}"
@@ -257,7 +210,7 @@ def _within(path: str, outer: str) -> bool:
     return outer == "job" or path.startswith(f"{outer}.")
 
 
-def _ends(dimension: Dimension) -> tuple[Any, ...]:
+def ends(dimension: Dimension) -> tuple[Any, ...]:
     """The values of a list, or the ends of a range."""
     if isinstance(dimension, Range):
         return plain(dimension.low), plain(dimension.high)
@@ -272,13 +225,14 @@ def plain(number: float) -> float | int:
 def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
     if not isinstance(dimension, Range):
         return Listed(path, dimension)
-    return Between(path, dimension.low, dimension.high, dimension.log, _whole(job, path, dimension))
+    low, high = dimension.low, dimension.high
+    return Between(path, low, high, dimension.log, is_whole(job, path, low, high))
 
 
-def _whole(job: Job, path: str, ends: Range) -> bool:
-    """Whether the field takes whole numbers only: both ends, and nothing between two of them."""
-    if not (ends.low.is_integer() and ends.high.is_integer()):
+def is_whole(job: Job, path: str, low: float, high: float) -> bool:
+    """Whether the field takes whole numbers only: both of these, and nothing between two such."""
+    if not (float(low).is_integer() and float(high).is_integer()):
         return False
-    # between the ends, whatever else bounds the field
-    refused = _refused(job, path, ends.low + 0.5)
+    # between the two, whatever else bounds the field
+    refused = _refused(job, path, low + 0.5)
     return any(bad.path == _placed(job, path) for bad in refused)

@@ -6,7 +6,7 @@ from alambique.spec.faults import BadField
 from alambique.spec.job import Job
 from alambique.spec.objective import Attention, Hidden, answers, layered
 from alambique.spec.search import COSTS, LOSS
-from alambique.spec.space import variants
+from alambique.spec.tries import tries
 from alambique.tasks.all import find
 
 
@@ -26,7 +26,7 @@ def loss_compares(job: Job) -> bool:
     student's where the objective varies, or how many layers it adds up.
     """
     space = job.search.space if job.search else {}
-    if all(answers(variant.objective) for variant in variants(job, "objective")):
+    if all(answers(variant.objective) for variant in tries(job, "objective").jobs):
         return True
     if any(path.partition(".")[0] == "objective" for path in space):
         return False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 
 from alambique.distill.wanted import wanted
@@ -11,13 +12,14 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
 from alambique.spec.errors import AlambiqueError, BadSpec
-from alambique.spec.faults import refuse
+from alambique.spec.faults import refuse, within
 from alambique.spec.job import Job
 from alambique.spec.objective import Layered, Relations, Term, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
-from alambique.spec.space import alone, axes, needs_outputs, size, variants
+from alambique.spec.space import alone, axes, size
 from alambique.spec.teachers import Teaching
+from alambique.spec.tries import Tries, needs_outputs, tries
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.costs import (
@@ -33,7 +35,7 @@ from alambique.tasks.costs import (
 )
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
-from alambique.tasks.values import check_values
+from alambique.tasks.values import check_values, students
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -57,10 +59,10 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
     """
     if wrong := list(bad_goals(job)):
         refuse(wrong)
-    labels = _labels(job, data)
+    labels, config_of, looked_at = _labels(job, data), cache(config_of), students(job)
     first, *others = job.teachers
     tried = [
-        _tried(job, field, source_of(one.model), _runs(first, number), labels, config_of)
+        _tried(job, looked_at, field, source_of(one.model), _runs(first, number), labels, config_of)
         for number, (field, one) in enumerate(first.named)
     ]
     candidates = [[one.teacher for one in tried]]
@@ -94,7 +96,13 @@ class _Tried:
 
 
 def _tried(
-    job: Job, field: str, model: Source, runs: int, labels: int, config_of: ConfigOf
+    job: Job,
+    looked_at: Tries,
+    field: str,
+    model: Source,
+    runs: int,
+    labels: int,
+    config_of: ConfigOf,
 ) -> _Tried:
     first = job.teachers[0]
     with first.telling(field):
@@ -105,12 +113,13 @@ def _tried(
         return _student(variant, field, teacher, config_of)
 
     def fits(variant: Job) -> None:
+        config = student(variant)
         with first.telling(field):
-            for terms in variant.objectives:
-                check_comparable(layered(terms), student(variant), teacher)
+            _check_terms(variant, config, teacher)
 
     fits(job)
-    check_values(job, fits)
+    if job.search:
+        check_values(looked_at, fits)
     config = student(job)
     return _Tried(
         teacher=CandidateCost(own.parameters, own.macs, written(model), runs),
@@ -119,6 +128,13 @@ def _tried(
         layers=depth(config),
         largest=largest(job, lambda variant: _cost(variant, student(variant), labels)),
     )
+
+
+def _check_terms(job: Job, student: Config, teacher: Config) -> None:
+    for place, terms in job.objective_places:
+        for number, term in enumerate(terms):
+            with within(f"{'.'.join(place)}.{number}"):
+                check_comparable(layered([term]), student, teacher)
 
 
 def _runs(teacher: Teaching, candidate: int) -> int:
@@ -147,7 +163,7 @@ def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> Teache
 def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
     """The student of a job's search that computes most, as far as values can be combined."""
     found = [cost_of(job)]
-    for variant in variants(job, "student"):
+    for variant in tries(job, "student").jobs:
         with suppress(BadSpec):  # such as heads that do not divide a width
             found.append(cost_of(variant))
     return max(found, key=lambda cost: cost.macs.full)

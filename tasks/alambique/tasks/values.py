@@ -1,40 +1,86 @@
 """Whether the values of a search make students that can be trained: tried before anything is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.faults import BadField, refuse, short
 from alambique.spec.job import Job
-from alambique.spec.space import combined, laid_over, looks_at_all
+from alambique.spec.tries import Tries, Try, tries
 
-_VARIED = ("student", "objective", "intermediate")
+_NETWORKS = ("student", "objective", "intermediate")
 """What decides together whether a student can be made, and be taught so."""
+_ALL = (*_NETWORKS, "train")
 
 
-def check_values(job: Job, fits: Callable[[Job], object]) -> None:
+def students(job: Job) -> Tries:
+    """The job with those values of its search that decide whether its students can be.
+
+    Raises:
+        BadSpec: a value makes no job with any of the others, such as a stride as long as every
+            window.
+    """
+    check_values(tries(job, *_ALL), lambda _: None)
+    return tries(job, *_NETWORKS)
+
+
+def check_values(looked_at: Tries, fits: Callable[[Job], object]) -> None:
     """Nothing, where each value fits some values of the other dimensions.
 
-    A combination that does not is left to the trials; so is every value, where there are more
-    combinations than are looked at.
+    A combination that does not is left to the trials; so is a value, where there are more
+    combinations than are looked at, and some of these fit.
 
     Args:
-        job: without a search, or with one that varies other things, it has to fit itself.
+        looked_at: of a job without a search, or with one that varies other things, that job alone.
         fits: refuses a job.
 
     Raises:
         BadSpec: a value fits none, such as heads that do not divide a width.
     """
-    refused: dict[tuple[str, str], BadSpec] = {}
-    able: set[tuple[str, str]] = set()
-    tried = False
-    for values in combined(job, *_VARIED):
-        tried, named = True, {(path, str(value)) for path, value in values.items()}
-        try:
-            fits(laid_over(job, values))
-            able |= named
-        except BadSpec as error:
-            refused |= {name: error for name in named if name not in refused}
-    if not tried:
-        fits(job)
-    for (path, value), why in refused.items() if looks_at_all(job, *_VARIED) else ():
-        if (path, value) not in able:
-            raise BadSpec(f"search.space.{path}: {value}: {why}") from why
+    judged = [_Judged(one, _why(one, fits)) for one in looked_at.each]
+    able = {pair for one in judged if one.why is None for pair in one.pairs}
+    if all(one.why for one in judged):
+        _refuse_all(judged[0])
+    if not looked_at.whole:
+        return
+    for one in judged:
+        for path, value in one.pairs:
+            if (path, value) not in able:
+                refuse([BadField(f"search.space.{path}", value, str(one.why))])
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    tried: Try
+    why: BadSpec | None
+    """Why it does not fit."""
+
+    @property
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Each field with its value, in words."""
+        return ((path, _said(value)) for path, value in self.tried.values.items())
+
+
+def _said(value: Any) -> str:
+    return short(value, limit=200)
+
+
+def _why(one: Try, fits: Callable[[Job], object]) -> BadSpec | None:
+    if isinstance(one.job, BadSpec):
+        return one.job
+    try:
+        fits(one.job)
+    except BadSpec as error:
+        return error
+    return None
+
+
+def _refuse_all(first: _Judged) -> None:
+    """None can be, and the reason is perhaps in no value, but in the job."""
+    assert first.why is not None
+    if not first.tried.values:
+        raise first.why
+    said = ", ".join(f"{path}: {value}" for path, value in first.pairs)
+    message = f"no combination of its values can be trained, such as {said}: {first.why}"
+    refuse([BadField("search.space", None, message)])

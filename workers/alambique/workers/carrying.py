@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.spec.errors import LostLease
-from alambique.spec.space import needs_outputs
 from alambique.spec.states import Reason, Stage
+from alambique.spec.tries import needs_outputs
 from alambique.workers.failures import reason_of, told
 from alambique.workers.holding import GIVEN_BACK
 from alambique.workers.logs import into_log, trace_of

@@ -1,0 +1,85 @@
+"""What of a search's space is looked at before anything is spent: combinations of its values."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from alambique.spec.combinations import combination, count, spread
+from alambique.spec.errors import BadSpec
+from alambique.spec.job import Job
+from alambique.spec.search import Dimension, Range
+from alambique.spec.space import alone, ends, is_whole, laid_over
+
+_MOST = 500
+"""Combinations that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One combination of values, by the paths of their fields, and the job that it makes."""
+
+    values: Mapping[str, Any]
+    job: Job | BadSpec
+    """Or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Combinations of the values of some dimensions; of none, the job as it is."""
+
+    each: tuple[Try, ...]
+    whole: bool
+    """Whether these are all. Of a field that takes any number between two, the least and the
+    greatest stand for all others."""
+
+    @property
+    def jobs(self) -> Iterator[Job]:
+        """Those that can be, without a search."""
+        return (one.job for one in self.each if isinstance(one.job, Job))
+
+
+def tries(job: Job, *heads: str) -> Tries:
+    """Combinations of the dimensions under these fields; of very many some of everywhere."""
+    space = _under(job, heads)
+    values = {path: _looked_at(job, path, dimension) for path, dimension in space.items()}
+    lists = [found for found, _ in values.values()]
+    said = [
+        dict(zip(values, combination(lists, number), strict=True))
+        for number in spread(lists, _MOST)
+    ]
+    whole = count(lists) <= _MOST and all(known for _, known in values.values())
+    return Tries(tuple(Try(one, _made(job, one)) for one in said), whole)
+
+
+def needs_outputs(job: Job) -> bool:
+    """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
+    # combinations of what is learnt: a term may need another beside it
+    learning = (tries(job, head).jobs for head in ("objective", "intermediate.objective"))
+    return any(variant.needs_outputs for variant in chain([job], alone(job), *learning))
+
+
+def _under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
+    space = job.search.space if job.search else {}
+    within = tuple(f"{head}." for head in heads)
+    return {path: each for path, each in space.items() if f"{path}.".startswith(within)}
+
+
+def _made(job: Job, values: Mapping[str, Any]) -> Job | BadSpec:
+    try:
+        return laid_over(job, values)
+    except BadSpec as error:
+        return error
+
+
+def _looked_at(job: Job, path: str, dimension: Dimension) -> tuple[Sequence[Any], bool]:
+    """Values that stand for all of a dimension, and whether none is missed."""
+    if isinstance(dimension, Range):
+        if not is_whole(job, path, dimension.low, dimension.high):
+            return ends(dimension), True
+        every = range(int(dimension.low), int(dimension.high) + 1)
+        return (every, True) if len(every) <= _MOST else (ends(dimension), False)
+    numbers = [one for one in dimension if isinstance(one, int | float)]
+    if len(numbers) < len(dimension) or is_whole(job, path, min(numbers), max(numbers)):
+        return dimension, True
+    return sorted({min(numbers), max(numbers)}), True
