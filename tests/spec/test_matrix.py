@@ -142,7 +142,7 @@ def test_a_bad_field_is_named_where_the_suite_has_it(said: str, path: str) -> No
 
 def test_a_part_is_to_blame_for_what_the_grid_does_not_mend() -> None:
     twice = "shared.objective=[{kind: gold}, {kind: gold}]"
-    with pytest.raises(BadSpec, match=r"^shared\.objective: a kind is named twice"):
+    with pytest.raises(BadSpec, match=r"^shared\.objective: two terms are called"):
         jobs_of(read_suite(SUITE, [twice, "grid={objective.0.weight: [1, 2]}"]))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from alambique.spec.changing import Change, at, highest
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Gold, Hidden, Logits, Relations, Term, counts, layered
-from alambique.spec.reading import read_job
+from alambique.spec.reading import job_of, read_job
 
 JOB = """
 task: named-entities
@@ -44,12 +44,27 @@ def refused(*overrides: str) -> list[str]:
         ("{kind: gold, weight: {start: 1, end: 0, over: 0}}", "objective.0.weight.over: "),
         ("{kind: logits, temperature: {start: 4, end: 0}}", "objective.0.temperature: expected a"),
         ("{kind: gold, weight: 0}", "objective: every term has weight 0: nothing would be learnt"),
-        ("{kind: gold}, {kind: gold}", "objective: a kind is named twice: gold, gold"),
+        ("{kind: gold}, {kind: gold}", "objective: two terms are called gold: give one of them a"),
+        ("{kind: hidden, name: far}, {kind: relations, name: far}", "two terms are called far"),
+        ("{kind: gold, name: Far.away}", "objective.0.name: "),
+        ("{kind: hidden, name: '0'}", "objective.0.name: "),
+        (
+            "{kind: hidden}, {kind: hidden, name: angle, loss: cosine, projection: none}",
+            "objective: terms of kind hidden share their projections, and these are none and share",
+        ),
     ],
 )
 def test_a_term_that_cannot_be_is_named(term: str, said: str) -> None:
     (line,) = refused(f"objective=[{term}]")
     assert said in line
+
+
+def test_terms_of_one_kind_have_names() -> None:
+    terms = "{kind: relations, layer: 3}, {kind: relations, name: last}, {kind: logits}"
+    job = read_job(JOB, [f"objective=[{terms}]"])
+    assert [term.label for term in job.objective] == ["relations", "last", "logits"]
+    assert job_of(job.model_dump(mode="json")) == job
+    assert "name" not in Hidden().model_dump()  # keys of stages are as without names
 
 
 def test_an_intermediate_training_is_held_to_the_same() -> None:
@@ -61,7 +76,8 @@ def test_spans_by_mse_alone_have_no_anchor_before_either() -> None:
     change = "intermediate={objective: [{kind: logits, loss: mse}]}"
     (line,) = refused("task=question-answering", change)
     assert "logits by mse compare only the ends of words" in line
-    read_job(JOB, ["task=question-answering", change.replace("mse}", "mse}, {kind: gold}")])
+    for other in ("{kind: gold}", "{kind: logits, name: soft}"):
+        read_job(JOB, ["task=question-answering", change.replace("mse}", f"mse}}, {other}")])
 
 
 @given(NUMBERS, NUMBERS, st.floats(0.01, 1), st.floats(0, 1), st.sampled_from(["linear", "cosine"]))

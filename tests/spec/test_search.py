@@ -268,6 +268,17 @@ def test_a_trial_is_the_job_with_its_values(values: dict[str, Any], changed: Any
     assert laid_over(job, {}) == job.model_copy(update={"search": None})
 
 
+def test_a_term_with_a_name_is_varied_by_it() -> None:
+    terms = "objective=[{kind: hidden}, {kind: hidden, name: angle, loss: cosine}]"
+    job = searching(
+        "objective.angle.weight: [1, 2], objective.hidden.weight: [1, 3]", "trials: 2", terms
+    )
+    found = laid_over(job, {"objective.angle.weight": 2, "objective.hidden.weight": 3})
+    assert [(term.label, term.weight) for term in found.objective] == [("hidden", 3), ("angle", 2)]
+    (said,) = refused("objective.angel.weight: [1, 2]")
+    assert "the objective has no term angel, it has logits" in said
+
+
 def test_what_a_student_learns_before_is_varied_too() -> None:
     first = "intermediate={objective: [{kind: relations}, {kind: hidden}], train: {epochs: 3}}"
     space = "intermediate.objective.hidden.loss: [mse, cosine], intermediate.train.epochs: [2, 4]"

@@ -86,6 +86,20 @@ def test_each_term_is_told_by_itself(layered: Made, recorded: Recorder) -> None:
     assert last["loss"] == pytest.approx(total + 2 * last["terms"]["relations"], rel=1e-5)
 
 
+def test_terms_of_one_kind_are_told_by_their_names(layered: Made, recorded: Recorder) -> None:
+    """Each map that is learnt is its own; the projection is that of both."""
+    near, far = Hidden(mapping="learned"), Hidden(mapping="learned", loss="cosine", name="angle")
+    told = layered(objective=(near, far, Relations(layer=1, name="lower"), Relations()))
+    run = recorded(told)
+    run.to_the_end()
+    last = json.loads(told.progress.read_text().splitlines()[-1])
+    assert set(last["terms"]) == {"hidden", "angle", "lower", "relations"}
+    assert last["loss"] == pytest.approx(sum(last["terms"].values()), rel=1e-5)
+    maps = maps_of(told)
+    assert set(maps) == {"hidden", "angle"}
+    assert maps["hidden"].weights != maps["angle"].weights
+
+
 def test_what_is_trained_beside_the_student_is_not_exported(
     layered: Made, recorded: Recorder
 ) -> None:

@@ -36,7 +36,7 @@ class Inside:
     """Its hidden states as wide as the teacher's."""
     teacher: States
     mixtures: Mapping[str, Tensor]
-    """(S, L) by the kind of the term: how much each layer of the teacher counts, where that is
+    """(S, L) by what the term is called: how much each layer of the teacher counts, where that is
     learnt."""
     answer_BNC: Tensor
     """What the teacher answered."""
@@ -82,7 +82,7 @@ def _meeting(
         assert term.mapping != "similar"  # `wanted` has refused it
         return [(ours(i), theirs(j)) for i, j in pairs(term.mapping, layers, of)]
     stacked = torch.stack([theirs(layer) for layer in range(of)])
-    mixed = torch.tensordot(inside.mixtures[term.kind].to(stacked.dtype), stacked, dims=1)
+    mixed = torch.tensordot(inside.mixtures[term.label].to(stacked.dtype), stacked, dims=1)
     return [(ours(i), mixed[i]) for i in range(layers)]
 
 

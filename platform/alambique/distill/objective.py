@@ -46,7 +46,7 @@ class Losses:
     total: Tensor
     """Of all terms, each by its own weight; the one with a gradient."""
     parts: dict[str, Tensor]
-    """Of each term by itself, by its kind, before its own weight; without a gradient."""
+    """Of each term by itself, by what it is called, before its own weight; without a gradient."""
 
 
 def total(
@@ -73,14 +73,14 @@ def total(
         BadSpec: a term of some weight compares with a teacher, and there is none.
     """
     means = {
-        term.kind: _mean(rows, inside, term, whole, done)
+        term.label: _mean(rows, inside, term, whole, done)
         for term in terms
         if _measurable(rows, inside, term)
     }
-    weighted = [at(term.weight, done) * means[term.kind] for term in terms if counts(term)]
+    weighted = [at(term.weight, done) * means[term.label] for term in terms if counts(term)]
     return Losses(
         total=torch.stack(weighted).sum(),
-        parts={kind: value.detach() for kind, value in means.items()},
+        parts={label: value.detach() for label, value in means.items()},
     )
 
 
@@ -99,7 +99,7 @@ def _measurable(rows: Rows, inside: Inside | None, term: Term) -> bool:
             assert_never(term)
     if counts(term) and not there:
         raise BadSpec(
-            f"the objective has a term {term.kind!r} of weight {highest(term.weight):g}, which "
+            f"the objective has a term {term.label!r} of weight {highest(term.weight):g}, which "
             f"compares with a teacher, and this batch has no teacher's {lacking}, or give that "
             "term weight 0"
         )

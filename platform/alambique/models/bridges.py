@@ -36,6 +36,7 @@ class Bridges(nn.Module):
             depths: of student and teacher.
         """
         super().__init__()
+        # the same for all of them
         asked = next((term.projection for term in terms if isinstance(term, Hidden)), "none")
         self._shared = asked == "shared"
         # a shared one is never taken for that of a layer, where another training goes on
@@ -44,7 +45,7 @@ class Bridges(nn.Module):
         self.projections = nn.ModuleDict({name: _projection(*widths) for name in names})
         self.mixtures = nn.ModuleDict(
             {
-                term.kind: Mixture(*depths)
+                term.label: Mixture(*depths)
                 for term in terms
                 if isinstance(term, Hidden | Attention) and term.mapping == "learned"
             }
@@ -68,7 +69,7 @@ class Bridges(nn.Module):
 
     def mixed(self) -> dict[str, Tensor]:
         """How much each layer of the teacher counts for each of the student, (S, L), by term."""
-        return {kind: mixture() for kind, mixture in self.mixtures.items()}
+        return {label: mixture() for label, mixture in self.mixtures.items()}
 
 
 class Mixture(nn.Module):

@@ -89,7 +89,7 @@ class Learner(nn.Module):
             weight_B=weight_B,
             student=_full(student),
             teacher=_full(teacher),
-            mixtures={kind: weights.float() for kind, weights in mixtures.items()},
+            mixtures={label: weights.float() for label, weights in mixtures.items()},
             answer_BNC=answer_BNC,
         )
 

@@ -174,7 +174,7 @@ class Job(Spec):
                 if isinstance(term, Layered) and counts(term):
                     raise fault_at(
                         (*place, number),
-                        f"{term.kind} compares the student with the layers of one teacher, and "
+                        f"{term.label} compares the student with the layers of one teacher, and "
                         f"there are {len(self.teachers)}: keep one teacher, or learn their outputs "
                         "({kind: logits})",
                         term.model_dump(mode="json", exclude_unset=True),
@@ -264,10 +264,15 @@ class Job(Spec):
 
 def _check_anchored(task: object, terms: tuple[Term, ...]) -> None:
     """That where logits of spans are learnt by mse, something teaches the other positions."""
-    mse = any(isinstance(term, Logits) and term.loss == "mse" and counts(term) for term in terms)
-    gold = any(isinstance(term, Gold) and counts(term) for term in terms)
-    if task == "question-answering" and mse and not gold:
+    mse = any(_is_mse(term) and counts(term) for term in terms)
+    others = (Gold, Logits)
+    anchor = any(isinstance(t, others) and not _is_mse(t) and counts(t) for t in terms)
+    if task == "question-answering" and mse and not anchor:
         raise ValueError(
             "logits by mse compare only the ends of words: for question answering "
             "add {kind: gold, weight: …} above 0, which teaches the other positions"
         )
+
+
+def _is_mse(term: Term) -> bool:
+    return isinstance(term, Logits) and term.loss == "mse"

@@ -5,6 +5,7 @@ starts and ends of spans; and windows, where layers are compared. Padding has no
 `reduction` names the means that published code takes in its place.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Table
 from typing import Annotated, Literal, Protocol, TypeVar
@@ -70,14 +71,31 @@ def _published(term: R, losses: Table[str, tuple[str, ...]]) -> R:
     return term
 
 
-class Gold(Spec):
+class _Called(Spec):
+    """What all terms have."""
+
+    kind: str
+    name: Annotated[
+        str | None,
+        Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", exclude_if=left_out_at(None)),
+    ] = None
+    """What it is called where terms are told apart; where not given, its kind. Of two of one kind,
+    one has a name."""
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.name or self.kind
+
+
+class Gold(_Called):
     """Cross entropy with the labels of the data."""
 
     kind: Literal["gold"] = "gold"
     weight: Weight = 1.0
 
 
-class Logits(Spec):
+class Logits(_Called):
     """The distance of the student's outputs from the teacher's.
 
     The temperature T divides the logits of both, and the loss is multiplied by T², so that its
@@ -105,7 +123,7 @@ class Logits(Spec):
         return _published(self, {"tinybert": ("ce",)})
 
 
-class Hidden(Spec):
+class Hidden(_Called):
     """The distance of the student's hidden states from the teacher's, added up over a layer map."""
 
     kind: Literal["hidden"] = "hidden"
@@ -127,7 +145,7 @@ class Hidden(Spec):
         return _published(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
 
 
-class Attention(Spec):
+class Attention(_Called):
     """The distance of the student's attention from the teacher's, added up over a layer map."""
 
     kind: Literal["attention"] = "attention"
@@ -145,7 +163,7 @@ class Attention(Spec):
         return _published(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
 
 
-class Relations(Spec):
+class Relations(_Called):
     """The distance of relations between tokens, of one layer: MiniLM.
 
     For v2, the default (Wang et al., 2021): queries with queries, keys with keys, values with
@@ -195,11 +213,23 @@ def taught(terms: Sequence[Term]) -> bool:
 def _something_to_learn(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     if not any(counts(term) for term in terms):
         raise ValueError("every term has weight 0: nothing would be learnt")
-    kinds = [term.kind for term in terms]
-    if len(set(kinds)) < len(kinds):
-        raise ValueError(f"a kind is named twice: {', '.join(kinds)}")
+    if twice := [label for label, often in Counter(t.label for t in terms).items() if often > 1]:
+        raise ValueError(
+            f"two terms are called {twice[0]}: give one of them a name, such as "
+            f"{{kind: …, name: other-{twice[0]}}}"
+        )
+    projections = {term.projection for term in terms if isinstance(term, Hidden)}
+    if len(projections) > 1:
+        raise ValueError(
+            f"terms of kind hidden share their projections, and these are {_listed(projections)}: "
+            "say the same for all"
+        )
     return terms
 
 
+def _listed(words: Iterable[str]) -> str:
+    return " and ".join(sorted(words))
+
+
 Objective = Annotated[tuple[Term, ...], AfterValidator(_something_to_learn)]
-"""Terms of which each kind is there once, and at least one counts."""
+"""Terms, each called otherwise than the others, of which at least one counts."""

@@ -159,33 +159,33 @@ def _misplaced(path: str) -> str | None:
 def _placed(job: Job, path: str) -> str:
     first = job.intermediate.objective if job.intermediate else ()
     return _place(
-        {"objective": _kinds(job.objective), "intermediate": {"objective": _kinds(first)}}, path
+        {"objective": _called(job.objective), "intermediate": {"objective": _called(first)}}, path
     )
 
 
-def _kinds(terms: Iterable[Term]) -> list[dict[str, str]]:
-    return [{"kind": term.kind} for term in terms]
+def _called(terms: Iterable[Term]) -> list[dict[str, str]]:
+    return [{"name": term.label} for term in terms]
 
 
 def _place(content: Mapping[str, Any], path: str) -> str:
-    """The path with the number of a term in the place of its kind.
+    """The path with the number of a term in the place of its name, or kind.
 
     Raises:
-        BadSpec: there is no term of that kind.
+        BadSpec: there is no such term.
     """
     first = path.startswith(f"{_FIRST}.")
     outer = content.get(_FIRST) or {} if first else content
     head, _, rest = path.removeprefix(f"{_FIRST}.").partition(".")
-    kind, _, field = rest.partition(".")
-    if head != "objective" or not kind or kind.isdecimal():
+    label, _, field = rest.partition(".")
+    if head != "objective" or not label or label.isdecimal():
         return path
-    kinds = [term.get("kind") for term in outer.get("objective", ())]
-    if kind not in kinds:
+    labels = [term.get("name") or term.get("kind") for term in outer.get("objective", ())]
+    if label not in labels:
         raise BadSpec(
-            f"the objective has no term {kind}, it has {', '.join(map(str, kinds)) or 'none'}: add "
-            "the term, or vary the whole objective"
+            f"the objective has no term {label}, it has {', '.join(map(str, labels)) or 'none'}: "
+            "add the term, or vary the whole objective"
         )
-    return ".".join(filter(None, (_FIRST if first else "", head, str(kinds.index(kind)), field)))
+    return ".".join(filter(None, (_FIRST if first else "", head, str(labels.index(label)), field)))
 
 
 def _refused(job: Job, path: str, value: object) -> tuple[BadField, ...]:

@@ -59,7 +59,7 @@ def maps_of(course: Course) -> dict[str, LayerMap]:
     chosen = LayerMap.model_validate_json(path.read_text()) if path.exists() else None
     depths = depth(read_config(course.start)), depth(read_config(course.beside))
     return {
-        term.kind: _told(term, course, depths, chosen)
+        term.label: _told(term, course, depths, chosen)
         for term in course.objective
         if isinstance(term, Hidden | Attention) and counts(term)
     }
@@ -95,7 +95,7 @@ def _told(
 ) -> LayerMap:
     match term.mapping:
         case "learned":
-            return LayerMap(weights=course.read_mixtures()[term.kind])
+            return LayerMap(weights=course.read_mixtures()[term.label])
         case "similar":
             assert chosen is not None  # before the training
             return chosen
