@@ -258,6 +258,8 @@ def test_losses_that_are_not_one_loss_are_no_goal(settings: Settings, database: 
     alone["search"]["space"] = {"student.layers": [1, 2]}
     with pytest.raises(BadSpec, match="the objective itself"):
         plan_of(Job.model_validate(alone), settings, database)
+    met = hidden | {"mapping": [[0, 1]]}  # as many layers of every student
+    plan_of(Job.model_validate(alone | {"objective": [met]}), settings, database)
     alone["search"]["space"] = {"objective": [[hidden, logits], [logits]]}
     plan_of(Job.model_validate(alone), settings, database)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from alambique.spec.faults import BadField
 from alambique.spec.job import Job
-from alambique.spec.objective import Attention, Hidden, answers, layered
+from alambique.spec.objective import Attention, Hidden, Layered, answers, layered
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.tries import tries
 from alambique.tasks.all import find
@@ -30,8 +30,13 @@ def loss_compares(job: Job) -> bool:
         return True
     if any(path.partition(".")[0] == "objective" for path in space):
         return False
-    added_up = any(isinstance(term, Hidden | Attention) for term in layered(job.objective))
-    return not (added_up and any(path in ("student", "student.layers") for path in space))
+    depth_varies = any(path in ("student", "student.layers") for path in space)
+    return not (depth_varies and any(map(_adds_up_layers, layered(job.objective))))
+
+
+def _adds_up_layers(term: Layered) -> bool:
+    """Whether the more layers the student has, the more are compared: not of a list of pairs."""
+    return isinstance(term, Hidden | Attention) and isinstance(term.mapping, str)
 
 
 def bad_goals(job: Job) -> Iterator[BadField]:
