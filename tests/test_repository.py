@@ -12,7 +12,7 @@ from alambique.spec import matrix, suite
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.sources import Architecture, Local, source_of
+from alambique.spec.sources import Architecture, Local, Source, source_of
 from alambique.spec.space import axes, size
 from alambique.tasks.catalogue import dataset
 
@@ -36,12 +36,22 @@ def jobs_of(recipe: Path) -> list[Job]:
     return [job for _, job in matrix.jobs_of(suite.read_suite(text))]
 
 
-def models_at_hand(job: Job) -> bool:
-    """Whether the job names no model outside of this package."""
+def sources_of(recipe: Path) -> list[Source]:
+    return [source_of(model) for job in jobs_of(recipe) for _, model in job.models()]
+
+
+def models_at_hand(recipe: Path) -> bool:
+    """Whether the recipe names no model outside of this package."""
     return all(
         isinstance(source, Architecture) or source == Local("sample-encoder")
-        for source in (source_of(model) for _, model in job.models())
+        for source in sources_of(recipe)
     )
+
+
+def models_in_folders(recipe: Path) -> bool:
+    """Whether all its models can be in a folder of models, and not all are in this package."""
+    local = all(isinstance(source, Architecture | Local) for source in sources_of(recipe))
+    return local and not models_at_hand(recipe)
 
 
 def test_there_are_recipes() -> None:
@@ -63,15 +73,28 @@ def test_a_recipe_stops_no_trials_where_they_are_few(recipe: Path) -> None:
             assert job.search.scheduler == "none"
 
 
-@pytest.mark.parametrize(
-    "recipe", [r for r in RECIPES if all(map(models_at_hand, jobs_of(r)))], ids=lambda r: r.stem
-)
+@pytest.mark.parametrize("recipe", [r for r in RECIPES if models_at_hand(r)], ids=lambda r: r.stem)
 def test_a_recipe_can_be_planned(recipe: Path, settings: Settings) -> None:
     for job in jobs_of(recipe):
-        found = plan_of(job, settings, Database(settings.database))
-        assert 0 < found.student.parameters <= found.teacher.parameters
-        assert 0 < found.student.macs.full <= found.teacher.macs.full
-        assert found.cache.bytes is None or (found.cache.bytes > 0) is job.needs_outputs
+        check_plan(job, settings)
+
+
+@pytest.mark.parametrize(
+    "recipe", [r for r in RECIPES if models_in_folders(r)], ids=lambda r: r.stem
+)
+def test_a_recipe_of_real_data_can_be_planned(
+    recipe: Path, settings: Settings, shared: Path
+) -> None:
+    folders = {"models": shared / "models", "data": shared / "data"}
+    for job in jobs_of(recipe):
+        check_plan(job, settings.model_copy(update=folders))
+
+
+def check_plan(job: Job, settings: Settings) -> None:
+    found = plan_of(job, settings, Database(settings.database))
+    assert 0 < found.student.parameters <= found.teacher.parameters
+    assert 0 < found.student.macs.full <= found.teacher.macs.full
+    assert found.cache.bytes is None or (found.cache.bytes > 0) is job.needs_outputs
 
 
 def test_source_files_are_short() -> None:

@@ -1,5 +1,7 @@
 """The objective weighs terms and rows, and asks for a teacher only where it needs one."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,6 +9,7 @@ from torch import Tensor
 from alambique.distill import losses
 from alambique.distill.objective import total
 from alambique.distill.rows import Rows, class_rows
+from alambique.spec.changing import Change
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Gold, Logits
 
@@ -62,6 +65,21 @@ def test_a_term_of_weight_0_is_measured_and_adds_nothing(student_RC: Tensor, los
     both = total(rows, [Gold(), measured])
     assert both.total == alone.total
     assert both.parts["logits"] > 0
+
+
+@pytest.mark.parametrize(
+    ("done", "temperature"), [(0.0, 4.0), (0.5, 2.5), (1.0, 1.0)], ids=["start", "middle", "end"]
+)
+@pytest.mark.parametrize("loss", ["kl", "ce"])
+def test_a_temperature_that_changes_is_that_of_its_time(
+    student_RC: Tensor, loss: Literal["kl", "ce"], done: float, temperature: float
+) -> None:
+    rows = rows_of(student_RC)
+    changing = Logits(loss=loss, temperature=Change(start=4.0, end=1.0))
+    constant = Logits(loss=loss, temperature=temperature)
+    got = total(rows, [changing], done=done).total
+    assert got == total(rows, [constant]).total
+    assert got != total(rows, [changing], done=0.25).total
 
 
 def test_gold_alone_needs_no_teacher(student_RC: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -179,6 +180,31 @@ def test_a_wider_teacher_is_met_through_a_projection(
         assert len(state) == len(student_weights(state)) + 2 * names
     with pytest.raises(BadSpec, match="8 wide, the teacher's 16"):
         Learner(tags(student, 1), tags(config, 2), [Hidden(projection="none")])
+
+
+def states_of(network: Network, batch: Batch) -> list[Tensor]:
+    """The embeddings' and each layer's, as transformers tells them."""
+    inputs = dict(zip(("input_ids", "attention_mask", "token_type_ids"), batch, strict=True))
+    inner: Any = network.inner.base_model
+    return list(inner(**inputs, output_hidden_states=True).hidden_states)
+
+
+def test_through_the_identity_it_is_the_mean_squared_difference(
+    tiny: Callable[[str], Config], batch: Batch
+) -> None:
+    """Of real tokens; added up over the embeddings and two layers, the mean over windows."""
+    config = tiny("bert")
+    student, teacher = tags(resized(config, layers=2), 1), tags(config, 2)
+    term = Hidden(projection="shared")
+    value = losses(Learner(student, teacher, [term]), [term], batch, torch.ones(2))
+    ours, theirs = states_of(student, batch), states_of(teacher, batch)
+    expected = [
+        torch.nn.functional.mse_loss(ours[i][window, :length], theirs[j][window, :length])
+        for i, j in ((0, 0), (1, 2), (2, 4))
+        for window, length in enumerate(batch[1].sum(1).tolist())
+    ]
+    torch.testing.assert_close(value, torch.stack(expected).sum() / 2)
+    assert value > 0.1
 
 
 def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(

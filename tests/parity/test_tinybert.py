@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from alambique.distill import attention, hidden, published
+from alambique.distill.inside import Inside
 from alambique.distill.mapping import pairs
+from alambique.distill.objective import Whole, total
+from alambique.distill.rows import class_rows, no_rows
+from alambique.distill.states import Projected, States
+from alambique.spec.objective import Attention as AttentionTerm
+from alambique.spec.objective import Hidden as HiddenTerm
+from alambique.spec.objective import Layered, Logits
 
 STUDENTS = pytest.mark.parametrize("layers", [2, 3])
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -56,12 +63,58 @@ class Golden:
             for i, j in states
         ]
 
+    def inside(self) -> Inside:
+        """What a learner would have of both networks: the student's states are projected."""
+        weight_DE, bias_D = self.ours("proj_weight"), self.ours("proj_bias")
+        hidden = [self.ours(f"hidden_{i}") for i in range(len(self.map) + 1)]
+        return Inside(
+            real_BN=self.real_BN,
+            weight_B=torch.ones(len(self.real_BN), dtype=self.dtype),
+            student=states(
+                [torch.nn.functional.linear(x_BNE, weight_DE, bias_D) for x_BNE in hidden],
+                [self.ours(f"scores_{i}") for i in range(len(self.map))],
+            ),
+            teacher=states(
+                [self.tensor(f"teacher_hidden_{j}") for j in range(TEACHER + 1)],
+                [self.tensor(f"teacher_scores_{j}") for j in range(TEACHER)],
+            ),
+            mixtures={},
+            answer_BNC=self.tensor("teacher_hidden_6"),
+        )
+
+    def whole(self) -> Whole:
+        lengths_B = self.real_BN.sum(1)
+        return Whole(
+            windows=len(lengths_B),
+            tokens=lengths_B.sum().item(),
+            pairs=lengths_B.square().sum().item(),
+        )
+
     def close(self, got: Tensor, name: str) -> None:
-        """To 1e-12 in float64, 1e-6 relative in float32."""
+        """To 1e-12 in float64, 1e-6 relative in float32; one number, to the sum over layers."""
         wanted = torch.from_numpy(np.asarray(self.arrays[self.prefix + name]))
-        rtol, atol = (0.0, 1e-12 * max(1, wanted.abs().max().item())), (1e-6, 0.0)
-        chosen = rtol if self.dtype == torch.float64 else atol
-        torch.testing.assert_close(got.double(), wanted, rtol=chosen[0], atol=chosen[1])
+        wanted = wanted.sum() if got.ndim == 0 else wanted
+        rtol, atol = (0.0, 1e-12) if self.dtype == torch.float64 else (1e-6, 0.0)
+        torch.testing.assert_close(got.double(), wanted, rtol=rtol, atol=atol)
+
+
+def states(hidden: list[Tensor], scores: list[Tensor]) -> States:
+    """With queries and keys whose products are the scores: key n is the n-th unit vector."""
+    return States(
+        hidden={layer - 1: state_BND for layer, state_BND in enumerate(hidden)},
+        projected={layer: projected(scores_BHNN) for layer, scores_BHNN in enumerate(scores)},
+        layers=len(scores),
+        heads=scores[0].shape[1],
+    )
+
+
+def projected(scores_BHNN: Tensor) -> Projected:
+    size = scores_BHNN.shape[3]
+    units_BHNN = torch.eye(size, dtype=scores_BHNN.dtype).expand_as(scores_BHNN)
+    queries_BND, keys_BND = (
+        x_BHNN.transpose(1, 2).flatten(2) for x_BHNN in (scores_BHNN * size**0.5, units_BHNN)
+    )
+    return Projected(queries_BND, keys_BND, values_BND=keys_BND)
 
 
 @pytest.fixture
@@ -153,3 +206,35 @@ def test_textbrewer_on_attention(golden: Golden) -> None:
     golden.close(torch.stack(entropy), "tb_att_ce_masked")
     golden.close(torch.stack(summed), "tb_att_mse_sum_masked")
     golden.close(torch.stack(averaged), "tb_att_ce_mean_masked")
+
+
+@STUDENTS
+@DTYPES
+@pytest.mark.parametrize(
+    ("term", "name"),
+    [
+        (HiddenTerm(reduction="tinybert"), "rep_loss"),
+        (HiddenTerm(reduction="textbrewer"), "tb_hid_mse_masked"),
+        (HiddenTerm(reduction="textbrewer", loss="cosine"), "tb_cos_masked"),
+        (HiddenTerm(loss="pkd"), "tb_pkd_masked"),
+        (AttentionTerm(reduction="tinybert"), "att_loss"),
+        (AttentionTerm(reduction="textbrewer"), "tb_att_mse_masked"),
+    ],
+)
+def test_the_objective_on_layers(golden: Golden, term: Layered, name: str) -> None:
+    """Added up over layers; the embeddings are the first of the hidden states."""
+    rows = no_rows(golden.tensor("teacher_hidden_6"))
+    got = total(rows, [term], golden.inside(), whole=golden.whole())
+    golden.close(got.total, name)
+
+
+@STUDENTS
+@DTYPES
+def test_the_objective_on_logits(golden: Golden) -> None:
+    student_RC, teacher_RC = golden.ours("logits"), golden.tensor("teacher_logits")
+    weight_R = torch.ones(len(student_RC), dtype=golden.dtype)
+    rows = class_rows(student_RC, labels_R=weight_R.long(), target_RC=teacher_RC, weight_R=weight_R)
+    for t in (1, 2):
+        term = Logits(loss="ce", reduction="tinybert", temperature=t)
+        got = total(rows, [term], whole=Whole(rows=len(student_RC)))
+        golden.close(got.total, f"soft_ce_T{t}")

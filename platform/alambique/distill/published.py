@@ -68,7 +68,9 @@ def textbrewer_attention_squared(
 ) -> tuple[Tensor, Tensor]:
     """`attention.squared_scores`, and the number of seen pairs: `att_mse` with a mask. (B,), both.
 
-    Long windows count by the square of their length.
+    Long windows count by the square of their length. The objective divides by all pairs of real
+    tokens (`Whole.pairs`), of which layers with a sliding window see but some: there its value is
+    less than the mean over seen pairs.
     """
     values_B = attention.squared_scores(student_BHNN, teacher_BHNN, seen_BNN)
     return values_B, seen_BNN.sum((1, 2))

@@ -18,10 +18,10 @@ Pair = tuple[Tensor, Tensor]
 def relation_divergence(student: Pair, teacher: Pair, real_BN: Tensor, *, heads: int) -> Tensor:
     """KL(R_T || R_S) of the relations R = softmax(X Yᵀ / √r), of shape (B,).
 
-    Mean over relation heads and the real tokens of a window, among real tokens only (MiniLM v2;
-    Wang et al., 2021, §3). Both widths are split into as many heads, whatever heads the networks
-    have, so that widths and head counts may differ. A window of one token has one relation, with
-    itself, and gives 0; so does one of none.
+    Mean over relation heads and the real tokens of a window, among real tokens only (MiniLM;
+    Wang et al., 2020, §3.2, for values; v2, for any two; Wang et al., 2021, §3). Both widths are
+    split into as many heads, whatever heads the networks have, so that widths and head counts may
+    differ. A window of one token has one relation, with itself, and gives 0; so does one of none.
 
     Args:
         student: its X and Y, for instance its queries and its queries again.
