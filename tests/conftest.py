@@ -26,7 +26,6 @@ LONG = (
     "tests/end_to_end",
     "tests/registry/test_takers",
     "tests/workers/test_candidates",
-    "tests/test_repository",
 )
 """Files that begin first: of two processes, none is left with a long one at the end."""
 SHARED = Path(__file__).parents[2] / "shared"

@@ -80,7 +80,14 @@ def test_a_recipe_can_be_planned(recipe: Path, settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe", [r for r in RECIPES if models_in_folders(r)], ids=lambda r: r.stem
+    "recipe",
+    [
+        # a suite reads the data of each of its jobs
+        pytest.param(recipe, marks=[pytest.mark.slow] if len(jobs_of(recipe)) > 1 else [])
+        for recipe in RECIPES
+        if models_in_folders(recipe)
+    ],
+    ids=lambda recipe: recipe.stem,
 )
 def test_a_recipe_of_real_data_can_be_planned(
     recipe: Path, settings: Settings, shared: Path
