@@ -1,5 +1,6 @@
 """The bench of a search, driven as Tune drives it, but here: what it gives, and what it writes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -25,12 +26,18 @@ from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.search import _nothing, search
+from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
 SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")
+TWO_STAGES = (
+    "intermediate={objective: [{kind: hidden, mapping: uniform}], train: {epochs: 2}}",
+    "objective=[{kind: logits}, {kind: gold}]",
+)
+EPOCH = re.compile(r"(.*, epoch \d+): loss [\d.]+ \((.*)\), validation [\d.]+, metric [\d.]+")
 ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed: [1]}"
 
 
@@ -95,6 +102,17 @@ def logged(work: Work) -> list[str]:
         return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
 
 
+def epochs_of(work: Work) -> list[tuple[str, tuple[str, ...]]]:
+    """Of the log's lines at the end of an epoch, the run's name with it, and its terms."""
+    found = [EPOCH.fullmatch(line) for line in logged(work)]
+    return [(one[1], tuple(re.findall(r"[a-z]+", one[2]))) for one in found if one]
+
+
+def free(bench: Bench, number: int) -> None:
+    """What a trial holds is let go, as when the next attempt at the job begins."""
+    bench.shared.work.holding.let_go([bench._going[number].variant.place.name])
+
+
 def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shared]) -> None:
     given = shared(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
     bench = bench_of(given)
@@ -112,6 +130,47 @@ def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shar
         assert one.curve[-1]["loss"] == one.metrics["loss"] <= one.curve[0]["loss"]
     assert found[0].metrics["macs"] < found[2].metrics["macs"]
     assert found[0].metrics["macs"] == found[1].metrics["macs"]
+
+
+def test_each_epoch_of_a_trial_is_logged_with_each_term(shared: Callable[..., Shared]) -> None:
+    """Once, also where an attempt is killed after the first epoch of the second training."""
+    given = shared("space: {train.seed: [1]}", "sampler: grid", *TWO_STAGES)
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+
+    def tell(report: Report) -> None:
+        bench.told(1, report)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(order, tell)
+    first = ["trial 1, first, epoch 1", "trial 1, first, epoch 2", "trial 1, epoch 1"]
+    assert [name for name, _ in epochs_of(given.work)] == first
+    free(bench, 1)
+    assert whole(bench_of(given)) == [1]
+    assert epochs_of(given.work) == [
+        *((name, ("hidden",)) for name in first[:2]),
+        *((name, ("logits", "gold")) for name in (first[2], "trial 1, epoch 2")),
+    ]
+
+
+def test_epochs_are_news_before_a_trial_reports(shared: Callable[..., Shared]) -> None:
+    """As those of a first training, or of one that fails thereafter."""
+    given = shared("space: {train.seed: [1]}")
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+    order.courses[-1].folder.mkdir(parents=True)
+    writer = ProgressFile(order.courses[-1].progress)
+    for epoch in (1, 2):
+        writer.write(Progress(epoch, epoch, 2, 0.5, {"gold": 0.5}, validation=0.75, metric=0.25))
+        bench.look() if epoch == 1 else bench.ended(1, LostWorker("gone"))
+    assert logged(given.work)[-3:] == [
+        "trial 1, epoch 1: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
+        "trial 1, epoch 2: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
+        "trial 1 failed: gone",
+    ]
 
 
 def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[..., Shared]) -> None:
@@ -151,7 +210,7 @@ def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> 
     assert third is not None
     before = known(given)
     assert states(given) == {1: "finished", 2: "finished", 3: "running"}
-    given.work.holding.let_go([bench._going[3].variant.place.name])  # as its next attempt does
+    free(bench, 3)
     assert whole(bench_of(given)) == [3, 4]
     assert known(given)[:2] == before[:2]
 
@@ -163,7 +222,7 @@ def test_a_trial_that_begins_anew_has_each_epoch_once(shared: Callable[..., Shar
     assert bench.next() is not None
     for epoch, loss in ((1, 0.9), (2, 0.8)):
         bench.told(1, Report(epoch, loss, 0.5))
-    given.work.holding.let_go([bench._going[1].variant.place.name])
+    free(bench, 1)
     again = bench_of(given)
     assert again.next() is not None
     for epoch, loss in ((1, 0.7), (2, 0.6), (3, 0.5)):

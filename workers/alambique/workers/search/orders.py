@@ -50,6 +50,11 @@ class Report:
         """After the last one."""
         return cls(outcome.epochs, outcome.best_loss, outcome.metric)
 
+    @property
+    def point(self) -> dict[str, float]:
+        """Of the trial's curve."""
+        return {"epoch": self.epoch, "loss": self.loss, "metric": self.metric}
+
     def as_dict(self) -> dict[str, Any]:
         """As Tune carries it."""
         return asdict(self)
