@@ -22,7 +22,7 @@ from alambique.workers.failures import reason_of, told
 from alambique.workers.once import done_before, keep
 from alambique.workers.records import Distilled, Trained
 from alambique.workers.search import costs
-from alambique.workers.search.earlier import past_of, unfinished
+from alambique.workers.search.earlier import past_of, unfinished, was_stopped
 from alambique.workers.search.going import Going
 from alambique.workers.search.orders import Order, Report
 from alambique.workers.search.sampling import proposed
@@ -52,8 +52,9 @@ class Bench:
     _reported: Standing | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """What an earlier attempt has left goes on first."""
-        self._left = [trial for trial in self.trials.values() if unfinished(trial)]
+        """What an earlier attempt has left goes on first; before it ends what was stopped there."""
+        left = [trial for trial in self.trials.values() if unfinished(trial)]
+        self._left = sorted(left, key=was_stopped, reverse=True)
         self._axes = axes(self.shared.job)
         self._since = self._looked = self._asked = self.clock()
         self._done_then = self.standing.done
@@ -104,7 +105,7 @@ class Bench:
         going = self._going.pop(number)
         try:
             self._hear(going)
-            if error is not None:
+            if error is not None and not going.stopped:
                 self._failed(number, going.last, reason_of(error), told(error))
             elif (failed := going.failed) and failed.error is not None:
                 self._failed(number, going.last, failed.reason or Reason.INTERNAL, failed.error)
@@ -182,7 +183,7 @@ class Bench:
         return proposed(self.search, self._axes, past, seed=seed, number=number)
 
     def _begun(self) -> Going | None:
-        """The next trial whose values make a job; those before it have failed."""
+        """The next trial to go on with; those before it have failed, or were stopped."""
         while following := self._following():
             number, values = following
             known = self.trials.get(number)
@@ -193,7 +194,10 @@ class Bench:
                 self._failed(number, None, Reason.BAD_SPEC, str(error))
                 continue
             curve = [dict(point) for point in known.curve] if known else []
-            return Going(number, variant, self.clock(), curve)
+            going = Going(number, variant, self.clock(), curve)
+            if not going.stopped:
+                return going
+            self._stopped(going)
         return None
 
     def _alone(self, trial: Going) -> bool:
@@ -222,18 +226,22 @@ class Bench:
 
     def _well(self, number: int, going: Going) -> None:
         """A trial that did not fail: at its end, or stopped."""
-        variant, courses = going.variant, going.variant.courses
-        if outcome := read_outcome(courses[-1]):
-            seconds = self.clock() - going.began
-            distilled = student_of(courses, "distilled", outcome, seconds)
-            keep(self._work, variant.place, distilled)
-            self._finished(number, variant, distilled.students[0])
+        variant, outcome = going.variant, going.outcome
+        if outcome is None:
+            self._stopped(going)
             return
-        found = {} if going.last is None else self._scores(going.last.loss, going.last.metric)
+        seconds = self.clock() - going.began
+        distilled = student_of(variant.courses, "distilled", outcome, seconds)
+        keep(self._work, variant.place, distilled)
+        self._finished(number, variant, distilled.students[0])
+
+    def _stopped(self, going: Going) -> None:
+        last, first = going.last, going.variant.courses[0]
+        found = {} if last is None else self._scores(last.loss, last.metric)
         # a start has the shape of its student, and so its costs
-        found |= costs.measured(self.shared.job, courses[0].labels, courses[0].start)
-        epochs = going.last.epoch if going.last else 0
-        self._end(number, TrialState.STOPPED, epochs=epochs, metrics=found)
+        found |= costs.measurable(self.shared.job, first.labels, first.start, self._work.log)
+        epochs = last.epoch if last else 0
+        self._end(going.number, TrialState.STOPPED, epochs=epochs, metrics=found)
 
     def _finished(self, number: int, variant: Variant, student: Trained) -> None:
         last = variant.courses[-1]

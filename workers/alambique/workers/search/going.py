@@ -1,11 +1,12 @@
 """A trial that was begun, as the bench knows it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from alambique.workers.search.orders import Report
 from alambique.workers.search.variants import Variant
 from alambique.workers.training.course import Course
+from alambique.workers.training.outcome import Outcome, read_outcome
 from alambique.workers.training.progress import ProgressReader
 
 
@@ -17,10 +18,24 @@ class Going:
     variant: Variant
     began: float
     curve: list[dict[str, float]]
-    last: Report | None = None
-    failed: Report | None = None
+    last: Report | None = field(init=False)
+    failed: Report | None = field(init=False, default=None)
     _readers: dict[str, ProgressReader] = field(init=False, default_factory=dict)
     """By the name of a course in the log."""
+
+    def __post_init__(self) -> None:
+        """It stands where an earlier attempt has left it."""
+        self.last = Report.of_point(self.curve[-1]) if self.curve else None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the scheduler has stopped it, in this attempt at the job or in an earlier one."""
+        return self.last is not None and self.last.stopped
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How its run ended, where it has by itself."""
+        return None if self.stopped else read_outcome(self.variant.courses[-1])
 
     @property
     def part(self) -> float:
@@ -29,8 +44,9 @@ class Going:
         return 0.0 if self.last is None else min(1.0, self.last.epoch / epochs)
 
     def come(self, report: Report) -> None:
-        """It has come so far."""
-        self.last = report
+        """It has come so far; one that is at its end anyway is not stopped there."""
+        over = report.stopped and read_outcome(self.variant.courses[-1]) is not None
+        self.last = report = replace(report, stopped=report.stopped and not over)
         # one whose folder is gone begins anew, and comes to each epoch again
         self.curve = [point for point in self.curve if point["epoch"] < report.epoch]
         self.curve.append(report.point)
