@@ -177,6 +177,10 @@ def every_trial_is_there(found: Mapping[int, Trial]) -> None:
     }
     assert {states[5], states[7]} <= {"finished", "stopped"}
     assert found[2].epochs == 1
+    for trial in found.values():
+        stopped = [bool(point.get("stopped")) for point in trial.curve]
+        assert any(stopped) is (trial.state is TrialState.STOPPED)
+        assert not any(stopped[:-1])
     assert found[3].reason is Reason.BAD_SPEC
     assert "heads" in str(found[3].error)
 

@@ -1,5 +1,7 @@
 """The bench of a search, driven as Tune drives it, but here: what it gives, and what it writes."""
 
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -24,13 +26,19 @@ from alambique.workers.search.variants import Shared
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
-from alambique.workers.stages.search import _nothing, search
+from alambique.workers.stages.search import _nothing, _students, _tuning, search
+from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
 SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")
+TWO_STAGES = (
+    "intermediate={objective: [{kind: hidden, mapping: uniform}], train: {epochs: 2}}",
+    "objective=[{kind: logits}, {kind: gold}]",
+)
+EPOCH = re.compile(r"(.*, epoch \d+): loss [\d.]+ \((.*)\), validation [\d.]+, metric [\d.]+")
 ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed: [1]}"
 
 
@@ -48,6 +56,20 @@ def shared(
         checked = check(held)
         taught, cached = Taught(teacher=teacher, start=folder), cache(held, checked, teacher)
         return Shared(held, checked, [taught], [cached])
+
+    return made
+
+
+@pytest.fixture
+def spoilt(folder_of: Callable[..., Path]) -> Callable[[Shared], list[Taught]]:
+    """The teacher of a search, made from weights that are no numbers."""
+
+    def made(given: Shared) -> list[Taught]:
+        start = folder_of("spoilt", seed=2)
+        weights = load_file(start / "model.safetensors")
+        none = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
+        save_file(none, start / "model.safetensors", metadata={"format": "pt"})
+        return [given.taught[0].model_copy(update={"start": start})]
 
     return made
 
@@ -95,6 +117,17 @@ def logged(work: Work) -> list[str]:
         return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
 
 
+def epochs_of(work: Work) -> list[tuple[str, tuple[str, ...]]]:
+    """Of the log's lines at the end of an epoch, the run's name with it, and its terms."""
+    found = [EPOCH.fullmatch(line) for line in logged(work)]
+    return [(one[1], tuple(re.findall(r"[a-z]+", one[2]))) for one in found if one]
+
+
+def free(bench: Bench, number: int) -> None:
+    """What a trial holds is let go, as when the next attempt at the job begins."""
+    bench.shared.work.holding.let_go([bench._going[number].variant.place.name])
+
+
 def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shared]) -> None:
     given = shared(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
     bench = bench_of(given)
@@ -112,6 +145,47 @@ def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shar
         assert one.curve[-1]["loss"] == one.metrics["loss"] <= one.curve[0]["loss"]
     assert found[0].metrics["macs"] < found[2].metrics["macs"]
     assert found[0].metrics["macs"] == found[1].metrics["macs"]
+
+
+def test_each_epoch_of_a_trial_is_logged_with_each_term(shared: Callable[..., Shared]) -> None:
+    """Once, also where an attempt is killed after the first epoch of the second training."""
+    given = shared("space: {train.seed: [1]}", "sampler: grid", *TWO_STAGES)
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+
+    def tell(report: Report) -> None:
+        bench.told(1, report)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(order, tell)
+    first = ["trial 1, first, epoch 1", "trial 1, first, epoch 2", "trial 1, epoch 1"]
+    assert [name for name, _ in epochs_of(given.work)] == first
+    free(bench, 1)
+    assert whole(bench_of(given)) == [1]
+    assert epochs_of(given.work) == [
+        *((name, ("hidden",)) for name in first[:2]),
+        *((name, ("logits", "gold")) for name in (first[2], "trial 1, epoch 2")),
+    ]
+
+
+def test_epochs_are_news_before_a_trial_reports(shared: Callable[..., Shared]) -> None:
+    """As those of a first training, or of one that fails thereafter."""
+    given = shared("space: {train.seed: [1]}")
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+    order.courses[-1].folder.mkdir(parents=True)
+    writer = ProgressFile(order.courses[-1].progress)
+    for epoch in (1, 2):
+        writer.write(Progress(epoch, epoch, 2, 0.5, {"gold": 0.5}, validation=0.75, metric=0.25))
+        bench.look() if epoch == 1 else bench.ended(1, LostWorker("gone"))
+    assert logged(given.work)[-3:] == [
+        "trial 1, epoch 1: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
+        "trial 1, epoch 2: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
+        "trial 1 failed: gone",
+    ]
 
 
 def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[..., Shared]) -> None:
@@ -151,7 +225,7 @@ def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> 
     assert third is not None
     before = known(given)
     assert states(given) == {1: "finished", 2: "finished", 3: "running"}
-    given.work.holding.let_go([bench._going[3].variant.place.name])  # as its next attempt does
+    free(bench, 3)
     assert whole(bench_of(given)) == [3, 4]
     assert known(given)[:2] == before[:2]
 
@@ -163,13 +237,54 @@ def test_a_trial_that_begins_anew_has_each_epoch_once(shared: Callable[..., Shar
     assert bench.next() is not None
     for epoch, loss in ((1, 0.9), (2, 0.8)):
         bench.told(1, Report(epoch, loss, 0.5))
-    given.work.holding.let_go([bench._going[1].variant.place.name])
+    free(bench, 1)
     again = bench_of(given)
     assert again.next() is not None
     for epoch, loss in ((1, 0.7), (2, 0.6), (3, 0.5)):
         again.told(1, Report(epoch, loss, 0.5))
     curve = known(given)[0].curve
     assert [(point["epoch"], point["loss"]) for point in curve] == [(1, 0.7), (2, 0.6), (3, 0.5)]
+
+
+def test_what_was_stopped_before_a_kill_is_over(shared: Callable[..., Shared]) -> None:
+    """And is among the past before Tune is asked to go on with the other ones."""
+    given = shared(more="sampler: grid, concurrent: 2")
+    bench = bench_of(given)
+    for number in (1, 2):
+        order = bench.next()
+        assert order is not None
+        begin(order)
+        bench.told(number, Report(1, 0.75, 0.25, stopped=number == 2))
+    for number in (1, 2):
+        free(bench, number)
+    assert [point.get("stopped") for one in known(given) for point in one.curve] == [None, 1.0]
+    again = bench_of(given)
+    assert again.waiting()
+    first, second = known(given)
+    assert (first.state, second.state, second.epochs) == ("running", "stopped", 1)
+    assert (second.metrics["loss"], second.metrics["f1"]) == (0.75, 0.25)
+    assert second.metrics["macs"] > 0
+    tuning = _tuning(given.work, list(again.trials.values()))
+    assert (list(tuning.past), list(tuning.resumed)) == ([2], [1])
+    assert whole(again) == [1, 3, 4]
+
+
+def test_a_trial_at_its_end_is_not_stopped_there(shared: Callable[..., Shared]) -> None:
+    """Though the scheduler finds it worse than others; one that it stops may lose its process."""
+    given = shared()
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+    attempt(order, lambda report: bench.told(1, replace(report, stopped=report.epoch == 2)))
+    bench.ended(1, None)
+    other = bench.next()
+    assert other is not None
+    bench.told(2, Report(1, 0.75, 0.25, stopped=True))
+    bench.ended(2, LostWorker("gone"))
+    finished, stopped = known(given)
+    assert (finished.state, stopped.state) == ("finished", "stopped")
+    assert ["stopped" in point for point in finished.curve] == [False, False]
+    assert bench_of(given)._left == []
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -230,6 +345,24 @@ def test_one_that_was_stopped_has_its_latency(shared: Callable[..., Shared]) -> 
     assert past_of(stopped, bench.search).scores == (0.25, stopped.metrics["latency_ms"])
 
 
+def test_one_that_was_stopped_may_be_without_costs(shared: Callable[..., Shared]) -> None:
+    """What cannot be measured is said; a sampler is not told of it."""
+    given = shared(more="trials: 4, goals: [f1 max, latency_ms min]")
+    bench = bench_of(given)
+    order = bench.next()
+    assert order is not None
+    begin(order)
+    (order.courses[0].start / "model.safetensors").unlink()
+    bench.told(1, Report(1, 0.75, 0.25, stopped=True))
+    bench.ended(1, None)
+    (stopped,) = known(given)
+    assert (stopped.state, stopped.metrics["f1"]) == ("stopped", 0.25)
+    assert set(stopped.metrics) == {"loss", "f1", "macs", "parameters"}
+    assert past_of(stopped, bench.search).scores is None
+    assert "could be measured" in logged(given.work)[-1]
+    assert bench.next() is not None
+
+
 def test_where_all_fail_the_job_does(shared: Callable[..., Shared]) -> None:
     given = shared("space: {student.layers: [1], student.keep: [[0], [1]]}")
     bench = bench_of(given)
@@ -254,20 +387,34 @@ def test_where_one_may_go_otherwise_the_job_is_tried_again(shared: Callable[...,
 
 
 def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
-    shared: Callable[..., Shared], folder_of: Callable[..., Path]
+    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[Taught]]
 ) -> None:
     given = shared("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
     whole(bench_of(given))
-    start = folder_of("spoilt", seed=2)
-    weights = load_file(start / "model.safetensors")
-    spoilt = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
-    save_file(spoilt, start / "model.safetensors", metadata={"format": "pt"})
-    taught = [given.taught[0].model_copy(update={"start": start})]
-    found = search(given.work, given.checked, taught, given.cached)
+    found = search(given.work, given.checked, spoilt(given), given.cached)
     assert [student.role for student in found.students] == ["student-1"]
     (note,) = found.notes
     assert note.startswith("trial 1: no gold-only student: the loss became nan")
     assert logged(given.work)[-1] == f"warning: {note}"
+
+
+def test_what_fails_beside_several_trials_fails_once(
+    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[Taught]]
+) -> None:
+    """With other objectives, they have one student on gold labels beside them."""
+    space = "space: {objective: [[{kind: gold}, {kind: logits}], [{kind: logits}]]}"
+    given = shared(space, "sampler: grid", "compare=[gold-only]")
+    whole(bench_of(given))
+    given = replace(given, taught=spoilt(given))
+    variant = given.variant({})
+    folder = place_of(variant.work, Stage.DISTIL, variant.reads("gold-only")).folder
+    students = _students(given, known(given))
+    first = next(students)
+    shutil.rmtree(folder)
+    _, second, _ = students
+    assert isinstance(first, str)
+    assert second == first.replace("trial 1", "trial 2")
+    assert not folder.exists()
 
 
 def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> None:

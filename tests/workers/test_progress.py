@@ -65,3 +65,12 @@ def test_reports_tell_when_they_were_written(path: Path) -> None:
     writer.write(EPOCH)
     first, second = reader.news()
     assert 0 < first.at <= second.at
+
+
+def test_the_end_of_an_epoch_in_words() -> None:
+    """One that was resumed there took no step, and has no loss."""
+    found = replace(EPOCH, epoch=3, terms={"gold": 0.5, "hidden": 0.125})
+    said = "epoch 3: {}validation 0.7500, metric 0.1250"
+    terms = "loss 0.2500 (gold 0.5000, hidden 0.1250), "
+    assert found.at_end("distilled") == f"distilled, {said.format(terms)}"
+    assert replace(found, loss=None).at_end("trial 4") == f"trial 4, {said.format('')}"

@@ -45,16 +45,19 @@ def best(
         window_R: the number of the window that each row belongs to, from 0.
         otherwise_RC: what is said of windows without a row to compare.
     """
+    # counted once: on a GPU it waits for all that was asked of it before
+    windows = int(window_R.max()) + 1 if len(window_R) else 0
     gold_KR1 = labels_R.expand(len(outputs_KRC), -1)[:, :, None]
     log_p_KRC, speaking_KR = log_softmax(outputs_KRC, 2), _speaking(outputs_KRC)
     named_KR = _speaking(outputs_KRC.gather(2, gold_KR1))
-    compared_R = _compared(named_KR, speaking_KR, window_R)
+    compared_R = _compared(named_KR, speaking_KR, window_R, windows)
     loss_KR = -log_p_KRC.detach().gather(2, gold_KR1).squeeze(2).masked_fill(~compared_R, 0)
-    ranked_KR = _summed(loss_KR, window_R).masked_fill(~speaking_KR, float("inf"))
+    ranked_KR = _summed(loss_KR, window_R, windows).masked_fill(~speaking_KR, float("inf"))
     chosen_1RC = ranked_KR.argmin(0)[None, :, None].expand(1, *outputs_KRC.shape[1:])
     barred_RC = outputs_KRC.gather(0, chosen_1RC).squeeze(0) == _NOT_ALLOWED
     best_RC = log_p_KRC.gather(0, chosen_1RC).squeeze(0).masked_fill(barred_RC, _NOT_ALLOWED)
-    return torch.where(_somewhere(compared_R[None], window_R)[0, :, None], best_RC, otherwise_RC)
+    somewhere_R = _somewhere(compared_R[None], window_R, windows)[0]
+    return torch.where(somewhere_R[:, None], best_RC, otherwise_RC)
 
 
 def anchored(log_RC: Tensor, null_R: Tensor) -> Tensor:
@@ -63,19 +66,18 @@ def anchored(log_RC: Tensor, null_R: Tensor) -> Tensor:
     return log_RC - null_R1.masked_fill(null_R1 == _NOT_ALLOWED, 0)
 
 
-def _compared(named_KR: Tensor, speaking_KR: Tensor, window_R: Tensor) -> Tensor:
+def _compared(named_KR: Tensor, speaking_KR: Tensor, window_R: Tensor, windows: int) -> Tensor:
     """The rows whose gold all teachers name that say something of the window, (R,)."""
-    return (named_KR | ~_somewhere(speaking_KR, window_R)).all(0)
+    return (named_KR | ~_somewhere(speaking_KR, window_R, windows)).all(0)
 
 
-def _somewhere(said_KR: Tensor, window_R: Tensor) -> Tensor:
+def _somewhere(said_KR: Tensor, window_R: Tensor, windows: int) -> Tensor:
     """For each row whether it is so of some row of its window."""
-    return _summed(said_KR.float(), window_R) > 0
+    return _summed(said_KR.float(), window_R, windows) > 0
 
 
-def _summed(values_KR: Tensor, window_R: Tensor) -> Tensor:
-    """For each row the sum over the rows of its window."""
-    windows = int(window_R.max()) + 1 if len(window_R) else 0
+def _summed(values_KR: Tensor, window_R: Tensor, windows: int) -> Tensor:
+    """For each row the sum over the rows of its window, of so many."""
     sums = values_KR.new_zeros(len(values_KR), windows).index_add(1, window_R, values_KR)
     return sums[:, window_R]
 

@@ -101,14 +101,14 @@ def _watch(work: Work, course: Course, part: Part, over: threading.Event) -> Non
         for progress in reader.news():
             metric = progress.metric if progress.metric is not None else metric
             if progress.validation is not None:
-                work.log(_epoch(part, progress))
+                work.log(progress.at_end(part.name))
             pace = pace.after(progress)
             _tell(work, part, replace(progress, metric=metric), pace.left(progress))
 
 
 def _tell(work: Work, part: Part, progress: Progress, left: float | None) -> None:
     epoch = "" if progress.validation is None else f", validation {progress.validation:.4f}"
-    terms = f" ({_terms(progress)})" if len(progress.terms) > 1 else ""
+    terms = f" ({progress.by_term})" if len(progress.terms) > 1 else ""
     work.report(
         part.stage,
         (part.number + progress.done / progress.total) / part.of,
@@ -117,20 +117,6 @@ def _tell(work: Work, part: Part, progress: Progress, left: float | None) -> Non
         metric=progress.metric,
         message=f"{part.name}: step {progress.done} of {progress.total}{terms}{epoch}",
     )
-
-
-def _epoch(part: Part, progress: Progress) -> str:
-    """The line of the log at the end of an epoch."""
-    loss = "" if progress.loss is None else f"loss {progress.loss:.4f} ({_terms(progress)}), "
-    return (
-        f"{part.name}, epoch {progress.epoch}: {loss}"
-        f"validation {progress.validation:.4f}, metric {progress.metric:.4f}"
-    )
-
-
-def _terms(progress: Progress) -> str:
-    """Each term of the objective by itself, before its weight."""
-    return ", ".join(f"{kind} {value:.4f}" for kind, value in progress.terms.items())
 
 
 @dataclass(frozen=True, slots=True)

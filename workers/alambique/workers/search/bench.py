@@ -22,7 +22,8 @@ from alambique.workers.failures import reason_of, told
 from alambique.workers.once import done_before, keep
 from alambique.workers.records import Distilled, Trained
 from alambique.workers.search import costs
-from alambique.workers.search.earlier import past_of, unfinished
+from alambique.workers.search.earlier import past_of, unfinished, was_stopped
+from alambique.workers.search.going import Going
 from alambique.workers.search.orders import Order, Report
 from alambique.workers.search.sampling import proposed
 from alambique.workers.search.standing import Standing
@@ -36,18 +37,6 @@ _EVERY = 1.0
 
 
 @dataclass
-class _Going:
-    """A trial that was begun, and runs now or is about to."""
-
-    number: int
-    variant: Variant
-    began: float
-    curve: list[dict[str, float]]
-    last: Report | None = None
-    failed: Report | None = None
-
-
-@dataclass
 class Bench:
     """The trials of one search, in one attempt at its job."""
 
@@ -56,15 +45,16 @@ class Bench:
     """By their number, those that the registry has."""
     clock: Callable[[], float] = time.monotonic
     _left: list[Trial] = field(init=False)
-    _going: dict[int, _Going] = field(init=False, default_factory=dict)
-    _held_up: _Going | None = field(init=False, default=None)
+    _going: dict[int, Going] = field(init=False, default_factory=dict)
+    _held_up: Going | None = field(init=False, default=None)
     """Begun, but another job is doing the same."""
     _ready: Order | None = field(init=False, default=None)
     _reported: Standing | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """What an earlier attempt has left goes on first."""
-        self._left = [trial for trial in self.trials.values() if unfinished(trial)]
+        """What an earlier attempt has left goes on first; before it ends what was stopped there."""
+        left = [trial for trial in self.trials.values() if unfinished(trial)]
+        self._left = sorted(left, key=was_stopped, reverse=True)
         self._axes = axes(self.shared.job)
         self._since = self._looked = self._asked = self.clock()
         self._done_then = self.standing.done
@@ -101,13 +91,11 @@ class Bench:
     def told(self, number: int, report: Report) -> None:
         """A trial has come so far."""
         going = self._going[number]
+        self._hear(going)
         if report.error is not None:
             going.failed = report
             return
-        going.last = report
-        # one whose folder is gone begins anew, and comes to each epoch again
-        going.curve = [point for point in going.curve if point["epoch"] < report.epoch]
-        going.curve.append({"epoch": report.epoch, "loss": report.loss, "metric": report.metric})
+        going.come(report)
         # a database that does not answer now is told with the next epoch
         with suppress(SQLAlchemyError):
             self._tell(number, going)
@@ -116,7 +104,8 @@ class Bench:
         """A trial is at its end, or was stopped; or failed."""
         going = self._going.pop(number)
         try:
-            if error is not None:
+            self._hear(going)
+            if error is not None and not going.stopped:
                 self._failed(number, going.last, reason_of(error), told(error))
             elif (failed := going.failed) and failed.error is not None:
                 self._failed(number, going.last, failed.reason or Reason.INTERNAL, failed.error)
@@ -126,15 +115,22 @@ class Bench:
             self._work.holding.let_go([going.variant.place.name])
 
     def look(self) -> None:
-        """Reports how far the search is, where that has changed, now and then."""
+        """Logs what is new and reports how far the search is, now and then."""
         now = self.clock()
         if now - self._looked < _EVERY:
             return
         self._looked = now
+        for going in self._going.values():
+            self._hear(going)
         standing = self.standing
         if standing != self._reported:
             self._reported = standing
             self._report(standing, now)
+
+    def _hear(self, going: Going) -> None:
+        """Logs the epochs of a trial that have ended."""
+        if lines := going.news():
+            self._work.log(*lines)
 
     def _report(self, standing: Standing, now: float) -> None:
         goals = self.search.targets
@@ -154,7 +150,7 @@ class Bench:
         """How far the search is."""
         return Standing(
             dict(self.trials),
-            {number: _part(going) for number, going in self._going.items()},
+            {number: going.part for number, going in self._going.items()},
             size(self.search, self._axes),
         )
 
@@ -186,8 +182,8 @@ class Bench:
         seed, number = self.shared.job.train.seed, self._next_number
         return proposed(self.search, self._axes, past, seed=seed, number=number)
 
-    def _begun(self) -> _Going | None:
-        """The next trial whose values make a job; those before it have failed."""
+    def _begun(self) -> Going | None:
+        """The next trial to go on with; those before it have failed, or were stopped."""
         while following := self._following():
             number, values = following
             known = self.trials.get(number)
@@ -198,10 +194,13 @@ class Bench:
                 self._failed(number, None, Reason.BAD_SPEC, str(error))
                 continue
             curve = [dict(point) for point in known.curve] if known else []
-            return _Going(number, variant, self.clock(), curve)
+            going = Going(number, variant, self.clock(), curve)
+            if not going.stopped:
+                return going
+            self._stopped(going)
         return None
 
-    def _alone(self, trial: _Going) -> bool:
+    def _alone(self, trial: Going) -> bool:
         """Whether nobody else is doing the trial's work now; else it is held up."""
         if self._work.holding.take([trial.variant.place.name]):
             self._held_up = None
@@ -211,7 +210,7 @@ class Bench:
         self._held_up, self._asked = trial, self.clock()
         return False
 
-    def _offered(self, trial: _Going) -> Order | None:
+    def _offered(self, trial: Going) -> Order | None:
         """The order of a trial that is ours to do; None where its student is there already."""
         place = trial.variant.place
         if before := done_before(self._work, place):
@@ -221,23 +220,28 @@ class Bench:
             self._work.holding.let_go([place.name])
             return None
         place.folder.mkdir(parents=True, exist_ok=True)
+        trial.listen()
         self._going[trial.number] = trial
         return trial.variant.order(trial.number)
 
-    def _well(self, number: int, going: _Going) -> None:
+    def _well(self, number: int, going: Going) -> None:
         """A trial that did not fail: at its end, or stopped."""
-        variant, courses = going.variant, going.variant.courses
-        if outcome := read_outcome(courses[-1]):
-            seconds = self.clock() - going.began
-            distilled = student_of(courses, "distilled", outcome, seconds)
-            keep(self._work, variant.place, distilled)
-            self._finished(number, variant, distilled.students[0])
+        variant, outcome = going.variant, going.outcome
+        if outcome is None:
+            self._stopped(going)
             return
-        found = {} if going.last is None else self._scores(going.last.loss, going.last.metric)
+        seconds = self.clock() - going.began
+        distilled = student_of(variant.courses, "distilled", outcome, seconds)
+        keep(self._work, variant.place, distilled)
+        self._finished(number, variant, distilled.students[0])
+
+    def _stopped(self, going: Going) -> None:
+        last, first = going.last, going.variant.courses[0]
+        found = {} if last is None else self._scores(last.loss, last.metric)
         # a start has the shape of its student, and so its costs
-        found |= costs.measured(self.shared.job, courses[0].labels, courses[0].start)
-        epochs = going.last.epoch if going.last else 0
-        self._end(number, TrialState.STOPPED, epochs=epochs, metrics=found)
+        found |= costs.measurable(self.shared.job, first.labels, first.start, self._work.log)
+        epochs = last.epoch if last else 0
+        self._end(going.number, TrialState.STOPPED, epochs=epochs, metrics=found)
 
     def _finished(self, number: int, variant: Variant, student: Trained) -> None:
         last = variant.courses[-1]
@@ -265,7 +269,7 @@ class Bench:
         with work.database.write() as session:
             self.trials[number] = change(session, work.id, work.token, number, *what, **how)
 
-    def _tell(self, number: int, going: _Going) -> None:
+    def _tell(self, number: int, going: Going) -> None:
         assert going.last is not None
         work = self._work
         with work.database.write() as session:
@@ -278,8 +282,3 @@ class Bench:
                 metrics=self._scores(going.last.loss, going.last.metric),
                 curve=going.curve,
             )
-
-
-def _part(going: _Going) -> float:
-    epochs = going.variant.work.job.train.epochs
-    return 0.0 if going.last is None else min(1.0, going.last.epoch / epochs)

@@ -1,11 +1,13 @@
 """What a student costs: sizes from its config, and its latency where a goal asks for it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import count
 from alambique.spec.job import Job
 from alambique.tasks.all import find
+from alambique.workers.failures import told
 from alambique.workers.stages.evaluate import latency_of
 from alambique.workers.testing import Examined
 
@@ -18,10 +20,19 @@ def measured(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float
         labels: of its data.
         folder: the student's.
     """
-    found = _sizes(job, labels, folder)
-    goals = job.search.targets if job.search else ()
-    if "latency_ms" in [goal.name for goal in goals]:
-        found["latency_ms"] = _latency(job, labels, folder)
+    return _sizes(job, labels, folder) | _latency(job, labels, folder)
+
+
+def measurable(
+    job: Job, labels: tuple[str, ...], folder: Path, say: Callable[[str], None]
+) -> dict[str, float]:
+    """As `measured`, but what cannot be measured is left out, and said."""
+    found: dict[str, float] = {}
+    try:
+        for some in (_sizes, _latency):
+            found |= some(job, labels, folder)
+    except Exception as error:
+        say(f"warning: not all costs of the student in {folder} could be measured: {told(error)}")
     return found
 
 
@@ -34,13 +45,17 @@ def _sizes(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
     return {"macs": float(found.macs_full), "parameters": float(found.parameters)}
 
 
-def _latency(job: Job, labels: tuple[str, ...], folder: Path) -> float:
+def _latency(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
     """Milliseconds for such a text, in this process, beside whatever else runs on the machine."""
+    goals = job.search.targets if job.search else ()
+    if "latency_ms" not in [goal.name for goal in goals]:
+        return {}
     length = _length(job, folder)
     examined = Examined.of(
         find(job.task), folder, labels, max_length=job.train.max_length, stride=job.train.stride
     )
-    return latency_of(examined, int(read_config(folder)["vocab_size"]), length).mean_ms
+    found = latency_of(examined, int(read_config(folder)["vocab_size"]), length)
+    return {"latency_ms": found.mean_ms}
 
 
 def _length(job: Job, folder: Path) -> int:

@@ -4,12 +4,18 @@ from alambique.registry.records import Trial
 from alambique.registry.transitions import may_pass
 from alambique.spec.search import Search
 from alambique.spec.states import TrialState
+from alambique.workers.search.orders import Report
 from alambique.workers.search.sampling import Past
 
 
 def unfinished(trial: Trial) -> bool:
     """Whether another attempt at the job goes on with the trial."""
     return not trial.state.over or (trial.reason is not None and may_pass(trial.reason))
+
+
+def was_stopped(trial: Trial) -> bool:
+    """Whether the scheduler of an earlier attempt stopped the trial, maybe as its last act."""
+    return bool(trial.curve) and Report.of_point(trial.curve[-1]).stopped
 
 
 def past_of(trial: Trial, search: Search) -> Past:

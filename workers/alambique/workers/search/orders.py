@@ -1,5 +1,7 @@
 """What a trial's process is told, and what it tells."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ class Report:
     reason: Reason | None = None
     """Of a failure that another try would only repeat, like `error`, which is the message."""
     error: str | None = None
+    stopped: bool = False
+    """The scheduler has stopped the trial here; its process does not know."""
 
     @classmethod
     def at(cls, position: Position) -> "Report":
@@ -49,6 +53,18 @@ class Report:
     def of(cls, outcome: Outcome) -> "Report":
         """After the last one."""
         return cls(outcome.epochs, outcome.best_loss, outcome.metric)
+
+    @classmethod
+    def of_point(cls, point: Mapping[str, float]) -> "Report":
+        """As a curve has it, without the numbers that JSON has no word for."""
+        loss, metric = (point.get(name, math.nan) for name in ("loss", "metric"))
+        return cls(int(point["epoch"]), loss, metric, stopped="stopped" in point)
+
+    @property
+    def point(self) -> dict[str, float]:
+        """Of the trial's curve."""
+        found = {"epoch": self.epoch, "loss": self.loss, "metric": self.metric}
+        return found | ({"stopped": 1.0} if self.stopped else {})
 
     def as_dict(self) -> dict[str, Any]:
         """As Tune carries it."""

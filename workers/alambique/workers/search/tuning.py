@@ -216,9 +216,9 @@ class _Telling(Callback):
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any
     ) -> None:
-        """An epoch is over."""
-        names = Report.__dataclass_fields__
-        report = Report(**{name: result.get(name) for name in names})
+        """An epoch is over; by `done` Tune says that the trial ends with it."""
+        said = {name: result.get(name) for name in Report.__dataclass_fields__}
+        report = Report(**said | {"stopped": bool(result.get("done"))})
         self._safely(lambda: self._bench.told(trial.config["number"], report))
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
@@ -261,7 +261,6 @@ class _Halving(AsyncHyperBandScheduler):
             brackets=brackets,
         )
         self._known = {**tuning.past, **tuning.resumed}
-        self._due = set[str]()
         for number in sorted(tuning.past):
             over = SimpleNamespace(trial_id=f"past-{number}", config={"number": number})
             self.on_trial_add(None, over)
@@ -274,16 +273,8 @@ class _Halving(AsyncHyperBandScheduler):
         np.random.seed(number)
         super().on_trial_add(tune_controller, trial)
         np.random.set_state(state)
-        action = TrialScheduler.CONTINUE
         for point in self._known.get(number, ()):
-            action = super().on_trial_result(tune_controller, trial, dict(point))
-        if action == TrialScheduler.STOP:  # after its last epoch, but before it was, came the kill
-            self._due.add(trial.trial_id)
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
-        """Whether it goes on; one that was to be stopped by an earlier attempt does not."""
-        action: str = super().on_trial_result(tune_controller, trial, result)
-        return TrialScheduler.STOP if trial.trial_id in self._due else action
+            super().on_trial_result(tune_controller, trial, dict(point))
 
 
 def _scheduler(tuning: Tuning) -> TrialScheduler:

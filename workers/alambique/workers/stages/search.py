@@ -16,7 +16,7 @@ from alambique.spec.space import alone
 from alambique.spec.states import Stage, TrialState
 from alambique.tasks.goals import loss_compares
 from alambique.workers.failures import error_of, reason_of, told
-from alambique.workers.once import done_before, once
+from alambique.workers.once import done_before, key_of, once
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part
 from alambique.workers.search.bench import Bench
@@ -133,13 +133,20 @@ def _nothing(found: Sequence[Trial]) -> AlambiqueError:
 
 
 def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]:
-    """The students of each trial; what stands beside them is trained now, or why it cannot be."""
+    """The students of each trial; what stands beside them is trained now, or why it cannot be.
+
+    Trials that differ in their objective alone have one student on gold labels beside them.
+    """
+    failed: dict[str, str] = {}
     for position, trial in enumerate(front):
         variant = shared.variant(trial.values)
         for kind in distilling.kinds(variant.work):
             name = f"{kind} of trial {trial.number}"
-            found = _tried(variant, kind, Part(Stage.DISTIL, name, position, len(front)))
+            key = key_of(Stage.DISTIL, variant.reads(kind))
+            part = Part(Stage.DISTIL, name, position, len(front))
+            found = failed.get(key) or _tried(variant, kind, part)
             if isinstance(found, str):
+                failed[key] = found
                 yield f"trial {trial.number}: {found}"
                 continue
             for one in found:

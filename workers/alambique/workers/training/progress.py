@@ -27,6 +27,19 @@ class Progress:
     at: float = 0.0
     """Seconds since 1970, for the reader's estimate of the time that is left."""
 
+    @property
+    def by_term(self) -> str:
+        """Each term of the objective by itself, before its weight, in words."""
+        return ", ".join(f"{kind} {value:.4f}" for kind, value in self.terms.items())
+
+    def at_end(self, name: str) -> str:
+        """The line of a log at the end of an epoch, of the run with that name."""
+        loss = "" if self.loss is None else f"loss {self.loss:.4f} ({self.by_term}), "
+        return (
+            f"{name}, epoch {self.epoch}: {loss}"
+            f"validation {self.validation:.4f}, metric {self.metric:.4f}"
+        )
+
 
 class ProgressFile:
     """Writes a report at most so often, and always where an epoch ends."""
