@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
@@ -220,6 +221,24 @@ def front_is_registered(database: Database, row: JobRow) -> None:
     with database.read() as session:
         found = versions.page(session, name="pico-search", job_id=row.id).items
     assert {version.role for version in found} == {f"student-{number}" for number in front}
+
+
+def test_a_search_that_is_cancelled_leaves_nothing_running(
+    settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
+) -> None:
+    endless = ("train.epochs=9000", "train.patience=9000", "search.scheduler=none")
+    with database.write() as session:
+        job = jobs.submit(session, read_job(RECIPE, (*GRID, *endless))).id
+    with ThreadPoolExecutor(1) as apart:
+        driver = apart.submit(drivers.attempt, settings, database, job, "never", 0)
+        until(lambda: any(trial.epochs for trial in found_of(database, job)[1].values()), 120)
+        with database.write() as session:
+            jobs.cancel(session, job)
+        assert driver.result(60) == 0
+    row, found = found_of(database, job)
+    assert (row.state, row.reason) == (State.CANCELLED, Reason.USER)
+    assert not any(trial.state.over for trial in found.values())
+    until(cluster.is_free)
 
 
 def test_the_recipe_of_depths_and_maps_runs_cut_down(

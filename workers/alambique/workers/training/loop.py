@@ -55,7 +55,8 @@ def train(course: Course, place: Place, told: Callable[[Position], None] = nobod
         course: what to do.
         place: this process.
         told: called after each epoch that another one follows, by every process with the same
-            position, of which there is a checkpoint; may never return.
+            position, of which there is a checkpoint; of a run that goes on, after the last epoch
+            before too. It may never return.
 
     Raises:
         Diverged: a loss stopped being finite before any epoch was over.
@@ -79,6 +80,8 @@ class Run:
     def to_the_end(self) -> Outcome:
         """All epochs that are left, unless patience ends first or a loss is not finite."""
         position = self._resumed()
+        if position.best_loss is not None and not self._over(position):
+            self._told(position)  # perhaps nobody heard of it before the kill
         while not self._over(position):
             try:
                 position = self._epoch(position)
