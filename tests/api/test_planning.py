@@ -316,6 +316,21 @@ def test_a_value_that_makes_no_student_is_refused_whatever_else_is_varied(
 
 
 @pytest.mark.parametrize(
+    "space",
+    [
+        {"student.width": {"low": 32, "high": 90}, "student.heads": [4]},
+        {"student.width": {"low": 33, "high": 901}, "student.heads": [4]},
+        {"student.layers": {"low": 2, "high": 40}, "student.start": ["teacher"]},
+    ],
+)
+def test_a_number_of_a_range_is_left_to_the_trials(
+    settings: Settings, database: Database, space: dict[str, Any]
+) -> None:
+    """That heads share some widths only, who gives a range of them does not mind."""
+    assert plan_of(layered({"student.start": ["random"]} | space), settings, database).search
+
+
+@pytest.mark.parametrize(
     ("term", "path", "said"),
     [
         ({"kind": "relations", "heads": 5}, "objective.1.heads", "heads: one of 1, 2, 4"),

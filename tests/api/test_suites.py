@@ -103,6 +103,12 @@ def test_a_key_sent_again_makes_no_second_suite(post: Post, text: str) -> None:
             "shared.teacher",
         ),
         ("layers: 1", "layers: 7", "bad_spec", "students.small"),
+        (
+            "epochs: 1}",
+            "epochs: 1}\n  objective: [{kind: logits}, {kind: hidden, mapping: [[0, 7]]}]",
+            "bad_spec",
+            "shared.objective.1.mapping",
+        ),
         ("layers: 1", "layers: 1, start: ./here", "bad_spec", "students.small.start"),
         ("layers: 1", "layers: 1, start: gone", "unknown_name", "students.small.start"),
         ("students", "studens", "bad_spec", "students"),

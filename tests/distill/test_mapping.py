@@ -83,7 +83,7 @@ def test_a_list_is_taken_as_it_is(ours: set[int], data: st.DataObject) -> None:
         ((), "no pair"),
         (((1, 0), (0, 1)), r"\[1, 0\]: give each once, in ascending"),
         (((0, 0), (0, 1)), r"\[0, 0\]: give each once"),
-        (((0, 0), (2, 1)), r"\[\(2, 1\)\]: the student has layers 0 to 1, the teacher 0 to 5"),
+        (((0, 0), (2, 1)), r"\[\(2, 1\)\], and the student has layers 0 to 1, the teacher 0 to 5"),
         (((0, 6),), r"\[\(0, 6\)\]"),
         (((-1, 0),), r"\[\(-1, 0\)\]"),
         (((0, -1),), r"\[\(0, -1\)\]"),

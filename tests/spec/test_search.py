@@ -275,6 +275,8 @@ def test_a_term_with_a_name_is_varied_by_it() -> None:
     )
     found = laid_over(job, {"objective.angle.weight": 2, "objective.hidden.weight": 3})
     assert [(term.label, term.weight) for term in found.objective] == [("hidden", 3), ("angle", 2)]
+    (said,) = refused("objective.logits.name: [soft, softer]")
+    assert "vary another field of it" in said
     (said,) = refused("objective.angel.weight: [1, 2]")
     assert "the objective has no term angel, it has logits" in said
 

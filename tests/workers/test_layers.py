@@ -88,16 +88,17 @@ def test_each_term_is_told_by_itself(layered: Made, recorded: Recorder) -> None:
 
 def test_terms_of_one_kind_are_told_by_their_names(layered: Made, recorded: Recorder) -> None:
     """Each map that is learnt is its own; the projection is that of both."""
-    near, far = Hidden(mapping="learned"), Hidden(mapping="learned", loss="cosine", name="angle")
+    # what a name is may also be what a module has, as `values` is
+    near, far = Hidden(mapping="learned"), Hidden(mapping="learned", loss="cosine", name="values")
     told = layered(objective=(near, far, Relations(layer=1, name="lower"), Relations()))
     run = recorded(told)
     run.to_the_end()
     last = json.loads(told.progress.read_text().splitlines()[-1])
-    assert set(last["terms"]) == {"hidden", "angle", "lower", "relations"}
+    assert set(last["terms"]) == {"hidden", "values", "lower", "relations"}
     assert last["loss"] == pytest.approx(sum(last["terms"].values()), rel=1e-5)
     maps = maps_of(told)
-    assert set(maps) == {"hidden", "angle"}
-    assert maps["hidden"].weights != maps["angle"].weights
+    assert set(maps) == {"hidden", "values"}
+    assert maps["hidden"].weights != maps["values"].weights
 
 
 def test_what_is_trained_beside_the_student_is_not_exported(

@@ -9,7 +9,7 @@ from alambique.registry import versions
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
 from alambique.spec.job import Job, Split
 from alambique.spec.matrix import field_at
-from alambique.spec.reading import BadField
+from alambique.spec.reading import BadField, BadFields
 from alambique.spec.sources import Local, Registered, source_of
 from alambique.spec.suite import Cell, Suite
 from alambique.tasks.all import find
@@ -57,7 +57,9 @@ def _unfit(job: Job, context: Context) -> Iterator[BadField]:
     try:
         check_sizes(job, context.settings)
     except (BadSpec, BadModel) as error:
-        yield BadField("student", None, str(error))
+        cause = error.__cause__
+        at_once = BadField("student", None, str(error))
+        yield from cause.fields if isinstance(cause, BadFields) else [at_once]
 
 
 def _refused(code: str, fields: list[BadField]) -> Exception:

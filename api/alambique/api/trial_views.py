@@ -29,7 +29,7 @@ class TrialView(View):
     metrics: dict[str, float]
     """On the validation examples, of its best epoch; and what the student costs."""
     curve: list[dict[str, float]]
-    """The best loss and metric after each epoch."""
+    """The best loss and metric after each epoch; at the last one `stopped`, where it was that."""
     reason: Reason | None
     error: str | None
     """Of one that failed."""

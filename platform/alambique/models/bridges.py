@@ -14,6 +14,8 @@ from alambique.spec.objective import Attention, Hidden, Layered
 
 _SHARED = "shared"
 """The name of the one projection of all layers."""
+_GIVEN = "term-"
+"""Before a name that a job gives: modules have names of their own, such as `values`."""
 
 
 class Bridges(nn.Module):
@@ -45,7 +47,7 @@ class Bridges(nn.Module):
         self.projections = nn.ModuleDict({name: _projection(*widths) for name in names})
         self.mixtures = nn.ModuleDict(
             {
-                term.label: Mixture(*depths)
+                term.kind if term.name is None else _GIVEN + term.name: Mixture(*depths)
                 for term in terms
                 if isinstance(term, Hidden | Attention) and term.mapping == "learned"
             }
@@ -69,7 +71,7 @@ class Bridges(nn.Module):
 
     def mixed(self) -> dict[str, Tensor]:
         """How much each layer of the teacher counts for each of the student, (S, L), by term."""
-        return {label: mixture() for label, mixture in self.mixtures.items()}
+        return {label_of(name): mixture() for name, mixture in self.mixtures.items()}
 
 
 class Mixture(nn.Module):
@@ -90,6 +92,11 @@ class Mixture(nn.Module):
     def forward(self) -> Tensor:
         """The weights, (S, L); those of a layer of the student add up to 1."""
         return self.logits_SL.softmax(1)
+
+
+def label_of(mixture: str) -> str:
+    """What the term is called whose mixture has that name among modules."""
+    return mixture.removeprefix(_GIVEN)
 
 
 def _projection(width: int, to: int) -> nn.Linear:

@@ -14,11 +14,12 @@ from alambique.distill.objective import total
 from alambique.distill.rows import no_rows
 from alambique.distill.states import Projected, States
 from alambique.distill.wanted import Wanted, wanted
-from alambique.models.bridges import Bridges
+from alambique.models.bridges import Bridges, label_of
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.taps import Taps
+from alambique.spec.faults import within
 from alambique.spec.objective import Layered, Term, answers, at_its_highest
 
 _BRIDGES = "bridges."
@@ -96,7 +97,9 @@ class Learner(nn.Module):
     def _compare(self, teacher: Network, terms: Sequence[Layered]) -> None:
         ours, theirs = self.network.config, teacher.config
         depths = depth(ours), depth(theirs)
-        check_comparable(terms, ours, theirs)
+        for term in terms:
+            with within(term.label):
+                check_comparable([term], ours, theirs)
         of_student, of_teacher = wanted(terms, *depths)
         self.bridges = Bridges(
             terms,
@@ -176,9 +179,9 @@ def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def mixed(state: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
-    """The layer maps that are learnt in the weights of a learner, (S, L) by the kind of term."""
+    """The layer maps that are learnt in the weights of a learner, (S, L) by term."""
     return {
-        name.removeprefix(MIXTURES).partition(".")[0]: logits_SL.softmax(1).tolist()
+        label_of(name.removeprefix(MIXTURES).partition(".")[0]): logits_SL.softmax(1).tolist()
         for name, logits_SL in state.items()
         if name.startswith(MIXTURES)
     }

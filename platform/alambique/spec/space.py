@@ -144,6 +144,8 @@ def _misplaced(path: str) -> str | None:
     head, _, rest = path.partition(".")
     if head == "train" and not rest:
         return "name one of the fields of train, such as train.learning_rate"
+    if head in ("objective", _FIRST) and path.endswith(".name"):
+        return "a term is found by its name, which teaches nothing: vary another field of it"
     if head in _VARIED:
         return None
     if head in ("teacher", "data", "task"):

@@ -29,6 +29,8 @@ class Tries:
     """Combinations of the values of some dimensions; of none, the job as it is."""
 
     each: tuple[Try, ...]
+    listed: frozenset[str]
+    """The dimensions whose values the job lists one by one."""
     whole: bool
     """Whether these are all. Of a field that takes any number between two, the least and the
     greatest stand for all others."""
@@ -49,7 +51,8 @@ def tries(job: Job, *heads: str) -> Tries:
         for number in spread(lists, _MOST)
     ]
     whole = count(lists) <= _MOST and all(known for _, known in values.values())
-    return Tries(tuple(Try(one, _made(job, one)) for one in said), whole)
+    listed = frozenset(path for path, each in space.items() if not isinstance(each, Range))
+    return Tries(tuple(Try(one, _made(job, one)) for one in said), listed, whole)
 
 
 def needs_outputs(job: Job) -> bool:

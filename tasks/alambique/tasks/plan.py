@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 
 from alambique.distill.wanted import wanted
@@ -35,7 +35,7 @@ from alambique.tasks.costs import (
 )
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
-from alambique.tasks.values import check_values, students
+from alambique.tasks.values import check_values, checked_tries
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -59,17 +59,18 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
     """
     if wrong := list(bad_goals(job)):
         refuse(wrong)
-    labels, config_of, looked_at = _labels(job, data), cache(config_of), students(job)
+    labels, config_of, looked_at = _labels(job, data), cache(config_of), checked_tries(job)
     first, *others = job.teachers
-    tried = [
-        _tried(job, looked_at, field, source_of(one.model), _runs(first, number), labels, config_of)
+    candidate = partial(_candidate, job, looked_at=looked_at, labels=labels, config_of=config_of)
+    firsts = [
+        candidate(field, source_of(one.model), _runs(first, number))
         for number, (field, one) in enumerate(first.named)
     ]
-    candidates = [[one.teacher for one in tried]]
+    candidates = [[one.teacher for one in firsts]]
     candidates += [_candidates(job, one, labels, config_of) for one in others]
     choice = any(len(one.said.runs) > 1 for one in job.teachers)
-    costliest = max(tried, key=lambda one: one.teacher.macs.full)
-    most = max(tried, key=lambda one: one.largest.macs.full)
+    costliest = max(firsts, key=lambda one: one.teacher.macs.full)
+    most = max(firsts, key=lambda one: one.largest.macs.full)
     return Plan(
         teacher=Cost(costliest.teacher.parameters, costliest.teacher.macs),
         student=costliest.student,
@@ -82,7 +83,7 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _Candidate:
     """A candidate of the first teacher, as if it were the one to teach."""
 
     teacher: CandidateCost
@@ -95,15 +96,16 @@ class _Tried:
     """The student of the search that computes most; without a search, that is the same one."""
 
 
-def _tried(
+def _candidate(
     job: Job,
-    looked_at: Tries,
     field: str,
     model: Source,
     runs: int,
+    *,
+    looked_at: Tries,
     labels: int,
     config_of: ConfigOf,
-) -> _Tried:
+) -> _Candidate:
     first = job.teachers[0]
     with first.telling(field):
         teacher = _teacher(first, model, config_of)
@@ -121,7 +123,7 @@ def _tried(
     if job.search:
         check_values(looked_at, fits)
     config = student(job)
-    return _Tried(
+    return _Candidate(
         teacher=CandidateCost(own.parameters, own.macs, written(model), runs),
         config=teacher,
         student=_cost(job, config, labels),
@@ -169,18 +171,18 @@ def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
     return max(found, key=lambda cost: cost.macs.full)
 
 
-def _beside(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> BesideCost | None:
+def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> BesideCost | None:
     """What the teacher computes beside the student, and what it would take to keep that."""
     terms = [term for terms in job.objectives for term in layered(terms)]
     if not terms:
         return None
     if isinstance(data, AlambiqueError):
         return BesideCost(None, None)
-    _, compared = wanted(map(_with_some_map, terms), tried.layers, depth(tried.config))
+    _, compared = wanted(map(_with_some_map, terms), teaching.layers, depth(teaching.config))
     # of projected layers there are queries, keys and values
-    columns = sizes_of(tried.config).width * (len(compared.hidden) + 3 * len(compared.projected))
+    columns = sizes_of(teaching.config).width * (len(compared.hidden) + 3 * len(compared.projected))
     return BesideCost(
-        macs=_examples(data) * _beside_epochs(job) * tried.teacher.macs.full,
+        macs=_examples(data) * _beside_epochs(job) * teaching.teacher.macs.full,
         bytes=_examples(data) * job.train.max_length * columns * FLOAT,
     )
 
@@ -192,7 +194,7 @@ def _with_some_map(term: Layered) -> Layered:
     return term.model_copy(update={"mapping": "uniform"})
 
 
-def _search(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> SearchCost | None:
+def _search(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> SearchCost | None:
     if job.search is None:
         return None
     search, every = job.search, [job, *alone(job)]
@@ -201,10 +203,10 @@ def _search(job: Job, data: Splits | AlambiqueError, tried: _Tried) -> SearchCos
     macs = None
     if isinstance(data, Splits):
         # once there and twice back
-        own, theirs = 3 * tried.largest.macs.full, tried.teacher.macs.full
+        own, theirs = 3 * teaching.largest.macs.full, teaching.teacher.macs.full
         each = max(_epochs(one) * own + _beside_epochs(one) * theirs for one in every)
         macs = trials * _examples(data) * each
-    return SearchCost(trials, search.concurrent, epochs, tried.largest, macs)
+    return SearchCost(trials, search.concurrent, epochs, teaching.largest, macs)
 
 
 def _courses(job: Job) -> Iterable[tuple[Sequence[Term], int]]:

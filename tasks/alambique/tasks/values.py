@@ -14,7 +14,7 @@ _NETWORKS = ("student", "objective", "intermediate")
 _ALL = (*_NETWORKS, "train")
 
 
-def students(job: Job) -> Tries:
+def checked_tries(job: Job) -> Tries:
     """The job with those values of its search that decide whether its students can be.
 
     Raises:
@@ -26,27 +26,27 @@ def students(job: Job) -> Tries:
 
 
 def check_values(looked_at: Tries, fits: Callable[[Job], object]) -> None:
-    """Nothing, where each value fits some values of the other dimensions.
+    """Nothing, where each value that is listed fits some values of the other dimensions.
 
-    A combination that does not is left to the trials; so is a value, where there are more
-    combinations than are looked at, and some of these fit.
+    A combination that does not is left to the trials, and so is a number of a range. So is
+    everything, where there are more combinations than are looked at.
 
     Args:
         looked_at: of a job without a search, or with one that varies other things, that job alone.
         fits: refuses a job.
 
     Raises:
-        BadSpec: a value fits none, such as heads that do not divide a width.
+        BadSpec: a value fits none, such as heads that do not divide a width, or nothing fits.
     """
-    judged = [_Judged(one, _why(one, fits)) for one in looked_at.each]
-    able = {pair for one in judged if one.why is None for pair in one.pairs}
-    if all(one.why for one in judged):
-        _refuse_all(judged[0])
     if not looked_at.whole:
         return
+    judged = [_Judged(one, _why(one, fits)) for one in looked_at.each]
+    if all(one.why for one in judged):
+        _refuse_all(judged[0])
+    able = {pair for one in judged if one.why is None for pair in one.pairs}
     for one in judged:
         for path, value in one.pairs:
-            if (path, value) not in able:
+            if path in looked_at.listed and (path, value) not in able:
                 refuse([BadField(f"search.space.{path}", value, str(one.why))])
 
 

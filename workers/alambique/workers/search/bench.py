@@ -198,6 +198,7 @@ class Bench:
             if not going.stopped:
                 return going
             self._stopped(going)
+            self._done_then += 1
         return None
 
     def _alone(self, trial: Going) -> bool:
@@ -222,6 +223,7 @@ class Bench:
         place.folder.mkdir(parents=True, exist_ok=True)
         trial.listen()
         self._going[trial.number] = trial
+        self._done_then += trial.part
         return trial.variant.order(trial.number)
 
     def _well(self, number: int, going: Going) -> None:

@@ -41,7 +41,7 @@ from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.fetching import fetching
 from alambique.tasks.plan import plan
-from alambique.tasks.values import check_values, students
+from alambique.tasks.values import check_values, checked_tries
 from alambique.workers.downloads import fetched
 from alambique.workers.once import is_done
 from alambique.workers.records import Checked, DataSet, Start, Unlabelled
@@ -98,7 +98,7 @@ def check(work: Work) -> Checked:
         for one in job.teachers
     )
     student = _student_start(work, data.labels)
-    check_values(students(job), partial(check_head, student=student))
+    check_values(checked_tries(job), partial(check_head, student=student))
     # terms that compare layers have one teacher, says the spec
     for (field, _), teacher in zip(job.teachers[0].named, teachers[0], strict=True):
         check_beside(job, field, teacher, student)

@@ -60,7 +60,7 @@ class Course(Spec):
 
     @property
     def mixtures(self) -> Path:
-        """The layer maps that were learnt, by the kind of their term, as at the best weights."""
+        """The layer maps that were learnt, by what their term is called, as at the best weights."""
         return self.folder / "mixtures.json"
 
     @property
@@ -71,7 +71,7 @@ class Course(Spec):
     def read_mixtures(self) -> dict[str, tuple[tuple[float, ...], ...]]:
         """For each layer of the student, how much each layer of the teacher counts."""
         found = json.loads(self.mixtures.read_text())
-        return {kind: tuple(map(tuple, weights)) for kind, weights in found.items()}
+        return {label: tuple(map(tuple, weights)) for label, weights in found.items()}
 
     @property
     def outcome(self) -> Path:
