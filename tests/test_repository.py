@@ -1,6 +1,7 @@
 """The repository keeps its own rules: recipes, sizes of files, pins."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
 
 
+@cache
 def jobs_of(recipe: Path) -> list[Job]:
     """The one job of a recipe, or those of a suite."""
     text = recipe.read_text()

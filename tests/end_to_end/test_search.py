@@ -226,7 +226,12 @@ def front_is_registered(database: Database, row: JobRow) -> None:
 def test_a_search_that_is_cancelled_leaves_nothing_running(
     settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
 ) -> None:
-    endless = ("train.epochs=9000", "train.patience=9000", "search.scheduler=none")
+    endless = (
+        "train.epochs=9000",
+        "train.patience=9000",
+        "search.scheduler=none",
+        "search.concurrent=1",
+    )
     with database.write() as session:
         job = jobs.submit(session, read_job(RECIPE, (*GRID, *endless))).id
     with ThreadPoolExecutor(1) as apart:
@@ -253,6 +258,7 @@ def test_the_recipe_of_depths_and_maps_runs_cut_down(
         f"train={{epochs: 1, learning_rate: 3.0e-3, batch_size: 16, {windows}}}",
         "search.space={student.layers: [2], objective.hidden.mapping: [first, similar]}",
         "search.trials=2",
+        "search.concurrent=1",  # one process that imports torch
     )
     whole = read_job(MAPS)
     cut = read_job(MAPS, said)
