@@ -84,8 +84,8 @@ def test_a_recipe_can_be_planned(recipe: Path, settings: Settings) -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        # a suite reads the data of each of its jobs
-        pytest.param(recipe, marks=[pytest.mark.slow] if len(jobs_of(recipe)) > 1 else [])
+        # the others read much data, a suite that of each of its jobs
+        pytest.param(recipe, marks=[] if jobs_of(recipe)[0].search else [pytest.mark.slow])
         for recipe in RECIPES
         if models_in_folders(recipe)
     ],

@@ -99,7 +99,7 @@ def scores(row: JobRow) -> dict[str, Any]:
         ("check", 2),
         pytest.param("step", TEACH // 2 + 1, id="teach"),
         ("cache", 1),
-        pytest.param("step", TEACH + DISTIL // 2 + 1, id="gold-only"),
+        pytest.param("step", TEACH + DISTIL // 2 + 1, id="gold-only", marks=pytest.mark.slow),
         pytest.param("step", TEACH + DISTIL + DISTIL // 2 + 1, id="distil"),
         ("evaluate", 2),
         ("register", 2),

@@ -264,6 +264,7 @@ def test_plain_transformers_loads_it(server: Server, first: JobView, tmp_path: P
     assert (int(one), int(pieces) > 6, int(classes), names) == (1, True, len(labels), labels)
 
 
+@pytest.mark.slow  # the documents' commands, one of which it is, are run as well
 def test_the_program_tags_a_sentence(server: Server, first: JobView) -> None:
     command = [*PROGRAM, "models", "predict", "pico@1", "--text", "Ana vive en Lugo.", "--json"]
     said = subprocess.check_output(command, env=server.environment)

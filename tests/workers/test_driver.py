@@ -56,6 +56,7 @@ def trains(work: Work, process: "subprocess.Popen[bytes]") -> None:
         pause.wait(0.05)
 
 
+@pytest.mark.slow  # the stopped server's driver is told so too
 def test_a_driver_that_is_told_to_stop_gives_its_job_back(work: Taken) -> None:
     job = work(*LONG)
     with driver(job, parent=os.getpid()) as process:
