@@ -48,8 +48,8 @@ def list_jobs(
             cursor=cursor,
             limit=limit,
         )
-        # two counts for each that waits: a page has 200 rows at most
-        views = [JobView.of(row, _waiting(session, row)) for row in page.items]
+        waiting = jobs.waiting_of(session, page.items)
+    views = [JobView.of(row, waiting.get(row.id)) for row in page.items]
     return PageView[JobView](items=views, next=page.next)
 
 

@@ -23,6 +23,7 @@ from alambique.registry.reading import (
     page,
     ready,
     waiting,
+    waiting_of,
 )
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
@@ -53,6 +54,7 @@ __all__ = [
     "submit_all",
     "take",
     "waiting",
+    "waiting_of",
 ]
 
 _RETRIES = Retries()
