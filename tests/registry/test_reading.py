@@ -120,6 +120,23 @@ def test_events_and_logs_go_on_from_where_a_reader_was(
     assert [one.content["lines"] for one in logs] == [["one"], ["two\0", "three"]]
 
 
+def test_the_newest_events_of_many_jobs_are_one_statement(
+    database: Database, posted: Made, statements: Statements
+) -> None:
+    rows = [posted() for _ in range(5)]
+    with database.write() as session:
+        for row in (rows[3], rows[0], rows[3]):
+            jobs.note(session, row.id, None, "opened", {})
+    asked = [row.id for row in rows[:4]]
+    with database.read() as session:
+        expected = {job_id: jobs.events(session, job_id)[-1].id for job_id in asked}
+        with statements() as sent:
+            found = jobs.newest_events(session, [*asked, uuid4()])
+        assert jobs.newest_events(session, []) == {}
+    assert found == expected
+    assert len(sent) == 1
+
+
 def test_pages_stay_while_jobs_come_in(database: Database, posted: Made) -> None:
     made = [posted().id for _ in range(7)]
     seen: list[UUID] = []

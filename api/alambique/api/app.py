@@ -9,6 +9,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from alambique.api import catalogue, health, jobs, models, posting, suites
 from alambique.api.context import Context
+from alambique.api.event_poller import EventPoller
 from alambique.api.openapi import PROBLEMS, described
 from alambique.api.origins import OriginCheck
 from alambique.api.problems import BodyLimitProblem, answer_with_problems
@@ -46,7 +47,8 @@ def create_app(
         separate_input_output_schemas=False,
         redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
-    app.state.context = Context(settings, database, stop or threading.Event())
+    stop = stop or threading.Event()
+    app.state.context = Context(settings, database, stop, EventPoller(database, stop))
     for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)

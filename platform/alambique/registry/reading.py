@@ -111,6 +111,19 @@ def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) ->
     )
 
 
+def newest_events(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return the id of the newest event of each of these jobs that is there.
+
+    Ids of one job's events are in the order of commits, those of several jobs are not: of what is
+    not seen yet, only the ids of each job by itself tell.
+    """
+    mine = select(tables.Event.id).where(tables.Event.job_id == tables.Job.id)
+    # not max(id) by groups, which would read all events of all the jobs
+    newest = mine.order_by(tables.Event.id.desc()).limit(1).scalar_subquery()
+    query = select(tables.Job.id, newest).where(tables.Job.id.in_(tuple(job_ids)))
+    return {job_id: event_id or 0 for job_id, event_id in session.execute(query)}
+
+
 def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
     """Its events of kind "log", whose content is `{"lines": [...]}`."""
     mine = (tables.Event.job_id == job_id, tables.Event.kind == "log")
