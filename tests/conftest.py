@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from threading import Thread
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import Engine, event
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
@@ -159,6 +161,26 @@ def postgres_url() -> Iterator[str]:
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def statements() -> Callable[[], AbstractContextManager[list[str]]]:
+    """Lists what this process sends to databases while a block is run."""
+    return _statements
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(*said: object) -> None:
+        seen.append(str(said[2]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.fixture(scope="session", autouse=True)

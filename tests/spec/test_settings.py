@@ -31,3 +31,16 @@ def test_a_url_whose_port_is_none(port: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ALAMBIQUE_URL", f"http://localhost:{port}")
     with pytest.raises(ValidationError, match="no URL of a server"):
         Settings()
+
+
+def test_hosts_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOSTS", "distil.example, 10.0.0.7:8400,[::1]")
+    assert Settings().hosts == ("distil.example", "10.0.0.7:8400", "[::1]")
+
+
+@pytest.mark.parametrize("hosts", ["https://distil.example", "*", "a:0", "a b", "distil.example/x"])
+def test_a_name_of_no_server(hosts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOSTS", hosts)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert [error["loc"] for error in refused.value.errors()] == [("hosts",)]

@@ -19,10 +19,12 @@ from alambique.registry.reading import (
     events,
     find,
     logs,
+    newest_events,
     notes,
     page,
     ready,
     waiting,
+    waiting_of,
 )
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
@@ -42,6 +44,7 @@ __all__ = [
     "finish",
     "logs",
     "move",
+    "newest_events",
     "note",
     "notes",
     "page",
@@ -53,6 +56,7 @@ __all__ = [
     "submit_all",
     "take",
     "waiting",
+    "waiting_of",
 ]
 
 _RETRIES = Retries()
