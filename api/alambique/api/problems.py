@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alambique.api.away import AWAY, SAID
 from alambique.api.views import FieldProblem, Problem
 from alambique.spec.errors import AlambiqueError
+from alambique.spec.excerpts import excerpt, short
 from alambique.spec.reading import BadField, BadFields
 
 MEDIA_TYPE = "application/problem+json"
@@ -36,6 +38,12 @@ _CODE = {
     415: "unsupported_media_type",
     422: "bad_request",
 }
+
+_TOLD = 200
+"""Characters of a parameter's name, and of what is said of it."""
+
+_DETAIL = 32_000
+"""Characters of what a problem tells: as many fields as are named, each with much to be said."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +104,7 @@ class BodyLimitProblem:
 
 def _problem(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Problem:
     errors = [FieldProblem(path=f.path, found=f.found, message=f.message) for f in fields]
+    detail = excerpt(detail, _DETAIL)
     title = HTTPStatus(status).phrase
     return Problem(title=title, status=status, detail=detail, code=code, errors=errors or None)
 
@@ -120,12 +129,13 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [
-        BadField(".".join(map(str, line["loc"])), repr(line.get("input"))[:80], line["msg"])
-        for line in error.errors()
-    ]
-    detail = "; ".join(f"{field.path}: {field.message}" for field in fields)
-    return _response(_problem(422, _CODE[422], detail, fields))
+    found = BadFields([_bad_field(line) for line in error.errors()])
+    return _response(_problem(422, _CODE[422], "\n".join(found.lines), found.fields))
+
+
+def _bad_field(line: dict[str, Any]) -> BadField:
+    path = excerpt(".".join(map(str, line["loc"])), _TOLD)
+    return BadField(path, short(line.get("input")), excerpt(line["msg"], _TOLD))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -1,17 +1,16 @@
 """The body of what is posted: from the bytes of a client to a `Job` or a `Suite`."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import yaml
 from fastapi import Depends, Header, Request
 
 from alambique.api.origins import JSON, YAML, bad_type, media_type_of
+from alambique.spec.documents import Unreadable, from_json, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
 from alambique.spec.job import Job
-from alambique.spec.reading import JobLoader, job_of, mapping
+from alambique.spec.reading import job_of, mapping
 from alambique.spec.suite import NEEDS, Suite, suite_of
 
 
@@ -70,30 +69,9 @@ def _content(posted: Posted) -> Any:
     media_type = media_type_of(posted.content_type)
     try:
         if media_type == JSON:
-            return json.loads(posted.content, object_pairs_hook=_each_once)
+            return from_json(posted.content)
         if media_type in YAML:
-            return yaml.load(posted.content, _PlainLoader)
-    except (ValueError, yaml.YAMLError) as error:
+            return from_yaml(posted.content.decode(), aliases=False)
+    except (Unreadable, UnicodeDecodeError) as error:
         raise BadSpec(f"the body cannot be read as {media_type}: {error}") from error
-    except RecursionError as error:
-        raise BadSpec("the body is nested too deeply") from error
     raise bad_type(media_type)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs: of two values under one name, one would be lost unsaid."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice} is given twice: keep one")
-    return found
-
-
-class _PlainLoader(JobLoader):
-    """YAML without aliases: a few of them, nested, describe more than fits in memory."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not taken here: write the value out")
-        return super().compose_node(parent, index)
