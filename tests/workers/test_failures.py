@@ -17,8 +17,10 @@ from alambique.spec.errors import (
     Diverged,
     LabelMismatch,
     LostWorker,
+    NoData,
     NotEnoughDisk,
     UnknownName,
+    Unreachable,
 )
 from alambique.spec.states import Reason
 from alambique.workers.cluster import cause_of
@@ -47,6 +49,9 @@ def of_a_worker(cause: Exception) -> Exception:
         (Diverged("nan"), Reason.DIVERGED),
         (NotEnoughDisk("1 GB"), Reason.NO_DISK),
         (OSError(errno.ENOSPC, "No space left on device"), Reason.NO_DISK),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Reason.NO_DISK),
+        (NoData("no file train.conll"), Reason.NO_DATA),
+        (Unreachable("the hub"), Reason.UNREACHABLE),
         (OSError(errno.EACCES, "Permission denied"), Reason.INTERNAL),
         (LostWorker("gone"), Reason.LOST_WORKER),
         (torch.OutOfMemoryError("CUDA out of memory"), Reason.OUT_OF_MEMORY),
