@@ -3,10 +3,11 @@
 import errno
 
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TEXTS = (
     "no space left on device",
     "disk quota exceeded",
+    "file too large",
     # torch writes its archives in C++, which tells that a write failed, and not why
     "pytorchstreamwriter failed writing",
     "inline_container.cc",
@@ -50,8 +51,8 @@ def is_disk_full(error: BaseException) -> bool:
     return False
 
 
-def disk_full_text(error: BaseException) -> str:
-    """Return what to tell of an error that says that a disk is full."""
+def disk_full_text(error: BaseException | None = None) -> str:
+    """Return what to tell of a full disk, with the path that the error names, where it does."""
     path = getattr(error, "filename", None)
     return f"no space is left on the disk{f' of {path}' if path else ''}: {MAKE_ROOM}"
 
