@@ -258,9 +258,18 @@ class _Ray:
 
 def _end_of(driver: Driver) -> tuple[Reason, str]:
     """Why an attempt failed whose driver ended without a word."""
-    code = driver.process.returncode
     if driver.killed:
         return Reason.USER, "killed on request"
+    return end_of(driver.process.returncode, log=f"logs/{driver.row.id}.log")
+
+
+def end_of(code: int, *, log: str) -> tuple[Reason, str]:
+    """The reason and the message of an attempt by the exit code of its driver.
+
+    Args:
+        code: negative where a signal ended it.
+        log: where its output is, in the home.
+    """
     if code == NO_ANSWER:
         return Reason.NO_DATABASE, "the database did not answer for as long as its lease lasts"
     if code == NO_ROOM:
@@ -270,7 +279,6 @@ def _end_of(driver: Driver) -> tuple[Reason, str]:
             f"the driver process ended with signal {-code}; if nobody stopped it, the machine may "
             "have run out of memory: lower train.batch_size, or raise train.accumulate"
         )
-    log = f"logs/{driver.row.id}.log"
     return Reason.INTERNAL, f"the driver process ended with exit code {code}: see {log} in the home"
 
 
