@@ -1,6 +1,7 @@
 """Real servers for the whole session, tokenizers of three kinds, and the shared folder."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -187,6 +189,38 @@ def _statements() -> Iterator[list[str]]:
 def _interruptible() -> None:
     """Started in the background, a process ignores SIGINT, and so would all that tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def largest_file() -> Callable[[int], AbstractContextManager[None]]:
+    """Within it no file of this process may grow past so many bytes: a full disk, near enough."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.fixture
+def no_new_pages() -> Callable[[], AbstractContextManager[None]]:
+    """Within it no SQLite that is opened in this process has room for another page."""
+
+    def use_what_there_is(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # it becomes what there are now
+
+    @contextmanager
+    def limit() -> Iterator[None]:
+        event.listen(Engine, "connect", use_what_there_is)
+        yield
+        event.remove(Engine, "connect", use_what_there_is)
+
+    return limit
 
 
 @pytest.fixture

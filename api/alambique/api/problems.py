@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alambique.api.away import AWAY, SAID
 from alambique.api.views import FieldProblem, Problem
-from alambique.spec.errors import AlambiqueError
+from alambique.spec.disk import disk_full_text, is_disk_full
+from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
 from alambique.spec.reading import BadField, BadFields
 
@@ -21,6 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 
 _STATUS = {
     "bad_spec": 422,
+    "no_data": 422,
     "bad_data": 422,
     "bad_teacher": 422,
     "label_mismatch": 422,
@@ -158,11 +160,21 @@ def _detail(request: Request, error: HTTPException) -> str:
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    if is_disk_full(error):
+        return _full(error)
     _log.error("the database does not answer", exc_info=error)
     return _response(_problem(503, "unavailable", SAID), {"Retry-After": "5"})
 
 
+def _full(error: Exception) -> JSONResponse:
+    _log.error("a disk is full", exc_info=error)
+    # a path of the server's stays unsaid
+    return _response(_problem(507, NotEnoughDisk.code, disk_full_text()))
+
+
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again once this is sent, and the server logs it
+    if is_disk_full(error):
+        return _full(error)
     detail = "the server met an error of its own: its log tells more"
     return _response(_problem(500, "internal", detail))

@@ -112,4 +112,8 @@ def cancel(
     kill: Annotated[bool, typer.Option(help="At once, by ending its process.")] = False,
 ) -> None:
     """Ask a job to end."""
-    print(client_of(context).cancel(job, kill=kill).state)
+    found = client_of(context).cancel(job, kill=kill)
+    if found.state is State.CANCELLING:  # it may come to its end before
+        print(f"{found.state}: alambique jobs watch {found.id} tells how it ends")
+    else:
+        print(found.state)

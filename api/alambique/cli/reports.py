@@ -10,6 +10,7 @@ from alambique.cli.progress import Progress, reason_to_wait
 from alambique.cli.searches import summary
 from alambique.cli.tables import Figure, candidate_table, count, result_table, show, table
 from alambique.registry.records import JobRow
+from alambique.spec.disk import size_text
 from alambique.spec.states import State
 
 
@@ -22,6 +23,8 @@ def report(job: JobView | JobRow) -> bool:
         if job.state is State.FAILED:
             print(f"see alambique jobs logs {job.id}")
         return False
+    if job.message:  # of one that was to be cancelled, too late
+        print(job.message)
     show(result_table(job.result))
     if job.result.get("candidates"):
         show(candidate_table(job.result))
@@ -99,7 +102,7 @@ def show_plan(found: Mapping[str, Any]) -> None:
     if search := found.get("search"):
         print(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
-    print(f"teacher outputs: {f'{size:,} bytes' if size is not None else f'not known: {why}'}")
+    print(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
 
 
 def _cost_beside(beside: Mapping[str, Any]) -> str:
@@ -107,7 +110,7 @@ def _cost_beside(beside: Mapping[str, Any]) -> str:
     told = "layers: the teacher answers beside the student"
     if beside["macs"] is None:
         return told
-    kept = f"{beside['bytes']:,} bytes"
+    kept = size_text(beside["bytes"])
     return f"{told}, about {count(beside['macs'])} MACs; kept, its states would take {kept}"
 
 

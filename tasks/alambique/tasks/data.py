@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, assert_never
 
-from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.errors import BadData, BadSpec, NoData
 from alambique.spec.general import NAME as GENERAL
 from alambique.spec.job import Data, Split
 from alambique.spec.outputs import Output
@@ -63,7 +63,8 @@ def load(
 
     Raises:
         UnknownName: no data set has that name.
-        BadSpec: a data set is for another task, lacks a split, or its files are not there.
+        BadSpec: a data set is for another task, or lacks a split.
+        NoData: its files are not there.
         BadData: a file is broken, a split is empty, or a tag is not among the labels.
     """
     names: dict[Split, str] = {"train": data.name, "dev": data.name, "test": data.test or data.name}
@@ -212,12 +213,12 @@ def _lacks(found: Dataset, split: Split) -> str:
 
 def _in_root(root: Path | None, name: str, path: str) -> Path:
     if root is None:
-        raise BadSpec(
+        raise NoData(
             f"data set {name} is read from files, and no folder of data sets is known: set "
             f"ALAMBIQUE_DATA to one that holds {path}"
         )
     if not (root / path).is_file():
-        raise BadSpec(
+        raise NoData(
             f"data set {name}: there is no file {root / path}: put it there, or set ALAMBIQUE_DATA "
             f"to a folder that holds {path}"
         )
@@ -228,7 +229,7 @@ def _present(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:
     for suffix in suffixes:
         if (path := folder / f"{split}{suffix}").is_file():
             return path
-    raise BadSpec(
+    raise NoData(
         f"there is no file {folder / split}{suffixes[0]}: a folder of data holds a train, a dev "
         f"and a test file, here named *{' or *'.join(suffixes)}"
     )
