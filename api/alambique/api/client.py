@@ -92,10 +92,11 @@ class Client:
         state: State | None = None,
         task: str | None = None,
         name: str | None = None,
+        id_prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[JobView]:
-        """Jobs, newest first."""
+        """Jobs, newest first; with `id_prefix` those whose id begins with these digits."""
         return self._get(
             PageView[JobView],
             "/v1/jobs",
@@ -103,6 +104,7 @@ class Client:
             state=state,
             task=task,
             name=name,
+            id=id_prefix,
             limit=limit,
             cursor=cursor,
         )
@@ -167,11 +169,23 @@ class Client:
         return self._get(SuiteView, f"/v1/suites/{suite_id}", table=table)
 
     def suites(
-        self, *, project: str | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        project: str | None = None,
+        name: str | None = None,
+        id_prefix: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> PageView[SuiteLine]:
-        """Suites, newest first."""
+        """Suites, newest first; with `id_prefix` those whose id begins with these digits."""
         return self._get(
-            PageView[SuiteLine], "/v1/suites", project=project, limit=limit, cursor=cursor
+            PageView[SuiteLine],
+            "/v1/suites",
+            project=project,
+            name=name,
+            id=id_prefix,
+            limit=limit,
+            cursor=cursor,
         )
 
     def cancel_suite(self, suite_id: UUID) -> SuiteView:
