@@ -123,6 +123,17 @@ def test_lists_are_filtered_and_paged(client: Client, database: Database, job: J
     assert names == ["n4", "n3", "n2", "n1", "n0"]
 
 
+def test_jobs_are_listed_by_how_their_ids_begin(client: Client, job: Job) -> None:
+    first, second = client.submit(job), client.submit(job)
+    found = client.jobs(project=job.project, id_prefix=second.id.hex[:31])
+    assert second.id in [one.id for one in found.items]
+    assert client.jobs(id_prefix=str(first.id)).items[0].id == first.id
+    assert client.jobs(project=job.project, id_prefix="ffff").items == []
+    for bad in ("", "xyz", "a" * 33):
+        with pytest.raises(BadSpec):
+            client.jobs(id_prefix=bad)
+
+
 def test_a_queued_job_is_cancelled_at_once(client: Client, job: Job) -> None:
     posted = client.submit(job)
     cancelled = client.cancel(posted.id)

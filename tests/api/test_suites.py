@@ -164,6 +164,10 @@ def test_the_client_lists_and_cancels_suites(client: Client, text: str, project:
     posted = client.submit_suite(text, key="k")
     assert client.submit_suite(text, key="k").id == posted.id
     (listed,) = client.suites(project=project).items
+    assert client.suites(project=project, name="both").items == [listed]
+    assert client.suites(project=project, name="none").items == []
+    assert client.suites(id_prefix=str(listed.id)).items == [listed]
+    assert client.suites(project=project, id_prefix="ffff").items == []
     assert (listed.id, listed.name) == (posted.id, "both")
     ended = client.cancel_suite(posted.id)
     assert (ended.states, ended.over) == ({State.CANCELLED: 4}, True)

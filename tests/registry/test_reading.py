@@ -137,6 +137,26 @@ def test_the_newest_events_of_many_jobs_are_one_statement(
     assert len(sent) == 1
 
 
+def test_jobs_are_found_by_how_their_ids_begin(database: Database, posted: Made) -> None:
+    ids = [posted().id for _ in range(5)]
+    with database.read() as session:
+        for prefix in (ids[2].hex, str(ids[2]), str(ids[2]).upper()):
+            assert [row.id for row in jobs.page(session, id_prefix=prefix).items] == [ids[2]]
+        first = ids[0].hex[:6]  # of one hour: they share these digits
+        newest = sorted((one for one in ids if one.hex.startswith(first)), reverse=True)
+        assert [row.id for row in jobs.page(session, id_prefix=first).items] == newest
+        assert jobs.page(session, id_prefix="f").items == ()
+        page = jobs.page(session, id_prefix="0", limit=2)
+        rest = jobs.page(session, id_prefix="0", limit=9, cursor=page.next)
+        assert [row.id for row in (*page.items, *rest.items)] == sorted(ids, reverse=True)
+
+
+@pytest.mark.parametrize("prefix", ["", "-", "xyz", "0" * 33, "%"])
+def test_what_no_id_begins_with_is_refused(database: Database, prefix: str) -> None:
+    with database.read() as session, pytest.raises(BadSpec):
+        jobs.page(session, id_prefix=prefix)
+
+
 def test_pages_stay_while_jobs_come_in(database: Database, posted: Made) -> None:
     made = [posted().id for _ in range(7)]
     seen: list[UUID] = []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,16 +14,18 @@ from urllib.parse import quote
 from uuid import UUID
 
 from httpx2 import EventSource
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from alambique.api.downloads import save
+from alambique.api.outage import Outage
 from alambique.api.plan_views import PlanView
 from alambique.api.suite_views import SuiteLine, SuiteView
-from alambique.api.transport import NoServer, Transport
+from alambique.api.transport import NoAnswer, NoServer, Transport
 from alambique.api.trial_views import TrialView
 from alambique.api.views import (
     DatasetView,
     EventView,
+    Health,
     JobView,
     LogPage,
     ModelView,
@@ -29,14 +34,13 @@ from alambique.api.views import (
     VersionView,
 )
 from alambique.spec.errors import BadSpec
+from alambique.spec.fields import Spec
 from alambique.spec.job import Job
 from alambique.spec.states import State, TrialState
 from alambique.spec.suite import Suite
 
+T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
-
-PATIENCE = 10
-"""How often in a row a broken stream is taken up again, with a second between."""
 
 
 class Client:
@@ -46,10 +50,25 @@ class Client:
     `AlambiqueError` that its problem names, with its message.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, pause: float = 1.0) -> None:
-        """No request yet; `pause` is how long to wait before a broken stream is taken up again."""
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        pause: float = 1.0,
+        patience: float = math.inf,
+    ) -> None:
+        """No request yet.
+
+        Args:
+            url: of the server.
+            token: sent with each request.
+            pause: seconds before a broken stream is taken up again; doubled with each try.
+            patience: seconds that `watch` and `outlast` wait for a server that has answered before.
+        """
         self._transport = Transport(url, token)
         self._pause = pause
+        self._patience = patience
 
     def __enter__(self) -> Self:
         """The client; its connections are closed at the end of the block."""
@@ -64,19 +83,22 @@ class Client:
         """Close the connections."""
         self._transport.close()
 
-    def submit(self, job: Job | str, *, key: str | None = None) -> JobView:
+    def submit(self, job: Job | Mapping[str, Any] | str, *, key: str | None = None) -> JobView:
         """The job, queued. With a `key` that was sent before: the job that was made then.
 
         Args:
-            job: a job, or the text of a job file.
+            job: a job, a mapping with its fields, or the text of a job file.
             key: names this submission, so that it can be sent again safely.
+
+        Raises:
+            BadSpec: a field is wrong, each bad one on a line; the cause, `BadFields`, lists them.
         """
         headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
         answer = self._transport.answer("POST", "/v1/jobs", **_body(job, headers))
         return JobView.model_validate_json(answer.content)
 
-    def plan(self, job: Job | str) -> PlanView:
-        """What the job would make and take."""
+    def plan(self, job: Job | Mapping[str, Any] | str) -> PlanView:
+        """What the job would make and take; nothing is queued. Takes and raises as `submit`."""
         sent = _body(job, {})
         answer = self._transport.answer("POST", "/v1/jobs", params={"dry_run": "true"}, **sent)
         return PlanView.model_validate_json(answer.content)
@@ -92,10 +114,11 @@ class Client:
         state: State | None = None,
         task: str | None = None,
         name: str | None = None,
+        id_prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[JobView]:
-        """Jobs, newest first."""
+        """Jobs, newest first; with `id_prefix` those whose id begins with these digits."""
         return self._get(
             PageView[JobView],
             "/v1/jobs",
@@ -103,6 +126,7 @@ class Client:
             state=state,
             task=task,
             name=name,
+            id=id_prefix,
             limit=limit,
             cursor=cursor,
         )
@@ -129,21 +153,42 @@ class Client:
         return self._get(LogPage, f"/v1/jobs/{job_id}/logs", after=after)
 
     def watch(self, job_id: UUID, *, after: int = 0) -> Iterator[EventView]:
-        """What happens to the job, live, until it is over; a broken stream is taken up again."""
-        failures = 0
+        """What happens to the job, live, until it is over.
+
+        A stream that breaks is taken up again after the last event that came, however long the
+        server is away; one that has never answered is not waited for.
+        """
+        outage, over = self._outage(), False
         while True:
             try:
                 for event in self._stream(job_id, after):
+                    outage.end()
                     yield event
-                    after, failures = event.id, 0
-                if self.job(job_id).state.over:
-                    yield from self._stream(job_id, after)
+                    after = event.id
+                if over:
                     return
-            except NoServer:
-                failures += 1
-                if failures > PATIENCE:
-                    raise
-            time.sleep(self._pause)
+                over = self.job(job_id).state.over  # then once more, for what came meanwhile
+            except NoServer as error:
+                outage.wait(error)
+                continue
+            outage.end()
+            if not over:
+                time.sleep(self._pause)
+
+    def outlast(self, ask: Callable[[], T]) -> T:
+        """What `ask` gets from this server, however long that is away; asked only to read."""
+        outage = self._outage()
+        while True:
+            try:
+                answer = ask()
+            except NoServer as error:
+                outage.wait(error)
+                continue
+            outage.end()
+            return answer
+
+    def _outage(self) -> Outage:
+        return Outage(self._transport, pause=self._pause, patience=self._patience)
 
     def _stream(self, job_id: UUID, after: int) -> Iterator[EventView]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
@@ -151,12 +196,17 @@ class Client:
             for sent in EventSource(response):
                 yield EventView.model_validate_json(sent.data)
 
-    def submit_suite(self, suite: Suite | str, *, key: str | None = None) -> SuiteView:
+    def submit_suite(
+        self, suite: Suite | Mapping[str, Any] | str, *, key: str | None = None
+    ) -> SuiteView:
         """The suite, all its jobs queued. With a `key` that was sent before: the suite of then.
 
         Args:
-            suite: a suite, or the text of a suite file.
+            suite: a suite, a mapping with its fields, or the text of a suite file.
             key: names this submission, so that it can be sent again safely.
+
+        Raises:
+            BadSpec: a field is wrong, each bad one on a line; the cause, `BadFields`, lists them.
         """
         headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
         answer = self._transport.answer("POST", "/v1/suites", **_body(suite, headers))
@@ -167,11 +217,23 @@ class Client:
         return self._get(SuiteView, f"/v1/suites/{suite_id}", table=table)
 
     def suites(
-        self, *, project: str | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        project: str | None = None,
+        name: str | None = None,
+        id_prefix: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> PageView[SuiteLine]:
-        """Suites, newest first."""
+        """Suites, newest first; with `id_prefix` those whose id begins with these digits."""
         return self._get(
-            PageView[SuiteLine], "/v1/suites", project=project, limit=limit, cursor=cursor
+            PageView[SuiteLine],
+            "/v1/suites",
+            project=project,
+            name=name,
+            id=id_prefix,
+            limit=limit,
+            cursor=cursor,
         )
 
     def cancel_suite(self, suite_id: UUID) -> SuiteView:
@@ -201,10 +263,17 @@ class Client:
         """A model, with its newest version."""
         return self._get(ModelView, f"/v1/models/{_quoted(name)}", project=project)
 
-    def versions(self, name: str, *, project: str = "default") -> PageView[VersionView]:
-        """The newest versions of a model."""
+    def versions(
+        self,
+        name: str,
+        *,
+        project: str = "default",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[VersionView]:
+        """The versions of a model, newest first."""
         path = f"/v1/models/{_quoted(name)}/versions"
-        return self._get(PageView[VersionView], path, project=project)
+        return self._get(PageView[VersionView], path, project=project, limit=limit, cursor=cursor)
 
     def version(
         self, name: str, version: int | str = "latest", *, project: str = "default"
@@ -226,9 +295,24 @@ class Client:
         save(
             found,
             folder,
-            lambda file: self._transport.stream(f"{path}{quote(file)}?project={_quoted(project)}"),
+            lambda file: self._opened(f"{path}{quote(file)}?project={_quoted(project)}"),
         )
         return found
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[Iterator[bytes]]:
+        with self._transport.stream(path) as response:
+            yield response.iter_bytes()
+
+    def is_there(self) -> bool:
+        """Whether a server of alambique answers at the URL, were it to say that it is not well."""
+        try:
+            self._get(Health, "/healthz")
+        except NoAnswer:
+            return True
+        except (NoServer, ValidationError):
+            return False
+        return True
 
     def tasks(self) -> PageView[TaskView]:
         """The tasks that jobs can name."""
@@ -262,10 +346,22 @@ def _sendable(key: str) -> str:
     return key
 
 
-def _body(posted: Job | Suite | str, headers: dict[str, str]) -> dict[str, Any]:
+def _body(posted: Spec | Mapping[str, Any] | str, headers: dict[str, str]) -> dict[str, Any]:
     """The options of a request whose body is the job or the suite."""
     if isinstance(posted, str):
         content, kind = posted, "application/yaml"
-    else:
+    elif isinstance(posted, Spec):
         content, kind = posted.model_dump_json(), "application/json"
+    else:
+        content, kind = _as_json(posted), "application/json"
     return {"content": content, "headers": headers | {"Content-Type": kind}}
+
+
+def _as_json(fields: Mapping[str, Any]) -> str:
+    """The fields as they are sent; what is wrong with them, the server says."""
+    try:
+        return json.dumps(dict(fields), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadSpec(
+            f"the mapping cannot be sent as JSON ({error}): give texts, numbers, lists and mappings"
+        ) from error

@@ -40,6 +40,9 @@ async def _database(context: Here) -> Database:
 
 Db = Annotated[Database, Depends(_database)]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=500)]
+IdPrefix = Annotated[
+    str | None, Query(description="The first digits of an id, 1 to 32.", max_length=36)
+]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 IfNoneMatch = Annotated[str | None, Header(description="An ETag that the client has.")]
 Project = Annotated[str, Query(description="The project that the name is of.")]

@@ -3,16 +3,14 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-
-import httpx2
 
 from alambique.api.views import FileView, VersionView
 from alambique.spec.errors import BadModel, Conflict
 
-Open = Callable[[str], AbstractContextManager[httpx2.Response]]
+Open = Callable[[str], AbstractContextManager[Iterable[bytes]]]
 
 
 def save(version: VersionView, folder: Path, open_file: Open) -> None:
@@ -21,7 +19,7 @@ def save(version: VersionView, folder: Path, open_file: Open) -> None:
     Args:
         version: what to save.
         folder: where; it may be there when it is empty.
-        open_file: from a file's name to the server's answer with its bytes.
+        open_file: from a file's name to its bytes, piece by piece.
 
     Raises:
         BadModel: a file is not the one that was registered.
@@ -34,8 +32,8 @@ def save(version: VersionView, folder: Path, open_file: Open) -> None:
         whole = Path(made) / "whole"
         whole.mkdir()
         for file in version.files:
-            with open_file(file.name) as response:
-                _save_file(file, _inside(whole, file.name), response)
+            with open_file(file.name) as pieces:
+                _save_file(file, _inside(whole, file.name), pieces)
         if folder.exists():
             folder.rmdir()
         os.replace(whole, folder)
@@ -49,11 +47,11 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def _save_file(file: FileView, path: Path, response: httpx2.Response) -> None:
+def _save_file(file: FileView, path: Path, pieces: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as written:
-        for piece in response.iter_bytes():
+        for piece in pieces:
             size += len(piece)
             if size > file.size:
                 break

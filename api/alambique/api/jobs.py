@@ -10,7 +10,16 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.orm import Session
 
 from alambique.api.away import AWAY
-from alambique.api.context import UNCHANGED, Cursor, Db, Here, IfNoneMatch, Limit, unchanged
+from alambique.api.context import (
+    UNCHANGED,
+    Cursor,
+    Db,
+    Here,
+    IdPrefix,
+    IfNoneMatch,
+    Limit,
+    unchanged,
+)
 from alambique.api.trial_views import TrialView, front_numbers
 from alambique.api.views import EventView, JobView, LogPage, PageView
 from alambique.registry import jobs, trials
@@ -33,6 +42,7 @@ def list_jobs(
     state: State | None = None,
     task: str | None = None,
     name: str | None = None,
+    id: IdPrefix = None,  # noqa: A002  (its name in the URL)
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[JobView]:
@@ -44,6 +54,7 @@ def list_jobs(
             state=state,
             task=task,
             name=name,
+            id_prefix=id,
             cursor=cursor,
             limit=limit,
         )

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite
-from alambique.api.context import Cursor, Db, Here, Limit
+from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, Key, described_body, read_suite
 from alambique.api.suite_views import SuiteLine, SuiteView, compared
@@ -48,11 +48,18 @@ def post_suite(
 
 @router.get("")
 def list_suites(
-    database: Db, project: str | None = None, cursor: Cursor = None, limit: Limit = 50
+    database: Db,
+    project: str | None = None,
+    name: str | None = None,
+    id: IdPrefix = None,  # noqa: A002  (its name in the URL)
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> PageView[SuiteLine]:
     """Suites, newest first."""
     with database.read() as session:
-        page = suites.page(session, project=project, cursor=cursor, limit=limit)
+        page = suites.page(
+            session, project=project, name=name, id_prefix=id, cursor=cursor, limit=limit
+        )
     items = [SuiteLine.model_validate(row) for row in page.items]
     return PageView[SuiteLine](items=items, next=page.next)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 
 from alambique.spec import errors
+from alambique.spec.faults import BadField, BadFields
 
 
 class NoServer(errors.AlambiqueError, ConnectionError):
@@ -54,6 +55,8 @@ class Transport:
         timeout = httpx2.Timeout(10.0, read=60.0)  # a silent stream is kept alive every 15 s
         self._url = url.rstrip("/")
         self._http = httpx2.Client(base_url=self._url, headers=headers, timeout=timeout)
+        self.answered = False
+        """Whether a server of alambique has ever answered."""
 
     def close(self) -> None:
         """Let the connections go."""
@@ -68,7 +71,7 @@ class Transport:
         """
         with self._reached():
             response = self._http.request(method, path, **options)
-        return _accepted(response)
+        return self._accepted(response)
 
     @contextmanager
     def stream(
@@ -78,7 +81,21 @@ class Transport:
         with self._reached(), self._http.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
-            yield _accepted(response)
+            yield self._accepted(response)
+
+    def _accepted(self, response: httpx2.Response) -> httpx2.Response:
+        """The response of a server of ours that did as it was asked; raises as `answer` does."""
+        accepted = response.is_success or response.status_code == 304
+        if not accepted and response.headers.get("content-type") != "application/problem+json":
+            kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
+            raise kind(
+                f"{response.url} answered {response.status_code}, and not as a server of alambique "
+                "does: set ALAMBIQUE_URL"
+            )
+        self.answered = True
+        if not accepted:
+            _refuse(response)
+        return response
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -94,15 +111,14 @@ class Transport:
             raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
 
 
-def _accepted(response: httpx2.Response) -> httpx2.Response:
-    if response.is_success or response.status_code == 304:
-        return response
-    if response.headers.get("content-type") != "application/problem+json":
-        kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
-        raise kind(
-            f"{response.url} answered {response.status_code}, and not as a server of alambique "
-            "does: set ALAMBIQUE_URL"
-        )
+def _refuse(response: httpx2.Response) -> NoReturn:
+    """Raise the error that a problem of ours names; its cause has the fields that are wrong."""
     problem = response.json()
     kinds = {kind.code: kind for kind in _KINDS}
-    raise kinds.get(problem["code"], errors.AlambiqueError)(problem["detail"])
+    kind = kinds.get(problem["code"], errors.AlambiqueError)
+    fields = [BadField(one["path"], one["found"], one["message"]) for one in _fields(problem)]
+    raise kind(problem["detail"]) from (BadFields(fields) if fields else None)
+
+
+def _fields(problem: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    return ({"found": None, **one} for one in problem.get("errors") or ())

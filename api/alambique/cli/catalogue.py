@@ -2,7 +2,7 @@
 
 import typer
 
-from alambique.cli.environment import client_of
+from alambique.cli.environment import registry_of
 from alambique.cli.options import Json
 
 
@@ -10,7 +10,7 @@ def tasks(context: typer.Context, json: Json = False) -> None:
     """The tasks that jobs can name."""
     from alambique.cli.tables import show, show_json, table
 
-    page = client_of(context).tasks()
+    page = registry_of(context).tasks()
     if json:
         return show_json(page.model_dump(mode="json"))
     rows = ((task.name, task.output, task.primary) for task in page.items)
@@ -21,7 +21,7 @@ def data(context: typer.Context, json: Json = False) -> None:
     """The data sets that jobs can name."""
     from alambique.cli.tables import show, show_json, table
 
-    page = client_of(context).data()
+    page = registry_of(context).data()
     if json:
         return show_json(page.model_dump(mode="json"))
     columns = ("data set", "task", "train", "dev", "test", "at hand")

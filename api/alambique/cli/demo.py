@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alambique.cli.environment import home_of
+from alambique.cli.environment import home_of, program_here, settings_of
 from alambique.cli.options import Overrides
 from alambique.spec.errors import AlambiqueError
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 GRACE = 40.0
 """Seconds that the server has to stop: its worker alone may take 20."""
+
+PATIENCE = 10.0
+"""Seconds after which a server that does not answer any more is taken for dead."""
 
 
 def demo(
@@ -38,11 +41,12 @@ def demo(
     with (
         (home_of(context) / "demo.log").open("ab") as log,
         _server(log) as url,
-        Client(url) as client,
+        Client(url, patience=PATIENCE) as client,  # nobody starts it again
     ):
         posted = client.submit(said)
         print(f"job {posted.id} posted to {url}; the server's log is {log.name}")
-        done = watched(client, posted.id)
+        # the server is gone when the report is read
+        done = watched(client, posted.id, program=program_here(settings_of(context)))
     raise typer.Exit(0 if done else 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from alambique.api.client import Client
+    from alambique.api.local import LocalRegistry
     from alambique.registry.database import Database
     from alambique.spec.settings import Settings
 
@@ -106,3 +108,27 @@ def client_of(context: typer.Context) -> Client:
     settings = settings_of(context)
     token = settings.token.get_secret_value() if settings.token else None
     return context.with_resource(Client(settings.url, token))
+
+
+def registry_of(context: typer.Context) -> Client | LocalRegistry:
+    """The server of the settings; where they name none and none runs, this machine's registry.
+
+    A server that ALAMBIQUE_URL names is asked in any case: no other has its jobs and its data.
+    """
+    from alambique.api.local import LocalRegistry
+
+    settings, client = settings_of(context), client_of(context)
+    if names_a_server(settings) or client.is_there():
+        return client
+    print(f"no server at {settings.url}: told from this machine", file=sys.stderr)
+    return LocalRegistry(settings)
+
+
+def names_a_server(settings: Settings) -> bool:
+    """Whether ALAMBIQUE_URL is set."""
+    return "url" in settings.model_fields_set
+
+
+def program_here(settings: Settings) -> str:
+    """How a command begins that reads the registry of this machine, whatever server is named."""
+    return "ALAMBIQUE_URL= alambique" if names_a_server(settings) else "alambique"

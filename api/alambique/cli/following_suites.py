@@ -7,7 +7,6 @@ from uuid import UUID
 
 from alambique.api.client import Client
 from alambique.api.suite_views import SuiteJob, SuiteView
-from alambique.cli.patience import waited_for
 from alambique.cli.suite_reports import place
 from alambique.cli.tables import duration
 from alambique.spec.states import State
@@ -24,11 +23,11 @@ def follow(client: Client, suite_id: UUID, telling: Telling, *, pause: float = L
     """The suite once it is over; until then its news are printed."""
     before: SuiteView | None = None
     while True:
-        suite = waited_for(lambda: client.suite(suite_id, table=False), pause=pause)
+        suite = client.outlast(lambda: client.suite(suite_id, table=False))
         for line in telling(before, suite):
             print(line, flush=True)
         if suite.over:
-            return waited_for(lambda: client.suite(suite_id), pause=pause)
+            return client.outlast(lambda: client.suite(suite_id))
         before = suite
         time.sleep(pause)
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import typer
 
-from alambique.cli.environment import client_of
-from alambique.cli.options import Cursor, InProject, JobId, Json, Limit, OfTask
+from alambique.cli.environment import client_of, registry_of
+from alambique.cli.options import Cursor, InProject, JobNamed, Json, Limit, OfTask
 from alambique.spec.states import State
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def list_jobs(
     """Jobs, newest first."""
     from alambique.cli.tables import show, show_json, table
 
-    page = client_of(context).jobs(
+    page = registry_of(context).jobs(
         project=project, state=state, task=task, name=name, limit=limit, cursor=cursor
     )
     if json:
@@ -49,57 +49,72 @@ def list_jobs(
         print(f"more with --cursor {page.next}")
 
 
-def show(context: typer.Context, job: JobId, json: Json = False) -> None:
+def show(
+    context: typer.Context, job: JobNamed, project: InProject = None, json: Json = False
+) -> None:
     """Where a job stands, and what came of it; of a search, its trials."""
+    from alambique.api.lookup import find_job
     from alambique.cli.reports import describe
     from alambique.cli.searches import describe_search
     from alambique.cli.tables import show_json
 
-    client = client_of(context)
-    found = client.job(job)
+    registry = registry_of(context)
+    found = registry.job(find_job(registry, job, project=project))
     if json:
         return show_json(found.model_dump(mode="json"))
     describe(found)
     if found.spec.get("search"):
-        describe_search(found, client)
+        describe_search(found, registry)
 
 
-def watch(context: typer.Context, job: JobId, json: Json = False) -> None:
+def watch(
+    context: typer.Context, job: JobNamed, project: InProject = None, json: Json = False
+) -> None:
     """Follow a job until it is over; exit 1 where it did not succeed."""
-    from alambique.cli.patience import waited_for
+    from alambique.api.lookup import find_job
 
     client = client_of(context)
+    job_id = find_job(client, job, project=project)
     if json:
-        for event in client.watch(job):
+        for event in client.watch(job_id):
             print(event.model_dump_json(), flush=True)
-        ended = waited_for(lambda: client.job(job))
+        ended = client.outlast(lambda: client.job(job_id))
         raise typer.Exit(0 if ended.state is State.SUCCEEDED else 1)
-    raise typer.Exit(0 if watched(client, job) else 1)
+    raise typer.Exit(0 if watched(client, job_id) else 1)
 
 
-def watched(client: "Client", job_id: UUID) -> bool:
-    """Show a job until it is over, then what came of it; whether it succeeded."""
+def watched(client: "Client", job_id: UUID, *, program: str = "alambique") -> bool:
+    """Show a job until it is over, then what came of it; whether it succeeded.
+
+    Args:
+        client: of the server that has the job.
+        job_id: which job.
+        program: how the commands begin that are recommended.
+    """
     from rich.console import Console
 
-    from alambique.cli.patience import waited_for
     from alambique.cli.progress import follow
     from alambique.cli.reports import report
     from alambique.cli.waiting import news
 
-    name = client.job(job_id).name or str(job_id)
+    name = client.outlast(lambda: client.job(job_id)).name or str(job_id)
     follow(name, news(client, job_id), Console())
-    return report(waited_for(lambda: client.job(job_id)))
+    return report(client.outlast(lambda: client.job(job_id)), program=program)
 
 
 def logs(
     context: typer.Context,
-    job: JobId,
+    job: JobNamed,
     after: Annotated[int, typer.Option(min=0, help="Only what was written after that id.")] = 0,
+    project: InProject = None,
     json: Json = False,
 ) -> None:
     """What a job wrote, oldest first."""
-    client = client_of(context)
-    while (page := client.logs(job, after=after)).items:
+    from alambique.api.lookup import find_job
+
+    registry = registry_of(context)
+    job_id = find_job(registry, job, project=project)
+    while (page := registry.logs(job_id, after=after)).items:
         after = page.after
         for item in page.items:
             lines = [item.model_dump_json()] if json else item.lines
@@ -108,11 +123,16 @@ def logs(
 
 def cancel(
     context: typer.Context,
-    job: JobId,
+    job: JobNamed,
     kill: Annotated[bool, typer.Option(help="At once, by ending its process.")] = False,
+    project: InProject = None,
 ) -> None:
-    """Ask a job to end."""
-    found = client_of(context).cancel(job, kill=kill)
+    """Ask a job to end; of several of a name, the one that is not over."""
+    from alambique.api.lookup import find_job
+
+    client = client_of(context)
+    job_id = find_job(client, job, project=project, active=True)
+    found = client.cancel(job_id, kill=kill)
     if found.state is State.CANCELLING:  # it may come to its end before
         print(f"{found.state}: alambique jobs watch {found.id} tells how it ends")
     else:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alambique.cli.environment import client_of, home_of
+from alambique.cli.environment import home_of, registry_of
 from alambique.cli.options import (
     Cursor,
     InProject,
@@ -30,7 +30,7 @@ def list_models(
     """Models, newest first."""
     from alambique.cli.tables import count, show, show_json, table
 
-    page = client_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
+    page = registry_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
     if json:
         return show_json(page.model_dump(mode="json"))
     columns = ("name", "project", "task", "versions", "newest", "role", "parameters", "MACs")
@@ -60,10 +60,30 @@ def show(
     from alambique.cli.tables import show_json
 
     name, version = name_and_version(model)
-    found = client_of(context).version(name, version, project=project)
+    found = registry_of(context).version(name, version, project=project)
     if json:
         return show_json(found.model_dump(mode="json"))
     describe_version(found)
+
+
+def versions(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="NAME", help="A model.")],
+    project: Project = "default",
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """The versions of a model, newest first, each with its score on the test split."""
+    from alambique.cli.reports import version_table
+    from alambique.cli.tables import show, show_json
+
+    page = registry_of(context).versions(model, project=project, limit=limit, cursor=cursor)
+    if json:
+        return show_json(page.model_dump(mode="json"))
+    show(version_table(page.items))
+    if page.next:
+        print(f"more with --cursor {page.next}")
 
 
 def download(
@@ -73,11 +93,11 @@ def download(
     project: Project = "default",
 ) -> None:
     """Fetch a version's files, each checked; transformers loads the folder."""
-    client = client_of(context)
+    registry = registry_of(context)
     name, version = name_and_version(model)
-    found = client.version(name, version, project=project)
+    found = registry.version(name, version, project=project)
     folder = to or Path(f"{found.name}-{found.number}")
-    client.download(name, found.number, folder, project=project)
+    registry.download(name, found.number, folder, project=project)
     print(folder)
 
 
@@ -114,9 +134,9 @@ def predict(
 
 def _fetched(context: typer.Context, model: str, project: str) -> Path:
     """The folder of a version, fetched the first time it is asked for."""
-    client = client_of(context)
-    found = client.version(*name_and_version(model), project=project)
+    registry = registry_of(context)
+    found = registry.version(*name_and_version(model), project=project)
     folder = home_of(context) / "downloads" / str(found.id)
     if not folder.exists():
-        client.download(found.name, found.number, folder, project=project)
+        registry.download(found.name, found.number, folder, project=project)
     return folder

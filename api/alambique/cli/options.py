@@ -2,14 +2,19 @@
 
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file.")]
-JobId = Annotated[UUID, typer.Argument(metavar="JOB", help="The id of a job.")]
+JobNamed = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="The id of a job, its first digits, or the job's name."),
+]
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="A suite file.")]
-SuiteId = Annotated[UUID, typer.Argument(metavar="SUITE", help="The id of a suite.")]
+SuiteNamed = Annotated[
+    str,
+    typer.Argument(metavar="SUITE", help="The id of a suite, its first digits, or its name."),
+]
 Versioned = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]", help="A model; its newest version by default.")
 ]

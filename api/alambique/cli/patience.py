@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import uuid4
 
-from alambique.api.client import PATIENCE
 from alambique.api.transport import NoAnswer, NoServer
 
 V = TypeVar("V")
@@ -14,16 +13,6 @@ _PAUSE = 1.0
 """Seconds between two tries."""
 _TRIES = 2
 """More of them, for what a server may have queued already: one may take a minute."""
-
-
-def waited_for(ask: Callable[[], V], *, pause: float = _PAUSE, tries: int = PATIENCE) -> V:
-    """What the server answers; while there is none it is asked again, so many times."""
-    for _ in range(tries):
-        try:
-            return ask()
-        except NoServer:
-            time.sleep(pause)
-    return ask()
 
 
 def posted_once(post: Callable[[str], V], key: str | None, *, pause: float = _PAUSE) -> V:
@@ -43,9 +32,18 @@ def posted_once(post: Callable[[str], V], key: str | None, *, pause: float = _PA
     except NoAnswer:
         time.sleep(pause)
     try:
-        return waited_for(lambda: post(known), pause=pause, tries=_TRIES)
+        return _sent_again(lambda: post(known), pause)
     except NoServer as error:
         raise NoAnswer(
             f"{error}; it may have been queued all the same: give the same command again with "
             f"--key {known}, and nothing is queued twice"
         ) from error
+
+
+def _sent_again(send: Callable[[], V], pause: float) -> V:
+    for _ in range(_TRIES):
+        try:
+            return send()
+        except NoServer:
+            time.sleep(pause)
+    return send()

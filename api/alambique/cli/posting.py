@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from alambique.cli.environment import client_of, database_of, settings_of
+from alambique.cli.environment import client_of, database_of, program_here, settings_of
 from alambique.cli.jobs import watched
 from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides, Wait
 from alambique.spec.errors import BadSpec
@@ -39,7 +39,7 @@ def run(
         row = run_here(settings, database, read, posted=following.start)
     finally:
         following.finish()
-    raise typer.Exit(0 if report(row) else 1)
+    raise typer.Exit(0 if report(row, program=program_here(settings)) else 1)
 
 
 def plan(
@@ -67,7 +67,7 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post a job to the server; prints its id, or with --json the job (with --wait: its end)."""
-    from alambique.cli.patience import posted_once, waited_for
+    from alambique.cli.patience import posted_once
     from alambique.cli.tables import show_json
 
     client, read = client_of(context), read_file(job, overrides, fresh=fresh)
@@ -81,7 +81,7 @@ def submit(
         job_id = posted.id
         for _ in client.watch(job_id):
             pass  # programs are told once, how it ended
-        posted = waited_for(lambda: client.job(job_id))
+        posted = client.outlast(lambda: client.job(job_id))
     show_json(posted.model_dump(mode="json"))
     if wait:
         raise typer.Exit(0 if posted.state is State.SUCCEEDED else 1)

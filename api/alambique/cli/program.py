@@ -8,7 +8,10 @@ from alambique.cli.environment import read_settings
 
 def program() -> typer.Typer:
     """The whole command line."""
-    app = _group("Distils Spanish language models: a large teacher becomes a small fast student.")
+    app = _group(
+        "Distils Spanish language models: a large teacher becomes a small fast student.",
+        completion=True,
+    )
     app.callback()(read_settings)
     app.command("up")(serving.up)
     app.command("api")(serving.api)
@@ -51,6 +54,7 @@ def _models() -> typer.Typer:
     group = _group("What came of the jobs: models and their versions.")
     group.command("list")(models.list_models)
     group.command("show")(models.show)
+    group.command("versions")(models.versions)
     group.command("download")(models.download)
     group.command("predict")(models.predict)
     return group
@@ -68,11 +72,11 @@ def _db() -> typer.Typer:
     return group
 
 
-def _group(text: str) -> typer.Typer:
+def _group(text: str, *, completion: bool = False) -> typer.Typer:
     return typer.Typer(
         help=text,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completion,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # frames around the help would double the time it takes
     )

@@ -1,27 +1,35 @@
 """What is printed of a job: where it stands, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
+
+from rich.table import Table
 
 from alambique.api.views import JobView, VersionView
 from alambique.cli.maps import learnt_from
 from alambique.cli.progress import Progress, reason_to_wait
 from alambique.cli.searches import summary
-from alambique.cli.tables import Figure, candidate_table, count, result_table, show, table
+from alambique.cli.tables import Figure, candidate_table, count, result_table, share, show, table
 from alambique.registry.records import JobRow
 from alambique.spec.disk import size_text
+from alambique.spec.errors import UnknownName
 from alambique.spec.states import State
 
 
-def report(job: JobView | JobRow) -> bool:
-    """Print what came of a job that is over; whether it succeeded."""
+def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
+    """Print what came of a job that is over; whether it succeeded.
+
+    Args:
+        job: that is over.
+        program: how the commands begin that are recommended.
+    """
     if job.state is not State.SUCCEEDED or job.result is None:
         reason = f" ({job.reason})" if job.reason else ""
         at = f" at {job.stage}" if job.stage else ""
         print(f"{job.state}{at}{reason}{f': {job.message}' if job.message else ''}")
         if job.state is State.FAILED:
-            print(f"see alambique jobs logs {job.id}")
+            print(f"see {program} jobs logs {job.id}")
         return False
     if job.message:  # of one that was to be cancelled, too late
         print(job.message)
@@ -34,7 +42,7 @@ def report(job: JobView | JobRow) -> bool:
     where = "" if job.project == "default" else f" --project {job.project}"
     for row in job.result["rows"]:
         if version := row.get("version"):
-            print(f"{row['name']}: alambique models download {version}{where}")
+            print(f"{row['name']}: {program} models download {version}{where}")
     return True
 
 
@@ -75,6 +83,41 @@ def describe_version(version: VersionView) -> None:
     scores = ((m.data, m.split, m.name, Figure(f"{m.value:.4g}")) for m in version.metrics)
     show(table(("data", "split", "metric", "value"), scores))
     show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
+
+
+def version_table(versions: Sequence[VersionView]) -> Table:
+    """Versions of one model, each with its task's primary score on the test split."""
+    metric = _primary(versions[0].task) if versions else None
+    title = f"{metric.upper()} %" if metric else "metric"
+    columns = ("version", "role", title, "parameters", "MACs", "registered (UTC)", "job")
+    rows = [
+        (
+            f"{one.name}@{one.number}",
+            one.role,
+            share(_on_test(one, metric)),
+            count(one.parameters),
+            count(one.macs_full),
+            f"{one.created_at:%Y-%m-%d %H:%M}",
+            one.job_id,
+        )
+        for one in versions
+    ]
+    return table(columns, rows)
+
+
+def _primary(task: str) -> str | None:
+    # not on top: it takes longer to import than most commands take
+    from alambique.tasks.all import find
+
+    try:
+        return find(task).primary
+    except UnknownName:
+        return None
+
+
+def _on_test(version: VersionView, metric: str | None) -> float | None:
+    found = (m.value for m in version.metrics if (m.split, m.name) == ("test", metric))
+    return next(found, None)
 
 
 def show_prediction(found: Mapping[str, Any]) -> None:

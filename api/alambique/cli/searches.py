@@ -15,14 +15,15 @@ from alambique.spec.search import COSTS, LOSS
 
 if TYPE_CHECKING:
     from alambique.api.client import Client
+    from alambique.api.local import LocalRegistry
 
 FRONT = "*"
 """Marks a trial on the front."""
 
 
-def describe_search(job: JobView, client: Client) -> None:
+def describe_search(job: JobView, registry: Client | LocalRegistry) -> None:
     """Print the trials of a job, those on the front marked."""
-    trials = list(all_trials(client, job.id))
+    trials = list(all_trials(registry, job.id))
     if trials:
         show(trial_table(job.spec["search"], trials))
     for trial in trials:
@@ -30,11 +31,11 @@ def describe_search(job: JobView, client: Client) -> None:
             print(f"trial {trial.number} failed ({trial.reason}): {trial.error}")
 
 
-def all_trials(client: Client, job_id: UUID) -> Iterator[TrialView]:
+def all_trials(registry: Client | LocalRegistry, job_id: UUID) -> Iterator[TrialView]:
     """Every trial, page after page."""
     cursor: str | None = None
     while True:
-        page = client.trials(job_id, cursor=cursor)
+        page = registry.trials(job_id, cursor=cursor)
         yield from page.items
         if (cursor := page.next) is None:
             return

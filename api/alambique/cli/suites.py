@@ -13,7 +13,7 @@ from alambique.cli.options import (
     Limit,
     Overrides,
     SuiteFile,
-    SuiteId,
+    SuiteNamed,
     Wait,
 )
 
@@ -84,12 +84,20 @@ def list_suites(
         print(f"more with --cursor {page.next}")
 
 
-def show(context: typer.Context, suite: SuiteId, form: Form = None, json: Json = False) -> None:
+def show(
+    context: typer.Context,
+    suite: SuiteNamed,
+    form: Form = None,
+    project: InProject = None,
+    json: Json = False,
+) -> None:
     """Where the jobs of a suite stand, and its table as far as it is known."""
+    from alambique.api.lookup import find_suite
     from alambique.cli.suite_reports import describe, print_table
     from alambique.cli.tables import show_json
 
-    found = client_of(context).suite(suite)
+    client = client_of(context)
+    found = client.suite(find_suite(client, suite, project=project))
     if json:
         return show_json(found.model_dump(mode="json"))
     if form is not None:
@@ -97,22 +105,30 @@ def show(context: typer.Context, suite: SuiteId, form: Form = None, json: Json =
     describe(found)
 
 
-def watch(context: typer.Context, suite: SuiteId, json: Json = False) -> None:
+def watch(
+    context: typer.Context, suite: SuiteNamed, project: InProject = None, json: Json = False
+) -> None:
     """Follow a suite until it is over; exit 1 where a job of it did not succeed."""
+    from alambique.api.lookup import find_suite
     from alambique.cli.following_suites import as_json, follow, in_words
     from alambique.cli.suite_reports import report
 
-    found = follow(client_of(context), suite, as_json if json else in_words)
+    client = client_of(context)
+    suite_id = find_suite(client, suite, project=project)
+    found = follow(client, suite_id, as_json if json else in_words)
     if not json:
         report(found)
     raise typer.Exit(0 if _succeeded(found) else 1)
 
 
-def cancel(context: typer.Context, suite: SuiteId) -> None:
-    """Ask all jobs of a suite to end that are not over."""
+def cancel(context: typer.Context, suite: SuiteNamed, project: InProject = None) -> None:
+    """Ask all jobs of a suite to end that are not over; of several of a name, of the active one."""
+    from alambique.api.lookup import find_suite
     from alambique.cli.suite_reports import states
 
-    print(states(client_of(context).cancel_suite(suite).states))
+    client = client_of(context)
+    suite_id = find_suite(client, suite, project=project, active=True)
+    print(states(client.cancel_suite(suite_id).states))
 
 
 def _succeeded(suite: "SuiteView") -> bool:

@@ -5,12 +5,13 @@ pages goes before the first one, and moves nothing between the others.
 """
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from alambique.registry.records import Page
@@ -18,6 +19,8 @@ from alambique.spec.errors import BadSpec
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+_DIGITS = re.compile("[0-9a-f]{1,32}")
 
 
 def page_of(
@@ -39,6 +42,20 @@ def page_of(
     found = records(rows[:limit])
     more = len(rows) > limit and len(found) > 0
     return Page(tuple(item for _, item in found), _write(found[-1][0]) if more else None)
+
+
+def starts_with(key: InstrumentedAttribute[UUID], prefix: str) -> ColumnElement[bool]:
+    """Whether an id begins with these hexadecimal digits; a range, for which its index serves.
+
+    Raises:
+        BadSpec: they are none, or more than an id has.
+    """
+    digits = prefix.replace("-", "").lower()
+    if not _DIGITS.fullmatch(digits):
+        raise BadSpec(
+            f"{prefix[:40]!r} is not how an id begins: give 1 to 32 of its digits 0-9 and a-f"
+        )
+    return key.between(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f")))
 
 
 def _write(key: UUID) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import tables
 from alambique.registry.clock import now
 from alambique.registry.moves import job_row
-from alambique.registry.pages import page_of
+from alambique.registry.pages import page_of, starts_with
 from alambique.registry.records import Event, JobRow, Page, Waiting
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import BadSpec, UnknownName
@@ -51,17 +51,20 @@ def page(
     state: State | None = None,
     task: str | None = None,
     name: str | None = None,
+    id_prefix: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[JobRow]:
     """Jobs, newest first: those that are as asked for.
 
     Raises:
-        BadSpec: the cursor is not one that a page gave.
+        BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
     """
     job = tables.Job
     asked = ((job.project, project), (job.state, state), (job.task, task), (job.name, name))
     query = select(job).where(*(column == value for column, value in asked if value is not None))
+    if id_prefix is not None:
+        query = query.where(starts_with(job.id, id_prefix))
     return page_of(session, query, job.id, cursor, limit, _with_ids)
 
 

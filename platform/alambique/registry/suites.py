@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import jobs, tables
 from alambique.registry.clock import now
-from alambique.registry.pages import page_of
+from alambique.registry.pages import page_of, starts_with
 from alambique.registry.records import Page, Standing, SuiteRow
 from alambique.registry.statements import insert_if_new
 from alambique.registry.submissions import hashed
@@ -74,16 +74,26 @@ def find(session: Session, suite_id: UUID) -> SuiteRow:
 
 
 def page(
-    session: Session, *, project: str | None = None, cursor: str | None = None, limit: int = 50
+    session: Session,
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    id_prefix: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[SuiteRow]:
     """Suites, newest first: those that are as asked for.
 
     Raises:
-        BadSpec: the cursor is not one that a page gave.
+        BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
     """
     query = select(tables.Suite)
     if project is not None:
         query = query.where(tables.Suite.project == project)
+    if name is not None:
+        query = query.where(tables.Suite.name == name)
+    if id_prefix is not None:
+        query = query.where(starts_with(tables.Suite.id, id_prefix))
 
     def records(rows: Sequence[tables.Suite]) -> list[tuple[UUID, SuiteRow]]:
         return [(row.id, row) for row in _rows(session, rows)]

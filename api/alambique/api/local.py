@@ -1,0 +1,181 @@
+"""The registry of this machine, read with no server: what `alambique run` has made is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import make_url
+from sqlalchemy.orm import Session
+
+from alambique.api.artifacts import open_artifact, pieces
+from alambique.api.catalogue_views import known_data, known_tasks
+from alambique.api.downloads import save
+from alambique.api.transport import NoServer
+from alambique.api.trial_views import TrialView, front_numbers
+from alambique.api.views import (
+    DatasetView,
+    JobView,
+    LogPage,
+    ModelView,
+    PageView,
+    TaskView,
+    VersionView,
+)
+from alambique.registry import jobs, trials, versions
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.registry.transitions import WAITING
+from alambique.spec.settings import Settings
+from alambique.spec.states import State, TrialState
+
+
+class LocalRegistry:
+    """Answers what `Client` asks a server, by the same methods, from database and artifacts.
+
+    Every method raises the `AlambiqueError` that a server would answer; those that read the
+    database raise `NoServer` where it has never been made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        self._settings = settings
+
+    def tasks(self) -> PageView[TaskView]:
+        """The tasks that jobs can name."""
+        return known_tasks()
+
+    def data(self) -> PageView[DatasetView]:
+        """The data sets that jobs can name, and whether they are at hand here."""
+        return known_data(self._settings.data)
+
+    def job(self, job_id: UUID) -> JobView:
+        """A job as it stands."""
+        with self._read() as session:
+            return _view(session, jobs.find(session, job_id))
+
+    def jobs(
+        self,
+        *,
+        project: str | None = None,
+        state: State | None = None,
+        task: str | None = None,
+        name: str | None = None,
+        id_prefix: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[JobView]:
+        """Jobs, newest first; with `id_prefix` those whose id begins with these digits."""
+        with self._read() as session:
+            page = jobs.page(
+                session,
+                project=project,
+                state=state,
+                task=task,
+                name=name,
+                id_prefix=id_prefix,
+                limit=limit,
+                cursor=cursor,
+            )
+            views = [_view(session, row) for row in page.items]
+        return PageView[JobView](items=views, next=page.next)
+
+    def trials(
+        self,
+        job_id: UUID,
+        *,
+        state: TrialState | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+    ) -> PageView[TrialView]:
+        """The trials of a job's search, in the order in which they were begun."""
+        with self._read() as session:
+            search = jobs.find(session, job_id).spec.get("search")
+            page = trials.page(session, job_id, state=state, limit=limit, cursor=cursor)
+            front = front_numbers(search, trials.of_job(session, job_id))
+        views = [TrialView.of(trial, front) for trial in page.items]
+        return PageView[TrialView](items=views, next=page.next)
+
+    def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
+        """What the job wrote after that place."""
+        with self._read() as session:
+            jobs.find(session, job_id)
+            return LogPage.of(jobs.logs(session, job_id, after), after)
+
+    def models(
+        self,
+        *,
+        project: str | None = None,
+        task: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[ModelView]:
+        """Models, newest first."""
+        with self._read() as session:
+            page = versions.models(session, project=project, task=task, limit=limit, cursor=cursor)
+        return PageView[ModelView].model_validate(page)
+
+    def versions(
+        self,
+        name: str,
+        *,
+        project: str = "default",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[VersionView]:
+        """The versions of a model, newest first."""
+        with self._read() as session:
+            versions.model(session, project, name)
+            page = versions.page(session, project=project, name=name, limit=limit, cursor=cursor)
+        return PageView[VersionView].model_validate(page)
+
+    def version(
+        self, name: str, version: int | str = "latest", *, project: str = "default"
+    ) -> VersionView:
+        """A version of a model, by its number or the newest."""
+        with self._read() as session:
+            return VersionView.model_validate(versions.find(session, project, name, version))
+
+    def download(
+        self, name: str, version: int | str, folder: Path, *, project: str = "default"
+    ) -> VersionView:
+        """The version, whose files lie in `folder` then, each as it was registered.
+
+        Raises:
+            BadModel: a file is not the one that was registered.
+            Conflict: the folder is there and is not empty.
+        """
+        with self._read() as session:
+            found = versions.find(session, project, name, version)
+        entries = {entry.name: entry for entry in found.files}
+
+        @contextmanager
+        def open_file(name: str) -> Iterator[Iterator[bytes]]:
+            yield pieces(open_artifact(self._settings.artifact_root, found, entries[name]))
+
+        view = VersionView.model_validate(found)
+        save(view, folder, open_file)
+        return view
+
+    @contextmanager
+    def _read(self) -> Iterator[Session]:
+        with self._database.read() as session:
+            yield session
+
+    @cached_property
+    def _database(self) -> Database:
+        url = make_url(self._settings.database)
+        # opening would make the file, and then it is told to lack its tables
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+            raise NoServer(
+                f"no server at {self._settings.url}, and no registry here ({url.database} is not "
+                "there): start a server with `alambique up`, or set ALAMBIQUE_URL"
+            )
+        return Database(self._settings.database)
+
+
+def _view(session: Session, row: JobRow) -> JobView:
+    return JobView.of(row, jobs.waiting(session, row.id) if row.state in WAITING else None)

@@ -1,0 +1,106 @@
+"""Jobs and suites as people name them: by an id, by how an id begins, or by a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from alambique.api.suite_views import SuiteLine
+from alambique.api.views import JobView, PageView
+from alambique.spec.errors import Conflict, UnknownName
+
+N = TypeVar("N", JobView, SuiteLine)
+
+if TYPE_CHECKING:
+    from alambique.api.client import Client
+    from alambique.api.local import LocalRegistry
+
+    _Page = Callable[[str | None, str | None, str | None], PageView[N]]
+    """From a name, the beginning of an id and a cursor to a page."""
+
+_SHORTEST = 4
+"""Digits of a prefix: fewer would name, by chance, what nobody meant."""
+_SHOWN = 10
+"""Candidates that an error lists."""
+_PREFIX = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST},36}}")
+
+
+def find_job(
+    registry: Client | LocalRegistry,
+    said: str,
+    *,
+    project: str | None = None,
+    active: bool = False,
+) -> UUID:
+    """The id of the one job that is meant; of several of a name, the newest.
+
+    Args:
+        registry: is asked, unless `said` is a whole id.
+        said: an id, at least 4 of its first digits, or a name.
+        project: looks for names and beginnings in this project only.
+        active: of several of a name, the one that is not over is meant, as where it is to be ended.
+
+    Raises:
+        UnknownName: there is no such job.
+        Conflict: an id of several begins so, or several of the name are not over.
+    """
+
+    def page(name: str | None, id_prefix: str | None, cursor: str | None) -> PageView[JobView]:
+        return registry.jobs(project=project, name=name, id_prefix=id_prefix, cursor=cursor)
+
+    return _find(said, "job", page, active=active, is_over=lambda job: job.state.over)
+
+
+def find_suite(
+    client: Client, said: str, *, project: str | None = None, active: bool = False
+) -> UUID:
+    """The id of the one suite that is meant; takes and raises the same as `find_job`."""
+
+    def page(name: str | None, id_prefix: str | None, cursor: str | None) -> PageView[SuiteLine]:
+        return client.suites(project=project, name=name, id_prefix=id_prefix, cursor=cursor)
+
+    return _find(said, "suite", page, active=active, is_over=lambda suite: suite.over)
+
+
+def _find(
+    said: str, kind: str, page: _Page[N], *, active: bool, is_over: Callable[[N], bool]
+) -> UUID:
+    try:
+        return UUID(said)
+    except ValueError:
+        pass
+    # a whole name is meant rather than the beginning of an id
+    newest = page(said, None, None)
+    if newest.items and not active:
+        return newest.items[0].id
+    if newest.items:
+        going = [one for one in _all(page, said, newest) if not is_over(one)]
+        if len(going) > 1:
+            raise _several(going, f"{kind}s called {said!r} that are not over")
+        return (going or newest.items)[0].id
+    found = page(None, said, None).items if _PREFIX.fullmatch(said) else []
+    if len(found) > 1:
+        raise _several(found, f"{kind}s whose id begins with {said}")
+    if not found:
+        raise UnknownName(
+            f"there is no {kind} {said!r}: give its id, its name, or at least {_SHORTEST} of the "
+            f"first digits of its id; `alambique {kind}s list` shows those there are"
+        )
+    return found[0].id
+
+
+def _all(page: _Page[N], name: str, first: PageView[N]) -> Iterator[N]:
+    yield from first.items
+    cursor = first.next
+    while cursor is not None:
+        more = page(name, None, cursor)
+        yield from more.items
+        cursor = more.next
+
+
+def _several(every: Sequence[JobView | SuiteLine], what: str) -> Conflict:
+    lines = [f"  {one.id}  {one.name or ''}  (project {one.project})" for one in every[:_SHOWN]]
+    more = ["  …"] if len(every) > _SHOWN else []
+    return Conflict("\n".join([f"there are several {what}: give the id of one", *lines, *more]))
