@@ -147,7 +147,8 @@ def test_what_is_no_job_is_refused(
 
 def test_a_name_that_is_there_twice_is_refused(http: httpx2.Client) -> None:
     twice = '{"task": "named-entities", "train": {"seed": 1, "seed": 2}}'
-    found = problem(http.post("/v1/jobs", content=twice), 422, "bad_spec")
+    as_json = {"Content-Type": "application/json"}
+    found = problem(http.post("/v1/jobs", content=twice, headers=as_json), 422, "bad_spec")
     assert "seed is given twice" in found["detail"]
     found = problem(http.post("/v1/jobs", content="a: 1\na: 2", headers=YAML), 422, "bad_spec")
     assert "line 2: a is given a second time" in found["detail"]

@@ -55,3 +55,16 @@ def test_a_folder_of_secrets_that_is_not_there(
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert [error["loc"] for error in caught.value.errors()] == [("secrets",)]
+
+
+def test_hosts_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOSTS", "distil.example, 10.0.0.7:8400,[::1]")
+    assert Settings().hosts == ("distil.example", "10.0.0.7:8400", "[::1]")
+
+
+@pytest.mark.parametrize("hosts", ["https://distil.example", "*", "a:0", "a b", "distil.example/x"])
+def test_a_name_of_no_server(hosts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOSTS", hosts)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert [error["loc"] for error in refused.value.errors()] == [("hosts",)]

@@ -54,6 +54,11 @@ def refused(status: int, code: str, detail: str, fields: Sequence[BadField] = ()
     return Refused(_problem(status, code, detail, fields))
 
 
+def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the answer that tells the problem, for what stands around the routes."""
+    return _response(problem, headers)
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Make every error of `app`, its own or the framework's, a problem."""
     app.add_exception_handler(Refused, _refusal)

@@ -27,7 +27,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> N
     upgrade(context)
     with listen(host, port) as socket, KeptRunning(worker_command()) as child:
         child.start()
-        serve(settings, socket, ready="alambique is up at {url}: stop it with Ctrl-C")
+        serve(settings, socket, host=host, ready="alambique is up at {url}: stop it with Ctrl-C")
 
 
 def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
@@ -37,7 +37,7 @@ def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> 
     _log_with_times()
     database_of(context)  # whether there can be one: whether it answers is told by /readyz
     with listen(host, port) as socket:
-        serve(settings_of(context), socket, ready="the API is ready at {url}")
+        serve(settings_of(context), socket, host=host, ready="the API is ready at {url}")
 
 
 def worker(

@@ -2,17 +2,20 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
 )
+
+from alambique.spec.hosts import host_of
 
 
 class Settings(BaseSettings):
@@ -42,6 +45,8 @@ class Settings(BaseSettings):
     """Seconds after which the job of a silent driver is taken from it."""
     heartbeat: float = Field(15.0, gt=0)
     """Seconds between two renewals of a lease."""
+    hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names by which clients reach the server, beside those of this machine's loopback."""
     url: str = "http://127.0.0.1:8400"
     """Of the server that the client asks."""
     token: SecretStr | None = None
@@ -93,6 +98,24 @@ class Settings(BaseSettings):
                 "lose its job; give a third of it or less"
             )
         return heartbeat
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _apart(cls, hosts: Any) -> Any:
+        if isinstance(hosts, str):
+            return [name.strip() for name in hosts.split(",") if name.strip()]
+        return hosts
+
+    @field_validator("hosts")
+    @classmethod
+    def _of_servers(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for name in hosts:
+            if host_of(name) is None:
+                raise ValueError(
+                    f"{name!r} is no name of a server: give names with or without a port, with "
+                    "commas between, as distil.example,10.0.0.7:8400"
+                )
+        return hosts
 
     @field_validator("url")
     @classmethod
