@@ -61,6 +61,13 @@ def test_a_setting_that_cannot_be_read(alambique: Alambique) -> None:
     refused(alambique("tasks", ALAMBIQUE_LEASE="soon", ALAMBIQUE_TOKEN="1234"), "ALAMBIQUE_LEASE")
 
 
+def test_a_secret_that_cannot_be_read(alambique: Alambique, tmp_path: Path) -> None:
+    (tmp_path / "alambique_redis_url").write_bytes(b"redis://:hunter2\xff@host")
+    found = alambique("tasks", ALAMBIQUE_SECRETS=str(tmp_path))
+    refused(found, "ALAMBIQUE_SECRETS", "redis_url")
+    assert "hunter2" not in found.stderr
+
+
 @pytest.mark.parametrize("url", ["banana", "127.0.0.1:8400", "ftp://a", "http://", "http://[::1"])
 def test_a_url_that_is_of_no_server(alambique: Alambique, url: str) -> None:
     refused(alambique("jobs", "list", ALAMBIQUE_URL=url), "ALAMBIQUE_URL")
