@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alambique.api.away import AWAY, SAID
@@ -36,6 +37,7 @@ _CODE = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "too_large",
     415: "unsupported_media_type",
     422: "bad_request",
@@ -75,6 +77,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(AlambiqueError, _known)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     for kind in AWAY:
         app.add_exception_handler(kind, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
@@ -145,6 +148,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     code = _CODE.get(error.status_code, f"http_{error.status_code}")
     headers = dict(error.headers) if error.headers else None
     return _response(_problem(error.status_code, code, _detail(request, error)), headers)
+
+
+async def _gone(_: Request, error: Exception) -> JSONResponse:
+    # nobody reads this; without it every client that breaks off would leave a traceback in the log
+    return _response(_problem(400, _CODE[400], "the body broke off"))
 
 
 def _detail(request: Request, error: HTTPException) -> str:

@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 
 from alambique.api.app import create_app
+from alambique.api.connections import LimitedProtocol
 from alambique.spec.errors import Conflict
 from alambique.spec.settings import Settings
 
@@ -66,6 +67,8 @@ def serve(
         create_app(settings, host=host, stop=stop),
         log_config=None,  # its records go where ours go
         log_level="warning",
+        http=LimitedProtocol,
+        timeout_keep_alive=int(LimitedProtocol.limits.idle),
         ws="none",
         timeout_graceful_shutdown=5,
     )
