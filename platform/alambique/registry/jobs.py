@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
+from alambique.registry.bounds import bounded_fields, bounded_message
 from alambique.registry.clock import now
-from alambique.registry.columns import storable
 from alambique.registry.moves import emit, job_row, locked, move, touch
 from alambique.registry.reading import (
     IN_TURN,
@@ -169,7 +169,7 @@ def progress(
     """
     job, at = locked(session, job_id, token=token), now(session)
     job.stage, job.progress, job.eta_seconds = stage, finite(fraction), finite(eta_seconds)
-    job.loss, job.metric, job.message = finite(loss), finite(metric), storable(message)
+    job.loss, job.metric, job.message = finite(loss), finite(metric), bounded_message(message)
     touch(job, at)
     content = {
         "stage": stage,
@@ -202,7 +202,8 @@ def finish(session: Session, job_id: UUID, token: int, result: dict[str, Any]) -
     """
     job = locked(session, job_id, token=token)
     message = _TOO_LATE if job.state is State.CANCELLING else None
-    return move(session, job_id, State.SUCCEEDED, message=message, result=result, progress=1.0)
+    kept = bounded_fields(result)  # its notes may repeat what a data file says
+    return move(session, job_id, State.SUCCEEDED, message=message, result=kept, progress=1.0)
 
 
 def fail(

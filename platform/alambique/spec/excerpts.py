@@ -38,6 +38,18 @@ def listed(values: Sequence[object], most: int = _SHOWN) -> str:
     >>> listed(["O", "B-PER"]), listed(range(100), 3)
     ("['O', 'B-PER']", '[0, 1, 2, … and 97 more]')
     """
-    shown = [short(value) for value in values[:most]]
-    rest = len(values) - len(shown)
-    return f"[{', '.join([*shown, *([f'… and {rest:,} more'] if rest else [])])}]"
+    return f"[{_joined([short(value) for value in values[:most]], len(values))}]"
+
+
+def named(words: Sequence[str], most: int = _SHOWN) -> str:
+    """Names as people are told them: the first ones, and how many there are beside them.
+
+    >>> named(["ana", "eva"]), named(["ana", "eva", "ida"], 1)
+    ('ana, eva', 'ana, … and 2 more')
+    """
+    return _joined([excerpt(word, 100) for word in words[:most]], len(words))
+
+
+def _joined(shown: Sequence[str], count: int) -> str:
+    rest = count - len(shown)
+    return ", ".join([*shown, *([f"… and {rest:,} more"] if rest else [])])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from alambique.spec.errors import BadData, BadSpec, NoData
+from alambique.spec.excerpts import listed
 from alambique.spec.general import NAME as GENERAL
 from alambique.spec.job import Data, Split
 from alambique.spec.outputs import Output
@@ -249,8 +250,8 @@ def _labels(name: str, splits: Mapping[Split, list[Any]], task: Task[Any, Any]) 
             if not set(strange).isdisjoint(task.labels([example]))
         )
         raise BadData(
-            f"data set {name} has labels {list(known)}, its examples also {strange}, first in "
-            f"{where}: correct their tags, or take a test set with the same labels"
+            f"data set {name} has labels {listed(known)}, its examples also {listed(strange)}, "
+            f"first in {where}: correct their tags, or take a test set with the same labels"
         )
     return known or found
 
