@@ -13,12 +13,13 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from alambique.cli.program import program
 from alambique.spec.changing import Change
 from alambique.spec.fields import Spec
-from alambique.spec.job import Data, Intermediate, Job, Student
+from alambique.spec.job import Data, Intermediate, Job, SplitShares, Student
 from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
 from alambique.spec.reading import read_job
@@ -47,10 +48,12 @@ RUN = (
     "alambique jobs list --state running",
     "alambique jobs list --state succeeded --limit 5",
     "alambique jobs show $JOB",
+    "alambique jobs show pico",
     "alambique jobs watch $JOB",
     "alambique jobs logs $JOB",
     "alambique models list",
     "alambique models show pico",
+    "alambique models versions pico",
     "alambique models download pico@1 --to pico-1",
     'alambique models predict pico --text "Ana Ruiz nació en Lugo."',
     "alambique suites list",
@@ -107,6 +110,7 @@ CHECKED = (
 RECORDS: tuple[type[Spec], ...] = (
     Job,
     Data,
+    SplitShares,
     Teacher,
     Candidate,
     Grid,
@@ -250,6 +254,26 @@ def test_a_command_exists(command: str) -> None:
         files = [word for word in words if "/" in word]
         assert files
         assert all((REPO / word).exists() for word in files)
+
+
+def test_every_command_of_the_program_is_told() -> None:
+    """And what the documents call a command is one."""
+    text = "\n".join(page.read_text() for page in PAGES if page.name != "CHANGELOG.md")
+    known = set(program_commands(get_command(program())))
+    assert {one for one in known if not re.search(rf"\balambique {one}\b", text)} == set()
+    groups = {one.partition(" ")[0] for one in known if " " in one}
+    told = set(re.findall(r"[`$]\(?alambique (\w+)(?: ([a-z]+))?", text))
+    named = {f"{name} {part}" if name in groups and part else name for name, part in told}
+    assert named <= known | groups
+
+
+def program_commands(command: Any, name: str = "") -> Iterator[str]:
+    """Each command of the program, behind the name of its group; not those that it hides."""
+    for part, found in getattr(command, "commands", {"": None}).items():
+        if found is None:
+            yield name
+        elif not found.hidden:
+            yield from program_commands(found, f"{name} {part}".strip())
 
 
 def installed_in() -> str:

@@ -10,6 +10,7 @@ import pytest
 from alambique.api.client import Client
 from alambique.api.transport import NoAnswer, NoServer
 from alambique.spec.errors import AlambiqueError, BadSpec, UnknownName
+from alambique.spec.faults import BadFields
 from alambique.spec.job import Job
 
 
@@ -90,3 +91,22 @@ def test_problems_come_as_their_kinds(client: Client) -> None:
         client.submit("taskk: x")
     with pytest.raises(UnknownName, match="none"):
         client.model("none")
+
+
+def test_a_mapping_is_submitted_as_it_is(client: Client, job: Job) -> None:
+    said = job.model_dump(mode="json", exclude_unset=True)
+    assert client.submit(said).spec == client.submit(job).spec
+    assert client.plan(said) == client.plan(job)
+
+
+def test_what_is_wrong_with_a_mapping_is_told_by_field(client: Client, job: Job) -> None:
+    said = job.model_dump(mode="json", exclude_unset=True)
+    with pytest.raises(BadSpec, match=r"student\.layerz") as raised:
+        client.submit({**said, "student": {"layerz": 1}})
+    assert isinstance(raised.value.__cause__, BadFields)
+    paths = [field.path for field in raised.value.__cause__.fields]
+    assert paths == ["student.layers", "student.layerz"]
+    for strange in ({"task": object()}, {"priority": float("nan")}):
+        with pytest.raises(BadSpec, match="as JSON"):
+            client.submit(said | strange)
+    assert client.jobs(project=job.project).items == []

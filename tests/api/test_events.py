@@ -1,8 +1,11 @@
 """Live events: whole, in order, once, from any place on, until the job is over."""
 
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import httpx2
@@ -108,12 +111,62 @@ def test_a_client_takes_the_stream_up_again_after_a_restart(
     assert kinds == ["state", "state", "progress", "state"]
 
 
-def test_a_client_gives_up_where_the_server_stays_away(
+def test_a_client_outlasts_any_number_of_tries_in_vain(
+    settings: Settings,
+    database: Database,
+    row: JobRow,
+    serve: Serve,
+    free_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Client(f"http://127.0.0.1:{free_port}", pause=1e-9) as client:
+        events = client.watch(row.id)
+        with serve(settings, free_port):
+            kinds = [next(events).kind for _ in range(2)]
+        tell(database, row, 0.5)
+        with ThreadPoolExecutor() as pool:
+            with socket.create_server(("127.0.0.1", free_port)) as nobody:
+                third = pool.submit(next, events)
+                for _ in range(30):
+                    nobody.accept()[0].close()
+            with serve(settings, free_port):
+                kinds.append(third.result(60).kind)
+                finish(database, row)
+                kinds += [event.kind for event in events]
+    assert kinds == ["state", "state", "progress", "state"]
+    told = [one.getMessage() for one in caplog.records if one.name == "alambique.api.outage"]
+    assert len(told) == 2  # that it is away, and that it is back
+
+
+def test_a_server_that_never_answered_is_not_waited_for(free_port: int, row: JobRow) -> None:
+    with Client(f"http://127.0.0.1:{free_port}") as client:
+        with pytest.raises(NoServer, match="alambique up"):
+            next(client.watch(row.id))
+        with pytest.raises(NoServer):
+            client.outlast(lambda: client.job(row.id))
+
+
+def test_a_client_gives_up_where_its_patience_ends(
     settings: Settings, row: JobRow, serve: Serve, free_port: int
 ) -> None:
-    with Client(f"http://127.0.0.1:{free_port}", pause=0.01) as client:
+    with Client(f"http://127.0.0.1:{free_port}", pause=0.01, patience=0.0) as client:
         events = client.watch(row.id)
         with serve(settings, free_port):
             next(events)
         with pytest.raises(NoServer, match="alambique up"):
+            list(events)
+
+
+def test_a_job_that_is_gone_after_a_restart_is_not_waited_for(
+    settings: Settings, row: JobRow, serve: Serve, free_port: int, tmp_path: Path
+) -> None:
+    other = settings.model_copy(update={"home": tmp_path})
+    empty = Database(other.database)
+    empty.upgrade()
+    empty.dispose()
+    with Client(f"http://127.0.0.1:{free_port}", pause=0.01) as client:
+        events = client.watch(row.id)
+        with serve(settings, free_port):
+            next(events)
+        with serve(other, free_port), pytest.raises(UnknownName):
             list(events)

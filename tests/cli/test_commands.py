@@ -3,9 +3,10 @@
 import hashlib
 import json
 import signal
+import socket
 import subprocess
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -220,6 +221,26 @@ def test_a_cancel_that_came_too_late_says_so(
     assert "it is over, and has succeeded" in again.stderr
 
 
+def test_a_job_goes_by_its_name_or_by_how_its_id_begins(
+    here: Here, database: Database, job_file: Path
+) -> None:
+    old, new = (posted(database, job_file, "namesake") for _ in range(2))
+    with database.write() as session:
+        jobs.note(session, new.id, new.token, "log", {"lines": ["hola"]})
+        jobs.finish(session, new.id, new.token, RESULT)
+    for said in ("namesake", new.id, new.id.hex, str(new.id)[:35]):
+        assert json.loads(here("jobs", "show", said, "--json"))["name"] == "namesake"
+    assert json.loads(here("jobs", "show", "namesake", "--json"))["id"] == str(new.id)
+    assert here("jobs", "logs", "namesake") == "hola\n"
+    assert "succeeded" in here("jobs", "watch", "namesake", "--json")
+    assert here("jobs", "cancel", "namesake", "--project", "default") == "cancelling\n"
+    with database.read() as session:
+        assert jobs.find(session, old.id).state == "cancelling"
+    here("jobs", "show", "namesake", "--project", "another", code=1)
+    several = here("jobs", "cancel", new.id.hex[:6], code=1)
+    assert several == ""  # the candidates are told on stderr
+
+
 def test_a_watched_job_is_told_to_programs(here: Here, database: Database, job_file: Path) -> None:
     row = posted(database, job_file, "told")
     with database.write() as session:
@@ -295,6 +316,65 @@ def test_a_model_is_listed_and_shown(here: Here, version: str) -> None:
     assert "1.5 M" in drawn
     assert "0.875" in drawn
     assert json.loads(here("models", "show", f"{version}@1", "--json"))["number"] == 1
+
+
+def test_the_versions_of_a_model(here: Here, version: str) -> None:
+    (one,) = json.loads(here("models", "versions", version, "--json"))["items"]
+    assert (one["number"], one["parameters"], one["metrics"][0]["value"]) == (1, 1_500_000, 0.875)
+    drawn = here("models", "versions", version)
+    head, _, row = drawn.strip().splitlines()
+    assert head.split()[:3] == ["version", "role", "F1"]
+    assert row.split()[:5] == [f"{version}@1", "student", "87.50", "1.5", "M"]
+    assert f"{datetime.now(UTC):%Y-}" in row
+    assert f"{version}@1" not in here("models", "versions", version, "--project", "none", code=1)
+
+
+@pytest.fixture
+def serverless(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+    """As `here`, where ALAMBIQUE_URL names no server and none runs at the default's port."""
+    monkeypatch.setenv("ALAMBIQUE_URL", "")
+    with socket.socket() as nobody:
+        try:
+            nobody.bind(("127.0.0.1", 8400))
+        except OSError:
+            pytest.skip("something runs at port 8400")
+        yield here
+
+
+def test_what_needs_no_server_is_told_without_one(
+    serverless: Here, version: str, job_file: Path, tmp_path: Path
+) -> None:
+    for command, word in (
+        (("tasks",), "named-entities"),
+        (("data", "list"), "conll2002"),
+        (("models", "list"), version),
+        (("models", "show", version), "0.875"),
+        (("models", "versions", version), "87.50"),
+        (("models", "download", version, "--to", tmp_path / "got"), "got"),
+        (("jobs", "list"), "made"),
+        (("jobs", "show", "made"), "named-entities"),
+        (("jobs", "logs", "made"), ""),
+    ):
+        assert word in serverless(*command)
+    assert (tmp_path / "got" / "config.json").read_bytes() == b"{}"
+    tasks = json.loads(serverless("tasks", "--json"))
+    assert tasks["items"][0]["name"] == "question-answering"
+    serverless("submit", job_file, code=1)
+
+
+def test_where_there_is_no_registry_either(
+    serverless: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOME", str(tmp_path / "empty"))
+    assert "conll2002" in serverless("data", "list")
+    assert serverless("models", "list", code=1) == ""
+    assert not (tmp_path / "empty").exists()
+
+
+def test_that_no_server_answered_is_said(alambique: Alambique, serverless: Here) -> None:
+    found = alambique("tasks", ALAMBIQUE_URL="")
+    assert (found.returncode, found.stderr.count("no server at")) == (0, 1)
+    assert "named-entities" in found.stdout
 
 
 def test_a_model_is_downloaded_once(alambique: Alambique, version: str, tmp_path: Path) -> None:

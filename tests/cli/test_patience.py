@@ -1,19 +1,15 @@
-"""A server that is gone for a moment: how often it is asked, and under which key."""
+"""A server that is gone for a moment: under which key it is asked again."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from alambique.api.client import PATIENCE, Client
-from alambique.api.suite_views import SuiteView
 from alambique.api.transport import NoAnswer, NoServer
 from alambique.cli.following import Following
-from alambique.cli.following_suites import follow, nothing
-from alambique.cli.patience import posted_once, waited_for
+from alambique.cli.patience import posted_once
 from alambique.registry.database import Database
 from alambique.spec.errors import BadSpec
 
@@ -57,47 +53,6 @@ def test_what_was_not_taken_is_not_sent_again(error: Exception) -> None:
     with pytest.raises(type(error), match=f"^{error}$"):
         posted_once(post, None, pause=0)
     assert len(sent) == 1
-
-
-def test_a_server_is_asked_until_patience_ends() -> None:
-    asked, ask = failing(*[NoServer("away")] * PATIENCE)
-    assert waited_for(ask, pause=0) == "answered"
-    asked, ask = failing(*[NoServer("away")] * 99)
-    with pytest.raises(NoServer):
-        waited_for(ask, pause=0)
-    assert len(asked) == PATIENCE + 1
-
-
-class Restarting(Client):
-    """Knows one suite, and does not answer every other time."""
-
-    def __init__(self, suite: SuiteView) -> None:
-        """Connected to nobody."""
-        super().__init__("http://127.0.0.1:9")
-        self._suite, self._asked = suite, list[bool]()
-
-    def suite(self, suite_id: UUID, *, table: bool = True) -> SuiteView:
-        """That suite, from the second time on."""
-        self._asked.append(table)
-        if len(self._asked) % 2:
-            raise NoAnswer("the database does not answer")
-        assert suite_id == self._suite.id
-        return self._suite
-
-
-def test_a_suite_is_waited_for_also_where_it_is_over() -> None:
-    over = SuiteView(
-        id=UUID(int=1),
-        project="default",
-        name="over",
-        created_at=datetime.now(UTC),
-        states={},
-        over=True,
-        jobs=[],
-        comparison=None,
-    )
-    with Restarting(over) as client:
-        assert follow(client, over.id, nothing, pause=0) is over
 
 
 def test_a_job_of_this_process_is_shown_on_when_the_database_is_back(

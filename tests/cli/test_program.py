@@ -1,5 +1,6 @@
 """The program as a user meets it: quick help, clear errors, exit codes."""
 
+import os
 import re
 import socket
 import subprocess
@@ -50,6 +51,37 @@ def refused(found: "subprocess.CompletedProcess[str]", *words: str) -> None:
     assert "Traceback" not in found.stderr
     for word in words:
         assert word in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "candidates"),
+    [
+        ("alambique mod", {"models"}),
+        ("alambique jobs wa", {"watch"}),
+        ("alambique models ver", {"versions"}),
+        ("alambique submit --wa", {"--wait"}),
+    ],
+)
+def test_a_shell_completes_what_is_written(written: str, candidates: set[str]) -> None:
+    """As bash asks for it, once `--install-completion` has told it how."""
+    words = written.split()
+    asked = {
+        "_ALAMBIQUE_COMPLETE": "complete_bash",
+        "COMP_WORDS": written,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    program = Path(sys.executable).with_name("alambique")
+    found = subprocess.run([program], env=os.environ | asked, capture_output=True, text=True)
+    assert (found.returncode, set(found.stdout.split())) == (0, candidates)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_shown_for_a_shell(shell: str) -> None:
+    program = Path(sys.executable).with_name("alambique")
+    own = os.environ | {"_ALAMBIQUE_COMPLETE": f"source_{shell}"}
+    found = subprocess.run([program], env=own, capture_output=True, text=True)
+    assert found.returncode == 0
+    assert f"_ALAMBIQUE_COMPLETE=complete_{shell}" in found.stdout
 
 
 def test_no_server(alambique: Alambique, free_port: int) -> None:

@@ -7,14 +7,21 @@ from typing import Any
 import pytest
 
 from alambique.spec.errors import BadData, BadSpec, UnknownName
-from alambique.spec.job import Data
-from alambique.tasks import general, named_entities, paraphrase, question_answering
+from alambique.spec.job import Data, SplitShares
+from alambique.tasks import (
+    document_classification,
+    general,
+    named_entities,
+    paraphrase,
+    question_answering,
+)
 from alambique.tasks.all import ALL, find
 from alambique.tasks.catalogue import DATASETS, dataset
 from alambique.tasks.data import load
 from alambique.tasks.datasets import Dataset, Generated, Hub
-from alambique.tasks.examples import Answer, Question, Sentence
-from alambique.tasks.formats import conll, squad
+from alambique.tasks.examples import Answer, Labelled, Question, Sentence
+from alambique.tasks.formats import conll, squad, tables
+from alambique.tasks.formats.columns import Columns
 
 QUESTIONS, ENTITIES = question_answering.TASK, named_entities.TASK
 
@@ -79,6 +86,126 @@ def test_a_folder_is_read_by_the_task_s_format(tmp_path: Path, root: Path) -> No
     assert splits.labels == ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
     other = load(Data(name="conll2002", test=str(folder)), task=ENTITIES, root=root)
     assert len(other.test) == 1
+
+
+MINE = Data.model_validate(
+    {
+        "path": "mine.csv",
+        "columns": {"text": "opinion", "label": "tono"},
+        "split": {"dev": 0.2, "test": 0.2},
+    }
+)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of 60 rows in the current folder, under names of its own."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f'{n},"opinión, {n}",{"mala" if n % 3 else "buena"}\n' for n in range(60))
+    (tmp_path / "mine.csv").write_text(f"id,opinion,tono\n{rows}", "utf-8")
+    return tmp_path / "mine.csv"
+
+
+def test_a_file_of_one_s_own_is_split(mine: Path) -> None:
+    splits = load(MINE, task=document_classification.TASK, root=None)
+    assert (splits.labels, splits.warnings, splits.wrong_sizes) == (("buena", "mala"), (), ())
+    parts = (splits.train, splits.dev, splits.test)
+    assert sorted(one.texts[0] for some in parts for one in some) == sorted(
+        f"opinión, {n}" for n in range(60)
+    )
+    assert all(parts)
+    again = load(MINE, task=document_classification.TASK, root=None)
+    assert again == splits
+    other = MINE.model_copy(update={"split": SplitShares(dev=0.4, test=0.2)})
+    assert load(other, task=document_classification.TASK, root=None).dev != splits.dev
+
+
+def test_a_limit_of_a_split_file_is_a_sample_of_it(mine: Path) -> None:
+    whole = load(MINE, task=document_classification.TASK, root=None)
+    some = load(
+        MINE.model_copy(update={"limit": {"train": 10}}),
+        task=document_classification.TASK,
+        root=None,
+    )
+    assert some.train == whole.train[:10]
+    assert some.test == whole.test
+
+
+def test_a_file_is_tested_on_another_one(mine: Path) -> None:
+    (mine.parent / "held.csv").write_text("opinion,tono\nnueva,mala\n", "utf-8")
+    data = MINE.model_copy(update={"test": "./held.csv", "split": SplitShares(dev=0.2)})
+    splits = load(data, task=document_classification.TASK, root=None)
+    assert [one.texts for one in splits.test] == [("nueva",)]
+    assert len(splits.train) + len(splits.dev) == 60
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".jsonl", ".parquet"])
+def test_pairs_under_their_names_in_every_kind_of_table(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"pares{suffix}"
+    columns = Columns(texts=("frase", "sentence2"), label="igual")
+    rows = [Labelled("", (f"uno {n}", f"dos {n}"), str(n % 2)) for n in range(40)]
+    tables.write(path, columns, rows)
+    data = Data.model_validate(
+        {
+            "path": str(path),
+            "columns": {"sentence1": "frase", "label": "igual"},
+            "split": {"dev": 0.3, "test": 0.3},
+        }
+    )
+    splits = load(data, task=paraphrase.TASK, root=None)
+    texts = {one.texts for some in (splits.train, splits.dev, splits.test) for one in some}
+    assert texts == {one.texts for one in rows}
+
+
+def test_columns_of_a_folder_are_named_too(mine: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (mine.parent / f"{split}.csv").write_text(f"opinion,tono\n{split},mala\n", "utf-8")
+    data = MINE.model_copy(update={"name": "./", "split": None})
+    splits = load(data, task=document_classification.TASK, root=None)
+    assert [one.texts for one in splits.test] == [("test",)]
+
+
+def test_one_file_of_another_format_is_split(tmp_path: Path) -> None:
+    squad.write(tmp_path / "mine.json", _questions("q", 40))
+    data = Data(name=str(tmp_path / "mine.json"), split=SplitShares(dev=0.3, test=0.3))
+    splits = load(data, task=QUESTIONS, root=None)
+    parts = [{one.context for one in some} for some in (splits.train, splits.dev, splits.test)]
+    assert all(parts)
+    assert sum(map(len, parts)) == len(set().union(*parts))
+    conll.write(tmp_path / "mine.conll", _sentences("s", 40))
+    data = Data(name=str(tmp_path / "mine.conll"), split=SplitShares(dev=0.3, test=0.3))
+    assert load(data, task=ENTITIES, root=None).labels == ("O", "B-LOC", "I-LOC")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        ({"name": "./none.csv"}, BadSpec, "no file none.csv"),
+        ({"name": "./mine.txt"}, BadSpec, r"\*\.txt: give one of \*\.tsv, \*\.csv"),
+        ({"name": "./"}, BadSpec, "data.split: .* is a folder"),
+        ({"split": None}, BadSpec, "mine.csv is one file: say how it is split"),
+        ({"columns": {"text": "Opinion"}}, BadData, "'id', 'opinion', 'tono': did you mean 'op"),
+        ({"columns": {"txt": "opinion"}}, BadSpec, "data.columns.txt: .* reads text, label"),
+        ({"columns": {"text": "tono", "label": "tono"}}, BadSpec, "'tono' is the column of two"),
+        (
+            {"split": SplitShares(dev=0.001, test=0.001)},
+            BadData,
+            "of the 60 examples of mine.csv none falls into dev: give more examples, or larger",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_split(
+    mine: Path, change: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    (mine.parent / "mine.txt").write_text("hola")
+    with pytest.raises(kind, match=message):
+        load(MINE.model_copy(update=change), task=document_classification.TASK, root=None)
+
+
+def test_columns_of_what_is_no_table(tmp_path: Path) -> None:
+    data = Data(name=str(tmp_path / "a.conll"), columns={"text": "a"})
+    with pytest.raises(BadSpec, match=r"data.columns: a file of named-entities .* has no columns"):
+        load(data, task=ENTITIES, root=None)
 
 
 def test_one_file_is_split_by_article(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ _WORDS = {
 
 _EXAMPLES = {
     "Data": "conll2002 or {name: conll2002, limit: {train: 2000}}",
+    "SplitShares": "{dev: 0.1, test: 0.1}",
     "Teacher": "{model: team/model}",
     "Candidate": "{model: team/model, grid: {epochs: [2, 3]}}",
     "Grid": "{batch_size: [16, 32], learning_rate: [1.0e-5, 2.0e-5]}",

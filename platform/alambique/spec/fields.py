@@ -98,3 +98,5 @@ Width = Annotated[Positive, Field(le=1_000_000)]
 Workers = Annotated[Positive, Field(le=10_000)]
 Vocabulary = Annotated[Whole, Field(ge=100, le=1_000_000)]
 Fraction = Annotated[Real, Field(ge=0, le=1)]
+Share = Annotated[Real, Field(gt=0, lt=1)]
+"""A part of a whole that leaves something of it."""

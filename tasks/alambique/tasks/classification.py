@@ -1,7 +1,7 @@
 """What the tasks that give a whole text, or a pair of texts, one class have in common."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from alambique.spec.outputs import Output
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
-from alambique.tasks.task import ClassGold, Task
+from alambique.tasks.task import ClassGold, Reader, Task
 
 
 def classification(name: str, columns: Columns) -> Task[Labelled, str]:
@@ -21,7 +21,8 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         output=Output.CLASSES,
         inputs=columns.texts,
         primary="accuracy",
-        readers={suffix: partial(examples_of, columns=columns) for suffix in tables.Format},
+        readers=readers_of(columns),
+        columns=columns,
         texts=texts,
         windows=windows,
         word_count=lambda _: 1,
@@ -33,6 +34,11 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         settings=lambda _: {"class": "likeliest", "window": "one, the longer text cut first"},
         of_text=of_text if len(columns.texts) == 1 else None,
     )
+
+
+def readers_of(columns: Columns) -> Mapping[str, Reader[Labelled]]:
+    """What reads tables with these columns."""
+    return {suffix: partial(examples_of, columns=columns) for suffix in tables.Format}
 
 
 def examples_of(path: Path, columns: Columns, *, labels: bool = True) -> list[Labelled]:

@@ -10,14 +10,16 @@ from typing import Any, assert_never
 from alambique.spec.errors import BadData, BadSpec, NoData
 from alambique.spec.excerpts import listed
 from alambique.spec.general import NAME as GENERAL
-from alambique.spec.job import Data, Split
+from alambique.spec.job import Data, Split, SplitShares
 from alambique.spec.outputs import Output
 from alambique.tasks.catalogue import DATASETS, dataset
+from alambique.tasks.classification import readers_of
 from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub, Paragraphs, Source
 from alambique.tasks.examples import Example, Text
 from alambique.tasks.formats import squad
-from alambique.tasks.formats.columns import Rows
+from alambique.tasks.formats.columns import Rows, renamed
 from alambique.tasks.formats.text import read_texts
+from alambique.tasks.splitting import split_examples
 from alambique.tasks.task import Task
 from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, of_texts, read_path
 
@@ -57,7 +59,8 @@ def load(
     """The examples of all splits, the first ones where the job limits them.
 
     Args:
-        data: names of the catalogue; a name with a "/" is a folder with a file for each split.
+        data: names of the catalogue; a name with a "/" is a folder with a file for each split, or
+            one file, which is split as the job says.
         task: what the examples are for.
         root: the folder of data sets that ALAMBIQUE_DATA names, if it does.
         fetch: gets a file from the hub.
@@ -68,8 +71,13 @@ def load(
         NoData: its files are not there.
         BadData: a file is broken, a split is empty, or a tag is not among the labels.
     """
+    task = _with_columns(task, data.columns)
     names: dict[Split, str] = {"train": data.name, "dev": data.name, "test": data.test or data.name}
-    read = {split: _examples(name, split, task, root, fetch) for split, name in names.items()}
+    cut = _cut(data, data.split, task) if data.split else {}
+    read = {
+        split: cut.get(split) or _examples(name, split, task, root, fetch)
+        for split, name in names.items()
+    }
     splits = {split: rows.examples[: data.limit.get(split)] for split, rows in read.items()}
     for split, name in names.items():
         if not splits[split]:
@@ -86,6 +94,52 @@ def load(
         wrong_sizes=tuple(filter(None, (*wrong, unlabelled.wrong_size))),
         unlabelled=unlabelled.examples,
     )
+
+
+def _with_columns(task: Task[Any, Any], called: Mapping[str, str] | None) -> Task[Any, Any]:
+    """The task, reading files at a path by what they call its columns."""
+    if not called:
+        return task
+    if task.columns is None:
+        raise BadSpec(
+            f"data.columns: a file of {task.name} (*{', *'.join(task.readers)}) has no columns to "
+            "be named: drop them"
+        )
+    return replace(task, readers=readers_of(renamed(task.columns, called, task.name)))
+
+
+def _cut(data: Data, shares: SplitShares, task: Task[Any, Any]) -> dict[Split, Rows]:
+    """The splits that are made of one file, each with the rows that were left out of it."""
+    path = Path(data.name).expanduser()
+    if path.is_dir():
+        raise BadSpec(
+            f"data.split: {path} is a folder, which holds a file for each split: drop the split, "
+            "or name one file"
+        )
+    found = _of_file(path, task)
+    parts = split_examples(found.examples, shares)
+    for split, rows in parts.items():
+        if not rows and (split != "test" or shares.test is not None):
+            raise BadData(
+                f"data.split: of the {len(found.examples)} examples of {path} none falls into "
+                f"{split}: give more examples, or larger shares"
+            )
+    if shares.test is None:
+        parts = {split: rows for split, rows in parts.items() if split != "test"}
+    # what was left out is of no split: it is told once
+    skipped = {"train": found.skipped}
+    return {split: Rows(rows, skipped.get(split, 0)) for split, rows in parts.items()}
+
+
+def _of_file(path: Path, task: Task[Any, Any]) -> Rows:
+    if not path.is_file():
+        raise BadSpec(f"there is no file {path}: correct the path, from the current folder on")
+    if path.suffix not in task.readers:
+        raise BadSpec(
+            f"{path}: no file of {task.name} is called *{path.suffix}: give one of "
+            f"*{', *'.join(task.readers)}"
+        )
+    return _rows(task.readers[path.suffix](path))
 
 
 def _unlabelled(
@@ -123,7 +177,15 @@ def _examples(
     labels: bool = True,
 ) -> Rows:
     if "/" in name:
-        path = _present(Path(name).expanduser(), split, tuple(task.readers))
+        path = Path(name).expanduser()
+        if path.is_file() and split == "test":
+            return _of_file(path, task)  # one file is a test set as it is
+        if path.is_file():
+            raise BadSpec(
+                f"{path} is one file: say how it is split, split: {{dev: 0.1, test: 0.1}}, or give "
+                "a folder with a train, a dev and a test file"
+            )
+        path = _present(path, split, tuple(task.readers))
         return _rows(task.readers[path.suffix](path))
     found = dataset(name)
     if found.task != task.name:

@@ -9,6 +9,7 @@ from alambique.distill.alignment import FloatArray, IntArray
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Example
+from alambique.tasks.formats.columns import Columns
 
 E = TypeVar("E", bound=Example)
 P = TypeVar("P")
@@ -84,5 +85,7 @@ class Task(Generic[E, P]):
     """The primary score of always guessing the commonest label."""
     settings: Callable[[Sequence[E]], Mapping[str, str | int | float]]
     """How logits become predictions on data like these: to be printed beside every score."""
+    columns: Columns | None = None
+    """Of tables, by their names for this task; None: its files are of another kind."""
     of_text: Callable[[str, str], E] | None = None
     """From an id and a plain text to an example without labels; None: it is of several texts."""

@@ -1,10 +1,11 @@
 """Which columns of a table hold what, and how its rows become labelled texts."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
-from alambique.spec.errors import BadData
+from alambique.spec.errors import BadData, BadSpec
 from alambique.tasks.examples import Labelled, Text
 
 NO_SENTENCE = "NS"
@@ -113,10 +114,36 @@ def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> No
 
 def missing(column: str, there: Iterable[str], where: str) -> str:
     """What to say of a column that is not there."""
+    names = list(map(str, there))
+    alike = get_close_matches(column.casefold(), [name.casefold() for name in names], n=1)
+    meant = [name for name in names if [name.casefold()] == alike]
     return (
-        f"{where}: no column {column!r}, only {', '.join(map(repr, there)) or 'none'}: name the "
-        "file's columns so, or correct the description of the data set"
+        f"{where}: no column {column!r}, only {', '.join(map(repr, names)) or 'none'}: "
+        + (f"did you mean {meant[0]!r}? " if meant else "")
+        + "Name the file's columns so, or say what they are called (data.columns)"
     )
+
+
+def renamed(columns: Columns, called: Mapping[str, str], task: str) -> Columns:
+    """The columns under the names that a file has for them; those not in `called` keep theirs.
+
+    Raises:
+        BadSpec: the task has no such column, or two of its columns would be one of the file.
+    """
+    known = (*columns.texts, columns.label)
+    for column in called:
+        if column not in known:
+            raise BadSpec(
+                f"data.columns.{column}: {task} reads {', '.join(known)}: give what your file "
+                "calls these, such as {" + f"{columns.label}: NAME" + "}"
+            )
+    names = [called.get(column, column) for column in known]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadSpec(
+            f"data.columns: {twice[0]!r} is the column of two of {', '.join(known)}: name each once"
+        )
+    *texts, label = names
+    return replace(columns, texts=tuple(texts), label=label)
 
 
 def _cell(row: Row, column: str) -> object:
