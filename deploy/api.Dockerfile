@@ -20,7 +20,7 @@ COPY constraints.txt ./
 COPY --from=wheel /wheels /wheels
 RUN python -m venv /opt/alambique \
     && wheel="$(find /wheels -name 'alambique-*.whl')" \
-    && /opt/alambique/bin/pip install --no-cache-dir -c constraints.txt "${wheel}[api]"
+    && /opt/alambique/bin/pip install --no-cache-dir --use-pep517 -c constraints.txt "${wheel}[api]"
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 alambique \

@@ -31,10 +31,10 @@ RUN python -m venv /opt/alambique \
         cuda) ;; \
         *) echo "ACCELERATOR=${ACCELERATOR}: give cpu or cuda" >&2; exit 1 ;; \
     esac \
-    && /opt/alambique/bin/pip install --no-cache-dir -c constraints.txt "${torch}"
+    && /opt/alambique/bin/pip install --no-cache-dir --use-pep517 -c constraints.txt "${torch}"
 COPY --from=wheel /wheels /wheels
 RUN wheel="$(find /wheels -name 'alambique-*.whl')" \
-    && /opt/alambique/bin/pip install --no-cache-dir -c constraints.txt "${wheel}[workers]"
+    && /opt/alambique/bin/pip install --no-cache-dir --use-pep517 -c constraints.txt "${wheel}[workers]"
 
 FROM ${PYTHON_IMAGE}
 # a login shell, which KubeRay may start, knows /usr/local/bin but not the PATH of this image

@@ -1,5 +1,6 @@
 """One host as its units and its proxy describe it: their commands, on PostgreSQL and Redis."""
 
+import getpass
 import re
 import shlex
 import shutil
@@ -139,13 +140,14 @@ class Host:
             text = self.placed((self.deploy / "nginx" / name).read_text())
             text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{self.proxy_port} ssl")
             (conf / name).write_text(text)
-        own = self.deploy / "nginx" / "nginx.conf"
-        main = own.read_text().replace("/etc/nginx/alambique", str(conf))
-        (self.folder / "nginx.conf").write_text(main.replace("/tmp/", f"{self.folder}/"))
+        text = (self.deploy / "nginx" / "nginx.conf").read_text()
+        text = text.replace("/tmp/", f"{self.folder}/").replace("/etc/nginx/alambique", str(conf))
+        (self.folder / "nginx.conf").write_text(text)
         command = [nginx, "-e", "/dev/stderr", "-c", str(self.folder / "nginx.conf")]
-        subprocess.run([*command, "-t"], check=True)
         log = self.stack.enter_context((self.folder / "nginx.log").open("wb"))
-        server = subprocess.Popen([*command, "-g", "daemon off;"], stdout=log, stderr=log)
+        # started by root it would answer as another user, who may not read this folder
+        command += ["-g", f"daemon off; user {getpass.getuser()};"]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
         self.stack.callback(server.wait)
         self.stack.callback(server.terminate)
 
