@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
 from alambique.cli.listening import listen
@@ -32,3 +34,20 @@ def test_small_answers_are_sent_at_once(host: str) -> None:
     """With Nagle's algorithm each answer on a kept connection waits for an acknowledgement."""
     with listen(host, 0) as listener:
         assert asyncio.run(accepted_without_delay(listener))
+
+
+@pytest.mark.slow
+def test_the_program_serves_with_deadlines(url: str) -> None:
+    """Ten seconds of waiting, as the program sets them."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    with socket.create_connection((parts.hostname, parts.port or 0), timeout=120) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ")
+        assert slow.recv(1 << 16).startswith(b"HTTP/1.1 408")
+
+
+def test_the_program_answers_by_its_own_names(url: str) -> None:
+    port = urlsplit(url).port
+    expected = {f"localhost:{port}": 200, f"127.0.0.1:{port}": 200, f"evil.example:{port}": 421}
+    for host, status in expected.items():
+        assert httpx2.get(f"{url}/healthz", headers={"Host": host}).status_code == status
