@@ -292,3 +292,69 @@ def test_without_tables_the_server_is_alive_but_not_ready(tmp_path: Path) -> Non
 
 def test_with_tables_it_is_ready(http: httpx2.Client) -> None:
     assert http.get("/readyz").json() == {"status": "ready"}
+
+
+LONE = r"\ud800"
+"""Half a character, as an escape of JSON."""
+
+
+def of(**fields: str) -> str:
+    """A job in YAML, with these fields as they are written."""
+    whole = {
+        "task": "named-entities",
+        "data": "sample-entities",
+        "teacher": "{model: sample-encoder, train: {}}",
+        "student": "{layers: 1}",
+    } | fields
+    return "\n".join(f"{name}: {value}" for name, value in whole.items())
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (of(priority="9" * 4000), YAML),
+        (of(priority=f"0x{'f' * 5000}"), YAML),
+        (of(priority=f"1:{'30:' * 2000}30.5"), YAML),
+        (of(priority="1:30"), YAML),
+        (of(priority="!!timestamp x"), YAML),
+        (of(priority="!!bool x"), YAML),
+        (of(train="{clip: !!float ''}"), YAML),
+        (of(search=f"{{trials: 1, space: {{train.clip: [{'9' * 400}]}}}}"), YAML),
+        (of(search=f"{{trials: 1, space: {{train.{'a.' * 400}a: [1]}}}}"), YAML),
+        (f'{{"priority": {"9" * 4000}}}', None),
+        (f'{{"{LONE}": 1}}', None),
+        (f'{{"task": "{LONE}"}}', None),
+        ('{"priority": NaN}', None),
+        (f'{{"{"k" * 500_000}": 1}}', None),
+        ('{"task": [' + "1," * 300_000 + "1]}", None),
+        ("{" + ",".join(f'"k{number}": 1' for number in range(70_000)) + "}", None),
+        ("{" + ",".join(f'"k{number}": 1' for number in range(4_000)) + "}", None),
+        ("\n".join(f"k{number}: 1" for number in range(70_000)), YAML),
+    ],
+    ids=range(18),
+)
+def test_what_is_beyond_a_limit_is_refused_in_few_words(
+    http: httpx2.Client, body: str, headers: dict[str, str] | None
+) -> None:
+    answer = http.post("/v1/jobs", content=body, headers=headers)
+    problem(answer, 422, "bad_spec")
+    assert len(answer.content) < 20_000
+
+
+def test_an_unknown_name_comes_with_the_nearest_one(http: httpx2.Client, job: Job) -> None:
+    asked = {
+        "task": ({"task": "named-entity"}, "named-entities"),
+        "data.name": ({"data": "sample-entites"}, "sample-entities"),
+        "teacher.model": ({"teacher": {"model": "sample-encodr", "train": {}}}, "sample-encoder"),
+        "train.epoch": ({"train": {"epoch": 1}}, "epochs"),
+    }
+    for path, (fields, near) in asked.items():
+        (bad,) = http.post("/v1/jobs", json=changed(job, **fields)).json()["errors"]
+        assert (bad["path"], f"did you mean {near}?" in bad["message"]) == (path, True)
+
+
+def test_a_long_parameter_is_refused_in_few_words(http: httpx2.Client) -> None:
+    for path in (f"/v1/jobs?state={'x' * 9000}", f"/v1/jobs/{'9' * 5000}"):
+        answer = http.get(path)
+        problem(answer, 422, "bad_request")
+        assert len(answer.content) < 2000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.models.configs import labels_of, read_config, with_dropout, with_labels
+from alambique.models.configs import depth, labels_of, read_config, with_dropout, with_labels
 from alambique.spec.errors import BadModel
 
 BERT = {"model_type": "bert", "num_hidden_layers": 7}
@@ -37,7 +37,50 @@ def test_labels_that_nobody_named(names: dict[str, str] | None) -> None:
     assert labels_of({"id2label": names}) is None
 
 
-@pytest.mark.parametrize("names", [{"0": "O", "2": "B-PER"}, {"one": "O"}])
+def test_a_config_of_millions_of_bytes_is_not_read(tmp_path: Path) -> None:
+    field, rest = '{"model_type": "bert", "note": "', '"}'
+    room = (4 << 20) - len(field + rest)
+    (tmp_path / "config.json").write_text(f"{field}{'x' * room}{rest}")
+    assert read_config(tmp_path)["model_type"] == "bert"
+    (tmp_path / "config.json").write_text(f"{field}{'x' * (room + 1)}{rest}")
+    with pytest.raises(BadModel, match="has 4,194,305 bytes, and at most 4,194,304 are read"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, f'{{"model_type": "bert", "a": {"9" * 5000}}}'])
+def test_a_config_that_python_cannot_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(BadModel, match="cannot be read as JSON"):
+        read_config(tmp_path)
+
+
+def test_labels_are_at_most_ten_thousand() -> None:
+    names = {str(number): f"L{number}" for number in range(10_000)}
+    assert labels_of({"id2label": names}) == tuple(names.values())
+    with pytest.raises(BadModel, match="names 10,001 classes"):
+        labels_of({"id2label": names | {"10000": "one more"}})
+
+
+@pytest.mark.parametrize("name", [1, None, ["O"], {"O": 1}])
+def test_labels_that_are_no_texts(name: object) -> None:
+    with pytest.raises(BadModel, match="id2label"):
+        labels_of({"id2label": {"0": "O", "1": name}})
+
+
+def test_what_is_told_of_many_labels_is_short() -> None:
+    with pytest.raises(BadModel, match="more") as caught:
+        labels_of({"id2label": {f"a{number}": "O" for number in range(10_000)}})
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("layers", [0, -1, True, "2", None, 10**7 + 1, 10**4000])
+def test_a_count_that_no_model_has(layers: object) -> None:
+    with pytest.raises(BadModel, match="num_hidden_layers") as caught:
+        depth({"model_type": "bert", "num_hidden_layers": layers})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("names", [{"0": "O", "2": "B-PER"}, {"one": "O"}, {"²": "O"}])
 def test_labels_with_gaps_are_an_error(names: dict[str, str]) -> None:
     with pytest.raises(BadModel, match="expected 0 to"):
         labels_of({"id2label": names})

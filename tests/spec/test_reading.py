@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.faults import NAMED, BadFields
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import job_of, read_job
@@ -177,6 +178,78 @@ def test_all_bad_fields_are_named_at_once() -> None:
         "student.layers",
         "train.epochs",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("tsk=x", "task"),
+        ("train.learning_rates=0.1", "learning_rate"),
+        ("data.limits={}", "limit"),
+        ("teacher={modle: mini-es}", "model"),
+        ("teacher=[{model: a}, {model: b, wieght: 2}]", "weight"),
+        ("teacher={candidates: [{model: a, gird: {}}]}", "grid"),
+        (f"teacher.model={ARCHITECTURE[:-1]}, vocabulari: 200}}", "vocabulary"),
+        ("objective=[{kind: logits, temprature: 2}]", "temperature"),
+        ("objective=[{kind: hidden, projections: none}]", "projection"),
+        ("objective=[{kind: gold, weight: {start: 1, ends: 0}}]", "end"),
+        ("intermediate={objective: [{kind: hidden}], trian: {}}", "train"),
+        ("search={trials: 1, space: {train.clip: {low: 1, hihg: 2}}}", "high"),
+        ("search={trials: 1, space: {train.clips: [1]}}", "clip"),
+    ],
+)
+def test_an_unknown_field_names_the_nearest_of_its_own_record(override: str, near: str) -> None:
+    assert f"did you mean {near}?" in "\n".join(refused(TEXT, override))
+
+
+def test_of_another_branch_or_a_far_name_nothing_is_meant() -> None:
+    for override in ("objective=[{kind: gold, temperature: 2}]", "hopes=1", f"{'task' * 99}=1"):
+        (line,) = refused(TEXT, override)
+        assert "no such field" in line
+        assert "did you mean" not in line
+
+
+def test_of_very_many_bad_fields_the_first_ones_are_named() -> None:
+    with pytest.raises(BadSpec) as caught:
+        job_of({f"k{number}": 1 for number in range(4000)})
+    assert isinstance(caught.value.__cause__, BadFields)
+    assert len(caught.value.__cause__.fields) == NAMED
+    # task, data, teacher and student are missing too
+    assert str(caught.value).splitlines()[-1].startswith(f"and {4004 - NAMED:,} more")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"{'k' * 100_000}=1",
+        f"name={'k' * 100_000}",
+        f"teacher.model={'k' * 100_000}",
+        f"data={'k' * 100_000}",
+        f"objective=[{{kind: {'k' * 100_000}}}]",
+        f"train.epochs={'[' * 60}1{']' * 60}",
+        f"task=[{'1, ' * 9000}]",
+    ],
+)
+def test_what_is_told_of_a_long_value_is_short(override: str) -> None:
+    assert all(len(line) < 1500 for line in refused(TEXT, override))
+
+
+def test_a_path_of_very_many_parts_is_refused() -> None:
+    deep = ".".join("a" * 400)
+    assert "has more than 32 parts" in refused(TEXT, f"{deep}=1")[0]
+    assert (
+        "has more than 32 parts"
+        in refused(TEXT, f"search={{trials: 1, space: {{student.{deep}: [1]}}}}")[0]
+    )
+
+
+def test_a_time_and_a_date_are_texts() -> None:
+    assert refused(TEXT, "deadline=1:30") == [
+        "deadline: expected a number and a unit: 90s, 15m, 6h, 2d (found '1:30')"
+    ]
+    assert refused(TEXT, "priority=1:30")[0].startswith("priority: expected a whole number")
+    assert refused(TEXT, "train.epochs=010")[0].startswith("train.epochs: expected a whole")
+    assert read_job(TEXT, ("name=2026-11-28",)).name == "2026-11-28"
 
 
 @pytest.mark.parametrize("override", ["train", "=3", "train.epochs=[1", "objective.3.weight=1"])

@@ -28,3 +28,10 @@ def test_other_labels_are_refused_with_field_and_both_lists(theirs: list[str], s
     assert str(NAMES) in str(raised.value)
     assert str(theirs) in str(raised.value)
     assert said in str(raised.value)
+
+
+def test_of_very_many_labels_the_first_ones_are_told() -> None:
+    theirs = [f"L{number}" for number in range(10_000)]
+    with pytest.raises(LabelMismatch, match="and 9,980 more") as caught:
+        check_labels(["O", "B-PER"], theirs)
+    assert len(str(caught.value)) < 2000

@@ -29,7 +29,7 @@ def bounded_content(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of an event as it is stored: messages and log lines cut, and all of it too."""
     kept = bounded_fields(content)
     text = json.dumps(kept, ensure_ascii=False)
-    return kept if len(text) <= CONTENT else {"cut": excerpt(text, CONTENT)}
+    return kept if len(text) <= CONTENT else {"cut": excerpt(text, MESSAGE)}
 
 
 def bounded_fields(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ def excerpt(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     # the room for a mark that says the whole length, of which no number left out is longer
-    kept = max(0, most - len(_mark(len(text))))
-    return f"{text[:kept]}{_mark(len(text) - kept)}"[:most]
+    kept = most - len(_mark(len(text)))
+    return f"{text[:kept]}{_mark(len(text) - kept)}" if kept > 0 else text[:most]
 
 
 def _mark(left_out: int) -> str:

@@ -27,7 +27,6 @@ _WORDS = {
     "tuple_type": "expected a list, such as [a, b]",
     "dict_type": "expected a mapping, such as {{train: 2000}}",
     "too_short": "expected at least {min_length} of them",
-    "too_long": "expected at most {max_length} of them",
     "literal_error": "expected {expected}",
     "union_tag_invalid": "expected a mapping whose kind is {expected_tags}",
     "union_tag_not_found": "expected a mapping with a kind, such as {{kind: gold, weight: 0.5}}",

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
 
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.fields import fault_at
@@ -56,6 +56,13 @@ class Teaching:
             raise type(error)(f"{field}: {error}") from error.__cause__
 
 
+def _few(said: object) -> object:
+    # before any of them is looked at
+    if isinstance(said, list | tuple) and len(said) > _MOST:
+        raise ValueError(f"a job has at most {_MOST} teachers, and these are {len(said):,}")
+    return said
+
+
 def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
     # two that differ by their weight alone would answer alike
     known: dict[Teacher, int] = {}
@@ -93,7 +100,7 @@ Teachers = Annotated[
     Annotated[Teacher, Tag("one")]
     | Annotated[
         tuple[Teacher, ...],
-        Field(max_length=_MOST),
+        BeforeValidator(_few),
         AfterValidator(some),
         AfterValidator(_each_other),
         AfterValidator(_few_runs),
