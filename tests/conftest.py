@@ -217,8 +217,10 @@ def no_new_pages() -> Callable[[], AbstractContextManager[None]]:
     @contextmanager
     def limit() -> Iterator[None]:
         event.listen(Engine, "connect", use_what_there_is)
-        yield
-        event.remove(Engine, "connect", use_what_there_is)
+        try:
+            yield
+        finally:
+            event.remove(Engine, "connect", use_what_there_is)
 
     return limit
 
