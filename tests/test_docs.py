@@ -203,7 +203,8 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = os.environ | {
+        kept = {name: value for name, value in os.environ.items() if name != "ALAMBIQUE_URL"}
+        self.environment = kept | {
             "ALAMBIQUE_HOME": str(folder / "home"),
             "OMP_NUM_THREADS": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -242,6 +243,10 @@ class Server:
         assert done.returncode == 0, done.stderr
         assert re.findall("teacher +2|student, distilled +1", done.stdout), done.stdout
         self.environment["JOB"] = done.stdout.split()[1]
+        (recommended,) = re.findall(
+            r"distilled: (alambique models download \S+)$", done.stdout, re.M
+        )
+        self.recommended = self.run(f"mkdir apart && cd apart && {recommended} && ls *")
 
     def run(self, command: str) -> "subprocess.CompletedProcess[str]":
         """What a shell makes of it."""
@@ -273,6 +278,12 @@ def test_a_command_runs(server: Server, command: str) -> None:
     done = server.run(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout or command.startswith(SILENT)
+
+
+def test_what_is_recommended_at_the_end_needs_no_server(server: Server) -> None:
+    """The demo's own was stopped before, and no other had been started."""
+    assert server.recommended.returncode == 0, server.recommended.stderr
+    assert "model.safetensors" in server.recommended.stdout
 
 
 @pytest.mark.parametrize("command", CHECKED)

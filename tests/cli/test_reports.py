@@ -1,10 +1,15 @@
-"""What the program prints of a prediction."""
+"""What the program prints of a prediction, and what it recommends."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from alambique.cli.reports import show_prediction
+from alambique.api.views import JobView
+from alambique.cli.environment import program_here
+from alambique.cli.reports import report, show_prediction
+from alambique.spec.settings import Settings
+from alambique.spec.states import State
 
 
 @pytest.mark.parametrize(
@@ -23,3 +28,44 @@ def test_a_prediction(
 ) -> None:
     show_prediction(found)
     assert capsys.readouterr().out == printed
+
+
+def ended(state: State, result: dict[str, Any] | None = None) -> JobView:
+    """A job that is over; all that no report reads is left out."""
+    return JobView.model_construct(
+        id=UUID(int=1),
+        project="default",
+        state=state,
+        stage=None,
+        reason=None,
+        message=None,
+        result=result,
+    )
+
+
+ROW = {
+    "name": "distilled",
+    "layers": 1,
+    "parameters": 10,
+    "macs": {"linear": 1, "full": 2},
+    "metrics": {"f1": 0.5},
+    "latency_ms": 1.0,
+    "inferences_per_second": 1.0,
+    "version": "tiny@1",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "program"),
+    [("", "alambique"), ("http://far:8400", "ALAMBIQUE_URL= alambique")],
+)
+def test_commands_are_recommended_that_read_this_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, program: str
+) -> None:
+    monkeypatch.setenv("ALAMBIQUE_URL", url)
+    here = program_here(Settings())
+    assert here == program
+    assert not report(ended(State.FAILED), program=here)
+    assert f"see {program} jobs logs {UUID(int=1)}\n" in capsys.readouterr().out
+    assert report(ended(State.SUCCEEDED, {"rows": [ROW], "primary": "f1"}), program=here)
+    assert f"distilled: {program} models download tiny@1\n" in capsys.readouterr().out
