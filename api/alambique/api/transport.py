@@ -1,5 +1,6 @@
 """Requests to a server of ours: its problems become errors, silence gets a hint."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -51,8 +52,8 @@ class Transport:
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx2.Timeout(10.0, read=60.0)  # a silent stream is kept alive every 15 s
-        self._url = url.rstrip("/")
-        self._http = httpx2.Client(base_url=self._url, headers=headers, timeout=timeout)
+        self._url = without_password(url.rstrip("/"))
+        self._http = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout)
 
     def close(self) -> None:
         """Let the connections go."""
@@ -93,14 +94,23 @@ class Transport:
             raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
 
 
+def without_password(url: str) -> str:
+    """Return the URL as it may be shown: without the user and password of a proxy.
+
+    >>> without_password("https://me:secret@host/a@b"), without_password("http://host/a@b")
+    ('https://host/a@b', 'http://host/a@b')
+    """
+    return re.sub(r"//[^/]*@", "//", url, count=1)
+
+
 def _accepted(response: httpx2.Response) -> httpx2.Response:
     if response.is_success or response.status_code == 304:
         return response
     if response.headers.get("content-type") != "application/problem+json":
         kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
         raise kind(
-            f"{response.url} answered {response.status_code}, and not as a server of alambique "
-            "does: set ALAMBIQUE_URL"
+            f"{without_password(str(response.url))} answered {response.status_code}, and not as a "
+            "server of alambique does: set ALAMBIQUE_URL"
         )
     problem = response.json()
     kinds = {kind.code: kind for kind in _KINDS}
