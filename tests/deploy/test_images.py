@@ -60,7 +60,9 @@ class Image:
             "PIP_EXTRA_INDEX_URL",
         )
         environment = {name: os.environ[name] for name in kept if name in os.environ}
+        # what this machine has fetched before is not fetched again: it is below the overlay
         environment |= {"HOME": "/root", **self.environment, "PATH": path}
+        environment |= {"PIP_NO_CACHE_DIR": "0"}
         user, _, group = self.user.partition(":")
         inside = ["chroot", f"--userspec={user}:{group}", str(self.root), "env", "-i"]
         inside += [f"{name}={value}" for name, value in environment.items()]
