@@ -5,22 +5,24 @@
 ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS wheel
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /source
-RUN python -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir hatchling==1.33.0
+RUN python -m venv /opt/build && /opt/build/bin/pip install hatchling==1.33.0
 COPY pyproject.toml README.md LICENSE ./
 COPY platform platform
 COPY tasks tasks
 COPY workers workers
 COPY api api
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM ${PYTHON_IMAGE} AS packages
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /source
 COPY constraints.txt ./
 COPY --from=wheel /wheels /wheels
 RUN python -m venv /opt/alambique \
     && wheel="$(find /wheels -name 'alambique-*.whl')" \
-    && /opt/alambique/bin/pip install --no-cache-dir --use-pep517 -c constraints.txt "${wheel}[api]"
+    && /opt/alambique/bin/pip install --use-pep517 -c constraints.txt "${wheel}[api]"
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 alambique \

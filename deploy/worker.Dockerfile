@@ -7,16 +7,18 @@
 ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS wheel
+ENV PIP_NO_CACHE_DIR=1
 WORKDIR /source
-RUN python -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir hatchling==1.33.0
+RUN python -m venv /opt/build && /opt/build/bin/pip install hatchling==1.33.0
 COPY pyproject.toml README.md LICENSE ./
 COPY platform platform
 COPY tasks tasks
 COPY workers workers
 COPY api api
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM ${PYTHON_IMAGE} AS packages
+ENV PIP_NO_CACHE_DIR=1
 # cpu or cuda
 ARG ACCELERATOR=cpu
 # pip's own setting
@@ -31,10 +33,10 @@ RUN python -m venv /opt/alambique \
         cuda) ;; \
         *) echo "ACCELERATOR=${ACCELERATOR}: give cpu or cuda" >&2; exit 1 ;; \
     esac \
-    && /opt/alambique/bin/pip install --no-cache-dir --use-pep517 -c constraints.txt "${torch}"
+    && /opt/alambique/bin/pip install --use-pep517 -c constraints.txt "${torch}"
 COPY --from=wheel /wheels /wheels
 RUN wheel="$(find /wheels -name 'alambique-*.whl')" \
-    && /opt/alambique/bin/pip install --no-cache-dir --use-pep517 -c constraints.txt "${wheel}[workers]"
+    && /opt/alambique/bin/pip install --use-pep517 -c constraints.txt "${wheel}[workers]"
 
 FROM ${PYTHON_IMAGE}
 # a login shell, which KubeRay may start, knows /usr/local/bin but not the PATH of this image
@@ -44,7 +46,7 @@ RUN groupadd --gid 10001 alambique \
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/alambique /var/lib/alambique-artifacts \
     && ln -s /opt/alambique/bin/ray /opt/alambique/bin/alambique /usr/local/bin/
 COPY --from=packages /opt/alambique /opt/alambique
-# what starts with RAY, TUNE or TOKENIZERS is what drivers set for themselves: nodes need the same
+# after NVIDIA's: what drivers set for themselves, and nodes of Ray need as well
 # hadolint ignore=DL3064
 ENV PATH=/opt/alambique/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -53,6 +55,9 @@ ENV PATH=/opt/alambique/bin:/usr/local/bin:/usr/bin:/bin \
     ALAMBIQUE_HOME=/var/lib/alambique \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     OMP_WAIT_POLICY=PASSIVE \
+    GOMP_SPINCOUNT=0 \
+    ONEDNN_PRIMITIVE_CACHE_CAPACITY=128 \
+    LRU_CACHE_CAPACITY=128 \
     RAY_AUTH_MODE=token \
     RAY_TRAIN_V2_ENABLED=1 \
     RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S=600 \

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -13,12 +13,25 @@ from alambique.spec.errors import AlambiqueError, BadSpec, UnknownName
 from alambique.spec.faults import BadFields
 from alambique.spec.job import Job
 
+Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
+
 
 def test_nobody_there(free_port: int) -> None:
     url = f"http://127.0.0.1:{free_port}"
     with Client(url) as client, pytest.raises(NoServer, match="alambique up") as raised:
         client.tasks()
     assert url in str(raised.value)
+
+
+def test_the_password_of_a_proxy_is_in_no_message(
+    free_port: int, serving: Callable[[Answered], str]
+) -> None:
+    elsewhere = serving(lambda path: (404, b"", {})).partition("://")[2]
+    for host in (f"127.0.0.1:{free_port}", elsewhere):
+        with Client(f"http://me:hunter2@{host}") as client, pytest.raises(NoServer) as raised:
+            client.tasks()
+        assert f"http://{host}" in str(raised.value)
+        assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["not a url", "ftp://somewhere", "http://"])

@@ -173,6 +173,18 @@ def test_ray_asks_for_a_token_everywhere(
     assert token == {"name": cluster["metadata"]["name"], "key": "auth_token"}
 
 
+def test_workers_of_ray_find_the_shared_tier_in_their_environment(
+    compose: dict[str, Any], manifests: list[dict[str, Any]]
+) -> None:
+    for name in ("ray-head", "ray-worker", "dispatcher"):
+        (command,) = compose["services"][name]["command"]
+        assert command.startswith('export ALAMBIQUE_REDIS_URL="$$(cat /run/secrets/alambique_redis')
+        assert "alambique_redis_url" in compose["services"][name]["secrets"]
+        found = {one["name"]: one for one in container(manifests, name)["env"]}
+        secret = found["ALAMBIQUE_REDIS_URL"]["valueFrom"]["secretKeyRef"]
+        assert secret == {"name": "alambique-redis", "key": "alambique_redis_url"}
+
+
 def test_only_the_dispatcher_and_the_api_can_open_the_database(compose: dict[str, Any]) -> None:
     having = [
         name

@@ -1,5 +1,6 @@
 """Requests to a server of ours: its problems become errors, silence gets a hint."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -53,8 +54,8 @@ class Transport:
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx2.Timeout(10.0, read=60.0)  # a silent stream is kept alive every 15 s
-        self._url = url.rstrip("/")
-        self._http = httpx2.Client(base_url=self._url, headers=headers, timeout=timeout)
+        self._url = without_password(url.rstrip("/"))
+        self._http = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout)
         self.answered = False
         """Whether a server of alambique has ever answered."""
 
@@ -89,8 +90,8 @@ class Transport:
         if not accepted and response.headers.get("content-type") != "application/problem+json":
             kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
             raise kind(
-                f"{response.url} answered {response.status_code}, and not as a server of alambique "
-                "does: set ALAMBIQUE_URL"
+                f"{without_password(str(response.url))} answered {response.status_code}, and not as a "
+                "server of alambique does: set ALAMBIQUE_URL"
             )
         self.answered = True
         if not accepted:
@@ -109,6 +110,15 @@ class Transport:
             raise NoServer(f"no server at {self._url}: {error!r}: set ALAMBIQUE_URL") from error
         except httpx2.TransportError as error:
             raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
+
+
+def without_password(url: str) -> str:
+    """Return the URL as it may be shown: without the user and password of a proxy.
+
+    >>> without_password("https://me:secret@host/a@b"), without_password("http://host/a@b")
+    ('https://host/a@b', 'http://host/a@b')
+    """
+    return re.sub(r"//[^/]*@", "//", url, count=1)
 
 
 def _refuse(response: httpx2.Response) -> NoReturn:
