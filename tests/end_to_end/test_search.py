@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from tempfile import mkdtemp
+from typing import Any
 from uuid import UUID
 
 import psutil

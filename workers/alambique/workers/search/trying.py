@@ -1,10 +1,10 @@
 """What the process of a trial does: makes the untrained student, and trains it."""
 
 import os
-import socket
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.distributed as dist
 
 from alambique.tasks.all import find
@@ -62,10 +62,8 @@ def _trained(course: Course, tell: Callable[[Report], None], redis: str | None) 
 
 
 def _join_nobody() -> None:
-    """A group of this process alone: DeepSpeed wants one."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
-    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    os.environ.update(alone | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
+    """A group of this process alone: DeepSpeed wants one. Its store needs no port."""
+    os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     join_group()
