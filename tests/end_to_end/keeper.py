@@ -1,13 +1,17 @@
-"""Keeps a Ray of two CPUs, whose address is the first line; each line asked tells what is reserved.
+"""Keeps a Ray of two CPUs, whose address is the first line; each line asked is answered by one.
+
+A line that says "environment" by that of a worker, any other by what is reserved.
 
 A process of its own: Ray's warnings are no errors of the tests.
 """
 
 import json
+import os
 import sys
 from typing import Any
 
 from alambique.workers.cluster import connected
+from alambique.workers.environment import shared_tier
 
 
 def reserved() -> dict[str, Any]:
@@ -21,13 +25,22 @@ def reserved() -> dict[str, Any]:
     return {"CPU": whole["CPU"] - left.get("CPU", 0.0), "places": len(held)}
 
 
+def environment() -> dict[str, str]:
+    """What a worker of Ray finds in its environment."""
+    import ray
+
+    asked: Any = ray.remote(num_cpus=0)(lambda: dict(os.environ))
+    found: dict[str, str] = ray.get(asked.remote())
+    return found
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    with connected(None) as cluster:
+    with connected(None, shared_tier(os.environ)) as cluster:
         say(cluster.address)
-        for _ in sys.stdin:
-            say(json.dumps(reserved()))
+        for line in sys.stdin:
+            say(json.dumps(environment() if line.strip() == "environment" else reserved()))

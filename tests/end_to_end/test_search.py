@@ -5,19 +5,24 @@ One Ray for all tests, which the drivers connect to from processes of their own.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
+from tempfile import mkdtemp
+from typing import Any
 from uuid import UUID
 
+import psutil
 import pytest
+from redis import Redis
 
 from alambique.registry import jobs, trials, versions
 from alambique.registry.database import Database
@@ -25,7 +30,7 @@ from alambique.registry.records import JobRow, Trial
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State, TrialState
-from alambique.workers.environment import for_ray
+from alambique.workers.environment import COMPUTING, REDIS, for_ray
 from alambique.workers.holding import GIVEN_BACK
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
@@ -43,6 +48,11 @@ GRID = (
 )
 
 
+PASSWORD = "5f1d0c4e7b"
+SECRETS = {name: f"9c2a81e6{name}" for name in ("ALAMBIQUE_TOKEN", "HF_TOKEN")}
+"""What a driver has in its environment, and no worker of Ray."""
+
+
 class Cluster:
     """A Ray that a process of its own keeps."""
 
@@ -50,12 +60,26 @@ class Cluster:
         self._process = process
         self.address = self._line()
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """All that Ray has running, its workers among it."""
+        return psutil.Process(self._process.pid).children(recursive=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a worker finds in its own."""
+        found: dict[str, str] = self._asked("environment")
+        return found
+
     def is_free(self) -> bool:
         """Whether nothing is reserved, and nothing runs."""
-        assert self._process.stdin is not None
-        print(file=self._process.stdin, flush=True)
-        found: dict[str, float] = json.loads(self._line())
+        found: dict[str, float] = self._asked("reserved")
         return found == {"CPU": 0, "places": 0}
+
+    def _asked(self, what: str) -> Any:
+        assert self._process.stdin is not None
+        print(what, file=self._process.stdin, flush=True)
+        return json.loads(self._line())
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -63,10 +87,30 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Of every process here: one token for Ray, and one thread each."""
+def redis(start_redis: Callable[..., "subprocess.Popen[str]"]) -> Iterator[str]:
+    """A Redis that asks for a password, and its URL."""
+    folder = Path(mkdtemp(prefix="alambique-redis-"))
+    with start_redis(folder, "--requirepass", PASSWORD) as server:
+        yield f"unix://:{PASSWORD}@{folder / 'redis.sock'}"
+        server.terminate()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def temporary() -> Iterator[Path]:
+    """Ray's temporary folder: its sockets lie there, and their paths have to be short."""
+    folder = Path(mkdtemp(prefix="ray-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def environment(
+    tmp_path_factory: pytest.TempPathFactory, redis: str, temporary: Path
+) -> dict[str, str]:
+    """Of every process here: one token for Ray, one thread each, and secrets."""
     told = for_ray(tmp_path_factory.mktemp("ray"), {}) | {"OMP_NUM_THREADS": "1"}
-    return os.environ | told
+    return os.environ | told | SECRETS | {REDIS: redis, "RAY_TMPDIR": str(temporary)}
 
 
 class Drivers:
@@ -130,14 +174,39 @@ def found_of(database: Database, job: UUID) -> tuple[JobRow, dict[int, Trial]]:
         return jobs.find(session, job), {t.number: t for t in trials.of_job(session, job)}
 
 
+def shared_outputs_without_a_trace(redis: str, *folders: Path) -> None:
+    """Outputs went through the Redis, whose password is in no file."""
+    with Redis.from_url(redis) as asked:
+        assert asked.dbsize()
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert files
+    secrets = [PASSWORD, *SECRETS.values()]
+    found = {path: path.read_bytes() for path in files}
+    assert [p for p, held in found.items() if any(one.encode() in held for one in secrets)] == []
+
+
+def workers_have_what_they_need(cluster: Cluster, redis: str) -> None:
+    """Threads that wait passively, bounded caches, the shared tier; and no other secret."""
+    found = cluster.environment
+    assert COMPUTING.items() <= found.items()
+    assert found[REDIS] == redis
+    assert not SECRETS.keys() & found.keys()
+
+
 def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
-    settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
+    settings: Settings,
+    database: Database,
+    cluster: Cluster,
+    drivers: Drivers,
+    redis: str,
+    temporary: Path,
 ) -> None:
     with database.write() as session:
         job = jobs.submit(session, read_job(RECIPE, GRID)).id
 
     # SIGTERM when Ray starts the first of eight trials: the job is given back, and Ray too
     assert drivers.attempt(settings, database, job, "begun", 1) == GIVEN_BACK
+    workers_have_what_they_need(cluster, redis)
     row, given_back = found_of(database, job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
     assert {number: str(trial.state) for number, trial in given_back.items()} == {1: "running"}
@@ -164,6 +233,7 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
     front_is_told(row, found)
     front_is_registered(database, row)
     assert list((settings.home / "search").iterdir()) == []
+    shared_outputs_without_a_trace(redis, settings.home, temporary)
 
 
 def every_trial_is_there(found: Mapping[int, Trial]) -> None:
@@ -278,19 +348,47 @@ def test_the_recipe_of_depths_and_maps_runs_cut_down(
     until(cluster.is_free)
 
 
+def listening_of(processes: Sequence[psutil.Process]) -> list[tuple[str, str]]:
+    """The name of a process, and the address, of every socket that listens."""
+    found: list[tuple[str, str]] = []
+    for process in processes:
+        with suppress(psutil.Error):  # it has just ended
+            told, name = process.net_connections("tcp"), process.cmdline()[0]
+            waiting = [one.laddr.ip for one in told if one.status == psutil.CONN_LISTEN]
+            found += [(name, address.removeprefix("::ffff:")) for address in waiting]
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # each trial starts a group of processes
 def test_trials_of_two_processes_leave_nothing_behind(
-    settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
+    settings: Settings,
+    database: Database,
+    cluster: Cluster,
+    drivers: Drivers,
+    redis: str,
+    temporary: Path,
 ) -> None:
-    """The second one is stopped after its first epoch, with both of its processes."""
+    """The second one is stopped after its first epoch, with both of its processes.
+
+    What listens meanwhile, gloo and the store of the group with it, does so on loopback.
+    """
     search = "search={space: {train.learning_rate: [3.0e-3, 1.0e-7]}, sampler: grid}"
     long = ("train.epochs=12", "train.patience=12", "compare=[]", "resources={workers: 2}")
     said = (*GRID[:2], *long, "student.start=random", search)
     with database.write() as session:
         job = jobs.submit(session, read_job(RECIPE, said)).id
-    assert drivers.attempt(settings, database, job, "never", 0) == 0
+    with ThreadPoolExecutor(1) as apart:
+        driver = apart.submit(drivers.attempt, settings, database, job, "never", 0)
+        until(lambda: any(trial.epochs for trial in found_of(database, job)[1].values()), 600)
+        listening = listening_of(cluster.processes)
+        assert driver.result(900) == 0
+    assert [one for one in listening if one[1] != "127.0.0.1"] == []
+    names = [name for name, _ in listening]
+    # of the two that train, each has Ray's own and one of gloo's, and one has the store
+    assert sum("TrainWorker" in name for name in names) >= 5
     until(cluster.is_free)
+    shared_outputs_without_a_trace(redis, settings.home, temporary)
     _, found = found_of(database, job)
     assert {number: str(one.state) for number, one in found.items()} == {
         1: "finished",

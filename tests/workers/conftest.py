@@ -134,7 +134,12 @@ def order_for() -> Callable[..., Order]:
 
     def made(course: Course, near: Path, **changed: Any) -> Order:
         outputs = TeacherOutputs(
-            near=near, redis=None, teacher="pico", tokenizer="own", preprocessing="1", dtype="fp32"
+            near=near,
+            shared=False,
+            teacher="pico",
+            tokenizer="own",
+            preprocessing="1",
+            dtype="fp32",
         )
         fields: dict[str, Any] = {
             "task": course.task,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.workers.environment import for_ray, threads
+from alambique.workers.environment import COMPUTING, REDIS, for_local_ray, for_ray, threads
 from alambique.workers.room import Room
 
 
@@ -41,3 +41,22 @@ def test_a_driver_computes_with_as_many_threads_as_its_job_takes(
 ) -> None:
     assert threads(Room(cpus, 0), {}) == {"OMP_NUM_THREADS": told or str(os.cpu_count())}
     assert threads(Room(cpus, 0), {"OMP_NUM_THREADS": "3"}) == {}
+
+
+def test_what_computes_waits_passively_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    assert COMPUTING.items() <= for_ray(tmp_path, {}).items()
+    said = for_ray(tmp_path, {"GOMP_SPINCOUNT": "9", "OMP_WAIT_POLICY": "ACTIVE"})
+    assert not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(said)
+    assert COMPUTING.items() - said.items() == {
+        ("GOMP_SPINCOUNT", "0"),
+        ("OMP_WAIT_POLICY", "PASSIVE"),
+    }
+
+
+@pytest.mark.parametrize("redis", ["redis://:secret@here", None])
+def test_workers_of_ray_have_the_shared_tier_and_no_other_secret(redis: str | None) -> None:
+    others = {"ALAMBIQUE_DATABASE_URL": "a", "ALAMBIQUE_TOKEN": "b", "HF_TOKEN": "c", REDIS: "d"}
+    found = for_local_ray(redis, others | {"PATH": "e"})
+    assert found.get(REDIS) == redis
+    assert found["PATH"] == "e"
+    assert not (others.keys() - {REDIS}) & found.keys()

@@ -74,7 +74,7 @@ def _network(told: Course, name: str, splits: Splits, learnt: Any, folder: Path)
 def _outputs(folder: Path, name: str, weight: float) -> TeacherOutputs:
     return TeacherOutputs(
         near=folder / "near",
-        redis=None,
+        shared=False,
         teacher=name,
         tokenizer=KINDS[name],
         preprocessing="1",

@@ -90,8 +90,8 @@ class Transport:
         if not accepted and response.headers.get("content-type") != "application/problem+json":
             kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
             raise kind(
-                f"{without_password(str(response.url))} answered {response.status_code}, and not as a "
-                "server of alambique does: set ALAMBIQUE_URL"
+                f"{without_password(str(response.url))} answered {response.status_code}, and not as "
+                "a server of alambique does: set ALAMBIQUE_URL"
             )
         self.answered = True
         if not accepted:

@@ -1,8 +1,10 @@
 """The command line, and with it the composition root: the one place that knows every part."""
 
+import os
 import sys
 
 from alambique.spec.errors import AlambiqueError
+from alambique.workers.environment import for_computing
 
 _EXTRAS = {
     "fastapi": "api",
@@ -17,6 +19,8 @@ _EXTRAS = {
 
 def main() -> None:
     """Run the command that the arguments name; an error of ours is one message, and exit 1."""
+    # before torch is imported here, and for every process that is started from here
+    os.environ.update(for_computing(os.environ))
     from alambique.cli.program import program
 
     try:

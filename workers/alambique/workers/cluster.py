@@ -4,20 +4,22 @@ The dispatcher connects too and trains nothing: what needs torch is imported whe
 """
 
 import logging
+import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray._private import ray_constants
 
 from alambique.spec.errors import AlambiqueError, LostWorker
 from alambique.spec.train import Resources
-from alambique.workers.environment import GROUP_START
+from alambique.workers.environment import GROUP_START, for_local_ray, shared_tier
 from alambique.workers.failures import chain
 
 if TYPE_CHECKING:
-    from alambique.workers.filling import Order
+    from alambique.workers.filling import Filler, Order
     from alambique.workers.search.tuning import Bench, Tuning
     from alambique.workers.training.course import Course
     from alambique.workers.training.position import Position
@@ -64,13 +66,19 @@ class Cluster:
             LostWorker: a worker died, or could not be started.
         """
         from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.torch import TorchTrainer
         from ray.train.v2.api.exceptions import TrainingFailedError
+
+        from alambique.workers.rendezvous import GroupConfig
 
         trainer = TorchTrainer(
             train_worker,
-            train_loop_config={"course": course.model_dump_json(), "told": told},
-            torch_config=TorchConfig(backend="nccl" if resources.gpus else "gloo"),
+            train_loop_config={
+                "course": course.model_dump_json(),
+                "told": told,
+                "backend": "nccl" if resources.gpus else "gloo",
+            },
+            torch_config=GroupConfig(),
             scaling_config=ScalingConfig(
                 num_workers=resources.workers,
                 use_gpu=resources.gpus > 0,
@@ -115,9 +123,7 @@ class Cluster:
             AlambiqueError: what an actor raised.
             LostWorker: an actor died.
         """
-        from alambique.workers.filling import Filler
-
-        remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(Filler)
+        remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_filler())
         actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
         waiting = list(reversed(buckets))
         # an actor is given a bucket when it runs: one that finds no place holds nothing up
@@ -154,17 +160,21 @@ def _first(waited_for: Sequence[Any], seconds: float | None) -> Any:
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Cluster]:
+def connected(address: str | None, redis: str | None = None) -> Iterator[Cluster]:
     """A connection to the Ray at `address`, or to a new one on this machine that ends with it.
 
     The environment has to be that of `environment.for_ray` before this module is imported.
+
+    Args:
+        address: of a running Ray.
+        redis: the URL of the shared tier, for the workers of a new one; those of a running one have
+            it from whoever started that.
     """
-    # without its dashboard, Ray leaves the places of early-stopped trainings reserved for ever
-    local: dict[str, Any] = (
-        {} if address else {"include_dashboard": True, "object_store_memory": _OBJECTS}
-    )
     ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        _start_local(redis)
     # Ray puts a handler of its own in the place of ours, which ends the process at once
     for number, handler in ours.items():
         signal.signal(number, handler)
@@ -172,6 +182,36 @@ def connected(address: str | None) -> Iterator[Cluster]:
         yield Cluster()
     finally:
         ray.shutdown()
+
+
+def _start_local(redis: str | None) -> None:
+    """Start a Ray that listens on the loopback interface, and connect to it."""
+    before, enabled = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER
+    # what Ray starts has the environment of this process, and nothing else can be said to it
+    _set_environment(for_local_ray(redis, before))
+    # Ray takes 127.0.0.1 for the address of its node where it may not be part of a cluster, as on
+    # macOS; an address that it is given, it replaces with one that others reach
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(
+            address="local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_OBJECTS,
+            # without its dashboard, Ray leaves the places of early-stopped trainings reserved for
+            # ever
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+        )
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        _set_environment(before)
+
+
+def _set_environment(whole: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - whole.keys():
+        del os.environ[name]
+    os.environ.update(whole)
 
 
 def cause_of(error: BaseException) -> AlambiqueError:
@@ -184,11 +224,24 @@ def cause_of(error: BaseException) -> AlambiqueError:
     return LostWorker(f"the work on Ray ended: {said}")
 
 
+def _filler() -> "type[Filler]":
+    from alambique.workers.filling import Filler
+
+    class RemoteFiller(Filler):
+        """A filler that finds the shared tier in the environment of its process."""
+
+        def __init__(self, order: "Order") -> None:
+            super().__init__(order, shared_tier(os.environ))
+
+    return RemoteFiller
+
+
 def train_worker(said: dict[str, Any]) -> None:
     """What each training process does: joins the group and runs the loop."""
     import torch
     from ray.train.torch import get_device
 
+    from alambique.workers.rendezvous import make_group
     from alambique.workers.training.course import Course
     from alambique.workers.training.group import join_group
     from alambique.workers.training.loop import nobody, train
@@ -196,9 +249,10 @@ def train_worker(said: dict[str, Any]) -> None:
 
     if torch.cuda.is_available():
         torch.cuda.set_device(get_device())
+    make_group(said["backend"])
     join_group()
     course = Course.model_validate_json(said["course"])
-    train(course, placed(), said["told"] or nobody)
+    train(course, placed(), said["told"] or nobody, redis=shared_tier(os.environ))
 
 
 def _each(resources: Resources) -> dict[str, float]:

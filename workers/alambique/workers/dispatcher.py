@@ -234,7 +234,7 @@ class _Ray:
         # Ray reads its settings while it is imported
         from alambique.workers.cluster import connected
 
-        self._cluster = stack.enter_context(connected(settings.ray_address))
+        self._cluster = stack.enter_context(connected(settings.ray_address, settings.redis))
         self._kept_here = settings.ray_address is None
         self.address = settings.ray_address or self._cluster.address
 

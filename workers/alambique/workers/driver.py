@@ -209,5 +209,6 @@ class _Connection:
         if self._cluster is None:
             from alambique.workers.cluster import connected
 
-            self._cluster = self._stack.enter_context(connected(self._settings.ray_address))
+            address, redis = self._settings.ray_address, self._settings.redis
+            self._cluster = self._stack.enter_context(connected(address, redis))
         yield self._cluster

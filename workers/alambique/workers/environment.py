@@ -5,12 +5,39 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alambique.workers.room import Room
+if TYPE_CHECKING:  # the command line asks for an environment before it reads anything else
+    from alambique.workers.room import Room
 
 GROUP_START = 600
 """Seconds in which workers have to be placed: a cluster may have to start machines first, which
 takes longer than Ray's own minute."""
+
+COMPUTING = {
+    # threads that wait for one another sleep: spinning, they take the turns of those waited for as
+    # soon as anything else runs on the machine, and a step takes several times as long
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    # oneDNN compiles code for each shape, and windows of all lengths make thousands of them. It and
+    # PyTorch's layer above it each keep the last 1024, of about half a megabyte: bounding one of
+    # the two frees nothing. A step of one length needs a few dozen
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
+    "LRU_CACHE_CAPACITY": "128",
+}
+"""What is read once, when a process loads the libraries that compute."""
+
+REDIS = "ALAMBIQUE_REDIS_URL"
+"""Where a worker of Ray finds the shared tier: of a URL with a password there is a copy in no task
+and in no file."""
+
+_SECRETS = (
+    *(REDIS, "ALAMBIQUE_DATABASE_URL", "ALAMBIQUE_TOKEN"),
+    *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN"),
+)
+
+_LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+"""The interface on which the processes of a training wait for one another."""
 
 _FIXED = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -36,12 +63,41 @@ def for_ray(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     token readable for all; this one lies in `home`, for its owner alone. A token that the
     environment names already, for a cluster of somebody else's, stays.
     """
+    fixed = _FIXED | for_computing(given) | {"RAY_AUTH_MODE": "token"}
     if "RAY_AUTH_TOKEN" in given or "RAY_AUTH_TOKEN_PATH" in given:
-        return _FIXED | {"RAY_AUTH_MODE": "token"}
-    return _FIXED | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token(home))}
+        return fixed
+    return fixed | {"RAY_AUTH_TOKEN_PATH": str(_token(home))}
 
 
-def threads(room: Room, given: Mapping[str, str]) -> dict[str, str]:
+def for_computing(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what the libraries that compute should find; what the environment says stays.
+
+    They read it once, when they are loaded: it has to be there before torch is imported, and in the
+    environment of a child before it starts.
+    """
+    return {name: value for name, value in COMPUTING.items() if name not in given}
+
+
+def for_local_ray(redis: str | None, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of the processes of a Ray on this machine alone.
+
+    The workers of Ray find the shared tier there, and nothing else that is secret and of no use to
+    them; they speak to one another on the loopback interface.
+
+    Args:
+        redis: the URL of the shared tier.
+        given: the environment of the process that starts Ray.
+    """
+    kept = {name: value for name, value in given.items() if name not in _SECRETS}
+    return kept | _LOOPBACK | ({REDIS: redis} if redis else {})
+
+
+def shared_tier(given: Mapping[str, str]) -> str | None:
+    """Return the URL of the shared tier that a worker of Ray finds in its environment."""
+    return given.get(REDIS) or None  # one that is set to nothing is not set
+
+
+def threads(room: "Room", given: Mapping[str, str]) -> dict[str, str]:
     """How many threads a driver computes with: one for each CPU that its job takes.
 
     Left to itself it would take one for each core of the machine, and so would the driver beside

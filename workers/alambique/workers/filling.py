@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from alambique.cache.fill import Wanted, by_bucket, fill
 from alambique.cache.keys import Namespace, bucket_of, example_key
 from alambique.cache.reader import Outputs
-from alambique.cache.tiers import open_store
 from alambique.distill.alignment import class_record, span_record, tag_record
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
@@ -27,7 +26,7 @@ from alambique.workers.training.answers import Answer, answers
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.course import TeacherOutputs
 from alambique.workers.training.engines import called
-from alambique.workers.training.material import namespace_of
+from alambique.workers.training.material import namespace_of, store_of
 from alambique.workers.training.place import this_device
 from alambique.workers.training.rows import Row, unlabelled_rows
 
@@ -52,14 +51,22 @@ class Order(Spec):
 class Filler:
     """One process that computes outputs: it holds the teacher, and fills a bucket at a time."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, redis: str | None = None) -> None:
+        """Read the examples; nothing is computed yet.
+
+        Args:
+            order: what to compute, and where it is kept.
+            redis: the URL of the shared tier.
+
+        Raises:
+            BadSpec: the order has a shared tier, and there is no URL.
+        """
         self._order = order
         self._task: Task[Any, Any] = find(order.task)
         files = (order.examples, order.unlabelled)
         self._examples: list[Example] = [e for file in files if file for e in read(file)]
         self._namespace: Namespace = namespace_of(order.outputs, self._task)
-        store = open_store(order.outputs.near, order.outputs.redis)
-        self._outputs = Outputs(store, self._namespace)
+        self._outputs = Outputs(store_of(order.outputs, redis), self._namespace)
 
     def missing(self) -> dict[int, int]:
         """How many outputs each bucket lacks; buckets that lack none are left out."""

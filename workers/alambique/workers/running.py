@@ -48,7 +48,7 @@ def run(work: Work, course: Course, part: Part, resources: Resources | None) -> 
     course.folder.mkdir(parents=True, exist_ok=True)
     with _watched(work, course, part):
         if resources is None:
-            train(course, placed())
+            train(course, placed(), redis=work.settings.redis)
         else:
             with work.cluster() as cluster:
                 cluster.train(course, resources)

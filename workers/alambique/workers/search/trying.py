@@ -1,10 +1,10 @@
 """What the process of a trial does: makes the untrained student, and trains it."""
 
 import os
-import socket
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.distributed as dist
 
 from alambique.tasks.all import find
@@ -19,17 +19,20 @@ from alambique.workers.training.outcome import Outcome, read_outcome
 from alambique.workers.training.place import placed
 
 
-def attempt(order: Order, tell: Callable[[Report], None]) -> None:
+def attempt(order: Order, tell: Callable[[Report], None], *, redis: str | None = None) -> None:
     """Carries a trial of one process from where its folder says it stands to its end.
 
-    `tell` is called after each epoch, last with the outcome; it may never return.
+    Args:
+        order: the trial.
+        tell: called after each epoch, last with the outcome; it may never return.
+        redis: the URL of the shared tier of teacher outputs.
     """
     begin(order)
     *before, last = order.courses
     for course in before:
         if read_outcome(course) is None:
-            _trained(course, lambda _: None)
-    tell(Report.of(read_outcome(last) or _trained(last, tell)))
+            _trained(course, lambda _: None, redis)
+    tell(Report.of(read_outcome(last) or _trained(last, tell, redis)))
 
 
 def begin(order: Order) -> None:
@@ -50,17 +53,17 @@ def begin(order: Order) -> None:
         course.folder.mkdir(parents=True, exist_ok=True)
 
 
-def _trained(course: Course, tell: Callable[[Report], None]) -> Outcome:
+def _trained(course: Course, tell: Callable[[Report], None], redis: str | None) -> Outcome:
     if course.zero is not None and not dist.is_initialized():
         _join_nobody()
-    return train(resolved(course), placed(), told=lambda position: tell(Report.at(position)))
+    return train(
+        resolved(course), placed(), lambda position: tell(Report.at(position)), redis=redis
+    )
 
 
 def _join_nobody() -> None:
-    """A group of this process alone: DeepSpeed wants one."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
-    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    os.environ.update(alone | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
+    """A group of this process alone: DeepSpeed wants one. Its store needs no port."""
+    os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     join_group()

@@ -6,6 +6,7 @@ scheduler of another attempt knows what it knew.
 
 import logging
 import math
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from ray.tune.search import Searcher
 from alambique.registry.transitions import may_pass
 from alambique.spec.train import Resources
 from alambique.workers.cluster import cause_of
+from alambique.workers.environment import shared_tier
 from alambique.workers.failures import reason_of, told
 from alambique.workers.search.orders import Order, Report
 
@@ -148,7 +150,7 @@ def _trial(config: dict[str, Any]) -> None:
         if order.resources is None:
             from alambique.workers.search.trying import attempt
 
-            attempt(order, _report)
+            attempt(order, _report, redis=shared_tier(os.environ))
         else:
             from alambique.workers.search.nesting import attempt_nested
 

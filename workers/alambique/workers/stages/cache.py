@@ -39,7 +39,7 @@ def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = No
     """
     told = _Told(work, part or Part(Stage.CACHE, teacher.name))
     order = _order(work, checked, teacher)
-    looking = Filler(order)
+    looking = Filler(order, work.settings.redis)
     wanted, missing = looking.wanted, looking.missing()
     told(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
     while missing:
@@ -154,7 +154,7 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
         stride=teacher.stride,
         outputs=TeacherOutputs(
             near=work.near,
-            redis=work.settings.redis,
+            shared=work.settings.redis is not None,
             # the head's classes are part of what it answers, and no part of its weights' hash
             teacher=f"{teacher.weights}:{':'.join(_classes(teacher))}",
             tokenizer=encoder.fingerprint,

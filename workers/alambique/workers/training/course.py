@@ -13,8 +13,9 @@ class TeacherOutputs(Spec):
 
     near: Path
     """The folder of the near tier on this machine."""
-    redis: str | None
-    """The URL of the shared tier."""
+    shared: bool
+    """Whether there is a shared tier. Its URL has a password and stays out of what is kept: the
+    process that opens it knows it from its own environment."""
     teacher: str
     """The teacher's content hash, and what else makes its namespace."""
     tokenizer: str

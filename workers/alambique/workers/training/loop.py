@@ -45,7 +45,13 @@ def nobody(_: Position) -> None:
     """Is told, and does nothing."""
 
 
-def train(course: Course, place: Place, told: Callable[[Position], None] = nobody) -> Outcome:
+def train(
+    course: Course,
+    place: Place,
+    told: Callable[[Position], None] = nobody,
+    *,
+    redis: str | None = None,
+) -> Outcome:
     """Trains from where the course's folder says the run stands, until it is over.
 
     Every process of the group calls it with the same course. The same course gives the same
@@ -57,23 +63,29 @@ def train(course: Course, place: Place, told: Callable[[Position], None] = nobod
         told: called after each epoch that another one follows, by every process with the same
             position, of which there is a checkpoint; of a run that goes on, after the last epoch
             before too. It may never return.
+        redis: the URL of the shared tier of teacher outputs.
 
     Raises:
         Diverged: a loss stopped being finite before any epoch was over.
     """
-    return Run(course, place, told).to_the_end()
+    return Run(course, place, told, redis=redis).to_the_end()
 
 
 class Run:
     """One training run in one process."""
 
     def __init__(
-        self, course: Course, place: Place, told: Callable[[Position], None] = nobody
+        self,
+        course: Course,
+        place: Place,
+        told: Callable[[Position], None] = nobody,
+        *,
+        redis: str | None = None,
     ) -> None:
         self._course = course
         self._place = place
         self._told = told
-        self._learner, self._material = material_of(course, place)
+        self._learner, self._material = material_of(course, place, redis)
         self._engine: Engine = engine_for(self._learner, course.train, course.zero, place)
         self._progress = ProgressFile(course.progress)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
+from alambique.cache.stores import Packs
 from alambique.cache.tiers import open_store
 from alambique.models.learner import Learner, freeze_untaught
 from alambique.models.networks import load
 from alambique.runtime.windows import Encoder
-from alambique.spec.errors import LostWorker
+from alambique.spec.errors import BadSpec, LostWorker
 from alambique.spec.objective import layered
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
@@ -36,8 +37,13 @@ class Material:
     teachers: tuple[Teacher, ...]
 
 
-def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
+def material_of(course: Course, place: Place, redis: str | None = None) -> tuple[Learner, Material]:
     """What the course trains, and its material.
+
+    Args:
+        course: says what to read.
+        place: this process.
+        redis: the URL of the shared tier.
 
     Raises:
         BadSpec: its objective compares layers that its networks do not have.
@@ -62,7 +68,7 @@ def material_of(course: Course, place: Place) -> tuple[Learner, Material]:
         examples=validation,
         validation=rows_of(task, validation, encoder, course.labels),
         teachers=tuple(
-            Teacher(_output_of(one, task, [*training, *unlabelled]), one.weight)
+            Teacher(_output_of(one, task, [*training, *unlabelled], redis), one.weight)
             for one in course.teachers
         ),
     )
@@ -84,11 +90,29 @@ def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:
     )
 
 
+def store_of(outputs: TeacherOutputs, redis: str | None) -> Packs:
+    """Open the store of a teacher's outputs.
+
+    Args:
+        outputs: says where it is, and whether it has a shared tier.
+        redis: the URL of the shared tier.
+
+    Raises:
+        BadSpec: there is one, and this process was not told where.
+    """
+    if outputs.shared and redis is None:
+        raise BadSpec(
+            "the job's driver has a shared tier (ALAMBIQUE_REDIS_URL), a worker of Ray was told of "
+            "none: set ALAMBIQUE_REDIS_URL on every node of the cluster, or leave it out everywhere"
+        )
+    return open_store(outputs.near, redis if outputs.shared else None)
+
+
 def _output_of(
-    outputs: TeacherOutputs, task: Task[Any, Any], examples: list[Example]
+    outputs: TeacherOutputs, task: Task[Any, Any], examples: list[Example], redis: str | None
 ) -> Callable[[int], Record]:
     namespace = namespace_of(outputs, task)
-    reader = Outputs(open_store(outputs.near, outputs.redis), namespace)
+    reader = Outputs(store_of(outputs, redis), namespace)
     keys = [example_key(namespace, task.texts(example)) for example in examples]
 
     def output_of(number: int) -> Record:
