@@ -17,6 +17,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from alambique.cli.program import program
+from alambique.models.families import FAMILIES
 from alambique.spec.changing import Change
 from alambique.spec.fields import Spec
 from alambique.spec.job import Data, Intermediate, Job, SplitShares, Student
@@ -386,6 +387,13 @@ def test_settings_are_those_of_the_documents() -> None:
     named = {name for page in PAGES for name in re.findall(r"ALAMBIQUE_[A-Z_]+", page.read_text())}
     assert named == fields
     assert {row[0] for row in rows(DOCS / "operating.md") if row[0].startswith("ALAM")} == fields
+
+
+def test_model_types_that_are_loaded_are_those_of_the_documents() -> None:
+    (told,) = re.findall(
+        r"Model types\s+are a list: (.+?)\. A", (DOCS / "security.md").read_text(), re.S
+    )
+    assert set(re.findall(r"`(\S+)`", told)) == set(FAMILIES)
 
 
 def rows(page: Path) -> list[list[str]]:

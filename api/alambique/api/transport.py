@@ -89,9 +89,10 @@ class Transport:
         accepted = response.is_success or response.status_code == 304
         if not accepted and response.headers.get("content-type") != "application/problem+json":
             kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
+            shown, status = without_password(str(response.url)), response.status_code
             raise kind(
-                f"{without_password(str(response.url))} answered {response.status_code}, and not as "
-                "a server of alambique does: set ALAMBIQUE_URL"
+                f"{shown} answered {status}, and not as a server of alambique does: "
+                "set ALAMBIQUE_URL"
             )
         self.answered = True
         if not accepted:
