@@ -25,7 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 
 def code(sent: Sent, known: tuple[Host, ...] = KNOWN) -> tuple[int, str] | None:
     refusal = refusal_of(sent, known)
-    return refusal and (refusal.problem.status, refusal.problem.code)
+    return (refusal.problem.status, refusal.problem.code) if refusal else None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -63,7 +63,7 @@ class LimitedProtocol(H11Protocol):
         if crowd > self.limits.reserve:
             transport.abort()
         elif crowd > 0:
-            self.app = _Crowded(self.app)  # type: ignore[assignment]
+            self.app = _Crowded(self.app)
         self._follow()
 
     def data_received(self, data: bytes) -> None:

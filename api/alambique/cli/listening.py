@@ -21,7 +21,8 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        return _bound(*found[0][:3], (str(found[0][4][0]), port))
+        family, kind, protocol, _, address = found[0]
+        return _bound(socket.socket(family, kind, protocol), (str(address[0]), port))
     except OSError as error:
         raise Conflict(
             f"cannot listen on {host}:{port} ({error.strerror}): stop what has the port, "
@@ -29,17 +30,16 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _bound(family: int, kind: int, protocol: int, address: tuple[str, int]) -> socket.socket:
-    """Return a socket of that protocol, listening at the address.
+def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
+    """Return the socket, listening at the address.
 
-    `socket.create_server` names no protocol. For asyncio its connections are then not TCP's, and
-    it leaves Nagle's algorithm on: each answer on a kept connection waits 40 ms for an
-    acknowledgement that the client delays.
+    It has been made with TCP as its protocol, which `socket.create_server` leaves unsaid. For
+    asyncio the connections of such a socket are not TCP's, and Nagle's algorithm stays on: each
+    answer on a kept connection waits 40 ms for an acknowledgement that the client delays.
     """
-    listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
+        if listener.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
         listener.listen()
