@@ -153,6 +153,18 @@ def test_a_tokenizer_that_cannot_be_read(saved: Saved) -> None:
         check_folder(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("tokenizer.json", 128 << 20), ("tokenizer_config.json", 8 << 20), ("config.json", 4 << 20)],
+)
+def test_a_file_that_is_far_too_large_is_not_read(saved: Saved, name: str, most: int) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    with (folder / name).open("ab") as file:
+        file.truncate(most + 1)  # which takes no room
+    with pytest.raises(BadModel, match=f"{name} has {most + 1:,} bytes"):
+        check_folder(folder)
+
+
 def test_a_tokenizer_of_another_model(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     config = json.loads((folder / "config.json").read_text())

@@ -144,9 +144,10 @@ def test_a_shard_that_is_missing(folder: Path) -> None:
         check_finite(folder)
 
 
-def test_an_index_that_is_none(folder: Path) -> None:
+@pytest.mark.parametrize("content", ["{}", '{"weight_map": {"a": {}}}', "[" * 100_000])
+def test_an_index_that_is_none(folder: Path, content: str) -> None:
     (folder / "model.safetensors").unlink()
-    (folder / "model.safetensors.index.json").write_text("{}")
+    (folder / "model.safetensors.index.json").write_text(content)
     with pytest.raises(BadModel, match="not an index of weights"):
         check_finite(folder)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from yaml.composer import Composer
@@ -59,14 +59,15 @@ class _Rules(Composer, SafeConstructor, Resolver):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next node."""
-        if not self.aliases and self.check_event(yaml.AliasEvent):
-            raise _at(self.peek_event(), "aliases (*name) are not taken here: write the value out")
+        event = cast("Any", self).peek_event()  # of the parser, which the subclasses bring
+        if not self.aliases and isinstance(event, yaml.AliasEvent):
+            raise _at(event, "aliases (*name) are not taken here: write the value out")
         self._nodes += 1
         self._depth += 1
         if self._nodes > NODES:
-            raise _at(self.peek_event(), _TOO_MANY)
+            raise _at(event, _TOO_MANY)
         if self._depth > DEPTH:
-            raise _at(self.peek_event(), _TOO_DEEP)
+            raise _at(event, _TOO_DEEP)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -142,7 +143,7 @@ LOADERS: tuple[type[Any], ...] = (_Pure,)
 """What reads YAML, the fastest first: all of them take the same documents."""
 
 try:
-    from yaml.cyaml import CParser
+    from yaml._yaml import CParser
 except ImportError:  # PyYAML built without libyaml: the limits keep the other one quick enough
     pass
 else:
