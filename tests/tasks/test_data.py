@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alambique.spec.errors import BadData, BadSpec, UnknownName
+from alambique.spec.errors import BadData, BadSpec, NoData, UnknownName
 from alambique.spec.job import Data, SplitShares
 from alambique.tasks import (
     document_classification,
@@ -293,9 +293,9 @@ def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
     ("what", "kind", "message"),
     [
         ("unknown", UnknownName, "no data set 'conll2003': did you mean conll2002"),
-        ("no root", BadSpec, "set ALAMBIQUE_DATA to one that holds conll2002/train.conll"),
-        ("no file", BadSpec, r"no file .*dev\.conll: put it there, or set ALAMBIQUE_DATA"),
-        ("no folder", BadSpec, r"no file /nowhere/at/all/train\.conll: a folder of data holds"),
+        ("no root", NoData, "set ALAMBIQUE_DATA to one that holds conll2002/train.conll"),
+        ("no file", NoData, r"no file .*dev\.conll: put it there, or set ALAMBIQUE_DATA"),
+        ("no folder", NoData, r"no file /nowhere/at/all/train\.conll: a folder of data holds"),
         ("another task", BadSpec, "mlqa is for question-answering, the job's task is named-ent"),
         ("empty", BadData, "the dev split of conll2002 has no examples"),
         (

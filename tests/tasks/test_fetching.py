@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from alambique.spec.errors import UnknownName
+from alambique.spec.errors import NoData
 from alambique.tasks.datasets import Hub
 from alambique.tasks.examples import Labelled
 from alambique.tasks.fetching import fetching
@@ -52,5 +52,5 @@ def test_a_file_is_fetched_once_at_its_commit(hub: tuple[str, list[str]], tmp_pa
 
 
 def test_a_file_that_the_hub_has_not(hub: tuple[str, list[str]], tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match=r"es/dev\.parquet of the data set team/pairs at 4cd8"):
+    with pytest.raises(NoData, match=r"es/dev\.parquet of the data set team/pairs at 4cd8"):
         fetching(tmp_path / "cache", endpoint=hub[0])(SET, "es/dev.parquet")

@@ -11,6 +11,7 @@ from alambique.spec.errors import (
     AlambiqueError,
     BadData,
     BadSpec,
+    NoData,
     NotEnoughDisk,
     UnknownName,
 )
@@ -35,10 +36,10 @@ def test_a_store_of_no_known_kind(work: Taken, refused: Refused, setting: str, u
     ("overrides", "kind", "said"),
     [
         (["data.name=conll2003"], UnknownName, ["'conll2003'", "choose one of", "conll2002"]),
-        (["data.name=conll2002"], BadSpec, ["conll2002", "ALAMBIQUE_DATA", "train.conll"]),
+        (["data.name=conll2002"], NoData, ["conll2002", "ALAMBIQUE_DATA", "train.conll"]),
         (["data.name=sample-questions"], BadSpec, ["for question-answering", "named-entities"]),
         (["data.test=mlqa"], BadSpec, ["mlqa is for question-answering"]),
-        (["data.name=FOLDER/at/all"], BadSpec, ["FOLDER/at/all/train", "*.conll"]),
+        (["data.name=FOLDER/at/all"], NoData, ["FOLDER/at/all/train", "*.conll"]),
         (["teacher.model=mini"], UnknownName, ["'mini'", "ALAMBIQUE_MODELS", "hub id"]),
         (["teacher.model=FOLDER/none"], UnknownName, ["FOLDER/none", "config.json"]),
         (["teacher.model=registry:tiny@7"], UnknownName, ["tiny"]),
@@ -65,7 +66,7 @@ def test_what_is_not_there_or_does_not_fit(
 
 def test_a_folder_of_data_without_the_file(work: Taken, tmp_path: Path, refused: Refused) -> None:
     job = work("data.name=conll2002", data=tmp_path)
-    refused(job, BadSpec, str(tmp_path / "conll2002" / "train.conll"), "ALAMBIQUE_DATA")
+    refused(job, NoData, str(tmp_path / "conll2002" / "train.conll"), "ALAMBIQUE_DATA")
 
 
 def test_squared_distances_for_answers_need_gold(work: Taken) -> None:

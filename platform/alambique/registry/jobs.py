@@ -5,13 +5,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_fields, bounded_message
 from alambique.registry.clock import now
+from alambique.registry.endings import (
+    TOO_LATE,
+    cancel_message,
+    deadline_message,
+    end_failed_attempt,
+)
 from alambique.registry.moves import emit, job_row, locked, move, touch
 from alambique.registry.reading import (
     IN_TURN,
@@ -29,7 +35,7 @@ from alambique.registry.reading import (
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
 from alambique.registry.submissions import claim
-from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
+from alambique.registry.transitions import HELD, WAITING, Retries
 from alambique.spec.errors import Conflict, LostLease
 from alambique.spec.job import Job
 from alambique.spec.states import Reason, Stage, State
@@ -60,7 +66,6 @@ __all__ = [
 ]
 
 _RETRIES = Retries()
-_TOO_LATE = "it was to be cancelled, but the request came too late: it had come to its end"
 _MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
@@ -201,7 +206,7 @@ def finish(session: Session, job_id: UUID, token: int, result: dict[str, Any]) -
         LostLease: the job is not held under `token` any more.
     """
     job = locked(session, job_id, token=token)
-    message = _TOO_LATE if job.state is State.CANCELLING else None
+    message = TOO_LATE if job.state is State.CANCELLING else None
     kept = bounded_fields(result)  # its notes may repeat what a data file says
     return move(session, job_id, State.SUCCEEDED, message=message, result=kept, progress=1.0)
 
@@ -220,7 +225,9 @@ def fail(
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    return _failed(session, locked(session, job_id, token=token), reason, message, retries)
+    return end_failed_attempt(
+        session, locked(session, job_id, token=token), reason, message, retries
+    )
 
 
 def release(session: Session, job_id: UUID, token: int) -> JobRow:
@@ -231,7 +238,9 @@ def release(session: Session, job_id: UUID, token: int) -> JobRow:
     """
     job = locked(session, job_id, token=token)
     if job.state is State.CANCELLING:
-        return move(session, job_id, State.CANCELLED, reason=job.reason, message=_asked_by(job))
+        return move(
+            session, job_id, State.CANCELLED, reason=job.reason, message=cancel_message(job)
+        )
     given_back, reason = job.attempts - 1, Reason.SHUTDOWN
     return move(session, job_id, State.QUEUED, reason=reason, attempts=given_back)
 
@@ -263,52 +272,20 @@ def reap(session: Session, *, retries: Retries = _RETRIES) -> tuple[JobRow, ...]
     at, changed = now(session), dict[UUID, JobRow]()
     for job in _due(session, tables.Job.state.in_(HELD), tables.Job.lease_until <= at):
         message = f"{job.holder} has given no sign of life since before {job.lease_until:%H:%M:%S}"
-        changed[job.id] = _failed(session, job, Reason.LOST_WORKER, f"{message} UTC", retries)
+        changed[job.id] = end_failed_attempt(
+            session, job, Reason.LOST_WORKER, f"{message} UTC", retries
+        )
     for job in _due(session, tables.Job.state.in_(_MAY_BE_LATE), tables.Job.deadline_at <= at):
         changed[job.id] = _late(session, job)
     return tuple(changed.values())
 
 
-def _failed(
-    session: Session, job: tables.Job, reason: Reason, message: str, retries: Retries
-) -> JobRow:
-    at, outages = now(session), 0
-    if reason is Reason.NO_DATABASE:
-        before = (tables.Attempt.job_id == job.id, tables.Attempt.reason == reason)
-        outages = session.scalar(select(func.count()).where(*before)) or 0
-    verdict = after_failure(
-        job.state, reason, attempts=job.attempts, outages=outages, now=at, retries=retries
-    )
-    if job.state is State.CANCELLING and job.reason is not None:
-        reason, message = job.reason, _asked_by(job)
-    return move(
-        session,
-        job.id,
-        verdict.state,
-        reason=reason,
-        message=message,
-        not_before=verdict.not_before,
-        attempts=job.attempts if verdict.counted else job.attempts - 1,
-    )
-
-
 def _late(session: Session, job: tables.Job) -> JobRow:
-    message, reason = _lateness(job), Reason.DEADLINE
+    message, reason = deadline_message(job), Reason.DEADLINE
     if job.state is not State.RUNNING:
         return move(session, job.id, State.CANCELLED, reason=reason, message=message)
     to = State.CANCELLING
     return move(session, job.id, to, reason=reason, message=message, asked="cancel")
-
-
-def _asked_by(job: tables.Job) -> str:
-    """Why a job that was to be cancelled has ended."""
-    if job.reason is Reason.DEADLINE:
-        return _lateness(job)
-    return "killed on request" if job.asked == "kill" else "cancelled on request"
-
-
-def _lateness(job: tables.Job) -> str:
-    return f"its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _urged(session: Session, job: tables.Job) -> JobRow:

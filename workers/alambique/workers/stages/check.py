@@ -71,6 +71,8 @@ def check(work: Work) -> Checked:
 
     Raises:
         UnknownName: a data set or model that is not there.
+        NoData: the files of a data set are not at hand.
+        Unreachable: the hub does not answer.
         BadData: broken data.
         BadModel: a folder that cannot be loaded.
         LabelMismatch: a fine-tuned teacher with other labels.
