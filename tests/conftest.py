@@ -1,19 +1,23 @@
 """Real servers for the whole session, tokenizers of three kinds, and the shared folder."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import Engine, event
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
@@ -161,10 +165,62 @@ def postgres_url() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def statements() -> Callable[[], AbstractContextManager[list[str]]]:
+    """Lists what this process sends to databases while a block is run."""
+    return _statements
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(*said: object) -> None:
+        seen.append(str(said[2]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
     """Started in the background, a process ignores SIGINT, and so would all that tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def largest_file() -> Callable[[int], AbstractContextManager[None]]:
+    """Within it no file of this process may grow past so many bytes: a full disk, near enough."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
+
+
+@pytest.fixture
+def no_new_pages() -> Callable[[], AbstractContextManager[None]]:
+    """Within it no SQLite that is opened in this process has room for another page."""
+
+    def use_what_there_is(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # it becomes what there are now
+
+    @contextmanager
+    def limit() -> Iterator[None]:
+        event.listen(Engine, "connect", use_what_there_is)
+        yield
+        event.remove(Engine, "connect", use_what_there_is)
+
+    return limit
 
 
 @pytest.fixture

@@ -107,6 +107,44 @@ CHECKED = (
 )
 """Looked at only: the command exists and has these options, or the target or file is there."""
 
+INSTALLING = (
+    "deploy/make-secrets.sh deploy/compose/secrets distil.example",
+    "docker build -f deploy/api.Dockerfile -t alambique-api:0.1.0 .",
+    "docker build -f deploy/worker.Dockerfile --build-arg PIP_EXTRA_INDEX_URL "
+    "-t alambique-worker:0.1.0 .",
+    "docker build -f deploy/worker.Dockerfile --build-arg ACCELERATOR=cuda "
+    "-t alambique-worker:0.1.0 .",
+    "docker compose -f deploy/compose/compose.yaml up -d",
+    "docker compose -f deploy/compose/compose.yaml up -d --scale ray-worker=3",
+    "python3 -m venv /opt/alambique",
+    '/opt/alambique/bin/pip install -c constraints.txt ".[api,workers]"',
+    "deploy/make-secrets.sh /etc/alambique/secrets distil.example 127.0.0.1 127.0.0.1",
+    "install -m 0644 deploy/systemd/alambique.env /etc/alambique/",
+    "install -m 0644 -D deploy/systemd/sysusers.conf /etc/sysusers.d/alambique.conf",
+    "install -m 0644 deploy/systemd/*.service /etc/systemd/system/",
+    "install -m 0644 deploy/nginx/alambique.conf deploy/nginx/upstream.host.conf "
+    "/etc/nginx/conf.d/",
+    "install -m 0640 -g www-data -D -t /etc/alambique/proxy /etc/alambique/secrets/htpasswd",
+    "install -m 0600 -D -t /etc/alambique/proxy /etc/alambique/secrets/certificate.pem "
+    "/etc/alambique/secrets/key.pem",
+    "systemd-sysusers",
+    "systemctl daemon-reload",
+    "systemctl enable --now alambique-api alambique-worker",
+    "systemctl reload nginx",
+    "kubectl apply -f deploy/kubernetes/namespace.yaml",
+    "kubectl -n alambique create secret generic alambique-database "
+    "--from-file=secrets/alambique_database_url",
+    "kubectl -n alambique create secret generic alambique-redis "
+    "--from-file=secrets/alambique_redis_url",
+    "kubectl -n alambique create secret generic alambique-users --from-file=auth=secrets/htpasswd",
+    "kubectl -n alambique create secret tls alambique-tls --cert=secrets/certificate.pem "
+    "--key=secrets/key.pem",
+    "kubectl apply -k deploy/kubernetes",
+    "export ALAMBIQUE_URL=https://alambique:PASSWORD@distil.example",
+    "export SSL_CERT_FILE=certificate.pem",
+)
+"""These change a machine: what they name of `deploy/` is there."""
+
 RECORDS: tuple[type[Spec], ...] = (
     Job,
     Data,
@@ -152,10 +190,10 @@ def commands() -> set[str]:
     return lines - {""}
 
 
-def test_every_command_is_in_one_of_the_two_lists() -> None:
+def test_every_command_is_in_one_of_the_lists() -> None:
     posting = {command for command in commands() if command.startswith("SUITE=")}
-    assert commands() - posting == {*RUN, *CHECKED}, (
-        "a command of the documents goes into RUN or CHECKED"
+    assert commands() - posting == {*RUN, *CHECKED, *INSTALLING}, (
+        "a command of the documents goes into RUN, CHECKED or INSTALLING"
     )
     assert not set(RUN) & set(CHECKED)
 
@@ -285,6 +323,14 @@ def program_commands(command: Any, name: str = "") -> Iterator[str]:
             yield name
         elif not found.hidden:
             yield from program_commands(found, f"{name} {part}".strip())
+
+
+@pytest.mark.parametrize("command", INSTALLING)
+def test_what_a_command_installs_is_there(command: str) -> None:
+    named = [word for word in shlex.split(command) if word.startswith("deploy/")]
+    # the folder of secrets is made by the command
+    missing = [word for word in named if not list(REPO.glob(word))]
+    assert missing in ([], ["deploy/compose/secrets"])
 
 
 def installed_in() -> str:

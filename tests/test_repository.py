@@ -20,7 +20,7 @@ from alambique.tasks.catalogue import dataset
 REPO = Path(__file__).parents[1]
 ROOTS = ("platform", "tasks", "workers", "api")
 RECIPES = sorted((REPO / "recipes").glob("*.yaml"))
-LONGEST = 300
+LONGEST = 400
 """Lines of a source file."""
 
 

@@ -12,13 +12,14 @@ import uvicorn
 
 from alambique.api.app import create_app
 from alambique.api.client import Client
+from alambique.api.connections import LimitedProtocol
 from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 
 ARCHITECTURE = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 64}
-Serve = Callable[[Settings, int], AbstractContextManager[str]]
+Serve = Callable[..., AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +44,17 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def serve() -> Serve:
-    """Starts a server in a thread; port 0 takes a free one."""
+    """Starts a server in a thread; port 0 takes a free one; with connections of that kind."""
     return _served
 
 
 @contextmanager
-def _served(settings: Settings, port: int = 0) -> Iterator[str]:
+def _served(
+    settings: Settings, port: int = 0, protocol: type[LimitedProtocol] = LimitedProtocol
+) -> Iterator[str]:
     stop = threading.Event()
-    config = uvicorn.Config(
-        create_app(settings, stop=stop), port=port, log_level="critical", ws="none"
-    )
+    app = create_app(settings, stop=stop)
+    config = uvicorn.Config(app, port=port, http=protocol, log_level="critical", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,5 +1,7 @@
 """Jobs over HTTP: posted once, read as they stand, ended."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from uuid import UUID
 
@@ -62,6 +64,21 @@ def test_a_queued_job_says_why_it_waits(client: Client, job: Job) -> None:
     assert found.why
     listed = {seen.id: seen.waiting for seen in client.jobs(project=job.project).items}
     assert listed == {urgent.id: urgent.waiting, later.id: found}
+
+
+def test_a_list_takes_as_many_statements_whatever_waits(
+    client: Client, job: Job, statements: Callable[[], AbstractContextManager[list[str]]]
+) -> None:
+    taken = []
+    for number in (1, 9):
+        for _ in range(number):
+            client.submit(job)
+        with statements() as sent:
+            found = client.jobs(project=job.project).items
+        assert all(one.waiting for one in found)
+        taken.append((len(found), len(sent)))
+    assert [number for number, _ in taken] == [1, 10]
+    assert taken[0][1] == taken[1][1]
 
 
 def test_only_a_job_that_waits_says_why(client: Client, database: Database, job: Job) -> None:

@@ -1,6 +1,7 @@
 """Every refusal is problem+json with a stable code, the path of a bad field, and no traceback."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,8 @@ def test_what_is_no_job_is_refused(
 
 def test_a_name_that_is_there_twice_is_refused(http: httpx2.Client) -> None:
     twice = '{"task": "named-entities", "train": {"seed": 1, "seed": 2}}'
-    found = problem(http.post("/v1/jobs", content=twice), 422, "bad_spec")
+    as_json = {"Content-Type": "application/json"}
+    found = problem(http.post("/v1/jobs", content=twice, headers=as_json), 422, "bad_spec")
     assert "seed is given twice" in found["detail"]
     found = problem(http.post("/v1/jobs", content="a: 1\na: 2", headers=YAML), 422, "bad_spec")
     assert "line 2: a is given a second time" in found["detail"]
@@ -243,6 +245,42 @@ def test_an_error_of_our_own_tells_nothing_of_itself(settings: Settings) -> None
         answer = client.get("/broken")
     problem(answer, 500, "internal")
     assert "1234" not in answer.text
+
+
+def test_a_full_disk_is_said_to_be(
+    tmp_path: Path, job: Job, no_new_pages: Callable[[], AbstractContextManager[None]]
+) -> None:
+    settings = Settings(home=tmp_path)
+    made = Database(settings.database)
+    made.upgrade()
+    made.dispose()
+    with no_new_pages(), TestClient(create_app(settings)) as client:
+        while (answer := client.post("/v1/jobs", json=changed(job))).status_code == 202:
+            pass  # until there is no room for another one
+        found = problem(answer, 507, "not_enough_disk")
+        assert "no space is left" in found["detail"]
+        assert str(tmp_path) not in answer.text
+
+
+def test_a_home_without_room_is_not_ready(
+    tmp_path: Path, largest_file: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    settings = Settings(home=tmp_path)
+    made = Database(settings.database)
+    made.upgrade()
+    made.dispose()
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/readyz").json() == {"status": "ready"}
+        with largest_file(1000):
+            found = problem(client.get("/readyz"), 507, "not_enough_disk")
+        assert "65.5 kB" in found["detail"]
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert {path.suffix for path in tmp_path.iterdir()} <= {
+            ".db",
+            ".db-shm",
+            ".db-wal",
+            ".lock",
+        }
 
 
 def test_without_tables_the_server_is_alive_but_not_ready(tmp_path: Path) -> None:

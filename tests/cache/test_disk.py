@@ -235,7 +235,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(
     tmp_path: Path, place: Path, largest_file: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     store = DiskPacks(tmp_path)
-    with largest_file(50), pytest.raises(NotEnoughDisk, match="no room for 108 bytes"):
+    with largest_file(50), pytest.raises(NotEnoughDisk, match="no room for 108 B"):
         store.append(BUCKET, pack(1))
     assert list(place.iterdir()) == []
     store.append(BUCKET, pack(1))

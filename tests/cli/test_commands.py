@@ -205,7 +205,20 @@ def test_jobs_are_listed_shown_logged_and_cancelled(
     assert here("jobs", "logs", row.id) == "hola\nadiós\n"
     logged = json.loads(here("jobs", "logs", row.id, "--json"))
     assert logged["lines"] == ["hola", "adiós"]
-    assert here("jobs", "cancel", row.id) == "cancelling\n"
+    assert here("jobs", "cancel", row.id).startswith("cancelling: ")
+
+
+def test_a_cancel_that_came_too_late_says_so(
+    here: Here, alambique: Alambique, database: Database, job_file: Path
+) -> None:
+    row = posted(database, job_file, "late")
+    with database.write() as session:
+        jobs.cancel(session, row.id)
+        jobs.finish(session, row.id, row.token, RESULT)
+    assert "came too late" in here("jobs", "show", row.id)
+    again = alambique("jobs", "cancel", row.id)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "it is over, and has succeeded" in again.stderr
 
 
 def test_a_job_goes_by_its_name_or_by_how_its_id_begins(

@@ -93,6 +93,13 @@ def test_a_setting_that_cannot_be_read(alambique: Alambique) -> None:
     refused(alambique("tasks", ALAMBIQUE_LEASE="soon", ALAMBIQUE_TOKEN="1234"), "ALAMBIQUE_LEASE")
 
 
+def test_a_secret_that_cannot_be_read(alambique: Alambique, tmp_path: Path) -> None:
+    (tmp_path / "alambique_redis_url").write_bytes(b"redis://:hunter2\xff@host")
+    found = alambique("tasks", ALAMBIQUE_SECRETS=str(tmp_path))
+    refused(found, "ALAMBIQUE_SECRETS", "redis_url")
+    assert "hunter2" not in found.stderr
+
+
 @pytest.mark.parametrize("url", ["banana", "127.0.0.1:8400", "ftp://a", "http://", "http://[::1"])
 def test_a_url_that_is_of_no_server(alambique: Alambique, url: str) -> None:
     refused(alambique("jobs", "list", ALAMBIQUE_URL=url), "ALAMBIQUE_URL")
@@ -128,13 +135,26 @@ def test_a_database_that_can_not_be_made(alambique: Alambique) -> None:
     refused(alambique("db", "upgrade", ALAMBIQUE_DATABASE_URL=url), "ALAMBIQUE_DATABASE_URL")
 
 
-@pytest.mark.parametrize("command", [("db", "upgrade"), ("worker",), ("up", "--port", "0")])
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("up", "--port", "0")])
 def test_a_database_that_is_away(
     alambique: Alambique, command: tuple[str, ...], free_port: int
 ) -> None:
     away = f"postgresql+psycopg://user:hunter2@127.0.0.1:{free_port}/none"
     found = alambique(*command, ALAMBIQUE_DATABASE_URL=away)
     refused(found, "the database does not answer", "is it reachable")
+    assert "hunter2" not in found.stderr
+
+
+def test_a_worker_waits_for_its_database_as_long_as_a_lease_lasts(
+    alambique: Alambique, free_port: int
+) -> None:
+    away = f"postgresql+psycopg://user:hunter2@127.0.0.1:{free_port}/none"
+    said = {"ALAMBIQUE_LEASE": "1", "ALAMBIQUE_HEARTBEAT": "0.2"}
+    found = alambique("worker", ALAMBIQUE_DATABASE_URL=away, **said)
+    assert (found.returncode, found.stdout) == (1, "")
+    waits, refusal = found.stderr.splitlines()
+    assert "waiting for it" in waits
+    assert refusal.startswith("error: the database does not answer")
     assert "hunter2" not in found.stderr
 
 

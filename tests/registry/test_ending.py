@@ -108,9 +108,42 @@ def test_a_job_that_ended_before_it_saw_the_wish_has_succeeded(
     held = taken()
     with database.write() as session:
         jobs.cancel(session, held.id)
-        assert jobs.finish(session, held.id, held.token, {}).state is State.SUCCEEDED
+        row = jobs.finish(session, held.id, held.token, {})
+    assert (row.state, row.reason) == (State.SUCCEEDED, None)
+    assert "came too late" in (row.message or "")
     with database.write() as session, pytest.raises(Conflict, match="it is over"):
         jobs.cancel(session, held.id)
+
+
+def test_twenty_outages_of_the_database_are_no_attempts(
+    database: Database, posted: Made, taken: Made
+) -> None:
+    posted()
+    ends = []
+    for _ in range(22):
+        held = taken()
+        with database.write() as session:
+            why = Reason.NO_DATABASE
+            row = jobs.fail(session, held.id, held.token, why, "away", retries=NO_PAUSE)
+        ends.append((row.state, row.reason, row.attempts))
+    again = [(State.RETRYING, Reason.NO_DATABASE, attempts) for attempts in (0, 1, 2)]
+    assert ends == [*[again[0]] * 20, again[1], again[2]]
+
+
+@pytest.mark.parametrize(("kill", "told"), [(False, "cancelled"), (True, "killed")])
+def test_who_asked_for_the_end_is_told_that_and_not_how_it_came(
+    database: Database, posted: Made, taken: Made, kill: bool, told: str
+) -> None:
+    posted()
+    held = taken()
+    with database.write() as session:
+        jobs.cancel(session, held.id, kill=kill)
+        row = jobs.fail(session, held.id, held.token, Reason.LOST_WORKER, "signal 9: no memory?")
+    assert (row.state, row.reason, row.message) == (
+        State.CANCELLED,
+        Reason.USER,
+        f"{told} on request",
+    )
 
 
 def test_a_shutdown_of_a_job_to_be_cancelled_cancels_it(

@@ -1,20 +1,24 @@
 """How jobs stand: their turn, their pages, their events."""
 
+import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import delete, update
 
-from alambique.registry import jobs
+from alambique.registry import jobs, tables
 from alambique.registry.clock import now
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
 from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.job import Job
-from alambique.spec.states import State
+from alambique.spec.states import Reason, State
 
 Made = Callable[..., JobRow]
+Statements = Callable[[], AbstractContextManager[list[str]]]
 LEASE = timedelta(minutes=1)
 
 
@@ -52,6 +56,50 @@ def test_a_job_says_why_it_waits(database: Database, job: Job, posted: Made, tak
         assert "it is running" in jobs.waiting(session, first.id).why
 
 
+def queue(database: Database, rng: random.Random, job: Job) -> None:
+    """A queue of any kind: of few priorities, with jobs of every state, some of them for later."""
+    with database.write() as session:
+        session.execute(delete(tables.Event))
+        session.execute(delete(tables.Job))
+        priorities = [rng.choice((10, 50, 90)) for _ in range(rng.randint(1, 12))]
+        rows = [jobs.submit(session, job.model_copy(update={"priority": p})) for p in priorities]
+        at = now(session)
+        for row in rows:
+            state = rng.choice((*[State.QUEUED] * 3, State.RETRYING, *State))
+            later = {"not_before": at + timedelta(hours=rng.choice((-1, 1)))}
+            changes = later | {"reason": Reason.LOST_WORKER} if state is State.RETRYING else {}
+            # some at the same moment: then ids decide
+            made = {"created_at": at - timedelta(seconds=rng.randint(0, 2))}
+            statement = update(tables.Job).where(tables.Job.id == row.id)
+            session.execute(statement.values(state=state, **made, **changes))
+
+
+def test_of_a_page_it_is_said_as_of_each_job(database: Database, job: Job) -> None:
+    rng = random.Random(1)
+    for _ in range(15):
+        queue(database, rng, job)
+        with database.read() as session:
+            rows = jobs.page(session, limit=200).items
+            turn = [row.id for row in jobs.candidates(session, limit=200)]
+            found = jobs.waiting_of(session, rows)
+            alone = {row.id: jobs.waiting(session, row.id) for row in rows if row.id in found}
+        assert found == alone
+        assert set(found) == {r.id for r in rows if r.state in (State.QUEUED, State.RETRYING)}
+        assert [found[job_id].ahead for job_id in turn] == list(range(len(turn)))
+
+
+def test_a_page_of_jobs_that_wait_costs_as_much_as_one(
+    database: Database, posted: Made, statements: Statements
+) -> None:
+    rows = [posted() for _ in range(20)]
+    with database.read() as session:
+        for some in ([], rows[:1], rows):
+            with statements() as sent:
+                assert len(jobs.waiting_of(session, some)) == len(some)
+            selects = [statement for statement in sent if statement.startswith("SELECT")]
+            assert len(selects) == (2 if some else 0)
+
+
 def test_events_and_logs_go_on_from_where_a_reader_was(
     database: Database, posted: Made, taken: Made
 ) -> None:
@@ -69,7 +117,24 @@ def test_events_and_logs_go_on_from_where_a_reader_was(
         assert jobs.logs(session, held.id, after=logs[0].id) == logs[1:]
         assert jobs.logs(session, held.id, after=2**70) == ()
     assert [one.kind for one in all_of_them] == ["state", "state", "log", "log", "opened"]
-    assert [one.content["lines"] for one in logs] == [["one"], ["two\0", "three"]]
+    assert [one.content["lines"] for one in logs] == [["one"], ["two\ufffd", "three"]]
+
+
+def test_the_newest_events_of_many_jobs_are_one_statement(
+    database: Database, posted: Made, statements: Statements
+) -> None:
+    rows = [posted() for _ in range(5)]
+    with database.write() as session:
+        for row in (rows[3], rows[0], rows[3]):
+            jobs.note(session, row.id, None, "opened", {})
+    asked = [row.id for row in rows[:4]]
+    with database.read() as session:
+        expected = {job_id: jobs.events(session, job_id)[-1].id for job_id in asked}
+        with statements() as sent:
+            found = jobs.newest_events(session, [*asked, uuid4()])
+        assert jobs.newest_events(session, []) == {}
+    assert found == expected
+    assert len(sent) == 1
 
 
 def test_jobs_are_found_by_how_their_ids_begin(database: Database, posted: Made) -> None:

@@ -27,6 +27,7 @@ PASSING = {
     Reason.NO_DISK,
     Reason.SHUTDOWN,
     Reason.INTERNAL,
+    Reason.NO_DATABASE,
 }
 
 
@@ -49,7 +50,10 @@ def test_every_state_that_may_be_taken_may_run() -> None:
 @pytest.mark.parametrize("reason", Reason)
 @pytest.mark.parametrize("attempts", [1, 2, 3, 4])
 def test_every_failure_of_a_running_job(reason: Reason, attempts: int) -> None:
-    verdict = after_failure(State.RUNNING, reason, attempts=attempts, now=NOW, retries=RETRIES)
+    often = RETRIES.outages  # outages of the database count by now
+    verdict = after_failure(
+        State.RUNNING, reason, attempts=attempts, outages=often, now=NOW, retries=RETRIES
+    )
     if reason in (Reason.USER, Reason.DEADLINE):
         assert verdict == Verdict(State.CANCELLED)
     elif reason in PASSING and attempts < 3:
@@ -57,6 +61,22 @@ def test_every_failure_of_a_running_job(reason: Reason, attempts: int) -> None:
         assert verdict.not_before is not None
     else:
         assert verdict == Verdict(State.FAILED)
+
+
+@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("outages", [0, 19, 20])
+def test_twenty_outages_of_the_database_are_no_attempts(reason: Reason, outages: int) -> None:
+    verdict = after_failure(
+        State.RUNNING, reason, attempts=9, outages=outages, now=NOW, retries=RETRIES
+    )
+    again = Verdict(State.RETRYING, NOW, counted=False)
+    assert (verdict == again) is (reason is Reason.NO_DATABASE and outages < 20)
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_DATA, Reason.UNREACHABLE])
+def test_what_is_not_at_hand_is_not_tried_again(reason: Reason) -> None:
+    verdict = after_failure(State.RUNNING, reason, attempts=1, now=NOW, retries=RETRIES)
+    assert verdict == Verdict(State.FAILED)
 
 
 @pytest.mark.parametrize("reason", Reason)

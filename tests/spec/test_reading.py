@@ -56,7 +56,6 @@ def test_a_job_reads_back_from_what_it_is_stored_as() -> None:
         ("just words", "found only 'just words'"),
         ("a: [1", "line 1"),
         ("\ttask: x", "line 1"),
-        ("a: 2024-13-45", "month"),
         ("[" * 5000, "too deep"),
     ],
 )

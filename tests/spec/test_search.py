@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.faults import NAMED
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import BadFields, job_of, read_job
@@ -137,7 +138,8 @@ def test_there_are_only_so_many_dimensions() -> None:
     bogus = ", ".join(f"train.bogus{number}: [1]" for number in range(2000))
     (line,) = refused(bogus)
     assert line.startswith("search.space: there are 2,000 dimensions, and a search has at most 64")
-    assert len(refused(", ".join(f"train.bogus{number}: [1]" for number in range(64)))) == 64
+    *named, rest = refused(", ".join(f"train.bogus{number}: [1]" for number in range(64)))
+    assert (len(named), rest) == (NAMED, f"and {64 - NAMED} more: mend these first")
 
 
 def test_a_fault_that_another_dimension_may_cure_is_left_to_the_trials() -> None:

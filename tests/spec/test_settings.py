@@ -31,3 +31,40 @@ def test_a_url_whose_port_is_none(port: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ALAMBIQUE_URL", f"http://localhost:{port}")
     with pytest.raises(ValidationError, match="no URL of a server"):
         Settings()
+
+
+def test_a_folder_of_secrets_is_read_where_the_environment_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alambique_database_url").write_text("postgresql://a:b@host/db\n")
+    (tmp_path / "alambique_redis_url").write_text("redis://:of-the-file@host\n")
+    (tmp_path / "alambique_token").write_text("\n")
+    (tmp_path / "postgres_password").write_text("of somebody else\n")
+    monkeypatch.setenv("ALAMBIQUE_SECRETS", str(tmp_path))
+    monkeypatch.setenv("ALAMBIQUE_REDIS_URL", "redis://:of-the-environment@host")
+    found = Settings()
+    assert found.database == "postgresql://a:b@host/db"
+    assert found.redis == "redis://:of-the-environment@host"
+    assert found.token is None
+
+
+def test_a_folder_of_secrets_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALAMBIQUE_SECRETS", str(tmp_path / "none"))
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert [error["loc"] for error in caught.value.errors()] == [("secrets",)]
+
+
+def test_hosts_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOSTS", "distil.example, 10.0.0.7:8400,[::1]")
+    assert Settings().hosts == ("distil.example", "10.0.0.7:8400", "[::1]")
+
+
+@pytest.mark.parametrize("hosts", ["https://distil.example", "*", "a:0", "a b", "distil.example/x"])
+def test_a_name_of_no_server(hosts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HOSTS", hosts)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert [error["loc"] for error in refused.value.errors()] == [("hosts",)]

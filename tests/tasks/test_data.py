@@ -292,7 +292,7 @@ def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
 @pytest.mark.parametrize(
     ("what", "kind", "message"),
     [
-        ("unknown", UnknownName, "no data set 'conll2003': choose one of sample-questions,"),
+        ("unknown", UnknownName, "no data set 'conll2003': did you mean conll2002"),
         ("no root", BadSpec, "set ALAMBIQUE_DATA to one that holds conll2002/train.conll"),
         ("no file", BadSpec, r"no file .*dev\.conll: put it there, or set ALAMBIQUE_DATA"),
         ("no folder", BadSpec, r"no file /nowhere/at/all/train\.conll: a folder of data holds"),

@@ -1,7 +1,7 @@
 """How many jobs run at once: as many as there is room for, and who comes first."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.spec.train import Resources
-from alambique.workers.dispatcher import Dispatcher
+from alambique.workers.dispatcher import Dispatcher, end_of
+from alambique.workers.holding import NO_ANSWER, NO_ROOM
 from alambique.workers.room import Room, needed, too_large
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
@@ -93,6 +94,11 @@ class Queue:
         with self.database.read() as session:
             return jobs.find(session, row.id)
 
+    def log(self, row: JobRow) -> list[str]:
+        with self.database.read() as session:
+            events = jobs.notes(session, row.id, "log")
+        return [line for event in events for line in event.content["lines"]]
+
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:
@@ -134,6 +140,7 @@ def test_a_job_that_never_fits_fails_and_blocks_nobody(queue: Queue) -> None:
     found = queue.state(large)
     assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
     assert "3 CPUs" in (found.message or "")
+    assert queue.log(large) == [found.message]
     assert queue.state(small).state is State.RUNNING
 
 
@@ -148,6 +155,7 @@ def test_a_job_of_another_version_of_this_program_blocks_nobody(queue: Queue) ->
     found = queue.state(strange)
     assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
     assert "lengths" in (found.message or "")
+    assert queue.log(strange) == [found.message]
     assert queue.state(good).state is State.RUNNING
 
 
@@ -162,6 +170,31 @@ def test_jobs_are_in_the_queue_again_when_the_dispatcher_stops(tmp_path: Path) -
     assert (found.state, found.attempts, found.reason) == (State.QUEUED, 0, Reason.SHUTDOWN)
 
 
+def test_a_job_is_not_left_lying_when_the_answer_to_taking_it_was_lost(
+    queue: Queue, lost_answer: Callable[[int], None]
+) -> None:
+    row = queue.post()
+    lost_answer(1)  # the first commit looks for jobs that were lost
+    queue.dispatcher.look()
+    assert (queue.state(row).state, queue.state(row).token) == (State.RUNNING, 1)
+    queue.dispatcher.look()
+    found = queue.state(row)
+    assert (found.state, found.token, found.attempts) == (State.RUNNING, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (NO_ANSWER, Reason.NO_DATABASE),
+        (NO_ROOM, Reason.NO_DISK),
+        (-9, Reason.LOST_WORKER),
+        (3, Reason.INTERNAL),
+    ],
+)
+def test_how_a_driver_ended_is_told_by_its_exit_code(code: int, reason: Reason) -> None:
+    assert end_of(code, log="logs/x.log")[0] is reason
+
+
 def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
     row = queue.post()
     queue.dispatcher.look()
@@ -172,7 +205,7 @@ def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
     queue.dispatcher.look()
     found = queue.state(row)
     assert (found.state, found.reason) == (State.CANCELLED, Reason.USER)
-    assert "ended with signal 9" in (found.message or "")
+    assert found.message == "killed on request"
 
 
 def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> None:

@@ -2,11 +2,16 @@
 
 import errno
 import pickle
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 
+import pyarrow
 import pytest
 import torch
 from ray.exceptions import RayTaskError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+from safetensors.torch import save_file
 
 from alambique.spec.errors import (
     AlambiqueError,
@@ -17,8 +22,10 @@ from alambique.spec.errors import (
     Diverged,
     LabelMismatch,
     LostWorker,
+    NoData,
     NotEnoughDisk,
     UnknownName,
+    Unreachable,
 )
 from alambique.spec.states import Reason
 from alambique.workers.cluster import cause_of
@@ -35,6 +42,19 @@ def of_a_worker(cause: Exception) -> Exception:
     return WorkerGroupError("[Rank 1 Error Snippet]: …", {1: cause})
 
 
+def torch_writes(folder: Path) -> None:
+    torch.save(torch.zeros(1000), folder / "state.pt")
+
+
+def arrow_writes(folder: Path) -> None:
+    with pyarrow.OSFile(str(folder / "examples"), "wb") as file:
+        file.write(bytes(1000))
+
+
+def safetensors_writes(folder: Path) -> None:
+    save_file({"weight": torch.zeros(1000)}, folder / "model.safetensors")
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -47,6 +67,9 @@ def of_a_worker(cause: Exception) -> Exception:
         (Diverged("nan"), Reason.DIVERGED),
         (NotEnoughDisk("1 GB"), Reason.NO_DISK),
         (OSError(errno.ENOSPC, "No space left on device"), Reason.NO_DISK),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Reason.NO_DISK),
+        (NoData("no file train.conll"), Reason.NO_DATA),
+        (Unreachable("the hub"), Reason.UNREACHABLE),
         (OSError(errno.EACCES, "Permission denied"), Reason.INTERNAL),
         (LostWorker("gone"), Reason.LOST_WORKER),
         (torch.OutOfMemoryError("CUDA out of memory"), Reason.OUT_OF_MEMORY),
@@ -61,6 +84,19 @@ def test_each_kind_has_its_reason(error: Exception, reason: Reason) -> None:
     assert reason_of(of_a_worker(of_a_task(error))) is reason
     assert reason_of(ControllerError(of_a_task(error))) is reason
     assert reason_of(raised(RuntimeError("later"), error)) is reason
+
+
+@pytest.mark.parametrize("write", [torch_writes, arrow_writes, safetensors_writes])
+def test_a_full_disk_has_one_reason_whoever_meets_it(
+    tmp_path: Path,
+    write: Callable[[Path], None],
+    largest_file: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    with largest_file(100), pytest.raises(Exception) as found:  # noqa: PT011 (each has its own)
+        write(tmp_path)
+    assert reason_of(found.value) is Reason.NO_DISK
+    assert reason_of(of_a_worker(found.value)) is Reason.NO_DISK
+    assert told(of_a_worker(found.value)).startswith("no space is left on the disk")
 
 
 def raised(error: Exception, cause: Exception) -> Exception:

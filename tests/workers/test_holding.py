@@ -5,15 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
 
-import psycopg
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import make_url
 
 from alambique.registry import jobs, leases, tables
 from alambique.spec.errors import LostLease
@@ -23,6 +20,7 @@ from alambique.workers.logs import into_log
 from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
+Away = Callable[[SecretStr], AbstractContextManager[None]]
 LEASE = timedelta(minutes=1)
 HOLDER = """
 import sys, threading
@@ -102,43 +100,13 @@ def cancelled(job: Work) -> None:
     threading.Event().wait(30)
 
 
-@pytest.fixture
-def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
-    """Of the server's other databases."""
-    url = postgres_url.replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def on_server(admin: psycopg.Connection) -> Iterator[SecretStr]:
-    """The URL of an empty database of the test's own."""
-    name = f"holding_{uuid4().hex}"
-    admin.execute(f"CREATE DATABASE {name}")
-    yield SecretStr(f"postgresql+psycopg://{admin.info.user}@/{name}?host={admin.info.host}")
-    admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@contextmanager
-def away(admin: psycopg.Connection, job: Work) -> Iterator[None]:
-    """While it lasts, the job's database answers nobody, as on a server that restarts."""
-    name = make_url(job.settings.database).database
-    alter = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
-    admin.execute(f"{alter} false")
-    admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-    )
-    yield
-    admin.execute(f"{alter} true")
-
-
 def test_a_database_that_restarts_is_waited_for(
-    work: Taken, admin: psycopg.Connection, on_server: SecretStr, caplog: pytest.LogCaptureFixture
+    work: Taken, away: Away, on_server: SecretStr, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = work(database_url=on_server)
     holding, pause = held(job, heartbeat=0.02), threading.Event()
     with holding, into_log(replace(job, holding=holding)):
-        with away(admin, job):
+        with away(on_server):
             job.report(Stage.TEACH, 0.5)
             for _ in range(600):
                 if caplog.text.count("the database does not answer") > 5:

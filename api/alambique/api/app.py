@@ -9,7 +9,9 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from alambique.api import catalogue, health, jobs, models, posting, suites
 from alambique.api.context import Context
+from alambique.api.event_poller import EventPoller
 from alambique.api.openapi import PROBLEMS, described
+from alambique.api.origins import OriginCheck
 from alambique.api.problems import BodyLimitProblem, answer_with_problems
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
@@ -18,11 +20,14 @@ BODY_LIMIT = 1 << 20
 """Bytes of the largest body that is read."""
 
 
-def create_app(settings: Settings, *, stop: threading.Event | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, host: str | None = None, stop: threading.Event | None = None
+) -> FastAPI:
     """The REST API over the database and the artifacts that `settings` name.
 
     Args:
         settings: read once by the caller.
+        host: the name or address on which the server was told to listen.
         stop: set by a server that is about to stop, so that event streams end by themselves.
     """
     database = Database(settings.database)
@@ -40,11 +45,14 @@ def create_app(settings: Settings, *, stop: threading.Event | None = None) -> Fa
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
-    app.state.context = Context(settings, database, stop or threading.Event())
+    stop = stop or threading.Event()
+    app.state.context = Context(settings, database, stop, EventPoller(database, stop))
     for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)
     app.add_middleware(BodyLimitProblem, limit=BODY_LIMIT)
+    app.add_middleware(OriginCheck, hosts=[*settings.hosts, *([host] if host else [])])
     return described(app)

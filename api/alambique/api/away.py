@@ -1,4 +1,7 @@
-"""A database that does not answer: how that shows, and what is said of it. Free of HTTP."""
+"""A database that does not answer: how that shows, and what is said of it. Free of HTTP.
+
+Errors of these kinds may also mean that a disk is full: `is_disk_full` is to be asked first.
+"""
 
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout

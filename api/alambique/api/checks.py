@@ -63,7 +63,8 @@ def _unfit(job: Job, context: Context) -> Iterator[BadField]:
 
 
 def _refused(code: str, fields: list[BadField]) -> Exception:
-    return refused(422, code, "\n".join(field.line for field in fields), fields)
+    found = BadFields(fields)
+    return refused(422, code, "\n".join(found.lines), found.fields)
 
 
 def _paths(job: Job) -> Iterator[BadField]:

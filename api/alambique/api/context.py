@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
+from alambique.api.event_poller import EventPoller
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 
@@ -18,6 +19,7 @@ class Context:
     database: Database
     stop: threading.Event
     """Set when the server is about to stop: streams end then."""
+    events: EventPoller
 
 
 # dependencies are coroutines where they wait for nothing: plain ones would cost a thread each

@@ -1,10 +1,18 @@
 """/healthz and /readyz: whether the process lives, and whether it can work."""
 
+from pathlib import Path
+from tempfile import TemporaryFile
+
 from fastapi import APIRouter
 
-from alambique.api.context import Db
+from alambique.api.context import Here
 from alambique.api.views import Health
 from alambique.registry import jobs
+from alambique.spec.disk import is_disk_full, size_text
+from alambique.spec.errors import NotEnoughDisk
+
+_ROOM = 1 << 16
+"""Bytes that there has to be room for in the home: a job takes some of them."""
 
 router = APIRouter(tags=["health"])
 
@@ -16,8 +24,29 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz")
-def readyz(database: Db) -> Health:
-    """The database answers too, and has the tables; a problem with status 503 where not."""
-    with database.read() as session:
+def readyz(here: Here) -> Health:
+    """The database answers too, and has the tables; a problem with status 503 where not.
+
+    And a problem with status 507 where the disk of the home is full.
+    """
+    with here.database.read() as session:
         jobs.page(session, limit=1)
+    _write_something(here.settings.home)
     return Health(status="ready")
+
+
+def _write_something(home: Path) -> None:
+    """Raise `NotEnoughDisk` if nothing can be written in the home, which also a quota may forbid.
+
+    A home that may not be written to at all is no full one: with PostgreSQL an API needs none.
+    """
+    try:
+        with TemporaryFile(dir=home) as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+    except OSError as error:
+        if is_disk_full(error):
+            raise NotEnoughDisk(
+                f"there is no room for {size_text(_ROOM)} in ALAMBIQUE_HOME: make room, or set it "
+                "to a larger disk"
+            ) from error

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-import anyio
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.orm import Session
 
+from alambique.api.away import AWAY
 from alambique.api.context import (
     UNCHANGED,
     Cursor,
@@ -26,12 +26,11 @@ from alambique.registry import jobs, trials
 from alambique.registry.database import Database
 from alambique.registry.records import Event, JobRow, Waiting
 from alambique.registry.transitions import WAITING
+from alambique.spec.errors import UnknownName
 from alambique.spec.states import State, TrialState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-POLL = 0.3
-"""Seconds between two looks for new events."""
 BATCH = 500
 """Events that are read at once."""
 
@@ -59,8 +58,8 @@ def list_jobs(
             cursor=cursor,
             limit=limit,
         )
-        # two counts for each that waits: a page has 200 rows at most
-        views = [JobView.of(row, _waiting(session, row)) for row in page.items]
+        waiting = jobs.waiting_of(session, page.items)
+    views = [JobView.of(row, waiting.get(row.id)) for row in page.items]
     return PageView[JobView](items=views, next=page.next)
 
 
@@ -139,13 +138,21 @@ async def events(
     """What happens to a job, live, from after `Last-Event-ID` to its final event."""
     after = last_event_id
     while not context.stop.is_set():
-        news, over = await run_in_threadpool(_news, context.database, job_id, after)
+        try:
+            news, over = await run_in_threadpool(_news, context.database, job_id, after)
+        except AWAY:
+            await context.events.wait(job_id, -1)  # until the database answers again
+            continue
+        except UnknownName:
+            return  # it was deleted
         for event in news:
             yield _sent(event)
             after = event.id
-        if over and len(news) < BATCH:
+        if len(news) == BATCH:
+            continue
+        if over:
             return
-        await anyio.sleep(0 if len(news) == BATCH else POLL)
+        await context.events.wait(job_id, after)
 
 
 def _news(database: Database, job_id: UUID, after: int) -> tuple[tuple[Event, ...], bool]:

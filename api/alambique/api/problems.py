@@ -3,22 +3,27 @@
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alambique.api.away import AWAY, SAID
 from alambique.api.views import FieldProblem, Problem
-from alambique.spec.errors import AlambiqueError
+from alambique.spec.disk import disk_full_text, is_disk_full
+from alambique.spec.errors import AlambiqueError, NotEnoughDisk
+from alambique.spec.excerpts import excerpt, short
 from alambique.spec.reading import BadField, BadFields
 
 MEDIA_TYPE = "application/problem+json"
 
 _STATUS = {
     "bad_spec": 422,
+    "no_data": 422,
     "bad_data": 422,
     "bad_teacher": 422,
     "label_mismatch": 422,
@@ -32,10 +37,17 @@ _CODE = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "too_large",
     415: "unsupported_media_type",
     422: "bad_request",
 }
+
+_TOLD = 200
+"""Characters of a parameter's name, and of what is said of it."""
+
+_DETAIL = 32_000
+"""Characters of what a problem tells: as many fields as are named, each with much to be said."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +66,18 @@ def refused(status: int, code: str, detail: str, fields: Sequence[BadField] = ()
     return Refused(_problem(status, code, detail, fields))
 
 
+def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the answer that tells the problem, for what stands around the routes."""
+    return _response(problem, headers)
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Make every error of `app`, its own or the framework's, a problem."""
     app.add_exception_handler(Refused, _refusal)
     app.add_exception_handler(AlambiqueError, _known)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     for kind in AWAY:
         app.add_exception_handler(kind, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
@@ -91,6 +109,7 @@ class BodyLimitProblem:
 
 def _problem(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Problem:
     errors = [FieldProblem(path=f.path, found=f.found, message=f.message) for f in fields]
+    detail = excerpt(detail, _DETAIL)
     title = HTTPStatus(status).phrase
     return Problem(title=title, status=status, detail=detail, code=code, errors=errors or None)
 
@@ -115,12 +134,13 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [
-        BadField(".".join(map(str, line["loc"])), repr(line.get("input"))[:80], line["msg"])
-        for line in error.errors()
-    ]
-    detail = "; ".join(f"{field.path}: {field.message}" for field in fields)
-    return _response(_problem(422, _CODE[422], detail, fields))
+    found = BadFields([_bad_field(line) for line in error.errors()])
+    return _response(_problem(422, _CODE[422], "\n".join(found.lines), found.fields))
+
+
+def _bad_field(line: dict[str, Any]) -> BadField:
+    path = excerpt(".".join(map(str, line["loc"])), _TOLD)
+    return BadField(path, short(line.get("input")), excerpt(line["msg"], _TOLD))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -128,6 +148,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     code = _CODE.get(error.status_code, f"http_{error.status_code}")
     headers = dict(error.headers) if error.headers else None
     return _response(_problem(error.status_code, code, _detail(request, error)), headers)
+
+
+async def _gone(_: Request, error: Exception) -> JSONResponse:
+    # nobody reads this; without it every client that breaks off would leave a traceback in the log
+    return _response(_problem(400, _CODE[400], "the body broke off"))
 
 
 def _detail(request: Request, error: HTTPException) -> str:
@@ -143,11 +168,21 @@ def _detail(request: Request, error: HTTPException) -> str:
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    if is_disk_full(error):
+        return _full(error)
     _log.error("the database does not answer", exc_info=error)
     return _response(_problem(503, "unavailable", SAID), {"Retry-After": "5"})
 
 
+def _full(error: Exception) -> JSONResponse:
+    _log.error("a disk is full", exc_info=error)
+    # a path of the server's stays unsaid
+    return _response(_problem(507, NotEnoughDisk.code, disk_full_text()))
+
+
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again once this is sent, and the server logs it
+    if is_disk_full(error):
+        return _full(error)
     detail = "the server met an error of its own: its log tells more"
     return _response(_problem(500, "internal", detail))

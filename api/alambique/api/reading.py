@@ -1,21 +1,17 @@
 """The body of what is posted: from the bytes of a client to a `Job` or a `Suite`."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import yaml
 from fastapi import Depends, Header, Request
 
-from alambique.api.problems import refused
+from alambique.api.origins import JSON, YAML, bad_type, media_type_of
+from alambique.spec.documents import Unreadable, from_json, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
 from alambique.spec.job import Job
-from alambique.spec.reading import JobLoader, job_of, mapping
+from alambique.spec.reading import job_of, mapping
 from alambique.spec.suite import NEEDS, Suite, suite_of
-
-_JSON = "application/json"
-_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ def read(posted: Posted) -> Job:
     """The job that a body describes.
 
     Raises:
-        Refused: it is neither JSON nor YAML.
+        Refused: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return job_of(mapping(_content(posted), "a job"))
@@ -40,7 +36,7 @@ def read_suite(posted: Posted) -> Suite:
     """The suite that a body describes.
 
     Raises:
-        Refused: it is neither JSON nor YAML.
+        Refused: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return suite_of(mapping(_content(posted), "a suite", NEEDS))
@@ -65,39 +61,17 @@ Key = Annotated[
 def described_body(model: type[Spec]) -> dict[str, Any]:
     """What /openapi.json says of a body that is read by hand: FastAPI cannot know."""
     schema = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
-    content = {kind: schema for kind in (_JSON, _YAML[0])}
+    content = {kind: schema for kind in (JSON, YAML[0])}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def _content(posted: Posted) -> Any:
-    media_type = (posted.content_type or _JSON).partition(";")[0].strip().lower()
+    media_type = media_type_of(posted.content_type)
     try:
-        if media_type == _JSON:
-            return json.loads(posted.content, object_pairs_hook=_each_once)
-        if media_type in _YAML:
-            return yaml.load(posted.content, _PlainLoader)
-    except (ValueError, yaml.YAMLError) as error:
+        if media_type == JSON:
+            return from_json(posted.content)
+        if media_type in YAML:
+            return from_yaml(posted.content.decode(), aliases=False)
+    except (Unreadable, UnicodeDecodeError) as error:
         raise BadSpec(f"the body cannot be read as {media_type}: {error}") from error
-    except RecursionError as error:
-        raise BadSpec("the body is nested too deeply") from error
-    expected = f"post it as {_JSON} or {_YAML[0]}"
-    raise refused(415, "unsupported_media_type", f"found {media_type}: {expected}")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs: of two values under one name, one would be lost unsaid."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice} is given twice: keep one")
-    return found
-
-
-class _PlainLoader(JobLoader):
-    """YAML without aliases: a few of them, nested, describe more than fits in memory."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not taken here: write the value out")
-        return super().compose_node(parent, index)
+    raise bad_type(media_type)

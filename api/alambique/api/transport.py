@@ -24,6 +24,7 @@ class NoAnswer(NoServer):
 
 _KINDS: tuple[type[errors.AlambiqueError], ...] = (
     errors.BadSpec,
+    errors.NoData,
     errors.UnknownName,
     errors.BadData,
     errors.BadTeacher,

@@ -36,6 +36,10 @@ def _said(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError):
         extra = _EXTRAS.get(str(error.name).partition(".")[0])
         return extra and f"this command needs {error.name}: install alambique[{extra}]"
+    from alambique.spec.disk import disk_full_text, is_disk_full
+
+    if is_disk_full(error):
+        return disk_full_text(error)
     from alambique.api import away  # needs SQLAlchemy, for which --help does not wait
 
     return away.SAID if isinstance(error, away.AWAY) else None

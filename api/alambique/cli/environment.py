@@ -38,6 +38,7 @@ Version = Annotated[
 def read_settings(context: typer.Context, version: Version = False) -> None:
     """Put the settings where each command finds them."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from alambique.spec.settings import Settings
 
@@ -45,6 +46,12 @@ def read_settings(context: typer.Context, version: Version = False) -> None:
         context.obj = Settings()
     except ValidationError as error:
         raise BadSpec("\n".join(_problem(each) for each in error.errors())) from None
+    except SettingsError as error:
+        # of the cause only its kind: its sentence may quote a secret
+        raise BadSpec(
+            f"ALAMBIQUE_SECRETS: {error} ({type(error.__cause__).__name__}): give a folder whose "
+            "files this user may read, each with one value in UTF-8"
+        ) from None
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -132,4 +132,8 @@ def cancel(
 
     client = client_of(context)
     job_id = find_job(client, job, project=project, active=True)
-    print(client.cancel(job_id, kill=kill).state)
+    found = client.cancel(job_id, kill=kill)
+    if found.state is State.CANCELLING:  # it may come to its end before
+        print(f"{found.state}: alambique jobs watch {found.id} tells how it ends")
+    else:
+        print(found.state)

@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 
 from alambique.api.app import create_app
+from alambique.api.connections import LimitedProtocol
 from alambique.spec.errors import Conflict
 from alambique.spec.settings import Settings
 
@@ -19,8 +20,8 @@ def listen(host: str, port: int) -> socket.socket:
         Conflict: another process has the port, or the address is not of this machine.
     """
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((str(address[0]), port), family=family)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        return _bound(*found[0][:3], (str(found[0][4][0]), port))
     except OSError as error:
         raise Conflict(
             f"cannot listen on {host}:{port} ({error.strerror}): stop what has the port, "
@@ -28,15 +29,46 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(settings: Settings, listener: socket.socket, *, ready: str) -> None:
-    """Answer requests until SIGTERM or Ctrl-C; `ready` is printed once, with the {url}."""
-    host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _bound(family: int, kind: int, protocol: int, address: tuple[str, int]) -> socket.socket:
+    """Return a socket of that protocol, listening at the address.
+
+    `socket.create_server` names no protocol. For asyncio its connections are then not TCP's, and
+    it leaves Nagle's algorithm on: each answer on a kept connection waits 40 ms for an
+    acknowledgement that the client delays.
+    """
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve(
+    settings: Settings, listener: socket.socket, *, host: str | None = None, ready: str
+) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: of the server.
+        listener: where it listens.
+        host: the name or address that it was told to listen on.
+        ready: printed once it answers, with the {url}.
+    """
+    address, port = listener.getsockname()[:2]
+    url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
     stop = threading.Event()
     config = uvicorn.Config(
-        create_app(settings, stop=stop),
+        create_app(settings, host=host, stop=stop),
         log_config=None,  # its records go where ours go
         log_level="warning",
+        http=LimitedProtocol,
+        timeout_keep_alive=int(LimitedProtocol.limits.idle),
         ws="none",
         timeout_graceful_shutdown=5,
     )

@@ -12,6 +12,7 @@ from alambique.cli.progress import Progress, reason_to_wait
 from alambique.cli.searches import summary
 from alambique.cli.tables import Figure, candidate_table, count, result_table, share, show, table
 from alambique.registry.records import JobRow
+from alambique.spec.disk import size_text
 from alambique.spec.errors import UnknownName
 from alambique.spec.states import State
 
@@ -30,6 +31,8 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
         if job.state is State.FAILED:
             print(f"see {program} jobs logs {job.id}")
         return False
+    if job.message:  # of one that was to be cancelled, too late
+        print(job.message)
     show(result_table(job.result))
     if job.result.get("candidates"):
         show(candidate_table(job.result))
@@ -142,7 +145,7 @@ def show_plan(found: Mapping[str, Any]) -> None:
     if search := found.get("search"):
         print(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
-    print(f"teacher outputs: {f'{size:,} bytes' if size is not None else f'not known: {why}'}")
+    print(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
 
 
 def _cost_beside(beside: Mapping[str, Any]) -> str:
@@ -150,7 +153,7 @@ def _cost_beside(beside: Mapping[str, Any]) -> str:
     told = "layers: the teacher answers beside the student"
     if beside["macs"] is None:
         return told
-    kept = f"{beside['bytes']:,} bytes"
+    kept = size_text(beside["bytes"])
     return f"{told}, about {count(beside['macs'])} MACs; kept, its states would take {kept}"
 
 

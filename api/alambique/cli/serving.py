@@ -27,7 +27,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> N
     upgrade(context)
     with listen(host, port) as socket, KeptRunning(worker_command()) as child:
         child.start()
-        serve(settings, socket, ready="alambique is up at {url}: stop it with Ctrl-C")
+        serve(settings, socket, host=host, ready="alambique is up at {url}: stop it with Ctrl-C")
 
 
 def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
@@ -37,7 +37,7 @@ def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> 
     _log_with_times()
     database_of(context)  # whether there can be one: whether it answers is told by /readyz
     with listen(host, port) as socket:
-        serve(settings_of(context), socket, ready="the API is ready at {url}")
+        serve(settings_of(context), socket, host=host, ready="the API is ready at {url}")
 
 
 def worker(
@@ -46,18 +46,25 @@ def worker(
 ) -> None:
     """Carry out jobs until told to stop; the database must be migrated."""
     from alambique.registry import jobs
+    from alambique.registry.retry import with_retry
     from alambique.workers.dispatcher import dispatch
 
+    _log_with_times()
+    settings, database = settings_of(context), database_of(context)
+
+    def look() -> None:
+        with database.read() as session:
+            jobs.page(session, limit=1)
+
+    # without tables it ends here, once, and not at every look; a signal ends it too, until there is
+    # something to put down
+    with_retry(look, patience=settings.lease)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if parent is not None:
         threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
-    _log_with_times()
-    database = database_of(context)
-    with database.read() as session:
-        jobs.page(session, limit=1)  # without tables it ends here, once, and not at every look
-    dispatch(settings_of(context), database=database, stop=stop)
+    dispatch(settings, database=database, stop=stop)
 
 
 def drive(

@@ -23,6 +23,7 @@ from alambique.cache.keys import Bucket
 from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, opened, read_header
 from alambique.cache.shelves import Shelf
 from alambique.cache.stores import Usage, summed, warn_damaged
+from alambique.spec.disk import size_text
 from alambique.spec.errors import NotEnoughDisk
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,8 @@ class DiskPacks:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise NotEnoughDisk(
-                f"no room for {len(pack.data)} bytes of teacher outputs in {self._folder}: free "
-                "some, or set ALAMBIQUE_HOME to a larger disk"
+                f"no room for {size_text(len(pack.data))} of teacher outputs in {self._folder}: "
+                "free some, or set ALAMBIQUE_HOME to a larger disk"
             ) from error
 
     def usage(self) -> Sequence[Usage]:

@@ -8,9 +8,17 @@ from typing import Any
 
 from alambique.models.families import family_of
 from alambique.spec.errors import BadModel
+from alambique.spec.excerpts import listed, short
 
 Config = Mapping[str, Any]
 """The fields of a config.json, by the names that transformers gives them."""
+_LARGEST = 4 << 20
+"""Bytes of a config.json: those of the families that are known have some thousand, and most of a
+large one are the names of classes."""
+_MOST_CLASSES = 10_000
+"""Names of classes; the largest tag sets have some hundred."""
+_HIGHEST = 10_000_000
+"""No field that counts something, from layers to pieces of a vocabulary, says more."""
 _CLASSES = ("num_labels", "id2label", "label2id")
 """Those of them that say which classes a head has."""
 
@@ -40,10 +48,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        content = bounded_bytes(path, _LARGEST)
     except FileNotFoundError as error:
         raise BadModel(f"{folder} has no config.json: it is not a model folder") from error
-    except ValueError as error:
+    try:
+        config = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
         raise BadModel(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(config, dict):
         raise BadModel(f"{path} holds a {type(config).__name__}, not an object of fields")
@@ -52,6 +62,31 @@ def read_config(folder: Path) -> dict[str, Any]:
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from error
     return config
+
+
+def bounded_bytes(path: Path, most: int) -> bytes:
+    """The content of a file that came with a model.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        BadModel: it has more than `most` bytes.
+    """
+    check_size(path, most)
+    return path.read_bytes()
+
+
+def check_size(path: Path, most: int) -> None:
+    """Nothing, where a file that came with a model is not larger than any that makes sense.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        BadModel: it has more than `most` bytes.
+    """
+    if (found := path.stat().st_size) > most:
+        raise BadModel(
+            f"{path} has {found:,} bytes, and at most {most:,} are read: no model that is known "
+            "here needs as many"
+        )
 
 
 def labels_of(config: Config) -> tuple[str, ...] | None:
@@ -63,12 +98,20 @@ def labels_of(config: Config) -> tuple[str, ...] | None:
     names: Any = config.get("id2label") or {}
     if not isinstance(names, dict):
         raise BadModel(f"id2label of the model is a {type(names).__name__}: expected an object")
-    by_id = {int(number): name for number, name in names.items() if str(number).isdigit()}
-    if len(by_id) < len(names) or sorted(by_id) != list(range(len(by_id))):
+    if len(names) > _MOST_CLASSES:
         raise BadModel(
-            f"id2label of the model has the ids {sorted(names)}: expected 0 to {len(names) - 1}"
+            f"id2label of the model names {len(names):,} classes, and at most {_MOST_CLASSES:,} "
+            "are read: give a model of fewer"
         )
-    labels = tuple(by_id[number] for number in range(len(by_id)))
+    ids = {str(number): name for number, name in names.items()}
+    labels = tuple(ids.get(str(number)) for number in range(len(ids)))
+    if None in labels:
+        raise BadModel(
+            f"id2label of the model has the ids {listed(sorted(ids))}: "
+            f"expected 0 to {len(names) - 1}"
+        )
+    if no_texts := [label for label in labels if not isinstance(label, str)]:
+        raise BadModel(f"id2label of the model has names that are no texts: {listed(no_texts)}")
     return None if labels == tuple(f"LABEL_{i}" for i in range(len(labels))) else labels
 
 
@@ -154,7 +197,9 @@ def longest_text(config: Config) -> int | None:
 def _padding(config: Config) -> int:
     found = config.get("pad_token_id", 1)
     if not isinstance(found, int):
-        raise BadModel(f"config.json says pad_token_id {found!r}: expected the id of the padding")
+        raise BadModel(
+            f"config.json says pad_token_id {short(found)}: expected the id of the padding"
+        )
     return found
 
 
@@ -165,6 +210,9 @@ def number(config: Config, field: str, default: int | None = None) -> int:
         BadModel: nothing where there is no default, or no number above 0.
     """
     found = config.get(field, default)
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise BadModel(f"config.json says {field} {found!r}: expected a number above 0")
+    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= _HIGHEST:
+        raise BadModel(
+            f"config.json says {field} {short(found)}: expected a number above 0, at most "
+            f"{_HIGHEST:,}"
+        )
     return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from alambique.spec.errors import BadModel
+from alambique.spec.excerpts import short
 from alambique.spec.outputs import Output
 
 Size = Literal["layers", "width", "heads", "ffn", "embedding"]
@@ -144,6 +145,6 @@ def family_of(config: Mapping[str, Any]) -> Family:
     name = config.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
         raise BadModel(
-            f"model_type {name!r} is not supported: give a model of type {', '.join(FAMILIES)}"
+            f"model_type {short(name)} is not supported: give a model of type {', '.join(FAMILIES)}"
         )
     return FAMILIES[name]

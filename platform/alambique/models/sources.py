@@ -9,10 +9,12 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from tokenizers import Tokenizer
 
-from alambique.models.configs import Config, read_config, vocabulary_of
+from alambique.models.configs import Config, check_size, read_config, vocabulary_of
 from alambique.models.weights import check_finite
 from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.excerpts import named
 from alambique.spec.sources import Folder, Hub, Local, written
+from alambique.spec.spelling import hint
 
 SAMPLES = {"sample-encoder": Path(__file__).with_name("sample_encoder")}
 """Models that come with the package; their names are taken before those under ALAMBIQUE_MODELS."""
@@ -21,6 +23,12 @@ HUB_ERRORS = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2
 """What huggingface_hub raises where it does not get what it asks for."""
 _TOO_MANY = 429
 """The status by which a server asks for a pause."""
+
+_TOKENIZER = 128 << 20
+"""Bytes of a tokenizer.json: that of 250 000 pieces has 17 million."""
+_SMALL = 8 << 20
+"""Bytes of what is beside it, whose added tokens may be thousands."""
+_BESIDE = ("tokenizer_config.json", "special_tokens_map.json")
 
 _WANTED = [
     "config.json",
@@ -135,15 +143,17 @@ def _named(name: str, models: Path | None) -> Path:
         return SAMPLES[name]
     if models is None:
         raise UnknownName(
-            f"there is no model {name!r}: the samples are {', '.join(SAMPLES)}; set "
-            "ALAMBIQUE_MODELS to a folder of model folders for more, or give a hub id (team/model)"
+            f"there is no model {name!r}: {hint(name, SAMPLES)}the samples are "
+            f"{', '.join(SAMPLES)}; set ALAMBIQUE_MODELS to a folder of model folders for "
+            "more, or give a hub id (team/model)"
         )
     if (models / name).is_dir():
         return models / name
     there = sorted(path.parent.name for path in models.glob("*/config.json"))
     raise UnknownName(
-        f"there is no model {name!r} in {models}, which has {', '.join(there) or 'none'}; the "
-        f"samples are {', '.join(SAMPLES)}; a hub id has the form team/model"
+        f"there is no model {name!r} in {models}, which has {named(there) or 'none'}; "
+        f"{hint(name, (*SAMPLES, *there))}the samples are {', '.join(SAMPLES)}; a hub id has the "
+        "form team/model"
     )
 
 
@@ -162,6 +172,10 @@ def _check_tokenizer(folder: Path, config: Config) -> None:
             "such as vocab.txt, convert them once with transformers: "
             "AutoTokenizer.from_pretrained(…).save_pretrained(…)"
         )
+    check_size(path, _TOKENIZER)
+    for name in _BESIDE:
+        if (folder / name).is_file():
+            check_size(folder / name, _SMALL)
     try:
         vocabulary = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
     except Exception as error:  # the library raises just that

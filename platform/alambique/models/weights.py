@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from alambique.models.configs import Config, read_config
+from alambique.models.configs import Config, bounded_bytes, read_config
 from alambique.spec.errors import BadModel
+from alambique.spec.excerpts import named
 
 _FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 _INTEGERS = frozenset({"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})
 _BF16_EXPONENT = 0x7F80
 _CHUNK = 1 << 24
+_LARGEST = 1 << 24
+"""Bytes of an index or a header: some hundred for each tensor, and large models have thousands."""
 
 _NO_MATTER = frozenset(
     {
@@ -61,12 +64,13 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     if not index.is_file():
         raise BadModel(_no_weights(folder))
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError) as error:
-        raise BadModel(f"{index} is not an index of weights: {error!r}") from error
+        content = bounded_bytes(index, _LARGEST).decode()
+        names = sorted(set(json.loads(content)["weight_map"].values()))
+    except (KeyError, AttributeError, TypeError, RecursionError, ValueError) as error:
+        raise BadModel(f"{index} is not an index of weights: {error}") from error
     shards = tuple(folder / Path(name).name for name in names)
     if lost := [shard.name for shard in shards if not shard.is_file()]:
-        raise BadModel(f"{index} names {', '.join(lost)}, not there: fetch the model again")
+        raise BadModel(f"{index} names {named(lost)}, not there: fetch the model again")
     return shards
 
 
@@ -154,6 +158,10 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
         ) from error
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
+        if length > _LARGEST:
+            raise BadModel(
+                f"{path} has a header of {length:,} bytes, at most {_LARGEST:,} are read"
+            )
         header = json.loads(file.read(length))
     return {name: entry for name, entry in header.items() if name != "__metadata__"}, 8 + length
 

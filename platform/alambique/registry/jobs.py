@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
+from alambique.registry.bounds import bounded_fields, bounded_message
 from alambique.registry.clock import now
-from alambique.registry.columns import storable
 from alambique.registry.moves import emit, job_row, locked, move, touch
 from alambique.registry.reading import (
     IN_TURN,
@@ -19,16 +19,18 @@ from alambique.registry.reading import (
     events,
     find,
     logs,
+    newest_events,
     notes,
     page,
     ready,
     waiting,
+    waiting_of,
 )
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
 from alambique.registry.submissions import claim
 from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
-from alambique.spec.errors import LostLease
+from alambique.spec.errors import Conflict, LostLease
 from alambique.spec.job import Job
 from alambique.spec.states import Reason, Stage, State
 from alambique.spec.suite import Cell
@@ -42,6 +44,7 @@ __all__ = [
     "finish",
     "logs",
     "move",
+    "newest_events",
     "note",
     "notes",
     "page",
@@ -53,9 +56,11 @@ __all__ = [
     "submit_all",
     "take",
     "waiting",
+    "waiting_of",
 ]
 
 _RETRIES = Retries()
+_TOO_LATE = "it was to be cancelled, but the request came too late: it had come to its end"
 _MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
@@ -164,7 +169,7 @@ def progress(
     """
     job, at = locked(session, job_id, token=token), now(session)
     job.stage, job.progress, job.eta_seconds = stage, finite(fraction), finite(eta_seconds)
-    job.loss, job.metric, job.message = finite(loss), finite(metric), storable(message)
+    job.loss, job.metric, job.message = finite(loss), finite(metric), bounded_message(message)
     touch(job, at)
     content = {
         "stage": stage,
@@ -195,7 +200,10 @@ def finish(session: Session, job_id: UUID, token: int, result: dict[str, Any]) -
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    return move(session, job_id, State.SUCCEEDED, token=token, result=result, progress=1.0)
+    job = locked(session, job_id, token=token)
+    message = _TOO_LATE if job.state is State.CANCELLING else None
+    kept = bounded_fields(result)  # its notes may repeat what a data file says
+    return move(session, job_id, State.SUCCEEDED, message=message, result=kept, progress=1.0)
 
 
 def fail(
@@ -223,8 +231,7 @@ def release(session: Session, job_id: UUID, token: int) -> JobRow:
     """
     job = locked(session, job_id, token=token)
     if job.state is State.CANCELLING:
-        message = _lateness(job) if job.reason is Reason.DEADLINE else "cancelled on request"
-        return move(session, job_id, State.CANCELLED, reason=job.reason, message=message)
+        return move(session, job_id, State.CANCELLED, reason=job.reason, message=_asked_by(job))
     given_back, reason = job.attempts - 1, Reason.SHUTDOWN
     return move(session, job_id, State.QUEUED, reason=reason, attempts=given_back)
 
@@ -244,6 +251,10 @@ def cancel(session: Session, job_id: UUID, *, kill: bool = False) -> JobRow:
         return _urged(session, job) if kill and job.asked != "kill" else job_row(job)
     if job.state is State.CANCELLED:
         return job_row(job)
+    if job.state.over:
+        raise Conflict(
+            f"job {job_id} cannot be cancelled any more: it is over, and has {job.state}"
+        )
     return move(session, job_id, State.CANCELLED, reason=Reason.USER)
 
 
@@ -261,12 +272,24 @@ def reap(session: Session, *, retries: Retries = _RETRIES) -> tuple[JobRow, ...]
 def _failed(
     session: Session, job: tables.Job, reason: Reason, message: str, retries: Retries
 ) -> JobRow:
-    at = now(session)
-    verdict = after_failure(job.state, reason, attempts=job.attempts, now=at, retries=retries)
+    at, outages = now(session), 0
+    if reason is Reason.NO_DATABASE:
+        before = (tables.Attempt.job_id == job.id, tables.Attempt.reason == reason)
+        outages = session.scalar(select(func.count()).where(*before)) or 0
+    verdict = after_failure(
+        job.state, reason, attempts=job.attempts, outages=outages, now=at, retries=retries
+    )
     if job.state is State.CANCELLING and job.reason is not None:
-        reason = job.reason
-    to, not_before = verdict.state, verdict.not_before
-    return move(session, job.id, to, reason=reason, message=message, not_before=not_before)
+        reason, message = job.reason, _asked_by(job)
+    return move(
+        session,
+        job.id,
+        verdict.state,
+        reason=reason,
+        message=message,
+        not_before=verdict.not_before,
+        attempts=job.attempts if verdict.counted else job.attempts - 1,
+    )
 
 
 def _late(session: Session, job: tables.Job) -> JobRow:
@@ -275,6 +298,13 @@ def _late(session: Session, job: tables.Job) -> JobRow:
         return move(session, job.id, State.CANCELLED, reason=reason, message=message)
     to = State.CANCELLING
     return move(session, job.id, to, reason=reason, message=message, asked="cancel")
+
+
+def _asked_by(job: tables.Job) -> str:
+    """Why a job that was to be cancelled has ended."""
+    if job.reason is Reason.DEADLINE:
+        return _lateness(job)
+    return "killed on request" if job.asked == "kill" else "cancelled on request"
 
 
 def _lateness(job: tables.Job) -> str:

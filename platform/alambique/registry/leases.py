@@ -4,7 +4,7 @@ A row stays when its thing is free, and its token only ever counts up, with each
 freeing: who held it once never passes for who holds it now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, select, update
@@ -38,10 +38,14 @@ def drop(session: Session, held: Sequence[Lease]) -> None:
         _free(session, one, at)
 
 
-def forget(session: Session, holder: str) -> None:
-    """Frees all that `holder` has: it is gone, or begins anew."""
+def forget(session: Session, holder: str, names: Collection[str] | None = None) -> None:
+    """Frees all that `holder` has, of `names` where given: it is gone, or begins anew."""
+    if names is not None and not names:
+        return
     at = now(session)
-    mine = (tables.Lease.holder == holder, tables.Lease.until > at)
+    mine = [tables.Lease.holder == holder, tables.Lease.until > at]
+    if names is not None:
+        mine.append(tables.Lease.name.in_(names))
     rows = session.scalars(select(tables.Lease).where(*mine)).all()
     for one in _in_order([Lease(row.name, row.token) for row in rows]):
         _free(session, one, at)

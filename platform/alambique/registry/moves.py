@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
+from alambique.registry.bounds import bounded_content, bounded_message
 from alambique.registry.clock import now
-from alambique.registry.columns import storable
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.transitions import HELD, allowed
 from alambique.spec.errors import Conflict, LostLease, UnknownName
@@ -53,7 +53,7 @@ def move(
     before, at = job.state, now(session)
     if to not in allowed(before):
         raise Conflict(f"job {job_id} is {before} and cannot become {to}: {_may(before)}")
-    job.state, job.reason, job.message = to, reason, storable(message)
+    job.state, job.reason, job.message = to, reason, bounded_message(message)
     job.not_before = None
     job.finished_at = at if to.over else None
     if before in HELD and to not in HELD:
@@ -95,6 +95,7 @@ def touch(job: tables.Job, at: datetime) -> None:
 
 def emit(session: Session, job_id: UUID, kind: str, content: dict[str, Any], at: datetime) -> Event:
     """Writes an event. The job's row is locked: ids of its events are in the order of commits."""
+    content = bounded_content(content)
     event = tables.Event(job_id=job_id, at=at, kind=kind, content=content)
     session.add(event)
     session.flush()

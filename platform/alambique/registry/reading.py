@@ -1,10 +1,10 @@
 """How jobs stand: one, a page of them, who is next, what happened. Nothing here changes a row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, case, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
@@ -86,11 +86,25 @@ def waiting(session: Session, job_id: UUID) -> Waiting:
     if job.state not in WAITING:
         return Waiting(0, f"it does not wait: it is {job.state}")
     ahead = _count(session, ready(at) & _before(job))
-    if job.not_before is not None and job.not_before > at:
-        return Waiting(ahead, f"{job.reason}: it is tried again at {job.not_before:%H:%M:%S} UTC")
-    if ahead > 0:
-        return Waiting(ahead, f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it")
-    return Waiting(0, _next(job, running=_count(session, tables.Job.state == State.RUNNING)))
+    return _standing(job, at, ahead, _count(session, tables.Job.state == State.RUNNING))
+
+
+def waiting_of(session: Session, rows: Iterable[JobRow]) -> dict[UUID, Waiting]:
+    """Return what `waiting` says of those rows that wait to be taken, by their ids.
+
+    However many they are, it takes one look at the clock and one query for all of them.
+    """
+    queued = {row.id: row for row in rows if row.state in WAITING}
+    if not queued:
+        return {}
+    job, at = tables.Job, now(session)
+    # one that is tried again later waits too, and is ahead of nobody until then
+    in_turn = func.sum(case((ready(at), 1), else_=0)).over(order_by=IN_TURN, rows=(None, -1))
+    queue = select(job.id, in_turn.label("ahead")).where(job.state.in_(WAITING)).subquery()
+    running = select(func.count()).where(job.state == State.RUNNING).scalar_subquery()
+    query = select(queue.c.id, func.coalesce(queue.c.ahead, 0), running)
+    found = session.execute(query.where(queue.c.id.in_(queued)))
+    return {key: _standing(queued[key], at, ahead, others) for key, ahead, others in found}
 
 
 def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
@@ -98,6 +112,19 @@ def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) ->
     return _events(
         session, limit, tables.Event.job_id == job_id, tables.Event.id > min(after, _LAST)
     )
+
+
+def newest_events(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Return the id of the newest event of each of these jobs that is there.
+
+    Ids of one job's events are in the order of commits, those of several jobs are not: of what is
+    not seen yet, only the ids of each job by itself tell.
+    """
+    mine = select(tables.Event.id).where(tables.Event.job_id == tables.Job.id)
+    # not max(id) by groups, which would read all events of all the jobs
+    newest = mine.order_by(tables.Event.id.desc()).limit(1).scalar_subquery()
+    query = select(tables.Job.id, newest).where(tables.Job.id.in_(tuple(job_ids)))
+    return {job_id: event_id or 0 for job_id, event_id in session.execute(query)}
 
 
 def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
@@ -128,6 +155,15 @@ def _before(job: JobRow) -> ColumnElement[bool]:
     age = tuple_(tables.Job.created_at, tables.Job.id) < (job.created_at, job.id)
     same = tables.Job.priority == job.priority
     return (tables.Job.priority > job.priority) | (same & age)
+
+
+def _standing(job: JobRow, at: datetime, ahead: int, running: int) -> Waiting:
+    """Say how a job that waits stands at that time, with so many ahead and so many running."""
+    if job.not_before is not None and job.not_before > at:
+        return Waiting(ahead, f"{job.reason}: it is tried again at {job.not_before:%H:%M:%S} UTC")
+    if ahead > 0:
+        return Waiting(ahead, f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it")
+    return Waiting(0, _next(job, running=running))
 
 
 def _count(session: Session, which: ColumnElement[bool]) -> int:

@@ -16,6 +16,8 @@ class Retries:
     """How often a job is attempted in all, and the pause before the second attempt."""
 
     attempts: int = 3
+    outages: int = 20
+    """How many attempts that ended for want of the database are not counted among those."""
     pause: timedelta = timedelta(seconds=10)
     """Doubled with each further attempt. A lost worker is replaced without one."""
 
@@ -26,6 +28,8 @@ class Verdict:
 
     state: State
     not_before: datetime | None = None
+    counted: bool = True
+    """Whether the attempt counts among those that a job has."""
 
 
 def allowed(state: State) -> frozenset[State]:
@@ -47,11 +51,22 @@ def allowed(state: State) -> frozenset[State]:
 
 
 def after_failure(
-    state: State, reason: Reason, *, attempts: int, now: datetime, retries: Retries
+    state: State,
+    reason: Reason,
+    *,
+    attempts: int,
+    outages: int = 0,
+    now: datetime,
+    retries: Retries,
 ) -> Verdict:
-    """What becomes of a job in `state` whose latest of `attempts` attempts failed for `reason`."""
+    """What becomes of a job in `state` whose latest of `attempts` attempts failed for `reason`.
+
+    `outages` attempts before it ended for want of the database.
+    """
     if state is State.CANCELLING or reason in (Reason.USER, Reason.DEADLINE):
         return Verdict(State.CANCELLED)
+    if reason is Reason.NO_DATABASE and outages < retries.outages:
+        return Verdict(State.RETRYING, now, counted=False)
     if not may_pass(reason) or attempts >= retries.attempts:
         return Verdict(State.FAILED)
     if reason is Reason.LOST_WORKER:
@@ -65,9 +80,11 @@ def may_pass(reason: Reason) -> bool:
     match reason:
         case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:
             return True
-        case Reason.INTERNAL:
-            return True  # also a hub, a Ray or a database that was away
+        case Reason.INTERNAL | Reason.NO_DATABASE:
+            return True
         case Reason.BAD_SPEC | Reason.BAD_DATA | Reason.BAD_TEACHER | Reason.BAD_MODEL:
             return False
+        case Reason.NO_DATA | Reason.UNREACHABLE:
+            return False  # nothing is spent yet, and whoever posted it can see to it at once
         case Reason.DIVERGED | Reason.QUOTA | Reason.USER | Reason.DEADLINE:
             return False

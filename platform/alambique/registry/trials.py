@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
+from alambique.registry.bounds import bounded_message
 from alambique.registry.clock import now
-from alambique.registry.columns import storable
 from alambique.registry.moves import locked
 from alambique.registry.records import Page, Trial
 from alambique.registry.statements import finite
@@ -86,7 +86,7 @@ def end(
     at = now(session)
     row = session.get_one(tables.Trial, (job_id, number))
     row.state, row.epochs, row.metrics = state, epochs, _finite(metrics)
-    row.reason, row.error, row.finished_at = reason, storable(error), at
+    row.reason, row.error, row.finished_at = reason, bounded_message(error), at
     session.flush()
     return _trial(row)
 

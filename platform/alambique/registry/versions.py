@@ -18,8 +18,12 @@ from alambique.registry.records import Edge, File, Metric, Model, Page, Version
 from alambique.registry.statements import insert_if_new
 from alambique.registry.version_rows import models_of, parts, versions_of
 from alambique.spec.errors import Conflict, UnknownName
+from alambique.spec.excerpts import short
+from alambique.spec.spelling import hint
 
 _NUMBER = re.compile("[0-9]{1,9}")
+_COMPARED = 200
+"""Names that one which is not there is compared with."""
 
 
 def record(
@@ -152,8 +156,11 @@ def model(session: Session, project: str, name: str) -> Model:
     """
     row = session.scalar(select(tables.Model).filter_by(project=project, name=name))
     if row is None:
+        query = select(tables.Model.name).filter_by(project=project).order_by(tables.Model.name)
+        near = hint(name, session.scalars(query.limit(_COMPARED)))
         raise UnknownName(
-            f"project {project!r} has no model {name!r}: `alambique models list` shows those it has"
+            f"project {short(project)} has no model {short(name)}: {near}`alambique models list` "
+            "shows those it has"
         )
     return models_of(session, [row])[0]
 

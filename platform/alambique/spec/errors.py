@@ -29,6 +29,12 @@ class BadData(AlambiqueError, ValueError):
     code = "bad_data"
 
 
+class NoData(BadSpec):
+    """The files of a data set are not at hand: not in ALAMBIQUE_DATA, or not given by the hub."""
+
+    code = "no_data"
+
+
 class BadTeacher(AlambiqueError, ValueError):
     """A model cannot teach: no head, weights that are not finite, or no better than guessing."""
 

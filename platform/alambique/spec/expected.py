@@ -6,7 +6,7 @@ from pydantic_core import ErrorDetails
 
 _WORDS = {
     "missing": "the field is missing: give it",
-    "extra_forbidden": "no such field: check its spelling, or leave it out",
+    "extra_forbidden": "no such field: {hint}check its spelling, or leave it out",
     "invalid_key": "a name in it is no text, as YAML reads it: put it in quotes",
     "invalid-json-value": "expected a text, a number, a list or a mapping; in quotes it is a text",
     "recursion_loop": "expected something that is not nested so deeply, and not in itself",
@@ -22,10 +22,12 @@ _WORDS = {
     "string_type": "expected a text",
     "string_pattern_mismatch": "expected letters, digits, '.', '_' and '-', the first one a letter "
     "or a digit, at most 96 of them",
+    "string_too_long": "expected at most {max_length} characters",
     "list_type": "expected a list, such as [a, b]",
     "tuple_type": "expected a list, such as [a, b]",
     "dict_type": "expected a mapping, such as {{train: 2000}}",
     "too_short": "expected at least {min_length} of them",
+    "too_long": "expected at most {max_length} of them",
     "literal_error": "expected {expected}",
     "union_tag_invalid": "expected a mapping whose kind is {expected_tags}",
     "union_tag_not_found": "expected a mapping with a kind, such as {{kind: gold, weight: 0.5}}",
@@ -53,9 +55,9 @@ _EXAMPLES = {
 """Of the mapping that a record is read from."""
 
 
-def expected(fault: ErrorDetails) -> str:
-    """What is wrong with a field, and what would be right."""
-    kind, context = kind_of(fault), fault.get("ctx", {})
+def expected(fault: ErrorDetails, hint: str = "") -> str:
+    """What is wrong with a field, and what would be right; of an unknown one with that hint."""
+    kind, context = kind_of(fault), fault.get("ctx", {}) | {"hint": hint}
     if kind in ("model_type", "model_attributes_type"):
         return f"expected a mapping of fields{_such_as(context)}"
     if words := _WORDS.get(kind):

@@ -5,11 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.excerpts import excerpt, short
 from alambique.spec.expected import expected, kind_of
+from alambique.spec.spelling import fields_at, hint
+
+NAMED = 20
+"""Fields that one refusal names: more than that nobody mends before asking again."""
+_PATH = 200
+"""Characters of a path, which may be of names that a client made up."""
+_MESSAGE = 1000
+"""Characters of what is said of one field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +38,29 @@ class BadField:
 
 
 class BadFields(ValueError):
-    """All fields for which a mapping is no job."""
+    """The fields for which a mapping is no job: the first ones, where there are many."""
 
-    def __init__(self, fields: Sequence[BadField]) -> None:
-        """Such fields, in the order of the job."""
-        super().__init__(fields)
-        self.fields = tuple(fields)
+    def __init__(self, fields: Sequence[BadField], more: int = 0) -> None:
+        """With such fields in the order of the job, and the number of those left out before."""
+        super().__init__(fields, more)
+        self.fields = tuple(fields[:NAMED])
+        self.more = more + len(fields) - len(self.fields)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is told of each field, and how many more there are."""
+        rest = [f"and {self.more:,} more: mend these first"] if self.more else []
+        return [*(bad.line for bad in self.fields), *rest]
 
 
-def refuse(fields: Sequence[BadField]) -> NoReturn:
-    """Names these fields.
+def refuse(fields: Sequence[BadField] | BadFields) -> NoReturn:
+    """Name these fields, and of very many the first ones.
 
     Raises:
         BadSpec: always, each field on a line of its own; its cause is `BadFields`.
     """
-    raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
+    cause = fields if isinstance(fields, BadFields) else BadFields(fields)
+    raise BadSpec("\n".join(cause.lines)) from cause
 
 
 @contextmanager
@@ -56,35 +73,54 @@ def within(path: str) -> Iterator[None]:
     try:
         yield
     except BadSpec as error:
-        refuse([replace(bad, path=f"{path}.{bad.path}".rstrip(".")) for bad in _of(error)])
+        found = _of(error)
+        inside = [replace(bad, path=f"{path}.{bad.path}".rstrip(".")) for bad in found.fields]
+        refuse(BadFields(inside, found.more))
 
 
-def _of(error: BadSpec) -> tuple[BadField, ...]:
+def _of(error: BadSpec) -> BadFields:
     cause = error.__cause__
-    return cause.fields if isinstance(cause, BadFields) else (BadField("", None, str(error)),)
+    return cause if isinstance(cause, BadFields) else BadFields([BadField("", None, str(error))])
 
 
-def bad_fields(error: ValidationError, content: object, *, whole: str = "job") -> list[BadField]:
-    """Each field of `content` that pydantic refused, by its path in it; `whole` stands for all.
+def bad_fields(error: ValidationError, content: object, record: type[BaseModel]) -> BadFields:
+    """The fields of `content` that pydantic refused, by their paths in it; all of it by its name.
+
+    Args:
+        error: what pydantic raised.
+        content: what it refused.
+        record: what that was to become.
 
     >>> from alambique.spec.train import Train
     >>> content = {"epochs": 0, "layers": 3}
     >>> try:
     ...     Train.model_validate(content)
     ... except ValidationError as error:
-    ...     [bad.path for bad in bad_fields(error, content)]
+    ...     [bad.path for bad in bad_fields(error, content, Train).fields]
     ['epochs', 'layers']
     """
-    return [_bad_field(line, content, whole) for line in error.errors(include_url=False)]
+    lines = error.errors(include_url=False)
+    named = [_bad_field(line, content, record) for line in lines[:NAMED]]
+    return BadFields(named, len(lines) - len(named))
 
 
-def _bad_field(line: ErrorDetails, content: object, whole: str) -> BadField:
+def _bad_field(line: ErrorDetails, content: object, record: type[BaseModel]) -> BadField:
     kind, value, location = kind_of(line), line["input"], line["loc"]
     if kind == "invalid_key":  # a name that is no text makes no path: the mapping has one
         location = location[: -2 if location[-1] == "[key]" else -1]
-    path = ".".join(_path(location, content, lacking=kind == "missing")) or whole
+    path = ".".join(_path(location, content, lacking=kind == "missing"))
+    path = excerpt(path, _PATH) or record.__name__.lower()
     unsaid = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
-    return BadField(path, None if unsaid else short(value), expected(line))
+    message = excerpt(expected(line, _hint(line, record)), _MESSAGE)
+    return BadField(path, None if unsaid else short(value), message)
+
+
+def _hint(line: ErrorDetails, record: type[BaseModel]) -> str:
+    """The field that a name which is none comes near to, as a question."""
+    *above, name = line["loc"] or ("",)
+    if line["type"] != "extra_forbidden" or not isinstance(name, str):
+        return ""
+    return hint(name, fields_at(record, above))
 
 
 def _path(location: tuple[int | str, ...], content: object, *, lacking: bool) -> Iterator[str]:
@@ -102,9 +138,3 @@ def _has(content: object, part: int | str) -> bool:
     if isinstance(content, list | tuple):
         return isinstance(part, int) and part < len(content)
     return isinstance(content, Mapping) and part in content
-
-
-def short(value: object, limit: int = 80) -> str:
-    """A value as people are told it."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -20,10 +20,14 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 3650 * 86400
 
 
+LONGEST_TEXT = 4096
+"""Characters of any text in a record: a path of Linux has no more."""
+
+
 class Spec(BaseModel):
     """A frozen record that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
 
 def left_out_at(default: object) -> Callable[[object], bool]:

@@ -8,17 +8,20 @@ from pydantic import ValidationError
 
 from alambique.spec import general
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, BadFields, refuse
+from alambique.spec.faults import NAMED, BadField, BadFields, refuse
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of, with_value
 from alambique.spec.suite import ONE_TEACHER, Cell, Suite
 from alambique.spec.teacher import Teacher
+from alambique.spec.work import WORK, work_of
 
 Content = dict[str, Any]
 """Fields of a job, not looked at yet."""
 Teachers = dict[tuple[str, str], Teacher]
 """By the names of their task and their own: those that were looked at."""
+_MOST_REFUSED = 100
+"""Cells that are refused before the others are left: they are mostly refused alike."""
 
 
 def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
@@ -32,21 +35,38 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     """
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
     known, judged = Teachers(), set[str]()
-    for cell in suite.cells():
+    work = refused = 0
+    for number, cell in enumerate(suite.cells()):
+        if len(wrong) > NAMED or refused == _MOST_REFUSED:
+            break
         try:
             content = _content(suite, cell)
+            # as if those that are left were alike: what is too much is refused at once
+            work += (one := work_of(content))
+            if work + one * (suite.size - number - 1) > WORK:
+                wrong = {"": _too_much(suite, one)}
+                break
             wrong |= {bad.path: bad for bad in _covered(suite, cell, content, judged)}
             jobs.append((cell, _job(cell, content, known)))
         except BadSpec as error:
+            refused += 1
             for bad in _fields_of(error):
                 placed = _placed(suite, cell, bad, known)
                 wrong.setdefault(placed.path, placed)
     if not wrong:
         wrong |= {bad.path: bad for bad in (*_names_twice(jobs), *_of_no_task(jobs))}
     if wrong:
-        fields = tuple(wrong.values())
-        raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
+        refuse(tuple(wrong.values()))
     return tuple(jobs)
+
+
+def _too_much(suite: Suite, one: int) -> BadField:
+    message = (
+        f"{suite.size:,} jobs, of which one makes {one:,} names and values to look at, with each "
+        f"value of its search anew, are too many: at most {WORK:,} together; leave out cells, or "
+        "values"
+    )
+    return BadField("suite", None, message)
 
 
 def _job(cell: Cell, content: Content, known: Teachers) -> Job:

@@ -3,7 +3,10 @@
 from typing import Any
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import short
+from alambique.spec.excerpts import short
+
+_DEEPEST = 32
+"""Parts of a path: the mappings on the way are made, one in the other."""
 
 
 def with_value(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -12,7 +15,10 @@ def with_value(content: dict[str, Any], path: str, value: object) -> dict[str, A
     Raises:
         BadSpec: the content has no such place.
     """
-    changed: dict[str, Any] = _with(content, path.split("."), value, above=())
+    parts = path.split(".", _DEEPEST)
+    if len(parts) > _DEEPEST:
+        raise BadSpec(f"{short(path)} has more than {_DEEPEST} parts: no field lies so deep")
+    changed: dict[str, Any] = _with(content, parts, value, above=())
     return changed
 
 

@@ -3,19 +3,20 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
+from alambique.spec.excerpts import short
+from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
 from alambique.spec.job import Job
 from alambique.spec.overlay import with_value
 from alambique.spec.space import faults
+from alambique.spec.work import WORK, work_of
 
 __all__ = [
     "BadField",
     "BadFields",
-    "JobLoader",
     "bad_fields",
     "job_of",
     "mapping",
@@ -26,20 +27,6 @@ __all__ = [
 ]
 
 _NEEDS = "task, data, teacher and student"
-
-
-class JobLoader(yaml.SafeLoader):
-    """YAML in which no mapping has a key twice: of two values, one would be lost unsaid."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node; as in YAML, but for that."""
-        seen = set[str]()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise yaml.YAMLError(f"line {line}: {key.value} is given a second time: keep one")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
@@ -82,7 +69,10 @@ def job_of(content: Mapping[str, Any]) -> Job:
     try:
         job = Job.model_validate(content)
     except ValidationError as error:
-        refuse(bad_fields(error, content))
+        refuse(bad_fields(error, content, Job))
+    if (work := work_of(content)) > WORK:
+        many = f"its values together, each looked at with the whole job, are {work:,} to look at"
+        refuse([BadField("search.space", None, f"{many}, at most {WORK:,}: give fewer of them")])
     if wrong := faults(job):
         refuse(wrong)
     return job
@@ -96,7 +86,7 @@ def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
     """
     path, sign, value = override.partition("=")
     if not sign or not path:
-        raise BadSpec(f"--set takes path=value, found {override!r}")
+        raise BadSpec(f"--set takes path=value, found {short(override)}")
     given = yaml_of(value, f"--set {path}: no YAML value")
     try:
         return with_value(content, path, given)
@@ -111,8 +101,6 @@ def yaml_of(text: str, otherwise: str) -> Any:
         BadSpec: it is none, which begins with `otherwise`.
     """
     try:
-        return yaml.load(text, JobLoader)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a date that there is not
+        return from_yaml(text)
+    except Unreadable as error:
         raise BadSpec(f"{otherwise}: {error}") from error
-    except RecursionError as error:
-        raise BadSpec(f"{otherwise}: it is nested too deeply") from error

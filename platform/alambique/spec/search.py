@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -107,8 +108,8 @@ def _right_way(text: str) -> str:
 def _goals_once(goals: tuple[str, ...]) -> tuple[str, ...]:
     if not goals:
         raise ValueError("the list is empty: give a goal, such as loss min")
-    names = [goal.split()[0] for goal in goals]
-    if twice := [name for name in names if names.count(name) > 1]:
+    times = Counter(goal.split()[0] for goal in goals)
+    if twice := [name for name, often in times.items() if often > 1]:
         raise ValueError(f"{twice[0]} is there more than once: give each goal once")
     return goals
 

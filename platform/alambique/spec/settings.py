@@ -2,14 +2,28 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from alambique.spec.hosts import host_of
 
 
 class Settings(BaseSettings):
-    """The settings of one process. Every field is an environment variable ALAMBIQUE_<NAME>."""
+    """The settings of one process. Every field is an environment variable ALAMBIQUE_<NAME>.
+
+    What the environment does not say is read from the files of the folder `secrets`, where there
+    is one: a file `alambique_<name>` for each field that is kept there.
+    """
 
     # a variable that is set to nothing is not set: files for containers list them all
     model_config = SettingsConfigDict(env_prefix="ALAMBIQUE_", env_ignore_empty=True, frozen=True)
@@ -31,9 +45,39 @@ class Settings(BaseSettings):
     """Seconds after which the job of a silent driver is taken from it."""
     heartbeat: float = Field(15.0, gt=0)
     """Seconds between two renewals of a lease."""
+    hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names by which clients reach the server, beside those of this machine's loopback."""
     url: str = "http://127.0.0.1:8400"
     """Of the server that the client asks."""
     token: SecretStr | None = None
+    secrets: Path | None = None
+    """A folder of files that hold settings, for values that no environment should show."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources of the settings, the first one that has a value wins."""
+        folder = env_settings().get("secrets")
+        # a folder that is missing is refused by the field's own validator
+        if not isinstance(folder, str) or not Path(folder).is_dir():
+            return init_settings, env_settings
+        return init_settings, env_settings, _SecretFiles(settings_cls, folder)
+
+    @field_validator("secrets")
+    @classmethod
+    def _of_files(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_dir():
+            raise ValueError(
+                f"there is no folder {folder}: give the one that holds files such as "
+                "alambique_database_url"
+            )
+        return folder
 
     @field_validator("home", "data", "models")
     @classmethod
@@ -54,6 +98,24 @@ class Settings(BaseSettings):
                 "lose its job; give a third of it or less"
             )
         return heartbeat
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _apart(cls, hosts: Any) -> Any:
+        if isinstance(hosts, str):
+            return [name.strip() for name in hosts.split(",") if name.strip()]
+        return hosts
+
+    @field_validator("hosts")
+    @classmethod
+    def _of_servers(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for name in hosts:
+            if host_of(name) is None:
+                raise ValueError(
+                    f"{name!r} is no name of a server: give names with or without a port, with "
+                    "commas between, as distil.example,10.0.0.7:8400"
+                )
+        return hosts
 
     @field_validator("url")
     @classmethod
@@ -83,6 +145,14 @@ class Settings(BaseSettings):
     def lease_time(self) -> timedelta:
         """How long a driver may be silent."""
         return timedelta(seconds=self.lease)
+
+
+class _SecretFiles(SecretsSettingsSource):
+    """Files of secrets, of which one that is empty counts as not there."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return value or None, key, is_complex
 
 
 def _names_a_server(url: str) -> bool:

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, assert_never
 from pydantic import AfterValidator, Field
 
 from alambique.spec.errors import BadSpec
+from alambique.spec.excerpts import short
 from alambique.spec.fields import Layers, Spec, Vocabulary, Width
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # a folder's has no more
 _HUB = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9._-]+))?")
 _REGISTERED = re.compile(r"registry:([A-Za-z0-9][A-Za-z0-9._-]*)@([A-Za-z0-9][A-Za-z0-9._-]*)")
 
@@ -82,7 +83,7 @@ def source_of(model: str | Architecture) -> Source:
     if _NAME.fullmatch(model):
         return Local(model)
     raise BadSpec(
-        f"{model!r} names no model: expected a hub id (team/model or team/model@commit), "
+        f"{short(model)} names no model: expected a hub id (team/model or team/model@commit), "
         "registry:name@version, the name of a folder under ALAMBIQUE_MODELS, or an architecture"
     )
 

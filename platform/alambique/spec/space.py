@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from alambique.spec.combinations import count
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, BadFields, bad_fields, refuse, short
+from alambique.spec.excerpts import short
+from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term
 from alambique.spec.overlay import with_value
@@ -82,7 +83,7 @@ def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
     try:
         return Job.model_validate(content)
     except ValidationError as error:
-        refuse(bad_fields(error, content))
+        refuse(bad_fields(error, content, Job))
 
 
 def alone(job: Job) -> Iterator[Job]:

@@ -15,11 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from alambique.spec.errors import BadSpec
+from alambique.spec.faults import bad_fields, refuse
 from alambique.spec.fields import Name, Spec, Whole, fault_at
 from alambique.spec.reading import (
-    BadFields,
-    bad_fields,
     mapping,
     overridden,
     yaml_of,
@@ -27,6 +25,9 @@ from alambique.spec.reading import (
 
 LARGEST = 5000
 """Jobs of a suite: more of them than that come of a mistake."""
+
+_MOST_VARIED = 64
+"""Fields of a grid, as many as a search has dimensions."""
 
 Fields = dict[str, JsonValue]
 """Some fields of a job, which becomes whole once all of them are laid over each other.
@@ -112,6 +113,11 @@ class Suite(Spec):
     @field_validator("grid")
     @classmethod
     def _varying_the_training(cls, grid: dict[str, Values]) -> dict[str, Values]:
+        if len(grid) > _MOST_VARIED:  # each is compared with all others
+            raise ValueError(
+                f"it varies {len(grid):,} fields, and a suite at most {_MOST_VARIED}: leave out "
+                "those that matter least"
+            )
         for path, values in grid.items():
             _check_varied(path, values)
             if above := [other for other in grid if path.startswith(f"{other}.")]:
@@ -184,8 +190,7 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
     try:
         return Suite.model_validate(content)
     except ValidationError as error:
-        fields = bad_fields(error, content, whole="suite")
-    raise BadSpec("\n".join(bad.line for bad in fields)) from BadFields(fields)
+        refuse(bad_fields(error, content, Suite))
 
 
 def _check_varied(path: str, values: Sequence[JsonValue]) -> None:

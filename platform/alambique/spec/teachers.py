@@ -5,11 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.fields import fault_at
 from alambique.spec.teacher import MOST_RUNS, Candidate, Teacher, some
+
+_MOST = 32
+"""Teachers of one job: each answers all examples, and each may have a thousand runs to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,10 @@ class Teaching:
 
 def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
     # two that differ by their weight alone would answer alike
-    alike = [one.model_copy(update={"weight": 1.0}) for one in teachers]
-    for number, one in enumerate(alike):
-        if (first := alike.index(one)) < number:
+    known: dict[Teacher, int] = {}
+    for number, teacher in enumerate(teachers):
+        first = known.setdefault(teacher.model_copy(update={"weight": 1.0}), number)
+        if first < number:
             raise fault_at(
                 (number,),
                 f"it is the same as teacher.{first}: drop one, or give the other a higher weight",
@@ -89,6 +93,7 @@ Teachers = Annotated[
     Annotated[Teacher, Tag("one")]
     | Annotated[
         tuple[Teacher, ...],
+        Field(max_length=_MOST),
         AfterValidator(some),
         AfterValidator(_each_other),
         AfterValidator(_few_runs),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from alambique.spec.errors import UnknownName
+from alambique.spec.spelling import hint
 from alambique.tasks import (
     document_classification,
     general,
@@ -34,5 +35,7 @@ def find(name: str) -> Task[Any, Any]:
     for task in ALL:
         if task.name == name:
             return task
-    names = ", ".join(task.name for task in ALL)
-    raise UnknownName(f"there is no task {name!r}: choose one of {names}")
+    names = [task.name for task in ALL]
+    raise UnknownName(
+        f"there is no task {name!r}: {hint(name, names)}choose one of {', '.join(names)}"
+    )

@@ -1,6 +1,8 @@
 """The data sets known by name, in one list."""
 
 from alambique.spec.errors import UnknownName
+from alambique.spec.excerpts import excerpt
+from alambique.spec.spelling import hint
 from alambique.tasks.datasets import Dataset
 from alambique.tasks.sets import entities, inferences, paraphrases, questions, speech, texts, topics
 
@@ -24,7 +26,8 @@ def dataset(name: str) -> Dataset:
     for found in DATASETS:
         if found.name == name:
             return found
-    names = ", ".join(found.name for found in DATASETS)
+    names = [found.name for found in DATASETS]
     raise UnknownName(
-        f"there is no data set {name!r}: choose one of {names}; `alambique run` also takes a folder"
+        f"there is no data set {excerpt(name, 100)!r}: {hint(name, names)}choose one of "
+        f"{', '.join(names)}; `alambique run` also takes a folder"
     )

@@ -7,7 +7,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, assert_never
 
-from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.errors import BadData, BadSpec, NoData
+from alambique.spec.excerpts import listed
 from alambique.spec.general import NAME as GENERAL
 from alambique.spec.job import Data, Split, SplitShares
 from alambique.spec.outputs import Output
@@ -66,7 +67,8 @@ def load(
 
     Raises:
         UnknownName: no data set has that name.
-        BadSpec: a data set is for another task, lacks a split, or its files are not there.
+        BadSpec: a data set is for another task, or lacks a split.
+        NoData: its files are not there.
         BadData: a file is broken, a split is empty, or a tag is not among the labels.
     """
     task = _with_columns(task, data.columns)
@@ -274,12 +276,12 @@ def _lacks(found: Dataset, split: Split) -> str:
 
 def _in_root(root: Path | None, name: str, path: str) -> Path:
     if root is None:
-        raise BadSpec(
+        raise NoData(
             f"data set {name} is read from files, and no folder of data sets is known: set "
             f"ALAMBIQUE_DATA to one that holds {path}"
         )
     if not (root / path).is_file():
-        raise BadSpec(
+        raise NoData(
             f"data set {name}: there is no file {root / path}: put it there, or set ALAMBIQUE_DATA "
             f"to a folder that holds {path}"
         )
@@ -290,7 +292,7 @@ def _present(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:
     for suffix in suffixes:
         if (path := folder / f"{split}{suffix}").is_file():
             return path
-    raise BadSpec(
+    raise NoData(
         f"there is no file {folder / split}{suffixes[0]}: a folder of data holds a train, a dev "
         f"and a test file, here named *{' or *'.join(suffixes)}"
     )
@@ -310,8 +312,8 @@ def _labels(name: str, splits: Mapping[Split, list[Any]], task: Task[Any, Any]) 
             if not set(strange).isdisjoint(task.labels([example]))
         )
         raise BadData(
-            f"data set {name} has labels {list(known)}, its examples also {strange}, first in "
-            f"{where}: correct their tags, or take a test set with the same labels"
+            f"data set {name} has labels {listed(known)}, its examples also {listed(strange)}, "
+            f"first in {where}: correct their tags, or take a test set with the same labels"
         )
     return known or found
 

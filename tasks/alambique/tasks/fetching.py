@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from alambique.models.sources import HUB_ERRORS, hub_error
+from alambique.spec.errors import NoData, UnknownName
 from alambique.tasks.data import Fetch
 from alambique.tasks.datasets import Hub
 
@@ -23,7 +24,7 @@ def _fetched(source: Hub, path: str, *, cache: Path, endpoint: str | None) -> Pa
     from huggingface_hub import hf_hub_download
 
     try:
-        found = hf_hub_download(
+        file = hf_hub_download(
             source.repository,
             path,
             repo_type="dataset",
@@ -32,10 +33,12 @@ def _fetched(source: Hub, path: str, *, cache: Path, endpoint: str | None) -> Pa
             endpoint=endpoint,
         )
     except HUB_ERRORS as error:
-        raise hub_error(
+        found = hub_error(
             error,
             f"{path} of the data set {source.repository} at {source.revision}",
             "Check HF_TOKEN if the data set asks for one; with no network, run the job once where "
             "there is one, and copy the folder hub/ of its ALAMBIQUE_HOME",
-        ) from error
-    return Path(found)
+        )
+        # the catalogue names it, and not the job: what is refused is not at hand
+        raise (NoData(str(found)) if isinstance(found, UnknownName) else found) from error
+    return Path(file)

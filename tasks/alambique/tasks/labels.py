@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from alambique.spec.errors import LabelMismatch
+from alambique.spec.excerpts import listed
 
 
 def check_labels(
@@ -16,15 +17,16 @@ def check_labels(
         field: of the job, that names the teacher.
 
     Raises:
-        LabelMismatch: the names differ; the message holds both lists, and what only one has.
+        LabelMismatch: the names differ; the message holds both lists, and what only one has, of
+            each the beginning.
     """
-    ours, theirs = list(data_labels), list(model_labels)
-    if len(set(theirs)) < len(theirs) or set(ours) != set(theirs):
-        unknown = [label for label in ours if label not in theirs]
-        unused = [label for label in theirs if label not in ours]
+    ours, theirs = set(data_labels), set(model_labels)
+    if len(theirs) < len(model_labels) or ours != theirs:
+        unknown = [label for label in data_labels if label not in theirs]
+        unused = [label for label in model_labels if label not in ours]
         raise LabelMismatch(
-            f"{field}.model: the data has labels {ours}, the model {theirs}; the model does not "
-            f"know {unknown}, the data does not use {unused}: name the model's labels in its "
-            "config.json (id2label) as the data does, or fine-tune it on this data "
-            f"({field}.train)"
+            f"{field}.model: the data has labels {listed(data_labels)}, the model "
+            f"{listed(model_labels)}; the model does not know {listed(unknown)}, the data does not "
+            f"use {listed(unused)}: name the model's labels in its config.json (id2label) as the "
+            f"data does, or fine-tune it on this data ({field}.train)"
         )

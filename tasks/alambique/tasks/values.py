@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, refuse, short
+from alambique.spec.excerpts import short
+from alambique.spec.faults import BadField, refuse
 from alambique.spec.job import Job
 from alambique.spec.tries import Tries, Try, tries
 

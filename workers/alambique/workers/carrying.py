@@ -1,10 +1,8 @@
 """Carrying a job through its stages, and telling the registry how that ended."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
@@ -27,9 +25,6 @@ from alambique.workers.work import Work
 
 if TYPE_CHECKING:
     from alambique.workers.stages.search import Searched
-
-_PAUSE = 1.0
-"""Seconds between two tries to write how a job ended."""
 
 
 def stages(work: Work) -> dict[str, Any]:
@@ -137,14 +132,12 @@ def _failed(work: Work, error: Exception) -> int:
 
 
 def _ended(work: Work, write: Callable[[Session], object]) -> None:
-    """Writes how the job ended; a database that restarts is waited for, as long as the lease is."""
-    until = time.monotonic() + work.settings.lease
-    while True:
-        try:
-            with work.database.write() as session:
-                write(session)
-            return
-        except SQLAlchemyError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_PAUSE)
+    """Writes how the job ended, after what its log could not hold before."""
+    lines = work.unwritten.take()
+
+    def write_both(session: Session) -> None:
+        if lines:
+            jobs.note(session, work.id, work.token, "log", {"lines": lines})
+        write(session)
+
+    work.write(write_both)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
@@ -18,11 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
+from alambique.spec.disk import MAKE_ROOM, is_disk_full
 from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.workers.environment import for_ray, threads
+from alambique.workers.failures import reason_of, told
+from alambique.workers.holding import NO_ANSWER, NO_ROOM
 from alambique.workers.room import Room, needed, too_large
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +56,8 @@ class Driver:
     row: JobRow
     room: Room
     process: "subprocess.Popen[bytes]"
+    killed: bool = False
+    """Whether it was ended here, since somebody asked for that or its job was taken from it."""
 
 
 class Capacity(Protocol):
@@ -81,11 +86,14 @@ class Dispatcher:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._answered = True
         """Whether the database did so the last time: its silence is told once."""
+        self._unanswered: dict[UUID, int] = {}
+        """Jobs that may be held here, by the token: the answer to taking them was lost."""
 
     def look(self) -> None:
         """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
         try:
             self._bury()
+            self._settle()
             with self._database.write() as session:
                 jobs.reap(session)
             self._end_unwanted()
@@ -94,7 +102,8 @@ class Dispatcher:
         except SQLAlchemyError as error:
             # a database that restarts comes back: drivers go on meanwhile
             if self._answered:
-                _LOG.warning("the database does not answer: %s", error)
+                full = "has no room on its disk" if is_disk_full(error) else "does not answer"
+                _LOG.warning("the database %s: %s", full, error)
             self._answered = False
         else:
             self._answered = True
@@ -121,6 +130,8 @@ class Dispatcher:
         """The attempt failed, unless its driver has said already how it ended."""
         try:
             with self._database.write() as session:
+                # also into the job's log: no driver of it says anything any more
+                jobs.note(session, row.id, row.token, "log", {"lines": [message]})
                 jobs.fail(session, row.id, row.token, reason, message)
             _LOG.warning("job %s: %s", row.id, message)
         except LostLease:
@@ -138,12 +149,22 @@ class Dispatcher:
 
     def _end_unwanted(self) -> None:
         """Ends drivers that are to be killed, and silent ones, whose job was taken from them."""
-        for driver in self._drivers.values():
+        for driver in list(self._drivers.values()):
             with self._database.read() as session:
                 row = jobs.find(session, driver.row.id)
             taken_away = row.state is State.RETRYING or row.token != driver.row.token
             if row.asked == "kill" or taken_away:
                 _end(driver)
+                self._drivers[row.id] = replace(driver, killed=True)
+
+    def _settle(self) -> None:
+        """Gives back jobs that are held here without a driver."""
+        for job_id, token in list(self._unanswered.items()):
+            with self._database.write() as session:
+                row = jobs.find(session, job_id)
+                if (row.holder, row.token) == (self._holder, token):
+                    jobs.release(session, job_id, token)
+            del self._unanswered[job_id]
 
     def _start_one(self) -> bool:
         """Starts the next job where there is room for it; whether to look for another one.
@@ -171,7 +192,8 @@ class Dispatcher:
         try:
             self._drivers[taken.id] = Driver(taken, room, self._spawned(taken, room))
         except OSError as error:
-            self._given_up(taken, Reason.INTERNAL, f"its driver could not be started: {error}")
+            why = f"its driver could not be started: {told(error)}"
+            self._given_up(taken, reason_of(error), why)
         return True
 
     def _refused(self, row: JobRow, why: str) -> bool:
@@ -181,8 +203,12 @@ class Dispatcher:
 
     def _taken(self, row: JobRow) -> JobRow | None:
         """The job, held; None where another dispatcher was first."""
+        self._unanswered[row.id] = row.token + 1
         with self._database.write() as session:
-            return jobs.take(session, self._holder, self._settings.lease_time, job_id=row.id)
+            lease = self._settings.lease_time
+            taken = jobs.take(session, self._holder, lease, job_id=row.id)
+        del self._unanswered[row.id]
+        return taken
 
     def _spawned(self, row: JobRow, room: Room) -> "subprocess.Popen[bytes]":
         folder = self._settings.home.absolute() / "logs"
@@ -232,13 +258,27 @@ class _Ray:
 
 def _end_of(driver: Driver) -> tuple[Reason, str]:
     """Why an attempt failed whose driver ended without a word."""
-    code = driver.process.returncode
+    if driver.killed:
+        return Reason.USER, "killed on request"
+    return end_of(driver.process.returncode, log=f"logs/{driver.row.id}.log")
+
+
+def end_of(code: int, *, log: str) -> tuple[Reason, str]:
+    """The reason and the message of an attempt by the exit code of its driver.
+
+    Args:
+        code: negative where a signal ended it.
+        log: where its output is, in the home.
+    """
+    if code == NO_ANSWER:
+        return Reason.NO_DATABASE, "the database did not answer for as long as its lease lasts"
+    if code == NO_ROOM:
+        return Reason.NO_DISK, f"no space was left to write how it ended: {MAKE_ROOM}"
     if code < 0:
         return Reason.LOST_WORKER, (
             f"the driver process ended with signal {-code}; if nobody stopped it, the machine may "
             "have run out of memory: lower train.batch_size, or raise train.accumulate"
         )
-    log = f"logs/{driver.row.id}.log"
     return Reason.INTERNAL, f"the driver process ended with exit code {code}: see {log} in the home"
 
 

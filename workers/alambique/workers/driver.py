@@ -1,5 +1,6 @@
 """The driver: one process that holds a job and carries it to its end."""
 
+import logging
 import os
 import signal
 import socket
@@ -7,25 +8,35 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import reduce
+from functools import partial, reduce
 from operator import getitem
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.registry.db_errors import is_away
 from alambique.registry.records import JobRow
+from alambique.registry.retry import with_retry
+from alambique.registry.transitions import HELD
+from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.workers.environment import for_ray
-from alambique.workers.holding import GIVEN_BACK, LOST, Holding
+from alambique.workers.holding import GIVEN_BACK, LOST, NO_ANSWER, NO_ROOM, Holding
 from alambique.workers.work import Work
 
 if TYPE_CHECKING:
     from alambique.workers.cluster import Cluster
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 _PAUSE = 0.5
 """Seconds between two tries to take a job that waits for its next attempt."""
@@ -40,12 +51,19 @@ def drive(
 
     0: the job is over. 1: the attempt failed, and the registry says why. GIVEN_BACK: this process
     was told to stop (SIGTERM), or `parent` has ended, and the job is in the queue again. LOST: the
-    job belongs to another driver by now, and nothing was written.
+    job belongs to another driver by now, and nothing was written. NO_ANSWER, NO_ROOM: the registry
+    could not be told how the attempt ended, and the dispatcher tells it later.
     """
     # SIGINT too: started in the background of a shell, a process ignores it, and with it a cancel
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
-    return _drive(settings, database, job_id, token, parent=parent)
+    try:
+        return _drive(settings, database, job_id, token, parent=parent)
+    except Exception as error:
+        if not (is_disk_full(error) or is_away(error)):
+            raise
+        _LOG.warning("job %s: its end could not be told", job_id, exc_info=error)
+        return NO_ROOM if is_disk_full(error) else NO_ANSWER
 
 
 def run_here(
@@ -66,20 +84,39 @@ def run_here(
         job_id = jobs.submit(session, _rooted(job)).id
         row = jobs.take(session, holder, settings.lease_time, job_id=job_id)
     posted(job_id)
+
+    def again(session: Session) -> JobRow | None:
+        """The job, where it is over or held here."""
+        now = jobs.find(session, job_id)
+        # held here already: it was taken, and the answer to that was lost
+        if now.state.over or (now.state in HELD and now.holder == holder):
+            return now
+        return jobs.take(session, holder, settings.lease_time, job_id=job_id)
+
+    def write(change: Callable[[Session], T]) -> T:
+        def transact() -> T:
+            with database.write() as session:
+                return change(session)
+
+        return with_retry(transact, patience=settings.lease)
+
     try:
         while True:
             if row is None:
                 time.sleep(_PAUSE)  # it is tried again after a while
+            elif row.state.over:
+                return row
             elif _drive(settings, database, job_id, row.token) == GIVEN_BACK:
                 raise KeyboardInterrupt
-            with database.write() as session:
-                now = jobs.find(session, job_id)
-                if now.state.over:
-                    return now
-                row = jobs.take(session, holder, settings.lease_time, job_id=job_id)
+            row = write(again)
     except KeyboardInterrupt:
-        with database.write() as session:
-            return jobs.cancel(session, job_id)
+        return write(partial(_cancelled, job_id=job_id))
+
+
+def _cancelled(session: Session, job_id: UUID) -> JobRow:
+    """The job, cancelled unless it is over."""
+    now = jobs.find(session, job_id)
+    return now if now.state.over else jobs.cancel(session, job_id)
 
 
 def _rooted(job: Job) -> Job:
@@ -113,13 +150,17 @@ def _drive(
     except LostLease:
         return LOST
     except KeyboardInterrupt:  # before the stages began: they see to it themselves
-        return _given_back(database, job_id, token)
+        return _given_back(settings, database, job_id, token)
 
 
 def _carried(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
     os.environ.update(for_ray(settings.home, os.environ))
-    with database.read() as session:
-        job = job_of(jobs.find(session, job_id).spec)
+
+    def spec() -> dict[str, Any]:
+        with database.read() as session:
+            return jobs.find(session, job_id).spec
+
+    job = job_of(with_retry(spec, patience=settings.lease))
     if not job.resources.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray may have given them to another job
     with ExitStack() as stack:
@@ -131,10 +172,13 @@ def _carried(settings: Settings, database: Database, job_id: UUID, token: int) -
         return carry(Work(job_id, token, job, settings, database, holding, cluster))
 
 
-def _given_back(database: Database, job_id: UUID, token: int) -> int:
-    try:
+def _given_back(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
+    def release() -> bool:
         with database.write() as session:
-            return 0 if jobs.release(session, job_id, token).state.over else GIVEN_BACK
+            return jobs.release(session, job_id, token).state.over
+
+    try:
+        return 0 if with_retry(release, patience=settings.lease) else GIVEN_BACK
     except LostLease:
         return LOST
 

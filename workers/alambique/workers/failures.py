@@ -1,7 +1,7 @@
 """From an error to the reason that a job's state gives, and to what its owner is told."""
 
-import errno
-
+from alambique.registry.db_errors import is_away
+from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import (
     AlambiqueError,
     BadData,
@@ -11,8 +11,10 @@ from alambique.spec.errors import (
     Conflict,
     Diverged,
     LostWorker,
+    NoData,
     NotEnoughDisk,
     UnknownName,
+    Unreachable,
 )
 from alambique.spec.states import Reason
 
@@ -20,11 +22,13 @@ _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
     (BadData, Reason.BAD_DATA),
     (BadTeacher, Reason.BAD_TEACHER),
     (BadModel, Reason.BAD_MODEL),
+    (NoData, Reason.NO_DATA),
     (BadSpec, Reason.BAD_SPEC),
     (UnknownName, Reason.BAD_SPEC),
     (Conflict, Reason.BAD_SPEC),
     (Diverged, Reason.DIVERGED),
     (NotEnoughDisk, Reason.NO_DISK),
+    (Unreachable, Reason.UNREACHABLE),
     (LostWorker, Reason.LOST_WORKER),
     (MemoryError, Reason.OUT_OF_MEMORY),
 )
@@ -38,8 +42,10 @@ def reason_of(error: BaseException) -> Reason:
                 return reason
         if type(one).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
             return Reason.OUT_OF_MEMORY
-        if isinstance(one, OSError) and one.errno == errno.ENOSPC:
+        if is_disk_full(one):
             return Reason.NO_DISK
+        if is_away(one):
+            return Reason.NO_DATABASE
     return Reason.INTERNAL
 
 
@@ -56,6 +62,8 @@ def told(error: BaseException) -> str:
     for one in chain(error):
         if isinstance(one, AlambiqueError):
             return str(one)
+    if full := next((one for one in chain(error) if is_disk_full(one)), None):
+        return f"{disk_full_text(full)} ({type(full).__name__}: {full})"
     return f"{type(error).__name__}: {error}"
 
 

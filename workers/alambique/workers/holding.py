@@ -10,15 +10,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from alambique.registry import jobs, leases
 from alambique.registry.database import Database
 from alambique.registry.records import Asked, Lease
+from alambique.registry.retry import with_retry
+from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import LostLease
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,6 +32,15 @@ LOST = 75
 
 GIVEN_BACK = 76
 """The exit code of a driver that was told to stop, and put its job back into the queue."""
+
+NO_ANSWER = 77
+"""The exit code of a driver that the database did not answer for as long as its lease lasts."""
+
+NO_ROOM = 78
+"""The exit code of a driver that could not write how its job ended: the disk is full."""
+
+_PAUSE = 1.0
+"""Seconds between two tries to renew a lease while the database is away."""
 
 
 class Holding:
@@ -45,6 +59,8 @@ class Holding:
         self._lease = lease
         self._heartbeat = heartbeat
         self._held: dict[str, Lease] = {}
+        self._unanswered: set[str] = set()
+        """Names that were asked for by a commit that got no answer: they may be held."""
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -56,11 +72,13 @@ class Holding:
         Raises:
             LostLease: the job belongs to another driver already.
         """
-        with self._database.write() as session:
-            jobs.renew(session, self._job_id, self._token, self._lease)
-            leases.forget(session, self._holder)
+        self._patiently(lambda: self._written(self._begin))
         self._thread.start()
         return self
+
+    def _begin(self, session: Session) -> None:
+        jobs.renew(session, self._job_id, self._token, self._lease)
+        leases.forget(session, self._holder)
 
     def __exit__(
         self,
@@ -70,7 +88,10 @@ class Holding:
     ) -> None:
         """Stops the heartbeat and frees what is held beside the job itself."""
         self.stop()
-        self.let_go(list(self._held))
+        try:
+            self.let_go(list(self._held))
+        except SQLAlchemyError:  # how the job ended is written by now
+            _LOG.warning("job %s: what it held is free once its leases run out", self._job_id)
 
     def stop(self) -> None:
         """No heartbeat any more: the job is about to end, and must not be missed then."""
@@ -79,15 +100,39 @@ class Holding:
 
     def take(self, names: Sequence[str]) -> list[str]:
         """Those of `names` that are now held."""
-        with self._lock, self._database.write() as session:
-            got = leases.take(session, names, self._holder, self._lease)
+        return self._patiently(lambda: self._take(names))
+
+    def _take(self, names: Sequence[str]) -> list[str]:
+        with self._lock:
+            asked = {name for name in names if name not in self._held}
+            free, self._unanswered = asked & self._unanswered, self._unanswered | asked
+            with self._database.write() as session:
+                leases.forget(session, self._holder, free)
+                got = leases.take(session, names, self._holder, self._lease)
+            self._unanswered -= asked
             self._held |= {lease.name: lease for lease in got}
         return [lease.name for lease in got]
 
     def let_go(self, names: Sequence[str]) -> None:
         """Frees `names`."""
-        with self._lock, self._database.write() as session:
-            leases.drop(session, [self._held.pop(name) for name in names if name in self._held])
+        if names:
+            self._patiently(lambda: self._let_go(names))
+
+    def _let_go(self, names: Sequence[str]) -> None:
+        with self._lock:
+            held = {name: self._held[name] for name in names if name in self._held}
+            with self._database.write() as session:
+                leases.drop(session, list(held.values()))
+            for name in held:
+                del self._held[name]
+
+    def _patiently(self, transact: Callable[[], T]) -> T:
+        # the lock is taken at each try, and let go between them: the heartbeat needs it too
+        return with_retry(transact, patience=self._lease.total_seconds())
+
+    def _written(self, change: Callable[[Session], T]) -> T:
+        with self._database.write() as session:
+            return change(session)
 
     def wait_for(self, names: Sequence[str], waiting: Callable[[], None]) -> None:
         """Holds all of `names`; calls `waiting` once where another job has one of them."""
@@ -103,26 +148,29 @@ class Holding:
         return f"job:{self._job_id}"
 
     def _beat(self) -> None:
-        renewed = time.monotonic()
-        while not self._over.wait(self._heartbeat):
-            began = time.monotonic()
+        renewed, pause = time.monotonic(), self._heartbeat
+        while not self._over.wait(pause):
+            began, pause = time.monotonic(), self._heartbeat
             try:
                 self._renew()
                 renewed = began
             except LostLease:
-                self._leave()
-            except SQLAlchemyError as error:
+                self._leave(LOST, "belongs to another driver by now")
+            except Exception as error:  # whatever it is, the lease runs out meanwhile
                 # a database that restarts comes back; but past the lease the job is not ours
-                _LOG.warning("the database does not answer: %s", type(error).__name__)
+                pause = min(_PAUSE, self._heartbeat)
+                full = is_disk_full(error)
+                why = "has no room on its disk" if full else "does not answer"
+                _LOG.warning("the database %s: %s", why, type(error).__name__)
                 if time.monotonic() - renewed > self._lease.total_seconds():
-                    self._leave()
+                    self._leave(NO_ROOM if full else NO_ANSWER, f"is lost: the database {why}")
 
-    def _leave(self) -> None:
+    def _leave(self, code: int, why: str) -> None:
         """Ends this process at once: two drivers must not work on one job."""
         with suppress(OSError):  # not by the log, which goes to a database that may not answer
-            sys.stderr.write(f"job {self._job_id} belongs to another driver by now: stopping\n")
+            sys.stderr.write(f"job {self._job_id} {why}: stopping\n")
             sys.stderr.flush()
-        os._exit(LOST)
+        os._exit(code)
 
     def _reap(self) -> None:
         """Sees to deadlines, also of this job, where nobody dispatches."""

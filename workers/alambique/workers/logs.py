@@ -5,7 +5,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from alambique.registry.bounds import LINES
 from alambique.spec.errors import LostLease
+from alambique.spec.excerpts import excerpt
 from alambique.workers.work import Work
 
 
@@ -34,6 +36,6 @@ def into_log(work: Work) -> Iterator[None]:
 
 
 def trace_of(error: BaseException, lines: int = 40) -> list[str]:
-    """The last lines of an error's traceback."""
+    """The last lines of an error's traceback, none so long that the others find no room."""
     text = "".join(traceback.format_exception(error))
-    return text.rstrip().split("\n")[-lines:]
+    return [excerpt(line, LINES // (lines + 1)) for line in text.rstrip().split("\n")[-lines:]]

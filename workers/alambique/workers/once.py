@@ -93,8 +93,7 @@ def place_of(work: Work, stage: Stage, reads: Mapping[str, Any]) -> Place:
 
 def done_before(work: Work, place: Place) -> StageDone | None:
     """What the stage gave, where a job of the project has done it."""
-    with work.database.read() as session:
-        found = stages.find(session, work.job.project, place.key)
+    found = work.read(lambda session: stages.find(session, work.job.project, place.key))
     return found if found is not None and _kept(place.folder) == found.output else None
 
 
@@ -121,9 +120,12 @@ def keep(work: Work, place: Place, given: Spec) -> None:
     """Writes down what a stage gave: it is done."""
     content = given.model_dump(mode="json")
     put(place.folder / _RECORD, json.dumps(content))
-    with work.database.write() as session:
-        project, key = work.job.project, place.key
-        stages.done(session, work.id, work.token, project, key, place.stage, content)
+    project, key = work.job.project, place.key
+    work.write(
+        lambda session: stages.done(
+            session, work.id, work.token, project, key, place.stage, content
+        )
+    )
 
 
 def _kept(folder: Path) -> Any:

@@ -39,8 +39,7 @@ def uploaded(
     paths = {name: folder / name for name in _FILES if (folder / name).exists()}
     files = [_described(name, path.read_bytes()) for name, path in paths.items()]
     files.append(_described(ABOUT, text.encode()))
-    with work.database.read() as session:
-        known = versions.by_weights(session, work.job.project, weights)
+    known = work.read(lambda session: versions.by_weights(session, work.job.project, weights))
     system, root = fsspec.core.url_to_fs(work.settings.artifact_root.rstrip("/"))
     if known is not None and set(known.files) == set(files) and _there(system, root, known):
         return known.artifact, files

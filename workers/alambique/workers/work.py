@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.registry.retry import with_retry
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage
@@ -18,6 +21,30 @@ from alambique.workers.holding import Holding
 
 if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
     from alambique.workers.cluster import Cluster
+
+T = TypeVar("T")
+
+_UNWRITTEN = 1000
+"""Lines of the log that are kept while the database does not answer; of more, the last ones."""
+
+
+class LogBuffer:
+    """Lines of a job's log that the database has not taken yet, for all threads of a driver."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._lock = Lock()
+
+    def take(self) -> list[str]:
+        """Return all lines, which are not here any more."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        return lines
+
+    def put_back(self, lines: list[str]) -> None:
+        """Put lines before those that have come since."""
+        with self._lock:
+            self._lines = [*lines, *self._lines][-_UNWRITTEN:]
 
 
 @dataclass(frozen=True)
@@ -32,6 +59,8 @@ class Work:
     holding: Holding
     cluster: Callable[[], AbstractContextManager["Cluster"]]
     """Connects to Ray; only stages that use several processes call it."""
+    unwritten: LogBuffer = field(default_factory=LogBuffer, compare=False)
+    """What `log` could not write."""
 
     @property
     def desk(self) -> Path:
@@ -42,6 +71,28 @@ class Work:
     def near(self) -> Path:
         """The folder of the near tier."""
         return self.settings.home.absolute() / "cache"
+
+    def read(self, query: Callable[[Session], T]) -> T:
+        """Return what the registry says; a database that is away is waited for.
+
+        No longer than the lease lasts: past that the job is not ours.
+        """
+        return with_retry(lambda: self._read(query), patience=self.settings.lease)
+
+    def write(self, change: Callable[[Session], T]) -> T:
+        """Change the registry in one transaction; a database that is away is waited for, as above.
+
+        Where the answer to the commit was lost, the change is made again.
+        """
+        return with_retry(lambda: self._write(change), patience=self.settings.lease)
+
+    def _read(self, query: Callable[[Session], T]) -> T:
+        with self.database.read() as session:
+            return query(session)
+
+    def _write(self, change: Callable[[Session], T]) -> T:
+        with self.database.write() as session:
+            return change(session)
 
     def report(
         self,
@@ -68,14 +119,20 @@ class Work:
             )
 
     def log(self, *lines: str) -> None:
-        """Adds lines to the job's log, unless the database does not answer."""
-        with suppress(SQLAlchemyError):
-            self.note("log", {"lines": list(lines)})
+        """Adds lines to the job's log; with the next ones, while the database does not answer.
+
+        It is not waited for: the heartbeat logs too.
+        """
+        unwritten = [*self.unwritten.take(), *lines]
+        try:
+            with self.database.write() as session:
+                jobs.note(session, self.id, self.token, "log", {"lines": unwritten})
+        except SQLAlchemyError:
+            self.unwritten.put_back(unwritten)
 
     def note(self, kind: str, content: dict[str, Any]) -> None:
         """Adds an event of that kind to those of the job."""
-        with self.database.write() as session:
-            jobs.note(session, self.id, self.token, kind, content)
+        self.write(lambda session: jobs.note(session, self.id, self.token, kind, content))
 
     @contextmanager
     def alone(self, name: str, why: str) -> Iterator[None]:

@@ -268,8 +268,9 @@ class Bench:
 
     def _write(self, change: Callable[..., Trial], number: int, *what: Any, **how: Any) -> None:
         work = self._work
-        with work.database.write() as session:
-            self.trials[number] = change(session, work.id, work.token, number, *what, **how)
+        self.trials[number] = work.write(
+            lambda session: change(session, work.id, work.token, number, *what, **how)
+        )
 
     def _tell(self, number: int, going: Going) -> None:
         assert going.last is not None

@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-
-from sqlalchemy.exc import SQLAlchemyError
+from uuid import uuid4
 
 from alambique.models.configs import read_config
 from alambique.registry import jobs
@@ -54,9 +52,10 @@ def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = No
 
 def _computed(work: Work, teacher: Trained) -> int:
     """How many of its outputs the job has computed, in this attempt and those before."""
-    with work.database.read() as session:
-        notes = [note.content for note in jobs.notes(session, work.id, _NOTE)]
-    return sum(note["computed"] for note in notes if note["teacher"] == teacher.name)
+    events = work.read(lambda session: jobs.notes(session, work.id, _NOTE))
+    # by their ids: one whose commit got no answer may be there twice
+    notes = {event.content.get("id", event.id): event.content for event in events}
+    return sum(note["computed"] for note in notes.values() if note["teacher"] == teacher.name)
 
 
 def _said(work: Work, teacher: Trained) -> Teacher:
@@ -131,12 +130,12 @@ class _Tally:
         )
 
     def note(self) -> None:
-        """What was computed since the last note; later, while the database does not answer."""
+        """What was computed since the last note."""
         if self._computed > self._noted:
-            with suppress(SQLAlchemyError):
-                new, teacher = self._computed - self._noted, self._tell.part.name
-                self._tell.work.note(_NOTE, {"computed": new, "teacher": teacher})
-                self._noted = self._computed
+            new, teacher = self._computed - self._noted, self._tell.part.name
+            content = {"computed": new, "teacher": teacher, "id": uuid4().hex}
+            self._tell.work.note(_NOTE, content)
+            self._noted = self._computed
 
 
 def _order(work: Work, checked: Checked, teacher: Trained) -> Order:

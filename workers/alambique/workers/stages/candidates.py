@@ -76,8 +76,9 @@ def _version(
         return None
     name = registering(work.job.project, one.weights)
     with work.alone(name, f"another job is registering the run {run.name}; waiting for it"):
-        with work.database.read() as session:
-            known = versions.by_weights(session, work.job.project, one.weights)
+        known = work.read(
+            lambda session: versions.by_weights(session, work.job.project, one.weights)
+        )
         return known or _recorded(work, checked, teacher, run, one, about)
 
 
@@ -95,8 +96,8 @@ def _recorded(
     artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     metrics = validation_metrics(checked, find(work.job.task), one)
     cost = _cost(work, checked, one)
-    with work.database.write() as session:
-        return versions.record(
+    return work.write(
+        lambda session: versions.record(
             session,
             work.id,
             work.token,
@@ -114,6 +115,7 @@ def _recorded(
             metrics=metrics,
             lineage=_lineage(work, checked, teacher, run),
         )
+    )
 
 
 def _details(run: Tried, one: Trained) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
+from alambique.spec.disk import size_text
 from alambique.spec.errors import BadData, BadSpec, NotEnoughDisk
 from alambique.spec.job import Split
 from alambique.spec.sources import (
@@ -148,15 +149,14 @@ def _names(work: Work) -> None:
     Raises:
         BadSpec: one of that name is for another task.
     """
-    with work.database.read() as session:
-        for role in (*_teachers(work), *work.job.compare, "distilled"):
-            name = model_name(work.job.name, work.id, role)
-            task = versions.task_of(session, work.job.project, name)
-            if task not in (None, work.job.task):
-                raise BadSpec(
-                    f"name: model {name!r} of project {work.job.project!r} is for {task}, this job "
-                    f"for {work.job.task}: give the job another name"
-                )
+    for role in (*_teachers(work), *work.job.compare, "distilled"):
+        name = model_name(work.job.name, work.id, role)
+        task = work.read(partial(versions.task_of, project=work.job.project, name=name))
+        if task not in (None, work.job.task):
+            raise BadSpec(
+                f"name: model {name!r} of project {work.job.project!r} is for {task}, this job "
+                f"for {work.job.task}: give the job another name"
+            )
 
 
 def _teachers(work: Work) -> list[str]:
@@ -239,8 +239,8 @@ def _located(
 ) -> tuple[Located, Version | None]:
     """Where the model is, and which version of the registry, where it is one."""
     if isinstance(source, Registered):
-        with work.database.read() as session:
-            version = versions.find(session, work.job.project, source.name, source.version)
+        project, name, number = work.job.project, source.name, source.version
+        version = work.read(lambda session: versions.find(session, project, name, number))
         return Located(fetched(work.settings, version), None), version
     home = work.settings.home.absolute()
     return locate(source, models=work.settings.models, cache=home / "hub"), None
@@ -275,8 +275,8 @@ def _room(work: Work, checked: Checked, splits: Splits) -> None:
     free = shutil.disk_usage(work.settings.home).free
     if needed > free:
         raise NotEnoughDisk(
-            f"the job needs about {needed / 1e9:.1f} GB under {work.settings.home}, and "
-            f"{free / 1e9:.1f} GB are free: make room, or set ALAMBIQUE_HOME to a larger disk"
+            f"the job needs about {size_text(needed)} under {work.settings.home}, and "
+            f"{size_text(free)} are free: make room, or set ALAMBIQUE_HOME to a larger disk"
         )
 
 

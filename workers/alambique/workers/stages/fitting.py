@@ -6,6 +6,7 @@ from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
+from alambique.spec.excerpts import listed
 from alambique.spec.job import Job
 from alambique.spec.objective import answers, layered
 from alambique.spec.outputs import Output
@@ -42,7 +43,7 @@ def _same_labels(teacher: Teaching, config: Config, ours: tuple[str, ...]) -> No
     theirs = labels_of(config)
     if theirs is None:
         raise LabelMismatch(
-            f"the teacher does not name its labels, the data has {list(ours)}: name them in its "
+            f"the teacher does not name its labels, the data has {listed(ours)}: name them in its "
             f"config.json (id2label), or fine-tune it on this data ({teacher.field}.train)"
         )
     check_labels(ours, theirs, teacher.field)

@@ -134,8 +134,8 @@ def _registered(
     # a teacher that was chosen by these scores is listed with them, as those that were not
     choice = any(each.runs and one.name == each.teacher.name for each in taught)
     validated = validation_metrics(checked, find(work.job.task), one) if choice else []
-    with work.database.write() as session:
-        return versions.record(
+    return work.write(
+        lambda session: versions.record(
             session,
             work.id,
             work.token,
@@ -153,6 +153,7 @@ def _registered(
             metrics=[*_metrics(checked, found), *validated],
             lineage=list(_lineage(work, checked, taught, one, teachers)),
         )
+    )
 
 
 def _details(one: Trained) -> dict[str, Any]:

@@ -72,8 +72,7 @@ def search(
 
 
 def _known(work: Work) -> tuple[Trial, ...]:
-    with work.database.read() as session:
-        return trials.of_job(session, work.id)
+    return work.read(lambda session: trials.of_job(session, work.id))
 
 
 def _tuned(work: Work, bench: Bench) -> None:

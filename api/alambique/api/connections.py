@@ -1,0 +1,176 @@
+"""The server's connections: how long a client may take over each step, and how many there may be.
+
+uvicorn bounds the time between two requests and nothing else. A client that sends a byte now and
+then would hold a connection for ever, and a few hundred of them the server.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from alambique.api.problems import Refused, problem_response, refused
+
+_HEALTH = ("/healthz", "/readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one server grants; times are in seconds."""
+
+    header: float = 10.0
+    """From the beginning of a connection, or of a later request, to the end of the header."""
+    body: float = 30.0
+    """From there to the end of the body."""
+    idle: float = 75.0
+    """Between two requests. Above the 60 of common proxies, so that it is they who close."""
+    stalled: float = 60.0
+    """How long a client may read nothing of what is waiting for it."""
+    connections: int = 800
+    """Above it, only the routes of health are answered."""
+    reserve: int = 100
+    """Connections above those, for that; all further ones are closed at once. A process may have
+    1,024 open files where nobody raised it."""
+
+
+class _Step(Enum):
+    IDLE = auto()
+    HEADER = auto()
+    BODY = auto()
+    ANSWER = auto()
+
+
+class LimitedProtocol(H11Protocol):
+    """A connection of uvicorn that is closed where its client exceeds the limits.
+
+    Each step has one deadline for the whole of it, which no single byte puts off. An answer may
+    take any time, as an event stream does, as long as the client reads it.
+    """
+
+    limits = Limits()
+
+    _step: tuple[_Step, RequestResponseCycle | None] | None = None
+    _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; in a crowd, to be refused once it is known what is wanted, or at once."""
+        super().connection_made(transport)
+        crowd = len(self.connections) - self.limits.connections
+        if crowd > self.limits.reserve:
+            transport.abort()
+        elif crowd > 0:
+            self.app = _Crowded(self.app)  # type: ignore[assignment]
+        self._follow()
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with what came in."""
+        super().data_received(data)
+        self._follow()
+
+    def on_response_complete(self) -> None:
+        """Go on with what follows the answer."""
+        super().on_response_complete()
+        self._follow()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        for timer in (self._deadline, self._stalled):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for ever."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.limits.stalled, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+        super().resume_writing()
+
+    def _follow(self) -> None:
+        """Set the deadline of the step that the connection is in, where that is a new one."""
+        step = (self._present(), self.cycle)
+        if step == self._step or self.transport.is_closing():
+            return
+        self._step = step
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if seconds := self._seconds(step[0]):
+            self._deadline = self.loop.call_later(seconds, self._give_up)
+
+    def _present(self) -> _Step:
+        if self.conn.their_state is h11.SEND_BODY:
+            return _Step.BODY
+        if self.conn.their_state is not h11.IDLE:
+            return _Step.ANSWER
+        first, begun = self.cycle is None, bool(self.conn.trailing_data[0])
+        return _Step.HEADER if first or begun else _Step.IDLE
+
+    def _seconds(self, step: _Step) -> float | None:
+        match step:
+            case _Step.HEADER:
+                return self.limits.header
+            case _Step.BODY:
+                return self.limits.body
+            case _Step.IDLE:
+                return self.limits.idle
+            case _Step.ANSWER:
+                return None
+
+    def _give_up(self) -> None:
+        """Close a connection whose deadline has passed, with an answer where one is awaited."""
+        assert self._step is not None
+        step, cycle = self._step
+        if step is _Step.HEADER and self.conn.trailing_data[0]:
+            self._refuse(_timeout("header", self.limits.header))
+        elif step is _Step.BODY and cycle is not None and not cycle.response_started:
+            self._refuse(_timeout("body", self.limits.body))
+            # who reads the body is told that the client has gone
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # the client does not read either
+        else:
+            self.transport.close()
+
+    def _refuse(self, refusal: Refused) -> None:
+        response = problem_response(refusal.problem, {"Connection": "close"})
+        status = response.status_code
+        for event in (
+            h11.Response(status_code=status, headers=response.raw_headers),
+            h11.Data(data=bytes(response.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+
+
+class _Crowded:
+    """Answers health, and refuses all else."""
+
+    def __init__(self, app: object) -> None:
+        self.app: ASGIApp = app  # type: ignore[assignment]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in _HEALTH:
+            await self.app(scope, receive, send)
+            return
+        detail = "the server has all the connections that it takes: try again in a moment"
+        headers = {"Connection": "close", "Retry-After": "5"}
+        response = problem_response(refused(503, "unavailable", detail).problem, headers)
+        await response(scope, receive, send)
+
+
+def _timeout(part: str, seconds: float) -> Refused:
+    return refused(
+        408,
+        "request_timeout",
+        f"the {part} of the request did not come in whole within {seconds:g} s: send it again",
+    )

@@ -1,0 +1,58 @@
+"""What is stored of texts that others wrote: no file of a model or data makes a row of megabytes.
+
+These are the last bounds, for whatever comes: who writes a message shortens it where it is made.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from alambique.registry.columns import storable
+from alambique.spec.excerpts import excerpt
+
+MESSAGE = 4000
+"""Characters of what is told of a job, an attempt or a trial: a screen."""
+LINE = 2000
+"""Characters of a line of a log."""
+LINES = 20_000
+"""Characters of all lines of one event together: a traceback, or a page of notes."""
+CONTENT = 64 * 1024
+"""Characters of an event's content as JSON."""
+
+
+def bounded_message(text: str | None) -> str | None:
+    """The message as it is stored, cut with a mark that says how much is left out."""
+    return None if text is None else excerpt(str(storable(text)), MESSAGE)
+
+
+def bounded_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of an event as it is stored: messages and log lines cut, and all of it too."""
+    kept = bounded_fields(content)
+    text = json.dumps(kept, ensure_ascii=False)
+    return kept if len(text) <= CONTENT else {"cut": excerpt(text, CONTENT)}
+
+
+def bounded_fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with its texts, and its lists of texts, as they are stored."""
+    return {name: _bounded(value) for name, value in content.items()}
+
+
+def bounded_lines(lines: Iterable[str]) -> list[str]:
+    """The lines of a log event as they are stored: each cut, and at the end the number left out."""
+    kept, left, rest = list[str](), LINES, 0
+    for line in lines:
+        one = excerpt(str(storable(line)), LINE)
+        if len(one) > left or rest:
+            rest += 1
+        else:
+            kept.append(one)
+            left -= len(one) + 1
+    return [*kept, *([f"… [{rest:,} more lines]"] if rest else [])]
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, str):
+        return bounded_message(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return bounded_lines(value)
+    return value

@@ -1,0 +1,55 @@
+"""Excerpts of what others wrote: texts and lists of any length, for messages and rows."""
+
+from collections.abc import Sequence
+
+_SHOWN = 20
+"""Items of a list: more than the labels of any tag set in the catalogue."""
+
+
+def excerpt(text: str, most: int) -> str:
+    """The text, or its beginning and how much of it is left out: at most `most` characters in all.
+
+    >>> excerpt("a" * 1000, 40)
+    'aaaaaaaaaaaaaaaaa… [983 more characters]'
+    """
+    if len(text) <= most:
+        return text
+    # the room for a mark that says the whole length, of which no number left out is longer
+    kept = max(0, most - len(_mark(len(text))))
+    return f"{text[:kept]}{_mark(len(text) - kept)}"[:most]
+
+
+def _mark(left_out: int) -> str:
+    return f"… [{left_out:,} more characters]"
+
+
+def short(value: object, limit: int = 80) -> str:
+    """A value as people are told it."""
+    try:
+        text = repr(value)
+    except ValueError:  # of a whole number that Python does not write in decimal digits
+        return "a number of thousands of digits"
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def listed(values: Sequence[object], most: int = _SHOWN) -> str:
+    """A list as people are told it: its first items, and how many there are beside them.
+
+    >>> listed(["O", "B-PER"]), listed(range(100), 3)
+    ("['O', 'B-PER']", '[0, 1, 2, … and 97 more]')
+    """
+    return f"[{_joined([short(value) for value in values[:most]], len(values))}]"
+
+
+def named(words: Sequence[str], most: int = _SHOWN) -> str:
+    """Names as people are told them: the first ones, and how many there are beside them.
+
+    >>> named(["ana", "eva"]), named(["ana", "eva", "ida"], 1)
+    ('ana, eva', 'ana, … and 2 more')
+    """
+    return _joined([excerpt(word, 100) for word in words[:most]], len(words))
+
+
+def _joined(shown: Sequence[str], count: int) -> str:
+    rest = count - len(shown)
+    return ", ".join([*shown, *([f"… and {rest:,} more"] if rest else [])])

@@ -1,0 +1,156 @@
+"""A database that is away for a moment: whoever needs it waits, and nothing is done otherwise."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.spec.fields import Spec
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.states import Reason, Stage, State
+from alambique.workers.driver import drive, run_here
+from alambique.workers.holding import NO_ANSWER
+from alambique.workers.logs import into_log
+from alambique.workers.once import once
+from alambique.workers.work import Work
+
+Away = Callable[[SecretStr], AbstractContextManager[None]]
+Taken = Callable[..., Work]
+PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
+
+
+class Outage(logging.Handler):
+    """Cuts a database off, and lets it answer again once somebody says that he waits for it."""
+
+    def __init__(self, away: Away, url: SecretStr) -> None:
+        super().__init__()
+        self._away, self._url = away, url
+        self._lasting = ExitStack()
+        self.waited = 0
+
+    def begin(self) -> None:
+        self._lasting.enter_context(self._away(self._url))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "waiting for it" in record.getMessage():
+            self.waited += 1
+            self._lasting.close()
+
+
+@pytest.fixture
+def outage(away: Away, on_server: SecretStr) -> Iterator[Outage]:
+    handler, logger = Outage(away, on_server), logging.getLogger("alambique.registry.retry")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+    handler.close()
+
+
+class Given(Spec):
+    """What the stage of these tests gives."""
+
+    number: int = 7
+
+
+def logged(job: Work) -> list[str]:
+    with job.database.read() as session:
+        events = jobs.notes(session, job.id, "log")
+    return [line for event in events for line in event.content["lines"]]
+
+
+def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: SecretStr) -> None:
+    """At its name, at its doing, at what it gives, and at another name again."""
+    job = work(database_url=on_server)
+
+    def do(_: Path) -> Given:
+        outage.begin()
+        job.log("said while nobody could hear it")
+        job.report(Stage.CHECK, 0.5)
+        return Given()
+
+    with job.holding:
+        outage.begin()
+        assert once(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        outage.begin()
+        assert once(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        outage.begin()
+        assert job.holding.take(["a", "b"]) == ["a", "b"]
+        outage.begin()
+    assert outage.waited == 5
+    assert logged(job) == [
+        "said while nobody could hear it",
+        f"check: done before, by job {job.id}",
+    ]
+    job.database.dispose()
+
+
+def test_a_job_waits_at_its_start_and_is_attempted_once(
+    tmp_path: Path, outage: Outage, on_server: SecretStr
+) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.conll").write_text("Ana B-PER\nJaén\n")
+    settings = Settings(home=tmp_path / "home", database_url=on_server)
+    database = Database(settings.database)
+    database.upgrade()
+    job = read_job(PICO, [f"data.name={tmp_path}"])
+    row = run_here(settings, database, job, posted=lambda _: outage.begin())
+    assert (row.state, row.reason, row.attempts) == (State.FAILED, Reason.BAD_DATA, 1)
+    assert outage.waited == 1
+    database.dispose()
+
+
+def test_a_driver_that_gets_no_answer_says_so_with_its_exit_code(
+    tmp_path: Path, away: Away, on_server: SecretStr
+) -> None:
+    settings = Settings(home=tmp_path, database_url=on_server, lease=0.3, heartbeat=0.1)
+    database = Database(settings.database)
+    database.upgrade()
+    with away(on_server):
+        assert drive(settings, database, UUID(int=0), 1) == NO_ANSWER
+    database.dispose()
+
+
+def test_lines_that_could_not_be_written_are_there_at_the_end(
+    work: Taken, away: Away, on_server: SecretStr
+) -> None:
+    job = work(database_url=on_server)
+    with job.holding, into_log(job):
+        with away(on_server):
+            job.log("one", "two")
+            logging.getLogger("alambique.test").warning("three")
+        job.log("four")
+    assert logged(job) == ["one", "two", "warning: three", "four"]
+    job.database.dispose()
+
+
+def test_a_name_is_held_though_the_answer_was_lost(
+    work: Taken, lost_answer: Callable[[int], None]
+) -> None:
+    mine, other = work(), work()
+    with mine.holding, other.holding:
+        lost_answer(0)
+        assert mine.holding.take(["a"]) == ["a"]
+        assert other.holding.take(["a"]) == []
+        lost_answer(0)
+        mine.holding.let_go(["a"])
+        assert other.holding.take(["a"]) == ["a"]
+
+
+@pytest.mark.parametrize("others", range(4))
+def test_a_job_ends_alike_whichever_answer_was_lost(
+    tmp_path: Path, lost_answer: Callable[[int], None], others: int
+) -> None:
+    """To its first renewal, to what it says of its progress, or to its end."""
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    database.upgrade()
+    job = read_job(PICO, ["data.name=/nowhere"])
+    row = run_here(settings, database, job, posted=lambda _: lost_answer(others))
+    assert (row.state, row.reason, row.attempts) == (State.FAILED, Reason.NO_DATA, 1)
