@@ -233,7 +233,7 @@ def test_a_job_goes_by_its_name_or_by_how_its_id_begins(
     assert json.loads(here("jobs", "show", "namesake", "--json"))["id"] == str(new.id)
     assert here("jobs", "logs", "namesake") == "hola\n"
     assert "succeeded" in here("jobs", "watch", "namesake", "--json")
-    assert here("jobs", "cancel", "namesake", "--project", "default") == "cancelling\n"
+    assert here("jobs", "cancel", "namesake", "--project", "default").startswith("cancelling")
     with database.read() as session:
         assert jobs.find(session, old.id).state == "cancelling"
     here("jobs", "show", "namesake", "--project", "another", code=1)

@@ -1,5 +1,6 @@
 """What the program prints of a prediction, and what it recommends."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,15 +32,14 @@ def test_a_prediction(
 
 
 def ended(state: State, result: dict[str, Any] | None = None) -> JobView:
-    """A job that is over; all that no report reads is left out."""
-    return JobView.model_construct(
-        id=UUID(int=1),
-        project="default",
-        state=state,
-        stage=None,
-        reason=None,
-        message=None,
-        result=result,
+    """A job that is over."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    unsaid = dict.fromkeys(JobView.model_fields)
+    known = {"id": UUID(int=1), "project": "default", "task": "named-entities", "spec": {}}
+    times = {"created_at": at, "updated_at": at}
+    counts = {"priority": 50, "attempts": 1, "tag": 1}
+    return JobView.model_validate(
+        unsaid | known | times | counts | {"state": state, "result": result}
     )
 
 

@@ -133,7 +133,7 @@ def _cut(data: Data, shares: SplitShares, task: Task[Any, Any]) -> dict[Split, R
 
 def _of_file(path: Path, task: Task[Any, Any]) -> Rows:
     if not path.is_file():
-        raise BadSpec(f"there is no file {path}: correct the path, from the current folder on")
+        raise NoData(f"there is no file {path}: correct the path, from the current folder on")
     if path.suffix not in task.readers:
         raise BadSpec(
             f"{path}: no file of {task.name} is called *{path.suffix}: give one of "
