@@ -2,11 +2,11 @@
 
 `python benchmarks/memory.py --steps 1000`.
 
-Two processes train the same network of 22 M parameters on the same random windows, in turns of
-50 steps: one with the defaults of the libraries, one with what `workers/environment.py` sets. Where
-the processor computes bf16 by itself the training is that of `precision: bf16`. Elsewhere PyTorch
-gives no bf16 to oneDNN, whose caches are in question: there it trains in float32, with all linear
-layers, forward and backward, handed to oneDNN.
+Two processes train the same network, of 22 M parameters unless it is told otherwise, on the same
+random windows, in turns of 50 steps: one with the defaults of the libraries, one with what
+`workers/environment.py` sets. Where the processor computes bf16 by itself the training is that of
+`precision: bf16`. Elsewhere PyTorch gives no bf16 to oneDNN, whose caches are in question: there it
+trains in float32, with all linear layers, forward and backward, handed to oneDNN.
 """
 
 import argparse
@@ -32,10 +32,12 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=50, help="steps of a turn")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--longest", type=int, default=320)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--width", type=int, default=384, help="a multiple of 32")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     said = parser.parse_args()
     if said.alone:
-        return train(said.batch, said.longest)
+        return train(_steps(said.batch, said.longest, said.layers, said.width))
     plain = {name: value for name, value in os.environ.items() if name not in CACHES}
     command = [sys.executable, __file__, *sys.argv[1:], "--alone"]
     print(f"{'':>6}{'defaults':>20}{'bounded':>20}")
@@ -62,12 +64,11 @@ def _turn(process: "subprocess.Popen[str]", steps: int) -> tuple[float, float]:
     return megabytes, seconds
 
 
-def train(batch: int, longest: int) -> None:
+def train(steps: Iterator[None]) -> None:
     """Takes as many steps as each line of stdin says, and tells of each such turn."""
     import torch
 
     torch.set_num_threads(1)
-    steps = _steps(batch, longest)
     for line in sys.stdin:
         began = time.monotonic()
         for _ in range(int(line)):
@@ -75,7 +76,7 @@ def train(batch: int, longest: int) -> None:
         print(json.dumps([_resident(), time.monotonic() - began]), flush=True)
 
 
-def _steps(batch: int, longest: int) -> Iterator[None]:
+def _steps(batch: int, longest: int, layers: int, width: int) -> Iterator[None]:
     import torch
     from torch.nn.functional import cross_entropy
     from transformers import BertConfig
@@ -87,7 +88,10 @@ def _steps(batch: int, longest: int) -> Iterator[None]:
     from alambique.workers.training.engines import Plain
 
     config = BertConfig(
-        hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        intermediate_size=4 * width,
     )
     network = new(config.to_dict(), Output.SPAN, ("start", "end"), seed=1)
     bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()

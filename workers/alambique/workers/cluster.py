@@ -171,10 +171,11 @@ def connected(address: str | None, redis: str | None = None) -> Iterator[Cluster
             it from whoever started that.
     """
     ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        _start_local(redis)
+    with _addresses_as_given(address):
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            _start_local(redis)
     # Ray puts a handler of its own in the place of ours, which ends the process at once
     for number, handler in ours.items():
         signal.signal(number, handler)
@@ -186,12 +187,9 @@ def connected(address: str | None, redis: str | None = None) -> Iterator[Cluster
 
 def _start_local(redis: str | None) -> None:
     """Start a Ray that listens on the loopback interface, and connect to it."""
-    before, enabled = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER
+    before = dict(os.environ)
     # what Ray starts has the environment of this process, and nothing else can be said to it
     _set_environment(for_local_ray(redis, before))
-    # Ray takes 127.0.0.1 for the address of its node where it may not be part of a cluster, as on
-    # macOS; an address that it is given, it replaces with one that others reach
-    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(
             address="local",
@@ -204,8 +202,23 @@ def _start_local(redis: str | None) -> None:
             dashboard_host="127.0.0.1",
         )
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = enabled
         _set_environment(before)
+
+
+@contextmanager
+def _addresses_as_given(address: str | None) -> Iterator[None]:
+    """While it lasts, Ray takes 127.0.0.1 for this machine's address, where it is to be that.
+
+    Otherwise it replaces it with one that others reach, also in the address to connect to. It does
+    so no more where Ray may not be part of a cluster, as on macOS.
+    """
+    enabled = ray_constants.ENABLE_RAY_CLUSTER
+    if address is None or address.startswith("127."):
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
 
 
 def _set_environment(whole: Mapping[str, str]) -> None:
