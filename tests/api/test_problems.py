@@ -342,7 +342,7 @@ def test_what_is_beyond_a_limit_is_refused_in_few_words(
 
 
 def test_an_unknown_name_comes_with_the_nearest_one(http: httpx2.Client, job: Job) -> None:
-    asked = {
+    asked: dict[str, tuple[dict[str, Any], str]] = {
         "task": ({"task": "named-entity"}, "named-entities"),
         "data.name": ({"data": "sample-entites"}, "sample-entities"),
         "teacher.model": ({"teacher": {"model": "sample-encodr", "train": {}}}, "sample-encoder"),

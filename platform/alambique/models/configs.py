@@ -104,7 +104,7 @@ def labels_of(config: Config) -> tuple[str, ...] | None:
             "are read: give a model of fewer"
         )
     ids = {str(number): name for number, name in names.items()}
-    labels = tuple(ids.get(str(number)) for number in range(len(ids)))
+    labels: tuple[Any, ...] = tuple(ids.get(str(number)) for number in range(len(ids)))
     if None in labels:
         raise BadModel(
             f"id2label of the model has the ids {listed(sorted(ids))}: "
