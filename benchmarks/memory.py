@@ -126,7 +126,7 @@ def _hand_over(network: Any) -> None:
             return product(x_MK, weight_NK, bias_N)
 
         @staticmethod
-        def backward(context: Any, grad_MN: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        def backward(context: Any, grad_MN: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             x_MK, weight_NK = context.saved_tensors
             grad_NM = grad_MN.T.contiguous()
             to_x = product(grad_MN.contiguous(), weight_NK.T.contiguous())

@@ -156,11 +156,11 @@ class Host:
         return ssl.create_default_context(cafile=str(proxy / "certificate.pem"))
 
 
-def until_it_answers(url: str, **options: ssl.SSLContext) -> httpx2.Response:
+def until_it_answers(url: str, verify: ssl.SSLContext | bool = True) -> httpx2.Response:
     deadline, pause = time.monotonic() + 60, threading.Event()
     while True:
         try:
-            return httpx2.get(url, **options)
+            return httpx2.get(url, verify=verify)
         except httpx2.TransportError:
             assert time.monotonic() < deadline, f"no answer from {url}"
             pause.wait(0.1)

@@ -52,7 +52,7 @@ class Server:
 
     def restart(self) -> None:
         """Stops it, and starts it again some seconds later."""
-        from pgserver import pg_ctl
+        from pgserver import pg_ctl  # type: ignore[attr-defined]  # made while it is imported
 
         user = self._server.system_user
         pg_ctl(["-m", "fast", "-w", "stop"], pgdata=self._server.pgdata, user=user)

@@ -29,7 +29,7 @@ def test_a_path_is_a_name_with_a_slash() -> None:
 
 def test_without_them_a_job_is_written_as_it_was() -> None:
     """What is written decides the keys of stages, and what a key of a submission has made."""
-    written = {"name": "conll2002", "limit": {}, "test": None}
+    written: dict[str, object] = {"name": "conll2002", "limit": {}, "test": None}
     assert read("conll2002").data.model_dump(mode="json") == written
     assert read("./folder").data.model_dump(mode="json") == {**written, "name": "./folder"}
 

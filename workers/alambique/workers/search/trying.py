@@ -65,5 +65,6 @@ def _join_nobody() -> None:
     """A group of this process alone: DeepSpeed wants one. Its store needs no port."""
     os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    store = dist.HashStore()  # type: ignore[attr-defined]  # public, and left out of its stubs
+    dist.init_process_group(backend, store=store, rank=0, world_size=1)
     join_group()
