@@ -66,13 +66,19 @@ class Cluster:
             LostWorker: a worker died, or could not be started.
         """
         from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.torch import TorchTrainer
         from ray.train.v2.api.exceptions import TrainingFailedError
+
+        from alambique.workers.rendezvous import GroupConfig
 
         trainer = TorchTrainer(
             train_worker,
-            train_loop_config={"course": course.model_dump_json(), "told": told},
-            torch_config=TorchConfig(backend="nccl" if resources.gpus else "gloo"),
+            train_loop_config={
+                "course": course.model_dump_json(),
+                "told": told,
+                "backend": "nccl" if resources.gpus else "gloo",
+            },
+            torch_config=GroupConfig(),
             scaling_config=ScalingConfig(
                 num_workers=resources.workers,
                 use_gpu=resources.gpus > 0,
@@ -248,6 +254,7 @@ def train_worker(said: dict[str, Any]) -> None:
     import torch
     from ray.train.torch import get_device
 
+    from alambique.workers.rendezvous import make_group
     from alambique.workers.training.course import Course
     from alambique.workers.training.group import join_group
     from alambique.workers.training.loop import nobody, train
@@ -255,6 +262,7 @@ def train_worker(said: dict[str, Any]) -> None:
 
     if torch.cuda.is_available():
         torch.cuda.set_device(get_device())
+    make_group(said["backend"])
     join_group()
     course = Course.model_validate_json(said["course"])
     train(course, placed(), said["told"] or nobody, redis=shared_tier(os.environ))
