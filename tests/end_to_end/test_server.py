@@ -191,7 +191,9 @@ def server(
 def told(server: Server) -> list[dict[str, Any]]:
     """What the server tells, live, of a job on Ray that nothing happens to."""
     job = read_job(PICO, (*SMALL, ON_RAY)).model_dump_json()
-    answer = httpx2.post(f"{server.environment['ALAMBIQUE_URL']}/v1/jobs", content=job)
+    headers = {"Content-Type": "application/json"}
+    url = f"{server.environment['ALAMBIQUE_URL']}/v1/jobs"
+    answer = httpx2.post(url, content=job, headers=headers)
     assert answer.status_code == 202
     return [event.content for event in server.client.watch(UUID(answer.json()["id"]))]
 
