@@ -16,6 +16,7 @@ from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 
 YAML = {"Content-Type": "application/yaml"}
+JSON = {"Content-Type": "application/json"}
 NOBODY = "00000000-0000-7000-8000-000000000000"
 """The id of no job."""
 
@@ -148,8 +149,7 @@ def test_what_is_no_job_is_refused(
 
 def test_a_name_that_is_there_twice_is_refused(http: httpx2.Client) -> None:
     twice = '{"task": "named-entities", "train": {"seed": 1, "seed": 2}}'
-    as_json = {"Content-Type": "application/json"}
-    found = problem(http.post("/v1/jobs", content=twice, headers=as_json), 422, "bad_spec")
+    found = problem(http.post("/v1/jobs", content=twice, headers=JSON), 422, "bad_spec")
     assert "seed is given twice" in found["detail"]
     found = problem(http.post("/v1/jobs", content="a: 1\na: 2", headers=YAML), 422, "bad_spec")
     assert "line 2: a is given a second time" in found["detail"]
@@ -321,20 +321,20 @@ def of(**fields: str) -> str:
         (of(train="{clip: !!float ''}"), YAML),
         (of(search=f"{{trials: 1, space: {{train.clip: [{'9' * 400}]}}}}"), YAML),
         (of(search=f"{{trials: 1, space: {{train.{'a.' * 400}a: [1]}}}}"), YAML),
-        (f'{{"priority": {"9" * 4000}}}', None),
-        (f'{{"{LONE}": 1}}', None),
-        (f'{{"task": "{LONE}"}}', None),
-        ('{"priority": NaN}', None),
-        (f'{{"{"k" * 500_000}": 1}}', None),
-        ('{"task": [' + "1," * 300_000 + "1]}", None),
-        ("{" + ",".join(f'"k{number}": 1' for number in range(70_000)) + "}", None),
-        ("{" + ",".join(f'"k{number}": 1' for number in range(4_000)) + "}", None),
+        (f'{{"priority": {"9" * 4000}}}', JSON),
+        (f'{{"{LONE}": 1}}', JSON),
+        (f'{{"task": "{LONE}"}}', JSON),
+        ('{"priority": NaN}', JSON),
+        (f'{{"{"k" * 500_000}": 1}}', JSON),
+        ('{"task": [' + "1," * 300_000 + "1]}", JSON),
+        ("{" + ",".join(f'"k{number}": 1' for number in range(70_000)) + "}", JSON),
+        ("{" + ",".join(f'"k{number}": 1' for number in range(4_000)) + "}", JSON),
         ("\n".join(f"k{number}: 1" for number in range(70_000)), YAML),
     ],
     ids=range(18),
 )
 def test_what_is_beyond_a_limit_is_refused_in_few_words(
-    http: httpx2.Client, body: str, headers: dict[str, str] | None
+    http: httpx2.Client, body: str, headers: dict[str, str]
 ) -> None:
     answer = http.post("/v1/jobs", content=body, headers=headers)
     problem(answer, 422, "bad_spec")

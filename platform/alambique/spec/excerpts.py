@@ -10,7 +10,7 @@ def excerpt(text: str, most: int) -> str:
     """The text, or its beginning and how much of it is left out: at most `most` characters in all.
 
     >>> excerpt("a" * 1000, 40)
-    'aaaaaaaaaaaaaaaaa… [983 more characters]'
+    'aaaaaaaaaaaaaaa… [985 more characters]'
     """
     if len(text) <= most:
         return text
