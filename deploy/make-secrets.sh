@@ -6,7 +6,6 @@
 #   POSTGRES  host[:port] of the database, `postgres` unless given
 #   REDIS     host[:port] of the cache, `redis` unless given
 set -eu
-umask 077
 
 if [ $# -lt 2 ]; then
     sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
@@ -24,6 +23,9 @@ keep() {
     mv "$folder/$1.new" "$folder/$1"
 }
 
+# the folders above are as open as any: others read what lies beside this one
+mkdir -p "$(dirname "$folder")"
+umask 077
 mkdir -p "$folder"
 for file in postgres_password redis_password ray_token; do
     [ -e "$folder/$file" ] || keep "$file" "$(openssl rand -hex 32)"

@@ -36,7 +36,7 @@ CANCEL = (
 
 
 class Hasty(LimitedProtocol):
-    limits = Limits(header=0.1, body=0.1, idle=0.1, stalled=0.1)
+    limits = Limits(header=0.4, body=0.4, idle=0.4, stalled=0.4)
 
 
 class Small(LimitedProtocol):
@@ -70,7 +70,7 @@ def rest(connection: socket.socket) -> bytes:
 
 def drip(connection: socket.socket) -> None:
     """A byte each 20 ms, for as long as the server takes it; ten times as long as it should."""
-    for _ in range(100):
+    for _ in range(200):
         try:
             connection.sendall(b"a")
         except ConnectionError:

@@ -15,7 +15,9 @@ import yaml
 from typer.main import get_command
 
 from alambique.api.app import BODY_LIMIT
+from alambique.api.connections import Limits
 from alambique.cli.program import program
+from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 from alambique.workers.dispatcher import GRACE
 from alambique.workers.environment import for_ray
@@ -197,7 +199,9 @@ def test_only_the_dispatcher_and_the_api_can_open_the_database(compose: dict[str
 def test_the_secrets_of_compose_are_those_that_the_script_makes(
     compose: dict[str, Any], make_secrets: Callable[..., str], tmp_path: Path
 ) -> None:
-    make_secrets(str(tmp_path / "secrets"), "distil.example")
+    make_secrets(str(tmp_path / "etc" / "secrets"), "distil.example")
+    (tmp_path / "etc" / "secrets").rename(tmp_path / "secrets")
+    assert (tmp_path / "etc").stat().st_mode & 0o055 == 0o055  # the proxy's files lie beside it
     made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
     files = {one["file"].rpartition("/")[2] for one in compose["secrets"].values()}
     assert files == made.keys()
@@ -205,11 +209,18 @@ def test_the_secrets_of_compose_are_those_that_the_script_makes(
     assert made["alambique_database_url"].startswith(
         f"postgresql://alambique:{made['postgres_password'].strip()}@postgres/"
     )
+    Database(made["alambique_database_url"].strip()).dispose()  # a URL that the registry takes
     assert made["alambique_redis_url"] == f"redis://:{made['redis_password'].strip()}@redis/0\n"
     assert len(made["ray_token"].strip()) == 64
     # a second call changes nothing
     assert make_secrets(str(tmp_path / "secrets"), "distil.example") == ""
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == made
+
+
+def test_the_proxy_lets_a_kept_connection_go_before_the_server_does() -> None:
+    for path in (REPO / "deploy" / "nginx").glob("upstream.*.conf"):
+        (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", path.read_text())
+        assert int(seconds) < Limits().idle
 
 
 def pods(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

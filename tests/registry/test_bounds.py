@@ -16,6 +16,7 @@ from alambique.registry.bounds import (
     bounded_content,
     bounded_lines,
     bounded_message,
+    slices_of,
 )
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
@@ -105,3 +106,12 @@ def test_the_notes_of_a_result_are_cut(database: Database, posted: Made, taken: 
     assert row.result is not None
     assert len(row.result["notes"][0]) == LINE
     assert row.result["rows"] == [{"a": 1}]
+
+
+@given(st.lists(st.text(max_size=3000), max_size=60))
+def test_a_log_is_written_whole_in_as_many_events_as_it_fills(lines: list[str]) -> None:
+    parts = slices_of(lines)
+    assert [line for part in parts for line in part] == lines
+    assert [bounded_lines(part) for part in parts] == [
+        [line for one in part for line in bounded_lines([one])] for part in parts
+    ]

@@ -27,8 +27,6 @@ from alambique.api.views import (
 )
 from alambique.registry import jobs, trials, versions
 from alambique.registry.database import Database
-from alambique.registry.records import JobRow
-from alambique.registry.transitions import WAITING
 from alambique.spec.settings import Settings
 from alambique.spec.states import State, TrialState
 
@@ -55,7 +53,8 @@ class LocalRegistry:
     def job(self, job_id: UUID) -> JobView:
         """A job as it stands."""
         with self._read() as session:
-            return _view(session, jobs.find(session, job_id))
+            row = jobs.find(session, job_id)
+            return JobView.of(row, jobs.waiting_of(session, [row]).get(row.id))
 
     def jobs(
         self,
@@ -80,7 +79,8 @@ class LocalRegistry:
                 limit=limit,
                 cursor=cursor,
             )
-            views = [_view(session, row) for row in page.items]
+            waiting = jobs.waiting_of(session, page.items)
+        views = [JobView.of(row, waiting.get(row.id)) for row in page.items]
         return PageView[JobView](items=views, next=page.next)
 
     def trials(
@@ -175,7 +175,3 @@ class LocalRegistry:
                 "there): start a server with `alambique up`, or set ALAMBIQUE_URL"
             )
         return Database(self._settings.database)
-
-
-def _view(session: Session, row: JobRow) -> JobView:
-    return JobView.of(row, jobs.waiting(session, row.id) if row.state in WAITING else None)

@@ -50,6 +50,19 @@ def bounded_lines(lines: Iterable[str]) -> list[str]:
     return [*kept, *([f"… [{rest:,} more lines]"] if rest else [])]
 
 
+def slices_of(lines: Iterable[str]) -> list[list[str]]:
+    """The lines of a log in as many events as hold all of them, in their order."""
+    found, room = list[list[str]](), 0
+    for line in lines:
+        size = min(len(line), LINE) + 1
+        if size > room:
+            found.append([])
+            room = LINES
+        found[-1].append(line)
+        room -= size
+    return found
+
+
 def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return bounded_message(value)

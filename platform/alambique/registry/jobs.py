@@ -206,7 +206,8 @@ def finish(session: Session, job_id: UUID, token: int, result: dict[str, Any]) -
         LostLease: the job is not held under `token` any more.
     """
     job = locked(session, job_id, token=token)
-    message = TOO_LATE if job.state is State.CANCELLING else None
+    asked = job.state is State.CANCELLING and job.reason is Reason.USER
+    message = TOO_LATE if asked else None
     kept = bounded_fields(result)  # its notes may repeat what a data file says
     return move(session, job_id, State.SUCCEEDED, message=message, result=kept, progress=1.0)
 

@@ -136,8 +136,7 @@ def _ended(work: Work, write: Callable[[Session], object]) -> None:
     lines = work.unwritten.take()
 
     def write_both(session: Session) -> None:
-        if lines:
-            jobs.note(session, work.id, work.token, "log", {"lines": lines})
+        work.write_log(session, lines)
         write(session)
 
     work.write(write_both)

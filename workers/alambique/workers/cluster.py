@@ -207,10 +207,10 @@ def _start_local(redis: str | None) -> None:
 
 @contextmanager
 def _addresses_as_given(address: str | None) -> Iterator[None]:
-    """While it lasts, Ray takes 127.0.0.1 for this machine's address, where it is to be that.
+    """While it lasts, Ray keeps 127.0.0.1 as this machine's address, where it is to be that.
 
-    Otherwise it replaces it with one that others reach, also in the address to connect to. It does
-    so no more where Ray may not be part of a cluster, as on macOS.
+    Ray replaces that address with one that other machines reach, in what it starts and in what it
+    connects to, unless it may not be part of a cluster, as on macOS.
     """
     enabled = ray_constants.ENABLE_RAY_CLUSTER
     if address is None or address.startswith("127."):

@@ -89,7 +89,7 @@ def for_local_ray(redis: str | None, given: Mapping[str, str]) -> dict[str, str]
         given: the environment of the process that starts Ray.
     """
     kept = {name: value for name, value in given.items() if name not in _SECRETS}
-    return kept | _LOOPBACK | ({REDIS: redis} if redis else {})
+    return _LOOPBACK | kept | ({REDIS: redis} if redis else {})
 
 
 def shared_tier(given: Mapping[str, str]) -> str | None:

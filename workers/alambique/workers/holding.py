@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import jobs, leases
 from alambique.registry.database import Database
+from alambique.registry.db_errors import is_away
 from alambique.registry.records import Asked, Lease
 from alambique.registry.retry import with_retry
 from alambique.spec.disk import is_disk_full
@@ -38,6 +39,9 @@ NO_ANSWER = 77
 
 NO_ROOM = 78
 """The exit code of a driver that could not write how its job ended: the disk is full."""
+
+_PATIENCE = 0.9
+"""The part of a lease for which a database that does not answer is waited for."""
 
 _PAUSE = 1.0
 """Seconds between two tries to renew a lease while the database is away."""
@@ -159,11 +163,11 @@ class Holding:
             except Exception as error:  # whatever it is, the lease runs out meanwhile
                 # a database that restarts comes back; but past the lease the job is not ours
                 pause = min(_PAUSE, self._heartbeat)
-                full = is_disk_full(error)
-                why = "has no room on its disk" if full else "does not answer"
-                _LOG.warning("the database %s: %s", why, type(error).__name__)
-                if time.monotonic() - renewed > self._lease.total_seconds():
-                    self._leave(NO_ROOM if full else NO_ANSWER, f"is lost: the database {why}")
+                code, why = _cause_of(error)
+                _LOG.warning("%s: %s", why, type(error).__name__)
+                # before the lease is over: a reaper, who would count the attempt, may come first
+                if time.monotonic() - renewed > _PATIENCE * self._lease.total_seconds():
+                    self._leave(code, f"is lost: {why}")
 
     def _leave(self, code: int, why: str) -> None:
         """Ends this process at once: two drivers must not work on one job."""
@@ -194,3 +198,12 @@ class Holding:
         if asked and not self.asked:
             self.asked = asked
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _cause_of(error: Exception) -> tuple[int, str]:
+    """The exit code of a driver that cannot renew its lease for this, and what to say."""
+    if is_disk_full(error):
+        return NO_ROOM, "the database has no room on its disk"
+    if is_away(error):
+        return NO_ANSWER, "the database does not answer"
+    return LOST, "the lease could not be renewed"

@@ -1,6 +1,6 @@
 """A job in the hands of its driver: what it says, where it works, and whom it reports to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
+from alambique.registry.bounds import slices_of
 from alambique.registry.database import Database
 from alambique.registry.retry import with_retry
 from alambique.spec.job import Job
@@ -80,9 +81,10 @@ class Work:
         return with_retry(lambda: self._read(query), patience=self.settings.lease)
 
     def write(self, change: Callable[[Session], T]) -> T:
-        """Change the registry in one transaction; a database that is away is waited for, as above.
+        """Change the registry in one transaction; a database that is away is waited for.
 
-        Where the answer to the commit was lost, the change is made again.
+        No longer than the lease lasts: past that the job is not ours. Where the answer to the
+        commit was lost, the change is made again.
         """
         return with_retry(lambda: self._write(change), patience=self.settings.lease)
 
@@ -126,9 +128,14 @@ class Work:
         unwritten = [*self.unwritten.take(), *lines]
         try:
             with self.database.write() as session:
-                jobs.note(session, self.id, self.token, "log", {"lines": unwritten})
+                self.write_log(session, unwritten)
         except SQLAlchemyError:
             self.unwritten.put_back(unwritten)
+
+    def write_log(self, session: Session, lines: Iterable[str]) -> None:
+        """Add lines to the job's log in a transaction, in as many events as they fill."""
+        for part in slices_of(lines):
+            jobs.note(session, self.id, self.token, "log", {"lines": part})
 
     def note(self, kind: str, content: dict[str, Any]) -> None:
         """Adds an event of that kind to those of the job."""
