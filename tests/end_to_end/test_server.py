@@ -96,7 +96,7 @@ class Server:
 
     def over(self, job: UUID) -> JobView:
         """The job, once it is over."""
-        return until(lambda: found if (found := self.job(job)).state.over else None)
+        return until(lambda: found if (found := self.job(job)).state.over else None, 400)
 
     def trains(self, job: UUID) -> bool:
         """Whether its student has begun to learn."""
@@ -336,6 +336,7 @@ def given_back(server: Server, job: UUID) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Ray starts twice, and twice a group of processes on it
 def test_stopped_while_training_on_ray_it_comes_to_its_end(server: Server, first: JobView) -> None:
     job = server.post(*LONGER, ON_RAY)
     until(lambda: server.trains(job))
