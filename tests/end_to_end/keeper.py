@@ -1,6 +1,7 @@
 """Keeps a Ray of two CPUs, whose address is the first line; each line asked is answered by one.
 
-A line that says "environment" by that of a worker, with where it imports from; any other by what is reserved.
+A line that says "environment" by that of a worker and where it imports from, any other by what is
+reserved.
 
 A process of its own: Ray's warnings are no errors of the tests.
 """

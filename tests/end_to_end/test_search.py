@@ -187,7 +187,7 @@ def shared_outputs_without_a_trace(redis: str, *folders: Path) -> None:
 
 
 def workers_have_what_they_need(cluster: Cluster, redis: str) -> None:
-    """Threads that wait passively, bounded caches, the shared tier; no other secret, no code of our folder."""
+    """Threads that wait passively, bounded caches, the shared tier; no secret, not our folder."""
     found = cluster.environment
     assert COMPUTING.items() | {(REDIS, redis)} <= found.items()
     assert str(Path.cwd()) not in found["sys.path"].split(os.pathsep)
