@@ -1,5 +1,6 @@
 """A child that dies is started again; one that is told to end, ends."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,8 @@ from threading import Event
 
 import pytest
 
-from alambique.cli.child import KeptRunning
+from alambique.cli.child import KeptRunning, worker_command
+from alambique.workers.environment import PROGRAM
 
 
 def wait_for(seen: Callable[[], bool]) -> None:
@@ -67,3 +69,12 @@ def running(process: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("command", [worker_command(), [*PROGRAM, "up"]], ids=["worker", "up"])
+def test_nothing_of_the_current_folder_is_run(tmp_path: Path, command: list[str]) -> None:
+    for name in ("typer", "ray", "alambique", "pydantic"):
+        (tmp_path / f"{name}.py").write_text("open('HIT', 'a').write('x')")
+    done = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, "Usage" in done.stdout) == (0, True)
+    assert not (tmp_path / "HIT").exists()

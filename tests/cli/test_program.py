@@ -258,3 +258,26 @@ main()
 def test_a_part_that_is_not_installed() -> None:
     found = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
     refused(found, "uvicorn", "alambique[api]")
+
+
+@pytest.mark.parametrize(
+    "given", ["http://me:S3CRET@127.0.0.1:{}", "ftp://me:S3CRET@a", "me:S3/C@a"]
+)
+@pytest.mark.parametrize("command", ["tasks", "jobs list"])
+def test_a_password_in_the_url_is_not_shown(
+    alambique: Alambique, free_port: int, given: str, command: str
+) -> None:
+    found = alambique(*command.split(), ALAMBIQUE_URL=given.format(free_port))
+    refused(found, "ALAMBIQUE_URL")
+    assert "S3" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    "given", ["mysql://me:S3@h/db?password=S3", "postgresql://me:S3@127.0.0.1:9x/db", "S3:S3@h"]
+)
+def test_a_database_of_no_kind_is_refused_without_its_password(
+    alambique: Alambique, given: str
+) -> None:
+    found = alambique("db", "upgrade", ALAMBIQUE_DATABASE_URL=given)
+    refused(found, "ALAMBIQUE_DATABASE_URL")
+    assert "S3" not in found.stderr

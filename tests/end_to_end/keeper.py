@@ -1,6 +1,7 @@
 """Keeps a Ray of two CPUs, whose address is the first line; each line asked is answered by one.
 
-A line that says "environment" by that of a worker, any other by what is reserved.
+A line that says "environment" by that of a worker and where it imports from, any other by what is
+reserved.
 
 A process of its own: Ray's warnings are no errors of the tests.
 """
@@ -26,10 +27,12 @@ def reserved() -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """What a worker of Ray finds in its environment."""
+    """What a worker of Ray finds in its environment, and as "sys.path" where it imports from."""
     import ray
 
-    asked: Any = ray.remote(num_cpus=0)(lambda: dict(os.environ))
+    asked: Any = ray.remote(num_cpus=0)(
+        lambda: os.environ | {"sys.path": os.pathsep.join(sys.path)}
+    )
     found: dict[str, str] = ray.get(asked.remote())
     return found
 

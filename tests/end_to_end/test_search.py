@@ -187,10 +187,10 @@ def shared_outputs_without_a_trace(redis: str, *folders: Path) -> None:
 
 
 def workers_have_what_they_need(cluster: Cluster, redis: str) -> None:
-    """Threads that wait passively, bounded caches, the shared tier; and no other secret."""
+    """Threads that wait passively, bounded caches, the shared tier; no secret, not our folder."""
     found = cluster.environment
-    assert COMPUTING.items() <= found.items()
-    assert found[REDIS] == redis
+    assert COMPUTING.items() | {(REDIS, redis)} <= found.items()
+    assert str(Path.cwd()) not in found["sys.path"].split(os.pathsep)
     assert not SECRETS.keys() & found.keys()
 
 

@@ -1,10 +1,18 @@
 """Fields of a config.json: read and named."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from alambique.models.configs import depth, labels_of, read_config, with_dropout, with_labels
+from alambique.models.configs import (
+    depth,
+    labels_of,
+    read_config,
+    sizes_of,
+    with_dropout,
+    with_labels,
+)
 from alambique.spec.errors import BadModel
 
 BERT = {"model_type": "bert", "num_hidden_layers": 7}
@@ -93,3 +101,27 @@ def test_dropout_leaves_all_else_alone() -> None:
         "classifier_dropout": 0,
         "hidden_size": 4,
     }
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder", "loop"])
+def test_a_config_that_is_no_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "config.json"
+    match kind:
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "loop":
+            path.symlink_to(path)
+    with pytest.raises(BadModel, match=r"config\.json"):
+        read_config(tmp_path)
+
+
+def test_a_network_has_at_most_a_thousand_layers() -> None:
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
+    assert depth({"model_type": "bert", "num_hidden_layers": 1000} | sizes) == 1000
+    for read in (depth, sizes_of):
+        with pytest.raises(BadModel, match="num_hidden_layers"):
+            read({"model_type": "bert", "num_hidden_layers": 1001} | sizes)

@@ -45,6 +45,7 @@ def test_a_driver_computes_with_as_many_threads_as_its_job_takes(
 
 def test_what_computes_waits_passively_unless_it_is_told_otherwise(tmp_path: Path) -> None:
     assert COMPUTING.items() <= for_ray(tmp_path, {}).items()
+    assert for_ray(tmp_path, {})["PYTHONSAFEPATH"] == "1"
     said = for_ray(tmp_path, {"GOMP_SPINCOUNT": "9", "OMP_WAIT_POLICY": "ACTIVE"})
     assert not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(said)
     assert COMPUTING.items() - said.items() == {

@@ -27,6 +27,7 @@ from alambique.api.views import (
 )
 from alambique.registry import jobs, trials, versions
 from alambique.registry.database import Database
+from alambique.spec.hosts import without_password
 from alambique.spec.settings import Settings
 from alambique.spec.states import State, TrialState
 
@@ -170,8 +171,9 @@ class LocalRegistry:
         url = make_url(self._settings.database)
         # opening would make the file, and then it is told to lack its tables
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+            server = without_password(self._settings.url)
             raise NoServer(
-                f"no server at {self._settings.url}, and no registry here ({url.database} is not "
+                f"no server at {server}, and no registry here ({url.database} is not "
                 "there): start a server with `alambique up`, or set ALAMBIQUE_URL"
             )
         return Database(self._settings.database)

@@ -1,6 +1,5 @@
 """Requests to a server of ours: its problems become errors, silence gets a hint."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -9,6 +8,7 @@ import httpx2
 
 from alambique.spec import errors
 from alambique.spec.faults import BadField, BadFields
+from alambique.spec.hosts import without_password
 
 
 class NoServer(errors.AlambiqueError, ConnectionError):
@@ -108,18 +108,11 @@ class Transport:
                 f"no server at {self._url}: start one with `alambique up` or set ALAMBIQUE_URL"
             ) from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
-            raise NoServer(f"no server at {self._url}: {error!r}: set ALAMBIQUE_URL") from error
+            # of the error only its kind: its sentence may quote the URL with its password
+            kind = type(error).__name__
+            raise NoServer(f"no server at {self._url} ({kind}): set ALAMBIQUE_URL") from None
         except httpx2.TransportError as error:
             raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
-
-
-def without_password(url: str) -> str:
-    """Return the URL as it may be shown: without the user and password of a proxy.
-
-    >>> without_password("https://me:secret@host/a@b"), without_password("http://host/a@b")
-    ('https://host/a@b', 'http://host/a@b')
-    """
-    return re.sub(r"//[^/]*@", "//", url, count=1)
 
 
 def _refuse(response: httpx2.Response) -> NoReturn:

@@ -4,12 +4,13 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
+
+from alambique.workers.environment import PROGRAM
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ STEADY = 60.0
 
 def worker_command() -> list[str]:
     """The command of a worker that ends when this process does."""
-    return [sys.executable, "-m", "alambique.cli", "worker", "--parent", str(os.getpid())]
+    return [*PROGRAM, "worker", "--parent", str(os.getpid())]
 
 
 class KeptRunning:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from alambique.cli.environment import home_of, program_here, settings_of
 from alambique.cli.options import Overrides
 from alambique.spec.errors import AlambiqueError
+from alambique.workers.environment import PROGRAM
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -53,7 +53,7 @@ def demo(
 @contextmanager
 def _server(log: "BinaryIO") -> Iterator[str]:
     """The URL of a server with the settings of this process, on a port of its own."""
-    command = [sys.executable, "-m", "alambique.cli", "up", "--port", "0"]
+    command = [*PROGRAM, "up", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
     try:
         yield _ready(process, log)

@@ -123,11 +123,12 @@ def registry_of(context: typer.Context) -> Client | LocalRegistry:
     A server that ALAMBIQUE_URL names is asked in any case: no other has its jobs and its data.
     """
     from alambique.api.local import LocalRegistry
+    from alambique.spec.hosts import without_password
 
     settings, client = settings_of(context), client_of(context)
     if names_a_server(settings) or client.is_there():
         return client
-    print(f"no server at {settings.url}: told from this machine", file=sys.stderr)
+    print(f"no server at {without_password(settings.url)}: told from this machine", file=sys.stderr)
     return LocalRegistry(settings)
 
 

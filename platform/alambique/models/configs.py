@@ -1,6 +1,7 @@
 """What a network is built from: the fields of its config.json, read and changed without torch."""
 
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ _MOST_CLASSES = 10_000
 """Names of classes; the largest tag sets have some hundred."""
 _HIGHEST = 10_000_000
 """No field that counts something, from layers to pieces of a vocabulary, says more."""
+_DEEPEST = 1000
+"""Layers, as many as a job may ask for."""
 _CLASSES = ("num_labels", "id2label", "label2id")
 """Those of them that say which classes a head has."""
 
@@ -69,10 +72,17 @@ def bounded_bytes(path: Path, most: int) -> bytes:
 
     Raises:
         FileNotFoundError: it is not there.
-        BadModel: it has more than `most` bytes.
+        BadModel: it has more than `most` bytes, is no file, or cannot be read.
     """
     check_size(path, most)
-    return path.read_bytes()
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise BadModel(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > most:  # it has grown meanwhile
+        raise BadModel(f"{path} has more than the {most:,} bytes that are read")
+    return content
 
 
 def check_size(path: Path, most: int) -> None:
@@ -80,9 +90,17 @@ def check_size(path: Path, most: int) -> None:
 
     Raises:
         FileNotFoundError: it is not there.
-        BadModel: it has more than `most` bytes.
+        BadModel: it has more than `most` bytes, is no file, or cannot be reached.
     """
-    if (found := path.stat().st_size) > most:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise BadModel(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device may be without an end
+        raise BadModel(f"{path} is no file: put the model's own in its place")
+    if (found := status.st_size) > most:
         raise BadModel(
             f"{path} has {found:,} bytes, and at most {most:,} are read: no model that is known "
             "here needs as many"
@@ -146,7 +164,7 @@ def depth(config: Config) -> int:
     Raises:
         BadModel: the config does not say.
     """
-    return number(config, family_of(config).fields["layers"])
+    return number(config, family_of(config).fields["layers"], most=_DEEPEST)
 
 
 def sizes_of(config: Config) -> Sizes:
@@ -158,7 +176,7 @@ def sizes_of(config: Config) -> Sizes:
     fields = family_of(config).fields
     width = number(config, fields["width"])
     return Sizes(
-        layers=number(config, fields["layers"]),
+        layers=depth(config),
         width=width,
         heads=number(config, fields["heads"]),
         ffn=number(config, fields["ffn"]),
@@ -203,16 +221,15 @@ def _padding(config: Config) -> int:
     return found
 
 
-def number(config: Config, field: str, default: int | None = None) -> int:
+def number(config: Config, field: str, default: int | None = None, *, most: int = _HIGHEST) -> int:
     """What the config says in a field that counts something.
 
     Raises:
-        BadModel: nothing where there is no default, or no number above 0.
+        BadModel: nothing where there is no default, or no number from 1 to `most`.
     """
     found = config.get(field, default)
-    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= _HIGHEST:
+    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= most:
         raise BadModel(
-            f"config.json says {field} {short(found)}: expected a number above 0, at most "
-            f"{_HIGHEST:,}"
+            f"config.json says {field} {short(found)}: expected a number above 0, at most {most:,}"
         )
     return found

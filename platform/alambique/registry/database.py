@@ -74,13 +74,15 @@ class Database:
 def _checked(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: of the port
         parsed = URL.create("none")
     kind, name = parsed.get_backend_name(), parsed.database or ":memory:"
     if kind == "postgresql" or (kind == "sqlite" and not name.startswith((":memory:", "file:"))):
         return parsed
+    shown = URL.create(parsed.drivername, host=parsed.host, database=parsed.database)
     raise BadSpec(
-        f"no database of the registry: {parsed.render_as_string()}; ALAMBIQUE_DATABASE_URL takes "
+        # neither user nor query: a password may be in each
+        f"no database of the registry: {shown}; ALAMBIQUE_DATABASE_URL takes "
         "sqlite:////absolute/path.db (a file: all processes share it) or postgresql://…"
     )
 

@@ -36,3 +36,12 @@ def host_of(text: str) -> Host | None:
     if not name or (port and not 0 < int(port) < 1 << 16):
         return None
     return Host(name, int(port) if port else None)
+
+
+def without_password(url: str) -> str:
+    """Return the URL as it may be shown: without the user and password of a proxy.
+
+    >>> without_password("https://me:secret@host/a@b"), without_password("http://host/a@b")
+    ('https://host/a@b', 'http://host/a@b')
+    """
+    return re.sub(r"//[^/]*@", "//", url, count=1)

@@ -121,7 +121,8 @@ class Settings(BaseSettings):
     @classmethod
     def _of_a_server(cls, url: str) -> str:
         if not _names_a_server(url):
-            raise ValueError(f"{url!r} is no URL of a server: give one as http://127.0.0.1:8400")
+            shown = url.rpartition("@")[2]  # a password may stand before, wherever it begins
+            raise ValueError(f"{shown!r} is no URL of a server: give one as http://127.0.0.1:8400")
         return url
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray._private import ray_constants
+from ray.job_config import JobConfig
 
 from alambique.spec.errors import AlambiqueError, LostWorker
 from alambique.spec.train import Resources
@@ -173,7 +174,12 @@ def connected(address: str | None, redis: str | None = None) -> Iterator[Cluster
     ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with _addresses_as_given(address):
         if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=_job_config(),
+            )
         else:
             _start_local(redis)
     # Ray puts a handler of its own in the place of ours, which ends the process at once
@@ -196,6 +202,7 @@ def _start_local(redis: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=_OBJECTS,
+            job_config=_job_config(),
             # without its dashboard, Ray leaves the places of early-stopped trainings reserved for
             # ever
             include_dashboard=True,
@@ -203,6 +210,15 @@ def _start_local(redis: str | None) -> None:
         )
     finally:
         _set_environment(before)
+
+
+def _job_config() -> JobConfig:
+    """Return the settings of a connection whose workers import nothing from our current folder.
+
+    Ray puts the current folder of who connects before all else that its workers import from, unless
+    the connection is marked as one of Ray's own proxy for clients: the mark does nothing else here.
+    """
+    return JobConfig(_client_job=True)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
-from alambique.workers.environment import for_ray, threads
+from alambique.workers.environment import PROGRAM, for_ray, threads
 from alambique.workers.failures import reason_of, told
 from alambique.workers.holding import NO_ANSWER, NO_ROOM
 from alambique.workers.room import Room, needed, too_large
@@ -218,7 +217,7 @@ class Dispatcher:
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "alambique.cli", *command],
+                [*PROGRAM, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command line asks for an environment before it reads anything else
     from alambique.workers.room import Room
+
+PROGRAM = (sys.executable, "-P", "-m", "alambique.cli")
+"""How this program starts itself: by default Python would import what lies in the current folder
+before what is installed."""
 
 GROUP_START = 600
 """Seconds in which workers have to be placed: a cluster may have to start machines first, which
@@ -40,6 +45,8 @@ _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 """The interface on which the processes of a training wait for one another."""
 
 _FIXED = {
+    # no process of Ray imports what lies in the current folder before what is installed
+    "PYTHONSAFEPATH": "1",
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(GROUP_START),
     # a worker that was given no GPU sees none
