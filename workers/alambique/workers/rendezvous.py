@@ -50,7 +50,7 @@ def make_group(backend: str) -> None:
     }
     listener = _listener() if rank == 0 else None
     host, port = broadcast_from_rank_zero(listener.getsockname()[:2] if listener else None)
-    store = dist.TCPStore(
+    store = dist.TCPStore(  # type: ignore[attr-defined]  # public, and left out of its stubs
         host,
         port,
         world,
@@ -63,6 +63,6 @@ def make_group(backend: str) -> None:
 
 def _listener() -> socket.socket:
     """A free port on the address by which Ray knows this node."""
-    host = ray.util.get_node_ip_address()
+    host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, 0), family=family)
