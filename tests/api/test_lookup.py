@@ -74,14 +74,6 @@ def test_how_an_id_begins(
     assert all(str(one) in str(raised.value) for one in ids)
 
 
-def test_a_whole_name_goes_before_the_beginning_of_an_id(
-    client: Client, job: Job, project: str
-) -> None:
-    first = client.submit(job)
-    named = client.submit(job.model_copy(update={"name": first.id.hex[:8]}))
-    assert find_job(client, first.id.hex[:8], project=project) == named.id
-
-
 @pytest.mark.parametrize("said", ["none", "fff", "ffffff", "", "ñ", "../jobs", "0"])
 def test_no_such_job(registry: Client | LocalRegistry, three: list[JobView], said: str) -> None:
     with pytest.raises(UnknownName, match="jobs list"):
@@ -138,3 +130,15 @@ def test_a_registry_is_read_without_its_server(
     for ask in (here.job, here.logs, here.trials):
         with pytest.raises(UnknownName):
             ask(UUID(int=1))
+
+
+def test_a_name_takes_no_beginning_of_another_id(
+    registry: Client | LocalRegistry, client: Client, job: Job, project: str
+) -> None:
+    first = client.submit(job)
+    beginning = str(first.id)[:8]
+    second = client.submit(job.model_copy(update={"name": beginning}))
+    with pytest.raises(Conflict) as raised:
+        find_job(registry, beginning, project=project)
+    assert all(str(one.id) in str(raised.value) for one in (first, second))
+    assert find_job(registry, str(first.id), project=project) == first.id

@@ -196,15 +196,15 @@ def test_jobs_are_listed_shown_logged_and_cancelled(
 ) -> None:
     row = posted(database, job_file, "listed")
     with database.write() as session:
-        jobs.note(session, row.id, row.token, "log", {"lines": ["hola", "adiós"]})
+        jobs.note(session, row.id, row.token, "log", {"lines": ["hola", "adiós\x1b]0;x\x07"]})
     assert str(row.id) in here("jobs", "list", "--name", "listed")
     listed = json.loads(here("jobs", "list", "--name", "listed", "--json"))
     assert [job["id"] for job in listed["items"]] == [str(row.id)]
     assert "running" in here("jobs", "show", row.id)
     assert json.loads(here("jobs", "show", row.id, "--json"))["state"] == "running"
-    assert here("jobs", "logs", row.id) == "hola\nadiós\n"
+    assert here("jobs", "logs", row.id) == "hola\nadiós\\x1b]0;x\\x07\n"
     logged = json.loads(here("jobs", "logs", row.id, "--json"))
-    assert logged["lines"] == ["hola", "adiós"]
+    assert logged["lines"] == ["hola", "adiós\x1b]0;x\x07"]
     assert here("jobs", "cancel", row.id).startswith("cancelling: ")
 
 

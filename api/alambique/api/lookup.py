@@ -73,6 +73,11 @@ def _find(
         pass
     # a whole name is meant rather than the beginning of an id
     newest = page(said, None, None)
+    begun = page(None, said, None).items if _PREFIX.fullmatch(said) else []
+    # whoever gives a job the beginning of another's id as its name takes its place with nobody
+    if newest.items and (others := [one for one in begun if one.name != said]):
+        what = f"{kind}s that {said} is the name of or the beginning of the id of"
+        raise _several([*newest.items[:1], *others], what)
     if newest.items and not active:
         return newest.items[0].id
     if newest.items:
@@ -80,15 +85,14 @@ def _find(
         if len(going) > 1:
             raise _several(going, f"{kind}s called {said!r} that are not over")
         return (going or newest.items)[0].id
-    found = page(None, said, None).items if _PREFIX.fullmatch(said) else []
-    if len(found) > 1:
-        raise _several(found, f"{kind}s whose id begins with {said}")
-    if not found:
+    if len(begun) > 1:
+        raise _several(begun, f"{kind}s whose id begins with {said}")
+    if not begun:
         raise UnknownName(
             f"there is no {kind} {said!r}: give its id, its name, or at least {_SHORTEST} of the "
             f"first digits of its id; `alambique {kind}s list` shows those there are"
         )
-    return found[0].id
+    return begun[0].id
 
 
 def _all(page: _Page[N], name: str, first: PageView[N]) -> Iterator[N]:

@@ -29,7 +29,9 @@ def main() -> None:
         said = _said(error)
         if said is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        from alambique.cli.tables import printable
+
+        print(f"error: {printable(said)}", file=sys.stderr)
         sys.exit(1)
 
 

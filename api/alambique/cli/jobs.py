@@ -111,13 +111,14 @@ def logs(
 ) -> None:
     """What a job wrote, oldest first."""
     from alambique.api.lookup import find_job
+    from alambique.cli.tables import printable
 
     registry = registry_of(context)
     job_id = find_job(registry, job, project=project)
     while (page := registry.logs(job_id, after=after)).items:
         after = page.after
         for item in page.items:
-            lines = [item.model_dump_json()] if json else item.lines
+            lines = [item.model_dump_json()] if json else map(printable, item.lines)
             print("\n".join(lines))
 
 

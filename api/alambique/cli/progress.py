@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alambique.api.views import EventView
-from alambique.cli.tables import duration
+from alambique.cli.tables import duration, say
 from alambique.spec.states import Stage, State
 
 _STEP = 0.1
@@ -99,7 +99,7 @@ def follow(name: str, events: Iterable[EventView], console: Console) -> None:
     """Show the events of a job until there are no more: live, or line by line in a pipe."""
     if not console.is_terminal:
         for line in lines(events):
-            print(line, flush=True)
+            say(line, flush=True)
         return
     progress = Progress()
     with Live(_drawn(name, progress), console=console, refresh_per_second=8) as live:

@@ -10,7 +10,16 @@ from alambique.api.views import JobView, VersionView
 from alambique.cli.maps import learnt_from
 from alambique.cli.progress import Progress, reason_to_wait
 from alambique.cli.searches import summary
-from alambique.cli.tables import Figure, candidate_table, count, result_table, share, show, table
+from alambique.cli.tables import (
+    Figure,
+    candidate_table,
+    count,
+    result_table,
+    say,
+    share,
+    show,
+    table,
+)
 from alambique.registry.records import JobRow
 from alambique.spec.disk import size_text
 from alambique.spec.errors import UnknownName
@@ -27,35 +36,35 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
     if job.state is not State.SUCCEEDED or job.result is None:
         reason = f" ({job.reason})" if job.reason else ""
         at = f" at {job.stage}" if job.stage else ""
-        print(f"{job.state}{at}{reason}{f': {job.message}' if job.message else ''}")
+        say(f"{job.state}{at}{reason}{f': {job.message}' if job.message else ''}")
         if job.state is State.FAILED:
-            print(f"see {program} jobs logs {job.id}")
+            say(f"see {program} jobs logs {job.id}")
         return False
     if job.message:  # of one that was to be cancelled, too late
-        print(job.message)
+        say(job.message)
     show(result_table(job.result))
     if job.result.get("candidates"):
         show(candidate_table(job.result))
     maps = chain.from_iterable(map(learnt_from, job.result["rows"]))
     for line in (*maps, *summary(job.result.get("search")), *job.result.get("notes", ())):
-        print(line)
+        say(line)
     where = "" if job.project == "default" else f" --project {job.project}"
     for row in job.result["rows"]:
         if version := row.get("version"):
-            print(f"{row['name']}: {program} models download {version}{where}")
+            say(f"{row['name']}: {program} models download {version}{where}")
     return True
 
 
 def describe(job: JobView) -> None:
     """Print where a job stands."""
-    print(f"{job.id}  {job.name or ''}  {job.task}  (project {job.project})")
-    print(f"posted {job.created_at:%Y-%m-%d %H:%M:%S} UTC, attempts {job.attempts}")
+    say(f"{job.id}  {job.name or ''}  {job.task}  (project {job.project})")
+    say(f"posted {job.created_at:%Y-%m-%d %H:%M:%S} UTC, attempts {job.attempts}")
     if job.state.over:
         report(job)
         return
     if job.state is State.RETRYING and job.message:
-        print(f"the last attempt failed: {job.message}")
-    print(f"{job.state}: {_now(job)}".removesuffix(": "))
+        say(f"the last attempt failed: {job.message}")
+    say(f"{job.state}: {_now(job)}".removesuffix(": "))
 
 
 def _now(job: JobView) -> str:
@@ -77,9 +86,9 @@ def _now(job: JobView) -> str:
 
 def describe_version(version: VersionView) -> None:
     """Print what a version is, how it scores and what files it has."""
-    print(f"{version.name}@{version.number}  {version.role}  {version.task}")
-    print(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
-    print(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
+    say(f"{version.name}@{version.number}  {version.role}  {version.task}")
+    say(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
+    say(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
     scores = ((m.data, m.split, m.name, Figure(f"{m.value:.4g}")) for m in version.metrics)
     show(table(("data", "split", "metric", "value"), scores))
     show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
@@ -123,12 +132,12 @@ def _on_test(version: VersionView, metric: str | None) -> float | None:
 def show_prediction(found: Mapping[str, Any]) -> None:
     """Print an answer with its score, words with their tags, or classes with their scores."""
     if "answer" in found:
-        print(f"{found['answer']}  ({found['score']:.4f})")
+        say(f"{found['answer']}  ({found['score']:.4f})")
         return
     for label, score in found.get("scores", {}).items():
-        print(f"{label}\t{score:.4f}")
+        say(f"{label}\t{score:.4f}")
     for word in found.get("words", ()):
-        print(f"{word['word']}\t{word['tag']}")
+        say(f"{word['word']}\t{word['tag']}")
 
 
 def show_plan(found: Mapping[str, Any]) -> None:
@@ -141,11 +150,11 @@ def show_plan(found: Mapping[str, Any]) -> None:
         titles = ("candidate", "parameters", "MACs, linear", "MACs, full", "runs")
         show(table(titles, ((*_sizes(c["model"], c), c["runs"]) for c in candidates)))
     if beside := found.get("beside"):
-        print(_cost_beside(beside))
+        say(_cost_beside(beside))
     if search := found.get("search"):
-        print(_cost_of(search))
+        say(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
-    print(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
+    say(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
 
 
 def _cost_beside(beside: Mapping[str, Any]) -> str:

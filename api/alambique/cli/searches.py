@@ -10,7 +10,7 @@ from rich.table import Table
 
 from alambique.api.trial_views import TrialView
 from alambique.api.views import JobView
-from alambique.cli.tables import Figure, count, decimal, share, show, table
+from alambique.cli.tables import Figure, count, decimal, say, share, show, table
 from alambique.spec.search import COSTS, LOSS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def describe_search(job: JobView, registry: Client | LocalRegistry) -> None:
         show(trial_table(job.spec["search"], trials))
     for trial in trials:
         if trial.error:
-            print(f"trial {trial.number} failed ({trial.reason}): {trial.error}")
+            say(f"trial {trial.number} failed ({trial.reason}): {trial.error}")
 
 
 def all_trials(registry: Client | LocalRegistry, job_id: UUID) -> Iterator[TrialView]:

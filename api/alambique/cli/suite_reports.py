@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from alambique.api.comparison import Comparison, Passes
 from alambique.api.exports import Form, cells, exported, head, remarks
 from alambique.api.suite_views import SuiteJob, SuiteView
-from alambique.cli.tables import Figure, show, table
+from alambique.cli.tables import Figure, say, show, table
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 from alambique.spec.suite import Cell
@@ -34,7 +34,7 @@ def place(cell: Cell) -> str:
 
 def describe(suite: SuiteView) -> None:
     """Print where a suite stands: the jobs that are not over yet, and what is known."""
-    print(f"{suite.id}  {suite.name}  (project {suite.project}): {states(suite.states)}")
+    say(f"{suite.id}  {suite.name}  (project {suite.project}): {states(suite.states)}")
     going = [job for job in suite.jobs if not job.state.over and job.state is not State.QUEUED]
     rows = [(job.id, place(job.cell), job.state, _at(job)) for job in going]
     if rows:
@@ -52,13 +52,13 @@ def report(suite: SuiteView) -> None:
         plain = [[*map(str, line[:words]), *line[words:]] for line in lines]
         show(table(head(comparison), plain))
     for remark in remarks(comparison):
-        print(remark)
+        say(remark)
     if comparison.passes:
         passes = ", ".join(f"{_read(one, comparison)} {one.passes:g}" for one in comparison.passes)
-        print(f"teacher passes over the training examples: {passes}")
+        say(f"teacher passes over the training examples: {passes}")
     for why, jobs in _ended_badly(suite).items():
-        print(f"{'; '.join(place(job.cell) for job in jobs)}: {why}")
-        print(f"  see alambique jobs logs {jobs[0].id}")
+        say(f"{'; '.join(place(job.cell) for job in jobs)}: {why}")
+        say(f"  see alambique jobs logs {jobs[0].id}")
 
 
 def _ended_badly(suite: SuiteView) -> dict[str, list[SuiteJob]]:

@@ -1,6 +1,7 @@
 """How things look in a terminal: lists as tables, figures with their units."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -10,6 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 T = TypeVar("T")
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""All control characters but tab and line feed, and those that turn the direction of a text."""
 
 
 def table(
@@ -37,7 +41,7 @@ def table(
         drawn.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
     for line in lines:
         # as Text: what users wrote is no markup
-        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in line))
+        drawn.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in line))
     return drawn
 
 
@@ -54,6 +58,20 @@ def show(drawn: object) -> None:
 def show_json(content: object) -> None:
     """Print for another program to read."""
     print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    r"""Return a text of somebody else's as a terminal may show it: what would steer it is escaped.
+
+    >>> print(printable("año" + chr(27) + "]0;title" + chr(7)))
+    año\x1b]0;title\x07
+    """
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def say(text: str, *, flush: bool = False) -> None:
+    """Print a text for people that may hold what somebody else wrote."""
+    print(printable(text), flush=flush)
 
 
 class Figure(str):

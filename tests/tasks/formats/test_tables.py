@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Labelled
-from alambique.tasks.formats import tables
+from alambique.tasks.formats import separated, tables
 from alambique.tasks.formats.columns import Columns
 
 Written = Callable[[str, str | bytes], Path]
@@ -198,3 +198,29 @@ def test_rows_without_a_sentence_are_refused_with_their_line(shared: Path) -> No
     columns = Columns(("sentence1", "sentence2"), "label", "id")
     with pytest.raises(BadData, match=r"train\.tsv:176: column 'sentence1' holds 'NS'"):
         tables.read(shared / "data" / "paws-x" / "train.tsv", columns)
+
+
+class Name(str):
+    """A name of a column that counts how often it is compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_a_header_of_many_columns_is_read_once_and_told_in_short(tmp_path: Path) -> None:
+    names = tuple(Name(f"c{number}") for number in range(1000))
+    path = tmp_path / "a.csv"
+    table = separated.Table((separated.Line(1, names), separated.Line(2, ("1",))), "\n")
+    with pytest.raises(BadData, match="1 columns, expected 1000") as raised:
+        list(separated.rows(path, table))
+    assert Name.compared < 5000
+    assert len(str(raised.value)) < 500 + len(str(path))
+
+
+def test_a_cell_too_long_for_csv_is_named_so(written: Written) -> None:
+    with pytest.raises(BadData, match=r"a\.csv:2: .*131,072 characters"):
+        tables.read(written("a.csv", f"premise\r\n{'a' * 131_073}\r\n"), NUMBERED)

@@ -2,11 +2,13 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from alambique.spec.errors import BadData
+from alambique.spec.excerpts import named, short
 from alambique.tasks.formats.columns import Row
 from alambique.tasks.formats.lines import MARK, lines_of, parted, text_of
 
@@ -51,7 +53,7 @@ def rows(path: Path, table: Table, header: tuple[str, ...] | None = None) -> Ite
         if len(line.cells) != len(header):
             raise BadData(
                 f"{where}: {len(line.cells)} columns, expected {len(header)} "
-                f"({', '.join(header)}): correct the row, or take it out"
+                f"({named(header)}): correct the row, or take it out"
             )
         cells = dict(zip(header, line.cells, strict=True))
         yield Row(cells, where, f"{path.name}:{line.number}")
@@ -66,9 +68,9 @@ def header_of(path: Path, table: Table) -> tuple[str, ...]:
     if not table.lines:
         raise BadData(f"{path}:1: an empty file: expected a line with the names of the columns")
     header = table.lines[0].cells
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
-        raise BadData(f"{path}:1: column {twice[0]!r} stands twice: name each once")
+        raise BadData(f"{path}:1: column {short(twice[0])} stands twice: name each once")
     return header
 
 
@@ -132,6 +134,12 @@ def _csv_lines(path: Path, physical: list[str]) -> Iterator[Line]:
             yield Line(start, tuple(cells))
             start = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise BadData(
+                f"{path}:{start}: a cell of the row that starts here has more than "
+                f"{csv.field_size_limit():,} characters, as where a quote is not closed: shorten "
+                "it, or write TSV or JSONL"
+            ) from error
         raise BadData(
             f"{path}:{start}: broken CSV in the row that starts here ({error}): close each quote "
             "that opens a cell, and write a quote within it twice"
