@@ -98,6 +98,15 @@ def test_what_a_browser_says_of_the_site_counts_where_it_names_no_origin() -> No
         assert code(Sent("GET", "127.0.0.1", site=site)) is None
 
 
+def test_the_header_that_names_another_site_is_told() -> None:
+    told = {"Sec-Fetch-Site 'same-site'": Sent("POST", "127.0.0.1", site="same-site")}
+    told["Origin 'null'"] = Sent("POST", "127.0.0.1", "null", "cross-site")
+    for header, sent in told.items():
+        refusal = refusal_of(sent, [Host("127.0.0.1")])
+        assert refusal is not None
+        assert header in refusal.problem.detail
+
+
 @pytest.mark.parametrize("has_body", [True, False])
 @pytest.mark.parametrize(
     ("content_type", "taken"),

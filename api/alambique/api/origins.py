@@ -70,7 +70,7 @@ def refusal_of(sent: Sent, known: Iterable[Host]) -> Refused | None:
         return refused(
             403,
             "foreign_origin",
-            f"found Origin {_short(sent.origin)} in a request to {_short(sent.host)}: pages of "
+            f"found {_provenance(sent)} in a request to {_short(sent.host)}: pages of "
             "other sites may change nothing here; a proxy has to pass Host on with its port",
         )
     return _type_refusal(sent)
@@ -155,6 +155,13 @@ def _is_ipv6(name: str) -> bool:
         return ip_address(name).version == 6
     except ValueError:
         return False
+
+
+def _provenance(sent: Sent) -> str:
+    """The header that says of which site the page is; without an origin it is the other one."""
+    if sent.origin is None:
+        return f"Sec-Fetch-Site {_short(sent.site)}"
+    return f"Origin {_short(sent.origin)}"
 
 
 def _short(header: str | None) -> str:

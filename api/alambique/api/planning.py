@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import DryRunFileInfo, hf_hub_download
 
 from alambique.api.artifacts import open_artifact
-from alambique.models.configs import Config, read_config
+from alambique.models.configs import LARGEST_CONFIG, Config, read_config
 from alambique.models.sources import HUB_ERRORS, locate, not_had
 from alambique.registry import versions
 from alambique.registry.database import Database
 from alambique.registry.records import Version
-from alambique.spec.errors import BadSpec
+from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import (
@@ -27,6 +27,7 @@ from alambique.spec.sources import (
     Registered,
     Source,
     source_of,
+    written,
 )
 from alambique.tasks.all import find
 from alambique.tasks.costs import Plan
@@ -68,7 +69,7 @@ def config_of(source: Source, *, project: str, settings: Settings, database: Dat
     Raises:
         UnknownName: the model is nowhere.
         Unreachable: the hub does not answer.
-        BadModel: its config cannot be read.
+        BadModel: its config cannot be read, or is larger than any that makes sense.
     """
     match source:
         case Hub():
@@ -118,9 +119,22 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
 def _from_hub(source: Hub, cache: Path) -> Path:
     try:
         with _quietly():
-            path = hf_hub_download(
-                source.repository, "config.json", revision=source.revision, cache_dir=cache
+            download = partial(
+                hf_hub_download,
+                source.repository,
+                "config.json",
+                revision=source.revision,
+                cache_dir=cache,
             )
+            # first its size: what anybody may put on a hub is not fetched to be looked at
+            found = download(dry_run=True)
+            assert isinstance(found, DryRunFileInfo)
+            if found.file_size > LARGEST_CONFIG:
+                raise BadModel(
+                    f"config.json of {written(source)} has {found.file_size:,} bytes, and at most "
+                    f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
+                )
+            path = str(download())
     except HUB_ERRORS as error:
         raise not_had(error, source) from error
     return Path(path).parent

@@ -13,7 +13,7 @@ from alambique.spec.excerpts import listed, short
 
 Config = Mapping[str, Any]
 """The fields of a config.json, by the names that transformers gives them."""
-_LARGEST = 4 << 20
+LARGEST_CONFIG = 4 << 20
 """Bytes of a config.json: those of the families that are known have some thousand, and most of a
 large one are the names of classes."""
 _MOST_CLASSES = 10_000
@@ -51,7 +51,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     try:
-        content = bounded_bytes(path, _LARGEST)
+        content = bounded_bytes(path, LARGEST_CONFIG)
     except FileNotFoundError as error:
         raise BadModel(f"{folder} has no config.json: it is not a model folder") from error
     try:
