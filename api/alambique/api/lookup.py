@@ -75,7 +75,8 @@ def _find(
     newest = page(said, None, None)
     begun = page(None, said, None).items if _PREFIX.fullmatch(said) else []
     # whoever gives a job the beginning of another's id as its name takes its place with nobody
-    if newest.items and (others := [one for one in begun if one.name != said]):
+    others = [one for one in begun if one.name != said]
+    if newest.items and others:
         what = f"{kind}s that {said} is the name of or the beginning of the id of"
         raise _several([*newest.items[:1], *others], what)
     if newest.items and not active:
