@@ -78,7 +78,8 @@ def _find(
     others = [one for one in begun if one.name != said]
     if newest.items and others:
         what = f"{kind}s that {said} is the name of or the beginning of the id of"
-        raise _several([*newest.items[:1], *others], what)
+        both = newest.items[:1] + others
+        raise _several(both, what)
     if newest.items and not active:
         return newest.items[0].id
     if newest.items:
