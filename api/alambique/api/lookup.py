@@ -75,9 +75,11 @@ def _find(
     newest = page(said, None, None)
     begun = page(None, said, None).items if _PREFIX.fullmatch(said) else []
     # whoever gives a job the beginning of another's id as its name takes its place with nobody
-    if newest.items and (others := [one for one in begun if one.name != said]):
+    others = [one for one in begun if one.name != said]
+    if newest.items and others:
         what = f"{kind}s that {said} is the name of or the beginning of the id of"
-        raise _several([*newest.items[:1], *others], what)
+        both = newest.items[:1] + others
+        raise _several(both, what)
     if newest.items and not active:
         return newest.items[0].id
     if newest.items:
