@@ -129,9 +129,11 @@ def _from_hub(source: Hub, cache: Path) -> Path:
             # first its size: what anybody may put on a hub is not fetched to be looked at
             found = download(dry_run=True)
             assert isinstance(found, DryRunFileInfo)
-            if found.file_size > LARGEST_CONFIG:
+            size = found.file_size
+            if size is None or size > LARGEST_CONFIG:
+                told = "an untold number of" if size is None else f"{size:,}"
                 raise BadModel(
-                    f"config.json of {written(source)} has {found.file_size:,} bytes, and at most "
+                    f"config.json of {written(source)} has {told} bytes, and at most "
                     f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
                 )
             path = str(download())
