@@ -1,6 +1,7 @@
 """/v1/suites: posted, refused, read, cancelled; over HTTP and by the client."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import httpx2
@@ -178,3 +179,17 @@ def test_the_client_is_told_what_is_wrong(client: Client, text: str, suite: Suit
         client.submit_suite(text.replace("layers: 1", "layers: 0"))
     with pytest.raises(UnknownName, match="there is no suite"):
         client.suite(client.submit_suite(suite).jobs[0].id)
+
+
+def test_a_model_that_many_jobs_name_is_looked_for_once(
+    post: Post, text: str, statements: Callable[[], AbstractContextManager[list[str]]]
+) -> None:
+    named = text.replace(
+        "{architecture: bert, layers: 2, width: 32, heads: 2, ffn: 64}", "registry:nowhere@1"
+    )
+    sent = []
+    for seeds in ("[1]", "[1, 2, 3, 4, 5]"):
+        with statements() as taken:
+            assert post(f"{named}seeds: {seeds}\n").status_code == 422
+        sent.append(len(taken))
+    assert sent[0] == sent[1]

@@ -96,6 +96,8 @@ def test_a_json_text_that_cannot_be_read(content: bytes, said: str) -> None:
         (f"a: 0x{'f' * 5000}", "line 1: a number of 5,002 characters"),
         (f'a: "{HALF}"', "line 1"),
         ("%TAG !a! b\n" * 9 + "---\na: 1", "%"),
+        ("%TAG !a! b\r" * 9 + "---\na: 1", "%"),
+        ("%TAG !a! b\u2028" * 9 + "---\na: 1", "%"),
         ("--- 1\n--- 2", "line 2"),
     ],
 )

@@ -219,3 +219,16 @@ def test_where_a_field_of_a_job_comes_from(path: str, at: str) -> None:
     cell = Cell(task="pos", teacher="teacher", student="small", point={"train.batch_size": 8})
     suite = read_suite(SUITE, ["shared.data={name: x, limit: {train: 1}}"])
     assert field_at(suite, cell, path) == at
+
+
+def test_a_number_that_is_covered_is_finite_too() -> None:
+    with pytest.raises(BadSpec, match=r"shared\.train\.learning_rate: .* finite"):
+        read_suite(SUITE, ["shared.train.learning_rate=.inf", "tasks.pos.train={learning_rate: 1}"])
+
+
+def test_the_jobs_of_a_suite_are_bounded_together() -> None:
+    """By what they store, not only by what there is to look at."""
+    names = ", ".join(f"{'a' * 90}/{number}{'b' * 80}" for number in range(100))
+    overrides = [f"shared.teacher={{candidates: [{names}]}}", f"seeds={list(range(1250))}"]
+    with pytest.raises(BadSpec, match="a suite stores at most"):
+        jobs_of(read_suite(SUITE, overrides))

@@ -141,3 +141,8 @@ def test_a_suite_reads_back_from_what_is_kept() -> None:
     suite = read_suite(SUITE, ["grid={train.epochs: [1]}"])
     kept: dict[str, Any] = suite.model_dump(mode="json")
     assert suite_of(kept) == suite == Suite.model_validate(kept)
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    with pytest.raises(BadSpec, match="shared"):
+        read_suite("name: s\nshared: &a {x: *a}\ntasks: {t: {}}\nstudents: {b: {}}\n")

@@ -7,10 +7,11 @@ from alambique.api.planning import check_sizes, find_local
 from alambique.api.problems import refused
 from alambique.registry import versions
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
+from alambique.spec.faults import NAMED
 from alambique.spec.job import Job, Split
 from alambique.spec.matrix import field_at
 from alambique.spec.reading import BadField, BadFields
-from alambique.spec.sources import Local, Registered, source_of
+from alambique.spec.sources import Local, Registered, Source, source_of
 from alambique.spec.suite import Cell, Suite
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
@@ -23,7 +24,7 @@ def check(job: Job, context: Context) -> None:
     Raises:
         Refused: it names a path of this machine, or something that is not there.
     """
-    code, fields = _faults(job, context)
+    code, fields = _faults(job, _LookUps(context))
     if fields:
         raise _refused(code, fields)
 
@@ -35,8 +36,11 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
         Refused: one of them cannot; its fields are named where the suite has them.
     """
     wrong: dict[str, tuple[str, BadField]] = {}
+    look_ups = _LookUps(context)
     for cell, job in planned:
-        code, fields = _faults(job, context)
+        if len(wrong) > NAMED:
+            break
+        code, fields = _faults(job, look_ups)
         for bad in fields or _unfit(job, context):
             path = field_at(suite, cell, bad.path)
             wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
@@ -44,12 +48,38 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
         raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
 
 
-def _faults(job: Job, context: Context) -> tuple[str, list[BadField]]:
+class _LookUps:
+    """Models that were looked for on behalf of one request: each once, by however many jobs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._messages: dict[tuple[str, str], str | None] = {}
+
+    def message(self, project: str, model: str) -> str | None:
+        """Return what to say where a model is not there, or None where it is."""
+        if (project, model) not in self._messages:
+            try:
+                self._look(project, source_of(model))
+            except UnknownName as error:
+                self._messages[project, model] = str(error)
+            else:
+                self._messages[project, model] = None
+        return self._messages[project, model]
+
+    def _look(self, project: str, source: Source) -> None:
+        if isinstance(source, Local):
+            find_local(source, self._context.settings)
+        elif isinstance(source, Registered):
+            with self._context.database.read() as session:
+                versions.find(session, project, source.name, source.version)
+
+
+def _faults(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
     """The fields that keep a job from being queued, under the code of their problem."""
     if paths := list(_paths(job)):
         return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
-    unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, context)]
+    unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, look_ups)]
     return ("unknown_name", unknown) if unknown else ("bad_spec", list(bad_goals(job)))
 
 
@@ -105,14 +135,8 @@ def _unknown_data(job: Job) -> Iterator[BadField]:
             yield BadField(path, repr(name), f"it has no {' and no '.join(lacking)} split")
 
 
-def _unknown_models(job: Job, context: Context) -> Iterator[BadField]:
+def _unknown_models(job: Job, look_ups: _LookUps) -> Iterator[BadField]:
     for path, model in job.models():
-        source = source_of(model)
-        try:
-            if isinstance(source, Local):
-                find_local(source, context.settings)
-            elif isinstance(source, Registered):
-                with context.database.read() as session:
-                    versions.find(session, job.project, source.name, source.version)
-        except UnknownName as error:
-            yield BadField(path, repr(model), str(error))
+        message = look_ups.message(job.project, model) if isinstance(model, str) else None
+        if message is not None:
+            yield BadField(path, repr(model), message)

@@ -26,6 +26,8 @@ DIGITS = 100
 """Characters of a number: the time to read one grows with the square of its digits."""
 _DIRECTIVES = 8
 """Lines that begin with %: libyaml compares each with all before it."""
+_DIRECTIVE = re.compile("(?:\\A|[\\n\\r\\x85\\u2028\\u2029])\ufeff?%")
+"""One of them, after any of the signs that end a line of YAML."""
 _TOLD = 1000
 """Characters of a message, in which a parser may repeat what it was given."""
 
@@ -169,7 +171,7 @@ def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]
     Raises:
         Unreadable: it is not well-formed, or beyond a limit; with the line.
     """
-    if len(re.findall(r"^%", text, re.MULTILINE)) > _DIRECTIVES:
+    if len(_DIRECTIVE.findall(text)) > _DIRECTIVES:
         raise Unreadable("it has too many lines that begin with %: leave the directives out")
     try:
         reading = loader(text)

@@ -1,5 +1,6 @@
 """How a suite becomes jobs: its parts laid over each other, and where each field comes from."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,8 @@ Content = dict[str, Any]
 """Fields of a job, not looked at yet."""
 Teachers = dict[tuple[str, str], Teacher]
 """By the names of their task and their own: those that were looked at."""
+_STORED = 32 << 20
+"""Characters of the jobs of one suite together, as they are stored in one transaction."""
 _MOST_REFUSED = 100
 """Cells that are refused before the others are left: they are mostly refused alike."""
 
@@ -35,7 +38,7 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     """
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
     known, judged = Teachers(), set[str]()
-    work = refused = 0
+    work = refused = stored = 0
     for number, cell in enumerate(suite.cells()):
         if len(wrong) > NAMED or refused == _MOST_REFUSED:
             break
@@ -45,6 +48,10 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
             work += (one := work_of(content))
             if work + one * (suite.size - number - 1) > WORK:
                 wrong = {"": _too_much(suite, one)}
+                break
+            stored += (length := len(json.dumps(content, default=str)))
+            if stored + length * (suite.size - number - 1) > _STORED:
+                wrong = {"": _too_large(suite, length)}
                 break
             wrong |= {bad.path: bad for bad in _covered(suite, cell, content, judged)}
             jobs.append((cell, _job(cell, content, known)))
@@ -65,6 +72,14 @@ def _too_much(suite: Suite, one: int) -> BadField:
         f"{suite.size:,} jobs, of which one makes {one:,} names and values to look at, with each "
         f"value of its search anew, are too many: at most {WORK:,} together; leave out cells, or "
         "values"
+    )
+    return BadField("suite", None, message)
+
+
+def _too_large(suite: Suite, length: int) -> BadField:
+    message = (
+        f"{suite.size:,} jobs, of which one has {length:,} characters, are too many: a suite "
+        f"stores at most {_STORED:,} together; leave out cells, or what their parts say"
     )
     return BadField("suite", None, message)
 

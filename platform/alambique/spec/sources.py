@@ -11,8 +11,10 @@ from alambique.spec.excerpts import short
 from alambique.spec.fields import Layers, Spec, Vocabulary, Width
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # a folder's has no more
-_HUB = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@([A-Za-z0-9._-]+))?")
-_REGISTERED = re.compile(r"registry:([A-Za-z0-9][A-Za-z0-9._-]*)@([A-Za-z0-9][A-Za-z0-9._-]*)")
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+"""The hub takes no longer ones, and neither does a name of ours."""
+_HUB = re.compile(rf"({_WORD}/{_WORD})(?:@([A-Za-z0-9._-]{{1,255}}))?")
+_REGISTERED = re.compile(rf"registry:({_WORD})@({_WORD})")
 
 
 class Architecture(Spec):

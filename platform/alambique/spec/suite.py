@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from math import prod
+from math import isfinite, prod
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,13 +15,14 @@ from pydantic import (
     model_validator,
 )
 
-from alambique.spec.faults import bad_fields, refuse
+from alambique.spec.faults import BadField, bad_fields, refuse
 from alambique.spec.fields import Name, Spec, Whole, fault_at
 from alambique.spec.reading import (
     mapping,
     overridden,
     yaml_of,
 )
+from alambique.spec.work import WORK
 
 LARGEST = 5000
 """Jobs of a suite: more of them than that come of a mistake."""
@@ -188,9 +189,31 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
         BadSpec: a field is wrong, each bad one on a line of its own; its cause is `BadFields`.
     """
     try:
-        return Suite.model_validate(content)
+        suite = Suite.model_validate(content)
     except ValidationError as error:
         refuse(bad_fields(error, content, Suite))
+    # a field of a part may be covered by another part's, and is stored all the same
+    if endless := [path for path, value in _numbers(content) if not isfinite(value)]:
+        refuse([BadField(path, None, "expected a number that is finite") for path in endless])
+    return suite
+
+
+def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Every number with a point in the content, by its path; no more than are ever looked at.
+
+    By aliases of YAML, a value may hold another one over and over.
+    """
+    left: list[tuple[str, Any]] = list(content.items())
+    for _ in range(WORK):
+        if not left:
+            return
+        path, value = left.pop()
+        if isinstance(value, float):
+            yield path, value
+        if isinstance(value, list | tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, Mapping):
+            left += [(f"{path}.{name}", one) for name, one in value.items()]
 
 
 def _check_varied(path: str, values: Sequence[JsonValue]) -> None:
