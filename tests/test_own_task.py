@@ -77,6 +77,7 @@ def test_it_fits_on_a_screen() -> None:
     assert len(module().splitlines()) <= 40
 
 
+@pytest.mark.slow  # a whole job more, whose stages other tests carry out
 def test_a_job_of_it_ends_with_its_own_metric(own: Path) -> None:
     told = alambique(own, "run", "job.yaml")
     assert "NEARNESS" in told

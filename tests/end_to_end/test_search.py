@@ -317,6 +317,7 @@ def test_a_search_that_is_cancelled_leaves_nothing_running(
     until(cluster.is_free)
 
 
+@pytest.mark.slow  # a whole search more: the two before go over Ray as well
 def test_the_recipe_of_depths_and_maps_runs_cut_down(
     settings: Settings, database: Database, cluster: Cluster, drivers: Drivers
 ) -> None:
