@@ -10,6 +10,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from alambique.api import catalogue, health, jobs, models, posting, suites
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
+from alambique.api.hub import HubLookUps
 from alambique.api.openapi import PROBLEMS, described
 from alambique.api.origins import OriginCheck
 from alambique.api.problems import BodyLimitProblem, answer_with_problems
@@ -48,7 +49,8 @@ def create_app(
         redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
     stop = stop or threading.Event()
-    app.state.context = Context(settings, database, stop, EventPoller(database, stop))
+    poller, hub = EventPoller(database, stop), HubLookUps(stop)
+    app.state.context = Context(settings, database, stop, poller, hub)
     for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)

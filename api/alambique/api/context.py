@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Request
 
 from alambique.api.event_poller import EventPoller
+from alambique.api.hub import HubLookUps
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 
@@ -20,6 +21,7 @@ class Context:
     stop: threading.Event
     """Set when the server is about to stop: streams end then."""
     events: EventPoller
+    hub: HubLookUps
 
 
 # dependencies are coroutines where they wait for nothing: plain ones would cost a thread each

@@ -1,5 +1,6 @@
 """POST /v1/jobs: a job is read, checked before a row is written, and queued or planned."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -39,7 +40,9 @@ def post_job(
     job = read(body)
     check(job, context)
     if dry_run:
-        plan = PlanView.model_validate(plan_of(job, context.settings, context.database))
+        look_up = partial(context.hub.run, until=context.hub.deadline())
+        found = plan_of(job, context.settings, context.database, look_up=look_up)
+        plan = PlanView.model_validate(found)
         return Response(plan.model_dump_json(), media_type="application/json")
     check_sizes(job, context.settings)
     with context.database.write() as session:

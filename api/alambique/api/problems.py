@@ -43,6 +43,9 @@ _CODE = {
     422: "bad_request",
 }
 
+_LATER = {"Retry-After": "5"}
+"""Of what may be otherwise in a moment."""
+
 _TOLD = 200
 """Characters of a parameter's name, and of what is said of it."""
 
@@ -129,7 +132,8 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
     status = _STATUS.get(error.code, 500)
     cause = error.__cause__
     fields = cause.fields if isinstance(cause, BadFields) else ()
-    return _response(_problem(status, error.code, str(error), fields))
+    headers = _LATER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return _response(_problem(status, error.code, str(error), fields), headers)
 
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:
@@ -171,7 +175,7 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     if is_disk_full(error):
         return _full(error)
     _log.error("the database does not answer", exc_info=error)
-    return _response(_problem(503, "unavailable", SAID), {"Retry-After": "5"})
+    return _response(_problem(503, "unavailable", SAID), _LATER)
 
 
 def _full(error: Exception) -> JSONResponse:
