@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check
-from alambique.api.context import Here
+from alambique.api.context import Here, WritableDb
 from alambique.api.jobs import view_of
 from alambique.api.plan_views import PlanView
 from alambique.api.planning import check_sizes, plan_of
@@ -32,6 +32,7 @@ DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing."
 def post_job(
     context: Here,
     body: Body,
+    database: WritableDb,
     response: Response,
     dry_run: DryRun = False,
     idempotency_key: Key = None,
@@ -41,11 +42,11 @@ def post_job(
     check(job, context)
     if dry_run:
         look_up = partial(context.hub.run, until=context.hub.deadline())
-        found = plan_of(job, context.settings, context.database, look_up=look_up)
+        found = plan_of(job, context.settings, database, look_up=look_up)
         plan = PlanView.model_validate(found)
         return Response(plan.model_dump_json(), media_type="application/json")
     check_sizes(job, context.settings)
-    with context.database.write() as session:
+    with database.write() as session:
         row = jobs.submit(session, job, key=idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{row.id}"
-    return view_of(context.database, row.id)
+    return view_of(database, row.id)

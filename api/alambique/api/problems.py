@@ -1,6 +1,7 @@
 """RFC 9457: every answer that is no success is a problem, with a code that never changes."""
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,6 +49,11 @@ _CODE = {
 _LATER = {"Retry-After": "5"}
 """Of what may be otherwise in a moment."""
 
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_HELD = ("40001", "40P01", "53300", "55P03")
+"""Of PostgreSQL's codes: transactions that stood in each other's way, no connection left, a lock
+that another holds."""
+
 _TOLD = 200
 """Characters of a parameter's name, and of what is said of it."""
 
@@ -67,6 +75,16 @@ class Refused(Exception):
 def refused(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Refused:
     """What to raise so that the client is told `detail`, and about each of `fields`."""
     return Refused(_problem(status, code, detail, fields))
+
+
+def busy() -> Refused:
+    """Return what to raise where others that write have kept a request waiting for too long."""
+    return refused(
+        503,
+        "unavailable",
+        "the database is busy: others have been writing for as long as a request waits; try again "
+        "in a moment (many clients at once want PostgreSQL)",
+    )
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -124,7 +142,8 @@ def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONRe
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return _response(error.problem)
+    later = error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+    return _response(error.problem, _LATER if later else None)
 
 
 async def _known(_: Request, error: Exception) -> JSONResponse:
@@ -174,8 +193,21 @@ def _detail(request: Request, error: HTTPException) -> str:
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     if is_disk_full(error):
         return _full(error)
+    if _is_busy(error):
+        _log.error("the database is busy", exc_info=error)
+        return _response(busy().problem, _LATER)
     _log.error("the database does not answer", exc_info=error)
     return _response(_problem(503, "unavailable", SAID), _LATER)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether the database is there, and others have held what was waited for."""
+    if isinstance(error, PoolTimeout):
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _LOCKED  # above: the finer codes
+    return getattr(cause, "sqlstate", None) in _HELD
 
 
 def _full(error: Exception) -> JSONResponse:
