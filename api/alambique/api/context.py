@@ -24,7 +24,7 @@ class Context:
     stop: threading.Event
     """Set when the server is about to stop: streams end then."""
     events: EventPoller
-    hub: HubLookUps
+    hub: HubLookUps = field(default_factory=HubLookUps)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
     """For requests that write. There are 40 threads: of many that wait for a lock of the database,
     those that have no connection yet wait without one, and those who read find theirs."""

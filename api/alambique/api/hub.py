@@ -29,11 +29,8 @@ class HubLookUps:
     silent the hub, there are never more threads than places.
     """
 
-    def __init__(
-        self, stop: threading.Event, *, at_once: int = AT_ONCE, seconds: float = SECONDS
-    ) -> None:
-        """With the event that is set when the server stops."""
-        self._stop = stop
+    def __init__(self, *, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
+        """With so many places, for requests that wait for so many seconds."""
         self._seconds = seconds
         self._places = threading.BoundedSemaphore(at_once)
         self._at_once = at_once
@@ -42,8 +39,13 @@ class HubLookUps:
         """Return the time of `time.monotonic` until which a request of now may wait."""
         return time.monotonic() + self._seconds
 
-    def run(self, look: Callable[[], T], *, until: float) -> T:
+    def run(self, look: Callable[[], T], *, until: float, stop: threading.Event) -> T:
         """Return what `look` gives, which is called in a thread of its own.
+
+        Args:
+            look: asks the hub.
+            until: the `deadline` of the request.
+            stop: set when the server stops.
 
         Raises:
             Unreachable: it has given nothing until then, the server stops, or all places are
@@ -64,7 +66,7 @@ class HubLookUps:
                     f"the hub has not answered within {self._seconds:g} s: try again later, or "
                     "name a model that the server has"
                 )
-            if self._stop.is_set():
+            if stop.is_set():
                 raise Unreachable("the server stops, and waits for the hub no longer")
             wait([given], timeout=min(left, _GLANCE))
         return given.result()

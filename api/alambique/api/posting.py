@@ -41,7 +41,7 @@ def post_job(
     job = read(body)
     check(job, context)
     if dry_run:
-        look_up = partial(context.hub.run, until=context.hub.deadline())
+        look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
         found = plan_of(job, context.settings, database, look_up=look_up)
         plan = PlanView.model_validate(found)
         return Response(plan.model_dump_json(), media_type="application/json")

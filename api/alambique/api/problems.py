@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -16,6 +16,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alambique.api.away import AWAY, SAID
+from alambique.api.methods import allowed_methods
+from alambique.api.protection import PROTECTION
 from alambique.api.views import FieldProblem, Problem
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
@@ -137,7 +139,8 @@ def _problem(status: int, code: str, detail: str, fields: Sequence[BadField] = (
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     content = problem.model_dump(mode="json", exclude_none=True)
-    return JSONResponse(content, problem.status, headers, MEDIA_TYPE)
+    # here too: not all problems pass by what stands around the app
+    return JSONResponse(content, problem.status, PROTECTION | (headers or {}), MEDIA_TYPE)
 
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:
@@ -166,11 +169,15 @@ def _bad_field(line: dict[str, Any]) -> BadField:
     return BadField(path, short(line.get("input")), excerpt(line["msg"], _TOLD))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODE.get(error.status_code, f"http_{error.status_code}")
-    headers = dict(error.headers) if error.headers else None
-    return _response(_problem(error.status_code, code, _detail(request, error)), headers)
+    headers = dict(error.headers) if error.headers else {}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed_methods(request)  # the framework's is that of one route
+        if request.method == "OPTIONS":
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+    return _response(_problem(error.status_code, code, _detail(request, error, headers)), headers)
 
 
 async def _gone(_: Request, error: Exception) -> JSONResponse:
@@ -178,14 +185,13 @@ async def _gone(_: Request, error: Exception) -> JSONResponse:
     return _response(_problem(400, _CODE[400], "the body broke off"))
 
 
-def _detail(request: Request, error: HTTPException) -> str:
+def _detail(request: Request, error: HTTPException, headers: dict[str, str]) -> str:
     path = request.url.path[:200]
     match error.status_code:
         case 404:
             return f"there is no {path} here: /openapi.json lists all there is"
         case 405:
-            taken = (error.headers or {}).get("Allow", "another method")
-            return f"{path} takes {taken}, not {request.method}: see /openapi.json"
+            return f"{path} takes {headers['Allow']}, not {request.method}: see /openapi.json"
         case _:
             return f"{request.method} {path}: {error.detail}"
 
