@@ -32,7 +32,7 @@ from alambique.spec.sources import (
 from alambique.tasks.all import find
 from alambique.tasks.costs import Plan
 from alambique.tasks.data import Fetch, Splits, load, not_fetched
-from alambique.tasks.plan import plan
+from alambique.tasks.plan import ConfigOf, plan
 
 LookUp = Callable[[Callable[[], Path]], Path]
 """Calls what looks for something at the hub, and returns what that gives."""
@@ -108,11 +108,16 @@ def config_of(
             assert_never(source)
 
 
-def check_sizes(job: Job, settings: Settings) -> None:
+def check_sizes(job: Job, settings: Settings, *, known: ConfigOf | None = None) -> None:
     """Nothing, where the student can be made of what it starts from, as far as is known at once.
 
     Neither the network nor the data is asked: a model of the hub or of the registry is looked at
     by the job's first stage.
+
+    Args:
+        job: what is posted.
+        settings: of this process.
+        known: gives the config of a model of this machine, where it was read before.
 
     Raises:
         BadSpec: more layers than there are, heads that do not share the width, and the like.
@@ -121,10 +126,18 @@ def check_sizes(job: Job, settings: Settings) -> None:
     if any(isinstance(source_of(model), Hub | Registered) for _, model in job.models()):
         return
     # one label is as good as another: they are in the head, which every student has
-    plan(job, Splits([], [], [], ("O",)), config_of=lambda source: _local_config(source, settings))
+    plan(
+        job, Splits([], [], [], ("O",)), config_of=known or partial(local_config, settings=settings)
+    )
 
 
-def _local_config(source: Source, settings: Settings) -> Config:
+def local_config(source: Source, settings: Settings) -> Config:
+    """The config of a model of this machine.
+
+    Raises:
+        UnknownName: it is not there.
+        BadModel: its config cannot be read.
+    """
     assert isinstance(source, Local | Folder)
     return read_config(find_local(source, settings))
 

@@ -1,7 +1,7 @@
 """How a suite becomes jobs: its parts laid over each other, and where each field comes from."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -275,14 +275,28 @@ def _covered(suite: Suite, cell: Cell, content: Content, judged: set[str]) -> It
         judged: what was looked at already, by its place; grows.
     """
     for where, part in _below(suite, cell):
+        found: dict[str, tuple[tuple[str, ...], object]] = {}
         for path, value in _under_mappings(part, content):
-            place = ".".join((where, *path))
-            if place in judged:
-                continue
-            judged.add(place)
-            for bad in _faults(_put(content, path, value)):
-                if bad.path == ".".join(path):
-                    yield BadField(place, bad.found, bad.message)
+            if (place := ".".join((where, *path))) not in judged:
+                judged.add(place)
+                found[".".join(path)] = path, value
+        # all of them at once, since each look is at the whole job; what seems wrong then, alone
+        for bad in _faults(_over(content, _nested(found.values()))) if found else ():
+            if bad.path in found:
+                alone = _faults(_put(content, *found[bad.path]))
+                if any(one.path == bad.path for one in alone):
+                    yield BadField(f"{where}.{bad.path}", bad.found, bad.message)
+
+
+def _nested(values: Iterable[tuple[Sequence[str], object]]) -> Content:
+    """Values at their paths, none of which is within another."""
+    whole: Content = {}
+    for (*above, last), value in values:
+        inner = whole
+        for head in above:
+            inner = inner.setdefault(head, {})
+        inner[last] = value
+    return whole
 
 
 def _under_mappings(part: Content, whole: Content) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -77,7 +77,9 @@ def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
     Raises:
         BadSpec: it cannot be, each bad field on a line of its own; its cause is `BadFields`.
     """
-    content = job.model_dump(mode="json", exclude={"search"})
+    # the teachers are left as they are, which no search varies: to look at candidates and all their
+    # runs takes long, and a search may have many combinations
+    content = job.model_dump(mode="json", exclude={"search", "teacher"}) | {"teacher": job.teacher}
     for path, value in values.items():
         content = with_value(content, _place(content, path), value)
     try:

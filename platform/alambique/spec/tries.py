@@ -43,6 +43,8 @@ class Tries:
 
 def tries(job: Job, *heads: str) -> Tries:
     """Combinations of the dimensions under these fields; of very many some of everywhere."""
+    if job.search is None:
+        return Tries((Try({}, job),), frozenset(), whole=True)
     space = _under(job, heads)
     values = {path: _looked_at(job, path, dimension) for path, dimension in space.items()}
     lists = [found for found, _ in values.values()]
@@ -53,6 +55,11 @@ def tries(job: Job, *heads: str) -> Tries:
     whole = count(lists) <= _MOST and all(known for _, known in values.values())
     listed = frozenset(path for path, each in space.items() if not isinstance(each, Range))
     return Tries(tuple(Try(one, _made(job, one)) for one in said), listed, whole)
+
+
+def same_tries(job: Job, heads: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether the job's search varies the same under both: to make the tries takes long."""
+    return _under(job, heads).keys() == _under(job, others).keys()
 
 
 def needs_outputs(job: Job) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
-WORK = 2_000_000
-"""Names and values that are looked at for one document, again for each value of a search and each
-cell of a suite: a few seconds. A suite of a dozen searches over five hundred combinations has as
-many."""
+WORK = 1_500_000
+"""What is looked at for one document, counted in names and values: some two seconds. Of a suite all
+cells count, and up to five hundred combinations of the search in each."""
 _DEFAULTS = 100
 """Fields that a job has without saying them."""
+_TRIED = 200
+"""What one try of a search makes us look at, beside the terms of its objectives."""
+_TERMS = 8
+"""How often a try looks at what a term says: it is read anew, and compared with two networks."""
 _COMBINATIONS = 500
 """Of the values of a search, that are looked at together (`spec.tries`)."""
 
@@ -18,11 +21,40 @@ def work_of(content: Mapping[str, Any]) -> int:
     """The names and values that are looked at for a job of that content.
 
     >>> work_of({"task": "t"}), work_of({"search": {"space": {"student.layers": [1, 2]}}})
-    (102, 540)
+    (102, 1404)
     """
-    lists = [len(one) if isinstance(one, list) else 2 for one in _space(content).values()]
-    tries = sum(lists) + min(_COMBINATIONS, prod(lists)) if lists else 0
-    return (1 + tries) * (_DEFAULTS + nodes_of(content, WORK))
+    once = _DEFAULTS + nodes_of(content, WORK)
+    if not _space(content):
+        return once
+    terms = nodes_of(_objectives(content), WORK)
+    return once + _tries(content) * (_TRIED + _TERMS * terms)
+
+
+def _tries(content: Mapping[str, Any]) -> int:
+    """How many jobs are made of a search: one of each value, and of combinations of them.
+
+    Students are made of these for each candidate of the first teacher.
+    """
+    values = {
+        path: len(one) if isinstance(one, list) else 2 for path, one in _space(content).items()
+    }
+    # of numbers of the training the least and the greatest stand for all
+    together = (
+        min(count, 2) if str(path).startswith("train.") else count for path, count in values.items()
+    )
+    return sum(values.values()) + min(_COMBINATIONS, prod(together)) * (1 + _candidates(content))
+
+
+def _candidates(content: Mapping[str, Any]) -> int:
+    said = content.get("teacher")
+    first = said[0] if isinstance(said, list | tuple) and said else said
+    candidates = first.get("candidates") if isinstance(first, dict) else None
+    return max(1, len(candidates)) if isinstance(candidates, list | tuple) else 1
+
+
+def _objectives(content: Mapping[str, Any]) -> tuple[object, ...]:
+    first = content.get("intermediate")
+    return content.get("objective"), first.get("objective") if isinstance(first, dict) else None
 
 
 def nodes_of(value: object, most: int) -> int:

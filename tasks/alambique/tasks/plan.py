@@ -19,7 +19,7 @@ from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.space import alone, axes, size
 from alambique.spec.teachers import Teaching
-from alambique.spec.tries import Tries, needs_outputs, tries
+from alambique.spec.tries import Tries, needs_outputs, same_tries, tries
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.costs import (
@@ -35,7 +35,7 @@ from alambique.tasks.costs import (
 )
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
-from alambique.tasks.values import check_values, checked_tries
+from alambique.tasks.values import NETWORKS, check_values, checked_tries
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -61,7 +61,16 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
         refuse(wrong)
     labels, config_of, looked_at = _labels(job, data), cache(config_of), checked_tries(job)
     first, *others = job.teachers
-    candidate = partial(_candidate, job, looked_at=looked_at, labels=labels, config_of=config_of)
+    same = same_tries(job, NETWORKS, ("student",))
+    variants = tuple((looked_at if same else tries(job, "student")).jobs)
+    candidate = partial(
+        _candidate,
+        job,
+        looked_at=looked_at,
+        variants=variants,
+        labels=labels,
+        config_of=config_of,
+    )
     firsts = [
         candidate(field, source_of(one.model), _runs(first, number))
         for number, (field, one) in enumerate(first.named)
@@ -103,6 +112,7 @@ def _candidate(
     runs: int,
     *,
     looked_at: Tries,
+    variants: Sequence[Job],
     labels: int,
     config_of: ConfigOf,
 ) -> _Candidate:
@@ -128,7 +138,7 @@ def _candidate(
         config=teacher,
         student=_cost(job, config, labels),
         layers=depth(config),
-        largest=largest(job, lambda variant: _cost(variant, student(variant), labels)),
+        largest=largest(job, variants, lambda variant: _cost(variant, student(variant), labels)),
     )
 
 
@@ -162,10 +172,10 @@ def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> Teache
     return TeacherCost(most.parameters, most.macs, teacher.role)
 
 
-def largest(job: Job, cost_of: Callable[[Job], Cost]) -> Cost:
+def largest(job: Job, variants: Iterable[Job], cost_of: Callable[[Job], Cost]) -> Cost:
     """The student of a job's search that computes most, as far as values can be combined."""
     found = [cost_of(job)]
-    for variant in tries(job, "student").jobs:
+    for variant in variants:
         with suppress(BadSpec):  # such as heads that do not divide a width
             found.append(cost_of(variant))
     return max(found, key=lambda cost: cost.macs.full)

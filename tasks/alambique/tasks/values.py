@@ -8,11 +8,11 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
 from alambique.spec.faults import BadField, refuse
 from alambique.spec.job import Job
-from alambique.spec.tries import Tries, Try, tries
+from alambique.spec.tries import Tries, Try, same_tries, tries
 
-_NETWORKS = ("student", "objective", "intermediate")
+NETWORKS = ("student", "objective", "intermediate")
 """What decides together whether a student can be made, and be taught so."""
-_ALL = (*_NETWORKS, "train")
+_ALL = (*NETWORKS, "train")
 
 
 def checked_tries(job: Job) -> Tries:
@@ -22,8 +22,9 @@ def checked_tries(job: Job) -> Tries:
         BadSpec: a value makes no job with any of the others, such as a stride as long as every
             window.
     """
-    check_values(tries(job, *_ALL), lambda _: None)
-    return tries(job, *_NETWORKS)
+    every = tries(job, *_ALL)
+    check_values(every, lambda _: None)
+    return every if same_tries(job, _ALL, NETWORKS) else tries(job, *NETWORKS)
 
 
 def check_values(looked_at: Tries, fits: Callable[[Job], object]) -> None:
