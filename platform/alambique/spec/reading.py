@@ -70,7 +70,7 @@ def job_of(content: Mapping[str, Any]) -> Job:
         job = Job.model_validate(content)
     except ValidationError as error:
         refuse(bad_fields(error, content, Job))
-    if (work := work_of(content)) > WORK:
+    if job.search is not None and (work := work_of(content)) > WORK:
         many = f"its values together, each looked at with the whole job, are {work:,} to look at"
         refuse([BadField("search.space", None, f"{many}, at most {WORK:,}: give fewer of them")])
     if wrong := faults(job):

@@ -1,0 +1,53 @@
+"""What is looked at of a suite before it is queued, and how often."""
+
+import threading
+
+import pytest
+
+from alambique.api.checks import check_suite
+from alambique.api.context import Context
+from alambique.api.event_poller import EventPoller
+from alambique.api.problems import Refused
+from alambique.registry.database import Database
+from alambique.spec.matrix import jobs_of
+from alambique.spec.settings import Settings
+from alambique.spec.suite import Suite, suite_of
+
+ARCHITECTURE = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 64}
+
+
+@pytest.fixture
+def context(settings: Settings, database: Database) -> Context:
+    stop = threading.Event()
+    return Context(settings, database, stop, EventPoller(database, stop))
+
+
+def suite(*unfit: int) -> Suite:
+    """One of 600 jobs, of which these ask for more layers than there are."""
+    shared = {
+        "task": "named-entities",
+        "data": "sample-entities",
+        "teacher": {"model": ARCHITECTURE, "train": {}},
+    }
+    tasks = {
+        f"t{number}": ({"student": {"layers": 9}} if number in unfit else {})
+        for number in range(600)
+    }
+    students = {"s": {}}
+    return suite_of(
+        {
+            "name": "s",
+            "shared": shared | {"student": {"layers": 1}},
+            "tasks": tasks,
+            "students": students,
+        }
+    )
+
+
+def test_the_sizes_of_so_many_jobs_are_looked_at_and_no_more(context: Context) -> None:
+    checked = suite(3)
+    with pytest.raises(Refused) as caught:
+        check_suite(checked, jobs_of(checked), context)
+    assert [bad.path for bad in caught.value.problem.errors or ()] == ["tasks.t3.student"]
+    left = suite(599)  # to the first stage of that job
+    check_suite(left, jobs_of(left), context)
