@@ -4,12 +4,14 @@ import threading
 
 import pytest
 
-from alambique.api.checks import check_suite
+from alambique.api.checks import check, check_suite
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
 from alambique.api.problems import Refused
 from alambique.registry.database import Database
+from alambique.spec.faults import NAMED
 from alambique.spec.matrix import jobs_of
+from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.suite import Suite, suite_of
 
@@ -51,3 +53,24 @@ def test_the_sizes_of_so_many_jobs_are_looked_at_and_no_more(context: Context) -
     assert [bad.path for bad in caught.value.problem.errors or ()] == ["tasks.t3.student"]
     left = suite(599)  # to the first stage of that job
     check_suite(left, jobs_of(left), context)
+
+
+def test_models_of_the_registry_are_looked_for_together(
+    context: Context, checkouts: threading.Semaphore
+) -> None:
+    models = [f"registry:none-{number}@{number}" for number in range(90)]
+    job = job_of(
+        {
+            "task": "named-entities",
+            "data": "sample-entities",
+            "teacher": {"candidates": models, "train": {}},
+            "student": {"layers": 1},
+        }
+    )
+    with pytest.raises(Refused) as caught:
+        check(job, context)
+    assert len(caught.value.problem.errors or ()) == NAMED
+    looks = 0
+    while checkouts.acquire(blocking=False):
+        looks += 1
+    assert looks == 1 + NAMED  # the one for all, and one for what to say of each that is told

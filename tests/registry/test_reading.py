@@ -12,6 +12,7 @@ from sqlalchemy import delete, update
 from alambique.registry import jobs, tables
 from alambique.registry.clock import now
 from alambique.registry.database import Database
+from alambique.registry.reading import PAGE
 from alambique.registry.records import JobRow
 from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.job import Job
@@ -179,6 +180,21 @@ def test_a_page_that_ends_the_list_has_no_next(database: Database, posted: Made)
         assert jobs.page(session, limit=3).next is None
         assert jobs.page(session, limit=2).next is not None
         assert jobs.page(session, project="nobody").items == ()
+
+
+def test_a_page_of_large_jobs_ends_early_and_the_next_one_goes_on(
+    database: Database, posted: Made
+) -> None:
+    small, *large = (posted().id for _ in range(4))
+    with database.write() as session:
+        spec = {"name": "x" * (PAGE // 2)}
+        session.execute(update(tables.Job).where(tables.Job.id.in_(large)).values(spec=spec))
+    with database.read() as session:
+        first = jobs.page(session, limit=200)
+        rest = jobs.page(session, limit=200, cursor=first.next)
+    assert [row.id for row in first.items] == large[:0:-1]
+    assert [row.id for row in rest.items] == [large[0], small]
+    assert rest.next is None
 
 
 def test_a_page_holds_what_was_asked_for(database: Database, posted: Made, taken: Made) -> None:

@@ -61,6 +61,10 @@ def test_a_version_is_read_as_it_was_recorded(database: Database, job: Job) -> N
             assert versions.find(session, "default", "tiny-ner", version) == made
         assert versions.get(session, made.id) == made
         assert versions.get(session, teacher.id).role == "teacher"
+        there = {("tiny-ner", "1"), ("tiny-ner", "latest"), ("teacher", "1")}
+        absent = {("tiny-ner", "2"), ("tiny-ner", "0"), ("teacher", "x"), ("none", "latest")}
+        assert versions.existing(session, "default", there | absent) == there
+        assert versions.existing(session, "other", there) == set()
 
 
 def test_a_job_records_a_role_once(database: Database, job: Job) -> None:

@@ -1,6 +1,6 @@
 """What can be known of a posted job before a row is written: that what it names is there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 
 from alambique.api.context import Context
@@ -29,7 +29,7 @@ def check(job: Job, context: Context) -> None:
     Raises:
         Refused: it names a path of this machine, or something that is not there.
     """
-    code, fields = _faults(job, _LookUps(context))
+    code, fields = _faults(job, _LookUps(context, [job]))
     if fields:
         raise _refused(code, fields)
 
@@ -41,7 +41,7 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
         Refused: one of them cannot; its fields are named where the suite has them.
     """
     wrong: dict[str, tuple[str, BadField]] = {}
-    look_ups, room = _LookUps(context), _SIZED
+    look_ups, room = _LookUps(context, [job for _, job in planned]), _SIZED
     for cell, job in planned:
         if len(wrong) > NAMED:
             break
@@ -61,22 +61,32 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
 class _LookUps:
     """Models that were looked for on behalf of one request: each once, by however many jobs."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, jobs: Iterable[Job]) -> None:
         self._context = context
         self._messages: dict[tuple[str, str], str | None] = {}
+        self._registered = _registered(context, jobs)
+        self._told = 0
         self.config = cache(partial(local_config, settings=context.settings))
         """The config of a model of this machine, which is read once."""
 
     def message(self, project: str, model: str) -> str | None:
         """Return what to say where a model is not there, or None where it is."""
         if (project, model) not in self._messages:
-            try:
-                self._look(project, source_of(model))
-            except UnknownName as error:
-                self._messages[project, model] = str(error)
-            else:
-                self._messages[project, model] = None
+            self._messages[project, model] = self._absence(project, source_of(model))
         return self._messages[project, model]
+
+    def _absence(self, project: str, source: Source) -> str | None:
+        if isinstance(source, Registered):
+            if (source.name, source.version) in self._registered.get(project, ()):
+                return None
+            self._told += 1
+            if self._told > NAMED:  # of which no refusal tells
+                return "there is no such version"
+        try:
+            self._look(project, source)
+        except UnknownName as error:
+            return str(error)
+        return None
 
     def _look(self, project: str, source: Source) -> None:
         if isinstance(source, Local):
@@ -84,6 +94,21 @@ class _LookUps:
         elif isinstance(source, Registered):
             with self._context.database.read() as session:
                 versions.find(session, project, source.name, source.version)
+
+
+def _registered(context: Context, jobs: Iterable[Job]) -> dict[str, set[tuple[str, str]]]:
+    """The names with versions that jobs name and the registry has, by project."""
+    asked: dict[str, set[tuple[str, str]]] = {}
+    for job in jobs:
+        for _, model in job.models():
+            if isinstance(model, str) and isinstance(source := source_of(model), Registered):
+                asked.setdefault(job.project, set()).add((source.name, source.version))
+    if not asked:
+        return {}
+    with context.database.read() as session:
+        return {
+            project: versions.existing(session, project, named) for project, named in asked.items()
+        }
 
 
 def _faults(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:

@@ -8,7 +8,8 @@ import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from itertools import accumulate
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select
@@ -30,18 +31,47 @@ def page_of(
     cursor: str | None,
     limit: int,
     records: Callable[[Sequence[R]], Sequence[tuple[UUID, T]]],
+    *,
+    size: ColumnElement[int] | None = None,
+    most: int = 0,
 ) -> Page[T]:
     """At most `limit` rows of `query` after the cursor, as records paired with their ids.
+
+    Args:
+        session: where they are read.
+        query: of all rows of the list.
+        key: the column of their ids.
+        cursor: of the page before; None for the first one.
+        limit: how many rows at most.
+        records: makes records of rows.
+        size: how large a row is. The page ends early with the row by which it comes to `most`.
+        most: in the measure of `size`.
 
     Raises:
         BadSpec: the cursor is not one that a page gave.
     """
     if cursor is not None:
         query = query.where(key < _read(cursor))
+    if size is not None:
+        limit = _fitting(session, query, key, limit, size, most)
     rows = session.scalars(query.order_by(key.desc()).limit(limit + 1)).all()
     found = records(rows[:limit])
     more = len(rows) > limit and len(found) > 0
     return Page(tuple(item for _, item in found), _write(found[-1][0]) if more else None)
+
+
+def _fitting(
+    session: Session,
+    query: Select[Any],
+    key: InstrumentedAttribute[UUID],
+    limit: int,
+    size: ColumnElement[int],
+    most: int,
+) -> int:
+    """How many rows, up to `limit`, come to that size; told without reading them."""
+    sizes = query.with_only_columns(size).order_by(key.desc()).limit(limit)
+    sums = accumulate(session.scalars(sizes))
+    return next((count for count, whole in enumerate(sums, 1) if whole >= most), limit)
 
 
 def starts_with(key: InstrumentedAttribute[UUID], prefix: str) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Text, case, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
@@ -26,6 +26,12 @@ _LAST = 2**63 - 1
 """No id is above it, and SQLite takes no number that is."""
 
 
+_STORED = func.length(cast(tables.Job.spec, Text)) + func.coalesce(
+    func.length(cast(tables.Job.result, Text)), 0
+)
+"""Characters that are large of a job, where it is."""
+
+
 def ready(at: datetime) -> ColumnElement[bool]:
     """Whether a job may be taken at that time."""
     due = or_(tables.Job.not_before.is_(None), tables.Job.not_before <= at)
@@ -44,6 +50,11 @@ def find(session: Session, job_id: UUID) -> JobRow:
     return job_row(job)
 
 
+PAGE = 4 << 20
+"""Characters of the specs and results of a page's jobs, as they are stored: it ends with the job by
+which it comes to these. A job may have a million, and a slow reader keeps a page in memory."""
+
+
 def page(
     session: Session,
     *,
@@ -55,7 +66,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[JobRow]:
-    """Jobs, newest first: those that are as asked for.
+    """Jobs, newest first: those that are as asked for; of large ones fewer than `limit`.
 
     Raises:
         BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
@@ -65,7 +76,7 @@ def page(
     query = select(job).where(*(column == value for column, value in asked if value is not None))
     if id_prefix is not None:
         query = query.where(starts_with(job.id, id_prefix))
-    return page_of(session, query, job.id, cursor, limit, _with_ids)
+    return page_of(session, query, job.id, cursor, limit, _with_ids, size=_STORED, most=PAGE)
 
 
 def candidates(session: Session, limit: int = 20) -> tuple[JobRow, ...]:

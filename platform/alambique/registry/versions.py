@@ -1,7 +1,7 @@
 """Models and their versions: numbered without gaps, recorded at most once per job and role."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -91,7 +91,7 @@ def find(session: Session, project: str, name: str, version: int | str = "latest
     known = model(session, project, name)
     if version == "latest":
         return known.latest
-    number = int(version) if _NUMBER.fullmatch(str(version)) else 0
+    number = _number(version)
     row = session.scalar(select(tables.Version).filter_by(model_id=known.id, number=number))
     if row is None:
         raise UnknownName(
@@ -99,6 +99,21 @@ def find(session: Session, project: str, name: str, version: int | str = "latest
             f"give a number up to {known.latest.number}, or latest"
         )
     return versions_of(session, [row])[0]
+
+
+def existing(
+    session: Session, project: str, asked: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return those of the names with versions that `find` finds, by one query."""
+    model = tables.Model
+    names = {name for name, _ in asked}
+    query = select(model.name, model.newest).where(model.project == project, model.name.in_(names))
+    newest = {name: number for name, number in session.execute(query)}
+    return {
+        (name, version)
+        for name, version in asked
+        if name in newest and (version == "latest" or 0 < _number(version) <= newest[name])
+    }
 
 
 def get(session: Session, version_id: UUID) -> Version:
@@ -188,6 +203,11 @@ def models(
         return [(model.id, model) for model in models_of(session, rows)]
 
     return page_of(session, query, tables.Model.id, cursor, limit, records)
+
+
+def _number(version: int | str) -> int:
+    """The number that is said; 0, which no version has, where it is none."""
+    return int(version) if _NUMBER.fullmatch(str(version)) else 0
 
 
 def task_of(session: Session, project: str, name: str) -> str | None:
