@@ -67,6 +67,25 @@ def test_why_it_ended_is_left_to_the_report() -> None:
     assert "line 7" not in written.getvalue()
 
 
+TITLE = "\x1b]0;x\x07"
+"""Sets a terminal's title."""
+
+
+def test_what_others_wrote_does_not_steer_the_terminal_of_a_live_view() -> None:
+    said = [
+        state("queued", reason="no_disk", message=f"why{TITLE}"),
+        event("waiting", ahead=1, why=f"waits{TITLE}"),
+        state("running"),
+        progress("teach", 0.5, message=f"message{TITLE}"),
+    ]
+    for last in range(1, len(said) + 1):
+        written = io.StringIO()
+        follow(f"name{TITLE}", said[:last], Console(file=written, force_terminal=True, width=100))
+        assert "\x1b]" not in written.getvalue()
+        assert "name\\x1b]0;x" in written.getvalue()
+    assert "message\\x1b]0;x" in written.getvalue()
+
+
 def drawn(of: Table, width: int) -> str:
     written = io.StringIO()
     Console(file=written, width=width).print(of)

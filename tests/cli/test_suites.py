@@ -1,7 +1,9 @@
 """`alambique suites`: what is printed of many jobs."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +13,11 @@ from uuid import UUID
 import pytest
 
 from alambique.api.client import Client
+from alambique.api.comparison import Column, Compared, Comparison, Measured
+from alambique.api.exports import Form
 from alambique.api.suite_views import SuiteView
 from alambique.cli.following_suites import news
+from alambique.cli.suite_reports import print_table
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
 from alambique.spec.states import Reason, Stage, State
@@ -173,3 +178,45 @@ def test_news_are_what_changed(database: Database, suite_file: Path, here: Here)
     now = seen()
     assert list(news(before, now, at=at)) == [f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"]
     assert list(news(now, now, at=at)) == []
+    failed = {"state": State.FAILED, "message": "no\x1b]0;x\x07"}
+    over = [now.jobs[0].model_copy(update=failed), *now.jobs[1:]]
+    (line,) = news(now, now.model_copy(update={"jobs": over}), at=at)
+    assert line.endswith(r"ner, small: failed: no\x1b]0;x\x07")
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_table_for_a_file_is_exact_and_for_a_terminal_it_is_escaped(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
+    name = "t\x1b]0;x"
+    found = Measured(mean=0.5, deviation=None, complete=True, version="m@1")
+    row = Compared(
+        role="teacher",
+        teacher=name,
+        student=None,
+        layers=2,
+        scores={"ner": found},
+        score=0.5,
+        speed_up=None,
+        parameters=10,
+        inferences_per_second=None,
+    )
+    comparison = Comparison(
+        columns=(Column(name="ner", metric="f1"),),
+        rows=(row,),
+        reference=None,
+        passes=(),
+        notes=(),
+    )
+    suite = SuiteView.model_construct(comparison=comparison)
+    print_table(suite, form)
+    assert name in capfd.readouterr().out
+    master, slave = os.openpty()
+    with open(slave, "w") as terminal, monkeypatch.context() as changed:
+        changed.setattr(sys, "stdout", terminal)
+        print_table(suite, form)
+        terminal.flush()
+        shown = os.read(master, 1 << 16)
+    os.close(master)
+    assert b"\x1b" not in shown
+    assert rb"x1b]0;x" in shown

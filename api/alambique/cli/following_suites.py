@@ -8,7 +8,7 @@ from uuid import UUID
 from alambique.api.client import Client
 from alambique.api.suite_views import SuiteJob, SuiteView
 from alambique.cli.suite_reports import place
-from alambique.cli.tables import duration
+from alambique.cli.tables import duration, printable
 from alambique.spec.states import State
 
 LOOK = 2.0
@@ -50,7 +50,8 @@ def nothing(before: SuiteView | None, now: SuiteView) -> Iterable[str]:
 def news(before: SuiteView | None, now: SuiteView, *, at: datetime) -> Iterator[str]:
     """A line for each job that is not where it was; with how many are over, and what is left."""
     for job in _changed(before, now):
-        yield f"{at:%H:%M:%S}  {_standing(now, at)}  {place(job.cell)}: {_told(job)}"
+        told = printable(f"{place(job.cell)}: {_told(job)}")
+        yield f"{at:%H:%M:%S}  {_standing(now, at)}  {told}"
 
 
 def _changed(before: SuiteView | None, now: SuiteView) -> Iterator[SuiteJob]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alambique.api.views import EventView
-from alambique.cli.tables import duration, say
+from alambique.cli.tables import duration, printable, say
 from alambique.spec.states import Stage, State
 
 _STEP = 0.1
@@ -126,14 +126,14 @@ def _news(told: Progress, now: Progress) -> bool:
 
 
 def _drawn(name: str, progress: Progress) -> Group:
-    head = Text.assemble((name, "bold"), f"  {progress.state}")
+    head = Text.assemble((printable(name), "bold"), f"  {progress.state}")
     if progress.why and not progress.state.over:
-        head.append(f"  {progress.why}")
+        head.append(f"  {printable(progress.why)}")
     if progress.waits:
-        head.append(f"\n  {progress.waits}")
+        head.append(f"\n  {printable(progress.waits)}")
     if progress.state is not State.RUNNING:
         return Group(head, _stages(progress))
-    message = Text(progress.message or "", style="dim")
+    message = Text(printable(progress.message or ""), style="dim")
     return Group(head, _stages(progress), _bar(progress), message)
 
 

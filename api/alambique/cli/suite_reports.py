@@ -1,11 +1,12 @@
 """What is printed of a suite: how its jobs stand, and the table that they end with."""
 
+import sys
 from collections.abc import Mapping
 
 from alambique.api.comparison import Comparison, Passes
 from alambique.api.exports import Form, cells, exported, head, remarks
 from alambique.api.suite_views import SuiteJob, SuiteView
-from alambique.cli.tables import Figure, say, show, table
+from alambique.cli.tables import Figure, printable, say, show, table
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 from alambique.spec.suite import Cell
@@ -71,7 +72,7 @@ def _ended_badly(suite: SuiteView) -> dict[str, list[SuiteJob]]:
 
 
 def print_table(suite: SuiteView, form: str) -> None:
-    """Print the table alone, to be pasted elsewhere.
+    """Print the table alone, as it is; to a terminal as that may show it.
 
     Raises:
         BadSpec: it is not written in that form.
@@ -79,7 +80,8 @@ def print_table(suite: SuiteView, form: str) -> None:
     if form not in [*Form]:
         raise BadSpec(f"--format {form}: expected one of {', '.join(Form)}")
     assert suite.comparison is not None  # it was asked for
-    print(exported(suite.comparison, Form(form)), end="")
+    text = exported(suite.comparison, Form(form))
+    print(printable(text) if sys.stdout.isatty() else text, end="")
 
 
 def _read(one: Passes, comparison: Comparison) -> str:
