@@ -1,6 +1,8 @@
 """YAML and JSON as plain values, within limits; counted, and never timed."""
 
+import cProfile
 import json
+import pstats
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,31 @@ def test_aliases_are_taken_where_they_are_asked_for() -> None:
     assert from_yaml(text) == {"a": [1], "b": [1]}
     with pytest.raises(Unreadable, match="line 2: aliases"):
         from_yaml(text, aliases=False)
+
+
+def nested(steps: int, step: str) -> str:
+    """A document each of whose mappings or lists has the one before it nine times."""
+    lines = [step.format(one=n, before=", ".join([f"*x{n - 1}"] * 9)) for n in range(1, steps)]
+    return "\n".join(["x0: &x0 {a: 1, b: 2}", *lines])
+
+
+def test_aliases_count_as_what_they_describe() -> None:
+    step = "x{one}: &x{one} [{before}]"
+    assert len(from_yaml(nested(4, step))) == 4
+    for text in (nested(6, step), "a: &x [*x]"):
+        with pytest.raises(Unreadable, match="with its aliases written out it has more than"):
+            from_yaml(text)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_merges_of_merges_are_no_more_than_the_names_that_they_have(loader: type[Any]) -> None:
+    text = nested(5, "x{one}: &x{one} {{<<: [{before}], b: {one}}}")
+    profile = cProfile.Profile()
+    with profile:
+        found = from_yaml(text, loader=loader)
+    assert [found[f"x{n}"] for n in (0, 1, 4)] == [{"a": 1, "b": n or 2} for n in (0, 1, 4)]
+    stats: Any = pstats.Stats(profile)
+    assert stats.total_calls < 20_000
 
 
 SCALARS = st.one_of(

@@ -14,7 +14,7 @@ from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.work import within
+from alambique.spec.work import nodes_of, within
 
 NODES = 10_000
 """Names, values and lists of a document together. The largest that makes sense, a suite of some
@@ -94,6 +94,15 @@ class _Rules(Composer, SafeConstructor, Resolver):
                 raise _at(key, f"{told} is given a second time: keep one")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what a mapping merges (<<) into it, each name once, as the mapping has it in the end.
+
+        A few merges of one another, each several times, would have more pairs than fit in memory.
+        """
+        super().flatten_mapping(node)
+        last = {_name_of(key): (key, value) for key, value in node.value}
+        node.value = list(last.values())
 
     def construct_undefined(self, node: yaml.Node) -> Any:
         """Never anything.
@@ -177,11 +186,15 @@ def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]
         reading = loader(text)
         reading.aliases = aliases
         try:
-            return reading.get_single_data()
+            value = reading.get_single_data()
         finally:
             reading.dispose()
     except yaml.YAMLError as error:
         raise Unreadable(excerpt(str(error), _TOLD)) from error
+    # aliases are not copies yet: who compares or tells what they describe would write it out
+    if aliases and nodes_of(value, NODES) > NODES:
+        raise Unreadable(f"with its aliases written out {_TOO_MANY}")
+    return value
 
 
 def from_json(content: bytes) -> Any:
@@ -214,6 +227,10 @@ def _check_scalar(node: yaml.ScalarNode) -> None:
         raise _at(node, _too_long(node.value))
     if not _is_whole_text(node.value):
         raise _at(node, _HALF)
+
+
+def _name_of(key: yaml.Node) -> object:
+    return (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key
 
 
 def _scalar_keys(node: yaml.Node) -> Sequence[yaml.ScalarNode]:
