@@ -1,6 +1,7 @@
 """What is looked at of a suite before it is queued, and how often."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def suite(*unfit: int) -> Suite:
         f"t{number}": ({"student": {"layers": 9}} if number in unfit else {})
         for number in range(600)
     }
-    students = {"s": {}}
+    students: dict[str, Any] = {"s": {}}
     return suite_of(
         {
             "name": "s",

@@ -208,7 +208,16 @@ def test_a_table_for_a_file_is_exact_and_for_a_terminal_it_is_escaped(
         passes=(),
         notes=(),
     )
-    suite = SuiteView.model_construct(comparison=comparison)
+    suite = SuiteView(
+        id=UUID(int=7),
+        project="p",
+        name="s",
+        created_at=datetime.now(UTC),
+        states={},
+        over=True,
+        jobs=[],
+        comparison=comparison,
+    )
     print_table(suite, form)
     assert name in capfd.readouterr().out
     master, slave = os.openpty()
