@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import jobs
 from alambique.registry.bounds import slices_of
 from alambique.registry.database import Database
-from alambique.registry.retry import with_retry
+from alambique.registry.retry import read, write
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage
@@ -78,7 +78,7 @@ class Work:
 
         No longer than the lease lasts: past that the job is not ours.
         """
-        return with_retry(lambda: self._read(query), patience=self.settings.lease)
+        return read(self.database, query, patience=self.settings.lease)
 
     def write(self, change: Callable[[Session], T]) -> T:
         """Change the registry in one transaction; a database that is away is waited for.
@@ -86,15 +86,7 @@ class Work:
         No longer than the lease lasts: past that the job is not ours. Where the answer to the
         commit was lost, the change is made again.
         """
-        return with_retry(lambda: self._write(change), patience=self.settings.lease)
-
-    def _read(self, query: Callable[[Session], T]) -> T:
-        with self.database.read() as session:
-            return query(session)
-
-    def _write(self, change: Callable[[Session], T]) -> T:
-        with self.database.write() as session:
-            return change(session)
+        return write(self.database, change, patience=self.settings.lease)
 
     def report(
         self,
