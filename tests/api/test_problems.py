@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from alambique.api.app import BODY_LIMIT, create_app
 from alambique.registry import jobs
@@ -287,7 +288,21 @@ def test_without_tables_the_server_is_alive_but_not_ready(tmp_path: Path) -> Non
     with TestClient(create_app(Settings(home=tmp_path))) as client:
         assert client.get("/healthz").json() == {"status": "alive"}
         problem(client.get("/readyz"), 503, "unavailable")
-        problem(client.get("/v1/jobs"), 503, "unavailable")
+        found = problem(client.get("/v1/jobs"), 503, "unavailable")
+    assert "alambique db upgrade" in found["detail"]
+
+
+def test_a_statement_that_fails_is_no_database_that_is_away(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    made = Database(settings.database)
+    made.upgrade()
+    with made.write() as session:
+        session.execute(text("ALTER TABLE jobs RENAME TO kept"))
+        failing = "SELECT * FROM kept WHERE abs(-9223372036854775808) > 0"
+        session.execute(text(f"CREATE VIEW jobs AS {failing}"))
+    made.dispose()
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        problem(client.get("/v1/jobs"), 500, "internal")
 
 
 def test_with_tables_it_is_ready(http: httpx2.Client) -> None:

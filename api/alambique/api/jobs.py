@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from alambique.api.away import AWAY
 from alambique.api.context import (
     UNCHANGED,
     Cursor,
@@ -24,8 +24,10 @@ from alambique.api.trial_views import TrialView, front_numbers
 from alambique.api.views import EventView, JobView, LogPage, PageView
 from alambique.registry import jobs, trials
 from alambique.registry.database import Database
+from alambique.registry.db_errors import is_away
 from alambique.registry.records import Event, JobRow, Waiting
 from alambique.registry.transitions import WAITING
+from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import UnknownName
 from alambique.spec.states import State, TrialState
 
@@ -140,7 +142,9 @@ async def events(
     while not context.stop.is_set():
         try:
             news, over = await run_in_threadpool(_news, context.database, job_id, after)
-        except AWAY:
+        except SQLAlchemyError as error:
+            if not (is_away(error) or is_disk_full(error)):
+                raise
             await context.events.wait(job_id, -1)  # until the database answers again
             continue
         except UnknownName:

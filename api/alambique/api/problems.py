@@ -8,12 +8,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alambique.api.away import AWAY, SAID
 from alambique.api.views import FieldProblem, Problem
+from alambique.registry.db_errors import database_text
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
@@ -78,8 +79,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
-    for kind in AWAY:
-        app.add_exception_handler(kind, _unavailable)
+    app.add_exception_handler(SQLAlchemyError, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -170,8 +170,11 @@ def _detail(request: Request, error: HTTPException) -> str:
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     if is_disk_full(error):
         return _full(error)
-    _log.error("the database does not answer", exc_info=error)
-    return _response(_problem(503, "unavailable", SAID), {"Retry-After": "5"})
+    detail = database_text(error)
+    if detail is None:
+        raise error
+    _log.error(detail, exc_info=error)
+    return _response(_problem(503, "unavailable", detail), {"Retry-After": "5"})
 
 
 def _full(error: Exception) -> JSONResponse:
