@@ -42,10 +42,16 @@ class LogBuffer:
             lines, self._lines = self._lines, []
         return lines
 
-    def put_back(self, lines: list[str]) -> None:
-        """Put lines before those that have come since."""
-        with self._lock:
-            self._lines = [*lines, *self._lines][-_UNWRITTEN:]
+    @contextmanager
+    def drain(self, *more: str) -> Iterator[list[str]]:
+        """Give all lines and `more` to a block that writes them; if it fails, they are kept."""
+        lines = [*self.take(), *more]
+        try:
+            yield lines
+        except BaseException:  # an interrupt loses none either
+            with self._lock:
+                self._lines = [*lines, *self._lines][-_UNWRITTEN:]
+            raise
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,12 @@ class Work:
 
         It is not waited for: the heartbeat logs too.
         """
-        unwritten = [*self.unwritten.take(), *lines]
-        try:
-            with self.database.write() as session:
-                self.write_log(session, unwritten)
-        except SQLAlchemyError:
-            self.unwritten.put_back(unwritten)
+        with (
+            suppress(SQLAlchemyError),
+            self.unwritten.drain(*lines) as unwritten,
+            self.database.write() as session,
+        ):
+            self.write_log(session, unwritten)
 
     def write_log(self, session: Session, lines: Iterable[str]) -> None:
         """Add lines to the job's log in a transaction, in as many events as they fill."""
