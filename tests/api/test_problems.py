@@ -274,7 +274,7 @@ def test_a_home_without_room_is_not_ready(
         assert client.get("/readyz").json() == {"status": "ready"}
         with largest_file(1000):
             found = problem(client.get("/readyz"), 507, "not_enough_disk")
-        assert "65.5 kB" in found["detail"]
+        assert "64 KiB" in found["detail"]
         assert client.get("/readyz").json() == {"status": "ready"}
         assert {path.suffix for path in tmp_path.iterdir()} <= {
             ".db",
