@@ -35,6 +35,9 @@ done
 [ -e "$folder/alambique_redis_url" ] || keep alambique_redis_url \
     "redis://:$(cat "$folder/redis_password")@$redis/0"
 
+# of the hub, for private repositories: none, until somebody writes one there
+[ -e "$folder/hf_token" ] || keep hf_token ""
+
 if [ ! -e "$folder/htpasswd" ]; then
     password=$(openssl rand -hex 16)
     keep htpasswd "alambique:$(printf '%s' "$password" | openssl passwd -6 -stdin)"

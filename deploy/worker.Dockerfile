@@ -74,7 +74,8 @@ ENV PATH=/opt/alambique/bin:/usr/local/bin:/usr/bin:/bin \
 WORKDIR /var/lib/alambique
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# of the Ray that this container runs or is a node of
-HEALTHCHECK --interval=60s --timeout=30s --start-period=120s --retries=3 CMD ["ray", "health-check"]
+# of the Ray that this container runs or is a node of; the token of its own one lies in the home
+HEALTHCHECK --interval=60s --timeout=30s --start-period=120s --retries=3 \
+    CMD ["sh", "-c", "RAY_AUTH_TOKEN_PATH=\"${RAY_AUTH_TOKEN_PATH:-$ALAMBIQUE_HOME/ray/token}\" exec ray health-check"]
 ENTRYPOINT ["alambique"]
 CMD ["worker"]

@@ -14,10 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, event
+from pydantic import SecretStr
+from sqlalchemy import Engine, event, make_url
 from sqlalchemy.pool import Pool
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -164,6 +167,41 @@ def postgres_url() -> Iterator[str]:
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
+    """Of the server's other databases."""
+    url = postgres_url.replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def on_server(admin: psycopg.Connection) -> Iterator[SecretStr]:
+    """The URL of an empty database of the test's own."""
+    name = f"test_{uuid4().hex}"
+    admin.execute(f"CREATE DATABASE {name}")
+    yield SecretStr(f"postgresql+psycopg://{admin.info.user}@/{name}?host={admin.info.host}")
+    admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def away(admin: psycopg.Connection) -> Callable[[SecretStr], AbstractContextManager[None]]:
+    """While it lasts, the database of that URL answers nobody, as on a server that restarts."""
+
+    @contextmanager
+    def cut(url: SecretStr) -> Iterator[None]:
+        name = make_url(url.get_secret_value()).database
+        alter = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
+        admin.execute(f"{alter} false")
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        yield
+        admin.execute(f"{alter} true")
+
+    return cut
 
 
 @pytest.fixture(scope="session")

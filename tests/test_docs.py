@@ -137,6 +137,7 @@ INSTALLING = (
     "--from-file=secrets/alambique_database_url",
     "kubectl -n alambique create secret generic alambique-redis "
     "--from-file=secrets/alambique_redis_url",
+    "kubectl -n alambique create secret generic alambique-hub --from-file=secrets/hf_token",
     "kubectl -n alambique create secret generic alambique-users --from-file=auth=secrets/htpasswd",
     "kubectl -n alambique create secret tls alambique-tls --cert=secrets/certificate.pem "
     "--key=secrets/key.pem",

@@ -9,7 +9,9 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
@@ -20,6 +22,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 
+Away = Callable[[SecretStr], AbstractContextManager[None]]
 Statements = Callable[[], AbstractContextManager[list[str]]]
 NEVER = 3600.0
 """Seconds: a poller that looks only when it is told to."""
@@ -134,15 +137,11 @@ def errors_of_pollers(seen: asyncio.Event) -> Iterator[list[logging.LogRecord]]:
         log.removeHandler(handler)
 
 
-def rename(database: Database, old: str, new: str) -> None:
-    with database.write() as session:
-        session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
-
-
 @pytest.mark.parametrize("first", [0, 1], ids=["from the start", "while it waits"])
-def test_a_stream_outlives_an_outage(first: int, tmp_path: Path, job: Job) -> None:
-    """Without its table the database answers as one that is not there."""
-    settings = Settings(home=tmp_path)
+def test_a_stream_outlives_an_outage(
+    first: int, tmp_path: Path, on_server: SecretStr, away: Away, job: Job
+) -> None:
+    settings = Settings(home=tmp_path, database_url=on_server)
     database, stop = Database(settings.database), threading.Event()
     database.upgrade()
     row = post(database, job)
@@ -152,10 +151,9 @@ def test_a_stream_outlives_an_outage(first: int, tmp_path: Path, job: Job) -> No
         stream, seen = events(context, row.id, 0), asyncio.Event()
         kinds = [str((await anext(stream)).event) for _ in range(first)]
         with errors_of_pollers(seen) as records:
-            rename(database, "events", "away")
-            next_one = asyncio.ensure_future(anext(stream))
-            await seen.wait()
-            rename(database, "away", "events")
+            with away(on_server):
+                next_one = asyncio.ensure_future(anext(stream))
+                await seen.wait()
             if first:
                 with database.write() as session:
                     jobs.cancel(session, row.id)
@@ -167,4 +165,38 @@ def test_a_stream_outlives_an_outage(first: int, tmp_path: Path, job: Job) -> No
         return kinds, len(records)
 
     assert asyncio.run(told()) == (["state", "state"], 1)
+    database.dispose()
+
+
+NO_TABLE = "CREATE VIEW elsewhere AS SELECT 1"
+NO_SUM = "CREATE VIEW events AS SELECT * FROM kept WHERE abs(-9223372036854775808) > 0"
+
+
+@pytest.mark.parametrize("instead", [NO_TABLE, NO_SUM], ids=["without its table", "overflow"])
+def test_an_error_of_the_program_ends_all_streams_and_is_logged_once(
+    tmp_path: Path, job: Job, instead: str
+) -> None:
+    settings = Settings(home=tmp_path)
+    database, stop = Database(settings.database), threading.Event()
+    database.upgrade()
+    row = post(database, job)
+
+    async def ended() -> list[logging.LogRecord]:
+        poller = EventPoller(database, stop, pause=0.01)
+        context = Context(settings, database, stop, poller)
+        several = [events(context, row.id, 0) for _ in range(3)]
+        for stream in several:
+            await anext(stream)
+        with database.write() as session:
+            session.execute(text("ALTER TABLE events RENAME TO kept"))
+            session.execute(text(instead))
+        with errors_of_pollers(asyncio.Event()) as records:
+            async with asyncio.timeout(60):  # a poller that goes on waiting fails here
+                waiting = [poller.wait(row.id, ALL) for _ in range(2)]
+                nexts = [anext(stream) for stream in several]
+                found = await asyncio.gather(*waiting, *nexts, return_exceptions=True)
+        assert {type(one) for one in found} == {OperationalError}
+        return records
+
+    assert len(asyncio.run(ended())) == 1
     database.dispose()

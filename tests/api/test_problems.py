@@ -276,7 +276,7 @@ def test_a_home_without_room_is_not_ready(
         assert client.get("/readyz").json() == {"status": "ready"}
         with largest_file(1000):
             found = problem(client.get("/readyz"), 507, "not_enough_disk")
-        assert "65.5 kB" in found["detail"]
+        assert "64 KiB" in found["detail"]
         assert client.get("/readyz").json() == {"status": "ready"}
         assert {path.suffix for path in tmp_path.iterdir()} <= {
             ".db",
@@ -290,7 +290,21 @@ def test_without_tables_the_server_is_alive_but_not_ready(tmp_path: Path) -> Non
     with TestClient(create_app(Settings(home=tmp_path))) as client:
         assert client.get("/healthz").json() == {"status": "alive"}
         problem(client.get("/readyz"), 503, "unavailable")
-        problem(client.get("/v1/jobs"), 503, "unavailable")
+        found = problem(client.get("/v1/jobs"), 503, "unavailable")
+    assert "alambique db upgrade" in found["detail"]
+
+
+def test_a_statement_that_fails_is_no_database_that_is_away(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    made = Database(settings.database)
+    made.upgrade()
+    with made.write() as session:
+        session.execute(text("ALTER TABLE jobs RENAME TO kept"))
+        failing = "SELECT * FROM kept WHERE abs(-9223372036854775808) > 0"
+        session.execute(text(f"CREATE VIEW jobs AS {failing}"))
+    made.dispose()
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        problem(client.get("/v1/jobs"), 500, "internal")
 
 
 def test_many_who_wait_to_write_keep_nobody_from_reading(

@@ -1,5 +1,6 @@
 """A server that is gone for a moment: under which key it is asked again."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,15 @@ def test_what_was_not_taken_is_not_sent_again(error: Exception) -> None:
     assert len(sent) == 1
 
 
-def test_a_job_of_this_process_is_shown_on_when_the_database_is_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("file", "failed"), [(".", 0), ("without-tables.db", 1)], ids=["no database", "no table"]
+)
+def test_showing_a_job_outlasts_a_database_that_is_away_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, failed: int
 ) -> None:
-    following = Following(Database(f"sqlite:///{tmp_path}/without-tables.db"))
+    seen: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    following = Following(Database(f"sqlite:///{tmp_path}/{file}"))
     following.start(UUID(int=1))
     following.finish()
-    assert "Traceback" not in capsys.readouterr().err
+    assert len(seen) == failed

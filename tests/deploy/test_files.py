@@ -52,10 +52,23 @@ def compose(deploy: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def manifests(deploy: Path, program_of: Callable[[str], str]) -> list[dict[str, Any]]:
-    """What kustomize makes of the folder."""
-    command = [program_of("kubectl"), "kustomize", str(deploy / "kubernetes")]
-    return list(yaml.safe_load_all(subprocess.check_output(command, text=True)))
+def manifests(deploy: Path) -> list[dict[str, Any]]:
+    """What kustomize makes of the folder, as far as its kustomization.yaml goes."""
+    folder = deploy / "kubernetes"
+    said = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert said.keys() == {"apiVersion", "kind", "namespace", "resources", "labels", "images"}
+    texts = [(folder / name).read_text() for name in said["resources"]]
+    found = [one for text in texts for one in yaml.safe_load_all(text)]
+    images = {one["name"]: f"{one['newName']}:{one['newTag']}" for one in said["images"]}
+    ((labels,),) = [one.values() for one in said["labels"]]
+    for one in found:
+        if one["kind"] != "Namespace":
+            one["metadata"]["namespace"] = said["namespace"]
+        one["metadata"]["labels"] = one["metadata"].get("labels", {}) | labels
+    for pod in pods(found):
+        for each in pod["spec"]["containers"]:
+            each["image"] = images.get(each["image"], each["image"])
+    return found
 
 
 def version_of(package: str) -> str:
@@ -187,6 +200,22 @@ def test_workers_of_ray_find_the_shared_tier_in_their_environment(
         assert secret == {"name": "alambique-redis", "key": "alambique_redis_url"}
 
 
+def test_who_asks_the_hub_has_its_token_and_nobody_else(
+    compose: dict[str, Any], manifests: list[dict[str, Any]]
+) -> None:
+    having = {name for name, one in compose["services"].items() if "hf_token" in str(one)}
+    assert having == {"api", "dispatcher"}
+    for name in having:
+        service = compose["services"][name]
+        assert "out" in service["networks"]
+        assert "hf_token" in service["secrets"]
+        assert service["environment"]["HF_TOKEN_PATH"] == "/run/secrets/hf_token"
+        (token,) = [one for one in container(manifests, name)["env"] if one["name"] == "HF_TOKEN"]
+        # without that Secret the pod starts all the same
+        assert token["valueFrom"]["secretKeyRef"]["optional"] is True
+    assert str(manifests).count("'HF_TOKEN'") == len(having)
+
+
 def test_only_the_dispatcher_and_the_api_can_open_the_database(compose: dict[str, Any]) -> None:
     having = [
         name
@@ -212,6 +241,7 @@ def test_the_secrets_of_compose_are_those_that_the_script_makes(
     Database(made["alambique_database_url"].strip()).dispose()  # a URL that the registry takes
     assert made["alambique_redis_url"] == f"redis://:{made['redis_password'].strip()}@redis/0\n"
     assert len(made["ray_token"].strip()) == 64
+    assert made["hf_token"].strip() == ""  # the hub's library takes that for no token
     # a second call changes nothing
     assert make_secrets(str(tmp_path / "secrets"), "distil.example") == ""
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == made
@@ -243,6 +273,18 @@ def container(manifests: list[dict[str, Any]], name: str) -> dict[str, Any]:
     ]
     assert isinstance(found, dict)
     return found
+
+
+def test_kustomize_makes_these_manifests(
+    deploy: Path, program_of: Callable[[str], str], manifests: list[dict[str, Any]]
+) -> None:
+    command = [program_of("kubectl"), "kustomize", str(deploy / "kubernetes")]
+    made = list(yaml.safe_load_all(subprocess.check_output(command, text=True)))
+
+    def named(some: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(one["kind"], one["metadata"]["name"]): one for one in some}
+
+    assert named(made) == named(manifests)
 
 
 def test_manifests_are_valid(

@@ -1,4 +1,4 @@
-"""The steps of the API's image, executed as they are written, on a copy of this machine's disk.
+"""The steps of the images, executed as they are written, on a copy of this machine's disk.
 
 A copy that takes no room: an overlay, into which the steps change their root. Where there is no
 root, or no overlay, nothing can be executed in this way.
@@ -147,6 +147,56 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip(f"no overlay can be mounted here: {done.stderr.strip()}")
     yield folder
     shutil.rmtree(folder)
+
+
+def stage(dockerfile: Path, name: str) -> list[tuple[str, str]]:
+    """The instructions of a stage, which is the last one if it has no name."""
+    text = list(instructions(dockerfile))
+    starts = [n for n, (kind, _) in enumerate(text) if kind == "FROM"]
+    names = [text[n][1].partition(" AS ")[2] for n in starts]
+    start = starts[names.index(name)]
+    return text[start : next((n for n in starts if n > start), len(text))]
+
+
+@pytest.mark.parametrize("name", ["api.Dockerfile", "worker.Dockerfile"])
+def test_an_image_has_its_user_and_its_folders(deploy: Path, overlay: Path, name: str) -> None:
+    image = Image(overlay / f"user-{name}")
+    ((_, step),) = [one for one in stage(deploy / name, "") if one[0] == "RUN"]
+    image.run(["sh", "-c", step])
+    lines = ["id -u alambique; id -g alambique; getent passwd alambique | cut -d: -f6,7"]
+    lines += ["stat -c '%a %u:%g' /var/lib/alambique*"]
+    user, group, home, *folders = image.run(["sh", "-c", ";".join(lines)]).splitlines()
+    assert (user, group, home) == ("10001", "10001", "/var/lib/alambique:/usr/sbin/nologin")
+    assert set(folders) == {"700 10001:10001"}
+    if "ln -s" in step:
+        found = image.run(["readlink", "/usr/local/bin/ray", "/usr/local/bin/alambique"])
+        assert found.split() == ["/opt/alambique/bin/ray", "/opt/alambique/bin/alambique"]
+
+
+def test_the_image_of_workers_takes_the_torch_of_its_accelerator(
+    deploy: Path, overlay: Path
+) -> None:
+    """The step that installs torch, up to the installation."""
+    image = Image(overlay / "torch")
+    said = stage(deploy / "worker.Dockerfile", "packages")
+    step = next(text for kind, text in said if kind == "RUN")
+    venv, choosing, install = re.split(r" && (?=torch=|/opt)", step)
+    assert venv == "python -m venv /opt/alambique"
+    assert install.endswith('install --use-pep517 -c constraints.txt "${torch}"')
+    image.copy(REPO / "constraints.txt", "/source/constraints.txt")
+    image.folder = "/source"
+    choose = ["sh", "-c", f'{choosing} && echo "${{torch}}"']
+    torch = re.search(r"^torch==[\d.]+", (REPO / "constraints.txt").read_text(), re.M)
+    assert torch
+    taken = {}
+    for accelerator in ("cpu", "cuda"):
+        image.environment["ACCELERATOR"] = accelerator
+        taken[accelerator] = image.run(choose).strip()
+    assert taken == {"cpu": f"{torch[0]}+cpu", "cuda": torch[0]}
+    image.environment["ACCELERATOR"] = "tpu"
+    refused = subprocess.run(image.command(choose), capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "give cpu or cuda" in refused.stderr
 
 
 @pytest.mark.slow

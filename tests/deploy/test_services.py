@@ -1,6 +1,7 @@
 """One host as its units and its proxy describe it: their commands, on PostgreSQL and Redis."""
 
 import getpass
+import json
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx2
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -166,6 +168,20 @@ def until_it_answers(url: str, verify: ssl.SSLContext | bool = True) -> httpx2.R
             pause.wait(0.1)
 
 
+def address_of_ray(worker: int) -> str:
+    """That of the Ray which this process has started, once it runs."""
+    deadline, pause = time.monotonic() + 60, threading.Event()
+    while True:
+        children = psutil.Process(worker).children(recursive=True)
+        words = [word for one in children for word in one.cmdline()]
+        found = {word.partition("=")[2] for word in words if word.startswith("--gcs-address=")}
+        if found:
+            (address,) = found
+            return str(address)
+        assert time.monotonic() < deadline, "no Ray was started"
+        pause.wait(0.1)
+
+
 @pytest.fixture(scope="module")
 def host(
     deploy: Path,
@@ -262,6 +278,28 @@ def test_a_job_posted_through_the_proxy_is_done(
     # what the workers may read, the API may: nobody else
     home = host.folder / "var" / "lib" / "alambique"
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.slow
+def test_the_check_of_the_workers_image_has_the_token_of_their_own_ray(
+    host: Host, tmp_path: Path
+) -> None:
+    text = (host.deploy / "worker.Dockerfile").read_text().replace("\\\n", " ")
+    (check,) = re.findall(r"^HEALTHCHECK .*CMD (\[.+\])$", text, re.M)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "RAY_AUTH_MODE": "token",
+        # in a container there is no other Ray to be found, and its address is taken as it is
+        "RAY_ADDRESS": address_of_ray(host.running["alambique-worker.service"].pid),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+
+    def code(home: Path) -> int:
+        said = environment | {"HOME": str(home), "ALAMBIQUE_HOME": str(home)}
+        return subprocess.run(json.loads(check), env=said, capture_output=True).returncode
+
+    assert code(host.folder / "var" / "lib" / "alambique") == 0
+    assert code(tmp_path) != 0
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ from alambique.spec.reading import read_job
 from alambique.spec.states import Reason, Stage, State
 from alambique.tasks.all import find
 from alambique.tasks.data import load
+from alambique.workers.environment import COMPUTING
 from alambique.workers.testing import score_of
 
 T = TypeVar("T")
@@ -46,6 +47,13 @@ SMALL = (
 )
 ON_RAY = "resources={workers: 2, zero: 2}"
 LONGER = ("compare=[]", "student.layers=2", "train.epochs=12", "train.patience=12")
+KINDS = {
+    "dispatcher": ("alambique.cli", "worker"),
+    "driver": ("alambique.cli", "drive"),
+    "node of Ray": ("raylet/raylet",),
+    "training process": ("RayTrainWorker",),
+}
+"""Kinds of the server's processes, by words of their command."""
 PLAIN = """
 import sys
 from transformers import AutoModelForTokenClassification, AutoTokenizer
@@ -62,11 +70,15 @@ class Server:
     """`alambique up` as a user starts it; it can be stopped, and started again."""
 
     def __init__(self, home: Path, **settings: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if "ALAMBIQUE" not in name}
+        unset = COMPUTING.keys()  # the program itself is to set these
+        kept = {name: value for name, value in os.environ.items() if name not in unset}
+        kept = {name: value for name, value in kept.items() if "ALAMBIQUE" not in name}
         said = {f"ALAMBIQUE_{name}": value for name, value in settings.items()}
         self.home = home
         self.environment = kept | said | {"ALAMBIQUE_HOME": str(home), "OMP_NUM_THREADS": "1"}
         self.database = Database(settings["DATABASE_URL"])
+        self.environments: dict[str, dict[str, str]] = {}
+        """What its processes found when they were started, while a student learnt on Ray."""
 
     def up(self) -> None:
         """Starts it, and waits until it answers."""
@@ -140,6 +152,14 @@ class Server:
                     found.append(int(folder.name))
         return found
 
+    def look_into_environments(self) -> None:
+        """Remember what one process of each kind was started with."""
+        for kind, words in KINDS.items():
+            for process in self.processes(*words)[:1]:
+                content = Path(f"/proc/{process}/environ").read_bytes().decode()
+                lines = (line.partition("=") for line in content.split("\0"))
+                self.environments[kind] = {name: value for name, _, value in lines}
+
     @contextmanager
     def held_at(self, stage: Stage) -> Iterator[None]:
         """While it lasts, no job comes past a stage that the first job did: we are doing it."""
@@ -195,7 +215,12 @@ def told(server: Server) -> list[dict[str, Any]]:
     url = f"{server.environment['ALAMBIQUE_URL']}/v1/jobs"
     answer = httpx2.post(url, content=job, headers=headers)
     assert answer.status_code == 202
-    return [event.content for event in server.client.watch(UUID(answer.json()["id"]))]
+    events = []
+    for event in server.client.watch(UUID(answer.json()["id"])):
+        events.append(event.content)
+        if str(event.content.get("message")).startswith("distilled: step 1 "):
+            server.look_into_environments()
+    return events
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +228,17 @@ def first(server: Server, told: list[dict[str, Any]]) -> JobView:
     """That job, when it is over."""
     (found,) = server.client.jobs(name="pico").items
     return server.job(found.id)
+
+
+def test_the_whole_chain_of_processes_finds_what_libraries_read_once(
+    server: Server, told: list[dict[str, Any]]
+) -> None:
+    assert told
+    found = {
+        kind: {name: environment.get(name) for name in COMPUTING}
+        for kind, environment in server.environments.items()
+    }
+    assert found == dict.fromkeys(KINDS, COMPUTING)
 
 
 def test_the_events_of_a_job_tell_of_every_stage(told: list[dict[str, Any]]) -> None:

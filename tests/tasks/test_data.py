@@ -184,7 +184,7 @@ def test_one_file_of_another_format_is_split(tmp_path: Path) -> None:
         ({"name": "./mine.txt"}, BadSpec, r"\*\.txt: give one of \*\.tsv, \*\.csv"),
         ({"name": "./"}, BadSpec, "data.split: .* is a folder"),
         ({"split": None}, BadSpec, "mine.csv is one file: say how it is split"),
-        ({"columns": {"text": "Opinion"}}, BadData, "'id', 'opinion', 'tono': did you mean 'op"),
+        ({"columns": {"text": "Opinion"}}, BadData, "'id', 'opinion', 'tono': did you mean op"),
         ({"columns": {"txt": "opinion"}}, BadSpec, "data.columns.txt: .* reads text, label"),
         ({"columns": {"text": "tono", "label": "tono"}}, BadSpec, "'tono' is the column of two"),
         (

@@ -1,17 +1,14 @@
 """Networks of a few thousand weights on a few examples: the real code, in seconds."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 import torch
-from pydantic import SecretStr
-from sqlalchemy import event, make_url
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -251,41 +248,6 @@ def called() -> Callable[[Work, str], None]:
             )
 
     return record
-
-
-@pytest.fixture
-def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
-    """Of the server's other databases."""
-    url = postgres_url.replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def on_server(admin: psycopg.Connection) -> Iterator[SecretStr]:
-    """The URL of an empty database of the test's own."""
-    name = f"workers_{uuid4().hex}"
-    admin.execute(f"CREATE DATABASE {name}")
-    yield SecretStr(f"postgresql+psycopg://{admin.info.user}@/{name}?host={admin.info.host}")
-    admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def away(admin: psycopg.Connection) -> Callable[[SecretStr], AbstractContextManager[None]]:
-    """While it lasts, the database of that URL answers nobody, as on a server that restarts."""
-
-    @contextmanager
-    def cut(url: SecretStr) -> Iterator[None]:
-        name = make_url(url.get_secret_value()).database
-        alter = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
-        admin.execute(f"{alter} false")
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-        )
-        yield
-        admin.execute(f"{alter} true")
-
-    return cut
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.registry.database import Database
@@ -15,6 +18,7 @@ from alambique.spec.fields import Spec
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, Stage, State
+from alambique.workers.carrying import carry
 from alambique.workers.driver import drive, run_here
 from alambique.workers.holding import NO_ANSWER
 from alambique.workers.logs import into_log
@@ -127,6 +131,36 @@ def test_lines_that_could_not_be_written_are_there_at_the_end(
             logging.getLogger("alambique.test").warning("three")
         job.log("four")
     assert logged(job) == ["one", "two", "warning: three", "four"]
+    job.database.dispose()
+
+
+def test_lines_outlast_an_end_that_could_not_be_written(
+    work: Taken, away: Away, on_server: SecretStr
+) -> None:
+    job = work("data.name=/nowhere", database_url=on_server, lease=0.3, heartbeat=0.1)
+    with job.holding:
+        with away(on_server):
+            job.log("one")
+            with pytest.raises(OperationalError):
+                carry(job)
+        job.log("two")
+    assert [line for line in logged(job) if not line.startswith("warning: ")] == ["one", "two"]
+    job.database.dispose()
+
+
+def test_an_interrupt_loses_no_line(work: Taken) -> None:
+    job = work()
+
+    def interrupt(_: object) -> None:
+        event.remove(Session, "before_commit", interrupt)
+        raise KeyboardInterrupt
+
+    with job.holding:
+        event.listen(Session, "before_commit", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            job.log("one")
+        job.log("two")
+    assert logged(job) == ["one", "two"]
     job.database.dispose()
 
 

@@ -7,10 +7,12 @@ from collections.abc import Collection
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 
-from alambique.api.away import AWAY
 from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.registry.db_errors import is_away
+from alambique.spec.disk import is_disk_full
 
 POLL = 0.3
 """Seconds between two looks for new events."""
@@ -34,6 +36,9 @@ class EventPoller:
         """Return once the job has an event with an id above `after`, or the server stops.
 
         It may return early. While the database does not answer, it waits.
+
+        Raises:
+            SQLAlchemyError: looking for events failed otherwise.
         """
         news = asyncio.get_running_loop().create_future()
         self._waiting[news] = (job_id, after)
@@ -49,7 +54,9 @@ class EventPoller:
         watched = {job_id for job_id, _ in self._waiting.values()}
         try:
             newest = await run_in_threadpool(self._newest, watched)
-        except AWAY as error:
+        except SQLAlchemyError as error:
+            if not (is_away(error) or is_disk_full(error)):
+                raise
             if not self._away:
                 _log.error("the database does not answer: event streams wait", exc_info=error)
             self._away = True
@@ -70,6 +77,7 @@ class EventPoller:
                 else:
                     await self.look()
         except Exception as error:
+            _log.error("event streams end: looking for events failed", exc_info=error)
             for news in self._waiting:
                 if not news.done():
                     news.set_exception(error)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from alambique.api.context import Here
 from alambique.api.views import Health
 from alambique.registry import jobs
-from alambique.spec.disk import is_disk_full, size_text
+from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import NotEnoughDisk
 
 _ROOM = 1 << 16
@@ -47,6 +47,6 @@ def _write_something(home: Path) -> None:
     except OSError as error:
         if is_disk_full(error):
             raise NotEnoughDisk(
-                f"there is no room for {size_text(_ROOM)} in ALAMBIQUE_HOME: make room, or set it "
+                f"there is no room for {_ROOM >> 10} KiB in ALAMBIQUE_HOME: make room, or set it "
                 "to a larger disk"
             ) from error

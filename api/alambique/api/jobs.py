@@ -7,9 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
 
-from alambique.api.away import AWAY
 from alambique.api.context import (
     UNCHANGED,
     Cursor,
@@ -21,12 +20,14 @@ from alambique.api.context import (
     WritableDb,
     unchanged,
 )
-from alambique.api.trial_views import TrialView, front_numbers
+from alambique.api.queries import job_page, job_view, trial_page
+from alambique.api.trial_views import TrialView
 from alambique.api.views import EventView, JobView, LogPage, PageView
-from alambique.registry import jobs, trials
+from alambique.registry import jobs
 from alambique.registry.database import Database
-from alambique.registry.records import Event, JobRow, Waiting
-from alambique.registry.transitions import WAITING
+from alambique.registry.db_errors import is_away
+from alambique.registry.records import Event
+from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import UnknownName
 from alambique.spec.states import State, TrialState
 
@@ -59,9 +60,7 @@ def list_jobs(
             cursor=cursor,
             limit=limit,
         )
-        waiting = jobs.waiting_of(session, page.items)
-    views = [JobView.of(row, waiting.get(row.id)) for row in page.items]
-    return PageView[JobView](items=views, next=page.next)
+        return job_page(session, page)
 
 
 @router.get("/{job_id}", response_model=JobView, responses={304: UNCHANGED})
@@ -117,11 +116,7 @@ def list_trials(
 ) -> PageView[TrialView]:
     """The trials of a job's search, in the order in which they were begun; without one, none."""
     with database.read() as session:
-        search = jobs.find(session, job_id).spec.get("search")
-        page = trials.page(session, job_id, state=state, cursor=cursor, limit=limit)
-        front = front_numbers(search, trials.of_job(session, job_id))
-    views = [TrialView.of(trial, front) for trial in page.items]
-    return PageView[TrialView](items=views, next=page.next)
+        return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
 
 def _known(database: Db, job_id: UUID) -> UUID:
@@ -141,7 +136,9 @@ async def events(
     while not context.stop.is_set():
         try:
             news, over = await run_in_threadpool(_news, context.database, job_id, after)
-        except AWAY:
+        except SQLAlchemyError as error:
+            if not (is_away(error) or is_disk_full(error)):
+                raise
             await context.events.wait(job_id, -1)  # until the database answers again
             continue
         except UnknownName:
@@ -170,9 +167,4 @@ def _sent(event: Event) -> ServerSentEvent:
 def view_of(database: Database, job_id: UUID) -> JobView:
     """A job as clients see it."""
     with database.read() as session:
-        row = jobs.find(session, job_id)
-        return JobView.of(row, _waiting(session, row))
-
-
-def _waiting(session: Session, row: JobRow) -> Waiting | None:
-    return jobs.waiting(session, row.id) if row.state in WAITING else None
+        return job_view(session, job_id)

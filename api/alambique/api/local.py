@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from alambique.api.artifacts import open_artifact, pieces
 from alambique.api.catalogue_views import known_data, known_tasks
 from alambique.api.downloads import save
+from alambique.api.queries import job_page, job_view, trial_page
 from alambique.api.transport import NoServer
-from alambique.api.trial_views import TrialView, front_numbers
+from alambique.api.trial_views import TrialView
 from alambique.api.views import (
     DatasetView,
     JobView,
@@ -25,7 +26,7 @@ from alambique.api.views import (
     TaskView,
     VersionView,
 )
-from alambique.registry import jobs, trials, versions
+from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.spec.hosts import without_password
 from alambique.spec.settings import Settings
@@ -54,8 +55,7 @@ class LocalRegistry:
     def job(self, job_id: UUID) -> JobView:
         """A job as it stands."""
         with self._read() as session:
-            row = jobs.find(session, job_id)
-            return JobView.of(row, jobs.waiting_of(session, [row]).get(row.id))
+            return job_view(session, job_id)
 
     def jobs(
         self,
@@ -80,9 +80,7 @@ class LocalRegistry:
                 limit=limit,
                 cursor=cursor,
             )
-            waiting = jobs.waiting_of(session, page.items)
-        views = [JobView.of(row, waiting.get(row.id)) for row in page.items]
-        return PageView[JobView](items=views, next=page.next)
+            return job_page(session, page)
 
     def trials(
         self,
@@ -94,11 +92,7 @@ class LocalRegistry:
     ) -> PageView[TrialView]:
         """The trials of a job's search, in the order in which they were begun."""
         with self._read() as session:
-            search = jobs.find(session, job_id).spec.get("search")
-            page = trials.page(session, job_id, state=state, limit=limit, cursor=cursor)
-            front = front_numbers(search, trials.of_job(session, job_id))
-        views = [TrialView.of(trial, front) for trial in page.items]
-        return PageView[TrialView](items=views, next=page.next)
+            return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
     def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
         """What the job wrote after that place."""

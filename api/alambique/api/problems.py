@@ -9,16 +9,16 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alambique.api.away import AWAY, SAID
 from alambique.api.methods import allowed_methods
 from alambique.api.protection import PROTECTION
 from alambique.api.views import FieldProblem, Problem
+from alambique.registry.db_errors import database_text
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
@@ -101,8 +101,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
-    for kind in AWAY:
-        app.add_exception_handler(kind, _unavailable)
+    app.add_exception_handler(SQLAlchemyError, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -202,8 +201,11 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     if _is_busy(error):
         _log.error("the database is busy", exc_info=error)
         return _response(busy().problem, _LATER)
-    _log.error("the database does not answer", exc_info=error)
-    return _response(_problem(503, "unavailable", SAID), _LATER)
+    detail = database_text(error)
+    if detail is None:
+        raise error
+    _log.error(detail, exc_info=error)
+    return _response(_problem(503, "unavailable", detail), _LATER)
 
 
 def _is_busy(error: Exception) -> bool:

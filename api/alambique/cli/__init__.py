@@ -46,6 +46,6 @@ def _said(error: Exception) -> str | None:
 
     if is_disk_full(error):
         return disk_full_text(error)
-    from alambique.api import away  # needs SQLAlchemy, for which --help does not wait
+    from alambique.registry.db_errors import database_text  # SQLAlchemy: --help does not wait
 
-    return away.SAID if isinstance(error, away.AWAY) else None
+    return database_text(error)

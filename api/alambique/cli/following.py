@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from alambique.api.away import AWAY
 from alambique.api.views import EventView
 from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.registry.db_errors import is_away
 from alambique.registry.records import Event
+from alambique.spec.disk import is_disk_full
 
 T = TypeVar("T")
 
@@ -65,5 +67,7 @@ class Following:
         try:
             with self._database.read() as session:
                 return read(session)
-        except AWAY:
+        except SQLAlchemyError as error:
+            if not (is_away(error) or is_disk_full(error)):
+                raise
             return otherwise

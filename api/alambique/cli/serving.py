@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -46,19 +47,14 @@ def worker(
 ) -> None:
     """Carry out jobs until told to stop; the database must be migrated."""
     from alambique.registry import jobs
-    from alambique.registry.retry import with_retry
+    from alambique.registry.retry import read
     from alambique.workers.dispatcher import dispatch
 
     _log_with_times()
     settings, database = settings_of(context), database_of(context)
-
-    def look() -> None:
-        with database.read() as session:
-            jobs.page(session, limit=1)
-
     # without tables it ends here, once, and not at every look; a signal ends it too, until there is
     # something to put down
-    with_retry(look, patience=settings.lease)
+    read(database, partial(jobs.page, limit=1), patience=settings.lease)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

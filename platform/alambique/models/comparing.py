@@ -7,7 +7,7 @@ from alambique.distill.wanted import wanted
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.families import family_of
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, refuse, within
+from alambique.spec.faults import BadField, prefix_paths, refuse
 from alambique.spec.objective import Attention, Hidden, Layered, Relations
 
 
@@ -23,19 +23,19 @@ def check_comparable(terms: Sequence[Layered], student: Config, teacher: Config)
         _check_layers(term, depth(student), depth(teacher))
         match term:
             case Hidden():
-                with within("projection"):
+                with prefix_paths("projection"):
                     _check_widths(term, sizes_of(student).width, sizes_of(teacher).width)
             case Attention():
                 _check_attention(term, student, teacher)
             case Relations():
-                with within("heads"):
+                with prefix_paths("heads"):
                     _check_relations(term, student, teacher)
 
 
 def _check_layers(term: Layered, layers: int, of: int) -> None:
     chosen_later = not isinstance(term, Relations) and term.mapping == "similar"
     if not chosen_later:  # between layers that are there
-        with within("layer" if isinstance(term, Relations) else "mapping"):
+        with prefix_paths("layer" if isinstance(term, Relations) else "mapping"):
             wanted([term], layers, of)
 
 

@@ -86,7 +86,7 @@ def bounded_bytes(path: Path, most: int) -> bytes:
 
 
 def check_size(path: Path, most: int) -> None:
-    """Nothing, where a file that came with a model is not larger than any that makes sense.
+    """Check that a file that came with a model is not larger than any that makes sense.
 
     Raises:
         FileNotFoundError: it is not there.

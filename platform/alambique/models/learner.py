@@ -19,7 +19,7 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.taps import Taps
-from alambique.spec.faults import within
+from alambique.spec.faults import prefix_paths
 from alambique.spec.objective import Layered, Term, answers, at_its_highest
 
 _BRIDGES = "bridges."
@@ -98,7 +98,7 @@ class Learner(nn.Module):
         ours, theirs = self.network.config, teacher.config
         depths = depth(ours), depth(theirs)
         for term in terms:
-            with within(term.label):
+            with prefix_paths(term.label):
                 check_comparable([term], ours, theirs)
         of_student, of_teacher = wanted(terms, *depths)
         self.bridges = Bridges(

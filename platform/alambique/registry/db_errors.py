@@ -1,4 +1,4 @@
-"""What an error of the database means: that nobody answers for now, or something else."""
+"""What an error of the database means: nobody answers, tables are missing, or something else."""
 
 import sqlite3
 
@@ -7,24 +7,55 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alambique.spec.disk import is_disk_full
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN)
+"""Of SQLite's codes: others hold the file, and it cannot be opened, as on a disk that is away."""
 _CLASSES = ("08", "57")
 """Of PostgreSQL's codes: no connection, and an operator who stops or restarts the server."""
 _STATES = ("53300", "40001", "40P01")
 """Too many connections, and transactions that stood in each other's way: both pass."""
+_NOT_THERE = ("42P01", "42703")
+"""Of PostgreSQL's codes: a table and a column that do not exist."""
+_NOT_THERE_TEXTS = ("no such table", "no such column", "has no column named")
+"""SQLite's words for the same, for which it has no code."""
 
 
 def is_away(error: BaseException) -> bool:
     """Return whether the same transaction, begun again, may succeed once the database is back."""
     if isinstance(error, PoolTimeout):
         return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = _cause_of(error)
     kinds = {kind.__name__ for kind in type(cause).__mro__}
+    if is_disk_full(error):
+        return False
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _BUSY  # above are its finer codes
-    if not type(cause).__module__.startswith("psycopg") or is_disk_full(error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE  # above are its finer codes
+    if not type(cause).__module__.startswith("psycopg"):
         return False
     state: str | None = getattr(cause, "sqlstate", None)
     if state is None:  # it came to no answer of the server's
         return bool(kinds & {"OperationalError", "InterfaceError"})
     return state.startswith(_CLASSES) or state in _STATES
+
+
+def is_unmigrated(error: BaseException) -> bool:
+    """Return whether the database answers, but lacks a table or a column of this program."""
+    cause = _cause_of(error)
+    if isinstance(cause, sqlite3.OperationalError):
+        return any(text in str(cause) for text in _NOT_THERE_TEXTS)
+    return getattr(cause, "sqlstate", None) in _NOT_THERE
+
+
+def database_text(error: BaseException) -> str | None:
+    """Return what to tell of a database that is away or not migrated; None for other errors.
+
+    The error's own text is left out: it may hold parts of a URL with its password.
+    """
+    if is_away(error):
+        return "the database does not answer: is it reachable?"
+    if is_unmigrated(error):
+        return "the database is not migrated to this program: run `alambique db upgrade`"
+    return None
+
+
+def _cause_of(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error

@@ -3,8 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
+from sqlalchemy.orm import Session
+
+from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
 
 T = TypeVar("T")
@@ -13,6 +17,16 @@ _LOG = logging.getLogger(__name__)
 
 _PAUSE = 0.25
 """Seconds between two tries."""
+
+
+def read(database: Database, query: Callable[[Session], T], *, patience: float) -> T:
+    """Return what `query` finds in the registry, with the patience of `with_retry`."""
+    return with_retry(lambda: _in_session(database.read, query), patience=patience)
+
+
+def write(database: Database, change: Callable[[Session], T], *, patience: float) -> T:
+    """Change the registry in one transaction, with the patience of `with_retry`."""
+    return with_retry(lambda: _in_session(database.write, change), patience=patience)
 
 
 def with_retry(transact: Callable[[], T], *, patience: float) -> T:
@@ -44,3 +58,10 @@ def with_retry(transact: Callable[[], T], *, patience: float) -> T:
             if began is not None:
                 _LOG.warning("the database answers again after %.1f s", time.monotonic() - began)
             return given
+
+
+def _in_session(
+    begin: Callable[[], AbstractContextManager[Session]], act: Callable[[Session], T]
+) -> T:
+    with begin() as session:
+        return act(session)

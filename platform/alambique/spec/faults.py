@@ -64,7 +64,7 @@ def refuse(fields: Sequence[BadField] | BadFields) -> NoReturn:
 
 
 @contextmanager
-def within(path: str) -> Iterator[None]:
+def prefix_paths(path: str) -> Iterator[None]:
     """Puts a path in front of the fields that are refused inside; what names no field has the path.
 
     Raises:

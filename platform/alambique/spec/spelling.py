@@ -13,16 +13,19 @@ _MOST = 1000
 
 
 def hint(word: str, words: Iterable[str]) -> str:
-    """The nearest of the words as a question, or nothing where none is near.
+    """Return the nearest of the words as a question, or nothing; upper and lower case are alike.
 
     >>> hint("learning_rates", ("epochs", "learning_rate")), hint("hope", ("epochs",))
     ('did you mean learning_rate? ', '')
+    >>> hint("text", ("id", "TEXTO"))
+    'did you mean TEXTO? '
     """
     if len(word) > _LONGEST:
         return ""
-    known = [one for one, _ in zip(words, range(_MOST), strict=False) if len(one) <= _LONGEST]
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}? " if near else ""
+    first = [one for one, _ in zip(words, range(_MOST), strict=False) if len(one) <= _LONGEST]
+    known = {one.casefold(): one for one in first}
+    near = get_close_matches(word.casefold(), known, n=1)
+    return f"did you mean {known[near[0]]}? " if near else ""
 
 
 def fields_at(record: type[BaseModel], location: Sequence[int | str]) -> list[str]:

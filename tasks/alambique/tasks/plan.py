@@ -12,7 +12,7 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
 from alambique.spec.errors import AlambiqueError, BadSpec
-from alambique.spec.faults import refuse, within
+from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Layered, Relations, Term, layered
 from alambique.spec.outputs import Output
@@ -145,7 +145,7 @@ def _candidate(
 def _check_terms(job: Job, student: Config, teacher: Config) -> None:
     for place, terms in job.objective_places:
         for number, term in enumerate(terms):
-            with within(f"{'.'.join(place)}.{number}"):
+            with prefix_paths(f"{'.'.join(place)}.{number}"):
                 check_comparable(layered([term]), student, teacher)
 
 

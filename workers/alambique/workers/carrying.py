@@ -133,10 +133,11 @@ def _failed(work: Work, error: Exception) -> int:
 
 def _ended(work: Work, write: Callable[[Session], object]) -> None:
     """Writes how the job ended, after what its log could not hold before."""
-    lines = work.unwritten.take()
+    with work.unwritten.drain() as lines:
 
-    def write_both(session: Session) -> None:
-        work.write_log(session, lines)
-        write(session)
+        def write_both(session: Session) -> None:
+            lines.extend(work.unwritten.take())  # said while the database was waited for
+            work.write_log(session, lines)
+            write(session)
 
-    work.write(write_both)
+        work.write(write_both)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from operator import getitem
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
 from alambique.registry.records import JobRow
-from alambique.registry.retry import with_retry
+from alambique.registry.retry import read, write
 from alambique.registry.transitions import HELD
 from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import LostLease
@@ -33,8 +33,6 @@ from alambique.workers.work import Work
 
 if TYPE_CHECKING:
     from alambique.workers.cluster import Cluster
-
-T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,13 +91,6 @@ def run_here(
             return now
         return jobs.take(session, holder, settings.lease_time, job_id=job_id)
 
-    def write(change: Callable[[Session], T]) -> T:
-        def transact() -> T:
-            with database.write() as session:
-                return change(session)
-
-        return with_retry(transact, patience=settings.lease)
-
     try:
         while True:
             if row is None:
@@ -108,9 +99,10 @@ def run_here(
                 return row
             elif _drive(settings, database, job_id, row.token) == GIVEN_BACK:
                 raise KeyboardInterrupt
-            row = write(again)
+            row = write(database, again, patience=settings.lease)
     except KeyboardInterrupt:
-        return write(partial(_cancelled, job_id=job_id))
+        cancel = partial(_cancelled, job_id=job_id)
+        return write(database, cancel, patience=settings.lease)
 
 
 def _cancelled(session: Session, job_id: UUID) -> JobRow:
@@ -155,12 +147,8 @@ def _drive(
 
 def _carried(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
     os.environ.update(for_ray(settings.home, os.environ))
-
-    def spec() -> dict[str, Any]:
-        with database.read() as session:
-            return jobs.find(session, job_id).spec
-
-    job = job_of(with_retry(spec, patience=settings.lease))
+    row = read(database, lambda session: jobs.find(session, job_id), patience=settings.lease)
+    job = job_of(row.spec)
     if not job.resources.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray may have given them to another job
     with ExitStack() as stack:
@@ -173,12 +161,10 @@ def _carried(settings: Settings, database: Database, job_id: UUID, token: int) -
 
 
 def _given_back(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
-    def release() -> bool:
-        with database.write() as session:
-            return jobs.release(session, job_id, token).state.over
-
+    release = partial(jobs.release, job_id=job_id, token=token)
     try:
-        return 0 if with_retry(release, patience=settings.lease) else GIVEN_BACK
+        row = write(database, release, patience=settings.lease)
+        return 0 if row.state.over else GIVEN_BACK
     except LostLease:
         return LOST
 

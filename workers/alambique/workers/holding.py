@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,11 +20,9 @@ from alambique.registry import jobs, leases
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
 from alambique.registry.records import Asked, Lease
-from alambique.registry.retry import with_retry
+from alambique.registry.retry import with_retry, write
 from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import LostLease
-
-T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class Holding:
         Raises:
             LostLease: the job belongs to another driver already.
         """
-        self._patiently(lambda: self._written(self._begin))
+        write(self._database, self._begin, patience=self._lease.total_seconds())
         self._thread.start()
         return self
 
@@ -104,7 +102,8 @@ class Holding:
 
     def take(self, names: Sequence[str]) -> list[str]:
         """Those of `names` that are now held."""
-        return self._patiently(lambda: self._take(names))
+        # the lock is taken at each try, and let go between them: the heartbeat needs it too
+        return with_retry(lambda: self._take(names), patience=self._lease.total_seconds())
 
     def _take(self, names: Sequence[str]) -> list[str]:
         with self._lock:
@@ -120,7 +119,7 @@ class Holding:
     def let_go(self, names: Sequence[str]) -> None:
         """Frees `names`."""
         if names:
-            self._patiently(lambda: self._let_go(names))
+            with_retry(lambda: self._let_go(names), patience=self._lease.total_seconds())
 
     def _let_go(self, names: Sequence[str]) -> None:
         with self._lock:
@@ -129,14 +128,6 @@ class Holding:
                 leases.drop(session, list(held.values()))
             for name in held:
                 del self._held[name]
-
-    def _patiently(self, transact: Callable[[], T]) -> T:
-        # the lock is taken at each try, and let go between them: the heartbeat needs it too
-        return with_retry(transact, patience=self._lease.total_seconds())
-
-    def _written(self, change: Callable[[Session], T]) -> T:
-        with self._database.write() as session:
-            return change(session)
 
     def wait_for(self, names: Sequence[str], waiting: Callable[[], None]) -> None:
         """Holds all of `names`; calls `waiting` once where another job has one of them."""

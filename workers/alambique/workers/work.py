@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import jobs
 from alambique.registry.bounds import slices_of
 from alambique.registry.database import Database
-from alambique.registry.retry import with_retry
+from alambique.registry.retry import read, write
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage
@@ -42,10 +42,16 @@ class LogBuffer:
             lines, self._lines = self._lines, []
         return lines
 
-    def put_back(self, lines: list[str]) -> None:
-        """Put lines before those that have come since."""
-        with self._lock:
-            self._lines = [*lines, *self._lines][-_UNWRITTEN:]
+    @contextmanager
+    def drain(self, *more: str) -> Iterator[list[str]]:
+        """Give all lines and `more` to a block that writes them; if it fails, they are kept."""
+        lines = [*self.take(), *more]
+        try:
+            yield lines
+        except BaseException:  # an interrupt loses none either
+            with self._lock:
+                self._lines = [*lines, *self._lines][-_UNWRITTEN:]
+            raise
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Work:
 
         No longer than the lease lasts: past that the job is not ours.
         """
-        return with_retry(lambda: self._read(query), patience=self.settings.lease)
+        return read(self.database, query, patience=self.settings.lease)
 
     def write(self, change: Callable[[Session], T]) -> T:
         """Change the registry in one transaction; a database that is away is waited for.
@@ -86,15 +92,7 @@ class Work:
         No longer than the lease lasts: past that the job is not ours. Where the answer to the
         commit was lost, the change is made again.
         """
-        return with_retry(lambda: self._write(change), patience=self.settings.lease)
-
-    def _read(self, query: Callable[[Session], T]) -> T:
-        with self.database.read() as session:
-            return query(session)
-
-    def _write(self, change: Callable[[Session], T]) -> T:
-        with self.database.write() as session:
-            return change(session)
+        return write(self.database, change, patience=self.settings.lease)
 
     def report(
         self,
@@ -125,12 +123,12 @@ class Work:
 
         It is not waited for: the heartbeat logs too.
         """
-        unwritten = [*self.unwritten.take(), *lines]
-        try:
-            with self.database.write() as session:
-                self.write_log(session, unwritten)
-        except SQLAlchemyError:
-            self.unwritten.put_back(unwritten)
+        with (
+            suppress(SQLAlchemyError),
+            self.unwritten.drain(*lines) as unwritten,
+            self.database.write() as session,
+        ):
+            self.write_log(session, unwritten)
 
     def write_log(self, session: Session, lines: Iterable[str]) -> None:
         """Add lines to the job's log in a transaction, in as many events as they fill."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.spelling import hint
 from alambique.tasks.examples import Labelled, Text
 
 NO_SENTENCE = "NS"
@@ -115,12 +115,10 @@ def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> No
 def missing(column: str, there: Iterable[str], where: str) -> str:
     """What to say of a column that is not there."""
     names = list(map(str, there))
-    alike = get_close_matches(column.casefold(), [name.casefold() for name in names], n=1)
-    meant = [name for name in names if [name.casefold()] == alike]
     return (
         f"{where}: no column {column!r}, only {', '.join(map(repr, names)) or 'none'}: "
-        + (f"did you mean {meant[0]!r}? " if meant else "")
-        + "Name the file's columns so, or say what they are called (data.columns)"
+        f"{hint(column, names)}Name the file's columns so, or say what they are called "
+        "(data.columns)"
     )
 
 
