@@ -8,15 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from huggingface_hub import DryRunFileInfo, hf_hub_download
-
 from alambique.api.artifacts import open_artifact
-from alambique.models.configs import LARGEST_CONFIG, Config, read_config
-from alambique.models.sources import HUB_ERRORS, locate, not_had
+from alambique.models.configs import Config, read_config
+from alambique.models.hub import fetch_config
+from alambique.models.sources import locate
 from alambique.registry import versions
 from alambique.registry.database import Database
 from alambique.registry.records import Version
-from alambique.spec.errors import BadModel, BadSpec
+from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import (
@@ -27,7 +26,6 @@ from alambique.spec.sources import (
     Registered,
     Source,
     source_of,
-    written,
 )
 from alambique.tasks.all import find
 from alambique.tasks.costs import Plan
@@ -117,29 +115,8 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
 
 
 def _from_hub(source: Hub, cache: Path) -> Path:
-    try:
-        with _quietly():
-            download = partial(
-                hf_hub_download,
-                source.repository,
-                "config.json",
-                revision=source.revision,
-                cache_dir=cache,
-            )
-            # first its size: what anybody may put on a hub is not fetched to be looked at
-            found = download(dry_run=True)
-            assert isinstance(found, DryRunFileInfo)
-            size = found.file_size
-            if size is None or size > LARGEST_CONFIG:
-                told = "an untold number of" if size is None else f"{size:,}"
-                raise BadModel(
-                    f"config.json of {written(source)} has {told} bytes, and at most "
-                    f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
-                )
-            path = str(download())
-    except HUB_ERRORS as error:
-        raise not_had(error, source) from error
-    return Path(path).parent
+    with _quietly():
+        return fetch_config(source, cache=cache)
 
 
 @contextmanager
