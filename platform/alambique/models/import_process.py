@@ -60,7 +60,9 @@ def import_files(order: Order, walls: list[str]) -> Report:
         whole = {name: tensor.detach().contiguous().clone() for name, tensor in weights.items()}
         save_file(whole, Path(order.out) / "model.safetensors", metadata={"format": "pt"})
     if order.tokenizer:
-        _convert_tokenizer(Path(order.tokenizer), order.model_type, Path(order.out))
+        from alambique.models.conversion import convert_tokenizer
+
+        convert_tokenizer(Path(order.tokenizer), order.model_type, Path(order.out))
     return Report(isolation=walls, renamed=renamed, dropped=dropped)
 
 
@@ -128,32 +130,6 @@ def _check_size(weights: Mapping[str, "Tensor"], most: int) -> None:
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     if claimed > most:
         raise BadModel(f"the weights claim {claimed:,} bytes, and at most {most:,} fit such files")
-
-
-def _convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
-    """Write tokenizer.json and what belongs to it, as transformers converts older files."""
-    from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
-
-    kind: Any = tokenizer_class_from_name(_TOKENIZERS[model_type])
-    try:
-        kind.from_pretrained(str(folder), local_files_only=True).save_pretrained(str(out))
-    except Exception as error:  # the libraries beneath raise anything
-        said = next(filter(None, str(error).splitlines()), "")
-        raise BadModel(
-            f"the tokenizer cannot be converted: {type(error).__name__} {excerpt(said, 300)}"
-        ) from error
-
-
-_TOKENIZERS = {
-    "bert": "BertTokenizer",
-    "distilbert": "BertTokenizer",
-    "electra": "BertTokenizer",
-    "roberta": "RobertaTokenizer",
-    "albert": "AlbertTokenizer",
-    "xlm-roberta": "XLMRobertaTokenizer",
-    "deberta-v2": "DebertaV2Tokenizer",
-}
-"""By model type, the class of transformers that reads its older files; a ModernBERT has none."""
 
 
 if __name__ == "__main__":
