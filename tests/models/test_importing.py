@@ -78,7 +78,8 @@ def test_shards_of_pickles(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    names, index = sorted(weights), {}
+    names = sorted(weights)
+    index: dict[str, str] = {}
     for number, part in enumerate((names[::2], names[1::2]), start=1):
         file = f"pytorch_model-0000{number}-of-00002.bin"
         torch.save({name: weights[name] for name in part}, folder / file)

@@ -5,6 +5,8 @@ that library, where a commit that is there is not asked for again.
 """
 
 import glob
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,21 +62,25 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
 def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list[str]:
     """Return the names of the files at the top of a repository, at a commit.
 
-    Where the hub cannot be reached, those that are on this machine.
+    The hub is asked once: what a commit holds never changes.
 
     Raises:
         UnknownName, Unreachable: it cannot be had.
     """
-    api = HfApi(endpoint=endpoint)
+    kept = cache / "listings" / source.repository.replace("/", "--") / f"{source.revision}.json"
+    if kept.is_file():
+        names: list[str] = json.loads(kept.read_text())
+        return names
     try:
-        tree = api.list_repo_tree(source.repository, revision=source.revision)
-        return [entry.path for entry in tree if isinstance(entry, RepoFile)]
+        tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
+        names = [entry.path for entry in tree if isinstance(entry, RepoFile)]
     except HUB_ERRORS as error:
-        failure = not_had(error, source)
-        here = _snapshot_folder(source, cache)
-        if isinstance(failure, Unreachable) and here.is_dir():
-            return [path.name for path in here.iterdir() if path.is_file()]
-        raise failure from error
+        raise not_had(error, source) from error
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    aside = kept.with_name(f"{kept.name}.{os.getpid()}")
+    aside.write_text(json.dumps(names))
+    aside.replace(kept)
+    return names
 
 
 def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Path:
@@ -125,12 +131,6 @@ def fetch_files(
     except HUB_ERRORS as error:
         raise not_had(error, source) from error
     return Path(folder)
-
-
-def _snapshot_folder(source: Hub, cache: Path) -> Path:
-    """Where huggingface_hub keeps the files of a commit."""
-    repository = f"models--{source.repository.replace('/', '--')}"
-    return cache / repository / "snapshots" / (source.revision or "")
 
 
 def not_had(error: Exception, source: Hub) -> UnknownName | Unreachable:

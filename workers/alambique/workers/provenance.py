@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alambique.registry.records import Edge
 from alambique.spec.job import Job
-from alambique.workers.records import DataSet
+from alambique.workers.records import DataSet, Start
 
 
 @cache
@@ -42,3 +42,9 @@ def made_from(job: Job, data: DataSet, *, unlabelled: bool = False) -> list[Edge
         Edge("data", None, hashes),
         Edge("code", None, {"alambique": code_version(), "spec": spec}),
     ]
+
+
+def begun_with(start: Start) -> Edge:
+    """The edge to the model that a network's first weights are of, and to the files it came as."""
+    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
+    return Edge("start", start.version, {start.name: start.weights, **files})

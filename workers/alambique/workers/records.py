@@ -46,6 +46,8 @@ class Start(Spec):
     """That, and the tokenizer and the names of its classes."""
     head: bool
     """Whether it has one for the task and the labels of the data."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Of a model that was imported from the hub: the sha256 of each file that it was made of."""
 
 
 class Checked(Spec):

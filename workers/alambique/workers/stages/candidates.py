@@ -11,7 +11,7 @@ from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
-from alambique.workers.provenance import made_from
+from alambique.workers.provenance import begun_with, made_from
 from alambique.workers.records import Checked, Taught, Trained, Tried
 from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.uploading import uploaded
@@ -138,7 +138,7 @@ def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
 
 def _lineage(work: Work, checked: Checked, teacher: Teaching, run: Tried) -> list[Edge]:
     start = checked.teachers[teacher.number][run.candidate]
-    begun = [Edge("start", start.version, {start.name: start.weights})] if start else []
+    begun = [begun_with(start)] if start else []
     return [*made_from(work.job, checked.data), *begun]
 
 

@@ -11,7 +11,7 @@ from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.provenance import code_version, made_from
+from alambique.workers.provenance import begun_with, code_version, made_from
 from alambique.workers.records import (
     Cached,
     Checked,
@@ -206,7 +206,7 @@ def _lineage(
     for teacher in teachers.values() if distilled else ():
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
     if start := _start(work, checked, taught, one):
-        yield Edge("start", start.version, {start.name: start.weights})
+        yield begun_with(start)
 
 
 def _start(work: Work, checked: Checked, taught: Sequence[Taught], one: Trained) -> Start | None:
