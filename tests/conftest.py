@@ -14,13 +14,14 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
@@ -353,3 +354,16 @@ def hub(serving: Callable[[Answered], str]) -> Hub:
     made = Hub()
     made.endpoint = serving(made.answer)
     return made
+
+
+@pytest.fixture
+def checkouts() -> Iterator[Semaphore]:
+    """Released for each connection to a database that somebody in this process takes."""
+    taken = Semaphore(0)
+
+    def count(*_: object) -> None:
+        taken.release()
+
+    event.listen(Pool, "checkout", count)
+    yield taken
+    event.remove(Pool, "checkout", count)

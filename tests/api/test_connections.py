@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from alambique.api.client import Client
-from alambique.api.connections import LimitedProtocol, Limits
+from alambique.api.connections import PIECES, LimitedProtocol, Limits
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.job import Job
@@ -124,6 +124,46 @@ def test_a_body_that_nobody_reads_has_no_more_time(hasty: str) -> None:
                 break
         else:
             pytest.fail("each byte put the deadline off")
+
+
+CHUNKED = POST.replace(b"Content-Length: 5000", b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nNo name\r\n\r\n",
+        CHUNKED + b"no number\r\n",
+    ],
+    ids=["TLS", "a header", "a body"],
+)
+def test_what_is_no_http_gets_a_problem(
+    url: str, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(url) as foreign:
+        foreign.sendall(sent)
+        answer = rest(foreign)
+    status, found = problem(answer)
+    assert (status, found["code"]) == (400, "bad_request")
+    assert b"nosniff" in answer
+    assert httpx2.get(f"{url}/healthz").status_code == 200
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_body_may_come_in_so_many_pieces(url: str, more: int) -> None:
+    with connect(url) as client:
+        client.sendall(CHUNKED + b"1\r\n[\r\n" * (PIECES + more))
+        if not more:
+            client.sendall(b"0\r\n\r\n" + HEAD + b"Connection: close\r\n\r\n")
+        answer = rest(client)
+    if more:
+        status, found = problem(answer)
+        assert (status, found["code"]) == (413, "too_large")
+    else:
+        assert answer.startswith(b"HTTP/1.1 422")
+        assert answer.count(b"HTTP/1.1 200") == 1
 
 
 @pytest.mark.parametrize("later", [b"", HEAD], ids=["silent", "in a later request"])

@@ -1,6 +1,8 @@
 """Every refusal is problem+json with a stable code, the path of a bad field, and no traceback."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,11 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import create_engine, text
 
 from alambique.api.app import BODY_LIMIT, create_app
 from alambique.registry import jobs
-from alambique.registry.database import Database
+from alambique.registry.database import CONNECTIONS, Database
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 
@@ -288,6 +291,47 @@ def test_without_tables_the_server_is_alive_but_not_ready(tmp_path: Path) -> Non
         assert client.get("/healthz").json() == {"status": "alive"}
         problem(client.get("/readyz"), 503, "unavailable")
         problem(client.get("/v1/jobs"), 503, "unavailable")
+
+
+def test_many_who_wait_to_write_keep_nobody_from_reading(
+    url: str, http: httpx2.Client, database: Database, checkouts: threading.Semaphore
+) -> None:
+    many = 45  # more than the server has threads
+    with ThreadPoolExecutor(many) as clients:
+        with database.write() as session:
+            session.execute(text("SELECT 1"))
+            waiting = [
+                clients.submit(httpx2.post, f"{url}/v1/jobs/{NOBODY}/cancel", timeout=60)
+                for _ in range(many)
+            ]
+            for _ in range(1 + CONNECTIONS):
+                assert checkouts.acquire(timeout=30)
+            for _ in range(5):
+                assert http.get("/v1/jobs?limit=1").status_code == 200
+            assert not any(one.done() for one in waiting)
+        assert {one.result().status_code for one in waiting} == {404}
+
+
+@pytest.mark.parametrize("held", ["the lock", "the pool"])
+def test_a_busy_database_is_not_said_to_be_without_tables(tmp_path: Path, held: str) -> None:
+    app = create_app(Settings(home=tmp_path))
+    url = f"sqlite:///{tmp_path / 'busy.db'}"
+    pool = {"pool_size": 1 if held == "the pool" else 2, "max_overflow": 0, "pool_timeout": 0}
+    engine = create_engine(url, connect_args={"timeout": 0, "isolation_level": None}, **pool)
+
+    @app.get("/busy")
+    def write() -> None:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with engine.connect() as first, TestClient(app) as client:
+        first.exec_driver_sql("BEGIN IMMEDIATE")
+        answer = client.get("/busy")
+    engine.dispose()
+    found = problem(answer, 503, "unavailable")
+    assert "busy" in found["detail"]
+    assert "migrated" not in found["detail"]
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_with_tables_it_is_ready(http: httpx2.Client) -> None:

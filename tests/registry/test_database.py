@@ -1,6 +1,7 @@
 """Transactions, time and migrations, on both engines."""
 
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.clock import now
-from alambique.registry.database import Database
+from alambique.registry.database import CONNECTIONS, Database
 from alambique.spec.errors import BadSpec, Conflict
 
 
@@ -88,6 +89,28 @@ def test_who_reads_sees_one_state(database: Database) -> None:
         assert before.scalars(select(tables.Project)).all() == []
     with database.read() as after:
         assert len(after.scalars(select(tables.Project)).all()) == 1
+
+
+def test_writers_that_wait_keep_no_reader_waiting(
+    database: Database, checkouts: threading.Semaphore
+) -> None:
+    with database.write() as session:
+        _project(session)
+
+    def write(_: int) -> int:
+        with database.write() as session:
+            return len(session.scalars(select(tables.Project).with_for_update()).all())
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        with database.write() as first:
+            first.scalars(select(tables.Project).with_for_update()).all()
+            waiting = [pool.submit(write, number) for number in range(CONNECTIONS - 1)]
+            for _ in range(CONNECTIONS + 1):  # that of the project too
+                assert checkouts.acquire(timeout=30)
+            with database.read() as session:
+                assert len(session.scalars(select(tables.Project)).all()) == 1
+            assert not any(one.done() for one in waiting)
+        assert [one.result() for one in waiting] == [1] * len(waiting)
 
 
 def test_a_row_needs_what_it_refers_to(database: Database) -> None:

@@ -10,9 +10,11 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from alambique.api import catalogue, health, jobs, models, posting, suites
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
+from alambique.api.methods import HeadAnswers
 from alambique.api.openapi import PROBLEMS, described
 from alambique.api.origins import OriginCheck
 from alambique.api.problems import BodyLimitProblem, answer_with_problems
+from alambique.api.protection import ProtectionHeaders
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
 
@@ -52,7 +54,9 @@ def create_app(
     for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
+    app.add_middleware(HeadAnswers)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)
     app.add_middleware(BodyLimitProblem, limit=BODY_LIMIT)
     app.add_middleware(OriginCheck, hosts=[*settings.hosts, *([host] if host else [])])
+    app.add_middleware(ProtectionHeaders)
     return described(app)

@@ -36,6 +36,13 @@ class Limits:
     1,024 open files where nobody raised it."""
 
 
+PIECES = 16_384
+"""Of a body: chunks, or what came in at once. Each is taken up by itself, which costs as much for
+one byte as for a thousand; the largest body that is read has room for so many of 64 bytes."""
+_EVENT = 1 << 16
+"""Bytes of the longest header, as uvicorn has it."""
+
+
 class _Step(Enum):
     IDLE = auto()
     HEADER = auto()
@@ -58,6 +65,7 @@ class LimitedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; in a crowd, to be refused once it is known what is wanted, or at once."""
+        self.conn = _BoundedConnection(h11.SERVER, _EVENT)
         super().connection_made(transport)
         crowd = len(self.connections) - self.limits.connections
         if crowd > self.limits.reserve:
@@ -70,6 +78,14 @@ class LimitedProtocol(H11Protocol):
         """Go on with what came in."""
         super().data_received(data)
         self._follow()
+
+    def send_400_response(self, msg: str) -> None:
+        """Close a connection by which no HTTP came in, with a problem where one can be sent."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(_too_many_pieces() if self._has_many_pieces() else _no_http())
+            if self.cycle is not None:
+                self._tell_gone(self.cycle)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Go on with what follows the answer."""
@@ -133,13 +149,19 @@ class LimitedProtocol(H11Protocol):
             self._refuse(_timeout("header", self.limits.header))
         elif step is _Step.BODY and cycle is not None and not cycle.response_started:
             self._refuse(_timeout("body", self.limits.body))
-            # who reads the body is told that the client has gone
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self._tell_gone(cycle)
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # the client does not read either
         else:
             self.transport.close()
+
+    def _has_many_pieces(self) -> bool:
+        return isinstance(self.conn, _BoundedConnection) and self.conn.pieces > PIECES
+
+    def _tell_gone(self, cycle: RequestResponseCycle) -> None:
+        """Tell who reads the body that the client has gone."""
+        cycle.disconnected = True
+        cycle.message_event.set()
 
     def _refuse(self, refusal: Refused) -> None:
         response = problem_response(refusal.problem, {"Connection": "close"})
@@ -150,6 +172,28 @@ class LimitedProtocol(H11Protocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
+
+
+class _BoundedConnection(h11.Connection):
+    """The reading of HTTP, up to so many pieces of a body."""
+
+    pieces = 0
+    """Of the body that is being read."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next part of what came in.
+
+        Raises:
+            RemoteProtocolError: it is no HTTP, or in too many pieces.
+        """
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self.pieces = 0
+        elif isinstance(event, h11.Data):
+            self.pieces += 1
+            if self.pieces > PIECES:
+                raise h11.RemoteProtocolError("too many pieces of a body")
+        return event
 
 
 class _Crowded:
@@ -173,4 +217,22 @@ def _timeout(part: str, seconds: float) -> Refused:
         408,
         "request_timeout",
         f"the {part} of the request did not come in whole within {seconds:g} s: send it again",
+    )
+
+
+def _too_many_pieces() -> Refused:
+    return refused(
+        413,
+        "too_large",
+        f"the body came in more than {PIECES:,} pieces: send it in larger chunks, or with its "
+        "Content-Length",
+    )
+
+
+def _no_http() -> Refused:
+    return refused(
+        400,
+        "bad_request",
+        "what came in is no request of HTTP/1.1: send one, and no more bytes than its header says "
+        "(HTTPS and HTTP/2 are a proxy's part)",
     )

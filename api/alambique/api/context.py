@@ -1,13 +1,17 @@
 """What the routes need of the process, and the parameters that several of them take."""
 
+import asyncio
 import threading
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
 from alambique.api.event_poller import EventPoller
-from alambique.registry.database import Database
+from alambique.api.hub import HubLookUps
+from alambique.api.problems import busy
+from alambique.registry.database import BUSY_SECONDS, CONNECTIONS, Database
 from alambique.spec.settings import Settings
 
 
@@ -20,6 +24,10 @@ class Context:
     stop: threading.Event
     """Set when the server is about to stop: streams end then."""
     events: EventPoller
+    hub: HubLookUps = field(default_factory=HubLookUps)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
+    """For requests that write. There are 40 threads: of many that wait for a lock of the database,
+    those that have no connection yet wait without one, and those who read find theirs."""
 
 
 # dependencies are coroutines where they wait for nothing: plain ones would cost a thread each
@@ -39,6 +47,24 @@ async def _database(context: Here) -> Database:
 
 
 Db = Annotated[Database, Depends(_database)]
+
+
+async def _writable(context: Here) -> AsyncIterator[Database]:
+    try:
+        async with asyncio.timeout(BUSY_SECONDS):
+            await context.turns.acquire()
+    except TimeoutError:
+        raise busy() from None
+    try:
+        yield context.database
+    finally:
+        context.turns.release()
+
+
+# until the route returns, and not until the client has read the answer
+WritableDb = Annotated[Database, Depends(_writable, scope="function")]
+"""The database, once it is this request's turn to write; after the body, which may be slow."""
+
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=500)]
 IdPrefix = Annotated[
     str | None, Query(description="The first digits of an id, 1 to 32.", max_length=36)

@@ -18,6 +18,7 @@ from alambique.api.context import (
     IdPrefix,
     IfNoneMatch,
     Limit,
+    WritableDb,
     unchanged,
 )
 from alambique.api.trial_views import TrialView, front_numbers
@@ -78,7 +79,7 @@ def job(
 
 
 @router.post("/{job_id}/cancel", status_code=202)
-def cancel(database: Db, job_id: UUID) -> JobView:
+def cancel(database: WritableDb, job_id: UUID) -> JobView:
     """Ask a job to end: its driver is interrupted at its next heartbeat."""
     with database.write() as session:
         jobs.cancel(session, job_id)
@@ -86,7 +87,7 @@ def cancel(database: Db, job_id: UUID) -> JobView:
 
 
 @router.post("/{job_id}/kill", status_code=202)
-def kill(database: Db, job_id: UUID) -> JobView:
+def kill(database: WritableDb, job_id: UUID) -> JobView:
     """End a job now."""
     with database.write() as session:
         jobs.cancel(session, job_id, kill=True)

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,9 +32,21 @@ from alambique.tasks.costs import Plan
 from alambique.tasks.data import Fetch, Splits, load, not_fetched
 from alambique.tasks.plan import plan
 
+LookUp = Callable[[Callable[[], Path]], Path]
+"""Calls what looks for something at the hub, and returns what that gives."""
+
+
+def _directly(look: Callable[[], Path]) -> Path:
+    return look()
+
 
 def plan_of(
-    job: Job, settings: Settings, database: Database, *, fetch: Fetch = not_fetched
+    job: Job,
+    settings: Settings,
+    database: Database,
+    *,
+    fetch: Fetch = not_fetched,
+    look_up: LookUp = _directly,
 ) -> Plan:
     """What the job would make and take; its data is read where it is at hand.
 
@@ -43,13 +55,16 @@ def plan_of(
         settings: of this process.
         database: the registry.
         fetch: gets data sets of the hub; without it they are not at hand.
+        look_up: bounds each look-up of a model at the hub.
 
     Raises:
         UnknownName: a model or data set is nowhere.
         BadSpec: the student cannot be cut from the teacher, or from a candidate, and the like.
         BadData, BadModel: what is there is broken.
     """
-    reads = partial(config_of, project=job.project, settings=settings, database=database)
+    reads = partial(
+        config_of, project=job.project, settings=settings, database=database, look_up=look_up
+    )
     return plan(job, _splits(job, settings, fetch), config_of=reads)
 
 
@@ -61,7 +76,14 @@ def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
         return error
 
 
-def config_of(source: Source, *, project: str, settings: Settings, database: Database) -> Config:
+def config_of(
+    source: Source,
+    *,
+    project: str,
+    settings: Settings,
+    database: Database,
+    look_up: LookUp = _directly,
+) -> Config:
     """The config of a model; of a hub repository, that one file is fetched.
 
     Raises:
@@ -71,7 +93,7 @@ def config_of(source: Source, *, project: str, settings: Settings, database: Dat
     """
     match source:
         case Hub():
-            return read_config(_from_hub(source, settings.home / "hub"))
+            return read_config(look_up(partial(_from_hub, source, settings.home / "hub")))
         case Registered(name, version):
             with database.read() as session:
                 found = versions.find(session, project, name, version)

@@ -1,11 +1,12 @@
 """POST /v1/jobs: a job is read, checked before a row is written, and queued or planned."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check
-from alambique.api.context import Here
+from alambique.api.context import Here, WritableDb
 from alambique.api.jobs import view_of
 from alambique.api.plan_views import PlanView
 from alambique.api.planning import check_sizes, plan_of
@@ -31,6 +32,7 @@ DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing."
 def post_job(
     context: Here,
     body: Body,
+    database: WritableDb,
     response: Response,
     dry_run: DryRun = False,
     idempotency_key: Key = None,
@@ -39,10 +41,12 @@ def post_job(
     job = read(body)
     check(job, context)
     if dry_run:
-        plan = PlanView.model_validate(plan_of(job, context.settings, context.database))
+        look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
+        found = plan_of(job, context.settings, database, look_up=look_up)
+        plan = PlanView.model_validate(found)
         return Response(plan.model_dump_json(), media_type="application/json")
     check_sizes(job, context.settings)
-    with context.database.write() as session:
+    with database.write() as session:
         row = jobs.submit(session, job, key=idempotency_key)
     response.headers["Location"] = f"/v1/jobs/{row.id}"
-    return view_of(context.database, row.id)
+    return view_of(database, row.id)

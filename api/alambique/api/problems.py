@@ -1,18 +1,23 @@
 """RFC 9457: every answer that is no success is a problem, with a code that never changes."""
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alambique.api.away import AWAY, SAID
+from alambique.api.methods import allowed_methods
+from alambique.api.protection import PROTECTION
 from alambique.api.views import FieldProblem, Problem
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
@@ -43,6 +48,14 @@ _CODE = {
     422: "bad_request",
 }
 
+_LATER = {"Retry-After": "5"}
+"""Of what may be otherwise in a moment."""
+
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_HELD = ("40001", "40P01", "53300", "55P03")
+"""Of PostgreSQL's codes: transactions that stood in each other's way, no connection left, a lock
+that another holds."""
+
 _TOLD = 200
 """Characters of a parameter's name, and of what is said of it."""
 
@@ -64,6 +77,16 @@ class Refused(Exception):
 def refused(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Refused:
     """What to raise so that the client is told `detail`, and about each of `fields`."""
     return Refused(_problem(status, code, detail, fields))
+
+
+def busy() -> Refused:
+    """Return what to raise where others that write have kept a request waiting for too long."""
+    return refused(
+        503,
+        "unavailable",
+        "the database is busy: others have been writing for as long as a request waits; try again "
+        "in a moment (many clients at once want PostgreSQL)",
+    )
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -116,12 +139,14 @@ def _problem(status: int, code: str, detail: str, fields: Sequence[BadField] = (
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     content = problem.model_dump(mode="json", exclude_none=True)
-    return JSONResponse(content, problem.status, headers, MEDIA_TYPE)
+    # here too: not all problems pass by what stands around the app
+    return JSONResponse(content, problem.status, PROTECTION | (headers or {}), MEDIA_TYPE)
 
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return _response(error.problem)
+    later = error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+    return _response(error.problem, _LATER if later else None)
 
 
 async def _known(_: Request, error: Exception) -> JSONResponse:
@@ -129,7 +154,8 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
     status = _STATUS.get(error.code, 500)
     cause = error.__cause__
     fields = cause.fields if isinstance(cause, BadFields) else ()
-    return _response(_problem(status, error.code, str(error), fields))
+    headers = _LATER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return _response(_problem(status, error.code, str(error), fields), headers)
 
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:
@@ -143,11 +169,15 @@ def _bad_field(line: dict[str, Any]) -> BadField:
     return BadField(path, short(line.get("input")), excerpt(line["msg"], _TOLD))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODE.get(error.status_code, f"http_{error.status_code}")
-    headers = dict(error.headers) if error.headers else None
-    return _response(_problem(error.status_code, code, _detail(request, error)), headers)
+    headers = dict(error.headers) if error.headers else {}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed_methods(request)  # the framework's is that of one route
+        if request.method == "OPTIONS":
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+    return _response(_problem(error.status_code, code, _detail(request, error, headers)), headers)
 
 
 async def _gone(_: Request, error: Exception) -> JSONResponse:
@@ -155,14 +185,13 @@ async def _gone(_: Request, error: Exception) -> JSONResponse:
     return _response(_problem(400, _CODE[400], "the body broke off"))
 
 
-def _detail(request: Request, error: HTTPException) -> str:
+def _detail(request: Request, error: HTTPException, headers: dict[str, str]) -> str:
     path = request.url.path[:200]
     match error.status_code:
         case 404:
             return f"there is no {path} here: /openapi.json lists all there is"
         case 405:
-            taken = (error.headers or {}).get("Allow", "another method")
-            return f"{path} takes {taken}, not {request.method}: see /openapi.json"
+            return f"{path} takes {headers['Allow']}, not {request.method}: see /openapi.json"
         case _:
             return f"{request.method} {path}: {error.detail}"
 
@@ -170,8 +199,21 @@ def _detail(request: Request, error: HTTPException) -> str:
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     if is_disk_full(error):
         return _full(error)
+    if _is_busy(error):
+        _log.error("the database is busy", exc_info=error)
+        return _response(busy().problem, _LATER)
     _log.error("the database does not answer", exc_info=error)
-    return _response(_problem(503, "unavailable", SAID), {"Retry-After": "5"})
+    return _response(_problem(503, "unavailable", SAID), _LATER)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether the database is there, and others have held what was waited for."""
+    if isinstance(error, PoolTimeout):
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _LOCKED  # above: the finer codes
+    return getattr(cause, "sqlstate", None) in _HELD
 
 
 def _full(error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite
-from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit
+from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, Key, described_body, read_suite
 from alambique.api.suite_views import SuiteLine, SuiteView, compared
@@ -33,6 +33,7 @@ _TABLE: dict[str, Any] = {
 def post_suite(
     context: Here,
     body: Body,
+    database: WritableDb,
     response: Response,
     idempotency_key: Key = None,
 ) -> SuiteView:
@@ -40,10 +41,10 @@ def post_suite(
     suite = read_suite(body)
     planned = jobs_of(suite)
     check_suite(suite, planned, context)
-    with context.database.write() as session:
+    with database.write() as session:
         row = suites.submit(session, suite, planned, key=idempotency_key)
     response.headers["Location"] = f"/v1/suites/{row.id}"
-    return _view(context.database, row.id)
+    return _view(database, row.id)
 
 
 @router.get("")
@@ -87,7 +88,7 @@ def table(
 
 
 @router.post("/{suite_id}/cancel", status_code=202)
-def cancel(database: Db, suite_id: UUID) -> SuiteView:
+def cancel(database: WritableDb, suite_id: UUID) -> SuiteView:
     """Ask all jobs of a suite to end that are not over."""
     more = True
     while more:

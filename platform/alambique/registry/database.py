@@ -26,8 +26,22 @@ a heartbeat notices that its lease is over, whatever the network does."""
 _to_json = partial(json.dumps, allow_nan=False)
 
 
+CONNECTIONS = 15
+"""Of one process for writing, and as many for reading: writers that wait for a lock, for half a
+minute where it is SQLite's, keep no reader waiting."""
+
+_KEPT = 5
+"""Of these, how many stay open."""
+
+_ENGINE: dict[str, Any] = {
+    "pool_size": _KEPT,
+    "max_overflow": CONNECTIONS - _KEPT,
+    "json_serializer": _to_json,
+}
+
+
 class Database:
-    """A pool of connections to the database at `url`; each process makes its own."""
+    """Connections to the database at `url`, in two pools; each process makes its own."""
 
     def __init__(self, url: str) -> None:
         """Connects on first use; makes the folder of an SQLite file, for this user alone.
@@ -36,13 +50,10 @@ class Database:
             BadSpec: the URL is of neither kind.
         """
         parsed = _checked(url)
-        sqlite = parsed.get_backend_name() == "sqlite"
-        engine = _sqlite(parsed) if sqlite else _postgresql(parsed)
-        reading: dict[str, Any] = {"alambique_reads": True}
-        if not sqlite:
-            reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self._writing = engine
-        self._reading = engine.execution_options(**reading)
+        if parsed.get_backend_name() == "sqlite":
+            self._writing, self._reading = _sqlite(parsed, reads=False), _sqlite(parsed, reads=True)
+        else:
+            self._writing, self._reading = _postgresql(parsed), _reading_postgresql(parsed)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -69,6 +80,7 @@ class Database:
     def dispose(self) -> None:
         """Closes all connections."""
         self._writing.dispose()
+        self._reading.dispose()
 
 
 def _checked(url: str) -> URL:
@@ -92,18 +104,27 @@ def _postgresql(url: URL) -> Engine:
         url,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        json_serializer=_to_json,
         connect_args={"connect_timeout": SILENT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1000},
+        **_ENGINE,
     )
 
 
-def _sqlite(url: URL) -> Engine:
+def _reading_postgresql(url: URL) -> Engine:
+    return _postgresql(url).execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )
+
+
+def _sqlite(url: URL, *, reads: bool) -> Engine:
     Path(url.database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # no isolation level: the driver would begin its own, deferred transactions
     arguments = {"timeout": BUSY_SECONDS, "isolation_level": None}
-    engine = create_engine(url, connect_args=arguments, json_serializer=_to_json)
+    engine = create_engine(url, connect_args=arguments, **_ENGINE)
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
+    if reads:
+        event.listen(engine, "connect", _forbid_writing)
+    # a deferred transaction that comes to write may fail at once, whatever the timeout
+    event.listen(engine, "begin", partial(_begin, "BEGIN" if reads else "BEGIN IMMEDIATE"))
     return engine
 
 
@@ -114,8 +135,11 @@ def _on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor.close()
 
 
-def _on_begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("alambique_reads", False)
-    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
-    # a deferred transaction that comes to write may fail at once, whatever the timeout
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+def _forbid_writing(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
+
+
+def _begin(statement: str, connection: Connection) -> None:
+    connection.exec_driver_sql(statement)

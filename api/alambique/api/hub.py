@@ -1,0 +1,82 @@
+"""Look-ups at the hub on behalf of requests: few at once, none for long, none in the way of a stop.
+
+huggingface_hub bounds the time of one try, and tries again; a hub that stays silent would keep a
+thread of the server for minutes, and a few dozen requests all of them.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+from alambique.spec.errors import Unreachable
+
+T = TypeVar("T")
+
+SECONDS = 20.0
+"""How long one request waits for the hub, in all its look-ups together. The client waits 60."""
+AT_ONCE = 2
+"""Look-ups of one server."""
+_GLANCE = 0.1
+"""Seconds between two looks whether the server is about to stop."""
+
+
+class HubLookUps:
+    """The look-ups at the hub of one server. Each has a thread that the process does not wait for.
+
+    A look-up that was given up keeps its place until the hub's library is done with it: however
+    silent the hub, there are never more threads than places.
+    """
+
+    def __init__(self, *, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
+        """With so many places, for requests that wait for so many seconds."""
+        self._seconds = seconds
+        self._places = threading.BoundedSemaphore(at_once)
+        self._at_once = at_once
+
+    def deadline(self) -> float:
+        """Return the time of `time.monotonic` until which a request of now may wait."""
+        return time.monotonic() + self._seconds
+
+    def run(self, look: Callable[[], T], *, until: float, stop: threading.Event) -> T:
+        """Return what `look` gives, which is called in a thread of its own.
+
+        Args:
+            look: asks the hub.
+            until: the `deadline` of the request.
+            stop: set when the server stops.
+
+        Raises:
+            Unreachable: it has given nothing until then, the server stops, or all places are
+                taken.
+            Exception: what `look` raised.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Unreachable(
+                f"{self._at_once} look-ups at the hub are waiting for it, and no more are begun "
+                "meanwhile: try again in a moment"
+            )
+        given: Future[T] = Future()
+        threading.Thread(target=self._look, args=(look, given), daemon=True).start()
+        while not given.done():
+            left = until - time.monotonic()
+            if left <= 0:
+                raise Unreachable(
+                    f"the hub has not answered within {self._seconds:g} s: try again later, or "
+                    "name a model that the server has"
+                )
+            if stop.is_set():
+                raise Unreachable("the server stops, and waits for the hub no longer")
+            wait([given], timeout=min(left, _GLANCE))
+        return given.result()
+
+    def _look(self, look: Callable[[], T], given: "Future[T]") -> None:
+        try:
+            result = look()
+        except Exception as error:
+            self._places.release()  # before the asker goes on, who may look for more
+            given.set_exception(error)
+        else:
+            self._places.release()
+            given.set_result(result)
