@@ -24,7 +24,7 @@ TEXTS = (
 Saved = Callable[..., Path]
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 
-PIECES = {
+PIECES: dict[str, tuple[str, dict[str, Any]]] = {
     "albert": (
         "spiece.model",
         {

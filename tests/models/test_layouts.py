@@ -24,7 +24,7 @@ def test_what_can_be_used_as_it_is_is_taken_as_it_is(model_type: str) -> None:
     there += ["pytorch_model.bin", "modeling.py", "onnx/model.onnx", *BESIDE]
     layout = layout_of(there, model_type)
     wanted = ("config.json", "model.safetensors", "tokenizer.json", *BESIDE)
-    assert (layout.files, layout.imported) == (wanted, False)
+    assert (layout.files, layout.imported) == (wanted, ())
 
 
 @pytest.mark.parametrize("model_type", OLD)
@@ -32,7 +32,7 @@ def test_pickles_and_the_files_of_an_older_tokenizer(model_type: str) -> None:
     old = OLD[model_type]
     layout = layout_of(["config.json", "pytorch_model.bin", "tf_model.h5", *old], model_type)
     assert layout.files == ("config.json", "pytorch_model.bin", *old)
-    assert (layout.pickled, layout.converted) == (True, True)
+    assert layout.imported == ("pytorch_model.bin", *old)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,16 @@ def show_plan(found: Mapping[str, Any]) -> None:
         say(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
     say(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
+    for model in found.get("hub", ()):
+        say(_taken(model))
+
+
+def _taken(model: Mapping[str, Any]) -> str:
+    """What is taken of a model of the hub, in words."""
+    if model["refused"]:
+        return f"{model['model']} cannot be used: {model['refused']}"
+    told = f"{model['model']}: takes {', '.join(model['files'])}"
+    return f"{told}; imports {', '.join(model['imported'])}" if model["imported"] else told
 
 
 def _cost_beside(beside: Mapping[str, Any]) -> str:

@@ -166,9 +166,8 @@ def _record(snapshot: Path, aside: Path, layout: Layout, report: Report) -> None
 
 
 def _notes(layout: Layout, report: Report) -> list[str]:
-    made = [*layout.weights] if layout.pickled else []
-    made += layout.tokenizer if layout.converted else []
-    notes = [f"imported {', '.join(made)} in a process with {', '.join(report.isolation)}"]
+    walls = ", ".join(report.isolation)
+    notes = [f"imported {', '.join(layout.imported)} in a process with {walls}"]
     for what, names in (
         ("renamed, as layer norms are called today", report.renamed),
         ("left out, as numbers that are no weights", report.dropped),

@@ -59,9 +59,10 @@ class Layout:
         return self.tokenizer != (TOKENIZER,)
 
     @property
-    def imported(self) -> bool:
-        """Whether the files are not used as they are."""
-        return self.pickled or self.converted
+    def imported(self) -> tuple[str, ...]:
+        """The files that are not used as they are."""
+        weights = self.weights if self.pickled else ()
+        return (*weights, *(self.tokenizer if self.converted else ()))
 
 
 def layout_of(files: Iterable[str], model_type: str) -> Layout:

@@ -113,9 +113,10 @@ def look_at(source: Hub, *, cache: Path, endpoint: str | None = None) -> tuple[L
         BadModel: there is nothing in it that can be used, or its model type is not known.
     """
     files = hub.list_files(source, cache=cache, endpoint=endpoint)
-    config = read_config(hub.fetch_config(source, cache=cache, endpoint=endpoint))
+    folder = hub.fetch_config(source, cache=cache, endpoint=endpoint)
     try:
-        return layout_of(files, config["model_type"]), config["model_type"]
+        model_type = read_config(folder)["model_type"]
+        return layout_of(files, model_type), model_type
     except BadModel as error:
         raise BadModel(f"{written(source)}: {error}") from error
 
