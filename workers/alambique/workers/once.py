@@ -18,7 +18,9 @@ from alambique.workers.running import Part
 from alambique.workers.work import Work
 
 SCHEMA = 2
-"""Goes into every key: raised when a stage gives something else for the same input."""
+"""Goes into every key: raised when a stage gives something else for the same input.
+
+`tests/workers/pinned.json` has numbers of tiny runs of this schema; who changes one raises it."""
 
 _RECORD = "stage.json"
 
