@@ -1,5 +1,7 @@
 """Real servers for the whole session, tokenizers of three kinds, and the shared folder."""
 
+import hashlib
+import json
 import os
 import resource
 import shutil
@@ -14,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -334,6 +337,61 @@ def serving() -> Iterator[Callable[[Answered], str]]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Hub:
+    """A hub on this machine: repositories of models, each with a folder for each revision."""
+
+    def __init__(self) -> None:
+        self.repositories: dict[tuple[str, str], Path] = {}
+        self.fetched: list[str] = []
+        """Files that were asked for, as team/name/file."""
+        self.endpoint = ""
+
+    def add(self, repository: str, folder: Path, *, revision: str = "main") -> str:
+        """Serve a folder as a revision; give its commit."""
+        self.repositories[repository, revision] = folder
+        return self.commit(repository, revision)
+
+    def commit(self, repository: str, revision: str) -> str:
+        """The commit that a revision is."""
+        return hashlib.sha1(f"{repository}@{revision}".encode()).hexdigest()
+
+    def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        """The routes that huggingface_hub asks for: a revision, its files, a file."""
+        for (repository, revision), folder in self.repositories.items():
+            commit = self.commit(repository, revision)
+            base, file = f"/api/models/{repository}", f"/{repository}/resolve/{commit}/"
+            asked = {f"{base}/revision/{name}" for name in (quote(revision, safe=""), commit)}
+            if path in asked or (path == base and revision == "main"):
+                return (
+                    200,
+                    json.dumps({"id": repository, "sha": commit, "siblings": []}).encode(),
+                    {},
+                )
+            if path == f"{base}/tree/{commit}":
+                return 200, json.dumps([_entry(one) for one in folder.iterdir()]).encode(), {}
+            if path.startswith(file) and (one := folder / path.removeprefix(file)).is_file():
+                self.fetched.append(f"{repository}/{one.name}")
+                headers = {"X-Repo-Commit": commit, "ETag": f'"{commit[:8]}-{one.name}"'}
+                return 200, one.read_bytes(), headers
+            if path.startswith(file):
+                return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
+        code = "RevisionNotFound" if "/revision/" in path else "RepoNotFound"
+        return 404, b"", {"X-Error-Code": code}
+
+
+def _entry(file: Path) -> dict[str, object]:
+    size = file.stat().st_size
+    return {"type": "file", "path": file.name, "size": size, "oid": file.name}
+
+
+@pytest.fixture
+def hub(serving: Callable[[Answered], str]) -> Hub:
+    """A hub that has nothing yet."""
+    made = Hub()
+    made.endpoint = serving(made.answer)
+    return made
 
 
 @pytest.fixture

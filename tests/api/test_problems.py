@@ -186,7 +186,8 @@ def test_sizes_that_do_not_fit_are_refused_before_a_row_is_written(
 
 
 def test_sizes_that_only_the_hub_knows_are_left_to_the_job(http: httpx2.Client, job: Job) -> None:
-    of_the_hub = changed(job, teacher={"model": "team/none"}, student={"layers": 99})
+    model = f"team/none@{'0' * 40}"
+    of_the_hub = changed(job, teacher={"model": model}, student={"layers": 99})
     assert http.post("/v1/jobs", json=of_the_hub).status_code == 202
 
 

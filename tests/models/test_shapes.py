@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from transformers import ModernBertConfig
 
-from alambique.models.configs import Config, sizes_of
-from alambique.models.families import family_of
+from alambique.models.configs import Config, longest_text, sizes_of
+from alambique.models.counts import count
+from alambique.models.families import FAMILIES, family_of
+from alambique.models.networks import new
 from alambique.models.shapes import (
     attention_kinds,
     from_scratch,
@@ -18,6 +21,7 @@ from alambique.models.shapes import (
 )
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Student
+from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture
 
 Tiny = Callable[[str], Config]
@@ -76,13 +80,26 @@ def test_heads_that_do_not_share_the_width(config: dict[str, Any], width: int) -
         resized(config, layers=2, width=width)
 
 
-@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def counted(config: Config) -> int:
+    return count(config, task=Output.TAGS, labels=2, length=128).parameters
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_network_from_scratch_is_what_was_asked_for(family: str) -> None:
     asked = {"architecture": family, "layers": 2, "width": 32, "heads": 4, "ffn": 48}
     architecture = Architecture.model_validate(asked)
     config = from_scratch(architecture, vocabulary=77, pad=0, cls=2, sep=3, positions=128)
     assert config["model_type"] == family
-    assert (config["vocab_size"], config["max_position_embeddings"]) == (77, 128)
+    assert (config["vocab_size"], longest_text(config) or 128) == (77, 128)
+    found = sizes_of(config)
+    assert (found.layers, found.width, found.heads, found.ffn) == (2, 32, 4, 48)
+    network = new(config, Output.TAGS, ("O", "B-PER"), seed=1)
+    assert sum(one.numel() for one in network.parameters()) == counted(config)
+    ids_BN = torch.randint(5, 77, (2, 128), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits_BNC = network(ids_BN, torch.ones_like(ids_BN), (ids_BN > 40).long())
+    assert logits_BNC.shape == (2, 128, 2)
+    assert logits_BNC.isfinite().all()
     if family == "modernbert":
         assert set(attention_kinds(config)) == {GLOBAL}
     with pytest.raises(BadSpec, match="heads"):

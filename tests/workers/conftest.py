@@ -17,6 +17,7 @@ from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Data, Split
+from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture
@@ -24,7 +25,7 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
-from alambique.workers.filling import Order
+from alambique.workers.filling import Filler, Order
 from alambique.workers.holding import Holding
 from alambique.workers.records import Trained
 from alambique.workers.stages.check import check
@@ -187,6 +188,31 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
         architecture = PICO.model_copy(update=changed)
         _network(architecture, task, splits, labels, folder, positions, seed)
         return folder
+
+    return made
+
+
+@pytest.fixture
+def distilled(
+    course: Callable[..., Course],
+    order_for: Callable[..., Order],
+    folder_of: Callable[..., Path],
+    tmp_path: Path,
+) -> Callable[..., Course]:
+    """A course with a teacher that the cache holds all of, and with gold labels beside it."""
+
+    def made(task: str, **changed: Any) -> Course:
+        teacher = tmp_path / f"{task}-teacher"
+        order = order_for(course(task), tmp_path / "near", teacher=teacher)
+        if not teacher.exists():
+            folder_of(teacher.name, task=task, seed=2)
+            filler = Filler(order)
+            for bucket in filler.missing():
+                filler.fill(bucket)
+        # Adam does not see how long gradients are, unless they are cut at some steps alone
+        told = course(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
+        train = told.train.model_copy(update={"clip": 8.0})
+        return told.model_copy(update={"train": train} | changed)
 
     return made
 

@@ -1,19 +1,25 @@
 """A stage is done once: whose result is taken, and when it is done again."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
 from alambique.workers.once import is_done, key_of, once, once_if_free
+from alambique.workers.provenance import running_code
+from alambique.workers.records import MadeBy, StageOutput
 from alambique.workers.work import Work
 
 
-class Made(Spec):
+class Made(StageOutput):
     by: str
+    made_by: tuple[MadeBy, ...] = ()
+
+    def attributed(self, made_by: tuple[MadeBy, ...]) -> "Made":
+        return self.model_copy(update={"made_by": made_by})
 
 
 class Maker:
@@ -79,6 +85,34 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., W
     assert (maker.folders[0] / "checkpoint").read_text() == "half"
 
 
+OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
+
+
+def test_a_stage_is_of_the_code_that_did_it(work: Callable[..., Work]) -> None:
+    def by_other_code(folder: Path) -> Made:
+        (folder / "made_by.json").write_text(json.dumps([OTHER.model_dump()]))
+        return Made(by="another version")
+
+    reads = {"model": "of other code"}
+    done = once(work(), Stage.TEACH, reads, Made, by_other_code)
+    again = once(work(), Stage.TEACH, reads, Made, Maker())
+    assert done.made_by == again.made_by == (OTHER,)
+
+
+def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., Work]) -> None:
+    folders = []
+
+    def killed(folder: Path) -> Made:
+        folders.append(folder)
+        (folder / "made_by.json").write_text(json.dumps([OTHER.model_dump()]))
+        raise ValueError("the power is gone")
+
+    with pytest.raises(ValueError, match="power"):
+        once(work(), Stage.TEACH, {}, Made, killed)
+    assert once(work(), Stage.TEACH, {}, Made, Maker()).made_by == (OTHER, running_code())
+    assert "torch" in running_code().libraries
+
+
 def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., Work]) -> None:
     maker = Maker()
     teach(work(), maker)
@@ -100,7 +134,8 @@ def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., Work]) 
         return Made(by="one")
 
     assert not is_done(one, Stage.TEACH, {"model": "a"})
-    assert once(one, Stage.TEACH, {"model": "a"}, Made, meanwhile) == Made(by="one")
-    assert tried(other) == Made(by="one")
+    mine = once(one, Stage.TEACH, {"model": "a"}, Made, meanwhile)
+    assert (mine.by, mine.made_by) == ("one", (running_code(),))
+    assert tried(other) == mine
     assert is_done(other, Stage.TEACH, {"model": "a"})
     assert maker.folders == []

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.registry.database import Database
-from alambique.spec.fields import Spec
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, Stage, State
@@ -23,6 +22,7 @@ from alambique.workers.driver import drive, run_here
 from alambique.workers.holding import NO_ANSWER
 from alambique.workers.logs import into_log
 from alambique.workers.once import once
+from alambique.workers.records import MadeBy, StageOutput
 from alambique.workers.work import Work
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
@@ -57,10 +57,13 @@ def outage(away: Away, on_server: SecretStr) -> Iterator[Outage]:
     handler.close()
 
 
-class Given(Spec):
+class Given(StageOutput):
     """What the stage of these tests gives."""
 
     number: int = 7
+
+    def attributed(self, made_by: tuple[MadeBy, ...]) -> "Given":
+        return self
 
 
 def logged(job: Work) -> list[str]:

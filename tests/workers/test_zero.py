@@ -14,8 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
-from alambique.workers.filling import Filler, Order
+from alambique.spec.objective import Attention, Hidden, Relations
 from alambique.workers.training.course import Course
 from alambique.workers.training.outcome import Outcome, read_outcome
 
@@ -79,7 +78,7 @@ def test_two_workers_have_the_results_of_one(
         told.append(Told(distilled(task, zero=stages[-1], train=micro_batches), stop_at=8))
     run = recorded(one)
     run.to_the_end()
-    layers = layers_beside(one, tmp_path / "teacher")
+    layers = layers_beside(one, tmp_path / f"{task}-teacher")
     beside = recorded(layers)
     beside.to_the_end()
     told.append(Told(another(layers, zero=stages[-1]), stop_at=8))
@@ -172,28 +171,6 @@ def test_gpus_have_the_losses_of_the_cpu(
         assert outcome_of(other.course).best_loss == pytest.approx(
             outcome_of(one).best_loss, abs=1e-3
         )
-
-
-@pytest.fixture
-def distilled(
-    course: Made, order_for: Callable[..., Order], folder_of: Callable[..., Path], tmp_path: Path
-) -> Made:
-    """A course with a teacher that the cache holds all of, and with gold labels beside it."""
-
-    def made(task: str, **changed: Any) -> Course:
-        teacher = tmp_path / "teacher"
-        order = order_for(course(task), tmp_path / "near", teacher=teacher)
-        if not teacher.exists():
-            folder_of(teacher.name, task=task, seed=2)
-            filler = Filler(order)
-            for bucket in filler.missing():
-                filler.fill(bucket)
-        # Adam does not see how long gradients are, unless they are cut at some steps alone
-        told = course(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
-        train = told.train.model_copy(update={"clip": 8.0})
-        return told.model_copy(update={"train": train} | changed)
-
-    return made
 
 
 def same_results(one: Course, other: Course) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 
 from alambique.api.context import Context
-from alambique.api.planning import check_sizes, find_local, local_config
+from alambique.api.planning import check_sizes, find_local, local_config, pin_all
 from alambique.api.problems import refused
 from alambique.registry import versions
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
@@ -56,6 +56,21 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
             wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
     if wrong:
         raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
+
+
+def pinned(jobs: Iterable[Job], context: Context) -> list[Job]:
+    """Return the jobs with each model of the hub at the commit that its revision is now.
+
+    Raises:
+        Refused: the hub has no such model or revision.
+        Unreachable: the hub does not answer in time.
+    """
+    look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
+    try:
+        return list(pin_all(jobs, context.settings, look_up=look_up))
+    except UnknownName as error:
+        cause = error.__cause__
+        raise _refused("unknown_name", getattr(cause, "fields", ())) from error
 
 
 class _LookUps:
@@ -129,7 +144,7 @@ def _unfit(job: Job, context: Context, look_ups: _LookUps) -> Iterator[BadField]
         yield from cause.fields if isinstance(cause, BadFields) else [at_once]
 
 
-def _refused(code: str, fields: list[BadField]) -> Exception:
+def _refused(code: str, fields: Sequence[BadField]) -> Exception:
     found = BadFields(fields)
     return refused(422, code, "\n".join(found.lines), found.fields)
 

@@ -69,6 +69,19 @@ class SearchCostView(View):
     """Of training, about; null where the data is not at hand."""
 
 
+class HubFilesView(View):
+    """What is taken of a model of the hub."""
+
+    model: str
+    """At its commit."""
+    files: list[str]
+    """Those that are fetched."""
+    imported: list[str]
+    """Those that are made into safetensors and tokenizer.json, in a process of its own."""
+    refused: str | None
+    """Why it cannot be used; null where it can."""
+
+
 class PlanView(View):
     """What a job would make and take, before anything is spent."""
 
@@ -83,3 +96,5 @@ class PlanView(View):
     beside: BesideCostView | None = None
     """null where outputs are all that is learnt of the teacher."""
     search: SearchCostView | None = None
+    hub: list[HubFilesView] = []  # noqa: RUF012
+    """Of each model of the hub."""

@@ -2,22 +2,25 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import assert_never
-
-from huggingface_hub import DryRunFileInfo, hf_hub_download
+from typing import Protocol, TypeVar, assert_never
 
 from alambique.api.artifacts import open_artifact
-from alambique.models.configs import LARGEST_CONFIG, Config, read_config
-from alambique.models.sources import HUB_ERRORS, locate, not_had
+from alambique.models.configs import Config, read_config
+from alambique.models.hub import fetch_config, resolve
+from alambique.models.layouts import Layout
+from alambique.models.sources import locate, look_at
 from alambique.registry import versions
 from alambique.registry.database import Database
 from alambique.registry.records import Version
-from alambique.spec.errors import BadModel, BadSpec
+from alambique.spec.errors import BadModel, BadSpec, UnknownName, Unreachable
+from alambique.spec.faults import BadField, BadFields
 from alambique.spec.job import Job
+from alambique.spec.pinning import unpinned, with_names
 from alambique.spec.settings import Settings
 from alambique.spec.sources import (
     Architecture,
@@ -30,15 +33,22 @@ from alambique.spec.sources import (
     written,
 )
 from alambique.tasks.all import find
-from alambique.tasks.costs import Plan
+from alambique.tasks.costs import HubFiles, Plan
 from alambique.tasks.data import Fetch, Splits, load, not_fetched
 from alambique.tasks.plan import ConfigOf, plan
 
-LookUp = Callable[[Callable[[], Path]], Path]
-"""Calls what looks for something at the hub, and returns what that gives."""
+T = TypeVar("T")
 
 
-def _directly(look: Callable[[], Path]) -> Path:
+class LookUp(Protocol):
+    """Calls what looks for something at the hub, and returns what that gives."""
+
+    def __call__(self, look: Callable[[], T], /) -> T:
+        """Call `look`."""
+        ...
+
+
+def _directly(look: Callable[[], T], /) -> T:
     return look()
 
 
@@ -53,7 +63,7 @@ def plan_of(
     """What the job would make and take; its data is read where it is at hand.
 
     Args:
-        job: what to plan.
+        job: what to plan, its models of the hub at commits (`pin`).
         settings: of this process.
         database: the registry.
         fetch: gets data sets of the hub; without it they are not at hand.
@@ -67,7 +77,63 @@ def plan_of(
     reads = partial(
         config_of, project=job.project, settings=settings, database=database, look_up=look_up
     )
-    return plan(job, _splits(job, settings, fetch), config_of=reads)
+    found = plan(job, _splits(job, settings, fetch), config_of=reads)
+    return replace(found, hub=tuple(_hub_files(job, settings.home / "hub", look_up)))
+
+
+def pin(job: Job, settings: Settings, *, look_up: LookUp = _directly) -> Job:
+    """Return the job with each model of the hub at the commit that its revision is now.
+
+    A job of commits alone is returned as it is, and the hub is not asked.
+
+    Raises:
+        UnknownName: the hub has no such model or revision.
+        Unreachable: the hub does not answer, and has not said before what the revision is.
+    """
+    return next(pin_all([job], settings, look_up=look_up))
+
+
+def pin_all(
+    jobs: Iterable[Job], settings: Settings, *, look_up: LookUp = _directly
+) -> Iterator[Job]:
+    """Each job as `pin` returns it, all of them at the same commits: each model is asked for once.
+
+    Raises:
+        UnknownName, Unreachable: as `pin`; the cause is `BadFields`.
+    """
+    cache, commits = settings.home / "hub", dict[Hub, Hub]()
+    for job in jobs:
+        names: dict[str, str] = {}
+        for field, source in unpinned(job):
+            try:
+                commits[source] = commits.get(source) or look_up(partial(_commit, source, cache))
+            except (UnknownName, Unreachable) as error:
+                bad = BadFields([BadField(field, written(source), str(error))])
+                raise type(error)(f"{field}: {error}") from bad
+            names[field] = written(commits[source])
+        yield with_names(job, names) if names else job
+
+
+def _commit(source: Hub, cache: Path) -> Hub:
+    with _quietly():
+        return resolve(source, cache=cache)
+
+
+def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
+    """What is taken of each model of the hub that the job names, each once."""
+    sources = [source_of(model) for _, model in job.models()]
+    for source in dict.fromkeys(one for one in sources if isinstance(one, Hub)):
+        name = written(source)
+        try:
+            layout = look_up(partial(_layout, source, cache))
+            yield HubFiles(name, layout.files, layout.imported)
+        except BadModel as error:
+            yield HubFiles(name, refused=str(error).removeprefix(f"{name}: "))
+
+
+def _layout(source: Hub, cache: Path) -> Layout:
+    with _quietly():
+        return look_at(source, cache=cache)[0]
 
 
 def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
@@ -152,29 +218,8 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
 
 
 def _from_hub(source: Hub, cache: Path) -> Path:
-    try:
-        with _quietly():
-            download = partial(
-                hf_hub_download,
-                source.repository,
-                "config.json",
-                revision=source.revision,
-                cache_dir=cache,
-            )
-            # first its size: what anybody may put on a hub is not fetched to be looked at
-            found = download(dry_run=True)
-            assert isinstance(found, DryRunFileInfo)
-            size = found.file_size
-            if size is None or size > LARGEST_CONFIG:
-                told = "an untold number of" if size is None else f"{size:,}"
-                raise BadModel(
-                    f"config.json of {written(source)} has {told} bytes, and at most "
-                    f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
-                )
-            path = str(download())
-    except HUB_ERRORS as error:
-        raise not_had(error, source) from error
-    return Path(path).parent
+    with _quietly():
+        return fetch_config(source, cache=cache)
 
 
 @contextmanager

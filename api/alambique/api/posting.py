@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from alambique.api.checks import check
+from alambique.api.checks import check, pinned
 from alambique.api.context import Here, WritableDb
 from alambique.api.jobs import view_of
 from alambique.api.plan_views import PlanView
@@ -40,6 +40,7 @@ def post_job(
     """Queue a job, given as JSON or YAML."""
     job = read(body)
     check(job, context)
+    (job,) = pinned([job], context)
     if dry_run:
         look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
         found = plan_of(job, context.settings, database, look_up=look_up)

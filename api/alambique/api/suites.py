@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from alambique.api.checks import check_suite
+from alambique.api.checks import check_suite, pinned
 from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, Key, described_body, read_suite
@@ -41,6 +41,8 @@ def post_suite(
     suite = read_suite(body)
     planned = jobs_of(suite)
     check_suite(suite, planned, context)
+    cells, jobs = zip(*planned, strict=True)
+    planned = tuple(zip(cells, pinned(jobs, context), strict=True))
     with database.write() as session:
         row = suites.submit(session, suite, planned, key=idempotency_key)
     response.headers["Location"] = f"/v1/suites/{row.id}"

@@ -20,7 +20,7 @@ def run(
     context: typer.Context, job: JobFile, overrides: Overrides = None, fresh: Fresh = False
 ) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
-    from alambique.api.planning import plan_of
+    from alambique.api.planning import pin, plan_of
     from alambique.cli.following import Following
     from alambique.cli.reports import report
     from alambique.tasks.fetching import fetching
@@ -30,6 +30,7 @@ def run(
     read = read_file(job, overrides, fresh=fresh)
     database.upgrade()
     # what is not there is said at once, and nothing is posted
+    read = pin(read, settings)
     fetch = fetching(settings.home.absolute() / "hub")
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
@@ -46,12 +47,13 @@ def plan(
     context: typer.Context, job: JobFile, overrides: Overrides = None, json: Json = False
 ) -> None:
     """Tell what a job would make and take: parameters, operations, bytes of the cache."""
-    from alambique.api.planning import plan_of
+    from alambique.api.planning import pin, plan_of
     from alambique.cli.reports import show_plan
     from alambique.cli.tables import show_json
 
-    read = read_file(job, overrides)
-    found = plan_of(read, settings_of(context), database_of(context)).as_dict()
+    settings = settings_of(context)
+    read = pin(read_file(job, overrides), settings)
+    found = plan_of(read, settings, database_of(context)).as_dict()
     if json:
         return show_json(found)
     show_plan(found)

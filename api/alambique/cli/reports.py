@@ -1,6 +1,6 @@
 """What is printed of a job: where it stands, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -89,9 +89,31 @@ def describe_version(version: VersionView) -> None:
     say(f"{version.name}@{version.number}  {version.role}  {version.task}")
     say(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
     say(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
+    for line in _makers(version.details.get("made_by")):
+        say(line)
     scores = ((m.data, m.split, m.name, Figure(f"{m.value:.4g}")) for m in version.metrics)
     show(table(("data", "split", "metric", "value"), scores))
     show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
+
+
+def _makers(stages: Mapping[str, Any] | None) -> Iterator[str]:
+    """The code that did each stage of a version, and a warning where it is not the same."""
+    if stages is None:
+        yield "code: not recorded, as of all versions before it was"
+        return
+    told = {stage: [_maker(one) for one in made_by] for stage, made_by in stages.items()}
+    for stage, makers in told.items():
+        yield f"{stage}: {', then '.join(makers) or 'none, or not recorded'}"
+    if len({maker for makers in told.values() for maker in makers}) > 1:
+        yield (
+            "warning: its stages were done by different code, or with different libraries: to have "
+            "all done by one, run the job again with fresh: true"
+        )
+
+
+def _maker(one: Mapping[str, Any]) -> str:
+    libraries = ", ".join(f"{name} {version}" for name, version in one["libraries"].items())
+    return f"alambique {one['code']} ({libraries})"
 
 
 def version_table(versions: Sequence[VersionView]) -> Table:
@@ -155,6 +177,16 @@ def show_plan(found: Mapping[str, Any]) -> None:
         say(_cost_of(search))
     size, why = found["cache"]["bytes"], found["cache"]["why"]
     say(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
+    for model in found.get("hub", ()):
+        say(_taken(model))
+
+
+def _taken(model: Mapping[str, Any]) -> str:
+    """What is taken of a model of the hub, in words."""
+    if model["refused"]:
+        return f"{model['model']} cannot be used: {model['refused']}"
+    told = f"{model['model']}: takes {', '.join(model['files'])}"
+    return f"{told}; imports {', '.join(model['imported'])}" if model["imported"] else told
 
 
 def _cost_beside(beside: Mapping[str, Any]) -> str:

@@ -58,6 +58,8 @@ class Network(nn.Module):
         *,
         exported: PreTrainedConfig,
         head_present: bool,
+        missing: Sequence[str] = (),
+        unexpected: Sequence[str] = (),
     ) -> None:
         """Of a model of transformers whose class answers `output`."""
         super().__init__()
@@ -68,6 +70,10 @@ class Network(nn.Module):
         self._takes_types = _takes_types(self.config)
         self.head_present = head_present
         """Whether the head was in the file, for these labels; else it is newly initialised."""
+        self.missing = tuple(missing)
+        """Names of weights that the file has not, which are newly initialised."""
+        self.unexpected = tuple(unexpected)
+        """Names of weights of the file that the network has no use for."""
         family = family_of(self.config)
         if output is Output.STATES and family.pooler:
             # nothing reads what it makes, and so it learns nothing
@@ -156,7 +162,7 @@ def load(
     config, weights = read_config(folder), _read_weights(folder)
     try:
         fields = _transformers_config(config, output, labels, dropout)
-        inner, missing = _filled(fields, weights, config, output, labels, seed)
+        inner, missing, unexpected = _filled(fields, weights, config, output, labels, seed)
     except _CANNOT_BUILD as error:
         raise BadModel(f"the weights in {folder} do not fit its config.json: {error}") from error
     if lost := of_body(missing, config):
@@ -166,7 +172,14 @@ def load(
         )
     exported = _transformers_config(config, output, labels)
     present = not missing or output is Output.STATES
-    return Network(inner, output, exported=exported, head_present=present).eval()
+    return Network(
+        inner,
+        output,
+        exported=exported,
+        head_present=present,
+        missing=sorted(missing),
+        unexpected=sorted(unexpected),
+    ).eval()
 
 
 def _filled(
@@ -176,10 +189,10 @@ def _filled(
     output: Output,
     labels: Sequence[str],
     seed: int,
-) -> tuple[PreTrainedModel, set[str]]:
-    """A model of these weights of a file with that config; and which it lacked, drawn anew.
+) -> tuple[PreTrainedModel, set[str], set[str]]:
+    """A model of these weights of a file with that config; which it lacked, and which it left.
 
-    Those are named as in a network with a head.
+    Those that it lacked are drawn anew, and named as in a network with a head.
     """
     kind = _CLASSES[output][type(fields)]
     state = with_head_for(labels, weights, config, output, kind.__name__)
@@ -188,7 +201,8 @@ def _filled(
             None, config=fields, state_dict=state, dtype=torch.float32, output_loading_info=True
         )
     above = family_of(config).body if output is Output.STATES else ""
-    return inner, {f"{above}{name}" for name in report["missing_keys"]}
+    missing = {f"{above}{name}" for name in report["missing_keys"]}
+    return inner, missing, set(report["unexpected_keys"])
 
 
 def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> Network:

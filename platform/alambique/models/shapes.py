@@ -5,7 +5,7 @@ from typing import Any
 
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, Sizes, depth, number, sizes_of
-from alambique.models.families import Size, family_of
+from alambique.models.families import FAMILIES, Size, family_of
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Student
 from alambique.spec.sources import Architecture
@@ -224,22 +224,50 @@ def from_scratch(
     Raises:
         BadSpec: the heads do not share the width evenly.
     """
-    _check_heads(architecture.width, architecture.heads, architecture.architecture)
+    kind = architecture.architecture
+    _check_heads(architecture.width, architecture.heads, kind)
+    fields = FAMILIES[kind].fields
     size: dict[str, Any] = {
-        "model_type": architecture.architecture,
+        "model_type": kind,
         "vocab_size": vocabulary,
-        "hidden_size": architecture.width,
-        "num_hidden_layers": architecture.layers,
-        "num_attention_heads": architecture.heads,
-        "intermediate_size": architecture.ffn,
+        fields["width"]: architecture.width,
+        fields["layers"]: architecture.layers,
+        fields["heads"]: architecture.heads,
+        fields["ffn"]: architecture.ffn,
         "max_position_embeddings": positions,
         "pad_token_id": pad,
     }
+    return size | _published(architecture, size, cls=cls, sep=sep)
+
+
+def _published(architecture: Architecture, size: Config, *, cls: int, sep: int) -> dict[str, Any]:
+    """What the published models of the kind have that its config class does not say by default."""
     match architecture.architecture:
-        case "bert":
-            return size
+        case "bert" | "distilbert":
+            return {}
+        case "roberta" | "xlm-roberta":
+            # the row of the padding id and those before it are of no piece
+            rows = size["max_position_embeddings"] + size["pad_token_id"] + 1
+            ends = {"bos_token_id": cls, "eos_token_id": sep}
+            return {"max_position_embeddings": rows, "type_vocab_size": 1, **ends}
+        case "albert":
+            ends = {"bos_token_id": cls, "eos_token_id": sep}
+            return {"embedding_size": min(128, architecture.width), "num_hidden_groups": 1, **ends}
+        case "electra":
+            return {"embedding_size": architecture.width}
+        case "deberta-v2":  # He et al. (2021): distances only, in logarithmic steps
+            return {
+                "relative_attention": True,
+                "max_relative_positions": -1,
+                "position_buckets": 256,
+                "pos_att_type": ["p2c", "c2p"],
+                "position_biased_input": False,
+                "norm_rel_ebd": "layer_norm",
+                "share_att_key": True,
+                "type_vocab_size": 0,
+            }
         case "modernbert":
-            return size | {
+            return {
                 "layer_types": ["full_attention"] * architecture.layers,
                 "bos_token_id": cls,
                 "eos_token_id": sep,

@@ -1,17 +1,18 @@
 """Where a model is found, and whether its folder may be loaded."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
-import httpx2
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from tokenizers import Tokenizer
 
+from alambique.models import hub
 from alambique.models.configs import Config, check_size, read_config, vocabulary_of
+from alambique.models.importing import import_model
+from alambique.models.layouts import Layout, layout_of
 from alambique.models.weights import check_finite
-from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.excerpts import named
 from alambique.spec.sources import Folder, Hub, Local, written
 from alambique.spec.spelling import hint
@@ -19,28 +20,11 @@ from alambique.spec.spelling import hint
 SAMPLES = {"sample-encoder": Path(__file__).with_name("sample_encoder")}
 """Models that come with the package; their names are taken before those under ALAMBIQUE_MODELS."""
 
-HUB_ERRORS = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx2.HTTPError)
-"""What huggingface_hub raises where it does not get what it asks for."""
-_TOO_MANY = 429
-"""The status by which a server asks for a pause."""
-
 _TOKENIZER = 128 << 20
 """Bytes of a tokenizer.json: that of 250 000 pieces has 17 million."""
 _SMALL = 8 << 20
 """Bytes of what is beside it, whose added tokens may be thousands."""
 _BESIDE = ("tokenizer_config.json", "special_tokens_map.json")
-
-_WANTED = [
-    "config.json",
-    "model.safetensors",
-    "model-*.safetensors",
-    "model.safetensors.index.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-]
-"""Files of a hub repository that are fetched: no code, nothing pickled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +34,10 @@ class Located:
     folder: Path
     commit: str | None
     """Of a hub repository; None for all else."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where it was imported: the sha256 of each file that it was made of."""
+    notes: tuple[str, ...] = ()
+    """What the job's log says of how it came here."""
 
 
 def locate(
@@ -70,10 +58,11 @@ def locate(
     Raises:
         UnknownName: it is nowhere, or the hub does not give it.
         Unreachable: the hub does not answer.
+        BadModel: a repository of the hub has no files that can be used.
     """
     match source:
         case Hub():
-            return _snapshot(source, cache, endpoint)
+            return _of_hub(source, cache, endpoint)
         case Local(name):
             return Located(_named(name, models), None)
         case Folder(path):
@@ -98,44 +87,38 @@ def check_folder(folder: Path) -> Config:
     return config
 
 
-def _snapshot(source: Hub, cache: Path, endpoint: str | None) -> Located:
+def _of_hub(source: Hub, cache: Path, endpoint: str | None) -> Located:
+    pinned = hub.resolve(source, cache=cache, endpoint=endpoint)
+    commit = pinned.revision
+    assert commit is not None
+    layout, model_type = look_at(pinned, cache=cache, endpoint=endpoint)
+    snapshot = hub.fetch_files(pinned, layout.files, cache=cache, endpoint=endpoint)
+    if not layout.imported:
+        return Located(snapshot, commit)
+    folder = cache / "imported" / pinned.repository.replace("/", "--") / commit
     try:
-        folder = snapshot_download(
-            source.repository,
-            revision=source.revision,
-            cache_dir=cache,
-            allow_patterns=_WANTED,
-            endpoint=endpoint,
-        )
-    except HUB_ERRORS as error:
-        raise not_had(error, source) from error
-    # the folder of a snapshot is called by its commit, also where a branch was asked for
-    return Located(Path(folder), Path(folder).name)
+        made = import_model(snapshot, layout, model_type, folder)
+    except BadModel as error:
+        raise BadModel(f"{written(pinned)}: {error}") from error
+    return Located(made.folder, commit, made.sources, made.notes)
 
 
-def not_had(error: Exception, source: Hub) -> UnknownName | Unreachable:
-    """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
-    return hub_error(
-        error,
-        written(source),
-        "Check id and commit, and HF_TOKEN if it is private; with no network, put its folder under "
-        "ALAMBIQUE_MODELS and give its name",
-    )
+def look_at(source: Hub, *, cache: Path, endpoint: str | None = None) -> tuple[Layout, str]:
+    """Return what will be fetched of a repository at a commit, and its model type.
 
+    Only its config is fetched for that.
 
-def hub_error(error: Exception, what: str, advice: str) -> UnknownName | Unreachable:
-    """The error of ours for one of `HUB_ERRORS`, about the thing that was asked for."""
-    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
-    kind = UnknownName if _refuses(error) else Unreachable
-    return kind(f"{what} could not be had from the hub: {reason}. {advice}")
-
-
-def _refuses(error: Exception) -> bool:
-    """Whether asking again would be answered alike: the request is at fault, and not only early."""
-    response = error.response if isinstance(error, HfHubHTTPError) else None
-    if response is None:
-        return isinstance(error, HFValidationError)
-    return 400 <= response.status_code < 500 and response.status_code != _TOO_MANY
+    Raises:
+        UnknownName, Unreachable: the hub does not give it.
+        BadModel: there is nothing in it that can be used, or its model type is not known.
+    """
+    files = hub.list_files(source, cache=cache, endpoint=endpoint)
+    folder = hub.fetch_config(source, cache=cache, endpoint=endpoint)
+    try:
+        model_type = read_config(folder)["model_type"]
+        return layout_of(files, model_type), model_type
+    except BadModel as error:
+        raise BadModel(f"{written(source)}: {error}") from error
 
 
 def _named(name: str, models: Path | None) -> Path:

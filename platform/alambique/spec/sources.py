@@ -13,14 +13,26 @@ from alambique.spec.fields import Layers, Spec, Vocabulary, Width
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # a folder's has no more
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 """The hub takes no longer ones, and neither does a name of ours."""
-_HUB = re.compile(rf"({_WORD}/{_WORD})(?:@([A-Za-z0-9._-]{{1,255}}))?")
+_REVISION = r"(?!.*(?:\.\.|//))[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,253}[A-Za-z0-9._-])?"
+"""As git names a branch or a tag, and the hub the changes that are proposed: refs/pr/7."""
+_HUB = re.compile(rf"({_WORD}/{_WORD})(?:@({_REVISION}))?")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _REGISTERED = re.compile(rf"registry:({_WORD})@({_WORD})")
 
 
 class Architecture(Spec):
     """A network from scratch, with a tokenizer of its own trained on the job's texts."""
 
-    architecture: Literal["bert", "modernbert"]
+    architecture: Literal[
+        "bert",
+        "roberta",
+        "albert",
+        "distilbert",
+        "electra",
+        "xlm-roberta",
+        "deberta-v2",
+        "modernbert",
+    ]
     layers: Layers
     width: Width
     heads: Width
@@ -30,10 +42,15 @@ class Architecture(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A repository of the hub, at a commit or at its newest one."""
+    """A repository of the hub, at a commit, tag, branch or proposed change, or at its newest."""
 
     repository: str
     revision: str | None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit, which is the same for ever."""
+        return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +102,9 @@ def source_of(model: str | Architecture) -> Source:
     if _NAME.fullmatch(model):
         return Local(model)
     raise BadSpec(
-        f"{short(model)} names no model: expected a hub id (team/model or team/model@commit), "
-        "registry:name@version, the name of a folder under ALAMBIQUE_MODELS, or an architecture"
+        f"{short(model)} names no model: expected a hub id (team/model, or team/model@ with a "
+        "commit, tag, branch or refs/pr/N), registry:name@version, the name of a folder under "
+        "ALAMBIQUE_MODELS, or an architecture"
     )
 
 

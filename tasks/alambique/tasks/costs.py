@@ -82,6 +82,20 @@ class SearchCost:
 
 
 @dataclass(frozen=True, slots=True)
+class HubFiles:
+    """What is taken of a model of the hub."""
+
+    model: str
+    """As the job names it, at its commit."""
+    files: tuple[str, ...] = ()
+    """Those that are fetched."""
+    imported: tuple[str, ...] = ()
+    """Those of them that are made into safetensors and tokenizer.json, in a process of its own."""
+    refused: str | None = None
+    """Why it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a job would take."""
 
@@ -97,6 +111,8 @@ class Plan:
     beside: BesideCost | None = None
     """None where outputs are all that is learnt of the teacher."""
     search: SearchCost | None = None
+    hub: tuple[HubFiles, ...] = ()
+    """Of each model of the hub."""
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it."""

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from alambique.models.sources import HUB_ERRORS, hub_error
+from alambique.models.hub import HUB_ERRORS, hub_error
 from alambique.spec.errors import NoData, UnknownName
 from alambique.tasks.data import Fetch
 from alambique.tasks.datasets import Hub

@@ -8,10 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial, reduce
-from operator import getitem
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -25,6 +24,7 @@ from alambique.registry.transitions import HELD
 from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
+from alambique.spec.pinning import with_names
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.workers.environment import for_ray
@@ -113,23 +113,8 @@ def _cancelled(session: Session, job_id: UUID) -> JobRow:
 
 def _rooted(job: Job) -> Job:
     """The job with its paths from the root: whoever goes on with it may stand elsewhere."""
-    content: Any = job.model_dump(mode="json")
-    for field, path in job.paths():
-        *above, last = (int(part) if part.isdecimal() else part for part in field.split("."))
-        holder = reduce(getitem, above, content)
-        holder[last] = str(Path(path).expanduser().absolute())
-    space = content["search"]["space"] if job.search else {}
-    for field in {"student", "student.start"} & space.keys():
-        said, rooted = job.student.start, content["student"]["start"]
-        space[field] = [_started(value, said, rooted) for value in space[field]]
-    return job_of(content)
-
-
-def _started(value: Any, said: object, rooted: str) -> Any:
-    """A student of a space, or its start: of paths, the job's own is the only one that may be."""
-    if isinstance(value, dict):
-        return value | ({"start": rooted} if value.get("start") == said else {})
-    return rooted if value == said else value
+    paths = {field: str(Path(path).expanduser().absolute()) for field, path in job.paths()}
+    return with_names(job, paths)
 
 
 def _drive(

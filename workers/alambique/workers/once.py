@@ -12,15 +12,19 @@ from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
 from alambique.workers.files import put
+from alambique.workers.provenance import makers_of, sign
+from alambique.workers.records import StageOutput
 from alambique.workers.running import Part
 from alambique.workers.work import Work
 
 SCHEMA = 2
-"""Goes into every key: raised when a stage gives something else for the same input."""
+"""Goes into every key: raised when a stage gives something else for the same input.
+
+`tests/workers/pinned.json` has numbers of tiny runs of this schema; who changes one raises it."""
 
 _RECORD = "stage.json"
 
-Output = TypeVar("Output", bound=Spec)
+Output = TypeVar("Output", bound=StageOutput)
 
 
 def key_of(stage: Stage, reads: Mapping[str, Any]) -> str:
@@ -110,14 +114,19 @@ def _given(
         work.log(f"{named}: done before, by job {found.job_id}")
         work.report(place.stage, done, message="done before")
         return output.model_validate(found.output)
+    begin(place)
+    return keep(work, place, do(place.folder))
+
+
+def begin(place: Place) -> None:
+    """Make the folder of a stage that is about to be done, or gone on with, by this code."""
     place.folder.mkdir(parents=True, exist_ok=True)
-    given = do(place.folder)
-    keep(work, place, given)
-    return given
+    sign(place.folder)
 
 
-def keep(work: Work, place: Place, given: Spec) -> None:
-    """Writes down what a stage gave: it is done."""
+def keep(work: Work, place: Place, given: Output) -> Output:
+    """Write down what a stage gave, and return it with the code that made it: it is done."""
+    given = given.attributed(makers_of(place.folder))
     content = given.model_dump(mode="json")
     put(place.folder / _RECORD, json.dumps(content))
     project, key = work.job.project, place.key
@@ -126,6 +135,7 @@ def keep(work: Work, place: Place, given: Spec) -> None:
             session, work.id, work.token, project, key, place.stage, content
         )
     )
+    return given
 
 
 def _kept(folder: Path) -> Any:

@@ -1,13 +1,21 @@
 """What a network was made from: which data, which code, which job."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from alambique.registry.records import Edge
 from alambique.spec.job import Job
-from alambique.workers.records import DataSet
+from alambique.workers.files import put
+from alambique.workers.records import DataSet, MadeBy, Start
+
+_LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
+"""Those whose version may change a number."""
+_MAKERS = "made_by.json"
 
 
 @cache
@@ -26,19 +34,70 @@ def code_version() -> str:
     return f"{version('alambique')}+{digest.hexdigest()[:12]}"
 
 
-def made_from(job: Job, data: DataSet, *, unlabelled: bool = False) -> list[Edge]:
+@cache
+def running_code() -> MadeBy:
+    """Return the code of this process, and the libraries under it."""
+    libraries = {}
+    for name in _LIBRARIES:
+        try:
+            libraries[name] = version(name)
+        except PackageNotFoundError:  # an extra that is not installed changes no number
+            continue
+    return MadeBy(code=code_version(), libraries=libraries)
+
+
+def sign(folder: Path) -> None:
+    """Note that this process works on the stage in `folder`, after whoever did before."""
+    makers = makers_of(folder)
+    if running_code() not in makers:
+        content = [one.model_dump(mode="json") for one in (*makers, running_code())]
+        put(folder / _MAKERS, json.dumps(content))
+
+
+def makers_of(folder: Path) -> tuple[MadeBy, ...]:
+    """Return all code that has worked on the stage in `folder`, in order."""
+    path = folder / _MAKERS
+    if not path.is_file():
+        return ()
+    return tuple(MadeBy.model_validate(one) for one in json.loads(path.read_text()))
+
+
+def made_by_stages(training: Sequence[MadeBy], evaluation: Sequence[MadeBy] = ()) -> dict[str, Any]:
+    """What a version says of the code that did each of its stages."""
+    stages = {
+        "training": training,
+        "evaluation": evaluation,
+        "registration": (running_code(),),
+    }
+    said = {
+        stage: [one.model_dump(mode="json") for one in made_by] for stage, made_by in stages.items()
+    }
+    return {"made_by": said}
+
+
+def made_from(
+    job: Job, data: DataSet, made_by: Sequence[MadeBy], *, unlabelled: bool = False
+) -> list[Edge]:
     """The edges that all networks of a job have: to its data by the hash of each split, to code.
 
     Args:
         job: what was asked for.
         data: its examples.
+        made_by: the code that trained the network; unknown of one from before it was recorded.
         unlabelled: whether the network has learnt from those without labels too.
     """
     hashes = {f"{split}": digest for split, digest in data.hashes.items()}
     if unlabelled and data.unlabelled:
         hashes["unlabelled"] = data.unlabelled.hash
     spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
-    return [
-        Edge("data", None, hashes),
-        Edge("code", None, {"alambique": code_version(), "spec": spec}),
-    ]
+    codes = {
+        "alambique" if number == 1 else f"alambique-{number}": one.code
+        for number, one in enumerate(made_by, start=1)
+    }
+    return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
+
+
+def begun_with(start: Start) -> Edge:
+    """The edge to the model that a network's first weights are of, and to the files it came as."""
+    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
+    return Edge("start", start.version, {start.name: start.weights, **files})

@@ -1,7 +1,7 @@
 """What each stage leaves for the ones after it: small records, kept as JSON in the registry."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -10,6 +10,23 @@ from alambique.spec.fields import Spec
 from alambique.spec.job import Split
 from alambique.spec.train import Train
 from alambique.workers.training.course import Course, TeacherOutputs
+
+
+class MadeBy(Spec):
+    """The code that did a stage, or a part of it."""
+
+    code: str
+    """The package's version, and a hash of its sources."""
+    libraries: dict[str, str]
+    """The version of each library that numbers depend on."""
+
+
+class StageOutput(Spec):
+    """What a stage gives that is kept for other jobs."""
+
+    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that made it."""
+        raise NotImplementedError
 
 
 class Unlabelled(Spec):
@@ -46,6 +63,8 @@ class Start(Spec):
     """That, and the tokenizer and the names of its classes."""
     head: bool
     """Whether it has one for the task and the labels of the data."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Of a model that was imported from the hub: the sha256 of each file that it was made of."""
 
 
 class Checked(Spec):
@@ -93,6 +112,9 @@ class Trained(Spec):
     """The number of the trial on the front that it is of, or stands beside."""
     values: dict[str, Any] | None = None
     """Of that trial."""
+    made_by: tuple[MadeBy, ...] = ()
+    """What trained it, or tested one that came fine-tuned; several where a training was gone on
+    with by other code. None of a network that was made before this was recorded."""
 
     @property
     def role(self) -> str:
@@ -101,7 +123,7 @@ class Trained(Spec):
         return role if self.trial is None else f"{role}-{self.trial}"
 
 
-class Tuned(Spec):
+class Tuned(StageOutput):
     """What one run of fine-tuning gave, or the test of a model that came fine-tuned."""
 
     teacher: Trained | None
@@ -111,6 +133,13 @@ class Tuned(Spec):
     collapsed: str | None = None
     """Why it cannot teach; remembered like any other result, so that nobody trains it again."""
     seconds: float = 0.0
+
+    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that made its network."""
+        if self.teacher is None:
+            return self
+        teacher = self.teacher.model_copy(update={"made_by": made_by})
+        return self.model_copy(update={"teacher": teacher})
 
 
 class Tried(Spec):
@@ -164,10 +193,15 @@ class Cached(Spec):
     """How many of them the job computed, in all of its attempts; the others were there."""
 
 
-class Distilled(Spec):
+class Distilled(StageOutput):
     """The students of a job."""
 
     students: tuple[Trained, ...]
+
+    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that made each student."""
+        students = tuple(one.model_copy(update={"made_by": made_by}) for one in self.students)
+        return self.model_copy(update={"students": students})
 
 
 class Speed(Spec):
@@ -198,10 +232,16 @@ class Score(Spec):
     """On the CPU, where those two are of a GPU."""
 
 
-class Evaluated(Spec):
+class Evaluated(StageOutput):
     """A line of that table, and how it was measured."""
 
     score: Score
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
     """What makes the scores worse than the networks are."""
+    made_by: tuple[MadeBy, ...] = ()
+    """What measured it."""
+
+    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that measured it."""
+        return self.model_copy(update={"made_by": made_by})

@@ -19,7 +19,7 @@ from alambique.spec.space import axes, size
 from alambique.spec.states import Reason, Stage, TrialState
 from alambique.tasks.all import find
 from alambique.workers.failures import reason_of, told
-from alambique.workers.once import done_before, keep
+from alambique.workers.once import begin, done_before, keep
 from alambique.workers.records import Distilled, Trained
 from alambique.workers.search import costs
 from alambique.workers.search.earlier import past_of, unfinished, was_stopped
@@ -220,7 +220,7 @@ class Bench:
             self._finished(trial.number, trial.variant, student)
             self._work.holding.let_go([place.name])
             return None
-        place.folder.mkdir(parents=True, exist_ok=True)
+        begin(place)
         trial.listen()
         self._going[trial.number] = trial
         self._done_then += trial.part
@@ -234,7 +234,7 @@ class Bench:
             return
         seconds = self.clock() - going.began
         distilled = student_of(variant.courses, "distilled", outcome, seconds)
-        keep(self._work, variant.place, distilled)
+        distilled = keep(self._work, variant.place, distilled)
         self._finished(number, variant, distilled.students[0])
 
     def _stopped(self, going: Going) -> None:

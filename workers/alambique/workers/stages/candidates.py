@@ -11,7 +11,7 @@ from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
-from alambique.workers.provenance import made_from
+from alambique.workers.provenance import begun_with, made_by_stages, made_from
 from alambique.workers.records import Checked, Taught, Trained, Tried
 from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.uploading import uploaded
@@ -110,7 +110,7 @@ def _recorded(
             macs_full=cost.macs_full,
             weights=one.weights,
             artifact=artifact,
-            details=about | _details(run, one),
+            details=about | _details(run, one) | made_by_stages(one.made_by),
             files=files,
             metrics=metrics,
             lineage=_lineage(work, checked, teacher, run),
@@ -138,8 +138,9 @@ def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
 
 def _lineage(work: Work, checked: Checked, teacher: Teaching, run: Tried) -> list[Edge]:
     start = checked.teachers[teacher.number][run.candidate]
-    begun = [Edge("start", start.version, {start.name: start.weights})] if start else []
-    return [*made_from(work.job, checked.data), *begun]
+    begun = [begun_with(start)] if start else []
+    made_by = run.tuned.teacher.made_by if run.tuned.teacher else ()
+    return [*made_from(work.job, checked.data, made_by), *begun]
 
 
 def _row(run: Tried, version: Version | None, *, taught: bool) -> dict[str, Any]:

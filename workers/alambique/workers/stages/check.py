@@ -4,7 +4,7 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count
@@ -16,6 +16,7 @@ import fsspec
 from alambique.cache.shared import RedisPacks
 from alambique.models.configs import read_config
 from alambique.models.folders import model_hash
+from alambique.models.networks import Network
 from alambique.models.networks import load as load_network
 from alambique.models.sources import Located, check_folder, locate
 from alambique.models.weights import weights_hash
@@ -24,6 +25,7 @@ from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
 from alambique.spec.disk import size_text
 from alambique.spec.errors import BadData, BadSpec, NotEnoughDisk
+from alambique.spec.excerpts import named
 from alambique.spec.job import Split
 from alambique.spec.sources import (
     Architecture,
@@ -226,14 +228,27 @@ def _found(work: Work, teacher: Teaching, source: Source, labels: tuple[str, ...
     )
     found = located.commit or (str(version.number) if version else None)
     name = written(source)
+    name = f"{name.partition('@')[0]}@{found}" if found else name
+    work.log(*(f"{name}: {line}" for line in (*located.notes, *_load_notes(network))))
     return Start(
-        name=f"{name.partition('@')[0]}@{found}" if found else name,
+        name=name,
         version=version.id if version else None,
         folder=located.folder,
         weights=weights_hash(located.folder),
         content=model_hash(located.folder),
         head=network.head_present,
+        sources=dict(located.sources),
     )
+
+
+def _load_notes(network: Network) -> Iterator[str]:
+    """What the log says of weights that the file and the network do not share."""
+    for what, names in (
+        ("weights are not in the file and newly initialised", network.missing),
+        ("weights of the file are not used", network.unexpected),
+    ):
+        if names:
+            yield f"{len(names)} {what}: {named(names, 5)}"
 
 
 def _located(

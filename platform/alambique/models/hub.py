@@ -1,0 +1,158 @@
+"""The hub: which commit a revision is, what is in a repository, and its files on this machine.
+
+The one module that asks huggingface_hub about models. What it fetches lies in a folder laid out by
+that library, where a commit that is there is not asked for again.
+"""
+
+import glob
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import DryRunFileInfo, HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RevisionResolutionError,
+)
+from huggingface_hub.hf_api import RepoFile
+
+from alambique.models.configs import LARGEST_CONFIG
+from alambique.models.layouts import CONFIG
+from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.sources import Hub, written
+
+HUB_ERRORS = (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RevisionResolutionError,
+    httpx2.HTTPError,
+)
+"""What huggingface_hub raises where it does not get what it asks for."""
+_TOO_MANY = 429
+"""The status by which a server asks for a pause."""
+
+
+def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
+    """Return the same repository at the commit that its revision is now.
+
+    A commit is returned as it is. Where the hub cannot be reached, a revision that was resolved
+    before is what it was then.
+
+    Raises:
+        UnknownName: the hub has no such repository or revision.
+        Unreachable: the hub does not answer, and nothing is known from before.
+    """
+    try:
+        found = HfApi(endpoint=endpoint).resolve_revision(
+            source.repository, revision=source.revision, cache_dir=cache
+        )
+    except HUB_ERRORS as error:
+        raise not_had(error, source) from error
+    return replace(source, revision=found.resolved)
+
+
+def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list[str]:
+    """Return the names of the files at the top of a repository, at a commit.
+
+    The hub is asked once: what a commit holds never changes.
+
+    Raises:
+        UnknownName, Unreachable: it cannot be had.
+    """
+    kept = cache / "listings" / source.repository.replace("/", "--") / f"{source.revision}.json"
+    if kept.is_file():
+        names: list[str] = json.loads(kept.read_text())
+        return names
+    try:
+        tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
+        names = [entry.path for entry in tree if isinstance(entry, RepoFile)]
+    except HUB_ERRORS as error:
+        raise not_had(error, source) from error
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    aside = kept.with_name(f"{kept.name}.{os.getpid()}")
+    aside.write_text(json.dumps(names))
+    aside.replace(kept)
+    return names
+
+
+def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Path:
+    """Return the folder that holds config.json of a repository, fetched if need be.
+
+    Raises:
+        UnknownName, Unreachable: it cannot be had.
+        BadModel: it is larger than any that makes sense.
+    """
+    repository, revision = source.repository, source.revision
+    try:
+        # first its size: what anybody may put on a hub is not fetched to be looked at
+        found = hf_hub_download(
+            repository, CONFIG, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
+        )
+        assert isinstance(found, DryRunFileInfo)
+        size = found.file_size
+        if size is None or size > LARGEST_CONFIG:
+            told = "an untold number of" if size is None else f"{size:,}"
+            raise BadModel(
+                f"{CONFIG} of {written(source)} has {told} bytes, and at most "
+                f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
+            )
+        path = hf_hub_download(
+            repository, CONFIG, revision=revision, cache_dir=cache, endpoint=endpoint
+        )
+    except HUB_ERRORS as error:
+        raise not_had(error, source) from error
+    return Path(path).parent
+
+
+def fetch_files(
+    source: Hub, names: Sequence[str], *, cache: Path, endpoint: str | None = None
+) -> Path:
+    """Return the folder of a repository at a commit, with these of its files fetched.
+
+    Raises:
+        UnknownName, Unreachable: one of them cannot be had.
+    """
+    try:
+        folder = snapshot_download(
+            source.repository,
+            revision=source.revision,
+            cache_dir=cache,
+            allow_patterns=[glob.escape(name) for name in names],
+            endpoint=endpoint,
+        )
+    except HUB_ERRORS as error:
+        raise not_had(error, source) from error
+    return Path(folder)
+
+
+def not_had(error: Exception, source: Hub) -> UnknownName | Unreachable:
+    """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
+    return hub_error(
+        error,
+        written(source),
+        "Check id and revision, and HF_TOKEN if it is private; with no network, put its folder "
+        "under ALAMBIQUE_MODELS and give its name",
+    )
+
+
+def hub_error(error: Exception, what: str, advice: str) -> UnknownName | Unreachable:
+    """The error of ours for one of `HUB_ERRORS`, about the thing that was asked for."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
+    kind = UnknownName if _refuses(error) else Unreachable
+    return kind(f"{what} could not be had from the hub: {reason}. {advice}")
+
+
+def _refuses(error: Exception) -> bool:
+    """Whether asking again would be answered alike: the request is at fault, and not only early."""
+    response = error.response if isinstance(error, HfHubHTTPError) else None
+    if response is None:
+        return isinstance(error, HFValidationError)
+    return 400 <= response.status_code < 500 and response.status_code != _TOO_MANY

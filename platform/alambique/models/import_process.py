@@ -1,0 +1,136 @@
+"""The process that reads pickled weights and older tokenizers: started by `importing`, never else.
+
+`python -P -m alambique.models.import_process` reads an `Order` from its input, raises the walls of
+`confinement` around itself, writes safetensors and tokenizer.json, and prints a `Report`.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alambique.models.confinement import confine
+from alambique.models.orders import Order, Report
+from alambique.spec.errors import BadModel
+from alambique.spec.excerpts import excerpt, named
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+"""How torch names what a pickle asks for and does not get."""
+_OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}
+"""What TensorFlow calls the parameters of a layer norm, and what torch does."""
+_NO_WEIGHT = "position_ids"
+"""A buffer of numbers from 0 on, which older versions of transformers wrote among the weights."""
+
+
+def main() -> None:
+    """Does what its input says; a refusal is printed as well, and is no failure of the process."""
+    order = Order(**json.load(sys.stdin))
+    walls = confine(memory=order.memory, seconds=order.seconds, file=order.largest_file)
+    os.chdir(order.out)
+    try:
+        report = import_files(order, walls)
+    except BadModel as error:
+        report = Report(isolation=walls, refused=str(error))
+    json.dump(asdict(report), sys.stdout)
+
+
+def import_files(order: Order, walls: list[str]) -> Report:
+    """Write what is asked for, and return what it was made of.
+
+    Raises:
+        BadModel: a file holds something else than tensors, or cannot be read.
+    """
+    renamed: list[str] = []
+    dropped: list[str] = []
+    if order.weights:
+        from safetensors.torch import save_file
+
+        stored = _merged(_tensors_of(Path(path)) for path in order.weights)
+        weights = _cleaned(stored, renamed, dropped)
+        _check_size(weights, order.largest_file)
+        # tensors that share their memory, such as tied embeddings, are written twice: safetensors
+        # has no way to say that two are one
+        whole = {name: tensor.detach().contiguous().clone() for name, tensor in weights.items()}
+        save_file(whole, Path(order.out) / "model.safetensors", metadata={"format": "pt"})
+    if order.tokenizer:
+        from alambique.models.conversion import convert_tokenizer
+
+        convert_tokenizer(Path(order.tokenizer), order.model_type, Path(order.out))
+    return Report(isolation=walls, renamed=renamed, dropped=dropped)
+
+
+def _tensors_of(path: Path) -> dict[str, "Tensor"]:
+    """The tensors of one pickle, by name."""
+    from torch import Tensor, load
+
+    try:
+        found: Any = load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a broken or hostile file leads to
+        raise BadModel(_refusal(path, error)) from error
+    if not isinstance(found, Mapping):
+        raise BadModel(f"{path.name} holds a {type(found).__name__}: expected tensors by name")
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise BadModel(
+                f"{path.name} holds {excerpt(str(name), 100)!r}, a {type(value).__name__}: "
+                "expected tensors by name and nothing else"
+            )
+        if value.is_sparse or value.is_quantized or value.is_meta:
+            raise BadModel(f"{path.name} holds {name!r}, which is no dense tensor: save it as one")
+    return dict(found)
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    if asked := _GLOBAL.search(str(error)):
+        return (
+            f"{path.name} asks for {asked[1]}, and a file of weights needs tensors alone: it was "
+            "not read, and may have been made to run code"
+        )
+    said = next(filter(None, str(error).splitlines()), "")
+    return f"{path.name} cannot be read as weights: {type(error).__name__} {excerpt(said, 300)}"
+
+
+def _merged(parts: Iterable[dict[str, "Tensor"]]) -> dict[str, "Tensor"]:
+    merged: dict[str, Tensor] = {}
+    for part in parts:
+        if twice := sorted(merged.keys() & part.keys()):
+            raise BadModel(f"two shards hold {named(twice)}: fetch the model again")
+        merged |= part
+    return merged
+
+
+def _cleaned(
+    stored: Mapping[str, "Tensor"], renamed: list[str], dropped: list[str]
+) -> dict[str, "Tensor"]:
+    """The weights under today's names; what was changed is added to the two lists."""
+    weights = {}
+    for name, tensor in stored.items():
+        if name.rpartition(".")[2] == _NO_WEIGHT:
+            dropped.append(name)
+            continue
+        old = next((end for end in _OLD_NAMES if name.endswith(f"LayerNorm{end}")), None)
+        today = name if old is None else name.removesuffix(old) + _OLD_NAMES[old]
+        if old is not None:
+            renamed.append(name)
+        if today in weights:
+            raise BadModel(f"the weights hold {today} twice, once as {name}: fetch the model again")
+        weights[today] = tensor
+    return weights
+
+
+def _check_size(weights: Mapping[str, "Tensor"], most: int) -> None:
+    """That tensors are as large as the file they come from: a view may claim any size."""
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    if claimed > most:
+        raise BadModel(f"the weights claim {claimed:,} bytes, and at most {most:,} fit such files")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Models of the hub whose files cannot be used as they are: made into safetensors, once a commit.
+
+What is pickled is read in a process of its own (`import_process`), which has no credentials and as
+few rights as the kernel lets it have. What comes of it lies beside a record of what it was made of.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from alambique.models.layouts import CONFIG, TOKENIZER, Layout
+from alambique.models.orders import Order, Report
+from alambique.spec.errors import BadModel
+from alambique.spec.excerpts import excerpt
+
+_VERSION = 1
+"""Raised when the same files come to be imported as something else."""
+_RECORD = "import.json"
+
+_OF_LIBRARIES = 8 << 30
+"""Bytes of address space that torch and transformers map before they read anything."""
+_COPIES = 4
+"""Times the pickles' bytes that are in memory at once, with room to spare."""
+_SECONDS = 300
+"""Of the processor, for the libraries, and for a tokenizer of 250 000 pieces."""
+_BYTES_A_SECOND = 10_000_000
+"""Far below what reading and writing takes on the slowest machine."""
+_SMALL_FILE = 128 << 20
+"""Bytes that a tokenizer.json may have whatever it is made of."""
+_KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A folder that was made of a repository's files, and how."""
+
+    folder: Path
+    sources: Mapping[str, str]
+    """The sha256 of each file that it was made of, by its name in the repository."""
+    notes: tuple[str, ...]
+    """What the job's log says of it."""
+
+
+def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
+    """Return the folder made of a snapshot; makes it where it is not there, or damaged.
+
+    It is written aside and renamed, so that a process that ends half-way leaves none that counts.
+
+    Args:
+        snapshot: the files that the layout names, as they came.
+        layout: which of them are what.
+        model_type: what its config.json says.
+        folder: where it is kept, in a folder of that repository and commit alone.
+
+    Raises:
+        BadModel: a pickle asks for more than tensors, a file is broken, or reading it takes more
+            memory or time than files of their size may.
+    """
+    if found := _kept(folder):
+        return found
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        report = _run(_order(snapshot, layout, model_type, aside))
+        if report.refused:
+            raise BadModel(report.refused)
+        _copy(snapshot, aside, layout)
+        _record(snapshot, aside, layout, report)
+        if folder.exists():  # one that is damaged, or of an older program
+            shutil.rmtree(folder)
+        try:
+            aside.rename(folder)
+        except OSError:  # another job was faster
+            if not _kept(folder):
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    made = _kept(folder)
+    assert made is not None
+    return made
+
+
+def _order(snapshot: Path, layout: Layout, model_type: str, out: Path) -> Order:
+    pickles = [snapshot / name for name in layout.weights if layout.pickled and _is_pickle(name)]
+    size = sum(path.stat().st_size for path in pickles)
+    return Order(
+        weights=[str(path) for path in pickles],
+        tokenizer=str(snapshot) if layout.converted else None,
+        model_type=model_type,
+        out=str(out),
+        memory=_OF_LIBRARIES + _COPIES * size,
+        seconds=_SECONDS + size // _BYTES_A_SECOND,
+        # tensors that share their memory are written one by one
+        largest_file=_SMALL_FILE + 2 * size,
+    )
+
+
+def _is_pickle(name: str) -> bool:
+    return name.endswith(".bin")
+
+
+def _run(order: Order) -> Report:
+    """What the process says; it finds nothing in its environment that is worth taking."""
+    given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    fixed = {"HOME": order.out, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(asdict(order)),
+            env=given | fixed | {"DISABLE_SAFETENSORS_CONVERSION": "1"},
+            capture_output=True,
+            text=True,
+            timeout=4 * order.seconds,  # a process that sleeps uses no processor
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BadModel(
+            f"the files were not read in {error.timeout:.0f} s, which is more than any of their "
+            "size take"
+        ) from error
+    if done.returncode == 0:
+        return Report(**json.loads(done.stdout.splitlines()[-1]))
+    raise BadModel(_ending(done.returncode, done.stderr, order))
+
+
+def _ending(code: int, stderr: str, order: Order) -> str:
+    """What to say of a process that came to no report."""
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return (
+            f"the process that reads the files was killed: it may take {order.seconds} s of the "
+            f"processor and {order.memory:,} bytes of memory"
+        )
+    last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "no word")
+    return f"the process that reads the files ended with code {code}: {excerpt(last, 300)}"
+
+
+def _copy(snapshot: Path, aside: Path, layout: Layout) -> None:
+    """Put what needs no import beside what was imported."""
+    kept = [CONFIG]
+    if not layout.pickled:
+        kept += layout.weights
+    if not layout.converted:  # else what goes with it was written with it
+        kept += [TOKENIZER, *layout.beside]
+    for name in kept:
+        shutil.copyfile(snapshot / name, aside / name)
+
+
+def _record(snapshot: Path, aside: Path, layout: Layout, report: Report) -> None:
+    content = {
+        "version": _VERSION,
+        "sources": _hashes(snapshot, layout.files),
+        "written": _hashes(aside, sorted(path.name for path in aside.iterdir() if path.is_file())),
+        "notes": _notes(layout, report),
+    }
+    (aside / _RECORD).write_text(json.dumps(content, indent=1))
+
+
+def _notes(layout: Layout, report: Report) -> list[str]:
+    walls = ", ".join(report.isolation)
+    notes = [f"imported {', '.join(layout.imported)} in a process with {walls}"]
+    for what, names in (
+        ("renamed, as layer norms are called today", report.renamed),
+        ("left out, as numbers that are no weights", report.dropped),
+    ):
+        if names:
+            notes.append(f"{len(names)} entries {what}, such as {names[0]}")
+    return notes
+
+
+def _kept(folder: Path) -> Imported | None:
+    """The folder, where it is there as it was written."""
+    record = folder / _RECORD
+    if not record.is_file():
+        return None
+    content: dict[str, Any] = json.loads(record.read_text())
+    if content["version"] != _VERSION:
+        return None
+    written: dict[str, str] = content["written"]
+    if not all((folder / name).is_file() for name in written):
+        return None
+    if _hashes(folder, written) != written:
+        return None
+    return Imported(folder, content["sources"], tuple(content["notes"]))
+
+
+def _hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

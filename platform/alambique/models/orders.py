@@ -1,0 +1,36 @@
+"""What the import process is told, and what it tells."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to import, from where to where, and how much that may take."""
+
+    weights: list[str]
+    """Paths of pickles; none where only a tokenizer is converted."""
+    tokenizer: str | None
+    """The folder of an older tokenizer's files; None where tokenizer.json is there."""
+    model_type: str
+    out: str
+    """A folder that is there and empty."""
+    memory: int
+    """Bytes of address space."""
+    seconds: int
+    """Of the processor."""
+    largest_file: int
+    """Bytes of the largest file that may be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How an import went."""
+
+    isolation: list[str]
+    """The walls around the process, in words."""
+    refused: str | None = None
+    """Why nothing was written."""
+    renamed: list[str] = field(default_factory=list)
+    """Weights that were stored under an older name."""
+    dropped: list[str] = field(default_factory=list)
+    """What was stored among the weights and is none."""

@@ -1,0 +1,44 @@
+"""What a job names, said so that it stays the same: hub models by commit, paths from the root."""
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+from alambique.spec.job import Job
+from alambique.spec.reading import job_of
+from alambique.spec.sources import Hub, source_of
+
+
+def unpinned(job: Job) -> Iterator[tuple[str, Hub]]:
+    """Each field that names a model of the hub at something else than a commit, with the model."""
+    for field, model in job.models():
+        source = source_of(model)
+        if isinstance(source, Hub) and not source.pinned:
+            yield field, source
+
+
+def with_names(job: Job, names: Mapping[str, str]) -> Job:
+    """Return the job with other texts in fields that name a model or a data set.
+
+    Args:
+        job: as it was written.
+        names: from the path of a field, such as teacher.candidates.1.model, to its new text.
+    """
+    content: Any = job.model_dump(mode="json")
+    for field, text in names.items():
+        *above, last = (int(part) if part.isdecimal() else part for part in field.split("."))
+        reduce(getitem, above, content)[last] = text
+    if job.search and "student.start" in names:
+        said, new = job.student.start, names["student.start"]
+        space = content["search"]["space"]
+        for field in {"student", "student.start"} & space.keys():
+            space[field] = [_start(value, said, new) for value in space[field]]
+    return job_of(content)
+
+
+def _start(value: Any, said: object, new: str) -> Any:
+    """A student of a space, or its start: of models, the job's own is the only one there may be."""
+    if isinstance(value, dict):
+        return value | ({"start": new} if value.get("start") == said else {})
+    return new if value == said else value

@@ -1,0 +1,120 @@
+"""Models of the hub in a posted job: the commits that are kept, and what a plan says of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from huggingface_hub import constants
+
+from alambique.registry import jobs
+from alambique.registry.database import Database
+
+CONFIG = {
+    "model_type": "bert",
+    "vocab_size": 200,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 512,
+}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A repository as old as BETO: its config, pickled weights, and a vocabulary."""
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"is not fetched to be planned")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def at_hand(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library finds our hub; it reads its address when it is imported."""
+    template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+def posted(project: str, model: str) -> dict[str, Any]:
+    return {
+        "project": project,
+        "task": "named-entities",
+        "data": "sample-entities",
+        "teacher": {"model": model, "train": {"epochs": 1}},
+        "student": {"layers": 1},
+    }
+
+
+def test_a_posted_job_keeps_the_commit(
+    http: httpx2.Client, database: Database, hub: Any, model: Path, project: str
+) -> None:
+    commit = hub.add("team/pinned", model, revision="refs/pr/3")
+    answer = http.post("/v1/jobs", json=posted(project, "team/pinned@refs/pr/3"))
+    assert answer.status_code == 202, answer.text
+    with database.read() as session:
+        (row,) = jobs.page(session, project=project).items
+    assert row.spec["teacher"]["model"] == f"team/pinned@{commit}"
+
+
+def test_the_jobs_of_a_suite_have_one_commit(
+    http: httpx2.Client, database: Database, hub: Any, model: Path, project: str
+) -> None:
+    commit = hub.add("team/shared", model)
+    one = posted(project, "team/shared")
+    suite = {
+        "name": "two",
+        "project": project,
+        "shared": {"teacher": one["teacher"]},
+        "tasks": {"ner": {"task": one["task"], "data": one["data"]}},
+        "students": {"a": {"layers": 1}, "b": {"layers": 2}},
+    }
+    answer = http.post("/v1/suites", json=suite)
+    assert answer.status_code == 202, answer.text
+    with database.read() as session:
+        found = [row.spec["teacher"]["model"] for row in jobs.page(session, project=project).items]
+    assert found == [f"team/shared@{commit}"] * 2
+
+
+def test_a_plan_says_what_is_fetched_and_imported(
+    http: httpx2.Client, hub: Any, model: Path, project: str
+) -> None:
+    commit = hub.add("team/planned", model)
+    answer = http.post("/v1/jobs?dry_run=true", json=posted(project, "team/planned"))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["hub"] == [
+        {
+            "model": f"team/planned@{commit}",
+            "files": ["config.json", "pytorch_model.bin", "vocab.txt"],
+            "imported": ["pytorch_model.bin", "vocab.txt"],
+            "refused": None,
+        }
+    ]
+    assert {name.rpartition("/")[2] for name in hub.fetched} == {"config.json"}
+
+
+def test_a_plan_says_what_will_be_refused(
+    http: httpx2.Client, hub: Any, model: Path, project: str
+) -> None:
+    (model / "pytorch_model.bin").rename(model / "flax_model.msgpack")
+    hub.add("team/flax", model)
+    answer = http.post("/v1/jobs?dry_run=true", json=posted(project, "team/flax"))
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["hub"]
+    assert (found["files"], "flax_model.msgpack" in found["refused"]) == ([], True)
+
+
+def test_a_revision_that_is_not_there(
+    http: httpx2.Client, database: Database, hub: Any, model: Path, project: str
+) -> None:
+    hub.add("team/there", model)
+    answer = http.post("/v1/jobs", json=posted(project, "team/there@v9"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_name")
+    (error,) = answer.json()["errors"]
+    assert (error["path"], error["found"]) == ("teacher.model", "team/there@v9")
+    with database.read() as session:
+        assert jobs.page(session, project=project).items == ()

@@ -1,0 +1,70 @@
+"""Lineage when the code changes between two jobs: a version names what trained it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOTS = ("platform", "tasks", "workers", "api")
+KL = "(p_RC * (log_p_RC - log_q_RC)).sum(1)"
+LOSSES = Path("platform/alambique/distill/losses.py")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The sources in a folder of their own, which a test may edit."""
+    for root in ROOTS:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / root, tmp_path / "checkout" / root, ignore=ignored)
+    return tmp_path / "checkout"
+
+
+def alambique(checkout: Path, home: Path, *arguments: str) -> str:
+    roots = os.pathsep.join(str(checkout / root) for root in ROOTS)
+    told = {"ALAMBIQUE_HOME": str(home), "PYTHONPATH": roots}
+    command = [sys.executable, "-P", "-m", "alambique.cli", *arguments]
+    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def stages(version: dict[str, Any]) -> dict[str, list[str]]:
+    made_by = version["details"]["made_by"]
+    return {stage: [one["code"] for one in makers] for stage, makers in made_by.items()}
+
+
+def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path) -> None:
+    recipe, home = str(ROOT / "recipes" / "pico.yaml"), tmp_path / "home"
+    shown = ("models", "show", "pico@{number}", "--json")
+
+    def version(number: int) -> dict[str, Any]:
+        arguments = [part.format(number=number) for part in shown]
+        found: dict[str, Any] = json.loads(alambique(checkout, home, *arguments))
+        return found
+
+    alambique(checkout, home, "run", recipe)
+    before = stages(version(1))
+    (code,) = before["training"]
+    assert before == {stage: [code] for stage in ("training", "evaluation", "registration")}
+    losses = checkout / LOSSES
+    text = losses.read_text()
+    assert KL in text
+    losses.write_text(text.replace(KL, f"{KL} * 10"))
+    again = alambique(checkout, home, "run", recipe)
+    assert "done before" in again
+    found = version(2)
+    after = stages(found)
+    assert (after["training"], after["evaluation"]) == ([code], [code])
+    assert after["registration"] != [code]
+    (edge,) = (edge for edge in found["lineage"] if edge["relation"] == "code")
+    assert edge["hashes"]["alambique"] == code
+    told = alambique(checkout, home, "models", "show", "pico@2")
+    assert "warning: its stages were done by different code" in " ".join(told.split())

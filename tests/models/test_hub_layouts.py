@@ -1,0 +1,172 @@
+"""One model of each family, from a hub that has it as the hub of today has models of its age."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from alambique.models.networks import Network, load
+from alambique.models.sources import check_folder, locate
+from alambique.spec.errors import BadModel, UnknownName
+from alambique.spec.outputs import Output
+from alambique.spec.sources import Hub
+
+TAGS = ("O", "B-PER")
+TEXTS = (
+    "El niño de Málaga vio un pingüino en la estación.",
+    "¿Dónde nació la científica? Nació en Logroño, a orillas del Ebro.",
+)
+Saved = Callable[..., Path]
+Learnt = Callable[[str, Sequence[str], int], Tokenizer]
+
+PIECES: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": (
+        "spiece.model",
+        {
+            **{"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1},
+            "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
+        },
+    ),
+    "xlm-roberta": ("sentencepiece.bpe.model", {}),
+    "deberta-v2": (
+        "spm.model",
+        {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "unk_piece": "[UNK]"},
+    ),
+}
+
+
+def with_older_tokenizer(folder: Path, family: str, learnt: Learnt) -> None:
+    """Put the files of an older tokenizer into the place of tokenizer.json."""
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    if family in PIECES:
+        import sentencepiece
+
+        name, ids = PIECES[family]
+        with (folder / name).open("wb") as out:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(TEXTS * 4),
+                model_writer=out,
+                vocab_size=60,
+                hard_vocab_limit=False,
+                minloglevel=2,
+                **ids,
+            )
+    elif family == "roberta":
+        pairs = learnt("bytebpe", TEXTS, 300)
+        pairs.model.save(str(folder))
+    else:
+        (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)))
+        (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+
+
+def with_pickles(folder: Path, shards: int, *, zipped: bool) -> None:
+    """Put pickles into the place of the safetensors."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    if shards == 1:
+        torch.save(weights, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+        return
+    split(folder, weights, "pytorch_model", "bin", shards, torch.save)
+
+
+def with_shards(folder: Path, shards: int) -> None:
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    split(folder, weights, "model", "safetensors", shards, save_file)
+
+
+def split(
+    folder: Path,
+    weights: dict[str, Any],
+    stem: str,
+    end: str,
+    shards: int,
+    write: Callable[..., Any],
+) -> None:
+    index: dict[str, str] = {}
+    for number in range(shards):
+        file = f"{stem}-0000{number + 1}-of-0000{shards}.{end}"
+        part = {name: weights[name] for name in sorted(weights)[number::shards]}
+        write(part, folder / file)
+        index |= dict.fromkeys(part, file)
+    (folder / f"{stem}.{end}.index.json").write_text(json.dumps({"weight_map": index}))
+
+
+LAYOUTS: dict[str, Callable[[Path], None]] = {
+    "bert": lambda folder: with_pickles(folder, 1, zipped=False),
+    "roberta": lambda folder: None,
+    "albert": lambda folder: with_pickles(folder, 1, zipped=True),
+    "distilbert": lambda folder: with_pickles(folder, 2, zipped=True),
+    "electra": lambda folder: with_pickles(folder, 1, zipped=False),
+    "xlm-roberta": lambda folder: with_shards(folder, 2),
+    "deberta-v2": lambda folder: with_pickles(folder, 3, zipped=True),
+    "modernbert": lambda folder: with_shards(folder, 2),
+}
+"""How the hub has the weights of each; all but a ModernBERT come with an older tokenizer."""
+SLOW = ("roberta", "distilbert", "electra", "xlm-roberta", "deberta-v2")
+
+
+def same(one: Network, other: Network) -> bool:
+    there, here = one.state_dict(), other.state_dict()
+    return all(torch.equal(there[name], here[name]) for name in there)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in LAYOUTS],
+)
+def test_a_model_as_the_hub_has_it(
+    saved: Saved, learnt: Learnt, hub: Any, tmp_path: Path, family: str
+) -> None:
+    folder = saved(family, Output.TAGS, TAGS)
+    before = load(folder, Output.TAGS, TAGS)
+    LAYOUTS[family](folder)
+    if family != "modernbert":
+        with_older_tokenizer(folder, family, learnt)
+    for name in ("modeling.py", "training_args.bin", "tf_model.h5", "flax_model.msgpack"):
+        (folder / name).write_bytes(b"not to be fetched")
+    commit = hub.add("team/model", folder, revision="refs/pr/7")
+
+    def get(revision: str) -> Any:
+        source = Hub("team/model", revision)
+        return locate(source, models=None, cache=tmp_path / "cache", endpoint=hub.endpoint)
+
+    found = get("refs/pr/7")
+    assert found.commit == commit
+    fetched = {name.rpartition("/")[2] for name in hub.fetched}
+    assert not fetched & {"modeling.py", "training_args.bin", "tf_model.h5", "flax_model.msgpack"}
+    if family != "roberta":  # whose pairs of bytes are more than the tiny network has rows
+        check_folder(found.folder)
+    assert same(load(found.folder, Output.TAGS, TAGS), before)
+    tokenizer = Tokenizer.from_file(str(found.folder / "tokenizer.json"))
+    text = "El niño de Málaga"
+    encoded = tokenizer.encode(text)
+    covered = {place for begin, end in encoded.offsets for place in range(begin, end)}
+    assert covered >= {place for place, letter in enumerate(text) if letter != " "}
+    # from now on it is there, whatever becomes of the hub
+    hub.fetched.clear()
+    hub.repositories.clear()
+    assert get(commit) == found
+    assert hub.fetched == []
+
+
+def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    (folder / "model.safetensors").rename(folder / "flax_model.msgpack")
+    commit = hub.add("team/model", folder)
+
+    def get(revision: str | None) -> Any:
+        source = Hub("team/model", revision)
+        return locate(source, models=None, cache=tmp_path / "cache", endpoint=hub.endpoint)
+
+    with pytest.raises(BadModel, match=rf"team/model@{commit}: it has no .*flax_model\.msgpack"):
+        get(None)
+    with pytest.raises(UnknownName, match="team/model@v9 could not be had"):
+        get("v9")

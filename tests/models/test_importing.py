@@ -1,0 +1,194 @@
+"""Pickled weights and older tokenizers made into files of today, in a process of its own."""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from alambique.models.import_process import import_files
+from alambique.models.importing import import_model
+from alambique.models.layouts import layout_of
+from alambique.models.networks import load
+from alambique.models.orders import Order
+from alambique.models.sources import check_folder
+from alambique.spec.errors import BadModel
+from alambique.spec.outputs import Output
+
+TAGS = ("O", "B-PER")
+OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+Saved = Callable[..., Path]
+
+
+def old_name(name: str) -> str:
+    for today, old in OLD_NAMES.items():
+        name = name.replace(today, old)
+    return name
+
+
+def pickled(folder: Path, content: Any, *, zipped: bool = True) -> Path:
+    """A folder in which the pickle of `content` has taken the place of the safetensors."""
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    torch.save(content, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+    return folder
+
+
+def imported(folder: Path, out: Path, model_type: str = "bert") -> Path:
+    layout = layout_of([path.name for path in folder.iterdir()], model_type)
+    return import_model(folder, layout, model_type, out).folder
+
+
+def test_a_pickle_of_the_age_of_beto(saved: Saved, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    weights = load_file(folder / "model.safetensors")
+    network = load(folder, Output.TAGS, TAGS)
+    embeddings = weights["bert.embeddings.word_embeddings.weight"]
+    stored: dict[str, Tensor] = {old_name(name): tensor for name, tensor in weights.items()}
+    stored["bert.embeddings.position_ids"] = torch.arange(64)[None]
+    stored["cls.predictions.decoder.weight"] = embeddings  # tied
+    stored["bert.embeddings.word_embeddings.weight"] = embeddings
+    pickled(folder, stored, zipped=False)
+    layout = layout_of([path.name for path in folder.iterdir()], "bert")
+    made = import_model(folder, layout, "bert", tmp_path / "out")
+    assert set(made.sources) == set(layout.files)
+    assert [note.split()[0] for note in made.notes] == ["imported", "18", "1"], made.notes
+    check_folder(made.folder)
+    found = load(made.folder, Output.TAGS, TAGS)
+    assert found.head_present
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, found.state_dict()[name]), name
+    # what is there is not imported again; what is damaged is
+    before = (made.folder / "model.safetensors").stat().st_mtime_ns
+    assert import_model(folder, layout, "bert", tmp_path / "out") == made
+    assert (made.folder / "model.safetensors").stat().st_mtime_ns == before
+    (made.folder / "tokenizer.json").write_text("{}")
+    assert import_model(folder, layout, "bert", tmp_path / "out") == made
+    check_folder(made.folder)
+
+
+def test_shards_of_pickles(saved: Saved, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(weights)
+    index: dict[str, str] = {}
+    for number, part in enumerate((names[::2], names[1::2]), start=1):
+        file = f"pytorch_model-0000{number}-of-00002.bin"
+        torch.save({name: weights[name] for name in part}, folder / file)
+        index |= dict.fromkeys(part, file)
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": index}))
+    found = load_file(imported(folder, tmp_path / "out") / "model.safetensors")
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+class Attack:
+    """What would run a command where a pickle is read as Python reads it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.mark}",)
+
+
+BAD: Mapping[str, tuple[Any, str]] = {
+    "counts": ({"a": torch.ones(4), "b": collections.Counter("ab")}, "holds 'b', a Counter"),
+    "list": ([torch.ones(4)], "holds a list: expected tensors by name"),
+    "sparse": ({"a": torch.eye(3).to_sparse()}, "'a', which is no dense tensor"),
+    "view": ({"a": torch.ones(4).expand(1 << 40, 4)}, "claim 17,592,186,044,416 bytes"),
+    "twice": ({"LayerNorm.gamma": torch.ones(4), "LayerNorm.weight": torch.ones(4)}, "twice"),
+}
+
+
+def order(folder: Path) -> Order:
+    return Order(
+        weights=[str(folder / "pytorch_model.bin")],
+        tokenizer=None,
+        model_type="bert",
+        out=str(folder),
+        memory=1 << 40,
+        seconds=60,
+        largest_file=1 << 20,
+    )
+
+
+def test_a_pickle_that_would_run_a_command(saved: Saved, tmp_path: Path) -> None:
+    mark = tmp_path / "was-run"
+    content = {"a": torch.ones(4), "b": Attack(mark)}
+    folder = pickled(saved("bert", Output.TAGS, TAGS), content, zipped=False)
+    with pytest.raises(BadModel, match=r"pytorch_model\.bin asks for posix\.system"):
+        imported(folder, tmp_path / "out")
+    assert not mark.exists()
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("out")] == []
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_pickle_of_anything_but_tensors(tmp_path: Path, kind: str) -> None:
+    content, said = BAD[kind]
+    torch.save(content, tmp_path / "pytorch_model.bin")
+    with pytest.raises(BadModel, match=said):
+        import_files(order(tmp_path), [])
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_file_that_is_no_pickle(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"version https://git-lfs" * 9)
+    with pytest.raises(BadModel, match=r"pytorch_model\.bin cannot be read as weights"):
+        import_files(order(tmp_path), [])
+
+
+CONFINED = """
+import json, pathlib, socket, sys
+from alambique.models.confinement import confine
+walls = confine(memory=1 << 29, seconds=60, file=1000)
+found = []
+for attempt in (
+    lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10),
+    lambda: bytearray(1 << 30),
+    lambda: pathlib.Path("large").write_bytes(bytes(2000)),
+):
+    try:
+        attempt()
+        found.append("done")
+    except (OSError, MemoryError) as error:
+        found.append(type(error).__name__)
+print(json.dumps([walls, found]))
+"""
+
+
+def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) -> None:
+    port = serving(lambda _: (200, b"", {})).rpartition(":")[2]
+    command = [sys.executable, "-c", CONFINED, port]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    walls, (network, memory, file) = json.loads(done.stdout)
+    assert (memory, file) == ("MemoryError", "OSError")
+    # where the kernel allows no network of its own, the walls say so
+    assert network == ("OSError" if "no network" in walls else "done")
+
+
+def test_that_process_finds_no_secret(
+    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a module that the process imports before all else tells of its environment
+    (tmp_path / "told").mkdir()
+    spy = "import os\nopen(os.environ['HOME'] + '/../seen', 'w').write(str(dict(os.environ)))\n"
+    (tmp_path / "told" / "sitecustomize.py").write_text(spy)
+    given = [str(tmp_path / "told"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(given))
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("ALAMBIQUE_DATABASE_URL", "postgresql://secret")
+    folder = saved("bert", Output.TAGS, TAGS)
+    pickled(folder, load_file(folder / "model.safetensors"))
+    imported(folder, tmp_path / "out")
+    seen = (tmp_path / "seen").read_text()
+    assert "HF_HUB_OFFLINE" in seen
+    assert "secret" not in seen

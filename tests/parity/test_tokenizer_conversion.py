@@ -1,0 +1,281 @@
+"""Converted tokenizers beside what models were trained with: the same pieces, the same offsets.
+
+SentencePiece is asked itself; WordPiece and byte-level pairs are written down from their papers.
+"""
+
+import itertools
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import regex
+from tokenizers import Tokenizer
+
+from alambique.models.conversion import convert_tokenizer
+
+Learnt = Callable[[str, Sequence[str], int], Tokenizer]
+Pieces = list[tuple[str, tuple[int, int]]]
+
+ODD = (
+    "¿Qué? ¡Así! Ñandú",
+    "guio\u00adnes blan\u00addos",
+    "risa 😀 y familia 👩\u200d👩\u200d👧",
+    "e\u0301 combinado, n\u0303, u\u0308",
+    "  dos  espacios  ",
+    "tabulador\taquí",
+    "ligaduras ﬁn ﬀ, ½ y ①",
+    "日本語 en medio",
+    "Ā, ß, İ, ŉ",
+    "uno\u200bdos",
+    "no\u00a0se\u202fparte",
+    "MAYÚSCULAS ÁÉÍÓÚ",
+    "puntos..., «comillas» “dobles” …",
+    "1.234,56 € 25 %",
+    "\u2581 bajo",
+    "don't l'eau l\u2019eau",
+    "palabra" * 30,
+    "",
+    " ",
+)
+
+
+@pytest.fixture(scope="module")
+def sentences(shared: Path) -> tuple[list[str], list[str]]:
+    """Those that a vocabulary is learnt from, and a thousand others, some of them odd."""
+    lines = (shared / "data/text/novels-1900-1920.txt").read_text().splitlines()
+    kept = [line.strip() for line in lines if 20 < len(line) < 200]
+    tested = kept[3000:4000]
+    for number, odd in enumerate(ODD):  # whatever is odd is met in the middle of a sentence too
+        words = tested[number].split()
+        tested[number] = " ".join([*words[:3], odd, *words[3:]])
+    return kept[:3000], [*tested, *ODD]
+
+
+def converted(folder: Path, model_type: str, **config: Any) -> Tokenizer:
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    convert_tokenizer(folder, model_type, folder / "out")
+    return Tokenizer.from_file(str(folder / "out" / "tokenizer.json"))
+
+
+def pieces_of(tokenizer: Tokenizer, text: str) -> Pieces:
+    found = tokenizer.encode(text, add_special_tokens=False)
+    return list(zip(found.tokens, found.offsets, strict=True))
+
+
+SPECIAL: dict[str, dict[str, Any]] = {
+    "albert": {
+        "pad_id": 0,
+        "unk_id": 1,
+        "bos_id": -1,
+        "eos_id": -1,
+        "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
+    },
+    "xlm-roberta": {},
+    "deberta-v2": {
+        "pad_id": 0,
+        "bos_id": 1,
+        "eos_id": 2,
+        "unk_id": 3,
+        "pad_piece": "[PAD]",
+        "bos_piece": "[CLS]",
+        "eos_piece": "[SEP]",
+        "unk_piece": "[UNK]",
+    },
+}
+FILES = {
+    "albert": "spiece.model",
+    "xlm-roberta": "sentencepiece.bpe.model",
+    "deberta-v2": "spm.model",
+}
+
+
+@pytest.mark.parametrize("model_type", FILES)
+def test_sentencepiece(
+    sentences: tuple[list[str], list[str]], tmp_path: Path, model_type: str
+) -> None:
+    import sentencepiece
+
+    learnt_from, tested = sentences
+    path = tmp_path / FILES[model_type]
+    with path.open("wb") as out:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(learnt_from),
+            model_writer=out,
+            vocab_size=1000,
+            minloglevel=2,
+            **SPECIAL[model_type],
+        )
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    found = converted(tmp_path, model_type, do_lower_case=False, keep_accents=True)
+    ties: list[str] = []
+    for text in tested:
+        stored, wanted = text.encode(), []
+        for piece in reference.encode(text, return_type="proto").pieces:
+            begin, end = (len(stored[:n].decode(errors="ignore")) for n in (piece.begin, piece.end))
+            wanted.append((piece.piece, (begin, end)))
+        got = pieces_of(found, text)
+        pieces, reference_pieces = [piece for piece, _ in got], [piece for piece, _ in wanted]
+        if pieces != reference_pieces and sorted(pieces) == sorted(reference_pieces):
+            ties.append(text)
+            continue
+        assert pieces == reference_pieces, text
+        for one, other in zip(trimmed(text, wanted), trimmed(text, got), strict=True):
+            assert not one or one == other, (text, one, other)
+    # the same pieces in another order, such as of "....", are as likely: each takes one of the two
+    assert len(ties) <= 5, ties
+
+
+def trimmed(text: str, pieces: Pieces) -> list[range]:
+    """The places of each piece but for spaces; none of a space, or of the half of one letter.
+
+    A letter and the accent that is combined with it become one: `tokenizers` gives the place of the
+    letter, SentencePiece that of both.
+    """
+    for space in "\u2581\u200b":  # what SentencePiece writes for a space, and what it takes for one
+        text = text.replace(space, " ")
+    found = []
+    for _, (begin, end) in pieces:
+        inside = text[begin:end]
+        last = begin + len(inside.rstrip())
+        while begin < last < len(text) and unicodedata.combining(text[last]):
+            last += 1
+        found.append(range(begin + len(inside) - len(inside.lstrip()), last))
+    return found
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_wordpiece(
+    sentences: tuple[list[str], list[str]], learnt: Learnt, tmp_path: Path, lower: bool
+) -> None:
+    learnt_from, tested = sentences
+    texts = [plain(text) for text in learnt_from] if lower else learnt_from
+    trained = set(learnt("wordpiece", texts, 1000).get_vocab())
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = [*special, *sorted(trained - set(special))]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
+    found = converted(tmp_path, "bert", do_lower_case=lower)
+    for text in tested:
+        wanted = list(wordpiece(text, set(vocabulary), lower=lower))
+        assert pieces_of(found, text) == wanted, text
+
+
+def plain(text: str) -> str:
+    """Lower case, without accents."""
+    split = unicodedata.normalize("NFD", text)
+    return "".join(c for c in split if unicodedata.category(c) != "Mn").lower()
+
+
+def wordpiece(
+    text: str, vocabulary: set[str], *, lower: bool
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Devlin et al. (2019): words at spaces and punctuation, in each the longest pieces first."""
+    for word in words_of(text, lower=lower):
+        letters = "".join(letter for letter, _ in word)
+        span = (word[0][1], word[-1][1] + 1)
+        cuts, start = [], 0
+        while start < len(letters) <= 100:
+            for end in range(len(letters), start, -1):
+                piece = ("##" if start else "") + letters[start:end]
+                if piece in vocabulary:
+                    cuts.append((piece, (word[start][1], word[end - 1][1] + 1)))
+                    break
+            else:
+                break
+            start = end
+        yield from cuts if start == len(letters) else [("[UNK]", span)]
+
+
+def words_of(text: str, *, lower: bool) -> Iterator[list[tuple[str, int]]]:
+    """Words as letters, each with the place in the text that it comes from."""
+    word: list[tuple[str, int]] = []
+    for letter, place in letters_of(text, lower=lower):
+        if letter.isspace() or alone(letter):
+            if word:
+                yield word
+            word = []
+            if not letter.isspace():
+                yield [(letter, place)]
+        else:
+            word.append((letter, place))
+    if word:
+        yield word
+
+
+def letters_of(text: str, *, lower: bool) -> Iterator[tuple[str, int]]:
+    for place, letter in enumerate(text):
+        if letter in "\t\n\r":
+            yield " ", place
+        elif unicodedata.category(letter).startswith("C"):
+            continue  # such as a soft hyphen
+        elif unicodedata.category(letter) == "Zs":
+            yield " ", place
+        elif lower:
+            for part in unicodedata.normalize("NFD", letter):
+                if unicodedata.category(part) != "Mn":
+                    yield from ((small, place) for small in part.lower())
+        else:
+            yield letter, place
+
+
+def alone(letter: str) -> bool:
+    """Whether it is a word by itself: punctuation, or a Chinese sign."""
+    ascii_sign = letter.isascii() and not letter.isalnum() and letter.isprintable()
+    return (
+        ascii_sign
+        or unicodedata.category(letter).startswith("P")
+        or 0x4E00 <= ord(letter) <= 0x9FFF
+    )
+
+
+def test_byte_level_pairs(
+    sentences: tuple[list[str], list[str]], learnt: Learnt, tmp_path: Path
+) -> None:
+    learnt_from, tested = sentences
+    trained = learnt("bytebpe", learnt_from, 1000)
+    trained.model.save(str(tmp_path))
+    ranks = {
+        tuple(line.split()): rank
+        for rank, line in enumerate((tmp_path / "merges.txt").read_text().splitlines()[1:])
+    }
+    found = converted(tmp_path, "roberta")
+    for text in tested:
+        assert pieces_of(found, text) == list(byte_pairs(text, ranks)), text
+
+
+WORD = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+
+
+def byte_pairs(text: str, ranks: dict[Any, int]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Radford et al. (2019), §2.2: bytes of a word, joined pair by pair in the order of merges."""
+    signs = byte_signs()
+    for word in WORD.finditer(text):
+        parts = [signs[byte] for byte in word[0].encode()]
+        while len(parts) > 1:
+            pairs = list(itertools.pairwise(parts))
+            best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
+            if best not in ranks:
+                break
+            joined, n = [], 0
+            while n < len(parts):
+                whole = n + 1 < len(parts) and (parts[n], parts[n + 1]) == best
+                joined.append("".join(best) if whole else parts[n])
+                n += 2 if whole else 1
+            parts = joined
+        # a piece of some bytes of a letter stands for the whole letter
+        places = [word.start() + n for n, letter in enumerate(word[0]) for _ in letter.encode()]
+        start = 0
+        for part in parts:
+            inside = places[start : start + len(part)]
+            start += len(part)
+            begin, end = inside[0], inside[-1] + 1
+            yield part, (begin + part.startswith("Ġ"), end)  # without the space before it
+
+
+def byte_signs() -> dict[int, str]:
+    """A printable sign for each byte: itself, or one from 256 on."""
+    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in kept]
+    return {byte: chr(byte) for byte in kept} | {b: chr(256 + n) for n, b in enumerate(others)}

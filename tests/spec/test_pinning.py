@@ -1,0 +1,75 @@
+"""The models of a job at the commits that they were found to be."""
+
+from typing import Any
+
+import pytest
+
+from alambique.spec.job import Job
+from alambique.spec.pinning import unpinned, with_names
+from alambique.spec.reading import job_of
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def job(**changed: Any) -> Job:
+    base = {
+        "task": "named-entities",
+        "data": "sample-entities",
+        "teacher": {"model": "team/large"},
+        "student": {"layers": 2},
+    }
+    return job_of(base | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fields"),
+    [
+        ({}, ["teacher.model"]),
+        ({"teacher": {"model": "mini-es"}}, []),
+        ({"teacher": {"model": f"team/large@{COMMIT}"}}, []),
+        ({"teacher": {"model": "team/large@refs/pr/7"}}, ["teacher.model"]),
+        (
+            {"teacher": {"candidates": ["mini-es", {"model": "team/b@v1"}]}},
+            ["teacher.candidates.1.model"],
+        ),
+        (
+            {"teacher": [{"model": "team/a"}, {"model": "team/b"}], "student": {"layers": 1}},
+            ["teacher.0.model", "teacher.1.model"],
+        ),
+        (
+            {
+                "student": {"start": "team/small", "layers": 2},
+                "search": {"space": {"student.layers": [1, 2]}, "goals": ["f1 max"], "trials": 2},
+            },
+            ["teacher.model", "student.start"],
+        ),
+    ],
+)
+def test_each_model_of_the_hub_is_pinned_and_nothing_else_changes(
+    changed: dict[str, Any], fields: list[str]
+) -> None:
+    before = job(**changed)
+    found = list(unpinned(before))
+    assert [field for field, _ in found] == fields
+    after = with_names(before, {field: f"{one.repository}@{COMMIT}" for field, one in found})
+    assert list(unpinned(after)) == []
+    said = before.model_dump_json()
+    for _, source in sorted(found, key=lambda one: -len(str(one[1].revision))):
+        name = source.repository + (f"@{source.revision}" if source.revision else "")
+        said = said.replace(f'"{name}"', f'"{source.repository}@{COMMIT}"')
+    assert after.model_dump_json() == said
+
+
+def test_the_students_of_a_search_start_from_what_was_found_too() -> None:
+    before = job(
+        student={"start": "team/small@dev", "layers": 2},
+        search={
+            "space": {"student.start": ["random", "team/small@dev"]},
+            "goals": ["f1 max"],
+            "trials": 2,
+        },
+    )
+    after = with_names(before, {"student.start": f"team/small@{COMMIT}"})
+    assert after.student.start == f"team/small@{COMMIT}"
+    assert after.search is not None
+    assert after.search.space == {"student.start": ("random", f"team/small@{COMMIT}")}
