@@ -1,6 +1,7 @@
 """Models of the hub in a posted job: the commits that are kept, and what a plan says of them."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import httpx2
 import pytest
 from huggingface_hub import constants
 
-from alambique.registry import jobs
+from alambique.registry import jobs, versions
 from alambique.registry.database import Database
+from alambique.spec.reading import job_of
 
 CONFIG = {
     "model_type": "bert",
@@ -118,3 +120,29 @@ def test_a_revision_that_is_not_there(
     assert (error["path"], error["found"]) == ("teacher.model", "team/there@v9")
     with database.read() as session:
         assert jobs.page(session, project=project).items == ()
+
+
+def test_the_newest_version_of_the_registry_is_kept_by_its_number(
+    http: httpx2.Client, database: Database, project: str
+) -> None:
+    with database.write() as session:
+        made = jobs.submit(session, job_of(posted(project, "sample-encoder")))
+        row = jobs.take(session, "test", timedelta(minutes=1), job_id=made.id)
+        assert row is not None
+        versions.record(
+            session,
+            row.id,
+            row.token,
+            name="tiny",
+            role="student",
+            task="named-entities",
+            labels=("O",),
+            parameters=1,
+            macs_linear=1,
+            macs_full=1,
+            weights="0" * 64,
+            artifact="nowhere",
+        )
+    answer = http.post("/v1/jobs", json=posted(project, "registry:tiny@latest"))
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["spec"]["teacher"]["model"] == "registry:tiny@1"

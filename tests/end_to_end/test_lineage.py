@@ -43,11 +43,10 @@ def stages(version: dict[str, Any]) -> dict[str, list[str]]:
 
 def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path) -> None:
     recipe, home = str(ROOT / "recipes" / "pico.yaml"), tmp_path / "home"
-    shown = ("models", "show", "pico@{number}", "--json")
 
-    def version(number: int) -> dict[str, Any]:
-        arguments = [part.format(number=number) for part in shown]
-        found: dict[str, Any] = json.loads(alambique(checkout, home, *arguments))
+    def version(number: int, where: Path = home) -> dict[str, Any]:
+        shown = alambique(checkout, where, "models", "show", f"pico@{number}", "--json")
+        found: dict[str, Any] = json.loads(shown)
         return found
 
     alambique(checkout, home, "run", recipe)
@@ -68,3 +67,11 @@ def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path
     assert edge["hashes"]["alambique"] == code
     told = alambique(checkout, home, "models", "show", "pico@2")
     assert "warning: its stages were done by different code" in " ".join(told.split())
+    # the job that makes the first one again gives its weights, on the same machine
+    (tmp_path / "again.yaml").write_text(alambique(checkout, home, "models", "reproduce", "pico@1"))
+    losses.write_text(text)
+    elsewhere = tmp_path / "elsewhere"
+    alambique(checkout, elsewhere, "run", str(tmp_path / "again.yaml"))
+    made_again = version(1, elsewhere)
+    assert made_again["weights"] == version(1)["weights"]
+    assert stages(made_again)["training"] == [code]

@@ -7,6 +7,7 @@ import pytest
 from alambique.spec.job import Job
 from alambique.spec.pinning import unpinned, with_names
 from alambique.spec.reading import job_of
+from alambique.spec.sources import Hub, written
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -28,6 +29,7 @@ def job(**changed: Any) -> Job:
         ({"teacher": {"model": "mini-es"}}, []),
         ({"teacher": {"model": f"team/large@{COMMIT}"}}, []),
         ({"teacher": {"model": "team/large@refs/pr/7"}}, ["teacher.model"]),
+        ({"teacher": {"model": "registry:tiny@3"}}, []),
         (
             {"teacher": {"candidates": ["mini-es", {"model": "team/b@v1"}]}},
             ["teacher.candidates.1.model"],
@@ -51,10 +53,12 @@ def test_each_model_of_the_hub_is_pinned_and_nothing_else_changes(
     before = job(**changed)
     found = list(unpinned(before))
     assert [field for field, _ in found] == fields
-    after = with_names(before, {field: f"{one.repository}@{COMMIT}" for field, one in found})
+    names = {field: written(one).partition("@")[0] for field, one in found}
+    after = with_names(before, {field: f"{name}@{COMMIT}" for field, name in names.items()})
     assert list(unpinned(after)) == []
     said = before.model_dump_json()
-    for _, source in sorted(found, key=lambda one: -len(str(one[1].revision))):
+    for _, source in sorted(found, key=lambda one: -len(written(one[1]))):
+        assert isinstance(source, Hub)
         name = source.repository + (f"@{source.revision}" if source.revision else "")
         said = said.replace(f'"{name}"', f'"{source.repository}@{COMMIT}"')
     assert after.model_dump_json() == said

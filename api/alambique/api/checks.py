@@ -59,15 +59,15 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
 
 
 def pinned(jobs: Iterable[Job], context: Context) -> list[Job]:
-    """Return the jobs with each model of the hub at the commit that its revision is now.
+    """Return the jobs with each model as one that stays the same: by commit, or by number.
 
     Raises:
-        Refused: the hub has no such model or revision.
+        Refused: there is no such model or revision.
         Unreachable: the hub does not answer in time.
     """
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     try:
-        return list(pin_all(jobs, context.settings, look_up=look_up))
+        return list(pin_all(jobs, context.settings, context.database, look_up=look_up))
     except UnknownName as error:
         cause = error.__cause__
         raise _refused("unknown_name", getattr(cause, "fields", ())) from error

@@ -81,37 +81,50 @@ def plan_of(
     return replace(found, hub=tuple(_hub_files(job, settings.home / "hub", look_up)))
 
 
-def pin(job: Job, settings: Settings, *, look_up: LookUp = _directly) -> Job:
-    """Return the job with each model of the hub at the commit that its revision is now.
+def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _directly) -> Job:
+    """Return the job with each model as one that stays the same.
 
-    A job of commits alone is returned as it is, and the hub is not asked.
+    That is a model of the hub at the commit that its revision is now, and one of the registry at
+    the number that is its newest. A job that names nothing else is returned as it is.
 
     Raises:
-        UnknownName: the hub has no such model or revision.
+        UnknownName: there is no such model or revision.
         Unreachable: the hub does not answer, and has not said before what the revision is.
     """
-    return next(pin_all([job], settings, look_up=look_up))
+    return next(pin_all([job], settings, database, look_up=look_up))
 
 
 def pin_all(
-    jobs: Iterable[Job], settings: Settings, *, look_up: LookUp = _directly
+    jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = _directly
 ) -> Iterator[Job]:
-    """Each job as `pin` returns it, all of them at the same commits: each model is asked for once.
+    """Each job as `pin` returns it, all of them with the same models: each is looked for once.
 
     Raises:
         UnknownName, Unreachable: as `pin`; the cause is `BadFields`.
     """
-    cache, commits = settings.home / "hub", dict[Hub, Hub]()
+    known: dict[tuple[str, Hub | Registered], str] = {}
     for job in jobs:
         names: dict[str, str] = {}
         for field, source in unpinned(job):
+            key = (job.project, source)
             try:
-                commits[source] = commits.get(source) or look_up(partial(_commit, source, cache))
+                if key not in known:
+                    known[key] = _pinned(source, job.project, settings, database, look_up)
             except (UnknownName, Unreachable) as error:
                 bad = BadFields([BadField(field, written(source), str(error))])
                 raise type(error)(f"{field}: {error}") from bad
-            names[field] = written(commits[source])
+            names[field] = known[key]
         yield with_names(job, names) if names else job
+
+
+def _pinned(
+    source: Hub | Registered, project: str, settings: Settings, database: Database, look_up: LookUp
+) -> str:
+    if isinstance(source, Hub):
+        return written(look_up(partial(_commit, source, settings.home / "hub")))
+    with database.read() as session:
+        found = versions.find(session, project, source.name, source.version)
+    return written(replace(source, version=str(found.number)))
 
 
 def _commit(source: Hub, cache: Path) -> Hub:

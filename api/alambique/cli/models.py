@@ -16,7 +16,7 @@ from alambique.cli.options import (
     Versioned,
     name_and_version,
 )
-from alambique.spec.errors import BadSpec
+from alambique.spec.errors import BadSpec, UnknownName
 
 
 def list_models(
@@ -84,6 +84,31 @@ def versions(
     show(version_table(page.items))
     if page.next:
         print(f"more with --cursor {page.next}")
+
+
+def reproduce(
+    context: typer.Context,
+    model: Versioned,
+    to: Annotated[Path | None, typer.Option(help="The file; the terminal by default.")] = None,
+    project: Project = "default",
+) -> None:
+    """Write the job file that makes a version again: data, teacher, seeds and code are pinned."""
+    from alambique.api.reproduction import job_file
+
+    registry = registry_of(context)
+    name, version = name_and_version(model)
+    found = registry.version(name, version, project=project)
+    if found.job_id is None:
+        raise UnknownName(
+            f"the job that made {found.name}@{found.number} was deleted: its lineage "
+            "(`alambique models show --json`) is all that is known of it"
+        )
+    text = job_file(found, registry.job(found.job_id))
+    if to is None:
+        print(text, end="")
+    else:
+        to.write_text(text, encoding="utf-8")
+        print(to)
 
 
 def download(

@@ -30,7 +30,7 @@ def run(
     read = read_file(job, overrides, fresh=fresh)
     database.upgrade()
     # what is not there is said at once, and nothing is posted
-    read = pin(read, settings)
+    read = pin(read, settings, database)
     fetch = fetching(settings.home.absolute() / "hub")
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
@@ -51,9 +51,9 @@ def plan(
     from alambique.cli.reports import show_plan
     from alambique.cli.tables import show_json
 
-    settings = settings_of(context)
-    read = pin(read_file(job, overrides), settings)
-    found = plan_of(read, settings, database_of(context)).as_dict()
+    settings, database = settings_of(context), database_of(context)
+    read = pin(read_file(job, overrides), settings, database)
+    found = plan_of(read, settings, database).as_dict()
     if json:
         return show_json(found)
     show_plan(found)

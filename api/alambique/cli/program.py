@@ -55,6 +55,7 @@ def _models() -> typer.Typer:
     group.command("list")(models.list_models)
     group.command("show")(models.show)
     group.command("versions")(models.versions)
+    group.command("reproduce")(models.reproduce)
     group.command("download")(models.download)
     group.command("predict")(models.predict)
     return group

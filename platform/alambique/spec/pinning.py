@@ -1,4 +1,4 @@
-"""What a job names, said so that it stays the same: hub models by commit, paths from the root."""
+"""What a job names, said so that it stays the same: models by commit or number, full paths."""
 
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -7,14 +7,18 @@ from typing import Any
 
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
-from alambique.spec.sources import Hub, source_of
+from alambique.spec.sources import Hub, Registered, source_of
 
 
-def unpinned(job: Job) -> Iterator[tuple[str, Hub]]:
-    """Each field that names a model of the hub at something else than a commit, with the model."""
+def unpinned(job: Job) -> Iterator[tuple[str, Hub | Registered]]:
+    """Each field that names a model which may come to be another one, with the model.
+
+    That is one of the hub at something else than a commit, and one of the registry at its newest
+    version.
+    """
     for field, model in job.models():
         source = source_of(model)
-        if isinstance(source, Hub) and not source.pinned:
+        if isinstance(source, Hub | Registered) and not source.pinned:
             yield field, source
 
 

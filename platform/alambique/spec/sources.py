@@ -60,6 +60,11 @@ class Registered:
     name: str
     version: str
 
+    @property
+    def pinned(self) -> bool:
+        """Whether it is one version, which is the same for ever."""
+        return self.version != "latest"
+
 
 @dataclass(frozen=True, slots=True)
 class Local:

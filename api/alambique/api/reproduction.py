@@ -1,0 +1,65 @@
+"""The job file that makes a registered version again. Free of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from alambique.api.views import JobView, VersionView
+from alambique.spec.reading import job_of
+from alambique.spec.space import laid_over
+
+
+def job_file(version: VersionView, job: JobView) -> str:
+    """Return the job that makes a version again, as YAML.
+
+    Its models are at commits or numbers, as since the job was posted; every field is given, seeds
+    among them; it is `fresh`, so that no stage is taken from before. What a job cannot pin is told
+    above it: the hashes of the data, the code and its libraries, and the hash of the weights that
+    should come of it.
+
+    Args:
+        version: what is to be made again.
+        job: the job that made it.
+
+    Raises:
+        BadSpec: the job is of another version of this program, which reads it no longer.
+    """
+    spec = job_of(job.spec)
+    values = version.details.get("values")
+    if spec.search is not None and values is not None:  # of a trial: it is a job by itself
+        spec = laid_over(spec, values)
+    content = spec.model_copy(update={"fresh": True}).model_dump(mode="json")
+    head = "".join(f"# {line}\n" for line in _head(version))
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _head(version: VersionView) -> Iterator[str]:
+    name = f"{version.name}@{version.number}"
+    yield f"Makes {name} again, the {version.role} of job {version.job_id}."
+    yield "What a job file cannot pin was, when the version was made:"
+    for edge in version.lineage:
+        if edge.relation == "data":
+            yield from (
+                f"  data, {split}: sha256 {digest}" for split, digest in _sorted(edge.hashes)
+            )
+    made_by: dict[str, Any] = version.details.get("made_by") or {}
+    for stage in ("training", "evaluation"):
+        for one in made_by.get(stage) or [None]:
+            yield f"  {stage}: {_code(one)}"
+    yield f"  weights: {version.weights}"
+    yield "On another processor, or with other threads, sums are made in another order:"
+    yield "expect scores that are close, and no equal hash of the weights."
+
+
+def _sorted(hashes: Any) -> list[tuple[str, str]]:
+    return sorted(dict(hashes).items())
+
+
+def _code(made_by: dict[str, Any] | None) -> str:
+    if made_by is None:
+        return "by code that was not recorded"
+    libraries = ", ".join(f"{name} {version}" for name, version in made_by["libraries"].items())
+    return f"alambique {made_by['code']}, {libraries}"
