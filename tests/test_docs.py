@@ -55,6 +55,7 @@ RUN = (
     "alambique models list",
     "alambique models show pico",
     "alambique models versions pico",
+    "alambique models reproduce pico@1 --to pico-again.yaml",
     "alambique models download pico@1 --to pico-1",
     'alambique models predict pico --text "Ana Ruiz nació en Lugo."',
     "alambique suites list",
