@@ -405,3 +405,55 @@ def checkouts() -> Iterator[Semaphore]:
     event.listen(Pool, "checkout", count)
     yield taken
     event.remove(Pool, "checkout", count)
+
+
+_TEXTS = (
+    "El niño de Málaga vio un pingüino en la estación.",
+    "¿Dónde nació la científica? Nació en Logroño, a orillas del Ebro.",
+)
+_PIECES: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": (
+        "spiece.model",
+        {
+            **{"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1},
+            "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
+        },
+    ),
+    "xlm-roberta": ("sentencepiece.bpe.model", {}),
+    "deberta-v2": (
+        "spm.model",
+        {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "unk_piece": "[UNK]"},
+    ),
+}
+
+
+def _with_older_tokenizer(folder: Path, family: str) -> None:
+    """Put the files of an older tokenizer into the place of tokenizer.json."""
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    if family in _PIECES:
+        import sentencepiece
+
+        name, ids = _PIECES[family]
+        with (folder / name).open("wb") as out:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(_TEXTS * 4),
+                model_writer=out,
+                vocab_size=60,
+                hard_vocab_limit=False,
+                minloglevel=2,
+                **ids,
+            )
+    elif family == "roberta":
+        pairs = _learnt("bytebpe", _TEXTS, 300)
+        pairs.model.save(str(folder))
+    else:
+        (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)))
+        (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+
+
+@pytest.fixture
+def older_tokenizer() -> Callable[[Path, str], None]:
+    """Puts the files of a family's older tokenizer into the place of a folder's tokenizer.json."""
+    return _with_older_tokenizer

@@ -1,7 +1,7 @@
 """One model of each family, from a hub that has it as the hub of today has models of its age."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +17,8 @@ from alambique.spec.outputs import Output
 from alambique.spec.sources import Hub
 
 TAGS = ("O", "B-PER")
-TEXTS = (
-    "El niño de Málaga vio un pingüino en la estación.",
-    "¿Dónde nació la científica? Nació en Logroño, a orillas del Ebro.",
-)
 Saved = Callable[..., Path]
-Learnt = Callable[[str, Sequence[str], int], Tokenizer]
-
-PIECES: dict[str, tuple[str, dict[str, Any]]] = {
-    "albert": (
-        "spiece.model",
-        {
-            **{"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1},
-            "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
-        },
-    ),
-    "xlm-roberta": ("sentencepiece.bpe.model", {}),
-    "deberta-v2": (
-        "spm.model",
-        {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "unk_piece": "[UNK]"},
-    ),
-}
-
-
-def with_older_tokenizer(folder: Path, family: str, learnt: Learnt) -> None:
-    """Put the files of an older tokenizer into the place of tokenizer.json."""
-    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-        (folder / name).unlink(missing_ok=True)
-    if family in PIECES:
-        import sentencepiece
-
-        name, ids = PIECES[family]
-        with (folder / name).open("wb") as out:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(TEXTS * 4),
-                model_writer=out,
-                vocab_size=60,
-                hard_vocab_limit=False,
-                minloglevel=2,
-                **ids,
-            )
-    elif family == "roberta":
-        pairs = learnt("bytebpe", TEXTS, 300)
-        pairs.model.save(str(folder))
-    else:
-        (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)))
-        (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+Older = Callable[[Path, str], None]
 
 
 def with_pickles(folder: Path, shards: int, *, zipped: bool) -> None:
@@ -123,13 +78,13 @@ def same(one: Network, other: Network) -> bool:
     [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in LAYOUTS],
 )
 def test_a_model_as_the_hub_has_it(
-    saved: Saved, learnt: Learnt, hub: Any, tmp_path: Path, family: str
+    saved: Saved, older_tokenizer: Older, hub: Any, tmp_path: Path, family: str
 ) -> None:
     folder = saved(family, Output.TAGS, TAGS)
     before = load(folder, Output.TAGS, TAGS)
     LAYOUTS[family](folder)
     if family != "modernbert":
-        with_older_tokenizer(folder, family, learnt)
+        older_tokenizer(folder, family)
     for name in ("modeling.py", "training_args.bin", "tf_model.h5", "flax_model.msgpack"):
         (folder / name).write_bytes(b"not to be fetched")
     commit = hub.add("team/model", folder, revision="refs/pr/7")
