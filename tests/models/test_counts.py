@@ -232,3 +232,27 @@ def test_parameters_of_published_sizes(config: dict[str, Any], task: Output) -> 
 def test_what_cannot_be_counted(config: dict[str, Any], said: str) -> None:
     with pytest.raises(BadModel, match=said):
         count(config, task=Output.SPAN, labels=2, length=8)
+
+
+MMBERT: dict[str, Any] = {
+    "model_type": "modernbert",
+    "vocab_size": 256_000,
+    "hidden_size": 768,
+    "num_hidden_layers": 22,
+    "num_attention_heads": 12,
+    "intermediate_size": 1152,
+    "max_position_embeddings": 8192,
+    "global_attn_every_n_layers": 3,
+    "local_attention": 128,
+    "pad_token_id": 0,
+}
+"""As the base model's page has it: 307 M parameters, 110 M of them outside the embeddings."""
+
+
+def test_mmbert_is_counted() -> None:
+    found = count(MMBERT, task=Output.STATES, labels=0, length=512).parameters
+    with torch.device("meta"):
+        model = built(MMBERT, Output.STATES, labels=2)
+    assert found == sum(weight.numel() for weight in model.parameters())
+    assert round(found / 1e6) == 307
+    assert round((found - 256_000 * 768) / 1e6) == 110
