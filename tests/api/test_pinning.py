@@ -122,9 +122,8 @@ def test_a_revision_that_is_not_there(
         assert jobs.page(session, project=project).items == ()
 
 
-def test_the_newest_version_of_the_registry_is_kept_by_its_number(
-    http: httpx2.Client, database: Database, project: str
-) -> None:
+def register(database: Database, project: str) -> None:
+    """One more version of the model `tiny`."""
     with database.write() as session:
         made = jobs.submit(session, job_of(posted(project, "sample-encoder")))
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=made.id)
@@ -143,6 +142,41 @@ def test_the_newest_version_of_the_registry_is_kept_by_its_number(
             weights="0" * 64,
             artifact="nowhere",
         )
-    answer = http.post("/v1/jobs", json=posted(project, "registry:tiny@latest"))
-    assert answer.status_code == 202, answer.text
-    assert answer.json()["spec"]["teacher"]["model"] == "registry:tiny@1"
+
+
+def test_the_newest_version_of_the_registry_is_kept_by_its_number(
+    http: httpx2.Client, database: Database, project: str
+) -> None:
+    register(database, project)
+    body, key = posted(project, "registry:tiny@latest"), {"Idempotency-Key": "nightly"}
+    first = http.post("/v1/jobs", json=body, headers=key)
+    assert first.status_code == 202, first.text
+    assert first.json()["spec"]["teacher"]["model"] == "registry:tiny@1"
+    # sent again it is the same job, though the newest is another by now
+    register(database, project)
+    again = http.post("/v1/jobs", json=body, headers=key)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    other = http.post("/v1/jobs", json=posted(project, "registry:tiny@1"), headers=key)
+    assert other.status_code == 409
+
+
+@pytest.mark.parametrize("kind", ["jobs", "suites"])
+def test_what_is_sent_again_needs_no_hub(
+    http: httpx2.Client, hub: Any, model: Path, project: str, kind: str
+) -> None:
+    hub.add("team/again", model)
+    body = posted(project, "team/again")
+    if kind == "suites":
+        body = {
+            "name": "again",
+            "project": project,
+            "shared": {"teacher": body["teacher"]},
+            "tasks": {"ner": {"task": body["task"], "data": body["data"]}},
+            "students": {"a": {"layers": 1}},
+        }
+    key = {"Idempotency-Key": "monday"}
+    first = http.post(f"/v1/{kind}", json=body, headers=key)
+    assert first.status_code == 202, first.text
+    hub.repositories.clear()
+    again = http.post(f"/v1/{kind}", json=body, headers=key)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 
 from alambique.api.context import Context
-from alambique.api.planning import check_sizes, find_local, local_config, pin_all
+from alambique.api.planning import LookUp, check_sizes, find_local, local_config, pin_all
 from alambique.api.problems import refused
 from alambique.registry import versions
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
@@ -58,14 +58,18 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
         raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
 
 
-def pinned(jobs: Iterable[Job], context: Context) -> list[Job]:
+def pinned(jobs: Iterable[Job], context: Context, look_up: LookUp) -> list[Job]:
     """Return the jobs with each model as one that stays the same: by commit, or by number.
+
+    Args:
+        jobs: as they were posted.
+        context: of the server.
+        look_up: bounds the look-ups at the hub of this request.
 
     Raises:
         Refused: there is no such model or revision.
         Unreachable: the hub does not answer in time.
     """
-    look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     try:
         return list(pin_all(jobs, context.settings, context.database, look_up=look_up))
     except UnknownName as error:

@@ -38,16 +38,23 @@ def post_job(
     idempotency_key: Key = None,
 ) -> JobView | Response:
     """Queue a job, given as JSON or YAML."""
-    job = read(body)
-    check(job, context)
-    (job,) = pinned([job], context)
+    posted = read(body)
+    if idempotency_key is not None and not dry_run:
+        # before anybody is asked what the job names: a retry has its job, whatever became of that
+        with database.read() as session:
+            known = jobs.submitted(session, posted, idempotency_key)
+        if known is not None:
+            response.headers["Location"] = f"/v1/jobs/{known.id}"
+            return view_of(database, known.id)
+    check(posted, context)
+    look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
+    (job,) = pinned([posted], context, look_up)
     if dry_run:
-        look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
         found = plan_of(job, context.settings, database, look_up=look_up)
         plan = PlanView.model_validate(found)
         return Response(plan.model_dump_json(), media_type="application/json")
     check_sizes(job, context.settings)
     with database.write() as session:
-        row = jobs.submit(session, job, key=idempotency_key)
+        row = jobs.submit(session, job, key=idempotency_key, posted=posted)
     response.headers["Location"] = f"/v1/jobs/{row.id}"
     return view_of(database, row.id)

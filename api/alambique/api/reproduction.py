@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
 from alambique.api.views import JobView, VersionView
+from alambique.spec.pinning import unpinned
 from alambique.spec.reading import job_of
+from alambique.spec.sources import written
 from alambique.spec.space import laid_over
 
 
 def job_file(version: VersionView, job: JobView) -> str:
     """Return the job that makes a version again, as YAML.
 
-    Its models are at commits or numbers, as since the job was posted; every field is given, seeds
-    among them; it is `fresh`, so that no stage is taken from before. What a job cannot pin is told
-    above it: the hashes of the data, the code and its libraries, and the hash of the weights that
-    should come of it.
+    Its models are at commits or numbers, as they are kept when a job is posted; every field is
+    given, seeds among them; it is `fresh`, so that no stage of another job is taken. What a job
+    cannot pin is told above it: models that were posted before they were pinned, the hashes of the
+    data and of the models, the code and its libraries, and the hash of the weights that should come
+    of it. Teacher outputs that are in the cache are taken from there.
 
     Args:
         version: what is to be made again.
@@ -32,11 +35,12 @@ def job_file(version: VersionView, job: JobView) -> str:
     if spec.search is not None and values is not None:  # of a trial: it is a job by itself
         spec = laid_over(spec, values)
     content = spec.model_copy(update={"fresh": True}).model_dump(mode="json")
-    head = "".join(f"# {line}\n" for line in _head(version))
+    floating = [f"{field}: {written(source)}" for field, source in unpinned(spec)]
+    head = "".join(f"# {line}\n" for line in _head(version, floating))
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _head(version: VersionView) -> Iterator[str]:
+def _head(version: VersionView, floating: Sequence[str]) -> Iterator[str]:
     name = f"{version.name}@{version.number}"
     yield f"Makes {name} again, the {version.role} of job {version.job_id}."
     yield "What a job file cannot pin was, when the version was made:"
@@ -46,9 +50,8 @@ def _head(version: VersionView) -> Iterator[str]:
                 f"  data, {split}: sha256 {digest}" for split, digest in _sorted(edge.hashes)
             )
     made_by: dict[str, Any] = version.details.get("made_by") or {}
-    for stage in ("training", "evaluation"):
-        for one in made_by.get(stage) or [None]:
-            yield f"  {stage}: {_code(one)}"
+    for stage in ("training", "testing", "evaluation"):
+        yield from (f"  {stage}: {_code(one)}" for one in made_by.get(stage, ()))
     yield f"  weights: {version.weights}"
     yield "On another processor, or with other threads, sums are made in another order:"
     yield "expect scores that are close, and no equal hash of the weights."
@@ -58,8 +61,6 @@ def _sorted(hashes: Any) -> list[tuple[str, str]]:
     return sorted(dict(hashes).items())
 
 
-def _code(made_by: dict[str, Any] | None) -> str:
-    if made_by is None:
-        return "by code that was not recorded"
+def _code(made_by: dict[str, Any]) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in made_by["libraries"].items())
     return f"alambique {made_by['code']}, {libraries}"

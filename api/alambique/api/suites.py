@@ -1,5 +1,6 @@
 """/v1/suites: a matrix of jobs is posted whole, read, and cancelled."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -39,10 +40,17 @@ def post_suite(
 ) -> SuiteView:
     """Queue all jobs of a suite, given as JSON or YAML; or none, where one cannot be."""
     suite = read_suite(body)
+    if idempotency_key is not None:
+        with database.read() as session:
+            known = suites.submitted(session, suite, idempotency_key)
+        if known is not None:
+            response.headers["Location"] = f"/v1/suites/{known.id}"
+            return _view(database, known.id)
     planned = jobs_of(suite)
     check_suite(suite, planned, context)
+    look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     cells, jobs = zip(*planned, strict=True)
-    planned = tuple(zip(cells, pinned(jobs, context), strict=True))
+    planned = tuple(zip(cells, pinned(jobs, context, look_up), strict=True))
     with database.write() as session:
         row = suites.submit(session, suite, planned, key=idempotency_key)
     response.headers["Location"] = f"/v1/suites/{row.id}"

@@ -92,7 +92,7 @@ def reproduce(
     to: Annotated[Path | None, typer.Option(help="The file; the terminal by default.")] = None,
     project: Project = "default",
 ) -> None:
-    """Write the job file that makes a version again: data, teacher, seeds and code are pinned."""
+    """Write the job that makes a version again: models and seeds pinned, data and code told."""
     from alambique.api.reproduction import job_file
 
     registry = registry_of(context)
@@ -106,9 +106,13 @@ def reproduce(
     text = job_file(found, registry.job(found.job_id))
     if to is None:
         print(text, end="")
-    else:
-        to.write_text(text, encoding="utf-8")
-        print(to)
+        return
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise BadSpec(f"{to} is there already: give another file") from error
+    print(to)
 
 
 def download(

@@ -34,7 +34,7 @@ from alambique.registry.reading import (
 )
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
-from alambique.registry.submissions import claim
+from alambique.registry.submissions import claim, claimed
 from alambique.registry.transitions import HELD, WAITING, Retries
 from alambique.spec.errors import Conflict, LostLease
 from alambique.spec.job import Job
@@ -60,6 +60,7 @@ __all__ = [
     "renew",
     "submit",
     "submit_all",
+    "submitted",
     "take",
     "waiting",
     "waiting_of",
@@ -69,8 +70,27 @@ _RETRIES = Retries()
 _MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
-def submit(session: Session, job: Job, *, key: str | None = None) -> JobRow:
+def submitted(session: Session, posted: Job, key: str) -> JobRow | None:
+    """Return the job that a key has made, or None where the key is a new one.
+
+    Raises:
+        Conflict: the key has made a job of another spec.
+    """
+    known = claimed(session, posted.project, key, posted.model_dump(mode="json"))
+    return None if known is None else find(session, known)
+
+
+def submit(
+    session: Session, job: Job, *, key: str | None = None, posted: Job | None = None
+) -> JobRow:
     """Puts a job into the queue; with a key known in the project: the job that it made then.
+
+    Args:
+        session: a transaction.
+        job: what to do.
+        key: the client's own, of this submission.
+        posted: what the client sent, where that is not the job word for word: it is what the key is
+            kept with. A branch of the hub, sent again, may be another commit by then.
 
     Raises:
         Conflict: the key has made a job of another spec.
@@ -79,9 +99,10 @@ def submit(session: Session, job: Job, *, key: str | None = None) -> JobRow:
     values = _queued(job, at)
     insert_if_new(session, tables.Project, name=job.project, created_at=at)
     if key is not None:
-        claimed = claim(session, job.project, key, values["spec"], values["id"], at)
-        if claimed != values["id"]:
-            return job_row(locked(session, claimed))
+        spec = values["spec"] if posted is None else posted.model_dump(mode="json")
+        owner = claim(session, job.project, key, spec, values["id"], at)
+        if owner != values["id"]:
+            return job_row(locked(session, owner))
     _add(session, [values])
     return job_row(tables.Job(**values))
 

@@ -59,6 +59,19 @@ def submit(
     return find(session, suite_id)
 
 
+def submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
+    """Return the suite that a key has made, or None where the key is a new one.
+
+    Raises:
+        Conflict: the key has made a suite of another spec.
+    """
+    kept = hashed(key)
+    known = select(tables.Suite.id).filter_by(project=suite.project, key=kept)
+    if session.scalars(known).one_or_none() is None:
+        return None
+    return _made_before(session, suite, key, kept)
+
+
 def find(session: Session, suite_id: UUID) -> SuiteRow:
     """The suite of that id.
 

@@ -12,7 +12,7 @@ from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
 from alambique.spec.states import Stage
 from alambique.workers.files import put
-from alambique.workers.provenance import makers_of, sign
+from alambique.workers.provenance import makers_of, record_maker
 from alambique.workers.records import StageOutput
 from alambique.workers.running import Part
 from alambique.workers.work import Work
@@ -121,7 +121,7 @@ def _given(
 def begin(place: Place) -> None:
     """Make the folder of a stage that is about to be done, or gone on with, by this code."""
     place.folder.mkdir(parents=True, exist_ok=True)
-    sign(place.folder)
+    record_maker(place.folder)
 
 
 def keep(work: Work, place: Place, given: Output) -> Output:

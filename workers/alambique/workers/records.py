@@ -133,11 +133,14 @@ class Tuned(StageOutput):
     collapsed: str | None = None
     """Why it cannot teach; remembered like any other result, so that nobody trains it again."""
     seconds: float = 0.0
+    begun_by: tuple[MadeBy, ...] = ()
+    """What made the start, which runs of other jobs may have made before."""
 
     def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
-        """Return the same, with the code that made its network."""
+        """Return the same, with the code that made its network, from its start on."""
         if self.teacher is None:
             return self
+        made_by = (*(one for one in self.begun_by if one not in made_by), *made_by)
         teacher = self.teacher.model_copy(update={"made_by": made_by})
         return self.model_copy(update={"teacher": teacher})
 

@@ -11,7 +11,7 @@ from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
-from alambique.workers.provenance import begun_with, made_by_stages, made_from
+from alambique.workers.provenance import made_by_stages, made_from, start_edge
 from alambique.workers.records import Checked, Taught, Trained, Tried
 from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.uploading import uploaded
@@ -110,10 +110,10 @@ def _recorded(
             macs_full=cost.macs_full,
             weights=one.weights,
             artifact=artifact,
-            details=about | _details(run, one) | made_by_stages(one.made_by),
+            details=about | _details(run, one) | made_by_stages(one),
             files=files,
             metrics=metrics,
-            lineage=_lineage(work, checked, teacher, run),
+            lineage=_lineage(work, checked, teacher, run, one),
         )
     )
 
@@ -136,11 +136,12 @@ def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
     return count(config, task=output, labels=len(checked.data.labels), length=length)
 
 
-def _lineage(work: Work, checked: Checked, teacher: Teaching, run: Tried) -> list[Edge]:
+def _lineage(
+    work: Work, checked: Checked, teacher: Teaching, run: Tried, one: Trained
+) -> list[Edge]:
     start = checked.teachers[teacher.number][run.candidate]
-    begun = [begun_with(start)] if start else []
-    made_by = run.tuned.teacher.made_by if run.tuned.teacher else ()
-    return [*made_from(work.job, checked.data, made_by), *begun]
+    begun = [start_edge(start)] if start else []
+    return [*made_from(work.job, checked.data, one), *begun]
 
 
 def _row(run: Tried, version: Version | None, *, taught: bool) -> dict[str, Any]:

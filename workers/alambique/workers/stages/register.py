@@ -11,7 +11,7 @@ from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.provenance import begun_with, made_by_stages, made_from
+from alambique.workers.provenance import made_by_stages, made_from, start_edge
 from alambique.workers.records import (
     Cached,
     Checked,
@@ -148,7 +148,7 @@ def _registered(
             macs_full=found.score.macs_full,
             weights=one.weights,
             artifact=artifact,
-            details=about | _details(one) | made_by_stages(one.made_by, found.made_by),
+            details=about | _details(one) | made_by_stages(one, found.made_by),
             files=files,
             metrics=[*_metrics(checked, found), *validated],
             lineage=list(_lineage(work, checked, taught, one, teachers)),
@@ -201,11 +201,11 @@ def _lineage(
     teachers: Mapping[str, Version],
 ) -> Iterator[Edge]:
     distilled = one.name == "distilled"
-    yield from made_from(work.job, checked.data, one.made_by, unlabelled=distilled)
+    yield from made_from(work.job, checked.data, one, unlabelled=distilled)
     for teacher in teachers.values() if distilled else ():
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
     if start := _start(work, checked, taught, one):
-        yield begun_with(start)
+        yield start_edge(start)
 
 
 def _start(work: Work, checked: Checked, taught: Sequence[Taught], one: Trained) -> Start | None:

@@ -23,6 +23,7 @@ from alambique.workers import running
 from alambique.workers.failures import chain
 from alambique.workers.files import whole
 from alambique.workers.once import key_of, once, once_if_free
+from alambique.workers.provenance import UNKNOWN, makers_of, record_maker
 from alambique.workers.records import Checked, DataSet, Start, Taught, Trained, Tried, Tuned
 from alambique.workers.running import Part, placement, processes
 from alambique.workers.stages.choosing import chosen, collapsed
@@ -162,6 +163,7 @@ def _done(work: Work, checked: Checked, asked: _Asked, part: Part, folder: Path)
     return Tuned(
         teacher=found.model_copy(update={"seconds": seconds}),
         start=start,
+        begun_by=makers_of(start) or (UNKNOWN,),
         collapsed=_no_better_than_guessing(find(work.job.task), checked.data, found),
         seconds=seconds,
     )
@@ -248,6 +250,7 @@ def _start_folder(work: Work, checked: Checked, asked: _Asked) -> Path:
         "texts": None if start else checked.data.hashes["train"],
         "labels": checked.data.labels,
         "seed": run.train.seed if run.train else None,
+        **({"job": work.id} if work.job.fresh else {}),
     }
     return work.desk / f"start-{key_of(Stage.TEACH, content)[:24]}"
 
@@ -255,6 +258,7 @@ def _start_folder(work: Work, checked: Checked, asked: _Asked) -> Path:
 def _start(work: Work, checked: Checked, asked: _Asked, into: Path) -> None:
     """Puts the network that fine-tuning begins with, or that is tested, into a folder."""
     task, labels, run = find(work.job.task), checked.data.labels, asked.run
+    record_maker(into)
     seed = run.train.seed if run.train else 0
     if isinstance(run.model, Architecture):
         texts = (text for e in read(checked.data.files["train"]) for text in task.texts(e))
