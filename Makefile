@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make demo`, `make test`. What CI runs: `make check`.
+# Two commands for a newcomer: `make demo`, `make test`. CI runs `make check` and `make test-slow`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -182,7 +182,7 @@ def test_no_hub(alambique: Alambique, job_file: Path) -> None:
     """What the hub's own library says ends with a point; ours goes on after it."""
     named = ("--set", "teacher.model=team/none", "--set", "data=sample-entities")
     found = alambique("plan", job_file, *named, HF_HUB_OFFLINE="1")
-    refused(found, "team/none", "Check id and commit")
+    refused(found, "team/none", "Check id and revision")
     assert ".." not in found.stderr
 
 

@@ -62,9 +62,9 @@ class Cluster:
 
     @property
     def processes(self) -> list[psutil.Process]:
-        """All that Ray has running, its workers among it."""
-        found: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
-        return found
+        """All that Ray has running, its workers among it, and who keeps it."""
+        keeper = psutil.Process(self._process.pid)
+        return [keeper, *keeper.children(recursive=True)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -119,6 +119,12 @@ class Drivers:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The driver that is at work, and what it has started."""
+        found: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
+        return found
 
     def attempt(
         self, settings: Settings, database: Database, job: UUID, where: str, number: int
@@ -383,9 +389,10 @@ def test_trials_of_two_processes_leave_nothing_behind(
     with ThreadPoolExecutor(1) as apart:
         driver = apart.submit(drivers.attempt, settings, database, job, "never", 0)
         until(lambda: any(trial.epochs for trial in found_of(database, job)[1].values()), 600)
-        listening = listening_of(cluster.processes)
+        listening, of_driver = listening_of(cluster.processes), listening_of(drivers.processes)
         assert driver.result(900) == 0
-    assert [one for one in listening if one[1] != "127.0.0.1"] == []
+    assert [one for one in (*listening, *of_driver) if one[1] != "127.0.0.1"] == []
+    assert of_driver  # where Ray's workers reach it
     names = [name for name, _ in listening]
     # of the two that train, each has Ray's own and one of gloo's, and one has the store
     assert sum("TrainWorker" in name for name in names) >= 5
