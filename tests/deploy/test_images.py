@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -99,7 +100,7 @@ def build(dockerfile: Path, folder: Path) -> tuple[Image, dict[str, str]]:
     """The last stage, and what its other instructions say."""
     stages: dict[str, Image] = {}
     said: dict[str, str] = {}
-    image = Image(folder / "none")
+    image, name = Image(folder / "none"), "none"
     for kind, text in instructions(dockerfile):
         said[kind] = text
         match kind:
@@ -112,6 +113,9 @@ def build(dockerfile: Path, folder: Path) -> tuple[Image, dict[str, str]]:
             case "WORKDIR":
                 (image.upper / text.lstrip("/")).mkdir(parents=True, exist_ok=True)
                 image.folder = text
+            case "ARG" if "=" in text and name != "none":
+                argument, _, default = text.partition("=")
+                image.environment[argument] = default
             case "ENV":
                 image.environment |= dict(word.split("=", 1) for word in shlex.split(text))
             case "USER":
@@ -197,6 +201,21 @@ def test_the_image_of_workers_takes_the_torch_of_its_accelerator(
     refused = subprocess.run(image.command(choose), capture_output=True, text=True)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "give cpu or cuda" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(
+    not version("torch").endswith("+cpu"), reason="no index with PyTorch's builds for CPUs is known"
+)
+def test_the_image_of_workers_is_built_with_all_that_they_import(
+    deploy: Path, overlay: Path
+) -> None:
+    image, _ = build(deploy / "worker.Dockerfile", overlay / "workers")
+    assert image.user == "10001:10001"
+    lines = ["import deepspeed, optuna, ray, seqeval, torch, transformers"]
+    lines += ["from alambique.workers.carrying import carry", "print(torch.__version__)"]
+    assert image.run(["python", "-c", "; ".join(lines)]).splitlines()[-1] == "2.13.0+cpu"
 
 
 @pytest.mark.slow
