@@ -44,21 +44,18 @@ def _head(version: VersionView, floating: Sequence[str]) -> Iterator[str]:
     name = f"{version.name}@{version.number}"
     yield f"Makes {name} again, the {version.role} of job {version.job_id}."
     yield "What a job file cannot pin was, when the version was made:"
+    for line in floating:
+        yield f"  {line}, at a revision that nobody kept: give the one of below, or another"
     for edge in version.lineage:
-        if edge.relation == "data":
-            yield from (
-                f"  data, {split}: sha256 {digest}" for split, digest in _sorted(edge.hashes)
-            )
+        if edge.relation != "code":
+            for name, digest in sorted(edge.hashes.items()):
+                yield f"  {edge.relation}, {name}: {digest}"
     made_by: dict[str, Any] = version.details.get("made_by") or {}
     for stage in ("training", "testing", "evaluation"):
         yield from (f"  {stage}: {_code(one)}" for one in made_by.get(stage, ()))
     yield f"  weights: {version.weights}"
     yield "On another processor, or with other threads, sums are made in another order:"
     yield "expect scores that are close, and no equal hash of the weights."
-
-
-def _sorted(hashes: Any) -> list[tuple[str, str]]:
-    return sorted(dict(hashes).items())
 
 
 def _code(made_by: dict[str, Any]) -> str:
