@@ -4,10 +4,15 @@ Runs in the import process alone. The reference is what the model was trained wi
 BERT, byte-level pairs as in GPT-2, or the SentencePiece model itself.
 """
 
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from alambique.models.configs import bounded_bytes
+from alambique.models.layouts import OLDER_TOKENIZERS
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt
 
@@ -21,6 +26,27 @@ _CLASSES: Mapping[str, str] = {
     "deberta-v2": "DebertaV2Tokenizer",
 }
 """By model type, the class of transformers that reads its older files; a ModernBERT has none."""
+_FLAGS = (
+    "do_lower_case",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "keep_accents",
+    "remove_space",
+    "add_prefix_space",
+    "split_by_punct",
+)
+_TOKENS = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_LONGEST = "model_max_length"
+_LARGEST = 8 << 20
+"""Bytes of what says more of a tokenizer."""
 
 
 def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
@@ -36,17 +62,64 @@ def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
     """
     import transformers
 
+    out.mkdir(exist_ok=True)
     try:
         kind: Any = getattr(transformers, _CLASSES[model_type])
-        tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
-        if model_type == "deberta-v2":
-            _normalize_as_trained(tokenizer, folder)
-        tokenizer.save_pretrained(str(out))
+        # transformers takes every field of a tokenizer_config.json for an argument of the class,
+        # some of which are paths, or vocabularies: it gets to see what is copied here alone
+        with TemporaryDirectory(dir=out) as name:
+            clean = Path(name)
+            _copy(folder, model_type, clean)
+            tokenizer = kind.from_pretrained(str(clean), local_files_only=True)
+            if model_type == "deberta-v2":
+                _normalize_as_trained(tokenizer, clean)
+            tokenizer.save_pretrained(str(out))
+    except BadModel:
+        raise
     except Exception as error:  # the libraries beneath raise anything
         said = next(filter(None, str(error).splitlines()), "")
         raise BadModel(
             f"the tokenizer cannot be converted: {type(error).__name__} {excerpt(said, 300)}"
         ) from error
+
+
+def _copy(folder: Path, model_type: str, clean: Path) -> None:
+    """Put the vocabulary into a folder, and of the rest what is on a closed list."""
+    sets = OLDER_TOKENIZERS[model_type]
+    names = next((one for one in sets if all((folder / n).is_file() for n in one)), ())
+    for name in names:
+        shutil.copyfile(folder / name, clean / name)
+    said = _fields(folder, "tokenizer_config.json")
+    config: dict[str, Any] = {k: said[k] for k in _FLAGS if isinstance(said.get(k), bool)}
+    if isinstance(said.get(_LONGEST), int | float):
+        config[_LONGEST] = said[_LONGEST]
+    special = _fields(folder, "special_tokens_map.json")
+    for key in _TOKENS:
+        for one in (said.get(key), special.get(key)):
+            text = one.get("content") if isinstance(one, dict) else one
+            if isinstance(text, str):
+                config[key] = text
+    added = {
+        text: number
+        for text, number in _fields(folder, "added_tokens.json").items()
+        if type(number) is int
+    }
+    (clean / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    if added:
+        (clean / "added_tokens.json").write_text(json.dumps(added), "utf-8")
+
+
+def _fields(folder: Path, name: str) -> dict[str, Any]:
+    """What a JSON object says; nothing where it is not there."""
+    if not (folder / name).is_file():
+        return {}
+    try:
+        content = json.loads(bounded_bytes(folder / name, _LARGEST))
+    except (ValueError, RecursionError) as error:
+        raise BadModel(f"{name} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BadModel(f"{name} holds a {type(content).__name__}, not an object of fields")
+    return content
 
 
 def _normalize_as_trained(tokenizer: Any, folder: Path) -> None:

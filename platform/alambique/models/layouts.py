@@ -22,7 +22,7 @@ _BESIDE = (
 """What says more of a tokenizer, where it is there."""
 _WORDPIECE = ("vocab.txt",)
 _BYTE_PAIRS = ("vocab.json", "merges.txt")
-_PIECES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+OLDER_TOKENIZERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "bert": (_WORDPIECE,),
     "distilbert": (_WORDPIECE,),
     "electra": (_WORDPIECE,),
@@ -106,7 +106,7 @@ def _weights(there: set[str]) -> tuple[tuple[str, ...], bool]:
 def _tokenizer(there: set[str], model_type: str) -> tuple[str, ...]:
     if TOKENIZER in there:
         return (TOKENIZER,)
-    sets = _PIECES[model_type]
+    sets = OLDER_TOKENIZERS[model_type]
     for names in sets:
         if there.issuperset(names):
             return names
