@@ -8,6 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from alambique.models.conversion import convert_tokenizer
+from alambique.spec.errors import BadModel
 
 OLDER = ("bert", "distilbert", "electra", "roberta", "albert", "xlm-roberta", "deberta-v2")
 Older = Callable[[Path, str], None]
@@ -55,3 +56,38 @@ def test_what_a_config_may_say(older_tokenizer: Older, tmp_path: Path) -> None:
     vocabulary = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).get_vocab()
     assert vocabulary["<uno>"] == 8
     assert "<dos>" not in vocabulary
+
+
+def test_a_deberta_with_the_older_name_of_its_pieces(
+    older_tokenizer: Older, tmp_path: Path
+) -> None:
+    folder = older(tmp_path / "older", older_tokenizer, "deberta-v2")
+    convert_tokenizer(folder, "deberta-v2", tmp_path / "wanted")
+    (folder / "spm.model").rename(folder / "spiece.model")
+    convert_tokenizer(folder, "deberta-v2", tmp_path / "out")
+    one, other = (tmp_path / name / "tokenizer.json" for name in ("out", "wanted"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123abcd\nsize 248000\n"
+"""What a repository holds in the place of a large file that was not fetched."""
+
+
+@pytest.mark.parametrize("family", OLDER)
+def test_a_file_that_was_not_fetched(older_tokenizer: Older, tmp_path: Path, family: str) -> None:
+    folder = older(tmp_path / "older", older_tokenizer, family)
+    names = {"vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model"}
+    for path in folder.iterdir():
+        if path.name in names:
+            path.write_text(POINTER)
+    with pytest.raises(BadModel):
+        convert_tokenizer(folder, family, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_pieces_that_another_family_numbers(older_tokenizer: Older, tmp_path: Path) -> None:
+    folder = older(tmp_path / "older", older_tokenizer, "albert")
+    # an XLM-RoBERTa has four special pieces in the place of the first three
+    (folder / "spiece.model").rename(folder / "sentencepiece.bpe.model")
+    with pytest.raises(BadModel, match=r"other numbers for them"):
+        convert_tokenizer(folder, "xlm-roberta", tmp_path / "out")

@@ -14,7 +14,7 @@ from typing import Any
 from alambique.models.configs import bounded_bytes
 from alambique.models.layouts import OLDER_TOKENIZERS
 from alambique.spec.errors import BadModel
-from alambique.spec.excerpts import excerpt
+from alambique.spec.excerpts import excerpt, named
 
 _CLASSES: Mapping[str, str] = {
     "bert": "BertTokenizer",
@@ -26,6 +26,8 @@ _CLASSES: Mapping[str, str] = {
     "deberta-v2": "DebertaV2Tokenizer",
 }
 """By model type, the class of transformers that reads its older files; a ModernBERT has none."""
+_AS_READ: Mapping[tuple[str, str], str] = {("deberta-v2", "spiece.model"): "spm.model"}
+"""Files that the class of a model type looks for under another name than some have it."""
 _FLAGS = (
     "do_lower_case",
     "strip_accents",
@@ -44,6 +46,8 @@ _TOKENS = (
     "cls_token",
     "mask_token",
 )
+_FAIRSEQ: Mapping[str, int] = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
+_WORDS = "vocab.txt"
 _LONGEST = "model_max_length"
 _LARGEST = 8 << 20
 """Bytes of what says more of a tokenizer."""
@@ -71,6 +75,7 @@ def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
             clean = Path(name)
             _copy(folder, model_type, clean)
             tokenizer = kind.from_pretrained(str(clean), local_files_only=True)
+            _check_whole(clean, tokenizer)
             if model_type == "deberta-v2":
                 _normalize_as_trained(tokenizer, clean)
             tokenizer.save_pretrained(str(out))
@@ -88,7 +93,7 @@ def _copy(folder: Path, model_type: str, clean: Path) -> None:
     sets = OLDER_TOKENIZERS[model_type]
     names = next((one for one in sets if all((folder / n).is_file() for n in one)), ())
     for name in names:
-        shutil.copyfile(folder / name, clean / name)
+        shutil.copyfile(folder / name, clean / _AS_READ.get((model_type, name), name))
     said = _fields(folder, "tokenizer_config.json")
     config: dict[str, Any] = {k: said[k] for k in _FLAGS if isinstance(said.get(k), bool)}
     if isinstance(said.get(_LONGEST), int | float):
@@ -122,6 +127,42 @@ def _fields(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
+def _check_whole(clean: Path, tokenizer: Any) -> None:
+    """Refuse a tokenizer that has not the pieces of its source, or whose source is none."""
+    pieces = _pieces(clean)
+    if (clean / _WORDS).is_file():
+        wanted = {str(tokenizer.unk_token), str(tokenizer.cls_token), str(tokenizer.sep_token)}
+        if lost := sorted(wanted - pieces.keys()):
+            raise BadModel(
+                f"{_WORDS} has {len(pieces):,} pieces without {named(lost)}: it is no vocabulary, "
+                "or another one's; fetch the model again"
+            )
+    made = tokenizer.get_vocab()
+    if lost := [piece for piece, number in pieces.items() if made.get(piece) != number]:
+        raise BadModel(
+            f"the tokenizer comes out without {len(lost):,} of {len(pieces):,} pieces, or with "
+            f"other numbers for them, such as {named(lost, 5)}: its files are of another kind"
+        )
+
+
+def _pieces(clean: Path) -> dict[str, int]:
+    """What the vocabulary of a folder holds, and the number of each piece in the network."""
+    from transformers.convert_slow_tokenizer import SentencePieceExtractor
+
+    if (words := clean / _WORDS).is_file():
+        lines = words.read_text("utf-8").removesuffix("\n").split("\n")  # and at no other sign
+        return {piece: number for number, line in enumerate(lines) if (piece := line.rstrip())}
+    if (pairs := clean / "vocab.json").is_file():
+        return dict(json.loads(pairs.read_bytes()))
+    model = next(clean.glob("*.model"))
+    pieces = [one.piece for one in SentencePieceExtractor(str(model)).proto.pieces]
+    if model.name == "sentencepiece.bpe.model":
+        # as fairseq numbers them: four special ones in the place of the first three
+        others = {piece: number for number, piece in enumerate(pieces[3:], start=4)}
+        return {piece: _FAIRSEQ.get(piece, -1) for piece in pieces[:3]} | others
+    return {piece: number for number, piece in enumerate(pieces)}
+
+
 def _normalize_as_trained(tokenizer: Any, folder: Path) -> None:
     """Give a DeBERTa-v2 the normalisation of its SentencePiece model.
 
@@ -131,8 +172,8 @@ def _normalize_as_trained(tokenizer: Any, folder: Path) -> None:
     from tokenizers import Regex, normalizers
     from transformers.convert_slow_tokenizer import SentencePieceExtractor
 
-    path = next(path for name in ("spm.model", "spiece.model") if (path := folder / name).is_file())
-    charsmap = SentencePieceExtractor(str(path)).proto.normalizer_spec.precompiled_charsmap
+    extractor = SentencePieceExtractor(str(folder / "spm.model"))
+    charsmap = extractor.proto.normalizer_spec.precompiled_charsmap
     parts: list[Any] = [normalizers.Lowercase()] if tokenizer.do_lower_case else []
     parts += [normalizers.Precompiled(charsmap)] if charsmap else []
     parts += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
