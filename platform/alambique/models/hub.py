@@ -25,6 +25,7 @@ from huggingface_hub.hf_api import RepoFile
 from alambique.models.configs import LARGEST_CONFIG
 from alambique.models.layouts import CONFIG
 from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.excerpts import short
 from alambique.spec.sources import Hub, written
 
 HUB_ERRORS = (
@@ -48,15 +49,22 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
 
     Raises:
         UnknownName: the hub has no such repository or revision.
-        Unreachable: the hub does not answer, and nothing is known from before.
+        Unreachable: the hub does not answer, and nothing is known from before; or it names what
+            is no commit.
     """
     try:
         found = HfApi(endpoint=endpoint).resolve_revision(
             source.repository, revision=source.revision, cache_dir=cache
         )
-    except HUB_ERRORS as error:
+    except (*HUB_ERRORS, AssertionError) as error:  # the latter where it names no commit
         raise not_had(error, source) from error
-    return replace(source, revision=found.resolved)
+    pinned = replace(source, revision=found.resolved)
+    if not pinned.pinned:  # it becomes part of paths on this machine
+        raise Unreachable(
+            f"the hub says that {written(source)} is the commit {short(found.resolved)}, which is "
+            "none: it should have 40 digits; check HF_ENDPOINT"
+        )
+    return pinned
 
 
 def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list[str]:
