@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from alambique.models.hub import resolve
 from alambique.models.networks import Network, load
-from alambique.models.sources import check_folder, locate
-from alambique.spec.errors import BadModel, UnknownName
+from alambique.models.sources import check_folder, locate, look_at
+from alambique.spec.errors import BadModel, UnknownName, Unreachable
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Hub
 
@@ -110,6 +111,27 @@ def test_a_model_as_the_hub_has_it(
     hub.repositories.clear()
     assert get(commit) == found
     assert hub.fetched == []
+
+
+def test_a_hub_that_goes_away_half_way(
+    saved: Saved, hub: Any, serving: Callable[..., str], tmp_path: Path
+) -> None:
+    hub.add("team/model", saved("bert", Output.TAGS, TAGS))
+    away: list[str] = []
+    endpoint = serving(  # with a status for which the library does not wait
+        lambda path: (501, b"", {}) if any(part in path for part in away) else hub.answer(path)
+    )
+    source = resolve(Hub("team/model", None), cache=tmp_path, endpoint=endpoint)
+    look_at(source, cache=tmp_path, endpoint=endpoint)
+    away.append("/tree/")
+
+    def get() -> Any:
+        return locate(source, models=None, cache=tmp_path, endpoint=endpoint)
+
+    with pytest.raises(Unreachable, match=r"model\.safetensors"):
+        get()
+    away.clear()
+    check_folder(get().folder)
 
 
 def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from huggingface_hub.hf_api import RepoFile
 from alambique.models.configs import LARGEST_CONFIG
 from alambique.models.layouts import CONFIG
 from alambique.spec.errors import BadModel, UnknownName, Unreachable
-from alambique.spec.excerpts import short
+from alambique.spec.excerpts import named, short
 from alambique.spec.sources import Hub, written
 
 HUB_ERRORS = (
@@ -138,6 +138,12 @@ def fetch_files(
         )
     except HUB_ERRORS as error:
         raise not_had(error, source) from error
+    # where the hub goes away meanwhile, the library returns what it has
+    if lost := [name for name in names if not (Path(folder) / name).is_file()]:
+        raise Unreachable(
+            f"{written(source)} could not be had from the hub: {named(lost)} did not come; try "
+            "again once the hub answers"
+        )
     return Path(folder)
 
 
