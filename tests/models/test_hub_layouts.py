@@ -1,6 +1,7 @@
 """One model of each family, from a hub that has it as the hub of today has models of its age."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,24 @@ def test_a_hub_that_goes_away_half_way(
         get()
     away.clear()
     check_folder(get().folder)
+
+
+def test_what_an_earlier_version_fetched(
+    saved: Saved, hub: Any, serving: Callable[..., str], tmp_path: Path
+) -> None:
+    commit = hub.add("team/model", saved("bert", Output.TAGS, TAGS))
+
+    def get(endpoint: str) -> Any:
+        return locate(Hub("team/model", commit), models=None, cache=tmp_path, endpoint=endpoint)
+
+    before = get(hub.endpoint)
+    (listing,) = (tmp_path / "listings").rglob("*.json")
+    listing.unlink()  # which those kept none of
+    assert get(serving(lambda _: (501, b"", {}))) == before
+    # nor is another's half of one in the way
+    listing.with_name(f"{listing.name}.{os.getpid()}").mkdir()
+    assert get(hub.endpoint) == before
+    assert json.loads(listing.read_text())
 
 
 def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) -> None:

@@ -6,13 +6,19 @@ that library, where a commit that is there is not asked for again.
 
 import glob
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import httpx2
-from huggingface_hub import DryRunFileInfo, HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import (
+    DryRunFileInfo,
+    HfApi,
+    hf_hub_download,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -70,7 +76,8 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
 def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list[str]:
     """Return the names of the files at the top of a repository, at a commit.
 
-    The hub is asked once: what a commit holds never changes.
+    The hub is asked once: what a commit holds never changes. Where it does not answer, they are
+    those of the commit that were fetched before.
 
     Raises:
         UnknownName, Unreachable: it cannot be had.
@@ -83,12 +90,25 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
         tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
         names = [entry.path for entry in tree if isinstance(entry, RepoFile)]
     except HUB_ERRORS as error:
-        raise not_had(error, source) from error
+        refusal = not_had(error, source)
+        if isinstance(refusal, Unreachable) and (names := _fetched(source, cache)):
+            return names
+        raise refusal from error
     kept.parent.mkdir(parents=True, exist_ok=True)
-    aside = kept.with_name(f"{kept.name}.{os.getpid()}")
-    aside.write_text(json.dumps(names))
-    aside.replace(kept)
+    with NamedTemporaryFile("w", prefix=f"{kept.name}.", dir=kept.parent, delete=False) as aside:
+        json.dump(names, aside)
+    Path(aside.name).replace(kept)
     return names
+
+
+def _fetched(source: Hub, cache: Path) -> list[str]:
+    """The names of what was fetched of a commit before, by a version that kept no listing."""
+    config = try_to_load_from_cache(
+        source.repository, CONFIG, cache_dir=cache, revision=source.revision
+    )
+    if not isinstance(config, str):
+        return []
+    return sorted(path.name for path in Path(config).parent.iterdir() if path.is_file())
 
 
 def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Path:
