@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,9 @@ def test_a_pickle_that_would_run_a_command(saved: Saved, tmp_path: Path) -> None
     with pytest.raises(BadModel, match=r"pytorch_model\.bin asks for posix\.system"):
         imported(folder, tmp_path / "out")
     assert not mark.exists()
-    assert [path for path in tmp_path.iterdir() if path.name.startswith("out")] == []
+    assert [
+        path for path in tmp_path.iterdir() if path.name.startswith("out.") and path.is_dir()
+    ] == []
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -175,20 +178,48 @@ def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) 
     assert network == ("OSError" if "no network" in walls else "done")
 
 
-def test_that_process_finds_no_secret(
-    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # a module that the process imports before all else tells of its environment
-    (tmp_path / "told").mkdir()
-    spy = "import os\nopen(os.environ['HOME'] + '/../seen', 'w').write(str(dict(os.environ)))\n"
-    (tmp_path / "told" / "sitecustomize.py").write_text(spy)
-    given = [str(tmp_path / "told"), *filter(None, [os.environ.get("PYTHONPATH")])]
+@pytest.fixture
+def spy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Gets a line from each import process: its environment, told before all else by a module."""
+    seen, folder = tmp_path / "seen", tmp_path / "told"
+    folder.mkdir()
+    told = f"import os\nopen({str(seen)!r}, 'a').write(str(dict(os.environ)) + '\\n')\n"
+    (folder / "sitecustomize.py").write_text(told)
+    given = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(given))
+    return seen
+
+
+def test_that_process_finds_no_secret(
+    saved: Saved, spy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("ALAMBIQUE_DATABASE_URL", "postgresql://secret")
     folder = saved("bert", Output.TAGS, TAGS)
     pickled(folder, load_file(folder / "model.safetensors"))
-    imported(folder, tmp_path / "out")
-    seen = (tmp_path / "seen").read_text()
+    (tmp_path / "out.left").mkdir()
+    # two jobs want the same at once: one of them makes it
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: imported(folder, tmp_path / "out"), range(2))
+    assert one == other
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out", "out.lock"]
+    (seen,) = spy.read_text().splitlines()
     assert "HF_HUB_OFFLINE" in seen
     assert "secret" not in seen
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 1, "written": {}, "sources": 1, "notes": []}',
+    ],
+)
+def test_a_damaged_record_is_none(tmp_path: Path, record: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "import.json").write_text(record)
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(FileNotFoundError, match="pytorch_model"):  # it would be made again
+        import_model(tmp_path / "nothing", layout, "bert", tmp_path / "out")

@@ -4,6 +4,7 @@ What is pickled is read in a process of its own (`import_process`), which has no
 few rights as the kernel lets it have. What comes of it lies beside a record of what it was made of.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,7 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,8 @@ class Imported:
 def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
     """Return the folder made of a snapshot; makes it where it is not there, or damaged.
 
-    It is written aside and renamed, so that a process that ends half-way leaves none that counts.
+    It is written aside and renamed, so that a process that ends half-way leaves none that counts;
+    who wants the same at the same time waits for it.
 
     Args:
         snapshot: the files that the layout names, as they came.
@@ -68,6 +71,23 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
     if found := _kept(folder):
         return found
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if found := _kept(folder):  # of another job, which was waited for
+            return found
+        for left in folder.parent.glob(f"{folder.name}.*/"):  # by a process that was killed
+            shutil.rmtree(left)
+        return _made(snapshot, layout, model_type, folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While it lasts, no other process or thread of this machine makes that folder."""
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         report = _run(_order(snapshot, layout, model_type, aside))
@@ -77,11 +97,7 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
         _record(snapshot, aside, layout, report)
         if folder.exists():  # one that is damaged, or of an older program
             shutil.rmtree(folder)
-        try:
-            aside.rename(folder)
-        except OSError:  # another job was faster
-            if not _kept(folder):
-                raise
+        aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     made = _kept(folder)
@@ -182,15 +198,18 @@ def _kept(folder: Path) -> Imported | None:
     record = folder / _RECORD
     if not record.is_file():
         return None
-    content: dict[str, Any] = json.loads(record.read_text())
-    if content["version"] != _VERSION:
+    try:
+        content: dict[str, Any] = json.loads(record.read_text())
+        if content["version"] != _VERSION:
+            return None
+        written: dict[str, str] = content["written"]
+        if not all((folder / name).is_file() for name in written):
+            return None
+        if _hashes(folder, written) != written:
+            return None
+        return Imported(folder, dict(content["sources"]), tuple(content["notes"]))
+    except (ValueError, KeyError, TypeError, AttributeError):  # a record that is damaged
         return None
-    written: dict[str, str] = content["written"]
-    if not all((folder / name).is_file() for name in written):
-        return None
-    if _hashes(folder, written) != written:
-        return None
-    return Imported(folder, content["sources"], tuple(content["notes"]))
 
 
 def _hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
