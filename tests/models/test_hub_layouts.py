@@ -153,6 +153,19 @@ def test_what_an_earlier_version_fetched(
     assert json.loads(listing.read_text())
 
 
+def test_shards_that_are_not_all_there(saved: Saved, hub: Any, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    with_shards(folder, 2)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    commit = hub.add("team/model", folder)
+    with pytest.raises(BadModel, match=rf"team/model@{commit}: .*00002-of-00002"):
+        look_at(Hub("team/model", commit), cache=tmp_path, endpoint=hub.endpoint)
+    assert {name.rpartition("/")[2] for name in hub.fetched} == {
+        "config.json",
+        "model.safetensors.index.json",
+    }
+
+
 def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     (folder / "model.safetensors").rename(folder / "flax_model.msgpack")

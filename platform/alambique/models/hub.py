@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 
 from alambique.models.configs import LARGEST_CONFIG
-from alambique.models.layouts import CONFIG
+from alambique.models.layouts import CONFIG, LARGEST_INDEX
 from alambique.spec.errors import BadModel, UnknownName, Unreachable
 from alambique.spec.excerpts import named, short
 from alambique.spec.sources import Hub, written
@@ -118,26 +118,40 @@ def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Pa
         UnknownName, Unreachable: it cannot be had.
         BadModel: it is larger than any that makes sense.
     """
+    return _fetch_small(source, CONFIG, LARGEST_CONFIG, cache, endpoint).parent
+
+
+def fetch_index(source: Hub, name: str, *, cache: Path, endpoint: str | None = None) -> Path:
+    """Return the path of an index of weights, fetched if need be.
+
+    Raises:
+        UnknownName, Unreachable: it cannot be had.
+        BadModel: it is larger than any that makes sense.
+    """
+    return _fetch_small(source, name, LARGEST_INDEX, cache, endpoint)
+
+
+def _fetch_small(source: Hub, name: str, most: int, cache: Path, endpoint: str | None) -> Path:
     repository, revision = source.repository, source.revision
     try:
         # first its size: what anybody may put on a hub is not fetched to be looked at
         found = hf_hub_download(
-            repository, CONFIG, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
+            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
         )
         assert isinstance(found, DryRunFileInfo)
         size = found.file_size
-        if size is None or size > LARGEST_CONFIG:
+        if size is None or size > most:
             told = "an untold number of" if size is None else f"{size:,}"
             raise BadModel(
-                f"{CONFIG} of {written(source)} has {told} bytes, and at most "
-                f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
+                f"{name} of {written(source)} has {told} bytes, and at most {most:,} are read: no "
+                "model that is known here needs as many"
             )
         path = hf_hub_download(
-            repository, CONFIG, revision=revision, cache_dir=cache, endpoint=endpoint
+            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint
         )
     except HUB_ERRORS as error:
         raise not_had(error, source) from error
-    return Path(path).parent
+    return Path(path)
 
 
 def fetch_files(
