@@ -223,3 +223,36 @@ def test_a_damaged_record_is_none(tmp_path: Path, record: str) -> None:
     layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
     with pytest.raises(FileNotFoundError, match="pytorch_model"):  # it would be made again
         import_model(tmp_path / "nothing", layout, "bert", tmp_path / "out")
+
+
+HOSTILE = {
+    "link": ("os.symlink(victim, 'config.json')", r"left 'config\.json'"),
+    "pipe": ("os.mkfifo('report.json')", r"left 'report\.json'"),
+    "nothing": ("", "left no report"),
+    "no report": ("open('report.json', 'wb').write(b'\\xff[')", "left no report"),
+    "other fields": ("open('report.json', 'w').write('{\"a\": 1}')", "left no report"),
+    "no words": ("open('report.json', 'w').write('{\"isolation\": [1]}')", "left no report"),
+    "large": ("open('report.json', 'w').truncate((1 << 20) + 1)", "left no report"),
+    "loud": ("os.write(2, b'\\xff' * 100_000 + b'\\nlast word'); os._exit(3)", "code 3: last word"),
+}
+"""What a process that was taken over may do instead of its work."""
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_process_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "told").mkdir()
+    (tmp_path / "victim").write_text("kept")
+    does, said = HOSTILE[kind]
+    lines = [f"import os; os.chdir(os.environ['HOME']); victim = {str(tmp_path / 'victim')!r}"]
+    lines += [does, "os._exit(0)"]
+    (tmp_path / "told" / "sitecustomize.py").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "told"))
+    for name in ("config.json", "pytorch_model.bin", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(BadModel, match=said):
+        import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
+    assert (tmp_path / "victim").read_text() == "kept"
+    assert [path.name for path in (tmp_path / "imported").iterdir()] == ["out.lock"]

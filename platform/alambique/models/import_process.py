@@ -1,7 +1,7 @@
 """The process that reads pickled weights and older tokenizers: started by `importing`, never else.
 
 `python -P -m alambique.models.import_process` reads an `Order` from its input, raises the walls of
-`confinement` around itself, writes safetensors and tokenizer.json, and prints a `Report`.
+`confinement` around itself, writes safetensors and tokenizer.json, and a `Report` beside them.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alambique.models.confinement import confine
-from alambique.models.orders import Order, Report
+from alambique.models.orders import REPORT, Order, Report
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
 
@@ -30,7 +30,7 @@ _NO_WEIGHT = "position_ids"
 
 
 def main() -> None:
-    """Does what its input says; a refusal is printed as well, and is no failure of the process."""
+    """Does what its input says; a refusal is reported as well, and is no failure of the process."""
     order = Order(**json.load(sys.stdin))
     walls = confine(memory=order.memory, seconds=order.seconds, file=order.largest_file)
     os.chdir(order.out)
@@ -38,7 +38,7 @@ def main() -> None:
         report = import_files(order, walls)
     except BadModel as error:
         report = Report(isolation=walls, refused=str(error))
-    json.dump(asdict(report), sys.stdout)
+    Path(REPORT).write_text(json.dumps(asdict(report)))
 
 
 def import_files(order: Order, walls: list[str]) -> Report:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
-from alambique.models.orders import Order, Report
+from alambique.models.orders import REPORT, Order, Report
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt
 
@@ -38,6 +39,10 @@ _BYTES_A_SECOND = 10_000_000
 """Far below what reading and writing takes on the slowest machine."""
 _SMALL_FILE = 128 << 20
 """Bytes that a tokenizer.json may have whatever it is made of."""
+_LAST_WORDS = 4096
+"""Bytes of the end of what the process says in an error."""
+_LARGEST_REPORT = 1 << 20
+_ENVIRONMENT = {"DISABLE_SAFETENSORS_CONVERSION": "1"}
 _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 
 
@@ -92,7 +97,7 @@ def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Impo
     try:
         report = _run(_order(snapshot, layout, model_type, aside))
         if report.refused:
-            raise BadModel(report.refused)
+            raise BadModel(excerpt(str(report.refused), 2000))
         _copy(snapshot, aside, layout)
         _record(snapshot, aside, layout, report)
         if folder.exists():  # one that is damaged, or of an older program
@@ -129,24 +134,57 @@ def _run(order: Order) -> Report:
     given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     fixed = {"HOME": order.out, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
+    with tempfile.TemporaryFile() as stderr:
+        try:
+            done = subprocess.run(
+                command,
+                input=json.dumps(asdict(order)).encode(),
+                env=given | fixed | _ENVIRONMENT,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                timeout=4 * order.seconds,  # a process that sleeps uses no processor
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BadModel(
+                f"the files were not read in {error.timeout:.0f} s, which is more than any of "
+                "their size take"
+            ) from error
+        stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
+        said = stderr.read(_LAST_WORDS).decode(errors="replace")
+    if done.returncode != 0:
+        raise BadModel(_ending(done.returncode, said, order))
+    _check_regular(Path(order.out))
+    return _reported(Path(order.out) / REPORT)
+
+
+def _check_regular(out: Path) -> None:
+    """Refuse what is no file of its own: a link would be followed to whatever it names."""
+    for path in out.iterdir():
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BadModel(
+                f"the process that reads the files left {excerpt(path.name, 100)!r}, which is no "
+                "file: what it read was made to do that"
+            )
+
+
+def _reported(path: Path) -> Report:
+    """What the process said at its end, which is taken away; believed in nothing but its words."""
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(asdict(order)),
-            env=given | fixed | {"DISABLE_SAFETENSORS_CONVERSION": "1"},
-            capture_output=True,
-            text=True,
-            timeout=4 * order.seconds,  # a process that sleeps uses no processor
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_REPORT + 1)
+        if len(content) > _LARGEST_REPORT:
+            raise ValueError(f"more than {_LARGEST_REPORT:,} bytes")
+        report = Report(**json.loads(content.decode(errors="replace")))
+        words = [*report.isolation, *report.renamed, *report.dropped]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("not all of it is text")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise BadModel(
-            f"the files were not read in {error.timeout:.0f} s, which is more than any of their "
-            "size take"
+            f"the process that reads the files left no report that can be read ({error})"
         ) from error
-    if done.returncode == 0:
-        return Report(**json.loads(done.stdout.splitlines()[-1]))
-    raise BadModel(_ending(done.returncode, done.stderr, order))
+    path.unlink()
+    return report
 
 
 def _ending(code: int, stderr: str, order: Order) -> str:
@@ -189,7 +227,7 @@ def _notes(layout: Layout, report: Report) -> list[str]:
         ("left out, as numbers that are no weights", report.dropped),
     ):
         if names:
-            notes.append(f"{len(names)} entries {what}, such as {names[0]}")
+            notes.append(f"{len(names)} entries {what}, such as {excerpt(names[0], 100)}")
     return notes
 
 

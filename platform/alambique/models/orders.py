@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+REPORT = "report.json"
+"""The file among what is written that holds the report."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
