@@ -3,6 +3,7 @@
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from alambique.models.layouts import layout_of
 from alambique.models.networks import load
 from alambique.models.orders import Order
 from alambique.models.sources import check_folder
-from alambique.spec.errors import BadModel
+from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.outputs import Output
 
 TAGS = ("O", "B-PER")
@@ -204,7 +205,8 @@ def test_that_process_finds_no_secret(
     assert one == other
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out", "out.lock"]
     (seen,) = spy.read_text().splitlines()
-    assert "HF_HUB_OFFLINE" in seen
+    for name in ("HF_HUB_OFFLINE", "RAYON_NUM_THREADS", "MALLOC_ARENA_MAX"):
+        assert name in seen
     assert "secret" not in seen
 
 
@@ -256,3 +258,33 @@ def test_the_process_is_not_believed(
         import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
     assert (tmp_path / "victim").read_text() == "kept"
     assert [path.name for path in (tmp_path / "imported").iterdir()] == ["out.lock"]
+
+
+def test_a_disk_that_has_no_room_is_told_before_all_else(tmp_path: Path) -> None:
+    with (tmp_path / "pytorch_model.bin").open("wb") as file:
+        file.truncate(shutil.disk_usage(tmp_path).free)  # which takes no room
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(NotEnoughDisk):
+        import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
+
+
+@pytest.mark.parametrize("what", ["tokenizer.json", "report.json"])
+def test_a_disk_that_is_full_meanwhile(
+    older_tokenizer: Callable[[Path, str], None],
+    saved: Saved,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    (tmp_path / "told").mkdir()
+    full = f"import os; os.symlink('/dev/full', os.environ['HOME'] + '/{what}')"
+    (tmp_path / "told" / "sitecustomize.py").write_text(full)
+    given = [str(tmp_path / "told"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(given))
+    folder = saved("bert", Output.TAGS, TAGS)
+    if what == "tokenizer.json":
+        older_tokenizer(folder, "bert")
+    else:
+        pickled(folder, {"a": torch.ones(4)})
+    with pytest.raises(NotEnoughDisk):
+        imported(folder, tmp_path / "out")

@@ -4,6 +4,7 @@
 `confinement` around itself, writes safetensors and tokenizer.json, and a `Report` beside them.
 """
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alambique.models.confinement import confine
-from alambique.models.orders import REPORT, Order, Report
+from alambique.models.orders import NO_ROOM, REPORT, Order, Report
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 """How torch names what a pickle asks for and does not get."""
+_FULL = os.strerror(errno.ENOSPC)
 _OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 """What TensorFlow calls the parameters of a layer norm, and what torch does."""
 _NO_WEIGHT = "position_ids"
@@ -35,10 +37,26 @@ def main() -> None:
     walls = confine(memory=order.memory, seconds=order.seconds, file=order.largest_file)
     os.chdir(order.out)
     try:
-        report = import_files(order, walls)
-    except BadModel as error:
-        report = Report(isolation=walls, refused=str(error))
-    Path(REPORT).write_text(json.dumps(asdict(report)))
+        try:
+            report = import_files(order, walls)
+        except BadModel as error:
+            if _of_full_disk(error):
+                raise
+            report = Report(isolation=walls, refused=str(error))
+        Path(REPORT).write_text(json.dumps(asdict(report)))
+    except Exception as error:
+        if _of_full_disk(error):
+            sys.exit(NO_ROOM)
+        raise
+
+
+def _of_full_disk(error: BaseException | None) -> bool:
+    """Whether that is the cause: the libraries beneath tell it in words alone."""
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or _FULL in str(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def import_files(order: Order, walls: list[str]) -> Report:

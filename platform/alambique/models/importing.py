@@ -4,6 +4,7 @@ What is pickled is read in a process of its own (`import_process`), which has no
 few rights as the kernel lets it have. What comes of it lies beside a record of what it was made of.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
-from alambique.models.orders import REPORT, Order, Report
-from alambique.spec.errors import BadModel
+from alambique.models.orders import NO_ROOM, REPORT, Order, Report
+from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.excerpts import excerpt
 
 _VERSION = 1
@@ -42,7 +43,14 @@ _SMALL_FILE = 128 << 20
 _LAST_WORDS = 4096
 """Bytes of the end of what the process says in an error."""
 _LARGEST_REPORT = 1 << 20
-_ENVIRONMENT = {"DISABLE_SAFETENSORS_CONVERSION": "1"}
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+    # each thread takes address space, which is bounded
+    "OMP_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
 _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 
 
@@ -72,6 +80,7 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
     Raises:
         BadModel: a pickle asks for more than tensors, a file is broken, or reading it takes more
             memory or time than files of their size may.
+        NotEnoughDisk: there is no room for what would be made.
     """
     if found := _kept(folder):
         return found
@@ -93,6 +102,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
+    _check_room(snapshot, layout, folder.parent)
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         report = _run(_order(snapshot, layout, model_type, aside))
@@ -103,11 +113,27 @@ def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Impo
         if folder.exists():  # one that is damaged, or of an older program
             shutil.rmtree(folder)
         aside.rename(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise NotEnoughDisk(_no_room(folder.parent)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     made = _kept(folder)
     assert made is not None
     return made
+
+
+def _check_room(snapshot: Path, layout: Layout, where: Path) -> None:
+    """Refuse to begin where the disk has no room for the weights, of which some may be tied."""
+    wanted = 2 * sum((snapshot / name).stat().st_size for name in layout.weights)
+    free = shutil.disk_usage(where).free
+    if free < wanted:
+        raise NotEnoughDisk(f"{_no_room(where)}: it has {free:,} bytes, {wanted:,} are wanted")
+
+
+def _no_room(where: Path) -> str:
+    return f"the disk of {where} has no room for an imported model; make room there"
 
 
 def _order(snapshot: Path, layout: Layout, model_type: str, out: Path) -> Order:
@@ -132,14 +158,13 @@ def _is_pickle(name: str) -> bool:
 def _run(order: Order) -> Report:
     """What the process says; it finds nothing in its environment that is worth taking."""
     given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    fixed = {"HOME": order.out, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
     with tempfile.TemporaryFile() as stderr:
         try:
             done = subprocess.run(
                 command,
                 input=json.dumps(asdict(order)).encode(),
-                env=given | fixed | _ENVIRONMENT,
+                env=given | _ENVIRONMENT | {"HOME": order.out},
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 timeout=4 * order.seconds,  # a process that sleeps uses no processor
@@ -152,6 +177,8 @@ def _run(order: Order) -> Report:
             ) from error
         stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
         said = stderr.read(_LAST_WORDS).decode(errors="replace")
+    if done.returncode == NO_ROOM:
+        raise NotEnoughDisk(_no_room(Path(order.out).parent))
     if done.returncode != 0:
         raise BadModel(_ending(done.returncode, said, order))
     _check_regular(Path(order.out))
