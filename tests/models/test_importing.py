@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,10 +103,16 @@ class Attack:
         return os.system, (f"touch {self.mark}",)
 
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # torch calls this layout unfinished
+    ROWS = torch.sparse_csr_tensor([0, 1], [0], [1.0], size=(1, 1), check_invariants=True)
 BAD: Mapping[str, tuple[Any, str]] = {
     "counts": ({"a": torch.ones(4), "b": collections.Counter("ab")}, "holds 'b', a Counter"),
     "list": ([torch.ones(4)], "holds a list: expected tensors by name"),
     "sparse": ({"a": torch.eye(3).to_sparse()}, "'a', which is no dense tensor"),
+    "rows": ({"a": ROWS}, "'a', which is no dense tensor"),
+    "complex": ({"a": torch.ones(4, dtype=torch.complex64)}, "'a' of type complex64"),
+    "float8": ({"a": torch.ones(4).to(torch.float8_e5m2)}, "'a' of type float8_e5m2"),
     "view": ({"a": torch.ones(4).expand(1 << 40, 4)}, "claim 17,592,186,044,416 bytes"),
     "twice": ({"LayerNorm.gamma": torch.ones(4), "LayerNorm.weight": torch.ones(4)}, "twice"),
 }

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 """How torch names what a pickle asks for and does not get."""
+_KINDS = frozenset(
+    {
+        *("float64", "float32", "float16", "bfloat16", "bool"),
+        *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
+    }
+)
+"""Types that `weights.check_finite` knows."""
 _FULL = os.strerror(errno.ENOSPC)
 _OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 """What TensorFlow calls the parameters of a layer norm, and what torch does."""
@@ -86,10 +93,11 @@ def import_files(order: Order, walls: list[str]) -> Report:
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:
     """The tensors of one pickle, by name."""
-    from torch import Tensor, load
+    import torch
+    from torch import Tensor
 
     try:
-        found: Any = load(path, map_location="cpu", weights_only=True)
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken or hostile file leads to
         raise BadModel(_refusal(path, error)) from error
     if not isinstance(found, Mapping):
@@ -100,8 +108,15 @@ def _tensors_of(path: Path) -> dict[str, "Tensor"]:
                 f"{path.name} holds {excerpt(str(name), 100)!r}, a {type(value).__name__}: "
                 "expected tensors by name and nothing else"
             )
-        if value.is_sparse or value.is_quantized or value.is_meta:
+        strided = value.layout is torch.strided and not value.is_nested
+        if not strided or value.is_quantized or value.is_meta:
             raise BadModel(f"{path.name} holds {name!r}, which is no dense tensor: save it as one")
+        kind = str(value.dtype).removeprefix("torch.")
+        if kind not in _KINDS:
+            raise BadModel(
+                f"{path.name} holds {name!r} of type {kind}, which is not supported: save the "
+                "model as float32"
+            )
     return dict(found)
 
 
