@@ -1,6 +1,7 @@
 """One model of each family, from a hub that has it as the hub of today has models of its age."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from alambique.models.hub import resolve
 from alambique.models.networks import Network, load
-from alambique.models.sources import check_folder, locate
-from alambique.spec.errors import BadModel, UnknownName
+from alambique.models.sources import check_folder, locate, look_at
+from alambique.spec.errors import BadModel, UnknownName, Unreachable
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Hub
 
@@ -110,6 +112,58 @@ def test_a_model_as_the_hub_has_it(
     hub.repositories.clear()
     assert get(commit) == found
     assert hub.fetched == []
+
+
+def test_a_hub_that_goes_away_half_way(
+    saved: Saved, hub: Any, serving: Callable[..., str], tmp_path: Path
+) -> None:
+    hub.add("team/model", saved("bert", Output.TAGS, TAGS))
+    away: list[str] = []
+    endpoint = serving(  # with a status for which the library does not wait
+        lambda path: (501, b"", {}) if any(part in path for part in away) else hub.answer(path)
+    )
+    source = resolve(Hub("team/model", None), cache=tmp_path, endpoint=endpoint)
+    look_at(source, cache=tmp_path, endpoint=endpoint)
+    away.append("/tree/")
+
+    def get() -> Any:
+        return locate(source, models=None, cache=tmp_path, endpoint=endpoint)
+
+    with pytest.raises(Unreachable, match=r"model\.safetensors"):
+        get()
+    away.clear()
+    check_folder(get().folder)
+
+
+def test_what_an_earlier_version_fetched(
+    saved: Saved, hub: Any, serving: Callable[..., str], tmp_path: Path
+) -> None:
+    commit = hub.add("team/model", saved("bert", Output.TAGS, TAGS))
+
+    def get(endpoint: str) -> Any:
+        return locate(Hub("team/model", commit), models=None, cache=tmp_path, endpoint=endpoint)
+
+    before = get(hub.endpoint)
+    (listing,) = (tmp_path / "listings").rglob("*.json")
+    listing.unlink()  # which those kept none of
+    assert get(serving(lambda _: (501, b"", {}))) == before
+    # nor is another's half of one in the way
+    listing.with_name(f"{listing.name}.{os.getpid()}").mkdir()
+    assert get(hub.endpoint) == before
+    assert json.loads(listing.read_text())
+
+
+def test_shards_that_are_not_all_there(saved: Saved, hub: Any, tmp_path: Path) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    with_shards(folder, 2)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    commit = hub.add("team/model", folder)
+    with pytest.raises(BadModel, match=rf"team/model@{commit}: .*00002-of-00002"):
+        look_at(Hub("team/model", commit), cache=tmp_path, endpoint=hub.endpoint)
+    assert {name.rpartition("/")[2] for name in hub.fetched} == {
+        "config.json",
+        "model.safetensors.index.json",
+    }
 
 
 def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) -> None:

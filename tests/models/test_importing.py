@@ -3,9 +3,12 @@
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from alambique.models.layouts import layout_of
 from alambique.models.networks import load
 from alambique.models.orders import Order
 from alambique.models.sources import check_folder
-from alambique.spec.errors import BadModel
+from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.outputs import Output
 
 TAGS = ("O", "B-PER")
@@ -100,10 +103,16 @@ class Attack:
         return os.system, (f"touch {self.mark}",)
 
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # torch calls this layout unfinished
+    ROWS = torch.sparse_csr_tensor([0, 1], [0], [1.0], size=(1, 1), check_invariants=True)
 BAD: Mapping[str, tuple[Any, str]] = {
     "counts": ({"a": torch.ones(4), "b": collections.Counter("ab")}, "holds 'b', a Counter"),
     "list": ([torch.ones(4)], "holds a list: expected tensors by name"),
     "sparse": ({"a": torch.eye(3).to_sparse()}, "'a', which is no dense tensor"),
+    "rows": ({"a": ROWS}, "'a', which is no dense tensor"),
+    "complex": ({"a": torch.ones(4, dtype=torch.complex64)}, "'a' of type complex64"),
+    "float8": ({"a": torch.ones(4).to(torch.float8_e5m2)}, "'a' of type float8_e5m2"),
     "view": ({"a": torch.ones(4).expand(1 << 40, 4)}, "claim 17,592,186,044,416 bytes"),
     "twice": ({"LayerNorm.gamma": torch.ones(4), "LayerNorm.weight": torch.ones(4)}, "twice"),
 }
@@ -128,7 +137,9 @@ def test_a_pickle_that_would_run_a_command(saved: Saved, tmp_path: Path) -> None
     with pytest.raises(BadModel, match=r"pytorch_model\.bin asks for posix\.system"):
         imported(folder, tmp_path / "out")
     assert not mark.exists()
-    assert [path for path in tmp_path.iterdir() if path.name.startswith("out")] == []
+    assert [
+        path for path in tmp_path.iterdir() if path.name.startswith("out.") and path.is_dir()
+    ] == []
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -175,20 +186,112 @@ def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) 
     assert network == ("OSError" if "no network" in walls else "done")
 
 
-def test_that_process_finds_no_secret(
-    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # a module that the process imports before all else tells of its environment
-    (tmp_path / "told").mkdir()
-    spy = "import os\nopen(os.environ['HOME'] + '/../seen', 'w').write(str(dict(os.environ)))\n"
-    (tmp_path / "told" / "sitecustomize.py").write_text(spy)
-    given = [str(tmp_path / "told"), *filter(None, [os.environ.get("PYTHONPATH")])]
+@pytest.fixture
+def spy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Gets a line from each import process: its environment, told before all else by a module."""
+    seen, folder = tmp_path / "seen", tmp_path / "told"
+    folder.mkdir()
+    told = f"import os\nopen({str(seen)!r}, 'a').write(str(dict(os.environ)) + '\\n')\n"
+    (folder / "sitecustomize.py").write_text(told)
+    given = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(given))
+    return seen
+
+
+def test_that_process_finds_no_secret(
+    saved: Saved, spy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("ALAMBIQUE_DATABASE_URL", "postgresql://secret")
     folder = saved("bert", Output.TAGS, TAGS)
     pickled(folder, load_file(folder / "model.safetensors"))
-    imported(folder, tmp_path / "out")
-    seen = (tmp_path / "seen").read_text()
-    assert "HF_HUB_OFFLINE" in seen
+    (tmp_path / "out.left").mkdir()
+    # two jobs want the same at once: one of them makes it
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: imported(folder, tmp_path / "out"), range(2))
+    assert one == other
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out", "out.lock"]
+    (seen,) = spy.read_text().splitlines()
+    for name in ("HF_HUB_OFFLINE", "RAYON_NUM_THREADS", "MALLOC_ARENA_MAX"):
+        assert name in seen
     assert "secret" not in seen
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 1, "written": {}, "sources": 1, "notes": []}',
+    ],
+)
+def test_a_damaged_record_is_none(tmp_path: Path, record: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "import.json").write_text(record)
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(FileNotFoundError, match="pytorch_model"):  # it would be made again
+        import_model(tmp_path / "nothing", layout, "bert", tmp_path / "out")
+
+
+HOSTILE = {
+    "link": ("os.symlink(victim, 'config.json')", r"left 'config\.json'"),
+    "pipe": ("os.mkfifo('report.json')", r"left 'report\.json'"),
+    "nothing": ("", "left no report"),
+    "no report": ("open('report.json', 'wb').write(b'\\xff[')", "left no report"),
+    "other fields": ("open('report.json', 'w').write('{\"a\": 1}')", "left no report"),
+    "no words": ("open('report.json', 'w').write('{\"isolation\": [1]}')", "left no report"),
+    "large": ("open('report.json', 'w').truncate((1 << 20) + 1)", "left no report"),
+    "loud": ("os.write(2, b'\\xff' * 100_000 + b'\\nlast word'); os._exit(3)", "code 3: last word"),
+}
+"""What a process that was taken over may do instead of its work."""
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_process_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "told").mkdir()
+    (tmp_path / "victim").write_text("kept")
+    does, said = HOSTILE[kind]
+    lines = [f"import os; os.chdir(os.environ['HOME']); victim = {str(tmp_path / 'victim')!r}"]
+    lines += [does, "os._exit(0)"]
+    (tmp_path / "told" / "sitecustomize.py").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "told"))
+    for name in ("config.json", "pytorch_model.bin", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(BadModel, match=said):
+        import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
+    assert (tmp_path / "victim").read_text() == "kept"
+    assert [path.name for path in (tmp_path / "imported").iterdir()] == ["out.lock"]
+
+
+def test_a_disk_that_has_no_room_is_told_before_all_else(tmp_path: Path) -> None:
+    with (tmp_path / "pytorch_model.bin").open("wb") as file:
+        file.truncate(shutil.disk_usage(tmp_path).free)  # which takes no room
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(NotEnoughDisk):
+        import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
+
+
+@pytest.mark.parametrize("what", ["tokenizer.json", "report.json"])
+def test_a_disk_that_is_full_meanwhile(
+    older_tokenizer: Callable[[Path, str], None],
+    saved: Saved,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    (tmp_path / "told").mkdir()
+    full = f"import os; os.symlink('/dev/full', os.environ['HOME'] + '/{what}')"
+    (tmp_path / "told" / "sitecustomize.py").write_text(full)
+    given = [str(tmp_path / "told"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(given))
+    folder = saved("bert", Output.TAGS, TAGS)
+    if what == "tokenizer.json":
+        older_tokenizer(folder, "bert")
+    else:
+        pickled(folder, {"a": torch.ones(4)})
+    with pytest.raises(NotEnoughDisk):
+        imported(folder, tmp_path / "out")

@@ -1,9 +1,11 @@
 """Which files of a repository are taken, for each way in which the hub has models."""
 
+import json
+
 import pytest
 
 from alambique.models.families import FAMILIES
-from alambique.models.layouts import layout_of
+from alambique.models.layouts import layout_of, with_shards
 from alambique.spec.errors import BadModel
 
 BESIDE = ("tokenizer_config.json", "special_tokens_map.json")
@@ -58,3 +60,29 @@ def test_shards(stem: str, end: str, pickled: bool) -> None:
 def test_what_cannot_be_used_is_said(there: list[str], said: str) -> None:
     with pytest.raises(BadModel, match=said):
         layout_of(there, "bert")
+
+
+SHARDS = tuple(f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+SHARDED = ["config.json", "model.safetensors.index.json", *SHARDS, "tokenizer.json"]
+
+
+def test_the_index_says_which_shards_count() -> None:
+    there = [*SHARDED, "model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors"]
+    index = {"weight_map": {"a": SHARDS[1], "b": f"./{SHARDS[0]}", "c": SHARDS[1]}}
+    layout = with_shards(layout_of(there, "bert"), json.dumps(index).encode())
+    assert layout.weights == ("model.safetensors.index.json", *SHARDS)
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ({"weight_map": {}}, "names no files"),
+        ({"weight_map": {"a": "model-00001-of-00009.safetensors"}}, "00009"),
+        ({"weight_map": {"a": "config.json"}}, r"config\.json"),
+        ({"weight_map": {"a": 3}}, "is not an index"),
+        ([], "is not an index"),
+    ],
+)
+def test_an_index_of_something_else(index: object, said: str) -> None:
+    with pytest.raises(BadModel, match=said):
+        with_shards(layout_of(SHARDED, "bert"), json.dumps(index).encode())

@@ -106,6 +106,16 @@ def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
         place(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
 
 
+@pytest.mark.parametrize("commit", ["../../victim", COMMIT[:39], None])
+def test_a_hub_that_names_no_commit(
+    serving: Callable[..., str], tmp_path: Path, commit: str | None
+) -> None:
+    said = json.dumps({"id": "team/tiny", "sha": commit, "siblings": []}).encode()
+    endpoint = serving(lambda _: (200, said, {}))
+    with pytest.raises(Unreachable):
+        place(Hub("team/tiny", None), tmp_path, endpoint=endpoint)
+
+
 def test_a_name_under_the_folder_of_models(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS, name="mine")
     assert place(Local("mine"), tmp_path, models=tmp_path) == Located(folder, None)

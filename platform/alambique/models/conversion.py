@@ -4,12 +4,17 @@ Runs in the import process alone. The reference is what the model was trained wi
 BERT, byte-level pairs as in GPT-2, or the SentencePiece model itself.
 """
 
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from alambique.models.configs import bounded_bytes
+from alambique.models.layouts import OLDER_TOKENIZERS
 from alambique.spec.errors import BadModel
-from alambique.spec.excerpts import excerpt
+from alambique.spec.excerpts import excerpt, named
 
 _CLASSES: Mapping[str, str] = {
     "bert": "BertTokenizer",
@@ -21,6 +26,31 @@ _CLASSES: Mapping[str, str] = {
     "deberta-v2": "DebertaV2Tokenizer",
 }
 """By model type, the class of transformers that reads its older files; a ModernBERT has none."""
+_AS_READ: Mapping[tuple[str, str], str] = {("deberta-v2", "spiece.model"): "spm.model"}
+"""Files that the class of a model type looks for under another name than some have it."""
+_FLAGS = (
+    "do_lower_case",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "keep_accents",
+    "remove_space",
+    "add_prefix_space",
+    "split_by_punct",
+)
+_TOKENS = (
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
+_FAIRSEQ: Mapping[str, int] = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
+_WORDS = "vocab.txt"
+_LONGEST = "model_max_length"
+_LARGEST = 8 << 20
+"""Bytes of what says more of a tokenizer."""
 
 
 def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
@@ -36,17 +66,101 @@ def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
     """
     import transformers
 
+    out.mkdir(exist_ok=True)
     try:
         kind: Any = getattr(transformers, _CLASSES[model_type])
-        tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
-        if model_type == "deberta-v2":
-            _normalize_as_trained(tokenizer, folder)
-        tokenizer.save_pretrained(str(out))
+        # transformers takes every field of a tokenizer_config.json for an argument of the class,
+        # some of which are paths, or vocabularies: it gets to see what is copied here alone
+        with TemporaryDirectory(dir=out) as name:
+            clean = Path(name)
+            _copy(folder, model_type, clean)
+            tokenizer = kind.from_pretrained(str(clean), local_files_only=True)
+            _check_whole(clean, tokenizer)
+            if model_type == "deberta-v2":
+                _normalize_as_trained(tokenizer, clean)
+            tokenizer.save_pretrained(str(out))
+    except BadModel:
+        raise
     except Exception as error:  # the libraries beneath raise anything
         said = next(filter(None, str(error).splitlines()), "")
         raise BadModel(
             f"the tokenizer cannot be converted: {type(error).__name__} {excerpt(said, 300)}"
         ) from error
+
+
+def _copy(folder: Path, model_type: str, clean: Path) -> None:
+    """Put the vocabulary into a folder, and of the rest what is on a closed list."""
+    sets = OLDER_TOKENIZERS[model_type]
+    names = next((one for one in sets if all((folder / n).is_file() for n in one)), ())
+    for name in names:
+        shutil.copyfile(folder / name, clean / _AS_READ.get((model_type, name), name))
+    said = _fields(folder, "tokenizer_config.json")
+    config: dict[str, Any] = {k: said[k] for k in _FLAGS if isinstance(said.get(k), bool)}
+    if isinstance(said.get(_LONGEST), int | float):
+        config[_LONGEST] = said[_LONGEST]
+    special = _fields(folder, "special_tokens_map.json")
+    for key in _TOKENS:
+        for one in (said.get(key), special.get(key)):
+            text = one.get("content") if isinstance(one, dict) else one
+            if isinstance(text, str):
+                config[key] = text
+    added = {
+        text: number
+        for text, number in _fields(folder, "added_tokens.json").items()
+        if type(number) is int
+    }
+    (clean / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    if added:
+        (clean / "added_tokens.json").write_text(json.dumps(added), "utf-8")
+
+
+def _fields(folder: Path, name: str) -> dict[str, Any]:
+    """What a JSON object says; nothing where it is not there."""
+    if not (folder / name).is_file():
+        return {}
+    try:
+        content = json.loads(bounded_bytes(folder / name, _LARGEST))
+    except (ValueError, RecursionError) as error:
+        raise BadModel(f"{name} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BadModel(f"{name} holds a {type(content).__name__}, not an object of fields")
+    return content
+
+
+def _check_whole(clean: Path, tokenizer: Any) -> None:
+    """Refuse a tokenizer that has not the pieces of its source, or whose source is none."""
+    pieces = _pieces(clean)
+    if (clean / _WORDS).is_file():
+        wanted = {str(tokenizer.unk_token), str(tokenizer.cls_token), str(tokenizer.sep_token)}
+        if lost := sorted(wanted - pieces.keys()):
+            raise BadModel(
+                f"{_WORDS} has {len(pieces):,} pieces without {named(lost)}: it is no vocabulary, "
+                "or another one's; fetch the model again"
+            )
+    made = tokenizer.get_vocab()
+    if lost := [piece for piece, number in pieces.items() if made.get(piece) != number]:
+        raise BadModel(
+            f"the tokenizer comes out without {len(lost):,} of {len(pieces):,} pieces, or with "
+            f"other numbers for them, such as {named(lost, 5)}: its files are of another kind"
+        )
+
+
+def _pieces(clean: Path) -> dict[str, int]:
+    """What the vocabulary of a folder holds, and the number of each piece in the network."""
+    from transformers.convert_slow_tokenizer import SentencePieceExtractor
+
+    if (words := clean / _WORDS).is_file():
+        lines = words.read_text("utf-8").removesuffix("\n").split("\n")  # and at no other sign
+        return {piece: number for number, line in enumerate(lines) if (piece := line.rstrip())}
+    if (pairs := clean / "vocab.json").is_file():
+        return dict(json.loads(pairs.read_bytes()))
+    model = next(clean.glob("*.model"))
+    pieces = [one.piece for one in SentencePieceExtractor(str(model)).proto.pieces]
+    if model.name == "sentencepiece.bpe.model":
+        # as fairseq numbers them: four special ones in the place of the first three
+        others = {piece: number for number, piece in enumerate(pieces[3:], start=4)}
+        return {piece: _FAIRSEQ.get(piece, -1) for piece in pieces[:3]} | others
+    return {piece: number for number, piece in enumerate(pieces)}
 
 
 def _normalize_as_trained(tokenizer: Any, folder: Path) -> None:
@@ -58,8 +172,8 @@ def _normalize_as_trained(tokenizer: Any, folder: Path) -> None:
     from tokenizers import Regex, normalizers
     from transformers.convert_slow_tokenizer import SentencePieceExtractor
 
-    path = next(path for name in ("spm.model", "spiece.model") if (path := folder / name).is_file())
-    charsmap = SentencePieceExtractor(str(path)).proto.normalizer_spec.precompiled_charsmap
+    extractor = SentencePieceExtractor(str(folder / "spm.model"))
+    charsmap = extractor.proto.normalizer_spec.precompiled_charsmap
     parts: list[Any] = [normalizers.Lowercase()] if tokenizer.do_lower_case else []
     parts += [normalizers.Precompiled(charsmap)] if charsmap else []
     parts += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]

@@ -6,13 +6,19 @@ that library, where a commit that is there is not asked for again.
 
 import glob
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import httpx2
-from huggingface_hub import DryRunFileInfo, HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import (
+    DryRunFileInfo,
+    HfApi,
+    hf_hub_download,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -23,8 +29,9 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 
 from alambique.models.configs import LARGEST_CONFIG
-from alambique.models.layouts import CONFIG
+from alambique.models.layouts import CONFIG, LARGEST_INDEX
 from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.excerpts import named, short
 from alambique.spec.sources import Hub, written
 
 HUB_ERRORS = (
@@ -48,21 +55,29 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
 
     Raises:
         UnknownName: the hub has no such repository or revision.
-        Unreachable: the hub does not answer, and nothing is known from before.
+        Unreachable: the hub does not answer, and nothing is known from before; or it names what
+            is no commit.
     """
     try:
         found = HfApi(endpoint=endpoint).resolve_revision(
             source.repository, revision=source.revision, cache_dir=cache
         )
-    except HUB_ERRORS as error:
+    except (*HUB_ERRORS, AssertionError) as error:  # the latter where it names no commit
         raise not_had(error, source) from error
-    return replace(source, revision=found.resolved)
+    pinned = replace(source, revision=found.resolved)
+    if not pinned.pinned:  # it becomes part of paths on this machine
+        raise Unreachable(
+            f"the hub says that {written(source)} is the commit {short(found.resolved)}, which is "
+            "none: it should have 40 digits; check HF_ENDPOINT"
+        )
+    return pinned
 
 
 def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list[str]:
     """Return the names of the files at the top of a repository, at a commit.
 
-    The hub is asked once: what a commit holds never changes.
+    The hub is asked once: what a commit holds never changes. Where it does not answer, they are
+    those of the commit that were fetched before.
 
     Raises:
         UnknownName, Unreachable: it cannot be had.
@@ -75,12 +90,25 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
         tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
         names = [entry.path for entry in tree if isinstance(entry, RepoFile)]
     except HUB_ERRORS as error:
-        raise not_had(error, source) from error
+        refusal = not_had(error, source)
+        if isinstance(refusal, Unreachable) and (names := _fetched(source, cache)):
+            return names
+        raise refusal from error
     kept.parent.mkdir(parents=True, exist_ok=True)
-    aside = kept.with_name(f"{kept.name}.{os.getpid()}")
-    aside.write_text(json.dumps(names))
-    aside.replace(kept)
+    with NamedTemporaryFile("w", prefix=f"{kept.name}.", dir=kept.parent, delete=False) as aside:
+        json.dump(names, aside)
+    Path(aside.name).replace(kept)
     return names
+
+
+def _fetched(source: Hub, cache: Path) -> list[str]:
+    """The names of what was fetched of a commit before, by a version that kept no listing."""
+    config = try_to_load_from_cache(
+        source.repository, CONFIG, cache_dir=cache, revision=source.revision
+    )
+    if not isinstance(config, str):
+        return []
+    return sorted(path.name for path in Path(config).parent.iterdir() if path.is_file())
 
 
 def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Path:
@@ -90,26 +118,40 @@ def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Pa
         UnknownName, Unreachable: it cannot be had.
         BadModel: it is larger than any that makes sense.
     """
+    return _fetch_small(source, CONFIG, LARGEST_CONFIG, cache, endpoint).parent
+
+
+def fetch_index(source: Hub, name: str, *, cache: Path, endpoint: str | None = None) -> Path:
+    """Return the path of an index of weights, fetched if need be.
+
+    Raises:
+        UnknownName, Unreachable: it cannot be had.
+        BadModel: it is larger than any that makes sense.
+    """
+    return _fetch_small(source, name, LARGEST_INDEX, cache, endpoint)
+
+
+def _fetch_small(source: Hub, name: str, most: int, cache: Path, endpoint: str | None) -> Path:
     repository, revision = source.repository, source.revision
     try:
         # first its size: what anybody may put on a hub is not fetched to be looked at
         found = hf_hub_download(
-            repository, CONFIG, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
+            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
         )
         assert isinstance(found, DryRunFileInfo)
         size = found.file_size
-        if size is None or size > LARGEST_CONFIG:
+        if size is None or size > most:
             told = "an untold number of" if size is None else f"{size:,}"
             raise BadModel(
-                f"{CONFIG} of {written(source)} has {told} bytes, and at most "
-                f"{LARGEST_CONFIG:,} are read: no model that is known here needs as many"
+                f"{name} of {written(source)} has {told} bytes, and at most {most:,} are read: no "
+                "model that is known here needs as many"
             )
         path = hf_hub_download(
-            repository, CONFIG, revision=revision, cache_dir=cache, endpoint=endpoint
+            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint
         )
     except HUB_ERRORS as error:
         raise not_had(error, source) from error
-    return Path(path).parent
+    return Path(path)
 
 
 def fetch_files(
@@ -130,6 +172,12 @@ def fetch_files(
         )
     except HUB_ERRORS as error:
         raise not_had(error, source) from error
+    # where the hub goes away meanwhile, the library returns what it has
+    if lost := [name for name in names if not (Path(folder) / name).is_file()]:
+        raise Unreachable(
+            f"{written(source)} could not be had from the hub: {named(lost)} did not come; try "
+            "again once the hub answers"
+        )
     return Path(folder)
 
 

@@ -1,9 +1,10 @@
 """The process that reads pickled weights and older tokenizers: started by `importing`, never else.
 
 `python -P -m alambique.models.import_process` reads an `Order` from its input, raises the walls of
-`confinement` around itself, writes safetensors and tokenizer.json, and prints a `Report`.
+`confinement` around itself, writes safetensors and tokenizer.json, and a `Report` beside them.
 """
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alambique.models.confinement import confine
-from alambique.models.orders import Order, Report
+from alambique.models.orders import NO_ROOM, REPORT, Order, Report
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
 
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 """How torch names what a pickle asks for and does not get."""
+_KINDS = frozenset(
+    {
+        *("float64", "float32", "float16", "bfloat16", "bool"),
+        *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
+    }
+)
+"""Types that `weights.check_finite` knows."""
+_FULL = os.strerror(errno.ENOSPC)
 _OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 """What TensorFlow calls the parameters of a layer norm, and what torch does."""
 _NO_WEIGHT = "position_ids"
@@ -30,15 +39,31 @@ _NO_WEIGHT = "position_ids"
 
 
 def main() -> None:
-    """Does what its input says; a refusal is printed as well, and is no failure of the process."""
+    """Does what its input says; a refusal is reported as well, and is no failure of the process."""
     order = Order(**json.load(sys.stdin))
     walls = confine(memory=order.memory, seconds=order.seconds, file=order.largest_file)
     os.chdir(order.out)
     try:
-        report = import_files(order, walls)
-    except BadModel as error:
-        report = Report(isolation=walls, refused=str(error))
-    json.dump(asdict(report), sys.stdout)
+        try:
+            report = import_files(order, walls)
+        except BadModel as error:
+            if _of_full_disk(error):
+                raise
+            report = Report(isolation=walls, refused=str(error))
+        Path(REPORT).write_text(json.dumps(asdict(report)))
+    except Exception as error:
+        if _of_full_disk(error):
+            sys.exit(NO_ROOM)
+        raise
+
+
+def _of_full_disk(error: BaseException | None) -> bool:
+    """Whether that is the cause: the libraries beneath tell it in words alone."""
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or _FULL in str(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def import_files(order: Order, walls: list[str]) -> Report:
@@ -68,10 +93,11 @@ def import_files(order: Order, walls: list[str]) -> Report:
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:
     """The tensors of one pickle, by name."""
-    from torch import Tensor, load
+    import torch
+    from torch import Tensor
 
     try:
-        found: Any = load(path, map_location="cpu", weights_only=True)
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken or hostile file leads to
         raise BadModel(_refusal(path, error)) from error
     if not isinstance(found, Mapping):
@@ -82,8 +108,15 @@ def _tensors_of(path: Path) -> dict[str, "Tensor"]:
                 f"{path.name} holds {excerpt(str(name), 100)!r}, a {type(value).__name__}: "
                 "expected tensors by name and nothing else"
             )
-        if value.is_sparse or value.is_quantized or value.is_meta:
+        strided = value.layout is torch.strided and not value.is_nested
+        if not strided or value.is_quantized or value.is_meta:
             raise BadModel(f"{path.name} holds {name!r}, which is no dense tensor: save it as one")
+        kind = str(value.dtype).removeprefix("torch.")
+        if kind not in _KINDS:
+            raise BadModel(
+                f"{path.name} holds {name!r} of type {kind}, which is not supported: save the "
+                "model as float32"
+            )
     return dict(found)
 
 

@@ -4,22 +4,26 @@ What is pickled is read in a process of its own (`import_process`), which has no
 few rights as the kernel lets it have. What comes of it lies beside a record of what it was made of.
 """
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
-from alambique.models.orders import Order, Report
-from alambique.spec.errors import BadModel
+from alambique.models.orders import NO_ROOM, REPORT, Order, Report
+from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.excerpts import excerpt
 
 _VERSION = 1
@@ -36,6 +40,17 @@ _BYTES_A_SECOND = 10_000_000
 """Far below what reading and writing takes on the slowest machine."""
 _SMALL_FILE = 128 << 20
 """Bytes that a tokenizer.json may have whatever it is made of."""
+_LAST_WORDS = 4096
+"""Bytes of the end of what the process says in an error."""
+_LARGEST_REPORT = 1 << 20
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+    # each thread takes address space, which is bounded
+    "OMP_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
 _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 
 
@@ -53,7 +68,8 @@ class Imported:
 def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
     """Return the folder made of a snapshot; makes it where it is not there, or damaged.
 
-    It is written aside and renamed, so that a process that ends half-way leaves none that counts.
+    It is written aside and renamed, so that a process that ends half-way leaves none that counts;
+    who wants the same at the same time waits for it.
 
     Args:
         snapshot: the files that the layout names, as they came.
@@ -64,29 +80,60 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
     Raises:
         BadModel: a pickle asks for more than tensors, a file is broken, or reading it takes more
             memory or time than files of their size may.
+        NotEnoughDisk: there is no room for what would be made.
     """
     if found := _kept(folder):
         return found
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if found := _kept(folder):  # of another job, which was waited for
+            return found
+        for left in folder.parent.glob(f"{folder.name}.*/"):  # by a process that was killed
+            shutil.rmtree(left)
+        return _made(snapshot, layout, model_type, folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While it lasts, no other process or thread of this machine makes that folder."""
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
+    _check_room(snapshot, layout, folder.parent)
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         report = _run(_order(snapshot, layout, model_type, aside))
         if report.refused:
-            raise BadModel(report.refused)
+            raise BadModel(excerpt(str(report.refused), 2000))
         _copy(snapshot, aside, layout)
         _record(snapshot, aside, layout, report)
         if folder.exists():  # one that is damaged, or of an older program
             shutil.rmtree(folder)
-        try:
-            aside.rename(folder)
-        except OSError:  # another job was faster
-            if not _kept(folder):
-                raise
+        aside.rename(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise NotEnoughDisk(_no_room(folder.parent)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     made = _kept(folder)
     assert made is not None
     return made
+
+
+def _check_room(snapshot: Path, layout: Layout, where: Path) -> None:
+    """Refuse to begin where the disk has no room for the weights, of which some may be tied."""
+    wanted = 2 * sum((snapshot / name).stat().st_size for name in layout.weights)
+    free = shutil.disk_usage(where).free
+    if free < wanted:
+        raise NotEnoughDisk(f"{_no_room(where)}: it has {free:,} bytes, {wanted:,} are wanted")
+
+
+def _no_room(where: Path) -> str:
+    return f"the disk of {where} has no room for an imported model; make room there"
 
 
 def _order(snapshot: Path, layout: Layout, model_type: str, out: Path) -> Order:
@@ -111,26 +158,60 @@ def _is_pickle(name: str) -> bool:
 def _run(order: Order) -> Report:
     """What the process says; it finds nothing in its environment that is worth taking."""
     given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    fixed = {"HOME": order.out, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
+    with tempfile.TemporaryFile() as stderr:
+        try:
+            done = subprocess.run(
+                command,
+                input=json.dumps(asdict(order)).encode(),
+                env=given | _ENVIRONMENT | {"HOME": order.out},
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                timeout=4 * order.seconds,  # a process that sleeps uses no processor
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BadModel(
+                f"the files were not read in {error.timeout:.0f} s, which is more than any of "
+                "their size take"
+            ) from error
+        stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
+        said = stderr.read(_LAST_WORDS).decode(errors="replace")
+    if done.returncode == NO_ROOM:
+        raise NotEnoughDisk(_no_room(Path(order.out).parent))
+    if done.returncode != 0:
+        raise BadModel(_ending(done.returncode, said, order))
+    _check_regular(Path(order.out))
+    return _reported(Path(order.out) / REPORT)
+
+
+def _check_regular(out: Path) -> None:
+    """Refuse what is no file of its own: a link would be followed to whatever it names."""
+    for path in out.iterdir():
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BadModel(
+                f"the process that reads the files left {excerpt(path.name, 100)!r}, which is no "
+                "file: what it read was made to do that"
+            )
+
+
+def _reported(path: Path) -> Report:
+    """What the process said at its end, which is taken away; believed in nothing but its words."""
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(asdict(order)),
-            env=given | fixed | {"DISABLE_SAFETENSORS_CONVERSION": "1"},
-            capture_output=True,
-            text=True,
-            timeout=4 * order.seconds,  # a process that sleeps uses no processor
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_REPORT + 1)
+        if len(content) > _LARGEST_REPORT:
+            raise ValueError(f"more than {_LARGEST_REPORT:,} bytes")
+        report = Report(**json.loads(content.decode(errors="replace")))
+        words = [*report.isolation, *report.renamed, *report.dropped]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("not all of it is text")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise BadModel(
-            f"the files were not read in {error.timeout:.0f} s, which is more than any of their "
-            "size take"
+            f"the process that reads the files left no report that can be read ({error})"
         ) from error
-    if done.returncode == 0:
-        return Report(**json.loads(done.stdout.splitlines()[-1]))
-    raise BadModel(_ending(done.returncode, done.stderr, order))
+    path.unlink()
+    return report
 
 
 def _ending(code: int, stderr: str, order: Order) -> str:
@@ -173,7 +254,7 @@ def _notes(layout: Layout, report: Report) -> list[str]:
         ("left out, as numbers that are no weights", report.dropped),
     ):
         if names:
-            notes.append(f"{len(names)} entries {what}, such as {names[0]}")
+            notes.append(f"{len(names)} entries {what}, such as {excerpt(names[0], 100)}")
     return notes
 
 
@@ -182,15 +263,18 @@ def _kept(folder: Path) -> Imported | None:
     record = folder / _RECORD
     if not record.is_file():
         return None
-    content: dict[str, Any] = json.loads(record.read_text())
-    if content["version"] != _VERSION:
+    try:
+        content: dict[str, Any] = json.loads(record.read_text())
+        if content["version"] != _VERSION:
+            return None
+        written: dict[str, str] = content["written"]
+        if not all((folder / name).is_file() for name in written):
+            return None
+        if _hashes(folder, written) != written:
+            return None
+        return Imported(folder, dict(content["sources"]), tuple(content["notes"]))
+    except (ValueError, KeyError, TypeError, AttributeError):  # a record that is damaged
         return None
-    written: dict[str, str] = content["written"]
-    if not all((folder / name).is_file() for name in written):
-        return None
-    if _hashes(folder, written) != written:
-        return None
-    return Imported(folder, content["sources"], tuple(content["notes"]))
 
 
 def _hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Which files of a model repository are fetched, and which of them have to be imported."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import named
@@ -11,6 +13,8 @@ CONFIG = "config.json"
 SAFE, SAFE_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 TOKENIZER = "tokenizer.json"
+LARGEST_INDEX = 16 << 20
+"""Bytes of an index: some hundred for each tensor, and large models have thousands."""
 
 _SAFE_SHARD = re.compile(r"model-[0-9]{1,5}-of-[0-9]{1,5}\.safetensors")
 _PICKLE_SHARD = re.compile(r"pytorch_model-[0-9]{1,5}-of-[0-9]{1,5}\.bin")
@@ -22,7 +26,7 @@ _BESIDE = (
 """What says more of a tokenizer, where it is there."""
 _WORDPIECE = ("vocab.txt",)
 _BYTE_PAIRS = ("vocab.json", "merges.txt")
-_PIECES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+OLDER_TOKENIZERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "bert": (_WORDPIECE,),
     "distilbert": (_WORDPIECE,),
     "electra": (_WORDPIECE,),
@@ -47,6 +51,11 @@ class Layout:
     """tokenizer.json, or the older files that one is made of."""
     beside: tuple[str, ...]
     """What else is read of the tokenizer, where it is there."""
+
+    @property
+    def index(self) -> str | None:
+        """What names the shards of the weights; None where they are one file."""
+        return self.weights[0] if self.weights[0] in (SAFE_INDEX, PICKLE_INDEX) else None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -87,6 +96,31 @@ def layout_of(files: Iterable[str], model_type: str) -> Layout:
     )
 
 
+def with_shards(layout: Layout, content: bytes) -> Layout:
+    """Return a layout with exactly the shards that its index names.
+
+    Args:
+        layout: one with an index, and all shards that the repository has.
+        content: of the index.
+
+    Raises:
+        BadModel: it is no index, or names what is no shard or is not in the repository.
+    """
+    index, there = layout.weights[0], layout.weights[1:]
+    try:
+        shards = sorted({Path(name).name for name in json.loads(content)["weight_map"].values()})
+    except (KeyError, AttributeError, TypeError, RecursionError, ValueError) as error:
+        raise BadModel(f"{index} is not an index of weights: {error}") from error
+    if not shards:
+        raise BadModel(f"{index} names no files: look for a revision that has weights")
+    if lost := sorted(set(shards) - set(there)):
+        raise BadModel(
+            f"{index} names {named(lost)}, which are no shards of this repository: it has "
+            f"{named(there) or 'none'}"
+        )
+    return replace(layout, weights=(index, *shards))
+
+
 def _weights(there: set[str]) -> tuple[tuple[str, ...], bool]:
     """The files of the weights, and whether they are pickled."""
     if SAFE in there:
@@ -106,7 +140,7 @@ def _weights(there: set[str]) -> tuple[tuple[str, ...], bool]:
 def _tokenizer(there: set[str], model_type: str) -> tuple[str, ...]:
     if TOKENIZER in there:
         return (TOKENIZER,)
-    sets = _PIECES[model_type]
+    sets = OLDER_TOKENIZERS[model_type]
     for names in sets:
         if there.issuperset(names):
             return names

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass, field
 
+NO_ROOM = 28
+"""The exit code of a process that met a full disk, where a report may have no room either."""
+REPORT = "report.json"
+"""The file among what is written that holds the report."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

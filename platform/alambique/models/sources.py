@@ -8,9 +8,9 @@ from typing import assert_never
 from tokenizers import Tokenizer
 
 from alambique.models import hub
-from alambique.models.configs import Config, check_size, read_config, vocabulary_of
+from alambique.models.configs import Config, bounded_bytes, check_size, read_config, vocabulary_of
 from alambique.models.importing import import_model
-from alambique.models.layouts import Layout, layout_of
+from alambique.models.layouts import LARGEST_INDEX, Layout, layout_of, with_shards
 from alambique.models.weights import check_finite
 from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.excerpts import named
@@ -106,7 +106,7 @@ def _of_hub(source: Hub, cache: Path, endpoint: str | None) -> Located:
 def look_at(source: Hub, *, cache: Path, endpoint: str | None = None) -> tuple[Layout, str]:
     """Return what will be fetched of a repository at a commit, and its model type.
 
-    Only its config is fetched for that.
+    Only its config is fetched for that, and the index of its weights where it has one.
 
     Raises:
         UnknownName, Unreachable: the hub does not give it.
@@ -116,7 +116,11 @@ def look_at(source: Hub, *, cache: Path, endpoint: str | None = None) -> tuple[L
     folder = hub.fetch_config(source, cache=cache, endpoint=endpoint)
     try:
         model_type = read_config(folder)["model_type"]
-        return layout_of(files, model_type), model_type
+        layout = layout_of(files, model_type)
+        if layout.index:
+            index = hub.fetch_index(source, layout.index, cache=cache, endpoint=endpoint)
+            layout = with_shards(layout, bounded_bytes(index, LARGEST_INDEX))
+        return layout, model_type
     except BadModel as error:
         raise BadModel(f"{written(source)}: {error}") from error
 
