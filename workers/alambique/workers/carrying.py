@@ -13,6 +13,7 @@ from alambique.workers.failures import reason_of, told
 from alambique.workers.holding import GIVEN_BACK
 from alambique.workers.logs import into_log, trace_of
 from alambique.workers.once import once
+from alambique.workers.provenance import running_code
 from alambique.workers.records import Cached, Checked, Distilled, Evaluated, Taught, Trained
 from alambique.workers.running import Part
 from alambique.workers.stages import distil as distilling
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def stages(work: Work) -> dict[str, Any]:
     """All stages of a job, in their order; gives the table it ends with."""
+    running_code()  # hashed now: sources that are edited meanwhile are not those that run here
     checked = check(work)
     taught = teach(work, checked)
     teachers = [one.teacher for one in taught]
