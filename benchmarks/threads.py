@@ -3,8 +3,8 @@
 `python benchmarks/threads.py --rounds 3`.
 
 Two processes train the same encoder, with as many threads as there are processors, in turns: one
-with OpenMP's defaults, one with what `workers/environment.py` sets. First with nothing beside them, then
-beside one process that computes all the time. What else the machine does meets both.
+with OpenMP's defaults, one with what `workers/environment.py` sets. First with nothing beside them,
+then beside one process that computes all the time. What else the machine does meets both.
 """
 
 import argparse
