@@ -74,6 +74,7 @@ def import_files(order: Order, walls: list[str]) -> Report:
     """
     renamed: list[str] = []
     dropped: list[str] = []
+    assumed: list[str] = []
     if order.weights:
         from safetensors.torch import save_file
 
@@ -87,8 +88,8 @@ def import_files(order: Order, walls: list[str]) -> Report:
     if order.tokenizer:
         from alambique.models.conversion import convert_tokenizer
 
-        convert_tokenizer(Path(order.tokenizer), order.model_type, Path(order.out))
-    return Report(isolation=walls, renamed=renamed, dropped=dropped)
+        assumed = convert_tokenizer(Path(order.tokenizer), order.model_type, Path(order.out))
+    return Report(isolation=walls, renamed=renamed, dropped=dropped, assumed=assumed)
 
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:

@@ -24,7 +24,7 @@ from typing import Any
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
 from alambique.models.orders import NO_ROOM, REPORT, Order, Report
 from alambique.spec.errors import BadModel, NotEnoughDisk
-from alambique.spec.excerpts import excerpt
+from alambique.spec.excerpts import excerpt, named
 
 _VERSION = 1
 """Raised when the same files come to be imported as something else."""
@@ -203,7 +203,7 @@ def _reported(path: Path) -> Report:
         if len(content) > _LARGEST_REPORT:
             raise ValueError(f"more than {_LARGEST_REPORT:,} bytes")
         report = Report(**json.loads(content.decode(errors="replace")))
-        words = [*report.isolation, *report.renamed, *report.dropped]
+        words = [*report.isolation, *report.renamed, *report.dropped, *report.assumed]
         if not all(isinstance(word, str) for word in words):
             raise TypeError("not all of it is text")
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -255,6 +255,8 @@ def _notes(layout: Layout, report: Report) -> list[str]:
     ):
         if names:
             notes.append(f"{len(names)} entries {what}, such as {excerpt(names[0], 100)}")
+    if report.assumed:
+        notes.append(f"assumed, as the tokenizer's files do not say: {named(report.assumed)}")
     return notes
 
 

@@ -39,3 +39,5 @@ class Report:
     """Weights that were stored under an older name."""
     dropped: list[str] = field(default_factory=list)
     """What was stored among the weights and is none."""
+    assumed: list[str] = field(default_factory=list)
+    """Of case and accents in the tokenizer, what the repository does not say."""
