@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from alambique.models.import_messages import ImportRequest
 from alambique.models.import_process import import_files
 from alambique.models.importing import import_model
 from alambique.models.layouts import layout_of
 from alambique.models.networks import load
-from alambique.models.orders import Order
 from alambique.models.sources import check_folder
 from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.outputs import Output
@@ -119,8 +119,8 @@ BAD: Mapping[str, tuple[Any, str]] = {
 }
 
 
-def order(folder: Path) -> Order:
-    return Order(
+def request_of(folder: Path) -> ImportRequest:
+    return ImportRequest(
         weights=[str(folder / "pytorch_model.bin")],
         tokenizer=None,
         model_type="bert",
@@ -148,14 +148,14 @@ def test_a_pickle_of_anything_but_tensors(tmp_path: Path, kind: str) -> None:
     content, said = BAD[kind]
     torch.save(content, tmp_path / "pytorch_model.bin")
     with pytest.raises(BadModel, match=said):
-        import_files(order(tmp_path), [])
+        import_files(request_of(tmp_path), [])
     assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_a_file_that_is_no_pickle(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"version https://git-lfs" * 9)
     with pytest.raises(BadModel, match=r"pytorch_model\.bin cannot be read as weights"):
-        import_files(order(tmp_path), [])
+        import_files(request_of(tmp_path), [])
 
 
 CONFINED = """

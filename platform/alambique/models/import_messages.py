@@ -9,7 +9,7 @@ REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ImportRequest:
     """What to import, from where to where, and how much that may take."""
 
     weights: list[str]
@@ -28,7 +28,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ImportReport:
     """How an import went."""
 
     isolation: list[str]
