@@ -59,6 +59,7 @@ def locate(
         UnknownName: it is nowhere, or the hub does not give it.
         Unreachable: the hub does not answer.
         BadModel: a repository of the hub has no files that can be used.
+        NotEnoughDisk: there is no room for what has to be imported.
     """
     match source:
         case Hub():
