@@ -91,3 +91,48 @@ def test_pieces_that_another_family_numbers(older_tokenizer: Older, tmp_path: Pa
     (folder / "spiece.model").rename(folder / "sentencepiece.bpe.model")
     with pytest.raises(BadModel, match=r"other numbers for them"):
         convert_tokenizer(folder, "xlm-roberta", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "taken"),
+    [
+        ("bert", "BertTokenizerFast", True),
+        ("bert", "BertJapaneseTokenizer", False),
+        ("bert", ["BertTokenizer"], False),
+        ("distilbert", "DistilBertTokenizer", True),
+        ("electra", "BertTokenizer", True),
+        ("roberta", "GPT2Tokenizer", False),
+        ("albert", "CamembertTokenizer", False),
+        ("xlm-roberta", None, True),
+        ("deberta-v2", "DebertaV2TokenizerFast", True),
+    ],
+)
+def test_a_tokenizer_of_another_class(
+    older_tokenizer: Older, tmp_path: Path, family: str, name: object, taken: bool
+) -> None:
+    folder = older(tmp_path / "older", older_tokenizer, family)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": name}))
+    if taken:
+        convert_tokenizer(folder, family, tmp_path / "out")
+    else:
+        with pytest.raises(BadModel, match="tokenizer_class"):
+            convert_tokenizer(folder, family, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("family", "said", "assumed"),
+    [
+        ("bert", {}, ["do_lower_case", "strip_accents"]),
+        ("bert", {"do_lower_case": False, "strip_accents": False}, []),
+        ("albert", {"do_lower_case": True}, ["keep_accents"]),
+        ("roberta", {}, []),
+        ("deberta-v2", {}, ["do_lower_case"]),
+    ],
+)
+def test_what_is_assumed_is_told(
+    older_tokenizer: Older, tmp_path: Path, family: str, said: object, assumed: list[str]
+) -> None:
+    folder = older(tmp_path / "older", older_tokenizer, family)
+    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+    told = convert_tokenizer(folder, family, tmp_path / "out")
+    assert [one.rpartition("(")[2] for one in told] == [f"{name})" for name in assumed]

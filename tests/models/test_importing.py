@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -17,11 +18,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from alambique.models.import_messages import ImportRequest
 from alambique.models.import_process import import_files
 from alambique.models.importing import import_model
 from alambique.models.layouts import layout_of
 from alambique.models.networks import load
-from alambique.models.orders import Order
 from alambique.models.sources import check_folder
 from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.outputs import Output
@@ -118,8 +119,8 @@ BAD: Mapping[str, tuple[Any, str]] = {
 }
 
 
-def order(folder: Path) -> Order:
-    return Order(
+def request_of(folder: Path) -> ImportRequest:
+    return ImportRequest(
         weights=[str(folder / "pytorch_model.bin")],
         tokenizer=None,
         model_type="bert",
@@ -147,18 +148,18 @@ def test_a_pickle_of_anything_but_tensors(tmp_path: Path, kind: str) -> None:
     content, said = BAD[kind]
     torch.save(content, tmp_path / "pytorch_model.bin")
     with pytest.raises(BadModel, match=said):
-        import_files(order(tmp_path), [])
+        import_files(request_of(tmp_path), [])
     assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_a_file_that_is_no_pickle(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"version https://git-lfs" * 9)
     with pytest.raises(BadModel, match=r"pytorch_model\.bin cannot be read as weights"):
-        import_files(order(tmp_path), [])
+        import_files(request_of(tmp_path), [])
 
 
 CONFINED = """
-import json, pathlib, socket, sys
+import ctypes, json, os, pathlib, socket, sys
 from alambique.models.confinement import confine
 walls = confine(memory=1 << 29, seconds=60, file=1000)
 found = []
@@ -166,12 +167,17 @@ for attempt in (
     lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10),
     lambda: bytearray(1 << 30),
     lambda: pathlib.Path("large").write_bytes(bytes(2000)),
+    lambda: pathlib.Path(f"/proc/{os.getppid()}/environ").read_bytes(),
 ):
     try:
         attempt()
         found.append("done")
     except (OSError, MemoryError) as error:
         found.append(type(error).__name__)
+signal = ctypes.c_int()
+ctypes.CDLL(None).prctl(2, ctypes.byref(signal), 0, 0, 0)  # of the parent's death
+status = pathlib.Path("/proc/self/status").read_text()
+found += [signal.value, "NoNewPrivs:\\t1" in status, os.getuid()]
 print(json.dumps([walls, found]))
 """
 
@@ -180,10 +186,16 @@ def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) 
     port = serving(lambda _: (200, b"", {})).rpartition(":")[2]
     command = [sys.executable, "-c", CONFINED, port]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    walls, (network, memory, file) = json.loads(done.stdout)
+    walls, (network, memory, file, parent, dies_by, no_new_privileges, user) = json.loads(
+        done.stdout
+    )
     assert (memory, file) == ("MemoryError", "OSError")
+    assert (dies_by, no_new_privileges) == (signal.SIGKILL, True)
     # where the kernel allows no network of its own, the walls say so
-    assert network == ("OSError" if "no network" in walls else "done")
+    assert network == ("OSError" if walls[0].startswith("no network") else "done")
+    # and it is nobody of the machine's, root least, where it allows a user namespace
+    assert user != 0 or "user namespace" not in walls[0]
+    assert parent == "PermissionError" or "user namespace" not in walls[0]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Converted tokenizers beside what models were trained with: the same pieces, the same offsets.
+"""Converted tokenizers beside what models were trained with: the same pieces, ids and offsets.
 
 SentencePiece is asked itself; WordPiece and byte-level pairs are written down from their papers.
 """
@@ -65,6 +65,10 @@ def pieces_of(tokenizer: Tokenizer, text: str) -> Pieces:
     return list(zip(found.tokens, found.offsets, strict=True))
 
 
+def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
 SPECIAL: dict[str, dict[str, Any]] = {
     "albert": {
         "pad_id": 0,
@@ -122,10 +126,23 @@ def test_sentencepiece(
             ties.append(text)
             continue
         assert pieces == reference_pieces, text
+        ids = [number(model_type, one) for one in reference.encode(text)]
+        assert ids_of(found, text) == ids, text
         for one, other in zip(trimmed(text, wanted), trimmed(text, got), strict=True):
             assert not one or one == other, (text, one, other)
     # the same pieces in another order, such as of "....", are as likely: each takes one of the two
     assert len(ties) <= 5, ties
+
+
+def number(model_type: str, piece: int) -> int:
+    """What the network has a piece of SentencePiece as.
+
+    fairseq, which trained XLM-R, begins with <s>, <pad>, </s> and <unk>, and SentencePiece with
+    <unk>, <s> and </s> (Conneau et al., 2020).
+    """
+    if model_type != "xlm-roberta":
+        return piece
+    return {0: 3, 1: 0, 2: 2}.get(piece, piece + 1)
 
 
 def trimmed(text: str, pieces: Pieces) -> list[range]:
@@ -156,10 +173,12 @@ def test_wordpiece(
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = [*special, *sorted(trained - set(special))]
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
+    lines = {piece: line for line, piece in enumerate(vocabulary)}
     found = converted(tmp_path, "bert", do_lower_case=lower)
     for text in tested:
         wanted = list(wordpiece(text, set(vocabulary), lower=lower))
         assert pieces_of(found, text) == wanted, text
+        assert ids_of(found, text) == [lines[piece] for piece, _ in wanted], text
 
 
 def plain(text: str) -> str:
@@ -240,9 +259,12 @@ def test_byte_level_pairs(
         tuple(line.split()): rank
         for rank, line in enumerate((tmp_path / "merges.txt").read_text().splitlines()[1:])
     }
+    numbers = json.loads((tmp_path / "vocab.json").read_text())
     found = converted(tmp_path, "roberta")
     for text in tested:
-        assert pieces_of(found, text) == list(byte_pairs(text, ranks)), text
+        wanted = list(byte_pairs(text, ranks))
+        assert pieces_of(found, text) == wanted, text
+        assert ids_of(found, text) == [numbers[piece] for piece, _ in wanted], text
 
 
 WORD = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")

@@ -13,7 +13,7 @@ from alambique.api.artifacts import open_artifact
 from alambique.models.configs import Config, read_config
 from alambique.models.hub import fetch_config, resolve
 from alambique.models.layouts import Layout
-from alambique.models.sources import locate, look_at
+from alambique.models.sources import inspect_repository, locate
 from alambique.registry import versions
 from alambique.registry.database import Database
 from alambique.registry.records import Version
@@ -146,7 +146,7 @@ def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
 
 def _layout(source: Hub, cache: Path) -> Layout:
     with _quietly():
-        return look_at(source, cache=cache)[0]
+        return inspect_repository(source, cache=cache)[0]
 
 
 def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:

@@ -1,30 +1,41 @@
 """Walls around a process that reads what strangers wrote: no network, bounded memory, time, files.
 
 Linux alone has them. They are raised by the process itself, before it opens anything, and none of
-them can be taken down from within.
+them can be taken down from within. They do not keep it from files: it runs as the same user, may
+read what that user may read, and may write where he may.
 """
 
 import ctypes
 import os
 import resource
-from collections.abc import Iterator
+import signal
 
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 """CLONE_NEWUSER and CLONE_NEWNET of unshare(2)."""
 _OPEN_FILES = 256
 
 
+_NO_NEW_PRIVILEGES, _PARENT_DEATH = 38, 1
+"""PR_SET_NO_NEW_PRIVS and PR_SET_PDEATHSIG of prctl(2)."""
+
+
 def confine(*, memory: int, seconds: int, file: int) -> list[str]:
     """Raise the walls that the kernel allows, and return them in words.
 
-    To be called while the process has one thread: a user namespace is refused to more.
+    To be called while the process has one thread: a user namespace is refused to more. It ends
+    with the thread that started it.
 
     Args:
         memory: bytes of address space.
         seconds: of the processor, after which the kernel kills the process.
         file: bytes of the largest file that it may write.
     """
-    network = _without_network()
+    library = ctypes.CDLL(None, use_errno=True)
+    walls = [_without_network(library)]
+    if library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
+        walls.append("no new privileges")
+    # after the namespaces, whose change of credentials would take it back
+    library.prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
     limits = [
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, seconds),
@@ -36,14 +47,15 @@ def confine(*, memory: int, seconds: int, file: int) -> list[str]:
         hard = resource.getrlimit(limit)[1]
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (bound, bound))
-    return [*network, "limits on memory, time and files"]
+    return [*walls, "limits on memory, time and files"]
 
 
-def _without_network() -> Iterator[str]:
-    """Leave for a network namespace that has no interface up; nothing where that is not allowed."""
-    unshare = ctypes.CDLL(None, use_errno=True).unshare
-    # a user who is not root may have a network of his own inside a user namespace of his own
-    for flags in (_NEW_NET, _NEW_USER | _NEW_NET):
-        if unshare(flags) == 0:
-            return iter(["no network"])
-    return iter([f"network of the machine ({os.strerror(ctypes.get_errno())})"])
+def _without_network(library: ctypes.CDLL) -> str:
+    """Leave for a network namespace that has no interface up; say so where it is not allowed."""
+    # inside a user namespace of its own, root too has no rights over the machine; where those are
+    # forbidden, root may have the other one alone
+    if library.unshare(_NEW_USER | _NEW_NET) == 0:
+        return "no network, a user namespace"
+    if library.unshare(_NEW_NET) == 0:
+        return "no network"
+    return f"network of the machine ({os.strerror(ctypes.get_errno())})"

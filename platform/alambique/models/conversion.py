@@ -14,7 +14,7 @@ from typing import Any
 from alambique.models.configs import bounded_bytes
 from alambique.models.layouts import OLDER_TOKENIZERS
 from alambique.spec.errors import BadModel
-from alambique.spec.excerpts import excerpt, named
+from alambique.spec.excerpts import excerpt, named, short
 
 _CLASSES: Mapping[str, str] = {
     "bert": "BertTokenizer",
@@ -26,6 +26,28 @@ _CLASSES: Mapping[str, str] = {
     "deberta-v2": "DebertaV2Tokenizer",
 }
 """By model type, the class of transformers that reads its older files; a ModernBERT has none."""
+_KNOWN_AS: Mapping[str, frozenset[str]] = {
+    "bert": frozenset({"BertTokenizer"}),
+    "distilbert": frozenset({"DistilBertTokenizer", "BertTokenizer"}),
+    "electra": frozenset({"ElectraTokenizer", "BertTokenizer"}),
+    "roberta": frozenset({"RobertaTokenizer"}),
+    "albert": frozenset({"AlbertTokenizer"}),
+    "xlm-roberta": frozenset({"XLMRobertaTokenizer"}),
+    "deberta-v2": frozenset({"DebertaV2Tokenizer"}),
+}
+"""What a repository may call it, with or without "Fast" at its end."""
+_ASSUMED: Mapping[str, Mapping[str, str]] = {
+    "BertTokenizer": {
+        "do_lower_case": "texts are made lower case",
+        "strip_accents": "accents are left out where texts are made lower case",
+    },
+    "AlbertTokenizer": {
+        "do_lower_case": "texts are made lower case",
+        "keep_accents": "accents are left out",
+    },
+    "DebertaV2Tokenizer": {"do_lower_case": "case is kept"},
+}
+"""By class, what each setting of case and accents is where a repository does not say."""
 _AS_READ: Mapping[tuple[str, str], str] = {("deberta-v2", "spiece.model"): "spm.model"}
 """Files that the class of a model type looks for under another name than some have it."""
 _FLAGS = (
@@ -53,8 +75,8 @@ _LARGEST = 8 << 20
 """Bytes of what says more of a tokenizer."""
 
 
-def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
-    """Write tokenizer.json and what belongs to it.
+def convert_tokenizer(folder: Path, model_type: str, out: Path) -> list[str]:
+    """Write tokenizer.json and what belongs to it, and return what was assumed for that.
 
     Args:
         folder: the older files, and tokenizer_config.json where there is one.
@@ -73,12 +95,14 @@ def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
         # some of which are paths, or vocabularies: it gets to see what is copied here alone
         with TemporaryDirectory(dir=out) as name:
             clean = Path(name)
-            _copy(folder, model_type, clean)
+            config = _copy(folder, model_type, clean)
             tokenizer = kind.from_pretrained(str(clean), local_files_only=True)
             _check_whole(clean, tokenizer)
             if model_type == "deberta-v2":
                 _normalize_as_trained(tokenizer, clean)
             tokenizer.save_pretrained(str(out))
+        assumed = _ASSUMED.get(_CLASSES[model_type], {})
+        return [f"{what} ({key})" for key, what in assumed.items() if key not in config]
     except BadModel:
         raise
     except Exception as error:  # the libraries beneath raise anything
@@ -88,13 +112,14 @@ def convert_tokenizer(folder: Path, model_type: str, out: Path) -> None:
         ) from error
 
 
-def _copy(folder: Path, model_type: str, clean: Path) -> None:
-    """Put the vocabulary into a folder, and of the rest what is on a closed list."""
+def _copy(folder: Path, model_type: str, clean: Path) -> dict[str, Any]:
+    """Put the vocabulary into a folder, and of its config what is on a closed list."""
     sets = OLDER_TOKENIZERS[model_type]
     names = next((one for one in sets if all((folder / n).is_file() for n in one)), ())
     for name in names:
         shutil.copyfile(folder / name, clean / _AS_READ.get((model_type, name), name))
     said = _fields(folder, "tokenizer_config.json")
+    _check_class(said.get("tokenizer_class"), model_type)
     config: dict[str, Any] = {k: said[k] for k in _FLAGS if isinstance(said.get(k), bool)}
     if isinstance(said.get(_LONGEST), int | float):
         config[_LONGEST] = said[_LONGEST]
@@ -112,6 +137,17 @@ def _copy(folder: Path, model_type: str, clean: Path) -> None:
     (clean / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
     if added:
         (clean / "added_tokens.json").write_text(json.dumps(added), "utf-8")
+    return config
+
+
+def _check_class(name: object, model_type: str) -> None:
+    known = _KNOWN_AS[model_type]
+    if name is not None and str(name).removesuffix("Fast") not in known:
+        raise BadModel(
+            f"tokenizer_config.json says tokenizer_class {short(name)}, and a {model_type} is "
+            f"converted as {' or '.join(sorted(known))} alone: save it with transformers as "
+            "tokenizer.json"
+        )
 
 
 def _fields(folder: Path, name: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
             source.repository, revision=source.revision, cache_dir=cache
         )
     except (*HUB_ERRORS, AssertionError) as error:  # the latter where it names no commit
-        raise not_had(error, source) from error
+        raise hub_failure(error, source) from error
     pinned = replace(source, revision=found.resolved)
     if not pinned.pinned:  # it becomes part of paths on this machine
         raise Unreachable(
@@ -90,7 +90,7 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
         tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
         names = [entry.path for entry in tree if isinstance(entry, RepoFile)]
     except HUB_ERRORS as error:
-        refusal = not_had(error, source)
+        refusal = hub_failure(error, source)
         if isinstance(refusal, Unreachable) and (names := _fetched(source, cache)):
             return names
         raise refusal from error
@@ -150,7 +150,7 @@ def _fetch_small(source: Hub, name: str, most: int, cache: Path, endpoint: str |
             repository, name, revision=revision, cache_dir=cache, endpoint=endpoint
         )
     except HUB_ERRORS as error:
-        raise not_had(error, source) from error
+        raise hub_failure(error, source) from error
     return Path(path)
 
 
@@ -171,7 +171,7 @@ def fetch_files(
             endpoint=endpoint,
         )
     except HUB_ERRORS as error:
-        raise not_had(error, source) from error
+        raise hub_failure(error, source) from error
     # where the hub goes away meanwhile, the library returns what it has
     if lost := [name for name in names if not (Path(folder) / name).is_file()]:
         raise Unreachable(
@@ -181,7 +181,7 @@ def fetch_files(
     return Path(folder)
 
 
-def not_had(error: Exception, source: Hub) -> UnknownName | Unreachable:
+def hub_failure(error: Exception, source: Hub) -> UnknownName | Unreachable:
     """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
     return hub_error(
         error,

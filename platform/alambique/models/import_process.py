@@ -1,7 +1,8 @@
 """The process that reads pickled weights and older tokenizers: started by `importing`, never else.
 
-`python -P -m alambique.models.import_process` reads an `Order` from its input, raises the walls of
-`confinement` around itself, writes safetensors and tokenizer.json, and a `Report` beside them.
+`python -P -m alambique.models.import_process` reads an `ImportRequest` from its input, raises the
+walls of `confinement` around itself, writes safetensors and tokenizer.json, and an `ImportReport`
+beside them.
 """
 
 import errno
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alambique.models.confinement import confine
-from alambique.models.orders import NO_ROOM, REPORT, Order, Report
+from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
 
@@ -40,16 +41,16 @@ _NO_WEIGHT = "position_ids"
 
 def main() -> None:
     """Does what its input says; a refusal is reported as well, and is no failure of the process."""
-    order = Order(**json.load(sys.stdin))
-    walls = confine(memory=order.memory, seconds=order.seconds, file=order.largest_file)
-    os.chdir(order.out)
+    request = ImportRequest(**json.load(sys.stdin))
+    walls = confine(memory=request.memory, seconds=request.seconds, file=request.largest_file)
+    os.chdir(request.out)
     try:
         try:
-            report = import_files(order, walls)
+            report = import_files(request, walls)
         except BadModel as error:
             if _of_full_disk(error):
                 raise
-            report = Report(isolation=walls, refused=str(error))
+            report = ImportReport(isolation=walls, refused=str(error))
         Path(REPORT).write_text(json.dumps(asdict(report)))
     except Exception as error:
         if _of_full_disk(error):
@@ -66,7 +67,7 @@ def _of_full_disk(error: BaseException | None) -> bool:
     return False
 
 
-def import_files(order: Order, walls: list[str]) -> Report:
+def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
     """Write what is asked for, and return what it was made of.
 
     Raises:
@@ -74,21 +75,22 @@ def import_files(order: Order, walls: list[str]) -> Report:
     """
     renamed: list[str] = []
     dropped: list[str] = []
-    if order.weights:
+    assumed: list[str] = []
+    if request.weights:
         from safetensors.torch import save_file
 
-        stored = _merged(_tensors_of(Path(path)) for path in order.weights)
+        stored = _merged(_tensors_of(Path(path)) for path in request.weights)
         weights = _cleaned(stored, renamed, dropped)
-        _check_size(weights, order.largest_file)
+        _check_size(weights, request.largest_file)
         # tensors that share their memory, such as tied embeddings, are written twice: safetensors
         # has no way to say that two are one
         whole = {name: tensor.detach().contiguous().clone() for name, tensor in weights.items()}
-        save_file(whole, Path(order.out) / "model.safetensors", metadata={"format": "pt"})
-    if order.tokenizer:
+        save_file(whole, Path(request.out) / "model.safetensors", metadata={"format": "pt"})
+    if request.tokenizer:
         from alambique.models.conversion import convert_tokenizer
 
-        convert_tokenizer(Path(order.tokenizer), order.model_type, Path(order.out))
-    return Report(isolation=walls, renamed=renamed, dropped=dropped)
+        assumed = convert_tokenizer(Path(request.tokenizer), request.model_type, Path(request.out))
+    return ImportReport(isolation=walls, renamed=renamed, dropped=dropped, assumed=assumed)
 
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:

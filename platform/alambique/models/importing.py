@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
-from alambique.models.orders import NO_ROOM, REPORT, Order, Report
 from alambique.spec.errors import BadModel, NotEnoughDisk
-from alambique.spec.excerpts import excerpt
+from alambique.spec.excerpts import excerpt, named
 
 _VERSION = 1
 """Raised when the same files come to be imported as something else."""
@@ -105,7 +105,7 @@ def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Impo
     _check_room(snapshot, layout, folder.parent)
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
-        report = _run(_order(snapshot, layout, model_type, aside))
+        report = _run(_request(snapshot, layout, model_type, aside))
         if report.refused:
             raise BadModel(excerpt(str(report.refused), 2000))
         _copy(snapshot, aside, layout)
@@ -136,10 +136,10 @@ def _no_room(where: Path) -> str:
     return f"the disk of {where} has no room for an imported model; make room there"
 
 
-def _order(snapshot: Path, layout: Layout, model_type: str, out: Path) -> Order:
+def _request(snapshot: Path, layout: Layout, model_type: str, out: Path) -> ImportRequest:
     pickles = [snapshot / name for name in layout.weights if layout.pickled and _is_pickle(name)]
     size = sum(path.stat().st_size for path in pickles)
-    return Order(
+    return ImportRequest(
         weights=[str(path) for path in pickles],
         tokenizer=str(snapshot) if layout.converted else None,
         model_type=model_type,
@@ -155,7 +155,7 @@ def _is_pickle(name: str) -> bool:
     return name.endswith(".bin")
 
 
-def _run(order: Order) -> Report:
+def _run(request: ImportRequest) -> ImportReport:
     """What the process says; it finds nothing in its environment that is worth taking."""
     given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
@@ -163,11 +163,11 @@ def _run(order: Order) -> Report:
         try:
             done = subprocess.run(
                 command,
-                input=json.dumps(asdict(order)).encode(),
-                env=given | _ENVIRONMENT | {"HOME": order.out},
+                input=json.dumps(asdict(request)).encode(),
+                env=given | _ENVIRONMENT | {"HOME": request.out},
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                timeout=4 * order.seconds,  # a process that sleeps uses no processor
+                timeout=4 * request.seconds,  # a process that sleeps uses no processor
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
@@ -178,11 +178,11 @@ def _run(order: Order) -> Report:
         stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
         said = stderr.read(_LAST_WORDS).decode(errors="replace")
     if done.returncode == NO_ROOM:
-        raise NotEnoughDisk(_no_room(Path(order.out).parent))
+        raise NotEnoughDisk(_no_room(Path(request.out).parent))
     if done.returncode != 0:
-        raise BadModel(_ending(done.returncode, said, order))
-    _check_regular(Path(order.out))
-    return _reported(Path(order.out) / REPORT)
+        raise BadModel(_ending(done.returncode, said, request))
+    _check_regular(Path(request.out))
+    return _reported(Path(request.out) / REPORT)
 
 
 def _check_regular(out: Path) -> None:
@@ -195,15 +195,15 @@ def _check_regular(out: Path) -> None:
             )
 
 
-def _reported(path: Path) -> Report:
+def _reported(path: Path) -> ImportReport:
     """What the process said at its end, which is taken away; believed in nothing but its words."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_REPORT + 1)
         if len(content) > _LARGEST_REPORT:
             raise ValueError(f"more than {_LARGEST_REPORT:,} bytes")
-        report = Report(**json.loads(content.decode(errors="replace")))
-        words = [*report.isolation, *report.renamed, *report.dropped]
+        report = ImportReport(**json.loads(content.decode(errors="replace")))
+        words = [*report.isolation, *report.renamed, *report.dropped, *report.assumed]
         if not all(isinstance(word, str) for word in words):
             raise TypeError("not all of it is text")
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -214,12 +214,12 @@ def _reported(path: Path) -> Report:
     return report
 
 
-def _ending(code: int, stderr: str, order: Order) -> str:
+def _ending(code: int, stderr: str, request: ImportRequest) -> str:
     """What to say of a process that came to no report."""
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return (
-            f"the process that reads the files was killed: it may take {order.seconds} s of the "
-            f"processor and {order.memory:,} bytes of memory"
+            f"the process that reads the files was killed: it may take {request.seconds} s of the "
+            f"processor and {request.memory:,} bytes of memory"
         )
     last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "no word")
     return f"the process that reads the files ended with code {code}: {excerpt(last, 300)}"
@@ -236,7 +236,7 @@ def _copy(snapshot: Path, aside: Path, layout: Layout) -> None:
         shutil.copyfile(snapshot / name, aside / name)
 
 
-def _record(snapshot: Path, aside: Path, layout: Layout, report: Report) -> None:
+def _record(snapshot: Path, aside: Path, layout: Layout, report: ImportReport) -> None:
     content = {
         "version": _VERSION,
         "sources": _hashes(snapshot, layout.files),
@@ -246,7 +246,7 @@ def _record(snapshot: Path, aside: Path, layout: Layout, report: Report) -> None
     (aside / _RECORD).write_text(json.dumps(content, indent=1))
 
 
-def _notes(layout: Layout, report: Report) -> list[str]:
+def _notes(layout: Layout, report: ImportReport) -> list[str]:
     walls = ", ".join(report.isolation)
     notes = [f"imported {', '.join(layout.imported)} in a process with {walls}"]
     for what, names in (
@@ -255,6 +255,8 @@ def _notes(layout: Layout, report: Report) -> list[str]:
     ):
         if names:
             notes.append(f"{len(names)} entries {what}, such as {excerpt(names[0], 100)}")
+    if report.assumed:
+        notes.append(f"assumed, as the tokenizer's files do not say: {named(report.assumed)}")
     return notes
 
 

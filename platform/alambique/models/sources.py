@@ -59,6 +59,7 @@ def locate(
         UnknownName: it is nowhere, or the hub does not give it.
         Unreachable: the hub does not answer.
         BadModel: a repository of the hub has no files that can be used.
+        NotEnoughDisk: there is no room for what has to be imported.
     """
     match source:
         case Hub():
@@ -91,7 +92,7 @@ def _of_hub(source: Hub, cache: Path, endpoint: str | None) -> Located:
     pinned = hub.resolve(source, cache=cache, endpoint=endpoint)
     commit = pinned.revision
     assert commit is not None
-    layout, model_type = look_at(pinned, cache=cache, endpoint=endpoint)
+    layout, model_type = inspect_repository(pinned, cache=cache, endpoint=endpoint)
     snapshot = hub.fetch_files(pinned, layout.files, cache=cache, endpoint=endpoint)
     if not layout.imported:
         return Located(snapshot, commit)
@@ -103,7 +104,9 @@ def _of_hub(source: Hub, cache: Path, endpoint: str | None) -> Located:
     return Located(made.folder, commit, made.sources, made.notes)
 
 
-def look_at(source: Hub, *, cache: Path, endpoint: str | None = None) -> tuple[Layout, str]:
+def inspect_repository(
+    source: Hub, *, cache: Path, endpoint: str | None = None
+) -> tuple[Layout, str]:
     """Return what will be fetched of a repository at a commit, and its model type.
 
     Only its config is fetched for that, and the index of its weights where it has one.

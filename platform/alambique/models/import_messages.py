@@ -9,7 +9,7 @@ REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ImportRequest:
     """What to import, from where to where, and how much that may take."""
 
     weights: list[str]
@@ -28,7 +28,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ImportReport:
     """How an import went."""
 
     isolation: list[str]
@@ -39,3 +39,5 @@ class Report:
     """Weights that were stored under an older name."""
     dropped: list[str] = field(default_factory=list)
     """What was stored among the weights and is none."""
+    assumed: list[str] = field(default_factory=list)
+    """Of case and accents in the tokenizer, what the repository does not say."""
