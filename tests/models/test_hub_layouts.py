@@ -182,3 +182,21 @@ def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) 
         get(None)
     with pytest.raises(UnknownName, match="team/model@v9 could not be had"):
         get("v9")
+
+
+@pytest.mark.parametrize("wrong", ["quantised", "many files"])
+def test_what_is_seen_before_anything_is_fetched(
+    saved: Saved, hub: Any, tmp_path: Path, wrong: str
+) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    if wrong == "quantised":
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {}}))
+    else:
+        for number in range(10_001):
+            (folder / f"{number}.txt").touch()
+    hub.add("team/model", folder)
+    source = Hub("team/model", None)
+    with pytest.raises(BadModel, match=r"quantised|more than the 10,000 files"):
+        locate(source, models=None, cache=tmp_path / "cache", endpoint=hub.endpoint)
+    assert not any(name.endswith(".safetensors") for name in hub.fetched)

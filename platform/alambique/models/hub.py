@@ -8,6 +8,7 @@ import glob
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -43,6 +44,8 @@ HUB_ERRORS = (
     httpx2.HTTPError,
 )
 """What huggingface_hub raises where it does not get what it asks for."""
+_MOST_FILES = 10_000
+"""Files and folders at the top of a repository that are looked at."""
 _TOO_MANY = 429
 """The status by which a server asks for a pause."""
 
@@ -81,6 +84,7 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
 
     Raises:
         UnknownName, Unreachable: it cannot be had.
+        BadModel: there are more files than any model has.
     """
     kept = cache / "listings" / source.repository.replace("/", "--") / f"{source.revision}.json"
     if kept.is_file():
@@ -88,12 +92,18 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
         return names
     try:
         tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
-        names = [entry.path for entry in tree if isinstance(entry, RepoFile)]
+        entries = list(islice(tree, _MOST_FILES + 1))
     except HUB_ERRORS as error:
         refusal = hub_failure(error, source)
         if isinstance(refusal, Unreachable) and (names := _fetched(source, cache)):
             return names
         raise refusal from error
+    if len(entries) > _MOST_FILES:
+        raise BadModel(
+            f"{written(source)} has more than the {_MOST_FILES:,} files that are looked at: no "
+            "model that is known here has as many"
+        )
+    names = [entry.path for entry in entries if isinstance(entry, RepoFile)]
     kept.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile("w", prefix=f"{kept.name}.", dir=kept.parent, delete=False) as aside:
         json.dump(names, aside)

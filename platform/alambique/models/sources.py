@@ -81,8 +81,7 @@ def check_folder(folder: Path) -> Config:
             has not.
     """
     config = read_config(folder)
-    if "quantization_config" in config:
-        raise BadModel(f"{folder} holds a quantised model: give the one that it was made from")
+    _check_not_quantised(config, str(folder))
     check_finite(folder)
     _check_tokenizer(folder, config)
     return config
@@ -118,14 +117,20 @@ def inspect_repository(
     files = hub.list_files(source, cache=cache, endpoint=endpoint)
     folder = hub.fetch_config(source, cache=cache, endpoint=endpoint)
     try:
-        model_type = read_config(folder)["model_type"]
-        layout = layout_of(files, model_type)
+        config = read_config(folder)
+        _check_not_quantised(config, "it")
+        layout = layout_of(files, model_type := config["model_type"])
         if layout.index:
             index = hub.fetch_index(source, layout.index, cache=cache, endpoint=endpoint)
             layout = with_shards(layout, bounded_bytes(index, LARGEST_INDEX))
         return layout, model_type
     except BadModel as error:
         raise BadModel(f"{written(source)}: {error}") from error
+
+
+def _check_not_quantised(config: Config, what: str) -> None:
+    if "quantization_config" in config:
+        raise BadModel(f"{what} holds a quantised model: give the one that it was made from")
 
 
 def _named(name: str, models: Path | None) -> Path:
