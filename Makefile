@@ -15,7 +15,7 @@ test: $(INSTALLED)
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=12 -rs -m "not slow and not gpu"
 
 test-slow: $(INSTALLED)
-	$(BIN)/pytest -q -n 2 --dist loadfile --durations=20 -rs -m "slow and not gpu"
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -rs -m "slow and not gpu"
 
 test-gpu: $(INSTALLED)
 	$(BIN)/pytest -q -m gpu

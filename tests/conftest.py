@@ -32,6 +32,8 @@ Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
 LONG = (
     "tests/end_to_end/test_server",
     "tests/end_to_end/test_search",
+    "tests/end_to_end/test_outages",
+    "tests/deploy/test_images",
     "tests/workers/test_zero",
     "tests/test_docs",
     "tests/end_to_end",

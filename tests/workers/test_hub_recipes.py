@@ -153,15 +153,26 @@ def test_a_recipe_is_planned_and_passes_its_check(
     assert "pytorch_model.bin" in imported
 
 
-def test_the_eleven_candidates_of_speedy_gonzales(
+def test_the_candidates_of_speedy_gonzales(
     published: Callable[[set[str]], None], tmp_path: Path
 ) -> None:
+    """All eleven are planned, and one of each family and layout is checked."""
     suite = read_suite((RECIPES / "speedy-gonzales.yaml").read_text())
     named = next(job for cell, job in jobs_of(suite) if job.task == "document-classification")
     content = named.model_dump(mode="json")
     content["data"] = {"name": "sample-documents", "limit": {"train": 12, "dev": 6, "test": 6}}
     content["resources"] = {}
-    job = Job.model_validate(content)
-    published({str(model) for _, model in job.models()})
-    imported = checked(job, Settings(home=tmp_path / "home"))
-    assert imported.count("pytorch_model.bin") >= 10
+    every = {str(model) for _, model in named.models()}
+    assert len(every) == 11
+    published(every)
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    database.upgrade()
+    whole = pin(Job.model_validate(content), settings, database)
+    plan = plan_of(whole, settings, database)
+    database.dispose()
+    assert [one.refused for one in plan.hub] == [None] * 11
+    assert sum("pytorch_model.bin" in one.imported for one in plan.hub) == 10
+    kinds = {(MODELS[m].config["model_type"], MODELS[m].pickled): m for m in sorted(every)}
+    content["teacher"]["candidates"] = sorted(kinds.values())
+    checked(Job.model_validate(content), settings)

@@ -64,9 +64,15 @@ def on_processes(told: Sequence[Told], folder: Path, processes: int = 2) -> list
 STAGES = [pytest.param((0, 2), id="0-2"), pytest.param((1, 3), id="1-3", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("stages", STAGES)
 @pytest.mark.parametrize(
-    "task", [pytest.param("question-answering", marks=pytest.mark.slow), "named-entities"]
+    ("task", "stages"),
+    [
+        pytest.param("named-entities", (0, 2), id="named-entities-0-2"),
+        pytest.param("named-entities", (1, 3), id="named-entities-1-3", marks=pytest.mark.slow),
+        pytest.param(
+            "question-answering", (1, 3), id="question-answering-1-3", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_two_workers_have_the_results_of_one(
     distilled: Made, recorded: Recorder, tmp_path: Path, task: str, stages: tuple[int, ...]
