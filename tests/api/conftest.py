@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -13,7 +15,9 @@ import uvicorn
 from alambique.api.app import create_app
 from alambique.api.client import Client
 from alambique.api.connections import LimitedProtocol
+from alambique.registry import jobs, versions
 from alambique.registry.database import Database
+from alambique.registry.records import JobRow, Version
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
@@ -113,3 +117,28 @@ def job(project: str) -> Job:
 def artifacts(settings: Settings) -> Path:
     """The artifacts' root."""
     return Path(settings.artifact_root)
+
+
+@pytest.fixture
+def register(database: Database) -> Callable[..., tuple[JobRow, Version]]:
+    """Registers a version of the model `tiny`, made by a job that is posted for it and held."""
+
+    def made(job: Job, **said: Any) -> tuple[JobRow, Version]:
+        fields: dict[str, Any] = {
+            "name": "tiny",
+            "role": "student",
+            "task": job.task,
+            "labels": ("O", "B-PER"),
+            "parameters": 1234,
+            "macs_linear": 5000,
+            "macs_full": 6000,
+            "weights": "0" * 64,
+            "artifact": "nowhere",
+        }
+        with database.write() as session:
+            posted = jobs.submit(session, job)
+            row = jobs.take(session, "test", timedelta(minutes=1), job_id=posted.id)
+            assert row is not None
+            return row, versions.record(session, row.id, row.token, **(fields | said))
+
+    return made

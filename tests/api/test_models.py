@@ -1,20 +1,19 @@
 """Versions over HTTP, and their files: as they were registered, or not at all."""
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from alambique.api.client import Client
-from alambique.registry import jobs, versions
-from alambique.registry.database import Database
-from alambique.registry.records import Edge, File, Metric, Version
+from alambique.registry.records import Edge, File, JobRow, Metric, Version
 from alambique.spec.errors import AlambiqueError, BadModel, Conflict, UnknownName
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 
+Register = Callable[..., tuple[JobRow, Version]]
 FILES = {"config.json": b'{"model_type": "bert"}', "onnx/model.onnx": bytes(range(256)) * 9000}
 
 
@@ -27,32 +26,18 @@ def put(settings: Settings, key: str, name: str, content: bytes) -> File:
 
 
 @pytest.fixture
-def version(settings: Settings, database: Database, job: Job) -> Version:
+def version(settings: Settings, register: Register, job: Job) -> Version:
     """A student with two files, made by a job that this test held."""
     key = f"{job.project}/tiny"
-    files = [put(settings, key, name, content) for name, content in FILES.items()]
-    with database.write() as session:
-        posted = jobs.submit(session, job)
-        row = jobs.take(session, "test", timedelta(minutes=1), job_id=posted.id)
-        assert row is not None
-        return versions.record(
-            session,
-            row.id,
-            row.token,
-            name="tiny",
-            role="student",
-            task=job.task,
-            labels=("O", "B-PER"),
-            parameters=1234,
-            macs_linear=5000,
-            macs_full=6000,
-            weights="0" * 64,
-            artifact=key,
-            details={"seed": 1},
-            files=files,
-            metrics=[Metric("conll2002", "test", "f1", 0.75, {"scheme": "IOB2"})],
-            lineage=[Edge("data", hashes={"train": "1" * 64})],
-        )
+    _, version = register(
+        job,
+        artifact=key,
+        details={"seed": 1},
+        files=[put(settings, key, name, content) for name, content in FILES.items()],
+        metrics=[Metric("conll2002", "test", "f1", 0.75, {"scheme": "IOB2"})],
+        lineage=[Edge("data", hashes={"train": "1" * 64})],
+    )
+    return version
 
 
 def test_a_version_is_told_whole(client: Client, version: Version) -> None:

@@ -1,7 +1,7 @@
 """Models of the hub in a posted job: the commits that are kept, and what a plan says of them."""
 
 import json
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from huggingface_hub import constants
 
-from alambique.registry import jobs, versions
+from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.reading import job_of
 
@@ -122,38 +122,17 @@ def test_a_revision_that_is_not_there(
         assert jobs.page(session, project=project).items == ()
 
 
-def register(database: Database, project: str) -> None:
-    """One more version of the model `tiny`."""
-    with database.write() as session:
-        made = jobs.submit(session, job_of(posted(project, "sample-encoder")))
-        row = jobs.take(session, "test", timedelta(minutes=1), job_id=made.id)
-        assert row is not None
-        versions.record(
-            session,
-            row.id,
-            row.token,
-            name="tiny",
-            role="student",
-            task="named-entities",
-            labels=("O",),
-            parameters=1,
-            macs_linear=1,
-            macs_full=1,
-            weights="0" * 64,
-            artifact="nowhere",
-        )
-
-
 def test_the_newest_version_of_the_registry_is_kept_by_its_number(
-    http: httpx2.Client, database: Database, project: str
+    http: httpx2.Client, register: Callable[..., Any], project: str
 ) -> None:
-    register(database, project)
+    made = job_of(posted(project, "sample-encoder"))
+    register(made)
     body, key = posted(project, "registry:tiny@latest"), {"Idempotency-Key": "nightly"}
     first = http.post("/v1/jobs", json=body, headers=key)
     assert first.status_code == 202, first.text
     assert first.json()["spec"]["teacher"]["model"] == "registry:tiny@1"
     # sent again it is the same job, though the newest is another by now
-    register(database, project)
+    register(made)
     again = http.post("/v1/jobs", json=body, headers=key)
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
     other = http.post("/v1/jobs", json=posted(project, "registry:tiny@1"), headers=key)

@@ -1,7 +1,6 @@
 """The job file that makes a version again: a student's, a trial's, and one from before pinning."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +8,7 @@ import yaml
 
 from alambique.api.reproduction import job_file
 from alambique.api.views import JobView, VersionView
-from alambique.registry import jobs, versions
-from alambique.registry.database import Database
-from alambique.registry.records import Edge
+from alambique.registry.records import Edge, JobRow, Version
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 
@@ -21,31 +18,13 @@ Made = Callable[..., tuple[VersionView, JobView]]
 
 
 @pytest.fixture
-def made(database: Database, job: Job) -> Made:
+def made(register: Callable[..., tuple[JobRow, Version]], job: Job) -> Made:
     """A version with those details, and the job that made it, changed so."""
 
     def make(details: dict[str, Any], **changed: Any) -> tuple[VersionView, JobView]:
         said = job.model_dump(mode="json", exclude_defaults=True) | changed
-        with database.write() as session:
-            posted = jobs.submit(session, job_of(said))
-            row = jobs.take(session, "test", timedelta(minutes=1), job_id=posted.id)
-            assert row is not None
-            version = versions.record(
-                session,
-                row.id,
-                row.token,
-                name="tiny",
-                role="student",
-                task=job.task,
-                labels=("O",),
-                parameters=1,
-                macs_linear=1,
-                macs_full=1,
-                weights="f" * 64,
-                artifact="nowhere",
-                details=details,
-                lineage=[Edge("data", hashes={"train": "1" * 64})],
-            )
+        data = Edge("data", hashes={"train": "1" * 64})
+        row, version = register(job_of(said), weights="f" * 64, details=details, lineage=[data])
         return VersionView.model_validate(version), JobView.of(row, None)
 
     return make

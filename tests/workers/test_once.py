@@ -18,7 +18,7 @@ class Made(StageOutput):
     by: str
     made_by: tuple[MadeBy, ...] = ()
 
-    def attributed(self, made_by: tuple[MadeBy, ...]) -> "Made":
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Made":
         return self.model_copy(update={"made_by": made_by})
 
 

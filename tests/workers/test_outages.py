@@ -62,7 +62,7 @@ class Given(StageOutput):
 
     number: int = 7
 
-    def attributed(self, made_by: tuple[MadeBy, ...]) -> "Given":
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Given":
         return self
 
 

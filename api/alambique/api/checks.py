@@ -58,7 +58,7 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
         raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
 
 
-def pinned(jobs: Iterable[Job], context: Context, look_up: LookUp) -> list[Job]:
+def pin_models(jobs: Iterable[Job], context: Context, look_up: LookUp) -> list[Job]:
     """Return the jobs with each model as one that stays the same: by commit, or by number.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from alambique.api.checks import check, pinned
+from alambique.api.checks import check, pin_models
 from alambique.api.context import Here, WritableDb
 from alambique.api.jobs import view_of
 from alambique.api.plan_views import PlanView
@@ -42,13 +42,13 @@ def post_job(
     if idempotency_key is not None and not dry_run:
         # before anybody is asked what the job names: a retry has its job, whatever became of that
         with database.read() as session:
-            known = jobs.submitted(session, posted, idempotency_key)
+            known = jobs.find_submitted(session, posted, idempotency_key)
         if known is not None:
             response.headers["Location"] = f"/v1/jobs/{known.id}"
             return view_of(database, known.id)
     check(posted, context)
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
-    (job,) = pinned([posted], context, look_up)
+    (job,) = pin_models([posted], context, look_up)
     if dry_run:
         found = plan_of(job, context.settings, database, look_up=look_up)
         plan = PlanView.model_validate(found)

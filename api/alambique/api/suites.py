@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from alambique.api.checks import check_suite, pinned
+from alambique.api.checks import check_suite, pin_models
 from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, Key, described_body, read_suite
@@ -42,7 +42,7 @@ def post_suite(
     suite = read_suite(body)
     if idempotency_key is not None:
         with database.read() as session:
-            known = suites.submitted(session, suite, idempotency_key)
+            known = suites.find_submitted(session, suite, idempotency_key)
         if known is not None:
             response.headers["Location"] = f"/v1/suites/{known.id}"
             return _view(database, known.id)
@@ -50,7 +50,7 @@ def post_suite(
     check_suite(suite, planned, context)
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     cells, jobs = zip(*planned, strict=True)
-    planned = tuple(zip(cells, pinned(jobs, context, look_up), strict=True))
+    planned = tuple(zip(cells, pin_models(jobs, context, look_up), strict=True))
     with database.write() as session:
         row = suites.submit(session, suite, planned, key=idempotency_key)
     response.headers["Location"] = f"/v1/suites/{row.id}"

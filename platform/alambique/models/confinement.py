@@ -1,7 +1,8 @@
 """Walls around a process that reads what strangers wrote: no network, bounded memory, time, files.
 
-Linux alone has them. They are raised by the process itself, before it opens anything, and none of
-them can be taken down from within. They do not keep it from files: it runs as the same user, may
+Linux alone has them. They are raised by the process itself, before it opens anything, and stay up
+until it ends; but root to whom the kernel gives no user namespace could go back to the machine's
+network. They do not keep it from files: it runs as the same user, may
 read what that user may read, and may write where he may.
 """
 
@@ -13,8 +14,6 @@ import signal
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 """CLONE_NEWUSER and CLONE_NEWNET of unshare(2)."""
 _OPEN_FILES = 256
-
-
 _NO_NEW_PRIVILEGES, _PARENT_DEATH = 38, 1
 """PR_SET_NO_NEW_PRIVS and PR_SET_PDEATHSIG of prctl(2)."""
 

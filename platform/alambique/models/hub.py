@@ -68,7 +68,7 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
     except (*HUB_ERRORS, AssertionError) as error:  # the latter where it names no commit
         raise hub_failure(error, source) from error
     pinned = replace(source, revision=found.resolved)
-    if not pinned.pinned:  # it becomes part of paths on this machine
+    if not pinned.is_pinned:  # it becomes part of paths on this machine
         raise Unreachable(
             f"the hub says that {written(source)} is the commit {short(found.resolved)}, which is "
             "none: it should have 40 digits; check HF_ENDPOINT"

@@ -141,7 +141,7 @@ def _request(snapshot: Path, layout: Layout, model_type: str, out: Path) -> Impo
     size = sum(path.stat().st_size for path in pickles)
     return ImportRequest(
         weights=[str(path) for path in pickles],
-        tokenizer=str(snapshot) if layout.converted else None,
+        tokenizer=str(snapshot) if layout.needs_conversion else None,
         model_type=model_type,
         out=str(out),
         memory=_OF_LIBRARIES + _COPIES * size,
@@ -230,7 +230,7 @@ def _copy(snapshot: Path, aside: Path, layout: Layout) -> None:
     kept = [CONFIG]
     if not layout.pickled:
         kept += layout.weights
-    if not layout.converted:  # else what goes with it was written with it
+    if not layout.needs_conversion:  # else what goes with it was written with it
         kept += [TOKENIZER, *layout.beside]
     for name in kept:
         shutil.copyfile(snapshot / name, aside / name)

@@ -63,7 +63,7 @@ class Layout:
         return (CONFIG, *self.weights, *self.tokenizer, *self.beside)
 
     @property
-    def converted(self) -> bool:
+    def needs_conversion(self) -> bool:
         """Whether tokenizer.json is made of the files of an older tokenizer."""
         return self.tokenizer != (TOKENIZER,)
 
@@ -71,7 +71,7 @@ class Layout:
     def imported(self) -> tuple[str, ...]:
         """The files that are not used as they are."""
         weights = self.weights if self.pickled else ()
-        return (*weights, *(self.tokenizer if self.converted else ()))
+        return (*weights, *(self.tokenizer if self.needs_conversion else ()))
 
 
 def layout_of(files: Iterable[str], model_type: str) -> Layout:

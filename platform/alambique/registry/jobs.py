@@ -47,6 +47,7 @@ __all__ = [
     "events",
     "fail",
     "find",
+    "find_submitted",
     "finish",
     "logs",
     "move",
@@ -60,7 +61,6 @@ __all__ = [
     "renew",
     "submit",
     "submit_all",
-    "submitted",
     "take",
     "waiting",
     "waiting_of",
@@ -70,7 +70,7 @@ _RETRIES = Retries()
 _MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
-def submitted(session: Session, posted: Job, key: str) -> JobRow | None:
+def find_submitted(session: Session, posted: Job, key: str) -> JobRow | None:
     """Return the job that a key has made, or None where the key is a new one.
 
     Raises:

@@ -59,7 +59,7 @@ def submit(
     return find(session, suite_id)
 
 
-def submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
+def find_submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
     """Return the suite that a key has made, or None where the key is a new one.
 
     Raises:

@@ -18,7 +18,7 @@ def unpinned(job: Job) -> Iterator[tuple[str, Hub | Registered]]:
     """
     for field, model in job.models():
         source = source_of(model)
-        if isinstance(source, Hub | Registered) and not source.pinned:
+        if isinstance(source, Hub | Registered) and not source.is_pinned:
             yield field, source
 
 

@@ -48,7 +48,7 @@ class Hub:
     revision: str | None
 
     @property
-    def pinned(self) -> bool:
+    def is_pinned(self) -> bool:
         """Whether the revision is a commit, which is the same for ever."""
         return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
 
@@ -61,7 +61,7 @@ class Registered:
     version: str
 
     @property
-    def pinned(self) -> bool:
+    def is_pinned(self) -> bool:
         """Whether it is one version, which is the same for ever."""
         return self.version != "latest"
 

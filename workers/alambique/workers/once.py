@@ -126,7 +126,7 @@ def begin(place: Place) -> None:
 
 def keep(work: Work, place: Place, given: Output) -> Output:
     """Write down what a stage gave, and return it with the code that made it: it is done."""
-    given = given.attributed(makers_of(place.folder))
+    given = given.with_makers(makers_of(place.folder))
     content = given.model_dump(mode="json")
     put(place.folder / _RECORD, json.dumps(content))
     project, key = work.job.project, place.key

@@ -1,5 +1,6 @@
 """What each stage leaves for the ones after it: small records, kept as JSON in the registry."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -21,12 +22,12 @@ class MadeBy(Spec):
     """The version of each library that numbers depend on."""
 
 
-class StageOutput(Spec):
+class StageOutput(Spec, ABC):
     """What a stage gives that is kept for other jobs."""
 
-    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+    @abstractmethod
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that made it."""
-        raise NotImplementedError
 
 
 class Unlabelled(Spec):
@@ -136,7 +137,7 @@ class Tuned(StageOutput):
     begun_by: tuple[MadeBy, ...] = ()
     """What made the start, which runs of other jobs may have made before."""
 
-    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that made its network, from its start on."""
         if self.teacher is None:
             return self
@@ -201,7 +202,7 @@ class Distilled(StageOutput):
 
     students: tuple[Trained, ...]
 
-    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that made each student."""
         students = tuple(one.model_copy(update={"made_by": made_by}) for one in self.students)
         return self.model_copy(update={"students": students})
@@ -245,6 +246,6 @@ class Evaluated(StageOutput):
     made_by: tuple[MadeBy, ...] = ()
     """What measured it."""
 
-    def attributed(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that measured it."""
         return self.model_copy(update={"made_by": made_by})
