@@ -147,7 +147,8 @@ def test_a_stream_outlives_an_outage(
     row = post(database, job)
 
     async def told() -> tuple[list[str], int]:
-        context = Context(settings, database, stop, EventPoller(database, stop, pause=0.01))
+        poller = EventPoller(database, stop, pause=0)
+        context = Context(settings, database, stop, poller)
         stream, seen = events(context, row.id, 0), asyncio.Event()
         kinds = [str((await anext(stream)).event) for _ in range(first)]
         with errors_of_pollers(seen) as records:
@@ -162,6 +163,7 @@ def test_a_stream_outlives_an_outage(
                 with database.write() as session:
                     jobs.cancel(session, row.id)
             kinds += [str(sent.event) async for sent in stream]
+        await poller.close()  # else a look may be under way when the database is closed
         return kinds, len(records)
 
     assert asyncio.run(told()) == (["state", "state"], 1)

@@ -32,11 +32,14 @@ def create_app(
         host: the name or address on which the server was told to listen.
         stop: set by a server that is about to stop, so that event streams end by themselves.
     """
-    database = Database(settings.database)
+    database, stop = Database(settings.database), stop or threading.Event()
+    poller = EventPoller(database, stop)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        stop.set()
+        await poller.close()
         database.dispose()
 
     app = FastAPI(
@@ -49,8 +52,7 @@ def create_app(
         separate_input_output_schemas=False,
         redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
-    stop = stop or threading.Event()
-    app.state.context = Context(settings, database, stop, EventPoller(database, stop))
+    app.state.context = Context(settings, database, stop, poller)
     for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)

@@ -49,6 +49,14 @@ class EventPoller:
         finally:
             del self._waiting[news]
 
+    async def close(self) -> None:
+        """Wait until no look is under way: whoever closes the database does this before.
+
+        The server must have said that it stops, which ends the streams.
+        """
+        if self._task is not None:
+            await self._task
+
     async def look(self) -> None:
         """Wake those streams that have news now, by one statement."""
         watched = {job_id for job_id, _ in self._waiting.values()}
