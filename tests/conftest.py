@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -12,11 +13,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import psycopg
@@ -28,7 +30,8 @@ from sqlalchemy.pool import Pool
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
-"""From a path to status, body and headers."""
+"""From a path with its query to status, body and headers."""
+_RANGE = re.compile("bytes=([0-9]+)-([0-9]+)")
 LONG = (
     "tests/end_to_end/test_server",
     "tests/end_to_end/test_search",
@@ -297,7 +300,7 @@ def _same_environment() -> Iterator[None]:
 
 
 class _Answering(BaseHTTPRequestHandler):
-    """Answers GET and HEAD by a function of the path."""
+    """Answers GET and HEAD by a function of the path with its query; parts of files too."""
 
     def __init__(self, answered: Answered, *args: object) -> None:
         self.answered = answered
@@ -311,7 +314,11 @@ class _Answering(BaseHTTPRequestHandler):
 
     def begun(self) -> bytes:
         """The body of the answer, whose status and headers are sent."""
-        status, body, headers = self.answered(self.path.partition("?")[0])
+        status, body, headers = self.answered(self.path)
+        if status == HTTPStatus.OK and (asked := _RANGE.fullmatch(self.headers.get("Range", ""))):
+            first, last = int(asked[1]), min(int(asked[2]), len(body) - 1)
+            headers = headers | {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+            status, body = HTTPStatus.PARTIAL_CONTENT, body[first : last + 1]
         self.send_response(status)
         for name, value in (headers | {"Content-Length": str(len(body))}).items():
             self.send_header(name, value)
@@ -342,7 +349,10 @@ def serving() -> Iterator[Callable[[Answered], str]]:
 
 
 class Hub:
-    """A hub on this machine: repositories of models, each with a folder for each revision."""
+    """A hub on this machine: repositories, each with a folder for each revision.
+
+    The name of one of data begins with datasets/.
+    """
 
     def __init__(self) -> None:
         self.repositories: dict[tuple[str, str], Path] = {}
@@ -361,9 +371,11 @@ class Hub:
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """The routes that huggingface_hub asks for: a revision, its files, a file."""
+        path, _, query = path.partition("?")
         for (repository, revision), folder in self.repositories.items():
             commit = self.commit(repository, revision)
-            base, file = f"/api/models/{repository}", f"/{repository}/resolve/{commit}/"
+            kind = "" if repository.startswith("datasets/") else "models/"
+            base, file = f"/api/{kind}{repository}", f"/{repository}/resolve/{commit}/"
             asked = {f"{base}/revision/{name}" for name in (quote(revision, safe=""), commit)}
             if path in asked or (path == base and revision == "main"):
                 return (
@@ -371,9 +383,10 @@ class Hub:
                     json.dumps({"id": repository, "sha": commit, "siblings": []}).encode(),
                     {},
                 )
-            if path == f"{base}/tree/{commit}":
-                return 200, json.dumps([_entry(one) for one in folder.iterdir()]).encode(), {}
-            if path.startswith(file) and (one := folder / path.removeprefix(file)).is_file():
+            if path.startswith(f"{base}/tree/{commit}"):
+                inside = path.removeprefix(f"{base}/tree/{commit}").strip("/")
+                return _tree(folder, inside, all_of_it="recursive=true" in query.lower())
+            if path.startswith(file) and (one := folder / unquote(path[len(file) :])).is_file():
                 self.fetched.append(f"{repository}/{one.name}")
                 headers = {"X-Repo-Commit": commit, "ETag": f'"{commit[:8]}-{one.name}"'}
                 return 200, one.read_bytes(), headers
@@ -383,9 +396,19 @@ class Hub:
         return 404, b"", {"X-Error-Code": code}
 
 
-def _entry(file: Path) -> dict[str, object]:
-    size = file.stat().st_size
-    return {"type": "file", "path": file.name, "size": size, "oid": file.name}
+def _tree(folder: Path, inside: str, *, all_of_it: bool) -> tuple[int, bytes, dict[str, str]]:
+    """What is in a folder of a repository, and where asked for all of it, in those within."""
+    if not (folder / inside).is_dir():
+        return 404, b"", {"X-Error-Code": "EntryNotFound"}
+    there = (folder / inside).rglob("*") if all_of_it else (folder / inside).iterdir()
+    return 200, json.dumps([_entry(one, folder) for one in there]).encode(), {}
+
+
+def _entry(one: Path, folder: Path) -> dict[str, object]:
+    path = str(one.relative_to(folder))
+    if one.is_dir():
+        return {"type": "directory", "path": path, "oid": path}
+    return {"type": "file", "path": path, "size": one.stat().st_size, "oid": path}
 
 
 @pytest.fixture

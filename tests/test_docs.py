@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from alambique.cli.program import program
 from alambique.models.families import FAMILIES
 from alambique.spec.changing import Change
+from alambique.spec.data import Data, SplitShares
 from alambique.spec.fields import Spec
-from alambique.spec.job import Data, Intermediate, Job, SplitShares, Student
+from alambique.spec.job import Intermediate, Job, Student
 from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
 from alambique.spec.reading import read_job

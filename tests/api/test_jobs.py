@@ -13,8 +13,9 @@ from alambique.api.client import Client
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
+from alambique.spec.data import Data
 from alambique.spec.errors import BadSpec, Conflict
-from alambique.spec.job import Data, Job, Student
+from alambique.spec.job import Job, Student
 from alambique.spec.states import Stage, State
 from alambique.spec.teacher import Teacher
 

@@ -13,7 +13,7 @@ from alambique.spec.faults import BadFields
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.tasks.costs import Plan
-from alambique.tasks.datasets import Hub
+from alambique.tasks.datasets import HubSplit
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
@@ -133,9 +133,9 @@ def test_a_second_teacher_may_be_shallower_than_the_student(settings: Settings) 
 def test_data_of_the_hub_is_planned_once_it_is_fetched(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    def fetch(source: Hub, path: str) -> Path:
-        file = tmp_path / path.replace("/", "-")
-        pair = Labelled(path, (f"Ana vive en {path}.", "Ana vive."), "entailment")
+    def fetch(source: HubSplit) -> Path:
+        file = tmp_path / f"{source.split}.parquet"
+        pair = Labelled("1", (f"Ana vive en {source.split}.", "Ana vive."), "entailment")
         tables.write(file, COLUMNS, [pair])
         return file
 

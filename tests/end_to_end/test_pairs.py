@@ -23,7 +23,7 @@ from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
 from alambique.runtime.spans import Span
-from alambique.spec.job import Data
+from alambique.spec.data import Data
 from alambique.spec.outputs import Output
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings

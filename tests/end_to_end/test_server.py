@@ -28,7 +28,7 @@ from alambique.cache.disk import DiskPacks
 from alambique.cache.shared import RedisPacks
 from alambique.registry import leases, tables
 from alambique.registry.database import Database
-from alambique.spec.job import Data
+from alambique.spec.data import Data
 from alambique.spec.reading import read_job
 from alambique.spec.states import Reason, Stage, State
 from alambique.tasks.all import find

@@ -12,7 +12,7 @@ from alambique.models.networks import new, save
 from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow, Version
-from alambique.spec.job import Data
+from alambique.spec.data import Data
 from alambique.spec.outputs import Output
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings

@@ -2,8 +2,9 @@
 
 import pytest
 
+from alambique.spec.data import Data, SplitShares
 from alambique.spec.errors import BadSpec
-from alambique.spec.job import Data, Job, SplitShares
+from alambique.spec.job import Job
 from alambique.spec.reading import BadFields, job_of, read_job
 
 FILE = "{path: mine.csv, columns: {text: opinion}, split: {dev: 0.1, test: 0.1}}"

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from alambique.spec.data_sources import HubData
 from alambique.spec.job import Job
-from alambique.spec.pinning import unpinned, with_names
+from alambique.spec.pinning import Floating, unpinned, with_names
 from alambique.spec.reading import job_of
 from alambique.spec.sources import Hub, written
 
@@ -20,6 +21,10 @@ def job(**changed: Any) -> Job:
         "student": {"layers": 2},
     }
     return job_of(base | changed)
+
+
+def text_of(source: Floating) -> str:
+    return str(source) if isinstance(source, HubData) else written(source)
 
 
 @pytest.mark.parametrize(
@@ -53,11 +58,11 @@ def test_each_model_of_the_hub_is_pinned_and_nothing_else_changes(
     before = job(**changed)
     found = list(unpinned(before))
     assert [field for field, _ in found] == fields
-    names = {field: written(one).partition("@")[0] for field, one in found}
+    names = {field: text_of(one).partition("@")[0] for field, one in found}
     after = with_names(before, {field: f"{name}@{COMMIT}" for field, name in names.items()})
     assert list(unpinned(after)) == []
     said = before.model_dump_json()
-    for _, source in sorted(found, key=lambda one: -len(written(one[1]))):
+    for _, source in sorted(found, key=lambda one: -len(text_of(one[1]))):
         assert isinstance(source, Hub)
         name = source.repository + (f"@{source.revision}" if source.revision else "")
         said = said.replace(f'"{name}"', f'"{source.repository}@{COMMIT}"')
@@ -77,3 +82,14 @@ def test_the_students_of_a_search_start_from_what_was_found_too() -> None:
     assert after.student.start == f"team/small@{COMMIT}"
     assert after.search is not None
     assert after.search.space == {"student.start": ("random", f"team/small@{COMMIT}")}
+
+
+def test_a_data_set_of_the_hub_is_pinned_wherever_it_is_named() -> None:
+    said = {"hub": "team/reviews@v2", "test": "hub:team/test", "unlabelled": f"hub:team/b@{COMMIT}"}
+    before = job(data=said, teacher={"model": "mini-es"})
+    assert dict(unpinned(before)) == {
+        "data.name": HubData("team/reviews", "v2"),
+        "data.test": HubData("team/test", None),
+    }
+    names = {"data.name": f"hub:team/reviews@{COMMIT}", "data.test": f"hub:team/test@{COMMIT}"}
+    assert list(unpinned(with_names(before, names))) == []

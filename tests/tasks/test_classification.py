@@ -1,7 +1,6 @@
 """The tasks that give a text, or a pair of texts, one class."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -69,13 +68,14 @@ def test_a_folder_may_hold_any_kind_of_table(
     task: Task[Labelled, str], suffix: str, tmp_path: Path
 ) -> None:
     from alambique.tasks.formats import tables
-    from alambique.tasks.formats.columns import Columns
+    from alambique.tasks.formats.columns import Columns, Rows
 
     examples = [Labelled("1", tuple(f"{name} é" for name in task.inputs), "si")]
     path = tmp_path / f"train{suffix}"
     tables.write(path, Columns(texts=task.inputs, label="label"), examples)
-    found: list[Any] = task.readers[suffix](path)
-    assert [(one.texts, one.label) for one in found] == [(examples[0].texts, "si")]
+    found = task.readers[suffix](path)
+    assert isinstance(found, Rows)
+    assert [(one.texts, one.label) for one in found.examples] == [(examples[0].texts, "si")]
 
 
 def test_what_a_model_sees_has_no_labels() -> None:

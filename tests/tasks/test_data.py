@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from alambique.spec.data import Data, SplitShares
 from alambique.spec.errors import BadData, BadSpec, NoData, UnknownName
-from alambique.spec.job import Data, SplitShares
 from alambique.tasks import (
     document_classification,
     general,
@@ -203,8 +203,10 @@ def test_a_file_that_cannot_be_split(
 
 
 def test_columns_of_what_is_no_table(tmp_path: Path) -> None:
-    data = Data(name=str(tmp_path / "a.conll"), columns={"text": "a"})
-    with pytest.raises(BadSpec, match=r"data.columns: a file of named-entities .* has no columns"):
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.conll").write_text("Ana B-PER\n")
+    data = Data(name=f"{tmp_path}", columns={"words": "a"})
+    with pytest.raises(BadSpec, match=r"data.columns: .*train.conll has no columns .*\*\.parquet"):
         load(data, task=ENTITIES, root=None)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.spec.job import Split, SplitShares
+from alambique.spec.data import Split, SplitShares
 from alambique.tasks.examples import Answer, Example, Labelled, Question, Sentence, Text
 from alambique.tasks.splitting import split_examples
 

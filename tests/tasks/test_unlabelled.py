@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from alambique.runtime.words import words_of
+from alambique.spec.data import Data, Limited
 from alambique.spec.errors import BadData, BadSpec, UnknownName
-from alambique.spec.job import Data, Limited
 from alambique.spec.outputs import Output
 from alambique.tasks.all import ALL, find
 from alambique.tasks.catalogue import DATASETS
@@ -178,7 +178,12 @@ def test_a_sentence_of_a_corpus_is_recognised_in_plain_text(
     [
         ("paraphrase", "FOLDER/more.txt", BadSpec, "an example of paraphrase is sentence1 and sen"),
         ("question", "FOLDER/more.txt", BadSpec, "is question and context: give a data set of"),
-        ("named-entities", "FOLDER/none", BadSpec, "called *.conll or *.txt nor a folder with a"),
+        (
+            "named-entities",
+            "FOLDER/none",
+            BadSpec,
+            "called *.conll or *.parquet or *.txt nor a folder with a",
+        ),
         ("named-entities", "sample-questions", BadSpec, "is for question-answering"),
         ("named-entities", "none", UnknownName, "there is no data set 'none'"),
         ("named-entities", "mlqa", BadSpec, "mlqa is for question-answering"),

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from alambique.models.weights import weights_hash
 from alambique.registry import jobs, versions
 from alambique.registry.database import Database
+from alambique.spec.data import Data, Split
 from alambique.spec.errors import AlambiqueError
-from alambique.spec.job import Data, Split
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings

@@ -7,15 +7,18 @@ from alambique.api.context import Context
 from alambique.api.planning import LookUp, check_sizes, find_local, local_config, pin_all
 from alambique.api.problems import refused
 from alambique.registry import versions
+from alambique.spec.data import Split
+from alambique.spec.data_sources import is_own
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
 from alambique.spec.faults import NAMED
-from alambique.spec.job import Job, Split
+from alambique.spec.job import Job
 from alambique.spec.matrix import field_at
 from alambique.spec.reading import BadField, BadFields
 from alambique.spec.sources import Local, Registered, Source, source_of
 from alambique.spec.suite import Cell, Suite
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
+from alambique.tasks.data import check_description
 from alambique.tasks.goals import bad_goals
 
 _SIZED = 500
@@ -136,7 +139,9 @@ def _faults(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
         return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
     unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, look_ups)]
-    return ("unknown_name", unknown) if unknown else ("bad_spec", list(bad_goals(job)))
+    if unknown:
+        return "unknown_name", unknown
+    return "bad_spec", [*_misdescribed(job), *bad_goals(job)]
 
 
 def _unfit(job: Job, context: Context, look_ups: _LookUps) -> Iterator[BadField]:
@@ -180,6 +185,8 @@ def _unknown_data(job: Job) -> Iterator[BadField]:
     if job.data.unlabelled is not None:
         asked["data.unlabelled"] = (job.data.unlabelled, ("train",))
     for path, (name, splits) in asked.items():
+        if is_own(name):
+            continue
         try:
             found = dataset(name)
         except UnknownName as error:
@@ -189,6 +196,15 @@ def _unknown_data(job: Job) -> Iterator[BadField]:
             yield BadField(path, repr(name), f"it is a data set for {found.task}")
         elif lacking := [split for split in splits if split not in found.splits]:
             yield BadField(path, repr(name), f"it has no {' and no '.join(lacking)} split")
+
+
+def _misdescribed(job: Job) -> Iterator[BadField]:
+    """What the job says of columns or labels of its data, and does not suit its task."""
+    try:
+        check_description(job.data, find(job.task))
+    except BadSpec as error:
+        field, _, message = str(error).partition(": ")
+        yield BadField(field, None, message)
 
 
 def _unknown_models(job: Job, look_ups: _LookUps) -> Iterator[BadField]:

@@ -69,6 +69,21 @@ class SearchCostView(View):
     """Of training, about; null where the data is not at hand."""
 
 
+class HubDataFilesView(View):
+    """What there is of a data set of the hub, by the list of its files alone."""
+
+    data: str
+    """As the job names it, at its commit."""
+    files: list[str]
+    """Those that hold data, the first ones."""
+    count: int
+    """How many there are in all."""
+    bytes: int
+    """Of all of them."""
+    refused: str | None
+    """Why it cannot be used."""
+
+
 class HubFilesView(View):
     """What is taken of a model of the hub."""
 
@@ -96,5 +111,7 @@ class PlanView(View):
     beside: BesideCostView | None = None
     """null where outputs are all that is learnt of the teacher."""
     search: SearchCostView | None = None
+    hub_data: list[HubDataFilesView] = []  # noqa: RUF012
+    """Of each data set of the hub that is the user's own."""
     hub: list[HubFilesView] = []  # noqa: RUF012
     """Of each model of the hub."""

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,16 +11,16 @@ from typing import Protocol, TypeVar, assert_never
 
 from alambique.api.artifacts import open_artifact
 from alambique.models.configs import Config, read_config
-from alambique.models.hub import fetch_config, resolve
-from alambique.models.layouts import Layout
+from alambique.models.hub import fetch_config, list_data_files, resolve, resolve_data
 from alambique.models.sources import inspect_repository, locate
 from alambique.registry import versions
 from alambique.registry.database import Database
 from alambique.registry.records import Version
-from alambique.spec.errors import BadModel, BadSpec, UnknownName, Unreachable
+from alambique.spec.data_sources import HubData, data_source_of
+from alambique.spec.errors import BadData, BadModel, BadSpec, UnknownName, Unreachable
 from alambique.spec.faults import BadField, BadFields
 from alambique.spec.job import Job
-from alambique.spec.pinning import unpinned, with_names
+from alambique.spec.pinning import Floating, unpinned, with_names
 from alambique.spec.settings import Settings
 from alambique.spec.sources import (
     Architecture,
@@ -33,11 +33,19 @@ from alambique.spec.sources import (
     written,
 )
 from alambique.tasks.all import find
-from alambique.tasks.costs import HubFiles, Plan
-from alambique.tasks.data import Fetch, Splits, load, not_fetched
+from alambique.tasks.costs import HubDataFiles, HubFiles, Plan
+from alambique.tasks.data import Splits, load
 from alambique.tasks.plan import ConfigOf, plan
+from alambique.tasks.reading import Fetch, not_fetched
 
 T = TypeVar("T")
+S = TypeVar("S", contravariant=True)
+R = TypeVar("R", covariant=True)
+
+_DATA_FILES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".gz", ".zip")
+"""How the names of files end that `datasets` reads."""
+_SHOWN = 20
+"""Files of a data set that a plan names."""
 
 
 class LookUp(Protocol):
@@ -78,17 +86,22 @@ def plan_of(
         config_of, project=job.project, settings=settings, database=database, look_up=look_up
     )
     found = plan(job, _splits(job, settings, fetch), config_of=reads)
-    return replace(found, hub=tuple(_hub_files(job, settings.home / "hub", look_up)))
+    cache = settings.home / "hub"
+    return replace(
+        found,
+        hub=tuple(_hub_files(job, cache, look_up)),
+        hub_data=tuple(_hub_data(job, cache, look_up)),
+    )
 
 
 def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _directly) -> Job:
-    """Return the job with each model as one that stays the same.
+    """Return the job with each model and data set as one that stays the same.
 
-    That is a model of the hub at the commit that its revision is now, and one of the registry at
+    That is one of the hub at the commit that its revision is now, and a model of the registry at
     the number that is its newest. A job that names nothing else is returned as it is.
 
     Raises:
-        UnknownName: there is no such model or revision.
+        UnknownName: there is no such model, data set or revision.
         Unreachable: the hub does not answer, and has not said before what the revision is.
     """
     return next(pin_all([job], settings, database, look_up=look_up))
@@ -97,12 +110,12 @@ def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _
 def pin_all(
     jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = _directly
 ) -> Iterator[Job]:
-    """Each job as `pin` returns it, all of them with the same models: each is looked for once.
+    """Each job as `pin` returns it: whatever several of them name is looked for once.
 
     Raises:
         UnknownName, Unreachable: as `pin`; the cause is `BadFields`.
     """
-    known: dict[tuple[str, Hub | Registered], str] = {}
+    known: dict[tuple[str, Floating], str] = {}
     for job in jobs:
         names: dict[str, str] = {}
         for field, source in unpinned(job):
@@ -111,25 +124,40 @@ def pin_all(
                 if key not in known:
                     known[key] = _pinned(source, job.project, settings, database, look_up)
             except (UnknownName, Unreachable) as error:
-                bad = BadFields([BadField(field, written(source), str(error))])
+                said = str(source) if isinstance(source, HubData) else written(source)
+                bad = BadFields([BadField(field, said, str(error))])
                 raise type(error)(f"{field}: {error}") from bad
             names[field] = known[key]
         yield with_names(job, names) if names else job
 
 
 def _pinned(
-    source: Hub | Registered, project: str, settings: Settings, database: Database, look_up: LookUp
+    source: Floating, project: str, settings: Settings, database: Database, look_up: LookUp
 ) -> str:
-    if isinstance(source, Hub):
-        return written(look_up(partial(_commit, source, settings.home / "hub")))
-    with database.read() as session:
-        found = versions.find(session, project, source.name, source.version)
-    return written(replace(source, version=str(found.number)))
+    cache = settings.home / "hub"
+    match source:
+        case Hub():
+            return written(look_up(partial(_from_hub, resolve, source, cache)))
+        case HubData():
+            return str(look_up(partial(_from_hub, resolve_data, source, cache)))
+        case Registered():
+            with database.read() as session:
+                found = versions.find(session, project, source.name, source.version)
+            return written(replace(source, version=str(found.number)))
+        case _:
+            assert_never(source)
 
 
-def _commit(source: Hub, cache: Path) -> Hub:
+class _AskHub(Protocol[S, R]):
+    """Asks the hub about something, and keeps in `cache` what comes of it."""
+
+    def __call__(self, source: S, /, *, cache: Path) -> R: ...
+
+
+def _from_hub(ask: _AskHub[S, R], source: S, cache: Path) -> R:
+    """What the hub says, without its library's lines about each of its tries."""
     with _quietly():
-        return resolve(source, cache=cache)
+        return ask(source, cache=cache)
 
 
 def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
@@ -138,15 +166,36 @@ def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
     for source in dict.fromkeys(one for one in sources if isinstance(one, Hub)):
         name = written(source)
         try:
-            layout = look_up(partial(_layout, source, cache))
+            layout, _ = look_up(partial(_from_hub, inspect_repository, source, cache))
             yield HubFiles(name, layout.files, layout.imported)
         except BadModel as error:
             yield HubFiles(name, refused=str(error).removeprefix(f"{name}: "))
 
 
-def _layout(source: Hub, cache: Path) -> Layout:
-    with _quietly():
-        return inspect_repository(source, cache=cache)[0]
+def _hub_data(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubDataFiles]:
+    """What there is of each data set of the hub that the job names, each once."""
+    sources = map(data_source_of, job.data.names.values())
+    for source in dict.fromkeys(one for one in sources if isinstance(one, HubData)):
+        try:
+            yield _data_files(source, look_up(partial(_from_hub, list_data_files, source, cache)))
+        except BadData as error:
+            yield HubDataFiles(str(source), refused=str(error))
+
+
+def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFiles:
+    found = [(path, size) for path, size in files if path.lower().endswith(_DATA_FILES)]
+    script = f"{source.repository.partition('/')[2]}.py"
+    if any(path == script for path, _ in files):
+        refused = (
+            f"it is loaded by a program of its own, {script}, and none is run: take a copy in "
+            "Parquet, such as its revision refs/convert/parquet"
+        )
+        return HubDataFiles(str(source), refused=refused)
+    if not found:
+        refused = f"it has no file of data: expected some of *{', *'.join(_DATA_FILES)}"
+        return HubDataFiles(str(source), refused=refused)
+    shown = tuple(path for path, _ in found[:_SHOWN])
+    return HubDataFiles(str(source), shown, len(found), sum(size for _, size in found))
 
 
 def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
@@ -174,7 +223,8 @@ def config_of(
     """
     match source:
         case Hub():
-            return read_config(look_up(partial(_from_hub, source, settings.home / "hub")))
+            cache = settings.home / "hub"
+            return read_config(look_up(partial(_from_hub, fetch_config, source, cache)))
         case Registered(name, version):
             with database.read() as session:
                 found = versions.find(session, project, name, version)
@@ -228,11 +278,6 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
         UnknownName: it is not there.
     """
     return locate(source, models=settings.models, cache=settings.home / "hub").folder
-
-
-def _from_hub(source: Hub, cache: Path) -> Path:
-    with _quietly():
-        return fetch_config(source, cache=cache)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from alambique.api.views import JobView, VersionView
+from alambique.spec.data_sources import HubData
 from alambique.spec.pinning import unpinned
 from alambique.spec.reading import job_of
 from alambique.spec.sources import written
@@ -35,7 +36,10 @@ def job_file(version: VersionView, job: JobView) -> str:
     if spec.search is not None and values is not None:  # of a trial: it is a job by itself
         spec = laid_over(spec, values)
     content = spec.model_copy(update={"fresh": True}).model_dump(mode="json")
-    floating = [f"{field}: {written(source)}" for field, source in unpinned(spec)]
+    floating = [
+        f"{field}: {source if isinstance(source, HubData) else written(source)}"
+        for field, source in unpinned(spec)
+    ]
     head = "".join(f"# {line}\n" for line in _head(version, floating))
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 

@@ -23,15 +23,15 @@ def run(
     from alambique.api.planning import pin, plan_of
     from alambique.cli.following import Following
     from alambique.cli.reports import report
-    from alambique.tasks.fetching import fetching
     from alambique.workers.driver import run_here
+    from alambique.workers.hub_data import fetching
 
     settings, database = settings_of(context), database_of(context)
     read = read_file(job, overrides, fresh=fresh)
     database.upgrade()
     # what is not there is said at once, and nothing is posted
     read = pin(read, settings, database)
-    fetch = fetching(settings.home.absolute() / "hub")
+    fetch = fetching(settings.home.absolute())
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
     following = Following(database)

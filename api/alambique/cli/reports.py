@@ -179,6 +179,17 @@ def show_plan(found: Mapping[str, Any]) -> None:
     say(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
     for model in found.get("hub", ()):
         say(_taken(model))
+    for data in found.get("hub_data", ()):
+        say(_data_there(data))
+
+
+def _data_there(data: Mapping[str, Any]) -> str:
+    """What there is of a data set of the hub, in words."""
+    if data["refused"]:
+        return f"{data['data']} cannot be used: {data['refused']}"
+    more = data["count"] - len(data["files"])
+    files = ", ".join(data["files"]) + (f" and {more} more" if more else "")
+    return f"{data['data']}: has {files}, {size_text(data['bytes'])}"
 
 
 def _taken(model: Mapping[str, Any]) -> str:

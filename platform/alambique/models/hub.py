@@ -1,6 +1,6 @@
 """The hub: which commit a revision is, what is in a repository, and its files on this machine.
 
-The one module that asks huggingface_hub about models. What it fetches lies in a folder laid out by
+The one module that asks huggingface_hub. What it fetches lies in a folder laid out by
 that library, where a commit that is there is not asked for again.
 """
 
@@ -31,9 +31,10 @@ from huggingface_hub.hf_api import RepoFile
 
 from alambique.models.configs import LARGEST_CONFIG
 from alambique.models.layouts import CONFIG, LARGEST_INDEX
-from alambique.spec.errors import BadModel, UnknownName, Unreachable
+from alambique.spec.data_sources import HubData
+from alambique.spec.errors import BadData, BadModel, UnknownName, Unreachable
 from alambique.spec.excerpts import named, short
-from alambique.spec.sources import Hub, written
+from alambique.spec.sources import Hub, is_commit, written
 
 HUB_ERRORS = (
     HfHubHTTPError,
@@ -44,6 +45,10 @@ HUB_ERRORS = (
     httpx2.HTTPError,
 )
 """What huggingface_hub raises where it does not get what it asks for."""
+_NO_COMMIT = (*HUB_ERRORS, AssertionError)
+"""The latter where the hub names no commit."""
+_DATA = "dataset"
+"""What the hub calls a repository of data."""
 _MOST_FILES = 10_000
 """Files and folders at the top of a repository that are looked at."""
 _TOO_MANY = 429
@@ -62,18 +67,74 @@ def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
             is no commit.
     """
     try:
-        found = HfApi(endpoint=endpoint).resolve_revision(
-            source.repository, revision=source.revision, cache_dir=cache
-        )
-    except (*HUB_ERRORS, AssertionError) as error:  # the latter where it names no commit
+        return replace(source, revision=_commit(source, None, cache, endpoint))
+    except _NO_COMMIT as error:
         raise hub_failure(error, source) from error
-    pinned = replace(source, revision=found.resolved)
-    if not pinned.is_pinned:  # it becomes part of paths on this machine
+
+
+def resolve_data(source: HubData, *, cache: Path, endpoint: str | None = None) -> HubData:
+    """Return the same data set at the commit that its revision is now, as `resolve`.
+
+    Raises:
+        UnknownName, Unreachable: as `resolve`.
+    """
+    try:
+        return replace(source, revision=_commit(source, _DATA, cache, endpoint))
+    except _NO_COMMIT as error:
+        raise data_failure(error, source) from error
+
+
+def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str | None) -> str:
+    found = HfApi(endpoint=endpoint).resolve_revision(
+        source.repository, repo_type=kind, revision=source.revision, cache_dir=cache
+    )
+    if not is_commit(found.resolved):  # it becomes part of paths on this machine
         raise Unreachable(
-            f"the hub says that {written(source)} is the commit {short(found.resolved)}, which is "
-            "none: it should have 40 digits; check HF_ENDPOINT"
+            f"the hub says that {source.repository} at {source.revision or 'its newest'} is the "
+            f"commit {short(found.resolved)}, which is none: it should have 40 digits; check "
+            "HF_ENDPOINT"
         )
-    return pinned
+    return found.resolved
+
+
+def list_data_files(
+    source: HubData, *, cache: Path, endpoint: str | None = None
+) -> list[tuple[str, int]]:
+    """Return the paths of all files of a data set at a commit, and their bytes.
+
+    The hub is asked once, as for the files of a model.
+
+    Raises:
+        UnknownName, Unreachable: it cannot be had.
+        BadData: there are more files than are looked at.
+    """
+    kept = cache / "listings" / "datasets" / source.repository.replace("/", "--")
+    kept /= f"{source.revision}.json"
+    if kept.is_file():
+        return [(path, size) for path, size in json.loads(kept.read_text())]
+    try:
+        tree = HfApi(endpoint=endpoint).list_repo_tree(
+            source.repository, revision=source.revision, repo_type=_DATA, recursive=True
+        )
+        entries = list(islice(tree, _MOST_FILES + 1))
+    except HUB_ERRORS as error:
+        raise data_failure(error, source) from error
+    if len(entries) > _MOST_FILES:
+        raise BadData(
+            f"{source} has more than the {_MOST_FILES:,} files that are looked at: name one with "
+            "fewer, such as its copy in Parquet"
+        )
+    found = [(entry.path, entry.size) for entry in entries if isinstance(entry, RepoFile)]
+    _keep(kept, found)
+    return found
+
+
+def _keep(path: Path, content: object) -> None:
+    """Write a listing, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", prefix=f"{path.name}.", dir=path.parent, delete=False) as aside:
+        json.dump(content, aside)
+    Path(aside.name).replace(path)
 
 
 def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list[str]:
@@ -104,10 +165,7 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
             "model that is known here has as many"
         )
     names = [entry.path for entry in entries if isinstance(entry, RepoFile)]
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", prefix=f"{kept.name}.", dir=kept.parent, delete=False) as aside:
-        json.dump(names, aside)
-    Path(aside.name).replace(kept)
+    _keep(kept, names)
     return names
 
 
@@ -198,6 +256,17 @@ def hub_failure(error: Exception, source: Hub) -> UnknownName | Unreachable:
         written(source),
         "Check id and revision, and HF_TOKEN if it is private; with no network, put its folder "
         "under ALAMBIQUE_MODELS and give its name",
+    )
+
+
+def data_failure(error: Exception, source: HubData) -> UnknownName | Unreachable:
+    """What to raise for one of `HUB_ERRORS` about a data set, as `hub_failure`."""
+    return hub_error(
+        error,
+        str(source),
+        "Check id and revision, and HF_TOKEN if it is private or asks for one; with no network, "
+        "run the job once where there is one, and copy the folders hub/ and datasets/ of its "
+        "ALAMBIQUE_HOME",
     )
 
 

@@ -8,17 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from alambique.spec import general
+from alambique.spec.data import Data
+from alambique.spec.data_sources import AtPath, data_source_of
 from alambique.spec.fields import (
     Duration,
     Layers,
     Name,
-    Positive,
-    Share,
     Spec,
     Whole,
     Width,
     fault_at,
-    left_out_at,
 )
 from alambique.spec.objective import Gold, Layered, Logits, Objective, Term, counts, taught
 from alambique.spec.search import Search
@@ -26,102 +25,12 @@ from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teachers import Teachers, Teaching, teachings
 from alambique.spec.train import Resources, Train
 
-Split = Literal["train", "dev", "test"]
-Limited = Literal[Split, "unlabelled"]
-
 _ROLES = ("teacher", "random")
 """What a student can start from that is no model of its own."""
 _REGISTERED_AS = re.compile(
     r"(.+?)-(teacher(?:-[0-9]+)?|gold-only|(?:teacher-[0-9]+-)?candidate-[0-9]+)"
 )
 """What a job of the first name registers the network of the second as."""
-
-
-class SplitShares(Spec):
-    """How much of one file is for choosing and for measuring; training has the rest."""
-
-    dev: Share
-    test: Annotated[Share | None, Field(exclude_if=left_out_at(None))] = None
-    """None where the job is tested on another file."""
-
-    @model_validator(mode="after")
-    def _leaves_something(self) -> "SplitShares":
-        if self.dev + (self.test or 0.0) >= 1:
-            raise ValueError(
-                f"dev {self.dev:g} and test {self.test or 0:g} leave nothing to train on: give "
-                "less than 1 together, such as {dev: 0.1, test: 0.1}"
-            )
-        return self
-
-
-class Data(Spec):
-    """A data set: one of the catalogue, or (only with `alambique run`) files at a path."""
-
-    name: str
-    """Of the catalogue; or a path, which has a "/". Given as `path`, it is one without that too."""
-    limit: dict[Limited, Positive] = Field(default_factory=dict)
-    """How many examples of a split to use, the first ones; all where not given."""
-    test: str | None = None
-    """Another data set, whose test split takes the place of this one's."""
-    unlabelled: Annotated[str | None, Field(exclude_if=left_out_at(None))] = None
-    """Another one whose training examples, or a text set whose lines, the teacher alone teaches the
-    student: labels that they may have are not read."""
-    columns: Annotated[dict[str, str] | None, Field(exclude_if=left_out_at(None))] = None
-    """From what the task calls a column to what it is called in the files at a path."""
-    split: Annotated[SplitShares | None, Field(exclude_if=left_out_at(None))] = None
-    """How one file at a path is split."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_is_a_name(cls, said: object) -> object:
-        if not isinstance(said, dict) or "path" not in said:
-            return said
-        path, rest = said["path"], {field: said[field] for field in said if field != "path"}
-        if not isinstance(path, str) or not path:
-            raise fault_at(("path",), "expected a path, such as ./mine.csv", path)
-        if "name" in rest:
-            raise fault_at(("path",), "name and path both say where the data is: keep one", path)
-        return {"name": path if "/" in path else f"./{path}", **rest}
-
-    @model_validator(mode="after")
-    def _of_a_path(self) -> "Data":
-        named = [name for name in (self.name, self.test, self.unlabelled) if name is not None]
-        if self.columns is not None and not any("/" in name for name in named):
-            raise fault_at(
-                ("columns",),
-                f"the columns of {self.name} are known: drop them, or give a path of yours",
-                self.columns,
-            )
-        if self.split is None:
-            return self
-        said = self.split.model_dump(mode="json")
-        if "/" not in self.name:
-            raise fault_at(
-                ("split",), f"{self.name} has its splits: drop this, or give a path of yours", said
-            )
-        if self.test is None and self.split.test is None:
-            raise fault_at(
-                ("split",),
-                "nothing to test on: add a share, {dev: 0.1, test: 0.1}, or data.test",
-                said,
-            )
-        if self.test is not None and self.split.test is not None:
-            raise fault_at(
-                ("split", "test"),
-                "the job is tested on data.test: drop one of the two",
-                self.split.test,
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _limits_what_there_is(self) -> "Data":
-        if "unlabelled" in self.limit and self.unlabelled is None:
-            raise fault_at(
-                ("limit", "unlabelled"),
-                "there are no unlabelled examples: name them (data.unlabelled), or drop the limit",
-                self.limit["unlabelled"],
-            )
-        return self
 
 
 class Student(Spec):
@@ -317,13 +226,8 @@ class Job(Spec):
         for field, model in self.models():
             if isinstance(source_of(model), Folder):
                 yield field, str(model)
-        data = self.data
-        for field, name in (
-            ("name", data.name),
-            ("test", data.test),
-            ("unlabelled", data.unlabelled),
-        ):
-            if name is not None and "/" in name:
+        for field, name in self.data.names.items():
+            if isinstance(data_source_of(name), AtPath):
                 yield f"data.{field}", name
 
 

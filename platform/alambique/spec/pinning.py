@@ -1,25 +1,33 @@
-"""What a job names, said so that it stays the same: models by commit or number, full paths."""
+"""What a job names, said so that it stays the same: by commit or number, full paths."""
 
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import getitem
 from typing import Any
 
+from alambique.spec.data_sources import HubData, data_source_of
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.sources import Hub, Registered, source_of
 
+Floating = Hub | Registered | HubData
+"""What may be named so that it comes to be another one."""
 
-def unpinned(job: Job) -> Iterator[tuple[str, Hub | Registered]]:
-    """Each field that names a model which may come to be another one, with the model.
 
-    That is one of the hub at something else than a commit, and one of the registry at its newest
-    version.
+def unpinned(job: Job) -> Iterator[tuple[str, Floating]]:
+    """Each field that names a model or data set which may come to be another one, with it.
+
+    That is one of the hub at something else than a commit, and a model of the registry at its
+    newest version.
     """
     for field, model in job.models():
         source = source_of(model)
         if isinstance(source, Hub | Registered) and not source.is_pinned:
             yield field, source
+    for field, name in job.data.names.items():
+        data = data_source_of(name)
+        if isinstance(data, HubData) and not data.is_pinned:
+            yield f"data.{field}", data
 
 
 def with_names(job: Job, names: Mapping[str, str]) -> Job:

@@ -11,13 +11,13 @@ from alambique.spec.excerpts import short
 from alambique.spec.fields import Layers, Spec, Vocabulary, Width
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # a folder's has no more
-_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 """The hub takes no longer ones, and neither does a name of ours."""
-_REVISION = r"(?!.*(?:\.\.|//))[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,253}[A-Za-z0-9._-])?"
+REVISION = r"(?!.*(?:\.\.|//))[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,253}[A-Za-z0-9._-])?"
 """As git names a branch or a tag, and the hub the changes that are proposed: refs/pr/7."""
-_HUB = re.compile(rf"({_WORD}/{_WORD})(?:@({_REVISION}))?")
+_HUB = re.compile(rf"({WORD}/{WORD})(?:@({REVISION}))?")
 _COMMIT = re.compile("[0-9a-f]{40}")
-_REGISTERED = re.compile(rf"registry:({_WORD})@({_WORD})")
+_REGISTERED = re.compile(rf"registry:({WORD})@({WORD})")
 
 
 class Architecture(Spec):
@@ -50,7 +50,7 @@ class Hub:
     @property
     def is_pinned(self) -> bool:
         """Whether the revision is a commit, which is the same for ever."""
-        return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
+        return is_commit(self.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,11 @@ class Folder:
 
 
 Source = Hub | Registered | Local | Folder | Architecture
+
+
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a whole commit, which is the same for ever."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 def source_of(model: str | Architecture) -> Source:

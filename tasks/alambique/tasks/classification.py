@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
-from alambique.tasks.formats.columns import Columns
+from alambique.tasks.formats.columns import Columns, renamed
 from alambique.tasks.task import ClassGold, Reader, Task
 
 
@@ -22,7 +22,7 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         inputs=columns.texts,
         primary="accuracy",
         readers=readers_of(columns),
-        columns=columns,
+        readers_for=partial(readers_for, columns=columns, task=name),
         texts=texts,
         windows=windows,
         word_count=lambda _: 1,
@@ -38,12 +38,21 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
 
 def readers_of(columns: Columns) -> Mapping[str, Reader[Labelled]]:
     """What reads tables with these columns."""
-    return {suffix: partial(examples_of, columns=columns) for suffix in tables.Format}
+    return {suffix: partial(tables.read, columns=columns) for suffix in tables.Format}
 
 
-def examples_of(path: Path, columns: Columns, *, labels: bool = True) -> list[Labelled]:
-    """The examples of a table; BadData where it is broken."""
-    return tables.read(path, columns, labels=labels).examples
+def readers_for(
+    called: Mapping[str, str], labels: Sequence[str], *, columns: Columns, task: str
+) -> Mapping[str, Reader[Labelled]]:
+    """What reads tables that call the columns so, and have labels or their numbers.
+
+    Raises:
+        BadSpec: the task has no such column.
+    """
+    found = renamed(columns, called, task)
+    if labels:  # where the labels are somebody else's, the task's names for them say nothing
+        found = replace(found, names=None, numbered=tuple(labels))
+    return readers_of(found)
 
 
 def of_text(name: str, text: str) -> Labelled:

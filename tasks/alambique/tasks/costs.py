@@ -96,6 +96,22 @@ class HubFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class HubDataFiles:
+    """What there is of a data set of the hub, by the list of its files alone."""
+
+    data: str
+    """As the job names it, at its commit."""
+    files: tuple[str, ...] = ()
+    """Those that hold data, the first ones."""
+    count: int = 0
+    """How many there are in all."""
+    bytes: int = 0
+    """Of all of them."""
+    refused: str | None = None
+    """Why it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a job would take."""
 
@@ -113,6 +129,8 @@ class Plan:
     search: SearchCost | None = None
     hub: tuple[HubFiles, ...] = ()
     """Of each model of the hub."""
+    hub_data: tuple[HubDataFiles, ...] = ()
+    """Of each data set of the hub that is the user's own."""
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it."""

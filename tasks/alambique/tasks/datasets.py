@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Example
 from alambique.tasks.formats.columns import Rows
 
@@ -54,6 +54,34 @@ class Hub:
     revision: str
     paths: Mapping[Split, str]
     read: Read
+    """Of Parquet, with a row for each of the file."""
+    field: str | None = None
+    """Where the rows of a JSON file are."""
+
+    def split(self, split: Split) -> "HubSplit":
+        """A split, as it is asked for."""
+        return HubSplit(
+            self.repository, self.revision, split, path=self.paths[split], field=self.field
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HubSplit:
+    """A split of a data set of the hub, as it is asked for; it is got as Parquet."""
+
+    repository: str
+    revision: str
+    """A commit."""
+    split: str
+    """What it is called there."""
+    subset: str | None = None
+    """The part of the data set, where there are several."""
+    path: str | None = None
+    """The file in the repository; None: those that the repository says."""
+    field: str | None = None
+    """Where the rows of a JSON file are."""
+    first: int | None = None
+    """How many rows; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

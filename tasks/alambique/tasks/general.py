@@ -4,7 +4,8 @@ What comes of it has no head, and is what jobs of other tasks start their studen
 nothing: the score is how alike its last states are to the teacher's, which no example tells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,13 +14,26 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.general import NAME
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Text
-from alambique.tasks.formats.text import READERS, read_texts
-from alambique.tasks.task import NoGold, Task
+from alambique.tasks.formats.columns import names_in_file
+from alambique.tasks.formats.text import COLUMN, READERS, read_texts
+from alambique.tasks.task import NoGold, Reader, Task
 
 
-def read(path: Path, *, labels: bool = True) -> list[Text]:
+def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Text]]:
+    """What reads texts, of tables from the column that is called so.
+
+    Raises:
+        BadSpec: there is another column than text, or labels are given.
+    """
+    if labels:
+        raise BadSpec(f"data.labels: {NAME} distillation reads texts without labels: drop them")
+    found = names_in_file({COLUMN: COLUMN}, called, NAME)
+    return dict.fromkeys(READERS, partial(read, column=found[COLUMN]))
+
+
+def read(path: Path, column: str = COLUMN, *, labels: bool = True) -> list[Text]:
     """The texts of a file, which have no labels; BadData where it is broken."""
-    return read_texts(path)
+    return read_texts(path, column)
 
 
 def windows(example: Text, encoder: Encoder) -> tuple[Window, ...]:
@@ -49,7 +63,8 @@ TASK: Task[Text, NoReturn] = Task(
     output=Output.STATES,
     inputs=("text",),
     primary="cka",
-    readers=dict.fromkeys(READERS, read),
+    readers=readers_for({}, ()),
+    readers_for=readers_for,
     texts=lambda example: (example.text,),
     windows=windows,
     word_count=lambda _: 0,

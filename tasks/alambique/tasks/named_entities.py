@@ -51,12 +51,16 @@ def majority(examples: Sequence[Sentence]) -> float:
     return score(examples, [(guess,) * len(example.words) for example in examples])[TASK.primary]
 
 
+NAME = "named-entities"
+READERS_FOR = tagging.readers_for(NAME, {".conll": conll.read}, tags="ner_tags")
+
 TASK: Task[Sentence, Tags] = Task(
-    name="named-entities",
+    name=NAME,
     output=Output.TAGS,
     inputs=("sentence",),
     primary="f1",
-    readers={".conll": conll.read},
+    readers=READERS_FOR({}, ()),
+    readers_for=READERS_FOR,
     texts=tagging.texts,
     windows=tagging.windows,
     word_count=tagging.word_count,

@@ -60,12 +60,18 @@ def majority(examples: Sequence[Sentence]) -> float:
     return max(counts.values()) / counts.total()
 
 
+NAME = "part-of-speech"
+READERS_FOR = tagging.readers_for(
+    NAME, {".conllu": partial(conllu.read, words=conllu.Words.SYNTACTIC)}, tags="upos"
+)
+
 TASK: Task[Sentence, Tags] = Task(
-    name="part-of-speech",
+    name=NAME,
     output=Output.TAGS,
     inputs=("sentence",),
     primary="accuracy",
-    readers={".conllu": partial(conllu.read, words=conllu.Words.SYNTACTIC)},
+    readers=READERS_FOR({}, ()),
+    readers_for=READERS_FOR,
     texts=tagging.texts,
     windows=tagging.windows,
     word_count=tagging.word_count,

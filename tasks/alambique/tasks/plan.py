@@ -11,6 +11,7 @@ from alambique.models import shapes
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
+from alambique.spec.data_sources import is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
@@ -247,7 +248,8 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
         return 0
     if isinstance(data, Splits):
         return len(data.labels)
-    known = () if "/" in job.data.name else dataset(job.data.name).labels
+    own = job.data.labels or ()
+    known = own if is_own(job.data.name) else dataset(job.data.name).labels
     if not known:
         raise data
     return len(known)

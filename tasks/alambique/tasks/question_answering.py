@@ -1,7 +1,8 @@
 """Question answering: the span of a context that answers a question, or none."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -10,15 +11,32 @@ from alambique.distill.alignment import FloatArray, pieces_of
 from alambique.runtime.spans import Span, SpanSettings, best_span
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import IntArray, covered, words_of
+from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.answers import Metric, Normalise, exact_match, f1, mlqa_es, squad_en
 from alambique.tasks.examples import Question
 from alambique.tasks.formats import squad
-from alambique.tasks.task import SpanGold, Task
+from alambique.tasks.formats.columns import names_in_file
+from alambique.tasks.formats.parquet import Asked, read_questions
+from alambique.tasks.task import Reader, SpanGold, Task
 
+NAME = "question-answering"
 SETTINGS = SpanSettings()
 NULL_THRESHOLD = 0.0
 """Where a data set has questions without answers: answer nothing if that scores higher by more."""
+
+
+def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Question]]:
+    """What reads SQuAD's JSON, and Parquet that calls the columns so.
+
+    Raises:
+        BadSpec: the task has no such column, or labels are given.
+    """
+    if labels:
+        raise BadSpec(f"data.labels: {NAME} finds answers in texts, and has no labels: drop them")
+    columns = {name: name for name in ("id", "question", "context", "answers")}
+    asked = Asked(**names_in_file(columns, called, NAME))
+    return {".json": squad.read, ".parquet": partial(read_questions, asked=asked)}
 
 
 def texts(example: Question) -> tuple[str, str]:
@@ -155,11 +173,12 @@ def _one(metric: Metric, golds: Sequence[str], answer: str | None, normalise: No
 
 
 TASK: Task[Question, Span] = Task(
-    name="question-answering",
+    name=NAME,
     output=Output.SPAN,
     inputs=("question", "context"),
     primary="f1",
-    readers={".json": squad.read},
+    readers=readers_for({}, ()),
+    readers_for=readers_for,
     texts=texts,
     windows=windows,
     word_count=word_count,

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from hashlib import blake2b
 from typing import TypeVar, assert_never
 
-from alambique.spec.job import Split, SplitShares
+from alambique.spec.data import Split, SplitShares
 from alambique.tasks.examples import Example, Labelled, Question, Sentence, Text
 
 E = TypeVar("E", bound=Example)

@@ -1,6 +1,6 @@
 """What the tasks that give each word of a sentence a tag have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,9 @@ from alambique.runtime.tags import word_tags
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import words_of
 from alambique.tasks.examples import Sentence
-from alambique.tasks.task import Predict, TagGold
+from alambique.tasks.formats.columns import names_in_file
+from alambique.tasks.formats.parquet import Tokens, read_sentences
+from alambique.tasks.task import Predict, Reader, ReadersFor, TagGold
 
 Tags = tuple[str, ...]
 
@@ -18,6 +20,25 @@ Tags = tuple[str, ...]
 def of_text(name: str, text: str) -> Sentence:
     """The words of a text as `runtime.answering.tag` has them; nobody knows their tags."""
     return Sentence(name, tuple(text[start:end] for start, end in words_of(text)), ())
+
+
+def readers_for(
+    task: str, files: Mapping[str, Reader[Sentence]], *, tags: str
+) -> ReadersFor[Sentence]:
+    """From names of columns and tags to what reads the files of such a task, and Parquet.
+
+    Args:
+        task: its name.
+        files: what reads its other files, by how their names end.
+        tags: what the column of tags is called where nothing else is said.
+    """
+
+    def readers(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Sentence]]:
+        found = names_in_file({"words": "tokens", "tags": tags}, called, task)
+        tokens = Tokens(found["words"], found["tags"], names=labels or None)
+        return {**files, ".parquet": partial(read_sentences, tokens=tokens)}
+
+    return readers
 
 
 def texts(example: Sentence) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from alambique.distill.alignment import FloatArray, IntArray
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Example
-from alambique.tasks.formats.columns import Columns
+from alambique.tasks.formats.columns import Rows
 
 E = TypeVar("E", bound=Example)
 P = TypeVar("P")
@@ -53,8 +53,13 @@ Predict = Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P
 class Reader(Protocol[E]):
     """The examples of a data file; BadData where it is broken."""
 
-    def __call__(self, path: Path, /, *, labels: bool = ...) -> list[E]:
+    def __call__(self, path: Path, /, *, labels: bool = ...) -> list[E] | Rows:
         """Without labels these are not looked at, and need not be there."""
+
+
+ReadersFor = Callable[[Mapping[str, str], Sequence[str]], Mapping[str, Reader[E]]]
+"""From what tables call the columns of a task, and the labels by their number, to its readers;
+BadSpec where the task has no such column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Task(Generic[E, P]):
     """The score by which models are compared."""
     readers: Mapping[str, Reader[E]]
     """By how the name of a file ends."""
+    readers_for: ReadersFor[E]
+    """Its readers, where tables have other names for its columns, or numbers for labels."""
     texts: Callable[[E], tuple[str, ...]]
     """All that a model sees of an example, and nothing of its labels."""
     windows: Callable[[E, Encoder], tuple[Window, ...]]
@@ -85,7 +92,5 @@ class Task(Generic[E, P]):
     """The primary score of always guessing the commonest label."""
     settings: Callable[[Sequence[E]], Mapping[str, str | int | float]]
     """How logits become predictions on data like these: to be printed beside every score."""
-    columns: Columns | None = None
-    """Of tables, by their names for this task; None: its files are of another kind."""
     of_text: Callable[[str, str], E] | None = None
     """From an id and a plain text to an example without labels; None: it is of several texts."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
+from alambique.spec.data import Split
 from alambique.spec.errors import BadData, BadSpec
-from alambique.spec.job import Split
 from alambique.tasks.examples import Text, without_labels
+from alambique.tasks.formats import parquet
 from alambique.tasks.formats.columns import Rows
-from alambique.tasks.formats.text import read_texts
-from alambique.tasks.task import Task
+from alambique.tasks.formats.text import COLUMN, read_texts
+from alambique.tasks.task import Reader, Task
 
 _TEXT = ".txt"
 """How the name of a file of texts ends."""
@@ -37,20 +38,48 @@ class Unlabelled:
 NONE = Unlabelled()
 
 
-def read_path(path: Path, task: Task[Any, Any]) -> Rows:
+def read_file(
+    path: Path, name: str, task: Task[Any, Any], readers: Mapping[str, Reader[Any]]
+) -> Rows:
+    """The examples of a Parquet file, or an example for each text of its column of texts.
+
+    Args:
+        path: of the file.
+        name: of the data set, for errors.
+        task: what they are for.
+        readers: of the task's own files.
+
+    Raises:
+        BadData: it has neither the task's columns nor one of texts that the task could read.
+    """
+    try:
+        found = readers[path.suffix](path, labels=False)
+    except BadData:
+        if task.of_text is None or COLUMN not in parquet.columns(path):
+            raise
+        return Rows(of_texts(name, read_texts(path), task))
+    return found if isinstance(found, Rows) else Rows(list(found))
+
+
+def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any]]) -> Rows:
     """The examples at a path of this machine: in a file, or in a folder's train file or texts.
+
+    Args:
+        path: of the file or folder.
+        task: what they are for.
+        readers: of the task's own files.
 
     Raises:
         BadSpec: there is no such file, or the task reads more than one text.
         BadData: a file is broken.
     """
-    for file in [path, *(path / f"train{suffix}" for suffix in task.readers)]:
-        if file.is_file() and (reader := task.readers.get(file.suffix)):
+    for file in [path, *(path / f"train{suffix}" for suffix in readers)]:
+        if file.is_file() and (reader := readers.get(file.suffix)):
             found = reader(file, labels=False)
             return found if isinstance(found, Rows) else Rows(list(found))
     files = _texts(path)
     if not files:
-        known = " or ".join(f"*{suffix}" for suffix in (*task.readers, _TEXT))
+        known = " or ".join(f"*{suffix}" for suffix in (*readers, _TEXT))
         raise BadSpec(
             f"data.unlabelled: {path} is neither a file called {known} nor a folder with a train "
             f"file of that kind, or with texts (*{_TEXT}): give one of these"

@@ -67,17 +67,17 @@ def test_another_program_s_file_comes_back_in_its_cells(path: Path, compression:
 
 def test_tags_by_number_and_by_name(path: Path) -> None:
     put(path, {"id": "s", "tokens": ["En", "Jaén"], "ner_tags": [0, 1], "upos": ["ADP", "PROPN"]})
-    assert parquet.read_sentences(path, Tokens(names=TAGS)) == [
+    assert parquet.read_sentences(path, Tokens(names=TAGS)).examples == [
         Sentence("train.parquet:1", ("En", "Jaén"), ("O", "B-LOC"))
     ]
-    assert parquet.read_sentences(path, Tokens(tags="upos", id="id")) == [
+    assert parquet.read_sentences(path, Tokens(tags="upos", id="id")).examples == [
         Sentence("s", ("En", "Jaén"), ("ADP", "PROPN"))
     ]
 
 
 def test_contractions_of_the_hub(path: Path) -> None:
     put(path, {"tokens": ["del", "de", "el"], "upos": [13, 2, 8]})
-    (found,) = parquet.read_sentences(path, Tokens(tags="upos", names=HUB_UPOS))
+    (found,) = parquet.read_sentences(path, Tokens(tags="upos", names=HUB_UPOS)).examples
     assert found.tags == ("_", "ADP", "DET")
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import pytest
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import content_hash
 from alambique.tasks.sample import entities
 from alambique.tasks.sample.splits import ORDER

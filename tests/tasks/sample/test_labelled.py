@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Labelled
 from alambique.tasks.sample import documents, inferences, paraphrases
 from alambique.tasks.sample.claims import KINDS

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import content_hash
 from alambique.tasks.sample import passages, questions
 from alambique.tasks.sample.passages import DOMAINS, Passage, passage

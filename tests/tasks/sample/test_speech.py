@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.formats.treebank import UPOS
 from alambique.tasks.sample import speech
 from alambique.tasks.sample.splits import ORDER

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from alambique.spec.data import Split
 from alambique.spec.fields import Spec
-from alambique.spec.job import Split
 from alambique.spec.train import Train
 from alambique.workers.training.course import Course, TeacherOutputs
 

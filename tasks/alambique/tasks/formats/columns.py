@@ -26,9 +26,12 @@ class Columns:
     """Without one, a row is named after its file and line."""
     names: Mapping[str, str] | None = None
     """From what stands in the label's column, a number as its digits, to the label; no other may
-    stand there. None: the column holds the labels themselves."""
+    stand there. None: the column holds the labels themselves, or numbers of them."""
     skipped: frozenset[str] = frozenset()
     """Marks of rows to leave out."""
+    numbered: tuple[str, ...] = ()
+    """Where the label's column holds numbers that the file itself has no names for: their names,
+    from 0 on."""
 
     def read(self, *, labels: bool = True) -> tuple[str, ...]:
         """Every column that is read, in the order in which a file is written."""
@@ -54,6 +57,8 @@ class Rows:
 
     examples: list[Any]
     skipped: int = 0
+    labels: tuple[str, ...] = ()
+    """All that there may be, in their order, where the file says so."""
 
 
 def labelled(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
@@ -128,20 +133,37 @@ def renamed(columns: Columns, called: Mapping[str, str], task: str) -> Columns:
     Raises:
         BadSpec: the task has no such column, or two of its columns would be one of the file.
     """
-    known = (*columns.texts, columns.label)
+    known = {column: column for column in (*columns.texts, columns.label)}
+    *texts, label = names_in_file(known, called, task).values()
+    return replace(columns, texts=tuple(texts), label=label)
+
+
+def names_in_file(
+    known: Mapping[str, str], called: Mapping[str, str], task: str
+) -> Mapping[str, str]:
+    """Return what a file calls each column of a task.
+
+    Args:
+        known: what the column is called where nothing else is said, by its name for the task.
+        called: what is said, likewise.
+        task: the name of the task, for errors.
+
+    Raises:
+        BadSpec: the task has no such column, or two of its columns would be one of the file.
+    """
     for column in called:
         if column not in known:
             raise BadSpec(
-                f"data.columns.{column}: {task} reads {', '.join(known)}: give what your file "
-                "calls these, such as {" + f"{columns.label}: NAME" + "}"
+                f"data.columns.{column}: {task} reads {', '.join(known)}: give what your data "
+                "calls these, such as {" + f"{[*known][-1]}: NAME" + "}"
             )
-    names = [called.get(column, column) for column in known]
+    found = {column: called.get(column, name) for column, name in known.items()}
+    names = list(found.values())
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadSpec(
             f"data.columns: {twice[0]!r} is the column of two of {', '.join(known)}: name each once"
         )
-    *texts, label = names
-    return replace(columns, texts=tuple(texts), label=label)
+    return found
 
 
 def _cell(row: Row, column: str) -> object:

@@ -1,6 +1,8 @@
 """Parquet, as the hub keeps data sets: labelled texts, tagged words, questions."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,10 @@ from typing import Any
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Question, Sentence
 from alambique.tasks.formats import squad
-from alambique.tasks.formats.columns import Row, missing
+from alambique.tasks.formats.columns import Row, Rows, missing
 
-_ASKED = ("id", "question", "context")
-_QUESTION = (*_ASKED, "answers")
+_FEATURES = b"huggingface"
+"""Where `datasets` writes into a file what its columns hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,24 @@ class Tokens:
     words: str = "tokens"
     tags: str = "ner_tags"
     names: Sequence[str] | None = None
-    """Tags by their number; None: the column holds the tags themselves."""
+    """Tags by their number, where the file itself has no names for them; None: the column holds
+    the tags themselves."""
     id: str | None = None
     """Without one, a sentence is named after its file and row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which columns hold a question, its context and its answers, of text and answer_start."""
+
+    id: str | None = "id"
+    """Without one, a question is named after its file and row."""
+    question: str = "question"
+    context: str = "context"
+    answers: str = "answers"
+
+
+_ASKED = Asked()
 
 
 def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
@@ -38,7 +55,7 @@ def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
         yield Row(row, f"{path}: row {number}", f"{path.name}:{number}")
 
 
-def read_sentences(path: Path, tokens: Tokens, *, labels: bool = True) -> list[Sentence]:
+def read_sentences(path: Path, tokens: Tokens, *, labels: bool = True) -> Rows:
     """The tagged sentences of a file; or their words alone, and no tags are looked at.
 
     Raises:
@@ -46,21 +63,62 @@ def read_sentences(path: Path, tokens: Tokens, *, labels: bool = True) -> list[S
     """
     wanted = (*((tokens.id,) if tokens.id else ()), tokens.words)
     if not labels:
-        return [_untagged(row, tokens) for row in rows(path, wanted)]
-    return [_sentence(row, tokens) for row in rows(path, (*wanted, tokens.tags))]
+        return Rows([_untagged(row, tokens) for row in rows(path, wanted)])
+    named = classes(path).get(tokens.tags, ())
+    tokens = replace(tokens, names=named or tokens.names)
+    found = [_sentence(row, tokens) for row in rows(path, (*wanted, tokens.tags))]
+    return Rows(found, labels=named)
 
 
-def read_questions(path: Path, *, labels: bool = True) -> list[Question]:
-    """The questions of a file: id, question, context, and answers of text and answer_start.
-
-    Without labels, no answers are looked at.
+def read_questions(path: Path, asked: Asked = _ASKED, *, labels: bool = True) -> list[Question]:
+    """The questions of a file; without labels, no answers are looked at.
 
     Raises:
         BadData: as `rows`; or a row is not of this form, or an answer not at its offset.
     """
+    wanted = (*((asked.id,) if asked.id else ()), asked.question, asked.context)
     if not labels:
-        return [squad.asked(row.cells, _context(row), row.where) for row in rows(path, _ASKED)]
-    return [_question(row) for row in rows(path, _QUESTION)]
+        return [_question(row, asked) for row in rows(path, wanted)]
+    return [_answered(row, asked) for row in rows(path, (*wanted, asked.answers))]
+
+
+def columns(path: Path) -> list[str]:
+    """Return the names of the columns of a file.
+
+    Raises:
+        BadData: the file is damaged or no Parquet.
+    """
+    with _opened(path) as found:
+        return list(found.schema_arrow.names)
+
+
+def classes(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return the names of classes or tags by their number, of each column that has them.
+
+    `datasets` writes them into its files. A file of somebody else's has none.
+
+    Raises:
+        BadData: the file is damaged or no Parquet.
+    """
+    with _opened(path) as found:
+        told = (found.schema_arrow.metadata or {}).get(_FEATURES)
+    try:
+        features = json.loads(told)["info"]["features"] if told else {}
+        named = {column: _class_names(features[column]) for column in features}
+    except (ValueError, KeyError, TypeError):
+        return {}  # written by a version of the library that says it otherwise
+    return {column: names for column, names in named.items() if names}
+
+
+def _class_names(feature: Any) -> tuple[str, ...]:
+    """Of a column of classes, or of lists of them."""
+    if isinstance(feature, list) and len(feature) == 1:  # how older versions write lists
+        feature = feature[0]
+    if not isinstance(feature, dict):
+        return ()
+    if feature.get("_type") == "ClassLabel":
+        return tuple(map(str, feature.get("names") or ()))
+    return _class_names(feature["feature"]) if "feature" in feature else ()
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
@@ -73,19 +131,24 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]])
 
 
 def _columns(path: Path, wanted: Sequence[str]) -> list[list[Any]]:
+    with _opened(path) as found:
+        there = found.schema_arrow.names
+        for column in wanted:
+            if column not in there:
+                raise BadData(missing(column, there, str(path)))
+        table = found.read(columns=list(wanted))
+        return [table.column(column).to_pylist() for column in wanted]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     # not on top: it takes longer to import than most commands take
     import pyarrow
     from pyarrow import parquet
 
     with path.open("rb") as file:
         try:
-            found = parquet.ParquetFile(file)
-            there = found.schema_arrow.names
-            for column in wanted:
-                if column not in there:
-                    raise BadData(missing(column, there, str(path)))
-            table = found.read(columns=list(wanted))
-            return [table.column(column).to_pylist() for column in wanted]
+            yield parquet.ParquetFile(file)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise BadData(
                 f"{path}: no whole Parquet file ({error}): download it again, or write it anew"
@@ -136,8 +199,12 @@ def _tag(row: Row, tokens: Tokens, found: object) -> str:
     )
 
 
-def _question(row: Row) -> Question:
-    answers = row.cells["answers"]
+def _question(row: Row, asked: Asked) -> Question:
+    return squad.asked(_cells(row, asked), _context(row, asked), row.where)
+
+
+def _answered(row: Row, asked: Asked) -> Question:
+    answers = row.cells[asked.answers]
     texts, starts = (_part(answers, key, row.where) for key in ("text", "answer_start"))
     if len(texts) != len(starts):
         raise BadData(
@@ -146,12 +213,18 @@ def _question(row: Row) -> Question:
         )
     pairs = zip(texts, starts, strict=True)
     given = [{"text": text, "answer_start": start} for text, start in pairs]
-    asked = {**row.cells, "answers": given, "is_impossible": not given}
-    return squad.question_of(asked, _context(row), row.where)
+    said = {**_cells(row, asked), "answers": given, "is_impossible": not given}
+    return squad.question_of(said, _context(row, asked), row.where)
 
 
-def _context(row: Row) -> str:
-    return squad.text_in(row.cells, "context", row.where)
+def _cells(row: Row, asked: Asked) -> dict[str, object]:
+    """What is asked, under the names that SQuAD has for it."""
+    name = str(row.cells[asked.id]) if asked.id else row.name
+    return {"id": name, "question": row.cells[asked.question]}
+
+
+def _context(row: Row, asked: Asked) -> str:
+    return squad.text_in(row.cells, asked.context, row.where)
 
 
 def _part(answers: object, key: str, where: str) -> list[Any]:

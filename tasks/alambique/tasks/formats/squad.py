@@ -31,9 +31,13 @@ def read(path: Path, *, labels: bool = True) -> list[Question]:
 
 
 def read_articles(path: Path, *, labels: bool = True) -> list[list[Question]]:
-    """The questions of a file, article by article. Raises as `read`."""
+    """The questions of a file, article by article: JSON, or Parquet with a row for each article.
+
+    Raises:
+        BadData: as `read`.
+    """
     of_row = question_of if labels else asked
-    content = _json(path)
+    content = {"data": _articles(path)} if path.suffix == ".parquet" else _json(path)
     articles = _field(content, "data", list, f"{path}")
     return [
         _article(article, f"{path}: article {n}", of_row) for n, article in enumerate(articles, 1)
@@ -56,6 +60,12 @@ def _row(question: Question, version: str) -> dict[str, Any]:
     answers = [{"text": answer.text, "answer_start": answer.start} for answer in question.answers]
     row = {"id": question.id, "question": question.question, "answers": answers}
     return row if version == "1.1" else row | {"is_impossible": not answers}
+
+
+def _articles(path: Path) -> list[Any]:
+    from alambique.tasks.formats import parquet  # which reads questions by this module
+
+    return [dict(row.cells) for row in parquet.rows(path, ("title", "paragraphs"))]
 
 
 def _json(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """Labelled texts from a table in a file, and back: TSV, CSV, JSON lines or Parquet, by its name."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import assert_never
@@ -40,7 +41,17 @@ def read(
             names file and line, or row.
     """
     rows = _rows(path, columns.read(labels=labels), header)
-    return labelled(rows, columns, labels=labels)
+    if not labels or columns.names is not None:
+        return labelled(rows, columns, labels=labels)
+    named = parquet.classes(path).get(columns.label, ()) if _is_parquet(path) else ()
+    if numbered := named or columns.numbered:
+        names = {str(number): name for number, name in enumerate(numbered)}
+        columns = replace(columns, names=names | {name: name for name in numbered})
+    return replace(labelled(rows, columns), labels=named)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix == Format.PARQUET
 
 
 def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:

@@ -10,14 +10,15 @@ from alambique.tasks.formats.columns import running
 from alambique.tasks.formats.lines import MARK, lines_of, text_of
 
 COLUMN = "text"
-"""The one that is read of a table."""
+"""The one that is read of a table, if nothing else is said."""
 
 
-def read_texts(path: Path) -> list[Text]:
+def read_texts(path: Path, column: str = COLUMN) -> list[Text]:
     """The texts of a file, each named after its line or row; empty ones are left out.
 
     Args:
         path: its suffix says what it is: one of `READERS`.
+        column: the one that is read of a table.
 
     Raises:
         BadData: the file is not UTF-8, broken, or of another kind, or lacks the column; the
@@ -28,7 +29,7 @@ def read_texts(path: Path) -> list[Text]:
             f"{path}: no text is read from a file called *{path.suffix}: take one of "
             f"{', '.join(READERS)}"
         )
-    return READERS[path.suffix](path)
+    return READERS[path.suffix](path, column)
 
 
 def write(path: Path, texts: Iterable[str]) -> None:
@@ -36,15 +37,15 @@ def write(path: Path, texts: Iterable[str]) -> None:
     path.write_bytes("".join(f"{text}\n" for text in texts).encode())
 
 
-def _lines(path: Path) -> list[Text]:
+def _lines(path: Path, _: str) -> list[Text]:
     lines = enumerate(lines_of(text_of(path).removeprefix(MARK)), 1)
     said = ((number, line.strip()) for number, line in lines)
     return [Text(f"{path.name}:{number}", line) for number, line in said if line]
 
 
-READERS: Mapping[str, Callable[[Path], list[Text]]] = {
+READERS: Mapping[str, Callable[[Path, str], list[Text]]] = {
     ".txt": _lines,
-    ".jsonl": lambda path: running(jsonl.rows(path), COLUMN),
-    ".parquet": lambda path: running(parquet.rows(path, (COLUMN,)), COLUMN),
+    ".jsonl": lambda path, column: running(jsonl.rows(path), column),
+    ".parquet": lambda path, column: running(parquet.rows(path, (column,)), column),
 }
 """By how the name of a file ends."""

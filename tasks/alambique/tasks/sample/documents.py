@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from random import Random
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Labelled
 from alambique.tasks.sample import values
 from alambique.tasks.sample.splits import drawn

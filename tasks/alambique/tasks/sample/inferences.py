@@ -11,7 +11,7 @@ from functools import cache
 from random import Random
 from typing import Literal
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Labelled
 from alambique.tasks.sample import values
 from alambique.tasks.sample.claims import JOINTS, KINDS, Claim, Kind

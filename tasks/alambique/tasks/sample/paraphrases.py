@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from random import Random
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Labelled
 from alambique.tasks.sample.events import EVENTS, Names
 from alambique.tasks.sample.splits import drawn

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import chain, islice
 from random import Random
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Answer, Question
 from alambique.tasks.sample.passages import Passage, Stated, passage
 from alambique.tasks.sample.splits import ORDER, SEED

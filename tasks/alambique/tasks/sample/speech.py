@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from random import Random
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Sentence
 from alambique.tasks.sample.splits import drawn
 from alambique.tasks.sample.vocabulary import people, places, speech

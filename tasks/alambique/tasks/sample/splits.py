@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import TypeVar
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from alambique.spec.job import Split
+from alambique.spec.data import Split
 from alambique.tasks.examples import Text
 from alambique.tasks.sample.corpus import corpus
 from alambique.tasks.sample.splits import ORDER

@@ -64,6 +64,7 @@ SETS: tuple[Dataset, ...] = (
             "f9928e8819596a601b8887cc5f8598b15d589a82",
             {"train": "train.json", "dev": "dev.json", "test": "test.json"},
             squad.read,
+            field="data",
         ),
         sizes={"train": 15036, "dev": 1864, "test": 1910},
         about="SQAC: questions asked in Spanish on encyclopedia, news and literature",

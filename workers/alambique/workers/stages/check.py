@@ -23,10 +23,10 @@ from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
+from alambique.spec.data import Split
 from alambique.spec.disk import size_text
 from alambique.spec.errors import BadData, BadSpec, NotEnoughDisk
 from alambique.spec.excerpts import named
-from alambique.spec.job import Split
 from alambique.spec.sources import (
     Architecture,
     Folder,
@@ -42,10 +42,10 @@ from alambique.spec.teachers import Teaching
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, Example, content_hash, intact, write
-from alambique.tasks.fetching import fetching
 from alambique.tasks.plan import plan
 from alambique.tasks.values import check_values, checked_tries
 from alambique.workers.downloads import fetched
+from alambique.workers.hub_data import fetching
 from alambique.workers.once import is_done
 from alambique.workers.records import Checked, DataSet, Start, Unlabelled
 from alambique.workers.room import Room, needed, too_large
@@ -87,7 +87,7 @@ def check(work: Work) -> Checked:
     _machine(work)
     _stores(work)
     work.report(Stage.CHECK, 0.0, message="reading the data")
-    fetch = fetching(work.settings.home.absolute() / "hub")
+    fetch = fetching(work.settings.home.absolute())
     splits = load(job.data, task=find(job.task), root=work.settings.data, fetch=fetch)
     for wrong in splits.wrong_sizes:
         raise BadData(wrong)

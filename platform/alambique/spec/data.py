@@ -1,0 +1,163 @@
+"""What a job says of its data: which sets, how much of them, what their columns are called."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from alambique.spec.data_sources import PREFIX, Catalogued, HubData, data_source_of, is_own
+from alambique.spec.fields import Positive, Share, Spec, fault_at, left_out_at
+
+Split = Literal["train", "dev", "test"]
+Limited = Literal[Split, "unlabelled"]
+
+Label = Annotated[str, Field(min_length=1, max_length=256)]
+
+_SUBSET = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,95}$"
+_SPLIT = r"^[A-Za-z0-9_]{1,64}(?:\.[A-Za-z0-9_]{1,64})*$"
+"""As `datasets` names a whole split: with more it would be a slice or a sum of them."""
+
+
+class SplitShares(Spec):
+    """How much of one file is for choosing and for measuring; training has the rest."""
+
+    dev: Share
+    test: Annotated[Share | None, Field(exclude_if=left_out_at(None))] = None
+    """None where the job is tested on another file."""
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> "SplitShares":
+        if self.dev + (self.test or 0.0) >= 1:
+            raise ValueError(
+                f"dev {self.dev:g} and test {self.test or 0:g} leave nothing to train on: give "
+                "less than 1 together, such as {dev: 0.1, test: 0.1}"
+            )
+        return self
+
+
+class Data(Spec):
+    """A data set: of the catalogue, of the hub, or (only with `alambique run`) files at a path."""
+
+    name: str
+    """Of the catalogue; or hub:team/name; or a path, which has a "/". Given as `hub`, it is the
+    second without `hub:`; given as `path`, the third, also without a "/"."""
+    limit: dict[Limited, Positive] = Field(default_factory=dict)
+    """How many examples of a split to use, the first ones; all where not given."""
+    test: str | None = None
+    """Another data set, whose test split takes the place of this one's."""
+    unlabelled: Annotated[str | None, Field(exclude_if=left_out_at(None))] = None
+    """Another one whose training examples, or a text set whose lines, the teacher alone teaches the
+    student: labels that they may have are not read."""
+    columns: Annotated[dict[str, str] | None, Field(exclude_if=left_out_at(None))] = None
+    """From what the task calls a column to what it is called in data sets that are no catalogue's,
+    those of the hub and the files at a path; likewise the labels."""
+    labels: Annotated[tuple[Label, ...] | None, Field(exclude_if=left_out_at(None))] = None
+    """The names of all classes or tags in their order; a number in the data is one's place there,
+    counted from 0."""
+    subset: Annotated[str | None, Field(exclude_if=left_out_at(None), pattern=_SUBSET)] = None
+    """Which part of a data set of the hub, where it has several: what `datasets` calls its name."""
+    splits: Annotated[
+        dict[Split, Annotated[str, Field(pattern=_SPLIT)]] | None,
+        Field(exclude_if=left_out_at(None)),
+    ] = None
+    """What the splits of a data set of the hub are called there; not given, they are train,
+    validation and test."""
+    split: Annotated[SplitShares | None, Field(exclude_if=left_out_at(None))] = None
+    """How one file at a path, or the train split of a data set of the hub, is split."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_or_hub_is_a_name(cls, said: object) -> object:
+        if not isinstance(said, dict):
+            return said
+        given = [field for field in ("name", "path", "hub") if field in said]
+        if given in ([], ["name"]):
+            return said
+        if len(given) > 1:
+            raise fault_at(
+                (given[-1],),
+                f"{' and '.join(given)} both say where the data is: keep one",
+                said[given[-1]],
+            )
+        field, rest = given[0], {one: said[one] for one in said if one != given[0]}
+        found = said[field]
+        if not isinstance(found, str) or not found:
+            example = {"path": "a path, such as ./mine.csv", "hub": "an id, such as team/reviews"}
+            raise fault_at((field,), f"expected {example[field]}", found)
+        if field == "hub":
+            return {"name": f"{PREFIX}{found.removeprefix(PREFIX)}", **rest}
+        return {"name": found if "/" in found else f"./{found}", **rest}
+
+    @field_validator("name", "test", "unlabelled")
+    @classmethod
+    def _of_some_form(cls, name: str | None) -> str | None:
+        if name is not None:
+            data_source_of(name)
+        return name
+
+    @field_validator("labels")
+    @classmethod
+    def _each_once(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if labels is not None and len(set(labels)) != len(labels):
+            raise ValueError("a label stands there twice: name each once")
+        return labels
+
+    @model_validator(mode="after")
+    def _says_what_is_not_known(self) -> "Data":
+        """That what describes a data set describes one that the catalogue does not know."""
+        sources = [data_source_of(name) for name in self.names.values()]
+        if all(isinstance(source, Catalogued) for source in sources):
+            for field in ("columns", "labels"):
+                if getattr(self, field) is not None:
+                    raise fault_at(
+                        (field,),
+                        f"the {field} of {self.name} are known: drop them, or give data of yours",
+                        getattr(self, field),
+                    )
+        if not any(isinstance(source, HubData) for source in sources):
+            for field in ("subset", "splits"):
+                if getattr(self, field) is not None:
+                    raise fault_at(
+                        (field,),
+                        f"{self.name} is no data set of the hub: drop this, or name one (data.hub)",
+                        getattr(self, field),
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _split_of_ones_own(self) -> "Data":
+        if self.split is None:
+            return self
+        said = self.split.model_dump(mode="json")
+        if not is_own(self.name):
+            raise fault_at(
+                ("split",), f"{self.name} has its splits: drop this, or give data of yours", said
+            )
+        if self.test is None and self.split.test is None:
+            raise fault_at(
+                ("split",),
+                "nothing to test on: add a share, {dev: 0.1, test: 0.1}, or data.test",
+                said,
+            )
+        if self.test is not None and self.split.test is not None:
+            raise fault_at(
+                ("split", "test"),
+                "the job is tested on data.test: drop one of the two",
+                self.split.test,
+            )
+        return self
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The data sets that are named, by the field that names them."""
+        given = {"name": self.name, "test": self.test, "unlabelled": self.unlabelled}
+        return {field: name for field, name in given.items() if name is not None}
+
+    @model_validator(mode="after")
+    def _limits_what_there_is(self) -> "Data":
+        if "unlabelled" in self.limit and self.unlabelled is None:
+            raise fault_at(
+                ("limit", "unlabelled"),
+                "there are no unlabelled examples: name them (data.unlabelled), or drop the limit",
+                self.limit["unlabelled"],
+            )
+        return self

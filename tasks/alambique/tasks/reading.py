@@ -1,0 +1,268 @@
+"""The splits of data sets, read from wherever they are: the catalogue, the hub, a path."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, assert_never
+
+from alambique.spec.data import Data, Split, SplitShares
+from alambique.spec.data_sources import AtPath, Catalogued, HubData, data_source_of, is_own
+from alambique.spec.errors import BadData, BadSpec, NoData
+from alambique.tasks.catalogue import DATASETS, dataset
+from alambique.tasks.datasets import (
+    Articles,
+    Dataset,
+    Files,
+    Generated,
+    Hub,
+    HubSplit,
+    Paragraphs,
+    Source,
+)
+from alambique.tasks.examples import Text
+from alambique.tasks.formats import squad
+from alambique.tasks.formats.columns import Rows
+from alambique.tasks.formats.tables import Format
+from alambique.tasks.formats.text import read_texts
+from alambique.tasks.splitting import split_examples
+from alambique.tasks.task import Task
+
+Fetch = Callable[[HubSplit], Path]
+"""From a split of a data set of the hub to the Parquet file of it on this machine, which has at
+least the rows that are asked for, and the same ones before any others."""
+
+_HUB_SPLITS: Mapping[Split, str] = {"train": "train", "dev": "validation", "test": "test"}
+"""What `datasets` calls them where a repository does not say otherwise."""
+
+
+def not_fetched(source: HubSplit) -> Path:
+    """For who does not want to wait for the hub.
+
+    Raises:
+        BadSpec: always.
+    """
+    raise BadSpec(
+        f"{source.repository} of the hub is fetched when the job runs; what it takes is known "
+        "before only where the job names its labels (data.labels)"
+    )
+
+
+class DataSets:
+    """The data sets that a job names, with what it says of them."""
+
+    def __init__(self, data: Data, task: Task[Any, Any], root: Path | None, fetch: Fetch) -> None:
+        self._data = data
+        self.task = task
+        self._root = root
+        self._fetch = fetch
+        self.readers = task.readers_for(data.columns or {}, data.labels or ())
+        """Of data of the user's own, by how the name of a file ends."""
+
+    def rows(
+        self, name: str, split: Split, *, limit: int | None = None, labels: bool = True
+    ) -> Rows:
+        """The examples of a split: all, or of the hub's at least as many as the limit."""
+        source = data_source_of(name)
+        match source:
+            case AtPath(path):
+                return self._at_path(Path(path).expanduser(), split)
+            case HubData():
+                read = partial(self.readers[".parquet"], labels=labels)
+                return self.of_hub(self.hub_split(source, split), read, limit)
+            case Catalogued():
+                found = dataset(source.name)
+                if found.task != self.task.name:
+                    raise BadSpec(
+                        f"data set {name} is for {found.task}, the job's task is {self.task.name}"
+                    )
+                if split not in found.splits:
+                    raise BadSpec(_lacks(found, split))
+                return self.of_catalogue(found, split, limit=limit, labels=labels)
+            case _:
+                assert_never(source)
+
+    def cut(self, shares: SplitShares) -> dict[Split, Rows]:
+        """The splits made of one file, each with the rows that were left out of it."""
+        source = data_source_of(self._data.name)
+        if isinstance(source, HubData):
+            found, said = self.rows(self._data.name, "train"), str(source)
+        else:
+            path = Path(self._data.name).expanduser()
+            if path.is_dir():
+                raise BadSpec(
+                    f"data.split: {path} is a folder, which holds a file for each split: drop the "
+                    "split, or name one file"
+                )
+            found, said = self._of_file(path), str(path)
+        parts = split_examples(found.examples, shares)
+        for split, rows in parts.items():
+            if not rows and (split != "test" or shares.test is not None):
+                raise BadData(
+                    f"data.split: of the {len(found.examples)} examples of {said} none falls "
+                    f"into {split}: give more examples, or larger shares"
+                )
+        if shares.test is None:
+            parts = {split: rows for split, rows in parts.items() if split != "test"}
+        # what was left out is of no split: it is told once
+        skipped = {"train": found.skipped}
+        return {
+            split: Rows(rows, skipped.get(split, 0), found.labels) for split, rows in parts.items()
+        }
+
+    def hub_split(self, source: HubData, split: Split) -> HubSplit:
+        """A split of a data set of the hub, by what the job says it is called there."""
+        called = {**_HUB_SPLITS, **(self._data.splits or {})}
+        assert source.revision is not None, "a job is pinned before its data is read"
+        return HubSplit(source.repository, source.revision, called[split], self._data.subset)
+
+    def of_hub(
+        self, source: HubSplit, read: Callable[[Path], Sequence[Any] | Rows], limit: int | None
+    ) -> Rows:
+        """The rows of a split of the hub: all, or the first ones, as many as the limit at least.
+
+        Where rows are left out, more of them are asked for.
+        """
+        if limit is None or source.field is not None:
+            return _rows(read(self._fetch(source)))
+        asked = limit
+        while True:
+            found = _rows(read(self._fetch(replace(source, first=asked))))
+            there = len(found.examples) + found.skipped
+            if len(found.examples) >= limit or there < asked:
+                return found
+            asked += 2 * (limit - len(found.examples))
+
+    def of_catalogue(
+        self, found: Dataset, split: Split, *, limit: int | None = None, labels: bool = True
+    ) -> Rows:
+        """The examples of a data set that is known."""
+        source = found.source
+        match source:
+            case Generated(make):
+                return Rows(list(make(split)))
+            case Articles(path, turns):
+                articles = squad.read_articles(self._in_root(found, path), labels=labels)
+                turn = [turns[n % len(turns)] for n in range(len(articles))]
+                chosen = zip(turn, articles, strict=True)
+                return Rows([one for to, article in chosen if to == split for one in article])
+            case Paragraphs(paths, share):
+                files = [self._in_root(found, path) for path in paths]
+                texts = [one for file in files for one in read_texts(file)]
+                return Rows(_sampled(texts, share, split))
+            case Files(paths, read):
+                return _rows(read(self._in_root(found, paths[split]), labels=labels))
+            case Hub():
+                return self.of_hub(source.split(split), partial(source.read, labels=labels), limit)
+            case _:
+                assert_never(source)
+
+    def _at_path(self, path: Path, split: Split) -> Rows:
+        if path.is_file() and split == "test":
+            return self._of_file(path)  # one file is a test set as it is
+        if path.is_file():
+            raise BadSpec(
+                f"{path} is one file: say how it is split, split: {{dev: 0.1, test: 0.1}}, or give "
+                "a folder with a train, a dev and a test file"
+            )
+        path = _present(path, split, tuple(self.readers))
+        return self._read(path)
+
+    def _of_file(self, path: Path) -> Rows:
+        if not path.is_file():
+            raise NoData(f"there is no file {path}: correct the path, from the current folder on")
+        if path.suffix not in self.readers:
+            raise BadSpec(
+                f"{path}: no file of {self.task.name} is called *{path.suffix}: give one of "
+                f"*{', *'.join(self.readers)}"
+            )
+        return self._read(path)
+
+    def _read(self, path: Path) -> Rows:
+        if self._data.columns and path.suffix not in tuple(Format):
+            raise BadSpec(
+                f"data.columns: {path} has no columns to be named: drop them, or give a table "
+                f"(*{', *'.join(set(self.readers).intersection(Format))})"
+            )
+        return _rows(self.readers[path.suffix](path))
+
+    def _in_root(self, found: Dataset, path: str) -> Path:
+        root = self._root
+        if root is None:
+            raise NoData(
+                f"data set {found.name} is read from files, and no folder of data sets is known: "
+                f"set ALAMBIQUE_DATA to one that holds {path}"
+            )
+        if not (root / path).is_file():
+            raise NoData(
+                f"data set {found.name}: there is no file {root / path}: put it there, or set "
+                f"ALAMBIQUE_DATA to a folder that holds {path}"
+            )
+        return root / path
+
+
+def wrong_size(name: str, split: Split, rows: Rows, limit: int | None) -> str | None:
+    """What to say where a split of the catalogue is not as large as it is known to be."""
+    if is_own(name):
+        return None
+    found = dataset(name)
+    count, expected = len(rows.examples) + rows.skipped, found.sizes[split]
+    if count == expected or (limit is not None and count == min(limit, expected)):
+        return None  # of the hub no more are got than are asked for
+    return (
+        f"the {split} split of {name}{_place(found.source, split)} has {count} examples, expected "
+        f"{expected}: the file is cut short, or of another release; to use it as it is, give its "
+        "folder to `alambique run`"
+    )
+
+
+def _place(source: Source, split: Split) -> str:
+    """The file that a split is read from, for an error."""
+    match source:
+        case Generated():
+            return ""
+        case Articles(path, _):
+            return f" ({path})"
+        case Paragraphs(paths):
+            return f" ({', '.join(paths)})"
+        case Files(paths, _):
+            return f" ({paths[split]})"
+        case Hub(repository, revision, paths):
+            return f" ({repository}@{revision[:8]}, {paths[split]})"
+        case _:
+            assert_never(source)
+
+
+def _sampled(texts: Sequence[Text], share: int, split: Split) -> list[Text]:
+    """Those of a split, by the hash of each text."""
+    turns: dict[int, Split] = {0: "test", 1: "dev"}
+    hashed = ((blake2b(one.text.encode(), digest_size=8).digest(), one) for one in texts)
+    chosen = [
+        (digest, one)
+        for digest, one in hashed
+        if turns.get(int.from_bytes(digest, "big") % share, "train") == split
+    ]
+    return [one for _, one in sorted(chosen, key=lambda both: both[0])]
+
+
+def _rows(found: Sequence[Any] | Rows) -> Rows:
+    return found if isinstance(found, Rows) else Rows(list(found))
+
+
+def _lacks(found: Dataset, split: Split) -> str:
+    others = ", ".join(d.name for d in DATASETS if d.task == found.task and split in d.splits)
+    here = f"data set {found.name} has no {split} split, only {', '.join(found.splits)}"
+    if split == "test":
+        return f"{here}: name a set to test on, data: {{name: …, test: …}}, one of {others}"
+    return f"{here}: take one of {others}"
+
+
+def _present(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:
+    for suffix in suffixes:
+        if (path := folder / f"{split}{suffix}").is_file():
+            return path
+    raise NoData(
+        f"there is no file {folder / split}{suffixes[0]}: a folder of data holds a train, a dev "
+        f"and a test file, here named *{' or *'.join(suffixes)}"
+    )

@@ -1,0 +1,246 @@
+"""Data sets of a hub that speaks the hub's protocol, loaded by `datasets` in a process."""
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from alambique.spec.data import Data
+from alambique.spec.errors import BadData, BadSpec, NoData, Unreachable
+from alambique.tasks.all import find
+from alambique.tasks.data import Splits, load
+from alambique.tasks.datasets import HubSplit
+from alambique.tasks.formats import squad
+from alambique.workers.hub_data import fetching
+
+if TYPE_CHECKING:
+    from tests.conftest import Hub
+
+REPOSITORY = "team/reviews"
+STARS = ("mala", "regular", "buena")
+README = """---
+configs:
+- config_name: es
+  data_files:
+  - split: train
+    path: es/train-*
+  - split: validation
+    path: es/validation-*
+- config_name: gl
+  data_files:
+  - split: train
+    path: gl/train-*
+---
+"""
+
+
+def classes(names: Sequence[str], *, listed: bool = False) -> dict[str, Any]:
+    """A column of classes, or of lists of them, as `datasets` writes it into Parquet."""
+    one = {"names": list(names), "_type": "ClassLabel"}
+    return {"feature": one, "_type": "List"} if listed else one
+
+
+def put(path: Path, rows: Sequence[Mapping[str, Any]], **named: Any) -> None:
+    """Write rows as Parquet, with what `datasets` says of columns of classes."""
+    table = pyarrow.Table.from_pylist(list(rows))
+    others = {name: {"dtype": "string", "_type": "Value"} for name in table.column_names}
+    if named:
+        told = {"info": {"features": others | named}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(told)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path)
+
+
+def reviews(split: str, count: int) -> list[dict[str, Any]]:
+    return [{"opinion": f"{split}, reseña {n}", "tono": n % 3} for n in range(count)]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, hub: "Hub") -> tuple[Path, str]:
+    """The files of team/reviews on the hub, and its commit."""
+    folder = tmp_path / "reviews"
+    put(folder / "es" / "train-0.parquet", reviews("train", 30), tono=classes(STARS))
+    put(folder / "es" / "validation-0.parquet", reviews("dev", 6), tono=classes(STARS))
+    put(folder / "gl" / "train-0.parquet", reviews("gl", 3), tono=classes(STARS))
+    (folder / "README.md").write_text(README)
+    return folder, hub.add(f"datasets/{REPOSITORY}", folder)
+
+
+def loaded(said: Mapping[str, Any], task: str, hub: "Hub", home: Path) -> Splits:
+    fetch = fetching(home, endpoint=hub.endpoint)
+    return load(Data.model_validate(said), task=find(task), root=None, fetch=fetch)
+
+
+def test_a_data_set_of_ones_own_with_its_columns_splits_and_labels(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path
+) -> None:
+    said = {
+        "hub": f"{REPOSITORY}@{repository[1]}",
+        "subset": "es",
+        "columns": {"text": "opinion", "label": "tono"},
+        "splits": {"test": "validation"},
+    }
+    task, home = "document-classification", tmp_path / "home"
+    first = loaded(said | {"limit": {"train": 4}}, task, hub, home)
+    assert first.labels == STARS
+    assert [(one.texts, one.label) for one in first.train] == [
+        ((f"train, reseña {n}",), STARS[n % 3]) for n in range(4)
+    ]
+    assert len(first.dev) == len(first.test) == 6
+    # the whole one came with the others: for it nobody is asked
+    asked = len(hub.fetched)
+    ordered = loaded(said | {"labels": ["buena", "regular", "mala"]}, task, hub, home)
+    assert len(ordered.train) == 30
+    assert ordered.labels == ("buena", "regular", "mala")
+    assert ordered.train[0].label == "mala"  # the file says what its numbers mean
+    assert len(hub.fetched) == asked
+    shares = {"dev": 0.2, "test": 0.2}
+    cut = loaded({**said, "splits": {}, "split": shares}, task, hub, home)
+    assert len(cut.train) + len(cut.dev) + len(cut.test) == 30
+    assert cut.labels == STARS
+
+
+def test_the_first_rows_are_streamed_and_kept(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path
+) -> None:
+    fetch = fetching(tmp_path / "home", endpoint=hub.endpoint)
+    split = HubSplit(REPOSITORY, repository[1], "train", subset="es", first=5)
+    path = fetch(split)
+    assert parquet.read_table(path).num_rows == 5
+    assert not any((tmp_path / "home" / "hub").glob("**/*.parquet"))
+    hub.fetched.clear()
+    assert fetch(split) == path
+    assert hub.fetched == []
+    assert [one.name for one in path.parent.iterdir() if one.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("split", "kind", "message"),
+    [
+        (
+            {"split": "test", "subset": "es"},
+            BadData,
+            r"no split 'test', only 'train', 'validation'",
+        ),
+        ({"split": "train", "subset": "fr"}, BadData, r"Available: \['es', 'gl'\].*data\.subset"),
+        ({"split": "train"}, BadData, r"\['es', 'gl'\].*name a subset"),
+        ({"split": "train", "repository": "team/none"}, NoData, "Check id and revision"),
+    ],
+)
+def test_what_the_hub_has_not_is_said(
+    repository: tuple[Path, str],
+    hub: "Hub",
+    tmp_path: Path,
+    split: dict[str, Any],
+    kind: type[Exception],
+    message: str,
+) -> None:
+    asked = HubSplit(**{"repository": REPOSITORY, "revision": repository[1], **split})
+    with pytest.raises(kind, match=message):
+        fetching(tmp_path / "home", endpoint=hub.endpoint)(asked)
+
+
+def test_no_program_of_a_repository_is_run(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path
+) -> None:
+    folder, commit = repository
+    (folder / "reviews.py").write_text("raise SystemExit('run')")
+    split = HubSplit(REPOSITORY, commit, "train", subset="es")
+    with pytest.raises(BadData, match="scripts are no longer supported"):
+        fetching(tmp_path / "home", endpoint=hub.endpoint)(split)
+
+
+def test_a_hub_that_does_not_answer(tmp_path: Path, serving: Callable[..., str]) -> None:
+    endpoint = serving(lambda _: (501, b"", {}))  # a status for which nobody waits
+    split = HubSplit(REPOSITORY, "0" * 40, "train")
+    with pytest.raises(Unreachable, match="could not be had from the hub"):
+        fetching(tmp_path / "home", endpoint=endpoint)(split)
+
+
+def test_tags_and_questions_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
+    tags, asked = tmp_path / "tags", tmp_path / "asked"
+    named = ("O", "B-LOC", "I-LOC")
+    sentence = {"id": "1", "words": ["En", "Jaén"], "entities": [0, 1]}
+    answers = {"text": ["Jaén"], "answer_start": [8]}
+    question = {"id": "q", "question": "¿Dónde?", "context": "Vive en Jaén.", "answers": answers}
+    for split in ("train", "validation", "test"):
+        rows = [{**sentence, "words": [split, "Jaén"]}]
+        put(tags / f"{split}.parquet", rows, entities=classes(named, listed=True))
+        put(asked / f"{split}.parquet", [{**question, "context": f"Vive en Jaén, {split}."}])
+    home = tmp_path / "home"
+    commit = hub.add("datasets/team/tags", tags)
+    called = {"words": "words", "tags": "entities"}
+    said = {"hub": f"team/tags@{commit}", "columns": called}
+    found = loaded(said, "named-entities", hub, home)
+    assert found.labels == named
+    assert [one.tags for one in found.test] == [("O", "B-LOC")]
+    commit = hub.add("datasets/team/asked", asked)
+    found = loaded({"hub": f"team/asked@{commit}"}, "question-answering", hub, home)
+    assert [one.answers[0].text for one in found.train] == ["Jaén"]
+
+
+def test_a_squad_file_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
+    folder = tmp_path / "sqac"
+    folder.mkdir()
+    answer = {"text": "Jaén", "answer_start": 8}
+    rows = [{"id": "q", "question": "¿Dónde?", "answers": [answer]}]
+    article = {"title": "Ana", "paragraphs": [{"context": "Vive en Jaén.", "qas": rows}]}
+    (folder / "train.json").write_text(json.dumps({"version": "1.1", "data": [article]}))
+    (folder / "sqac.py").write_text("raise SystemExit('run')")
+    commit = hub.add("datasets/team/sqac", folder)
+    split = HubSplit("team/sqac", commit, "train", path="train.json", field="data")
+    path = fetching(tmp_path / "home", endpoint=hub.endpoint)(split)
+    assert squad.read(path) == squad.read(folder / "train.json")
+
+
+def test_a_killed_load_leaves_nothing_that_counts(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
+    fetch = fetching(tmp_path / "home", endpoint=hub.endpoint)
+    left = tmp_path / "home" / "datasets" / "team--reviews" / repository[1] / "es" / ".loading.x"
+    left.mkdir(parents=True)
+    (left / "train.parquet").write_bytes(b"PAR1")
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(split)
+    assert parquet.read_table(fetch(split)).num_rows == 30
+    assert not left.exists()
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("task", "said", "message"),
+    [
+        ("document-classification", {"columns": {"texto": "a"}}, r"reads text, label"),
+        ("named-entities", {"columns": {"tag": "a"}}, r"reads words, tags"),
+        ("question-answering", {"labels": ["a"]}, r"data\.labels: .* no labels"),
+        ("general", {"labels": ["a"]}, r"data\.labels: .* without labels"),
+    ],
+)
+def test_what_does_not_suit_the_task(
+    task: str, said: dict[str, Any], message: str, hub: "Hub", tmp_path: Path
+) -> None:
+    data = {"hub": f"{REPOSITORY}@{'0' * 40}"} | said
+    with pytest.raises(BadSpec, match=message):
+        loaded(data, task, hub, tmp_path / "home")
+
+
+def test_a_folder_of_the_same_name_is_not_taken_for_it(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / REPOSITORY / "train.parquet", reviews("other", 1))
+    monkeypatch.chdir(tmp_path)
+    split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
+    assert (
+        parquet.read_table(fetching(tmp_path / "home", endpoint=hub.endpoint)(split)).num_rows == 30
+    )

@@ -1,0 +1,155 @@
+"""Splits of data sets of the hub, as Parquet files under the home, each loaded once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import assert_never
+
+from alambique.spec.data_sources import HubData
+from alambique.spec.errors import BadData, NoData, NotEnoughDisk, Unreachable
+from alambique.spec.excerpts import excerpt
+from alambique.tasks.datasets import HubSplit
+from alambique.tasks.reading import Fetch
+from alambique.workers.files import alone
+from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
+
+_LAST_WORDS = 4096
+"""Bytes of the end of what the process says in an error."""
+
+
+_ASIDE = ".loading."
+"""How the name of a folder begins whose files are not whole yet."""
+
+
+def fetching(home: Path, *, endpoint: str | None = None) -> Fetch:
+    """Gets splits of data sets of the hub into `home`; one that is there is not asked for again.
+
+    Args:
+        home: the folder of this installation; what comes of the hub lies in its folders hub/, laid
+            out by huggingface_hub, and datasets/.
+        endpoint: the URL of the hub; None: as the environment says.
+    """
+    return partial(_fetched, home=home, endpoint=endpoint)
+
+
+def _fetched(source: HubSplit, *, home: Path, endpoint: str | None) -> Path:
+    folder = home / "datasets" / _place(source)
+    if found := _kept(folder, source):
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / ".lock"):
+        if found := _kept(folder, source):  # of another job, which was waited for
+            return found
+        for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
+            return _loaded(source, folder, Path(aside), home, endpoint)
+
+
+def _kept(folder: Path, source: HubSplit) -> Path | None:
+    """The whole split, whose first rows are those that are asked for, or just these."""
+    files = (folder / f"{source.split}.parquet", folder / _file(source))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _loaded(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str | None) -> Path:
+    """The file of the split, moved from aside, where the process wrote it."""
+    out = aside / "out"
+    out.mkdir()
+    report = _run(_request(source, out), _environment(home, aside, endpoint))
+    if report.refusal is not None:
+        raise _refused(source, report.refusal, report.message)
+    path = folder / _file(source)
+    if source.first is not None:
+        return (out / f"{source.split}.parquet").replace(path)
+    for made in out.iterdir():  # of all splits, which came together
+        made.replace(folder / made.name)
+    return path
+
+
+def _place(source: HubSplit) -> Path:
+    """Where the files of a data set lie: each subset, and each file that is named, by itself."""
+    part = source.subset or "default"
+    if source.path is not None:
+        part = f"file-{sha256(source.path.encode()).hexdigest()[:16]}"
+    return Path(source.repository.replace("/", "--")) / source.revision / part
+
+
+def _file(source: HubSplit) -> str:
+    first = "" if source.first is None else f".first-{source.first}"
+    return f"{source.split}{first}.parquet"
+
+
+def _request(source: HubSplit, out: Path) -> LoadRequest:
+    return LoadRequest(**asdict(source), out=str(out))
+
+
+def _environment(home: Path, aside: Path, endpoint: str | None) -> dict[str, str]:
+    """What the libraries read when they are imported."""
+    given = {
+        "HF_HUB_CACHE": str(home / "hub"),
+        # the Arrow files that it makes on the way; what is kept is Parquet
+        "HF_DATASETS_CACHE": str(aside / "cache"),
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "USE_TORCH": "0",
+    }
+    return os.environ | given | ({"HF_ENDPOINT": endpoint} if endpoint else {})
+
+
+def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
+    command = [sys.executable, "-P", "-m", "alambique.workers.hub_data_process"]
+    with tempfile.TemporaryFile() as stderr:
+        done = subprocess.run(
+            command,
+            input=json.dumps(asdict(request)).encode(),
+            cwd=request.out,  # a folder here called as the repository would be taken for it
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            check=False,
+        )
+        stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
+        said = stderr.read().decode(errors="replace")
+    if done.returncode != 0:
+        last = next((line for line in reversed(said.splitlines()) if line.strip()), "no word")
+        return LoadReport(
+            refusal=Refusal.BAD_DATA,
+            message=f"the process that loads it ended with code {done.returncode}: {last}",
+        )
+    report = json.loads(done.stdout)
+    refusal = report["refusal"] and Refusal(report["refusal"])
+    return LoadReport(refusal=refusal, message=report["message"])
+
+
+def _refused(source: HubSplit, refusal: Refusal, message: str) -> Exception:
+    data = f"the {source.split} split of {HubData(source.repository, source.revision)}"
+    told = excerpt(message, 1000)
+    match refusal:
+        case Refusal.UNKNOWN:
+            return NoData(
+                f"{data} could not be had from the hub: {told}. Check id and revision, and "
+                "HF_TOKEN if it is private or asks for one"
+            )
+        case Refusal.UNREACHABLE:
+            return Unreachable(
+                f"{data} could not be had from the hub: {told}. With no network, run the job once "
+                "where there is one, and copy the folders hub/ and datasets/ of its ALAMBIQUE_HOME"
+            )
+        case Refusal.BAD_DATA:
+            return BadData(f"{data} cannot be read: {told}")
+        case Refusal.NO_ROOM:
+            return NotEnoughDisk(
+                f"the disk has no room for {data} ({told}): make room, or set ALAMBIQUE_HOME to a "
+                "larger disk"
+            )
+        case _:
+            assert_never(refusal)
