@@ -115,6 +115,13 @@ def test_source_files_are_short() -> None:
     assert {path: count for path, count in lines.items() if count > LONGEST} == {}
 
 
+def test_one_module_imports_datasets() -> None:
+    importing = re.compile(r"^\s*(?:import|from) datasets\b", re.MULTILINE)
+    files = [path for root in ROOTS for path in (REPO / root).rglob("*.py")]
+    found = [path.name for path in files if importing.search(path.read_text("utf-8"))]
+    assert found == ["hub_data_process.py"]
+
+
 def test_torch_is_pinned_in_both_places() -> None:
     pinned = (REPO / "constraints.txt").read_text().splitlines()
     assert "torch==2.13.0" in pinned

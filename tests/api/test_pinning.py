@@ -159,3 +159,81 @@ def test_what_is_sent_again_needs_no_hub(
     hub.repositories.clear()
     again = http.post(f"/v1/{kind}", json=body, headers=key)
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+
+
+def own(project: str, **said: Any) -> dict[str, Any]:
+    """A job on a data set of the hub that is nobody's but the user's."""
+    data = {"hub": "team/places", "columns": {"tags": "places"}, "labels": ["O", "B-LOC", "I-LOC"]}
+    small = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "ffn": 48}
+    return posted(project, "mini-es") | {
+        "data": data | said,
+        "teacher": {"model": small, "train": {"epochs": 1}},
+    }
+
+
+@pytest.fixture
+def places(hub: Any, tmp_path: Path) -> Path:
+    """The files of a data set, whose content nobody but its loader looks at."""
+    folder = tmp_path / "places"
+    (folder / "data").mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        (folder / "data" / f"{split}-0.parquet").write_bytes(b"PAR1")
+    (folder / "README.md").write_text("Places.")
+    hub.add("datasets/team/places", folder)
+    return folder
+
+
+def test_a_posted_job_keeps_the_commit_of_its_data(
+    http: httpx2.Client, database: Database, hub: Any, places: Path, project: str
+) -> None:
+    answer = http.post("/v1/jobs", json=own(project))
+    assert answer.status_code == 202, answer.text
+    with database.read() as session:
+        (row,) = jobs.page(session, project=project).items
+    commit = hub.commit("datasets/team/places", "main")
+    assert row.spec["data"]["name"] == f"hub:team/places@{commit}"
+
+
+def test_a_plan_reads_the_list_of_files_alone(
+    http: httpx2.Client, hub: Any, places: Path, project: str
+) -> None:
+    answer = http.post("/v1/jobs?dry_run=true", json=own(project))
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    (found,) = plan["hub_data"]
+    assert sorted(found["files"]) == [
+        f"data/{split}-0.parquet" for split in ("test", "train", "validation")
+    ]
+    assert (found["count"], found["bytes"], found["refused"]) == (3, 12, None)
+    assert "is fetched when the job runs" in plan["cache"]["why"]
+    assert hub.fetched == []
+
+
+def test_a_plan_refuses_data_that_a_program_loads(
+    http: httpx2.Client, hub: Any, places: Path, project: str
+) -> None:
+    (places / "script.py").write_text("raise SystemExit")
+    hub.add("datasets/team/script", places)
+    job = own(project, hub="team/script")
+    (found,) = http.post("/v1/jobs?dry_run=true", json=job).json()["hub_data"]
+    assert "script.py" in found["refused"]
+    assert "refs/convert/parquet" in found["refused"]
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "message"),
+    [
+        ({"hub": "team/nothing"}, "data.name", "could not be had from the hub"),
+        ({"hub": "team"}, "data", "names no data set of the hub"),
+        ({"columns": {"etiquetas": "places"}}, "data.columns.etiquetas", "reads words, tags"),
+        ({"splits": {"train": "train[:10]"}}, "data.splits.train", ""),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_when_it_is_posted(
+    http: httpx2.Client, places: Path, project: str, said: dict[str, Any], field: str, message: str
+) -> None:
+    answer = http.post("/v1/jobs", json=own(project, **said))
+    assert answer.status_code == 422, answer.text
+    (found,) = answer.json()["errors"]
+    assert found["path"] == field
+    assert message in found["message"]
