@@ -72,7 +72,7 @@ def repository(tmp_path: Path, hub: "Hub") -> tuple[Path, str]:
 
 
 def loaded(said: Mapping[str, Any], task: str, hub: "Hub", home: Path) -> Splits:
-    fetch = fetching(home, endpoint=hub.endpoint)
+    fetch = fetching(home, tell=print, endpoint=hub.endpoint)
     return load(Data.model_validate(said), task=find(task), root=None, fetch=fetch)
 
 
@@ -108,7 +108,8 @@ def test_a_data_set_of_ones_own_with_its_columns_splits_and_labels(
 def test_the_first_rows_are_streamed_and_kept(
     repository: tuple[Path, str], hub: "Hub", tmp_path: Path
 ) -> None:
-    fetch = fetching(tmp_path / "home", endpoint=hub.endpoint)
+    told = list[str]()
+    fetch = fetching(tmp_path / "home", tell=told.append, endpoint=hub.endpoint)
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es", first=5)
     path = fetch(split)
     assert parquet.read_table(path).num_rows == 5
@@ -116,6 +117,8 @@ def test_the_first_rows_are_streamed_and_kept(
     hub.fetched.clear()
     assert fetch(split) == path
     assert hub.fetched == []
+    (line,) = told
+    assert line.startswith("loading the first 5 rows of the train split of hub:team/reviews@")
     assert [one.name for one in path.parent.iterdir() if one.is_dir()] == []
 
 
@@ -142,7 +145,7 @@ def test_what_the_hub_has_not_is_said(
 ) -> None:
     asked = HubSplit(**{"repository": REPOSITORY, "revision": repository[1], **split})
     with pytest.raises(kind, match=message):
-        fetching(tmp_path / "home", endpoint=hub.endpoint)(asked)
+        fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(asked)
 
 
 def test_no_program_of_a_repository_is_run(
@@ -152,14 +155,14 @@ def test_no_program_of_a_repository_is_run(
     (folder / "reviews.py").write_text("raise SystemExit('run')")
     split = HubSplit(REPOSITORY, commit, "train", subset="es")
     with pytest.raises(BadData, match="scripts are no longer supported"):
-        fetching(tmp_path / "home", endpoint=hub.endpoint)(split)
+        fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
 
 
 def test_a_hub_that_does_not_answer(tmp_path: Path, serving: Callable[..., str]) -> None:
     endpoint = serving(lambda _: (501, b"", {}))  # a status for which nobody waits
     split = HubSplit(REPOSITORY, "0" * 40, "train")
     with pytest.raises(Unreachable, match="could not be had from the hub"):
-        fetching(tmp_path / "home", endpoint=endpoint)(split)
+        fetching(tmp_path / "home", tell=print, endpoint=endpoint)(split)
 
 
 def test_tags_and_questions_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
@@ -194,7 +197,7 @@ def test_a_squad_file_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
     (folder / "sqac.py").write_text("raise SystemExit('run')")
     commit = hub.add("datasets/team/sqac", folder)
     split = HubSplit("team/sqac", commit, "train", path="train.json", field="data")
-    path = fetching(tmp_path / "home", endpoint=hub.endpoint)(split)
+    path = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
     assert squad.read(path) == squad.read(folder / "train.json")
 
 
@@ -202,7 +205,7 @@ def test_a_killed_load_leaves_nothing_that_counts(
     repository: tuple[Path, str], hub: "Hub", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
-    fetch = fetching(tmp_path / "home", endpoint=hub.endpoint)
+    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     left = tmp_path / "home" / "datasets" / "team--reviews" / repository[1] / "es" / ".loading.x"
     left.mkdir(parents=True)
     (left / "train.parquet").write_bytes(b"PAR1")
@@ -240,7 +243,6 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(
 ) -> None:
     put(tmp_path / REPOSITORY / "train.parquet", reviews("other", 1))
     monkeypatch.chdir(tmp_path)
-    split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
-    assert (
-        parquet.read_table(fetching(tmp_path / "home", endpoint=hub.endpoint)(split)).num_rows == 30
-    )
+    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    path = fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
+    assert parquet.read_table(path).num_rows == 30

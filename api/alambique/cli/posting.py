@@ -1,6 +1,7 @@
 """The commands that take a job file: `run`, `plan`, `submit`."""
 
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def run(
     database.upgrade()
     # what is not there is said at once, and nothing is posted
     read = pin(read, settings, database)
-    fetch = fetching(settings.home.absolute())
+    fetch = fetching(settings.home.absolute(), tell=partial(typer.echo, err=True))
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
     following = Following(database)

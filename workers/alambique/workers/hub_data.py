@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
@@ -28,18 +29,21 @@ _ASIDE = ".loading."
 """How the name of a folder begins whose files are not whole yet."""
 
 
-def fetching(home: Path, *, endpoint: str | None = None) -> Fetch:
+def fetching(home: Path, *, tell: Callable[[str], None], endpoint: str | None = None) -> Fetch:
     """Gets splits of data sets of the hub into `home`; one that is there is not asked for again.
 
     Args:
         home: the folder of this installation; what comes of the hub lies in its folders hub/, laid
             out by huggingface_hub, and datasets/.
+        tell: is called with a line before a split is loaded, which may take long.
         endpoint: the URL of the hub; None: as the environment says.
     """
-    return partial(_fetched, home=home, endpoint=endpoint)
+    return partial(_fetched, home=home, tell=tell, endpoint=endpoint)
 
 
-def _fetched(source: HubSplit, *, home: Path, endpoint: str | None) -> Path:
+def _fetched(
+    source: HubSplit, *, home: Path, tell: Callable[[str], None], endpoint: str | None
+) -> Path:
     folder = home / "datasets" / _place(source)
     if found := _kept(folder, source):
         return found
@@ -47,6 +51,7 @@ def _fetched(source: HubSplit, *, home: Path, endpoint: str | None) -> Path:
     with alone(folder / ".lock"):
         if found := _kept(folder, source):  # of another job, which was waited for
             return found
+        tell(f"loading {_named(source)} from the hub")
         for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
@@ -130,8 +135,13 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
     return LoadReport(refusal=refusal, message=report["message"])
 
 
+def _named(source: HubSplit) -> str:
+    first = "" if source.first is None else f"the first {source.first:,} rows of "
+    return f"{first}the {source.split} split of {HubData(source.repository, source.revision)}"
+
+
 def _refused(source: HubSplit, refusal: Refusal, message: str) -> Exception:
-    data = f"the {source.split} split of {HubData(source.repository, source.revision)}"
+    data = _named(source)
     told = excerpt(message, 1000)
     match refusal:
         case Refusal.UNKNOWN:

@@ -87,7 +87,7 @@ def check(work: Work) -> Checked:
     _machine(work)
     _stores(work)
     work.report(Stage.CHECK, 0.0, message="reading the data")
-    fetch = fetching(work.settings.home.absolute())
+    fetch = fetching(work.settings.home.absolute(), tell=work.log)
     splits = load(job.data, task=find(job.task), root=work.settings.data, fetch=fetch)
     for wrong in splits.wrong_sizes:
         raise BadData(wrong)
