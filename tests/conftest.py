@@ -356,18 +356,24 @@ class Hub:
 
     def __init__(self) -> None:
         self.repositories: dict[tuple[str, str], Path] = {}
+        self._commits: dict[tuple[str, str], str] = {}
         self.fetched: list[str] = []
         """Files that were asked for, as team/name/file."""
         self.endpoint = ""
 
-    def add(self, repository: str, folder: Path, *, revision: str = "main") -> str:
+    def add(
+        self, repository: str, folder: Path, *, revision: str = "main", commit: str | None = None
+    ) -> str:
         """Serve a folder as a revision; give its commit."""
         self.repositories[repository, revision] = folder
+        if commit is not None:
+            self._commits[repository, revision] = commit
         return self.commit(repository, revision)
 
     def commit(self, repository: str, revision: str) -> str:
         """The commit that a revision is."""
-        return hashlib.sha1(f"{repository}@{revision}".encode()).hexdigest()
+        made_up = hashlib.sha1(f"{repository}@{revision}".encode()).hexdigest()
+        return self._commits.get((repository, revision), made_up)
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """The routes that huggingface_hub asks for: a revision, its files, a file."""

@@ -13,7 +13,9 @@ from pyarrow import parquet
 from alambique.spec.data import Data
 from alambique.spec.errors import BadData, BadSpec, NoData, Unreachable
 from alambique.tasks.all import find
+from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits, load
+from alambique.tasks.datasets import Hub as HubFiles
 from alambique.tasks.datasets import HubSplit
 from alambique.tasks.formats import squad
 from alambique.workers.hub_data import fetching
@@ -185,6 +187,24 @@ def test_tags_and_questions_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
     commit = hub.add("datasets/team/asked", asked)
     found = loaded({"hub": f"team/asked@{commit}"}, "question-answering", hub, home)
     assert [one.answers[0].text for one in found.train] == ["Jaén"]
+
+
+def test_a_data_set_of_the_catalogue_and_rows_that_are_left_out(hub: "Hub", tmp_path: Path) -> None:
+    source, folder = dataset("paws-x").source, tmp_path / "paws-x"
+    assert isinstance(source, HubFiles)
+    for split, path in source.paths.items():
+        pairs = [(f"{split} {n}", "NS" if n % 2 else f"{split} también {n}") for n in range(40)]
+        rows = [
+            {"id": n, "sentence1": one, "sentence2": other, "label": n % 2}
+            for n, (one, other) in enumerate(pairs)
+        ]
+        put(folder / path, rows)
+    hub.add(f"datasets/{source.repository}", folder, commit=source.revision)
+    said = {"name": "paws-x", "limit": {"train": 5}}
+    found = loaded(said, "paraphrase", hub, tmp_path / "home")
+    assert [one.texts[0] for one in found.train] == [f"train {n}" for n in (0, 2, 4, 6, 8)]
+    # of train no more came than were asked for; of the others all, and they are cut short
+    assert ["dev split" in line for line in found.wrong_sizes] == [True, False]
 
 
 def test_a_squad_file_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
