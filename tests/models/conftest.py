@@ -44,6 +44,11 @@ _OWN: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("bos_token_id", "cls_token_id"), 2),
         **dict.fromkeys(("eos_token_id", "sep_token_id"), 3),
     },
+    # both heads of queries read the same keys
+    "eurobert": {
+        "num_key_value_heads": 1,
+        **{"bos_token_id": 2, "eos_token_id": 3, "mask_token_id": 4},
+    },
 }
 KINDS = (*FAMILIES, "deberta-v3")
 """Every family, and one of them in both of its forms."""

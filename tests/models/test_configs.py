@@ -1,5 +1,6 @@
 """Fields of a config.json: read and named."""
 
+import json
 import os
 from pathlib import Path
 
@@ -33,6 +34,23 @@ def test_a_config_that_cannot_be_used(tmp_path: Path, text: str | None, said: st
         (tmp_path / "config.json").write_text(text)
     with pytest.raises(BadModel, match=said):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "pooling"),
+    [
+        ({}, None),
+        ({"clf_pooling": "mean"}, "mean"),
+        ({"clf_pooling": "late", "classifier_pooling": "bos"}, "bos"),
+    ],
+)
+def test_what_older_repositories_call_the_pooling(
+    tmp_path: Path, said: dict[str, str], pooling: str | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "eurobert"} | said))
+    config = read_config(tmp_path)
+    assert config.get("classifier_pooling") == pooling
+    assert "clf_pooling" not in config
 
 
 def test_labels_are_read_in_the_order_of_their_ids() -> None:

@@ -37,6 +37,11 @@ MODERNBERT = SIZE | {
     **dict.fromkeys(("eos_token_id", "sep_token_id"), 3),
 }
 BIASES = dict.fromkeys(("norm_bias", "attention_bias", "mlp_bias", "classifier_bias"), True)
+EUROBERT = SIZE | {
+    "model_type": "eurobert",
+    "num_key_value_heads": 1,
+    **{"bos_token_id": 2, "eos_token_id": 3, "mask_token_id": 4},
+}
 ALBERT = SIZE | {"model_type": "albert", "embedding_size": 8}
 ELECTRA = ALBERT | {"model_type": "electra"}
 DISTILBERT = {
@@ -73,6 +78,13 @@ CONFIGS = [
     MODERNBERT | {"classifier_pooling": "mean"},
     with_layers(MODERNBERT, (0, 1, 4)),
     with_layers(MODERNBERT, (2,)),
+    EUROBERT,
+    EUROBERT | {"num_key_value_heads": 2, "head_dim": 8},
+    EUROBERT | {"num_key_value_heads": None, "attention_bias": True},
+    EUROBERT | {"mlp_bias": True, "tie_word_embeddings": True},
+    EUROBERT | {"classifier_pooling": "mean"},
+    EUROBERT | {"classifier_pooling": "bos"},
+    with_layers(EUROBERT, (0, 3)),
 ]
 
 
@@ -83,6 +95,8 @@ def built(config: dict[str, Any], task: Output, labels: int) -> PreTrainedModel:
         Output.CLASSES: AutoModelForSequenceClassification,
         Output.STATES: AutoModel,
     }[task]
+    if task is Output.SPAN and config["model_type"] == "eurobert":
+        auto = AutoModelForTokenClassification  # it has no head of spans
     classes = 2 if task is Output.SPAN else labels
     model: PreTrainedModel = auto.from_config(AutoConfig.for_model(**config, num_labels=classes))
     model.train(False)
@@ -128,7 +142,14 @@ def test_counts_equal_a_network_that_was_built(config: dict[str, Any], task: Out
 
 @pytest.mark.parametrize(
     "config",
-    [BERT, SIZE | {"model_type": "roberta"}, DISTILBERT, DEBERTA | BUCKETS, MODERNBERT | BIASES],
+    [
+        BERT,
+        SIZE | {"model_type": "roberta"},
+        DISTILBERT,
+        DEBERTA | BUCKETS,
+        MODERNBERT | BIASES,
+        EUROBERT,
+    ],
 )
 def test_a_config_that_says_everything_counts_the_same(config: dict[str, Any]) -> None:
     whole = AutoConfig.for_model(**config).to_dict()
@@ -145,6 +166,8 @@ def test_attention_is_counted_where_it_looks() -> None:
     assert short.macs_full - short.macs_linear == 2 * 5 * 6 * 6 * 16
     dense = count(BERT, task=Output.SPAN, labels=2, length=LENGTH)
     assert dense.macs_full - dense.macs_linear == 2 * 5 * 24 * 24 * 16
+    shared = count(EUROBERT, task=Output.SPAN, labels=2, length=LENGTH)
+    assert shared.macs_full - shared.macs_linear == 2 * 5 * 24 * 24 * 16
 
 
 def products(model: PreTrainedModel) -> int:
@@ -210,8 +233,22 @@ MODERNBERT_BASE: dict[str, Any] = {
     "global_attn_every_n_layers": 3,
 }
 
+EUROBERT_610M: dict[str, Any] = {
+    "model_type": "eurobert",
+    "vocab_size": 128_256,
+    "hidden_size": 1152,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 18,
+    "num_key_value_heads": 6,
+    "intermediate_size": 4096,
+    "max_position_embeddings": 8192,
+    "rope_theta": 250_000,
+}
 
-@pytest.mark.parametrize("config", [DEBERTA_V3_BASE, DEBERTA_V2_XLARGE, MODERNBERT_BASE])
+
+@pytest.mark.parametrize(
+    "config", [DEBERTA_V3_BASE, DEBERTA_V2_XLARGE, MODERNBERT_BASE, EUROBERT_610M]
+)
 @pytest.mark.parametrize("task", Output)
 def test_parameters_of_published_sizes(config: dict[str, Any], task: Output) -> None:
     with torch.device("meta"):
@@ -227,6 +264,11 @@ def test_parameters_of_published_sizes(config: dict[str, Any], task: Output) -> 
         ({}, "model_type None"),
         ({"model_type": "bert"}, "hidden_size None"),
         (BERT | {"vocab_size": "many"}, "vocab_size 'many'"),
+        (
+            EUROBERT | {"num_key_value_heads": 3},
+            "num_key_value_heads 3: expected a divisor of the 2",
+        ),
+        (EUROBERT | {"head_dim": 16}, "head_dim 16: heads whose columns are not width / heads"),
     ],
 )
 def test_what_cannot_be_counted(config: dict[str, Any], said: str) -> None:

@@ -62,14 +62,16 @@ def answer(network: Network, batch: Batch) -> Tensor:
 @torch.no_grad()
 def plain_answer(folder: Path, network: Network, batch: Batch) -> Tensor:
     """What plain transformers says, given all that the architecture takes."""
-    model, report = PLAIN[network.output].from_pretrained(folder, output_loading_info=True)
+    as_tags = network.output is Output.SPAN and family_of(network.config).spans_as_tags
+    auto = PLAIN[Output.TAGS if as_tags else network.output]
+    model, report = auto.from_pretrained(folder, output_loading_info=True)
     assert not any(report.values()), report
     names = ("input_ids", "attention_mask", "token_type_ids")
     given = dict(zip(names, batch, strict=True))
     if not family_of(network.config).types:
         del given["token_type_ids"]
     said = model(**given)
-    if network.output is Output.SPAN:
+    if network.output is Output.SPAN and not as_tags:
         return torch.stack((said.start_logits, said.end_logits), -1)
     if network.output is Output.STATES:
         states: Tensor = said.last_hidden_state
@@ -140,7 +142,7 @@ def test_sizes_by_our_words(config: Config) -> None:
 def test_the_longest_text_is_as_long_as_it_says(kind: str, config: Config) -> None:
     """One more piece is an index out of range, where there is a table."""
     longest = longest_text(config)
-    assert longest == (None if kind in ("deberta-v3", "modernbert") else 64)
+    assert longest == (None if kind in ("deberta-v3", "modernbert", "eurobert") else 64)
     network = new(config, Output.TAGS, LABELS[Output.TAGS], seed=1)
     ids_BN = torch.full((1, longest or 200), 7)
     said_BNC = answer(network, (ids_BN, torch.ones_like(ids_BN), torch.zeros_like(ids_BN)))
@@ -158,11 +160,12 @@ def test_the_longest_text_of_a_published_roberta() -> None:
         longest_text(published | {"pad_token_id": None})
 
 
-def test_a_mean_over_no_pieces_is_a_number(tiny: Tiny, batch: Batch) -> None:
-    """A ModernBERT can be told to take the mean; a row of padding alone has none."""
+@pytest.mark.parametrize("family", ["modernbert", "eurobert"])
+def test_a_mean_over_no_pieces_is_a_number(tiny: Tiny, batch: Batch, family: str) -> None:
+    """Both can be told to take the mean; a row of padding alone has none."""
     ids_BN, attention_BN, types_BN = batch
     attention_BN[1] = 0
-    config = {**tiny("modernbert"), "classifier_pooling": "mean"}
+    config = {**tiny(family), "classifier_pooling": "mean"}
     network = new(config, Output.CLASSES, ("yes", "no"), seed=1)
     logits_BNC = network(ids_BN, attention_BN, types_BN)
     assert logits_BNC.isfinite().all()
@@ -173,5 +176,5 @@ def test_a_mean_over_no_pieces_is_a_number(tiny: Tiny, batch: Batch) -> None:
 def test_the_families_are_those_of_the_issue() -> None:
     assert set(FAMILIES) == {
         *("bert", "roberta", "albert", "distilbert"),
-        *("electra", "xlm-roberta", "deberta-v2", "modernbert"),
+        *("electra", "xlm-roberta", "deberta-v2", "modernbert", "eurobert"),
     }

@@ -65,8 +65,11 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "xlm-roberta": lambda folder: with_shards(folder, 2),
     "deberta-v2": lambda folder: with_pickles(folder, 3, zipped=True),
     "modernbert": lambda folder: with_shards(folder, 2),
+    "eurobert": lambda folder: None,
 }
-"""How the hub has the weights of each; all but a ModernBERT come with an older tokenizer."""
+"""How the hub has the weights of each."""
+NEWER = ("modernbert", "eurobert")
+"""Those that come with tokenizer.json, all others with an older tokenizer."""
 SLOW = ("roberta", "distilbert", "electra", "xlm-roberta", "deberta-v2")
 
 
@@ -85,7 +88,7 @@ def test_a_model_as_the_hub_has_it(
     folder = saved(family, Output.TAGS, TAGS)
     before = load(folder, Output.TAGS, TAGS)
     LAYOUTS[family](folder)
-    if family != "modernbert":
+    if family not in NEWER:
         older_tokenizer(folder, family)
     for name in ("modeling.py", "training_args.bin", "tf_model.h5", "flax_model.msgpack"):
         (folder / name).write_bytes(b"not to be fetched")
@@ -98,7 +101,7 @@ def test_a_model_as_the_hub_has_it(
     found = get("refs/pr/7")
     assert found.commit == commit
     # of case, accents or both, no file of the others says what becomes of them
-    told = family in ("roberta", "xlm-roberta", "modernbert")
+    told = family in ("roberta", "xlm-roberta", *NEWER)
     assert any(note.startswith("assumed") for note in found.notes) == (not told)
     fetched = {name.rpartition("/")[2] for name in hub.fetched}
     assert not fetched & {"modeling.py", "training_args.bin", "tf_model.h5", "flax_model.msgpack"}

@@ -88,7 +88,7 @@ def counted(config: Config) -> int:
 def test_a_network_from_scratch_is_what_was_asked_for(family: str) -> None:
     asked = {"architecture": family, "layers": 2, "width": 32, "heads": 4, "ffn": 48}
     architecture = Architecture.model_validate(asked)
-    config = from_scratch(architecture, vocabulary=77, pad=0, cls=2, sep=3, positions=128)
+    config = from_scratch(architecture, vocabulary=77, pad=0, cls=2, sep=3, mask=4, positions=128)
     assert config["model_type"] == family
     assert (config["vocab_size"], longest_text(config) or 128) == (77, 128)
     found = sizes_of(config)
@@ -109,6 +109,7 @@ def test_a_network_from_scratch_is_what_was_asked_for(family: str) -> None:
             pad=0,
             cls=2,
             sep=3,
+            mask=4,
             positions=128,
         )
 
@@ -116,8 +117,8 @@ def test_a_network_from_scratch_is_what_was_asked_for(family: str) -> None:
 def test_every_family_is_cut_and_resized_by_our_words(config: Config) -> None:
     fields = family_of(config).fields
     assert with_layers(config, (0, 2))[fields["layers"]] == 2
-    new = sizes_of(resized(config, layers=6, width=24, heads=3, ffn=8))
-    assert (new.layers, new.width, new.heads, new.ffn) == (6, 24, 3, 8)
+    new = sizes_of(resized(config, layers=6, width=24, heads=4, ffn=8))
+    assert (new.layers, new.width, new.heads, new.ffn) == (6, 24, 4, 8)
     assert sizes_of(resized(config, layers=4)) == sizes_of(config)
 
 
@@ -128,7 +129,9 @@ def test_embeddings_of_their_own_width(tiny: Tiny, family: str) -> None:
     assert resized(config, layers=4, embedding=4)["embedding_size"] == 4
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize(
+    "family", ["bert", "roberta", "distilbert", "deberta-v2", "modernbert", "eurobert"]
+)
 def test_embeddings_as_wide_as_the_layers(tiny: Tiny, family: str) -> None:
     with pytest.raises(BadSpec, match=rf"embedding 8: the embeddings of a {family} .* leave"):
         resized(tiny(family), layers=4, embedding=8)
@@ -185,6 +188,20 @@ def test_a_convolution_of_groups_is_not_sliced(tiny: Tiny) -> None:
     assert narrowed(config, ffn=12)["intermediate_size"] == 12
     with pytest.raises(BadSpec, match="has 2 groups, which do not slice"):
         narrowed(config, width=8)
+
+
+@pytest.mark.parametrize(
+    ("heads", "keys"), [(12, (4, 12)), (9, (3, 9)), (3, (1, 3)), (2, (1, 2)), (1, (1, 1))]
+)
+def test_as_many_heads_share_keys_as_before(tiny: Tiny, heads: int, keys: tuple[int, int]) -> None:
+    """Of a EuroBERT of 12 heads that share 4 of keys, and of one where each has its own."""
+    base: dict[str, Any] = {**tiny("eurobert"), "hidden_size": 144, "num_attention_heads": 12}
+    for was, now in zip((4, 12), keys, strict=True):
+        config = base | {"num_key_value_heads": was, "head_dim": 12}
+        new = resized(config, layers=4, width=12 * heads, heads=heads)
+        assert (sizes_of(new).key_heads, new["head_dim"]) == (now, 12)
+    with pytest.raises(BadSpec, match="read by 3 heads of queries: give a multiple of 3, such as"):
+        resized(base | {"num_key_value_heads": 4}, layers=4, width=80, heads=8)
 
 
 @pytest.mark.parametrize("start", ["teacher", "random"])

@@ -28,6 +28,7 @@ BERT = {
     "intermediate_size": 3,
 }
 MODERNBERT = BERT | {"model_type": "modernbert"}
+EUROBERT = BERT | {"model_type": "eurobert", "num_attention_heads": 4, "num_key_value_heads": 2}
 
 
 def network_of(config: Config, output: Output) -> Network:
@@ -111,6 +112,21 @@ def test_queries_keys_and_values_in_one_layer_are_sliced_each() -> None:
     assert (whole[:, 0] // 100).tolist() == [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19]
 
 
+def test_heads_that_share_keys_are_sliced_with_their_keys() -> None:
+    """Heads of 2 columns, two of queries to one of keys: of two that are kept, both read one."""
+    sizes = {"width": 4, "heads": 2}
+    for part, rows in (("q", 4), ("k", 2), ("v", 2)):
+        name = f"model.layers.0.self_attn.{part}_proj"
+        kept = layer_of(EUROBERT, name, 8 if part == "q" else 4, 8, **sizes)
+        assert kept.tolist() == [[100 * i + j for j in range(4)] for i in range(rows)]
+    wide = EUROBERT | {"hidden_size": 16}  # heads of 4 columns, of which 0 turns with 2
+    for part, rows_kept in (("q", 16), ("k", 8)):
+        kept = layer_of(wide, f"model.layers.0.self_attn.{part}_proj", rows_kept, 16, width=8)
+        assert (kept[:, 0] // 100).tolist() == list(range(0, rows_kept, 2))
+    values = layer_of(wide, "model.layers.0.self_attn.v_proj", 8, 16, width=8)
+    assert (values[:, 0] // 100).tolist() == [0, 1, 4, 5]
+
+
 def test_a_gated_layer_is_sliced_in_both_halves() -> None:
     kept = layer_of(MODERNBERT, "model.layers.0.mlp.Wi", 6, 8, width=4, ffn=2)
     assert kept.tolist() == [[100 * i + j for j in range(4)] for i in (0, 1, 3, 4)]
@@ -129,9 +145,9 @@ def test_a_feed_forward_layer_without_what_is_zero_computes_the_same(
 ) -> None:
     """The inner columns that are cut away gave nothing to the layer after them."""
     wide = network_of(config, Output.CLASSES)
-    after = ("ffn_output.weight", "lin2.weight", "mlp.Wo.weight", "output.dense.weight")
+    after = ("ffn_output", "lin2", "mlp.Wo", "output.dense", "mlp.down_proj")
     for name, weight in wide.named_parameters():
-        if name.endswith(after) and "attention" not in name:
+        if name.removesuffix(".weight").endswith(after) and "attention" not in name:
             weight[:, 16:] = 0
     narrower = narrow(wide, narrowed(config, ffn=16))
     torch.testing.assert_close(answer(narrower, batch), answer(wide, batch), rtol=0, atol=1e-6)
@@ -151,6 +167,18 @@ def test_pairs_of_a_narrower_head_have_the_pace_of_those_kept(tiny: Tiny) -> Non
             one.inner.get_buffer(f"model.rotary_emb.{kind}_inv_freq") for one in (wide, narrower)
         )
         torch.testing.assert_close(theirs, paces[kept[:4]])
+
+
+def test_paces_of_a_narrower_head_of_a_eurobert(tiny: Tiny) -> None:
+    config = {**tiny("eurobert"), "hidden_size": 32}
+    asked = narrowed(config, width=16)
+    wide, narrower = (network_of(one, Output.TAGS) for one in (config, asked))
+    name = "inner.model.layers.0.self_attn.k_proj.weight"
+    rows = torch.arange(16)[:, None].expand(16, 32)
+    kept = sliced({name: rows}, config, asked)[name][:, 0]
+    assert torch.equal(kept[4:], kept[:4] + 8)
+    paces, theirs = (one.inner.get_buffer("model.rotary_emb.inv_freq") for one in (wide, narrower))
+    torch.testing.assert_close(theirs, paces[kept[:4]])
 
 
 def test_a_weight_that_nobody_knows() -> None:

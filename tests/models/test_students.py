@@ -30,7 +30,7 @@ def without_other_layers(deep: Network, kept: tuple[int, ...]) -> Network:
             body.encoder.config.num_hidden_layers = len(kept)
         case "distilbert":
             body.transformer.layer = picked(body.transformer.layer, kept)
-        case "modernbert":
+        case "modernbert" | "eurobert":
             body.layers = picked(body.layers, kept)
         case _:
             body.encoder.layer = picked(body.encoder.layer, kept)
@@ -123,9 +123,9 @@ def test_a_random_student_has_the_size_asked_for(
     saved: Saved, batch: Batch, kind: str, config: Config
 ) -> None:
     teacher = load(saved(kind, Output.TAGS, TAGS), Output.TAGS, TAGS)
-    asked = resized(teacher.config, layers=5, width=24, heads=3, ffn=8)
+    asked = resized(teacher.config, layers=5, width=24, heads=4, ffn=8)
     student = new(asked, Output.TAGS, TAGS, seed=1)
     assert answer(student, batch).shape == (2, 24, 3)
     said = sizes_of(student.config)
-    assert (said.layers, said.width, said.heads, said.ffn) == (5, 24, 3, 8)
+    assert (said.layers, said.width, said.heads, said.ffn) == (5, 24, 4, 8)
     assert student.config["vocab_size"] == config["vocab_size"]

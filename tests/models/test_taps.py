@@ -1,6 +1,7 @@
 """What the taps read is what the networks compute: their own states, scores and padding."""
 
 import weakref
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,7 @@ from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Tiny = Callable[[str], Config]
 ALL = frozenset(range(4))
 EVERYTHING = Wanted(hidden=ALL | {EMBEDDINGS}, projected=ALL)
 
@@ -51,14 +53,27 @@ def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) ->
     for layer in (EMBEDDINGS, 0, 1, 2):
         torch.testing.assert_close(found[layer], states[layer + 1])
     last = found[3]
-    if config["model_type"] == "modernbert":  # transformers tells the last one normalised
-        last = inner.final_norm(last)
+    match config["model_type"]:  # transformers tells the last one normalised
+        case "modernbert":
+            last = inner.final_norm(last)
+        case "eurobert":
+            last = inner.norm(last)
     torch.testing.assert_close(last, expected.last_hidden_state)
 
 
 def test_queries_and_keys_make_the_attention_of_the_network(config: Config, batch: Batch) -> None:
     if not family_of(config).scores:
         pytest.skip("its scores have parts for distances")
+    check_attention(config, batch)
+
+
+def test_heads_that_share_keys_have_those_that_they_read(tiny: Tiny, batch: Batch) -> None:
+    """Of four heads of queries, neighbours share one of keys."""
+    shared = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    check_attention({**tiny("eurobert"), **shared}, batch)
+
+
+def check_attention(config: Config, batch: Batch) -> None:
     network, taps = tapped(config)
     network(*batch)
     states = taps.take()
@@ -110,7 +125,7 @@ def test_gradients_pass(config: Config, batch: Batch) -> None:
     compared = [one.queries_BND for one in states.projected.values()]
     torch.autograd.backward([part.sum() for part in (*states.hidden.values(), *compared)])
     touched = [name for name, weight in network.named_parameters() if weight.grad is not None]
-    assert any("query" in name or "q_lin" in name or "Wqkv" in name for name in touched)
+    assert any(part in name for name in touched for part in ("query", "q_lin", "Wqkv", "q_proj"))
 
 
 def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
@@ -156,7 +171,7 @@ def test_hooks_that_find_nothing_are_an_error(config: Config, batch: Batch) -> N
 def test_a_network_that_is_built_otherwise_is_an_error(config: Config) -> None:
     network = new(config, Output.TAGS, ("a", "b"), seed=1)
     for module in network.inner.modules():
-        for name in ("attention", "attn"):
+        for name in ("attention", "attn", "self_attn"):
             if hasattr(module, name) and isinstance(getattr(module, name), torch.nn.Module):
                 delattr(module, name)
     with pytest.raises(BadModel, match="cannot be compared; leave hidden, attention and relations"):

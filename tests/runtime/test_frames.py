@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer
 
 from alambique.runtime.frames import pair_frame, read_tokenizer, single_frame
@@ -96,6 +96,47 @@ def test_words_that_were_split_before_begin_with_a_space_whatever_the_folder_say
     (window,) = encoder.words(["El", "río"])
     pieces = [str(encoder.tokenizer.id_to_token(n)) for n in window.input_ids_N.tolist()]
     assert "".join(pieces) == "<s>ĠElĠrÃŃo</s>"
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_words_of_a_tokenizer_that_splits_before_bytes(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer], normalised: bool
+) -> None:
+    """As Llama 3's and EuroBERT's do: words are what they are in running text."""
+    saved = Tokenizer.from_str(tokenizers["bytebpe"].to_str())
+    split = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+")
+    saved.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(split, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    if normalised:
+        saved.normalizer = normalizers.NFC()
+    encoder = Encoder.from_folder(
+        _saved(tmp_path, saved, pad_token="<pad>"), max_length=99, stride=4
+    )
+    words = ["Zaragoza,", "3-1;", "(río)", "1234", "d'Ebro"]
+    (window,) = encoder.words(words)
+    expected = encoder.tokenizer.encode(" " + " ".join(words), add_special_tokens=False).ids
+    assert window.input_ids_N.tolist()[1:-1] == expected
+    assert sorted(set(window.first_word_N.tolist())) == [-1, 0, 1, 2, 3, 4]
+    assert window.offsets_N2.max() == len(words[0])
+
+
+@pytest.mark.parametrize(("told", "pads"), [(3, 3), (10_000, None), ("3", None), (2**70, None)])
+def test_a_config_may_say_which_piece_pads(
+    tmp_path: Path, tokenizers: dict[str, Tokenizer], told: object, pads: int | None
+) -> None:
+    """A EuroBERT may pad with the piece that ends a text; no name of it is told."""
+    content = tokenizers["bytebpe"].to_str().replace("<pad>", "<void>")
+    folder = _saved(tmp_path, Tokenizer.from_str(content))
+    (folder / "config.json").write_text(json.dumps({"pad_token_id": told}))
+    if pads is None:
+        with pytest.raises(BadModel, match="has no padding piece"):
+            read_tokenizer(folder)
+    else:
+        assert read_tokenizer(folder)[1] == pads
 
 
 def test_what_cannot_be_read_is_a_bad_model(

@@ -36,11 +36,18 @@ class Sizes:
     ffn: int
     embedding: int
     """Columns of the embeddings; where they are not `width`, a linear layer makes them so."""
+    key_heads: int
+    """Heads of keys and values: as many as `heads`, or fewer, each shared by as many neighbours."""
 
     @property
     def head(self) -> int:
         """Columns of one head."""
         return self.width // self.heads
+
+    @property
+    def sharing(self) -> int:
+        """How many heads of queries read the same head of keys and values."""
+        return self.heads // self.key_heads
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -64,6 +71,16 @@ def read_config(folder: Path) -> dict[str, Any]:
         family_of(config)
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from error
+    return _with_todays_names(config)
+
+
+def _with_todays_names(config: dict[str, Any]) -> dict[str, Any]:
+    """The fields, of which the code in older EuroBERT repositories calls one otherwise.
+
+    transformers 5.23 leaves that one aside without a word, and pools as it does by default.
+    """
+    if config["model_type"] == "eurobert" and "clf_pooling" in config:
+        return {"classifier_pooling": config.pop("clf_pooling")} | config
     return config
 
 
@@ -174,14 +191,33 @@ def sizes_of(config: Config) -> Sizes:
         BadModel: the config does not say.
     """
     fields = family_of(config).fields
-    width = number(config, fields["width"])
+    width, heads = number(config, fields["width"]), number(config, fields["heads"])
     return Sizes(
         layers=depth(config),
         width=width,
-        heads=number(config, fields["heads"]),
+        heads=heads,
         ffn=number(config, fields["ffn"]),
         embedding=_embedding(config, width),
+        key_heads=_key_heads(config, width, heads),
     )
+
+
+def _key_heads(config: Config, width: int, heads: int) -> int:
+    if config["model_type"] != "eurobert":
+        return heads
+    if config.get("head_dim") not in (None, width // heads):
+        raise BadModel(
+            f"config.json says head_dim {short(config['head_dim'])}: heads whose columns are not "
+            f"width / heads, here {width // heads}, are not supported"
+        )
+    if config.get("num_key_value_heads") is None:
+        return heads
+    found = number(config, "num_key_value_heads")
+    if heads % found:
+        raise BadModel(
+            f"config.json says num_key_value_heads {found}: expected a divisor of the {heads} heads"
+        )
+    return found
 
 
 def _embedding(config: Config, width: int) -> int:
@@ -201,7 +237,7 @@ def longest_text(config: Config) -> int | None:
         BadModel: the config does not say.
     """
     match config["model_type"]:
-        case "modernbert":
+        case "modernbert" | "eurobert":
             return None
         case "deberta-v2" if not config.get("position_biased_input", True):
             return None  # distances beyond the farthest that it knows count as that one

@@ -25,7 +25,7 @@ _CLASSES: Mapping[str, str] = {
     "xlm-roberta": "XLMRobertaTokenizer",
     "deberta-v2": "DebertaV2Tokenizer",
 }
-"""By model type, the class of transformers that reads its older files; a ModernBERT has none."""
+"""By model type, the class of transformers that reads its older files, where there were any."""
 _KNOWN_AS: Mapping[str, frozenset[str]] = {
     "bert": frozenset({"BertTokenizer"}),
     "distilbert": frozenset({"DistilBertTokenizer", "BertTokenizer"}),

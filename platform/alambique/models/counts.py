@@ -1,7 +1,7 @@
 """Parameters and multiply-accumulates of a network from its config alone, without torch.
 
 Letters: n tokens, L layers, d width, f ffn, e embedding width, V vocabulary, P positions,
-K token types, C classes, r rows of a table of distances between tokens.
+K token types, C classes, k width of all keys, r rows of a table of distances between tokens.
 """
 
 from collections.abc import Sequence
@@ -57,6 +57,8 @@ def count(config: Config, *, task: Output, labels: int, length: int) -> Counts:
     match config["model_type"]:
         case "modernbert":
             return _modernbert(config, task, classes, length)
+        case "eurobert":
+            return _eurobert(config, length) + _eurobert_head(config, task, classes, length)
         case "deberta-v2":
             return _deberta(config, length) + _head(config, task, classes, length)
         case _:
@@ -116,7 +118,7 @@ def _layer(size: Sizes, n: int) -> Counts:
 
 
 def _head(config: Config, task: Output, classes: int, n: int) -> Counts:
-    """Of all but a ModernBERT; without a head, of the pooler that transformers puts there."""
+    """Of those built like BERT; without a head, of the pooler that transformers puts there."""
     d = sizes_of(config).width
     if task is Output.STATES:
         return _linear(d, d, times=1) if family_of(config).pooler else Counts(0, 0, 0)
@@ -224,3 +226,32 @@ def _modernbert_layer(config: Config, kind: str, n: int) -> Counts:
         + _linear(2 * f, d, times=n, bias=mlp)
         + _linear(d, f, times=n, bias=mlp)
     )
+
+
+def _eurobert(config: Config, n: int) -> Counts:
+    """Without a head; its norms (RMS) are no layer norms, and thop counts nothing for them."""
+    size = sizes_of(config)
+    d, f, k = size.width, size.ffn, size.key_heads * size.head
+    attention, mlp = config.get("attention_bias", False), config.get("mlp_bias", False)
+    norm = _table(1, d)
+    layer = (
+        _times(_linear(d, d, times=n, bias=attention), held=2, done=2)
+        + _times(_linear(k, d, times=n, bias=attention), held=2, done=2)
+        + _scores(2 * n * n * d)
+        + _times(_linear(f, d, times=n, bias=mlp), held=2, done=2)
+        + _linear(d, f, times=n, bias=mlp)
+        + _times(norm, held=2, done=2)
+    )
+    layers = _times(layer, held=size.layers, done=size.layers)
+    return _table(number(config, "vocab_size"), d) + layers + norm
+
+
+def _eurobert_head(config: Config, task: Output, classes: int, n: int) -> Counts:
+    """For whole texts it has two layers, which "late" applies to every piece before their mean."""
+    d = sizes_of(config).width
+    if task is Output.STATES:
+        return Counts(0, 0, 0)
+    if task is not Output.CLASSES:
+        return _linear(classes, d, times=n)
+    times = n if config.get("classifier_pooling", "late") == "late" else 1
+    return _linear(d, d, times=times) + _linear(classes, d, times=times)

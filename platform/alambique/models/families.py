@@ -33,7 +33,7 @@ _SIMPLE: Mapping[Output, str] = {
 }
 _NESTED: Mapping[Output, str] = {**_SIMPLE, Output.CLASSES: "classifier.out_proj"}
 _SELF = ("attention.self.query", "attention.self.key", "attention.self.value")
-_MODERNBERT: Mapping[Output, str] = {**_SIMPLE, Output.SPAN: "classifier"}
+_ONE_NAME: Mapping[Output, str] = {**_SIMPLE, Output.SPAN: "classifier"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,8 @@ class Family:
     """The name of the layer that is all of them."""
     scores: bool = True
     """Whether its attention's scores are queries times keys, and nothing else."""
+    turned: bool = False
+    """Whether positions turn its queries and keys (RoPE): no table of them bounds texts."""
     last: Mapping[Output, str]
     """The layer that ends in the classes, the only one of a head that knows how many there are; of
     each output that has a head."""
@@ -61,6 +63,9 @@ class Family:
     types: bool = False
     """Whether it is told the first text of a pair from the second, where its config has types."""
     attention: Literal["sdpa", "eager"] = "sdpa"
+    spans_as_tags: bool = False
+    """Whether transformers has no head of spans for it: its head of tags answers them instead, the
+    classes of each piece being the start and the end."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -130,7 +135,17 @@ FAMILIES: Mapping[str, Family] = {
         layer="model.layers.",
         fields=_USUAL,
         projections=("attn.Wqkv",),
-        last=_MODERNBERT,
+        turned=True,
+        last=_ONE_NAME,
+    ),
+    "eurobert": Family(
+        body="model.",
+        layer="model.layers.",
+        fields=_USUAL,
+        projections=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        turned=True,
+        last=_ONE_NAME,
+        spans_as_tags=True,
     ),
 }
 """By the model type that config.json says. DeBERTa-v3 is a deberta-v2 with other settings."""

@@ -31,7 +31,7 @@ def with_head_for(
     if last is None:
         return dict(state)
     head = {f"{last}.weight", f"{last}.bias"} & state.keys()
-    order = _order(labels, config, kind)
+    order = _order(labels, config, output, kind)
     if order is None or any(len(state[name]) != len(labels) for name in head):
         return {name: tensor for name, tensor in state.items() if name not in head}
     return {name: tensor[order] if name in head else tensor for name, tensor in state.items()}
@@ -47,9 +47,12 @@ def of_body(missing: Iterable[str], config: Config) -> list[str]:
     )
 
 
-def _order(labels: Sequence[str], config: Config, kind: str) -> list[int] | None:
+def _order(labels: Sequence[str], config: Config, output: Output, kind: str) -> list[int] | None:
     """Where the file's head has each of the labels; None where it answers something else."""
-    stored = labels_of(config) or tuple(labels)
+    named = labels_of(config)
+    if named is None and output is Output.SPAN and family_of(config).spans_as_tags:
+        return None  # the head of any tagger of two classes looks the same
+    stored = named or tuple(labels)
     if kind not in (config.get("architectures") or [kind]):
         return None
     return [stored.index(label) for label in labels] if set(stored) == set(labels) else None

@@ -35,6 +35,7 @@ OLDER_TOKENIZERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "xlm-roberta": (("sentencepiece.bpe.model",),),
     "deberta-v2": (("spm.model",), ("spiece.model",)),
     "modernbert": (),
+    "eurobert": (),
 }
 """By model type, the files that a tokenizer.json can be made of: any one of these sets."""
 

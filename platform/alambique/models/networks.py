@@ -25,7 +25,7 @@ from transformers import (
 from transformers.utils import logging
 
 from alambique.models.configs import Config, read_config, with_dropout, with_labels
-from alambique.models.families import family_of
+from alambique.models.families import FAMILIES, family_of
 from alambique.models.folders import TOKENIZER_FILES
 from alambique.models.heads import of_body, with_head_for
 from alambique.models.weights import tensors_of, weight_files
@@ -38,7 +38,7 @@ _CLASSES: Mapping[Output, Any] = {
     Output.CLASSES: MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     Output.STATES: MODEL_MAPPING,
 }
-"""From the class of a config to that of the network that answers so."""
+"""From the class of a config to that of the network that answers so, where transformers has one."""
 _CANNOT_BUILD = (
     *(StrictDataclassError, RuntimeError, ValueError, LookupError, ArithmeticError),
     AssertionError,  # torch, where the id of the padding is outside the vocabulary
@@ -68,6 +68,7 @@ class Network(nn.Module):
         self.inner = inner
         self.output = output
         self._takes_types = _takes_types(self.config)
+        self._spans_as_tags = family_of(self.config).spans_as_tags
         self.head_present = head_present
         """Whether the head was in the file, for these labels; else it is newly initialised."""
         self.missing = tuple(missing)
@@ -109,9 +110,9 @@ class Network(nn.Module):
             inputs["token_type_ids"] = type_ids_BN
         answer = self.inner(**inputs)
         match self.output:
-            case Output.SPAN:
+            case Output.SPAN if not self._spans_as_tags:
                 logits_BNC = torch.stack((answer.start_logits, answer.end_logits), dim=-1)
-            case Output.TAGS:
+            case Output.SPAN | Output.TAGS:
                 logits_BNC = answer.logits
             case Output.CLASSES:
                 logits_BNC = answer.logits[:, None]
@@ -194,7 +195,7 @@ def _filled(
 
     Those that it lacked are drawn anew, and named as in a network with a head.
     """
-    kind = _CLASSES[output][type(fields)]
+    kind = _class_for(output, fields)
     state = with_head_for(labels, weights, config, output, kind.__name__)
     with _seeded(seed), _quietly():
         inner, report = kind.from_pretrained(
@@ -209,7 +210,7 @@ def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> 
     """A network with random weights, drawn from `seed` as its architecture prescribes."""
     fields = _transformers_config(config, output, labels)
     with _seeded(seed), _quietly():
-        inner = _CLASSES[output][type(fields)]._from_config(fields, dtype=torch.float32)
+        inner = _class_for(output, fields)._from_config(fields, dtype=torch.float32)
     return Network(inner, output, exported=fields, head_present=False).eval()
 
 
@@ -275,8 +276,14 @@ def _transformers_config(
         # of the whole config: the file need not name the ones that have their default
         built = AutoConfig.for_model(**with_dropout(built.to_dict(), dropout))
     built._attn_implementation = family_of(config).attention
-    built.architectures = [_CLASSES[output][type(built)].__name__]
+    built.architectures = [_class_for(output, built).__name__]
     return built
+
+
+def _class_for(output: Output, fields: PreTrainedConfig) -> Any:
+    """The class of transformers that answers so."""
+    as_tags = output is Output.SPAN and FAMILIES[fields.model_type].spans_as_tags
+    return _CLASSES[Output.TAGS if as_tags else output][type(fields)]
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

@@ -116,11 +116,31 @@ def resized(
         "embedding": embedding,
     }
     new = {**config, **{fields[size]: n for size, n in asked.items() if n is not None}}
+    if config["model_type"] == "eurobert":
+        new |= _sharing_as_before(config, new)
     if embedding is None:
         new |= _embedding_as_wide(config, new)
     sizes = sizes_of(new)
     _check_heads(sizes.width, sizes.heads, config["model_type"])
     return new | _following(config, new)
+
+
+def _sharing_as_before(config: Config, new: Config) -> dict[str, int]:
+    """The heads of keys and values of a EuroBERT that has new heads, and their columns.
+
+    As many heads of queries share one as before, or all of them where there are fewer: the heads
+    that a slice keeps then read the keys that they read before.
+    """
+    sharing, heads = sizes_of(config).sharing, number(new, "num_attention_heads")
+    if heads > sharing and heads % sharing:
+        raise BadSpec(
+            f"heads {heads}: in this eurobert each head of keys is read by {sharing} heads of "
+            f"queries: give a multiple of {sharing}, such as {heads // sharing * sharing}, or fewer"
+        )
+    fields = {"num_key_value_heads": max(1, heads // sharing)}
+    if config.get("head_dim") is not None:
+        fields["head_dim"] = number(new, "hidden_size") // heads
+    return fields
 
 
 def _embedding_as_wide(config: Config, new: Config) -> dict[str, Any]:
@@ -206,7 +226,14 @@ def _check_same_layers(config: Config, old: Sizes, new: Sizes) -> None:
 
 
 def from_scratch(
-    architecture: Architecture, *, vocabulary: int, pad: int, cls: int, sep: int, positions: int
+    architecture: Architecture,
+    *,
+    vocabulary: int,
+    pad: int,
+    cls: int,
+    sep: int,
+    mask: int,
+    positions: int,
 ) -> dict[str, Any]:
     """The config of a network that nobody has trained yet.
 
@@ -219,6 +246,7 @@ def from_scratch(
         pad: the id of [PAD].
         cls: the id of [CLS].
         sep: the id of [SEP].
+        mask: the id of [MASK].
         positions: tokens of the longest window.
 
     Raises:
@@ -237,10 +265,12 @@ def from_scratch(
         "max_position_embeddings": positions,
         "pad_token_id": pad,
     }
-    return size | _published(architecture, size, cls=cls, sep=sep)
+    return size | _published(architecture, size, cls=cls, sep=sep, mask=mask)
 
 
-def _published(architecture: Architecture, size: Config, *, cls: int, sep: int) -> dict[str, Any]:
+def _published(
+    architecture: Architecture, size: Config, *, cls: int, sep: int, mask: int
+) -> dict[str, Any]:
     """What the published models of the kind have that its config class does not say by default."""
     match architecture.architecture:
         case "bert" | "distilbert":
@@ -274,6 +304,14 @@ def _published(architecture: Architecture, size: Config, *, cls: int, sep: int) 
                 "cls_token_id": cls,
                 "sep_token_id": sep,
             }
+        case "eurobert":  # Boizard et al. (2025); the smallest shares no keys
+            return {
+                "num_key_value_heads": architecture.heads,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 250_000},
+                "bos_token_id": cls,
+                "eos_token_id": sep,
+                "mask_token_id": mask,
+            }
 
 
 def _check_one_group(config: Config) -> None:
@@ -288,7 +326,7 @@ def _check_one_group(config: Config) -> None:
 
 def _check_heads(width: int, heads: int, family: str) -> None:
     # a rotary embedding turns pairs of columns of each head
-    step = heads * 2 if family == "modernbert" else heads
+    step = heads * 2 if FAMILIES[family].turned else heads
     if width % step:
         raise BadSpec(
             f"width {width} is not a multiple of {step} ({heads} heads): "

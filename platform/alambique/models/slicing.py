@@ -9,10 +9,13 @@ from torch import Tensor
 from alambique.models.configs import Config, Sizes, sizes_of
 from alambique.spec.errors import BadModel
 
-_Axis = Literal["whole", "width", "embedding", "ffn", "gated", "heads", "qkv"]
+_Axis = Literal[
+    "whole", "width", "embedding", "ffn", "gated", "heads", "qkv", "queries", "keys", "values"
+]
 """What an axis of a tensor counts; `whole`: what no size changes, such as classes or positions;
 `gated`: the values and then the gates of a feed-forward layer; `qkv`: heads of queries, keys and
-values."""
+values, of which the first two are turned; `queries`, `keys`, `values`: likewise, each alone, the
+last two of as many heads as there are of keys."""
 _Kept = Mapping[_Axis, Tensor]
 """For each kind of axis, the indices that are kept of it."""
 
@@ -48,16 +51,28 @@ first that fits holds: an attention's `output.dense` comes before the other one.
 _OWN: Mapping[str, tuple[tuple[tuple[_Axis, ...], tuple[str, ...]], ...]] = {
     # unlike the others', after its projection
     "deberta-v2": ((("width",), ("embeddings.LayerNorm",)),),
+    "eurobert": (
+        (("queries", "width"), ("self_attn.q_proj",)),
+        (("keys", "width"), ("self_attn.k_proj",)),
+        (("values", "width"), ("self_attn.v_proj",)),
+        (("width", "heads"), ("self_attn.o_proj",)),
+        (("ffn", "width"), ("mlp.gate_proj", "mlp.up_proj")),
+        (("width", "ffn"), ("mlp.down_proj",)),
+        (("width",), ("input_layernorm", "post_attention_layernorm", "norm")),
+        (("whole", "embedding"), ("embed_tokens",)),
+        (("width", "width"), ("dense",)),
+    ),
 }
-"""Those of a model type that come before."""
+"""Those of a model type that come before those of all."""
 
 
 def sliced(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str, Tensor]:
     """The weights of the network of `new`, taken out of those of the wider one of `old`.
 
     Of width, feed-forward layer and embeddings, the first ones; of attention, the first heads, and
-    of each head its first columns. In a ModernBERT the columns of queries and keys are turned in
-    pairs, each at a pace of its own: kept are whole pairs, those whose pace the narrower head has.
+    of each head its first columns. In ModernBERT and EuroBERT the columns of queries and keys are
+    turned in pairs, each at a pace of its own: kept are whole pairs, those whose pace the narrower
+    head has. Where several heads of queries share one of keys, those kept share what they did.
 
     Args:
         weights: by their names in transformers, with any prefix.
@@ -89,8 +104,9 @@ def _slice(tensor: Tensor, axes: tuple[_Axis, ...], kept: _Kept) -> Tensor:
 
 def _kept(old: Sizes, new: Sizes) -> _Kept:
     first = torch.arange
-    plain = _of_each_head(first(new.head), old, new)
-    turned = _of_each_head(_pairs(old.head, new.head), old, new)
+    columns, pairs = first(new.head), _pairs(old.head, new.head)
+    plain = _of_each_head(columns, new.heads, old.head)
+    turned = _of_each_head(pairs, new.heads, old.head)
     return {
         "width": first(new.width),
         "embedding": first(new.embedding),
@@ -98,12 +114,15 @@ def _kept(old: Sizes, new: Sizes) -> _Kept:
         "gated": torch.cat((first(new.ffn), old.ffn + first(new.ffn))),
         "heads": plain,
         "qkv": torch.cat((turned, old.width + turned, 2 * old.width + plain)),
+        "queries": turned,
+        "keys": _of_each_head(pairs, new.key_heads, old.head),
+        "values": _of_each_head(columns, new.key_heads, old.head),
     }
 
 
-def _of_each_head(columns: Tensor, old: Sizes, new: Sizes) -> Tensor:
-    """These columns of each head that is kept, among those of all heads."""
-    return (torch.arange(new.heads)[:, None] * old.head + columns).flatten()
+def _of_each_head(columns: Tensor, heads: int, wide: int) -> Tensor:
+    """These columns of each of the first heads, among those of all heads, which are `wide`."""
+    return (torch.arange(heads)[:, None] * wide + columns).flatten()
 
 
 def _pairs(old: int, new: int) -> Tensor:

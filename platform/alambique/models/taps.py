@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
 from alambique.distill.states import Projected, States
 from alambique.distill.wanted import Wanted
-from alambique.models.configs import depth, sizes_of
+from alambique.models.configs import Sizes, depth, sizes_of
 from alambique.models.families import Family, family_of
 from alambique.models.networks import Network
 from alambique.models.shapes import attention_kinds
@@ -102,7 +103,7 @@ class Taps:
             return
         for name, passed in zip(self._family.projections, self._projections, strict=True):
             self._hook(_inside(layer, name), passed, number, _what_it_wrote)
-        if len(self._projections) == 1:
+        if self._family.turned:
             whole = _inside(layer, self._family.projections[0].partition(".")[0])
             self._hook(whole, self._turns, number, _where_it_is)
 
@@ -125,9 +126,11 @@ class Taps:
         for found in self._projections:
             _check_all(found, self._depth, "attention projections")
         parts = [found.kept[layer] for found in self._projections]
-        if len(parts) == 1:
-            return _unpacked(parts[0], self._turns.kept[layer], sizes_of(self._config).heads)
-        return Projected(*parts)
+        if not self._family.turned:
+            return Projected(*parts)
+        sizes = sizes_of(self._config)
+        split_BHNd = [_by_head(part, sizes.head) for part in _three(parts, sizes)]
+        return _turned(split_BHNd, self._turns.kept[layer], sizes)
 
 
 def _what_it_read(args: Any, kwargs: Any, _: Any) -> Any:
@@ -178,14 +181,23 @@ def _check_all(passed: _Passed, layers: int, what: str) -> None:
         )
 
 
-def _unpacked(packed_BNW: Tensor, turn: tuple[Tensor, Tensor], heads: int) -> Projected:
-    """Queries, keys and values out of one tensor, the first two turned by their positions."""
-    size, length, width = packed_BNW.shape
-    shape = (size, length, 3, heads, width // (3 * heads))
-    queries_BHNd, keys_BHNd, values_BHNd = packed_BNW.view(shape).permute(2, 0, 3, 1, 4)
+def _three(parts: list[Tensor], sizes: Sizes) -> list[Tensor]:
+    """Queries, keys and values, also where one layer makes all of them."""
+    return list(torch.split(parts[0], sizes.width, dim=-1)) if len(parts) == 1 else parts
+
+
+def _by_head(joined_BNW: Tensor, columns: int) -> Tensor:
+    size, length, _ = joined_BNW.shape
+    return joined_BNW.view(size, length, -1, columns).transpose(1, 2)
+
+
+def _turned(parts_BHNd: list[Tensor], turn: tuple[Tensor, Tensor], sizes: Sizes) -> Projected:
+    """Queries and keys turned by their positions; a head that several read is there for each."""
+    queries_BHNd, keys_BHNd, values_BHNd = parts_BHNd
     turning: Any = apply_rotary_pos_emb
     queries_BHNd, keys_BHNd = turning(queries_BHNd, keys_BHNd, *turn, unsqueeze_dim=1)
-    return Projected(*(_side_by_side(one) for one in (queries_BHNd, keys_BHNd, values_BHNd)))
+    shared_BHNd = (one.repeat_interleave(sizes.sharing, dim=1) for one in (keys_BHNd, values_BHNd))
+    return Projected(*(_side_by_side(one) for one in (queries_BHNd, *shared_BHNd)))
 
 
 def _side_by_side(split_BHNd: Tensor) -> Tensor:

@@ -94,13 +94,18 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     Options of a BERT normaliser in tokenizer_config.json outweigh tokenizer.json, as they do in
     transformers; and for a RoBERTa what is said there, or not, of a space before the text.
 
+    Special pieces may have any name. That of a EuroBERT is taken to be like Llama 3's: its
+    post_processor puts <|begin_of_text|> before a text, and with or without an own piece for
+    padding, config.json says which id pads.
+
     Raises:
         BadModel: there is no readable tokenizer.json, or no padding piece.
     """
     path = folder / "tokenizer.json"
     try:
         content = json.loads(path.read_bytes())
-        config = _config(folder)
+        config = _fields(folder / "tokenizer_config.json")
+        told = _fields(folder / "config.json").get("pad_token_id")
         normalizer = content.get("normalizer") or {}
         if normalizer.get("type") == "BertNormalizer":
             normalizer |= {_BERT_OPTIONS[k]: v for k, v in config.items() if k in _BERT_OPTIONS}
@@ -117,17 +122,20 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     padding = tokenizer.padding
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return tokenizer, _pad_id(folder, tokenizer, config, padding)
+    return tokenizer, _pad_id(folder, tokenizer, config, padding, told)
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
+def _fields(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
     return content
 
 
 def _pad_id(
-    folder: Path, tokenizer: Tokenizer, config: dict[str, Any], padding: dict[str, Any] | None
+    folder: Path,
+    tokenizer: Tokenizer,
+    config: dict[str, Any],
+    padding: dict[str, Any] | None,
+    told: object,
 ) -> int:
     if padding is not None:
         return int(padding["pad_id"])
@@ -136,6 +144,8 @@ def _pad_id(
     for token in (named, "[PAD]", "<pad>"):
         if token is not None and (found := tokenizer.token_to_id(token)) is not None:
             return int(found)
+    if type(told) is int and 0 <= told < tokenizer.get_vocab_size():
+        return told
     raise BadModel(
         f"{folder}: the tokenizer has no padding piece (tokenizer_config.json says {named!r}): "
         "set pad_token there to a piece of the vocabulary"
@@ -149,11 +159,30 @@ def presplit(tokenizer: Tokenizer) -> Tokenizer:
     words have none.
     """
     content = json.loads(tokenizer.to_str())
-    _begin_words(content, True)
+    if _splits_before_bytes(content):
+        # as Llama 3 and EuroBERT do: each part of a word would begin with a space there
+        _put_space_first(content)
+    else:
+        _begin_words(content, True)
     for step in _splits(content):
         if step.get("type") == "Metaspace":
             step["prepend_scheme"] = "always"
     return Tokenizer.from_str(json.dumps(content))
+
+
+def _splits_before_bytes(content: dict[str, Any]) -> bool:
+    """Whether a text is split by something else before a byte-level step, which adds no space."""
+    kinds = [step.get("type") for step in _splits(content)]
+    if "ByteLevel" not in kinds[1:]:
+        return False
+    return not _splits(content)[kinds.index("ByteLevel")].get("add_prefix_space")
+
+
+def _put_space_first(content: dict[str, Any]) -> None:
+    """Has the normaliser begin every text with a space."""
+    before = [content["normalizer"]] if content.get("normalizer") else []
+    space = {"type": "Prepend", "prepend": " "}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [*before, space]}
 
 
 def _begin_words(content: dict[str, Any], begin: bool) -> None:

@@ -22,7 +22,7 @@ from alambique.runtime.frames import (
 )
 from alambique.runtime.words import covered, words_of
 
-PREPROCESSING = 1
+PREPROCESSING = 2
 """Part of every fingerprint: one more whenever the same text would get other windows."""
 
 

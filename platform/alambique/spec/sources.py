@@ -32,6 +32,7 @@ class Architecture(Spec):
         "xlm-roberta",
         "deberta-v2",
         "modernbert",
+        "eurobert",
     ]
     layers: Layers
     width: Width

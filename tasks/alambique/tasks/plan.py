@@ -260,7 +260,7 @@ def _teacher(teacher: Teaching, model: Source, config_of: ConfigOf) -> Config:
         return config_of(model)
     positions = teacher.said.positions
     return shapes.from_scratch(
-        model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, positions=positions
+        model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, mask=4, positions=positions
     )
 
 

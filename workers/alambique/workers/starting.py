@@ -8,7 +8,7 @@ from alambique.models import shapes
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load, new, save
 from alambique.models.students import cut, narrow
-from alambique.models.tokenizers import CLS, PAD, SEP, SPECIAL, train_tokenizer
+from alambique.models.tokenizers import CLS, MASK, PAD, SEP, SPECIAL, train_tokenizer
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture
@@ -71,6 +71,7 @@ def from_scratch(
         pad=SPECIAL.index(PAD),
         cls=SPECIAL.index(CLS),
         sep=SPECIAL.index(SEP),
+        mask=SPECIAL.index(MASK),
         positions=positions,
     )
     save(new(config, output, labels, seed=seed), into, into)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from alambique.distill.layers import kept
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
+from alambique.models.families import FAMILIES
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.excerpts import listed
@@ -154,7 +155,8 @@ def _scratch(model: Source) -> Architecture:
 def _longest(teacher: Teaching, model: Source, found: Start | None) -> int | None:
     """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
     if found is None:
-        return None if _scratch(model).architecture == "modernbert" else teacher.said.positions
+        turned = FAMILIES[_scratch(model).architecture].turned
+        return None if turned else teacher.said.positions
     return longest_text(read_config(found.folder))
 
 
