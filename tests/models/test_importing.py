@@ -1,8 +1,10 @@
 """Pickled weights and older tokenizers made into files of today, in a process of its own."""
 
 import collections
+import ctypes
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -161,12 +163,13 @@ def test_a_file_that_is_no_pickle(tmp_path: Path) -> None:
 CONFINED = """
 import ctypes, json, os, pathlib, socket, sys
 from alambique.models.confinement import confine
-walls = confine(memory=1 << 29, seconds=60, file=1000)
+out = pathlib.Path(sys.argv[2])
+walls = confine(memory=1 << 29, seconds=60, file=1000, reads=[], writes=out)
 found = []
 for attempt in (
     lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10),
     lambda: bytearray(1 << 30),
-    lambda: pathlib.Path("large").write_bytes(bytes(2000)),
+    lambda: (out / "large").write_bytes(bytes(2000)),
     lambda: pathlib.Path(f"/proc/{os.getppid()}/environ").read_bytes(),
 ):
     try:
@@ -184,7 +187,7 @@ print(json.dumps([walls, found]))
 
 def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) -> None:
     port = serving(lambda _: (200, b"", {})).rpartition(":")[2]
-    command = [sys.executable, "-c", CONFINED, port]
+    command = [sys.executable, "-c", CONFINED, port, str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     walls, (network, memory, file, parent, dies_by, no_new_privileges, user) = json.loads(
         done.stdout
@@ -192,10 +195,135 @@ def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) 
     assert (memory, file) == ("MemoryError", "OSError")
     assert (dies_by, no_new_privileges) == (signal.SIGKILL, True)
     # where the kernel allows no network of its own, the walls say so
-    assert network == ("OSError" if walls[0].startswith("no network") else "done")
+    alone = walls[0].startswith("no network")
+    assert (network == "done") is not (alone or landlock_version() >= 4)
     # and it is nobody of the machine's, root least, where it allows a user namespace
     assert user != 0 or "user namespace" not in walls[0]
     assert parent == "PermissionError" or "user namespace" not in walls[0]
+
+
+def landlock_version() -> int:
+    """That of the kernel; -1: it has none, or not switched on."""
+    return int(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1))
+
+
+FILES = """
+import json, os, pathlib, shutil, subprocess, sys
+from alambique.models.confinement import confine
+root = pathlib.Path(sys.argv[1])
+inside, outside = root / "out", root / "other"
+walls = confine(
+    memory=1 << 33, seconds=60, file=1 << 20, reads=[root / "input", root / "folder"], writes=inside
+)
+found = {}
+for name, attempt in {
+    "read the input": (root / "input").read_text,
+    "read in a folder": (root / "folder/file").read_text,
+    "make a folder": (inside / "made").mkdir,
+    "write": lambda: (inside / "made/deep").write_text("a"),
+    "rename": lambda: (inside / "made/deep").rename(inside / "moved"),
+    "empty one": lambda: os.truncate(inside / "moved", 0),
+    "remove": lambda: shutil.rmtree(inside / "made"),
+    "write nowhere": lambda: pathlib.Path(os.devnull).write_text("a"),
+    "import": lambda: __import__("wave"),
+    "read another": (outside / "secret").read_text,
+    "list others": lambda: list(root.iterdir()),
+    "read through a link": (inside / "link").read_text,
+    "change the input": lambda: (root / "input").write_text("a"),
+    "change another": lambda: (outside / "secret").open("r+"),
+    "make another": lambda: (outside / "new").write_text("a"),
+    "make one beside": lambda: (root / "new").write_text("a"),
+    "empty another": lambda: os.truncate(outside / "secret", 0),
+    "remove another": (outside / "secret").unlink,
+    "move another here": lambda: (outside / "secret").rename(inside / "secret"),
+    "make a link": lambda: (inside / "new").symlink_to("/"),
+    "make a pipe": lambda: os.mkfifo(inside / "pipe"),
+    "execute": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
+    "signal": lambda: os.kill(os.getppid(), 0),
+}.items():
+    try:
+        attempt()
+        found[name] = True
+    except OSError:
+        found[name] = False
+print(json.dumps([walls, found]))
+"""
+ALLOWED = 9
+"""The first so many of them are part of the work."""
+
+
+def test_that_process_has_no_files_but_its_own(tmp_path: Path) -> None:
+    version = landlock_version()
+    for folder in ("folder", "out", "other"):
+        (tmp_path / folder).mkdir()
+    for file in ("input", "folder/file", "other/secret"):
+        (tmp_path / file).write_text("text")
+    (tmp_path / "out" / "link").symlink_to("../other/secret")
+    command = [sys.executable, "-c", FILES, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    walls, found = json.loads(done.stdout)
+    if version < 1:
+        assert any(wall.startswith("all files of its user (Landlock: ") for wall in walls)
+        pytest.skip("this kernel has no Landlock")
+    assert f"no files but its own (Landlock {version})" in walls
+    unknown = {"empty another"} if version < 3 else set()
+    unknown |= {"signal"} if version < 6 and "user namespace" not in walls[0] else set()
+    done_here = [name for name, was_done in found.items() if was_done and name not in unknown]
+    assert done_here == list(found)[:ALLOWED]
+    assert (tmp_path / "other" / "secret").read_text() == "text"
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A pipe with a name, that whoever opens it for reading has to read from for ever."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def hangs_up(writer: int) -> bool:
+    """Whether the last process that reads from the pipe ends before long."""
+    ends = select.poll()
+    ends.register(writer, 0)
+    return bool(ends.poll(20_000))
+
+
+STARTS_ANOTHER = """
+import os, sys
+if not os.fork():
+    pipe = os.open({pipe!r}, os.O_RDONLY)  # until another opens it too
+    os.read(pipe, 1)
+    os._exit(0)
+{then}
+"""
+
+
+def with_sitecustomize(folder: Path, lines: str) -> str:
+    """A PYTHONPATH with which each Python that is started does that first."""
+    (folder / "told").mkdir()
+    (folder / "told" / "sitecustomize.py").write_text(lines)
+    return os.pathsep.join([str(folder / "told"), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def test_what_it_leaves_running_is_ended(
+    tmp_path: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process itself ends as soon as the other one is there."""
+    then = f"os.close(os.open({str(pipe)!r}, os.O_WRONLY)); os._exit(0)"
+    lines = STARTS_ANOTHER.format(pipe=str(pipe), then=then)
+    monkeypatch.setenv("PYTHONPATH", with_sitecustomize(tmp_path, lines))
+    keeper = os.open(pipe, os.O_RDWR)
+    for name in ("config.json", "pytorch_model.bin", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+    with pytest.raises(BadModel, match="left no report"):
+        import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
+    writer = os.open(pipe, os.O_WRONLY)
+    os.close(keeper)
+    try:
+        assert hangs_up(writer)
+    finally:
+        os.close(writer)
 
 
 @pytest.fixture

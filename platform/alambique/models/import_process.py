@@ -42,7 +42,13 @@ _NO_WEIGHT = "position_ids"
 def main() -> None:
     """Does what its input says; a refusal is reported as well, and is no failure of the process."""
     request = ImportRequest(**json.load(sys.stdin))
-    walls = confine(memory=request.memory, seconds=request.seconds, file=request.largest_file)
+    walls = confine(
+        memory=request.memory,
+        seconds=request.seconds,
+        file=request.largest_file,
+        reads=_inputs(request),
+        writes=Path(request.out),
+    )
     os.chdir(request.out)
     try:
         try:
@@ -56,6 +62,16 @@ def main() -> None:
         if _of_full_disk(error):
             sys.exit(NO_ROOM)
         raise
+
+
+def _inputs(request: ImportRequest) -> list[Path]:
+    """What is read; of a folder also the files in it, which the hub's cache has as links."""
+    folder = [Path(request.tokenizer)] if request.tokenizer else []
+    return [
+        *map(Path, request.weights),
+        *folder,
+        *(file for one in folder for file in one.iterdir()),
+    ]
 
 
 def _of_full_disk(error: BaseException | None) -> bool:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import stat
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -159,30 +160,53 @@ def _run(request: ImportRequest) -> ImportReport:
     """What the process says; it finds nothing in its environment that is worth taking."""
     given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
-    with tempfile.TemporaryFile() as stderr:
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
+        stdin.write(json.dumps(asdict(request)).encode())
+        stdin.seek(0)
+        process = subprocess.Popen(
+            command,
+            env=given | _ENVIRONMENT | {"HOME": request.out},
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                command,
-                input=json.dumps(asdict(request)).encode(),
-                env=given | _ENVIRONMENT | {"HOME": request.out},
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                timeout=4 * request.seconds,  # a process that sleeps uses no processor
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise BadModel(
-                f"the files were not read in {error.timeout:.0f} s, which is more than any of "
-                "their size take"
-            ) from error
+            _wait_for(process, seconds=4 * request.seconds)  # one that sleeps uses no processor
+        finally:
+            code = _end(process)
         stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
         said = stderr.read(_LAST_WORDS).decode(errors="replace")
-    if done.returncode == NO_ROOM:
+    if code == NO_ROOM:
         raise NotEnoughDisk(_no_room(Path(request.out).parent))
-    if done.returncode != 0:
-        raise BadModel(_ending(done.returncode, said, request))
+    if code != 0:
+        raise BadModel(_ending(code, said, request))
     _check_regular(Path(request.out))
     return _reported(Path(request.out) / REPORT)
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", *, seconds: int) -> None:
+    """Wait for the end of a process without taking its exit code.
+
+    Until that is taken, no other process or group of processes can get its number.
+    """
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        ends = select.poll()
+        ends.register(descriptor, select.POLLIN)
+        if not ends.poll(1000 * seconds):
+            raise BadModel(
+                f"the files were not read in {seconds} s, which is more than any of their size take"
+            )
+    finally:
+        os.close(descriptor)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> int:
+    """Kill what is left of a process and of all that it started, and return its exit code."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
 
 
 def _check_regular(out: Path) -> None:
