@@ -37,9 +37,10 @@ def read(text: str) -> tuple[str, Job]:
 
 
 def test_a_student(made: Made, job: Job) -> None:
-    head, again = read(job_file(*made({"made_by": {"training": [MAKER]}})))
+    other = MAKER | {"code": "0.0.9+fedcba"}
+    head, again = read(job_file(*made({"made_by": {"training": [MAKER], "outputs": [other]}})))
     assert again == job.model_copy(update={"fresh": True})
-    for said in ("1" * 64, "f" * 64, MAKER["code"], "torch 2.13.0"):
+    for said in ("1" * 64, "f" * 64, MAKER["code"], "torch 2.13.0", "outputs: alambique 0.0.9"):
         assert str(said) in head
 
 

@@ -106,7 +106,9 @@ def wanted(namespace: Namespace, texts: list[str]) -> list[Wanted[str]]:
     return [Wanted(example_key(namespace, [t]), repr(t), len(t), t) for t in texts]
 
 
-def fill_all(store: Packs, namespace: Namespace, texts: list[str], batch_size: int = 3) -> int:
+def fill_all(
+    store: Packs, namespace: Namespace, texts: list[str], batch_size: int = 3, made_by: str = ""
+) -> int:
     outputs = Outputs(store, namespace)
     parts = by_bucket(wanted(namespace, texts)).items()
     return sum(
@@ -117,6 +119,7 @@ def fill_all(store: Packs, namespace: Namespace, texts: list[str], batch_size: i
             lambda batch: [answer(text) for text in batch],
             batch_size=batch_size,
             columns=2,
+            made_by=made_by,
         ).computed
         for number, part in parts
     )
@@ -136,6 +139,19 @@ def test_an_empty_store_has_nothing(case: Case, namespace: Namespace) -> None:
     assert outputs.get(key) is None
     assert outputs.missing([key]) == [key]
     assert (outputs.hits, outputs.misses, outputs.damaged) == (0, 1, 0)
+
+
+def test_who_made_what_was_found_is_told(case: Case, namespace: Namespace) -> None:
+    """Also of what another has filled, and of that alone which is wanted."""
+    of_one, of_both = ["a", "b", "c"], ["a", "b", "c", "d"]
+    fill_all(case.store, namespace, of_one, made_by="one")
+    fill_all(case.store, namespace, of_both, made_by="other")
+    outputs = Outputs(case.again(), namespace)
+    assert outputs.missing(example_key(namespace, [text]) for text in of_both) == []
+    assert outputs.makers == {"one", "other"}
+    outputs.refresh()
+    assert outputs.missing(example_key(namespace, [text]) for text in of_one) == []
+    assert outputs.makers == {"one"}
 
 
 @FIXTURES

@@ -1,4 +1,6 @@
+import struct
 from collections.abc import Callable
+from hashlib import blake2b
 from random import Random
 
 import numpy as np
@@ -31,7 +33,8 @@ def values(draw: st.DrawFn, columns: int) -> NDArray[np.float32]:
 
 def small() -> Pack:
     rng = np.random.default_rng(0)
-    return encode(OURS, [(bytes([n]) * 16, rng.normal(size=(n, 2)).astype("f4")) for n in range(4)])
+    some = [(bytes([n]) * 16, rng.normal(size=(n, 2)).astype("f4")) for n in range(4)]
+    return encode(OURS, some, made_by="0.1.0")
 
 
 @given(records())
@@ -40,6 +43,23 @@ def test_what_goes_in_comes_out(some: list[Record]) -> None:
     assert [pack.key(n) for n in range(len(pack))] == sorted(key for key, _ in some)
     for number, (_, expected) in enumerate(sorted(some, key=lambda record: record[0])):
         np.testing.assert_array_equal(pack.rows(number), expected)
+
+
+@given(records(), st.text(max_size=80))
+def test_a_pack_says_who_made_it(some: list[Record], made_by: str) -> None:
+    pack = encode(OURS, some, made_by=made_by)
+    assert decode(bytes(pack.data), OURS, name=pack.name).made_by == made_by
+    assert (pack.name == encode(OURS, some).name) == (made_by == "")
+
+
+def test_a_pack_of_version_1_does_not_say_who_made_it() -> None:
+    """As they lie in the namespaces of before: a record of one row of two columns."""
+    owner, shape = bytes.fromhex(OURS), struct.pack("<IIQ", 2, 1, 1)
+    content = b"k" * 16 + struct.pack("<I2f", 1, 0.5, -0.5)
+    covered = owner + struct.pack("<Hxx4s", 1, b"<f4\0") + shape + content
+    checksum = blake2b(covered, digest_size=16, person=b"pack").digest()
+    pack = decode(b"ALMBPACK" + checksum + covered, OURS)
+    assert (pack.made_by, pack.key(0), pack.rows(0).tolist()) == ("", b"k" * 16, [[0.5, -0.5]])
 
 
 @given(records(), st.randoms())
@@ -107,7 +127,8 @@ def test_a_row_is_finite_or_nan_as_a_whole(some: NDArray[np.float32]) -> None:
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=40), st.integers(200, 2000))
 def test_a_large_fill_is_split(sizes: list[int], limit: int) -> None:
     some = [(bytes([n]) * 16, np.full((rows, 2), n, "f4")) for n, rows in enumerate(sizes)]
-    packs = list(split(OURS, some, limit=limit))
+    packs = list(split(OURS, some, made_by="0.1.0", limit=limit))
+    assert {pack.made_by for pack in packs} == {"0.1.0"}
     assert [pack.key(n) for pack in packs for n in range(len(pack))] == [key for key, _ in some]
     assert all(len(pack.data) <= limit or len(pack) == 1 for pack in packs)
 

@@ -1,5 +1,6 @@
 """Homes for whole jobs, and the smallest job there is."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "recipes"
 SMALL = (
     "data.limit={train: 60, dev: 20, test: 20}",
     "teacher.train.epochs=4",
@@ -35,3 +37,13 @@ def database(settings: Settings) -> Database:
 def pico() -> Job:
     """A job that goes through every stage in seconds."""
     return read_job((RECIPES / "pico.yaml").read_text(), SMALL)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The four roots of the sources in a folder of their own, which a test may edit."""
+    folder = tmp_path / "checkout"
+    for root in ("platform", "tasks", "workers", "api"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / root, folder / root, ignore=ignored)
+    return folder

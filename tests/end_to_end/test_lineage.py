@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,24 +10,14 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOTS = ("platform", "tasks", "workers", "api")
 KL = "(p_RC * (log_p_RC - log_q_RC)).sum(1)"
 LOSSES = Path("platform/alambique/distill/losses.py")
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """The sources in a folder of their own, which a test may edit."""
-    for root in ROOTS:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / root, tmp_path / "checkout" / root, ignore=ignored)
-    return tmp_path / "checkout"
-
-
 def alambique(checkout: Path, home: Path, *arguments: str) -> str:
-    roots = os.pathsep.join(str(checkout / root) for root in ROOTS)
+    roots = os.pathsep.join(str(root) for root in sorted(checkout.iterdir()))
     told = {"ALAMBIQUE_HOME": str(home), "PYTHONPATH": roots}
     command = [sys.executable, "-P", "-m", "alambique.cli", *arguments]
     done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True)
@@ -52,7 +41,8 @@ def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path
     alambique(checkout, home, "run", recipe)
     before = stages(version(1))
     (code,) = before["training"]
-    assert before == {stage: [code] for stage in ("training", "evaluation", "registration")}
+    stages_of_it = ("training", "outputs", "evaluation", "registration")
+    assert before == {stage: [code] for stage in stages_of_it}
     losses = checkout / LOSSES
     text = losses.read_text()
     assert KL in text
@@ -67,6 +57,14 @@ def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path
     assert edge["hashes"]["alambique"] == code
     told = alambique(checkout, home, "models", "show", "pico@2")
     assert "warning: its stages were done by different code" in " ".join(told.split())
+    # other code, and outputs of before
+    alambique(checkout, home, "run", recipe, "--set", "train.seed=7")
+    found = version(3)
+    after = stages(found)
+    assert (after["training"] == after["registration"], after["outputs"]) == (True, [code])
+    assert after["training"] != [code]
+    (edge,) = (edge for edge in found["lineage"] if edge["relation"] == "code")
+    assert [edge["hashes"][name] for name in ("alambique", "outputs")] == [*after["training"], code]
     # the job that makes the first one again gives its weights, on the same machine
     (tmp_path / "again.yaml").write_text(alambique(checkout, home, "models", "reproduce", "pico@1"))
     losses.write_text(text)

@@ -35,7 +35,9 @@ from alambique.workers.holding import GIVEN_BACK
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
 MAPS = (Path(__file__).parents[2] / "recipes" / "depth-and-mapping.yaml").read_text()
-KILLED, KEEPER = (Path(__file__).with_name(f"{name}.py") for name in ("killed", "keeper"))
+KILLED, KEEPER, OTHER_CODE = (
+    Path(__file__).with_name(f"{name}.py") for name in ("killed", "keeper", "other_code")
+)
 SEARCHING = ("alambique.workers.stages.search", "alambique.workers.search.summary")
 GRID = (
     "data.limit={train: 60, dev: 20, test: 20}",
@@ -320,6 +322,29 @@ def test_a_search_that_is_cancelled_leaves_nothing_running(
     row, found = found_of(database, job)
     assert (row.state, row.reason) == (State.CANCELLED, Reason.USER)
     assert not any(trial.state.over for trial in found.values())
+    until(cluster.is_free)
+
+
+def test_a_driver_whose_workers_have_other_code_is_refused_by_each(
+    environment: dict[str, str], cluster: Cluster, checkout: Path, tmp_path: Path
+) -> None:
+    """Nothing is computed by code that its stage would not name."""
+    edited = checkout / "platform" / "alambique" / "distill" / "losses.py"
+    edited.write_text(f"{edited.read_text()}\n# another version\n")
+    roots = os.pathsep.join(str(root) for root in sorted(checkout.iterdir()))
+    done = subprocess.run(
+        [sys.executable, str(OTHER_CODE), cluster.address, str(tmp_path)],
+        env=environment | {"PYTHONPATH": roots},
+        stdout=PIPE,
+        text=True,
+        check=True,
+    )
+    found = {kind: end for kind, *end in map(json.loads, done.stdout.splitlines())}
+    assert {kind: end[0] for kind, end in found.items()} == dict.fromkeys(
+        ("fill", "train", "search"), "other_code"
+    )
+    (said,) = {message for _, message in found.values()}
+    assert all(part in said for part in ("driver runs", "same packages on every node", "torch "))
     until(cluster.is_free)
 
 

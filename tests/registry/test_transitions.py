@@ -28,6 +28,7 @@ PASSING = {
     Reason.SHUTDOWN,
     Reason.INTERNAL,
     Reason.NO_DATABASE,
+    Reason.OTHER_CODE,
 }
 
 
@@ -104,4 +105,5 @@ def test_pauses_double_and_a_lost_worker_needs_none() -> None:
 
     seconds = [pause(Reason.OUT_OF_MEMORY, attempts).total_seconds() for attempts in (1, 2, 3, 4)]
     assert seconds == [10, 20, 40, 80]
+    assert pause(Reason.OTHER_CODE, 1) == timedelta(seconds=10)
     assert pause(Reason.LOST_WORKER, 4) == timedelta(0)

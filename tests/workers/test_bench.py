@@ -17,6 +17,7 @@ from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.space import laid_over
 from alambique.spec.states import Reason, Stage, State
 from alambique.workers.once import place_of
+from alambique.workers.provenance import running_code
 from alambique.workers.records import Taught, Trained
 from alambique.workers.search.bench import Bench
 from alambique.workers.search.earlier import past_of
@@ -393,6 +394,7 @@ def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
     whole(bench_of(given))
     found = search(given.work, given.checked, spoilt(given), given.cached)
     assert [student.role for student in found.students] == ["student-1"]
+    assert found.students[0].outputs_by == given.cached[0].made_by == (running_code(),)
     (note,) = found.notes
     assert note.startswith("trial 1: no gold-only student: the loss became nan")
     assert logged(given.work)[-1] == f"warning: {note}"

@@ -24,6 +24,7 @@ from alambique.spec.errors import (
     LostWorker,
     NoData,
     NotEnoughDisk,
+    OtherCode,
     UnknownName,
     Unreachable,
 )
@@ -72,6 +73,7 @@ def safetensors_writes(folder: Path) -> None:
         (Unreachable("the hub"), Reason.UNREACHABLE),
         (OSError(errno.EACCES, "Permission denied"), Reason.INTERNAL),
         (LostWorker("gone"), Reason.LOST_WORKER),
+        (OtherCode("0.1.0, here 0.2.0"), Reason.OTHER_CODE),
         (torch.OutOfMemoryError("CUDA out of memory"), Reason.OUT_OF_MEMORY),
         (MemoryError(), Reason.OUT_OF_MEMORY),
         (ZeroDivisionError("x"), Reason.INTERNAL),
@@ -97,6 +99,16 @@ def test_a_full_disk_has_one_reason_whoever_meets_it(
     assert reason_of(found.value) is Reason.NO_DISK
     assert reason_of(of_a_worker(found.value)) is Reason.NO_DISK
     assert told(of_a_worker(found.value)).startswith("no space is left on the disk")
+
+
+def test_what_an_actor_raised_is_told_in_our_words() -> None:
+    """Ray raises it as a kind of its own made of ours, whose text is a traceback."""
+    ours = BadTeacher("the teacher's output holds an infinite value")
+    of_ray = RayTaskError("fill", "Traceback: …", ours).as_instanceof_cause()  # type: ignore[no-untyped-call]
+    assert isinstance(of_ray, BadTeacher)
+    found = raised(cause_of(of_ray), of_ray)
+    assert told(found) == told(of_ray) == str(ours)
+    assert reason_of(found) is Reason.BAD_TEACHER
 
 
 def raised(error: Exception, cause: Exception) -> Exception:

@@ -1,10 +1,14 @@
 """Numbers of tiny fixed runs, pinned for one SCHEMA: a stage that is kept for other jobs must be
 what the code of today would give.
 
-DeepSpeed gives the losses of one plain process, as test_zero.py shows: so those are pinned alone.
+DeepSpeed's are pinned by themselves for every ZeRO stage, on one process; on two it has those of
+one plain process, as test_zero.py shows.
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term
-from alambique.workers.once import SCHEMA
+from alambique.spec.schema import SCHEMA
 from alambique.workers.training.course import Course
+from alambique.workers.training.outcome import read_outcome
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -53,10 +58,8 @@ def test_the_numbers_of_this_schema(
 ) -> None:
     def losses(told: Course) -> list[float]:
         """Of every step, and on validation at the end, with the metric."""
-        quick = told.train.model_copy(update={"epochs": 1, "checkpoint": 100})
-        run = recorded(told.model_copy(update={"train": quick}))
+        run = recorded(quick(told))
         outcome = run.to_the_end()
-        assert outcome.best_loss is not None
         return [*run.losses, outcome.best_loss, outcome.metric]
 
     found = {task: losses(distilled(task, objective=terms)) for task, terms in OUTPUTS.items()}
@@ -68,6 +71,8 @@ def test_the_numbers_of_this_schema(
     deep = folder_of("deep", task="general", layers=4, width=48, seed=2, positions=128)
     states = (Hidden(projection="per-layer"), Relations(heads=8))
     found["general"] = losses(course("general", objective=states, beside=deep))
+    mixed = {"objective": (Logits(), Gold(), TERMS["hidden pkd"]), "beside": teacher}
+    found |= with_deepspeed([quick(distilled(TAGS, zero=stage, **mixed)) for stage in range(4)])
     fresh = tmp_path_factory.getbasetemp() / PINNED.name
     fresh.write_text(json.dumps({"schema": SCHEMA, "losses": found}, indent=1) + "\n")
     pinned: dict[str, Any] = json.loads(PINNED.read_text())
@@ -76,8 +81,38 @@ def test_the_numbers_of_this_schema(
     assert pinned["schema"] == SCHEMA, f"pin the numbers of this schema: copy {fresh} to {PINNED}"
     assert not changed, (
         f"numbers have changed: {', '.join(changed)}. Stages that are kept from before are not "
-        f"what this code gives: raise SCHEMA in workers/once.py, and copy {fresh} to {PINNED}"
+        f"what this code gives: raise SCHEMA in spec/schema.py, and copy {fresh} to {PINNED}"
     )
+
+
+def quick(told: Course) -> Course:
+    """One epoch of it."""
+    train = {"epochs": 1, "checkpoint": 100, "accumulate": 1 + (told.zero or 0) // 2}
+    return told.model_copy(update={"train": told.train.model_copy(update=train)})
+
+
+def with_deepspeed(told: list[Course]) -> dict[str, list[float]]:
+    """The same of runs by DeepSpeed, in a process that is a group of one; under ZeRO 2 and 3 each
+    batch in two parts."""
+    arguments = []
+    for one in told:
+        path = one.folder / "course.json"
+        path.write_text(one.model_dump_json())
+        arguments.append(f"{path}@")
+    group = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+    subprocess.run(
+        [sys.executable, str(PINNED.with_name("recorder.py")), *arguments],
+        env=os.environ | group | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"},
+        stderr=subprocess.DEVNULL,  # warnings of DeepSpeed's
+        check=True,
+    )
+    found = {}
+    for one in told:
+        losses = json.loads((one.folder / "losses.json").read_text())
+        outcome = read_outcome(one)
+        assert outcome is not None
+        found[f"deepspeed zero {one.zero}"] = [*losses, outcome.best_loss, outcome.metric]
+    return found
 
 
 def approximately(losses: list[float] | None) -> Any:

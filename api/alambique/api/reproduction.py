@@ -55,7 +55,7 @@ def _head(version: VersionView, floating: Sequence[str]) -> Iterator[str]:
             for name, digest in sorted(edge.hashes.items()):
                 yield f"  {edge.relation}, {name}: {digest}"
     made_by: dict[str, Any] = version.details.get("made_by") or {}
-    for stage in ("training", "testing", "evaluation"):
+    for stage in ("training", "testing", "outputs", "evaluation"):
         yield from (f"  {stage}: {_code(one)}" for one in made_by.get(stage, ()))
     yield f"  weights: {version.weights}"
     yield "On another processor, or with other threads, sums are made in another order:"

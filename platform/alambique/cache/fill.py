@@ -54,6 +54,7 @@ def fill(
     *,
     batch_size: int,
     columns: int,
+    made_by: str = "",
 ) -> Filled:
     """Compute what the bucket lacks now, and append it as a whole.
 
@@ -67,6 +68,7 @@ def fill(
         compute: The teacher.
         batch_size: Examples that the teacher is given at once, at most.
         columns: C of every output.
+        made_by: Who computes them, which their packs say.
 
     Raises:
         BadTeacher: An output has another shape, or values that nothing may be trained on.
@@ -78,7 +80,7 @@ def fill(
     outputs.refresh(bucket)
     missing = [unique[key] for key in outputs.missing(unique)]
     records = list(_computed(missing, compute, batch_size, columns))
-    for pack in split(outputs.namespace.digest, records):
+    for pack in split(outputs.namespace.digest, records, made_by=made_by):
         outputs.store.append(outputs.bucket(bucket), pack)
     outputs.refresh(bucket)
     return Filled(found=len(unique) - len(missing), computed=len(missing))

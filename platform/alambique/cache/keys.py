@@ -5,9 +5,8 @@ from dataclasses import astuple, dataclass
 from hashlib import blake2b
 
 from alambique.spec.outputs import Output
+from alambique.spec.schema import SCHEMA
 
-SCHEMA = 1
-"""Goes into every key: raised when what is stored for a word changes its meaning."""
 BUCKETS = 256
 """One for each first byte of an example key."""
 KEY_BYTES = 16
@@ -15,7 +14,7 @@ KEY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """All that an output depends on, except the text itself."""
+    """All that an output depends on, except the text itself; the schema of numbers besides."""
 
     teacher: str
     """Hash of the weights and the configuration; never a path or a name."""

@@ -1,8 +1,9 @@
 """A pack: outputs of one bucket in one immutable run of bytes.
 
-Layout, little-endian: a header of 64 bytes, then the keys, the number of rows of each record, and
-the rows of all records one after the other. The checksum covers all that follows it, and names the
-pack: equal content has an equal name, so writing it twice is harmless.
+Layout, little-endian: a header of 64 bytes, then the keys, the number of rows of each record, the
+rows of all records one after the other, and who made them, as UTF-8. The checksum covers all that
+follows it, and names the pack: equal content has an equal name, so writing it twice is harmless.
+Version 1 said nothing of who made it.
 
 Shapes: N records, R rows of all records together, C columns, K the 16 bytes of a key.
 """
@@ -20,12 +21,12 @@ from numpy.typing import NDArray
 from alambique.cache.keys import KEY_BYTES
 
 MAGIC = b"ALMBPACK"
-VERSION = 1
+VERSION = 2
 FLOAT32 = b"<f4\0"
 LIMIT = 2**20 - 128
 """Bytes of a pack. An exact power of two would make Redis's allocator waste a quarter of it."""
 
-_HEADER = Struct("<8s16s16sH2x4sIIQ")
+_HEADER = Struct("<8s16s16sHH4sIIQ")
 HEADER_BYTES = _HEADER.size
 _COVERED = 24  # where the checksum ends and what it covers begins
 _PER_RECORD = KEY_BYTES + 4
@@ -45,6 +46,8 @@ class Header(NamedTuple):
     checksum: bytes
     namespace: bytes
     version: int
+    made_by: int
+    """Bytes of the text that says who made it; 0 in version 1."""
     dtype: bytes
     columns: int
     records: int
@@ -53,7 +56,8 @@ class Header(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of the whole pack."""
-        return _HEADER.size + self.records * _PER_RECORD + self.rows * self.columns * 4
+        values = self.rows * self.columns * 4
+        return _HEADER.size + self.records * _PER_RECORD + values + self.made_by
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +70,8 @@ class Pack:
     ends_N: NDArray[np.int64]
     """Where each record's rows end."""
     values_RC: NDArray[np.float32]
+    made_by: str
+    """Who computed the outputs, in the words of whoever appended them; empty where nobody said."""
 
     def __len__(self) -> int:
         """How many records it holds."""
@@ -81,12 +87,13 @@ class Pack:
         return self.values_RC[start : self.ends_N[record]].copy()
 
 
-def encode(namespace: str, records: Sequence[Record]) -> Pack:
+def encode(namespace: str, records: Sequence[Record], *, made_by: str = "") -> Pack:
     """These records as one pack.
 
     Args:
         namespace: The digest of the namespace that they belong to.
         records: At least one; keys differ, columns agree.
+        made_by: Who computed them, in less than 64 KiB.
 
     Raises:
         ValueError: A key is not 16 bytes long or comes twice, or values are not fit to keep.
@@ -94,10 +101,11 @@ def encode(namespace: str, records: Sequence[Record]) -> Pack:
     ordered = sorted(records, key=lambda record: record[0])
     values_RC = np.concatenate([values for _, values in ordered], dtype="<f4")
     sizes_N = np.array([len(values) for _, values in ordered], dtype="<u4")
-    body = b"".join([*(key for key, _ in ordered), sizes_N.tobytes(), values_RC.tobytes()])
+    maker, keys = made_by.encode(), (key for key, _ in ordered)
+    body = b"".join([*keys, sizes_N.tobytes(), values_RC.tobytes(), maker])
     shape = (values_RC.shape[1], len(ordered), len(values_RC))
-    owner = bytes.fromhex(namespace)
-    unsigned = _HEADER.pack(MAGIC, bytes(16), owner, VERSION, FLOAT32, *shape) + body
+    head = (MAGIC, bytes(16), bytes.fromhex(namespace), VERSION, len(maker), FLOAT32, *shape)
+    unsigned = _HEADER.pack(*head) + body
     data = MAGIC + _checksum(memoryview(unsigned)) + unsigned[_COVERED:]
     try:
         return decode(data, namespace)
@@ -105,22 +113,24 @@ def encode(namespace: str, records: Sequence[Record]) -> Pack:
         raise ValueError(f"records that make no pack: {error}") from error
 
 
-def split(namespace: str, records: Sequence[Record], *, limit: int = LIMIT) -> Iterator[Pack]:
-    """These records as packs of at most `limit` bytes.
+def split(
+    namespace: str, records: Sequence[Record], *, made_by: str = "", limit: int = LIMIT
+) -> Iterator[Pack]:
+    """These records as packs of at most `limit` bytes, each of which says who made it.
 
     A record that is larger than this by itself gets a pack of its own.
     """
     part: list[Record] = []
-    size = _HEADER.size
+    empty = size = _HEADER.size + len(made_by.encode())
     for key, values in sorted(records, key=lambda record: record[0]):
         added = _PER_RECORD + values.size * 4
         if part and size + added > limit:
-            yield encode(namespace, part)
-            part, size = [], _HEADER.size
+            yield encode(namespace, part, made_by=made_by)
+            part, size = [], empty
         part.append((key, values))
         size += added
     if part:
-        yield encode(namespace, part)
+        yield encode(namespace, part, made_by=made_by)
 
 
 def decode(data: bytes | mmap, namespace: str, *, name: str | None = None) -> Pack:
@@ -160,7 +170,7 @@ def read_header(data: memoryview | bytes) -> Header:
     header = Header(*_HEADER.unpack_from(data))
     if header.magic != MAGIC:
         raise Damaged(f"it begins with {header.magic!r}, not {MAGIC!r}")
-    if header.version != VERSION or header.dtype != FLOAT32:
+    if header.version not in (1, VERSION) or header.dtype != FLOAT32:
         raise Damaged(f"it is of version {header.version} with {header.dtype!r}")
     return header
 
@@ -178,10 +188,12 @@ def opened(view: memoryview, header: Header) -> Pack:
     keys_NK = np.frombuffer(view, np.uint8, records * KEY_BYTES, keys_at).reshape(-1, KEY_BYTES)
     sizes_N = np.frombuffer(view, "<u4", records, sizes_at)
     values = np.frombuffer(view, "<f4", header.rows * columns, sizes_at + records * 4)
+    made_by = bytes(view[header.size - header.made_by :]).decode(errors="replace")
     ends_N = np.cumsum(sizes_N, dtype=np.int64)
     if header.rows != (ends_N[-1] if records else 0):
         raise Damaged(f"its records have other than the {header.rows} rows of its header")
-    return Pack(header.checksum.hex(), view, keys_NK, ends_N, values.reshape(-1, columns))
+    values_RC = values.reshape(-1, columns)
+    return Pack(header.checksum.hex(), view, keys_NK, ends_N, values_RC, made_by)
 
 
 def flaw(values_RC: NDArray[np.float32]) -> str | None:

@@ -23,6 +23,8 @@ class Outputs:
         self.namespace = namespace
         self.hits = 0
         self.misses = 0
+        self.makers: set[str] = set()
+        """Who computed what was found since the last look at all buckets, as the packs say it."""
         self._shelves: dict[int, Shelf] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -56,6 +58,7 @@ class Outputs:
         """Look again for what was appended since, in one bucket or in all."""
         if bucket is None:
             self._shelves.clear()
+            self.makers.clear()
         else:
             self._shelves.pop(bucket, None)
 
@@ -70,7 +73,9 @@ class Outputs:
         found = shelf.find(key)
         if found is None and self.store.damaged > refused:
             # A pack was dropped just now: another tier may have a whole one.
-            return self._opened(number).find(key)
+            found = self._opened(number).find(key)
+        if found is not None:
+            self.makers.add(found[0].made_by)
         return found
 
     def _opened(self, number: int) -> Shelf:

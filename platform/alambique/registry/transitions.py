@@ -80,7 +80,7 @@ def may_pass(reason: Reason) -> bool:
     match reason:
         case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:
             return True
-        case Reason.INTERNAL | Reason.NO_DATABASE:
+        case Reason.INTERNAL | Reason.NO_DATABASE | Reason.OTHER_CODE:
             return True
         case Reason.BAD_SPEC | Reason.BAD_DATA | Reason.BAD_TEACHER | Reason.BAD_MODEL:
             return False

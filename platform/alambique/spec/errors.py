@@ -83,6 +83,12 @@ class LostWorker(AlambiqueError, RuntimeError):
     code = "lost_worker"
 
 
+class OtherCode(AlambiqueError, RuntimeError):
+    """A process that is to work for a job runs other code than the job's driver."""
+
+    code = "other_code"
+
+
 class Conflict(AlambiqueError, RuntimeError):
     """The thing is not in a state that allows this."""
 

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     """The hub did not answer."""
     LOST_WORKER = "lost_worker"
+    OTHER_CODE = "other_code"
+    """A process of Ray runs other code than the driver, as while a cluster is upgraded."""
     NO_DATABASE = "no_database"
     """The database was away for longer than the lease of the job."""
     SHUTDOWN = "shutdown"

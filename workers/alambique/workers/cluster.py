@@ -17,10 +17,11 @@ from ray.job_config import JobConfig
 from alambique.spec.errors import AlambiqueError, LostWorker
 from alambique.spec.train import Resources
 from alambique.workers.environment import GROUP_START, for_local_ray, shared_tier
-from alambique.workers.failures import chain
+from alambique.workers.failures import our_error
+from alambique.workers.provenance import refuse_other_code, running_code
 
 if TYPE_CHECKING:
-    from alambique.workers.filling import Filler, Order
+    from alambique.workers.filling import Order
     from alambique.workers.search.tuning import Bench, Tuning
     from alambique.workers.training.course import Course
     from alambique.workers.training.position import Position
@@ -64,6 +65,7 @@ class Cluster:
 
         Raises:
             AlambiqueError: what a worker raised.
+            OtherCode: a worker runs other code than this process.
             LostWorker: a worker died, or could not be started.
         """
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -77,6 +79,7 @@ class Cluster:
             train_loop_config={
                 "course": course.model_dump_json(),
                 "told": told,
+                "driver": str(running_code()),
                 "backend": "nccl" if resources.gpus else "gloo",
             },
             torch_config=GroupConfig(),
@@ -122,13 +125,15 @@ class Cluster:
 
         Raises:
             AlambiqueError: what an actor raised.
+            OtherCode: an actor runs other code than this process.
             LostWorker: an actor died.
         """
-        remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_filler())
-        actors = [remote.remote(order) for _ in range(min(resources.workers, len(buckets)))]
+        driver = str(running_code())
+        remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(RemoteFiller)
+        actors = [remote.remote() for _ in range(min(resources.workers, len(buckets)))]
         waiting = list(reversed(buckets))
         # an actor is given a bucket when it runs: one that finds no place holds nothing up
-        starting = {actor.__ray_ready__.remote(): actor for actor in actors}
+        starting = {actor.open.remote(order, driver): actor for actor in actors}
         running: dict[Any, tuple[Any, int]] = {}
         try:
             while waiting or running:
@@ -245,28 +250,34 @@ def _set_environment(whole: Mapping[str, str]) -> None:
 
 def cause_of(error: BaseException) -> AlambiqueError:
     """The error of ours that a failure on Ray comes from, else that a worker was lost."""
-    for one in chain(error):
-        if isinstance(one, AlambiqueError):
-            return one
+    if (ours := our_error(error)) is not None:
+        return ours
     # the first line says it; the others, which are many, are in the job's log
     said = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return LostWorker(f"the work on Ray ended: {said}")
 
 
-def _filler() -> "type[Filler]":
-    from alambique.workers.filling import Filler
+class RemoteFiller:
+    """The actor of a filler, which finds the shared tier in the environment of its process."""
 
-    class RemoteFiller(Filler):
-        """A filler that finds the shared tier in the environment of its process."""
+    def open(self, order: "Order", driver: str) -> None:
+        """Take an order, if this process has the driver's code.
 
-        def __init__(self, order: "Order") -> None:
-            super().__init__(order, shared_tier(os.environ))
+        It is no part of `__init__`: of an error there Ray keeps the text alone.
+        """
+        refuse_other_code(driver)
+        from alambique.workers.filling import Filler
 
-    return RemoteFiller
+        self._filler = Filler(order, shared_tier(os.environ))
+
+    def fill(self, bucket: int) -> int:
+        """Compute what a bucket lacks; return how many outputs that was."""
+        return self._filler.fill(bucket)
 
 
 def train_worker(said: dict[str, Any]) -> None:
-    """What each training process does: joins the group and runs the loop."""
+    """What each training process does: joins the group and runs the loop, if it has our code."""
+    refuse_other_code(said["driver"])
     import torch
     from ray.train.torch import get_device
 

@@ -13,6 +13,7 @@ from alambique.spec.errors import (
     LostWorker,
     NoData,
     NotEnoughDisk,
+    OtherCode,
     UnknownName,
     Unreachable,
 )
@@ -30,6 +31,7 @@ _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
     (NotEnoughDisk, Reason.NO_DISK),
     (Unreachable, Reason.UNREACHABLE),
     (LostWorker, Reason.LOST_WORKER),
+    (OtherCode, Reason.OTHER_CODE),
     (MemoryError, Reason.OUT_OF_MEMORY),
 )
 
@@ -59,12 +61,20 @@ def error_of(reason: Reason, message: str) -> AlambiqueError:
 
 def told(error: BaseException) -> str:
     """What to tell: our own words where the error is ours, else its kind and text."""
-    for one in chain(error):
-        if isinstance(one, AlambiqueError):
-            return str(one)
+    if (ours := our_error(error)) is not None:
+        return str(ours)
     if full := next((one for one in chain(error) if is_disk_full(one)), None):
         return f"{disk_full_text(full)} ({type(full).__name__}: {full})"
     return f"{type(error).__name__}: {error}"
+
+
+def our_error(error: BaseException) -> AlambiqueError | None:
+    """Return the innermost error of this program's in a chain.
+
+    What Ray raises for one is of its kind too, but its text is a traceback: it has a `cause`.
+    """
+    ours = (one for one in chain(error) if isinstance(one, AlambiqueError))
+    return next((one for one in ours if not hasattr(one, "cause")), None)
 
 
 def chain(error: BaseException) -> list[BaseException]:

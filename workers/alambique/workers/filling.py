@@ -22,6 +22,8 @@ from alambique.spec.outputs import Output
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
+from alambique.workers.provenance import maker_of, running_code
+from alambique.workers.records import MadeBy
 from alambique.workers.training.answers import Answer, answers
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.course import TeacherOutputs
@@ -88,8 +90,14 @@ class Filler:
             self._computed,
             batch_size=BATCH,
             columns=len(self._order.labels),
+            made_by=running_code().model_dump_json(),
         )
         return filled.computed
+
+    def makers(self) -> tuple[MadeBy, ...]:
+        """Return the code that computed the outputs that are there, as of the last look."""
+        makers = [maker_of(text) for text in sorted(self._outputs.makers)]
+        return tuple(one for n, one in enumerate(makers) if one not in makers[:n])
 
     @cached_property
     def _wanted(self) -> Mapping[int, Sequence[Wanted[Example]]]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from alambique.registry import stages
 from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
+from alambique.spec.schema import SCHEMA
 from alambique.spec.states import Stage
 from alambique.workers.files import put
 from alambique.workers.provenance import makers_of, record_maker
@@ -17,18 +18,13 @@ from alambique.workers.records import StageOutput
 from alambique.workers.running import Part
 from alambique.workers.work import Work
 
-SCHEMA = 2
-"""Goes into every key: raised when a stage gives something else for the same input.
-
-`tests/workers/pinned.json` has numbers of tiny runs of this schema; who changes one raises it."""
-
 _RECORD = "stage.json"
 
 Output = TypeVar("Output", bound=StageOutput)
 
 
 def key_of(stage: Stage, reads: Mapping[str, Any]) -> str:
-    """The key of a stage: a hash of its schema, and of all that its output depends on."""
+    """The key of a stage: a hash of the schema, and of all that its output depends on."""
     content = json.dumps([SCHEMA, stage, reads], sort_keys=True, default=_plain)
     return hashlib.sha256(content.encode()).hexdigest()
 

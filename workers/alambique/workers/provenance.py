@@ -2,13 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import platform
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from alambique.registry.records import Edge
+from alambique.spec.errors import OtherCode
 from alambique.spec.job import Job
 from alambique.workers.files import put
 from alambique.workers.records import DataSet, MadeBy, Start, Trained
@@ -16,22 +20,28 @@ from alambique.workers.records import DataSet, MadeBy, Start, Trained
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
 """Those whose version may change a number."""
 _MAKERS = "made_by.json"
+_OUTPUTS = "outputs_by.json"
 UNKNOWN = MadeBy(code="not recorded", libraries={})
 """Of what a version of this program has left that did not record itself."""
 
 
 @cache
 def code_version() -> str:
-    """The package's version, and a hash of the sources of all its parts that run here.
+    """The package's version, and a hash of the sources that this process finds of its parts.
 
     A checkout that somebody has edited is another version than the release it came from.
     """
     import alambique
 
+    # of a part that several roots have, Python imports that of the first
+    parts: dict[str, Path] = {}
+    for root in alambique.__path__:
+        for found in Path(root).glob("*/__init__.py"):
+            parts.setdefault(found.parent.name, found.parent)
     digest = hashlib.sha256()
-    for root in sorted(alambique.__path__):
-        for path in sorted(Path(root).rglob("*.py")):
-            digest.update(str(path.relative_to(root)).encode())
+    for name, part in sorted(parts.items()):
+        for path in sorted(part.rglob("*.py")):
+            digest.update(f"{name}/{path.relative_to(part).as_posix()}".encode())
             digest.update(path.read_bytes())
     return f"{version('alambique')}+{digest.hexdigest()[:12]}"
 
@@ -48,19 +58,70 @@ def running_code() -> MadeBy:
     return MadeBy(code=code_version(), libraries=libraries)
 
 
+def refuse_other_code(driver: str) -> None:
+    """Do nothing where this process runs what the driver of its job runs.
+
+    A stage is recorded as done by the code of its driver: what computes for it elsewhere has to be
+    that code.
+
+    Args:
+        driver: the driver's `running_code` as text, which other code can read whatever it is.
+
+    Raises:
+        OtherCode: it runs something else.
+    """
+    here = str(running_code())
+    if here != driver:
+        raise OtherCode(
+            f"the job's driver runs {driver}, a process of Ray on {platform.node()} {here}: "
+            "install the same packages on every node of Ray and where drivers run; once no upgrade "
+            "is under way, a driver that starts anew finds the same code everywhere"
+        )
+
+
 def record_maker(folder: Path) -> None:
     """Note that this process works on what is in `folder`, after whoever did before."""
-    makers = makers_of(folder)
-    if not makers and any(folder.iterdir()):
-        makers = (UNKNOWN,)
-    if running_code() not in makers:
-        content = [one.model_dump(mode="json") for one in (*makers, running_code())]
-        put(folder / _MAKERS, json.dumps(content))
+    if not makers_of(folder) and any(folder.iterdir()):
+        _note(folder / _MAKERS, [UNKNOWN])
+    _note(folder / _MAKERS, [running_code()])
 
 
 def makers_of(folder: Path) -> tuple[MadeBy, ...]:
     """Return all code that has worked on what is in `folder`, in order."""
-    path = folder / _MAKERS
+    return _noted(folder / _MAKERS)
+
+
+def record_outputs(folder: Path, makers: Iterable[MadeBy]) -> None:
+    """Note who computed the teacher outputs that what is in `folder` learns from.
+
+    A training that is gone on with has learnt from those that earlier attempts found, too.
+    """
+    _note(folder / _OUTPUTS, makers)
+
+
+def outputs_makers_of(folder: Path) -> tuple[MadeBy, ...]:
+    """Return all code whose outputs what is in `folder` has learnt from."""
+    return _noted(folder / _OUTPUTS)
+
+
+def maker_of(text: str) -> MadeBy:
+    """Return the code that a pack of teacher outputs names, as its filler wrote it."""
+    try:
+        return MadeBy.model_validate_json(text)
+    except ValidationError:  # nothing, or the words of another version
+        return UNKNOWN
+
+
+def _note(path: Path, makers: Iterable[MadeBy]) -> None:
+    """Add makers to those that a file names."""
+    noted = [*_noted(path)]
+    for one in makers:
+        if one not in noted:
+            noted.append(one)
+            put(path, json.dumps([each.model_dump(mode="json") for each in noted]))
+
+
+def _noted(path: Path) -> tuple[MadeBy, ...]:
     if not path.is_file():
         return ()
     return tuple(MadeBy.model_validate(one) for one in json.loads(path.read_text()))
@@ -79,6 +140,8 @@ def made_by_stages(one: Trained, evaluation: Sequence[MadeBy] | None = None) -> 
         "training" if one.loss is not None else "testing": one.made_by or (UNKNOWN,),
         "registration": (running_code(),),
     }
+    if one.outputs_by:
+        stages["outputs"] = one.outputs_by
     if evaluation is not None:
         stages["evaluation"] = evaluation or (UNKNOWN,)
     said = {
@@ -93,7 +156,8 @@ def made_from(job: Job, data: DataSet, one: Trained, *, unlabelled: bool = False
     Args:
         job: what was asked for.
         data: its examples.
-        one: the network. Of one that came fine-tuned no code of ours is named.
+        one: the network. Of one that came fine-tuned no code of ours is named; of one that has
+            learnt from teacher outputs also the code that computed these.
         unlabelled: whether the network has learnt from those without labels too.
     """
     hashes = {f"{split}": digest for split, digest in data.hashes.items()}
@@ -102,7 +166,8 @@ def made_from(job: Job, data: DataSet, one: Trained, *, unlabelled: bool = False
     spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
     makers = (one.made_by or (UNKNOWN,)) if one.loss is not None else ()
     codes = {
-        "alambique" if number == 1 else f"alambique-{number}": maker.code
+        role if number == 1 else f"{role}-{number}": maker.code
+        for role, makers in (("alambique", makers), ("outputs", one.outputs_by))
         for number, maker in enumerate(makers, start=1)
     }
     return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]

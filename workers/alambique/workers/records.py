@@ -21,6 +21,11 @@ class MadeBy(Spec):
     libraries: dict[str, str]
     """The version of each library that numbers depend on."""
 
+    def __str__(self) -> str:
+        """As people read it; equal where all of it is equal."""
+        libraries = ", ".join(f"{name} {version}" for name, version in self.libraries.items())
+        return f"alambique {self.code} ({libraries})"
+
 
 class StageOutput(Spec, ABC):
     """What a stage gives that is kept for other jobs."""
@@ -116,6 +121,8 @@ class Trained(Spec):
     made_by: tuple[MadeBy, ...] = ()
     """What trained it, or tested one that came fine-tuned; several where a training was gone on
     with by other code. None of a network that was made before this was recorded."""
+    outputs_by: tuple[MadeBy, ...] = ()
+    """What computed the teacher outputs that it has learnt from; none where it needed none."""
 
     @property
     def role(self) -> str:
@@ -195,6 +202,8 @@ class Cached(Spec):
     """How many there are: one for each different text."""
     computed: int
     """How many of them the job computed, in all of its attempts; the others were there."""
+    made_by: tuple[MadeBy, ...] = ()
+    """What computed them, in this job or in whichever others."""
 
 
 class Distilled(StageOutput):

@@ -28,7 +28,7 @@ from alambique.workers.search.orders import Order, Report
 from alambique.workers.search.sampling import proposed
 from alambique.workers.search.standing import Standing
 from alambique.workers.search.variants import Shared, Variant
-from alambique.workers.stages.distil import student_of
+from alambique.workers.stages.distil import note_outputs, student_of
 from alambique.workers.training.outcome import read_outcome
 from alambique.workers.work import Work
 
@@ -221,6 +221,7 @@ class Bench:
             self._work.holding.let_go([place.name])
             return None
         begin(place)
+        note_outputs(trial.variant.cached, "distilled", place.folder)
         trial.listen()
         self._going[trial.number] = trial
         self._done_then += trial.part

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, Protocol, assert_never
 
 import numpy as np
-from ray import tune
+from ray import cloudpickle, tune
 from ray.exceptions import RayActorError
 from ray.tune import Callback, PlacementGroupFactory
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
@@ -28,6 +28,7 @@ from alambique.spec.train import Resources
 from alambique.workers.cluster import cause_of
 from alambique.workers.environment import shared_tier
 from alambique.workers.failures import reason_of, told
+from alambique.workers.provenance import refuse_other_code, running_code
 from alambique.workers.search.orders import Order, Report
 
 _REDUCTION = 3
@@ -145,6 +146,7 @@ def _reserved(resources: Resources) -> PlacementGroupFactory:
 
 def _trial(config: dict[str, Any]) -> None:
     """What Tune runs: in the process of a trial, or beside its processes."""
+    refuse_other_code(config["driver"])
     order = Order.model_validate_json(config["order"])
     try:
         if order.resources is None:
@@ -180,7 +182,8 @@ class _Asking(Searcher):
         if self._interrupted.is_set():  # Tune may wait here for the next trial
             raise _Stop
         if order := self._bench.next():
-            return {"number": order.number, "order": order.model_dump_json()}
+            said = {"order": order.model_dump_json(), "driver": str(running_code())}
+            return {"number": order.number, **said}
         return Searcher.FINISHED if self._bench.exhausted else None
 
     def on_trial_complete(
@@ -229,7 +232,7 @@ class _Telling(Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """Failed, after all that Tune has tried."""
-        error = trial.get_pickled_error() or trial.get_error() or RuntimeError("no reason given")
+        error = _error_of(trial)
         if isinstance(error, RayActorError):
             error = cause_of(error)
         self._safely(lambda: self._bench.ended(trial.config["number"], error))
@@ -247,6 +250,18 @@ class _Telling(Callback):
             tell()
         except Exception as error:
             self._error = self._error or error
+
+
+def _error_of(trial: Any) -> BaseException:
+    """Return the last error of a trial, as Tune has just put it into the driver's own folder.
+
+    Tune's `get_pickled_error` looks where it will be copied to, after this callback.
+    """
+    path = trial.pickled_error_file
+    if path is None or not Path(path).is_file():
+        return RuntimeError("no reason given")
+    error: BaseException = cloudpickle.loads(Path(path).read_bytes())
+    return error
 
 
 class _Halving(AsyncHyperBandScheduler):

@@ -47,7 +47,7 @@ def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = No
         missing = looking.missing()
     computed = _computed(work, teacher)
     told(1.0, f"{computed} of {wanted} outputs computed")
-    return Cached(outputs=order.outputs, wanted=wanted, computed=computed)
+    return Cached(outputs=order.outputs, wanted=wanted, computed=computed, made_by=looking.makers())
 
 
 def _computed(work: Work, teacher: Trained) -> int:

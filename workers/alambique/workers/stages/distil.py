@@ -16,6 +16,7 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.workers.files import whole
 from alambique.workers.layer_maps import maps_of, resolved
+from alambique.workers.provenance import outputs_makers_of, record_outputs
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
@@ -41,6 +42,7 @@ def distil(
 ) -> Distilled:
     """One student, trained until patience or epochs end; `part` says where it is shown."""
     began = time.monotonic()
+    note_outputs(cached, kind, folder)
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
     courses = courses_of(work, checked, taught, cached, kind, start)
     place = placement(work.job.resources, distilled=kind == "distilled")
@@ -68,8 +70,15 @@ def student_of(
         diverged=outcome.diverged or any(map(_diverged, before)),
         maps=maps | maps_of(last),
         course=resolved(last) if find(last.task).output is Output.STATES else None,
+        outputs_by=outputs_makers_of(last.folder.parent),
     )
     return Distilled(students=(trained,))
+
+
+def note_outputs(cached: Sequence[Cached], kind: Kind, folder: Path) -> None:
+    """Note in a student's folder who computed the teacher outputs that it will learn from."""
+    if kind == "distilled":
+        record_outputs(folder, [maker for one in cached for maker in one.made_by])
 
 
 def _diverged(course: Course) -> bool:

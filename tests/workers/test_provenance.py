@@ -1,0 +1,161 @@
+"""Who did a stage, and who computed what it learnt from: what a version says of it."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import alambique
+from alambique.registry.records import Edge
+from alambique.spec.errors import OtherCode
+from alambique.spec.schema import SCHEMA
+from alambique.workers.filling import Filler
+from alambique.workers.provenance import (
+    UNKNOWN,
+    code_version,
+    made_by_stages,
+    made_from,
+    maker_of,
+    outputs_makers_of,
+    record_outputs,
+    refuse_other_code,
+    running_code,
+)
+from alambique.workers.records import MadeBy, Taught, Trained
+from alambique.workers.stages import cache as stage
+from alambique.workers.stages.check import check
+from alambique.workers.stages.distil import distil
+from alambique.workers.work import Work
+
+OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
+KEYS = """
+import json, sys
+from alambique.spec import schema
+schema.SCHEMA = int(sys.argv[1])
+from alambique.cache.keys import Namespace
+from alambique.spec.outputs import Output
+from alambique.spec.states import Stage
+from alambique.workers.once import key_of
+namespace = Namespace("teacher", "tokenizer", "words-1", Output.TAGS, "fp32")
+print(json.dumps([namespace.digest, key_of(Stage.TEACH, {})]))
+"""
+
+
+def test_neither_a_stage_nor_an_output_of_another_schema_is_taken() -> None:
+    def keys(schema: int) -> list[str]:
+        command = [sys.executable, "-c", KEYS, str(schema)]
+        said = subprocess.run(command, env=os.environ, capture_output=True, check=True).stdout
+        found: list[str] = json.loads(said)
+        return found
+
+    now, raised = keys(SCHEMA), keys(SCHEMA + 1)
+    assert not set(now) & set(raised)
+    assert keys(SCHEMA) == now
+
+
+def test_the_code_is_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a part that lies in two places on the path, that of the first."""
+    for root, text in (("one", "x = 1"), ("other", "x = 2")):
+        (tmp_path / root / "part").mkdir(parents=True)
+        (tmp_path / root / "part" / "__init__.py").write_text(text)
+    (tmp_path / "other" / "second").mkdir()
+    (tmp_path / "other" / "second" / "__init__.py").touch()
+
+    def version(*roots: str) -> tuple[str, int]:
+        monkeypatch.setattr(alambique, "__path__", [str(tmp_path / root) for root in roots])
+        sys.modules.pop("alambique.part", None)
+        importlib.invalidate_caches()
+        return code_version.__wrapped__(), importlib.import_module("alambique.part").x
+
+    try:
+        both, turned, alone, twice = (
+            version(*roots)
+            for roots in (("one", "other"), ("other", "one"), ("other",), ("other", "other"))
+        )
+    finally:
+        sys.modules.pop("alambique.part", None)
+    assert (both[1], turned[1]) == (1, 2)
+    assert both[0] != turned[0] == alone[0] == twice[0]
+
+
+def test_other_code_or_other_libraries_are_refused() -> None:
+    refuse_other_code(str(running_code()))
+    here = running_code()
+    newer = {**here.libraries, "torch": "99.0"}
+    for other in (OTHER, here.model_copy(update={"libraries": newer})):
+        with pytest.raises(OtherCode, match="install the same packages on every node") as found:
+            refuse_other_code(str(other))
+        assert str(other) in str(found.value)
+        assert str(here) in str(found.value)
+
+
+@pytest.fixture
+def teacher(folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]) -> Trained:
+    return as_teacher(folder_of(positions=128), max_length=64, stride=16)
+
+
+@pytest.fixture
+def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[Work, Trained], int]:
+    """Has a part of the outputs of a job computed by other code; gives how many that were."""
+
+    def fill(work: Work, teacher: Trained) -> int:
+        filler = Filler(stage._order(work, check(work), teacher))
+        with monkeypatch.context() as patched:
+            patched.setattr("alambique.workers.filling.running_code", lambda: OTHER)
+            return sum(filler.fill(bucket) for bucket in sorted(filler.missing())[::3])
+
+    return fill
+
+
+SMALL = (
+    "student={start: random, layers: 1, width: 16, heads: 2, ffn: 24}",
+    "train={epochs: 1, batch_size: 16, max_length: 64, stride: 16}",
+)
+
+
+def test_a_student_names_who_computed_what_it_has_learnt_from(
+    work: Callable[..., Work],
+    teacher: Trained,
+    filled_before: Callable[[Work, Trained], int],
+    tmp_path: Path,
+) -> None:
+    job = work(*SMALL)
+    before, checked = filled_before(job, teacher), check(job)
+    cached = stage.cache(job, checked, teacher)
+    assert 0 < before < cached.wanted == before + cached.computed
+    assert sorted(cached.made_by, key=str) == sorted((OTHER, running_code()), key=str)
+    taught = [Taught(teacher=teacher, start=teacher.folder)]
+    folders = {kind: tmp_path / kind for kind in ("distilled", "gold-only")}
+    for folder in folders.values():
+        folder.mkdir()
+    student, gold_only = (
+        distil(job, checked, taught, [cached], kind, folder).students[0]  # type: ignore[arg-type]
+        for kind, folder in folders.items()
+    )
+    assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())
+
+    said = made_by_stages(student, (running_code(),))["made_by"]
+    assert said["outputs"] == [one.model_dump() for one in cached.made_by]
+    assert "outputs" not in made_by_stages(gold_only)["made_by"]
+    edges = {edge.relation: edge for edge in made_from(job.job, checked.data, student)}
+    code: Edge = edges["code"]
+    assert [code.hashes[name] for name in ("outputs", "outputs-2")] == [
+        one.code for one in cached.made_by
+    ]
+
+
+def test_what_is_gone_on_with_has_learnt_from_the_outputs_of_before_too(tmp_path: Path) -> None:
+    record_outputs(tmp_path, [OTHER])
+    record_outputs(tmp_path, [running_code(), OTHER])
+    assert outputs_makers_of(tmp_path) == (OTHER, running_code())
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"code": "1", "libraries": {}, "later": 1}', "\ufffd"])
+def test_a_maker_that_nobody_here_can_read_is_not_recorded(text: str) -> None:
+    assert maker_of(text) == UNKNOWN
+    assert maker_of(OTHER.model_dump_json()) == OTHER
