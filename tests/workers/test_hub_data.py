@@ -1,6 +1,8 @@
 """Data sets of a hub that speaks the hub's protocol, loaded by `datasets` in a process."""
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from alambique.spec.data import Data
-from alambique.spec.errors import BadData, BadSpec, NoData, Unreachable
+from alambique.spec.errors import BadData, BadSpec, LostWorker, NoData, Unreachable
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits, load
@@ -235,6 +237,30 @@ def test_a_killed_load_leaves_nothing_that_counts(
             fetch(split)
     assert parquet.read_table(fetch(split)).num_rows == 30
     assert not left.exists()
+
+
+def test_a_process_that_is_killed_is_no_fault_of_the_data(
+    repository: tuple[Path, str], tmp_path: Path, serving: Callable[..., str]
+) -> None:
+    def kill(_: str) -> tuple[int, bytes, dict[str, str]]:
+        """Kill whoever asks: it is this process's one child."""
+        for child in loading_children():
+            os.kill(child, signal.SIGKILL)
+        return 404, b"", {}
+
+    split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
+    with pytest.raises(LostWorker, match="ended with code -9"):
+        fetching(tmp_path / "home", tell=print, endpoint=serving(kill))(split)
+
+
+def loading_children() -> list[int]:
+    """The processes of this one that load data."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        found += [int(one) for one in (task / "children").read_text().split()]
+    return [
+        one for one in found if b"hub_data_process" in Path(f"/proc/{one}/cmdline").read_bytes()
+    ]
 
 
 def _killed(*_: object, **__: object) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import assert_never
 
 from alambique.spec.data_sources import HubData
-from alambique.spec.errors import BadData, NoData, NotEnoughDisk, Unreachable
+from alambique.spec.errors import BadData, LostWorker, NoData, NotEnoughDisk, Unreachable
 from alambique.spec.excerpts import excerpt
 from alambique.tasks.datasets import HubSplit
 from alambique.tasks.reading import Fetch
@@ -126,9 +126,10 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
         said = stderr.read().decode(errors="replace")
     if done.returncode != 0:
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "no word")
-        return LoadReport(
-            refusal=Refusal.BAD_DATA,
-            message=f"the process that loads it ended with code {done.returncode}: {last}",
+        raise LostWorker(
+            f"the process that loads {request.repository} of the hub ended with code "
+            f"{done.returncode}: {excerpt(last, 300)}; below 0 it is a signal, -9 often of a "
+            "machine without memory"
         )
     report = json.loads(done.stdout)
     refusal = report["refusal"] and Refusal(report["refusal"])
