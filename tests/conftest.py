@@ -356,6 +356,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.repositories: dict[tuple[str, str], Path] = {}
+        self.away = False
+        """Whether it answers nobody."""
         self._commits: dict[tuple[str, str], str] = {}
         self.fetched: list[str] = []
         """Files that were asked for, as team/name/file."""
@@ -377,6 +379,8 @@ class Hub:
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """The routes that huggingface_hub asks for: a revision, its files, a file."""
+        if self.away:
+            return HTTPStatus.NOT_IMPLEMENTED, b"", {}  # for which the library does not wait
         path, _, query = path.partition("?")
         for (repository, revision), folder in self.repositories.items():
             commit = self.commit(repository, revision)

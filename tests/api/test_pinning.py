@@ -209,6 +209,20 @@ def test_a_plan_reads_the_list_of_files_alone(
     assert hub.fetched == []
 
 
+def test_a_plan_needs_no_list_of_files(
+    http: httpx2.Client, hub: Any, places: Path, project: str
+) -> None:
+    commit = hub.add("datasets/team/unlisted", places)
+    hub.repositories.clear()
+    hub.away = True
+    job = own(project, hub=f"team/unlisted@{commit}")
+    answer = http.post("/v1/jobs?dry_run=true", json=job)
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["hub_data"]
+    assert (found["files"], found["refused"]) == ([], None)
+    assert "could not be had from the hub" in found["why"]
+
+
 def test_a_plan_refuses_data_that_a_program_loads(
     http: httpx2.Client, hub: Any, places: Path, project: str
 ) -> None:

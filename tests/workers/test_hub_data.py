@@ -123,7 +123,7 @@ def test_the_first_rows_are_streamed_and_kept(
     assert hub.fetched == []
     (line,) = told
     assert line.startswith("loading the first 5 rows of the train split of hub:team/reviews@")
-    assert [one.name for one in path.parent.iterdir() if one.is_dir()] == []
+    assert [one.name for one in path.parent.parent.iterdir() if one.is_dir()] == ["first-5"]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,83 @@ def test_no_program_of_a_repository_is_run(
     split = HubSplit(REPOSITORY, commit, "train", subset="es")
     with pytest.raises(BadData, match="scripts are no longer supported"):
         fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
+
+
+@pytest.mark.parametrize("named", ["PATH", "file://PATH", "hf://datasets/team/other@main/a.csv"])
+def test_what_a_repository_says_is_its_data_and_is_not_in_it(
+    named: str, hub: "Hub", tmp_path: Path
+) -> None:
+    """Its README may name files of this machine, or what only our token may read."""
+    mine, other = tmp_path / "mine.csv", tmp_path / "other"
+    other.mkdir()
+    for file in (mine, other / "a.csv"):
+        file.write_text("text,label\nsecreto,uno\n")
+    hub.add("datasets/team/other", other)
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    at = named.replace("PATH", str(mine))
+    files = f"  data_files:\n  - split: train\n    path: {at}\n"
+    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n{files}---\n")
+    commit = hub.add("datasets/team/evil", folder)
+    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    for first in (None, 1):
+        # the library sees to it as well
+        with pytest.raises((BadData, NoData), match=r"belong|could not be had|no file of that"):
+            fetch(HubSplit("team/evil", commit, "train", first=first))
+    assert not list((tmp_path / "home").rglob("*.parquet"))
+
+
+def test_the_process_is_told_no_secrets_but_the_hubs(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "told").mkdir()
+    lines = (
+        "import os, pathlib; pathlib.Path(__file__).with_name('seen').write_text(repr(os.environ))"
+    )
+    (tmp_path / "told" / "sitecustomize.py").write_text(lines)
+    path = [str(tmp_path / "told"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    monkeypatch.setenv("ALAMBIQUE_DATABASE_URL", "postgresql://u:hunter2@h/d")
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_job")
+    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
+    seen = (tmp_path / "told" / "seen").read_text()
+    assert "hunter2" not in seen
+    assert "hf_of_the_job" in seen
+
+
+def test_texts_that_are_empty_do_not_count_towards_a_limit(hub: "Hub", tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    for split in ("train", "validation", "test"):
+        rows = [{"text": f"{split} {n}" if n % 2 else ""} for n in range(60)]
+        put(folder / f"{split}.parquet", rows)
+    commit = hub.add("datasets/team/texts", folder)
+    said = {"hub": f"team/texts@{commit}", "limit": {"train": 20}}
+    streamed = loaded(said, "general", hub, tmp_path / "home")
+    assert [one.text for one in streamed.train] == [f"train {n}" for n in range(1, 41, 2)]
+    # with all of it on this machine the same ones are the first
+    every = HubSplit("team/texts", commit, "train")
+    fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(every)
+    whole = loaded(said, "general", hub, tmp_path / "home")
+    assert whole.train == streamed.train
+
+
+def test_unlabelled_examples_are_of_the_column_that_is_named(hub: "Hub", tmp_path: Path) -> None:
+    folder = tmp_path / "titled"
+    rows = [{"text": f"título {n}", "opinion": "" if n == 3 else f"reseña {n}"} for n in range(6)]
+    put(folder / "train.parquet", rows)
+    commit = hub.add("datasets/team/titled", folder)
+    said: dict[str, Any] = {
+        "name": "sample-documents",
+        "unlabelled": f"hub:team/titled@{commit}",
+        "columns": {"text": "opinion"},
+    }
+    with pytest.raises(BadData, match=r"row 4: column 'opinion' is empty"):
+        loaded(said, "document-classification", hub, tmp_path / "home")
+    words = loaded(
+        {**said, "name": "sample-entities", "columns": None}, "named-entities", hub, tmp_path
+    )
+    assert words.unlabelled[0].words == ("título", "0")
 
 
 def test_a_hub_that_does_not_answer(tmp_path: Path, serving: Callable[..., str]) -> None:

@@ -79,9 +79,11 @@ class HubDataFilesView(View):
     count: int
     """How many there are in all."""
     bytes: int
-    """Of all of them."""
+    """Of all of them, those of other subsets too."""
     refused: str | None
     """Why it cannot be used."""
+    why: str | None
+    """Why its files are not known."""
 
 
 class HubFilesView(View):

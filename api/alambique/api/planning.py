@@ -42,8 +42,21 @@ T = TypeVar("T")
 S = TypeVar("S", contravariant=True)
 R = TypeVar("R", covariant=True)
 
-_DATA_FILES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".gz", ".zip")
-"""How the names of files end that `datasets` reads."""
+_TEXTS = (
+    ".parquet",
+    ".arrow",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".txt",
+    ".conll",
+    ".conllu",
+)
+_PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
+_DATA_FILES = (*(f"{suffix}{packed}" for suffix in _TEXTS for packed in _PACKED), ".zip")
+"""How the names of files end that are read."""
 _SHOWN = 20
 """Files of a data set that a plan names."""
 
@@ -178,8 +191,8 @@ def _hub_data(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubDataFiles]:
     for source in dict.fromkeys(one for one in sources if isinstance(one, HubData)):
         try:
             yield _data_files(source, look_up(partial(_from_hub, list_data_files, source, cache)))
-        except BadData as error:
-            yield HubDataFiles(str(source), refused=str(error))
+        except (BadData, Unreachable) as error:  # the job has no need of the list
+            yield HubDataFiles(str(source), why=str(error))
 
 
 def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFiles:
@@ -192,7 +205,7 @@ def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFil
         )
         return HubDataFiles(str(source), refused=refused)
     if not found:
-        refused = f"it has no file of data: expected some of *{', *'.join(_DATA_FILES)}"
+        refused = f"it has no file of data: expected some of *{', *'.join(_TEXTS)}"
         return HubDataFiles(str(source), refused=refused)
     shown = tuple(path for path, _ in found[:_SHOWN])
     return HubDataFiles(str(source), shown, len(found), sum(size for _, size in found))

@@ -104,10 +104,18 @@ def _makers(stages: Mapping[str, Any] | None) -> Iterator[str]:
     told = {stage: [_maker(one) for one in made_by] for stage, made_by in stages.items()}
     for stage, makers in told.items():
         yield f"{stage}: {', then '.join(makers) or 'none, or not recorded'}"
-    if len({maker for makers in told.values() for maker in makers}) > 1:
+    outputs = set(told.pop("outputs", ()))
+    stages_by = {maker for makers in told.values() for maker in makers}
+    if len(stages_by) > 1:
         yield (
             "warning: its stages were done by different code, or with different libraries: to have "
             "all done by one, run the job again with fresh: true"
+        )
+    if outputs - stages_by:
+        yield (
+            "warning: teacher outputs that it learnt from were computed by other code, or with "
+            "other libraries. They are read from the cache, with fresh: true as well: to have them "
+            "computed again, run the job with another ALAMBIQUE_HOME and without the shared tier"
         )
 
 
@@ -187,9 +195,11 @@ def _data_there(data: Mapping[str, Any]) -> str:
     """What there is of a data set of the hub, in words."""
     if data["refused"]:
         return f"{data['data']} cannot be used: {data['refused']}"
+    if data["why"]:
+        return f"{data['data']}: files not known: {data['why']}"
     more = data["count"] - len(data["files"])
     files = ", ".join(data["files"]) + (f" and {more} more" if more else "")
-    return f"{data['data']}: has {files}, {size_text(data['bytes'])}"
+    return f"{data['data']}: has {files}; {size_text(data['bytes'])} in all"
 
 
 def _taken(model: Mapping[str, Any]) -> str:

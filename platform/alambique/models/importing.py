@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from alambique.models.layouts import CONFIG, TOKENIZER, Layout
 from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, named
 
-_VERSION = 1
+_VERSION = 2
 """Raised when the same files come to be imported as something else."""
 _RECORD = "import.json"
 
@@ -83,11 +84,11 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
             memory or time than files of their size may.
         NotEnoughDisk: there is no room for what would be made.
     """
-    if found := _kept(folder):
+    if found := _kept(folder, layout):
         return found
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        if found := _kept(folder):  # of another job, which was waited for
+        if found := _kept(folder, layout):  # of another job, which was waited for
             return found
         for left in folder.parent.glob(f"{folder.name}.*/"):  # by a process that was killed
             shutil.rmtree(left)
@@ -120,7 +121,7 @@ def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Impo
         raise NotEnoughDisk(_no_room(folder.parent)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    made = _kept(folder)
+    made = _kept(folder, layout)
     assert made is not None
     return made
 
@@ -196,7 +197,9 @@ def _wait_for(process: "subprocess.Popen[bytes]", *, seconds: int) -> None:
         ends.register(descriptor, select.POLLIN)
         if not ends.poll(1000 * seconds):
             raise BadModel(
-                f"the files were not read in {seconds} s, which is more than any of their size take"
+                f"the files were not read in {seconds} s, which is more than any of their "
+                "size take: try again where the machine has less to do, or give a revision with "
+                "safetensors"
             )
     finally:
         os.close(descriptor)
@@ -243,7 +246,8 @@ def _ending(code: int, stderr: str, request: ImportRequest) -> str:
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return (
             f"the process that reads the files was killed: it may take {request.seconds} s of the "
-            f"processor and {request.memory:,} bytes of memory"
+            f"processor and {request.memory:,} bytes of memory. Give a revision with safetensors "
+            "and tokenizer.json, or try again on a machine with more memory"
         )
     last = next((line for line in reversed(stderr.splitlines()) if line.strip()), "no word")
     return f"the process that reads the files ended with code {code}: {excerpt(last, 300)}"
@@ -263,6 +267,7 @@ def _copy(snapshot: Path, aside: Path, layout: Layout) -> None:
 def _record(snapshot: Path, aside: Path, layout: Layout, report: ImportReport) -> None:
     content = {
         "version": _VERSION,
+        "libraries": _libraries(layout),
         "sources": _hashes(snapshot, layout.files),
         "written": _hashes(aside, sorted(path.name for path in aside.iterdir() if path.is_file())),
         "notes": _notes(layout, report),
@@ -272,7 +277,8 @@ def _record(snapshot: Path, aside: Path, layout: Layout, report: ImportReport) -
 
 def _notes(layout: Layout, report: ImportReport) -> list[str]:
     walls = ", ".join(report.isolation)
-    notes = [f"imported {', '.join(layout.imported)} in a process with {walls}"]
+    libraries = ", ".join(f"{name} {version}" for name, version in _libraries(layout).items())
+    notes = [f"imported {', '.join(layout.imported)} by {libraries} in a process with {walls}"]
     for what, names in (
         ("renamed, as layer norms are called today", report.renamed),
         ("left out, as numbers that are no weights", report.dropped),
@@ -284,14 +290,23 @@ def _notes(layout: Layout, report: ImportReport) -> list[str]:
     return notes
 
 
-def _kept(folder: Path) -> Imported | None:
-    """The folder, where it is there as it was written."""
+def _libraries(layout: Layout) -> dict[str, str]:
+    """The versions of what decides what comes of it: tensors are read as they are by any."""
+    converting = ("transformers", "tokenizers") if layout.needs_conversion else ()
+    return {name: version(name) for name in ("torch", *converting)}
+
+
+def _kept(folder: Path, layout: Layout) -> Imported | None:
+    """The folder, where it is there as it was written, its tokenizer by the libraries of today."""
     record = folder / _RECORD
     if not record.is_file():
         return None
     try:
         content: dict[str, Any] = json.loads(record.read_text())
         if content["version"] != _VERSION:
+            return None
+        today = _libraries(layout)
+        if any(content["libraries"][name] != today[name] for name in today if name != "torch"):
             return None
         written: dict[str, str] = content["written"]
         if not all((folder / name).is_file() for name in written):

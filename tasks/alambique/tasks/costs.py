@@ -106,9 +106,11 @@ class HubDataFiles:
     count: int = 0
     """How many there are in all."""
     bytes: int = 0
-    """Of all of them."""
+    """Of all of them, those of other subsets too."""
     refused: str | None = None
     """Why it cannot be used."""
+    why: str | None = None
+    """Why its files are not known."""
 
 
 @dataclass(frozen=True, slots=True)

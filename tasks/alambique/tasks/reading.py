@@ -22,7 +22,7 @@ from alambique.tasks.datasets import (
     Source,
 )
 from alambique.tasks.examples import Text
-from alambique.tasks.formats import squad
+from alambique.tasks.formats import parquet, squad
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.formats.tables import Format
 from alambique.tasks.formats.text import read_texts
@@ -128,9 +128,10 @@ class DataSets:
             return _rows(read(self._fetch(source)))
         asked = limit
         while True:
-            found = _rows(read(self._fetch(replace(source, first=asked))))
-            there = len(found.examples) + found.skipped
-            if len(found.examples) >= limit or there < asked:
+            path = self._fetch(replace(source, first=asked))
+            found = _rows(read(path))
+            # another number of rows: it is all of the split
+            if len(found.examples) >= limit or parquet.row_count(path) != asked:
                 return found
             asked += 2 * (limit - len(found.examples))
 

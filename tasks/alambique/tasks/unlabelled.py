@@ -13,7 +13,7 @@ from alambique.spec.data import Split
 from alambique.spec.errors import BadData, BadSpec
 from alambique.tasks.examples import Text, without_labels
 from alambique.tasks.formats import parquet
-from alambique.tasks.formats.columns import Rows
+from alambique.tasks.formats.columns import NoColumn, Rows
 from alambique.tasks.formats.text import COLUMN, read_texts
 from alambique.tasks.task import Reader, Task
 
@@ -54,7 +54,7 @@ def read_file(
     """
     try:
         found = readers[path.suffix](path, labels=False)
-    except BadData:
+    except NoColumn:
         if task.of_text is None or COLUMN not in parquet.columns(path):
             raise
         return Rows(of_texts(name, read_texts(path), task))

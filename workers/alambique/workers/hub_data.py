@@ -25,6 +25,12 @@ _LAST_WORDS = 4096
 """Bytes of the end of what the process says in an error."""
 
 
+_PASSED_ON = frozenset(
+    (
+        *("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR", "XDG_CACHE_HOME"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"),
+    )
+)
 _ASIDE = ".loading."
 """How the name of a folder begins whose files are not whole yet."""
 
@@ -73,7 +79,8 @@ def _loaded(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: s
         raise _refused(source, report.refusal, report.message)
     path = folder / _file(source)
     if source.first is not None:
-        return (out / f"{source.split}.parquet").replace(path)
+        path.parent.mkdir(exist_ok=True)
+        return (out / path.name).replace(path)
     for made in out.iterdir():  # of all splits, which came together
         made.replace(folder / made.name)
     return path
@@ -87,13 +94,17 @@ def _place(source: HubSplit) -> Path:
     return Path(source.repository.replace("/", "--")) / source.revision / part
 
 
-def _file(source: HubSplit) -> str:
-    first = "" if source.first is None else f".first-{source.first}"
-    return f"{source.split}{first}.parquet"
+def _file(source: HubSplit) -> Path:
+    """Where its file is in that folder.
+
+    Examples are named after their file: so the first rows have one of the same name as all.
+    """
+    first = "" if source.first is None else f"first-{source.first}"
+    return Path(first) / f"{source.split}.parquet"
 
 
 def _request(source: HubSplit, out: Path) -> LoadRequest:
-    return LoadRequest(**asdict(source), out=str(out))
+    return LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
 
 
 def _environment(home: Path, aside: Path, endpoint: str | None) -> dict[str, str]:
@@ -107,7 +118,13 @@ def _environment(home: Path, aside: Path, endpoint: str | None) -> dict[str, str
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "USE_TORCH": "0",
     }
-    return os.environ | given | ({"HF_ENDPOINT": endpoint} if endpoint else {})
+    kept = {name: value for name, value in os.environ.items() if _is_passed_on(name)}
+    return kept | given | ({"HF_ENDPOINT": endpoint} if endpoint else {})
+
+
+def _is_passed_on(name: str) -> bool:
+    """Whether the process is told a variable: those of the hub, of the network and of Python."""
+    return name.startswith(("HF_", "HUGGING", "SSL_CERT_")) or name.upper() in _PASSED_ON
 
 
 def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:

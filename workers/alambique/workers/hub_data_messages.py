@@ -32,6 +32,8 @@ class LoadRequest:
     """Where the rows of a JSON file are."""
     first: int | None
     """How many rows; None: all."""
+    parent: int
+    """The process that waits for it, without which nothing is loaded."""
     out: str
     """A folder that is there and empty: a file for each split that was loaded."""
 

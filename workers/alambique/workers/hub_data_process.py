@@ -8,6 +8,7 @@ module that imports `datasets`.
 import ctypes
 import errno
 import json
+import os
 import re
 import signal
 import sys
@@ -36,6 +37,8 @@ _PARENT_DEATH = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 _READ_BY = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
 """What `datasets` calls that which reads a file, by how its name ends."""
+_READERS = frozenset({"parquet", "arrow", "csv", "json", "text", "conll"})
+"""What `datasets` calls the readers of texts and numbers."""
 _DATA_ERRORS = (
     DatasetGenerationError,
     pyarrow.ArrowException,
@@ -50,8 +53,12 @@ _DATA_ERRORS = (
 def main() -> None:
     """Reads a request from standard input, and writes a report to standard output."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
+    request = LoadRequest(**json.load(sys.stdin))
+    if os.getppid() != request.parent:  # it was gone before that was asked for
+        return
     out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no report
-    print(json.dumps(asdict(_report(LoadRequest(**json.load(sys.stdin))))), file=out)
+    print(json.dumps(asdict(_report(request))), file=out, flush=True)
+    os._exit(0)  # threads that still read ahead would abort an end in order
 
 
 def _report(request: LoadRequest) -> LoadReport:
@@ -60,12 +67,18 @@ def _report(request: LoadRequest) -> LoadReport:
     except (DatasetNotFoundError, FileNotFoundError) as error:
         kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.UNKNOWN
         return LoadReport(refusal=kind, message=_said(error))
-    except (httpx2.HTTPError, HfHubHTTPError, OfflineModeIsEnabled, ConnectionError) as error:
+    except HfHubHTTPError as error:
+        kind = Refusal.UNKNOWN if _is_refused(error) else Refusal.UNREACHABLE
+        return LoadReport(refusal=kind, message=_said(error))
+    except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError) as error:
         return LoadReport(refusal=Refusal.UNREACHABLE, message=_said(error))
     except OSError as error:
-        if not _is_full(error):
+        if _is_full(error):
+            return LoadReport(refusal=Refusal.NO_ROOM, message=_said(error))
+        if error.errno is not None:
             raise
-        return LoadReport(refusal=Refusal.NO_ROOM, message=_said(error))
+        # what pyarrow says of files that are broken within
+        return LoadReport(refusal=Refusal.BAD_DATA, message=_said(error))
     except _DATA_ERRORS as error:
         kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.BAD_DATA
         return LoadReport(
@@ -91,13 +104,38 @@ def load(request: LoadRequest) -> None:
 
 def _loaded(request: LoadRequest, **how: Any) -> Any:
     if request.path is None:
-        return datasets.load_dataset(
-            request.repository, request.subset, revision=request.revision, **how
-        )
-    at = f"hf://datasets/{request.repository}@{request.revision}/{request.path}"
+        named = {"path": request.repository, "name": request.subset, "revision": request.revision}
+        _check_files(request, datasets.load_dataset_builder(**named))
+        return datasets.load_dataset(**named, **how)
+    at = f"{_root(request)}{request.path}"
     field = {} if request.field is None else {"field": request.field}
     reader = _READ_BY[Path(request.path).suffix]
     return datasets.load_dataset(reader, data_files={request.split: at}, **field, **how)
+
+
+def _root(request: LoadRequest) -> str:
+    return f"hf://datasets/{request.repository}@{request.revision}/"
+
+
+def _check_files(request: LoadRequest, builder: Any) -> None:
+    """Refuse what a repository says is its data and is not in it.
+
+    Its README may name any file of this machine, any address and any other repository, and the
+    library would read that with this user's rights and token.
+    """
+    reader = type(builder).__module__.split(".")[2]
+    if reader not in _READERS:
+        raise ValueError(
+            f"its files are read by {reader!r}: expected files that are read by one of "
+            f"{', '.join(sorted(_READERS))}"
+        )
+    for files in (builder.config.data_files or {}).values():
+        for file in files:
+            if not str(file).startswith(_root(request)) or "::" in str(file):
+                raise ValueError(
+                    f"its README names {str(file)!r} as data, which is no file of that repository "
+                    "at that commit: take a copy whose files are its own"
+                )
 
 
 def _write(rows: Any, out: Path, split: str) -> None:
@@ -129,6 +167,11 @@ def _is_away(error: BaseException) -> bool:
     """Whether it came of a hub that does not answer, of which `datasets` says that it has none."""
     away = (httpx2.TransportError, ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError)
     return any(isinstance(one, away) for one in _causes(error))
+
+
+def _is_refused(error: HfHubHTTPError) -> bool:
+    """Whether the hub has answered, and does not give it to this user."""
+    return error.response is not None and error.response.status_code in (401, 403, 404)
 
 
 def _is_full(error: BaseException) -> bool:

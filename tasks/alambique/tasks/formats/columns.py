@@ -12,6 +12,10 @@ NO_SENTENCE = "NS"
 """What PAWS-X has in the place of a sentence that was not translated."""
 
 
+class NoColumn(BadData):
+    """A table lacks a column; the message lists those that it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """What the columns of a data set hold.
@@ -114,7 +118,7 @@ def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> No
     there = list(header)
     for column in wanted:
         if column not in there:
-            raise BadData(missing(column, there, where))
+            raise NoColumn(missing(column, there, where))
 
 
 def missing(column: str, there: Iterable[str], where: str) -> str:
@@ -168,7 +172,7 @@ def names_in_file(
 
 def _cell(row: Row, column: str) -> object:
     if column not in row.cells:
-        raise BadData(missing(column, row.cells, row.where))
+        raise NoColumn(missing(column, row.cells, row.where))
     return row.cells[column]
 
 

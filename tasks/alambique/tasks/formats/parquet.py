@@ -10,7 +10,7 @@ from typing import Any
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Question, Sentence
 from alambique.tasks.formats import squad
-from alambique.tasks.formats.columns import Row, Rows, missing
+from alambique.tasks.formats.columns import NoColumn, Row, Rows, missing
 
 _FEATURES = b"huggingface"
 """Where `datasets` writes into a file what its columns hold."""
@@ -92,6 +92,16 @@ def columns(path: Path) -> list[str]:
         return list(found.schema_arrow.names)
 
 
+def row_count(path: Path) -> int:
+    """Return how many rows a file has.
+
+    Raises:
+        BadData: the file is damaged or no Parquet.
+    """
+    with _opened(path) as found:
+        return int(found.metadata.num_rows)
+
+
 def classes(path: Path) -> Mapping[str, tuple[str, ...]]:
     """Return the names of classes or tags by their number, of each column that has them.
 
@@ -135,7 +145,7 @@ def _columns(path: Path, wanted: Sequence[str]) -> list[list[Any]]:
         there = found.schema_arrow.names
         for column in wanted:
             if column not in there:
-                raise BadData(missing(column, there, str(path)))
+                raise NoColumn(missing(column, there, str(path)))
         table = found.read(columns=list(wanted))
         return [table.column(column).to_pylist() for column in wanted]
 
@@ -205,7 +215,9 @@ def _question(row: Row, asked: Asked) -> Question:
 
 def _answered(row: Row, asked: Asked) -> Question:
     answers = row.cells[asked.answers]
-    texts, starts = (_part(answers, key, row.where) for key in ("text", "answer_start"))
+    texts, starts = (
+        _part(asked.answers, answers, key, row.where) for key in ("text", "answer_start")
+    )
     if len(texts) != len(starts):
         raise BadData(
             f"{row.where}: {len(texts)} texts and {len(starts)} offsets of answers: expected as "
@@ -227,11 +239,11 @@ def _context(row: Row, asked: Asked) -> str:
     return squad.text_in(row.cells, asked.context, row.where)
 
 
-def _part(answers: object, key: str, where: str) -> list[Any]:
+def _part(column: str, answers: object, key: str, where: str) -> list[Any]:
     found = answers.get(key) if isinstance(answers, dict) else None
     if not isinstance(found, list):
         raise BadData(
-            f"{where}: column 'answers' should hold lists text and answer_start, found "
+            f"{where}: column {column!r} should hold lists text and answer_start, found "
             f"{answers!r:.60}"
         )
     return found
