@@ -8,7 +8,7 @@ import pytest
 
 from alambique.api.views import JobView
 from alambique.cli.environment import program_here
-from alambique.cli.reports import report, show_prediction
+from alambique.cli.reports import made_by_lines, report, show_prediction
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 
@@ -69,3 +69,23 @@ def test_commands_are_recommended_that_read_this_machine(
     assert f"see {program} jobs logs {UUID(int=1)}\n" in capsys.readouterr().out
     assert report(ended(State.SUCCEEDED, {"rows": [ROW], "primary": "f1"}), program=here)
     assert f"distilled: {program} models download tiny@1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("by", "warned"),
+    [
+        ({"training": "ab", "evaluation": "a"}, ["different code"]),
+        ({"training": "a", "outputs": "b", "evaluation": "a"}, ["teacher outputs"]),
+        ({"training": "ab", "outputs": "b", "evaluation": "a"}, ["different code"]),
+        ({"training": "a", "outputs": "a", "evaluation": "a"}, []),
+    ],
+)
+def test_what_is_warned_of_the_code_of_a_version(by: dict[str, str], warned: list[str]) -> None:
+    """`fresh` does stages anew, and takes teacher outputs from the cache all the same."""
+    stages = {
+        stage: [{"code": f"0.1.0+{one}", "libraries": {}} for one in makers]
+        for stage, makers in by.items()
+    }
+    warnings = [line for line in made_by_lines(stages) if line.startswith("warning: ")]
+    assert len(warnings) == len(warned)
+    assert all(part in line for part, line in zip(warned, warnings, strict=True))

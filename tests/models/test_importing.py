@@ -80,6 +80,22 @@ def test_a_pickle_of_the_age_of_beto(saved: Saved, tmp_path: Path) -> None:
     check_folder(made.folder)
 
 
+def test_a_tokenizer_is_converted_anew_by_other_libraries(
+    saved: Saved, tmp_path: Path, older_tokenizer: Callable[[Path, str], None]
+) -> None:
+    folder = saved("bert", Output.TAGS, TAGS)
+    older_tokenizer(folder, "bert")
+    out = imported(folder, tmp_path / "out")
+    record = out / "import.json"
+    before = record.read_text()
+    content = json.loads(before)
+    assert content["libraries"].keys() == {"torch", "transformers", "tokenizers"}
+    for name, kept in (("torch", True), ("tokenizers", False)):
+        record.write_text(json.dumps(content | {"libraries": content["libraries"] | {name: "0"}}))
+        imported(folder, out)
+        assert (json.loads(record.read_text())["libraries"][name] == "0") is kept
+
+
 def test_shards_of_pickles(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     weights = load_file(folder / "model.safetensors")
@@ -363,7 +379,7 @@ def test_that_process_finds_no_secret(
         "",
         "[]",
         "{}",
-        '{"version": 1, "written": {}, "sources": 1, "notes": []}',
+        '{"version": 2, "libraries": {"torch": "0"}, "written": {}, "sources": 1, "notes": []}',
     ],
 )
 def test_a_damaged_record_is_none(tmp_path: Path, record: str) -> None:

@@ -89,15 +89,15 @@ def describe_version(version: VersionView) -> None:
     say(f"{version.name}@{version.number}  {version.role}  {version.task}")
     say(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
     say(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
-    for line in _makers(version.details.get("made_by")):
+    for line in made_by_lines(version.details.get("made_by")):
         say(line)
     scores = ((m.data, m.split, m.name, Figure(f"{m.value:.4g}")) for m in version.metrics)
     show(table(("data", "split", "metric", "value"), scores))
     show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
 
 
-def _makers(stages: Mapping[str, Any] | None) -> Iterator[str]:
-    """The code that did each stage of a version, and a warning where it is not the same."""
+def made_by_lines(stages: Mapping[str, Any] | None) -> Iterator[str]:
+    """The code that did each stage of a version, and warnings where it is not the same."""
     if stages is None:
         yield "code: not recorded, as of all versions before it was"
         return
