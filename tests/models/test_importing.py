@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -289,57 +290,113 @@ def test_that_process_has_no_files_but_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "other" / "secret").read_text() == "text"
 
 
-@pytest.fixture
-def pipe(tmp_path: Path) -> Path:
-    """A pipe with a name, that whoever opens it for reading has to read from for ever."""
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    return path
+class Pipe:
+    """A pipe with a name: whoever reads from it waits for ever, and is seen to be gone."""
 
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        # opening one end alone would wait for the other
+        self._both = os.open(path, os.O_RDWR)
+        self._writing = os.open(path, os.O_WRONLY)
 
-def hangs_up(writer: int) -> bool:
-    """Whether the last process that reads from the pipe ends before long."""
-    ends = select.poll()
-    ends.register(writer, 0)
-    return bool(ends.poll(20_000))
+    def is_let_go(self) -> bool:
+        """Whether the last other process that reads from it ends before long."""
+        os.close(self._both)
+        ends = select.poll()
+        ends.register(self._writing, 0)
+        try:
+            return bool(ends.poll(20_000))
+        finally:
+            os.close(self._writing)
 
 
 STARTS_ANOTHER = """
-import os, sys
+import os
+pipe = os.open({pipe!r}, os.O_RDONLY)
 if not os.fork():
-    pipe = os.open({pipe!r}, os.O_RDONLY)  # until another opens it too
     os.read(pipe, 1)
     os._exit(0)
 {then}
 """
+IMPORTS = """
+import os, pathlib, sys
+from alambique.models.importing import import_model
+from alambique.models.layouts import layout_of
+os.environ["PYTHONPATH"] = sys.argv[2]
+layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
+folder = pathlib.Path(sys.argv[1])
+import_model(folder, layout, "bert", folder / "imported" / "out")
+"""
 
 
-def with_sitecustomize(folder: Path, lines: str) -> str:
-    """A PYTHONPATH with which each Python that is started does that first."""
+def path_with(folder: Path, first_lines: str) -> str:
+    """A PYTHONPATH with which a Python that is started does that first."""
     (folder / "told").mkdir()
-    (folder / "told" / "sitecustomize.py").write_text(lines)
+    (folder / "told" / "sitecustomize.py").write_text(first_lines)
     return os.pathsep.join([str(folder / "told"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def test_what_it_leaves_running_is_ended(
-    tmp_path: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The process itself ends as soon as the other one is there."""
-    then = f"os.close(os.open({str(pipe)!r}, os.O_WRONLY)); os._exit(0)"
-    lines = STARTS_ANOTHER.format(pipe=str(pipe), then=then)
-    monkeypatch.setenv("PYTHONPATH", with_sitecustomize(tmp_path, lines))
-    keeper = os.open(pipe, os.O_RDWR)
+def test_what_it_leaves_running_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipe(tmp_path / "pipe")
+    lines = STARTS_ANOTHER.format(pipe=str(pipe.path), then="os._exit(0)")
+    monkeypatch.setenv("PYTHONPATH", path_with(tmp_path, lines))
     for name in ("config.json", "pytorch_model.bin", "tokenizer.json"):
         (tmp_path / name).write_text("{}")
-    layout = layout_of(["config.json", "pytorch_model.bin", "tokenizer.json"], "bert")
     with pytest.raises(BadModel, match="left no report"):
-        import_model(tmp_path, layout, "bert", tmp_path / "imported" / "out")
-    writer = os.open(pipe, os.O_WRONLY)
-    os.close(keeper)
-    try:
-        assert hangs_up(writer)
-    finally:
-        os.close(writer)
+        imported(tmp_path, tmp_path / "imported" / "out")
+    assert pipe.is_let_go()
+
+
+@contextmanager
+def importing(folder: Path, path: str, begun: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that imports, once that which reads has written something to a pipe."""
+    for name in ("config.json", "pytorch_model.bin", "tokenizer.json"):
+        (folder / name).write_text("{}")
+    os.mkfifo(begun)
+    both = os.open(begun, os.O_RDWR)
+    command = [sys.executable, "-c", IMPORTS, str(folder), path]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as importer:
+        begins = select.poll()
+        begins.register(both, select.POLLIN)
+        try:
+            assert begins.poll(60_000)
+            yield importer
+        except BaseException:
+            importer.kill()
+            raise
+        finally:
+            os.close(both)
+
+
+def test_an_interruption_ends_it_and_what_it_started(tmp_path: Path) -> None:
+    pipe, begun = Pipe(tmp_path / "pipe"), tmp_path / "begun"
+    then = f"os.write(os.open({str(begun)!r}, os.O_WRONLY), b'!'); os.read(pipe, 1)"
+    path = path_with(tmp_path, STARTS_ANOTHER.format(pipe=str(pipe.path), then=then))
+    with importing(tmp_path, path, begun) as importer:
+        importer.send_signal(signal.SIGINT)
+    assert importer.returncode == -signal.SIGINT
+    assert pipe.is_let_go()
+    assert [file.name for file in (tmp_path / "imported").iterdir()] == ["out.lock"]
+
+
+WAITS = """
+import os
+pipe, begun = os.open({pipe!r}, os.O_RDONLY), os.open({begun!r}, os.O_WRONLY)
+def wait(folder):
+    os.write(begun, b"!")
+    os.read(pipe, 1)
+os.chdir = wait  # what it does once the walls are up
+"""
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """Also with one that is killed, and can end nothing."""
+    pipe, begun = Pipe(tmp_path / "pipe"), tmp_path / "begun"
+    path = path_with(tmp_path, WAITS.format(pipe=str(pipe.path), begun=str(begun)))
+    with importing(tmp_path, path, begun) as importer:
+        importer.kill()
+    assert pipe.is_let_go()
 
 
 @pytest.fixture
