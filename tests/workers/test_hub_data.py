@@ -109,6 +109,16 @@ def test_a_data_set_of_ones_own_with_its_columns_splits_and_labels(
     assert cut.labels == STARS
 
 
+def test_classes_that_are_called_by_numbers(hub: "Hub", tmp_path: Path) -> None:
+    folder = tmp_path / "stars"
+    for split in ("train", "validation", "test"):
+        rows = [{"text": f"{split} {n}", "label": n} for n in range(5)]
+        put(folder / f"{split}.parquet", rows, label=classes("12345"))
+    commit = hub.add("datasets/team/stars", folder)
+    found = loaded({"hub": f"team/stars@{commit}"}, "document-classification", hub, tmp_path)
+    assert [one.label for one in found.train] == ["1", "2", "3", "4", "5"]
+
+
 def test_the_first_rows_are_streamed_and_kept(
     repository: tuple[Path, str], hub: "Hub", tmp_path: Path
 ) -> None:

@@ -45,8 +45,9 @@ def read(
         return labelled(rows, columns, labels=labels)
     named = parquet.classes(path).get(columns.label, ()) if _is_parquet(path) else ()
     if numbered := named or columns.numbered:
-        names = {str(number): name for number, name in enumerate(numbered)}
-        columns = replace(columns, names=names | {name: name for name in numbered})
+        # a name that is a number itself, as of stars, is not taken for a name: numbers are places
+        places = {str(number): name for number, name in enumerate(numbered)}
+        columns = replace(columns, names={name: name for name in numbered} | places)
     return replace(labelled(rows, columns), labels=named)
 
 
