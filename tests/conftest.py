@@ -1,9 +1,6 @@
 """Real servers for the whole session, tokenizers of three kinds, and the shared folder."""
 
-import hashlib
-import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -13,12 +10,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
-from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import psycopg
@@ -27,11 +22,10 @@ from hypothesis import settings
 from pydantic import SecretStr
 from sqlalchemy import Engine, event, make_url
 from sqlalchemy.pool import Pool
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tests.local_hub import Answered, Answering, Hub
+from tests.small_tokenizers import learn, put_older_tokenizer
+from tokenizers import Tokenizer
 
-Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
-"""From a path with its query to status, body and headers."""
-_RANGE = re.compile("bytes=([0-9]+)-([0-9]+)")
 LONG = (
     "tests/end_to_end/test_server",
     "tests/end_to_end/test_search",
@@ -61,61 +55,13 @@ def _turn(test: str) -> int:
     return next((n for n, path in enumerate(LONG) if test.startswith(path)), len(LONG))
 
 
-SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
-FRAMES = {
-    "wordpiece": "<s> $A </s> $B:1 </s>:1",
-    "bytebpe": "<s> $A </s> </s> $B </s>",
-    "unigram": "<s> $A </s> $B </s>",
-}
 """How each kind of tokenizer frames a pair."""
 
 
 @pytest.fixture(scope="session")
 def learnt() -> Callable[[str, Sequence[str], int], Tokenizer]:
     """Learns a tokenizer of a kind from texts, of at most so many pieces."""
-    return _learnt
-
-
-def _learnt(kind: str, texts: Sequence[str], size: int) -> Tokenizer:
-    """As a cased BERT's, RoBERTa's or ALBERT's."""
-    tokenizer, trainer = {"wordpiece": _wordpiece, "bytebpe": _bytebpe, "unigram": _unigram}[kind](
-        size
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair=FRAMES[kind], special_tokens=[("<s>", 2), ("</s>", 3)]
-    )
-    return tokenizer
-
-
-def _wordpiece(size: int) -> tuple[Tokenizer, trainers.Trainer]:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer, trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=SPECIAL, show_progress=False
-    )
-
-
-def _bytebpe(size: int) -> tuple[Tokenizer, trainers.Trainer]:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return tokenizer, trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-
-
-def _unigram(size: int) -> tuple[Tokenizer, trainers.Trainer]:
-    tokenizer = Tokenizer(models.Unigram())
-    accents = [normalizers.NFKD(), normalizers.StripAccents()]
-    tokenizer.normalizer = normalizers.Sequence(accents)
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
-    return tokenizer, trainers.UnigramTrainer(
-        vocab_size=size, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False
-    )
+    return learn
 
 
 @pytest.fixture(scope="session")
@@ -299,43 +245,13 @@ def _same_environment() -> Iterator[None]:
     os.environ.update(before)
 
 
-class _Answering(BaseHTTPRequestHandler):
-    """Answers GET and HEAD by a function of the path with its query; parts of files too."""
-
-    def __init__(self, answered: Answered, *args: object) -> None:
-        self.answered = answered
-        super().__init__(*args)  # type: ignore[arg-type]
-
-    def do_GET(self) -> None:
-        self.wfile.write(self.begun())
-
-    def do_HEAD(self) -> None:
-        self.begun()
-
-    def begun(self) -> bytes:
-        """The body of the answer, whose status and headers are sent."""
-        status, body, headers = self.answered(self.path)
-        if status == HTTPStatus.OK and (asked := _RANGE.fullmatch(self.headers.get("Range", ""))):
-            first, last = int(asked[1]), min(int(asked[2]), len(body) - 1)
-            headers = headers | {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
-            status, body = HTTPStatus.PARTIAL_CONTENT, body[first : last + 1]
-        self.send_response(status)
-        for name, value in (headers | {"Content-Length": str(len(body))}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        return body
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Nothing: stderr belongs to the tests."""
-
-
 @pytest.fixture
 def serving() -> Iterator[Callable[[Answered], str]]:
     """Starts a server that answers so, such as a hub of our own; gives its URL."""
     started: list[tuple[ThreadingHTTPServer, Thread]] = []
 
     def serve(answered: Answered) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Answering, answered))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Answering, answered))
         thread = Thread(target=server.serve_forever)
         thread.start()
         started.append((server, thread))
@@ -346,79 +262,6 @@ def serving() -> Iterator[Callable[[Answered], str]]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-class Hub:
-    """A hub on this machine: repositories, each with a folder for each revision.
-
-    The name of one of data begins with datasets/.
-    """
-
-    def __init__(self) -> None:
-        self.repositories: dict[tuple[str, str], Path] = {}
-        self.away = False
-        """Whether it answers nobody."""
-        self._commits: dict[tuple[str, str], str] = {}
-        self.fetched: list[str] = []
-        """Files that were asked for, as team/name/file."""
-        self.endpoint = ""
-
-    def add(
-        self, repository: str, folder: Path, *, revision: str = "main", commit: str | None = None
-    ) -> str:
-        """Serve a folder as a revision; give its commit."""
-        self.repositories[repository, revision] = folder
-        if commit is not None:
-            self._commits[repository, revision] = commit
-        return self.commit(repository, revision)
-
-    def commit(self, repository: str, revision: str) -> str:
-        """The commit that a revision is."""
-        made_up = hashlib.sha1(f"{repository}@{revision}".encode()).hexdigest()
-        return self._commits.get((repository, revision), made_up)
-
-    def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
-        """The routes that huggingface_hub asks for: a revision, its files, a file."""
-        if self.away:
-            return HTTPStatus.NOT_IMPLEMENTED, b"", {}  # for which the library does not wait
-        path, _, query = path.partition("?")
-        for (repository, revision), folder in self.repositories.items():
-            commit = self.commit(repository, revision)
-            kind = "" if repository.startswith("datasets/") else "models/"
-            base, file = f"/api/{kind}{repository}", f"/{repository}/resolve/{commit}/"
-            asked = {f"{base}/revision/{name}" for name in (quote(revision, safe=""), commit)}
-            if path in asked or (path == base and revision == "main"):
-                return (
-                    200,
-                    json.dumps({"id": repository, "sha": commit, "siblings": []}).encode(),
-                    {},
-                )
-            if path.startswith(f"{base}/tree/{commit}"):
-                inside = path.removeprefix(f"{base}/tree/{commit}").strip("/")
-                return _tree(folder, inside, all_of_it="recursive=true" in query.lower())
-            if path.startswith(file) and (one := folder / unquote(path[len(file) :])).is_file():
-                self.fetched.append(f"{repository}/{one.name}")
-                headers = {"X-Repo-Commit": commit, "ETag": f'"{commit[:8]}-{one.name}"'}
-                return 200, one.read_bytes(), headers
-            if path.startswith(file):
-                return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
-        code = "RevisionNotFound" if "/revision/" in path else "RepoNotFound"
-        return 404, b"", {"X-Error-Code": code}
-
-
-def _tree(folder: Path, inside: str, *, all_of_it: bool) -> tuple[int, bytes, dict[str, str]]:
-    """What is in a folder of a repository, and where asked for all of it, in those within."""
-    if not (folder / inside).is_dir():
-        return 404, b"", {"X-Error-Code": "EntryNotFound"}
-    there = (folder / inside).rglob("*") if all_of_it else (folder / inside).iterdir()
-    return 200, json.dumps([_entry(one, folder) for one in there]).encode(), {}
-
-
-def _entry(one: Path, folder: Path) -> dict[str, object]:
-    path = str(one.relative_to(folder))
-    if one.is_dir():
-        return {"type": "directory", "path": path, "oid": path}
-    return {"type": "file", "path": path, "size": one.stat().st_size, "oid": path}
 
 
 @pytest.fixture
@@ -442,53 +285,7 @@ def checkouts() -> Iterator[Semaphore]:
     event.remove(Pool, "checkout", count)
 
 
-_TEXTS = (
-    "El niño de Málaga vio un pingüino en la estación.",
-    "¿Dónde nació la científica? Nació en Logroño, a orillas del Ebro.",
-)
-_PIECES: dict[str, tuple[str, dict[str, Any]]] = {
-    "albert": (
-        "spiece.model",
-        {
-            **{"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1},
-            "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
-        },
-    ),
-    "xlm-roberta": ("sentencepiece.bpe.model", {}),
-    "deberta-v2": (
-        "spm.model",
-        {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "unk_piece": "[UNK]"},
-    ),
-}
-
-
-def _with_older_tokenizer(folder: Path, family: str) -> None:
-    """Put the files of an older tokenizer into the place of tokenizer.json."""
-    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-        (folder / name).unlink(missing_ok=True)
-    if family in _PIECES:
-        import sentencepiece
-
-        name, ids = _PIECES[family]
-        with (folder / name).open("wb") as out:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(_TEXTS * 4),
-                model_writer=out,
-                vocab_size=60,
-                hard_vocab_limit=False,
-                minloglevel=2,
-                **ids,
-            )
-    elif family == "roberta":
-        pairs = _learnt("bytebpe", _TEXTS, 300)
-        pairs.model.save(str(folder))
-    else:
-        (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)))
-        (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
-
-
 @pytest.fixture
 def older_tokenizer() -> Callable[[Path, str], None]:
     """Puts the files of a family's older tokenizer into the place of a folder's tokenizer.json."""
-    return _with_older_tokenizer
+    return put_older_tokenizer

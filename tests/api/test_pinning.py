@@ -251,3 +251,32 @@ def test_what_is_wrong_with_it_is_said_when_it_is_posted(
     (found,) = answer.json()["errors"]
     assert found["path"] == field
     assert message in found["message"]
+
+
+def test_a_plan_of_data_whose_labels_nobody_knows_yet(
+    http: httpx2.Client, places: Path, project: str
+) -> None:
+    plan = http.post("/v1/jobs?dry_run=true", json=own(project, labels=None)).json()
+    assert plan["hub_data"][0]["count"] == 3
+    assert plan["student"]["parameters"] > 0
+    assert "heads are counted as of 2 labels" in plan["cache"]["why"]
+
+
+def test_a_suite_says_where_its_data_is_not_there(
+    http: httpx2.Client, places: Path, project: str
+) -> None:
+    one, other = own(project), own(project, hub="team/nothing")
+    suite = {
+        "name": "two",
+        "project": project,
+        "shared": {"teacher": one["teacher"]},
+        "tasks": {
+            name: {"task": job["task"], "data": job["data"]}
+            for name, job in (("there", one), ("gone", other))
+        },
+        "students": {"a": {"layers": 1}},
+    }
+    answer = http.post("/v1/suites", json=suite)
+    assert answer.status_code == 422, answer.text
+    (found,) = answer.json()["errors"]
+    assert found["path"] == "tasks.gone.data.name"

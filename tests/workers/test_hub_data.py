@@ -2,9 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +17,7 @@ import pytest
 from pyarrow import parquet
 
 from alambique.spec.data import Data
-from alambique.spec.errors import BadData, BadSpec, LostWorker, NoData, Unreachable
+from alambique.spec.errors import BadData, BadSpec, LostWorker, NoData, NotEnoughDisk, Unreachable
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import Splits, load
@@ -23,7 +27,7 @@ from alambique.tasks.formats import squad
 from alambique.workers.hub_data import fetching
 
 if TYPE_CHECKING:
-    from tests.conftest import Hub
+    from tests.local_hub import Hub
 
 REPOSITORY = "team/reviews"
 STARS = ("mala", "regular", "buena")
@@ -96,17 +100,116 @@ def test_a_data_set_of_ones_own_with_its_columns_splits_and_labels(
         ((f"train, reseña {n}",), STARS[n % 3]) for n in range(4)
     ]
     assert len(first.dev) == len(first.test) == 6
-    # the whole one came with the others: for it nobody is asked
-    asked = len(hub.fetched)
     ordered = loaded(said | {"labels": ["buena", "regular", "mala"]}, task, hub, home)
     assert len(ordered.train) == 30
     assert ordered.labels == ("buena", "regular", "mala")
     assert ordered.train[0].label == "mala"  # the file says what its numbers mean
-    assert len(hub.fetched) == asked
+    # all splits came at once, and nobody is asked again
+    asked = len(hub.fetched)
     shares = {"dev": 0.2, "test": 0.2}
     cut = loaded({**said, "splits": {}, "split": shares}, task, hub, home)
     assert len(cut.train) + len(cut.dev) + len(cut.test) == 30
     assert cut.labels == STARS
+    assert len(hub.fetched) == asked
+
+
+def test_of_a_limited_job_nothing_else_is_fetched(hub: "Hub", tmp_path: Path) -> None:
+    folder = tmp_path / "sharded"
+    for shard in range(3):
+        put(folder / f"train-{shard}.parquet", [{"text": f"{shard} {n}"} for n in range(5)])
+    for split in ("validation", "test"):
+        put(folder / f"{split}.parquet", [{"text": split}])
+    commit = hub.add("datasets/team/sharded", folder)
+    said = {"hub": f"team/sharded@{commit}", "limit": {"train": 4}}
+    found = loaded(said, "general", hub, tmp_path / "home")
+    assert (len(found.train), len(found.dev)) == (4, 1)
+    files = {name.rpartition("/")[2] for name in hub.fetched if name.endswith(".parquet")}
+    # the library reads one file ahead
+    assert files - {"train-1.parquet"} == {"train-0.parquet", "validation.parquet", "test.parquet"}
+
+
+def test_subsets_that_no_readme_tells_of_are_folders(hub: "Hub", tmp_path: Path) -> None:
+    """As the hub's own copies in Parquet have them, at refs/convert/parquet."""
+    folder = tmp_path / "converted"
+    for subset in ("es", "gl"):
+        for split in ("train", "validation", "test"):
+            put(folder / subset / split / "0000.parquet", [{"text": f"{subset} {split}"}])
+    commit = hub.add("datasets/team/converted", folder, revision="refs/convert/parquet")
+    said = {"hub": f"team/converted@{commit}"}
+    with pytest.raises(BadData, match=r"subsets es, gl: name one \(data\.subset\)"):
+        loaded(said, "general", hub, tmp_path / "home")
+    found = loaded({**said, "subset": "gl"}, "general", hub, tmp_path / "home")
+    assert [one.text for one in found.train] == ["gl train"]
+    # another subset is another data set
+    also = {**said, "subset": "gl", "test": f"hub:team/converted@{commit}#es"}
+    assert loaded(also, "general", hub, tmp_path / "home").test[0].text == "es test"
+
+
+def test_labels_of_the_job_are_those_of_the_data(
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path
+) -> None:
+    said = {
+        "hub": f"{REPOSITORY}@{repository[1]}",
+        "subset": "es",
+        "columns": {"text": "opinion", "label": "tono"},
+        "splits": {"test": "validation"},
+        "labels": ["bad", "fair", "good"],
+    }
+    with pytest.raises(BadData, match=r"names its labels itself, \['mala', .*give those"):
+        loaded(said, "document-classification", hub, tmp_path / "home")
+
+
+def test_unlabelled_texts_that_come_again_do_not_count(hub: "Hub", tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    put(folder / "train.parquet", [{"text": "igual" if n < 30 else f"{n}"} for n in range(60)])
+    own = tmp_path / "own"
+    for split in ("train", "validation", "test"):
+        put(own / f"{split}.parquet", [{"text": f"{split} igual"[-5:], "label": "a"}])
+    commit, mine = hub.add("datasets/team/corpus", folder), hub.add("datasets/team/own", own)
+    said = {
+        "hub": f"team/own@{mine}",
+        "unlabelled": f"hub:team/corpus@{commit}",
+        "limit": {"unlabelled": 10},
+    }
+    found = loaded(said, "document-classification", hub, tmp_path / "home")
+    assert [one.texts[0] for one in found.unlabelled] == [f"{n}" for n in range(30, 40)]
+
+
+BROKEN = {
+    "README.md": b"---\nconfigs: [\n---\n",
+    "train.csv.gz": b"\x1f\x8b\x08\x00" + b"x" * 20,
+    "train.tar": b"x" * 600,
+    "train.parquet": b"PAR1" + b"x" * 20 + b"PAR1",
+}
+
+
+@pytest.mark.parametrize("first", [None, 2])
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_a_fault_of_the_data(
+    name: str, first: int | None, hub: "Hub", tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / name).write_bytes(BROKEN[name])
+    if name == "README.md":
+        put(folder / "train.parquet", [{"text": "a"}])
+    commit = hub.add("datasets/team/broken", folder)
+    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    with pytest.raises(BadData, match="cannot be read"):
+        fetch(HubSplit("team/broken", commit, "train", first=first))
+
+
+def test_a_full_disk(
+    hub: "Hub",
+    tmp_path: Path,
+    largest_file: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    folder = tmp_path / "large"
+    put(folder / "train.parquet", [{"text": f"{n} {os.urandom(50).hex()}"} for n in range(3000)])
+    commit = hub.add("datasets/team/large", folder)
+    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    with largest_file(50_000), pytest.raises(NotEnoughDisk, match="has no room"):
+        fetch(HubSplit("team/large", commit, "train", first=2000))
 
 
 def test_classes_that_are_called_by_numbers(hub: "Hub", tmp_path: Path) -> None:
@@ -172,9 +275,12 @@ def test_no_program_of_a_repository_is_run(
         fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
 
 
-@pytest.mark.parametrize("named", ["PATH", "file://PATH", "hf://datasets/team/other@main/a.csv"])
+ELSEWHERE = ("PATH", "file://PATH", "hf://datasets/team/other@main/a.csv", "URL/a.csv", "../a.csv")
+
+
+@pytest.mark.parametrize("named", ELSEWHERE)
 def test_what_a_repository_says_is_its_data_and_is_not_in_it(
-    named: str, hub: "Hub", tmp_path: Path
+    named: str, hub: "Hub", tmp_path: Path, serving: Callable[..., str]
 ) -> None:
     """Its README may name files of this machine, or what only our token may read."""
     mine, other = tmp_path / "mine.csv", tmp_path / "other"
@@ -184,15 +290,22 @@ def test_what_a_repository_says_is_its_data_and_is_not_in_it(
     hub.add("datasets/team/other", other)
     folder = tmp_path / "evil"
     folder.mkdir()
-    at = named.replace("PATH", str(mine))
+    asked = list[str]()
+
+    def answer(path: str) -> tuple[int, bytes, dict[str, str]]:
+        asked.append(path)
+        return 404, b"", {}
+
+    address = serving(answer)
+    at = named.replace("PATH", str(mine)).replace("URL", address)
     files = f"  data_files:\n  - split: train\n    path: {at}\n"
     (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n{files}---\n")
     commit = hub.add("datasets/team/evil", folder)
     fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     for first in (None, 1):
-        # the library sees to it as well
-        with pytest.raises((BadData, NoData), match=r"belong|could not be had|no file of that"):
+        with pytest.raises(BadData, match="is no file of that repository"):
             fetch(HubSplit("team/evil", commit, "train", first=first))
+    assert asked == []
     assert not list((tmp_path / "home").rglob("*.parquet"))
 
 
@@ -310,19 +423,46 @@ def test_a_squad_file_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
     assert squad.read(path) == squad.read(folder / "train.json")
 
 
+LOADS = """
+import sys
+from pathlib import Path
+from alambique.tasks.datasets import HubSplit
+from alambique.workers.hub_data import fetching
+repository, commit, home, endpoint = sys.argv[1:]
+fetch = fetching(Path(home), tell=print, endpoint=endpoint)
+fetch(HubSplit(repository, commit, "train", subset="es"))
+"""
+
+
 def test_a_killed_load_leaves_nothing_that_counts(
-    repository: tuple[Path, str], hub: "Hub", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: tuple[Path, str], hub: "Hub", tmp_path: Path, serving: Callable[..., str]
 ) -> None:
-    split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
-    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
-    left = tmp_path / "home" / "datasets" / "team--reviews" / repository[1] / "es" / ".loading.x"
-    left.mkdir(parents=True)
-    (left / "train.parquet").write_bytes(b"PAR1")
-    with monkeypatch.context() as patched:
-        patched.setattr(subprocess, "run", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            fetch(split)
-    assert parquet.read_table(fetch(split)).num_rows == 30
+    asked, over = threading.Event(), threading.Event()
+
+    def answer(path: str) -> tuple[int, bytes, dict[str, str]]:
+        """Keep whoever asks for a file of data waiting."""
+        if "/resolve/" in path and path.endswith(".parquet"):
+            asked.set()
+            over.wait()
+        return hub.answer(path)
+
+    home, endpoint = tmp_path / "home", serving(answer)
+    command = [sys.executable, "-c", LOADS, REPOSITORY, repository[1], str(home), endpoint]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as job:
+        try:
+            assert asked.wait(60)
+            (child,) = loading_children(job.pid)
+            ends = select.poll()
+            ends.register(os.pidfd_open(child), select.POLLIN)
+            job.kill()
+            assert ends.poll(20_000)  # it ends with the job
+        finally:
+            job.kill()
+            over.set()
+    (left,) = home.glob("datasets/*/*/*/.loading.*")
+    fetch = fetching(home, tell=print, endpoint=hub.endpoint)
+    path = fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
+    assert parquet.read_table(path).num_rows == 30
     assert not left.exists()
 
 
@@ -331,7 +471,7 @@ def test_a_process_that_is_killed_is_no_fault_of_the_data(
 ) -> None:
     def kill(_: str) -> tuple[int, bytes, dict[str, str]]:
         """Kill whoever asks: it is this process's one child."""
-        for child in loading_children():
+        for child in loading_children(os.getpid()):
             os.kill(child, signal.SIGKILL)
         return 404, b"", {}
 
@@ -340,18 +480,14 @@ def test_a_process_that_is_killed_is_no_fault_of_the_data(
         fetching(tmp_path / "home", tell=print, endpoint=serving(kill))(split)
 
 
-def loading_children() -> list[int]:
-    """The processes of this one that load data."""
-    found = []
-    for task in Path("/proc/self/task").iterdir():
+def loading_children(parent: int) -> list[int]:
+    """The processes of another one that load data."""
+    found = list[int]()
+    for task in Path(f"/proc/{parent}/task").iterdir():
         found += [int(one) for one in (task / "children").read_text().split()]
     return [
         one for one in found if b"hub_data_process" in Path(f"/proc/{one}/cmdline").read_bytes()
     ]
-
-
-def _killed(*_: object, **__: object) -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What can be known of a posted job before a row is written: that what it names is there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 from alambique.api.context import Context
@@ -61,23 +62,35 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
         raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
 
 
-def pin_models(jobs: Iterable[Job], context: Context, look_up: LookUp) -> list[Job]:
-    """Return the jobs with each model as one that stays the same: by commit, or by number.
+def pin_names(
+    jobs: Iterable[Job],
+    context: Context,
+    look_up: LookUp,
+    place: Callable[[int, str], str] = lambda _, path: path,
+) -> list[Job]:
+    """Return the jobs with each model and data set as one that stays the same.
 
     Args:
         jobs: as they were posted.
         context: of the server.
         look_up: bounds the look-ups at the hub of this request.
+        place: from the number of a job, from 0 on, and a field of it to where the request says it.
 
     Raises:
-        Refused: there is no such model or revision.
+        Refused: there is no such model, data set or revision.
         Unreachable: the hub does not answer in time.
     """
+    pinned: list[Job] = []
     try:
-        return list(pin_all(jobs, context.settings, context.database, look_up=look_up))
+        for job in pin_all(jobs, context.settings, context.database, look_up=look_up):
+            pinned.append(job)
     except UnknownName as error:
         cause = error.__cause__
-        raise _refused("unknown_name", getattr(cause, "fields", ())) from error
+        fields = cause.fields if isinstance(cause, BadFields) else ()
+        # those before it have been pinned
+        said = [replace(bad, path=place(len(pinned), bad.path)) for bad in fields]
+        raise _refused("unknown_name", said) from error
+    return pinned
 
 
 class _LookUps:
@@ -203,8 +216,9 @@ def _misdescribed(job: Job) -> Iterator[BadField]:
     try:
         check_description(job.data, find(job.task))
     except BadSpec as error:
-        field, _, message = str(error).partition(": ")
-        yield BadField(field, None, message)
+        cause = error.__cause__
+        assert isinstance(cause, BadFields)
+        yield from cause.fields
 
 
 def _unknown_models(job: Job, look_ups: _LookUps) -> Iterator[BadField]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from alambique.api.checks import check, pin_models
+from alambique.api.checks import check, pin_names
 from alambique.api.context import Here, WritableDb
 from alambique.api.jobs import view_of
 from alambique.api.plan_views import PlanView
@@ -48,7 +48,7 @@ def post_job(
             return view_of(database, known.id)
     check(posted, context)
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
-    (job,) = pin_models([posted], context, look_up)
+    (job,) = pin_names([posted], context, look_up)
     if dry_run:
         found = plan_of(job, context.settings, database, look_up=look_up)
         plan = PlanView.model_validate(found)

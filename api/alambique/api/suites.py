@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from alambique.api.checks import check_suite, pin_models
+from alambique.api.checks import check_suite, pin_names
 from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, Key, described_body, read_suite
@@ -14,7 +14,7 @@ from alambique.api.suite_views import SuiteLine, SuiteView, compared
 from alambique.api.views import PageView
 from alambique.registry import suites
 from alambique.registry.database import Database
-from alambique.spec.matrix import jobs_of
+from alambique.spec.matrix import field_at, jobs_of
 from alambique.spec.suite import Suite
 
 router = APIRouter(prefix="/v1/suites", tags=["suites"])
@@ -50,7 +50,8 @@ def post_suite(
     check_suite(suite, planned, context)
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     cells, jobs = zip(*planned, strict=True)
-    planned = tuple(zip(cells, pin_models(jobs, context, look_up), strict=True))
+    pinned = pin_names(jobs, context, look_up, lambda n, path: field_at(suite, cells[n], path))
+    planned = tuple(zip(cells, pinned, strict=True))
     with database.write() as session:
         row = suites.submit(session, suite, planned, key=idempotency_key)
     response.headers["Location"] = f"/v1/suites/{row.id}"

@@ -59,13 +59,13 @@ def restrict_files(library: ctypes.CDLL, *, reads: Iterable[Path], writes: Itera
     known = (1 << _KNOWN.get(version, 16)) - 1
     asked = _Ruleset(known, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
     size = ctypes.sizeof(asked) if version >= 6 else 16 if version >= 4 else 8
-    ruleset = _checked(library.syscall(_CREATE, ctypes.byref(asked), ctypes.c_size_t(size), 0))
+    ruleset = _result_of(library.syscall(_CREATE, ctypes.byref(asked), ctypes.c_size_t(size), 0))
     try:
         for path in reads:
             _allow(library, ruleset, path, _READ | _LIST)
         for path in writes:
             _allow(library, ruleset, path, known & ~_SPECIAL)
-        _checked(library.syscall(_RESTRICT, ruleset, 0))
+        _result_of(library.syscall(_RESTRICT, ruleset, 0))
     finally:
         os.close(ruleset)
     return f"no files but its own (Landlock {version})"
@@ -80,12 +80,12 @@ def _allow(library: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
         if not stat.S_ISDIR(os.fstat(beneath).st_mode):
             rights &= _OF_A_FILE
         rule = _Beneath(rights, beneath)
-        _checked(library.syscall(_ADD, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
+        _result_of(library.syscall(_ADD, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
     finally:
         os.close(beneath)
 
 
-def _checked(result: int) -> int:
+def _result_of(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"Landlock refuses its rules: {os.strerror(number)}")

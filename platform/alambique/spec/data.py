@@ -4,15 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from alambique.spec.data_sources import PREFIX, Catalogued, HubData, data_source_of, is_own
+from alambique.spec.data_sources import PREFIX, SUBSET, Catalogued, HubData, data_source_of, is_own
 from alambique.spec.fields import Positive, Share, Spec, fault_at, left_out_at
 
 Split = Literal["train", "dev", "test"]
 Limited = Literal[Split, "unlabelled"]
 
 Label = Annotated[str, Field(min_length=1, max_length=256)]
+Column = Annotated[str, Field(min_length=1, max_length=256)]
 
-_SUBSET = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,95}$"
 _SPLIT = r"^[A-Za-z0-9_]{1,64}(?:\.[A-Za-z0-9_]{1,64})*$"
 """As `datasets` names a whole split: with more it would be a slice or a sum of them."""
 
@@ -47,20 +47,23 @@ class Data(Spec):
     unlabelled: Annotated[str | None, Field(exclude_if=left_out_at(None))] = None
     """Another one whose training examples, or a text set whose lines, the teacher alone teaches the
     student: labels that they may have are not read."""
-    columns: Annotated[dict[str, str] | None, Field(exclude_if=left_out_at(None))] = None
+    columns: Annotated[dict[str, Column] | None, Field(exclude_if=left_out_at(None))] = None
     """From what the task calls a column to what it is called in data sets that are no catalogue's,
     those of the hub and the files at a path; likewise the labels."""
-    labels: Annotated[tuple[Label, ...] | None, Field(exclude_if=left_out_at(None))] = None
+    labels: Annotated[
+        tuple[Label, ...] | None, Field(min_length=1, exclude_if=left_out_at(None))
+    ] = None
     """The names of all classes or tags in their order; a number in the data is one's place there,
     counted from 0."""
-    subset: Annotated[str | None, Field(exclude_if=left_out_at(None), pattern=_SUBSET)] = None
-    """Which part of a data set of the hub, where it has several: what `datasets` calls its name."""
+    subset: Annotated[str | None, Field(exclude_if=left_out_at(None), pattern=f"^{SUBSET}$")] = None
+    """Which part of `hub`, where it has several; other data sets of the hub have theirs behind a #,
+    hub:team/name#es."""
     splits: Annotated[
-        dict[Split, Annotated[str, Field(pattern=_SPLIT)]] | None,
+        dict[Limited, Annotated[str, Field(pattern=_SPLIT)]] | None,
         Field(exclude_if=left_out_at(None)),
     ] = None
-    """What the splits of a data set of the hub are called there; not given, they are train,
-    validation and test."""
+    """What the splits of data sets of the hub are called there; not given, they are train,
+    validation and test, and unlabelled is train."""
     split: Annotated[SplitShares | None, Field(exclude_if=left_out_at(None))] = None
     """How one file at a path, or the train split of a data set of the hub, is split."""
 
@@ -127,6 +130,14 @@ class Data(Spec):
     def _split_of_ones_own(self) -> "Data":
         if self.split is None:
             return self
+        cut = ("dev", *(("test",) if self.test is None else ()))
+        for name in cut:
+            if name in (self.splits or {}):
+                raise fault_at(
+                    ("splits", name),
+                    "split takes it from the train split: drop one of the two",
+                    (self.splits or {})[name],
+                )
         said = self.split.model_dump(mode="json")
         if not is_own(self.name):
             raise fault_at(

@@ -8,7 +8,9 @@ from alambique.spec.sources import REVISION, WORD, is_commit
 
 PREFIX = "hub:"
 """How the name of a data set of the hub begins."""
-_OF_HUB = re.compile(rf"hub:({WORD}/{WORD})(?:@({REVISION}))?")
+SUBSET = r"[^#/\\\x00-\x1f\x7f]{1,96}"
+"""As `datasets` takes a name of one."""
+_OF_HUB = re.compile(rf"hub:({WORD}/{WORD})(?:@({REVISION}))?(?:#({SUBSET}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class HubData:
 
     repository: str
     revision: str | None
+    subset: str | None = None
+    """Which part of it, where it has several: what `datasets` calls its name."""
 
     @property
     def is_pinned(self) -> bool:
@@ -39,7 +43,8 @@ class HubData:
 
     def __str__(self) -> str:
         """The text that `data_source_of` reads back."""
-        return f"{PREFIX}{self.repository}" + (f"@{self.revision}" if self.revision else "")
+        revision = f"@{self.revision}" if self.revision else ""
+        return f"{PREFIX}{self.repository}{revision}{f'#{self.subset}' if self.subset else ''}"
 
 
 DataSource = Catalogued | AtPath | HubData
@@ -48,8 +53,8 @@ DataSource = Catalogued | AtPath | HubData
 def data_source_of(name: str) -> DataSource:
     """Return what the text of `data.name`, `data.test` or `data.unlabelled` names.
 
-    >>> data_source_of("hub:team/reviews@v2")
-    HubData(repository='team/reviews', revision='v2')
+    >>> data_source_of("hub:team/reviews@v2#es")
+    HubData(repository='team/reviews', revision='v2', subset='es')
     >>> data_source_of("squad-es"), data_source_of("./mine.csv")
     (Catalogued(name='squad-es'), AtPath(path='./mine.csv'))
 
@@ -58,10 +63,10 @@ def data_source_of(name: str) -> DataSource:
     """
     if name.startswith(PREFIX):
         if found := _OF_HUB.fullmatch(name):
-            return HubData(found[1], found[2])
+            return HubData(found[1], found[2], found[3])
         raise ValueError(
-            f"{short(name)} names no data set of the hub: expected hub:team/name, or "
-            "hub:team/name@ with a commit, tag or branch"
+            f"{short(name)} names no data set of the hub: expected an id, hub:team/name, behind it "
+            "where need be @ with a commit, tag or branch, and # with a subset; no address"
         )
     return AtPath(name) if "/" in name else Catalogued(name)
 

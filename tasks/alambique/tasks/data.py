@@ -18,7 +18,7 @@ from alambique.tasks.examples import Example
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.reading import DataSets, Fetch, not_fetched, wrong_size
 from alambique.tasks.task import Task
-from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, of_texts, read_file, read_path
+from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, count_new, of_texts, read_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +101,17 @@ def _unlabelled(data: Data, splits: Mapping[Split, list[Any]], sets: DataSets) -
     if isinstance(source, AtPath):
         path = Path(source.path).expanduser()
         return chosen(name, read_path(path, task, sets.readers), splits, task, limit)
-    # those that a split has are left out: that many more are asked for
-    beside = sum(map(len, splits.values()))
-    first = None if limit is None else limit + beside
+    counted = partial(count_new, known=splits, task=task)
     if isinstance(source, HubData):
-        read = partial(read_file, name=name, task=task, readers=sets.readers)
-        rows = sets.of_hub(sets.hub_split(source, "train"), read, first)
+        rows = sets.unlabelled_of_hub(source, limit, counted)
         return chosen(name, rows, splits, task, limit)
     known = dataset(name)
     if known.task == task.name or known.task != GENERAL:
-        rows = sets.rows(name, "train", limit=first, labels=False)
+        rows = sets.rows(name, "train", limit=limit, labels=False, counted=counted)
     else:
         rows = Rows(of_texts(name, sets.of_catalogue(known, "train").examples, task))
     found = chosen(name, rows, splits, task, limit)
-    return replace(found, wrong_size=wrong_size(name, "train", rows, first))
+    return replace(found, wrong_size=wrong_size(name, "train", rows, limit))
 
 
 def _labels(
@@ -123,6 +120,11 @@ def _labels(
     """Those of the job or the catalogue, else of the file, else as found; there are no others."""
     every = [example for examples in splits.values() for example in examples]
     found, name = task.labels(every), data.name
+    if data.labels and told and set(data.labels) != set(told):
+        raise BadData(
+            f"data.labels: {name} names its labels itself, {listed(told)}, and the job says "
+            f"{listed(data.labels)}: give those of the data, in the order that models should have"
+        )
     known = (data.labels or told) if is_own(name) else dataset(name).labels
     strange = sorted(set(found) - set(known)) if known else []
     if strange:

@@ -82,6 +82,8 @@ class HubSplit:
     """Where the rows of a JSON file are."""
     first: int | None = None
     """How many rows; None: all."""
+    alone: bool = False
+    """Whether no other split of it is wanted whole: then nothing else is fetched."""
 
 
 @dataclass(frozen=True, slots=True)

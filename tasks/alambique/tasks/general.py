@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.errors import BadSpec
+from alambique.spec.faults import BadField, refuse
 from alambique.spec.general import NAME
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Text
@@ -26,7 +27,8 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
         BadSpec: there is another column than text, or labels are given.
     """
     if labels:
-        raise BadSpec(f"data.labels: {NAME} distillation reads texts without labels: drop them")
+        said = f"{NAME} distillation reads texts without labels: drop them"
+        refuse([BadField("data.labels", None, said)])
     found = names_in_file({COLUMN: COLUMN}, called, NAME)
     return dict.fromkeys(READERS, partial(read, column=found[COLUMN]))
 

@@ -11,7 +11,7 @@ from alambique.models import shapes
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
-from alambique.spec.data_sources import is_own
+from alambique.spec.data_sources import HubData, data_source_of, is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
@@ -41,6 +41,8 @@ from alambique.tasks.values import NETWORKS, check_values, checked_tries
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
 
+_SUPPOSED = 2
+"""Labels of data that nobody has seen yet: the fewest, since heads are small."""
 _PER_EXAMPLE = 40
 """Bytes that the cache keeps of an example beside its outputs: key, row, index."""
 
@@ -248,11 +250,18 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
         return 0
     if isinstance(data, Splits):
         return len(data.labels)
-    own = job.data.labels or ()
-    known = own if is_own(job.data.name) else dataset(job.data.name).labels
+    if _has_unknown_labels(job):
+        return _SUPPOSED
+    known = (job.data.labels or ()) if is_own(job.data.name) else dataset(job.data.name).labels
     if not known:
         raise data
     return len(known)
+
+
+def _has_unknown_labels(job: Job) -> bool:
+    """Whether only the data tells them, which is of the hub, and not at hand before the job."""
+    of_hub = isinstance(data_source_of(job.data.name), HubData)
+    return of_hub and not job.data.labels and find(job.task).output in (Output.TAGS, Output.CLASSES)
 
 
 def _teacher(teacher: Teaching, model: Source, config_of: ConfigOf) -> Config:
@@ -283,7 +292,11 @@ def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
     if not needs_outputs(job):
         return CacheCost(0, None)
     if isinstance(data, AlambiqueError):
-        return CacheCost(None, str(data))
+        supposed = (
+            f"; until then its heads are counted as of {_SUPPOSED} labels, unless the job names "
+            "them (data.labels)"
+        )
+        return CacheCost(None, str(data) + (supposed if _has_unknown_labels(job) else ""))
     task, examples = find(job.task), [*data.train, *data.unlabelled]
     words = sum(task.word_count(example) for example in examples)
     each = words * labels * FLOAT + len(examples) * _PER_EXAMPLE

@@ -11,7 +11,7 @@ from alambique.distill.alignment import FloatArray, pieces_of
 from alambique.runtime.spans import Span, SpanSettings, best_span
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import IntArray, covered, words_of
-from alambique.spec.errors import BadSpec
+from alambique.spec.faults import BadField, refuse
 from alambique.spec.outputs import Output
 from alambique.tasks.answers import Metric, Normalise, exact_match, f1, mlqa_es, squad_en
 from alambique.tasks.examples import Question
@@ -33,9 +33,10 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
         BadSpec: the task has no such column, or labels are given.
     """
     if labels:
-        raise BadSpec(f"data.labels: {NAME} finds answers in texts, and has no labels: drop them")
+        said = f"{NAME} finds answers in texts, and has no labels: drop them"
+        refuse([BadField("data.labels", None, said)])
     columns = {name: name for name in ("id", "question", "context", "answers")}
-    asked = Asked(**names_in_file(columns, called, NAME))
+    asked = Asked(**names_in_file(columns, called, NAME), id_named="id" in called)
     return {".json": squad.read, ".parquet": partial(read_questions, asked=asked)}
 
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, assert_never
 
-from alambique.spec.data import Data, Split, SplitShares
+from alambique.spec.data import Data, Limited, Split, SplitShares
 from alambique.spec.data_sources import AtPath, Catalogued, HubData, data_source_of, is_own
 from alambique.spec.errors import BadData, BadSpec, NoData
 from alambique.tasks.catalogue import DATASETS, dataset
@@ -28,12 +28,18 @@ from alambique.tasks.formats.tables import Format
 from alambique.tasks.formats.text import read_texts
 from alambique.tasks.splitting import split_examples
 from alambique.tasks.task import Task
+from alambique.tasks.unlabelled import read_file
 
 Fetch = Callable[[HubSplit], Path]
 """From a split of a data set of the hub to the Parquet file of it on this machine, which has at
 least the rows that are asked for, and the same ones before any others."""
 
-_HUB_SPLITS: Mapping[Split, str] = {"train": "train", "dev": "validation", "test": "test"}
+_HUB_SPLITS: Mapping[Limited, str] = {
+    "train": "train",
+    "dev": "validation",
+    "test": "test",
+    "unlabelled": "train",
+}
 """What `datasets` calls them where a repository does not say otherwise."""
 
 
@@ -43,10 +49,11 @@ def not_fetched(source: HubSplit) -> Path:
     Raises:
         BadSpec: always.
     """
-    raise BadSpec(
-        f"{source.repository} of the hub is fetched when the job runs; what it takes is known "
-        "before only where the job names its labels (data.labels)"
-    )
+    raise BadSpec(f"{source.repository} of the hub is fetched when the job runs")
+
+
+def _count(rows: Rows) -> int:
+    return len(rows.examples)
 
 
 class DataSets:
@@ -61,16 +68,30 @@ class DataSets:
         """Of data of the user's own, by how the name of a file ends."""
 
     def rows(
-        self, name: str, split: Split, *, limit: int | None = None, labels: bool = True
+        self,
+        name: str,
+        split: Split,
+        *,
+        limit: int | None = None,
+        labels: bool = True,
+        counted: Callable[[Rows], int] = _count,
     ) -> Rows:
-        """The examples of a split: all, or of the hub's at least as many as the limit."""
+        """The examples of a split: all, or of the hub's at least as many as the limit.
+
+        Args:
+            name: of the data set.
+            split: which one.
+            limit: how many are wanted.
+            labels: whether they are looked at.
+            counted: how many of some examples count towards the limit.
+        """
         source = data_source_of(name)
         match source:
             case AtPath(path):
                 return self._at_path(Path(path).expanduser(), split)
             case HubData():
                 read = partial(self.readers[".parquet"], labels=labels)
-                return self.of_hub(self.hub_split(source, split), read, limit)
+                return self._of_hub(self._hub_split(source, split), read, limit, counted)
             case Catalogued():
                 found = dataset(source.name)
                 if found.task != self.task.name:
@@ -79,7 +100,7 @@ class DataSets:
                     )
                 if split not in found.splits:
                     raise BadSpec(_lacks(found, split))
-                return self.of_catalogue(found, split, limit=limit, labels=labels)
+                return self.of_catalogue(found, split, limit, labels=labels, counted=counted)
             case _:
                 assert_never(source)
 
@@ -111,18 +132,34 @@ class DataSets:
             split: Rows(rows, skipped.get(split, 0), found.labels) for split, rows in parts.items()
         }
 
-    def hub_split(self, source: HubData, split: Split) -> HubSplit:
-        """A split of a data set of the hub, by what the job says it is called there."""
-        called = {**_HUB_SPLITS, **(self._data.splits or {})}
-        assert source.revision is not None, "a job is pinned before its data is read"
-        return HubSplit(source.repository, source.revision, called[split], self._data.subset)
+    def unlabelled_of_hub(
+        self, source: HubData, limit: int | None, counted: Callable[[Rows], int]
+    ) -> Rows:
+        """The examples or texts of a data set of the hub: all, or at least the limit of them."""
+        read = partial(read_file, name=str(source), task=self.task, readers=self.readers)
+        return self._of_hub(self._hub_split(source, "unlabelled"), read, limit, counted)
 
-    def of_hub(
-        self, source: HubSplit, read: Callable[[Path], Sequence[Any] | Rows], limit: int | None
+    def _hub_split(self, source: HubData, split: Limited) -> HubSplit:
+        """A split of a data set of the hub, by what the job says it is called there."""
+        data, mine = self._data, str(source) == self._data.name
+        called = {**_HUB_SPLITS, **(data.splits or {})}
+        assert source.revision is not None, "a job is pinned before its data is read"
+        subset = source.subset or (data.subset if mine else None)
+        # all splits come at once where all of them are wanted whole
+        alone = bool(data.limit) or data.split is not None or not mine or split == "unlabelled"
+        repository, revision = source.repository, source.revision
+        return HubSplit(repository, revision, called[split], subset, alone=alone)
+
+    def _of_hub(
+        self,
+        source: HubSplit,
+        read: Callable[[Path], Sequence[Any] | Rows],
+        limit: int | None,
+        counted: Callable[[Rows], int],
     ) -> Rows:
         """The rows of a split of the hub: all, or the first ones, as many as the limit at least.
 
-        Where rows are left out, more of them are asked for.
+        Where rows are left out, or do not count, more of them are asked for.
         """
         if limit is None or source.field is not None:
             return _rows(read(self._fetch(source)))
@@ -131,14 +168,20 @@ class DataSets:
             path = self._fetch(replace(source, first=asked))
             found = _rows(read(path))
             # another number of rows: it is all of the split
-            if len(found.examples) >= limit or parquet.row_count(path) != asked:
+            if counted(found) >= limit or parquet.row_count(path) != asked:
                 return found
-            asked += 2 * (limit - len(found.examples))
+            asked *= 2
 
     def of_catalogue(
-        self, found: Dataset, split: Split, *, limit: int | None = None, labels: bool = True
+        self,
+        found: Dataset,
+        split: Split,
+        limit: int | None = None,
+        *,
+        labels: bool = True,
+        counted: Callable[[Rows], int] = _count,
     ) -> Rows:
-        """The examples of a data set that is known."""
+        """The examples of a data set that is known, as `rows` gives them."""
         source = found.source
         match source:
             case Generated(make):
@@ -155,7 +198,8 @@ class DataSets:
             case Files(paths, read):
                 return _rows(read(self._in_root(found, paths[split]), labels=labels))
             case Hub():
-                return self.of_hub(source.split(split), partial(source.read, labels=labels), limit)
+                read = partial(source.read, labels=labels)
+                return self._of_hub(source.split(split), read, limit, counted)
             case _:
                 assert_never(source)
 

@@ -128,11 +128,8 @@ def chosen(
     Raises:
         BadData: none is left.
     """
-    # the questions of a context have it each, and follow one another
-    bare = partial(_bare, letters_of=lru_cache(maxsize=4096)(_letters))
-    texts = {split: {bare(task.texts(one)) for one in those} for split, those in known.items()}
+    texts, mine = _digests(rows, known, task)
     seen = set[bytes]().union(*texts.values())
-    mine = [bare(task.texts(one)) for one in rows.examples]
     new = [one for one, own in zip(rows.examples, mine, strict=True) if own not in seen]
     if not new:
         raise BadData(
@@ -149,6 +146,23 @@ def chosen(
     if rows.skipped:
         notes.append(f"{rows.skipped} unlabelled rows are marked as missing something: left out")
     return Unlabelled(tuple(without_labels(one) for one in new[:limit]), tuple(notes))
+
+
+def count_new(rows: Rows, known: Mapping[Split, Sequence[Any]], task: Task[Any, Any]) -> int:
+    """Return how many of the examples have a text that no split has."""
+    texts, mine = _digests(rows, known, task)
+    seen = set[bytes]().union(*texts.values())
+    return sum(own not in seen for own in mine)
+
+
+def _digests(
+    rows: Rows, known: Mapping[Split, Sequence[Any]], task: Task[Any, Any]
+) -> tuple[dict[Split, set[bytes]], list[bytes]]:
+    """Of the texts of each split, and of each row."""
+    # the questions of a context have it each, and follow one another
+    bare = partial(_bare, letters_of=lru_cache(maxsize=4096)(_letters))
+    texts = {split: {bare(task.texts(one)) for one in those} for split, those in known.items()}
+    return texts, [bare(task.texts(one)) for one in rows.examples]
 
 
 def _bare(texts: tuple[str, ...], letters_of: Callable[[str], str]) -> bytes:

@@ -45,6 +45,36 @@ def test_labels_by_number_and_ids_of_a_column(written: Written) -> None:
     assert tables.read(path, NUMBERED).examples == [Labelled("7", ("a", "b"), "neutral")]
 
 
+@pytest.mark.parametrize(
+    ("name", "cell", "label"),
+    [
+        ("a.csv", "1", "1"),  # text, and a name
+        ("a.csv", "5", "5"),
+        ("a.csv", "0", "1"),  # text, and no name but a place
+        ("a.jsonl", '"2"', "2"),
+        ("a.jsonl", "0", "1"),
+        ("a.jsonl", "0.0", "1"),
+        ("a.jsonl", "1", r"is the name of one label and the place of another"),
+        ("a.jsonl", "7", r"unknown label '7' .*expected one of '1', .*or its place"),
+        ("a.jsonl", "-1", r"-1 means without label: take another split"),
+        ("a.jsonl", "null", r"has no label: fill it"),
+    ],
+)
+def test_a_number_is_the_place_of_a_label(
+    written: Written, name: str, cell: str, label: str
+) -> None:
+    table = (
+        f"text,label\nuno,{cell}\n" if name == "a.csv" else f'{{"text": "uno", "label": {cell}}}\n'
+    )
+    columns = Columns(texts=("text",), label="label", numbered=tuple("12345"))
+    if label.isdecimal():
+        (found,) = tables.read(written(name, table), columns).examples
+        assert found.label == label
+    else:
+        with pytest.raises(BadData, match=label):
+            tables.read(written(name, table), columns)
+
+
 def test_names_are_given_where_a_file_has_none(written: Written) -> None:
     columns = Columns(texts=("text",), label="topic")
     path = written("dev.tsv", "GCAT\tUna noticia\n")

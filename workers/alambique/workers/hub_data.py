@@ -88,9 +88,10 @@ def _loaded(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: s
 
 def _place(source: HubSplit) -> Path:
     """Where the files of a data set lie: each subset, and each file that is named, by itself."""
-    part = source.subset or "default"
-    if source.path is not None:
-        part = f"file-{sha256(source.path.encode()).hexdigest()[:16]}"
+    part = "default"
+    for kind, name in (("subset", source.subset), ("file", source.path)):
+        if name is not None:
+            part = f"{kind}-{sha256(name.encode()).hexdigest()[:16]}"
     return Path(source.repository.replace("/", "--")) / source.revision / part
 
 
@@ -145,8 +146,8 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "no word")
         raise LostWorker(
             f"the process that loads {request.repository} of the hub ended with code "
-            f"{done.returncode}: {excerpt(last, 300)}; below 0 it is a signal, -9 often of a "
-            "machine without memory"
+            f"{done.returncode} ({excerpt(last, 300)}); a code below 0 is a signal, such as -9 "
+            "where a machine has no memory left"
         )
     report = json.loads(done.stdout)
     refusal = report["refusal"] and Refusal(report["refusal"])

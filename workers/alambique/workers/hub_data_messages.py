@@ -32,6 +32,8 @@ class LoadRequest:
     """Where the rows of a JSON file are."""
     first: int | None
     """How many rows; None: all."""
+    alone: bool
+    """Whether no other split is to be loaded with it."""
     parent: int
     """The process that waits for it, without which nothing is loaded."""
     out: str

@@ -6,7 +6,6 @@ module that imports `datasets`.
 """
 
 import ctypes
-import errno
 import json
 import os
 import re
@@ -14,17 +13,26 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import datasets
 import httpx2
-import pyarrow
+import yaml
+from datasets.config import HF_ENDPOINT
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub import HfFileSystem, hf_hub_download, metadata_load
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+)
 from pyarrow import parquet
 
+from alambique.spec.disk import is_disk_full
 from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
 
 _BATCH = 1000
@@ -35,19 +43,12 @@ _LINES = 2
 """Of a message, that are told: what comes after them is usage."""
 _PARENT_DEATH = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
+_DESCRIPTIONS = ("README.md", ".huggingface.yaml")
+"""Files in which a repository says what its data is."""
 _READ_BY = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
 """What `datasets` calls that which reads a file, by how its name ends."""
 _READERS = frozenset({"parquet", "arrow", "csv", "json", "text", "conll"})
 """What `datasets` calls the readers of texts and numbers."""
-_DATA_ERRORS = (
-    DatasetGenerationError,
-    pyarrow.ArrowException,
-    ValueError,
-    RuntimeError,
-    TypeError,
-    KeyError,
-)
-"""What `datasets` raises of what it cannot read: of files, and of names of subsets and splits."""
 
 
 def main() -> None:
@@ -56,8 +57,9 @@ def main() -> None:
     request = LoadRequest(**json.load(sys.stdin))
     if os.getppid() != request.parent:  # it was gone before that was asked for
         return
-    out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no report
-    print(json.dumps(asdict(_report(request))), file=out, flush=True)
+    with os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)  # what libraries print is no report
+        out.write(json.dumps(asdict(_report(request))))
     os._exit(0)  # threads that still read ahead would abort an end in order
 
 
@@ -72,26 +74,26 @@ def _report(request: LoadRequest) -> LoadReport:
         return LoadReport(refusal=kind, message=_said(error))
     except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError) as error:
         return LoadReport(refusal=Refusal.UNREACHABLE, message=_said(error))
-    except OSError as error:
-        if _is_full(error):
+    except Exception as error:
+        if any(map(is_disk_full, _causes(error))):
             return LoadReport(refusal=Refusal.NO_ROOM, message=_said(error))
-        if error.errno is not None:
-            raise
-        # what pyarrow says of files that are broken within
-        return LoadReport(refusal=Refusal.BAD_DATA, message=_said(error))
-    except _DATA_ERRORS as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            raise  # of this machine
+        # what the many readers of files raise of those that are broken
         kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.BAD_DATA
-        return LoadReport(
-            refusal=Refusal.NO_ROOM if _is_full(error) else kind, message=_said(error)
-        )
+        return LoadReport(refusal=kind, message=_said(error))
     return LoadReport()
 
 
 def load(request: LoadRequest) -> None:
-    """Write the split, or its first rows; of a whole one also those that came with it."""
-    if request.first is not None:
+    """Write the split, or its first rows; of a whole one that is not alone all others too."""
+    _check_declared(request)
+    if request.path is None:
+        _check_files(request, datasets.load_dataset_builder(**_named(request)))
+    if request.first is not None or request.alone:
         rows = _loaded(request, split=request.split, streaming=True)
-        return _write(rows.take(request.first), Path(request.out), request.split)
+        first = rows if request.first is None else rows.take(request.first)
+        return _write(first, Path(request.out), request.split)
     every = _loaded(request)
     if request.split not in every:
         raise ValueError(
@@ -104,13 +106,68 @@ def load(request: LoadRequest) -> None:
 
 def _loaded(request: LoadRequest, **how: Any) -> Any:
     if request.path is None:
-        named = {"path": request.repository, "name": request.subset, "revision": request.revision}
-        _check_files(request, datasets.load_dataset_builder(**named))
-        return datasets.load_dataset(**named, **how)
+        return datasets.load_dataset(**_named(request), **how)
     at = f"{_root(request)}{request.path}"
     field = {} if request.field is None else {"field": request.field}
     reader = _READ_BY[Path(request.path).suffix]
     return datasets.load_dataset(reader, data_files={request.split: at}, **field, **how)
+
+
+def _named(request: LoadRequest) -> dict[str, Any]:
+    """How the library is told which data set.
+
+    A repository that says nothing of its files, as the hub's own copies in Parquet, has a folder
+    for each subset: there a subset is that folder.
+    """
+    whole = {"path": request.repository, "revision": request.revision}
+    if request.subset is None or _declared(request):
+        return {**whole, "name": request.subset}
+    files: Any = HfFileSystem(endpoint=HF_ENDPOINT)
+    if files.isdir(f"datasets/{request.repository}@{request.revision}/{request.subset}"):
+        return {**whole, "data_dir": request.subset}
+    return {**whole, "name": request.subset}
+
+
+@cache
+def _declared(request: LoadRequest) -> tuple[Any, ...]:
+    """The subsets that the repository describes in its README, each with its files."""
+    found: list[Any] = []
+    for name in _DESCRIPTIONS:
+        try:
+            path = Path(
+                hf_hub_download(
+                    request.repository, name, repo_type="dataset", revision=request.revision
+                )
+            )
+        except RemoteEntryNotFoundError:
+            continue
+        is_card = name == "README.md"
+        head = metadata_load(path) if is_card else yaml.safe_load(path.read_text("utf-8"))
+        configs = head.get("configs") if isinstance(head, dict) else None
+        found += configs if isinstance(configs, list) else []
+    return tuple(found)
+
+
+def _check_declared(request: LoadRequest) -> None:
+    """Refuse files that are said to be data and lie elsewhere, before anybody looks there."""
+    for path in _texts_of(list(_declared(request))):
+        if "://" in path or "::" in path or path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(
+                f"its README names {path!r} as data, which is no file of that repository: take a "
+                "copy whose files are its own"
+            )
+
+
+def _texts_of(content: Any) -> Iterator[str]:
+    """All texts in lists and mappings of them."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        for value in content.values():
+            yield from _texts_of(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _texts_of(value)
 
 
 def _root(request: LoadRequest) -> str:
@@ -120,8 +177,7 @@ def _root(request: LoadRequest) -> str:
 def _check_files(request: LoadRequest, builder: Any) -> None:
     """Refuse what a repository says is its data and is not in it.
 
-    Its README may name any file of this machine, any address and any other repository, and the
-    library would read that with this user's rights and token.
+    The library sees to the repository itself, and not to its commit.
     """
     reader = type(builder).__module__.split(".")[2]
     if reader not in _READERS:
@@ -133,18 +189,32 @@ def _check_files(request: LoadRequest, builder: Any) -> None:
         for file in files:
             if not str(file).startswith(_root(request)) or "::" in str(file):
                 raise ValueError(
-                    f"its README names {str(file)!r} as data, which is no file of that repository "
-                    "at that commit: take a copy whose files are its own"
+                    f"its data would be {str(file)!r}, which is no file of that repository at that "
+                    "commit: take a copy whose files are its own"
                 )
+    if request.subset is None and not _declared(request):
+        _check_one_subset(request, builder)
+
+
+def _check_one_subset(request: LoadRequest, builder: Any) -> None:
+    """Refuse to mix subsets, which lie in folders of their own, each with folders of its splits."""
+    for split, files in (builder.config.data_files or {}).items():
+        inside = [str(file).removeprefix(_root(request)).split("/") for file in files]
+        folders = sorted({path[0] for path in inside if len(path) > 2 and path[1] == split})
+        if len(folders) > 1:
+            raise ValueError(f"it has the subsets {', '.join(folders)}: name one (data.subset)")
 
 
 def _write(rows: Any, out: Path, split: str) -> None:
-    features = rows.features if rows.features is not None else rows._resolve_features().features
+    batches = rows.with_format("arrow").iter(batch_size=_BATCH)
+    first = next(batches, None)
+    features = rows.features
+    if features is None:  # of files that do not say, such as CSV
+        features = datasets.Features.from_arrow_schema(first.schema) if first else {}
     kept = datasets.Features({name: one for name, one in features.items() if _is_plain(one)})
-    batches = rows.select_columns(list(kept)).with_format("arrow").iter(batch_size=_BATCH)
     schema = kept.arrow_schema
     with parquet.ParquetWriter(out / f"{split}.parquet", schema) as file:
-        for batch in batches:
+        for batch in chain([] if first is None else [first], batches):
             file.write_table(batch.select(schema.names).cast(schema))
 
 
@@ -172,10 +242,6 @@ def _is_away(error: BaseException) -> bool:
 def _is_refused(error: HfHubHTTPError) -> bool:
     """Whether the hub has answered, and does not give it to this user."""
     return error.response is not None and error.response.status_code in (401, 403, 404)
-
-
-def _is_full(error: BaseException) -> bool:
-    return any(getattr(one, "errno", None) == errno.ENOSPC for one in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,10 +1,12 @@
 """Which columns of a table hold what, and how its rows become labelled texts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alambique.spec.errors import BadData, BadSpec
+from alambique.spec.errors import BadData
+from alambique.spec.excerpts import listed, short
+from alambique.spec.faults import BadField, refuse
 from alambique.spec.spelling import hint
 from alambique.tasks.examples import Labelled, Text
 
@@ -34,8 +36,9 @@ class Columns:
     skipped: frozenset[str] = frozenset()
     """Marks of rows to leave out."""
     numbered: tuple[str, ...] = ()
-    """Where the label's column holds numbers that the file itself has no names for: their names,
-    from 0 on."""
+    """All labels; a number in the label's column is the place of one, from 0 on. Empty: `names`."""
+    told: bool = False
+    """Whether the file itself says so, and not the job."""
 
     def read(self, *, labels: bool = True) -> tuple[str, ...]:
         """Every column that is read, in the order in which a file is written."""
@@ -85,7 +88,7 @@ def labelled(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> R
         for column, text in said.items():
             _there(row, column, text)
         name = _label(row, columns.id) if columns.id else row.name
-        label = _named(row, columns, said[columns.label]) if labels else ""
+        label = _named(row, columns) if labels else ""
         examples.append(Labelled(name, texts, label))
     return Rows(examples, skipped)
 
@@ -125,10 +128,15 @@ def missing(column: str, there: Iterable[str], where: str) -> str:
     """What to say of a column that is not there."""
     names = list(map(str, there))
     return (
-        f"{where}: no column {column!r}, only {', '.join(map(repr, names)) or 'none'}: "
+        f"{where}: no column {column!r}, only {_some(names) or 'none'}: "
         f"{hint(column, names)}Name the file's columns so, or say what they are called "
         "(data.columns)"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, or of many the first ones, and how many more there are."""
+    return listed(names)[1:-1]
 
 
 def renamed(columns: Columns, called: Mapping[str, str], task: str) -> Columns:
@@ -157,16 +165,16 @@ def names_in_file(
     """
     for column in called:
         if column not in known:
-            raise BadSpec(
-                f"data.columns.{column}: {task} reads {', '.join(known)}: give what your data "
-                "calls these, such as {" + f"{[*known][-1]}: NAME" + "}"
+            said = (
+                f"{task} reads {', '.join(known)}: give what your data calls these, such as "
+                "{" + f"{[*known][-1]}: NAME" + "}"
             )
+            refuse([BadField(f"data.columns.{column}", None, said)])
     found = {column: called.get(column, name) for column, name in known.items()}
     names = list(found.values())
     if twice := [name for name in names if names.count(name) > 1]:
-        raise BadSpec(
-            f"data.columns: {twice[0]!r} is the column of two of {', '.join(known)}: name each once"
-        )
+        said = f"{twice[0]!r} is the column of two of {', '.join(known)}: name each once"
+        refuse([BadField("data.columns", None, said)])
     return found
 
 
@@ -195,10 +203,20 @@ def _text(row: Row, column: str) -> str:
 
 def _label(row: Row, column: str) -> str:
     found = _cell(row, column)
-    # True is an int too, but no class has that number
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    return _text(row, column)
+    if found is None:
+        raise BadData(
+            f"{row.where}: column {column!r} has no label: fill it, take the row out, or give the "
+            "data as unlabelled (data.unlabelled)"
+        )
+    number = _number(found)
+    return _text(row, column) if number is None else str(number)
+
+
+def _number(cell: object) -> int | None:
+    """A whole number, also as a table with gaps has it; True is an int too, but of no class."""
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    return cell if isinstance(cell, int) and not isinstance(cell, bool) else None
 
 
 def _there(row: Row, column: str, text: str) -> None:
@@ -212,13 +230,40 @@ def _there(row: Row, column: str, text: str) -> None:
         )
 
 
-def _named(row: Row, columns: Columns, found: str) -> str:
+def _named(row: Row, columns: Columns) -> str:
+    found = _label(row, columns.label)
+    if columns.numbered:
+        return _at_its_place(row, columns, found)
     if columns.names is None:
         return found
     if found not in columns.names:
-        known = ", ".join(map(repr, columns.names))
         raise BadData(
-            f"{row.where}: unknown label {found!r} in column {columns.label!r}: expected one of "
-            f"{known}; correct the row, or the description of the data set"
+            f"{row.where}: unknown label {short(found)} in column {columns.label!r}: expected one "
+            f"of {_some(list(columns.names))}; correct the row, or the description of the data set"
         )
     return columns.names[found]
+
+
+def _at_its_place(row: Row, columns: Columns, found: str) -> str:
+    """The label that a cell names, or is the number of; a number as text is one if no name is."""
+    names, number = columns.numbered, _number(row.cells[columns.label])
+    if number is None:
+        if found in names:
+            return found
+        number = int(found) if found.isdecimal() else -2
+    elif found in names and names.index(found) != number and not columns.told:
+        raise BadData(
+            f"{row.where}: {number} in column {columns.label!r} is the name of one label and the "
+            f"place of another (data.labels): leave data.labels out, and each number is a label, "
+            "or give names that are no numbers"
+        )
+    if 0 <= number < len(names):
+        return names[number]
+    unlabelled = (
+        ". On the hub -1 means without label: take another split (data.splits), or give this one "
+        "as unlabelled (data.unlabelled)"
+    )
+    raise BadData(
+        f"{row.where}: unknown label {short(found)} in column {columns.label!r}: expected one of "
+        f"{_some(names)}, or its place, from 0 on{unlabelled if number == -1 else ''}"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alambique.spec.errors import BadData
+from alambique.spec.excerpts import listed
 from alambique.tasks.examples import Question, Sentence
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import NoColumn, Row, Rows, missing
@@ -38,6 +39,8 @@ class Asked:
     question: str = "question"
     context: str = "context"
     answers: str = "answers"
+    id_named: bool = False
+    """Whether somebody said what the column of ids is called; else it need not be there."""
 
 
 _ASKED = Asked()
@@ -76,6 +79,8 @@ def read_questions(path: Path, asked: Asked = _ASKED, *, labels: bool = True) ->
     Raises:
         BadData: as `rows`; or a row is not of this form, or an answer not at its offset.
     """
+    if asked.id is not None and not asked.id_named and asked.id not in columns(path):
+        asked = replace(asked, id=None)
     wanted = (*((asked.id,) if asked.id else ()), asked.question, asked.context)
     if not labels:
         return [_question(row, asked) for row in rows(path, wanted)]
@@ -202,7 +207,7 @@ def _tag(row: Row, tokens: Tokens, found: object) -> str:
         return found
     if isinstance(found, int) and names is not None and 0 <= found < len(names):
         return names[found]
-    expected = "a tag in letters" if names is None else f"one of {list(names)} or its number"
+    expected = "a tag in letters" if names is None else f"one of {listed(names)} or its number"
     raise BadData(
         f"{row.where}: unknown tag {found!r} in {tokens.tags!r}: expected {expected}; correct the "
         "names in the description of the data set"

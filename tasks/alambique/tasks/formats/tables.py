@@ -44,10 +44,8 @@ def read(
     if not labels or columns.names is not None:
         return labelled(rows, columns, labels=labels)
     named = parquet.classes(path).get(columns.label, ()) if _is_parquet(path) else ()
-    if numbered := named or columns.numbered:
-        # a name that is a number itself, as of stars, is not taken for a name: numbers are places
-        places = {str(number): name for number, name in enumerate(numbered)}
-        columns = replace(columns, names={name: name for name in numbered} | places)
+    if named:
+        columns = replace(columns, numbered=named, told=True)
     return replace(labelled(rows, columns), labels=named)
 
 
