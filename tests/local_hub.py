@@ -73,6 +73,19 @@ class Hub:
         made_up = hashlib.sha1(f"{repository}@{revision}".encode()).hexdigest()
         return self._commits.get((repository, revision), made_up)
 
+    def _refs(self, repository: str) -> dict[str, list[dict[str, str]]]:
+        """All revisions of a repository by name; those of proposed changes apart."""
+        named: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": []}
+        named["pullRequests"] = []
+        for name, revision in self.repositories:
+            if name == repository:
+                proposed = revision.startswith("refs/pr/")
+                ref = revision if proposed else f"refs/heads/{revision}"
+                commit = self.commit(repository, revision)
+                one = {"name": revision, "ref": ref, "targetCommit": commit}
+                named["pullRequests" if proposed else "branches"].append(one)
+        return named
+
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """The routes that huggingface_hub asks for: a revision, its files, a file."""
         if self.away:
@@ -89,6 +102,8 @@ class Hub:
                     json.dumps({"id": repository, "sha": commit, "siblings": []}).encode(),
                     {},
                 )
+            if path == f"{base}/refs":
+                return 200, json.dumps(self._refs(repository)).encode(), {}
             if path.startswith(f"{base}/tree/{commit}"):
                 inside = path.removeprefix(f"{base}/tree/{commit}").strip("/")
                 return _tree(folder, inside, all_of_it="recursive=true" in query.lower())

@@ -63,6 +63,26 @@ def test_a_posted_job_keeps_the_commit(
     assert row.spec["teacher"]["model"] == f"team/pinned@{commit}"
 
 
+@pytest.mark.parametrize(("digits", "status"), [(7, 202), (12, 202), (6, 422)])
+def test_the_first_digits_of_a_commit_are_enough(
+    http: httpx2.Client,
+    database: Database,
+    hub: Any,
+    model: Path,
+    project: str,
+    digits: int,
+    status: int,
+) -> None:
+    hub.add(f"team/abbreviated-{digits}", model)
+    commit = hub.add(f"team/abbreviated-{digits}", model, revision="refs/pr/3")
+    named = f"team/abbreviated-{digits}@{commit[:digits]}"
+    answer = http.post("/v1/jobs", json=posted(project, named))
+    assert answer.status_code == status, answer.text
+    with database.read() as session:
+        kept = [row.spec["teacher"]["model"] for row in jobs.page(session, project=project).items]
+    assert kept == ([f"team/abbreviated-{digits}@{commit}"] if status == 202 else [])
+
+
 def test_the_jobs_of_a_suite_have_one_commit(
     http: httpx2.Client, database: Database, hub: Any, model: Path, project: str
 ) -> None:

@@ -6,6 +6,7 @@ that library, where a commit that is there is not asked for again.
 
 import glob
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -25,9 +26,10 @@ from huggingface_hub.errors import (
     HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RevisionNotFoundError,
     RevisionResolutionError,
 )
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.hf_api import GitRefs, RepoFile
 
 from alambique.models.configs import LARGEST_CONFIG
 from alambique.models.layouts import CONFIG, LARGEST_INDEX
@@ -47,6 +49,7 @@ HUB_ERRORS = (
 """What huggingface_hub raises where it does not get what it asks for."""
 _NO_COMMIT = (*HUB_ERRORS, AssertionError)
 """The latter where the hub names no commit."""
+_FIRST_DIGITS = re.compile("[0-9a-f]{7,39}")
 _DATA = "dataset"
 """What the hub calls a repository of data."""
 _MOST_FILES = 10_000
@@ -58,8 +61,9 @@ _TOO_MANY = 429
 def resolve(source: Hub, *, cache: Path, endpoint: str | None = None) -> Hub:
     """Return the same repository at the commit that its revision is now.
 
-    A commit is returned as it is. Where the hub cannot be reached, a revision that was resolved
-    before is what it was then.
+    A commit is returned as it is, and its first 7 digits or more become the whole one, where a
+    branch, a tag or a proposed change is at it. Where the hub cannot be reached, a revision that
+    was resolved before is what it was then.
 
     Raises:
         UnknownName: the hub has no such repository or revision.
@@ -85,16 +89,38 @@ def resolve_data(source: HubData, *, cache: Path, endpoint: str | None = None) -
 
 
 def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str | None) -> str:
-    found = HfApi(endpoint=endpoint).resolve_revision(
-        source.repository, repo_type=kind, revision=source.revision, cache_dir=cache
-    )
-    if not is_commit(found.resolved):  # it becomes part of paths on this machine
+    api = HfApi(endpoint=endpoint)
+    try:
+        found = api.resolve_revision(
+            source.repository, repo_type=kind, revision=source.revision, cache_dir=cache
+        ).resolved
+    except RevisionNotFoundError:
+        whole = _whole_commit(
+            source,
+            api.list_repo_refs(source.repository, repo_type=kind, include_pull_requests=True),
+        )
+        if whole is None:
+            raise
+        found = whole
+    if not is_commit(found):  # it becomes part of paths on this machine
         raise Unreachable(
             f"the hub says that {source.repository} at {source.revision or 'its newest'} is the "
-            f"commit {short(found.resolved)}, which is none: it should have 40 digits; check "
-            "HF_ENDPOINT"
+            f"commit {short(found)}, which is none: it should have 40 digits; check HF_ENDPOINT"
         )
-    return found.resolved
+    return found
+
+
+def _whole_commit(source: Hub | HubData, refs: GitRefs) -> str | None:
+    """The commit whose first digits a revision is, among those that have a name at the hub.
+
+    Pages show commits by 7 digits, and the hub's programs take whole ones.
+    """
+    if not _FIRST_DIGITS.fullmatch(source.revision or ""):
+        return None
+    named = [*refs.branches, *refs.converts, *refs.tags, *(refs.pull_requests or ())]
+    commits = {ref.target_commit for ref in named}
+    found = [commit for commit in commits if commit.startswith(source.revision or "")]
+    return found[0] if len(found) == 1 else None
 
 
 def list_data_files(
