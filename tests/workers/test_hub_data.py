@@ -24,7 +24,7 @@ from alambique.tasks.data import Splits, load
 from alambique.tasks.datasets import Hub as HubFiles
 from alambique.tasks.datasets import HubSplit
 from alambique.tasks.formats import squad
-from alambique.workers.hub_data import fetching
+from alambique.workers.hub_data import fetcher
 
 if TYPE_CHECKING:
     from tests.local_hub import Hub
@@ -80,7 +80,7 @@ def repository(tmp_path: Path, hub: "Hub") -> tuple[Path, str]:
 
 
 def loaded(said: Mapping[str, Any], task: str, hub: "Hub", home: Path) -> Splits:
-    fetch = fetching(home, tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(home, tell=print, endpoint=hub.endpoint)
     return load(Data.model_validate(said), task=find(task), root=None, fetch=fetch)
 
 
@@ -194,7 +194,7 @@ def test_what_is_broken_is_a_fault_of_the_data(
     if name == "README.md":
         put(folder / "train.parquet", [{"text": "a"}])
     commit = hub.add("datasets/team/broken", folder)
-    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     with pytest.raises(BadData, match="cannot be read"):
         fetch(HubSplit("team/broken", commit, "train", first=first))
 
@@ -207,7 +207,7 @@ def test_a_full_disk(
     folder = tmp_path / "large"
     put(folder / "train.parquet", [{"text": f"{n} {os.urandom(50).hex()}"} for n in range(3000)])
     commit = hub.add("datasets/team/large", folder)
-    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     with largest_file(50_000), pytest.raises(NotEnoughDisk, match="has no room"):
         fetch(HubSplit("team/large", commit, "train", first=2000))
 
@@ -226,7 +226,7 @@ def test_the_first_rows_are_streamed_and_kept(
     repository: tuple[Path, str], hub: "Hub", tmp_path: Path
 ) -> None:
     told = list[str]()
-    fetch = fetching(tmp_path / "home", tell=told.append, endpoint=hub.endpoint)
+    fetch = fetcher(tmp_path / "home", tell=told.append, endpoint=hub.endpoint)
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es", first=5)
     path = fetch(split)
     assert parquet.read_table(path).num_rows == 5
@@ -262,7 +262,7 @@ def test_what_the_hub_has_not_is_said(
 ) -> None:
     asked = HubSplit(**{"repository": REPOSITORY, "revision": repository[1], **split})
     with pytest.raises(kind, match=message):
-        fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(asked)
+        fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(asked)
 
 
 def test_no_program_of_a_repository_is_run(
@@ -272,7 +272,7 @@ def test_no_program_of_a_repository_is_run(
     (folder / "reviews.py").write_text("raise SystemExit('run')")
     split = HubSplit(REPOSITORY, commit, "train", subset="es")
     with pytest.raises(BadData, match="scripts are no longer supported"):
-        fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
+        fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
 
 
 ELSEWHERE = ("PATH", "file://PATH", "hf://datasets/team/other@main/a.csv", "URL/a.csv", "../a.csv")
@@ -301,7 +301,7 @@ def test_what_a_repository_says_is_its_data_and_is_not_in_it(
     files = f"  data_files:\n  - split: train\n    path: {at}\n"
     (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n{files}---\n")
     commit = hub.add("datasets/team/evil", folder)
-    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     for first in (None, 1):
         with pytest.raises(BadData, match="is no file of that repository"):
             fetch(HubSplit("team/evil", commit, "train", first=first))
@@ -321,7 +321,7 @@ def test_the_process_is_told_no_secrets_but_the_hubs(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     monkeypatch.setenv("ALAMBIQUE_DATABASE_URL", "postgresql://u:hunter2@h/d")
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_job")
-    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
     seen = (tmp_path / "told" / "seen").read_text()
     assert "hunter2" not in seen
@@ -339,7 +339,7 @@ def test_texts_that_are_empty_do_not_count_towards_a_limit(hub: "Hub", tmp_path:
     assert [one.text for one in streamed.train] == [f"train {n}" for n in range(1, 41, 2)]
     # with all of it on this machine the same ones are the first
     every = HubSplit("team/texts", commit, "train")
-    fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(every)
+    fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(every)
     whole = loaded(said, "general", hub, tmp_path / "home")
     assert whole.train == streamed.train
 
@@ -366,7 +366,7 @@ def test_a_hub_that_does_not_answer(tmp_path: Path, serving: Callable[..., str])
     endpoint = serving(lambda _: (501, b"", {}))  # a status for which nobody waits
     split = HubSplit(REPOSITORY, "0" * 40, "train")
     with pytest.raises(Unreachable, match="could not be had from the hub"):
-        fetching(tmp_path / "home", tell=print, endpoint=endpoint)(split)
+        fetcher(tmp_path / "home", tell=print, endpoint=endpoint)(split)
 
 
 def test_tags_and_questions_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_a_squad_file_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
     (folder / "sqac.py").write_text("raise SystemExit('run')")
     commit = hub.add("datasets/team/sqac", folder)
     split = HubSplit("team/sqac", commit, "train", path="train.json", field="data")
-    path = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
+    path = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
     assert squad.read(path) == squad.read(folder / "train.json")
 
 
@@ -427,9 +427,9 @@ LOADS = """
 import sys
 from pathlib import Path
 from alambique.tasks.datasets import HubSplit
-from alambique.workers.hub_data import fetching
+from alambique.workers.hub_data import fetcher
 repository, commit, home, endpoint = sys.argv[1:]
-fetch = fetching(Path(home), tell=print, endpoint=endpoint)
+fetch = fetcher(Path(home), tell=print, endpoint=endpoint)
 fetch(HubSplit(repository, commit, "train", subset="es"))
 """
 
@@ -460,7 +460,7 @@ def test_a_killed_load_leaves_nothing_that_counts(
             job.kill()
             over.set()
     (left,) = home.glob("datasets/*/*/*/.loading.*")
-    fetch = fetching(home, tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(home, tell=print, endpoint=hub.endpoint)
     path = fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
     assert parquet.read_table(path).num_rows == 30
     assert not left.exists()
@@ -477,7 +477,7 @@ def test_a_process_that_is_killed_is_no_fault_of_the_data(
 
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
     with pytest.raises(LostWorker, match="ended with code -9"):
-        fetching(tmp_path / "home", tell=print, endpoint=serving(kill))(split)
+        fetcher(tmp_path / "home", tell=print, endpoint=serving(kill))(split)
 
 
 def loading_children(parent: int) -> list[int]:
@@ -512,6 +512,6 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(
 ) -> None:
     put(tmp_path / REPOSITORY / "train.parquet", reviews("other", 1))
     monkeypatch.chdir(tmp_path)
-    fetch = fetching(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
     path = fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
     assert parquet.read_table(path).num_rows == 30

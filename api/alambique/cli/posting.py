@@ -25,14 +25,14 @@ def run(
     from alambique.cli.following import Following
     from alambique.cli.reports import report
     from alambique.workers.driver import run_here
-    from alambique.workers.hub_data import fetching
+    from alambique.workers.hub_data import fetcher
 
     settings, database = settings_of(context), database_of(context)
     read = read_file(job, overrides, fresh=fresh)
     database.upgrade()
     # what is not there is said at once, and nothing is posted
     read = pin(read, settings, database)
-    fetch = fetching(settings.home.absolute(), tell=partial(typer.echo, err=True))
+    fetch = fetcher(settings.home.absolute(), tell=partial(typer.echo, err=True))
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
     following = Following(database)

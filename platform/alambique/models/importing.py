@@ -5,7 +5,6 @@ few rights as the kernel lets it have. What comes of it lies beside a record of 
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -16,8 +15,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
+from alambique.models.locks import alone
 from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, named
 
@@ -87,20 +87,12 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
     if found := _kept(folder, layout):
         return found
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder.with_name(f"{folder.name}.lock")):
         if found := _kept(folder, layout):  # of another job, which was waited for
             return found
         for left in folder.parent.glob(f"{folder.name}.*/"):  # by a process that was killed
             shutil.rmtree(left)
         return _made(snapshot, layout, model_type, folder)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While it lasts, no other process or thread of this machine makes that folder."""
-    with folder.with_name(f"{folder.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:

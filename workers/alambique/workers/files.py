@@ -1,11 +1,9 @@
 """Files and folders that are there whole or not at all, also after a kill at any instant."""
 
-import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -35,14 +33,6 @@ def whole(folder: Path, fill: Callable[[Path], None]) -> Path:
             if not folder.is_dir():
                 raise
     return folder
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """While it lasts, no other process or thread of this machine holds that lock file."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def replaced(folder: Path, write: Callable[[Path], None]) -> None:

@@ -13,12 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import assert_never
 
+from alambique.models.locks import alone
 from alambique.spec.data_sources import HubData
 from alambique.spec.errors import BadData, LostWorker, NoData, NotEnoughDisk, Unreachable
 from alambique.spec.excerpts import excerpt
 from alambique.tasks.datasets import HubSplit
 from alambique.tasks.reading import Fetch
-from alambique.workers.files import alone
 from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
 
 _LAST_WORDS = 4096
@@ -35,7 +35,7 @@ _ASIDE = ".loading."
 """How the name of a folder begins whose files are not whole yet."""
 
 
-def fetching(home: Path, *, tell: Callable[[str], None], endpoint: str | None = None) -> Fetch:
+def fetcher(home: Path, *, tell: Callable[[str], None], endpoint: str | None = None) -> Fetch:
     """Gets splits of data sets of the hub into `home`; one that is there is not asked for again.
 
     Args:
@@ -44,39 +44,39 @@ def fetching(home: Path, *, tell: Callable[[str], None], endpoint: str | None = 
         tell: is called with a line before a split is loaded, which may take long.
         endpoint: the URL of the hub; None: as the environment says.
     """
-    return partial(_fetched, home=home, tell=tell, endpoint=endpoint)
+    return partial(_fetch, home=home, tell=tell, endpoint=endpoint)
 
 
-def _fetched(
+def _fetch(
     source: HubSplit, *, home: Path, tell: Callable[[str], None], endpoint: str | None
 ) -> Path:
     folder = home / "datasets" / _place(source)
-    if found := _kept(folder, source):
+    if found := _find_kept(folder, source):
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / ".lock"):
-        if found := _kept(folder, source):  # of another job, which was waited for
+        if found := _find_kept(folder, source):  # of another job, which was waited for
             return found
-        tell(f"loading {_named(source)} from the hub")
+        tell(f"loading {_name_of(source)} from the hub")
         for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
-            return _loaded(source, folder, Path(aside), home, endpoint)
+            return _load(source, folder, Path(aside), home, endpoint)
 
 
-def _kept(folder: Path, source: HubSplit) -> Path | None:
+def _find_kept(folder: Path, source: HubSplit) -> Path | None:
     """The whole split, whose first rows are those that are asked for, or just these."""
     files = (folder / f"{source.split}.parquet", folder / _file(source))
     return next((file for file in files if file.is_file()), None)
 
 
-def _loaded(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str | None) -> Path:
+def _load(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str | None) -> Path:
     """The file of the split, moved from aside, where the process wrote it."""
     out = aside / "out"
     out.mkdir()
     report = _run(_request(source, out), _environment(home, aside, endpoint))
     if report.refusal is not None:
-        raise _refused(source, report.refusal, report.message)
+        raise _error_of(source, report.refusal, report.message)
     path = folder / _file(source)
     if source.first is not None:
         path.parent.mkdir(exist_ok=True)
@@ -154,13 +154,13 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
     return LoadReport(refusal=refusal, message=report["message"])
 
 
-def _named(source: HubSplit) -> str:
+def _name_of(source: HubSplit) -> str:
     first = "" if source.first is None else f"the first {source.first:,} rows of "
     return f"{first}the {source.split} split of {HubData(source.repository, source.revision)}"
 
 
-def _refused(source: HubSplit, refusal: Refusal, message: str) -> Exception:
-    data = _named(source)
+def _error_of(source: HubSplit, refusal: Refusal, message: str) -> Exception:
+    data = _name_of(source)
     told = excerpt(message, 1000)
     match refusal:
         case Refusal.UNKNOWN:

@@ -59,29 +59,29 @@ def main() -> None:
         return
     with os.fdopen(os.dup(1), "w") as out:
         os.dup2(2, 1)  # what libraries print is no report
-        out.write(json.dumps(asdict(_report(request))))
+        out.write(json.dumps(asdict(_load_and_tell(request))))
     os._exit(0)  # threads that still read ahead would abort an end in order
 
 
-def _report(request: LoadRequest) -> LoadReport:
+def _load_and_tell(request: LoadRequest) -> LoadReport:
     try:
         load(request)
     except (DatasetNotFoundError, FileNotFoundError) as error:
         kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.UNKNOWN
-        return LoadReport(refusal=kind, message=_said(error))
+        return LoadReport(refusal=kind, message=_message_of(error))
     except HfHubHTTPError as error:
         kind = Refusal.UNKNOWN if _is_refused(error) else Refusal.UNREACHABLE
-        return LoadReport(refusal=kind, message=_said(error))
+        return LoadReport(refusal=kind, message=_message_of(error))
     except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError) as error:
-        return LoadReport(refusal=Refusal.UNREACHABLE, message=_said(error))
+        return LoadReport(refusal=Refusal.UNREACHABLE, message=_message_of(error))
     except Exception as error:
         if any(map(is_disk_full, _causes(error))):
-            return LoadReport(refusal=Refusal.NO_ROOM, message=_said(error))
+            return LoadReport(refusal=Refusal.NO_ROOM, message=_message_of(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise  # of this machine
         # what the many readers of files raise of those that are broken
         kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.BAD_DATA
-        return LoadReport(refusal=kind, message=_said(error))
+        return LoadReport(refusal=kind, message=_message_of(error))
     return LoadReport()
 
 
@@ -89,12 +89,12 @@ def load(request: LoadRequest) -> None:
     """Write the split, or its first rows; of a whole one that is not alone all others too."""
     _check_declared(request)
     if request.path is None:
-        _check_files(request, datasets.load_dataset_builder(**_named(request)))
+        _check_files(request, datasets.load_dataset_builder(**_arguments(request)))
     if request.first is not None or request.alone:
-        rows = _loaded(request, split=request.split, streaming=True)
+        rows = _open(request, split=request.split, streaming=True)
         first = rows if request.first is None else rows.take(request.first)
         return _write(first, Path(request.out), request.split)
-    every = _loaded(request)
+    every = _open(request)
     if request.split not in every:
         raise ValueError(
             f"there is no split {request.split!r}, only {', '.join(map(repr, every))}: say what "
@@ -104,23 +104,23 @@ def load(request: LoadRequest) -> None:
         _write(rows, Path(request.out), split)
 
 
-def _loaded(request: LoadRequest, **how: Any) -> Any:
+def _open(request: LoadRequest, **how: Any) -> Any:
     if request.path is None:
-        return datasets.load_dataset(**_named(request), **how)
+        return datasets.load_dataset(**_arguments(request), **how)
     at = f"{_root(request)}{request.path}"
     field = {} if request.field is None else {"field": request.field}
     reader = _READ_BY[Path(request.path).suffix]
     return datasets.load_dataset(reader, data_files={request.split: at}, **field, **how)
 
 
-def _named(request: LoadRequest) -> dict[str, Any]:
+def _arguments(request: LoadRequest) -> dict[str, Any]:
     """How the library is told which data set.
 
     A repository that says nothing of its files, as the hub's own copies in Parquet, has a folder
     for each subset: there a subset is that folder.
     """
     whole = {"path": request.repository, "revision": request.revision}
-    if request.subset is None or _declared(request):
+    if request.subset is None or _read_declared(request):
         return {**whole, "name": request.subset}
     files: Any = HfFileSystem(endpoint=HF_ENDPOINT)
     if files.isdir(f"datasets/{request.repository}@{request.revision}/{request.subset}"):
@@ -129,7 +129,7 @@ def _named(request: LoadRequest) -> dict[str, Any]:
 
 
 @cache
-def _declared(request: LoadRequest) -> tuple[Any, ...]:
+def _read_declared(request: LoadRequest) -> tuple[Any, ...]:
     """The subsets that the repository describes in its README, each with its files."""
     found: list[Any] = []
     for name in _DESCRIPTIONS:
@@ -150,7 +150,7 @@ def _declared(request: LoadRequest) -> tuple[Any, ...]:
 
 def _check_declared(request: LoadRequest) -> None:
     """Refuse files that are said to be data and lie elsewhere, before anybody looks there."""
-    for path in _texts_of(list(_declared(request))):
+    for path in _texts_of(list(_read_declared(request))):
         if "://" in path or "::" in path or path.startswith("/") or ".." in path.split("/"):
             raise ValueError(
                 f"its README names {path!r} as data, which is no file of that repository: take a "
@@ -192,7 +192,7 @@ def _check_files(request: LoadRequest, builder: Any) -> None:
                     f"its data would be {str(file)!r}, which is no file of that repository at that "
                     "commit: take a copy whose files are its own"
                 )
-    if request.subset is None and not _declared(request):
+    if request.subset is None and not _read_declared(request):
         _check_one_subset(request, builder)
 
 
@@ -250,7 +250,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _said(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     """The beginning of the message that says most: of what broke, not of what was done then."""
     told: Iterable[BaseException] = [error]
     if isinstance(error, DatasetGenerationError):

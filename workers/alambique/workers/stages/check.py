@@ -45,7 +45,7 @@ from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.plan import plan
 from alambique.tasks.values import check_values, checked_tries
 from alambique.workers.downloads import fetched
-from alambique.workers.hub_data import fetching
+from alambique.workers.hub_data import fetcher
 from alambique.workers.once import is_done
 from alambique.workers.records import Checked, DataSet, Start, Unlabelled
 from alambique.workers.room import Room, needed, too_large
@@ -87,7 +87,7 @@ def check(work: Work) -> Checked:
     _machine(work)
     _stores(work)
     work.report(Stage.CHECK, 0.0, message="reading the data")
-    fetch = fetching(work.settings.home.absolute(), tell=work.log)
+    fetch = fetcher(work.settings.home.absolute(), tell=work.log)
     splits = load(job.data, task=find(job.task), root=work.settings.data, fetch=fetch)
     for wrong in splits.wrong_sizes:
         raise BadData(wrong)
