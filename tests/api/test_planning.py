@@ -8,7 +8,7 @@ import pytest
 
 from alambique.api.planning import check_sizes, plan_of
 from alambique.registry.database import Database
-from alambique.spec.errors import BadSpec, UnknownName
+from alambique.spec.errors import BadSpec, NoData, UnknownName
 from alambique.spec.faults import BadFields
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
@@ -128,6 +128,24 @@ def test_a_second_teacher_may_be_shallower_than_the_student(settings: Settings) 
     check_sizes(Job.model_validate(job | {"teacher": [deep, shallow]}), settings)
     with pytest.raises(BadSpec, match=r"^teacher\.0\.model: "):
         check_sizes(Job.model_validate(job | {"teacher": [shallow, deep]}), settings)
+
+
+def test_only_data_that_was_not_asked_for_has_labels_that_are_supposed(
+    settings: Settings, database: Database
+) -> None:
+    said = JOB.model_dump(mode="json") | {"task": "document-classification"}
+    commit = "0" * 40
+    job = Job.model_validate(said | {"data": {"name": f"hub:team/reviews@{commit}"}})
+    assert "counted as of 2 labels" in str(plan_of(job, settings, database).cache.why)
+
+    def gone(source: HubSplit) -> Path:
+        raise NoData(f"{source.repository} is not there")
+
+    with pytest.raises(NoData, match="team/reviews is not there"):
+        plan_of(job, settings, database, fetch=gone)
+    wrong = {"name": f"hub:team/reviews@{commit}", "columns": {"texto": "a"}}
+    with pytest.raises(BadSpec, match="reads text, label"):
+        plan_of(Job.model_validate(said | {"data": wrong}), settings, database)
 
 
 def test_data_of_the_hub_is_planned_once_it_is_fetched(

@@ -203,3 +203,19 @@ def test_what_is_seen_before_anything_is_fetched(
     with pytest.raises(BadModel, match=r"quantised|more than the 10,000 files"):
         locate(source, models=None, cache=tmp_path / "cache", endpoint=hub.endpoint)
     assert not any(name.endswith(".safetensors") for name in hub.fetched)
+
+
+def test_the_first_digits_of_a_commit_are_remembered(
+    saved: Saved, hub: Any, tmp_path: Path
+) -> None:
+    commit = hub.add("team/model", saved("bert", Output.TAGS, TAGS), revision="refs/pr/1")
+    source = Hub("team/model", commit[:7])
+    found = resolve(source, cache=tmp_path, endpoint=hub.endpoint)
+    assert found.revision == commit
+    hub.away = True
+    with pytest.raises(Unreachable):  # nothing of it is here
+        resolve(source, cache=tmp_path, endpoint=hub.endpoint)
+    hub.away = False
+    locate(found, models=None, cache=tmp_path, endpoint=hub.endpoint)
+    hub.away = True
+    assert resolve(source, cache=tmp_path, endpoint=hub.endpoint) == found

@@ -128,15 +128,19 @@ def test_of_a_limited_job_nothing_else_is_fetched(hub: "Hub", tmp_path: Path) ->
     assert files - {"train-1.parquet"} == {"train-0.parquet", "validation.parquet", "test.parquet"}
 
 
-def test_subsets_that_no_readme_tells_of_are_folders(hub: "Hub", tmp_path: Path) -> None:
-    """As the hub's own copies in Parquet have them, at refs/convert/parquet."""
+@pytest.mark.parametrize("layout", ["{}/0000", "{}", "{}-00000-of-00001"])
+def test_subsets_that_no_readme_tells_of_are_folders(
+    layout: str, hub: "Hub", tmp_path: Path
+) -> None:
+    """As the hub's own copies in Parquet have them, at refs/convert/parquet, and people too."""
     folder = tmp_path / "converted"
     for subset in ("es", "gl"):
         for split in ("train", "validation", "test"):
-            put(folder / subset / split / "0000.parquet", [{"text": f"{subset} {split}"}])
+            file = folder / subset / f"{layout.format(split)}.parquet"
+            put(file, [{"text": f"{subset} {split}"}])
     commit = hub.add("datasets/team/converted", folder, revision="refs/convert/parquet")
     said = {"hub": f"team/converted@{commit}"}
-    with pytest.raises(BadData, match=r"subsets es, gl: name one \(data\.subset\)"):
+    with pytest.raises(BadData, match=r"folders es, gl have .*: name one \(data\.subset\)"):
         loaded(said, "general", hub, tmp_path / "home")
     found = loaded({**said, "subset": "gl"}, "general", hub, tmp_path / "home")
     assert [one.text for one in found.train] == ["gl train"]
@@ -275,12 +279,16 @@ def test_no_program_of_a_repository_is_run(
         fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
 
 
-ELSEWHERE = ("PATH", "file://PATH", "hf://datasets/team/other@main/a.csv", "URL/a.csv", "../a.csv")
+ELSEWHERE = (
+    *(("PATH", "README.md"), ("file://PATH", "README.md"), ("file:PATH", "README.md")),
+    *(("../a.csv", "README.md"), ("URL/a.csv", "README.md"), ("PATH", ".huggingface.yaml")),
+    ("hf://datasets/team/other@main/a.csv", "README.md"),
+)
 
 
-@pytest.mark.parametrize("named", ELSEWHERE)
+@pytest.mark.parametrize(("named", "told_in"), ELSEWHERE)
 def test_what_a_repository_says_is_its_data_and_is_not_in_it(
-    named: str, hub: "Hub", tmp_path: Path, serving: Callable[..., str]
+    named: str, told_in: str, hub: "Hub", tmp_path: Path, serving: Callable[..., str]
 ) -> None:
     """Its README may name files of this machine, or what only our token may read."""
     mine, other = tmp_path / "mine.csv", tmp_path / "other"
@@ -299,14 +307,35 @@ def test_what_a_repository_says_is_its_data_and_is_not_in_it(
     address = serving(answer)
     at = named.replace("PATH", str(mine)).replace("URL", address)
     files = f"  data_files:\n  - split: train\n    path: {at}\n"
-    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n{files}---\n")
+    mark = "---\n" if told_in == "README.md" else ""
+    (folder / told_in).write_text(f"{mark}configs:\n- config_name: default\n{files}{mark}")
     commit = hub.add("datasets/team/evil", folder)
     fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
-    for first in (None, 1):
-        with pytest.raises(BadData, match="is no file of that repository"):
-            fetch(HubSplit("team/evil", commit, "train", first=first))
+    with pytest.raises(BadData, match=r"README names '.*' as data, which is no file of"):
+        fetch(HubSplit("team/evil", commit, "train", first=1))
     assert asked == []
     assert not list((tmp_path / "home").rglob("*.parquet"))
+
+
+CHECKS = """
+import sys
+import datasets
+from alambique.workers.hub_data_messages import LoadRequest
+from alambique.workers.hub_data_process import _check_files
+nothing = dict.fromkeys(("subset", "path", "field", "first"))
+request = LoadRequest(
+    repository="team/a", revision="0" * 40, split="train", alone=True, parent=1, out=".", **nothing
+)
+_check_files(request, datasets.load_dataset_builder("csv", data_files=sys.argv[1]))
+"""
+
+
+def test_what_the_library_makes_of_it_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("text\nuno\n")
+    command = [sys.executable, "-c", CHECKS, str(tmp_path / "mine.csv")]
+    own = os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    assert "mine.csv', which is no file of that repository at that commit" in done.stderr
 
 
 def test_the_process_is_told_no_secrets_but_the_hubs(
@@ -356,6 +385,9 @@ def test_unlabelled_examples_are_of_the_column_that_is_named(hub: "Hub", tmp_pat
     }
     with pytest.raises(BadData, match=r"row 4: column 'opinion' is empty"):
         loaded(said, "document-classification", hub, tmp_path / "home")
+    slip = {**said, "columns": {"text": "opinoin"}}
+    with pytest.raises(BadData, match=r"no column 'opinoin'.*did you mean opinion"):
+        loaded(slip, "document-classification", hub, tmp_path / "home")
     words = loaded(
         {**said, "name": "sample-entities", "columns": None}, "named-entities", hub, tmp_path
     )

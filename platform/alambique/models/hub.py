@@ -7,7 +7,7 @@ that library, where a commit that is there is not asked for again.
 import glob
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
     RevisionResolutionError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import GitRefs, RepoFile
 
 from alambique.models.configs import LARGEST_CONFIG
@@ -94,6 +95,11 @@ def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str 
         found = api.resolve_revision(
             source.repository, repo_type=kind, revision=source.revision, cache_dir=cache
         ).resolved
+    except RevisionResolutionError:  # the hub is away
+        known = list(_snapshots(source, kind, cache))
+        if len(known) != 1:
+            raise
+        found = known[0]
     except RevisionNotFoundError:
         whole = _whole_commit(
             source,
@@ -108,6 +114,13 @@ def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str 
             f"commit {short(found)}, which is none: it should have 40 digits; check HF_ENDPOINT"
         )
     return found
+
+
+def _snapshots(source: Hub | HubData, kind: str | None, cache: Path) -> Iterator[str]:
+    """The commits that are here and begin with a revision of so many digits."""
+    if _FIRST_DIGITS.fullmatch(source.revision or ""):
+        folder = cache / repo_folder_name(repo_id=source.repository, repo_type=kind or "model")
+        yield from (path.name for path in folder.glob(f"snapshots/{source.revision}*"))
 
 
 def _whole_commit(source: Hub | HubData, refs: GitRefs) -> str | None:

@@ -116,14 +116,27 @@ class Data(Spec):
                         f"the {field} of {self.name} are known: drop them, or give data of yours",
                         getattr(self, field),
                     )
-        if not any(isinstance(source, HubData) for source in sources):
-            for field in ("subset", "splits"):
-                if getattr(self, field) is not None:
-                    raise fault_at(
-                        (field,),
-                        f"{self.name} is no data set of the hub: drop this, or name one (data.hub)",
-                        getattr(self, field),
-                    )
+        if self.splits and not any(isinstance(source, HubData) for source in sources):
+            raise fault_at(
+                ("splits",),
+                f"{self.name} is no data set of the hub: drop this, or name one (data.hub)",
+                self.splits,
+            )
+        if "unlabelled" in (self.splits or {}) and self.unlabelled is None:
+            raise fault_at(
+                ("splits", "unlabelled"),
+                "there are no unlabelled examples: name them (data.unlabelled), or drop this",
+                (self.splits or {})["unlabelled"],
+            )
+        if self.subset is not None:
+            source = data_source_of(self.name)
+            if not isinstance(source, HubData) or source.subset is not None:
+                raise fault_at(
+                    ("subset",),
+                    f"it is of data.hub alone, and {self.name} is none without a subset of its "
+                    "own: drop it, or put it behind the id that it is of, hub:team/name#subset",
+                    self.subset,
+                )
         return self
 
     @model_validator(mode="after")

@@ -83,7 +83,7 @@ class HubSplit:
     first: int | None = None
     """How many rows; None: all."""
     alone: bool = False
-    """Whether no other split of it is wanted whole: then nothing else is fetched."""
+    """Whether it comes by itself, as a stream: where the job does not take all splits whole."""
 
 
 @dataclass(frozen=True, slots=True)

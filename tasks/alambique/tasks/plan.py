@@ -11,7 +11,7 @@ from alambique.models import shapes
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
-from alambique.spec.data_sources import HubData, data_source_of, is_own
+from alambique.spec.data_sources import is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
@@ -36,11 +36,13 @@ from alambique.tasks.costs import (
 )
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
+from alambique.tasks.reading import NotFetched
 from alambique.tasks.values import NETWORKS, check_values, checked_tries
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
 
+_LABELLED = (Output.TAGS, Output.CLASSES)
 _SUPPOSED = 2
 """Labels of data that nobody has seen yet: the fewest, since heads are small."""
 _PER_EXAMPLE = 40
@@ -250,7 +252,7 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
         return 0
     if isinstance(data, Splits):
         return len(data.labels)
-    if _has_unknown_labels(job):
+    if _has_unknown_labels(job, data):
         return _SUPPOSED
     known = (job.data.labels or ()) if is_own(job.data.name) else dataset(job.data.name).labels
     if not known:
@@ -258,10 +260,10 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
     return len(known)
 
 
-def _has_unknown_labels(job: Job) -> bool:
-    """Whether only the data tells them, which is of the hub, and not at hand before the job."""
-    of_hub = isinstance(data_source_of(job.data.name), HubData)
-    return of_hub and not job.data.labels and find(job.task).output in (Output.TAGS, Output.CLASSES)
+def _has_unknown_labels(job: Job, data: Splits | AlambiqueError) -> bool:
+    """Whether only the data tells them, which is of the hub and has not been asked for."""
+    own = is_own(job.data.name) and not job.data.labels
+    return own and isinstance(data, NotFetched) and find(job.task).output in _LABELLED
 
 
 def _teacher(teacher: Teaching, model: Source, config_of: ConfigOf) -> Config:
@@ -296,7 +298,7 @@ def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
             f"; until then its heads are counted as of {_SUPPOSED} labels, unless the job names "
             "them (data.labels)"
         )
-        return CacheCost(None, str(data) + (supposed if _has_unknown_labels(job) else ""))
+        return CacheCost(None, str(data) + (supposed if _has_unknown_labels(job, data) else ""))
     task, examples = find(job.task), [*data.train, *data.unlabelled]
     words = sum(task.word_count(example) for example in examples)
     each = words * labels * FLOAT + len(examples) * _PER_EXAMPLE

@@ -43,13 +43,17 @@ _HUB_SPLITS: Mapping[Limited, str] = {
 """What `datasets` calls them where a repository does not say otherwise."""
 
 
+class NotFetched(BadSpec):
+    """Data of the hub that nobody has asked for yet."""
+
+
 def not_fetched(source: HubSplit) -> Path:
     """For who does not want to wait for the hub.
 
     Raises:
-        BadSpec: always.
+        NotFetched: always.
     """
-    raise BadSpec(f"{source.repository} of the hub is fetched when the job runs")
+    raise NotFetched(f"{source.repository} of the hub is fetched when the job runs")
 
 
 def _count(rows: Rows) -> int:
@@ -136,7 +140,16 @@ class DataSets:
         self, source: HubData, limit: int | None, counted: Callable[[Rows], int]
     ) -> Rows:
         """The examples or texts of a data set of the hub: all, or at least the limit of them."""
-        read = partial(read_file, name=str(source), task=self.task, readers=self.readers)
+        data = self._data
+        # columns that are named and are of nothing else are of this one
+        named = data.columns and not any(map(is_own, filter(None, (data.name, data.test))))
+        read = partial(
+            read_file,
+            name=str(source),
+            task=self.task,
+            readers=self.readers,
+            or_texts=not named,
+        )
         return self._of_hub(self._hub_split(source, "unlabelled"), read, limit, counted)
 
     def _hub_split(self, source: HubData, split: Limited) -> HubSplit:
@@ -170,7 +183,7 @@ class DataSets:
             # another number of rows: it is all of the split
             if counted(found) >= limit or parquet.row_count(path) != asked:
                 return found
-            asked *= 2
+            asked = max(asked + 2 * (limit - counted(found)), asked * 5 // 4)
 
     def of_catalogue(
         self,

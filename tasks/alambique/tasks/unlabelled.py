@@ -39,7 +39,12 @@ NONE = Unlabelled()
 
 
 def read_file(
-    path: Path, name: str, task: Task[Any, Any], readers: Mapping[str, Reader[Any]]
+    path: Path,
+    name: str,
+    task: Task[Any, Any],
+    readers: Mapping[str, Reader[Any]],
+    *,
+    or_texts: bool,
 ) -> Rows:
     """The examples of a Parquet file, or an example for each text of its column of texts.
 
@@ -48,6 +53,7 @@ def read_file(
         name: of the data set, for errors.
         task: what they are for.
         readers: of the task's own files.
+        or_texts: whether a column of texts will do.
 
     Raises:
         BadData: it has neither the task's columns nor one of texts that the task could read.
@@ -55,7 +61,7 @@ def read_file(
     try:
         found = readers[path.suffix](path, labels=False)
     except NoColumn:
-        if task.of_text is None or COLUMN not in parquet.columns(path):
+        if not or_texts or task.of_text is None or COLUMN not in parquet.columns(path):
             raise
         return Rows(of_texts(name, read_texts(path), task))
     return found if isinstance(found, Rows) else Rows(list(found))

@@ -50,7 +50,7 @@ def test_labels_by_number_and_ids_of_a_column(written: Written) -> None:
     [
         ("a.csv", "1", "1"),  # text, and a name
         ("a.csv", "5", "5"),
-        ("a.csv", "0", "1"),  # text, and no name but a place
+        ("a.csv", "0", r"unknown label '0'"),  # text, and no name
         ("a.jsonl", '"2"', "2"),
         ("a.jsonl", "0", "1"),
         ("a.jsonl", "0.0", "1"),
@@ -73,6 +73,13 @@ def test_a_number_is_the_place_of_a_label(
     else:
         with pytest.raises(BadData, match=label):
             tables.read(written(name, table), columns)
+
+
+def test_a_number_as_text_is_a_place_where_names_are_none(written: Written) -> None:
+    columns = Columns(texts=("text",), label="label", numbered=("mala", "buena"))
+    table = "text,label\nuno,1\ndos,0\ntres,buena\n"
+    found = tables.read(written("a.csv", table), columns).examples
+    assert [one.label for one in found] == ["buena", "mala", "buena"]
 
 
 def test_names_are_given_where_a_file_has_none(written: Written) -> None:

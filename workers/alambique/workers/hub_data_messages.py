@@ -33,7 +33,7 @@ class LoadRequest:
     first: int | None
     """How many rows; None: all."""
     alone: bool
-    """Whether no other split is to be loaded with it."""
+    """Whether no other split is to be loaded with it, and it is streamed."""
     parent: int
     """The process that waits for it, without which nothing is loaded."""
     out: str

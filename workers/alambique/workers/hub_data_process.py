@@ -17,6 +17,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import datasets
 import httpx2
@@ -87,8 +88,8 @@ def _load_and_tell(request: LoadRequest) -> LoadReport:
 
 def load(request: LoadRequest) -> None:
     """Write the split, or its first rows; of a whole one that is not alone all others too."""
-    _check_declared(request)
     if request.path is None:
+        _check_declared(request)
         _check_files(request, datasets.load_dataset_builder(**_arguments(request)))
     if request.first is not None or request.alone:
         rows = _open(request, split=request.split, streaming=True)
@@ -150,23 +151,24 @@ def _read_declared(request: LoadRequest) -> tuple[Any, ...]:
 
 def _check_declared(request: LoadRequest) -> None:
     """Refuse files that are said to be data and lie elsewhere, before anybody looks there."""
-    for path in _texts_of(list(_read_declared(request))):
-        if "://" in path or "::" in path or path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(
-                f"its README names {path!r} as data, which is no file of that repository: take a "
-                "copy whose files are its own"
-            )
+    for config in _read_declared(request):
+        if not isinstance(config, dict):
+            continue
+        for path in _texts_of([config.get("data_files"), config.get("data_dir")]):
+            steps = path.split("/")
+            if urlsplit(path).scheme or "::" in path or path.startswith("/") or ".." in steps:
+                raise ValueError(
+                    f"its README names {path!r} as data, which is no file of that repository: take "
+                    "a copy whose files are its own"
+                )
 
 
 def _texts_of(content: Any) -> Iterator[str]:
     """All texts in lists and mappings of them."""
     if isinstance(content, str):
         yield content
-    elif isinstance(content, dict):
-        for value in content.values():
-            yield from _texts_of(value)
-    elif isinstance(content, list):
-        for value in content:
+    elif isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
             yield from _texts_of(value)
 
 
@@ -197,12 +199,18 @@ def _check_files(request: LoadRequest, builder: Any) -> None:
 
 
 def _check_one_subset(request: LoadRequest, builder: Any) -> None:
-    """Refuse to mix subsets, which lie in folders of their own, each with folders of its splits."""
-    for split, files in (builder.config.data_files or {}).items():
-        inside = [str(file).removeprefix(_root(request)).split("/") for file in files]
-        folders = sorted({path[0] for path in inside if len(path) > 2 and path[1] == split})
-        if len(folders) > 1:
-            raise ValueError(f"it has the subsets {', '.join(folders)}: name one (data.subset)")
+    """Refuse to mix subsets: folders with files of the same names in one split."""
+    for files in (builder.config.data_files or {}).values():
+        folders: dict[str, list[str]] = {}
+        for file in files:
+            folder, _, inside = str(file).removeprefix(_root(request)).partition("/")
+            folders.setdefault(inside, []).append(folder)
+        mixed = sorted(set(chain.from_iterable(one for one in folders.values() if len(one) > 1)))
+        if mixed and "" not in folders:
+            raise ValueError(
+                f"its folders {', '.join(mixed)} have files of the same names, as subsets have: "
+                "name one (data.subset)"
+            )
 
 
 def _write(rows: Any, out: Path, split: str) -> None:

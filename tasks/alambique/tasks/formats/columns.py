@@ -245,12 +245,16 @@ def _named(row: Row, columns: Columns) -> str:
 
 
 def _at_its_place(row: Row, columns: Columns, found: str) -> str:
-    """The label that a cell names, or is the number of; a number as text is one if no name is."""
+    """The label that a cell names, or is the place of; text is one only where names are no numbers.
+
+    Of names that are numbers nobody could tell what a number that is text means.
+    """
     names, number = columns.numbered, _number(row.cells[columns.label])
     if number is None:
         if found in names:
             return found
-        number = int(found) if found.isdecimal() else -2
+        is_place = found.isdecimal() and not any(name.isdecimal() for name in names)
+        number = int(found) if is_place else -2
     elif found in names and names.index(found) != number and not columns.told:
         raise BadData(
             f"{row.where}: {number} in column {columns.label!r} is the name of one label and the "
