@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.inputs import Inputs, pad
+from alambique.runtime.softmax import softmax
 from alambique.runtime.spans import Span, SpanSettings, best_span
 from alambique.runtime.tags import word_tags
 from alambique.runtime.windows import Encoder, Window
@@ -46,9 +47,7 @@ def classify(
 ) -> dict[str, float]:
     """The probability of each class of a text, or of a pair of texts, the likeliest first."""
     (logits_1C,) = window_logits([encoder.texts(*texts)], encoder, forward)
-    logits_C = logits_1C[0].astype(np.float64)
-    mass_C = np.exp(logits_C - logits_C.max())
-    by_label = dict(zip(labels, (mass_C / mass_C.sum()).tolist(), strict=True))
+    by_label = dict(zip(labels, softmax(logits_1C[0]).tolist(), strict=True))
     return dict(sorted(by_label.items(), key=lambda item: -item[1]))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray, IntArray
+from alambique.runtime.softmax import softmax
 from alambique.runtime.windows import Window
 
 NO_SPAN = "empty"
@@ -130,7 +131,5 @@ def _pairs(logits_N2: FloatArray, count: int) -> tuple[LongArray, LongArray]:
 
 
 def _with_probabilities(spans: list[Span]) -> list[Span]:
-    scores_F = np.array([span.score for span in spans])
-    mass_F = np.exp(scores_F - scores_F.max())
-    chances = (mass_F / mass_F.sum()).tolist()
+    chances = softmax(np.array([span.score for span in spans])).tolist()
     return [replace(span, probability=p) for span, p in zip(spans, chances, strict=True)]

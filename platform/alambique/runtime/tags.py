@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alambique.distill.alignment import FloatArray, first_pieces
+from alambique.runtime.softmax import softmax
 from alambique.runtime.windows import Window
 
 OUTSIDE = "O"
@@ -35,3 +36,17 @@ def word_tags(
         for word, label in zip(words_P.tolist(), classes_P.tolist(), strict=True):
             tags[word] = labels[label]
     return tuple(tags)
+
+
+def tag_probabilities(
+    windows: Sequence[Window], logits: Sequence[FloatArray], words: int
+) -> FloatArray:
+    """Return the probability (words,) of the tag that `word_tags` gives each word.
+
+    A word that no piece stands for has 0.
+    """
+    found: FloatArray = np.zeros(words, np.float32)
+    for window, logits_NC in zip(windows, logits, strict=True):
+        words_P, positions_P = first_pieces(window)
+        found[words_P] = softmax(logits_NC[positions_P]).max(1)
+    return found

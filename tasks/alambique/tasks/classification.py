@@ -5,9 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from alambique.distill.alignment import FloatArray
+from alambique.runtime.softmax import softmax
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
+from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns, renamed
@@ -30,6 +35,9 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         gold=gold,
         predict=predict,
         score=score,
+        fractions=fractions,
+        right=right,
+        confidence=confidence,
         majority=majority,
         settings=lambda _: {"class": "likeliest", "window": "one, the longer text cut first"},
         of_text=of_text if len(columns.texts) == 1 else None,
@@ -106,6 +114,26 @@ def score(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> di
         "accuracy": sum(ours == theirs for ours, theirs in pairs) / len(golds),
         "macro-f1": float(f1_score(golds, found, labels=classes, average="macro", zero_division=0)),
     }
+
+
+def right(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> NDArray[np.bool_]:
+    """Whether each text is given its class."""
+    pairs = zip(examples, predictions, strict=True)
+    return np.array([example.label == found for example, found in pairs], np.bool_)
+
+
+def fractions(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> Floats:
+    """A hit or none, out of one: what accuracy is made of."""
+    hits = right(examples, predictions).astype(np.float64)
+    return np.stack([hits, np.ones_like(hits)], axis=1)
+
+
+def confidence(
+    _: str, __: Labelled, windows: Sequence[Window], logits: Sequence[FloatArray]
+) -> FloatArray:
+    """The probability of the likeliest class."""
+    likeliest: FloatArray = softmax(logits[0][:1]).max(1).astype(np.float32)
+    return likeliest
 
 
 def majority(examples: Sequence[Labelled]) -> float:

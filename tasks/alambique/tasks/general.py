@@ -74,6 +74,9 @@ TASK: Task[Text, NoReturn] = Task(
     gold=lambda *_: NoGold(),
     predict=unanswered,
     score=unanswered,
+    fractions=unanswered,
+    right=unanswered,
+    confidence=unanswered,
     majority=unanswered,
     settings=settings,
 )

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
 
 from alambique.runtime.tags import OUTSIDE
 from alambique.spec.outputs import Output
 from alambique.tasks import tagging
+from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats import conll
 from alambique.tasks.tagging import Tags
@@ -43,6 +47,22 @@ def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> d
     }
 
 
+def fractions(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> Floats:
+    """Twice the entities that are found, and all that are there or were predicted, by sentence.
+
+    F1 is the ratio of their sums: 2·tp over 2·tp + fp + fn, by conlleval's rule as in `score`.
+    """
+    # not on top: seqeval imports scikit-learn, which takes longer than most commands
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    found = np.zeros((len(examples), 2))
+    for row_2, example, tags in zip(found, examples, predictions, strict=True):
+        ours = set(get_entities(list(example.tags)))
+        theirs = set(get_entities(list(tags))) if tags else set()
+        row_2[:] = 2 * len(ours & theirs), len(ours) + len(theirs)
+    return found
+
+
 def majority(examples: Sequence[Sentence]) -> float:
     """The F1 of tagging every word with the commonest tag: 0 where that is O."""
     guess, _ = Counter(tag for example in examples for tag in example.tags).most_common(1)[0]
@@ -68,6 +88,9 @@ TASK: Task[Sentence, Tags] = Task(
     gold=tagging.gold,
     predict=tagging.likeliest(missing=OUTSIDE),
     score=score,
+    fractions=fractions,
+    right=partial(tagging.right, missing=OUTSIDE),
+    confidence=tagging.confidence,
     majority=majority,
     settings=lambda _: {
         "tags": "first piece of each word",

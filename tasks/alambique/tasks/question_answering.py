@@ -6,6 +6,7 @@ from functools import partial
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray, pieces_of
 from alambique.runtime.spans import Span, SpanSettings, best_span
@@ -14,6 +15,7 @@ from alambique.runtime.words import IntArray, covered, words_of
 from alambique.spec.faults import BadField, refuse
 from alambique.spec.outputs import Output
 from alambique.tasks.answers import Metric, Normalise, exact_match, f1, mlqa_es, squad_en
+from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Question
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import names_in_file
@@ -98,6 +100,38 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
         "squad-f1": _mean(f1, examples, answers, squad_en),
         "squad-em": _mean(exact_match, examples, answers, squad_en),
     }
+
+
+def fractions(examples: Sequence[Question], predictions: Sequence[Span | None]) -> Floats:
+    """The F1 of each answer by MLQA's rule, out of one: their mean is the score."""
+    found = _each(f1, examples, predictions)
+    return np.stack([found, np.ones_like(found)], axis=1)
+
+
+def right(examples: Sequence[Question], predictions: Sequence[Span | None]) -> NDArray[np.bool_]:
+    """Whether each answer is one of the gold ones by MLQA's rule."""
+    return _each(exact_match, examples, predictions) > 0
+
+
+def confidence(
+    prediction: Span, _: Question, windows: Sequence[Window], logits: Sequence[FloatArray]
+) -> FloatArray:
+    """The probability of the span among those considered."""
+    return np.array([prediction.probability], np.float32)
+
+
+def _each(
+    metric: Metric, examples: Sequence[Question], predictions: Sequence[Span | None]
+) -> Floats:
+    """The metric of each answer by MLQA's rule."""
+    may_be_none = _may_be_none(examples)
+    answers = [_text(prediction, may_be_none) for prediction in predictions]
+    return np.array(
+        [
+            _one(metric, [answer.text for answer in example.answers], answer, mlqa_es)
+            for example, answer in zip(examples, answers, strict=True)
+        ]
+    )
 
 
 def settings(examples: Sequence[Question]) -> dict[str, str | int | float]:
@@ -187,6 +221,9 @@ TASK: Task[Question, Span] = Task(
     gold=gold,
     predict=predict,
     score=score,
+    fractions=fractions,
+    right=right,
+    confidence=confidence,
     majority=majority,
     settings=settings,
 )

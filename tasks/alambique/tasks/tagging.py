@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import eq
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray, first_pieces
-from alambique.runtime.tags import word_tags
+from alambique.runtime.tags import tag_probabilities, word_tags
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import words_of
+from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats.columns import names_in_file
 from alambique.tasks.formats.parquet import Tokens, read_sentences
@@ -62,6 +65,39 @@ def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
     number = {label: n for n, label in enumerate(labels)}
     labels_P = np.array([number[example.tags[word]] for word in words_P], np.int32)
     return TagGold(positions_P, labels_P)
+
+
+def fractions(
+    examples: Sequence[Sentence], predictions: Sequence[Tags | None], *, missing: str
+) -> Floats:
+    """The hits among the words of each sentence, and the words: what accuracy is made of."""
+    pairs = _filled(examples, predictions, missing)
+    return np.array([[sum(map(eq, gold, found)), len(gold)] for gold, found in pairs], float)
+
+
+def right(
+    examples: Sequence[Sentence], predictions: Sequence[Tags | None], *, missing: str
+) -> NDArray[np.bool_]:
+    """Whether each word's tag is the gold one."""
+    pairs = _filled(examples, predictions, missing)
+    return np.array([hit for gold, found in pairs for hit in map(eq, gold, found)], np.bool_)
+
+
+def _filled(
+    examples: Sequence[Sentence], predictions: Sequence[Tags | None], missing: str
+) -> list[tuple[Tags, Tags]]:
+    """Gold and predicted tags of each sentence."""
+    return [
+        (example.tags, found or (missing,) * len(example.words))
+        for example, found in zip(examples, predictions, strict=True)
+    ]
+
+
+def confidence(
+    _: Tags, example: Sentence, windows: Sequence[Window], logits: Sequence[FloatArray]
+) -> FloatArray:
+    """The probability of each word's tag; 0 of a word that no piece stands for."""
+    return tag_probabilities(windows, logits, len(example.words))
 
 
 def likeliest(missing: str) -> Predict[Sentence, Tags]:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from alambique.distill.alignment import FloatArray, IntArray
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
+from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example
 from alambique.tasks.formats.columns import Rows
 
@@ -57,6 +61,11 @@ class Reader(Protocol[E]):
         """Without labels these are not looked at, and need not be there."""
 
 
+Confidence = Callable[[P, E, Sequence[Window], Sequence[FloatArray]], FloatArray]
+"""From a prediction, its example, the windows and their logits (N, C) to the probability of each of
+its answers, in the order of `Task.right`."""
+
+
 ReadersFor = Callable[[Mapping[str, str], Sequence[str]], Mapping[str, Reader[E]]]
 """From what tables call the columns of a task, and the labels by their number, to its readers;
 BadSpec where the task has no such column."""
@@ -88,6 +97,11 @@ class Task(Generic[E, P]):
     predict: Predict[E, P]
     score: Callable[[Sequence[E], Sequence[P | None]], dict[str, float]]
     """Scores between 0 and 1 by name; None is a missing prediction."""
+    fractions: Callable[[Sequence[E], Sequence[P | None]], Floats]
+    """What each example adds to the two sums, (E, 2), whose ratio is the primary score."""
+    right: Callable[[Sequence[E], Sequence[P | None]], NDArray[np.bool_]]
+    """Whether each answer (A) is right: of a word's tag, a text's class, a question's span."""
+    confidence: Confidence[P, E]
     majority: Callable[[Sequence[E]], float]
     """The primary score of always guessing the commonest label."""
     settings: Callable[[Sequence[E]], Mapping[str, str | int | float]]
