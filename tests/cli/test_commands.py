@@ -249,7 +249,7 @@ def test_a_watched_job_is_told_to_programs(here: Here, database: Database, job_f
         jobs.finish(session, row.id, row.token, RESULT)
     events = [json.loads(line) for line in here("jobs", "watch", row.id, "--json").splitlines()]
     assert [event["content"]["state"] for event in events] == ["queued", "running", "succeeded"]
-    assert "student, gold only" in here("jobs", "show", row.id)
+    assert "student, gold-only" in here("jobs", "show", row.id)
 
 
 def test_a_job_that_is_not_there(alambique: Alambique) -> None:

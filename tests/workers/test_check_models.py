@@ -25,7 +25,7 @@ from alambique.workers.records import Trained
 from alambique.workers.running import Part
 from alambique.workers.search.variants import Shared
 from alambique.workers.stages.check import check
-from alambique.workers.stages.evaluate import devices, evaluate, length_of
+from alambique.workers.stages.evaluate import evaluate, length_of
 from alambique.workers.stages.teach import reads, teach
 from alambique.workers.starting import prepared
 from alambique.workers.testing import Examined
@@ -181,7 +181,9 @@ def _said(work: Work, teacher: Path, into: Path) -> list[Any]:
     return [best, examined.scores(examples, rows, found)]
 
 
-def test_a_longer_window_of_the_student_than_the_teacher_has(work: Taken, folder_of: Made) -> None:
+def test_a_longer_window_of_the_student_than_the_teacher_has(
+    work: Taken, folder_of: Made, tmp_path: Path
+) -> None:
     """Outputs belong to words: the student may see more of them at once."""
     teacher, other = folder_of(**BERT), folder_of("other")
     lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
@@ -190,9 +192,8 @@ def test_a_longer_window_of_the_student_than_the_teacher_has(work: Taken, folder
     trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
     length = length_of(job, trained)
     part = Part(Stage.EVALUATE, "distilled", 1, 2)
-    found = evaluate(job, checked, trained[1], part, length, devices())
+    found = evaluate(job, checked, trained[1], part, length, tmp_path)
     assert length == found.settings["length"] == 64
-    assert found.score.name == "distilled"
 
 
 def network(name: str, folder: Path, max_length: int) -> Trained:

@@ -1,28 +1,26 @@
-"""What the scores of a job say: of words that a tokenizer drops, and of each device."""
+"""What the scores of a job say: of words that a tokenizer drops, and of each example."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
-from alambique.registry import jobs, versions
+from alambique.registry import jobs
 from alambique.spec.states import Stage
+from alambique.tasks.bootstrap import ratio
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats import conll
-from alambique.workers.carrying import stages
 from alambique.workers.records import Evaluated, Trained
 from alambique.workers.running import Part
-from alambique.workers.stages import evaluate as stage
 from alambique.workers.stages.check import check
 from alambique.workers.stages.evaluate import evaluate
 from alambique.workers.work import Work
 
 Taken = Callable[..., Work]
 
-CPU = torch.device("cpu")
 SOFT_HYPHEN = "\u00ad"
 """Which a WordPiece tokenizer drops: its normaliser takes it for a control character."""
 
@@ -54,7 +52,7 @@ def evaluated(
         job = work(f"data.name={folder}")
         network = as_teacher(folder_of(), max_length=64, stride=16)
         part = Part(Stage.EVALUATE, network.name)
-        found = evaluate(job, check(job), network, part, 64, [CPU])
+        found = evaluate(job, check(job), network, part, 64, tmp_path)
         with job.database.read() as session:
             logged = jobs.logs(session, job.id)
         return found, [line for event in logged for line in event.content["lines"]]
@@ -84,46 +82,12 @@ def test_nothing_is_said_where_every_word_has_pieces(
     assert (found.notes, logged) == ((), [])
 
 
-def test_speed_is_told_of_each_device(
-    work: Taken, folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stage, "devices", lambda: (CPU, CPU))  # as if the first were a GPU
-    monkeypatch.setattr(stage, "_WINDOWS", 5)
-    short = ("train.epochs=1", "train.max_length=64", "train.stride=16", "compare=[]")
-    teacher = f"teacher={{model: {folder_of()}, max_length: 64, stride: 16}}"
-    job = work(teacher, *short)
-    found = stages(job)
-    assert [row["name"] for row in found["rows"]] == ["teacher", "distilled"]
-    for row in found["rows"]:
-        (also,) = row["also"]
-        assert also["device"] == "cpu"
-        with job.database.read() as session:
-            name, _, number = row["version"].partition("@")
-            version = versions.find(session, job.job.project, name, number)
-        metrics = {metric.name: metric.value for metric in version.metrics}
-        for unit in ("latency_ms", "inferences_per_second"):
-            assert (metrics[unit], metrics[f"cpu_{unit}"]) == (row[unit], also[unit])
-    told = found["settings"]["also"]["cpu"]
-    assert told["inferences"].endswith("batched by length, of its first 5")
-    assert told["machine"] == found["settings"]["machine"]
-
-
-def test_on_one_device_all_is_as_without_a_second(
+def test_what_each_example_adds_comes_to_the_score(
     evaluated: Callable[[int], tuple[Evaluated, list[str]]],
 ) -> None:
     found, _ = evaluated(0)
-    assert found.score.also == ()
-    assert "also" not in found.settings
-    known = found.model_dump(mode="json")
-    del known["score"]["also"]  # as a stage that was done before has it
-    assert Evaluated.model_validate(known) == found
-
-
-def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
-    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]
-) -> None:
-    job, network = work(), as_teacher(folder_of(), max_length=64, stride=16)
-    checked = check(job)
-    alone, beside = (stage.reads(job, checked, network, 64, on) for on in ([CPU], [CPU, CPU]))
-    assert alone["machine"] == [stage.machine(CPU), torch.get_num_threads()]
-    assert beside["machine"] == [stage.machine(CPU)] * 2 + [torch.get_num_threads()]
+    assert found.fractions is not None
+    fractions = np.load(found.fractions)
+    assert fractions.shape == (found.settings["examples"], 2)
+    assert ratio(fractions) == pytest.approx(found.score.metrics["f1"])
+    assert 0 <= found.score.metrics["ece"] <= 1

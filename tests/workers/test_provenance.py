@@ -14,6 +14,7 @@ import alambique
 from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
 from alambique.spec.schema import SCHEMA
+from alambique.spec.states import Stage
 from alambique.workers.filling import Filler
 from alambique.workers.provenance import (
     UNKNOWN,
@@ -27,9 +28,10 @@ from alambique.workers.provenance import (
     running_code,
 )
 from alambique.workers.records import MadeBy, Taught, Trained
+from alambique.workers.running import Part
 from alambique.workers.stages import cache as stage
 from alambique.workers.stages.check import check
-from alambique.workers.stages.distil import distil
+from alambique.workers.stages.distil import Kind, distil
 from alambique.workers.work import Work
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
@@ -130,11 +132,12 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     assert 0 < before < cached.wanted == before + cached.computed
     assert sorted(cached.made_by, key=str) == sorted((OTHER, running_code()), key=str)
     taught = [Taught(teacher=teacher, start=teacher.folder)]
-    folders = {kind: tmp_path / kind for kind in ("distilled", "gold-only")}
+    kinds: tuple[Kind, ...] = ("distilled", "gold-only")
+    folders = {kind: tmp_path / kind for kind in kinds}
     for folder in folders.values():
         folder.mkdir()
     student, gold_only = (
-        distil(job, checked, taught, [cached], kind, folder).students[0]  # type: ignore[arg-type]
+        distil(job, checked, taught, [cached], kind, folder, Part(Stage.DISTIL, kind)).student
         for kind, folder in folders.items()
     )
     assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())

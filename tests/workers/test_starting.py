@@ -12,7 +12,9 @@ from torch import Tensor
 from alambique.models.configs import read_config
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
+from alambique.spec.states import Stage
 from alambique.workers.records import Taught, Trained
+from alambique.workers.running import Part
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.distil import Kind, distil
@@ -53,7 +55,7 @@ def started(
         cached = cache(held, checked, taught.teacher)
         folder = tmp_path / kind
         folder.mkdir()
-        distil(held, checked, [taught], [cached], kind, folder)
+        distil(held, checked, [taught], [cached], kind, folder, Part(Stage.DISTIL, kind))
         return weights_of(folder / "start")
 
     folder_of("before", seed=1)

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from alambique.models.networks import load
 from alambique.spec.outputs import Output
+from alambique.spec.states import Stage
 from alambique.workers.records import Cached, Checked, Taught, Trained
+from alambique.workers.running import Part
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.distil import courses_of, distil, student_of
 from alambique.workers.training import loop
 from alambique.workers.training.course import Course
 from alambique.workers.training.material import material_of
-from alambique.workers.training.outcome import read_outcome
 from alambique.workers.training.place import Alone
 from alambique.workers.work import Work
 
@@ -55,7 +56,7 @@ class Staged:
     def distil(self, folder: Path) -> Trained:
         parts = self.work, self.checked, [self.taught], [self.cached]
         folder.mkdir(exist_ok=True)
-        return distil(*parts, "distilled", folder).students[0]
+        return distil(*parts, "distilled", folder, Part(Stage.DISTIL, "distilled")).student
 
 
 @pytest.fixture
@@ -133,9 +134,7 @@ def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
 def test_a_first_stage_that_broke_off_is_told(staged: Staged, tmp_path: Path) -> None:
     staged.distil(tmp_path / "student")
     courses = staged.courses(tmp_path / "student")
-    outcome = read_outcome(courses[1])
-    assert outcome is not None
-    assert not student_of(courses, "distilled", outcome, 0.0).students[0].diverged
+    assert not student_of(courses, "distilled", 0.0).student.diverged
     said = json.loads(courses[0].outcome.read_text())
     courses[0].outcome.write_text(json.dumps(said | {"diverged": True}))
-    assert student_of(courses, "distilled", outcome, 0.0).students[0].diverged
+    assert student_of(courses, "distilled", 0.0).student.diverged

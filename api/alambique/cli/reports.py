@@ -13,9 +13,10 @@ from alambique.cli.searches import summary
 from alambique.cli.tables import (
     Figure,
     candidate_table,
+    cost_table,
     count,
-    result_table,
     say,
+    score_table,
     share,
     show,
     table,
@@ -42,7 +43,8 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
         return False
     if job.message:  # of one that was to be cancelled, too late
         say(job.message)
-    show(result_table(job.result))
+    show(score_table(job.result))
+    show(cost_table(job.result))
     if job.result.get("candidates"):
         show(candidate_table(job.result))
     maps = chain.from_iterable(map(learnt_from, job.result["rows"]))
@@ -51,8 +53,18 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
     where = "" if job.project == "default" else f" --project {job.project}"
     for row in job.result["rows"]:
         if version := row.get("version"):
-            say(f"{row['name']}: {program} models download {version}{where}")
+            name = f"{row['name']}{_best_seed(row, job.result['primary'])}"
+            say(f"{name}: {program} models download {version}{where}")
     return True
+
+
+def _best_seed(row: Mapping[str, Any], primary: str) -> str:
+    """Which of several students is the one that can be downloaded, and how it does."""
+    seeds = row.get("seeds", ())
+    best = next((one for one in seeds if one["registered"]), None)
+    if best is None or len(seeds) < 2:
+        return ""
+    return f", of seed {best['seed']} with {primary.upper()} {share(best['metrics'][primary])} %"
 
 
 def describe(job: JobView) -> None:

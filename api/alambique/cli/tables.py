@@ -128,24 +128,33 @@ def duration(seconds: float) -> str:
 
 NAMES = {
     "teacher": "teacher",
-    "gold-only": "student, gold only",
+    "gold-only": "student, gold-only",
+    "same-start": "student, same-start",
     "distilled": "student, distilled",
 }
 
 
-_SPEED = ("ms", "inferences/s")
+_SPEED = ("ms", "inferences/s", "windows/s")
 
 
-def result_table(result: Mapping[str, Any]) -> Table:
-    """The measured models of a job, side by side."""
+def score_table(result: Mapping[str, Any]) -> Table:
+    """The scores of a job's models on the test split, and what distilling gained."""
     rows = result["rows"]
+    primary = result["primary"]
     shown = [name for name in ("f1", "em") if any(name in row["metrics"] for row in rows)]
-    metrics = list(dict.fromkeys([result["primary"], *shown]))
+    metrics = list(dict.fromkeys([primary, *shown]))
     titles = [f"{metric.upper()} %" for metric in metrics]
+    columns = ["", "layers", "steps", *titles, "gain (95 %)", "kept %", "ECE %"]
+    return table(columns, ([*_scored(row, metrics)] for row in rows))
+
+
+def cost_table(result: Mapping[str, Any]) -> Table:
+    """The sizes of a job's models, and how fast they are, measured in turns."""
+    rows = result["rows"]
     devices = dict.fromkeys(one["device"].upper() for row in rows for one in row.get("also", ()))
     also = (f"{device} {unit}" for device in devices for unit in _SPEED)
-    columns = ["", "layers", *titles, "kept %", "parameters", "MACs", *_SPEED, *also]
-    return table(columns, ([*_measured(row, metrics)] for row in rows))
+    columns = ["", "parameters", "MACs", *_SPEED, *also]
+    return table(columns, ([*_costs(row)] for row in rows))
 
 
 def candidate_table(result: Mapping[str, Any]) -> Table:
@@ -166,15 +175,55 @@ def _tried(run: Mapping[str, Any]) -> Iterable[object]:
     yield run["version"]
 
 
-def _measured(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
-    trial = f", trial {row['trial']}" if "trial" in row else ""
-    yield f"{NAMES.get(row['name'], row['name'])}{trial}"
+def _scored(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
+    yield _name(row)
     yield row["layers"]
+    yield row.get("steps")
     for metric in metrics:
-        yield share(row["metrics"].get(metric))
+        yield spread(row["metrics"].get(metric), row.get("deviations", {}).get(metric))
+    yield gain(next(iter(row.get("gains", ())), None))
     yield share(row.get("retention"))
+    yield share(row["metrics"].get("ece"))
+
+
+def _costs(row: Mapping[str, Any]) -> Iterable[object]:
+    yield _name(row)
     yield count(row["parameters"])
     yield count(row["macs"]["full"])
     for measured in (row, *row.get("also", ())):
-        yield decimal(measured["latency_ms"])
+        low, high = measured.get("latency_low_ms"), measured.get("latency_high_ms")
+        around = "" if low is None else f" ({decimal(low)} to {decimal(high)})"
+        yield Figure(f"{decimal(measured['latency_ms'])}{around}")
         yield decimal(measured["inferences_per_second"])
+        yield decimal(measured.get("throughput"))
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    trial = f", trial {row['trial']}" if "trial" in row else ""
+    return f"{NAMES.get(row['name'], row['name'])}{trial}"
+
+
+def spread(mean: float | None, deviation: float | None) -> Figure | None:
+    """A score in percent, of several seeds with its standard deviation.
+
+    >>> spread(0.7135, None), spread(0.7135, 0.0121)
+    ('71.35', '71.35 ± 1.21')
+    """
+    if mean is None or deviation is None:
+        return share(mean)
+    return Figure(f"{share(mean)} ± {share(deviation)}")
+
+
+def gain(found: Mapping[str, Any] | None) -> Figure | None:
+    """What was gained, in points, with its interval; one that holds 0 is marked.
+
+    >>> gain({"value": 0.021, "low": 0.004, "high": 0.036})
+    '+2.10 [+0.40, +3.60]'
+    >>> gain({"value": 0.001, "low": -0.004, "high": 0.006})
+    '+0.10 [-0.40, +0.60] holds 0'
+    """
+    if found is None:
+        return None
+    value, low, high = (f"{100 * found[name]:+.2f}" for name in ("value", "low", "high"))
+    unsure = " holds 0" if found["low"] <= 0 <= found["high"] else ""
+    return Figure(f"{value} [{low}, {high}]{unsure}")

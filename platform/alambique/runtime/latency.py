@@ -1,4 +1,7 @@
-"""How long a call takes, by the protocol of Speedy Gonzales (Cañete and Bravo-Marquez, 2023)."""
+"""How long calls take, by the protocol of Speedy Gonzales (Cañete and Bravo-Marquez, 2023).
+
+Several calls are timed in turns, so that whatever else the machine does meanwhile meets all alike.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +11,8 @@ from numpy.typing import NDArray
 
 WARMUPS, RUNS, THRESHOLD = 10, 100, 0.75
 PROTOCOL = (
-    f"batch 1, random ids, {WARMUPS} runs to warm up and {RUNS} timed, |modified z| < {THRESHOLD}"
+    f"batch 1, random ids, in turns, {WARMUPS} runs to warm up and {RUNS} timed, "
+    f"|modified z| < {THRESHOLD}"
 )
 """To be printed beside what `measure` gives."""
 
@@ -20,7 +24,11 @@ class Latency:
     mean_ms: float
     """Of the runs kept: those that are no outliers."""
     median_ms: float
-    """Of all runs."""
+    """Of all runs, like the next two."""
+    low_ms: float
+    """A tenth of the runs took less."""
+    high_ms: float
+    """A tenth of the runs took more."""
     kept: int
     runs: int
 
@@ -37,29 +45,56 @@ def measure(
     warmups: int = WARMUPS,
     runs: int = RUNS,
 ) -> Latency:
-    """Times a call: some runs to warm up, then `runs` that count.
+    """Return the times of one call; see `measure_in_turns`."""
+    return measure_in_turns([call], clock=clock, warmups=warmups, runs=runs)[0]
+
+
+def measure_in_turns(
+    calls: Sequence[Callable[[], object]],
+    *,
+    clock: Callable[[], float],
+    warmups: int = WARMUPS,
+    runs: int = RUNS,
+) -> list[Latency]:
+    """Return the times of each call: rounds to warm up, then `runs` rounds that count.
+
+    Each round makes every call once, in an order that turns from round to round, so that each of
+    them comes first, and follows another one, equally often.
 
     Args:
-        call: has to wait for its result, on a GPU too.
+        calls: each has to wait for its result, on a GPU too.
         clock: seconds, such as time.perf_counter.
-        warmups: runs that are not timed.
-        runs: runs that are timed, at least one.
+        warmups: rounds that are not timed.
+        runs: rounds that are timed, at least one.
     """
-    for _ in range(warmups):
-        call()
-    times = []
-    for _ in range(runs):
-        start = clock()
-        call()
-        times.append((clock() - start) * 1000)
-    return latency(times)
+    times: list[list[float]] = [[] for _ in calls]
+    for number in range(-warmups, runs):
+        for which in turn(len(calls), number):
+            start = clock()
+            calls[which]()
+            if number >= 0:
+                times[which].append((clock() - start) * 1000)
+    return [latency(one) for one in times]
+
+
+def turn(calls: int, number: int) -> list[int]:
+    """Return the order of the calls in a round: turned by one each time, and every other backward.
+
+    >>> turn(3, 0), turn(3, 1), turn(3, 2)
+    ([0, 1, 2], [0, 2, 1], [2, 0, 1])
+    """
+    order = [(number + which) % calls for which in range(calls)]
+    return order[::-1] if number % 2 else order
 
 
 def latency(times_ms: Sequence[float]) -> Latency:
     """What the times of a call come to, outliers left out."""
     times = np.asarray(times_ms, np.float64)
     kept = times[typical(times)]
-    return Latency(float(kept.mean()), float(np.median(times)), len(kept), len(times))
+    low, median, high = np.quantile(times, [0.1, 0.5, 0.9])
+    return Latency(
+        float(kept.mean()), float(median), float(low), float(high), len(kept), len(times)
+    )
 
 
 def typical(times: NDArray[np.float64], threshold: float = THRESHOLD) -> NDArray[np.bool_]:

@@ -84,6 +84,7 @@ def _no_truth(value: Any) -> Any:
 
 # whole numbers are strict: true is not 1, "3" is a text. Others are not: to YAML, 5e-4 is a text
 Whole = Annotated[int, Field(strict=True)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 Positive = Annotated[Whole, Field(gt=0, le=1_000_000_000)]
 Length = Annotated[Whole, Field(ge=16, le=1_000_000)]
 """Tokens of the longest window, special tokens counted."""

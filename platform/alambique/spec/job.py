@@ -14,6 +14,7 @@ from alambique.spec.fields import (
     Duration,
     Layers,
     Name,
+    Seed,
     Spec,
     Whole,
     Width,
@@ -28,9 +29,14 @@ from alambique.spec.train import Resources, Train
 _ROLES = ("teacher", "random")
 """What a student can start from that is no model of its own."""
 _REGISTERED_AS = re.compile(
-    r"(.+?)-(teacher(?:-[0-9]+)?|gold-only|(?:teacher-[0-9]+-)?candidate-[0-9]+)"
+    r"(.+?)-(teacher(?:-[0-9]+)?|gold-only|same-start|(?:teacher-[0-9]+-)?candidate-[0-9]+)"
 )
 """What a job of the first name registers the network of the second as."""
+
+
+Baseline = Literal["gold-only", "same-start"]
+"""A student that learns from gold labels alone: from the encoder before it was fine-tuned, or from
+the very network that the distilled student starts from."""
 
 
 class Student(Spec):
@@ -100,8 +106,11 @@ class Job(Spec):
     train: Train = Train()
     intermediate: Intermediate | None = None
     """What the student learns before."""
-    compare: Annotated[tuple[Literal["gold-only"], ...], Field(max_length=1)] = ()
-    """What to train beside the distilled student, to see what distilling gained."""
+    compare: Annotated[tuple[Baseline, ...], Field(max_length=2)] = ()
+    """What to train beside the distilled student, to see what distilling gained. Each takes as many
+    optimizer steps as the distilled student, on the schedule of `train`."""
+    seeds: Annotated[tuple[Seed, ...], Field(max_length=100)] = ()
+    """Each student is trained once for each of them, in the place of `train.seed`."""
     search: Search | None = None
     """Many students in the place of one, to find the best."""
     resources: Resources = Resources()
@@ -165,6 +174,47 @@ class Job(Spec):
                 self.data.unlabelled,
             )
         return self
+
+    @field_validator("compare", "seeds")
+    @classmethod
+    def _each_once(cls, values: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"one of {info.field_name} is given twice: it would do the same again")
+        return values
+
+    @model_validator(mode="after")
+    def _seeded_once(self) -> "Job":
+        for place, train in self._trainings:
+            if self.seeds and train.seed != Train().seed:
+                raise fault_at(
+                    (*place, "seed"),
+                    "seeds says which seeds the students are trained with: drop one of the two",
+                    train.seed,
+                )
+        return self
+
+    @property
+    def _trainings(self) -> tuple[tuple[tuple[str, ...], Train], ...]:
+        """How the student is trained, each with the place where the job says it."""
+        before = self.intermediate
+        first = ((("intermediate", "train"), before.train),) if before else ()
+        return (*first, (("train",), self.train))
+
+    @property
+    def seeded(self) -> tuple["Job", ...]:
+        """The job with each of its seeds, in their order; without any, as it is."""
+        return tuple(self.with_seed(seed) for seed in self.seeds) or (self,)
+
+    def with_seed(self, seed: int) -> "Job":
+        """Return the job with all trainings of its student under this seed alone."""
+        update: dict[str, Any] = {
+            "seeds": (),
+            "train": self.train.model_copy(update={"seed": seed}),
+        }
+        if before := self.intermediate:
+            train = before.train.model_copy(update={"seed": seed})
+            update["intermediate"] = before.model_copy(update={"train": train})
+        return self.model_copy(update=update)
 
     @property
     def teachers(self) -> tuple[Teaching, ...]:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from alambique.spec.faults import BadField, bad_fields, refuse
-from alambique.spec.fields import Name, Spec, Whole, fault_at
+from alambique.spec.fields import Name, Seed, Spec, fault_at
 from alambique.spec.reading import (
     mapping,
     overridden,
@@ -47,7 +47,6 @@ def _some(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
 Values = Annotated[tuple[JsonValue, ...], AfterValidator(_some)]
 """What a field takes in one job after another."""
 Named = Annotated[dict[Name, Fields], Field(min_length=1)]
-Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 NEEDS = "name, tasks and students"
 """The fields that a suite cannot be without."""
@@ -131,7 +130,7 @@ class Suite(Spec):
             f"tasks.{name}": part for name, part in self.tasks.items()
         }
         for where, part in parts.items():
-            for field in ("name", "project"):
+            for field in ("name", "project", "seeds"):
                 if field in part:
                     raise ValueError(
                         f"{where}.{field} is for the suite to say: move it beside tasks"

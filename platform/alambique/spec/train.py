@@ -12,6 +12,7 @@ from alambique.spec.fields import (
     Positive,
     Rate,
     Real,
+    Seed,
     Spec,
     Whole,
     Workers,
@@ -45,7 +46,7 @@ class Train(Spec):
     dropout: Annotated[Real, Field(ge=0, lt=1)] | None = None
     """In place of what the model's own configuration says."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 1
+    seed: Seed = 1
     checkpoint: Positive = 200
     """Steps between two checkpoints, apart from the one after each epoch."""
 

@@ -1,6 +1,7 @@
 """Carrying a job through its stages, and telling the registry how that ended."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
@@ -14,13 +15,15 @@ from alambique.workers.holding import GIVEN_BACK
 from alambique.workers.logs import into_log, trace_of
 from alambique.workers.once import once
 from alambique.workers.provenance import running_code
-from alambique.workers.records import Cached, Checked, Distilled, Evaluated, Taught, Trained
+from alambique.workers.records import Cached, Checked, Evaluated, Raced, Taught, Trained
 from alambique.workers.running import Part
-from alambique.workers.stages import distil as distilling
 from alambique.workers.stages import evaluate as evaluating
+from alambique.workers.stages import race as racing
 from alambique.workers.stages.cache import caches
 from alambique.workers.stages.check import check
+from alambique.workers.stages.distil import train_students
 from alambique.workers.stages.register import register
+from alambique.workers.stages.table import table_lines
 from alambique.workers.stages.teach import teach
 from alambique.workers.work import Work
 
@@ -36,30 +39,12 @@ def stages(work: Work) -> dict[str, Any]:
     teachers = [one.teacher for one in taught]
     cached = caches(work, checked, teachers) if needs_outputs(work.job) else ()
     searched = _searched(work, checked, taught, cached)
-    students = searched.students if searched else _distilled(work, checked, taught, cached)
+    students = searched.students if searched else train_students(work, checked, taught, cached)
     trained = [*teachers, *students]
-    evaluated = _evaluated(work, checked, trained)
-    result = register(work, checked, taught, trained, evaluated, cached)
+    lines = table_lines(trained, _evaluated(work, checked, trained))
+    raced = _raced(work, checked, [line.network for line in lines])
+    result = register(work, checked, taught, lines, raced, cached)
     return result | (_summary(work, searched, result) if searched else {})
-
-
-def _distilled(
-    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
-) -> list[Trained]:
-    """The student of the job, after the one that it is compared with."""
-    return [
-        student
-        for kind in distilling.kinds(work)
-        for student in once(
-            work,
-            Stage.DISTIL,
-            distilling.reads(work, checked, taught, cached, kind),
-            Distilled,
-            lambda folder, kind=kind: distilling.distil(  # type: ignore[misc]
-                work, checked, taught, cached, kind, folder
-            ),
-        ).students
-    ]
 
 
 def _searched(
@@ -85,19 +70,36 @@ def _summary(work: Work, searched: "Searched", result: dict[str, Any]) -> dict[s
 
 def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list[Evaluated]:
     """The scores of each network."""
-    length, on = evaluating.length_of(work, trained), evaluating.devices()
+    length = evaluating.length_of(work, trained)
+    parts = [
+        Part(Stage.EVALUATE, one.role, number, len(trained) + 1)
+        for number, one in enumerate(trained)
+    ]
     return [
         once(
             work,
             Stage.EVALUATE,
-            evaluating.reads(work, checked, one, length, on),
+            evaluating.reads(work, checked, one, length),
             Evaluated,
-            lambda _, one=one, number=number: evaluating.evaluate(  # type: ignore[misc]
-                work, checked, one, Part(Stage.EVALUATE, one.name, number, len(trained)), length, on
-            ),
+            partial(evaluating.evaluate, work, checked, one, part, length),
+            part,
         )
-        for number, one in enumerate(trained)
+        for one, part in zip(trained, parts, strict=True)
     ]
+
+
+def _raced(work: Work, checked: Checked, networks: Sequence[Trained]) -> Raced:
+    """The speeds of the networks of the job's table."""
+    length, on = evaluating.length_of(work, networks), racing.devices()
+    part = Part(Stage.EVALUATE, "speeds", len(networks), len(networks) + 1)
+    return once(
+        work,
+        Stage.EVALUATE,
+        racing.reads(work, checked, networks, length, on),
+        Raced,
+        lambda _: racing.race(work, checked, networks, part, length, on),
+        part,
+    )
 
 
 def carry(work: Work) -> int:

@@ -36,6 +36,7 @@ def likeness(
         labels=examined.labels,
         pad_id=examined.encoder.pad_id,
         training=[],
+        steps=0,
         examples=list(examples),
         validation=list(rows),
         teachers=(),

@@ -99,7 +99,7 @@ class Trained(Spec):
     """A network that a job has trained, or found fit to teach."""
 
     name: str
-    """teacher (of several, teacher-2 and so on), gold-only or distilled."""
+    """teacher (of several, teacher-2 and so on), gold-only, same-start or distilled."""
     folder: Path
     weights: str
     max_length: int
@@ -109,6 +109,10 @@ class Trained(Spec):
     metric: float
     """The primary metric on validation."""
     seconds: float
+    steps: int | None = None
+    """Optimizer steps; None of a network that came trained."""
+    seed: int | None = None
+    """Of a student: the one that it was trained with."""
     diverged: bool = False
     maps: dict[str, LayerMap] = Field(default_factory=dict)
     """Of each term that compares layers by a map."""
@@ -126,7 +130,7 @@ class Trained(Spec):
 
     @property
     def role(self) -> str:
-        """What it is in its job: teacher, student, gold-only; of a trial with its number."""
+        """What it is in its job: teacher, student or a baseline; of a trial with its number."""
         role = "student" if self.name == "distilled" else self.name
         return role if self.trial is None else f"{role}-{self.trial}"
 
@@ -207,53 +211,68 @@ class Cached(Spec):
 
 
 class Distilled(StageOutput):
-    """The students of a job."""
+    """A student of a job."""
 
-    students: tuple[Trained, ...]
+    student: Trained
 
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
-        """Return the same, with the code that made each student."""
-        students = tuple(one.model_copy(update={"made_by": made_by}) for one in self.students)
-        return self.model_copy(update={"students": students})
-
-
-class Speed(Spec):
-    """How fast a network is on a device beside the one that its score was measured on."""
-
-    device: str
-    """Its kind: cpu."""
-    latency_ms: float
-    latency_kept: int
-    """Of the timed runs, how many the filter kept."""
-    inferences_per_second: float
+        """Return the same, with the code that made the student."""
+        student = self.student.model_copy(update={"made_by": made_by})
+        return self.model_copy(update={"student": student})
 
 
 class Score(Spec):
-    """One line of the table that a job ends with."""
+    """How good a network is on the test split, and how large."""
 
-    name: str
     layers: int
     parameters: int
     macs_linear: int
     macs_full: int
     metrics: dict[str, float]
+
+
+class Speed(Spec):
+    """How fast a network is on a device, measured in turns with the others of its table."""
+
+    device: str
+    """Its kind: cpu or cuda."""
     latency_ms: float
+    """Of one text: the mean of the timed runs that the filter kept."""
     latency_kept: int
-    """Of the timed runs, how many the filter kept."""
-    inferences_per_second: float
-    also: tuple[Speed, ...] = ()
-    """On the CPU, where those two are of a GPU."""
+    """How many those are."""
+    latency_low_ms: float
+    """A tenth of all timed runs took less."""
+    latency_high_ms: float
+    """A tenth of all timed runs took more."""
+    throughput: float
+    """Windows of the test split per second, many at a time."""
 
 
 class Evaluated(StageOutput):
-    """A line of that table, and how it was measured."""
+    """The scores of a network, and how they were measured."""
 
     score: Score
     settings: dict[str, Any]
+    fractions: Path | None = None
+    """A file of numpy with what each test example adds to the two sums whose ratio is the primary
+    metric, (E, 2); None without a head, where no example has a score."""
     notes: tuple[str, ...] = ()
     """What makes the scores worse than the networks are."""
     made_by: tuple[MadeBy, ...] = ()
     """What measured it."""
+
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that measured it."""
+        return self.model_copy(update={"made_by": made_by})
+
+
+class Raced(StageOutput):
+    """The speeds of the networks of one table."""
+
+    networks: tuple[tuple[Speed, ...], ...]
+    """Of each network, in their order, on the device that it was tested on, then on others."""
+    settings: dict[str, Any]
+    made_by: tuple[MadeBy, ...] = ()
 
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that measured it."""

@@ -5,10 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
+from alambique.tasks import calibration
+from alambique.tasks.bootstrap import Floats
+from alambique.tasks.calibration import calibration_error
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
 from alambique.workers.training.answers import Answer, answers, by_length
@@ -77,6 +81,32 @@ class Examined:
         """The task's metrics of these answers."""
         predicted = predictions_of(self.task, examples, rows, found, self.labels)
         return self.task.score(examples, [predicted[i] for i in range(len(examples))])
+
+    def test(
+        self, examples: Sequence[Example], rows: Sequence[Row]
+    ) -> tuple[dict[str, float], Floats]:
+        """Return the task's metrics with the calibration error, and what each example adds (E, 2).
+
+        Args:
+            examples: of the test split.
+            rows: all of theirs.
+        """
+        found = self.answers(rows)
+        predicted = predictions_of(self.task, examples, rows, found, self.labels)
+        predictions = [predicted[i] for i in range(len(examples))]
+        windows: list[list[int]] = [[] for _ in examples]
+        for number, row in enumerate(rows):
+            windows[row.example].append(number)
+        confidence = [
+            self.task.confidence(
+                prediction, example, [rows[i].window for i in own], [found[i] for i in own]
+            )
+            for prediction, example, own in zip(predictions, examples, windows, strict=True)
+        ]
+        right = self.task.right(examples, predictions)
+        error = calibration_error(np.concatenate(confidence), right)
+        scores = self.task.score(examples, predictions) | {calibration.NAME: error}
+        return scores, self.task.fractions(examples, predictions)
 
 
 def score_of(

@@ -216,7 +216,7 @@ class Bench:
         place = trial.variant.place
         if before := done_before(self._work, place):
             self._work.log(f"trial {trial.number}: done before, by job {before.job_id}")
-            (student,) = Distilled.model_validate(before.output).students
+            student = Distilled.model_validate(before.output).student
             self._finished(trial.number, trial.variant, student)
             self._work.holding.let_go([place.name])
             return None
@@ -229,14 +229,14 @@ class Bench:
 
     def _well(self, number: int, going: Going) -> None:
         """A trial that did not fail: at its end, or stopped."""
-        variant, outcome = going.variant, going.outcome
-        if outcome is None:
+        variant = going.variant
+        if going.outcome is None:
             self._stopped(going)
             return
         seconds = self.clock() - going.began
-        distilled = student_of(variant.courses, "distilled", outcome, seconds)
+        distilled = student_of(variant.courses, "distilled", seconds)
         distilled = keep(self._work, variant.place, distilled)
-        self._finished(number, variant, distilled.students[0])
+        self._finished(number, variant, distilled.student)
 
     def _stopped(self, going: Going) -> None:
         last, first = going.last, going.variant.courses[0]

@@ -8,7 +8,7 @@ from alambique.models.counts import count
 from alambique.spec.job import Job
 from alambique.tasks.all import find
 from alambique.workers.failures import told
-from alambique.workers.stages.evaluate import latency_of
+from alambique.workers.stages.race import latency_of
 from alambique.workers.testing import Examined
 
 
@@ -54,7 +54,7 @@ def _latency(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float
     examined = Examined.of(
         find(job.task), folder, labels, max_length=job.train.max_length, stride=job.train.stride
     )
-    found = latency_of(examined, int(read_config(folder)["vocab_size"]), length)
+    found = latency_of(examined, folder, length)
     return {"latency_ms": found.mean_ms}
 
 

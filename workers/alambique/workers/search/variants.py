@@ -61,6 +61,11 @@ class Variant:
     def _source(self) -> Path:
         return distil.source_of_start(self.work, self.checked, self.taught, "distilled")
 
+    def with_seed(self, seed: int) -> "Variant":
+        """Return the same under another seed."""
+        work = replace(self.work, job=self.work.job.with_seed(seed))
+        return Variant(work, self.checked, self.taught, self.cached)
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -77,12 +82,12 @@ class Shared:
         return self.work.job
 
     def variant(self, values: Mapping[str, Any]) -> Variant:
-        """The job with these values.
+        """The job with these values, under the first of its seeds.
 
         Raises:
             BadSpec: it cannot be.
         """
-        job = laid_over(self.work.job, values)
+        job, *_ = laid_over(self.work.job, values).seeded
         check_head(job, self.checked.student)
         # a model of its own is the same for all trials: the space may leave it, and name no other
         own = job.student.start not in ("teacher", "random")

@@ -1,13 +1,15 @@
-"""Stage 3: the students: distilled from the teachers, and on gold labels alone beside it."""
+"""Stage 3: the students: distilled from the teachers, and baselines on gold labels alone."""
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
+from alambique.spec.job import Baseline, Job
 from alambique.spec.objective import Gold, Logits, Term, layered
 from alambique.spec.objective import taught as teaches
 from alambique.spec.outputs import Output
@@ -16,19 +18,45 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.workers.files import whole
 from alambique.workers.layer_maps import maps_of, resolved
+from alambique.workers.once import once
 from alambique.workers.provenance import outputs_makers_of, record_outputs
 from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
 from alambique.workers.running import Part, placement, processes, run
 from alambique.workers.starting import student
-from alambique.workers.training.course import Course
+from alambique.workers.training.course import Course, Pace
 from alambique.workers.training.material import namespace_of
-from alambique.workers.training.outcome import Outcome, read_outcome
+from alambique.workers.training.outcome import outcome_of
 from alambique.workers.work import Work
 
-Kind = Literal["gold-only", "distilled"]
+Kind = Literal[Baseline, "distilled"]
+"""What a student is in its job."""
 
 GOLD_ALONE = (Gold(),)
 """The objective of a student that has no teacher."""
+
+
+def train_student(
+    work: Work,
+    checked: Checked,
+    taught: Sequence[Taught],
+    cached: Sequence[Cached],
+    kind: Kind,
+    part: Part,
+) -> Trained:
+    """Return one student of a job of one seed, trained by whichever job of the project was first.
+
+    What it is called there is no part of its key: without a start of the teacher's, for example,
+    both baselines are one network.
+    """
+    found = once(
+        work,
+        Stage.DISTIL,
+        reads(work, checked, taught, cached, kind),
+        Distilled,
+        lambda folder: distil(work, checked, taught, cached, kind, folder, part),
+        part,
+    )
+    return found.student.model_copy(update={"name": kind, "seed": work.job.train.seed})
 
 
 def distil(
@@ -38,7 +66,7 @@ def distil(
     cached: Sequence[Cached],
     kind: Kind,
     folder: Path,
-    part: Part | None = None,
+    part: Part,
 ) -> Distilled:
     """One student, trained until patience or epochs end; `part` says where it is shown."""
     began = time.monotonic()
@@ -46,17 +74,20 @@ def distil(
     start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
     courses = courses_of(work, checked, taught, cached, kind, start)
     place = placement(work.job.resources, distilled=kind == "distilled")
-    parts = [part] * len(courses) if part else _parts(work, kind)
-    for course, each in zip(courses, parts, strict=True):
-        outcome = run(work, resolved(course), each, place)
-    return student_of(courses, kind, outcome, time.monotonic() - began)
+    for course, each in zip(courses, _parts(part, len(courses)), strict=True):
+        run(work, resolved(course), each, place)
+    return student_of(courses, kind, time.monotonic() - began)
 
 
-def student_of(
-    courses: Sequence[Course], kind: Kind, outcome: Outcome, seconds: float
-) -> Distilled:
-    """The student of courses that are over; `outcome` is of the last one."""
+def student_of(courses: Sequence[Course], kind: Kind, seconds: float) -> Distilled:
+    """The student of courses that are over, one after the other.
+
+    Raises:
+        LostWorker: one of them has left no outcome.
+    """
     *before, last = courses
+    outcomes = [outcome_of(course) for course in courses]
+    outcome = outcomes[-1]
     maps = {f"intermediate.{term}": m for one in before for term, m in maps_of(one).items()}
     trained = Trained(
         name=kind,
@@ -67,12 +98,13 @@ def student_of(
         loss=outcome.best_loss,
         metric=outcome.metric,
         seconds=seconds,
-        diverged=outcome.diverged or any(map(_diverged, before)),
+        steps=sum(one.steps for one in outcomes),
+        diverged=any(one.diverged for one in outcomes),
         maps=maps | maps_of(last),
         course=resolved(last) if find(last.task).output is Output.STATES else None,
         outputs_by=outputs_makers_of(last.folder.parent),
     )
-    return Distilled(students=(trained,))
+    return Distilled(student=trained)
 
 
 def note_outputs(cached: Sequence[Cached], kind: Kind, folder: Path) -> None:
@@ -81,14 +113,32 @@ def note_outputs(cached: Sequence[Cached], kind: Kind, folder: Path) -> None:
         record_outputs(folder, [maker for one in cached for maker in one.made_by])
 
 
-def _diverged(course: Course) -> bool:
-    outcome = read_outcome(course)
-    return outcome is not None and outcome.diverged
-
-
 def kinds(work: Work) -> tuple[Kind, ...]:
     """Which students the job trains, in their order."""
     return (*work.job.compare, "distilled")
+
+
+def train_students(
+    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
+) -> list[Trained]:
+    """Return the students of a job without a search: of each seed the baselines, then its own."""
+    asked = [(job, kind) for job in work.job.seeded for kind in kinds(work)]
+    return [
+        train_student(
+            replace(work, job=job),
+            checked,
+            taught,
+            cached,
+            kind,
+            Part(Stage.DISTIL, _shown(work, job, kind), number, len(asked)),
+        )
+        for number, (job, kind) in enumerate(asked)
+    ]
+
+
+def _shown(work: Work, job: Job, kind: Kind) -> str:
+    """What people call a student: of several seeds, with its own."""
+    return f"{kind}, seed {job.train.seed}" if work.job.seeds else kind
 
 
 def reads(
@@ -97,7 +147,6 @@ def reads(
     """What a student depends on."""
     job = work.job
     common = {
-        "kind": kind,
         "task": job.task,
         "student": job.student,
         "start": checked.student.content if checked.student else None,
@@ -106,11 +155,16 @@ def reads(
         "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
         "processes": processes(job.resources, distilled=kind == "distilled"),
     }
-    if kind == "gold-only":
-        # with a start of its own it has nothing of the teacher, whichever that is
-        begun = None if checked.student else model_hash(taught[0].start)
-        return common | {"from": begun, "objective": GOLD_ALONE}
     unlabelled = checked.data.unlabelled
+    if kind != "distilled":
+        # with a start of its own it has nothing of the teacher, whichever that is
+        source = source_of_start(work, checked, taught, kind)
+        begun = None if checked.student else model_hash(source)
+        pace = [
+            [one.train, unlabelled.hash if unlabelled and one.unlabelled else None]
+            for one in _pace(work, checked)
+        ]
+        return common | {"from": begun, "objective": GOLD_ALONE, "pace": pace}
     return (
         common
         | {"from": model_hash(taught[0].teacher.folder), "outputs": _outputs(work, cached)}
@@ -143,8 +197,9 @@ def courses_of(
     """
     job, folder = work.job, start.parent
     course = partial(_course, work, checked, taught, cached)
-    if kind == "gold-only":
-        return (course(GOLD_ALONE, job.train, start, folder / "run"),)
+    if kind != "distilled":
+        alone = course(GOLD_ALONE, job.train, start, folder / "run")
+        return (alone.model_copy(update={"pace": _pace(work, checked)}),)
     if job.intermediate is None:
         return (course(job.objective, job.train, start, folder / "run"),)
     before = job.intermediate
@@ -152,6 +207,20 @@ def courses_of(
     second = course(job.objective, job.train, first.best, folder / "run")
     beginning = first.bridges if first.beside and second.beside else None
     return first, second.model_copy(update={"beginning": beginning})
+
+
+def _pace(work: Work, checked: Checked) -> tuple[Pace, ...]:
+    """The trainings of the distilled student, where they take other steps than a baseline's own."""
+    job, unlabelled = work.job, checked.data.unlabelled
+    if job.intermediate is None and unlabelled is None:
+        return ()
+    trainings = [(job.objective, job.train)]
+    if before := job.intermediate:
+        trainings.insert(0, (before.objective, before.train))
+    return tuple(
+        Pace(train=train, unlabelled=unlabelled.file if unlabelled and teaches(terms) else None)
+        for terms, train in trainings
+    )
 
 
 def _course(
@@ -183,23 +252,29 @@ def _course(
     )
 
 
-def _parts(work: Work, kind: Kind) -> list[Part]:
-    """Where the progress of each course of a student belongs."""
-    first = ["distilled, first"] if work.job.intermediate else []
-    names = {"gold-only": ["gold-only"], "distilled": [*first, "distilled"]}
-    every = [name for each in kinds(work) for name in names[each]]
-    return [Part(Stage.DISTIL, name, every.index(name), len(every)) for name in names[kind]]
+def _parts(part: Part, courses: int) -> list[Part]:
+    """Where the progress of each course of a student belongs: within that of the student."""
+    *before, last = range(courses)
+    return [
+        *(
+            Part(part.stage, f"{part.name}, first", part.number * courses + n, part.of * courses)
+            for n in before
+        ),
+        Part(part.stage, part.name, part.number * courses + last, part.of * courses),
+    ]
 
 
 def source_of_start(work: Work, checked: Checked, taught: Sequence[Taught], kind: Kind) -> Path:
     """The model that the untrained student is made of: of several teachers the first.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
-    answers already, and would not be gold labels alone.
+    answers already. Of a random start shape and tokenizer alone are taken, which are the same
+    before and after: no baseline needs to wait for another teacher's.
     """
     if checked.student is not None:
         return checked.student.folder
-    return taught[0].teacher.folder if kind == "distilled" else taught[0].start
+    alone = kind == "gold-only" or (work.job.student.start == "random" and kind != "distilled")
+    return taught[0].start if alone else taught[0].teacher.folder
 
 
 def _start(work: Work, checked: Checked, taught: Sequence[Taught], kind: Kind, into: Path) -> None:

@@ -1,9 +1,9 @@
 """Stage 6: every network of the job becomes a model version, with where it comes from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from alambique.distill.front import retention
 from alambique.models import reference
 from alambique.registry import versions
 from alambique.registry.records import Edge, Metric, Version
@@ -16,7 +16,7 @@ from alambique.workers.records import (
     Cached,
     Checked,
     Evaluated,
-    Score,
+    Raced,
     Speed,
     Start,
     Taught,
@@ -25,6 +25,15 @@ from alambique.workers.records import (
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
 from alambique.workers.stages.choosing import collapsed
 from alambique.workers.stages.naming import model_name, registering
+from alambique.workers.stages.race import busy_notes
+from alambique.workers.stages.table import (
+    TableLine,
+    gain_notes,
+    gains_of,
+    maps_of_row,
+    row_of,
+    speed_figures,
+)
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
 
@@ -33,8 +42,8 @@ def register(
     work: Work,
     checked: Checked,
     taught: Sequence[Taught],
-    trained: Sequence[Trained],
-    evaluated: Sequence[Evaluated],
+    lines: Sequence[TableLine],
+    raced: Raced,
     cached: Sequence[Cached],
 ) -> dict[str, Any]:
     """The table of the job, each line with its version; and that of the teachers' candidates.
@@ -42,61 +51,56 @@ def register(
     The files are put where the version will point to before the version is written, under a name
     that only this attempt uses: a job that is killed here does it again, and registers once.
     """
-    teachers: dict[str, Version] = {}
-    about = _about(work, checked)
-    rows, count = [], len(trained) + sum(len(each.runs) for each in taught)
-    primary = find(work.job.task).primary
-    for number, (one, found) in enumerate(zip(trained, evaluated, strict=True)):
+    versions_of: dict[str, Version] = {}
+    about, primary = _about(work, checked), find(work.job.task).primary
+    rows, count = [], len(lines) + sum(len(each.runs) for each in taught)
+    notes: list[str] = []
+    for number, (line, speeds) in enumerate(zip(lines, raced.networks, strict=True)):
+        one, found = line.network, line.evaluated[line.best]
         work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
+        measured = _Measured(found, speeds, _settings(checked, found, raced))
         windows = {"max_length": one.max_length, "stride": one.stride}
         name = registering(work.job.project, one.weights)
         with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
-            version = _registered(work, checked, taught, one, found, teachers, about | windows)
+            version = _registered(
+                work, checked, taught, one, measured, versions_of, about | windows
+            )
         if number < len(taught):  # they come first
-            teachers[one.name] = version
-        kept = _kept(primary, evaluated[: len(taught)], found)
-        rows.append(_row(one, found.score, version, kept))
+            versions_of[one.name] = version
+        gains = gains_of(line, lines, primary)
+        notes += [*found.notes, *gain_notes(line, gains, primary)]
+        called = f"{version.name}@{version.number}"
+        teachers = lines[: len(taught)]
+        rows.append(row_of(line, called, speeds, gains, teachers=teachers, primary=primary))
     candidates: list[dict[str, Any]] = []
     for said, each in zip(work.job.teachers, taught, strict=True):
-        before, chosen = len(trained) + len(candidates), teachers[said.role]
+        before, chosen = len(lines) + len(candidates), versions_of[said.role]
         candidates += register_candidates(
             work, checked, said, each, chosen, about, before=before, of=count
         )
+    names = [line.network.role for line in lines]
     return {
         "rows": rows,
         "primary": primary,
-        "reference": _reference(work, checked, evaluated[0]),
+        "reference": _reference(work, checked, lines[0].evaluated[0]),
         "outputs": _outputs(cached),
         "notes": [
-            *(note for found in evaluated for note in found.notes),
-            *_notes(trained, evaluated, primary),
-            *(line for each in taught for line in collapsed(each.runs)),
+            *notes,
+            *busy_notes(names, [line.shape for line in lines], raced),
+            *(text for each in taught for text in collapsed(each.runs)),
         ],
-        "settings": _settings(checked, evaluated[0]),
+        "settings": _settings(checked, lines[0].evaluated[0], raced),
         **({"candidates": candidates} if candidates else {}),
     }
 
 
-def notes(scores: Sequence[Score], primary: str) -> list[str]:
-    """What a reader of the table should not miss."""
-    values = {score.name: score.metrics[primary] for score in scores}
-    found = []
-    if "gold-only" in values and values["distilled"] <= values["gold-only"]:
-        found.append(
-            f"distilling did not help here: {primary} {values['distilled']:.4f} against "
-            f"{values['gold-only']:.4f} on gold labels alone"
-        )
-    return found
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """All that was measured of a network, and how."""
 
-
-def _notes(
-    trained: Sequence[Trained], evaluated: Sequence[Evaluated], primary: str
-) -> Iterator[str]:
-    """The notes of each student with what stands beside it."""
-    scores = [(one.trial, found.score) for one, found in zip(trained, evaluated, strict=True)]
-    for trial in dict.fromkeys(trial for trial, _ in scores):
-        said = notes([score for number, score in scores if number == trial], primary)
-        yield from said if trial is None else (f"trial {trial}: {line}" for line in said)
+    found: Evaluated
+    speeds: Sequence[Speed]
+    settings: Mapping[str, Any]
 
 
 def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]:
@@ -125,10 +129,11 @@ def _registered(
     checked: Checked,
     taught: Sequence[Taught],
     one: Trained,
-    found: Evaluated,
+    measured: _Measured,
     teachers: Mapping[str, Version],
     about: dict[str, Any],
 ) -> Version:
+    found = measured.found
     artifact = f"versions/{work.id}/{work.token}/{one.role}"
     artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
     # a teacher that was chosen by these scores is listed with them, as those that were not
@@ -150,23 +155,21 @@ def _registered(
             artifact=artifact,
             details=about | _details(one) | made_by_stages(one, found.made_by),
             files=files,
-            metrics=[*_metrics(checked, found), *validated],
+            metrics=[*_metrics(checked, measured), *validated],
             lineage=list(_lineage(work, checked, taught, one, teachers)),
         )
     )
 
 
 def _details(one: Trained) -> dict[str, Any]:
-    trial = {} if one.trial is None else {"trial": one.trial, "values": one.values}
-    return {"seconds": one.seconds, "diverged": one.diverged, "maps": _maps(one), **trial}
-
-
-def _kept(primary: str, teachers: Sequence[Evaluated], found: Evaluated) -> float | None:
-    """The part of the best teacher's score that a student keeps; None of a teacher itself."""
-    if any(found is teacher for teacher in teachers):
-        return None
-    best = max(teacher.score.metrics[primary] for teacher in teachers)
-    return retention(found.score.metrics[primary], best)
+    return {
+        "seconds": one.seconds,
+        "steps": one.steps,
+        "diverged": one.diverged,
+        "maps": maps_of_row(one),
+        **({} if one.seed is None else {"seed": one.seed}),
+        **({} if one.trial is None else {"trial": one.trial, "values": one.values}),
+    }
 
 
 def _about(work: Work, checked: Checked) -> dict[str, Any]:
@@ -177,20 +180,19 @@ def _about(work: Work, checked: Checked) -> dict[str, Any]:
     }
 
 
-def _settings(checked: Checked, found: Evaluated) -> dict[str, Any]:
-    """How the scores were measured: this job's name for the examples, and what goes for all."""
-    return {"data": checked.data.test_name, "split": "test", **found.settings}
+def _settings(checked: Checked, found: Evaluated, raced: Raced) -> dict[str, Any]:
+    """How a network was measured: this job's name for the examples, and what goes for all."""
+    data = {"data": checked.data.test_name, "split": "test"}
+    return data | found.settings | raced.settings
 
 
-def _metrics(checked: Checked, found: Evaluated) -> Iterator[Metric]:
-    score, settings = found.score, _settings(checked, found)
-    for name, value in score.metrics.items():
-        yield Metric(checked.data.test_name, "test", name, value, settings)
-    measured = _speed(score)
-    for also in score.also:
-        measured |= {f"{also.device}_{name}": value for name, value in _speed(also).items()}
-    for name, value in measured.items():
-        yield Metric(checked.data.test_name, "test", name, value, settings)
+def _metrics(checked: Checked, measured: _Measured) -> Iterator[Metric]:
+    first, *others = measured.speeds
+    figures = measured.found.score.metrics | speed_figures(first)
+    for other in others:
+        figures |= {f"{other.device}_{name}": f for name, f in speed_figures(other).items()}
+    for name, value in figures.items():
+        yield Metric(checked.data.test_name, "test", name, value, dict(measured.settings))
 
 
 def _lineage(
@@ -204,6 +206,10 @@ def _lineage(
     yield from made_from(work.job, checked.data, one, unlabelled=distilled)
     for teacher in teachers.values() if distilled else ():
         yield Edge("teacher", teacher.id, {"weights": teacher.weights})
+    if one.name == "same-start" and checked.student is None and work.job.student.start == "teacher":
+        # it has learnt from labels alone, and is cut from the first teacher all the same
+        first = next(iter(teachers.values()))
+        yield Edge("start", first.id, {f"{first.name}@{first.number}": first.weights})
     if start := _start(work, checked, taught, one):
         yield start_edge(start)
 
@@ -223,33 +229,3 @@ def _start(work: Work, checked: Checked, taught: Sequence[Taught], one: Trained)
             return begun["teacher"] if one.name == "gold-only" else None
         case _:
             return checked.student
-
-
-def _row(one: Trained, score: Score, version: Version, kept: float | None) -> dict[str, Any]:
-    also = [{"device": other.device, **_speed(other)} for other in score.also]
-    return {
-        "name": score.name,
-        **({} if one.trial is None else {"trial": one.trial}),
-        "layers": score.layers,
-        "parameters": score.parameters,
-        "macs": {"linear": score.macs_linear, "full": score.macs_full},
-        "metrics": score.metrics,
-        "retention": kept,
-        "validation": {"loss": one.loss, "metric": one.metric},
-        **_speed(score),
-        "version": f"{version.name}@{version.number}",
-        "maps": _maps(one),
-        **({"also": also} if also else {}),
-    }
-
-
-def _speed(measured: Score | Speed) -> dict[str, float]:
-    return {
-        "latency_ms": measured.latency_ms,
-        "inferences_per_second": measured.inferences_per_second,
-    }
-
-
-def _maps(one: Trained) -> dict[str, Any]:
-    """Which layers of the teacher the student learnt from, by the term that compared them."""
-    return {term: found.model_dump(mode="json") for term, found in one.maps.items()}

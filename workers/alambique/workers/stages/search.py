@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from alambique.distill.front import front_of
@@ -16,8 +17,8 @@ from alambique.spec.space import alone
 from alambique.spec.states import Stage, TrialState
 from alambique.tasks.goals import loss_compares
 from alambique.workers.failures import error_of, reason_of, told
-from alambique.workers.once import done_before, key_of, once
-from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
+from alambique.workers.once import done_before, key_of
+from alambique.workers.records import Cached, Checked, Taught, Trained
 from alambique.workers.running import Part
 from alambique.workers.search.bench import Bench
 from alambique.workers.search.earlier import unfinished
@@ -132,44 +133,34 @@ def _nothing(found: Sequence[Trial]) -> AlambiqueError:
 
 
 def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]:
-    """The students of each trial; what stands beside them is trained now, or why it cannot be.
+    """The students of each trial and its baselines, for each seed; or why there is none of those.
 
-    Trials that differ in their objective alone have one student on gold labels beside them.
+    The trials themselves had the first seed. Trials that differ in their objective alone share
+    their baselines.
     """
     failed: dict[str, str] = {}
     for position, trial in enumerate(front):
-        variant = shared.variant(trial.values)
-        for kind in distilling.kinds(variant.work):
+        first = shared.variant(trial.values)
+        variants = [first.with_seed(seed) for seed in shared.job.seeds] or [first]
+        for variant, kind in product(variants, distilling.kinds(first.work)):
             name = f"{kind} of trial {trial.number}"
             key = key_of(Stage.DISTIL, variant.reads(kind))
             part = Part(Stage.DISTIL, name, position, len(front))
-            found = failed.get(key) or _tried(variant, kind, part)
+            found = failed.get(key) or _student(variant, kind, part)
             if isinstance(found, str):
                 failed[key] = found
                 yield f"trial {trial.number}: {found}"
-                continue
-            for one in found:
-                yield one.model_copy(update={"trial": trial.number, "values": trial.values})
+            else:
+                yield found.model_copy(update={"trial": trial.number, "values": trial.values})
 
 
-def _tried(variant: Variant, kind: distilling.Kind, part: Part) -> tuple[Trained, ...] | str:
-    """As `_student`; in words why there is none of those that stand beside."""
+def _student(variant: Variant, kind: distilling.Kind, part: Part) -> Trained | str:
+    """A student of a trial; of a baseline in words why it could not be trained."""
+    work, checked, taught, cached = variant.work, variant.checked, variant.taught, variant.cached
     try:
-        return _student(variant, kind, part)
+        return distilling.train_student(work, checked, taught, cached, kind, part)
     except Exception as error:
         # what was searched for is kept, whatever becomes of what it is compared with
         if kind == "distilled" or may_pass(reason_of(error)):
             raise
         return f"no {kind} student: {told(error)}"
-
-
-def _student(variant: Variant, kind: distilling.Kind, part: Part) -> tuple[Trained, ...]:
-    work, checked, taught, cached = variant.work, variant.checked, variant.taught, variant.cached
-    return once(
-        work,
-        Stage.DISTIL,
-        variant.reads(kind),
-        Distilled,
-        lambda folder: distilling.distil(work, checked, taught, cached, kind, folder, part),
-        part,
-    ).students

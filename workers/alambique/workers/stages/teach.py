@@ -203,7 +203,8 @@ def _tuned(
         folder=folder,
     )
     outcome = running.run(work, course, part, place)
-    return _trained(teacher, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
+    trained = _trained(teacher, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
+    return trained.model_copy(update={"steps": outcome.steps})
 
 
 def _tested(work: Work, checked: Checked, teacher: Teaching, part: Part, start: Path) -> Trained:

@@ -25,6 +25,14 @@ class TeacherOutputs(Spec):
     """How much they count beside those of other teachers."""
 
 
+class Pace(Spec):
+    """A training of the distilled student, as far as it decides how many steps that takes."""
+
+    train: Train
+    unlabelled: Path | None = None
+    """The examples without labels that it learns from beside the others."""
+
+
 class Course(Spec):
     """All that a training run is told. It travels to the workers as JSON."""
 
@@ -39,6 +47,9 @@ class Course(Spec):
     objective: tuple[Term, ...] = (Gold(),)
     unlabelled: Path | None = None
     """More training examples, of which nobody knows what is right."""
+    pace: tuple[Pace, ...] = ()
+    """The trainings that this one takes as many optimizer steps as, together: it passes over its
+    own examples as often as that needs. Without any it takes the epochs of `train`."""
     teachers: tuple[TeacherOutputs, ...] = ()
     beside: Path | None = None
     """The folder of the teacher that answers beside the student, where terms compare layers."""

@@ -19,7 +19,7 @@ from alambique.spec.objective import Gold, Term, answers, at_its_highest, layere
 from alambique.workers.files import put
 from alambique.workers.training import position as checkpoints
 from alambique.workers.training.batches import Batch, batch_of
-from alambique.workers.training.batching import epoch_batches, micro_batches, share, steps_of
+from alambique.workers.training.batching import epoch_batches, micro_batches, share
 from alambique.workers.training.best import write_best
 from alambique.workers.training.course import Course
 from alambique.workers.training.engines import Engine, engine_for
@@ -105,18 +105,31 @@ class Run:
                 self._told(position)
         return self._left(position, diverged=False)
 
-    def _batches(self, epoch: int) -> list[list[int]]:
-        """The global batches of an epoch."""
-        return epoch_batches(self._lengths, self._course.train, epoch)
+    def _batches(self, position: Position) -> list[list[int]]:
+        """The global batches that are left of an epoch: no more than are left of the run."""
+        batches = epoch_batches(self._lengths, self._course.train, position.epoch)
+        return batches[position.step :][: self._steps - position.done]
 
     @cached_property
     def _lengths(self) -> list[int]:
         return [row.length for row in self._material.training]
 
-    @cached_property
+    @property
     def _steps(self) -> int:
-        """Of all epochs."""
-        return steps_of(self._lengths, self._course.train, self._course.train.epochs)
+        """Of the whole run."""
+        return self._material.steps
+
+    @cached_property
+    def _patience(self) -> float:
+        """Passes over the examples without a lower validation loss after which the run stops.
+
+        A run that keeps pace with others has shorter epochs than those: it stops no sooner.
+        """
+        train = self._course.train
+        if not self._course.pace:
+            return train.patience
+        own = len(epoch_batches(self._lengths, train, 0))
+        return train.patience * max(1.0, self._steps / (train.epochs * own))
 
     def _resumed(self) -> Position:
         found = checkpoints.latest(self._checkpoints)
@@ -127,13 +140,14 @@ class Run:
         return position
 
     def _over(self, position: Position) -> bool:
-        train = self._course.train
-        return position.epoch >= train.epochs or position.waited >= train.patience
+        # after the last step comes its validation, which begins the next epoch at step 0
+        finished = position.done >= self._steps and position.step == 0
+        return finished or position.waited >= self._patience
 
     def _epoch(self, position: Position) -> Position:
         """The rest of an epoch, its validation, and the checkpoint after it."""
         loss: Means | None = None
-        for batch in self._batches(position.epoch)[position.step :]:
+        for batch in self._batches(position):
             loss = self._step(batch, position)
             position = position.after_step()
             self._report(position, loss)
@@ -274,7 +288,7 @@ class Run:
         assert position.best_metric is not None
         outcome = Outcome(
             epochs=position.epoch,
-            steps=steps_of(self._lengths, self._course.train, position.epoch),
+            steps=position.done - position.step,
             best_epoch=position.best_epoch,
             best_loss=position.best_loss,
             metric=position.best_metric,

@@ -1,6 +1,6 @@
 """What a run reads before its first step: the network it starts from, rows, teacher outputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.training.batches import Record, Teacher
+from alambique.workers.training.batching import steps_of
 from alambique.workers.training.best import bridges_in
 from alambique.workers.training.course import Course, TeacherOutputs
 from alambique.workers.training.place import Place
@@ -31,6 +32,8 @@ class Material:
     labels: tuple[str, ...]
     pad_id: int
     training: list[Row]
+    steps: int
+    """Optimizer steps of the whole run."""
     examples: list[Example]
     """The validation examples; `validation` are their rows."""
     validation: list[Row]
@@ -53,18 +56,15 @@ def material_of(course: Course, place: Place, redis: str | None = None) -> tuple
     encoder = Encoder.from_folder(course.start, max_length=train.max_length, stride=train.stride)
     training, validation = read(course.training), read(course.validation)
     unlabelled = read(course.unlabelled) if course.unlabelled else []
-    rows = [
-        *rows_of(task, training, encoder, course.labels),
-        *unlabelled_rows(task, unlabelled, encoder, first=len(training)),
-    ]
+    rows = _training_rows(task, training, unlabelled, encoder, course.labels)
     network = load(course.start, task.output, course.labels, dropout=train.dropout)
     beside = load(course.beside, task.output, course.labels) if course.beside else None
     material = Material(
         task=task,
         labels=course.labels,
         pad_id=encoder.pad_id,
-        # a row without a word to learn from, alone in a batch, would leave nothing to divide by
-        training=[row for row in rows if row.weight],
+        training=rows,
+        steps=_steps(course, task, training, rows),
         examples=validation,
         validation=rows_of(task, validation, encoder, course.labels),
         teachers=tuple(
@@ -77,6 +77,45 @@ def material_of(course: Course, place: Place, redis: str | None = None) -> tuple
         learner.bridges.take_over(bridges_in(course.beginning))
     freeze_untaught(learner, course.objective)
     return learner, material
+
+
+def _training_rows(
+    task: Task[Any, Any],
+    labelled: Sequence[Example],
+    unlabelled: Sequence[Example],
+    encoder: Encoder,
+    labels: Sequence[str],
+) -> list[Row]:
+    """The rows that are learnt from, those of labelled examples first."""
+    rows = [
+        *rows_of(task, labelled, encoder, labels),
+        *unlabelled_rows(task, unlabelled, encoder, first=len(labelled)),
+    ]
+    # a row without a word to learn from, alone in a batch, would leave nothing to divide by
+    return [row for row in rows if row.weight]
+
+
+def _steps(
+    course: Course, task: Task[Any, Any], training: Sequence[Example], rows: Sequence[Row]
+) -> int:
+    """How many optimizer steps a run takes: those of its epochs, or of the runs it keeps pace with.
+
+    Args:
+        course: the run.
+        task: of its examples.
+        training: its labelled examples, which the runs that it keeps pace with have too.
+        rows: what it learns from.
+    """
+    if not course.pace:
+        return steps_of([row.length for row in rows], course.train, course.train.epochs)
+    steps = 0
+    for other in course.pace:
+        windows = {"max_length": other.train.max_length, "stride": other.train.stride}
+        encoder = Encoder.from_folder(course.start, **windows)
+        unlabelled = read(other.unlabelled) if other.unlabelled else []
+        theirs = _training_rows(task, training, unlabelled, encoder, course.labels)
+        steps += steps_of([row.length for row in theirs], other.train, other.train.epochs)
+    return steps
 
 
 def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:

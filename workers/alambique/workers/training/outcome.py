@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from alambique.spec.errors import LostWorker
 from alambique.workers.training.course import Course
 
 
@@ -13,7 +14,7 @@ class Outcome:
     epochs: int
     """That are whole."""
     steps: int
-    """Of those epochs."""
+    """Optimizer steps that were taken, up to the end of the last epoch."""
     best_epoch: int
     """Counted from 0; its weights are in `Course.best`."""
     best_loss: float
@@ -22,6 +23,20 @@ class Outcome:
     """The task's primary metric on the validation examples, of that epoch."""
     diverged: bool = False
     """A loss stopped being finite; the best weights are from before."""
+
+
+def outcome_of(course: Course) -> Outcome:
+    """Return how a run that is over ended.
+
+    Raises:
+        LostWorker: it has left no outcome.
+    """
+    if outcome := read_outcome(course):
+        return outcome
+    raise LostWorker(
+        f"the training in {course.folder.name} ended without an outcome: the next attempt goes on "
+        "from its last checkpoint"
+    )
 
 
 def read_outcome(course: Course) -> Outcome | None:

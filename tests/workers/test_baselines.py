@@ -1,0 +1,148 @@
+"""What a distilled student is compared with: equal steps, the same start, each seed by itself."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from alambique.models.weights import weights_hash
+from alambique.spec.errors import BadSpec
+from alambique.spec.reading import read_job
+from alambique.workers.records import Cached, Checked, Taught, Trained
+from alambique.workers.stages.cache import cache
+from alambique.workers.stages.check import check
+from alambique.workers.stages.distil import courses_of, train_students
+from alambique.workers.work import Work
+
+Parts = tuple[Work, Checked, list[Taught], list[Cached]]
+BOTH = "compare=[gold-only, same-start]"
+RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
+
+
+@pytest.fixture
+def parts(
+    work: Callable[..., Work], folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]
+) -> Callable[..., Parts]:
+    """A job with both baselines, before its students are trained; its teacher was `before`."""
+    before, after = folder_of("before", seed=1), folder_of("after", seed=2)
+
+    def made(*said: str) -> Parts:
+        held = work(BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said)
+        checked = check(held)
+        teacher = as_teacher(after, max_length=64, stride=16)
+        taught = Taught(teacher=teacher, start=before)
+        return held, checked, [taught], [cache(held, checked, teacher)]
+
+    return made
+
+
+def by_kind(students: Sequence[Trained]) -> dict[str, Trained]:
+    return {one.name: one for one in students}
+
+
+MORE = (
+    "data={name: sample-entities, unlabelled: sample-entities, "
+    "limit: {train: 16, dev: 6, test: 4, unlabelled: 21}}"
+)
+FIRST = "intermediate={objective: [{kind: hidden}], train: {epochs: 3, batch_size: 5}}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (),
+        (MORE,),
+        (MORE, "train.batch_size=null", "train.batch_tokens=150"),
+        (FIRST,),
+        (FIRST, MORE),
+    ],
+)
+def test_all_students_take_the_same_number_of_steps(
+    parts: Callable[..., Parts], said: Sequence[str]
+) -> None:
+    found = by_kind(train_students(*parts(*said)))
+    steps = {kind: one.steps for kind, one in found.items()}
+    assert len(steps) == 3
+    assert len(set(steps.values())) == 1, steps
+
+
+def test_a_baseline_is_validated_after_each_pass_over_its_own_examples(
+    parts: Callable[..., Parts],
+) -> None:
+    """The best of many looks is kept: without it, more steps would be a handicap."""
+    held, checked, taught, cached = parts(MORE)
+    students = by_kind(train_students(held, checked, taught, cached))
+    folder = students["same-start"].folder.parent
+    reports = map(json.loads, (folder / "progress.jsonl").read_text().splitlines())
+    validated = [one["done"] for one in reports if one["validation"] is not None]
+    # 10 steps of the distilled student over 37 examples, 2 of a pass over 16
+    assert validated == [2, 4, 6, 8, 10]
+
+
+def test_same_start_begins_with_the_very_network_of_the_distilled_student(
+    parts: Callable[..., Parts],
+) -> None:
+    found = by_kind(train_students(*parts(FIRST)))
+    starts = {kind: one.folder.parent.parent / "start" for kind, one in found.items()}
+    weights = {kind: weights_hash(folder) for kind, folder in starts.items()}
+    assert weights["same-start"] == weights["distilled"] != weights["gold-only"]
+
+
+@pytest.mark.parametrize("start", ["random", "other"])
+def test_without_a_start_of_the_teacher_both_baselines_are_one_network(
+    parts: Callable[..., Parts], folder_of: Callable[..., Path], start: str
+) -> None:
+    named = start if start == "random" else folder_of("other", seed=3)
+    found = by_kind(train_students(*parts(f"student.start={named}")))
+    assert found["gold-only"].folder == found["same-start"].folder != found["distilled"].folder
+
+
+def test_each_seed_is_a_student_of_its_own_and_keyed_as_in_a_job_of_that_seed(
+    parts: Callable[..., Parts],
+) -> None:
+    held, checked, taught, cached = parts("seeds=[1, 5]")
+    found = train_students(held, checked, taught, cached)
+    assert [(one.name, one.seed) for one in found] == [
+        (kind, seed) for seed in (1, 5) for kind in ("gold-only", "same-start", "distilled")
+    ]
+    assert len({one.weights for one in found}) == 6
+    alone = train_students(*parts("train.seed=5"))
+    assert [one.folder for one in alone] == [one.folder for one in found[3:]]
+
+
+def test_the_course_of_a_baseline_without_more_text_is_that_of_its_epochs(
+    parts: Callable[..., Parts], tmp_path: Path
+) -> None:
+    held, checked, taught, cached = parts()
+    (course,) = courses_of(held, checked, taught, cached, "same-start", tmp_path / "start")
+    assert course.pace == ()
+    assert course.train == held.job.train
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("seeds=[1, 1]", "seeds"),
+        ("compare=[gold-only, gold-only]", "compare"),
+        ("compare=[teacher]", "compare.0"),
+    ],
+)
+def test_what_is_given_twice_is_refused(said: str, field: str) -> None:
+    with pytest.raises(BadSpec) as caught:
+        read_job(RECIPE, (said,))
+    assert [one.path for one in caught.value.__cause__.fields] == [field]  # type: ignore[union-attr]
+
+
+def test_seeds_and_a_seed_are_two_words_for_one_thing() -> None:
+    with pytest.raises(BadSpec) as caught:
+        read_job(RECIPE, ("seeds=[1, 2]", "train.seed=3"))
+    assert [one.path for one in caught.value.__cause__.fields] == ["train.seed"]  # type: ignore[union-attr]
+
+
+def test_a_job_of_several_seeds_is_several_jobs_of_one() -> None:
+    job = read_job(RECIPE, ("seeds=[4, 7]", "intermediate={objective: [{kind: relations}]}"))
+    assert [(one.train.seed, one.seeds) for one in job.seeded] == [(4, ()), (7, ())]
+    assert job.seeded[1].intermediate is not None
+    assert job.seeded[1].intermediate.train.seed == 7
+    assert read_job(RECIPE).seeded == (read_job(RECIPE),)

@@ -1,0 +1,189 @@
+"""Stage 4: how fast the networks of a job are, measured in turns in one process."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from alambique.models.configs import read_config
+from alambique.models.folders import model_hash
+from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_turns, turn
+from alambique.tasks.all import find
+from alambique.tasks.examples import read
+from alambique.workers.records import Checked, Raced, Speed, Trained
+from alambique.workers.running import Part
+from alambique.workers.testing import Examined, synchronised
+from alambique.workers.training.place import this_device
+from alambique.workers.work import Work
+
+_EXAMPLES = 128
+"""Of the test split, whose windows the throughput is of: a CPU may take minutes for all of them."""
+_ROUNDS = 3
+"""In which every network reads them."""
+_THROUGHPUT = f"windows of {_EXAMPLES} test examples per second, batched by length, in turns"
+BUSY = 1.1
+"""Networks of one shape should take equally long; more than that apart, the machine was busy."""
+
+
+def devices() -> tuple[torch.device, ...]:
+    """What networks are measured on: the device of this process, and where it is a GPU, the CPU."""
+    here, cpu = this_device(), torch.device("cpu")
+    return (here,) if here == cpu else (here, cpu)
+
+
+def race(
+    work: Work,
+    checked: Checked,
+    networks: Sequence[Trained],
+    part: Part,
+    length: int,
+    on: Sequence[torch.device],
+) -> Raced:
+    """Measure latency and throughput of several networks, each round with every one of them.
+
+    Args:
+        work: the job.
+        checked: its data.
+        networks: those of its table.
+        part: which part of the stage it is.
+        length: tokens of the text that the latency is of.
+        on: the devices, one after the other.
+    """
+    names = ", ".join(one.name for one in networks)
+    work.report(part.stage, part.number / part.of, message=f"timing in turns: {names}")
+    task, examples = find(work.job.task), read(checked.data.files["test"])[:_EXAMPLES]
+    raced = [
+        Examined.of(
+            task,
+            one.folder,
+            checked.data.labels,
+            max_length=one.max_length,
+            stride=one.stride,
+            device=on[0],
+        )
+        for one in networks
+    ]
+    rows = [one.rows(examples) for one in raced]
+    by_device = []
+    for device in on:
+        raced = [one.moved(device) for one in raced]
+        calls = [
+            text_call(one, network.folder, length)
+            for one, network in zip(raced, networks, strict=True)
+        ]
+        latencies = measure_in_turns(calls, clock=time.perf_counter)
+        passes = [partial(one.pass_over, some) for one, some in zip(raced, rows, strict=True)]
+        seconds = _pass_seconds(passes)
+        by_device.append(
+            [
+                _speed(device, found, len(some) / each)
+                for found, some, each in zip(latencies, rows, seconds, strict=True)
+            ]
+        )
+    return Raced(networks=tuple(zip(*by_device, strict=True)), settings=_settings(length, on))
+
+
+def reads(
+    work: Work,
+    checked: Checked,
+    networks: Sequence[Trained],
+    length: int,
+    on: Sequence[torch.device],
+) -> Mapping[str, Any]:
+    """What the speeds depend on: the networks that are raced, the texts and the machine."""
+    return {
+        "race": [[model_hash(one.folder), one.max_length, one.stride] for one in networks],
+        "task": work.job.task,
+        "test": checked.data.hashes["test"],
+        "length": length,
+        "machine": [*map(machine, on), torch.get_num_threads()],
+    }
+
+
+def machine(device: torch.device) -> str:
+    """What latency on a device depends on beside the network."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
+
+
+def text_call(examined: Examined, folder: Path, length: int) -> Callable[[], object]:
+    """Return a call that has the network of a folder answer one text of so many random pieces."""
+    vocabulary = int(read_config(folder)["vocab_size"])
+    chance = torch.Generator().manual_seed(0)
+    ids = torch.randint(vocabulary, (1, length), generator=chance).to(examined.device)
+    ones, zeros = torch.ones_like(ids), torch.zeros_like(ids)
+
+    @torch.inference_mode()
+    def answer() -> object:
+        return synchronised(examined.network, ids, ones, zeros)
+
+    return answer
+
+
+def latency_of(examined: Examined, folder: Path, length: int) -> Latency:
+    """Return how long a network takes by itself for one text of so many random pieces."""
+    return measure(text_call(examined, folder, length), clock=time.perf_counter)
+
+
+def busy_notes(names: Sequence[str], shapes: Sequence[object], raced: Raced) -> list[str]:
+    """Return a note for each two networks of one shape that did not take equally long.
+
+    Args:
+        names: of the networks.
+        shapes: what decides how long each takes; equal ones should take equally long.
+        raced: their speeds.
+    """
+    notes = []
+    firsts = [speeds[0].latency_ms for speeds in raced.networks]
+    for shape in dict.fromkeys(shapes):
+        twins = sorted(
+            (ms, name) for ms, name, its in zip(firsts, names, shapes, strict=True) if its == shape
+        )
+        (least, quick), (most, slow) = twins[0], twins[-1]
+        if most > BUSY * least:
+            notes.append(
+                f"the machine was busy: {quick} took {least:.3g} ms and {slow}, a network of the "
+                f"same shape, {most:.3g} ms; times of this table are not to be relied on"
+            )
+    return notes
+
+
+def _pass_seconds(passes: Sequence[Callable[[], object]]) -> list[float]:
+    """The median time of each pass over rounds in which all are made, in turns."""
+    times: list[list[float]] = [[] for _ in passes]
+    for number in range(_ROUNDS):
+        for which in turn(len(passes), number):
+            began = time.perf_counter()
+            passes[which]()
+            times[which].append(time.perf_counter() - began)
+    return [median(one) for one in times]
+
+
+def _speed(device: torch.device, latency: Latency, throughput: float) -> Speed:
+    return Speed(
+        device=device.type,
+        latency_ms=latency.mean_ms,
+        latency_kept=latency.kept,
+        latency_low_ms=latency.low_ms,
+        latency_high_ms=latency.high_ms,
+        throughput=throughput,
+    )
+
+
+def _settings(length: int, on: Sequence[torch.device]) -> dict[str, Any]:
+    """All that the speeds depend on beside the networks."""
+    first, *others = on
+    return {
+        "length": length,
+        "latency": PROTOCOL,
+        "throughput": _THROUGHPUT,
+        "machine": machine(first),
+        "threads": torch.get_num_threads(),
+        **({"also": {one.type: machine(one) for one in others}} if others else {}),
+    }
