@@ -9,9 +9,11 @@ from hypothesis.extra.numpy import arrays
 from alambique.tasks.bootstrap import (
     Floats,
     difference,
+    packed,
     ratio,
     resampled_scores,
     score_interval,
+    unpacked,
 )
 
 SEEDS = st.integers(1, 4)
@@ -109,6 +111,14 @@ def test_one_seed_gives_an_interval_over_examples_alone() -> None:
     found = score_interval(ours)
     assert found.seeds == 1
     assert found.half_width == pytest.approx(1.96 * np.sqrt(0.7 * 0.3 / 400), rel=0.1)
+
+
+@given(fractions(seeds=1))
+@settings(max_examples=25)
+def test_what_is_packed_is_unpacked(ours: Floats) -> None:
+    np.testing.assert_array_equal(unpacked(packed(ours[0])), ours[0])
+    with pytest.raises(ValueError, match="no packed example scores"):
+        unpacked(b"nothing")
 
 
 def test_no_denominator_is_no_score() -> None:

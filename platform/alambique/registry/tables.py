@@ -203,6 +203,19 @@ class Trial(Table):
     finished_at: Mapped[datetime | None]
 
 
+class ExampleScores(Table):
+    """What each test example adds to the score of a student; `example_scores` reads and writes."""
+
+    __tablename__ = "example_scores"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    role: Mapped[str] = mapped_column(primary_key=True)
+    seed: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    fractions: Mapped[bytes]
+
+
 class Lease(Table):
     """A named thing and who has it; the row stays when it is free, and keeps the count."""
 

@@ -7,6 +7,7 @@ adds to both sums is therefore enough to score any resampled test set.
 Shapes: S seeds, E examples, D draws; the last axis of 2 holds numerator and denominator.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ COVERED = 0.95
 """The part of all draws that an interval holds."""
 _AT_ONCE = 4_000_000
 """Examples that are drawn at once, over all draws: 16 MB of numbers."""
+
+_PACKED = np.dtype("<f4")
 
 Floats = NDArray[np.float64]
 
@@ -95,6 +98,24 @@ def resampled_scores(models: Sequence[Floats], *, draws: int = DRAWS) -> list[Fl
         found.append(np.divide(above_DS, below_DS, out=np.zeros_like(above_DS), where=below_DS > 0))
         first += 2 * len(one)
     return found
+
+
+def packed(fractions_E2: Floats) -> bytes:
+    """Return what each example adds as few bytes: counts exactly, other numbers to seven digits."""
+    return zlib.compress(fractions_E2.astype(_PACKED).tobytes())
+
+
+def unpacked(content: bytes) -> Floats:
+    """Return what `packed` was given, (E, 2).
+
+    Raises:
+        ValueError: the bytes are not of it.
+    """
+    try:
+        numbers = np.frombuffer(zlib.decompress(content), _PACKED)
+    except zlib.error as error:
+        raise ValueError(f"found bytes that are no packed example scores: {error}") from error
+    return numbers.reshape(-1, 2).astype(np.float64)
 
 
 def _counts(examples: int, draws: int) -> Iterator[Floats]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from alambique.models import reference
 from alambique.registry import versions
+from alambique.registry.example_scores import record
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
@@ -28,6 +29,7 @@ from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.stages.race import busy_notes
 from alambique.workers.stages.table import (
     TableLine,
+    example_scores,
     gain_notes,
     gains_of,
     maps_of_row,
@@ -78,6 +80,8 @@ def register(
         candidates += register_candidates(
             work, checked, said, each, chosen, about, before=before, of=count
         )
+    scores = example_scores(lines)
+    work.write(lambda session: record(session, work.id, work.token, scores))
     names = [line.network.role for line in lines]
     return {
         "rows": rows,

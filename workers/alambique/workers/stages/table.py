@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from alambique.distill.front import retention
-from alambique.tasks.bootstrap import Floats, Interval, difference
+from alambique.tasks.bootstrap import Floats, Interval, difference, packed
 from alambique.workers.records import Evaluated, Score, Speed, Trained
 
 
@@ -131,6 +131,16 @@ def gain_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator
                 f"{trial}one seed: the interval of the gain is over examples alone; give seeds to "
                 "see how much the training itself varies"
             )
+
+
+def example_scores(lines: Sequence[TableLine]) -> dict[tuple[str, int], bytes]:
+    """Return what each test example adds to each student's score, packed, by role and seed."""
+    return {
+        (one.role, one.seed): packed(np.load(found.fractions))
+        for line in lines
+        for one, found in zip(line.trained, line.evaluated, strict=True)
+        if one.seed is not None and found.fractions is not None
+    }
 
 
 def row_of(
