@@ -86,6 +86,7 @@ CHECKED = (
     "alambique worker",
     "alambique run recipes/pico.yaml --set train.epochs=5",
     "alambique submit recipes/pico.yaml --set student.layers=2 --wait",
+    "alambique run recipes/demo.yaml --set 'seeds=[1, 2, 3, 4, 5]'",
     "alambique run recipes/pico-search.yaml",
     "alambique submit recipes/pico-search.yaml --wait",
     "alambique suites submit recipes/pico-suite.yaml --set 'seeds=[1, 2]' --key tuesday --wait",
@@ -105,7 +106,6 @@ CHECKED = (
     "make check",
     "pytest tests/distill",
     "pytest -m slow tests/workers/test_zero.py",
-    "python benchmarks/seeds.py recipes/demo.yaml --seeds 5",
     "python benchmarks/cache.py",
 )
 """Looked at only: the command exists and has these options, or the target or file is there."""

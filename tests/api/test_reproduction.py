@@ -49,6 +49,13 @@ def test_the_student_of_a_trial_needs_no_search(made: Made) -> None:
     assert (again.search, again.train.epochs) == (None, 2)
 
 
+def test_of_several_seeds_the_one_that_is_registered_is_made_again(made: Made) -> None:
+    _, again = read(job_file(*made({"seed": 7}, seeds=[1, 7])))
+    assert (again.seeds, again.train.seed) == ((), 7)
+    _, again = read(job_file(*made({}, seeds=[1, 7])))  # of a teacher, which has none of them
+    assert again.seeds == (1, 7)
+
+
 def test_a_teacher_of_a_job_with_a_search_is_made_with_it(made: Made) -> None:
     _, again = read(job_file(*made({}, search=SEARCH)))
     assert again.search is not None

@@ -35,6 +35,8 @@ def job_file(version: VersionView, job: JobView) -> str:
     values = version.details.get("values")
     if spec.search is not None and values is not None:  # of a trial: it is a job by itself
         spec = laid_over(spec, values)
+    if spec.seeds and (seed := version.details.get("seed")) is not None:  # a teacher has none
+        spec = spec.with_seed(seed)
     content = spec.model_copy(update={"fresh": True}).model_dump(mode="json")
     floating = [
         f"{field}: {source if isinstance(source, HubData) else written(source)}"
