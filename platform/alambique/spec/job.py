@@ -169,8 +169,8 @@ class Job(Spec):
         if self.data.unlabelled is not None and not any(map(taught, self.objectives)):
             raise fault_at(
                 ("data", "unlabelled"),
-                "the student learns from labels alone, which these examples are not asked for: add "
-                "{kind: logits} to the objective, or drop them",
+                "the student learns from labels alone, which these examples are not asked for: "
+                "give {kind: logits} a weight above 0 in the objective, or drop them",
                 self.data.unlabelled,
             )
         return self

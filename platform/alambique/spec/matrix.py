@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from alambique.spec import general
+from alambique.spec.alpha import weights, with_field
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import NAMED, BadField, BadFields, refuse
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
-from alambique.spec.reading import job_of, with_value
+from alambique.spec.reading import job_of
 from alambique.spec.suite import ONE_TEACHER, Cell, Suite
 from alambique.spec.teacher import Teacher
 from alambique.spec.work import WORK, work_of
@@ -221,6 +222,7 @@ def _content(suite: Suite, cell: Cell) -> Content:
         content = _over(content, _seeded(content, cell.seed))
     for path, value in cell.point.items():
         content = _varied(content, path, value)
+    _check_weights_once(content, cell.point)
     return content | {"name": _name(suite, cell), "project": suite.project}
 
 
@@ -237,9 +239,23 @@ def _name(suite: Suite, cell: Cell) -> str:
 
 def _varied(content: Content, path: str, value: object) -> Content:
     try:
-        return with_value(content, path, value)
+        return with_field(content, path, value)
     except BadSpec as error:
         raise error from BadFields([BadField(path, None, str(error))])
+
+
+def _check_weights_once(content: Content, point: Mapping[str, object]) -> None:
+    """Raise `BadSpec` where a point sets alpha, and one of the two weights that it stands for."""
+    if "objective.alpha" not in point:
+        return
+    for weight in weights("objective", content["objective"]):
+        if twice := [
+            one
+            for one in point
+            if f"{weight}.".startswith(f"{one}.") or one.startswith(f"{weight}.")
+        ]:
+            message = f"{twice[0]} is varied too: keep one of the two"
+            refuse([BadField("objective.alpha", None, message)])
 
 
 def _with_data(content: Content, below: Content, part: Content) -> Content:
