@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -44,9 +45,21 @@ def _some(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
     return values
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("the list is empty: name a score, or leave the task out")
+    if len(set(names)) < len(names):
+        raise ValueError("a score is named twice: name each once")
+    return names
+
+
 Values = Annotated[tuple[JsonValue, ...], AfterValidator(_some)]
 """What a field takes in one job after another."""
 Named = Annotated[dict[Name, Fields], Field(min_length=1)]
+Metrics = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], AfterValidator(_each_once)
+]
+"""Names of scores."""
 
 NEEDS = "name, tasks and students"
 """The fields that a suite cannot be without."""
@@ -95,6 +108,10 @@ class Suite(Spec):
     seeds: tuple[Seed, ...] = ()
     """Of the students' training; the table has the mean over them."""
 
+    metrics: dict[str, Metrics] = Field(default_factory=dict)
+    """By the name of a task, the scores of its column, the one that counts first; of a task that
+    is not named, its primary one and what published tables have beside it."""
+
     @field_validator("seeds")
     @classmethod
     def _seeds_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -123,6 +140,18 @@ class Suite(Spec):
             if above := [other for other in grid if path.startswith(f"{other}.")]:
                 raise ValueError(f"{path} is a part of {above[0]}: one would undo the other")
         return grid
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_of_tasks(
+        cls, metrics: dict[str, tuple[str, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[str, ...]]:
+        tasks = info.data.get("tasks", metrics)  # where these are wrong, that is told
+        if unknown := [name for name in metrics if name not in tasks]:
+            raise ValueError(
+                f"there is no task {unknown[0]}, the suite has {', '.join(tasks)}: name one of them"
+            )
+        return metrics
 
     @model_validator(mode="after")
     def _names_of_its_own(self) -> "Suite":
