@@ -322,3 +322,32 @@ def test_the_teacher_that_was_chosen_is_told_of_each_data_set() -> None:
     plain = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
     assert [one["ner teacher"] for one in plain] == ["albeto, batch_size 32", ""]
     assert [one["pos_ud teacher"] for one in plain] == ["", ""]
+
+
+def test_gold_only_with_a_grid_of_its_own_is_chosen_among_its_own_points() -> None:
+    tuned = suite(
+        shared={"compare": ["gold-only"]},
+        grid={"train.epochs": [1, 2]},
+        grids={"gold-only": {"train.batch_size": [8, 16, 32]}},
+    )
+    distilled = [
+        ended("ner", "small", row("distilled", s, loss), point={"train.epochs": e})
+        for e, s, loss in [(1, 0.6, 0.5), (2, 0.7, 0.4)]
+    ]
+    gold = [
+        ended(
+            "ner",
+            "small",
+            row("gold-only", s, loss),
+            point={"train.batch_size": size},
+            tuned="gold-only",
+        )
+        for size, s, loss in [(8, 0.9, 0.9), (16, 0.5, 0.1), (32, 0.8, 0.2)]
+    ]
+    table = compare(tuned, [*distilled, *gold])
+    found = {role: line(table, role).scores["ner"] for role in ("gold-only", "distilled")}
+    assert (found["gold-only"].mean, found["gold-only"].complete) == (0.5, True)
+    assert (found["distilled"].mean, found["distilled"].complete) == (0.7, True)
+    partly = compare(tuned, [*distilled, *gold[:2]])
+    assert not line(partly, "gold-only").scores["ner"].complete
+    assert line(partly, "distilled").scores["ner"].complete

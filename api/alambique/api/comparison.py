@@ -201,7 +201,10 @@ def _compared(
     lines = [found[0][1] for found in counting.values() if found]
     scores = {
         task: _measured(
-            suite, task, found, complete=role == "teacher" or len(measured[task]) == suite.runs
+            suite,
+            task,
+            found,
+            complete=role == "teacher" or len(measured[task]) == suite.runs_of(role),
         )
         for task, found in counting.items()
     }

@@ -38,7 +38,8 @@ def place(cell: Cell) -> str:
     teacher = [cell.teacher] if cell.teacher != "teacher" else []
     point = [f"{path} {value}" for path, value in cell.point.items()]
     seed = [f"seed {cell.seed}"] if cell.seed is not None else []
-    return ", ".join([cell.task, *teacher, cell.student, *point, *seed])
+    tuned = [cell.tuned] if cell.tuned else []
+    return ", ".join([cell.task, *teacher, cell.student, *tuned, *point, *seed])
 
 
 def describe(suite: SuiteView) -> None:

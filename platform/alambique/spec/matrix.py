@@ -165,7 +165,7 @@ def _varied_at(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str 
         except BadSpec as error:
             if (bad.path, bad.message) in [(one.path, one.message) for one in _fields_of(error)]:
                 continue
-        return f"grid.{point}"
+        return f"{cell.grid}.{point}"
     return None
 
 
@@ -177,7 +177,9 @@ def field_at(suite: Suite, cell: Cell, path: str) -> str:
         return f"tasks.{cell.task}"
     for point in cell.point:
         if path == point or path.startswith(f"{point}."):
-            return f"grid.{point}"
+            return f"{cell.grid}.{point}"
+    if path.startswith("grids."):
+        return path
     head, _, rest = path.partition(".")
     places = [(_depth(part, path), f"{where}.{path}") for where, part in _below(suite, cell)[::-1]]
     for kind, name, parts in (
@@ -220,10 +222,37 @@ def _content(suite: Suite, cell: Cell) -> Content:
     content = _over(content, own)
     if cell.seed is not None:
         content = _over(content, _seeded(content, cell.seed))
+    content = content | _trained(suite, cell, content)
     for path, value in cell.point.items():
         content = _varied(content, path, value)
     _check_weights_once(content, cell.point)
     return content | {"name": _name(suite, cell), "project": suite.project}
+
+
+def _trained(suite: Suite, cell: Cell, content: Content) -> Content:
+    """What a job of the cell trains, where a student has a grid of its own.
+
+    Raises:
+        BadSpec: no job compares with that student; its cause is `BadFields`.
+    """
+    compared = content.get("compare")
+    if not suite.grids or not isinstance(compared, list | tuple):
+        compared = ()
+    for name in suite.grids:
+        if name not in compared:
+            refuse(
+                [
+                    BadField(
+                        f"grids.{name}",
+                        None,
+                        f"the jobs of {cell.task} do not train it: add compare: [{name}] to shared",
+                    )
+                ]
+            )
+    if cell.tuned:
+        return {"compare": [cell.tuned], "distil": False}
+    left = [name for name in compared if name not in suite.grids]
+    return {"compare": left} if suite.grids else {}
 
 
 def _seeded(content: Content, seed: int) -> Content:
