@@ -60,7 +60,7 @@ def report(suite: SuiteView) -> None:
         lines = [[*map(Figure, cells(comparison, row))] for row in comparison.rows]
         words = head(comparison).index("layers")
         plain = [[*map(str, line[:words]), *line[words:]] for line in lines]
-        show(table(head(comparison), plain))
+        show(table([*map(_folded, head(comparison))], plain))
     for remark in remarks(comparison):
         say(remark)
     if comparison.chosen:
@@ -72,6 +72,15 @@ def report(suite: SuiteView) -> None:
     for why, jobs in _ended_badly(suite).items():
         say(f"{'; '.join(place(job.cell) for job in jobs)}: {why}")
         say(f"  see alambique jobs logs {jobs[0].id}")
+
+
+def _folded(title: str) -> str:
+    r"""A title on lines of its own: a data set has a narrow column, whatever its scores are called.
+
+    >>> _folded("pos seqeval-f1 / accuracy")
+    'pos\nseqeval-f1 /\naccuracy'
+    """
+    return title.replace(" / ", " /\n").replace(" ", "\n", 1)
 
 
 def _aligned(comparison: Comparison, line: list[str]) -> list[str | Figure]:
