@@ -56,6 +56,16 @@ def test_the_sizes_of_so_many_jobs_are_looked_at_and_no_more(context: Context) -
     check_suite(left, jobs_of(left), context)
 
 
+def test_the_scores_that_a_suite_names_are_those_of_its_tasks(context: Context) -> None:
+    said = {"metrics": {"t1": ["f1", "strict-f1", "seqeval-f1"], "t2": ["accuracy"]}}
+    named = suite_of(suite().model_dump() | said)
+    with pytest.raises(Refused) as caught:
+        check_suite(named, jobs_of(named), context)
+    found = caught.value.problem.errors or []
+    assert [bad.path for bad in found] == ["metrics.t1.2"]
+    assert "take one of f1, precision, recall, strict-f1, accuracy" in found[0].message
+
+
 def test_models_of_the_registry_are_looked_for_together(
     context: Context, checkouts: threading.Semaphore
 ) -> None:

@@ -197,11 +197,13 @@ def table() -> Comparison:
 
 
 def test_as_markdown(table: Comparison) -> None:
+    costs = "score | speed-up | parameters | ms | inferences/s |"
     assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
-        "| model | layers | ner f1 | pos_ud f1 | score | speed-up | parameters | inferences/s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 | 1.23 M | 100 |",
-        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 | 1.23 M | 250 |",
+        f"| model | layers | ner f1 | pos_ud f1 | {costs}",
+        f"|{' --- |' * 9}",
+        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 "
+        "| 1.23 M | 1.0 | 100 |",
+        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 | 1.23 M | 1.0 | 250 |",
     ]
     assert exported(table, Form.MARKDOWN).splitlines()[5] == (
         "- speed-up: MACs of BETO over the model's"
@@ -210,7 +212,7 @@ def test_as_markdown(table: Comparison) -> None:
 
 def test_as_latex(table: Comparison) -> None:
     lines = exported(table, Form.LATEX).splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrrrrrr}"
+    assert lines[0] == r"\begin{tabular}{lrrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
     assert lines[4].startswith(r"small, gold only & 2 & 50.00 $\pm$ 0.00 & 50.00")
     assert lines[8] == r"\end{tabular}" if lines[7] == r"\hline" else lines[7] == r"\end{tabular}"
@@ -223,3 +225,129 @@ def test_as_csv_the_figures_are_whole(table: Comparison) -> None:
     assert (lines[0]["ner f1 deviation"], lines[1]["ner f1 deviation"]) == ("0.0", "")
     complete = [(one["ner f1 complete"], one["pos_ud f1 complete"]) for one in lines]
     assert complete == [("True", "False"), ("False", "False")]
+
+
+def answering(**more: Any) -> Suite:
+    """A suite of one real task, whose table has what published ones have."""
+    tasks = {"mlqa": {"task": "question-answering", "data": "mlqa-v1"}}
+    return suite_of({"name": "s", "tasks": tasks, "students": {"small": {"layers": 1}}, **more})
+
+
+def answered(f1: float, em: float, **more: Any) -> Finished:
+    scored = {"metrics": {"f1": f1, "em": em, "squad-f1": 0.25}}
+    return ended("mlqa", "small", row("distilled", 0.0) | scored, **more)
+
+
+def test_answers_have_exact_match_beside_f1_and_f1_counts() -> None:
+    jobs = [answered(0.5, 0.25, seed=1), answered(0.75, 0.5, seed=2)]
+    table = compare(answering(seeds=[1, 2]), jobs)
+    (column,) = table.columns
+    assert (column.metric, column.beside) == ("f1", ("em",))
+    found = line(table, "distilled")
+    assert found.score == 0.625
+    em = found.scores["mlqa"].beside["em"]
+    assert (em.mean, em.deviation) == (0.375, pytest.approx(0.03125**0.5))
+    titles, _, drawn = exported(table, Form.MARKDOWN).splitlines()[:3]
+    assert "| mlqa f1 / em |" in titles
+    assert "| 62.50 ± 17.68 / 37.50 ± 17.68 |" in drawn
+    (plain,) = csv.DictReader(io.StringIO(exported(table, Form.CSV)))
+    assert (plain["mlqa f1"], plain["mlqa em"]) == ("0.625", "0.375")
+    assert float(plain["mlqa em deviation"]) == pytest.approx(0.03125**0.5)
+
+
+def test_the_first_score_that_a_suite_names_counts() -> None:
+    named = answering(metrics={"mlqa": ["squad-f1", "f1"]})
+    table = compare(named, [answered(0.5, 0.25)])
+    assert (table.columns[0].metric, table.columns[0].beside) == ("squad-f1", ("f1",))
+    assert line(table, "distilled").score == 0.25
+    alone = compare(answering(metrics={"mlqa": ["f1"]}), [answered(0.5, 0.25)])
+    assert "| mlqa f1 |" in exported(alone, Form.MARKDOWN)
+
+
+def test_a_score_that_a_result_lacks_is_missing() -> None:
+    older = ended("mlqa", "small", row("distilled", 0.5))
+    table = compare(answering(), [older])
+    assert line(table, "distilled").scores["mlqa"].beside == {}
+    assert "| 50.00 / - |" in exported(table, Form.MARKDOWN)
+    assert compare(answering(metrics={"mlqa": ["em"]}), [older]).rows[0].scores == {"mlqa": None}
+
+
+def test_latency_is_the_mean_over_data_sets() -> None:
+    rows = [row("distilled", 0.5) | {"latency_ms": took} for took in (2.0, 5.0)]
+    jobs = [ended(task, "small", one) for task, one in zip(("ner", "pos_ud"), rows, strict=True)]
+    table = compare(suite(), jobs)
+    assert line(table, "distilled").latency_ms == 3.5
+    assert "| 3.5 |" in exported(table, Form.MARKDOWN)
+
+
+def candidate(model: str, loss: float, **point: float) -> dict[str, Any]:
+    return {
+        "model": model,
+        "train": point,
+        "loss": loss,
+        "metric": 0.5,
+        "collapsed": None,
+        "taught": loss == 0.25,
+        "version": None,
+    }
+
+
+def test_the_teacher_that_was_chosen_is_told_of_each_data_set() -> None:
+    runs = [candidate("beto", 0.5, batch_size=16), candidate("albeto", 0.25, batch_size=32)]
+    cell = {"teacher": "teacher", "student": "small"}
+    result = {
+        "rows": [row("teacher", 0.9), row("distilled", 0.5)],
+        "primary": "f1",
+        "reference": {"name": "BETO", "macs": {"linear": 1000}},
+        "outputs": None,
+        "candidates": runs,
+    }
+    first = finished(cell | {"task": "ner"}, result)
+    second = finished(cell | {"task": "pos_ud"}, result | {"candidates": []})
+    assert first is not None
+    assert second is not None
+    table = compare(suite(), [first, second])
+    (one,) = table.chosen
+    assert (one.task, one.model, one.train, one.loss, one.runs) == (
+        "ner",
+        "albeto",
+        {"batch_size": 32},
+        0.25,
+        2,
+    )
+    lines = exported(table, Form.MARKDOWN).splitlines()
+    assert "| taught | model | batch_size | validation loss | of |" in lines
+    assert "| ner | albeto | 32 | 0.2500 | 2 runs |" in lines
+    assert r"ner & albeto & 32 & 0.2500 & 2 runs \\" in exported(table, Form.LATEX).splitlines()
+    plain = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
+    assert [one["ner teacher"] for one in plain] == ["albeto, batch_size 32", ""]
+    assert [one["pos_ud teacher"] for one in plain] == ["", ""]
+
+
+def test_gold_only_with_a_grid_of_its_own_is_chosen_among_its_own_points() -> None:
+    tuned = suite(
+        shared={"compare": ["gold-only"]},
+        grid={"train.epochs": [1, 2]},
+        grids={"gold-only": {"train.batch_size": [8, 16, 32]}},
+    )
+    distilled = [
+        ended("ner", "small", row("distilled", s, loss), point={"train.epochs": e})
+        for e, s, loss in [(1, 0.6, 0.5), (2, 0.7, 0.4)]
+    ]
+    gold = [
+        ended(
+            "ner",
+            "small",
+            row("gold-only", s, loss),
+            point={"train.batch_size": size},
+            tuned="gold-only",
+        )
+        for size, s, loss in [(8, 0.9, 0.9), (16, 0.5, 0.1), (32, 0.8, 0.2)]
+    ]
+    table = compare(tuned, [*distilled, *gold])
+    found = {role: line(table, role).scores["ner"] for role in ("gold-only", "distilled")}
+    assert (found["gold-only"].mean, found["gold-only"].complete) == (0.5, True)
+    assert (found["distilled"].mean, found["distilled"].complete) == (0.7, True)
+    partly = compare(tuned, [*distilled, *gold[:2]])
+    assert not line(partly, "gold-only").scores["ner"].complete
+    assert line(partly, "distilled").scores["ner"].complete

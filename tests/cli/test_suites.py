@@ -189,7 +189,7 @@ def test_a_table_for_a_file_is_exact_and_for_a_terminal_it_is_escaped(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
     name = "t\x1b]0;x"
-    found = Measured(mean=0.5, deviation=None, complete=True, version="m@1")
+    found = Measured(mean=0.5, deviation=None, beside={}, complete=True, version="m@1")
     row = Compared(
         role="teacher",
         teacher=name,
@@ -199,13 +199,15 @@ def test_a_table_for_a_file_is_exact_and_for_a_terminal_it_is_escaped(
         score=0.5,
         speed_up=None,
         parameters=10,
+        latency_ms=None,
         inferences_per_second=None,
     )
     comparison = Comparison(
-        columns=(Column(name="ner", metric="f1"),),
+        columns=(Column(name="ner", metric="f1", beside=()),),
         rows=(row,),
         reference=None,
         passes=(),
+        chosen=(),
         notes=(),
     )
     suite = SuiteView(

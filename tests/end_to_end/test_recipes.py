@@ -1,26 +1,26 @@
 """The recipes of published systems: what their students weigh, and each of them run cut down."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.recipe_jobs import RECIPES, first_job
 
 from alambique.models import reference
 from alambique.models.configs import Config
 from alambique.registry.database import Database
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
+from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Relations, Term
-from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Source, written
 from alambique.spec.states import State
+from alambique.spec.suite import read_suite
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.plan import plan
 from alambique.workers.driver import run_here
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 BERT = reference.config()
 ROBERTA: Config = {
     "model_type": "roberta",
@@ -76,7 +76,7 @@ CUT: Mapping[str, tuple[str, ...]] = {
 
 
 def recipe(name: str, *overrides: str) -> Job:
-    return read_job((RECIPES / f"{name}.yaml").read_text(), overrides)
+    return first_job(name, overrides)
 
 
 def parameters(name: str, teacher: Config) -> tuple[int, int]:
@@ -91,6 +91,21 @@ def parameters(name: str, teacher: Config) -> tuple[int, int]:
 
 def test_spanish_tiny_roberta_is_as_large_as_the_paper_s() -> None:
     assert parameters("spanish-tiny-roberta", ROBERTA) == (354_309_122, 51_211_778)
+
+
+def test_spanish_tiny_roberta_is_tested_on_squad_and_on_other_texts() -> None:
+    suite = read_suite((RECIPES / "spanish-tiny-roberta.yaml").read_text())
+    found = {cell.task: job for cell, job in jobs_of(suite)}
+    assert {name: job.data.test for name, job in found.items()} == {
+        "squad-es": "tar-dev",
+        "mlqa": "mlqa",
+    }
+    # all that they learn by is the same, and made once
+    left_out = {"name", "data"}
+    first, second = (job.model_dump(exclude=left_out) for job in found.values())
+    assert first == second
+    assert {job.data.name for job in found.values()} == {"tar"}
+    assert suite.metrics["squad-es"] == ("squad-f1", "squad-em")
 
 
 def layer(width: int, ffn: int) -> int:

@@ -97,12 +97,23 @@ def jobs() -> Jobs:
 def test_it_has_the_data_sets_the_students_and_the_grids(
     jobs: Jobs,
 ) -> None:
-    assert len(jobs) == 8 * 6 * (2 * 3)
-    assert {(job.train.learning_rate, job.train.batch_size) for _, job in jobs} == {
+    distilled = [job for cell, job in jobs if cell.tuned is None]
+    assert len(distilled) == 8 * 6 * (2 * 3)
+    assert {(job.train.learning_rate, job.train.batch_size) for job in distilled} == {
         (rate, batch) for rate in (5.0e-5, 1.0e-4) for batch in (16, 32, 64)
     }
-    assert all((job.train.epochs, job.train.patience) == (50, 10) for _, job in jobs)
+    assert all((job.train.epochs, job.train.patience) == (50, 10) for job in distilled)
     assert all(dataset(job.data.name).task == job.task for _, job in jobs)
+
+
+def test_gold_labels_alone_are_learnt_over_the_grid_of_fine_tuning(jobs: Jobs) -> None:
+    gold = [(cell, job.train) for cell, job in jobs if cell.tuned == "gold-only"]
+    assert len(gold) == 8 * 6 * (3 * 3 * 4)
+    tried = {(one.batch_size, one.epochs, one.learning_rate) for _, one in gold}
+    teacher = jobs[0][1].teachers[0].said
+    assert teacher.candidates is not None
+    runs = {run.train for run in teacher.runs if run.candidate == 0}
+    assert tried == {(one.batch_size, one.epochs, one.learning_rate) for one in runs if one}
 
 
 def test_the_teacher_is_the_best_of_eleven_candidates(jobs: Jobs) -> None:

@@ -93,7 +93,7 @@ def test_a_job_is_not_called_as_what_another_one_registers(name: str) -> None:
             TWO[0],
             {"data": {"name": "a", "unlabelled": "b"}, "objective": [{"kind": "gold"}]},
             "data.unlabelled: the student learns from labels alone, which these examples are not "
-            "asked for: add {kind: logits} to the objective",
+            "asked for: give {kind: logits} a weight above 0",
         ),
         (
             TWO[0],

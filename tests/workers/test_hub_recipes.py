@@ -10,6 +10,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file
+from tests.recipe_jobs import RECIPES, first_job
 
 from alambique.api.planning import pin, plan_of
 from alambique.models.configs import Config
@@ -20,14 +21,12 @@ from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
 from alambique.spec.outputs import Output
-from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.suite import read_suite
 from alambique.workers.holding import Holding
 from alambique.workers.stages.check import check
 from alambique.workers.work import Work
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 TEXTS = ("El niño de Málaga vio un pingüino.", "¿Dónde nació? En Logroño, a orillas del Ebro.")
 pytestmark = pytest.mark.slow
 
@@ -152,7 +151,7 @@ def test_a_recipe_is_planned_and_passes_its_check(
     name: str, published: Callable[[set[str]], None], tmp_path: Path
 ) -> None:
     cut = ("resources={}", *CUT[name])
-    job = read_job((RECIPES / f"{name}.yaml").read_text(), cut)
+    job = first_job(name, cut)
     published({str(model) for _, model in job.models()})
     imported = checked(job, Settings(home=tmp_path / "home"))
     # where a change proposes safetensors, nothing pickled is read

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
+from alambique.api.columns import bad_metrics
 from alambique.api.context import Context
 from alambique.api.planning import LookUp, check_sizes, find_local, local_config, pin_all
 from alambique.api.problems import refused
@@ -46,6 +47,8 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
     """
     wrong: dict[str, tuple[str, BadField]] = {}
     look_ups, room = _LookUps(context, [job for _, job in planned]), _SIZED
+    for bad in bad_metrics(suite):
+        wrong[bad.path] = "bad_spec", bad
     for cell, job in planned:
         if len(wrong) > NAMED:
             break

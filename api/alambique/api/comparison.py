@@ -9,6 +9,7 @@ from typing import Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict
 
+from alambique.api.columns import column_metrics
 from alambique.api.results import Finished, Line
 from alambique.spec.suite import Suite
 
@@ -23,13 +24,20 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Measured(_Record):
-    """A model's score on one data set."""
+class Spread(_Record):
+    """A score on the test split over the seeds."""
 
     mean: float
-    """Of the primary metric on the test split, over the seeds; 0 to 1."""
+    """0 to 1."""
     deviation: float | None
-    """The standard deviation over the seeds; null where there is one."""
+    """The standard deviation; null where there is one seed."""
+
+
+class Measured(Spread):
+    """A model on one data set: the score of its column that counts."""
+
+    beside: dict[str, Spread]
+    """The other scores of the column, by name."""
     complete: bool
     """Whether every job of the model has succeeded: each seed, and each point of the grid."""
     version: str
@@ -39,7 +47,7 @@ class Measured(_Record):
 class Compared(_Record):
     """A model over all data sets: the teacher, or one student by one role.
 
-    The last three are of the data sets that every model of the table has; null while that is none.
+    The last four are of the data sets that every model of the table has; null while that is none.
     """
 
     role: Role
@@ -57,6 +65,8 @@ class Compared(_Record):
     """The reference's MACs (linear) over the model's, summed over data sets."""
     parameters: int | None
     """The most of any data set: heads differ."""
+    latency_ms: float | None
+    """Milliseconds for one text of the job's length; the mean over data sets."""
     inferences_per_second: float | None
     """The harmonic mean over data sets: of equal shares of each."""
 
@@ -66,7 +76,24 @@ class Column(_Record):
 
     name: str
     metric: str | None
-    """The metric that stands in the table; null while no job has succeeded."""
+    """The score that counts in the table; null while no job has succeeded."""
+    beside: tuple[str, ...]
+    """More of them, which stand there too."""
+
+
+class Chosen(_Record):
+    """The run of fine-tuning that teaches a data set, of several candidates or points of a grid."""
+
+    task: str
+    teacher: str
+    """The names that the suite gives."""
+    model: str
+    train: dict[str, int | float]
+    """The fields of its training that the grid set."""
+    loss: float | None
+    """On validation, by which it was chosen."""
+    runs: int
+    """How many it was chosen from."""
 
 
 class Passes(_Record):
@@ -86,6 +113,8 @@ class Comparison(_Record):
     reference: str | None
     """What speed-ups are told against; null while no job has succeeded."""
     passes: tuple[Passes, ...]
+    chosen: tuple[Chosen, ...]
+    """Of each data set and teacher that had to be chosen."""
     notes: tuple[str, ...]
     """Where distilling did not help; nothing of a score that is not complete."""
 
@@ -104,10 +133,11 @@ def compare(suite: Suite, finished: Sequence[Finished]) -> Comparison:
     common = [task for task in suite.tasks if models and all(m[task] for _, m in models)]
     rows = [_compared(suite, *model, measured, common) for model, measured in models]
     return Comparison(
-        columns=tuple(_column(name, finished) for name in suite.tasks),
+        columns=tuple(_column(suite, name, finished) for name in suite.tasks),
         rows=tuple(rows),
         reference=next((one.result.reference.name for one in finished), None),
         passes=tuple(_passes(suite, found)),
+        chosen=tuple(_chosen(suite, found)),
         notes=tuple(_notes(rows)),
     )
 
@@ -170,7 +200,12 @@ def _compared(
     counting = {task: _counting(found, role) for task, found in measured.items()}
     lines = [found[0][1] for found in counting.values() if found]
     scores = {
-        task: _measured(found, complete=role == "teacher" or len(measured[task]) == suite.runs)
+        task: _measured(
+            suite,
+            task,
+            found,
+            complete=role == "teacher" or len(measured[task]) == suite.runs_of(role),
+        )
         for task, found in counting.items()
     }
     means = [one.mean for one in scores.values() if one is not None]
@@ -184,20 +219,36 @@ def _compared(
         score=fmean(means) if len(means) == len(scores) else None,
         speed_up=_speed_up(shared) if shared else None,
         parameters=max((line.parameters for _, line in shared), default=None),
+        latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
         inferences_per_second=_rate(shared) if shared else None,
     )
 
 
-def _measured(found: Sequence[Measurement], *, complete: bool) -> Measured | None:
+def _measured(
+    suite: Suite, task: str, found: Sequence[Measurement], *, complete: bool
+) -> Measured | None:
     if not found:
         return None
-    values = [line.metrics[job.result.primary] for job, line in found]
+    first, *others = column_metrics(suite, task, found[0][0].result.primary)
+    counting = _spread(found, first)
+    if counting is None:
+        return None
+    spreads = {name: _spread(found, name) for name in others}
     return Measured(
-        mean=fmean(values),
-        deviation=stdev(values) if len(values) > 1 else None,
+        mean=counting.mean,
+        deviation=counting.deviation,
+        beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
         version=found[0][1].version,
     )
+
+
+def _spread(found: Sequence[Measurement], metric: str) -> Spread | None:
+    """A score over the seeds; None where a job of an earlier version did not measure it."""
+    values = [line.metrics[metric] for _, line in found if metric in line.metrics]
+    if len(values) < len(found):
+        return None
+    return Spread(mean=fmean(values), deviation=stdev(values) if len(values) > 1 else None)
 
 
 def _speed_up(measured: Sequence[Measurement]) -> float:
@@ -209,9 +260,30 @@ def _rate(measured: Sequence[Measurement]) -> float:
     return harmonic_mean([line.inferences_per_second for _, line in measured])
 
 
-def _column(name: str, finished: Sequence[Finished]) -> Column:
-    metrics = (one.result.primary for one in finished if one.cell.task == name)
-    return Column(name=name, metric=next(metrics, None))
+def _column(suite: Suite, name: str, finished: Sequence[Finished]) -> Column:
+    primary = next((one.result.primary for one in finished if one.cell.task == name), None)
+    if primary is None:
+        return Column(name=name, metric=None, beside=())
+    metric, *beside = column_metrics(suite, name, primary)
+    return Column(name=name, metric=metric, beside=tuple(beside))
+
+
+def _chosen(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable[Chosen]:
+    for task in suite.tasks:
+        for teacher in suite.teachers:
+            jobs = (one for name in suite.students for one in found.get((task, teacher, name), ()))
+            # all of them have one teacher
+            runs = next((one.result.candidates for one in jobs if one.result.candidates), ())
+            for run in runs:
+                if run.taught:
+                    yield Chosen(
+                        task=task,
+                        teacher=teacher,
+                        model=run.model,
+                        train=run.train,
+                        loss=run.loss,
+                        runs=len(runs),
+                    )
 
 
 def _passes(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable[Passes]:

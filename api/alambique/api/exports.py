@@ -4,9 +4,10 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
 
-from alambique.api.comparison import Compared, Comparison, Measured
+from alambique.api.comparison import Chosen, Column, Compared, Comparison, Measured, Spread
 
 T = TypeVar("T")
 
@@ -35,8 +36,14 @@ def exported(table: Comparison, form: Form) -> str:
 def head(table: Comparison) -> list[str]:
     """The titles of the columns; scores are in percent."""
     several = ["teacher"] if _several_teachers(table) else []
-    sets = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
-    return ["model", *several, "layers", *sets, "score", "speed-up", "parameters", "inferences/s"]
+    sets = [f"{column.name} {' / '.join(_metrics(column))}".strip() for column in table.columns]
+    costs = ["speed-up", "parameters", "ms", "inferences/s"]
+    return ["model", *several, "layers", *sets, "score", *costs]
+
+
+def _metrics(column: Column) -> tuple[str, ...]:
+    """The scores of a column, the one that counts first; none while no job has succeeded."""
+    return () if column.metric is None else (column.metric, *column.beside)
 
 
 def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
@@ -46,11 +53,39 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
         title(row),
         *several,
         _or(missing, row.layers, str),
-        *(_or(missing, row.scores[column.name], _score) for column in table.columns),
+        *(
+            _or(missing, row.scores[column.name], partial(_scores, column, missing))
+            for column in table.columns
+        ),
         _or(missing, row.score, lambda score: f"{100 * score:.2f}{_mark(*row.scores.values())}"),
         _or(missing, row.speed_up, lambda times: f"{times:.2f}"),
         _or(missing, row.parameters, _count),
+        _or(missing, row.latency_ms, lambda took: f"{took:.1f}"),
         _or(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
+    ]
+
+
+def chosen_head(table: Comparison) -> list[str]:
+    """The titles of the table of teachers that were chosen."""
+    several = ["teacher"] if _several_teachers(table) else []
+    return ["taught", *several, "model", *chosen_fields(table), "validation loss", "of"]
+
+
+def chosen_fields(table: Comparison) -> list[str]:
+    """The fields of the training that a grid of teachers sets, in their order."""
+    return list(dict.fromkeys(field for one in table.chosen for field in one.train))
+
+
+def chosen_cells(table: Comparison, one: Chosen, missing: str = "-") -> list[str]:
+    """The line of a teacher that was chosen."""
+    several = [one.teacher] if _several_teachers(table) else []
+    return [
+        one.task,
+        *several,
+        one.model,
+        *(_or(missing, one.train.get(field), str) for field in chosen_fields(table)),
+        _or(missing, one.loss, lambda loss: f"{loss:.4f}"),
+        f"{one.runs} runs",
     ]
 
 
@@ -63,9 +98,15 @@ def _or(missing: str, value: T | None, written: Callable[[T], str]) -> str:
     return missing if value is None else written(value)
 
 
-def _score(found: Measured) -> str:
+def _scores(column: Column, missing: str, found: Measured) -> str:
+    """All scores of a column."""
+    others = (_or(missing, found.beside.get(name), _score) for name in column.beside)
+    return " / ".join([_score(found), *others]) + _mark(found)
+
+
+def _score(found: Spread) -> str:
     spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
-    return f"{100 * found.mean:.2f}{spread}{_mark(found)}"
+    return f"{100 * found.mean:.2f}{spread}"
 
 
 def _mark(*found: Measured | None) -> str:
@@ -97,10 +138,16 @@ def _several_teachers(table: Comparison) -> bool:
 
 
 def _markdown(table: Comparison) -> str:
-    titles = head(table)
-    lines = [titles, ["---"] * len(titles), *(cells(table, row) for row in table.rows)]
-    drawn = [f"| {' | '.join(_in_markdown(cell) for cell in line)} |" for line in lines]
-    return "\n".join([*drawn, "", *(f"- {_in_markdown(remark)}" for remark in remarks(table)), ""])
+    drawn = _drawn(head(table), [cells(table, row) for row in table.rows])
+    notes = [f"- {_in_markdown(remark)}" for remark in remarks(table)]
+    chosen = [chosen_cells(table, one) for one in table.chosen]
+    teachers = ["", *_drawn(chosen_head(table), chosen)] if chosen else []
+    return "\n".join([*drawn, "", *notes, *teachers, ""])
+
+
+def _drawn(titles: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    lines = [titles, ["---"] * len(titles), *body]
+    return [f"| {' | '.join(_in_markdown(cell) for cell in line)} |" for line in lines]
 
 
 def _in_markdown(text: str) -> str:
@@ -110,15 +157,41 @@ def _in_markdown(text: str) -> str:
 def _csv(table: Comparison) -> str:
     """One line a model with plain numbers: scores from 0 to 1, nothing where one is missing."""
     out = io.StringIO()
-    names = [column.name for column in table.columns]
     writer = csv.writer(out, lineterminator="\n")
     titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
-    beside = [f"{title} {what}" for what in ("deviation", "complete") for title in titles]
-    writer.writerow([*_PLAIN, *titles, *beside])
+    about = [f"{title} {what}" for what in ("deviation", "complete") for title in titles]
+    beside = [f"{column.name} {metric}" for column, metric in _beside(table)]
+    beside += [f"{title} deviation" for title in beside]
+    chosen = [f"{column.name} teacher" for column in table.columns] if table.chosen else []
+    writer.writerow([*_PLAIN, *titles, *about, *beside, *chosen])
     for row in table.rows:
-        found = [row.scores[name] for name in names]
-        writer.writerow([*_plain(row), *_each(found, "mean", "deviation", "complete")])
+        found = [row.scores[column.name] for column in table.columns]
+        others = [
+            one and one.beside.get(metric)
+            for column, metric in _beside(table)
+            for one in [row.scores[column.name]]
+        ]
+        scores = [*_each(found, "mean", "deviation", "complete")]
+        scores += [*_each(others, "mean", "deviation")]
+        writer.writerow([*_plain(row), *scores, *(_teachers(table, row) if chosen else ())])
     return out.getvalue()
+
+
+def _beside(table: Comparison) -> list[tuple[Column, str]]:
+    """Each score that does not count, with its column."""
+    return [(column, metric) for column in table.columns for metric in column.beside]
+
+
+def _teachers(table: Comparison, row: Compared) -> list[str | None]:
+    """The run that was chosen to teach each data set; of a student nothing."""
+    found = {
+        one.task: ", ".join(
+            [one.model, *(f"{field} {value}" for field, value in one.train.items())]
+        )
+        for one in table.chosen
+        if one.teacher == row.teacher and row.role == "teacher"
+    }
+    return [found.get(column.name) for column in table.columns]
 
 
 _PLAIN = (
@@ -129,6 +202,7 @@ _PLAIN = (
     "score",
     "speed_up",
     "parameters",
+    "latency_ms",
     "inferences_per_second",
 )
 
@@ -137,28 +211,31 @@ def _plain(row: Compared) -> Iterable[object]:
     return (getattr(row, name) for name in _PLAIN)
 
 
-def _each(found: Sequence[Measured | None], *fields: str) -> Iterable[object]:
+def _each(found: Sequence[Spread | None], *fields: str) -> Iterable[object]:
     """A field of all of them, then the next."""
     return (one and getattr(one, field) for field in fields for one in found)
 
 
 def _latex(table: Comparison) -> str:
-    titles = head(table)
     words = 2 if _several_teachers(table) else 1
-    body = [_latex_line(cells(table, row, missing="--")) for row in table.rows]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{'l' * words}{'r' * (len(titles) - words)}}}",
-            r"\hline",
-            _latex_line(titles),
-            r"\hline",
-            *body,
-            r"\hline",
-            r"\end{tabular}",
-            *(f"% {remark}" for remark in remarks(table)),
-            "",
-        ]
-    )
+    body = [cells(table, row, missing="--") for row in table.rows]
+    chosen = [chosen_cells(table, one, missing="--") for one in table.chosen]
+    teachers = _tabular(chosen_head(table), chosen, words=words + 1) if chosen else []
+    notes = [f"% {remark}" for remark in remarks(table)]
+    return "\n".join([*_tabular(head(table), body, words=words), *notes, *teachers, ""])
+
+
+def _tabular(titles: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> list[str]:
+    """A table whose first columns, so many, are words and the others figures."""
+    return [
+        rf"\begin{{tabular}}{{{'l' * words}{'r' * (len(titles) - words)}}}",
+        r"\hline",
+        _latex_line(titles),
+        r"\hline",
+        *map(_latex_line, body),
+        r"\hline",
+        r"\end{tabular}",
+    ]
 
 
 def _latex_line(line: Sequence[str]) -> str:

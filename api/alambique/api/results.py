@@ -34,6 +34,7 @@ class Line(_Record):
     macs: Macs
     metrics: dict[str, float]
     validation: Validation
+    latency_ms: float
     inferences_per_second: float
     version: str
     """As name@number."""
@@ -44,6 +45,18 @@ class Reference(_Record):
 
     name: str
     macs: Macs
+
+
+class Candidate(_Record):
+    """A run that the teacher was chosen from."""
+
+    model: str
+    train: dict[str, int | float]
+    """The fields of its training that the grid set."""
+    loss: float | None
+    """On validation; None: it has no weights, or came fine-tuned."""
+    taught: bool
+    """Whether it was chosen."""
 
 
 class Outputs(_Record):
@@ -63,6 +76,8 @@ class Result(_Record):
     reference: Reference
     outputs: Outputs | None
     """None: the job needed none."""
+    candidates: tuple[Candidate, ...] = ()
+    """None: the teacher is the one model that the job names."""
 
 
 class Finished(_Record):

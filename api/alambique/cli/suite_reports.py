@@ -4,7 +4,15 @@ import sys
 from collections.abc import Mapping
 
 from alambique.api.comparison import Comparison, Passes
-from alambique.api.exports import Form, cells, exported, head, remarks
+from alambique.api.exports import (
+    Form,
+    cells,
+    chosen_cells,
+    chosen_head,
+    exported,
+    head,
+    remarks,
+)
 from alambique.api.suite_views import SuiteJob, SuiteView
 from alambique.cli.tables import Figure, printable, say, show, table
 from alambique.spec.errors import BadSpec
@@ -30,7 +38,8 @@ def place(cell: Cell) -> str:
     teacher = [cell.teacher] if cell.teacher != "teacher" else []
     point = [f"{path} {value}" for path, value in cell.point.items()]
     seed = [f"seed {cell.seed}"] if cell.seed is not None else []
-    return ", ".join([cell.task, *teacher, cell.student, *point, *seed])
+    tuned = [cell.tuned] if cell.tuned else []
+    return ", ".join([cell.task, *teacher, cell.student, *tuned, *point, *seed])
 
 
 def describe(suite: SuiteView) -> None:
@@ -51,15 +60,33 @@ def report(suite: SuiteView) -> None:
         lines = [[*map(Figure, cells(comparison, row))] for row in comparison.rows]
         words = head(comparison).index("layers")
         plain = [[*map(str, line[:words]), *line[words:]] for line in lines]
-        show(table(head(comparison), plain))
+        show(table([*map(_folded, head(comparison))], plain))
     for remark in remarks(comparison):
         say(remark)
+    if comparison.chosen:
+        chosen = [chosen_cells(comparison, one) for one in comparison.chosen]
+        show(table(chosen_head(comparison), [_aligned(comparison, line) for line in chosen]))
     if comparison.passes:
         passes = ", ".join(f"{_read(one, comparison)} {one.passes:g}" for one in comparison.passes)
         say(f"teacher passes over the training examples: {passes}")
     for why, jobs in _ended_badly(suite).items():
         say(f"{'; '.join(place(job.cell) for job in jobs)}: {why}")
         say(f"  see alambique jobs logs {jobs[0].id}")
+
+
+def _folded(title: str) -> str:
+    r"""A title on lines of its own: a data set has a narrow column, whatever its scores are called.
+
+    >>> _folded("pos seqeval-f1 / accuracy")
+    'pos\nseqeval-f1 /\naccuracy'
+    """
+    return title.replace(" / ", " /\n").replace(" ", "\n", 1)
+
+
+def _aligned(comparison: Comparison, line: list[str]) -> list[str | Figure]:
+    """The line of a teacher that was chosen, its figures to the right."""
+    words = chosen_head(comparison).index("model") + 1
+    return [*line[:words], *map(Figure, line[words:])]
 
 
 def _ended_badly(suite: SuiteView) -> dict[str, list[SuiteJob]]:

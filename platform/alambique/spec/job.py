@@ -19,6 +19,7 @@ from alambique.spec.fields import (
     Whole,
     Width,
     fault_at,
+    left_out_at,
 )
 from alambique.spec.objective import Gold, Layered, Logits, Objective, Term, counts, taught
 from alambique.spec.search import Search
@@ -111,6 +112,8 @@ class Job(Spec):
     optimizer steps as the distilled student, on the schedule of `train`."""
     seeds: Annotated[tuple[Seed, ...], Field(max_length=100)] = ()
     """Each student is trained once for each of them, in the place of `train.seed`."""
+    distil: Annotated[bool, Field(strict=True, exclude_if=left_out_at(True))] = True
+    """Whether to train the distilled student; where not, those alone that `compare` names."""
     search: Search | None = None
     """Many students in the place of one, to find the best."""
     resources: Resources = Resources()
@@ -169,8 +172,8 @@ class Job(Spec):
         if self.data.unlabelled is not None and not any(map(taught, self.objectives)):
             raise fault_at(
                 ("data", "unlabelled"),
-                "the student learns from labels alone, which these examples are not asked for: add "
-                "{kind: logits} to the objective, or drop them",
+                "the student learns from labels alone, which these examples are not asked for: "
+                "give {kind: logits} a weight above 0 in the objective, or drop them",
                 self.data.unlabelled,
             )
         return self
@@ -216,6 +219,25 @@ class Job(Spec):
             update["intermediate"] = before.model_copy(update={"train": train})
         return self.model_copy(update=update)
 
+    @model_validator(mode="after")
+    def _something_to_train(self) -> "Job":
+        if self.distil:
+            return self
+        if not self.compare:
+            raise fault_at(
+                ("distil",),
+                "without the distilled student nothing is left to train: name another one in "
+                "compare, such as [gold-only]",
+                self.distil,
+            )
+        if self.search is not None:
+            raise fault_at(
+                ("distil",),
+                "a search is for the distilled student: leave out the search, or distil",
+                self.distil,
+            )
+        return self
+
     @property
     def teachers(self) -> tuple[Teaching, ...]:
         """The one teacher, or each of several in their order."""
@@ -260,6 +282,8 @@ class Job(Spec):
     @property
     def needs_outputs(self) -> bool:
         """Whether the student ever learns from the teacher's outputs."""
+        if not self.distil:
+            return False
         terms = chain.from_iterable(self.objectives)
         return any(isinstance(term, Logits) and counts(term) for term in terms)
 

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from alambique.spec import general
+from alambique.spec.alpha import weights, with_field
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import NAMED, BadField, BadFields, refuse
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
-from alambique.spec.reading import job_of, with_value
+from alambique.spec.reading import job_of
 from alambique.spec.suite import ONE_TEACHER, Cell, Suite
 from alambique.spec.teacher import Teacher
 from alambique.spec.work import WORK, work_of
@@ -164,7 +165,7 @@ def _varied_at(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str 
         except BadSpec as error:
             if (bad.path, bad.message) in [(one.path, one.message) for one in _fields_of(error)]:
                 continue
-        return f"grid.{point}"
+        return f"{cell.grid}.{point}"
     return None
 
 
@@ -176,7 +177,9 @@ def field_at(suite: Suite, cell: Cell, path: str) -> str:
         return f"tasks.{cell.task}"
     for point in cell.point:
         if path == point or path.startswith(f"{point}."):
-            return f"grid.{point}"
+            return f"{cell.grid}.{point}"
+    if path.startswith("grids."):
+        return path
     head, _, rest = path.partition(".")
     places = [(_depth(part, path), f"{where}.{path}") for where, part in _below(suite, cell)[::-1]]
     for kind, name, parts in (
@@ -219,9 +222,37 @@ def _content(suite: Suite, cell: Cell) -> Content:
     content = _over(content, own)
     if cell.seed is not None:
         content = _over(content, _seeded(content, cell.seed))
+    content = content | _trained(suite, cell, content)
     for path, value in cell.point.items():
         content = _varied(content, path, value)
+    _check_weights_once(content, cell.point)
     return content | {"name": _name(suite, cell), "project": suite.project}
+
+
+def _trained(suite: Suite, cell: Cell, content: Content) -> Content:
+    """What a job of the cell trains, where a student has a grid of its own.
+
+    Raises:
+        BadSpec: no job compares with that student; its cause is `BadFields`.
+    """
+    compared = content.get("compare")
+    if not suite.grids or not isinstance(compared, list | tuple):
+        compared = ()
+    for name in suite.grids:
+        if name not in compared:
+            refuse(
+                [
+                    BadField(
+                        f"grids.{name}",
+                        None,
+                        f"the jobs of {cell.task} do not train it: add compare: [{name}] to shared",
+                    )
+                ]
+            )
+    if cell.tuned:
+        return {"compare": [cell.tuned], "distil": False}
+    left = [name for name in compared if name not in suite.grids]
+    return {"compare": left} if suite.grids else {}
 
 
 def _seeded(content: Content, seed: int) -> Content:
@@ -237,9 +268,23 @@ def _name(suite: Suite, cell: Cell) -> str:
 
 def _varied(content: Content, path: str, value: object) -> Content:
     try:
-        return with_value(content, path, value)
+        return with_field(content, path, value)
     except BadSpec as error:
         raise error from BadFields([BadField(path, None, str(error))])
+
+
+def _check_weights_once(content: Content, point: Mapping[str, object]) -> None:
+    """Raise `BadSpec` where a point sets alpha, and one of the two weights that it stands for."""
+    if "objective.alpha" not in point:
+        return
+    for weight in weights("objective", content["objective"]):
+        if twice := [
+            one
+            for one in point
+            if f"{weight}.".startswith(f"{one}.") or one.startswith(f"{weight}.")
+        ]:
+            message = f"{twice[0]} is varied too: keep one of the two"
+            refuse([BadField("objective.alpha", None, message)])
 
 
 def _with_data(content: Content, below: Content, part: Content) -> Content:

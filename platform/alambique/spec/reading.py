@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from alambique.spec.alpha import balanced, with_field
 from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
 from alambique.spec.job import Job
-from alambique.spec.overlay import with_value
 from alambique.spec.space import faults
 from alambique.spec.work import WORK, work_of
 
@@ -22,7 +22,6 @@ __all__ = [
     "mapping",
     "overridden",
     "read_job",
-    "with_value",
     "yaml_of",
 ]
 
@@ -89,9 +88,10 @@ def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
         raise BadSpec(f"--set takes path=value, found {short(override)}")
     given = yaml_of(value, f"--set {path}: no YAML value")
     try:
-        return with_value(content, path, given)
+        return with_field(content, path, given)
     except BadSpec as error:
-        raise BadSpec(f"--set {error}") from error
+        at = f"{path}: " if balanced(path) else ""
+        raise BadSpec(f"--set {at}{error}") from error
 
 
 def yaml_of(text: str, otherwise: str) -> Any:

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 
+from alambique.spec.alpha import balanced, balanced_terms, weights, with_field
 from alambique.spec.combinations import count
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term
-from alambique.spec.overlay import with_value
 from alambique.spec.search import Dimension, Range, Search
 
 _SPACE = "search.space"
@@ -81,7 +82,7 @@ def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
     # runs takes long, and a search may have many combinations
     content = job.model_dump(mode="json", exclude={"search", "teacher"}) | {"teacher": job.teacher}
     for path, value in values.items():
-        content = with_value(content, _place(content, path), value)
+        content = with_field(content, _place(content, path), value)
     try:
         return Job.model_validate(content)
     except ValidationError as error:
@@ -116,8 +117,9 @@ def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
         place = _placed(job, path)
     except BadSpec as error:
         return BadField(f"{_SPACE}.{path}", None, str(error))
-    around = list(_around(job, path))
-    if above := [other for other in around if f"{place}.".startswith(f"{other}.")]:
+    around = dict(_around(job, path))
+    own = _occupied(job, path)
+    if above := [other for other, places in around.items() if _meet(own, places)]:
         return BadField(f"{_SPACE}.{path}", None, f"{above[0]} is varied too: keep one of the two")
     if job.search.sampler == "grid" and isinstance(dimension, Range):
         return BadField(
@@ -127,19 +129,25 @@ def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
         )
     for value in ends(dimension):
         for bad in _refused(job, path, value):
-            if not any(_within(other, bad.path) for other in around):
+            others = chain.from_iterable(around.values())
+            if not any(_within(other, bad.path) for other in others):
                 message = bad.message if bad.path == place else f"{bad.path}: {bad.message}"
                 return BadField(f"{_SPACE}.{path}", short(value), message)
     return None
 
 
-def _around(job: Job, path: str) -> Iterator[str]:
-    """Where the other dimensions are."""
+def _around(job: Job, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The other dimensions, each with the places of the job that it sets."""
     others = job.search.space if job.search else {}
     for other in others:
         if other != path and not _misplaced(other):
             with suppress(BadSpec):  # which is that one's fault
-                yield _placed(job, other)
+                yield other, _occupied(job, other)
+
+
+def _meet(own: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether a place is another one, or a part of it."""
+    return any(f"{place}.".startswith(f"{other}.") for place in own for other in others)
 
 
 def _misplaced(path: str) -> str | None:
@@ -162,29 +170,48 @@ def _misplaced(path: str) -> str | None:
 
 
 def _placed(job: Job, path: str) -> str:
+    return _place(_objectives(job), path)
+
+
+def _occupied(job: Job, path: str) -> tuple[str, ...]:
+    """The places of the job that a dimension sets: of alpha two weights."""
+    objective = balanced(path)
+    if objective is None:
+        return (_placed(job, path),)
+    return tuple(weights(objective, _terms(_objectives(job), objective)))
+
+
+def _objectives(job: Job) -> dict[str, Any]:
+    """What the terms of a job are, and are called, where the job has them."""
     first = job.intermediate.objective if job.intermediate else ()
-    return _place(
-        {"objective": _called(job.objective), "intermediate": {"objective": _called(first)}}, path
-    )
+    return {"objective": _called(job.objective), _FIRST: {"objective": _called(first)}}
 
 
 def _called(terms: Iterable[Term]) -> list[dict[str, str]]:
-    return [{"name": term.label} for term in terms]
+    return [{"kind": term.kind, "name": term.label} for term in terms]
+
+
+def _terms(content: Mapping[str, Any], path: str) -> Any:
+    """The terms of the objective that a path is in."""
+    outer = content.get(_FIRST) or {} if path.startswith(f"{_FIRST}.") else content
+    return outer.get("objective", ())
 
 
 def _place(content: Mapping[str, Any], path: str) -> str:
-    """The path with the number of a term in the place of its name, or kind.
+    """The path with the number of a term in the place of its name, or kind; that of alpha as it is.
 
     Raises:
-        BadSpec: there is no such term.
+        BadSpec: there is no such term, or there are none that alpha weighs.
     """
+    if (objective := balanced(path)) is not None:
+        balanced_terms(_terms(content, objective))
+        return path
     first = path.startswith(f"{_FIRST}.")
-    outer = content.get(_FIRST) or {} if first else content
     head, _, rest = path.removeprefix(f"{_FIRST}.").partition(".")
     label, _, field = rest.partition(".")
     if head != "objective" or not label or label.isdecimal():
         return path
-    labels = [term.get("name") or term.get("kind") for term in outer.get("objective", ())]
+    labels = [term.get("name") or term.get("kind") for term in _terms(content, path)]
     if label not in labels:
         raise BadSpec(
             f"the objective has no term {label}, it has {', '.join(map(str, labels)) or 'none'}: "

@@ -4,19 +4,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import isfinite, prod
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     Field,
     JsonValue,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from alambique.spec.faults import BadField, bad_fields, refuse
-from alambique.spec.fields import Name, Seed, Spec, fault_at
+from alambique.spec.fields import Name, Seed, Spec, fault_at, left_out_at
 from alambique.spec.reading import (
     mapping,
     overridden,
@@ -44,9 +45,40 @@ def _some(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
     return values
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("the list is empty: name a score, or leave the task out")
+    if len(set(names)) < len(names):
+        raise ValueError("a score is named twice: name each once")
+    return names
+
+
 Values = Annotated[tuple[JsonValue, ...], AfterValidator(_some)]
 """What a field takes in one job after another."""
+Tuned = Literal["gold-only"]
+"""What jobs train beside the distilled student, and may have a grid of its own."""
+
+
+def _varying_the_training(grid: dict[str, Any]) -> dict[str, Any]:
+    if len(grid) > _MOST_VARIED:  # each is compared with all others
+        raise ValueError(
+            f"it varies {len(grid):,} fields, and a suite at most {_MOST_VARIED}: leave out "
+            "those that matter least"
+        )
+    for path, values in grid.items():
+        _check_varied(path, values)
+        if above := [other for other in grid if path.startswith(f"{other}.")]:
+            raise ValueError(f"{path} is a part of {above[0]}: one would undo the other")
+    return grid
+
+
+Varied = Annotated[dict[str, Values], AfterValidator(_varying_the_training)]
+"""Values of fields, by their path in the job."""
 Named = Annotated[dict[Name, Fields], Field(min_length=1)]
+Metrics = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], AfterValidator(_each_once)
+]
+"""Names of scores."""
 
 NEEDS = "name, tasks and students"
 """The fields that a suite cannot be without."""
@@ -74,6 +106,13 @@ class Cell(Spec):
     """The values of the grid, by the path of their field."""
     seed: int | None = None
     """None: the one that the job's own parts say."""
+    tuned: Tuned | None = None
+    """The one student that the job trains, over a grid of its own; None: all others."""
+
+    @property
+    def grid(self) -> str:
+        """Where the suite has the grid of its point."""
+        return f"grids.{self.tuned}" if self.tuned else "grid"
 
 
 class Suite(Spec):
@@ -89,11 +128,21 @@ class Suite(Spec):
     """Fields of `teacher`."""
     students: Named
     """Fields of `student`."""
-    grid: dict[str, Values] = Field(default_factory=dict)
+    grid: Varied = Field(default_factory=dict)
     """Values of fields, by their path in the job; of its points the one of the lowest validation
     loss stands in the table."""
     seeds: tuple[Seed, ...] = ()
     """Of the students' training; the table has the mean over them."""
+
+    grids: Annotated[dict[Tuned, Varied], Field(exclude_if=left_out_at({}))] = Field(
+        default_factory=dict
+    )
+    """Grids of their own, in place of `grid`, for what jobs train beside the distilled student."""
+    metrics: Annotated[dict[str, Metrics], Field(exclude_if=left_out_at({}))] = Field(
+        default_factory=dict
+    )
+    """By the name of a task, the scores of its column, the one that counts first; of a task that
+    is not named, its primary one and what published tables have beside it."""
 
     @field_validator("seeds")
     @classmethod
@@ -110,19 +159,33 @@ class Suite(Spec):
                 raise fault_at((name,), ONE_TEACHER, said)
         return teachers
 
-    @field_validator("grid")
+    @field_validator("grids")
     @classmethod
-    def _varying_the_training(cls, grid: dict[str, Values]) -> dict[str, Values]:
-        if len(grid) > _MOST_VARIED:  # each is compared with all others
+    def _of_gold_labels(cls, grids: dict[Tuned, Varied]) -> dict[Tuned, Varied]:
+        for name, grid in grids.items():
+            if not grid:
+                raise fault_at((name,), "it is empty: give fields to vary, or leave it out", grid)
+            for path in grid:
+                if not path.startswith("train."):
+                    raise fault_at(
+                        (name, path),
+                        f"{name} learns gold labels and no objective: its grid varies fields of "
+                        "train",
+                        grid[path],
+                    )
+        return grids
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_of_tasks(
+        cls, metrics: dict[str, tuple[str, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[str, ...]]:
+        tasks = info.data.get("tasks", metrics)  # where these are wrong, that is told
+        if unknown := [name for name in metrics if name not in tasks]:
             raise ValueError(
-                f"it varies {len(grid):,} fields, and a suite at most {_MOST_VARIED}: leave out "
-                "those that matter least"
+                f"there is no task {unknown[0]}, the suite has {', '.join(tasks)}: name one of them"
             )
-        for path, values in grid.items():
-            _check_varied(path, values)
-            if above := [other for other in grid if path.startswith(f"{other}.")]:
-                raise ValueError(f"{path} is a part of {above[0]}: one would undo the other")
-        return grid
+        return metrics
 
     @model_validator(mode="after")
     def _names_of_its_own(self) -> "Suite":
@@ -146,10 +209,19 @@ class Suite(Spec):
             )
         return self
 
+    def runs_of(self, role: str) -> int:
+        """How many jobs train that student of a task and a teacher: seeds and points of its grid.
+
+        Args:
+            role: distilled, gold-only and so on.
+        """
+        grid = next((grid for name, grid in self.grids.items() if name == role), self.grid)
+        return prod(len(values) for values in (self.seeds or (None,), *grid.values()))
+
     @property
     def runs(self) -> int:
-        """How many jobs a student of a task and a teacher has: seeds and points of the grid."""
-        return prod(len(values) for values in (self.seeds or (None,), *self.grid.values()))
+        """How many jobs a student of a task and a teacher has."""
+        return sum(self.runs_of(role) for role in ("distilled", *self.grids))
 
     @property
     def size(self) -> int:
@@ -162,11 +234,22 @@ class Suite(Spec):
         Tasks change fastest: jobs that run side by side have teachers of their own, and need not
         wait for one another's.
         """
-        points = product(*self.grid.values())
+        grids: list[tuple[Tuned | None, Varied]] = [(None, self.grid), *self.grids.items()]
+        points = [
+            (tuned, dict(zip(grid, point, strict=True)))
+            for tuned, grid in grids
+            for point in product(*grid.values())
+        ]
         outer = product(self.seeds or (None,), points, self.students, self.teachers, self.tasks)
-        for seed, point, student, teacher, task in outer:
-            at = dict(zip(self.grid, point, strict=True))
-            yield Cell(task=task, teacher=teacher, student=student, point=at, seed=seed)
+        for seed, (tuned, point), student, teacher, task in outer:
+            yield Cell(
+                task=task,
+                teacher=teacher,
+                student=student,
+                point=point,
+                seed=seed,
+                tuned=tuned,
+            )
 
 
 def read_suite(text: str, overrides: Iterable[str] = ()) -> Suite:

@@ -64,6 +64,9 @@ def same_tries(job: Job, heads: Iterable[str], others: Iterable[str]) -> bool:
 
 def needs_outputs(job: Job) -> bool:
     """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
+    every = tries(job, "objective", "intermediate.objective")
+    if every.whole and not any(isinstance(one.job, BadSpec) for one in every.each):
+        return any(variant.needs_outputs for variant in every.jobs)
     # combinations of what is learnt: a term may need another beside it
     learning = (tries(job, head).jobs for head in ("objective", "intermediate.objective"))
     return any(variant.needs_outputs for variant in chain([job], alone(job), *learning))

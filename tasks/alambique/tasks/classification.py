@@ -26,6 +26,7 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         output=Output.CLASSES,
         inputs=columns.texts,
         primary="accuracy",
+        scores=("accuracy", "macro-f1"),
         readers=readers_of(columns),
         readers_for=partial(readers_for, columns=columns, task=name),
         texts=texts,

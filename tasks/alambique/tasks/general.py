@@ -65,6 +65,7 @@ TASK: Task[Text, NoReturn] = Task(
     output=Output.STATES,
     inputs=("text",),
     primary="cka",
+    scores=("cka", "objective"),
     readers=readers_for({}, ()),
     readers_for=readers_for,
     texts=lambda example: (example.text,),

@@ -79,6 +79,7 @@ TASK: Task[Sentence, Tags] = Task(
     output=Output.TAGS,
     inputs=("sentence",),
     primary="f1",
+    scores=("f1", "precision", "recall", "strict-f1", "accuracy"),
     readers=READERS_FOR({}, ()),
     readers_for=READERS_FOR,
     texts=tagging.texts,

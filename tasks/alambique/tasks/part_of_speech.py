@@ -70,6 +70,9 @@ TASK: Task[Sentence, Tags] = Task(
     output=Output.TAGS,
     inputs=("sentence",),
     primary="accuracy",
+    scores=("accuracy", "macro-f1", "micro-f1", "seqeval-f1"),
+    # what published Spanish tables have
+    shown=("seqeval-f1",),
     readers=READERS_FOR({}, ()),
     readers_for=READERS_FOR,
     texts=tagging.texts,

@@ -226,4 +226,6 @@ TASK: Task[Question, Span] = Task(
     confidence=confidence,
     majority=majority,
     settings=settings,
+    scores=("f1", "em", "squad-f1", "squad-em"),
+    shown=("em",),
 )

@@ -86,6 +86,14 @@ SETS: tuple[Dataset, ...] = (
         licence="CC BY 4.0, CC BY-SA 4.0",
     ),
     Dataset(
+        name="tar-dev",
+        task=TASK,
+        source=Files({"test": "tar/dev-v1.1-es.json"}, squad.read),
+        sizes={"test": 10570},
+        about="SQuAD 1.1 dev in Spanish whole, to be tested on: the dev split of tar",
+        licence="CC BY 4.0",
+    ),
+    Dataset(
         name="xquad",
         task=TASK,
         source=Files({"test": "xquad/test.json"}, squad.read),

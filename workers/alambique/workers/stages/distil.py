@@ -115,7 +115,7 @@ def note_outputs(cached: Sequence[Cached], kind: Kind, folder: Path) -> None:
 
 def kinds(work: Work) -> tuple[Kind, ...]:
     """Which students the job trains, in their order."""
-    return (*work.job.compare, "distilled")
+    return (*work.job.compare, "distilled") if work.job.distil else work.job.compare
 
 
 def train_students(
