@@ -8,6 +8,7 @@ import pytest
 from alambique.api.checks import check, check_suite
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
+from alambique.api.gains import StoredGains
 from alambique.api.problems import Refused
 from alambique.registry.database import Database
 from alambique.spec.faults import NAMED
@@ -22,7 +23,7 @@ ARCHITECTURE = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "f
 @pytest.fixture
 def context(settings: Settings, database: Database) -> Context:
     stop = threading.Event()
-    return Context(settings, database, stop, EventPoller(database, stop))
+    return Context(settings, database, stop, EventPoller(database, stop), StoredGains(database))
 
 
 def suite(*unfit: int) -> Suite:

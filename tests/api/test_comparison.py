@@ -2,16 +2,20 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from alambique.api.comparison import Comparison, compare
+from alambique.api import comparison
+from alambique.api.comparison import Comparison, Gains, Pair
 from alambique.api.exports import Form, exported
 from alambique.api.results import Finished, finished
 from alambique.models import reference
 from alambique.spec.outputs import Output
 from alambique.spec.suite import Suite, suite_of
+from alambique.tasks.bootstrap import Interval
 
 
 def suite(**more: Any) -> Suite:
@@ -38,6 +42,7 @@ def ended(
     task: str, student: str, *rows: dict[str, Any], computed: int = 0, **more: Any
 ) -> Finished:
     """A job that has succeeded."""
+    id_ = more.pop("id", UUID(int=0))
     cell = {"task": task, "teacher": "teacher", "student": student, **more}
     result = {
         "rows": list(rows),
@@ -45,9 +50,18 @@ def ended(
         "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 9999}},
         "outputs": {"examples": 60, "computed": computed},
     }
-    found = finished(cell, result)
+    found = finished(id_, cell, result)
     assert found is not None
     return found
+
+
+def unknown(_: Sequence[Pair]) -> Mapping[Pair, Interval]:
+    """Nothing is known of single examples."""
+    return {}
+
+
+def compare(suite: Suite, jobs: Sequence[Finished], gains: Gains = unknown) -> Comparison:
+    return comparison.compare(suite, jobs, gains)
 
 
 def line(table: Comparison, role: str, student: str | None = "small") -> Any:
@@ -138,7 +152,7 @@ def test_several_teachers_are_told_apart() -> None:
 
 def test_a_result_of_another_version_is_left_out() -> None:
     cell = {"task": "ner", "teacher": "teacher", "student": "small"}
-    assert finished(cell, {"rows": [], "primary": "f1"}) is None
+    assert finished(UUID(int=1), cell, {"rows": [], "primary": "f1"}) is None
 
 
 def test_the_teacher_stands_there_once() -> None:
@@ -183,6 +197,56 @@ def test_nothing_is_said_of_distilling_while_a_point_is_missing() -> None:
     assert len(compare(grid, jobs).notes) == 1
 
 
+def scored(name: str, score: float, seed: int) -> dict[str, Any]:
+    """A line whose examples' scores are kept."""
+    return row(name, score) | {"seeds": [{"seed": seed}]}
+
+
+def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> None:
+    jobs = [
+        ended(
+            "ner",
+            "small",
+            scored("gold-only", 0.5, seed),
+            scored("same-start", 0.55, seed),
+            *([scored("distilled", 0.6, seed)] if seed < 3 else []),
+            id=UUID(int=seed),
+            seed=seed,
+        )
+        for seed in (1, 2, 3)
+    ]
+    asked: list[Pair] = []
+
+    def draw(pairs: Sequence[Pair]) -> Mapping[Pair, Interval]:
+        asked.extend(pairs)
+        return {pair: Interval(0.05, -0.01, 0.1, len(pair.ours)) for pair in pairs}
+
+    table = compare(suite(seeds=[1, 2, 3]), jobs, draw)
+    (pair,) = asked
+    assert [(one.job_id.int, one.role, one.seed) for one in pair.ours] == [
+        (1, "student", 1),
+        (2, "student", 2),
+    ]
+    assert [one.role for one in pair.theirs] == ["same-start"] * 2
+    gain = line(table, "distilled").scores["ner"].gain
+    assert (gain.over, gain.value, gain.low, gain.high, gain.seeds) == (
+        "same-start",
+        0.05,
+        -0.01,
+        0.1,
+        2,
+    )
+    assert line(table, "same-start").scores["ner"].gain is None
+    assert "+5.00 [-1.00, +10.00] holds 0, over same-start" in exported(table, Form.MARKDOWN)
+    assert "ner f1 gain" in exported(table, Form.CSV).splitlines()[0]
+
+
+def test_of_other_jobs_a_gain_has_no_interval() -> None:
+    jobs = [ended("ner", "small", row("gold-only", 0.5), row("distilled", 0.6))]
+    gain = line(compare(suite(), jobs), "distilled").scores["ner"].gain
+    assert (gain.value, gain.low, gain.high) == (pytest.approx(0.1), None, None)
+
+
 def test_the_reference_is_the_one_of_the_paper() -> None:
     """Speedy Gonzales: 43 526 457 600 MACs at 512 tokens, 109 853 187 parameters."""
     found = reference.cost(task=Output.CLASSES, labels=3, length=512)
@@ -201,20 +265,24 @@ def test_as_markdown(table: Comparison) -> None:
     assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
         f"| model | layers | ner f1 | pos_ud f1 | {costs}",
         f"|{' --- |' * 9}",
-        "| small, gold only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 "
+        "| small, gold-only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 "
         "| 1.23 M | 1.0 | 100 |",
         "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 | 1.23 M | 1.0 | 250 |",
     ]
-    assert exported(table, Form.MARKDOWN).splitlines()[5] == (
-        "- speed-up: MACs of BETO over the model's"
-    )
+    assert exported(table, Form.MARKDOWN).splitlines()[5:10] == [
+        "| gain (95 %) | ner f1 | pos_ud f1 |",
+        "| --- | --- | --- |",
+        "| small | +11.23, over gold-only | +11.23, over gold-only |",
+        "",
+        "- speed-up: MACs of BETO over the model's",
+    ]
 
 
 def test_as_latex(table: Comparison) -> None:
     lines = exported(table, Form.LATEX).splitlines()
     assert lines[0] == r"\begin{tabular}{lrrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
-    assert lines[4].startswith(r"small, gold only & 2 & 50.00 $\pm$ 0.00 & 50.00")
+    assert lines[4].startswith(r"small, gold-only & 2 & 50.00 $\pm$ 0.00 & 50.00")
     assert lines[8] == r"\end{tabular}" if lines[7] == r"\hline" else lines[7] == r"\end{tabular}"
 
 
@@ -302,8 +370,8 @@ def test_the_teacher_that_was_chosen_is_told_of_each_data_set() -> None:
         "outputs": None,
         "candidates": runs,
     }
-    first = finished(cell | {"task": "ner"}, result)
-    second = finished(cell | {"task": "pos_ud"}, result | {"candidates": []})
+    first = finished(UUID(int=1), cell | {"task": "ner"}, result)
+    second = finished(UUID(int=2), cell | {"task": "pos_ud"}, result | {"candidates": []})
     assert first is not None
     assert second is not None
     table = compare(suite(), [first, second])

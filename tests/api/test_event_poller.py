@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
+from alambique.api.gains import StoredGains
 from alambique.api.jobs import events
 from alambique.registry import jobs
 from alambique.registry.database import Database
@@ -148,7 +149,7 @@ def test_a_stream_outlives_an_outage(
 
     async def told() -> tuple[list[str], int]:
         poller = EventPoller(database, stop, pause=0)
-        context = Context(settings, database, stop, poller)
+        context = Context(settings, database, stop, poller, StoredGains(database))
         stream, seen = events(context, row.id, 0), asyncio.Event()
         kinds = [str((await anext(stream)).event) for _ in range(first)]
         with errors_of_pollers(seen) as records:
@@ -185,7 +186,7 @@ def test_an_error_of_the_program_ends_all_streams_and_is_logged_once(
 
     async def ended() -> list[logging.LogRecord]:
         poller = EventPoller(database, stop, pause=0.01)
-        context = Context(settings, database, stop, poller)
+        context = Context(settings, database, stop, poller, StoredGains(database))
         several = [events(context, row.id, 0) for _ in range(3)]
         for stream in several:
             await anext(stream)

@@ -109,7 +109,7 @@ def test_a_suite_from_its_posting_to_its_table(
     ended(database, UUID(suite))
     shown = here("suites", "show", suite)
     assert "small, distilled" in shown
-    assert "distilling did not help small on ner: 40.00 against 50.00 on gold labels" in shown
+    assert "distilling did not help small on ner: 40.00 against 50.00 of gold-only" in shown
     assert "ner, large: failed: it learnt [nothing]" in shown
     assert "teacher passes over the training examples: ner 1" in shown
     assert here("suites", "show", suite, "--format", "latex").startswith(r"\begin{tabular}")

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from alambique.api.suite_views import SuiteView
+from alambique.api.gains import StoredGains
+from alambique.api.suite_views import SuiteView, compared
 from alambique.registry import jobs, suites, versions
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
@@ -65,7 +66,8 @@ def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Databa
             assert [process.wait(240) for process in pair] == [code, code]
     with database.read() as session:
         results = suites.results(session, row.id)
-        found = SuiteView.of(row, suites.jobs_in(session, row.id), results)
+        table = compared(row, results, StoredGains(database))
+        found = SuiteView.of(row, suites.jobs_in(session, row.id), table)
         logs = {one.id: jobs.logs(session, one.id) for one in found.jobs}
         teachers = versions.page(session, role="teacher").items
         students = versions.page(session, role="student").items
@@ -75,8 +77,6 @@ def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Databa
     assert [one.reason for one in by_task["topics"]] == [Reason.BAD_TEACHER] * 2
     assert [one.attempts for one in found.jobs] == [1] * 4
 
-    table = found.comparison
-    assert table is not None
     assert [(one.student, one.role) for one in table.rows] == [
         (None, "teacher"),
         ("one", "gold-only"),

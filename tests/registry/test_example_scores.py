@@ -7,8 +7,7 @@ import pytest
 
 from alambique.registry import example_scores
 from alambique.registry.database import Database
-from alambique.registry.example_scores import Student
-from alambique.registry.records import JobRow
+from alambique.registry.records import JobRow, ScoredStudent
 from alambique.spec.errors import LostLease
 
 SCORES = {("student", 1): b"\x00one", ("student", 2**31): b"two", ("gold-only-3", 1): b""}
@@ -24,8 +23,8 @@ def test_what_is_kept_is_found_by_job_role_and_seed(database: Database, held: Jo
     with database.write() as session:
         example_scores.record(session, held.id, held.token, {("student", 9): b"before"})
         example_scores.record(session, held.id, held.token, SCORES)
-    students = {Student(held.id, role, seed): found for (role, seed), found in SCORES.items()}
-    others = [Student(held.id, "student", 9), Student(UUID(int=0), "student", 1)]
+    students = {ScoredStudent(held.id, role, seed): found for (role, seed), found in SCORES.items()}
+    others = [ScoredStudent(held.id, "student", 9), ScoredStudent(UUID(int=0), "student", 1)]
     with database.read() as session:
         assert example_scores.of_students(session, [*students, *others]) == students
         assert example_scores.of_students(session, []) == {}

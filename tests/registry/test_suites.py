@@ -92,7 +92,7 @@ def test_results_are_of_the_jobs_that_succeeded(database: Database, suite: Suite
     with database.write() as session:
         jobs.fail(session, first.id, first.token, Reason.BAD_DATA, "broken")
     with database.read() as session:
-        assert suites.results(session, row.id) == ((second.cell, {"rows": []}),)
+        assert suites.results(session, row.id) == ((second.id, second.cell, {"rows": []}),)
 
 
 def test_one_key_makes_one_suite_of_many_at_once(database: Database, suite: Suite) -> None:

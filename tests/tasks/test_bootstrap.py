@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from alambique.tasks.bootstrap import (
     Floats,
     difference,
+    differences,
     packed,
     ratio,
     resampled_scores,
@@ -125,6 +126,20 @@ def test_no_denominator_is_no_score() -> None:
     nothing = np.zeros((1, 5, 2))
     assert ratio(nothing[0]) == 0
     assert score_interval(nothing, draws=50).value == 0
+
+
+def test_pairs_that_are_drawn_together_give_what_each_gives_alone() -> None:
+    random = np.random.default_rng(0)
+    pairs = [
+        (hits(random, seeds, examples, 0.6), hits(random, seeds, examples, 0.5))
+        for seeds, examples in ((2, 50), (1, 40), (3, 50))
+    ]
+    alone = [difference(*pair, draws=300) for pair in pairs]
+    for one, other in zip(differences(pairs, draws=300), alone, strict=True):
+        np.testing.assert_allclose(
+            [one.value, one.low, one.high], [other.value, other.low, other.high], rtol=1e-9
+        )
+    assert differences([]) == []
 
 
 def test_models_of_other_examples_are_refused() -> None:

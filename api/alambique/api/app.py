@@ -10,6 +10,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from alambique.api import catalogue, health, jobs, models, posting, suites
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
+from alambique.api.gains import StoredGains
 from alambique.api.methods import HeadAnswers
 from alambique.api.openapi import PROBLEMS, described
 from alambique.api.origins import OriginCheck
@@ -52,7 +53,7 @@ def create_app(
         separate_input_output_schemas=False,
         redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
-    app.state.context = Context(settings, database, stop, poller)
+    app.state.context = Context(settings, database, stop, poller, StoredGains(database))
     for part in (posting, jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)

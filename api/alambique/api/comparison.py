@@ -4,24 +4,47 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, harmonic_mean, stdev
-from typing import Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
 from pydantic import BaseModel, ConfigDict
 
 from alambique.api.columns import column_metrics
 from alambique.api.results import Finished, Line
+from alambique.registry.records import ScoredStudent
 from alambique.spec.suite import Suite
 
-Role = Literal["teacher", "gold-only", "distilled"]
+if TYPE_CHECKING:  # clients, which draw nothing, need no numpy
+    from alambique.tasks.bootstrap import Interval
+
+Role = Literal["teacher", "gold-only", "same-start", "distilled"]
 Measurement = tuple[Finished, Line]
 """A model, and the job that measured it."""
+Model = tuple[str, str | None, Role]
+"""The teacher, the student and the role of a line."""
+_BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 Place = tuple[str, str, str]
 """The task, teacher and student of a cell."""
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A student and what it is compared with, each once for every seed, in one order."""
+
+    ours: tuple[ScoredStudent, ...]
+    theirs: tuple[ScoredStudent, ...]
+
+
+class Gains(Protocol):
+    """From pairs to the difference of their scores."""
+
+    def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
+        """Return it for each pair of which every example's score is known."""
 
 
 class Spread(_Record):
@@ -33,8 +56,24 @@ class Spread(_Record):
     """The standard deviation; null where there is one seed."""
 
 
+class Gain(_Record):
+    """What distilling gained in the score of a column that counts, over the better baseline."""
+
+    over: Role
+    value: float
+    low: float | None
+    """The 95 % interval over seeds and examples, like the next; null where it is not known: the
+    jobs of an earlier version did not keep what each example adds."""
+    high: float | None
+    seeds: int
+    """Of one, the interval is over examples alone."""
+
+
 class Measured(Spread):
     """A model on one data set: the score of its column that counts."""
+
+    gain: Gain | None = None
+    """Of a distilled student with a baseline."""
 
     beside: dict[str, Spread]
     """The other scores of the column, by name."""
@@ -119,11 +158,16 @@ class Comparison(_Record):
     """Where distilling did not help; nothing of a score that is not complete."""
 
 
-def compare(suite: Suite, finished: Sequence[Finished]) -> Comparison:
+def compare(suite: Suite, finished: Sequence[Finished], gains: Gains) -> Comparison:
     """The models of a suite, as far as its jobs have succeeded.
 
     Of the points of a grid the model with the lowest validation loss counts, for each seed; of
     seeds the mean.
+
+    Args:
+        suite: says which models there are.
+        finished: its jobs that have succeeded.
+        gains: draws the interval of a gain.
     """
     found: dict[Place, list[Finished]] = defaultdict(list)
     for one in finished:
@@ -131,9 +175,11 @@ def compare(suite: Suite, finished: Sequence[Finished]) -> Comparison:
     models = [(model, _measurements(suite, found, *model)) for model in _models(suite)]
     models = [(model, measured) for model, measured in models if any(measured.values())]
     common = [task for task in suite.tasks if models and all(m[task] for _, m in models)]
+    columns = tuple(_column(suite, name, finished) for name in suite.tasks)
     rows = [_compared(suite, *model, measured, common) for model, measured in models]
+    rows = _with_gains(rows, columns, dict(models), gains)
     return Comparison(
-        columns=tuple(_column(suite, name, finished) for name in suite.tasks),
+        columns=columns,
         rows=tuple(rows),
         reference=next((one.result.reference.name for one in finished), None),
         passes=tuple(_passes(suite, found)),
@@ -142,11 +188,12 @@ def compare(suite: Suite, finished: Sequence[Finished]) -> Comparison:
     )
 
 
-def _models(suite: Suite) -> Iterable[tuple[str, str | None, Role]]:
+def _models(suite: Suite) -> Iterable[Model]:
     for teacher in suite.teachers:
         yield teacher, None, "teacher"
         for student in suite.students:
             yield teacher, student, "gold-only"
+            yield teacher, student, "same-start"
             yield teacher, student, "distilled"
 
 
@@ -297,21 +344,88 @@ def _passes(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable
                 yield Passes(task=task, teacher=teacher, passes=passes)
 
 
+def _with_gains(
+    rows: Sequence[Compared],
+    columns: Sequence[Column],
+    models: Mapping[Model, Mapping[str, Sequence[Measurement]]],
+    gains: Gains,
+) -> list[Compared]:
+    """The rows, those of distilled students with what each gained where there is a baseline."""
+    by_model = {(row.teacher, row.student, row.role): row for row in rows}
+    against: dict[tuple[Model, str], tuple[Role, Pair]] = {}
+    for model, row in by_model.items():
+        for column in columns if row.role == "distilled" else ():
+            baselines = [
+                (other.mean, role)
+                for role in _BASELINES
+                if (beside := by_model.get((row.teacher, row.student, role)))
+                and (other := beside.scores[column.name])
+            ]
+            if row.scores[column.name] is not None and baselines:
+                _, better = max(baselines)
+                theirs = models[row.teacher, row.student, better][column.name]
+                pair = _pair(models[model][column.name], theirs)
+                against[model, column.name] = better, pair
+    drawn = gains([pair for _, pair in against.values() if pair.ours])
+    found = list(rows)
+    for number, row in enumerate(rows):
+        model = row.teacher, row.student, row.role
+        scores = dict(row.scores)
+        for column in columns:
+            if (known := against.get((model, column.name))) is None:
+                continue
+            (over, pair), ours = known, scores[column.name]
+            other = by_model[row.teacher, row.student, over].scores[column.name]
+            assert ours is not None
+            assert other is not None
+            gain = _gain(over, ours.mean - other.mean, pair, drawn)
+            scores[column.name] = ours.model_copy(update={"gain": gain})
+        found[number] = row.model_copy(update={"scores": scores})
+    return found
+
+
+def _pair(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> Pair:
+    """The counting models of both, of the seeds that both have."""
+    mine, others = (
+        {_student(one) for one in _counting(found, "distilled")} for found in (ours, theirs)
+    )
+    by_seed = [{one.seed: one for one in some if one is not None} for some in (mine, others)]
+    seeds = [seed for seed in sorted(by_seed[0]) if seed in by_seed[1]]
+    return Pair(*(tuple(some[seed] for seed in seeds) for some in by_seed))
+
+
+def _student(measured: Measurement) -> ScoredStudent | None:
+    """Under which its example scores are kept; None of a job of an earlier version."""
+    job, line = measured
+    seed = line.seeds[0].seed if line.seeds else None
+    return None if seed is None else ScoredStudent(job.id, line.role, seed)
+
+
+def _gain(over: Role, value: float, pair: Pair, drawn: Mapping[Pair, Interval]) -> Gain:
+    if (found := drawn.get(pair)) is None:
+        return Gain(over=over, value=value, low=None, high=None, seeds=len(pair.ours))
+    # of the seeds that both have; the same as of the means once all are there
+    return Gain(over=over, value=found.value, low=found.low, high=found.high, seeds=found.seeds)
+
+
 def _notes(rows: Sequence[Compared]) -> Iterable[str]:
-    gold = {(row.teacher, row.student): row for row in rows if row.role == "gold-only"}
     several = len({row.teacher for row in rows}) > 1
+    baselines = {
+        (row.teacher, row.student, row.role): row for row in rows if row.role in _BASELINES
+    }
     for row in rows:
-        beside = gold.get((row.teacher, row.student))
-        if row.role != "distilled" or beside is None:
-            continue
         whom = f"{row.student} (from {row.teacher})" if several else row.student
         for name, found in row.scores.items():
-            other = beside.scores[name]
-            if _is_final(found) and _is_final(other) and found.mean <= other.mean:
-                yield (
-                    f"distilling did not help {whom} on {name}: {100 * found.mean:.2f} against "
-                    f"{100 * other.mean:.2f} on gold labels alone"
-                )
+            if not _is_final(found) or (gain := found.gain) is None:
+                continue
+            beside = baselines[row.teacher, row.student, gain.over].scores[name]
+            if not _is_final(beside):
+                continue
+            scores = f"{100 * found.mean:.2f} against {100 * beside.mean:.2f} of {gain.over}"
+            if gain.value <= 0:
+                yield f"distilling did not help {whom} on {name}: {scores}"
+            elif gain.low is not None and gain.low <= 0:
+                yield f"the gain of {whom} on {name} may be chance, its interval holds 0: {scores}"
 
 
 def _is_final(found: Measured | None) -> TypeGuard[Measured]:

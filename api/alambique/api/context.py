@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
+from alambique.api.comparison import Gains
 from alambique.api.event_poller import EventPoller
 from alambique.api.hub import HubLookUps
 from alambique.api.problems import busy
@@ -24,6 +25,8 @@ class Context:
     stop: threading.Event
     """Set when the server is about to stop: streams end then."""
     events: EventPoller
+    gains: Gains
+    """Draws what students of suites gained, each once while the server runs."""
     hub: HubLookUps = field(default_factory=HubLookUps)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
     """For requests that write. There are 40 threads: of many that wait for a lock of the database,

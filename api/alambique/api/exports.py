@@ -7,11 +7,24 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from alambique.api.comparison import Chosen, Column, Compared, Comparison, Measured, Spread
+from alambique.api.comparison import (
+    Chosen,
+    Column,
+    Compared,
+    Comparison,
+    Gain,
+    Measured,
+    Spread,
+)
 
 T = TypeVar("T")
 
-_ROLES = {"teacher": "teacher", "gold-only": "gold only", "distilled": "distilled"}
+_ROLES = {
+    "teacher": "teacher",
+    "gold-only": "gold-only",
+    "same-start": "same-start",
+    "distilled": "distilled",
+}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -63,6 +76,42 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
         _or(missing, row.latency_ms, lambda took: f"{took:.1f}"),
         _or(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
     ]
+
+
+def gains_head(table: Comparison) -> list[str]:
+    """The titles of the table of what distilling gained, in points over the better baseline."""
+    several = ["teacher"] if _several_teachers(table) else []
+    sets = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
+    return ["gain (95 %)", *several, *sets]
+
+
+def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
+    """The lines of that table: of each distilled student that has a baseline."""
+    rows = [row for row in table.rows if any(one and one.gain for one in row.scores.values())]
+    return [
+        [
+            str(row.student),
+            *([row.teacher] if _several_teachers(table) else []),
+            *(
+                _or(missing, found.gain if found else None, _gain)
+                for found in (row.scores[column.name] for column in table.columns)
+            ),
+        ]
+        for row in rows
+    ]
+
+
+def _gain(found: Gain) -> str:
+    """What was gained over which baseline; an interval that holds 0 is marked.
+
+    >>> _gain(Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1))
+    '+2.10 [-0.40, +5.00] holds 0, over same-start'
+    """
+    value = f"{100 * found.value:+.2f}"
+    if found.low is None or found.high is None:
+        return f"{value}, over {found.over}"
+    unsure = " holds 0" if found.low <= 0 <= found.high else ""
+    return f"{value} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]{unsure}, over {found.over}"
 
 
 def chosen_head(table: Comparison) -> list[str]:
@@ -118,9 +167,20 @@ def remarks(table: Comparison) -> list[str]:
     incomplete = any(_mark(*row.scores.values()) for row in table.rows)
     return [
         *([f"speed-up: MACs of {table.reference} over the model's"] if table.reference else []),
+        *(
+            ["gains of one seed: their intervals are over examples alone"]
+            if _one_seed(table)
+            else []
+        ),
         *(["* of seeds or points of the grid that are not all there"] if incomplete else []),
         *table.notes,
     ]
+
+
+def _one_seed(table: Comparison) -> bool:
+    """Whether there is an interval that says nothing of how much trainings vary."""
+    found = [one.gain for row in table.rows for one in row.scores.values() if one and one.gain]
+    return any(gain.seeds == 1 and gain.low is not None for gain in found)
 
 
 def _count(parameters: int) -> str:
@@ -140,9 +200,11 @@ def _several_teachers(table: Comparison) -> bool:
 def _markdown(table: Comparison) -> str:
     drawn = _drawn(head(table), [cells(table, row) for row in table.rows])
     notes = [f"- {_in_markdown(remark)}" for remark in remarks(table)]
+    gained = gains_rows(table)
+    gains = [*_drawn(gains_head(table), gained), ""] if gained else []
     chosen = [chosen_cells(table, one) for one in table.chosen]
     teachers = ["", *_drawn(chosen_head(table), chosen)] if chosen else []
-    return "\n".join([*drawn, "", *notes, *teachers, ""])
+    return "\n".join([*drawn, "", *gains, *notes, *teachers, ""])
 
 
 def _drawn(titles: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
@@ -160,6 +222,7 @@ def _csv(table: Comparison) -> str:
     writer = csv.writer(out, lineterminator="\n")
     titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
     about = [f"{title} {what}" for what in ("deviation", "complete") for title in titles]
+    about += [f"{title} {what}" for what in _GAINED for title in titles]
     beside = [f"{column.name} {metric}" for column, metric in _beside(table)]
     beside += [f"{title} deviation" for title in beside]
     chosen = [f"{column.name} teacher" for column in table.columns] if table.chosen else []
@@ -172,6 +235,8 @@ def _csv(table: Comparison) -> str:
             for one in [row.scores[column.name]]
         ]
         scores = [*_each(found, "mean", "deviation", "complete")]
+        gains = [one and one.gain for one in found]
+        scores += [gain and getattr(gain, field) for field in _GAINED.values() for gain in gains]
         scores += [*_each(others, "mean", "deviation")]
         writer.writerow([*_plain(row), *scores, *(_teachers(table, row) if chosen else ())])
     return out.getvalue()
@@ -194,6 +259,13 @@ def _teachers(table: Comparison, row: Compared) -> list[str | None]:
     return [found.get(column.name) for column in table.columns]
 
 
+_GAINED = {
+    "gain": "value",
+    "gain low": "low",
+    "gain high": "high",
+    "gain over": "over",
+}
+"""Titles in CSV, and the fields that they are of."""
 _PLAIN = (
     "role",
     "teacher",
@@ -222,7 +294,10 @@ def _latex(table: Comparison) -> str:
     chosen = [chosen_cells(table, one, missing="--") for one in table.chosen]
     teachers = _tabular(chosen_head(table), chosen, words=words + 1) if chosen else []
     notes = [f"% {remark}" for remark in remarks(table)]
-    return "\n".join([*_tabular(head(table), body, words=words), *notes, *teachers, ""])
+    gained = gains_rows(table, missing="--")
+    gains = _tabular(gains_head(table), gained, words=words) if gained else []
+    drawn = _tabular(head(table), body, words=words)
+    return "\n".join([*drawn, *gains, *notes, *teachers, ""])
 
 
 def _tabular(titles: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> list[str]:

@@ -1,6 +1,7 @@
 """As much of a job's result as tables of several jobs need, typed."""
 
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,11 +25,22 @@ class Validation(_Record):
     """None: of a teacher that came fine-tuned."""
 
 
+class Seeded(_Record):
+    """One training of a model."""
+
+    seed: int | None
+    """None: of a teacher."""
+
+
 class Line(_Record):
     """A model in the table of a job."""
 
     name: str
-    """teacher, gold-only or distilled."""
+    """teacher, gold-only, same-start or distilled."""
+    trial: int | None = None
+    """Of a search, the one that it is of, or stands beside."""
+    seeds: tuple[Seeded, ...] = ()
+    """The trainings that the scores are a mean over."""
     layers: int
     parameters: int
     macs: Macs
@@ -38,6 +50,12 @@ class Line(_Record):
     inferences_per_second: float
     version: str
     """As name@number."""
+
+    @property
+    def role(self) -> str:
+        """What it is in its job, as its example scores are kept under."""
+        role = "student" if self.name == "distilled" else self.name
+        return role if self.trial is None else f"{role}-{self.trial}"
 
 
 class Reference(_Record):
@@ -83,13 +101,14 @@ class Result(_Record):
 class Finished(_Record):
     """A job of a suite that has succeeded."""
 
+    id: UUID
     cell: Cell
     result: Result
 
 
-def finished(cell: dict[str, Any], result: dict[str, Any]) -> Finished | None:
+def finished(id: UUID, cell: dict[str, Any], result: dict[str, Any]) -> Finished | None:  # noqa: A002
     """The job with that place and result; None where a program of another version wrote them."""
     try:
-        return Finished(cell=Cell.model_validate(cell), result=Result.model_validate(result))
+        return Finished(id=id, cell=Cell.model_validate(cell), result=Result.model_validate(result))
     except ValidationError:
         return None

@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from alambique.api.comparison import Comparison, compare
+from alambique.api.comparison import Comparison, Gains, compare
 from alambique.api.results import finished
 from alambique.api.views import View
 from alambique.registry.records import Standing, SuiteRow
 from alambique.spec.states import Reason, Stage, State
 from alambique.spec.suite import Cell, suite_of
 
-Results = Sequence[tuple[dict[str, Any], dict[str, Any]]]
-"""The cells and results of jobs that have succeeded."""
+Results = Sequence[tuple[UUID, dict[str, Any], dict[str, Any]]]
+"""The ids, cells and results of jobs that have succeeded."""
 
 
 class SuiteLine(View):
@@ -56,17 +56,17 @@ class SuiteView(SuiteLine):
 
     @classmethod
     def of(
-        cls, row: SuiteRow, jobs: Sequence[Standing], results: Results | None = None
+        cls, row: SuiteRow, jobs: Sequence[Standing], comparison: Comparison | None = None
     ) -> SuiteView:
-        """The suite as clients see it; with its table where the results of its jobs are given."""
+        """The suite as clients see it, with its table where that is given."""
         return cls(
             **SuiteLine.model_validate(row).model_dump(),
             jobs=[SuiteJob.model_validate(job) for job in jobs],
-            comparison=None if results is None else compared(row, results),
+            comparison=comparison,
         )
 
 
-def compared(row: SuiteRow, results: Results) -> Comparison:
+def compared(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
     """The table of a suite; results of a program of another version are left out."""
-    known = (finished(cell, result) for cell, result in results)
-    return compare(suite_of(row.spec), [one for one in known if one is not None])
+    known = (finished(*one) for one in results)
+    return compare(suite_of(row.spec), [one for one in known if one is not None], gains)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite, pin_names
+from alambique.api.comparison import Gains
 from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, exported
 from alambique.api.reading import Body, Key, described_body, read_suite
@@ -45,7 +46,7 @@ def post_suite(
             known = suites.find_submitted(session, suite, idempotency_key)
         if known is not None:
             response.headers["Location"] = f"/v1/suites/{known.id}"
-            return _view(database, known.id)
+            return _view(database, known.id, context.gains)
     planned = jobs_of(suite)
     check_suite(suite, planned, context)
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
@@ -55,7 +56,7 @@ def post_suite(
     with database.write() as session:
         row = suites.submit(session, suite, planned, key=idempotency_key)
     response.headers["Location"] = f"/v1/suites/{row.id}"
-    return _view(database, row.id)
+    return _view(database, row.id, context.gains)
 
 
 @router.get("")
@@ -78,38 +79,42 @@ def list_suites(
 
 @router.get("/{suite_id}")
 def suite(
+    context: Here,
     database: Db,
     suite_id: UUID,
     table: Annotated[bool, Query(description="false: without the table, which is quicker.")] = True,
 ) -> SuiteView:
     """A suite as it stands: its jobs, and the table as far as it is known."""
-    return _view(database, suite_id, table=table)
+    return _view(database, suite_id, context.gains if table else None)
 
 
 @router.get("/{suite_id}/table", response_class=Response, responses={200: _TABLE})
 def table(
+    context: Here,
     database: Db,
     suite_id: UUID,
     form: Annotated[Form, Query(alias="format", description="What to write.")] = Form.MARKDOWN,
 ) -> Response:
     """The table of a suite, to be pasted."""
     with database.read() as session:
-        found = compared(suites.find(session, suite_id), suites.results(session, suite_id))
+        row, results = suites.find(session, suite_id), suites.results(session, suite_id)
+    found = compared(row, results, context.gains)
     return Response(exported(found, form), media_type=_TYPES[form])
 
 
 @router.post("/{suite_id}/cancel", status_code=202)
-def cancel(database: WritableDb, suite_id: UUID) -> SuiteView:
+def cancel(context: Here, database: WritableDb, suite_id: UUID) -> SuiteView:
     """Ask all jobs of a suite to end that are not over."""
     more = True
     while more:
         with database.write() as session:
             more = suites.cancel(session, suite_id)
-    return _view(database, suite_id)
+    return _view(database, suite_id, context.gains)
 
 
-def _view(database: Database, suite_id: UUID, *, table: bool = True) -> SuiteView:
+def _view(database: Database, suite_id: UUID, gains: Gains | None) -> SuiteView:
+    """The suite with its table; without that where nothing draws its gains."""
     with database.read() as session:
         row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
-        results = suites.results(session, suite_id) if table else None
-    return SuiteView.of(row, jobs, results)
+        results = suites.results(session, suite_id) if gains else ()
+    return SuiteView.of(row, jobs, compared(row, results, gains) if gains else None)

@@ -10,6 +10,8 @@ from alambique.api.exports import (
     chosen_cells,
     chosen_head,
     exported,
+    gains_head,
+    gains_rows,
     head,
     remarks,
 )
@@ -61,6 +63,8 @@ def report(suite: SuiteView) -> None:
         words = head(comparison).index("layers")
         plain = [[*map(str, line[:words]), *line[words:]] for line in lines]
         show(table([*map(_folded, head(comparison))], plain))
+    if gained := gains_rows(comparison):
+        show(table(gains_head(comparison), gained))
     for remark in remarks(comparison):
         say(remark)
     if comparison.chosen:

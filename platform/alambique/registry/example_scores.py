@@ -4,7 +4,6 @@ The registry keeps it as `tasks.bootstrap` packs it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -12,16 +11,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.moves import locked
-
-
-@dataclass(frozen=True, slots=True)
-class Student:
-    """One training of a student: the key of its example scores."""
-
-    job_id: UUID
-    role: str
-    """As its version has it: student, gold-only, same-start; of a trial with its number."""
-    seed: int
+from alambique.registry.records import ScoredStudent
 
 
 def record(
@@ -46,11 +36,11 @@ def record(
     )
 
 
-def of_students(session: Session, students: Iterable[Student]) -> dict[Student, bytes]:
+def of_students(session: Session, students: Iterable[ScoredStudent]) -> dict[ScoredStudent, bytes]:
     """Return the example scores of these students, as far as they are known."""
     wanted = set(students)
     jobs = {one.job_id for one in wanted}
     row = tables.ExampleScores
     found = session.scalars(select(row).where(row.job_id.in_(jobs)))
-    keyed = ((Student(one.job_id, one.role, one.seed), one) for one in found)
+    keyed = ((ScoredStudent(one.job_id, one.role, one.seed), one) for one in found)
     return {student: one.fractions for student, one in keyed if student in wanted}

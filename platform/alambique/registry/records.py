@@ -237,3 +237,13 @@ class Model:
     versions: int
     """How many there are; `versions.page(name=…)` lists them."""
     latest: Version
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredStudent:
+    """One training of a student: the key of its example scores."""
+
+    job_id: UUID
+    role: str
+    """As its version has it: student, gold-only, same-start; of a trial with its number."""
+    seed: int

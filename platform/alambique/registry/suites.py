@@ -121,12 +121,14 @@ def jobs_in(session: Session, suite_id: UUID) -> tuple[Standing, ...]:
     return tuple(Standing(*row) for row in session.execute(query))
 
 
-def results(session: Session, suite_id: UUID) -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
-    """The cells and the results of those of its jobs that have succeeded, in the same order."""
+def results(
+    session: Session, suite_id: UUID
+) -> tuple[tuple[UUID, dict[str, Any], dict[str, Any]], ...]:
+    """Those of its jobs that have succeeded, in their order: id, cell and result."""
     job = tables.Job
-    query = select(job.cell, job.result).order_by(job.id)
+    query = select(job.id, job.cell, job.result).order_by(job.id)
     done = query.where(job.suite_id == suite_id, job.state == State.SUCCEEDED)
-    return tuple((cell or {}, result or {}) for cell, result in session.execute(done))
+    return tuple((id_, cell or {}, result or {}) for id_, cell, result in session.execute(done))
 
 
 def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:

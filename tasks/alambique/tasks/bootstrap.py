@@ -68,13 +68,32 @@ def difference(ours_SE2: Floats, theirs_SE2: Floats, *, draws: int = DRAWS) -> I
     Raises:
         ValueError: the two are not over the same seeds and examples, or there is no example.
     """
-    if ours_SE2.shape != theirs_SE2.shape or not ours_SE2.shape[1]:
-        raise ValueError(
-            f"expected two models over the same seeds and examples, found {ours_SE2.shape} and "
-            f"{theirs_SE2.shape}"
-        )
-    drawn_DS, theirs_DS = resampled_scores([ours_SE2, theirs_SE2], draws=draws)
-    return _interval(drawn_DS - theirs_DS, _scores(ours_SE2) - _scores(theirs_SE2))
+    return differences([(ours_SE2, theirs_SE2)], draws=draws)[0]
+
+
+def differences(pairs: Sequence[tuple[Floats, Floats]], *, draws: int = DRAWS) -> list[Interval]:
+    """Return what `difference` gives for each pair; those over as many examples share the draws.
+
+    Raises:
+        ValueError: a pair is not over the same seeds and examples, or there is no example.
+    """
+    by_examples: dict[int, list[int]] = {}
+    for number, (ours_SE2, theirs_SE2) in enumerate(pairs):
+        if ours_SE2.shape != theirs_SE2.shape or not ours_SE2.shape[1]:
+            raise ValueError(
+                f"expected two models over the same seeds and examples, found {ours_SE2.shape} and "
+                f"{theirs_SE2.shape}"
+            )
+        by_examples.setdefault(ours_SE2.shape[1], []).append(number)
+    found: dict[int, Interval] = {}
+    for numbers in by_examples.values():
+        models = [one for number in numbers for one in pairs[number]]
+        drawn = iter(resampled_scores(models, draws=draws))
+        for number, ours_DS, theirs_DS in zip(numbers, drawn, drawn, strict=True):
+            ours_SE2, theirs_SE2 = pairs[number]
+            value_S = _scores(ours_SE2) - _scores(theirs_SE2)
+            found[number] = _interval(ours_DS - theirs_DS, value_S)
+    return [found[number] for number in range(len(pairs))]
 
 
 def score_interval(fractions_SE2: Floats, *, draws: int = DRAWS) -> Interval:

@@ -82,7 +82,6 @@ def _evaluated(work: Work, checked: Checked, trained: Sequence[Trained]) -> list
             evaluating.reads(work, checked, one, length),
             Evaluated,
             partial(evaluating.evaluate, work, checked, one, part, length),
-            part,
         )
         for one, part in zip(trained, parts, strict=True)
     ]
@@ -98,7 +97,6 @@ def _raced(work: Work, checked: Checked, networks: Sequence[Trained]) -> Raced:
         racing.reads(work, checked, networks, length, on),
         Raced,
         lambda _: racing.race(work, checked, networks, part, length, on),
-        part,
     )
 
 

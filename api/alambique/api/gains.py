@@ -1,0 +1,44 @@
+"""What students of a suite gained over their baselines, with intervals. Free of HTTP."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alambique.api.comparison import Pair
+from alambique.registry import example_scores
+from alambique.registry.database import Database
+from alambique.registry.records import ScoredStudent
+from alambique.tasks.bootstrap import Floats, Interval, differences, unpacked
+
+
+@dataclass(slots=True)
+class StoredGains:
+    """Gains by the example scores in the registry, each pair drawn once in the life of this."""
+
+    database: Database
+    known: dict[Pair, Interval] = field(default_factory=dict)
+
+    def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
+        """Return the difference of the scores of each pair, as far as they are known."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self.known]
+        if new:
+            wanted = [one for pair in new for one in (*pair.ours, *pair.theirs)]
+            with self.database.read() as session:
+                stored = example_scores.of_students(session, wanted)
+            both = {pair: _stacked(pair, stored) for pair in new}
+            whole = {pair: found for pair, found in both.items() if found is not None}
+            drawn = differences(list(whole.values()))
+            self.known.update(zip(whole, drawn, strict=True))
+        return {pair: self.known[pair] for pair in pairs if pair in self.known}
+
+
+def _stacked(pair: Pair, stored: Mapping[ScoredStudent, bytes]) -> tuple[Floats, Floats] | None:
+    """The example scores (S, E, 2) of both; None where some are not there, or not of one test."""
+    if any(one not in stored for one in (*pair.ours, *pair.theirs)):
+        return None
+    found = [unpacked(stored[one]) for one in (*pair.ours, *pair.theirs)]
+    if len({one.shape for one in found}) > 1:
+        return None
+    seeds = len(pair.ours)
+    return np.stack(found[:seeds]), np.stack(found[seeds:])
