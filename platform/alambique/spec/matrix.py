@@ -235,24 +235,17 @@ def _trained(suite: Suite, cell: Cell, content: Content) -> Content:
     Raises:
         BadSpec: no job compares with that student; its cause is `BadFields`.
     """
-    compared = content.get("compare")
-    if not suite.grids or not isinstance(compared, list | tuple):
-        compared = ()
+    if not suite.grids:
+        return {}
+    said = content.get("compare")
+    compared = said if isinstance(said, list | tuple) else ()
     for name in suite.grids:
         if name not in compared:
-            refuse(
-                [
-                    BadField(
-                        f"grids.{name}",
-                        None,
-                        f"the jobs of {cell.task} do not train it: add compare: [{name}] to shared",
-                    )
-                ]
-            )
+            message = f"the jobs of {cell.task} do not train it: add compare: [{name}] to shared"
+            refuse([BadField(f"grids.{name}", None, message)])
     if cell.tuned:
         return {"compare": [cell.tuned], "distil": False}
-    left = [name for name in compared if name not in suite.grids]
-    return {"compare": left} if suite.grids else {}
+    return {"compare": [name for name in compared if name not in suite.grids]}
 
 
 def _seeded(content: Content, seed: int) -> Content:

@@ -131,13 +131,13 @@ class Suite(Spec):
     grid: Varied = Field(default_factory=dict)
     """Values of fields, by their path in the job; of its points the one of the lowest validation
     loss stands in the table."""
-    seeds: tuple[Seed, ...] = ()
-    """Of the students' training; the table has the mean over them."""
-
     grids: Annotated[dict[Tuned, Varied], Field(exclude_if=left_out_at({}))] = Field(
         default_factory=dict
     )
     """Grids of their own, in place of `grid`, for what jobs train beside the distilled student."""
+    seeds: tuple[Seed, ...] = ()
+    """Of the students' training; the table has the mean over them."""
+
     metrics: Annotated[dict[str, Metrics], Field(exclude_if=left_out_at({}))] = Field(
         default_factory=dict
     )
