@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from alambique.cache.disk import DiskPacks
-from alambique.cache.fill import Wanted, by_bucket, fill
+from alambique.cache.fill import Wanted, by_bucket, fill, runs_of
 from alambique.cache.keys import BUCKETS, Bucket, Namespace, example_key
 from alambique.cache.packs import encode
 from alambique.cache.reader import Outputs
@@ -56,8 +56,9 @@ def filled(store: Packs, wanted: Sequence[Wanted[int]]) -> float:
 
     outputs = Outputs(store, NAMESPACE)
     start = time.perf_counter()
-    for number, part in by_bucket(wanted).items():
-        fill(outputs, number, part, teacher, batch_size=32, columns=LABELS)
+    parts = by_bucket(wanted)
+    for run in runs_of({number: len(part) for number, part in parts.items()}, 1000):
+        fill(outputs, {number: parts[number] for number in run}, teacher, columns=LABELS)
     return time.perf_counter() - start
 
 

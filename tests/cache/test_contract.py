@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from alambique.cache.disk import DiskPacks
-from alambique.cache.fill import Wanted, by_bucket, fill
+from alambique.cache.fill import Wanted, by_bucket, fill, runs_of
 from alambique.cache.keys import Bucket, Namespace, example_key
 from alambique.cache.packs import Pack, Record, encode
 from alambique.cache.reader import Outputs
@@ -107,21 +107,19 @@ def wanted(namespace: Namespace, texts: list[str]) -> list[Wanted[str]]:
 
 
 def fill_all(
-    store: Packs, namespace: Namespace, texts: list[str], batch_size: int = 3, made_by: str = ""
+    store: Packs, namespace: Namespace, texts: list[str], together: int = 3, made_by: str = ""
 ) -> int:
     outputs = Outputs(store, namespace)
-    parts = by_bucket(wanted(namespace, texts)).items()
+    parts = by_bucket(wanted(namespace, texts))
     return sum(
         fill(
             outputs,
-            number,
-            part,
+            {number: parts[number] for number in run},
             lambda batch: [answer(text) for text in batch],
-            batch_size=batch_size,
             columns=2,
             made_by=made_by,
         ).computed
-        for number, part in parts
+        for run in runs_of({number: len(part) for number, part in parts.items()}, together)
     )
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from alambique.cache.fill import Filled, Wanted, by_bucket, fill
+from alambique.cache.fill import Filled, Wanted, by_bucket, fill, runs_of
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.stores import MemoryPacks
@@ -26,25 +27,45 @@ def answers(batch: Sequence[int]) -> list[NDArray[np.float32]]:
     return [np.full((3, 2), n, np.float32) for n in batch]
 
 
-@given(st.lists(st.integers(0, 50)), st.lists(st.integers(0, 50)), st.integers(1, 9))
-def test_batches_are_cut_from_what_is_missing(
-    first: list[int], then: list[int], batch_size: int
+@given(st.lists(st.integers(0, 50)), st.lists(st.integers(0, 50)), st.integers(1, 4))
+def test_what_several_buckets_lack_is_computed_together_and_once(
+    first: list[int], then: list[int], buckets: int
 ) -> None:
+    def spread(numbers: list[int]) -> dict[int, list[Wanted[int]]]:
+        return {
+            bucket: [
+                replace(one, key=bytes([bucket]) + one.key[1:])
+                for one in wanted(numbers)
+                if one.example % buckets == bucket
+            ]
+            for bucket in range(buckets)
+        }
+
     outputs = Outputs(MemoryPacks(), NAMESPACE)
-    fill(outputs, 0, wanted(first), answers, batch_size=4, columns=2)
+    fill(outputs, spread(first), answers, columns=2)
     seen: list[list[int]] = []
 
     def teacher(batch: Sequence[int]) -> list[NDArray[np.float32]]:
         seen.append(list(batch))
         return answers(batch)
 
-    done = fill(outputs, 0, wanted(then), teacher, batch_size=batch_size, columns=2)
-    missing = sorted(set(then) - set(first))
-    assert [n for batch in seen for n in batch] == missing
-    assert all(len(one) == batch_size for one, _ in pairwise(seen))
+    done = fill(outputs, spread(then), teacher, columns=2)
+    missing = sorted(set(then) - set(first), key=lambda n: (n % buckets, n))
+    assert seen == ([missing] if missing else [])
     assert done == Filled(found=len(set(then)) - len(missing), computed=len(missing))
-    for one in wanted(then):
+    for one in (one for some in spread(then).values() for one in some):
         np.testing.assert_array_equal(outputs.get(one.key), answers([one.example])[0])
+
+
+@given(st.dictionaries(st.integers(0, 255), st.integers(1, 20)), st.integers(1, 40))
+def test_runs_hold_every_bucket_once_and_are_as_long_as_they_may_be(
+    sizes: dict[int, int], limit: int
+) -> None:
+    runs = runs_of(sizes, limit)
+    assert [bucket for run in runs for bucket in run] == sorted(sizes)
+    took = [[sizes[bucket] for bucket in run] for run in runs]
+    assert all(len(run) == 1 or sum(run) <= limit for run in took)
+    assert all(sum(run) + after[0] > limit for run, after in pairwise(took))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +87,7 @@ def test_a_bad_teacher_is_named_with_its_example_and_nothing_is_kept(
         return [values if n == 7 else answers([n])[0] for n in batch]
 
     with pytest.raises(BadTeacher, match=expected):
-        fill(outputs, 0, wanted(range(9)), teacher, batch_size=2, columns=2)
+        fill(outputs, {0: wanted(range(9))}, teacher, columns=2)
     assert len(outputs.missing([one.key for one in wanted(range(9))])) == 9
 
 
@@ -74,7 +95,8 @@ def test_whole_rows_of_nan_and_empty_examples_are_kept() -> None:
     outputs = Outputs(MemoryPacks(), NAMESPACE)
     two = [Wanted(bytes(16), "none", 0, 0), Wanted(bytes(15) + b"1", "one", 1, 1)]
     shapes: Callable[[int], NDArray[np.float32]] = lambda n: np.full((n, 2), np.nan, "f4")  # noqa: E731
-    fill(outputs, 0, two, lambda batch: [shapes(n) for n in batch], batch_size=2, columns=2)
+    two_by_bucket = by_bucket(two)
+    fill(outputs, two_by_bucket, lambda batch: [shapes(n) for n in batch], columns=2)
     for one in two:
         np.testing.assert_array_equal(outputs.get(one.key), shapes(one.rows))
 
@@ -82,13 +104,13 @@ def test_whole_rows_of_nan_and_empty_examples_are_kept() -> None:
 def test_examples_of_other_buckets_are_refused() -> None:
     outputs = Outputs(MemoryPacks(), NAMESPACE)
     with pytest.raises(ValueError, match="other buckets than 1"):
-        fill(outputs, 1, wanted([3]), answers, batch_size=2, columns=2)
+        fill(outputs, {1: wanted([3])}, answers, columns=2)
 
 
 def test_a_teacher_that_drops_an_example_is_an_error() -> None:
     outputs = Outputs(MemoryPacks(), NAMESPACE)
     with pytest.raises(ValueError, match="shorter"):
-        fill(outputs, 0, wanted([1, 2]), lambda batch: answers(batch[1:]), batch_size=2, columns=2)
+        fill(outputs, {0: wanted([1, 2])}, lambda batch: answers(batch[1:]), columns=2)
 
 
 def test_a_large_bucket_becomes_several_packs() -> None:
@@ -99,7 +121,7 @@ def test_a_large_bucket_becomes_several_packs() -> None:
     def teacher(batch: Sequence[int]) -> list[NDArray[np.float32]]:
         return [np.full((30_000, 2), n, np.float32) for n in batch]
 
-    fill(outputs, 0, large, teacher, batch_size=4, columns=2)
+    fill(outputs, {0: large}, teacher, columns=2)
     (usage,) = store.usage()
     assert (usage.packs, usage.records) == (3, 10)
     assert outputs.missing([one.key for one in large]) == []

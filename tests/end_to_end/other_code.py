@@ -70,7 +70,7 @@ def fill(cluster: Cluster, folder: Path) -> None:
         stride=8,
         outputs=TeacherOutputs(near=folder / "near", shared=False, **where),
     )
-    cluster.fill(order, ONE, [0, 1], lambda bucket, computed: None)
+    cluster.fill(order, ONE, [[0], [1]], lambda computed: None)
 
 
 def train(cluster: Cluster, folder: Path) -> None:

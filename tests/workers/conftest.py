@@ -207,8 +207,7 @@ def distilled(
         if not teacher.exists():
             folder_of(teacher.name, task=task, seed=2)
             filler = Filler(order)
-            for bucket in filler.missing():
-                filler.fill(bucket)
+            filler.fill(list(filler.missing()))
         # Adam does not see how long gradients are, unless they are cut at some steps alone
         told = course(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
         train = told.train.model_copy(update={"clip": 8.0})

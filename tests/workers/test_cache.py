@@ -1,7 +1,7 @@
 """The cache stage: buckets shared with other jobs, and outputs in the precision of the job."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,11 +57,11 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
             filling = thread.submit(stage.cache, ours, checked, teacher)
             waits(ours, filling, 1)  # for the first
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held}
-            by_them += Filler(order).fill(held[1])
+            by_them += Filler(order).fill(held[1:2])
             theirs.holding.let_go(names[:1])
             waits(ours, filling, 2)  # for the third: the second is there
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held[2:]}
-            by_them += Filler(order).fill(held[2])
+            by_them += Filler(order).fill(held[2:3])
         finally:
             theirs.holding.let_go(names)
         filling.result(60)
@@ -80,14 +80,15 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
     job, fill, filled = work(), Filler.fill, list[int]()
     checked = check(job)
 
-    def broken(filler: Filler, bucket: int) -> int:
+    def broken(filler: Filler, buckets: Sequence[int]) -> int:
         if len(filled) == 3:
             raise KeyboardInterrupt
-        filled.append(fill(filler, bucket))
+        filled.append(fill(filler, buckets))
         return filled[-1]
 
     with monkeypatch.context() as patched:
         patched.setattr(Filler, "fill", broken)
+        patched.setattr(Filler, "runs", lambda filler, buckets, **_: [[one] for one in buckets])
         with pytest.raises(KeyboardInterrupt):
             stage.cache(job, checked, teacher)
     found = stage.cache(job, checked, teacher)

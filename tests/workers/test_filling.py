@@ -22,7 +22,9 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
 from alambique.workers.filling import Filler, Order
+from alambique.workers.training.batches import Inputs
 from alambique.workers.training.course import Course
+from alambique.workers.training.engines import called
 from alambique.workers.training.material import namespace_of
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ LOGITS = (Logits(),)
 def filled(order: Order) -> int:
     """All that an order lacks, computed; gives how many outputs that was."""
     filler = Filler(order)
-    return sum(filler.fill(bucket) for bucket in filler.missing())
+    return sum(filler.fill(run) for run in filler.runs(list(filler.missing())))
 
 
 def values(order: Order) -> list[Any]:
@@ -90,6 +92,58 @@ def test_an_output_does_not_depend_on_what_it_was_computed_with(
         filled(order_for(told, tmp_path / "apart", examples=one))
     pairs = list(zip(values(together), values(apart), strict=True))[:6]
     assert all(np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in pairs)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_windows_of_many_buckets_are_batched_by_length(
+    course: Made, order_for: Ordered, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = course(task)
+    order = order_for(told, tmp_path / "near")
+    filler = Filler(order)
+    shapes: list[tuple[int, ...]] = []
+    held: list[int] = []
+
+    def seen(network: Any, inputs: Inputs) -> torch.Tensor:
+        shapes.append(tuple(inputs.input_ids_BN.shape))
+        held.append(int(inputs.attention_BN.sum()))
+        return called(network, inputs)
+
+    monkeypatch.setattr("alambique.workers.filling.called", seen)
+    (run,) = filler.runs(list(filler.missing()))
+    assert len(run) == len(filler.missing()) > len(shapes)
+    filler.fill(run)
+    lengths = [length for _, length in shapes]
+    assert lengths == sorted(lengths, reverse=True)
+    assert 1 < len(shapes) < len(run)
+    assert all(rows * length <= 1024 for rows, length in shapes)
+    assert sum(held) > 0.75 * sum(rows * length for rows, length in shapes)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_missing_decides_the_packs(
+    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
+) -> None:
+    told = course(task)
+    shuffled = [*few(task).train, *few(task).train]
+    random.Random(1).shuffle(shuffled)
+    write(tmp_path / "shuffled.arrow", shuffled)
+    filled(order_for(told, tmp_path / "one"))
+    filled(order_for(told, tmp_path / "other", examples=tmp_path / "shuffled.arrow"))
+    # a pack is named by its content
+    one, other = (sorted(p.stem for p in (tmp_path / n).rglob("*.pack")) for n in ("one", "other"))
+    assert one == other
+
+
+def test_runs_are_shared_out_among_fillers(
+    course: Made, order_for: Ordered, tmp_path: Path
+) -> None:
+    filler = Filler(order_for(course("named-entities"), tmp_path / "near"))
+    buckets = list(filler.missing())
+    for fillers in (1, 2, 5, 1000):
+        runs = filler.runs(buckets, fillers=fillers)
+        assert [bucket for run in runs for bucket in run] == sorted(buckets)
+        assert len(runs) >= min(fillers, 5)
 
 
 @pytest.mark.parametrize("task", TASKS)

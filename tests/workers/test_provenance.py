@@ -109,7 +109,7 @@ def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[Work, Trained], 
         filler = Filler(stage._order(work, check(work), teacher))
         with monkeypatch.context() as patched:
             patched.setattr("alambique.workers.filling.running_code", lambda: OTHER)
-            return sum(filler.fill(bucket) for bucket in sorted(filler.missing())[::3])
+            return filler.fill(sorted(filler.missing())[::3])
 
     return fill
 

@@ -85,7 +85,7 @@ def _outputs(folder: Path, name: str, weight: float) -> TeacherOutputs:
 
 def filled(order: Order) -> int:
     filler = Filler(order)
-    return sum(filler.fill(bucket) for bucket in filler.missing())
+    return sum(filler.fill(run) for run in filler.runs(list(filler.missing())))
 
 
 @pytest.fixture

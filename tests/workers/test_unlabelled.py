@@ -55,8 +55,7 @@ def beside(
         write(more, [without_labels(example) for example in few(task).dev])
         order = order_for(told, tmp_path / "near", unlabelled=more)
         filler = Filler(order)
-        for bucket in filler.missing():
-            filler.fill(bucket)
+        filler.fill(list(filler.missing()))
         fields = {"unlabelled": more, "teachers": (order.outputs,), "objective": BOTH}
         return course(task, **(fields | said))
 

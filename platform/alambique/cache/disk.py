@@ -214,13 +214,14 @@ def _sweep(file: Path) -> None:
 
 
 def _write(path: Path, data: memoryview | bytes) -> None:
-    """Put a file there whole or not at all, whoever else does the same."""
+    """Put a file there whole or not at all, whoever else does the same, and whoever is killed.
+
+    What a power failure cuts short fails its checksum, and counts as not computed yet: to wait for
+    the disk, twice for each bucket, would cost more than that ever does.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Computing the outputs that a bucket lacks, and appending them."""
+"""Computing the outputs that some buckets lack, and appending to each its own."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ from alambique.spec.errors import BadTeacher
 
 Example = TypeVar("Example")
 Compute = Callable[[Sequence[Example]], Sequence[NDArray[np.float32]]]
-"""The teacher: the output of each example of a batch, (rows, C)."""
+"""The teacher: the output of each of some examples, (rows, C). It cuts its batches itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Wanted(Generic[Example]):
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What filling a bucket took, in examples of different text."""
+    """What filling some buckets took, in examples of different text."""
 
     found: int
     computed: int
@@ -46,54 +46,70 @@ def by_bucket(wanted: Iterable[Wanted[Example]]) -> Mapping[int, Sequence[Wanted
     return dict(sorted(buckets.items()))
 
 
+def runs_of(sizes: Mapping[int, int], limit: int) -> list[list[int]]:
+    """Return the buckets, ascending, in runs that are filled at once.
+
+    A run is as long as its sizes add up to at most `limit`; a bucket that is larger by itself is a
+    run of its own. The same sizes give the same runs.
+
+    >>> runs_of({1: 2, 4: 2, 7: 3, 9: 9, 12: 1}, 5)
+    [[1, 4], [7], [9], [12]]
+    """
+    runs: list[list[int]] = []
+    room = 0
+    for bucket, size in sorted(sizes.items()):
+        if not runs or size > room:
+            runs.append([])
+            room = limit
+        runs[-1].append(bucket)
+        room -= size
+    return runs
+
+
 def fill(
     outputs: Outputs,
-    bucket: int,
-    wanted: Sequence[Wanted[Example]],
+    wanted: Mapping[int, Sequence[Wanted[Example]]],
     compute: Compute[Example],
     *,
-    batch_size: int,
     columns: int,
     made_by: str = "",
 ) -> Filled:
-    """Compute what the bucket lacks now, and append it as a whole.
+    """Compute what these buckets lack now, and append to each its own as a whole.
 
-    The caller holds the bucket's lease. Batches depend on the missing keys alone, not on the order
-    of `wanted`; an example that is wanted twice is computed once.
+    The caller holds the leases of all of them. What is missing in any of them is computed together,
+    in the order of its keys: it does not depend on the order of `wanted`; an example that is wanted
+    twice is computed once.
 
     Args:
         outputs: Where they have to be; sees them afterwards.
-        bucket: The number of the bucket.
-        wanted: Examples of that bucket.
+        wanted: The examples of each bucket, by its number.
         compute: The teacher.
-        batch_size: Examples that the teacher is given at once, at most.
         columns: C of every output.
         made_by: Who computes them, which their packs say.
 
     Raises:
-        BadTeacher: An output has another shape, or values that nothing may be trained on.
+        BadTeacher: An output has another shape, or values that nothing may be trained on; then
+            nothing is appended.
         NotEnoughDisk: The near tier has no room.
     """
-    unique = {one.key: one for one in wanted}
-    if strays := [one.name for one in unique.values() if bucket_of(one.key) != bucket]:
-        raise ValueError(f"examples of other buckets than {bucket}: {strays[:5]}: use by_bucket()")
-    outputs.refresh(bucket)
+    unique: dict[bytes, Wanted[Example]] = {}
+    for bucket, examples in wanted.items():
+        if strays := [one.name for one in examples if bucket_of(one.key) != bucket]:
+            raise ValueError(
+                f"examples of other buckets than {bucket}: {strays[:5]}: use by_bucket()"
+            )
+        unique |= {one.key: one for one in examples}
+        outputs.refresh(bucket)
     missing = [unique[key] for key in outputs.missing(unique)]
-    records = list(_computed(missing, compute, batch_size, columns))
-    for pack in split(outputs.namespace.digest, records, made_by=made_by):
-        outputs.store.append(outputs.bucket(bucket), pack)
-    outputs.refresh(bucket)
+    answers = compute([one.example for one in missing]) if missing else []
+    records: dict[int, list[Record]] = defaultdict(list)
+    for one, values in zip(missing, answers, strict=True):
+        records[bucket_of(one.key)].append((one.key, _checked(one, values, columns)))
+    for bucket, mine in records.items():
+        for pack in split(outputs.namespace.digest, mine, made_by=made_by):
+            outputs.store.append(outputs.bucket(bucket), pack)
+        outputs.refresh(bucket)
     return Filled(found=len(unique) - len(missing), computed=len(missing))
-
-
-def _computed(
-    missing: Sequence[Wanted[Example]], compute: Compute[Example], batch_size: int, columns: int
-) -> Iterator[Record]:
-    for at in range(0, len(missing), batch_size):
-        batch = missing[at : at + batch_size]
-        answers = compute([one.example for one in batch])
-        for one, values in zip(batch, answers, strict=True):
-            yield one.key, _checked(one, values, columns)
 
 
 def _checked(

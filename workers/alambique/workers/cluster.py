@@ -118,10 +118,16 @@ class Cluster:
         self,
         order: "Order",
         resources: Resources,
-        buckets: Sequence[int],
-        filled: Callable[[int, int], None],
+        runs: Sequence[Sequence[int]],
+        filled: Callable[[int], None],
     ) -> None:
-        """Fills buckets on `resources.workers` actors; `filled(bucket, computed)` after each.
+        """Fill buckets on `resources.workers` actors.
+
+        Args:
+            order: what to compute.
+            resources: how many actors, and what each takes.
+            runs: the buckets that one call of an actor fills.
+            filled: called after each run with the number of outputs that were computed.
 
         Raises:
             AlambiqueError: what an actor raised.
@@ -130,11 +136,11 @@ class Cluster:
         """
         driver = str(running_code())
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(RemoteFiller)
-        actors = [remote.remote() for _ in range(min(resources.workers, len(buckets)))]
-        waiting = list(reversed(buckets))
-        # an actor is given a bucket when it runs: one that finds no place holds nothing up
+        actors = [remote.remote() for _ in range(min(resources.workers, len(runs)))]
+        waiting = list(reversed(runs))
+        # an actor is given a run when it runs: one that finds no place holds nothing up
         starting = {actor.open.remote(order, driver): actor for actor in actors}
-        running: dict[Any, tuple[Any, int]] = {}
+        running: dict[Any, Any] = {}
         try:
             while waiting or running:
                 ready = _first([*starting, *running], None if running else _PLACED)
@@ -142,11 +148,10 @@ class Cluster:
                 if ready in starting:
                     actor = starting.pop(ready)
                 else:
-                    actor, bucket = running.pop(ready)
-                    filled(bucket, answer)
+                    actor = running.pop(ready)
+                    filled(answer)
                 if waiting:
-                    bucket = waiting.pop()
-                    running[actor.fill.remote(bucket)] = (actor, bucket)
+                    running[actor.fill.remote(waiting.pop())] = actor
         except ray.exceptions.RayError as error:
             raise cause_of(error) from error
         finally:
@@ -270,9 +275,9 @@ class RemoteFiller:
 
         self._filler = Filler(order, shared_tier(os.environ))
 
-    def fill(self, bucket: int) -> int:
-        """Compute what a bucket lacks; return how many outputs that was."""
-        return self._filler.fill(bucket)
+    def fill(self, buckets: Sequence[int]) -> int:
+        """Compute what these buckets lack; return how many outputs that was."""
+        return self._filler.fill(buckets)
 
 
 def train_worker(said: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -10,18 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alambique.cache.fill import Wanted, by_bucket, fill
+from alambique.cache.fill import Wanted, by_bucket, fill, runs_of
 from alambique.cache.keys import Namespace, bucket_of, example_key
 from alambique.cache.reader import Outputs
 from alambique.distill.alignment import class_record, span_record, tag_record
 from alambique.models.networks import Network, load
-from alambique.runtime.windows import Encoder
+from alambique.runtime.windows import Encoder, Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
 from alambique.spec.outputs import Output
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
-from alambique.tasks.task import Task
+from alambique.tasks.task import NoGold, Task
 from alambique.workers.provenance import maker_of, running_code
 from alambique.workers.records import MadeBy
 from alambique.workers.training.answers import Answer, answers
@@ -30,10 +31,14 @@ from alambique.workers.training.course import TeacherOutputs
 from alambique.workers.training.engines import called
 from alambique.workers.training.material import namespace_of, store_of
 from alambique.workers.training.place import this_device
-from alambique.workers.training.rows import Row, unlabelled_rows
+from alambique.workers.training.rows import Row
 
-BATCH = 32
-"""Examples that a teacher answers together; cut from the sorted missing keys of a bucket."""
+_CPU_RUN = 2**17
+"""Characters of the texts that are answered at once, sorted by length: some tens of batches, in
+which padding is a few hundredths, and no more than a minute's work to lose."""
+
+_GPU_RUN = 2**20
+"""The same on an accelerator, whose batches are larger."""
 
 
 class Order(Spec):
@@ -51,7 +56,7 @@ class Order(Spec):
 
 
 class Filler:
-    """One process that computes outputs: it holds the teacher, and fills a bucket at a time."""
+    """One process that computes outputs: it holds the teacher, and fills some buckets at a time."""
 
     def __init__(self, order: Order, redis: str | None = None) -> None:
         """Read the examples; nothing is computed yet.
@@ -81,14 +86,30 @@ class Filler:
         """How many outputs there have to be: one for each different text."""
         return len({one.key for bucket in self._wanted.values() for one in bucket})
 
-    def fill(self, bucket: int) -> int:
-        """Computes what a bucket lacks; gives how many outputs that was."""
+    def runs(
+        self, buckets: Sequence[int], *, fillers: int = 1, gpus: bool = False
+    ) -> list[list[int]]:
+        """Return the buckets in runs, each for one call of `fill`.
+
+        They depend on what was missing at the last look, and on nothing else of what is there.
+
+        Args:
+            buckets: some of those that lack outputs.
+            fillers: among how many processes runs are shared out; there are as many of them at
+                least, if there are as many buckets.
+            gpus: whether these have accelerators.
+        """
+        sizes = {bucket: self._characters_missing(bucket) for bucket in buckets}
+        longest = max(sizes.values(), default=0)
+        even = max(longest, sum(sizes.values()) // fillers)
+        return runs_of(sizes, min(even, _GPU_RUN if gpus else _CPU_RUN))
+
+    def fill(self, buckets: Sequence[int]) -> int:
+        """Compute what these buckets lack; return how many outputs that was."""
         filled = fill(
             self._outputs,
-            bucket,
-            self._wanted[bucket],
-            self._computed,
-            batch_size=BATCH,
+            {bucket: self._wanted[bucket] for bucket in buckets},
+            self._records,
             columns=len(self._order.labels),
             made_by=running_code().model_dump_json(),
         )
@@ -121,40 +142,43 @@ class Filler:
         network = load(self._order.teacher, self._task.output, self._order.labels)
         return network.to(this_device()).eval()
 
-    def _computed(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
-        rows = unlabelled_rows(self._task, examples, self._encoder)
-        found = answers(self._logits, rows, pad_id=self._encoder.pad_id, device=this_device())
+    def _characters_missing(self, bucket: int) -> int:
+        examples = {one.key: one.example for one in self._wanted[bucket]}
+        return sum(
+            len(text)
+            for key in self._outputs.missing(examples)
+            for text in self._task.texts(examples[key])
+        )
+
+    def _records(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
+        """The outputs of some examples, whose windows are batched by their lengths."""
+        windows = [self._task.windows(example, self._encoder) for example in examples]
+        rows = [Row(i, window, NoGold()) for i, some in enumerate(windows) for window in some]
+        device, bf16 = this_device(), self._order.outputs.dtype == "bf16"
+        # around all batches: what autocast makes of the weights is kept until it ends
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            found = iter(answers(self._logits, rows, pad_id=self._encoder.pad_id, device=device))
         return [
-            record(self._task, example, *_windows(rows, found, i))
-            for i, example in enumerate(examples)
+            record(self._task, example, some, list(islice(found, len(some))))
+            for example, some in zip(examples, windows, strict=True)
         ]
 
     def _logits(self, inputs: Inputs) -> torch.Tensor:
-        bf16 = self._order.outputs.dtype == "bf16"
-        with torch.autocast(this_device().type, torch.bfloat16, enabled=bf16):
-            return called(self._network, inputs)
+        return called(self._network, inputs)
 
 
 def record(
-    task: Task[Any, Any], example: Example, windows: Sequence[Row], found: Sequence[Answer]
+    task: Task[Any, Any], example: Example, windows: Sequence[Window], found: Sequence[Answer]
 ) -> NDArray[np.float32]:
     """A teacher's output for an example, by words: (words, 2) or (words, C)."""
-    pieces = [row.window for row in windows]
     match task.output:
         case Output.SPAN:
-            return span_record(pieces, found, task.word_count(example))
+            return span_record(windows, found, task.word_count(example))
         case Output.TAGS:
-            return tag_record(pieces, found, task.word_count(example))
+            return tag_record(windows, found, task.word_count(example))
         case Output.CLASSES:
             return class_record(found[0])
         case Output.STATES:
             raise BadSpec("hidden states are not kept: the teacher answers beside the student")
         case _:
             assert_never(task.output)
-
-
-def _windows(
-    rows: Sequence[Row], found: Sequence[Answer], example: int
-) -> tuple[list[Row], list[Answer]]:
-    chosen = [i for i, row in enumerate(rows) if row.example == example]
-    return [rows[i] for i in chosen], [found[i] for i in chosen]

@@ -121,7 +121,7 @@ def _states(course: Course, folder: Path, rows: Sequence[Row]) -> list[Tensor]:
     taps = Taps(network, Wanted(hidden=frozenset(layers)))
     found: list[list[Tensor]] = [[] for _ in layers]
     looked_at = _some_tokens([row.length for row in rows], course.train.seed)
-    for batch in by_length(rows):
+    for batch in by_length([row.length for row in rows], torch.device("cpu")):
         inputs = inputs_of([rows[i] for i in batch], pad_id=0)
         called(network, inputs)
         hidden = taps.take().hidden

@@ -70,7 +70,7 @@ class Examined:
     def pass_over(self, rows: Sequence[Row]) -> list[Answer]:
         """Answers every row and keeps nothing: the states of a large set are more than fit."""
         with torch.inference_mode():
-            for batch in by_length(rows):
+            for batch in by_length([row.length for row in rows], self.device):
                 inputs = inputs_of([rows[i] for i in batch], self.encoder.pad_id)
                 called(self.network, inputs.to(self.device)).cpu()
         return []

@@ -14,6 +14,7 @@ from alambique.workers.filling import Filler, Order
 from alambique.workers.records import Cached, Checked, Trained
 from alambique.workers.running import Part, placement
 from alambique.workers.training.course import TeacherOutputs
+from alambique.workers.training.place import this_device
 from alambique.workers.work import Work
 
 _NOTE = "outputs"
@@ -93,15 +94,16 @@ def _fill_some(told: _Told, order: Order, here: Filler, buckets: list[int], miss
 
 
 def _fill(
-    work: Work, order: Order, here: Filler, buckets: list[int], filled: Callable[[int, int], None]
+    work: Work, order: Order, here: Filler, buckets: list[int], filled: Callable[[int], None]
 ) -> None:
     resources = placement(work.job.resources, distilled=True)
     if resources is None:
-        for bucket in buckets:
-            filled(bucket, here.fill(bucket))
+        for run in here.runs(buckets, gpus=this_device().type != "cpu"):
+            filled(here.fill(run))
     else:
+        runs = here.runs(buckets, fillers=resources.workers, gpus=resources.gpus > 0)
         with work.cluster() as cluster:
-            cluster.fill(order, resources, buckets, filled)
+            cluster.fill(order, resources, runs, filled)
 
 
 class _Tally:
@@ -115,7 +117,7 @@ class _Tally:
         self._computed = 0
         self._noted = 0
 
-    def __call__(self, _: int, computed: int) -> None:
+    def __call__(self, computed: int) -> None:
         self._computed += computed
         now = time.monotonic()
         if now - self._told < 1 or not self._computed:

@@ -13,17 +13,31 @@ from alambique.workers.training.rows import Row
 Answer = NDArray[np.float32]
 """The logits of one row, without padding: (N, C)."""
 
-TOKENS = 8192
-"""Of a batch when nothing is learnt: small enough for a laptop's cache and memory."""
+_CPU_TOKENS = 1024
+"""Of a batch when nothing is learnt: what a layer makes of them stays in a processor's cache."""
+
+_GPU_TOKENS = 8192
+"""Of such a batch on an accelerator, which small ones leave idle."""
+
+_ROWS = 512
+"""Of such a batch: texts of a word or two are many."""
 
 
-def by_length(rows: Sequence[Row], tokens: int = TOKENS) -> Iterator[list[int]]:
-    """The numbers of `rows` in batches of at most so many tokens, longest rows first."""
-    order = sorted(range(len(rows)), key=lambda i: -rows[i].length)
-    while order:
-        size = max(1, tokens // rows[order[0]].length)
-        yield order[:size]
-        order = order[size:]
+def by_length(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
+    """Yield the numbers of rows in batches without much padding, longest rows first.
+
+    Args:
+        lengths: tokens of each row.
+        device: what computes; it decides how many tokens a batch has at most, padding counted. A
+            row that has more is a batch by itself.
+    """
+    tokens = _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    first = 0
+    while first < len(order):
+        size = min(_ROWS, max(1, tokens // max(1, lengths[order[first]])))
+        yield order[first : first + size]
+        first += size
 
 
 def answers(
@@ -32,7 +46,7 @@ def answers(
     """The logits of every row."""
     found: list[Answer | None] = [None] * len(rows)
     with torch.inference_mode():
-        for batch in by_length(rows):
+        for batch in by_length([row.length for row in rows], device):
             chosen = [rows[i] for i in batch]
             logits_BNC = logits(inputs_of(chosen, pad_id).to(device)).float().cpu().numpy()
             for i, row, logits_NC in zip(batch, chosen, logits_BNC, strict=True):

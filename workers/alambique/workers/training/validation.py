@@ -114,7 +114,7 @@ def _steps(
     All processes take equally many steps, the last ones empty where need be: ZeRO 3 gathers the
     weights at every step, from all.
     """
-    batches = list(by_length(rows))
+    batches = list(by_length([row.length for row in rows], place.device))
     steps = max(place.gather(len(batches)))
     for numbers in batches + [[]] * (steps - len(batches)):
         batch = batch_of(
