@@ -6,7 +6,10 @@ INSTALLED := $(VENV)/.installed
 # where a machine is told to keep no bytecode, every process would compile the sources anew
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-gpu check format lint types imports install clean
+# the README's performance table; BENCH="--sentences 300 --epochs 2 --rounds 1" cuts it down
+BENCH ?=
+
+.PHONY: demo test test-slow test-gpu bench check format lint types imports install clean
 
 demo: $(INSTALLED)
 	$(BIN)/alambique demo recipes/demo.yaml
@@ -19,6 +22,10 @@ test-slow: $(INSTALLED)
 
 test-gpu: $(INSTALLED)
 	$(BIN)/pytest -q -m gpu
+
+bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt -e ".[dev,bench]"
+	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 check: lint types imports test
 
