@@ -76,7 +76,11 @@ def train_with_trainer(place: Workplace, folder: Path, *, grouped: bool, bf16: b
         teacher: Any
 
         def compute_loss(
-            self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any
+            self,
+            model: Any,
+            inputs: Any,
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
         ) -> Any:
             """The loss of a batch: the teacher's in training, that of gold labels on dev."""
             labels_BN = inputs.pop("labels")
