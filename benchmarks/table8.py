@@ -250,8 +250,8 @@ def fill(setting: Setting, kept: TeacherOutputs) -> None:
         outputs=kept,
     )
     filler = Filler(order)
-    for bucket in filler.missing():
-        filler.fill(bucket)
+    for run in filler.runs(list(filler.missing())):
+        filler.fill(run)
 
 
 def answered(setting: Setting, rows: Sequence[Row]) -> OutputOf:
