@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from alambique.api import comparison
-from alambique.api.comparison import Comparison, Gains, Pair
+from alambique.api.comparison import Gains, Pair
+from alambique.api.comparison_table import Comparison
 from alambique.api.exports import Form, exported
 from alambique.api.results import Finished, finished
 from alambique.models import reference

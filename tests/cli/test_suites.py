@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from alambique.api.client import Client
-from alambique.api.comparison import Column, Compared, Comparison, Measured
+from alambique.api.comparison_table import Column, Compared, Comparison, Measured
 from alambique.api.exports import Form
 from alambique.api.suite_views import SuiteView
 from alambique.cli.following_suites import news

@@ -6,11 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, harmonic_mean, stdev
-from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from alambique.api.columns import column_metrics
+from alambique.api.comparison_table import (
+    Chosen,
+    Column,
+    Compared,
+    Comparison,
+    Gain,
+    Measured,
+    Passes,
+    Role,
+    Spread,
+)
 from alambique.api.results import Finished, Line
 from alambique.registry.records import ScoredStudent
 from alambique.spec.suite import Suite
@@ -18,7 +27,6 @@ from alambique.spec.suite import Suite
 if TYPE_CHECKING:  # clients, which draw nothing, need no numpy
     from alambique.tasks.bootstrap import Interval
 
-Role = Literal["teacher", "gold-only", "same-start", "distilled"]
 Measurement = tuple[Finished, Line]
 """A model, and the job that measured it."""
 Model = tuple[str, str | None, Role]
@@ -26,10 +34,6 @@ Model = tuple[str, str | None, Role]
 _BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 Place = tuple[str, str, str]
 """The task, teacher and student of a cell."""
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,117 +49,6 @@ class Gains(Protocol):
 
     def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
         """Return it for each pair of which every example's score is known."""
-
-
-class Spread(_Record):
-    """A score on the test split over the seeds."""
-
-    mean: float
-    """0 to 1."""
-    deviation: float | None
-    """The standard deviation; null where there is one seed."""
-
-
-class Gain(_Record):
-    """What distilling gained in the score of a column that counts, over the better baseline."""
-
-    over: Role
-    value: float
-    low: float | None
-    """The 95 % interval over seeds and examples, like the next; null where it is not known: the
-    jobs of an earlier version did not keep what each example adds."""
-    high: float | None
-    seeds: int
-    """Of one, the interval is over examples alone."""
-
-
-class Measured(Spread):
-    """A model on one data set: the score of its column that counts."""
-
-    gain: Gain | None = None
-    """Of a distilled student with a baseline."""
-
-    beside: dict[str, Spread]
-    """The other scores of the column, by name."""
-    complete: bool
-    """Whether every job of the model has succeeded: each seed, and each point of the grid."""
-    version: str
-    """The model, as name@number; of several seeds the first."""
-
-
-class Compared(_Record):
-    """A model over all data sets: the teacher, or one student by one role.
-
-    The last four are of the data sets that every model of the table has; null while that is none.
-    """
-
-    role: Role
-    teacher: str
-    """The names that the suite gives."""
-    student: str | None
-    """null: of the teacher itself."""
-    layers: int | None
-    """null: not the same everywhere."""
-    scores: dict[str, Measured | None]
-    """By data set; null where no job has succeeded."""
-    score: float | None
-    """The mean over all data sets; null while one is missing."""
-    speed_up: float | None
-    """The reference's MACs (linear) over the model's, summed over data sets."""
-    parameters: int | None
-    """The most of any data set: heads differ."""
-    latency_ms: float | None
-    """Milliseconds for one text of the job's length; the mean over data sets."""
-    inferences_per_second: float | None
-    """The harmonic mean over data sets: of equal shares of each."""
-
-
-class Column(_Record):
-    """A data set of the suite."""
-
-    name: str
-    metric: str | None
-    """The score that counts in the table; null while no job has succeeded."""
-    beside: tuple[str, ...]
-    """More of them, which stand there too."""
-
-
-class Chosen(_Record):
-    """The run of fine-tuning that teaches a data set, of several candidates or points of a grid."""
-
-    task: str
-    teacher: str
-    """The names that the suite gives."""
-    model: str
-    train: dict[str, int | float]
-    """The fields of its training that the grid set."""
-    loss: float | None
-    """On validation, by which it was chosen."""
-    runs: int
-    """How many it was chosen from."""
-
-
-class Passes(_Record):
-    """How often a teacher has read the training examples of a data set."""
-
-    task: str
-    teacher: str
-    passes: float
-    """The outputs that the jobs which succeeded have computed, over those that one needs."""
-
-
-class Comparison(_Record):
-    """The table of a suite."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[Compared, ...]
-    reference: str | None
-    """What speed-ups are told against; null while no job has succeeded."""
-    passes: tuple[Passes, ...]
-    chosen: tuple[Chosen, ...]
-    """Of each data set and teacher that had to be chosen."""
-    notes: tuple[str, ...]
-    """Where distilling did not help; nothing of a score that is not complete."""
 
 
 def compare(suite: Suite, finished: Sequence[Finished], gains: Gains) -> Comparison:

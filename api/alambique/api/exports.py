@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from alambique.api.comparison import (
+from alambique.api.comparison_table import (
     Chosen,
     Column,
     Compared,

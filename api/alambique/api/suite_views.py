@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from alambique.api.comparison import Comparison, Gains, compare
+from alambique.api.comparison import Gains, compare
+from alambique.api.comparison_table import Comparison
 from alambique.api.results import finished
 from alambique.api.views import View
 from alambique.registry.records import Standing, SuiteRow

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 
-from alambique.api.comparison import Comparison, Passes
+from alambique.api.comparison_table import Comparison, Passes
 from alambique.api.exports import (
     Form,
     cells,
