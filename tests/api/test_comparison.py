@@ -242,6 +242,17 @@ def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> Non
     assert "ner f1 gain" in exported(table, Form.CSV).splitlines()[0]
 
 
+@pytest.mark.parametrize(("slower", "notes"), [(1.05, 0), (1.2, 1)])
+def test_lines_of_one_shape_that_did_not_take_equally_long(slower: float, notes: int) -> None:
+    quick = {"latency_ms": 10.0}
+    jobs = [
+        ended("ner", "small", row("distilled", 0.6) | quick),
+        ended("ner", "large", row("distilled", 0.6) | {"latency_ms": 10.0 * slower}),
+    ]
+    found = compare(suite(), jobs).notes
+    assert sum("machine was busy" in note for note in found) == notes
+
+
 def test_of_other_jobs_a_gain_has_no_interval() -> None:
     jobs = [ended("ner", "small", row("gold-only", 0.5), row("distilled", 0.6))]
     gain = line(compare(suite(), jobs), "distilled").scores["ner"].gain

@@ -31,6 +31,8 @@ Measurement = tuple[Finished, Line]
 """A model, and the job that measured it."""
 Model = tuple[str, str | None, Role]
 """The teacher, the student and the role of a line."""
+BUSY = 1.1
+"""Networks of one shape should take equally long; more than that apart, the machine was busy."""
 _BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 Place = tuple[str, str, str]
 """The task, teacher and student of a cell."""
@@ -77,7 +79,7 @@ def compare(suite: Suite, finished: Sequence[Finished], gains: Gains) -> Compari
         reference=next((one.result.reference.name for one in finished), None),
         passes=tuple(_passes(suite, found)),
         chosen=tuple(_chosen(suite, found)),
-        notes=tuple(_notes(rows)),
+        notes=(*_notes(rows), *_busy_notes(rows)),
     )
 
 
@@ -319,6 +321,23 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
                 yield f"distilling did not help {whom} on {name}: {scores}"
             elif gain.low is not None and gain.low <= 0:
                 yield f"the gain of {whom} on {name} may be chance, its interval holds 0: {scores}"
+
+
+def _busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
+    """A note for the lines of one shape that did not take equally long: jobs run at other times."""
+    by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
+    for row in rows:
+        if row.latency_ms is not None:
+            name = f"{row.student}, {row.role}" if row.student else row.teacher
+            shape = row.layers, row.parameters, row.speed_up
+            by_shape[shape].append((row.latency_ms, name))
+    for twins in by_shape.values():
+        (least, quick), (most, slow) = min(twins), max(twins)
+        if most > BUSY * least:
+            yield (
+                f"the machine was busy: {quick} took {least:.3g} ms and {slow}, a network of the "
+                f"same shape, {most:.3g} ms; times of this table are not to be relied on"
+            )
 
 
 def _is_final(found: Measured | None) -> TypeGuard[Measured]:
