@@ -35,6 +35,7 @@ def row(name: str, score: float, loss: float = 1.0, macs: int = 100) -> dict[str
         "validation": {"loss": loss, "metric": 0.0},
         "latency_ms": 1.0,
         "inferences_per_second": macs,
+        "throughput": 50.0,
         "version": f"{name}@{score}",
     }
 
@@ -242,6 +243,18 @@ def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> Non
     assert "ner f1 gain" in exported(table, Form.CSV).splitlines()[0]
 
 
+def test_of_a_score_that_is_not_primary_no_interval_is_drawn() -> None:
+    rows = [scored(name, score, 1) for name, score in (("gold-only", 0.5), ("distilled", 0.6))]
+    by_accuracy = suite(metrics={"ner": ["accuracy"]})
+
+    def draw(pairs: Sequence[Pair]) -> Mapping[Pair, Interval]:
+        assert not pairs
+        return {}
+
+    gain = line(compare(by_accuracy, [ended("ner", "small", *rows)], draw), "distilled")
+    assert gain.scores["ner"].gain.low is None
+
+
 @pytest.mark.parametrize(("slower", "notes"), [(1.05, 0), (1.2, 1)])
 def test_lines_of_one_shape_that_did_not_take_equally_long(slower: float, notes: int) -> None:
     quick = {"latency_ms": 10.0}
@@ -273,13 +286,14 @@ def table() -> Comparison:
 
 
 def test_as_markdown(table: Comparison) -> None:
-    costs = "score | speed-up | parameters | ms | inferences/s |"
+    costs = "score | speed-up | parameters | ms | inferences/s | windows/s |"
     assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
         f"| model | layers | ner f1 | pos_ud f1 | {costs}",
-        f"|{' --- |' * 9}",
+        f"|{' --- |' * 10}",
         "| small, gold-only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 "
-        "| 1.23 M | 1.0 | 100 |",
-        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 | 1.23 M | 1.0 | 250 |",
+        "| 1.23 M | 1.0 | 100 | 50 |",
+        "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 "
+        "| 1.23 M | 1.0 | 250 | 50 |",
     ]
     assert exported(table, Form.MARKDOWN).splitlines()[5:10] == [
         "| gain (95 %) | ner f1 | pos_ud f1 |",
@@ -292,7 +306,7 @@ def test_as_markdown(table: Comparison) -> None:
 
 def test_as_latex(table: Comparison) -> None:
     lines = exported(table, Form.LATEX).splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrrrrrrr}"
+    assert lines[0] == r"\begin{tabular}{lrrrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
     assert lines[4].startswith(r"small, gold-only & 2 & 50.00 $\pm$ 0.00 & 50.00")
     assert lines[8] == r"\end{tabular}" if lines[7] == r"\hline" else lines[7] == r"\end{tabular}"

@@ -201,6 +201,7 @@ def test_a_table_for_a_file_is_exact_and_for_a_terminal_it_is_escaped(
         parameters=10,
         latency_ms=None,
         inferences_per_second=None,
+        throughput=None,
     )
     comparison = Comparison(
         columns=(Column(name="ner", metric="f1", beside=()),),

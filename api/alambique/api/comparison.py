@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, harmonic_mean, stdev
 from typing import TYPE_CHECKING, Protocol, TypeGuard
@@ -72,7 +72,10 @@ def compare(suite: Suite, finished: Sequence[Finished], gains: Gains) -> Compari
     common = [task for task in suite.tasks if models and all(m[task] for _, m in models)]
     columns = tuple(_column(suite, name, finished) for name in suite.tasks)
     rows = [_compared(suite, *model, measured, common) for model, measured in models]
-    rows = _with_gains(rows, columns, dict(models), gains)
+    primary = {one.cell.task: one.result.primary for one in finished}
+    # what is kept of single examples is of the primary metric
+    drawn = {one.name for one in columns if one.metric == primary.get(one.name)}
+    rows = _with_gains(rows, columns, dict(models), lambda task: task in drawn, gains)
     return Comparison(
         columns=columns,
         rows=tuple(rows),
@@ -163,6 +166,7 @@ def _compared(
         parameters=max((line.parameters for _, line in shared), default=None),
         latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
         inferences_per_second=_rate(shared) if shared else None,
+        throughput=_throughput(shared),
     )
 
 
@@ -200,6 +204,11 @@ def _speed_up(measured: Sequence[Measurement]) -> float:
 
 def _rate(measured: Sequence[Measurement]) -> float:
     return harmonic_mean([line.inferences_per_second for _, line in measured])
+
+
+def _throughput(measured: Sequence[Measurement]) -> float | None:
+    rates = [line.throughput for _, line in measured if line.throughput is not None]
+    return harmonic_mean(rates) if rates and len(rates) == len(measured) else None
 
 
 def _column(suite: Suite, name: str, finished: Sequence[Finished]) -> Column:
@@ -243,6 +252,7 @@ def _with_gains(
     rows: Sequence[Compared],
     columns: Sequence[Column],
     models: Mapping[Model, Mapping[str, Sequence[Measurement]]],
+    is_primary: Callable[[str], bool],
     gains: Gains,
 ) -> list[Compared]:
     """The rows, those of distilled students with what each gained where there is a baseline."""
@@ -259,7 +269,8 @@ def _with_gains(
             if row.scores[column.name] is not None and baselines:
                 _, better = max(baselines)
                 theirs = models[row.teacher, row.student, better][column.name]
-                pair = _pair(models[model][column.name], theirs)
+                ours = models[model][column.name] if is_primary(column.name) else ()
+                pair = _pair(ours, theirs)
                 against[model, column.name] = better, pair
     drawn = gains([pair for _, pair in against.values() if pair.ours])
     found = list(rows)

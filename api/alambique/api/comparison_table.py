@@ -52,7 +52,7 @@ class Measured(Spread):
 class Compared(_Record):
     """A model over all data sets: the teacher, or one student by one role.
 
-    The last four are of the data sets that every model of the table has; null while that is none.
+    The last five are of the data sets that every model of the table has; null while that is none.
     """
 
     role: Role
@@ -72,6 +72,8 @@ class Compared(_Record):
     """The most of any data set: heads differ."""
     latency_ms: float | None
     """Milliseconds for one text of the job's length; the mean over data sets."""
+    throughput: float | None
+    """Windows per second, many at a time; the harmonic mean over data sets."""
     inferences_per_second: float | None
     """The harmonic mean over data sets: of equal shares of each."""
 

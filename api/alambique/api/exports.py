@@ -50,7 +50,7 @@ def head(table: Comparison) -> list[str]:
     """The titles of the columns; scores are in percent."""
     several = ["teacher"] if _several_teachers(table) else []
     sets = [f"{column.name} {' / '.join(_metrics(column))}".strip() for column in table.columns]
-    costs = ["speed-up", "parameters", "ms", "inferences/s"]
+    costs = ["speed-up", "parameters", "ms", "inferences/s", "windows/s"]
     return ["model", *several, "layers", *sets, "score", *costs]
 
 
@@ -75,6 +75,7 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
         _or(missing, row.parameters, _count),
         _or(missing, row.latency_ms, lambda took: f"{took:.1f}"),
         _or(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
+        _or(missing, row.throughput, lambda rate: f"{rate:.0f}"),
     ]
 
 
@@ -276,6 +277,7 @@ _PLAIN = (
     "parameters",
     "latency_ms",
     "inferences_per_second",
+    "throughput",
 )
 
 

@@ -48,6 +48,8 @@ class Line(_Record):
     validation: Validation
     latency_ms: float
     inferences_per_second: float
+    throughput: float | None = None
+    """Windows per second, many at a time; None: of a job of an earlier version."""
     version: str
     """As name@number."""
 
