@@ -269,9 +269,8 @@ def _with_gains(
             if row.scores[column.name] is not None and baselines:
                 _, better = max(baselines)
                 theirs = models[row.teacher, row.student, better][column.name]
-                ours = models[model][column.name] if is_primary(column.name) else ()
-                pair = _pair(ours, theirs)
-                against[model, column.name] = better, pair
+                mine = models[model][column.name] if is_primary(column.name) else ()
+                against[model, column.name] = better, _pair(mine, theirs)
     drawn = gains([pair for _, pair in against.values() if pair.ours])
     found = list(rows)
     for number, row in enumerate(rows):
