@@ -1,6 +1,5 @@
 """What the tasks that give a whole text, or a pair of texts, one class have in common."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns, renamed
+from alambique.tasks.linear import BASELINES
 from alambique.tasks.task import ClassGold, Reader, Task
 
 
@@ -39,7 +39,7 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
         fractions=fractions,
         right=right,
         confidence=confidence,
-        majority=majority,
+        baselines=BASELINES,
         settings=lambda _: {"class": "likeliest", "window": "one, the longer text cut first"},
         of_text=of_text if len(columns.texts) == 1 else None,
     )
@@ -135,9 +135,3 @@ def confidence(
     """The probability of the likeliest class."""
     likeliest: FloatArray = softmax(logits[0][:1]).max(1).astype(np.float32)
     return likeliest
-
-
-def majority(examples: Sequence[Labelled]) -> float:
-    """The accuracy of always guessing the commonest class."""
-    (_, often), *_ = Counter(example.label for example in examples).most_common(1)
-    return often / len(examples)

@@ -78,6 +78,6 @@ TASK: Task[Text, NoReturn] = Task(
     fractions=unanswered,
     right=unanswered,
     confidence=unanswered,
-    majority=unanswered,
+    baselines=(),
     settings=settings,
 )

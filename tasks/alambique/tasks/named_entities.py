@@ -1,6 +1,5 @@
 """Named entities: a BIO tag for each word of a sentence."""
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -63,14 +62,6 @@ def fractions(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) 
     return found
 
 
-def majority(examples: Sequence[Sentence]) -> float:
-    """The F1 of tagging every word with the commonest tag: 0 where that is O."""
-    guess, _ = Counter(tag for example in examples for tag in example.tags).most_common(1)[0]
-    if guess == OUTSIDE:
-        return 0.0
-    return score(examples, [(guess,) * len(example.words) for example in examples])[TASK.primary]
-
-
 NAME = "named-entities"
 READERS_FOR = tagging.readers_for(NAME, {".conll": conll.read}, tags="ner_tags")
 
@@ -92,7 +83,7 @@ TASK: Task[Sentence, Tags] = Task(
     fractions=fractions,
     right=partial(tagging.right, missing=OUTSIDE),
     confidence=tagging.confidence,
-    majority=majority,
+    baselines=(tagging.MOST_FREQUENT_TAG,),
     settings=lambda _: {
         "tags": "first piece of each word",
         "entities": "seqeval default; strict IOB2",

@@ -1,7 +1,6 @@
 """Part of speech: a universal tag (UPOS) for each word of a sentence."""
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
@@ -54,12 +53,6 @@ def _seqeval_f1(golds: list[list[str]], found: list[list[str]]) -> float:
         return float(f1_score(golds, found, zero_division=0))
 
 
-def majority(examples: Sequence[Sentence]) -> float:
-    """The accuracy of tagging every word with the commonest tag."""
-    counts = Counter(tag for example in examples for tag in example.tags)
-    return max(counts.values()) / counts.total()
-
-
 NAME = "part-of-speech"
 READERS_FOR = tagging.readers_for(
     NAME, {".conllu": partial(conllu.read, words=conllu.Words.SYNTACTIC)}, tags="upos"
@@ -85,7 +78,7 @@ TASK: Task[Sentence, Tags] = Task(
     fractions=partial(tagging.fractions, missing=OTHER),
     right=partial(tagging.right, missing=OTHER),
     confidence=tagging.confidence,
-    majority=majority,
+    baselines=(tagging.MOST_FREQUENT_TAG,),
     settings=lambda _: {"tags": "first piece of each word"},
     of_text=tagging.of_text,
 )

@@ -1,6 +1,5 @@
 """Question answering: the span of a context that answers a question, or none."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
@@ -20,6 +19,7 @@ from alambique.tasks.examples import Question
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import names_in_file
 from alambique.tasks.formats.parquet import Asked, read_questions
+from alambique.tasks.overlap import BASELINES
 from alambique.tasks.task import Reader, SpanGold, Task
 
 NAME = "question-answering"
@@ -148,31 +148,6 @@ def _may_be_none(examples: Sequence[Question]) -> bool:
     return any(not example.answers for example in examples)
 
 
-def majority(examples: Sequence[Question]) -> float:
-    """The F1 of answering with the commonest pair of a first and a last word, by their numbers.
-
-    No answer is one such pair.
-    """
-    words = [words_of(example.context) for example in examples]
-    pairs = [
-        _answer_words(example, words_W2) if example.answers else None
-        for example, words_W2 in zip(examples, words, strict=True)
-    ]
-    guess, _ = Counter(pairs).most_common(1)[0]
-    predictions = [
-        _guessed(example.context, words_W2, guess)
-        for example, words_W2 in zip(examples, words, strict=True)
-    ]
-    return score(examples, predictions)[TASK.primary]
-
-
-def _guessed(context: str, words_W2: IntArray, guess: tuple[int, int] | None) -> Span:
-    if guess is None or guess[1] >= len(words_W2):
-        return Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
-    start, end = int(words_W2[guess[0], 0]), int(words_W2[guess[1], 1])
-    return Span(context[start:end], start, end, score=1.0, probability=1.0, null_score=0.0)
-
-
 def _answer_words(example: Question, words_W2: IntArray) -> tuple[int, int]:
     """The first and last word that the gold answer touches."""
     answer = example.answers[0]
@@ -224,7 +199,7 @@ TASK: Task[Question, Span] = Task(
     fractions=fractions,
     right=right,
     confidence=confidence,
-    majority=majority,
+    baselines=BASELINES,
     settings=settings,
     scores=("f1", "em", "squad-f1", "squad-em"),
     shown=("em",),

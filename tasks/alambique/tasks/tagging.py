@@ -1,6 +1,7 @@
 """What the tasks that give each word of a sentence a tag have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import eq
 
@@ -15,7 +16,7 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats.columns import names_in_file
 from alambique.tasks.formats.parquet import Tokens, read_sentences
-from alambique.tasks.task import Predict, Reader, ReadersFor, TagGold
+from alambique.tasks.task import Baseline, Predict, Reader, ReadersFor, TagGold
 
 Tags = tuple[str, ...]
 
@@ -114,3 +115,43 @@ def _likeliest(
     missing: str,
 ) -> Tags:
     return word_tags(windows, logits, labels, len(example.words), missing=missing)
+
+
+def most_frequent_tags(training: Sequence[Sentence], examples: Sequence[Sentence]) -> list[Tags]:
+    """The tag that each word has most often in the training examples.
+
+    A word that is not there has the tag of the same word in lower case, else the most frequent tag
+    of the words that are there once: what is rare there is most like what is not there at all.
+    """
+    as_written, in_lower_case = _counts(training, str), _counts(training, str.lower)
+    rare = Counter(
+        tag for counts in as_written.values() if counts.total() == 1 for tag in counts
+    ) or Counter(tag for example in training for tag in example.tags)
+    unknown = _commonest(rare)
+    lower = {word: _commonest(counts) for word, counts in in_lower_case.items()}
+    known = {word: _commonest(counts) for word, counts in as_written.items()}
+    return [
+        tuple(known.get(word) or lower.get(word.lower(), unknown) for word in example.words)
+        for example in examples
+    ]
+
+
+MOST_FREQUENT_TAG: Baseline[Sentence, Tags] = Baseline(
+    "the most frequent tag of each word", most_frequent_tags
+)
+
+
+def _counts(
+    training: Sequence[Sentence], written: Callable[[str], str]
+) -> Mapping[str, Counter[str]]:
+    """How often each word, written so, has each tag."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for example in training:
+        for word, tag in zip(example.words, example.tags, strict=True):
+            counts[written(word)][tag] += 1
+    return counts
+
+
+def _commonest(counts: Counter[str]) -> str:
+    """The tag with the highest count, of equal ones the first in alphabetical order."""
+    return min(counts, key=lambda tag: (-counts[tag], tag))

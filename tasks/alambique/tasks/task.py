@@ -66,6 +66,16 @@ Confidence = Callable[[P, E, Sequence[Window], Sequence[FloatArray]], FloatArray
 its answers, in the order of `Task.right`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Baseline(Generic[E, P]):
+    """A way to predict that costs seconds, and that a teacher has to beat."""
+
+    name: str
+    predict: Callable[[Sequence[E], Sequence[E]], Sequence[P]]
+    """From training examples and others to the predictions for these; of a hundred thousand
+    examples it takes seconds, by looking at a part of them where it has to."""
+
+
 ReadersFor = Callable[[Mapping[str, str], Sequence[str]], Mapping[str, Reader[E]]]
 """From what tables call the columns of a task, and the labels by their number, to its readers;
 BadSpec where the task has no such column."""
@@ -102,8 +112,8 @@ class Task(Generic[E, P]):
     right: Callable[[Sequence[E], Sequence[P | None]], NDArray[np.bool_]]
     """Whether each answer (A) is right: of a word's tag, a text's class, a question's span."""
     confidence: Confidence[P, E]
-    majority: Callable[[Sequence[E]], float]
-    """The primary score of always guessing the commonest label."""
+    baselines: tuple[Baseline[E, P], ...]
+    """A teacher has to beat each of them; none: it may be whatever it is."""
     settings: Callable[[Sequence[E]], Mapping[str, str | int | float]]
     """How logits become predictions on data like these: to be printed beside every score."""
     scores: tuple[str, ...] = ()
