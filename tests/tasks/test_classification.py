@@ -58,10 +58,6 @@ def test_scores_of_right_wrong_and_missing_predictions() -> None:
     assert found["macro-f1"] == pytest.approx(4 / 9)
 
 
-def test_the_majority_is_as_right_as_its_class_is_common() -> None:
-    assert inference.TASK.majority([_pair("a"), _pair("b"), _pair("a"), _pair("c")]) == 0.5
-
-
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".parquet"])
 def test_a_folder_may_hold_any_kind_of_table(

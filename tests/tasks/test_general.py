@@ -60,7 +60,6 @@ def test_there_is_nothing_right_or_wrong(wide: Encoder) -> None:
     [
         lambda: TASK.predict(SHORT, [], [], ()),
         lambda: TASK.score([SHORT], [None]),
-        lambda: TASK.majority([SHORT]),
     ],
 )
 def test_it_predicts_nothing(ask: Callable[[], object]) -> None:

@@ -68,11 +68,6 @@ def test_both_rules_of_seqeval_and_a_missing_prediction() -> None:
     assert missing["accuracy"] == pytest.approx(1 / 3)
 
 
-def test_the_majority_finds_no_entity() -> None:
-    assert TASK.majority([_sentence("O O B-PER")]) == 0
-    assert TASK.majority([_sentence("B-PER B-PER O")]) == pytest.approx(0.8)
-
-
 def test_what_a_model_sees_has_no_labels() -> None:
     assert TASK.texts(_sentence("O B-PER")) == ("palabra", "palabra")
     assert TASK.word_count(_sentence("O B-PER")) == 2

@@ -34,7 +34,3 @@ def test_a_word_without_a_piece_is_tagged_as_other(wide: Encoder) -> None:
     windows = TASK.windows(example, wide)
     logits = [np.zeros((len(window), 3), np.float32) for window in windows]
     assert TASK.predict(example, windows, logits, LABELS) == ("ADP", "X")
-
-
-def test_the_majority() -> None:
-    assert TASK.majority([_sentence("NOUN NOUN ADP"), _sentence("DET")]) == 0.5

@@ -103,15 +103,6 @@ def test_a_null_score_counts_only_where_questions_may_have_no_answer() -> None:
     assert TASK.score(with_none, [sure, sure])["f1"] == 0.5
 
 
-def test_the_majority_is_the_commonest_pair_of_word_numbers() -> None:
-    same = [_question("Jaén")] * 3
-    assert TASK.majority([*same, _question("1931")]) == 0.75
-    assert TASK.majority([_question("Baeza")]) == 1
-    assert TASK.majority([_question(), _question(), _question("Jaén")]) == pytest.approx(2 / 3)
-    # the commonest pair of words is not in a shorter context
-    assert TASK.majority([*same, _question("Sí", context="Sí")]) == 0.75
-
-
 def test_the_decoder_s_settings_are_told() -> None:
     told = TASK.settings([_question("Jaén")])
     assert (told["n_best"], told["max_answer_length"]) == (20, 30)

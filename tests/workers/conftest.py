@@ -17,6 +17,7 @@ from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.spec.data import Data, Split
 from alambique.spec.errors import AlambiqueError
+from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
@@ -155,14 +156,18 @@ def order_for() -> Callable[..., Order]:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Callable[..., Work]:
-    """The smallest job, changed by overrides, in the hands of this process; keywords: settings."""
+    """The smallest job, changed by overrides, in the hands of this process; keywords: settings.
+
+    Its teachers learn too little to pass the gate, which is off where `gated` does not say else.
+    """
     recipe = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
-    def taken(*overrides: str, **said: Any) -> Work:
+    def taken(*overrides: str, gated: bool = False, **said: Any) -> Work:
         settings = Settings(home=tmp_path / "home", **said)
         database = Database(settings.database)
         database.upgrade()
         job = read_job(recipe, ("data.limit={train: 40, dev: 13, test: 12}", *overrides))
+        job = job if gated else _without_gate(job)
         with database.write() as session:
             posted = jobs.submit(session, job)
             row = jobs.take(session, "test", settings.lease_time, job_id=posted.id)
@@ -171,6 +176,11 @@ def work(tmp_path: Path) -> Callable[..., Work]:
         return Work(row.id, row.token, job, settings, database, holding, _no_cluster)
 
     return taken
+
+
+def _without_gate(job: Job) -> Job:
+    teachers = [one.said.model_copy(update={"gate": "off"}) for one in job.teachers]
+    return job.model_copy(update={"teacher": tuple(teachers) if teachers[1:] else teachers[0]})
 
 
 def _no_cluster() -> Any:

@@ -92,7 +92,8 @@ def tried(loss: float | None, number: int = 1) -> Tried:
         name="mini",
         point={},
         train=None,
-        tuned=Tuned(teacher=teacher, start=Path("start"), collapsed="it knows nothing"),
+        tuned=Tuned(teacher=teacher, start=Path("start")),
+        collapsed="it knows nothing",
     )
 
 

@@ -11,10 +11,11 @@ from alambique.spec.teacher import Teacher
 from alambique.spec.teachers import Teaching
 from alambique.spec.train import Train
 from alambique.workers.records import Trained, Tried, Tuned
-from alambique.workers.stages.choosing import chosen
+from alambique.workers.stages.choosing import chosen, notes
 
-WHY = "f1 on the validation examples is 0.0000; always giving the commonest answer has 0.0000"
+WHY = "f1 on the validation examples is 0.0000, that of the most frequent tag 0.4000"
 ALONE = Teaching(Teacher(model="mini"))
+OPEN = Teaching(Teacher(model="mini", gate="off"))
 NAN = "the loss became nan at step 3: lower train.learning_rate"
 
 
@@ -43,15 +44,15 @@ def tried(number: int, loss: float | None, collapsed: str | None = None) -> Trie
         tuned=Tuned(
             teacher=None if loss is None else trained(loss, 0.5),
             start=Path(f"start-{number}"),
-            collapsed=collapsed,
         ),
+        collapsed=collapsed,
     )
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.25, 0.5, 1.0]), st.booleans()), min_size=2))
 def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, bool]]) -> None:
     runs = [tried(n, loss, WHY if bad else None) for n, (loss, bad) in enumerate(said, start=1)]
-    able = [run for run in runs if not run.tuned.collapsed]
+    able = [run for run in runs if not run.collapsed]
     if not able:
         with pytest.raises(BadTeacher):
             chosen(runs, ALONE)
@@ -62,6 +63,26 @@ def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, boo
     assert (taught.number, taught.candidate) == (first.number, first.candidate)
     assert (taught.teacher, taught.start) == (first.tuned.teacher, first.tuned.start)
     assert taught.runs == tuple(runs)
+
+
+def test_with_the_gate_off_one_that_collapsed_teaches_where_no_other_can() -> None:
+    (taught,) = (chosen([tried(1, 2.5, WHY)], OPEN),)
+    assert (taught.number, taught.gate_off, taught.collapsed) == (1, True, WHY)
+    (note,) = notes(taught)
+    assert note == f"the teacher would not pass the gate, which the job has off: {WHY}"
+
+    better = chosen([tried(1, 0.5, WHY), tried(2, 2.5), tried(3, None, NAN)], OPEN)
+    assert (better.number, better.gate_off, better.collapsed) == (2, True, None)
+    assert len([*notes(better)]) == 2  # of the two that collapsed
+    lowest = chosen([tried(1, 2.5, WHY), tried(2, 0.5, WHY), tried(3, None, NAN)], OPEN)
+    assert (lowest.number, lowest.collapsed) == (2, WHY)
+
+
+def test_with_the_gate_off_one_without_weights_teaches_nothing() -> None:
+    with pytest.raises(Diverged):
+        chosen([tried(1, None, NAN)], OPEN)
+    with pytest.raises(BadTeacher):
+        chosen([tried(1, None, NAN), tried(2, None, NAN)], OPEN)
 
 
 def test_one_run_alone_is_no_choice() -> None:
@@ -81,8 +102,9 @@ def test_of_one_run_it_is_told_why_it_cannot_teach() -> None:
     with pytest.raises(BadTeacher) as caught:
         chosen([tried(1, 2.5, WHY)], ALONE)
     assert str(caught.value) == (
-        f"the teacher's {WHY}: a student can learn nothing from it. Fine-tune it (teacher.train), "
-        "train it longer, or at another learning rate"
+        f"the teacher's {WHY}: a student can learn little from it. Fine-tune it (teacher.train), "
+        "train it longer, or at another learning rate; with teacher.gate: off it teaches all the "
+        "same"
     )
     with pytest.raises(Diverged) as diverged:
         chosen([tried(1, None, NAN)], ALONE)

@@ -1,6 +1,6 @@
 """The schema of numbers: a part of every key under which what is computed is kept for later."""
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when a stage, or a teacher, gives something else for the same input.
 
 It goes into the key of each stage (`workers/once.py`) and into the namespace of teacher outputs

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     ModelWrapValidatorHandler,
@@ -122,6 +123,11 @@ class Run:
         return ", ".join(f"{field} {value}" for field, value in self.point)
 
 
+def _as_word(said: object) -> object:
+    """The word where YAML reads it as a truth value, as it does on and off without quotes."""
+    return ("on" if said else "off") if isinstance(said, bool) else said
+
+
 class Teacher(Spec):
     """The model whose outputs a student learns from."""
 
@@ -139,6 +145,11 @@ class Teacher(Spec):
     stride: Overlap = 128
     weight: Annotated[Real, Field(gt=0, le=1e6, exclude_if=left_out_at(1.0))] = 1.0
     """How much its outputs count beside those of other teachers; alone it is never asked."""
+    gate: Annotated[
+        Literal["on", "off"], BeforeValidator(_as_word), Field(exclude_if=left_out_at("on"))
+    ] = "on"
+    """Whether it has to be better than a cheap baseline, and no candidate far below the others.
+    Off: it teaches as it is, and the job and its versions say so."""
 
     @property
     def named(self) -> tuple[tuple[str, Candidate], ...]:

@@ -64,10 +64,10 @@ def _few(said: object) -> object:
 
 
 def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
-    # two that differ by their weight alone would answer alike
+    # two that differ by their weight, or by what they have to pass, would answer alike
     known: dict[Teacher, int] = {}
     for number, teacher in enumerate(teachers):
-        first = known.setdefault(teacher.model_copy(update={"weight": 1.0}), number)
+        first = known.setdefault(teacher.model_copy(update={"weight": 1.0, "gate": "on"}), number)
         if first < number:
             raise fault_at(
                 (number,),

@@ -135,6 +135,33 @@ class Trained(Spec):
         return role if self.trial is None else f"{role}-{self.trial}"
 
 
+class GateFigures(Spec):
+    """How a teacher does on the validation examples, beside a cheap baseline on the same ones."""
+
+    metric: str
+    """The task's primary one."""
+    score: float
+    """Of the teacher, with the windows that it teaches with."""
+    baseline: str
+    """The name of the task's best baseline."""
+    baseline_score: float
+    difference: float
+    """How much higher the teacher's score is."""
+    low: float
+    """The lower end of the difference's interval, as `tasks.bootstrap` draws it."""
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the distance between the two ends of the interval."""
+        return (self.high - self.low) / 2
+
+    @property
+    def passed(self) -> bool:
+        """Whether the teacher is better by more than the half-width."""
+        return self.difference > self.half_width
+
+
 class Tuned(StageOutput):
     """What one run of fine-tuning gave, or the test of a model that came fine-tuned."""
 
@@ -142,8 +169,11 @@ class Tuned(StageOutput):
     """None: it diverged before it had any weights to keep."""
     start: Path
     """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
-    collapsed: str | None = None
-    """Why it cannot teach; remembered like any other result, so that nobody trains it again."""
+    diverged: str | None = None
+    """Why it has no weights; remembered like any other result, so that nobody trains it again."""
+    gate: GateFigures | None = None
+    """What decides whether it may teach, for jobs to judge by; None: it has no weights, or its task
+    has no baselines."""
     seconds: float = 0.0
     begun_by: tuple[MadeBy, ...] = ()
     """What made the start, which runs of other jobs may have made before."""
@@ -172,6 +202,8 @@ class Tried(Spec):
     """The fields of `train` that the grid set."""
     train: Train | None
     tuned: Tuned
+    collapsed: str | None = None
+    """Why it cannot teach, by its own figures and by those of the other runs of its job."""
 
     @property
     def loss(self) -> float | None:
@@ -196,6 +228,11 @@ class Taught(Spec):
     """Which one it is."""
     runs: tuple[Tried, ...] = ()
     """All runs, where there were several."""
+    gate: GateFigures | None = None
+    gate_off: bool = False
+    """Whether the job lets it teach whatever its figures are."""
+    collapsed: str | None = None
+    """Why it would not teach if the gate were on."""
 
 
 class Cached(Spec):

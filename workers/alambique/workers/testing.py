@@ -79,8 +79,14 @@ class Examined:
         self, examples: Sequence[Example], rows: Sequence[Row], found: Sequence[Answer]
     ) -> dict[str, float]:
         """The task's metrics of these answers."""
+        return self.task.score(examples, self.predictions(examples, rows, found))
+
+    def predictions(
+        self, examples: Sequence[Example], rows: Sequence[Row], found: Sequence[Answer]
+    ) -> list[Any]:
+        """What these answers predict for each example."""
         predicted = predictions_of(self.task, examples, rows, found, self.labels)
-        return self.task.score(examples, [predicted[i] for i in range(len(examples))])
+        return [predicted[i] for i in range(len(examples))]
 
     def test(
         self, examples: Sequence[Example], rows: Sequence[Row]
@@ -109,7 +115,7 @@ class Examined:
         return scores, self.task.fractions(examples, predictions)
 
 
-def score_of(
+def predict_examples(
     task: Task[Any, Any],
     folder: Path,
     examples: Sequence[Example],
@@ -117,11 +123,11 @@ def score_of(
     *,
     max_length: int,
     stride: int,
-) -> dict[str, float]:
-    """The task's metrics of the network in `folder` on `examples`."""
+) -> list[Any]:
+    """Return what the network in `folder` predicts for each of `examples`."""
     examined = Examined.of(task, folder, labels, max_length=max_length, stride=stride)
     rows = examined.rows(examples)
-    return examined.scores(examples, rows, examined.answers(rows))
+    return examined.predictions(examples, rows, examined.answers(rows))
 
 
 def synchronised(network: Network, *inputs: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from alambique.tasks.examples import read
 from alambique.tasks.task import Task
 from alambique.workers.provenance import made_by_stages, made_from, start_edge
 from alambique.workers.records import Checked, Taught, Trained, Tried
+from alambique.workers.stages.gate import figures_of
 from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.uploading import uploaded
 from alambique.workers.work import Work
@@ -122,7 +123,8 @@ def _details(run: Tried, one: Trained) -> dict[str, Any]:
     return {
         "model": run.model,
         "grid": run.point,
-        "collapsed": run.tuned.collapsed,
+        "collapsed": run.collapsed,
+        **({"gate": figures_of(gate, run.collapsed)} if (gate := run.tuned.gate) else {}),
         "seconds": one.seconds,
         "diverged": one.diverged,
     }
@@ -150,7 +152,7 @@ def _row(run: Tried, version: Version | None, *, taught: bool) -> dict[str, Any]
         "train": run.point,
         "loss": run.loss,
         "metric": run.metric,
-        "collapsed": run.tuned.collapsed,
+        "collapsed": run.collapsed,
         "taught": taught,
         "version": f"{version.name}@{version.number}" if version else None,
     }

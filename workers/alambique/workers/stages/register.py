@@ -23,8 +23,9 @@ from alambique.workers.records import (
     Taught,
     Trained,
 )
+from alambique.workers.stages import choosing
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
-from alambique.workers.stages.choosing import collapsed
+from alambique.workers.stages.gate import gate_details
 from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.stages.race import busy_notes
 from alambique.workers.stages.table import (
@@ -91,7 +92,7 @@ def register(
         "notes": [
             *notes,
             *busy_notes(names, [line.shape for line in lines], raced),
-            *(text for each in taught for text in collapsed(each.runs)),
+            *(text for each in taught for text in choosing.notes(each)),
         ],
         "settings": _settings(checked, lines[0].evaluated[0], raced),
         **({"candidates": candidates} if candidates else {}),
@@ -157,7 +158,10 @@ def _registered(
             macs_full=found.score.macs_full,
             weights=one.weights,
             artifact=artifact,
-            details=about | _details(one) | made_by_stages(one, found.made_by),
+            details=about
+            | _details(one)
+            | _gate_details(taught, one)
+            | made_by_stages(one, found.made_by),
             files=files,
             metrics=[*_metrics(checked, measured), *validated],
             lineage=list(_lineage(work, checked, taught, one, teachers)),
@@ -174,6 +178,11 @@ def _details(one: Trained) -> dict[str, Any]:
         **({} if one.seed is None else {"seed": one.seed}),
         **({} if one.trial is None else {"trial": one.trial, "values": one.values}),
     }
+
+
+def _gate_details(taught: Sequence[Taught], one: Trained) -> dict[str, Any]:
+    """How a teacher did at the gate; nothing of a student."""
+    return next((gate_details(each) for each in taught if each.teacher.name == one.name), {})
 
 
 def _about(work: Work, checked: Checked) -> dict[str, Any]:
@@ -208,8 +217,10 @@ def _lineage(
 ) -> Iterator[Edge]:
     distilled = one.name == "distilled"
     yield from made_from(work.job, checked.data, one, unlabelled=distilled)
-    for teacher in teachers.values() if distilled else ():
-        yield Edge("teacher", teacher.id, {"weights": teacher.weights})
+    for each in taught if distilled else ():
+        teacher = teachers[each.teacher.name]
+        gate = {"gate": "off"} if each.gate_off else {}
+        yield Edge("teacher", teacher.id, {"weights": teacher.weights, **gate})
     if one.name == "same-start" and checked.student is None and work.job.student.start == "teacher":
         # it has learnt from labels alone, and is cut from the first teacher all the same
         first = next(iter(teachers.values()))

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,16 @@ from alambique.spec.teachers import Teaching
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.tasks.task import Task
 from alambique.workers import running
 from alambique.workers.failures import chain
 from alambique.workers.files import whole
 from alambique.workers.once import key_of, once, once_if_free
 from alambique.workers.provenance import UNKNOWN, makers_of, record_maker
-from alambique.workers.records import Checked, DataSet, Start, Taught, Trained, Tried, Tuned
+from alambique.workers.records import Checked, GateFigures, Start, Taught, Trained, Tried, Tuned
 from alambique.workers.running import Part, placement, processes
-from alambique.workers.stages.choosing import chosen, collapsed
+from alambique.workers.stages.choosing import chosen, collapsed, unfit
+from alambique.workers.stages.gate import Validated, in_words, judge_runs, validate_teacher
 from alambique.workers.starting import from_scratch, prepared
-from alambique.workers.testing import score_of
 from alambique.workers.training.course import Course
 from alambique.workers.work import Work
 
@@ -49,7 +48,7 @@ class _Asked:
 
 
 def teach(work: Work, checked: Checked) -> tuple[Taught, ...]:
-    """For each teacher one that is better than guessing, chosen where there are several runs.
+    """For each teacher one that passes the gate, chosen where there are several runs.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
     take those that are done. Runs that another job is doing come last, so that jobs with the same
@@ -69,14 +68,24 @@ def _runs(teacher: Teaching) -> list[_Asked]:
 
 
 def _chosen(work: Work, teacher: Teaching, tried: Sequence[Tried]) -> Taught:
-    if len(tried) > 1 and (lines := collapsed(tried)):
-        work.log(*lines)
-    taught = chosen(tried, teacher)
-    if taught.runs:
-        work.log(f"the {teacher.role} is {taught.runs[taught.number - 1].name}")
+    taught = chosen(judge_runs(tried), teacher)
     # a run may have been done for another job, in which its network was called otherwise
     named = taught.teacher.model_copy(update={"name": teacher.role})
-    return taught.model_copy(update={"teacher": named})
+    taught = taught.model_copy(update={"teacher": named})
+    work.log(*_said_of(taught))
+    return taught
+
+
+def _said_of(taught: Taught) -> Iterator[str]:
+    """What the log says of a choice."""
+    role = taught.teacher.name
+    yield from collapsed(taught.runs)
+    if taught.collapsed:
+        yield f"warning: {unfit(taught)}"
+    if taught.runs:
+        yield f"the {role} is {taught.runs[taught.number - 1].name}"
+    if taught.gate:
+        yield f"the {role}'s {in_words(taught.gate)}"
 
 
 def reads(work: Work, checked: Checked, teacher: Teaching, run: Run) -> Mapping[str, Any]:
@@ -159,27 +168,32 @@ def _done(work: Work, checked: Checked, asked: _Asked, part: Part, folder: Path)
     seconds = time.monotonic() - began
     if isinstance(found, Diverged):
         shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
-        return Tuned(teacher=None, start=start, collapsed=str(found), seconds=seconds)
+        return Tuned(teacher=None, start=start, diverged=str(found), seconds=seconds)
+    teacher, gate = found
     return Tuned(
-        teacher=found.model_copy(update={"seconds": seconds}),
+        teacher=teacher.model_copy(update={"seconds": seconds}),
         start=start,
+        gate=gate,
         begun_by=makers_of(start) or (UNKNOWN,),
-        collapsed=_no_better_than_guessing(find(work.job.task), checked.data, found),
         seconds=seconds,
     )
 
 
 def _found(
     work: Work, checked: Checked, asked: _Asked, part: Part, start: Path, folder: Path
-) -> Trained | Diverged:
+) -> tuple[Trained, GateFigures | None] | Diverged:
+    """The network of a run with its figures."""
     if asked.run.train is None:
-        return _tested(work, checked, asked.teacher, part, start)
+        validated = _validated(work, checked, asked.teacher, part, start)
+        tested = _trained(asked.teacher, start, None, validated.metric, diverged=False)
+        return tested, validated.gate
     try:
-        return _tuned(work, checked, asked.teacher, start, asked.run.train, part, folder)
+        tuned = _tuned(work, checked, asked.teacher, start, asked.run.train, part, folder)
     except Exception as error:  # Ray wraps what its workers raise
         if found := next((one for one in chain(error) if isinstance(one, Diverged)), None):
             return found
         raise
+    return tuned, _validated(work, checked, asked.teacher, part, tuned.folder).gate
 
 
 def _tuned(
@@ -207,23 +221,17 @@ def _tuned(
     return trained.model_copy(update={"steps": outcome.steps})
 
 
-def _tested(work: Work, checked: Checked, teacher: Teaching, part: Part, start: Path) -> Trained:
+def _validated(
+    work: Work, checked: Checked, teacher: Teaching, part: Part, folder: Path
+) -> Validated:
+    """How the network in a folder does on the validation examples."""
     begun = part.number / part.of
-    task, said = find(work.job.task), teacher.said
-    if task.output is Output.STATES:  # it predicts nothing, and is alike to itself
+    if find(work.job.task).output is Output.STATES:  # it predicts nothing, and is alike to itself
         work.report(Stage.TEACH, begun, message=f"the {teacher.role} is taken as it is")
-        return _trained(teacher, start, None, 1.0, diverged=False)
+        return Validated(1.0, None)
     message = f"testing the {teacher.role} on the validation examples"
     work.report(Stage.TEACH, begun, message=message)
-    scores = score_of(
-        task,
-        start,
-        read(checked.data.files["dev"]),
-        checked.data.labels,
-        max_length=said.max_length,
-        stride=said.stride,
-    )
-    return _trained(teacher, start, None, scores[task.primary], diverged=False)
+    return validate_teacher(work, checked, folder, teacher.said)
 
 
 def _trained(
@@ -269,16 +277,3 @@ def _start(work: Work, checked: Checked, asked: _Asked, into: Path) -> None:
         start = _begun(checked, asked.teacher, run)
         assert start is not None
         prepared(start.folder, task.output, labels, into, seed=seed)
-
-
-def _no_better_than_guessing(task: Task[Any, Any], data: DataSet, found: Trained) -> str | None:
-    """Why the network cannot teach; None where it can."""
-    if task.output is Output.STATES:
-        return None
-    guessed = task.majority(read(data.files["dev"]))
-    if found.metric > guessed:
-        return None
-    return (
-        f"{task.primary} on the validation examples is {found.metric:.4f}; "
-        f"always giving the commonest answer has {guessed:.4f}"
-    )
