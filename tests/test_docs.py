@@ -71,6 +71,7 @@ suite that was cancelled at once, whose id is $SUITE."""
 
 SMALL = (
     "--set 'data.limit={train: 40, dev: 10, test: 10}' --set teacher.train.epochs=4",
+    "--set teacher.gate=off",
     "--set train.epochs=1 --set train.max_length=48 --set train.stride=16 --set compare=[]",
 )
 """Makes the job that the documents talk of shorter."""

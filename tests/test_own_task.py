@@ -20,6 +20,7 @@ teacher:
   train: {epochs: 6, learning_rate: 3.0e-3, batch_size: 16, max_length: 32, stride: 8}
   max_length: 32
   stride: 8
+  gate: off
 student: {layers: 1}
 train: {epochs: 2, learning_rate: 3.0e-3, batch_size: 16, max_length: 32, stride: 8}
 """

@@ -30,6 +30,7 @@ REPO = Path(__file__).parents[2]
 SMALL = (
     "data.limit={train: 60, dev: 20, test: 24}",
     "teacher.train.epochs=2",
+    "teacher.gate=off",
     "train={epochs: 1, learning_rate: 3.0e-3, batch_size: 16, max_length: 48, stride: 16}",
     "compare=[]",
 )

@@ -22,6 +22,7 @@ DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
 SHORT = (
     "data.limit={train: 48, dev: 16, test: 16}",
     "teacher.train.epochs=1",
+    "teacher.gate=off",
     "compare=[]",
     "resources={workers: 1}",
 )

@@ -44,6 +44,7 @@ teacher:
   train: {epochs: 2, learning_rate: 2.0e-3, batch_size: 16, max_length: 48, stride: 16}
   max_length: 48
   stride: 16
+  gate: off
 student: {start: "registry:pico-general@1", layers: 2}
 train: {epochs: 1, learning_rate: 2.0e-3, batch_size: 16, max_length: 48, stride: 16}
 """

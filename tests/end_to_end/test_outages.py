@@ -27,6 +27,7 @@ RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text(
 SMALL = (
     "data.limit={train: 60, dev: 20, test: 20}",
     "teacher.train.epochs=4",
+    "teacher.gate=off",
     "train.epochs=2",
     "search.trials=5",
     "compare=[]",

@@ -78,6 +78,7 @@ teacher:
            schedule: constant, dropout: 0}}
   max_length: 96
   stride: 32
+  gate: off
 student: {{start: {folder}/{student}, layers: 2, keep: [1, 2]}}
 train: {{epochs: {epochs}, learning_rate: 3.0e-3, batch_size: 4, max_length: 80, stride: 24,
          schedule: constant, dropout: 0}}

@@ -36,6 +36,7 @@ SMALL = (
     "teacher.model={architecture: modernbert, layers: 3, width: 32, heads: 4, ffn: 48,"
     " vocabulary: 600}",
     "teacher.train={epochs: 4, learning_rate: 3.0e-3, batch_size: 8, max_length: 96, stride: 16}",
+    "teacher.gate=off",
     "resources={}",
     "train.precision=fp32",
     "train.batch_size=16",

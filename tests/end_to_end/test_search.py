@@ -42,6 +42,7 @@ SEARCHING = ("alambique.workers.stages.search", "alambique.workers.search.summar
 GRID = (
     "data.limit={train: 60, dev: 20, test: 20}",
     "teacher.train.epochs=4",
+    "teacher.gate=off",
     "train.epochs=3",
     "student={start: random, layers: 1, ffn: 64}",
     # heads of a ModernBERT's width: 3 of 64 columns cannot be; a rate of 1e-7 learns nothing
@@ -357,7 +358,8 @@ def test_the_recipe_of_depths_and_maps_runs_cut_down(
     said = (
         "data={name: sample-speech, limit: {train: 60, dev: 20, test: 20}}",
         "teacher={model: {architecture: modernbert, layers: 3, width: 32, heads: 4, ffn: 48, "
-        f"vocabulary: 600}}, train: {{epochs: 3, learning_rate: 3.0e-3, {windows}}}, {windows}}}",
+        f"vocabulary: 600}}, train: {{epochs: 3, learning_rate: 3.0e-3, {windows}}}, {windows}, "
+        "gate: off}",
         f"train={{epochs: 1, learning_rate: 3.0e-3, batch_size: 16, {windows}}}",
         "search.space={student.layers: [2], objective.hidden.mapping: [first, similar]}",
         "search.trials=2",
@@ -408,7 +410,7 @@ def test_trials_of_two_processes_leave_nothing_behind(
     """
     search = "search={space: {train.learning_rate: [3.0e-3, 1.0e-7]}, sampler: grid}"
     long = ("train.epochs=12", "train.patience=12", "compare=[]", "resources={workers: 2}")
-    said = (*GRID[:2], *long, "student.start=random", search)
+    said = (*GRID[:3], *long, "student.start=random", search)
     with database.write() as session:
         job = jobs.submit(session, read_job(RECIPE, said)).id
     with ThreadPoolExecutor(1) as apart:

@@ -43,6 +43,7 @@ PROGRAM = (sys.executable, "-m", "alambique.cli")
 SMALL = (
     "data.limit={train: 60, dev: 20, test: 24}",
     "teacher.train.epochs=4",
+    "teacher.gate=off",
     "train={epochs: 2, learning_rate: 3.0e-3, batch_size: 16, max_length: 48, stride: 16}",
 )
 ON_RAY = "resources={workers: 2, zero: 2}"

@@ -32,6 +32,7 @@ tasks:
   speech:
     task: part-of-speech
     data: {name: sample-speech, limit: {train: 60, dev: 20, test: 20}}
+    teacher: {gate: off}
   topics:
     task: document-classification
     data: {name: sample-documents, limit: {train: 20, dev: 20, test: 20}}

@@ -50,11 +50,13 @@ teacher:
     max_length: 96
     stride: 32
     weight: 2
+    gate: off
   - model: FOLDER/roberta
     grid: {learning_rate: [3.0e-3, 1.0]}
     train: *train
     max_length: 64
     stride: 16
+    gate: off
 student: {start: FOLDER/modernbert, layers: 1}
 objective: [{kind: logits}, {kind: gold, weight: 0.2}]
 train: {epochs: 3, learning_rate: 3.0e-3, batch_size: 4, max_length: 80, stride: 24}

@@ -85,17 +85,19 @@ def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
     first = choice("name=first")
     result = stages(first)
     rows = result["candidates"]
-    able = [row for row in rows if not row["collapsed"]]
     (best,) = (row for row in rows if row["taught"])
     assert [row["train"]["learning_rate"] for row in rows] == [3e-3, 1e-3, 2e-3, 1.0]
     assert [row["model"] for row in rows] == [
         str(tmp_path / n) for n in ("wide",) * 2 + ("narrow",) * 2
     ]
-    assert best["loss"] == min(row["loss"] for row in able)
-    assert [bool(row["collapsed"]) for row in rows] == [False, False, False, True]
-    (note,) = (note for note in result["notes"] if note.startswith("collapsed"))
-    assert f"{tmp_path / 'narrow'}, learning_rate 1.0: validation loss" in note
-    assert note in told(first)
+    assert best["loss"] == min(row["loss"] for row in rows)
+    # of so few examples none learns enough to pass the gate, which the job has off
+    assert all(row["collapsed"] for row in rows)
+    *each, unfit = result["notes"][-5:]
+    assert [note.partition(": ")[0] for note in each] == ["collapsed"] * 4
+    assert f"{tmp_path / 'narrow'}, learning_rate 1.0: validation loss" in each[-1]
+    assert unfit.startswith("the teacher would not pass the gate, which the job has off: f1 on")
+    assert {*each, f"warning: {unfit}"} <= {*told(first)}
     _as_registered(first, rows)
     assert (begun := registering(first)) == sorted(begun)
     assert len(begun) == 6  # two networks and four runs
@@ -117,14 +119,20 @@ def _as_registered(work: Work, rows: list[dict[str, Any]]) -> None:
         assert row["version"] == f"{version.name}@{version.number}"
         assert dev(version) == {"loss": row["loss"], "f1": row["metric"]}
         assert version.parameters > 0
+        figures = version.details["gate"]
+        assert figures["baseline"] == "the most frequent tag of each word"
+        assert figures["difference"] == pytest.approx(figures["score"] - figures["baseline_score"])
+        assert (figures["score"], figures["passed"]) == (pytest.approx(row["metric"]), False)
         if not row["taught"]:
             assert version.name == f"first-candidate-{number}"
             assert version.details["grid"] == row["train"]
             assert version.details["collapsed"] == row["collapsed"]
+            assert "state" not in version.details["gate"]
             assert {edge.relation for edge in version.lineage} == {"data", "code", "start"}
     assert len({version.weights for version in made.values()}) == 5  # and a student
     (edge,) = (edge for edge in made["student"].lineage if edge.relation == "teacher")
     assert edge.parent == made["teacher"].id
+    assert (made["teacher"].details["gate"]["state"], edge.hashes["gate"]) == ("off", "off")
 
 
 def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
@@ -156,15 +164,20 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
 def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made) -> None:
     folder = folder_of()
     grid = taught_by(work, f"teacher.model={folder}", "teacher.grid={learning_rate: [1.0, 3.0e-3]}")
-    alone, ruined = (
-        work(TRAIN, f"teacher.model={folder}", f"teacher.train.learning_rate={rate}", *SHORT)
-        for rate in (3e-3, 1.0)
+    alone, ruined, let = (
+        work(
+            *(TRAIN, f"teacher.model={folder}", f"teacher.train.learning_rate={rate}", *SHORT),
+            gated=gated,
+        )
+        for rate, gated in ((3e-3, False), (1.0, True), (1.0, False))
     )
     (only,) = teach(alone, check(alone))
     assert (only.teacher, only.runs) == (grid.teacher, ())
     with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000; .* train it longer"):
         teach(ruined, check(ruined))
-    assert trained(alone) == trained(ruined) == []
+    (only,) = teach(let, check(let))  # the gate is no part of what is trained
+    assert (only.gate_off, only.gate and only.gate.score) == (True, 0)
+    assert trained(alone) == trained(ruined) == trained(let) == []
 
 
 def taught_by(work: Taken, *overrides: str) -> Taught:
@@ -203,7 +216,9 @@ def test_where_every_run_collapses_all_are_told(
     work: Taken, folder_of: Made, bursting: Path
 ) -> None:
     grid = "teacher.grid={learning_rate: [1.0]}"
-    job = work(f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, grid, *SHORT)
+    job = work(
+        f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, grid, *SHORT, gated=True
+    )
     with pytest.raises(BadTeacher) as caught:
         teach(job, check(job))
     lines = str(caught.value).splitlines()

@@ -135,14 +135,21 @@ def test_windows_longer_than_the_student_reads(
     refused(job, BadSpec, "train.max_length is 96", "positions for 64")
 
 
-def test_a_teacher_no_better_than_guessing(work: Taken, folder_of: Made) -> None:
+def test_a_teacher_worse_than_a_cheap_baseline(work: Taken, folder_of: Made) -> None:
     teacher = folder_of()
     weights = load_file(teacher / "model.safetensors")
     weights["classifier.bias"][0] += 100  # O, whatever it reads
     save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
-    job = work(f"teacher.model={teacher}", *TUNED)
-    with pytest.raises(BadTeacher, match=r"(?s)f1 .* is 0\.0000; .* commonest answer .* train it"):
+    said = (f"teacher.model={teacher}", *TUNED)
+    job = work(*said, gated=True)
+    words = (
+        r"f1 .* is 0\.0000, that of the most frequent tag .* teacher\.train.* teacher\.gate: off"
+    )
+    with pytest.raises(BadTeacher, match=words):
         teach(job, check(job))
+    (taught,) = teach(work(*said), check(work(*said)))
+    assert taught.gate is not None
+    assert (taught.teacher.metric, taught.gate.score, taught.gate_off) == (0, 0, True)
 
 
 def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -> None:
