@@ -63,7 +63,7 @@ RUN = (
     "alambique suites show $SUITE",
     "alambique suites show $SUITE --format latex",
     "alambique suites cancel $SUITE",
-    "JOB=$(alambique submit recipes/pico.yaml --set name=other --set 'data.limit={train: 50}' "
+    "JOB=$(alambique submit recipes/pico.yaml --set name=other --set 'data.limit={train: 300}' "
     "--key monday)",  # last: what it posts is not waited for
 )
 """Run for real: against a server with a finished job of the name `pico`, whose id is $JOB, and a

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
-from alambique.spec.reading import job_of
+from alambique.spec.reading import job_of, read_job
 from alambique.spec.sources import Architecture
 from alambique.spec.teacher import Candidate, Teacher
 from alambique.spec.train import Train
@@ -205,3 +205,27 @@ def test_a_job_is_not_called_as_another_one_s_candidate() -> None:
     with pytest.raises(BadSpec, match="name: ner-candidate-12 is what the candidate-12 of a job"):
         job_of(content | {"name": "ner-candidate-12"})
     assert job_of(content | {"name": "ner-candidate-x"}).name == "ner-candidate-x"
+
+
+@pytest.mark.parametrize(
+    ("said", "gate"),
+    [("off", "off"), ("'off'", "off"), ("false", "off"), ("on", "on"), ("true", "on")],
+)
+def test_the_gate_is_read_as_it_is_written(said: str, gate: str) -> None:
+    """Without quotes YAML reads on and off as truth values."""
+    read = read_job(
+        "{task: named-entities, data: conll2002, student: {layers: 2}, teacher: {model: a}}",
+        [f"teacher.gate={said}"],
+    )
+    (only,) = read.teachers
+    assert only.said.gate == gate
+    written = read.model_dump(mode="json")
+    assert written["teacher"].get("gate") == (None if gate == "on" else gate)  # as jobs of before
+    assert job_of(written) == read
+
+
+def test_a_gate_is_on_or_off() -> None:
+    assert one({"model": "a"}).gate == "on"
+    for said in ("of", 0, 1, None):
+        with pytest.raises(BadSpec, match=r"teacher\.gate: "):
+            job({"model": "a", "gate": said})

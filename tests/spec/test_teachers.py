@@ -68,6 +68,7 @@ def test_a_job_is_not_called_as_what_another_one_registers(name: str) -> None:
         ([TWO[0], {"model": "b", "weight": 0}], {}, "teacher.1.weight: expected more than 0"),
         ([TWO[0], {"model": "b", "stride": 999}], {}, "teacher.1: stride 999 is not below"),
         ([*TWO, TWO[1] | {"weight": 3}], {}, "teacher.2: it is the same as teacher.1: drop one"),
+        ([*TWO, TWO[1] | {"gate": "off"}], {}, "teacher.2: it is the same as teacher.1: drop one"),
         (
             [TWO[0], *({"model": name, "grid": {"epochs": MANY}} for name in "bc")],
             {},
