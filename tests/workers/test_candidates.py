@@ -173,7 +173,7 @@ def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made
     )
     (only,) = teach(alone, check(alone))
     assert (only.teacher, only.runs) == (grid.teacher, ())
-    with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000; .* train it longer"):
+    with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000, .* train it longer"):
         teach(ruined, check(ruined))
     (only,) = teach(let, check(let))  # the gate is no part of what is trained
     assert (only.gate_off, only.gate and only.gate.score) == (True, 0)

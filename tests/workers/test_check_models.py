@@ -142,9 +142,7 @@ def test_a_teacher_worse_than_a_cheap_baseline(work: Taken, folder_of: Made) -> 
     save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
     said = (f"teacher.model={teacher}", *TUNED)
     job = work(*said, gated=True)
-    words = (
-        r"f1 .* is 0\.0000, that of the most frequent tag .* teacher\.train.* teacher\.gate: off"
-    )
+    words = r"f1 .* is 0\.0000, that of the most frequent tag .*teacher\.train.* teacher\.gate: off"
     with pytest.raises(BadTeacher, match=words):
         teach(job, check(job))
     (taught,) = teach(work(*said), check(work(*said)))
