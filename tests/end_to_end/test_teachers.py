@@ -183,7 +183,7 @@ def test_another_student_of_theirs_asks_them_nothing(
 def test_the_recipe_runs_cut_down(database: Database, run: Run, folder: Path) -> None:
     train = "{epochs: 8, learning_rate: 3.0e-3, batch_size: 4, max_length: 96, stride: 32, "
     train += "schedule: constant, dropout: 0}"
-    windows = "max_length: 96, stride: 32"
+    windows = "max_length: 96, stride: 32, gate: off"
     said = [f"{{model: {folder}/{name}, train: {train}, {windows}}}" for name in list(KINDS)[:2]]
     row = run(
         f"data={folder}/data",
@@ -207,7 +207,8 @@ def test_a_teacher_of_several_shares_its_training_with_a_job_of_its_own(
     """What decides a run is what the job says of that teacher, wherever it stands."""
     train = "{epochs: 8, learning_rate: 3.0e-3, batch_size: 4, max_length: 96, stride: 32, "
     train += "schedule: constant, dropout: 0}"
-    alone = f"teacher={{model: {folder}/roberta, train: {train}, max_length: 64, stride: 16}}"
+    alone = f"teacher={{model: {folder}/roberta, train: {train}, max_length: 64, stride: 16, "
+    alone += "gate: off}"
     row = run("name=alone", alone, "compare=[]", "objective=[{kind: logits}]")
     assert not any(message.startswith("teacher: step") for message in told(database, row))
     assert result_of(row)["outputs"]["computed"] == 0
