@@ -34,7 +34,7 @@ from alambique.spec.states import Reason, Stage, State
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.workers.environment import COMPUTING
-from alambique.workers.testing import predict_examples
+from alambique.workers.testing import score_of
 
 T = TypeVar("T")
 
@@ -290,10 +290,10 @@ def test_its_scores_are_those_of_its_files_on_the_test_split(
     server.client.download("pico", 1, tmp_path / "student")
     task = find("named-entities")
     data = load(Data(name="sample-entities", limit={"test": 24}), task=task, root=None)
-    folder = tmp_path / "student"
-    predicted = predict_examples(task, folder, data.test, data.labels, max_length=48, stride=16)
     assert first.result is not None
-    assert first.result["rows"][2]["metrics"] == pytest.approx(task.score(data.test, predicted))
+    assert first.result["rows"][2]["metrics"] == pytest.approx(
+        score_of(task, tmp_path / "student", data.test, data.labels, max_length=48, stride=16)
+    )
 
 
 def test_plain_transformers_loads_it(server: Server, first: JobView, tmp_path: Path) -> None:

@@ -115,6 +115,20 @@ class Examined:
         return scores, self.task.fractions(examples, predictions)
 
 
+def score_of(
+    task: Task[Any, Any],
+    folder: Path,
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    *,
+    max_length: int,
+    stride: int,
+) -> dict[str, float]:
+    """The task's metrics of the network in `folder` on `examples`."""
+    windows = {"max_length": max_length, "stride": stride}
+    return task.score(examples, predict_examples(task, folder, examples, labels, **windows))
+
+
 def predict_examples(
     task: Task[Any, Any],
     folder: Path,
