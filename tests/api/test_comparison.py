@@ -201,7 +201,7 @@ def test_nothing_is_said_of_distilling_while_a_point_is_missing() -> None:
 
 def scored(name: str, score: float, seed: int) -> dict[str, Any]:
     """A line whose examples' scores are kept."""
-    return row(name, score) | {"seeds": [{"seed": seed}]}
+    return row(name, score) | {"seeds": [{"seed": seed}], "steps": 90}
 
 
 def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> None:
@@ -239,7 +239,9 @@ def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> Non
         2,
     )
     assert line(table, "same-start").scores["ner"].gain is None
-    assert "+5.00 [-1.00, +10.00] holds 0, over same-start" in exported(table, Form.MARKDOWN)
+    assert "+5.00 [-1.00, +10.00] holds 0, over same-start, 90 steps" in exported(
+        table, Form.MARKDOWN
+    )
     assert "ner f1 gain" in exported(table, Form.CSV).splitlines()[0]
 
 

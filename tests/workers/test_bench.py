@@ -400,6 +400,27 @@ def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
     assert logged(given.work)[-1] == f"warning: {note}"
 
 
+def test_the_students_on_the_front_are_trained_with_every_seed(
+    shared: Callable[..., Shared],
+) -> None:
+    """The trials themselves had the first one."""
+    space = "space: {student.layers: [1]}"
+    given = shared(space, "sampler: grid", "compare=[same-start]", "seeds=[4, 9]")
+    bench = bench_of(given)
+    whole(bench)
+    found = search(given.work, given.checked, given.taught, given.cached)
+    assert [(one.role, one.seed) for one in found.students] == [
+        ("same-start-1", 4),
+        ("student-1", 4),
+        ("same-start-1", 9),
+        ("student-1", 9),
+    ]
+    trial = given.variant(found.trials[0].values)
+    assert found.students[1].folder.is_relative_to(trial.place.folder)
+    assert len({one.weights for one in found.students}) == 4
+    assert {one.steps for one in found.students} == {found.students[0].steps}
+
+
 def test_what_fails_beside_several_trials_fails_once(
     shared: Callable[..., Shared], spoilt: Callable[[Shared], list[Taught]]
 ) -> None:

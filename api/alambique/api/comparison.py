@@ -185,6 +185,7 @@ def _measured(
         deviation=counting.deviation,
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
+        steps=found[0][1].steps if len({line.steps for _, line in found}) == 1 else None,
         version=found[0][1].version,
     )
 

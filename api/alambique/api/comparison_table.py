@@ -45,6 +45,8 @@ class Measured(Spread):
     """The other scores of the column, by name."""
     complete: bool
     """Whether every job of the model has succeeded: each seed, and each point of the grid."""
+    steps: int | None = None
+    """Optimizer steps of its training, where all seeds took as many."""
     version: str
     """The model, as name@number; of several seeds the first."""
 

@@ -94,7 +94,11 @@ def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
             str(row.student),
             *([row.teacher] if _several_teachers(table) else []),
             *(
-                _or(missing, found.gain if found else None, _gain)
+                _or(
+                    missing,
+                    found.gain if found else None,
+                    partial(_gain, found.steps if found else None),
+                )
                 for found in (row.scores[column.name] for column in table.columns)
             ),
         ]
@@ -102,17 +106,17 @@ def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
     ]
 
 
-def _gain(found: Gain) -> str:
-    """What was gained over which baseline; an interval that holds 0 is marked.
+def _gain(steps: int | None, found: Gain) -> str:
+    """What was gained in so many steps over which baseline; an interval that holds 0 is marked.
 
-    >>> _gain(Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1))
-    '+2.10 [-0.40, +5.00] holds 0, over same-start'
+    >>> _gain(90, Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1))
+    '+2.10 [-0.40, +5.00] holds 0, over same-start, 90 steps'
     """
-    value = f"{100 * found.value:+.2f}"
-    if found.low is None or found.high is None:
-        return f"{value}, over {found.over}"
-    unsure = " holds 0" if found.low <= 0 <= found.high else ""
-    return f"{value} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]{unsure}, over {found.over}"
+    told = f"{100 * found.value:+.2f}"
+    if found.low is not None and found.high is not None:
+        told += f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
+        told += " holds 0" if found.low <= 0 <= found.high else ""
+    return f"{told}, over {found.over}" + ("" if steps is None else f", {steps} steps")
 
 
 def chosen_head(table: Comparison) -> list[str]:
@@ -222,7 +226,7 @@ def _csv(table: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
-    about = [f"{title} {what}" for what in ("deviation", "complete") for title in titles]
+    about = [f"{title} {what}" for what in ("deviation", "complete", "steps") for title in titles]
     about += [f"{title} {what}" for what in _GAINED for title in titles]
     beside = [f"{column.name} {metric}" for column, metric in _beside(table)]
     beside += [f"{title} deviation" for title in beside]
@@ -235,7 +239,7 @@ def _csv(table: Comparison) -> str:
             for column, metric in _beside(table)
             for one in [row.scores[column.name]]
         ]
-        scores = [*_each(found, "mean", "deviation", "complete")]
+        scores = [*_each(found, "mean", "deviation", "complete", "steps")]
         gains = [one and one.gain for one in found]
         scores += [gain and getattr(gain, field) for field in _GAINED.values() for gain in gains]
         scores += [*_each(others, "mean", "deviation")]
