@@ -275,7 +275,7 @@ def test_the_student_is_registered_with_files_and_lineage(
     teacher = server.client.version("pico-teacher", 1)
     edges = {edge.relation: edge for edge in student.lineage}
     assert edges["teacher"].parent == teacher.id
-    assert edges["teacher"].hashes == {"weights": teacher.weights}
+    assert edges["teacher"].hashes == {"weights": teacher.weights, "gate": "off"}
     assert set(edges["data"].hashes) == {"train", "dev", "test"}
     assert edges["code"].hashes["alambique"]
     assert student.job_id == first.id
@@ -291,9 +291,9 @@ def test_its_scores_are_those_of_its_files_on_the_test_split(
     task = find("named-entities")
     data = load(Data(name="sample-entities", limit={"test": 24}), task=task, root=None)
     assert first.result is not None
-    assert first.result["rows"][2]["metrics"] == pytest.approx(
-        score_of(task, tmp_path / "student", data.test, data.labels, max_length=48, stride=16)
-    )
+    found = score_of(task, tmp_path / "student", data.test, data.labels, max_length=48, stride=16)
+    metrics = first.result["rows"][2]["metrics"]
+    assert {name: metrics[name] for name in found} == pytest.approx(found)
 
 
 def test_plain_transformers_loads_it(server: Server, first: JobView, tmp_path: Path) -> None:
@@ -341,7 +341,8 @@ def test_a_killed_driver_and_a_killed_worker_are_replaced_and_do_nothing_again(
     assert found.state is State.SUCCEEDED
     assert rows_of(found) == rows_of(first)
     done = re.findall(r"(\w+): done before", server.log(job))
-    assert done[-6:] == ["teach", *["distil"] * 2, *["evaluate"] * 3]
+    # each network is tested, and all are timed together
+    assert done[-7:] == ["teach", *["distil"] * 2, *["evaluate"] * 4]
     assert server.cached(job) == "0 of 60 outputs computed"
 
 

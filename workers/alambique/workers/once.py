@@ -106,8 +106,8 @@ def _given(
 ) -> Output:
     """What the stage gave before, else what it gives now; nobody else is doing it."""
     if found := done_before(work, place):
-        named, done = (part.name, part.end) if part else (place.stage, 1.0)
-        work.log(f"{named}: done before, by job {found.job_id}")
+        named, done = (f" ({part.name})", part.end) if part else ("", 1.0)
+        work.log(f"{place.stage}: done before, by job {found.job_id}{named}")
         work.report(place.stage, done, message="done before")
         return output.model_validate(found.output)
     begin(place)
