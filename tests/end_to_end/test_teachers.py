@@ -146,7 +146,7 @@ def test_each_teacher_answers_every_text_once(database: Database, first: JobRow)
 
 
 def test_all_networks_are_measured_and_registered(database: Database, first: JobRow) -> None:
-    names = ["teacher", "teacher-2", "gold-only", "distilled"]
+    names = ["teacher", "teacher-2", "gold-only", "same-start", "distilled"]
     found = result_of(first)
     assert [row["name"] for row in found["rows"]] == names
     made = ["both-teacher@1", "both-teacher-2@1", "both-gold-only@1", "both@1"]

@@ -68,22 +68,24 @@ def measure_in_turns(
         runs: rounds that are timed, at least one.
     """
     times: list[list[float]] = [[] for _ in calls]
-    for number in range(-warmups, runs):
+    for number in range(warmups):
+        for which in turn(len(calls), number):
+            calls[which]()
+    for number in range(runs):
         for which in turn(len(calls), number):
             start = clock()
             calls[which]()
-            if number >= 0:
-                times[which].append((clock() - start) * 1000)
+            times[which].append((clock() - start) * 1000)
     return [latency(one) for one in times]
 
 
 def turn(calls: int, number: int) -> list[int]:
-    """Return the order of the calls in a round: turned by one each time, and every other backward.
+    """Return the order of the calls in a round: forward, backward, then both turned by one.
 
     >>> turn(3, 0), turn(3, 1), turn(3, 2)
-    ([0, 1, 2], [0, 2, 1], [2, 0, 1])
+    ([0, 1, 2], [2, 1, 0], [1, 2, 0])
     """
-    order = [(number + which) % calls for which in range(calls)]
+    order = [(number // 2 + which) % calls for which in range(calls)]
     return order[::-1] if number % 2 else order
 
 
