@@ -173,7 +173,9 @@ def _report(
     for peer in PEERS:
         ours = "alambique, bf16" if "bf16" in peer else "alambique"
         if {peer, ours} <= sides.keys():
-            yield line(f"{peer}, over {ours}", seconds[peer], seconds[ours], wanted[peer])
+            apart = abs(_f1(sides[peer]) - _f1(sides[ours]))
+            unequal = f", F1 {apart:.1f} apart: no equal work" if apart > 1 else ""
+            yield line(f"{peer}, over {ours}{unequal}", seconds[peer], seconds[ours], wanted[peer])
     yield line(
         "distillation epoch in fp32, over bf16",
         seconds["distilled"],
@@ -187,6 +189,10 @@ def _report(
     for name, turns in sides.items():
         if "f1" in turns[0]:
             yield _side(name, turns)
+
+
+def _f1(turns: Sequence[Mapping[str, float]]) -> float:
+    return median(one["f1"] for one in turns)
 
 
 def _side(name: str, turns: Sequence[Mapping[str, float]]) -> str:

@@ -23,6 +23,14 @@ _IGNORED = -100
 Item = dict[str, list[int]]
 
 
+def load_libraries(name: str) -> None:
+    """Import what a side needs before its time begins; alambique's own is imported already."""
+    if name.startswith("Trainer"):
+        import transformers.trainer  # noqa: F401
+    if name == "TextBrewer":
+        import textbrewer  # noqa: F401
+
+
 def items_of(rows: Sequence[Row]) -> list[Item]:
     """Return windows as lists, with a label at each word's first piece."""
     items = []

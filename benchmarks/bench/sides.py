@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 import torch
-from benchmarks.bench.peers import train_with_textbrewer, train_with_trainer
+from benchmarks.bench.peers import load_libraries, train_with_textbrewer, train_with_trainer
 from benchmarks.bench.workplace import Workplace
 
 from alambique.workers.environment import for_ray
@@ -48,14 +48,12 @@ def main() -> None:
             for seconds in epochs(place, name, Path(folder)):
                 print(json.dumps({"seconds": seconds}), flush=True)
         else:
-            found = (
-                second_search(place) if name == "second search" else side(place, name, Path(folder))
-            )
-            print(json.dumps(found), flush=True)
+            print(json.dumps(side(place, name, Path(folder))), flush=True)
 
 
 def side(place: Workplace, name: Side, folder: Path) -> dict[str, float]:
     """Return the seconds that a side takes from reading the data on, and its student's F1."""
+    load_libraries(name)
     began = time.perf_counter()
     filled = 0.0
     match name:

@@ -34,7 +34,7 @@ TEACHER = Architecture(
 STUDENT = Student(start="random", layers=2, width=128, heads=4, ffn=256)
 MAX_LENGTH, STRIDE = 256, 64
 PADDED = 128
-"""Tokens to which TextBrewer's batches are padded, whose cached logits need one length."""
+"""Tokens to which TextBrewer's batches are padded; batches of other lengths it would take too."""
 FEW = 16
 """Sentences of a validation that is to take no time."""
 

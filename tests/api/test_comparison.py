@@ -239,7 +239,7 @@ def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> Non
         2,
     )
     assert line(table, "same-start").scores["ner"].gain is None
-    assert "+5.00 [-1.00, +10.00] holds 0, over same-start, 90 steps" in exported(
+    assert "+5.00 [-1.00, +10.00] holds 0, over same-start, 90 steps \\*" in exported(
         table, Form.MARKDOWN
     )
     assert "ner f1 gain" in exported(table, Form.CSV).splitlines()[0]
@@ -300,7 +300,7 @@ def test_as_markdown(table: Comparison) -> None:
     assert exported(table, Form.MARKDOWN).splitlines()[5:10] == [
         "| gain (95 %) | ner f1 | pos_ud f1 |",
         "| --- | --- | --- |",
-        "| small | +11.23, over gold-only | +11.23, over gold-only |",
+        "| small | +11.23, over gold-only \\* | +11.23, over gold-only \\* |",
         "",
         "- speed-up: MACs of BETO over the model's",
     ]

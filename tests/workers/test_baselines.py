@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from alambique.models.weights import weights_hash
-from alambique.spec.errors import BadSpec
+from alambique.spec.errors import BadSpec, Diverged
 from alambique.spec.reading import read_job
 from alambique.workers.records import Cached, Checked, Taught, Trained
 from alambique.workers.stages.cache import cache
@@ -61,7 +62,7 @@ FIRST = "intermediate={objective: [{kind: hidden}], train: {epochs: 3, batch_siz
 def test_all_students_take_the_same_number_of_steps(
     parts: Callable[..., Parts], said: Sequence[str]
 ) -> None:
-    found = by_kind(train_students(*parts(*said)))
+    found = by_kind(train_students(*parts(*said))[0])
     steps = {kind: one.steps for kind, one in found.items()}
     assert len(steps) == 3
     assert len(set(steps.values())) == 1, steps
@@ -72,7 +73,7 @@ def test_a_baseline_is_validated_after_each_pass_over_its_own_examples(
 ) -> None:
     """The best of many looks is kept: without it, more steps would be a handicap."""
     held, checked, taught, cached = parts(MORE)
-    students = by_kind(train_students(held, checked, taught, cached))
+    students = by_kind(train_students(held, checked, taught, cached)[0])
     folder = students["same-start"].folder.parent
     reports = map(json.loads, (folder / "progress.jsonl").read_text().splitlines())
     validated = [one["done"] for one in reports if one["validation"] is not None]
@@ -83,7 +84,7 @@ def test_a_baseline_is_validated_after_each_pass_over_its_own_examples(
 def test_same_start_begins_with_the_very_network_of_the_distilled_student(
     parts: Callable[..., Parts],
 ) -> None:
-    found = by_kind(train_students(*parts(FIRST)))
+    found = by_kind(train_students(*parts(FIRST))[0])
     starts = {kind: one.folder.parent.parent / "start" for kind, one in found.items()}
     weights = {kind: weights_hash(folder) for kind, folder in starts.items()}
     assert weights["same-start"] == weights["distilled"] != weights["gold-only"]
@@ -94,7 +95,7 @@ def test_without_a_start_of_the_teacher_both_baselines_are_one_network(
     parts: Callable[..., Parts], folder_of: Callable[..., Path], start: str
 ) -> None:
     named = start if start == "random" else folder_of("other", seed=3)
-    found = by_kind(train_students(*parts(f"student.start={named}")))
+    found = by_kind(train_students(*parts(f"student.start={named}"))[0])
     assert found["gold-only"].folder == found["same-start"].folder != found["distilled"].folder
 
 
@@ -102,13 +103,51 @@ def test_each_seed_is_a_student_of_its_own_and_keyed_as_in_a_job_of_that_seed(
     parts: Callable[..., Parts],
 ) -> None:
     held, checked, taught, cached = parts("seeds=[1, 5]")
-    found = train_students(held, checked, taught, cached)
+    found, notes = train_students(held, checked, taught, cached)
+    assert notes == []
     assert [(one.name, one.seed) for one in found] == [
         (kind, seed) for seed in (1, 5) for kind in ("gold-only", "same-start", "distilled")
     ]
     assert len({one.weights for one in found}) == 6
-    alone = train_students(*parts("train.seed=5"))
+    alone, _ = train_students(*parts("train.seed=5"))
     assert [one.folder for one in alone] == [one.folder for one in found[3:]]
+
+
+@pytest.fixture
+def spoilt(folder_of: Callable[..., Path]) -> Callable[[Parts], Parts]:
+    """A job whose teacher began with weights that no training mends: gold-only fails of them."""
+
+    def made(parts: Parts) -> Parts:
+        held, checked, (taught,), cached = parts
+        broken = folder_of("broken", seed=4)
+        weights = load_file(broken / "model.safetensors")
+        save_file(
+            {name: w * float("nan") for name, w in weights.items()},
+            broken / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+        return held, checked, [taught.model_copy(update={"start": broken})], cached
+
+    return made
+
+
+def test_a_baseline_that_diverges_is_left_out_and_told(
+    parts: Callable[..., Parts], spoilt: Callable[[Parts], Parts]
+) -> None:
+    found, notes = train_students(*spoilt(parts("seeds=[1, 2]")))
+    assert [(one.name, one.seed) for one in found] == [
+        (kind, seed) for seed in (1, 2) for kind in ("same-start", "distilled")
+    ]
+    assert [note.partition(":")[0] for note in notes] == [
+        f"no gold-only, seed {seed} student" for seed in (1, 2)
+    ]
+
+
+def test_a_job_for_baselines_alone_fails_with_the_first_of_them(
+    parts: Callable[..., Parts], spoilt: Callable[[Parts], Parts]
+) -> None:
+    with pytest.raises(Diverged):
+        train_students(*spoilt(parts("distil=false")))
 
 
 def test_the_course_of_a_baseline_without_more_text_is_that_of_its_epochs(

@@ -116,8 +116,16 @@ def _measurements(
 
 
 def _best(job: Finished, role: Role) -> Sequence[Line]:
-    """The job's model of that role, if it has one; of a search's the one of the lowest loss."""
+    """The job's model of that role, if it has one.
+
+    Of a search's the one of the trial whose distilled student has the lowest loss: a baseline is
+    compared with the student that it stands beside.
+    """
+    distilled = [line for line in job.result.rows if line.name == "distilled"]
     lines = [line for line in job.result.rows if line.name == role]
+    if role in _BASELINES and distilled:
+        trial = min(distilled, key=lambda line: _loss((job, line))).trial
+        lines = [line for line in lines if line.trial == trial]
     return [min(lines, key=lambda line: _loss((job, line)))] if lines else []
 
 
@@ -185,9 +193,15 @@ def _measured(
         deviation=counting.deviation,
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
-        steps=found[0][1].steps if len({line.steps for _, line in found}) == 1 else None,
+        steps=_steps(found),
         version=found[0][1].version,
     )
+
+
+def _steps(found: Sequence[Measurement]) -> int | None:
+    """Optimizer steps, over seeds the mean: batches of tokens are a few more or less."""
+    steps = [line.steps for _, line in found if line.steps is not None]
+    return round(fmean(steps)) if steps else None
 
 
 def _spread(found: Sequence[Measurement], metric: str) -> Spread | None:

@@ -46,7 +46,7 @@ class Measured(Spread):
     complete: bool
     """Whether every job of the model has succeeded: each seed, and each point of the grid."""
     steps: int | None = None
-    """Optimizer steps of its training, where all seeds took as many."""
+    """Optimizer steps of its training; over seeds the mean."""
     version: str
     """The model, as name@number; of several seeds the first."""
 

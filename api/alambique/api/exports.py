@@ -88,35 +88,40 @@ def gains_head(table: Comparison) -> list[str]:
 
 def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
     """The lines of that table: of each distilled student that has a baseline."""
+    by_model = {(row.teacher, row.student, row.role): row for row in table.rows}
     rows = [row for row in table.rows if any(one and one.gain for one in row.scores.values())]
-    return [
-        [
-            str(row.student),
-            *([row.teacher] if _several_teachers(table) else []),
-            *(
-                _or(
-                    missing,
-                    found.gain if found else None,
-                    partial(_gain, found.steps if found else None),
-                )
-                for found in (row.scores[column.name] for column in table.columns)
-            ),
-        ]
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        several = [row.teacher] if _several_teachers(table) else []
+        gains = []
+        for column in table.columns:
+            ours = row.scores[column.name]
+            if ours is None or ours.gain is None:
+                gains.append(missing)
+                continue
+            theirs = by_model[row.teacher, row.student, ours.gain.over].scores[column.name]
+            steps = ours.steps, theirs.steps if theirs else None
+            gains.append(_gain(ours.gain, *steps) + _mark(ours, theirs))
+        found.append([str(row.student), *several, *gains])
+    return found
 
 
-def _gain(steps: int | None, found: Gain) -> str:
-    """What was gained in so many steps over which baseline; an interval that holds 0 is marked.
+def _gain(found: Gain, ours: int | None, theirs: int | None) -> str:
+    """What was gained over which baseline, and in how many steps of the two; 0 in it is marked.
 
-    >>> _gain(90, Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1))
+    >>> _gain(Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1), 90, 90)
     '+2.10 [-0.40, +5.00] holds 0, over same-start, 90 steps'
+    >>> _gain(Gain(over="gold-only", value=0.021, low=None, high=None, seeds=1), 90, 30)
+    '+2.10, over gold-only, 90 steps against 30'
     """
     told = f"{100 * found.value:+.2f}"
     if found.low is not None and found.high is not None:
         told += f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
         told += " holds 0" if found.low <= 0 <= found.high else ""
-    return f"{told}, over {found.over}" + ("" if steps is None else f", {steps} steps")
+    told += f", over {found.over}"
+    if ours is None:
+        return told
+    return f"{told}, {ours} steps" + ("" if theirs in (None, ours) else f" against {theirs}")
 
 
 def chosen_head(table: Comparison) -> list[str]:
@@ -269,6 +274,7 @@ _GAINED = {
     "gain low": "low",
     "gain high": "high",
     "gain over": "over",
+    "gain seeds": "seeds",
 }
 """Titles in CSV, and the fields that they are of."""
 _PLAIN = (

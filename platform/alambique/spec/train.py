@@ -65,7 +65,7 @@ class Train(Spec):
 class Resources(Spec):
     """What the distilled student and the filling of the cache may take from the cluster.
 
-    The teacher and the gold-only student train in the job's own process, unless `gpus` is given.
+    The teacher and the baselines train in the job's own process, unless `gpus` is given.
     """
 
     workers: Workers = 1

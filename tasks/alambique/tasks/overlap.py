@@ -8,7 +8,7 @@ from alambique.tasks.examples import Question
 from alambique.tasks.task import Baseline
 
 _WORD = re.compile(r"\w+")
-_SENTENCE = re.compile(r"\S.*?(?:[.!?…]+[\"'»”)\]]*(?=\s)|\n|\Z)", re.DOTALL)
+_SENTENCE = re.compile(r"\S.*?(?:(?<![.!?…])[.!?…]+[\"'»”)\]]*(?=\s)|\n|\Z)", re.DOTALL)
 """Up to its full stop, with what closes behind it, to the end of the line, or to that of all."""
 _NOTHING = Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
 

@@ -189,7 +189,7 @@ def largest(job: Job, variants: Iterable[Job], cost_of: Callable[[Job], Cost]) -
 def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> BesideCost | None:
     """What the teacher computes beside the student, and what it would take to keep that."""
     terms = [term for terms in job.objectives for term in layered(terms)]
-    if not terms:
+    if not terms or not job.distil:
         return None
     if isinstance(data, AlambiqueError):
         return BesideCost(None, None)

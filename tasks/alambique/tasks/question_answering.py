@@ -114,10 +114,13 @@ def right(examples: Sequence[Question], predictions: Sequence[Span | None]) -> N
 
 
 def confidence(
-    prediction: Span, _: Question, windows: Sequence[Window], logits: Sequence[FloatArray]
+    prediction: Span, example: Question, windows: Sequence[Window], logits: Sequence[FloatArray]
 ) -> FloatArray:
-    """The probability of the span among those considered."""
-    return np.array([prediction.probability], np.float32)
+    """The probability of the span among those considered; NaN of a question without an answer.
+
+    There the null score decides, by a threshold and not by a probability.
+    """
+    return np.array([prediction.probability if example.answers else np.nan], np.float32)
 
 
 def _each(

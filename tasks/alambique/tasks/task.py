@@ -63,7 +63,7 @@ class Reader(Protocol[E]):
 
 Confidence = Callable[[P, E, Sequence[Window], Sequence[FloatArray]], FloatArray]
 """From a prediction, its example, the windows and their logits (N, C) to the probability of each of
-its answers, in the order of `Task.right`."""
+its answers, in the order of `Task.right`; NaN where an answer has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,14 @@ def stages(work: Work) -> dict[str, Any]:
     teachers = [one.teacher for one in taught]
     cached = caches(work, checked, teachers) if needs_outputs(work.job) else ()
     searched = _searched(work, checked, taught, cached)
-    students = searched.students if searched else train_students(work, checked, taught, cached)
+    students, missing = (
+        (list(searched.students), []) if searched else train_students(work, checked, taught, cached)
+    )
     trained = [*teachers, *students]
     lines = table_lines(trained, _evaluated(work, checked, trained))
     raced = _raced(work, checked, [line.network for line in lines])
     result = register(work, checked, taught, lines, raced, cached)
+    result["notes"] = [*missing, *result["notes"]]
     return result | (_summary(work, searched, result) if searched else {})
 
 

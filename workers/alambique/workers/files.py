@@ -12,7 +12,21 @@ def put(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as out:
         out.write(text)
+        out.flush()
+        os.fsync(out.fileno())  # or a power cut leaves the name, and nothing in it
     Path(name).replace(path)
+
+
+def sync(folder: Path) -> None:
+    """Put all files below a folder onto the disk, before the registry names them."""
+    for path in (*folder.rglob("*"), folder):
+        if path.is_symlink():
+            continue
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def whole(folder: Path, fill: Callable[[Path], None]) -> Path:

@@ -12,7 +12,7 @@ from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
 from alambique.spec.schema import SCHEMA
 from alambique.spec.states import Stage
-from alambique.workers.files import put
+from alambique.workers.files import put, sync
 from alambique.workers.provenance import makers_of, record_maker
 from alambique.workers.records import StageOutput
 from alambique.workers.running import Part
@@ -124,6 +124,7 @@ def keep(work: Work, place: Place, given: Output) -> Output:
     """Write down what a stage gave, and return it with the code that made it: it is done."""
     given = given.with_makers(makers_of(place.folder))
     content = given.model_dump(mode="json")
+    sync(place.folder)
     put(place.folder / _RECORD, json.dumps(content))
     project, key = work.job.project, place.key
     work.write(
@@ -137,7 +138,10 @@ def keep(work: Work, place: Place, given: Output) -> Output:
 def _kept(folder: Path) -> Any:
     """What the folder says the stage gave; the registry may speak of one that was deleted since."""
     record = folder / _RECORD
-    return json.loads(record.read_text()) if record.exists() else None
+    try:
+        return json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):  # cut short, what it stands for may be as well
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -35,7 +35,9 @@ class Room:
 def needed(job: Job) -> Room:
     """What the workers of a job take together, those of all trials that run at once."""
     resources, trials = job.resources, job.search.concurrent if job.search else 1
-    workers = trials * resources.workers
+    # baselines by themselves train in the driver, unless they have GPUs
+    alone = not job.distil and not resources.gpus
+    workers = 1 if alone else trials * resources.workers
     return Room(workers * resources.cpus, workers * resources.gpus)
 
 

@@ -93,6 +93,8 @@ class Examined:
     ) -> tuple[dict[str, float], Floats]:
         """Return the task's metrics with the calibration error, and what each example adds (E, 2).
 
+        Where an answer has no probability there is no calibration error.
+
         Args:
             examples: of the test split.
             rows: all of theirs.
@@ -109,9 +111,10 @@ class Examined:
             )
             for prediction, example, own in zip(predictions, examples, windows, strict=True)
         ]
-        right = self.task.right(examples, predictions)
-        error = calibration_error(np.concatenate(confidence), right)
-        scores = self.task.score(examples, predictions) | {calibration.NAME: error}
+        scores, given_N = self.task.score(examples, predictions), np.concatenate(confidence)
+        if not np.isnan(given_N).any():
+            error = calibration_error(given_N, self.task.right(examples, predictions))
+            scores |= {calibration.NAME: error}
         return scores, self.task.fractions(examples, predictions)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
+from alambique.registry.transitions import may_pass
 from alambique.spec.job import Baseline, Job
 from alambique.spec.objective import Gold, Logits, Term, layered
 from alambique.spec.objective import taught as teaches
@@ -16,6 +17,7 @@ from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
+from alambique.workers.failures import reason_of, told
 from alambique.workers.files import whole
 from alambique.workers.layer_maps import maps_of, resolved
 from alambique.workers.once import once
@@ -120,20 +122,36 @@ def kinds(work: Work) -> tuple[Kind, ...]:
 
 def train_students(
     work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
-) -> list[Trained]:
-    """Return the students of a job without a search: of each seed the baselines, then its own."""
+) -> tuple[list[Trained], list[str]]:
+    """Return the students of a job without a search, and why one of them is missing.
+
+    Of each seed the baselines come first, then the distilled student. One that fails for good is
+    left out, as long as there is one of those that the job is for.
+
+    Raises:
+        AlambiqueError: none of those could be trained, or another try may go otherwise.
+    """
     asked = [(job, kind) for job in work.job.seeded for kind in kinds(work)]
-    return [
-        train_student(
-            replace(work, job=job),
-            checked,
-            taught,
-            cached,
-            kind,
-            Part(Stage.DISTIL, _shown(work, job, kind), number, len(asked)),
-        )
-        for number, (job, kind) in enumerate(asked)
-    ]
+    trained: list[Trained] = []
+    failed: dict[Kind, Exception] = {}
+    notes = []
+    for number, (job, kind) in enumerate(asked):
+        name = _shown(work, job, kind)
+        part = Part(Stage.DISTIL, name, number, len(asked))
+        try:
+            one = train_student(replace(work, job=job), checked, taught, cached, kind, part)
+            trained.append(one)
+        except Exception as error:
+            if may_pass(reason_of(error)):
+                raise
+            failed.setdefault(kind, error)
+            notes.append(f"no {name} student: {told(error)}")
+    wanted = "distilled" if work.job.distil else work.job.compare[0]
+    if wanted in failed and all(one.name != wanted for one in trained):
+        raise failed[wanted]
+    if notes:
+        work.log(*(f"warning: {note}" for note in notes))
+    return trained, notes
 
 
 def _shown(work: Work, job: Job, kind: Kind) -> str:
@@ -161,7 +179,10 @@ def reads(
         source = source_of_start(work, checked, taught, kind)
         begun = None if checked.student else model_hash(source)
         pace = [
-            [one.train, unlabelled.hash if unlabelled and one.unlabelled else None]
+            [
+                *steps_of_training(one.train),
+                unlabelled.hash if unlabelled and one.unlabelled else None,
+            ]
             for one in _pace(work, checked)
         ]
         return common | {"from": begun, "objective": GOLD_ALONE, "pace": pace}
@@ -207,6 +228,12 @@ def courses_of(
     second = course(job.objective, job.train, first.best, folder / "run")
     beginning = first.bridges if first.beside and second.beside else None
     return first, second.model_copy(update={"beginning": beginning})
+
+
+def steps_of_training(train: Train) -> list[Any]:
+    """Return what decides how many steps a training takes; of batches of tokens also the seed."""
+    batch = [train.batch_size, train.batch_tokens, train.seed if train.batch_tokens else None]
+    return [train.epochs, *batch, train.max_length, train.stride]
 
 
 def _pace(work: Work, checked: Checked) -> tuple[Pace, ...]:

@@ -1,5 +1,6 @@
 """How good a teacher has to be on the validation examples for a student to learn from it."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from alambique.spec.errors import NotEnoughDisk
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Teacher
 from alambique.tasks import bootstrap
@@ -18,6 +20,7 @@ from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.files import whole
 from alambique.workers.once import key_of
+from alambique.workers.provenance import code_version
 from alambique.workers.records import Checked, DataSet, GateFigures, Taught, Tried
 from alambique.workers.testing import predict_examples
 from alambique.workers.work import Work
@@ -147,11 +150,20 @@ def _baseline_fractions(
     content = {
         "task": task.name,
         "data": [data.hashes["train"], data.hashes["dev"]],
+        "baselines": [baseline.name for baseline in task.baselines],
+        "code": code_version(),
         **({"job": work.id} if work.job.fresh else {}),
     }
     folder = work.desk / f"baselines-{key_of(Stage.TEACH, content)[:24]}"
-    whole(folder, partial(_write_baselines, task, data, examples))
-    return [np.load(_file(folder, number)) for number in range(len(task.baselines))]
+    for _ in range(2):
+        whole(folder, partial(_write_baselines, task, data, examples))
+        try:
+            return [np.load(_file(folder, number)) for number in range(len(task.baselines))]
+        except (OSError, EOFError, ValueError):  # cut short by a power cut: made again
+            shutil.rmtree(folder, ignore_errors=True)
+    raise NotEnoughDisk(
+        f"{folder}: what was just written there cannot be read again: look at the disk"
+    )
 
 
 def _write_baselines(

@@ -140,17 +140,20 @@ def busy_notes(names: Sequence[str], shapes: Sequence[object], raced: Raced) -> 
         raced: their speeds.
     """
     notes = []
-    firsts = [speeds[0].latency_ms for speeds in raced.networks]
-    for shape in dict.fromkeys(shapes):
-        twins = sorted(
-            (ms, name) for ms, name, its in zip(firsts, names, shapes, strict=True) if its == shape
-        )
-        (least, quick), (most, slow) = twins[0], twins[-1]
-        if most > BUSY * least:
-            notes.append(
-                f"the machine was busy: {quick} took {least:.3g} ms and {slow}, a network of the "
-                f"same shape, {most:.3g} ms; times of this table are not to be relied on"
+    for speeds in zip(*raced.networks, strict=True):  # of one device after the other
+        for shape in dict.fromkeys(shapes):
+            twins = sorted(
+                (one.latency_ms, name)
+                for one, name, its in zip(speeds, names, shapes, strict=True)
+                if its == shape
             )
+            (least, quick), (most, slow) = twins[0], twins[-1]
+            if most > BUSY * least:
+                notes.append(
+                    f"the machine was busy: {quick} took {least:.3g} ms on its "
+                    f"{speeds[0].device.upper()} and {slow}, a network of the same shape, "
+                    f"{most:.3g} ms; times of this table are not to be relied on"
+                )
     return notes
 
 

@@ -8,6 +8,7 @@ from alambique.models import reference
 from alambique.registry import versions
 from alambique.registry.example_scores import record
 from alambique.registry.records import Edge, Metric, Version
+from alambique.spec.job import Job
 from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
@@ -30,6 +31,7 @@ from alambique.workers.stages.naming import model_name, registering
 from alambique.workers.stages.race import busy_notes
 from alambique.workers.stages.table import (
     TableLine,
+    diverged_notes,
     example_scores,
     gain_notes,
     gains_of,
@@ -71,7 +73,7 @@ def register(
         if number < len(taught):  # they come first
             versions_of[one.name] = version
         gains = gains_of(line, lines, primary)
-        notes += [*found.notes, *gain_notes(line, gains, primary)]
+        notes += [*found.notes, *diverged_notes(line), *gain_notes(line, gains, primary)]
         called = f"{version.name}@{version.number}"
         teachers = lines[: len(taught)]
         rows.append(row_of(line, called, speeds, gains, teachers=teachers, primary=primary))
@@ -90,6 +92,7 @@ def register(
         "reference": _reference(work, checked, lines[0].evaluated[0]),
         "outputs": _outputs(cached),
         "notes": [
+            *_job_notes(work.job),
             *notes,
             *busy_notes(names, [line.shape for line in lines], raced),
             *(text for each in taught for text in choosing.notes(each)),
@@ -106,6 +109,21 @@ class _Measured:
     found: Evaluated
     speeds: Sequence[Speed]
     settings: Mapping[str, Any]
+
+
+def _job_notes(job: Job) -> Iterator[str]:
+    """What a reader of the table should not miss about how its students came about."""
+    if job.search is not None and job.compare:
+        yield (
+            "the students on the front were chosen among the trials, and their baselines, which "
+            "have the same settings, were not: a part of what is gained may be that choice"
+        )
+    fine_tuned = job.teachers[0].said.training is None and not job.teachers[0].said.candidates
+    if fine_tuned and "gold-only" in job.compare and job.student.start == "teacher":
+        yield (
+            "the teacher came fine-tuned, and nobody here knows the encoder that it was before: "
+            "gold-only starts from the teacher's own layers, as same-start does"
+        )
 
 
 def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]:
@@ -221,10 +239,13 @@ def _lineage(
         teacher = teachers[each.teacher.name]
         gate = {"gate": "off"} if each.gate_off else {}
         yield Edge("teacher", teacher.id, {"weights": teacher.weights, **gate})
-    if one.name == "same-start" and checked.student is None and work.job.student.start == "teacher":
+    start_of_trial = laid_over(work.job, one.values or {}).student.start
+    if one.name == "same-start" and start_of_trial == "teacher":
         # it has learnt from labels alone, and is cut from the first teacher all the same
         first = next(iter(teachers.values()))
-        yield Edge("start", first.id, {f"{first.name}@{first.number}": first.weights})
+        gate = {"gate": "off"} if taught[0].gate_off else {}
+        hashes = {f"{first.name}@{first.number}": first.weights, **gate}
+        yield Edge("start", first.id, hashes)
     if start := _start(work, checked, taught, one):
         yield start_edge(start)
 

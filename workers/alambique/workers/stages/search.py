@@ -143,10 +143,13 @@ def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]
         first = shared.variant(trial.values)
         variants = [first.with_seed(seed) for seed in shared.job.seeds] or [first]
         for variant, kind in product(variants, distilling.kinds(first.work)):
-            name = f"{kind} of trial {trial.number}"
+            seed = f", seed {variant.work.job.train.seed}" if shared.job.seeds else ""
+            name = f"{kind} of trial {trial.number}{seed}"
             key = key_of(Stage.DISTIL, variant.reads(kind))
             part = Part(Stage.DISTIL, name, position, len(front))
-            found = failed.get(key) or _student(variant, kind, part)
+            # the trial has come to its end with the first seed; another one may diverge
+            needed = kind == "distilled" and variant is variants[0]
+            found = failed.get(key) or _student(variant, kind, part, needed=needed)
             if isinstance(found, str):
                 failed[key] = found
                 yield f"trial {trial.number}: {found}"
@@ -154,13 +157,13 @@ def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]
                 yield found.model_copy(update={"trial": trial.number, "values": trial.values})
 
 
-def _student(variant: Variant, kind: distilling.Kind, part: Part) -> Trained | str:
-    """A student of a trial; of a baseline in words why it could not be trained."""
+def _student(variant: Variant, kind: distilling.Kind, part: Part, *, needed: bool) -> Trained | str:
+    """A student of a trial; of one that is not needed in words why it could not be trained."""
     work, checked, taught, cached = variant.work, variant.checked, variant.taught, variant.cached
     try:
         return distilling.train_student(work, checked, taught, cached, kind, part)
     except Exception as error:
         # what was searched for is kept, whatever becomes of what it is compared with
-        if kind == "distilled" or may_pass(reason_of(error)):
+        if needed or may_pass(reason_of(error)):
             raise
         return f"no {kind} student: {told(error)}"

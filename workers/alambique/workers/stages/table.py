@@ -110,6 +110,17 @@ def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[
     return found
 
 
+def diverged_notes(line: TableLine) -> Iterator[str]:
+    """Which trainings broke off and left the weights of an earlier epoch."""
+    for one in line.trained:
+        if one.diverged:
+            seed = "" if one.seed is None or len(line.trained) == 1 else f", seed {one.seed}"
+            yield (
+                f"{one.role}{seed}: a loss stopped being finite; measured are the weights of the "
+                f"best epoch before, after {one.steps} steps at most"
+            )
+
+
 def gain_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator[str]:
     """What a reader of the table should not miss about a gain."""
     for gain in gains[:1]:
@@ -181,6 +192,7 @@ def row_of(
                 "metrics": found.score.metrics,
                 "validation": {"loss": one.loss, "metric": one.metric},
                 "steps": one.steps,
+                "diverged": one.diverged,
                 "registered": number == line.best,
             }
             for number, (one, found) in enumerate(zip(line.trained, line.evaluated, strict=True))

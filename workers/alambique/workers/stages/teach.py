@@ -193,7 +193,8 @@ def _found(
         if found := next((one for one in chain(error) if isinstance(one, Diverged)), None):
             return found
         raise
-    return tuned, _validated(work, checked, asked.teacher, part, tuned.folder).gate
+    validated = _validated(work, checked, asked.teacher, part, tuned.folder, done=part.end)
+    return tuned, validated.gate
 
 
 def _tuned(
@@ -222,10 +223,25 @@ def _tuned(
 
 
 def _validated(
-    work: Work, checked: Checked, teacher: Teaching, part: Part, folder: Path
+    work: Work,
+    checked: Checked,
+    teacher: Teaching,
+    part: Part,
+    folder: Path,
+    *,
+    done: float | None = None,
 ) -> Validated:
-    """How the network in a folder does on the validation examples."""
-    begun = part.number / part.of
+    """How the network in a folder does on the validation examples.
+
+    Args:
+        work: the job.
+        checked: its data.
+        teacher: which of its teachers it is of.
+        part: which part of the stage it is.
+        folder: with the network.
+        done: how far the stage is; None: at the beginning of that part.
+    """
+    begun = part.number / part.of if done is None else done
     if find(work.job.task).output is Output.STATES:  # it predicts nothing, and is alike to itself
         work.report(Stage.TEACH, begun, message=f"the {teacher.role} is taken as it is")
         return Validated(1.0, None)
