@@ -1,6 +1,7 @@
 """The repository keeps its own rules: recipes, sizes of files, pins."""
 
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -92,9 +93,13 @@ def test_a_recipe_can_be_planned(recipe: Path, settings: Settings) -> None:
     ids=lambda recipe: recipe.stem,
 )
 def test_a_recipe_of_real_data_can_be_planned(
-    recipe: Path, settings: Settings, shared: Path
+    recipe: Path, settings: Settings, shared: Path, tmp_path: Path
 ) -> None:
-    folders = {"models": shared / "models", "data": shared / "data"}
+    models = tmp_path / "models"
+    shutil.copytree(shared / "models", models)
+    # a body that benchmarks/spanish_minilm.py makes in an hour: to be planned, any will do
+    shutil.copytree(models / "mini-es", models / "minilm-es")
+    folders = {"models": models, "data": shared / "data"}
     for job in jobs_of(recipe):
         check_plan(job, settings.model_copy(update=folders))
 

@@ -66,13 +66,6 @@ def balanced_terms(terms: object) -> tuple[int, int]:
             "another name"
         )
     gold, logits = (_only(terms, kind) for kind in _BALANCED)
-    for number in (gold, logits):
-        term = terms[number]
-        if isinstance(term, Mapping) and isinstance(term.get("weight"), Mapping):
-            raise BadSpec(
-                "alpha is one number for the whole training, and the weight of a "
-                f"{term.get('kind')} term changes over it: keep one of the two"
-            )
     return gold, logits
 
 
