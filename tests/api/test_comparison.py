@@ -288,7 +288,7 @@ def table() -> Comparison:
 
 
 def test_as_markdown(table: Comparison) -> None:
-    costs = "score | speed-up | parameters | ms | inferences/s | windows/s |"
+    costs = "score | speed-up | parameters | ms | inferences/s | texts/s |"
     assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
         f"| model | layers | ner f1 | pos_ud f1 | {costs}",
         f"|{' --- |' * 10}",

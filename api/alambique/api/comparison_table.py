@@ -75,7 +75,7 @@ class Compared(_Record):
     latency_ms: float | None
     """Milliseconds for one text of the job's length; the mean over data sets."""
     throughput: float | None
-    """Windows per second, many at a time; the harmonic mean over data sets."""
+    """Examples per second, many at a time; the harmonic mean over data sets."""
     inferences_per_second: float | None
     """The harmonic mean over data sets: of equal shares of each."""
 

@@ -50,7 +50,7 @@ def head(table: Comparison) -> list[str]:
     """The titles of the columns; scores are in percent."""
     several = ["teacher"] if _several_teachers(table) else []
     sets = [f"{column.name} {' / '.join(_metrics(column))}".strip() for column in table.columns]
-    costs = ["speed-up", "parameters", "ms", "inferences/s", "windows/s"]
+    costs = ["speed-up", "parameters", "ms", "inferences/s", "texts/s"]
     return ["model", *several, "layers", *sets, "score", *costs]
 
 

@@ -49,7 +49,7 @@ class Line(_Record):
     latency_ms: float
     inferences_per_second: float
     throughput: float | None = None
-    """Windows per second, many at a time; None: of a job of an earlier version."""
+    """Examples per second, many at a time; None: of a job of an earlier version."""
     steps: int | None = None
     """Optimizer steps of its training; None: it came trained, or is of an earlier version."""
     version: str

@@ -134,7 +134,7 @@ NAMES = {
 }
 
 
-_SPEED = ("ms", "inferences/s", "windows/s")
+_SPEED = ("ms", "inferences/s", "texts/s")
 
 
 def score_table(result: Mapping[str, Any]) -> Table:

@@ -35,7 +35,7 @@ from alambique.workers.training.rows import Row
 
 _CPU_RUN = 2**17
 """Characters of the texts that are answered at once, sorted by length: some tens of batches, in
-which padding is a few hundredths, and no more than a minute's work to lose."""
+which padding is a few hundredths. A bucket that has more is a run by itself."""
 
 _GPU_RUN = 2**20
 """The same on an accelerator, whose batches are larger."""
@@ -95,8 +95,8 @@ class Filler:
 
         Args:
             buckets: some of those that lack outputs.
-            fillers: among how many processes runs are shared out; there are as many of them at
-                least, if there are as many buckets.
+            fillers: among how many processes runs are shared out: no run has more than its even
+                part, unless one bucket has.
             gpus: whether these have accelerators.
         """
         sizes = {bucket: self._characters_missing(bucket) for bucket in buckets}

@@ -282,7 +282,7 @@ class Speed(Spec):
     latency_high_ms: float
     """A tenth of all timed runs took more."""
     throughput: float
-    """Windows of the test split per second, many at a time."""
+    """Examples of the test split per second, many at a time."""
 
 
 class Evaluated(StageOutput):

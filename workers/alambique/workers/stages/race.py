@@ -22,10 +22,10 @@ from alambique.workers.training.place import this_device
 from alambique.workers.work import Work
 
 _EXAMPLES = 128
-"""Of the test split, whose windows the throughput is of: a CPU may take minutes for all of them."""
+"""Of the test split, which the throughput is of: a CPU may take minutes for all of them."""
 _ROUNDS = 3
 """In which every network reads them."""
-_THROUGHPUT = f"windows of {_EXAMPLES} test examples per second, batched by length, in turns"
+_THROUGHPUT = f"of {_EXAMPLES} test examples as many per second, batched by length, in turns"
 BUSY = 1.1
 """Networks of one shape should take equally long; more than that apart, the machine was busy."""
 
@@ -81,8 +81,9 @@ def race(
         seconds = _pass_seconds(passes)
         by_device.append(
             [
-                _speed(device, found, len(some) / each)
-                for found, some, each in zip(latencies, rows, seconds, strict=True)
+                # of examples, since windows of another length are other windows
+                _speed(device, found, len(examples) / each)
+                for found, each in zip(latencies, seconds, strict=True)
             ]
         )
     return Raced(networks=tuple(zip(*by_device, strict=True)), settings=_settings(length, on))
