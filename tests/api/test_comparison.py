@@ -268,6 +268,20 @@ def test_lines_of_one_shape_that_did_not_take_equally_long(slower: float, notes:
     assert sum("machine was busy" in note for note in found) == notes
 
 
+def test_of_a_search_a_student_is_compared_with_the_baseline_of_its_own_trial() -> None:
+    """Though that of another trial has a lower loss."""
+    rows = [
+        row("gold-only", 0.62, loss=0.1) | {"trial": 9, "steps": 180},
+        row("distilled", 0.61, loss=0.4) | {"trial": 9, "steps": 180},
+        row("gold-only", 0.5, loss=0.6) | {"trial": 3, "steps": 60},
+        row("distilled", 0.6, loss=0.3) | {"trial": 3, "steps": 90},
+    ]
+    table = compare(suite(), [ended("ner", "small", *rows)])
+    assert line(table, "gold-only").scores["ner"].mean == 0.5
+    assert line(table, "distilled").scores["ner"].gain.value == pytest.approx(0.1)
+    assert "+10.00, over gold-only, 90 steps against 60" in exported(table, Form.MARKDOWN)
+
+
 def test_of_other_jobs_a_gain_has_no_interval() -> None:
     jobs = [ended("ner", "small", row("gold-only", 0.5), row("distilled", 0.6))]
     gain = line(compare(suite(), jobs), "distilled").scores["ner"].gain

@@ -163,3 +163,15 @@ def test_no_answer_is_right_where_there_is_none() -> None:
     examples = [known, Question("q", "¿Cuándo?", "Ana vive."), Question("q", "¿Qué?", "Ana.")]
     (_, none) = ANSWERS.baselines
     assert ANSWERS.score(examples, none.predict([], examples))["f1"] == pytest.approx(2 / 3)
+
+
+def test_of_more_examples_than_are_looked_at_no_class_is_left_out() -> None:
+    """Each premise has its hypotheses in one order, as in published files."""
+    words = {"entailment": "igual", "neutral": "acaso", "contradiction": "nunca"}
+    labels = list(words)
+    training = [
+        Labelled(str(number), ("uno", words[labels[number % 3]]), labels[number % 3])
+        for number in range(60_000)
+    ]
+    (_, linear) = inference.TASK.baselines
+    assert linear.predict(training, training[:6]) == [one.label for one in training[:6]]
