@@ -64,7 +64,7 @@ def test_the_scores_that_a_suite_names_are_those_of_its_tasks(context: Context) 
         check_suite(named, jobs_of(named), context)
     found = caught.value.problem.errors or []
     assert [bad.path for bad in found] == ["metrics.t1.2"]
-    assert "take one of f1, precision, recall, strict-f1, accuracy" in found[0].message
+    assert "take one of f1, precision, recall, strict-f1, accuracy, ece" in found[0].message
 
 
 def test_models_of_the_registry_are_looked_for_together(

@@ -8,6 +8,7 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.faults import BadField
 from alambique.spec.spelling import hint
 from alambique.spec.suite import Suite
+from alambique.tasks import calibration
 from alambique.tasks.all import find
 from alambique.tasks.task import Task
 
@@ -31,7 +32,8 @@ def bad_metrics(suite: Suite) -> Iterator[BadField]:
     for name, metrics in suite.metrics.items():
         if (task := _task_of(suite, name)) is None:
             continue  # which is told as a fault of its jobs
-        known = task.scores or (task.primary,)
+        # whatever the scores, how well a model knows what it knows stands beside them
+        known = (*(task.scores or (task.primary,)), calibration.NAME)
         for number, metric in enumerate(metrics):
             if metric not in known:
                 yield BadField(
