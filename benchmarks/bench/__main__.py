@@ -204,7 +204,7 @@ def _side(name: str, turns: Sequence[Mapping[str, float]]) -> str:
 
 def _machine(said: argparse.Namespace) -> str:
     libraries = ("torch", "transformers", "textbrewer")
-    versions = ", ".join(f"{name} {version(name)}" for name in libraries if _installed(name))
+    versions = ", ".join(f"{name} {version(name)}" for name in libraries if _is_installed(name))
     cpus = os.cpu_count()
     sentences = said.sentences or "all"
     return (
@@ -214,7 +214,7 @@ def _machine(said: argparse.Namespace) -> str:
     )
 
 
-def _installed(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     from importlib.util import find_spec
 
     return find_spec(name) is not None

@@ -33,8 +33,8 @@ def stages(version: dict[str, Any]) -> dict[str, list[str]]:
 def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path) -> None:
     recipe, home = str(ROOT / "recipes" / "pico.yaml"), tmp_path / "home"
 
-    def version(number: int, where: Path = home) -> dict[str, Any]:
-        shown = alambique(checkout, where, "models", "show", f"pico@{number}", "--json")
+    def version(number: int, where: Path = home, name: str = "pico") -> dict[str, Any]:
+        shown = alambique(checkout, where, "models", "show", f"{name}@{number}", "--json")
         found: dict[str, Any] = json.loads(shown)
         return found
 
@@ -65,6 +65,10 @@ def test_a_version_names_the_code_that_trained_it(checkout: Path, tmp_path: Path
     assert after["training"] != [code]
     (edge,) = (edge for edge in found["lineage"] if edge["relation"] == "code")
     assert [edge["hashes"][name] for name in ("alambique", "outputs")] == [*after["training"], code]
+    # the teacher was tested then, and is timed beside the new student now
+    of_teacher = stages(version(3, name="pico-teacher"))
+    assert of_teacher["training"] == [code]
+    assert of_teacher["evaluation"] == [code, *after["training"]]
     # the job that makes the first one again gives its weights, on the same machine
     (tmp_path / "again.yaml").write_text(alambique(checkout, home, "models", "reproduce", "pico@1"))
     losses.write_text(text)

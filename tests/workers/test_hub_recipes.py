@@ -74,6 +74,7 @@ CUT = {
         "student={start: random, layers: 6, width: 48, heads: 12, ffn: 64}",
     ),
     "teachers": ("data=sample-speech",),
+    "kd-study": ("data={name: sample-paraphrases, limit: {train: 12, dev: 6, test: 6}}",),
     "spanish-tiny-roberta": (
         ANSWERS,
         "student={start: random, layers: 6, width: 64, heads: 16, ffn: 96}",

@@ -179,7 +179,7 @@ def remarks(table: Comparison) -> list[str]:
         *([f"speed-up: MACs of {table.reference} over the model's"] if table.reference else []),
         *(
             ["gains of one seed: their intervals are over examples alone"]
-            if _one_seed(table)
+            if _has_one_seed(table)
             else []
         ),
         *(["* of seeds or points of the grid that are not all there"] if incomplete else []),
@@ -187,7 +187,7 @@ def remarks(table: Comparison) -> list[str]:
     ]
 
 
-def _one_seed(table: Comparison) -> bool:
+def _has_one_seed(table: Comparison) -> bool:
     """Whether there is an interval that says nothing of how much trainings vary."""
     found = [one.gain for row in table.rows for one in row.scores.values() if one and one.gain]
     return any(gain.seeds == 1 and gain.low is not None for gain in found)

@@ -18,6 +18,7 @@ from alambique.workers.records import (
     Cached,
     Checked,
     Evaluated,
+    MadeBy,
     Raced,
     Speed,
     Start,
@@ -63,7 +64,9 @@ def register(
     for number, (line, speeds) in enumerate(zip(lines, raced.networks, strict=True)):
         one, found = line.network, line.evaluated[line.best]
         work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
-        measured = _Measured(found, speeds, _settings(checked, found, raced))
+        timed_by = [maker for maker in raced.made_by if maker not in found.made_by]
+        makers = (*found.made_by, *timed_by)
+        measured = _Measured(found, speeds, _settings(checked, found, raced), makers)
         windows = {"max_length": one.max_length, "stride": one.stride}
         name = registering(work.job.project, one.weights)
         with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
@@ -109,6 +112,8 @@ class _Measured:
     found: Evaluated
     speeds: Sequence[Speed]
     settings: Mapping[str, Any]
+    made_by: tuple[MadeBy, ...]
+    """The code that tested it, and the code that timed it where that is other code."""
 
 
 def _job_notes(job: Job) -> Iterator[str]:
@@ -179,7 +184,7 @@ def _registered(
             details=about
             | _details(one)
             | _gate_details(taught, one)
-            | made_by_stages(one, found.made_by),
+            | made_by_stages(one, measured.made_by),
             files=files,
             metrics=[*_metrics(checked, measured), *validated],
             lineage=list(_lineage(work, checked, taught, one, teachers)),
