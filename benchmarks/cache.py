@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from alambique.cache.disk import DiskPacks
-from alambique.cache.fill import Wanted, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
 from alambique.cache.keys import BUCKETS, Bucket, Namespace, example_key
 from alambique.cache.packs import encode
 from alambique.cache.reader import Outputs
@@ -35,7 +35,9 @@ WORDS, LABELS = 150, 2
 def main(examples: int) -> None:
     """Measure, one line each."""
     rng = np.random.default_rng(0)
-    wanted = [Wanted(example_key(NAMESPACE, [str(n)]), str(n), WORDS, n) for n in range(examples)]
+    wanted = [
+        FillRequest(example_key(NAMESPACE, [str(n)]), str(n), WORDS, n) for n in range(examples)
+    ]
     order = [wanted[n].key for n in rng.permutation(examples)]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -47,7 +49,7 @@ def main(examples: int) -> None:
             shared(url, wanted, order)
 
 
-def filled(store: Packs, wanted: Sequence[Wanted[int]]) -> float:
+def filled(store: Packs, wanted: Sequence[FillRequest[int]]) -> float:
     """Seconds to fill all buckets with a teacher that costs nothing."""
     values = np.random.default_rng(0).normal(size=(WORDS, LABELS)).astype(np.float32)
 
@@ -101,7 +103,7 @@ def many_packs(folder: Path) -> None:
         )
 
 
-def shared(url: str, wanted: Sequence[Wanted[int]], order: Sequence[bytes]) -> None:
+def shared(url: str, wanted: Sequence[FillRequest[int]], order: Sequence[bytes]) -> None:
     """Filling and reading Redis; beside it one key for each example."""
     print(f"redis: filled in                    {filled(RedisPacks(url), wanted):8.2f} s")
     with Redis.from_url(url) as client:

@@ -88,7 +88,7 @@ def _steps(batch: int, longest: int, layers: int, width: int, *, plain: bool) ->
     from alambique.spec.outputs import Output
     from alambique.spec.train import Train
     from alambique.workers.training.batches import Inputs
-    from alambique.workers.training.engines import Plain
+    from alambique.workers.training.engines import TorchEngine
 
     config = BertConfig(
         hidden_size=width,
@@ -101,7 +101,7 @@ def _steps(batch: int, longest: int, layers: int, width: int, *, plain: bool) ->
     if not bf16:
         _hand_over(network)
     train = Train(precision="bf16" if bf16 else "fp32", epochs=1)
-    engine = Plain(network, train, torch.device("cpu"))
+    engine = TorchEngine(network, train, torch.device("cpu"))
     engine.mode(training=True)
     chance = torch.Generator().manual_seed(1)
     while True:

@@ -28,7 +28,7 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.space import Listed, axes, laid_over
 from alambique.spec.states import Stage
-from alambique.workers.driver import run_here
+from alambique.workers.queue.driver import run_here
 
 
 @dataclass(frozen=True)

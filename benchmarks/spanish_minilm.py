@@ -44,11 +44,11 @@ from alambique.spec.train import Train
 from alambique.tasks import question_answering
 from alambique.tasks.examples import write as write_examples
 from alambique.tasks.formats import squad as squad_reader
-from alambique.workers.files import whole
-from alambique.workers.starting import prepared
-from alambique.workers.training.course import Course
+from alambique.workers.files import build_folder
+from alambique.workers.initial_weights import write_with_head
+from alambique.workers.training.distributed import distributed_context
 from alambique.workers.training.loop import train
-from alambique.workers.training.place import placed
+from alambique.workers.training.spec import TrainingSpec
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CONTINUES = "##"
@@ -209,8 +209,8 @@ def learn_to_answer(encoder: Path, folder: Path) -> None:
         questions = squad_reader.read(folder / "data" / "clozes" / f"{split}.json")
         write_examples(made / f"{split}.arrow", list(questions))
     labels = question_answering.labels(())
-    start = whole(made / "start", lambda into: start_answering(encoder, labels, into))
-    course = Course(
+    start = build_folder(made / "start", lambda into: start_answering(encoder, labels, into))
+    course = TrainingSpec(
         task=question_answering.NAME,
         labels=labels,
         start=start,
@@ -229,18 +229,18 @@ def learn_to_answer(encoder: Path, folder: Path) -> None:
         folder=made / "run",
     )
     course.folder.mkdir(exist_ok=True)
-    outcome = train(course, placed())
+    outcome = train(course, distributed_context())
     print(f"made questions: F1 {100 * outcome.metric:.1f} on dev", flush=True)
     shutil.copytree(course.best, folder / "models" / "minilm-es", dirs_exist_ok=True)
 
 
 def start_answering(encoder: Path, labels: tuple[str, ...], into: Path) -> None:
     """Put the encoder with an untrained head for answers into a folder."""
-    prepared(encoder, Output.SPAN, labels, into, seed=1)
+    write_with_head(encoder, Output.SPAN, labels, into, seed=1)
 
 
 def learn_spanish(english: Path, texts: Sequence[str], asked: argparse.Namespace) -> Path:
-    """Give the English encoder Spanish pieces, teach it the text, and return the folder it is in."""
+    """Give the English encoder Spanish pieces, teach it the text, and return its folder."""
     tokenizer = spanish_tokenizer(iter(texts), asked.pieces)
     rows = packed(tokenizer, texts, asked.length)
     print(f"{rows.numel()} pieces in {len(texts)} paragraphs", flush=True)

@@ -29,10 +29,10 @@ import torch
 
 from alambique.cache.keys import example_key
 from alambique.cache.reader import Outputs
-from alambique.distill.objective import total
+from alambique.distill.objective import objective_loss
 from alambique.models.configs import Config
 from alambique.models.counts import count
-from alambique.models.learner import Learner
+from alambique.models.distillation_model import DistillationModel
 from alambique.models.networks import Network, new, save
 from alambique.models.sources import SAMPLES
 from alambique.runtime.windows import Encoder
@@ -44,15 +44,15 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
-from alambique.workers.filling import Filler, Order
+from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.hub_data import fetcher
+from alambique.workers.training.batch_plan import epoch_batches
 from alambique.workers.training.batches import Record, Teacher, batch_of, inputs_of
-from alambique.workers.training.batching import epoch_batches
-from alambique.workers.training.course import TeacherOutputs
-from alambique.workers.training.engines import called, engine_for
-from alambique.workers.training.material import namespace_of, store_of
-from alambique.workers.training.place import placed, this_device
-from alambique.workers.training.rows import Row, rows_of, whole_of
+from alambique.workers.training.distributed import distributed_context, this_device
+from alambique.workers.training.engines import engine_for, forward
+from alambique.workers.training.inputs import namespace_of, store_of
+from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.target_windows import TargetWindow, loss_normalizers, make_windows
 
 TASK = find("inference")
 TERMS = (Logits(),)
@@ -90,7 +90,7 @@ OutputOf = Callable[[int], Record]
 class Setting:
     """What all students have in common."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TargetWindow]
     examples: Sequence[Example]
     labels: tuple[str, ...]
     pad_id: int
@@ -180,7 +180,7 @@ def prepared(said: argparse.Namespace, config: Config, folder: Path) -> Setting:
     save(teacher, folder / "teacher", tokenizer=said.tokenizer)
     write(folder / "examples", splits.train)
     return Setting(
-        rows=rows_of(TASK, splits.train, encoder, splits.labels),
+        rows=make_windows(TASK, splits.train, encoder, splits.labels),
         examples=splits.train,
         labels=splits.labels,
         pad_id=encoder.pad_id,
@@ -240,7 +240,7 @@ def outputs_of(store: Path, dtype: str) -> TeacherOutputs:
 
 def fill(setting: Setting, kept: TeacherOutputs) -> None:
     """Compute all outputs into the store, as a job does."""
-    order = Order(
+    order = FillTask(
         task=TASK.name,
         labels=setting.labels,
         teacher=setting.folder / "teacher",
@@ -254,16 +254,16 @@ def fill(setting: Setting, kept: TeacherOutputs) -> None:
         filler.fill(run)
 
 
-def answered(setting: Setting, rows: Sequence[Row]) -> OutputOf:
+def answered(setting: Setting, rows: Sequence[TargetWindow]) -> OutputOf:
     """Let the teacher answer a batch."""
     inputs = inputs_of(rows, setting.pad_id).to(this_device())
     bf16 = setting.train.precision == "bf16"
     with torch.inference_mode(), torch.autocast(this_device().type, torch.bfloat16, enabled=bf16):
-        logits_B1C = called(setting.teacher, inputs).float().cpu().numpy()
+        logits_B1C = forward(setting.teacher, inputs).float().cpu().numpy()
     return {row.example: one for row, one in zip(rows, logits_B1C, strict=True)}.__getitem__
 
 
-def read(setting: Setting, reader: Outputs, rows: Sequence[Row]) -> OutputOf:
+def read(setting: Setting, reader: Outputs, rows: Sequence[TargetWindow]) -> OutputOf:
     """Read what the teacher has answered from the store."""
     found: dict[int, Any] = {}
     for row in rows:
@@ -277,13 +277,18 @@ class Side:
     """A student in training, with one way to the teacher's outputs."""
 
     def __init__(
-        self, setting: Setting, student: Config, taught: Callable[[Sequence[Row]], OutputOf]
+        self,
+        setting: Setting,
+        student: Config,
+        taught: Callable[[Sequence[TargetWindow]], OutputOf],
     ) -> None:
         """Begin with a network of that config, the same one each time."""
         self._setting = setting
         self._taught = taught
         network = new(student, Output.CLASSES, setting.labels, seed=2)
-        self._engine = engine_for(Learner(network), setting.train, None, placed())
+        self._engine = engine_for(
+            DistillationModel(network), setting.train, None, distributed_context()
+        )
         self._engine.mode(training=True)
 
     def epoch(self, number: int, spent: Spent) -> None:
@@ -301,7 +306,7 @@ class Side:
         spent.epochs.append(clock() - began)
         spent.teacher.append(teacher)
 
-    def _step(self, rows: Sequence[Row], output_of: OutputOf) -> None:
+    def _step(self, rows: Sequence[TargetWindow], output_of: OutputOf) -> None:
         batch = batch_of(
             rows,
             rows[0],
@@ -311,7 +316,7 @@ class Side:
             device=this_device(),
         )
         compared = batch.compared(self._engine.logits(batch.inputs))
-        loss = total(compared, TERMS, whole=whole_of(rows)).total
+        loss = objective_loss(compared, TERMS, whole=loss_normalizers(rows)).total
         self._engine.learn([loss], self._setting.train.learning_rate)
 
 

@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any
 
 from alambique.spec.settings import Settings
-from alambique.workers.environment import for_computing
+from alambique.workers.environment import compute_environment
 
 PEERS = ("Trainer", "Trainer, by length, bf16", "TextBrewer")
 SIDES = ("bare passes", "alambique", "Trainer", "TextBrewer", "alambique, bf16", PEERS[1])
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 def _environment(said: argparse.Namespace) -> dict[str, str]:
     """What every process finds, this one too."""
     threads = {"OMP_NUM_THREADS": str(said.threads), "TOKENIZERS_PARALLELISM": "false"}
-    return for_computing(os.environ) | threads
+    return compute_environment(os.environ) | threads
 
 
 def _epochs(told: Path, pairs: int) -> Turns:

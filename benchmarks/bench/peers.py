@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from alambique.models.networks import save
 from alambique.tasks.task import TagGold
-from alambique.workers.training.rows import Row
+from alambique.workers.training.target_windows import TargetWindow
 
 _IGNORED = -100
 """The label of a piece that is not the first of a word."""
@@ -31,7 +31,7 @@ def load_libraries(name: str) -> None:
         import textbrewer  # noqa: F401
 
 
-def items_of(rows: Sequence[Row]) -> list[Item]:
+def items_of(rows: Sequence[TargetWindow]) -> list[Item]:
     """Return windows as lists, with a label at each word's first piece."""
     items = []
     for row in rows:

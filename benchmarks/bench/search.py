@@ -10,7 +10,7 @@ from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.workers.driver import run_here
+from alambique.workers.queue.driver import run_here
 
 SENTENCES = 200
 """Of the data: how many passes there are does not depend on it."""

@@ -16,13 +16,13 @@ import torch
 from benchmarks.bench.peers import load_libraries, train_with_textbrewer, train_with_trainer
 from benchmarks.bench.workplace import Workplace
 
-from alambique.workers.environment import for_ray
-from alambique.workers.filling import Filler, Order
-from alambique.workers.training.answers import by_length
+from alambique.workers.environment import ray_environment
+from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.training.batches import inputs_of
-from alambique.workers.training.engines import called
-from alambique.workers.training.loop import Run
-from alambique.workers.training.place import Alone
+from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.engines import forward
+from alambique.workers.training.logits import by_length
+from alambique.workers.training.loop import TrainingLoop
 
 Side = Literal[
     "bare passes",
@@ -65,7 +65,7 @@ def side(place: Workplace, name: Side, folder: Path) -> dict[str, float]:
             fill(order)
             filled = time.perf_counter() - began
             course = place.course(folder / "run", teacher=order.outputs, precision=precision)
-            Run(course, Alone(CPU)).to_the_end()
+            TrainingLoop(course, SingleProcess(CPU)).to_the_end()
             student = course.best
         case "Trainer":
             student = train_with_trainer(place, folder, grouped=False, bf16=False)
@@ -82,7 +82,7 @@ def side(place: Workplace, name: Side, folder: Path) -> dict[str, float]:
 def second_search(place: Workplace) -> dict[str, float]:
     """Return the passes of the teacher that a second search over the same data takes."""
     # Ray reads it when it is imported
-    os.environ |= for_ray(place.folder, os.environ)
+    os.environ |= ray_environment(place.folder, os.environ)
     from benchmarks.bench.search import second_passes
 
     began = time.perf_counter()
@@ -90,7 +90,7 @@ def second_search(place: Workplace) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "passes": passes}
 
 
-def fill(order: Order) -> int:
+def fill(order: FillTask) -> int:
     """Compute all outputs that are missing, as the cache stage of a job does; return how many."""
     filler = Filler(order)
     return sum(filler.fill(run) for run in filler.runs(sorted(filler.missing())))
@@ -106,7 +106,7 @@ def bare_passes(place: Workplace) -> float:
     began = time.perf_counter()
     with torch.inference_mode():
         for batch in by_length([row.length for row in rows], CPU):
-            called(teacher, inputs_of([rows[i] for i in batch], pad_id))
+            forward(teacher, inputs_of([rows[i] for i in batch], pad_id))
     return time.perf_counter() - began
 
 
@@ -129,7 +129,7 @@ def epochs(place: Workplace, name: Epoch, folder: Path) -> Iterator[float]:
             precision=precision,
             validation="few",
         )
-        run = Run(course, Alone(CPU))
+        run = TrainingLoop(course, SingleProcess(CPU))
         began = time.perf_counter()
         run.to_the_end()
         yield time.perf_counter() - began

@@ -18,14 +18,14 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.data import load as load_data
 from alambique.tasks.examples import Example, read, write
-from alambique.workers.filling import Order
-from alambique.workers.starting import from_scratch, student
-from alambique.workers.testing import score_of
-from alambique.workers.training.course import Course, TeacherOutputs
+from alambique.workers.fill_task import FillTask
+from alambique.workers.initial_weights import write_from_scratch, write_student
+from alambique.workers.scoring import score_of
+from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import train
-from alambique.workers.training.outcome import read_outcome
-from alambique.workers.training.place import Alone
-from alambique.workers.training.rows import Row, rows_of
+from alambique.workers.training.result import read_result
+from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.target_windows import TargetWindow, make_windows
 
 TASK = find("named-entities")
 TEACHER = Architecture(
@@ -84,9 +84,9 @@ class Workplace(Spec):
         """The tokenizer of teacher and student."""
         return Encoder.from_folder(self.start, max_length=max_length, stride=STRIDE)
 
-    def rows(self, split: str, max_length: int = MAX_LENGTH) -> list[Row]:
+    def rows(self, split: str, max_length: int = MAX_LENGTH) -> list[TargetWindow]:
         """The windows of a split, labelled: every side is fed the same pieces."""
-        return rows_of(TASK, self.examples(split), self.encoder(max_length), self.labels)
+        return make_windows(TASK, self.examples(split), self.encoder(max_length), self.labels)
 
     def network(self, folder: Path) -> Network:
         """A network, ready to answer."""
@@ -105,7 +105,7 @@ class Workplace(Spec):
         }
         return Train.model_validate(said)
 
-    def order(self, near: Path, *, precision: str = "fp32") -> Order:
+    def order(self, near: Path, *, precision: str = "fp32") -> FillTask:
         """What fills the teacher's outputs into a folder."""
         outputs = TeacherOutputs(
             near=near,
@@ -115,7 +115,7 @@ class Workplace(Spec):
             preprocessing="bench",
             dtype=precision,
         )
-        return Order(
+        return FillTask(
             task=TASK.name,
             labels=self.labels,
             teacher=self.teacher,
@@ -133,10 +133,10 @@ class Workplace(Spec):
         epochs: int | None = None,
         precision: str = "fp32",
         validation: str = "dev",
-    ) -> Course:
+    ) -> TrainingSpec:
         """A student's training in a new folder: by a teacher's outputs, or by gold labels alone."""
         folder.mkdir()
-        return Course(
+        return TrainingSpec(
             task=TASK.name,
             labels=self.labels,
             start=self.start,
@@ -172,7 +172,7 @@ def prepare(place: Workplace) -> None:
     (place.folder / "labels").write_text(" ".join(splits.labels))
     _train_teacher(place, splits)
     drawn = place.training()
-    student(STUDENT, place.teacher, TASK.output, splits.labels, place.start, seed=drawn.seed)
+    write_student(STUDENT, place.teacher, TASK.output, splits.labels, place.start, seed=drawn.seed)
 
 
 def _train_teacher(place: Workplace, splits: Splits) -> None:
@@ -185,9 +185,11 @@ def _train_teacher(place: Workplace, splits: Splits) -> None:
     if not (run / "start" / "config.json").exists():
         (run / "start").mkdir(parents=True, exist_ok=True)
         positions = MAX_LENGTH
-        from_scratch(TEACHER, texts, TASK.output, splits.labels, run / "start", positions, seed=1)
+        write_from_scratch(
+            TEACHER, texts, TASK.output, splits.labels, run / "start", positions, seed=1
+        )
     write(run / "train.arrow", splits.train[: place.teacher_sentences])
-    course = Course(
+    course = TrainingSpec(
         task=TASK.name,
         labels=splits.labels,
         start=run / "start",
@@ -203,6 +205,6 @@ def _train_teacher(place: Workplace, splits: Splits) -> None:
         ),
         folder=run,
     )
-    if read_outcome(course) is None:
+    if read_result(course) is None:
         torch.set_num_threads(place.threads)
-        train(course, Alone(torch.device("cpu")))
+        train(course, SingleProcess(torch.device("cpu")))

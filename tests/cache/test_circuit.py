@@ -2,14 +2,14 @@ import logging
 
 import pytest
 
-from alambique.cache.circuit import Circuit
+from alambique.cache.circuit_breaker import CircuitBreaker
 
 
 def test_one_line_for_each_change_and_a_pause_that_doubles(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 100.0
-    circuit = Circuit(broken="down", mended="up", pause=1, longest=3, clock=lambda: now)
+    circuit = CircuitBreaker(broken="down", mended="up", pause=1, longest=3, clock=lambda: now)
     pauses = []
     for _ in range(4):
         assert circuit.allows()
@@ -27,7 +27,7 @@ def test_one_line_for_each_change_and_a_pause_that_doubles(
 
 def test_after_a_success_the_pause_is_short_again() -> None:
     now = 0.0
-    circuit = Circuit(broken="down", mended="up", pause=1, clock=lambda: now)
+    circuit = CircuitBreaker(broken="down", mended="up", pause=1, clock=lambda: now)
     for _ in range(5):
         circuit.failed(OSError())
     circuit.worked()

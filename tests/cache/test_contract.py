@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from alambique.cache.disk import DiskPacks
-from alambique.cache.fill import Wanted, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
 from alambique.cache.keys import Bucket, Namespace, example_key
 from alambique.cache.packs import Pack, Record, encode
 from alambique.cache.reader import Outputs
@@ -102,8 +102,8 @@ def records(namespace: Namespace, texts: list[str]) -> list[Record]:
     return [(example_key(namespace, [text]), answer(text)) for text in texts]
 
 
-def wanted(namespace: Namespace, texts: list[str]) -> list[Wanted[str]]:
-    return [Wanted(example_key(namespace, [t]), repr(t), len(t), t) for t in texts]
+def wanted(namespace: Namespace, texts: list[str]) -> list[FillRequest[str]]:
+    return [FillRequest(example_key(namespace, [t]), repr(t), len(t), t) for t in texts]
 
 
 def fill_all(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from alambique.cache.fill import Filled, Wanted, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, FillResult, by_bucket, fill, runs_of
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.stores import MemoryPacks
@@ -18,9 +18,9 @@ from alambique.spec.outputs import Output
 NAMESPACE = Namespace("teacher", "tokenizer", "words-1", Output.SPAN, "float32")
 
 
-def wanted(numbers: Sequence[int]) -> list[Wanted[int]]:
+def wanted(numbers: Sequence[int]) -> list[FillRequest[int]]:
     """Examples of bucket 0."""
-    return [Wanted(b"\0" + n.to_bytes(15, "big"), f"number {n}", 3, n) for n in numbers]
+    return [FillRequest(b"\0" + n.to_bytes(15, "big"), f"number {n}", 3, n) for n in numbers]
 
 
 def answers(batch: Sequence[int]) -> list[NDArray[np.float32]]:
@@ -31,7 +31,7 @@ def answers(batch: Sequence[int]) -> list[NDArray[np.float32]]:
 def test_what_several_buckets_lack_is_computed_together_and_once(
     first: list[int], then: list[int], buckets: int
 ) -> None:
-    def spread(numbers: list[int]) -> dict[int, list[Wanted[int]]]:
+    def spread(numbers: list[int]) -> dict[int, list[FillRequest[int]]]:
         return {
             bucket: [
                 replace(one, key=bytes([bucket]) + one.key[1:])
@@ -52,7 +52,7 @@ def test_what_several_buckets_lack_is_computed_together_and_once(
     done = fill(outputs, spread(then), teacher, columns=2)
     missing = sorted(set(then) - set(first), key=lambda n: (n % buckets, n))
     assert seen == ([missing] if missing else [])
-    assert done == Filled(found=len(set(then)) - len(missing), computed=len(missing))
+    assert done == FillResult(found=len(set(then)) - len(missing), computed=len(missing))
     for one in (one for some in spread(then).values() for one in some):
         np.testing.assert_array_equal(outputs.get(one.key), answers([one.example])[0])
 
@@ -93,7 +93,7 @@ def test_a_bad_teacher_is_named_with_its_example_and_nothing_is_kept(
 
 def test_whole_rows_of_nan_and_empty_examples_are_kept() -> None:
     outputs = Outputs(MemoryPacks(), NAMESPACE)
-    two = [Wanted(bytes(16), "none", 0, 0), Wanted(bytes(15) + b"1", "one", 1, 1)]
+    two = [FillRequest(bytes(16), "none", 0, 0), FillRequest(bytes(15) + b"1", "one", 1, 1)]
     shapes: Callable[[int], NDArray[np.float32]] = lambda n: np.full((n, 2), np.nan, "f4")  # noqa: E731
     two_by_bucket = by_bucket(two)
     fill(outputs, two_by_bucket, lambda batch: [shapes(n) for n in batch], columns=2)
@@ -116,7 +116,7 @@ def test_a_teacher_that_drops_an_example_is_an_error() -> None:
 def test_a_large_bucket_becomes_several_packs() -> None:
     store = MemoryPacks()
     outputs = Outputs(store, NAMESPACE)
-    large = [Wanted(one.key, one.name, 30_000, one.example) for one in wanted(range(10))]
+    large = [FillRequest(one.key, one.name, 30_000, one.example) for one in wanted(range(10))]
 
     def teacher(batch: Sequence[int]) -> list[NDArray[np.float32]]:
         return [np.full((30_000, 2), n, np.float32) for n in batch]
@@ -128,7 +128,7 @@ def test_a_large_bucket_becomes_several_packs() -> None:
 
 
 def test_by_bucket_keeps_all_in_ascending_buckets() -> None:
-    some = [Wanted(example_key(NAMESPACE, [str(n)]), str(n), 1, n) for n in range(500)]
+    some = [FillRequest(example_key(NAMESPACE, [str(n)]), str(n), 1, n) for n in range(500)]
     parts = by_bucket(some)
     assert list(parts) == sorted(parts)
     assert sorted(one.example for part in parts.values() for one in part) == list(range(500))

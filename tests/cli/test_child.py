@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from alambique.cli.child import KeptRunning, worker_command
+from alambique.cli.supervisor import Supervisor, worker_command
 from alambique.workers.environment import PROGRAM
 
 
@@ -25,7 +25,7 @@ def test_one_that_dies_is_started_again_and_said_to(
 ) -> None:
     mark = tmp_path / "starts"
     program = f"open({str(mark)!r}, 'a').write('x'); raise SystemExit(3)"
-    with KeptRunning([sys.executable, "-c", program], pause=0.01) as child:
+    with Supervisor([sys.executable, "-c", program], pause=0.01) as child:
         child.start()
         wait_for(lambda: mark.exists() and len(mark.read_text()) >= 3)
     assert "ended with 3" in caplog.text
@@ -42,7 +42,7 @@ def test_it_is_asked_to_end(tmp_path: Path) -> None:
         "(folder / 'started').touch()\n"
         "time.sleep(60)\n"
     )
-    with KeptRunning([sys.executable, "-c", program]) as child:
+    with Supervisor([sys.executable, "-c", program]) as child:
         child.start()
         wait_for((tmp_path / "started").exists)
     assert (tmp_path / "ended").exists()
@@ -56,7 +56,7 @@ def test_one_that_does_not_listen_is_killed_with_its_children(tmp_path: Path) ->
         f"(pathlib.Path({str(tmp_path)!r}) / str(os.getpid())).touch()\n"
         "time.sleep(60)\n"
     )
-    with KeptRunning([sys.executable, "-c", program], grace=0.1) as child:
+    with Supervisor([sys.executable, "-c", program], grace=0.1) as child:
         child.start()
         wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
     for path in tmp_path.iterdir():

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from alambique.cli.listening import listen
+from alambique.cli.http_server import listen
 
 
 async def accepted_without_delay(listener: socket.socket) -> bool:

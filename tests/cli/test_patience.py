@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from alambique.api.transport import NoAnswer, NoServer
-from alambique.cli.following import Following
+from alambique.cli.job_follower import JobFollower
 from alambique.cli.patience import posted_once
 from alambique.registry.database import Database
 from alambique.spec.errors import BadSpec
@@ -64,7 +64,7 @@ def test_showing_a_job_outlasts_a_database_that_is_away_and_nothing_else(
 ) -> None:
     seen: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", seen.append)
-    following = Following(Database(f"sqlite:///{tmp_path}/{file}"))
+    following = JobFollower(Database(f"sqlite:///{tmp_path}/{file}"))
     following.start(UUID(int=1))
     following.finish()
     assert len(seen) == failed

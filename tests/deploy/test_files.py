@@ -19,8 +19,8 @@ from alambique.api.connections import Limits
 from alambique.cli.program import program
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
-from alambique.workers.dispatcher import GRACE
-from alambique.workers.environment import for_ray
+from alambique.workers.environment import ray_environment
+from alambique.workers.queue.dispatcher import GRACE
 
 REPO = Path(__file__).parents[2]
 DOCKERFILES = ("api.Dockerfile", "worker.Dockerfile")
@@ -129,7 +129,7 @@ def test_an_image_is_pinned_without_root_and_asked_for_its_health(deploy: Path, 
 def test_nodes_of_ray_get_what_drivers_set_for_themselves(deploy: Path) -> None:
     said = dict(steps(deploy / "worker.Dockerfile"))["ENV"]
     environment = dict(word.split("=", 1) for word in shlex.split(said))
-    wanted = for_ray(Path("/nowhere"), {"RAY_AUTH_TOKEN": "given"})
+    wanted = ray_environment(Path("/nowhere"), {"RAY_AUTH_TOKEN": "given"})
     assert {name: environment.get(name) for name in wanted} == wanted
 
 

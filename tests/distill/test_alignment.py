@@ -23,7 +23,7 @@ from alambique.distill.alignment import (
     tag_target,
 )
 from alambique.distill.losses import soft_labels
-from alambique.distill.rows import span_rows
+from alambique.distill.prediction_rows import span_rows
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadTeacher

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from alambique.distill import losses
 from alambique.distill.combining import anchored, average, best
-from alambique.distill.objective import total
-from alambique.distill.rows import Rows, class_rows, of_several, span_rows
+from alambique.distill.objective import objective_loss
+from alambique.distill.prediction_rows import PredictionRows, class_rows, of_several, span_rows
 from alambique.spec.objective import Gold, Logits
 
 INF = float("inf")
@@ -188,7 +188,7 @@ LOGITS = [
 ]
 
 
-def of_classes(targets: Sequence[Tensor], labelled_R: Tensor | None = None) -> Rows:
+def of_classes(targets: Sequence[Tensor], labelled_R: Tensor | None = None) -> PredictionRows:
     student_RC = torch.randn(3, 3, generator=torch.Generator().manual_seed(2)).requires_grad_()
     gold = torch.tensor([0, 1, 2])
     ones = torch.ones(3)
@@ -199,7 +199,7 @@ def of_classes(targets: Sequence[Tensor], labelled_R: Tensor | None = None) -> R
     return of_several(each, [1.0, 3.0]) if len(each) > 1 else each[0]
 
 
-def of_spans(targets: Sequence[Tensor]) -> Rows:
+def of_spans(targets: Sequence[Tensor]) -> PredictionRows:
     """One window of six pieces: null, a question's, four of the context."""
     chance = torch.Generator().manual_seed(3)
     logits_BNC = torch.randn(1, 6, 2, generator=chance).requires_grad_()
@@ -220,8 +220,8 @@ def test_equal_teachers_of_spans_teach_as_one_of_them(term: Logits) -> None:
     odds_N = torch.tensor([0.0, -INF, 2.0, -INF, 1.0, -3.0])
     target = torch.stack([odds_N, odds_N.flip(0).roll(1)])[None]
     target[0, 1, 0], target[0, 1, 1] = 0.0, -INF
-    alone = total(of_spans([target]), [term]).total
-    torch.testing.assert_close(total(of_spans([target, target]), [term]).total, alone)
+    alone = objective_loss(of_spans([target]), [term]).total
+    torch.testing.assert_close(objective_loss(of_spans([target, target]), [term]).total, alone)
 
 
 @pytest.mark.parametrize("term", LOGITS, ids=lambda term: f"{term.loss}-{term.combine}")
@@ -230,7 +230,7 @@ def test_words_that_one_teacher_alone_has_are_learnt_from_it(term: Logits) -> No
     one = torch.tensor([[[0.0, -INF, 2.0, -INF, -INF, -INF]] * 2])
     other = torch.tensor([[[0.0, -INF, -INF, -INF, 1.0, -INF]] * 2])
     rows = of_spans([one, other])
-    value = total(rows, [term]).total
+    value = objective_loss(rows, [term]).total
     (slope,) = torch.autograd.grad(value, rows.logits_RC)
     assert value.isfinite()
     assert slope.isfinite().all()
@@ -245,7 +245,7 @@ def test_what_has_no_gold_is_averaged_where_the_best_is_asked_for() -> None:
     def by_row(combine: str) -> Tensor:
         rows = of_classes(targets, labelled_R)
         term = Logits.model_validate({"combine": combine})
-        (slope,) = torch.autograd.grad(total(rows, [term]).total, rows.logits_RC)
+        (slope,) = torch.autograd.grad(objective_loss(rows, [term]).total, rows.logits_RC)
         return slope
 
     same = [torch.allclose(a, b) for a, b in zip(by_row("best"), by_row("average"), strict=True)]
@@ -255,7 +255,9 @@ def test_what_has_no_gold_is_averaged_where_the_best_is_asked_for() -> None:
 def test_a_row_without_a_label_has_no_gold_and_is_taught_all_the_same() -> None:
     labelled_R = torch.tensor([True, False, True])
     rows = of_classes([torch.randn(3, 3)], labelled_R)
-    (of_gold,) = torch.autograd.grad(total(rows, [Gold()]).total, rows.logits_RC, retain_graph=True)
-    (of_teacher,) = torch.autograd.grad(total(rows, [Logits()]).total, rows.logits_RC)
+    (of_gold,) = torch.autograd.grad(
+        objective_loss(rows, [Gold()]).total, rows.logits_RC, retain_graph=True
+    )
+    (of_teacher,) = torch.autograd.grad(objective_loss(rows, [Logits()]).total, rows.logits_RC)
     assert (of_gold != 0).any(1).tolist() == [True, False, True]
     assert (of_teacher != 0).any(1).all()

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from alambique.distill.losses import squared_difference
-from alambique.distill.rows import Rows, span_rows, tag_rows
+from alambique.distill.prediction_rows import PredictionRows, span_rows, tag_rows
 
 INF = float("inf")
 
 
-def window(*, target_B2N: Tensor | None = None, weight: float = 1.0) -> tuple[Tensor, Rows]:
+def window(
+    *, target_B2N: Tensor | None = None, weight: float = 1.0
+) -> tuple[Tensor, PredictionRows]:
     """One window: null, two pieces of a question, three of a context, padding."""
     logits_BNC = torch.tensor(
         [[[1.0, 2.0], [9, 9], [9, 9], [3, 1], [0, 5], [4, 4], [7, 7]]], requires_grad=True

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from alambique.workers.cluster import connected
+from alambique.workers.cluster import connect
 from alambique.workers.environment import shared_tier
 
 
@@ -43,7 +43,7 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    with connected(None, shared_tier(os.environ)) as cluster:
+    with connect(None, shared_tier(os.environ)) as cluster:
         say(cluster.address)
         for line in sys.stdin:
             say(json.dumps(environment() if line.strip() == "environment" else reserved()))

@@ -21,9 +21,9 @@ from alambique.registry.database import Database
 from alambique.registry.records import Trial
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage
-from alambique.workers import driver
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.queue import driver
 from alambique.workers.training import loop
-from alambique.workers.work import Work
 
 
 def die() -> None:
@@ -33,29 +33,29 @@ def die() -> None:
 def kill_at_report(stage: Stage, number: int) -> None:
     """Makes this process die at the `number`-th report of a stage, counted from 1."""
     seen = [0]
-    report = Work.report
+    report = JobContext.report
 
-    def told(self: Work, at: Stage, fraction: float, **more: Any) -> None:
+    def told(self: JobContext, at: Stage, fraction: float, **more: Any) -> None:
         report(self, at, fraction, **more)
         seen[0] += at is stage
         if seen[0] == number:
             die()
 
-    Work.report = told  # type: ignore[method-assign,assignment]
+    JobContext.report = told  # type: ignore[method-assign,assignment]
 
 
 def kill_at_step(number: int) -> None:
     """Makes this process die before its `number`-th training step, whichever run it belongs to."""
     seen = [0]
-    step = loop.Run._step
+    step = loop.TrainingLoop._step
 
-    def counted(self: loop.Run, *arguments: Any) -> loop.Means:
+    def counted(self: loop.TrainingLoop, *arguments: Any) -> loop.StepLosses:
         seen[0] += 1
         if seen[0] == number:
             die()
         return step(self, *arguments)
 
-    loop.Run._step = counted  # type: ignore[method-assign,assignment]
+    loop.TrainingLoop._step = counted  # type: ignore[method-assign,assignment]
 
 
 def end_at_trial(written: str, number: int, how: signal.Signals) -> None:
@@ -90,7 +90,7 @@ def attempt(job: str, token: int, where: str, number: int, settings: dict[str, A
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for module in ("alambique.workers.carrying", *sys.argv[1:]):
+    for module in ("alambique.workers.pipeline.job", *sys.argv[1:]):
         import_module(module)  # a driver does so once it holds its job, or comes to a search
     for line in sys.stdin:
         if not (child := os.fork()):

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from alambique.spec.job import Student
 from alambique.spec.train import Resources, Train
-from alambique.workers.cluster import Cluster, connected
-from alambique.workers.failures import reason_of, told
-from alambique.workers.filling import Order as FillOrder
-from alambique.workers.search.orders import Order as TrialOrder
-from alambique.workers.search.orders import Report
-from alambique.workers.search.tuning import Tuning
-from alambique.workers.training.course import Course, TeacherOutputs
+from alambique.workers.cluster import Cluster, connect
+from alambique.workers.fill_task import FillTask
+from alambique.workers.pipeline.failures import reason_of, user_message
+from alambique.workers.search.trial_spec import Report, TrialSpec
+from alambique.workers.search.tuning import SearchRun
+from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
 ONE = Resources(workers=1, cpus=1)
 
@@ -24,18 +23,18 @@ ONE = Resources(workers=1, cpus=1)
 class OneTrial:
     """A bench of one trial, which remembers how that ended."""
 
-    def __init__(self, order: TrialOrder) -> None:
+    def __init__(self, order: TrialSpec) -> None:
         self.error: BaseException | None = None
         self._left = [order]
 
-    def next(self) -> TrialOrder | None:
+    def next(self) -> TrialSpec | None:
         return self._left.pop() if self._left else None
 
     @property
     def exhausted(self) -> bool:
         return not self._left
 
-    def told(self, number: int, report: Report) -> None:
+    def on_report(self, number: int, report: Report) -> None:
         raise AssertionError(f"trial {number} has begun: {report}")
 
     def ended(self, number: int, error: BaseException | None) -> None:
@@ -45,9 +44,9 @@ class OneTrial:
         """Nothing to say meanwhile."""
 
 
-def course(folder: Path) -> Course:
+def course(folder: Path) -> TrainingSpec:
     """What nobody reads: it is of files that are not there."""
-    return Course(
+    return TrainingSpec(
         task="named-entities",
         labels=("O",),
         start=folder / "start",
@@ -61,7 +60,7 @@ def course(folder: Path) -> Course:
 
 def fill(cluster: Cluster, folder: Path) -> None:
     where = {"teacher": "t", "tokenizer": "k", "preprocessing": "1", "dtype": "fp32"}
-    order = FillOrder(
+    order = FillTask(
         task="named-entities",
         labels=("O",),
         teacher=folder / "teacher",
@@ -78,7 +77,7 @@ def train(cluster: Cluster, folder: Path) -> None:
 
 
 def search(cluster: Cluster, folder: Path) -> None:
-    order = TrialOrder(
+    order = TrialSpec(
         number=1,
         courses=(course(folder),),
         student=Student(layers=1),
@@ -86,7 +85,7 @@ def search(cluster: Cluster, folder: Path) -> None:
         resources=None,
     )
     bench = OneTrial(order)
-    tuning = Tuning(
+    tuning = SearchRun(
         scheduler="none", metric="loss", longest=1, resources=ONE, folder=folder / "search"
     )
     cluster.search(bench, tuning)
@@ -99,12 +98,12 @@ def end_of(work: Callable[[Cluster, Path], None], cluster: Cluster, folder: Path
     try:
         work(cluster, folder)
     except Exception as error:
-        return [reason_of(error), told(error)]
+        return [reason_of(error), user_message(error)]
     return []
 
 
 if __name__ == "__main__":
     address, folder = sys.argv[1], Path(sys.argv[2])
-    with connected(address) as cluster:
+    with connect(address) as cluster:
         for work in (fill, train, search):
             sys.stdout.write(json.dumps([work.__name__, *end_of(work, cluster, folder)]) + "\n")

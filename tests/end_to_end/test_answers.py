@@ -14,9 +14,9 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.tasks.sample.questions import questions
-from alambique.workers.downloads import fetched
-from alambique.workers.driver import run_here
+from alambique.workers.downloads import fetch_model
 from alambique.workers.predicting import ABOUT, predict
+from alambique.workers.queue.driver import run_here
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
 SHORT = (
@@ -42,7 +42,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with database.read() as session:
         version = versions.find(session, "default", "demo", "1")
     database.dispose()
-    return fetched(settings, version)
+    return fetch_model(settings, version)
 
 
 def by_plain_transformers(folder: Path, question: str, context: str) -> str:

@@ -27,9 +27,9 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.tasks.formats import text
 from alambique.tasks.sample.texts import texts
-from alambique.workers.downloads import fetched
-from alambique.workers.driver import run_here
+from alambique.workers.downloads import fetch_model
 from alambique.workers.predicting import predict
+from alambique.workers.queue.driver import run_here
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 
@@ -82,7 +82,7 @@ class Home:
     def version(self, name: str) -> tuple[Version, Path]:
         with self.database.read() as session:
             found = versions.find(session, "default", name, "1")
-        return found, fetched(self.settings, found)
+        return found, fetch_model(self.settings, found)
 
 
 @pytest.fixture(scope="module")

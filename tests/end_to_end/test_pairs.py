@@ -32,11 +32,11 @@ from alambique.tasks.all import ALL, find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import conll, conllu, squad
-from alambique.workers.downloads import fetched
-from alambique.workers.driver import run_here
+from alambique.workers.downloads import fetch_model
 from alambique.workers.predicting import ABOUT
-from alambique.workers.testing import Examined
-from alambique.workers.training.predictions import predictions_of
+from alambique.workers.queue.driver import run_here
+from alambique.workers.scoring import LoadedModel
+from alambique.workers.training.predictions import decode_predictions
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 
@@ -141,7 +141,7 @@ def done(
     with database.read() as session:
         events = [one.content for one in jobs.events(session, row.id) if one.kind == "progress"]
         found = [versions.find(session, "default", name, "1") for name in ("tiny-teacher", "tiny")]
-    teacher, student = (fetched(settings, version) for version in found)
+    teacher, student = (fetch_model(settings, version) for version in found)
     losses = [event["loss"] for event in events if event["stage"] == "distil"]
     messages = [event["message"] for event in events]
     yield Done(task, row, messages, losses, training, teacher, student)
@@ -218,10 +218,10 @@ def answered(done: Done, folder: Path) -> list[str]:
     """What a network says of the training examples: an answer, a class, or a tag for each word."""
     about, task = json.loads((folder / ABOUT).read_text()), find(done.task)
     windows = {name: about[name] for name in ("max_length", "stride")}
-    examined = Examined.of(task, folder, tuple(about["labels"]), **windows)
+    examined = LoadedModel.of(task, folder, tuple(about["labels"]), **windows)
     rows = examined.rows(done.training)
-    logits = examined.answers(rows)
-    found = predictions_of(task, done.training, rows, logits, examined.labels)
+    logits = examined.predict_logits(rows)
+    found = decode_predictions(task, done.training, rows, logits, examined.labels)
     said: list[str] = []
     for number in range(len(done.training)):
         match found[number]:

@@ -19,7 +19,7 @@ from alambique.spec.states import State
 from alambique.spec.suite import read_suite
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.plan import plan
-from alambique.workers.driver import run_here
+from alambique.workers.queue.driver import run_here
 
 BERT = reference.config()
 ROBERTA: Config = {

@@ -18,8 +18,8 @@ from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Stage, State
-from alambique.workers.driver import run_here
-from alambique.workers.work import Work
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.queue.driver import run_here
 
 Server = tuple["subprocess.Popen[str]", str]
 
@@ -43,16 +43,16 @@ def test_the_job_goes_on_from_the_near_tier(
 ) -> None:
     server, url = doomed
     messages: list[str | None] = []
-    report = Work.report
+    report = JobContext.report
 
-    def reported(work: Work, stage: Stage, fraction: float, **more: Any) -> None:
+    def reported(work: JobContext, stage: Stage, fraction: float, **more: Any) -> None:
         report(work, stage, fraction, **more)
         if stage is Stage.CACHE:
             messages.append(more.get("message"))
             server.kill()  # it has just been asked what is missing, and is told nothing any more
             server.wait()
 
-    monkeypatch.setattr(Work, "report", reported)
+    monkeypatch.setattr(JobContext, "report", reported)
     torch.set_num_threads(1)
     said = settings.model_copy(update={"redis_url": SecretStr(url)})
     posted: list[UUID] = []

@@ -30,8 +30,8 @@ from alambique.registry.records import JobRow, Trial
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State, TrialState
-from alambique.workers.environment import COMPUTING, REDIS, for_ray
-from alambique.workers.holding import GIVEN_BACK
+from alambique.workers.environment import COMPUTING, REDIS, ray_environment
+from alambique.workers.queue.lease_keeper import GIVEN_BACK
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
 MAPS = (Path(__file__).parents[2] / "recipes" / "depth-and-mapping.yaml").read_text()
@@ -113,7 +113,7 @@ def environment(
     tmp_path_factory: pytest.TempPathFactory, redis: str, temporary: Path
 ) -> dict[str, str]:
     """Of every process here: one token for Ray, one thread each, and secrets."""
-    told = for_ray(tmp_path_factory.mktemp("ray"), {}) | {"OMP_NUM_THREADS": "1"}
+    told = ray_environment(tmp_path_factory.mktemp("ray"), {}) | {"OMP_NUM_THREADS": "1"}
     return os.environ | told | SECRETS | {REDIS: redis, "RAY_TMPDIR": str(temporary)}
 
 

@@ -34,7 +34,7 @@ from alambique.spec.states import Reason, Stage, State
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.workers.environment import COMPUTING
-from alambique.workers.testing import score_of
+from alambique.workers.scoring import score_of
 
 T = TypeVar("T")
 

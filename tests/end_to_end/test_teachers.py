@@ -20,7 +20,7 @@ from alambique.spec.states import State
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.formats import conllu
-from alambique.workers.driver import run_here
+from alambique.workers.queue.driver import run_here
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 Run = Callable[..., JobRow]

@@ -9,7 +9,7 @@ from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config
 from alambique.models.shapes import resized
 from alambique.spec.errors import BadSpec
-from alambique.spec.objective import Attention, Hidden, Layered, Relations
+from alambique.spec.objective import Attention, Hidden, IntermediateLoss, Relations
 
 Tiny = Callable[[str], Config]
 
@@ -30,7 +30,7 @@ Tiny = Callable[[str], Config]
     ],
 )
 def test_what_cannot_be_compared_is_told(
-    tiny: Tiny, term: Layered, student: dict[str, Any], said: str
+    tiny: Tiny, term: IntermediateLoss, student: dict[str, Any], said: str
 ) -> None:
     teacher = tiny("bert")
     with pytest.raises(BadSpec, match=said):

@@ -8,20 +8,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from alambique.distill.inside import Inside
-from alambique.distill.objective import Whole, total
-from alambique.distill.rows import class_rows
+from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.objective import LossNormalizers, objective_loss
+from alambique.distill.prediction_rows import class_rows
 from alambique.models.configs import Config
+from alambique.models.distillation_model import (
+    DistillationModel,
+    freeze_untaught,
+    mixed,
+    student_weights,
+)
 from alambique.models.families import family_of
-from alambique.models.learner import Learner, freeze_untaught, mixed, student_weights
 from alambique.models.networks import Network, new
 from alambique.models.shapes import resized
 from alambique.spec.errors import BadSpec
-from alambique.spec.objective import Attention, Gold, Hidden, Layered, Relations
+from alambique.spec.objective import Attention, Gold, Hidden, IntermediateLoss, Relations
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
-TERMS: tuple[Layered, ...] = (
+TERMS: tuple[IntermediateLoss, ...] = (
     Hidden(),
     Hidden(loss="cosine", projection="per-layer", mapping="last"),
     Hidden(loss="pkd", projection="none", embeddings=False),
@@ -41,17 +46,21 @@ def tags(config: Config, seed: int) -> Network:
     return new(config, Output.TAGS, ("a", "b"), seed=seed)
 
 
-def fitting(config: Config) -> list[Layered]:
+def fitting(config: Config) -> list[IntermediateLoss]:
     """The terms that this architecture can be compared by."""
     scores = family_of(config).scores
     return [term for term in TERMS if scores or not isinstance(term, Attention)]
 
 
-def losses(learner: Learner, terms: Sequence[Layered], batch: Batch, weight_B: Tensor) -> Tensor:
+def losses(
+    learner: DistillationModel, terms: Sequence[IntermediateLoss], batch: Batch, weight_B: Tensor
+) -> Tensor:
     learner(*batch)
     inside = learner.inside(*batch, weight_B)
     assert inside is not None
-    return total(NO_ROWS, terms, inside, whole=Whole(windows=float(weight_B.sum()))).total
+    return objective_loss(
+        NO_ROWS, terms, inside, whole=LossNormalizers(windows=float(weight_B.sum()))
+    ).total
 
 
 def longer(batch: Batch, by: int = 5) -> Batch:
@@ -75,7 +84,7 @@ def headless(config: Config, seed: int) -> Network:
 def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
     """Those of the last layer that come after its queries, keys and values; without a sound."""
     terms = (Relations(),)
-    learner = Learner(headless(config, 1), headless(config, 2), terms)
+    learner = DistillationModel(headless(config, 1), headless(config, 2), terms)
     before = torch.get_rng_state()
     freeze_untaught(learner.train(), terms)
     assert torch.equal(torch.get_rng_state(), before)
@@ -101,7 +110,7 @@ def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
 
 def test_what_hidden_states_reach_is_learnt(config: Config) -> None:
     terms = (Hidden(mapping="learned"),)
-    learner = Learner(headless(config, 1), headless(config, 2), terms)
+    learner = DistillationModel(headless(config, 1), headless(config, 2), terms)
     freeze_untaught(learner, terms)
     frozen = {name for name, weight in learner.named_parameters() if not weight.requires_grad}
     # the norm after all layers, of those that have one, is in no layer
@@ -110,13 +119,13 @@ def test_what_hidden_states_reach_is_learnt(config: Config) -> None:
 
 
 def test_where_answers_are_learnt_nothing_is_frozen(config: Config) -> None:
-    learner = Learner(tags(config, 1), tags(config, 2), (Relations(),))
+    learner = DistillationModel(tags(config, 1), tags(config, 2), (Relations(),))
     freeze_untaught(learner, (Relations(), Gold()))
     assert all(weight.requires_grad for weight in learner.parameters())
 
 
 def test_the_teacher_s_own_answer_stands_beside(config: Config, batch: Batch) -> None:
-    learner = Learner(headless(config, 1), headless(config, 2), (Hidden(),)).eval()
+    learner = DistillationModel(headless(config, 1), headless(config, 2), (Hidden(),)).eval()
     learner(*batch)
     inside = learner.inside(*batch, torch.ones(2))
     assert inside is not None
@@ -131,7 +140,7 @@ def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batc
             term = term.model_copy(update={"mapping": "uniform"})
         if isinstance(term, Relations):
             term = term.model_copy(update={"layer": None})
-        learner = Learner(tags(config, 1), tags(config, 1), [term])
+        learner = DistillationModel(tags(config, 1), tags(config, 1), [term])
         value = losses(learner, [term], batch, torch.ones(2))
         torch.autograd.backward(value)
         assert value.abs() < 1e-6, term
@@ -142,7 +151,7 @@ def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batc
 def test_of_others_every_term_teaches_layers(config: Config, batch: Batch) -> None:
     student = resized(config, layers=3)
     for term in fitting(config):
-        learner = Learner(tags(student, 1), tags(config, 2), [term])
+        learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
         value = losses(learner, [term], batch, torch.ones(2))
         torch.autograd.backward(value)
         assert value > 0, term
@@ -155,7 +164,7 @@ def test_padding_and_windows_beside_change_no_value(config: Config, batch: Batch
     for term in fitting(config):
         if not isinstance(term, Relations) and term.mapping == ((1, 2),):
             continue  # of TextBrewer: a mean over the tokens of all windows
-        learner = Learner(tags(student, 1), tags(config, 2), [term])
+        learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
         both = losses(learner, [term], batch, torch.ones(2))
         padded = losses(learner, [term], longer(batch), torch.ones(2))
         each = [losses(learner, [term], only(batch, window), torch.ones(1)) for window in range(2)]
@@ -172,7 +181,7 @@ def test_a_wider_teacher_is_met_through_a_projection(
     student = resized(config, layers=2, width=8)
     for projection, names in (("shared", 1), ("per-layer", 3)):
         term = Hidden.model_validate({"projection": projection})
-        learner = Learner(tags(student, 1), tags(config, 2), [term])
+        learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
         assert len(learner.bridges.projections) == names
         torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
         assert all(weight.grad is not None for weight in learner.bridges.parameters())
@@ -180,7 +189,7 @@ def test_a_wider_teacher_is_met_through_a_projection(
         assert student_weights(state).keys() == learner.network.state_dict().keys()
         assert len(state) == len(student_weights(state)) + 2 * names
     with pytest.raises(BadSpec, match="8 wide, the teacher's 16"):
-        Learner(tags(student, 1), tags(config, 2), [Hidden(projection="none")])
+        DistillationModel(tags(student, 1), tags(config, 2), [Hidden(projection="none")])
 
 
 def states_of(network: Network, batch: Batch) -> list[Tensor]:
@@ -197,7 +206,7 @@ def test_through_the_identity_it_is_the_mean_squared_difference(
     config = tiny("bert")
     student, teacher = tags(resized(config, layers=2), 1), tags(config, 2)
     term = Hidden(projection="shared")
-    value = losses(Learner(student, teacher, [term]), [term], batch, torch.ones(2))
+    value = losses(DistillationModel(student, teacher, [term]), [term], batch, torch.ones(2))
     ours, theirs = states_of(student, batch), states_of(teacher, batch)
     expected = [
         torch.nn.functional.mse_loss(ours[i][window, :length], theirs[j][window, :length])
@@ -217,7 +226,7 @@ def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
     student = tags(resized(config, layers=3), 1)
     # its three layers are the teacher's first three: the map begins at 0, 2 and 3
     student.load_state_dict({name: teacher.state_dict()[name] for name in student.state_dict()})
-    learner = Learner(student, teacher, [term])
+    learner = DistillationModel(student, teacher, [term])
     student.requires_grad_(False)
     optimizer = torch.optim.Adam(learner.bridges.parameters(), lr=0.3)
     for _ in range(40):
@@ -232,7 +241,7 @@ def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
 
 def test_alone_it_is_the_student_and_nothing_else(config: Config, batch: Batch) -> None:
     network = tags(config, 1)
-    learner = Learner(network)
+    learner = DistillationModel(network)
     assert torch.equal(learner(*batch), network(*batch))
     assert learner.inside(*batch, torch.ones(2)) is None
     assert student_weights(learner.state_dict()).keys() == network.state_dict().keys()
@@ -241,7 +250,7 @@ def test_alone_it_is_the_student_and_nothing_else(config: Config, batch: Batch) 
 def test_the_teacher_is_neither_trained_nor_part_of_it(tiny: Callable[[str], Config]) -> None:
     config = tiny("albert")
     teacher = tags(config, 2).train()
-    learner = Learner(tags(config, 1), teacher, [Relations()])
+    learner = DistillationModel(tags(config, 1), teacher, [Relations()])
     assert not teacher.training
     assert not any(weight.requires_grad for weight in teacher.parameters())
     assert len(list(learner.parameters())) == len(list(learner.network.parameters()))
@@ -252,7 +261,9 @@ def test_pairs_out_of_a_local_layer_s_reach_teach_nothing(
 ) -> None:
     """Its attention has no such scores: what queries and keys would make of them is chance."""
     config = tiny("modernbert")
-    learner = Learner(tags(config, 1), tags(config, 2), [Attention(mapping=((1, 1), (3, 3)))])
+    learner = DistillationModel(
+        tags(config, 1), tags(config, 2), [Attention(mapping=((1, 1), (3, 3)))]
+    )
     learner(*batch)
     inside = learner.inside(*batch, torch.ones(2))
     assert inside is not None
@@ -263,7 +274,7 @@ def test_pairs_out_of_a_local_layer_s_reach_teach_nothing(
     assert everywhere == 23
 
 
-def changed_scores(inside: Inside, layer: int) -> int:
+def changed_scores(inside: LayerOutputs, layer: int) -> int:
     """How far from the first token of the first window a key matters to what it learns."""
     term = Attention(mapping=((layer, layer),))
     one = inside.student.projected[layer]
@@ -280,5 +291,5 @@ def changed_scores(inside: Inside, layer: int) -> int:
         ),
         teacher=replace(inside.teacher, projected={layer: still}),
     )
-    (gradient_BND,) = torch.autograd.grad(total(NO_ROWS, [term], alone).total, keys_BND)
+    (gradient_BND,) = torch.autograd.grad(objective_loss(NO_ROWS, [term], alone).total, keys_BND)
     return int(gradient_BND[0].abs().sum(1).nonzero().max())

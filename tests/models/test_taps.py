@@ -9,25 +9,25 @@ import pytest
 import torch
 from torch import Tensor
 
+from alambique.distill.activations import Projected
 from alambique.distill.attention import attention_scores
-from alambique.distill.states import Projected
-from alambique.distill.wanted import EMBEDDINGS, Wanted
+from alambique.distill.layer_selection import EMBEDDINGS, LayerSelection
+from alambique.models.activation_hooks import ActivationHooks
 from alambique.models.configs import Config
 from alambique.models.families import family_of
 from alambique.models.networks import Network, new
-from alambique.models.taps import Taps
 from alambique.spec.errors import BadModel, BadSpec
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Tiny = Callable[[str], Config]
 ALL = frozenset(range(4))
-EVERYTHING = Wanted(hidden=ALL | {EMBEDDINGS}, projected=ALL)
+EVERYTHING = LayerSelection(hidden=ALL | {EMBEDDINGS}, projected=ALL)
 
 
-def tapped(config: Config, wanted: Wanted = EVERYTHING) -> tuple[Network, Taps]:
+def tapped(config: Config, wanted: LayerSelection = EVERYTHING) -> tuple[Network, ActivationHooks]:
     network = new(config, Output.TAGS, ("a", "b"), seed=1)
-    return network, Taps(network, wanted)
+    return network, ActivationHooks(network, wanted)
 
 
 def probabilities(one: Projected, heads: int, seen_BNN: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def check_attention(config: Config, batch: Batch) -> None:
 
 
 def test_each_layer_projects_its_own(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, Wanted(projected=ALL))
+    network, taps = tapped(config, LayerSelection(projected=ALL))
     network(*batch)
     values = [one.values_BND for one in taps.take().projected.values()]
     assert len(values) == 4
@@ -129,7 +129,7 @@ def test_gradients_pass(config: Config, batch: Batch) -> None:
 
 
 def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, Wanted(hidden=frozenset({2})))
+    network, taps = tapped(config, LayerSelection(hidden=frozenset({2})))
     network(*batch)
     found = taps.take()
     assert (set(found.hidden), dict(found.projected)) == ({2}, {})
@@ -137,7 +137,7 @@ def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
 
 @torch.no_grad()
 def test_memory_of_other_layers_is_free_at_once(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, Wanted(projected=frozenset({2})))
+    network, taps = tapped(config, LayerSelection(projected=frozenset({2})))
     made: list[weakref.ref[Tensor]] = []
     for module in network.modules():
         if isinstance(module, torch.nn.Linear):
@@ -159,7 +159,7 @@ def test_what_passed_is_taken_once(config: Config, batch: Batch) -> None:
 
 def test_a_layer_that_is_not_there_is_an_error(config: Config) -> None:
     with pytest.raises(BadSpec, match="layer 4 is compared, the network has layers 0 to 3"):
-        tapped(config, Wanted(hidden=frozenset({4})))
+        tapped(config, LayerSelection(hidden=frozenset({4})))
 
 
 def test_hooks_that_find_nothing_are_an_error(config: Config, batch: Batch) -> None:
@@ -175,4 +175,4 @@ def test_a_network_that_is_built_otherwise_is_an_error(config: Config) -> None:
             if hasattr(module, name) and isinstance(getattr(module, name), torch.nn.Module):
                 delattr(module, name)
     with pytest.raises(BadModel, match="cannot be compared; leave hidden, attention and relations"):
-        Taps(network, EVERYTHING)
+        ActivationHooks(network, EVERYTHING)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from alambique.distill.losses import gold, soft_cross_entropy, soft_labels, squared_difference
-from alambique.distill.objective import total
-from alambique.distill.rows import span_rows, tag_rows
+from alambique.distill.objective import objective_loss
+from alambique.distill.prediction_rows import span_rows, tag_rows
 from alambique.spec.objective import Gold, Logits, Term
 
 SPANS = ("start", "end")
@@ -127,7 +127,7 @@ def test_tagging_by_rows_and_objective(golden: Golden, name: str) -> None:
             weight_R=torch.ones(len(batch_R), dtype=golden.dtype),
         )
         for i, t, j, a in golden.grid():
-            got = total(rows, terms(name, t, a)).total / len(batch_R)
+            got = objective_loss(rows, terms(name, t, a)).total / len(batch_R)
             golden.close(got, f"{c}_sg_{name}", i, j)
 
 
@@ -171,7 +171,7 @@ def test_spans_by_rows_and_objective(golden: Golden) -> None:
             weight_B=torch.ones(windows, dtype=golden.dtype),
         )
         for i, t, _, a in golden.grid():
-            got = total(rows, terms("kldiv", t, a))
+            got = objective_loss(rows, terms("kldiv", t, a))
             golden.close(got.parts["logits"] / windows, f"{c}_own_masked_kl", i)
 
 

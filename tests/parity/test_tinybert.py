@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from alambique.distill import attention, hidden, published
-from alambique.distill.inside import Inside
+from alambique.distill.activations import Activations, Projected
+from alambique.distill.intermediate import LayerOutputs
 from alambique.distill.mapping import pairs
-from alambique.distill.objective import Whole, total
-from alambique.distill.rows import class_rows, no_rows
-from alambique.distill.states import Projected, States
+from alambique.distill.objective import LossNormalizers, objective_loss
+from alambique.distill.prediction_rows import class_rows, no_rows
 from alambique.spec.objective import Attention as AttentionTerm
 from alambique.spec.objective import Hidden as HiddenTerm
-from alambique.spec.objective import Layered, Logits
+from alambique.spec.objective import IntermediateLoss, Logits
 
 STUDENTS = pytest.mark.parametrize("layers", [2, 3])
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -63,11 +63,11 @@ class Golden:
             for i, j in states
         ]
 
-    def inside(self) -> Inside:
+    def inside(self) -> LayerOutputs:
         """What a learner would have of both networks: the student's states are projected."""
         weight_DE, bias_D = self.ours("proj_weight"), self.ours("proj_bias")
         hidden = [self.ours(f"hidden_{i}") for i in range(len(self.map) + 1)]
-        return Inside(
+        return LayerOutputs(
             real_BN=self.real_BN,
             weight_B=torch.ones(len(self.real_BN), dtype=self.dtype),
             student=states(
@@ -82,9 +82,9 @@ class Golden:
             answer_BNC=self.tensor("teacher_hidden_6"),
         )
 
-    def whole(self) -> Whole:
+    def whole(self) -> LossNormalizers:
         lengths_B = self.real_BN.sum(1)
-        return Whole(
+        return LossNormalizers(
             windows=len(lengths_B),
             tokens=lengths_B.sum().item(),
             pairs=lengths_B.square().sum().item(),
@@ -98,9 +98,9 @@ class Golden:
         torch.testing.assert_close(got.double(), wanted, rtol=rtol, atol=atol)
 
 
-def states(hidden: list[Tensor], scores: list[Tensor]) -> States:
+def states(hidden: list[Tensor], scores: list[Tensor]) -> Activations:
     """With queries and keys whose products are the scores: key n is the n-th unit vector."""
-    return States(
+    return Activations(
         hidden={layer - 1: state_BND for layer, state_BND in enumerate(hidden)},
         projected={layer: projected(scores_BHNN) for layer, scores_BHNN in enumerate(scores)},
         layers=len(scores),
@@ -221,10 +221,10 @@ def test_textbrewer_on_attention(golden: Golden) -> None:
         (AttentionTerm(reduction="textbrewer"), "tb_att_mse_masked"),
     ],
 )
-def test_the_objective_on_layers(golden: Golden, term: Layered, name: str) -> None:
+def test_the_objective_on_layers(golden: Golden, term: IntermediateLoss, name: str) -> None:
     """Added up over layers; the embeddings are the first of the hidden states."""
     rows = no_rows(golden.tensor("teacher_hidden_6"))
-    got = total(rows, [term], golden.inside(), whole=golden.whole())
+    got = objective_loss(rows, [term], golden.inside(), whole=golden.whole())
     golden.close(got.total, name)
 
 
@@ -236,5 +236,5 @@ def test_the_objective_on_logits(golden: Golden) -> None:
     rows = class_rows(student_RC, labels_R=weight_R.long(), target_RC=teacher_RC, weight_R=weight_R)
     for t in (1, 2):
         term = Logits(loss="ce", reduction="tinybert", temperature=t)
-        got = total(rows, [term], whole=Whole(rows=len(student_RC)))
+        got = objective_loss(rows, [term], whole=LossNormalizers(rows=len(student_RC)))
         golden.close(got.total, f"soft_ce_T{t}")

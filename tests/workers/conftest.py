@@ -26,14 +26,14 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
-from alambique.workers.filling import Filler, Order
-from alambique.workers.holding import Holding
-from alambique.workers.records import Trained
+from alambique.workers.fill_task import Filler, FillTask
+from alambique.workers.initial_weights import write_from_scratch
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.queue.lease_keeper import LeaseKeeper
 from alambique.workers.stages.check import check
-from alambique.workers.starting import from_scratch
-from alambique.workers.training.course import Course, TeacherOutputs
-from alambique.workers.training.place import Alone
-from alambique.workers.work import Work
+from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -69,13 +69,13 @@ def few() -> Callable[[str], Splits]:
 
 
 @pytest.fixture
-def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course]:
+def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., TrainingSpec]:
     """A course for a task, in a folder of its own; what else is given replaces its fields.
 
     Courses of one task share their start and their examples.
     """
 
-    def made(task: str = "named-entities", **changed: Any) -> Course:
+    def made(task: str = "named-entities", **changed: Any) -> TrainingSpec:
         own, labels = tmp_path / task, few(task).labels
         if not own.exists():
             _laid_out(own, task, few(task))
@@ -90,7 +90,7 @@ def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Course
             "train": TRAIN,
             "folder": folder,
         }
-        return Course(**(fields | changed))
+        return TrainingSpec(**(fields | changed))
 
     return made
 
@@ -112,7 +112,7 @@ def _network(
     seed: int,
 ) -> None:
     texts = [text for example in splits.train for text in find(task).texts(example)]
-    from_scratch(architecture, texts, find(task).output, labels, into, positions, seed=seed)
+    write_from_scratch(architecture, texts, find(task).output, labels, into, positions, seed=seed)
 
 
 @pytest.fixture(scope="session")
@@ -124,14 +124,16 @@ def recorded() -> Callable[..., "Recorded"]:
     assert spec.loader is not None
     recorder = module_from_spec(spec)
     spec.loader.exec_module(recorder)
-    return lambda course, **said: recorder.Recorded(course, Alone(torch.device("cpu")), **said)
+    return lambda course, **said: recorder.Recorded(
+        course, SingleProcess(torch.device("cpu")), **said
+    )
 
 
 @pytest.fixture
-def order_for() -> Callable[..., Order]:
+def order_for() -> Callable[..., FillTask]:
     """The order to fill a cache by what a course starts from; what else is given replaces it."""
 
-    def made(course: Course, near: Path, **changed: Any) -> Order:
+    def made(course: TrainingSpec, near: Path, **changed: Any) -> FillTask:
         outputs = TeacherOutputs(
             near=near,
             shared=False,
@@ -149,20 +151,20 @@ def order_for() -> Callable[..., Order]:
             "stride": course.train.stride,
             "outputs": outputs,
         }
-        return Order(**(fields | changed))
+        return FillTask(**(fields | changed))
 
     return made
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Callable[..., Work]:
+def work(tmp_path: Path) -> Callable[..., JobContext]:
     """The smallest job, changed by overrides, in the hands of this process; keywords: settings.
 
     Its teachers learn too little to pass the gate, which is off where `gated` does not say else.
     """
     recipe = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
-    def taken(*overrides: str, gated: bool = False, **said: Any) -> Work:
+    def taken(*overrides: str, gated: bool = False, **said: Any) -> JobContext:
         settings = Settings(home=tmp_path / "home", **said)
         database = Database(settings.database)
         database.upgrade()
@@ -172,8 +174,8 @@ def work(tmp_path: Path) -> Callable[..., Work]:
             posted = jobs.submit(session, job)
             row = jobs.take(session, "test", settings.lease_time, job_id=posted.id)
         assert row is not None
-        holding = Holding(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
-        return Work(row.id, row.token, job, settings, database, holding, _no_cluster)
+        holding = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
+        return JobContext(row.id, row.token, job, settings, database, holding, _no_cluster)
 
     return taken
 
@@ -204,14 +206,14 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
 
 @pytest.fixture
 def distilled(
-    course: Callable[..., Course],
-    order_for: Callable[..., Order],
+    course: Callable[..., TrainingSpec],
+    order_for: Callable[..., FillTask],
     folder_of: Callable[..., Path],
     tmp_path: Path,
-) -> Callable[..., Course]:
+) -> Callable[..., TrainingSpec]:
     """A course with a teacher that the cache holds all of, and with gold labels beside it."""
 
-    def made(task: str, **changed: Any) -> Course:
+    def made(task: str, **changed: Any) -> TrainingSpec:
         teacher = tmp_path / f"{task}-teacher"
         order = order_for(course(task), tmp_path / "near", teacher=teacher)
         if not teacher.exists():
@@ -227,11 +229,11 @@ def distilled(
 
 
 @pytest.fixture
-def as_teacher() -> Callable[..., Trained]:
+def as_teacher() -> Callable[..., TrainedModel]:
     """The record of a teacher whose files lie in a folder."""
 
-    def made(folder: Path, *, max_length: int, stride: int) -> Trained:
-        return Trained(
+    def made(folder: Path, *, max_length: int, stride: int) -> TrainedModel:
+        return TrainedModel(
             name="teacher",
             folder=folder,
             weights=weights_hash(folder),
@@ -249,7 +251,7 @@ def as_teacher() -> Callable[..., Trained]:
 def refused() -> Callable[..., None]:
     """Asserts that the check says all of this of a job, and leaves nothing but examples."""
 
-    def assert_refused(work: Work, kind: type[AlambiqueError], *said: str) -> None:
+    def assert_refused(work: JobContext, kind: type[AlambiqueError], *said: str) -> None:
         with pytest.raises(kind) as error:
             check(work)
         for part in said:
@@ -262,10 +264,10 @@ def refused() -> Callable[..., None]:
 
 
 @pytest.fixture
-def called() -> Callable[[Work, str], None]:
+def called() -> Callable[[JobContext, str], None]:
     """Registers a version of another task, question answering, under a name."""
 
-    def record(job: Work, name: str) -> None:
+    def record(job: JobContext, name: str) -> None:
         with job.database.write() as session:
             versions.record(
                 session,

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from alambique.workers.training.course import Course
+from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.distributed import DistributedContext, distributed_context
 from alambique.workers.training.group import join_group
-from alambique.workers.training.loop import Means, Run
-from alambique.workers.training.place import Place, placed
-from alambique.workers.training.position import Position
+from alambique.workers.training.loop import StepLosses, TrainingLoop
+from alambique.workers.training.spec import TrainingSpec
 
 
-class Recorded(Run):
+class Recorded(TrainingLoop):
     """A run with the losses of the steps it has done.
 
     Args:
@@ -28,8 +28,8 @@ class Recorded(Run):
 
     def __init__(
         self,
-        course: Course,
-        place: Place,
+        course: TrainingSpec,
+        place: DistributedContext,
         *,
         stop_at: int | None = None,
         before: Callable[[nn.Module, int], None] = lambda network, step: None,
@@ -39,7 +39,7 @@ class Recorded(Run):
         self._stop_at = stop_at
         self._before = before
 
-    def _step(self, batch: Sequence[int], position: Position) -> Means:
+    def _step(self, batch: Sequence[int], position: TrainerState) -> StepLosses:
         if position.done == self._stop_at:
             raise KeyboardInterrupt
         self._before(self._learner.network, position.done)
@@ -50,13 +50,13 @@ class Recorded(Run):
 
 def record(path: Path, stop_at: int | None) -> None:
     """Runs the course of a file; where there is a step to stop at, only on from there is told."""
-    course = Course.model_validate_json(path.read_text())
+    course = TrainingSpec.model_validate_json(path.read_text())
     if stop_at is not None:
         with suppress(KeyboardInterrupt):
-            Recorded(course, placed(), stop_at=stop_at).to_the_end()
-    run = Recorded(course, placed())
+            Recorded(course, distributed_context(), stop_at=stop_at).to_the_end()
+    run = Recorded(course, distributed_context())
     run.to_the_end()
-    if placed().rank == 0:
+    if distributed_context().rank == 0:
         (course.folder / "losses.json").write_text(json.dumps(run.losses))
 
 

@@ -10,20 +10,27 @@ from safetensors.torch import load_file, save_file
 from alambique.models.weights import weights_hash
 from alambique.spec.errors import BadSpec, Diverged
 from alambique.spec.reading import read_job
-from alambique.workers.records import Cached, Checked, Taught, Trained
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import (
+    CachedOutputs,
+    JobInputs,
+    SelectedTeacher,
+    TrainedModel,
+)
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.distil import courses_of, train_students
-from alambique.workers.work import Work
 
-Parts = tuple[Work, Checked, list[Taught], list[Cached]]
+Parts = tuple[JobContext, JobInputs, list[SelectedTeacher], list[CachedOutputs]]
 BOTH = "compare=[gold-only, same-start]"
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
 
 @pytest.fixture
 def parts(
-    work: Callable[..., Work], folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]
+    work: Callable[..., JobContext],
+    folder_of: Callable[..., Path],
+    as_teacher: Callable[..., TrainedModel],
 ) -> Callable[..., Parts]:
     """A job with both baselines, before its students are trained; its teacher was `before`."""
     before, after = folder_of("before", seed=1), folder_of("after", seed=2)
@@ -32,13 +39,13 @@ def parts(
         held = work(BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said)
         checked = check(held)
         teacher = as_teacher(after, max_length=64, stride=16)
-        taught = Taught(teacher=teacher, start=before)
+        taught = SelectedTeacher(teacher=teacher, start=before)
         return held, checked, [taught], [cache(held, checked, teacher)]
 
     return made
 
 
-def by_kind(students: Sequence[Trained]) -> dict[str, Trained]:
+def by_kind(students: Sequence[TrainedModel]) -> dict[str, TrainedModel]:
     return {one.name: one for one in students}
 
 

@@ -16,22 +16,22 @@ from alambique.registry.records import Trial
 from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.space import laid_over
 from alambique.spec.states import Reason, Stage, State
-from alambique.workers.once import place_of
-from alambique.workers.provenance import running_code
-from alambique.workers.records import Taught, Trained
-from alambique.workers.search.bench import Bench
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.provenance import running_code
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.stage import locate_stage
+from alambique.workers.search.coordinator import TrialCoordinator
 from alambique.workers.search.earlier import past_of
-from alambique.workers.search.orders import Order, Report
-from alambique.workers.search.trying import attempt, begin
+from alambique.workers.search.trial_spec import Report, TrialSpec
+from alambique.workers.search.trying import begin, run_trial
 from alambique.workers.search.variants import Shared
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.search import _nothing, _students, _tuning, search
 from alambique.workers.training.progress import Progress, ProgressFile
-from alambique.workers.work import Work
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
 SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")
@@ -45,7 +45,7 @@ ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed:
 
 @pytest.fixture
 def shared(
-    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]
+    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
 ) -> Callable[..., Shared]:
     """What the trials of a search over the smallest job share; its teacher is drawn."""
 
@@ -55,17 +55,20 @@ def shared(
         folder = folder if folder.exists() else folder_of()
         teacher = as_teacher(folder, max_length=48, stride=16)
         checked = check(held)
-        taught, cached = Taught(teacher=teacher, start=folder), cache(held, checked, teacher)
+        taught, cached = (
+            SelectedTeacher(teacher=teacher, start=folder),
+            cache(held, checked, teacher),
+        )
         return Shared(held, checked, [taught], [cached])
 
     return made
 
 
 @pytest.fixture
-def spoilt(folder_of: Callable[..., Path]) -> Callable[[Shared], list[Taught]]:
+def spoilt(folder_of: Callable[..., Path]) -> Callable[[Shared], list[SelectedTeacher]]:
     """The teacher of a search, made from weights that are no numbers."""
 
-    def made(given: Shared) -> list[Taught]:
+    def made(given: Shared) -> list[SelectedTeacher]:
         start = folder_of("spoilt", seed=2)
         weights = load_file(start / "model.safetensors")
         none = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
@@ -75,10 +78,12 @@ def spoilt(folder_of: Callable[..., Path]) -> Callable[[Shared], list[Taught]]:
     return made
 
 
-def bench_of(shared: Shared) -> Bench:
+def bench_of(shared: Shared) -> TrialCoordinator:
     """Each look at its clock takes ten seconds."""
     seconds = count(0.0, 10.0)
-    return Bench(shared, {one.number: one for one in known(shared)}, lambda: next(seconds))
+    return TrialCoordinator(
+        shared, {one.number: one for one in known(shared)}, lambda: next(seconds)
+    )
 
 
 def known(shared: Shared) -> tuple[Trial, ...]:
@@ -86,20 +91,20 @@ def known(shared: Shared) -> tuple[Trial, ...]:
         return trials.of_job(session, shared.work.id)
 
 
-def carried(bench: Bench, order: Order) -> list[Report]:
+def carried(bench: TrialCoordinator, order: TrialSpec) -> list[Report]:
     """One trial to its end; what it told."""
     told: list[Report] = []
 
     def tell(report: Report) -> None:
         told.append(report)
-        bench.told(order.number, report)
+        bench.on_report(order.number, report)
 
-    attempt(order, tell)
+    run_trial(order, tell)
     bench.ended(order.number, None)
     return told
 
 
-def whole(bench: Bench) -> list[int]:
+def whole(bench: TrialCoordinator) -> list[int]:
     """All trials that are left, one after the other; the numbers of those that were run."""
     run = []
     while order := bench.next():
@@ -113,18 +118,18 @@ def states(shared: Shared) -> dict[int, str]:
     return {trial.number: str(trial.state) for trial in known(shared)}
 
 
-def logged(work: Work) -> list[str]:
+def logged(work: JobContext) -> list[str]:
     with work.database.read() as session:
         return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
 
 
-def epochs_of(work: Work) -> list[tuple[str, tuple[str, ...]]]:
+def epochs_of(work: JobContext) -> list[tuple[str, tuple[str, ...]]]:
     """Of the log's lines at the end of an epoch, the run's name with it, and its terms."""
     found = [EPOCH.fullmatch(line) for line in logged(work)]
     return [(one[1], tuple(re.findall(r"[a-z]+", one[2]))) for one in found if one]
 
 
-def free(bench: Bench, number: int) -> None:
+def free(bench: TrialCoordinator, number: int) -> None:
     """What a trial holds is let go, as when the next attempt at the job begins."""
     bench.shared.work.holding.let_go([bench._going[number].variant.place.name])
 
@@ -156,11 +161,11 @@ def test_each_epoch_of_a_trial_is_logged_with_each_term(shared: Callable[..., Sh
     assert order is not None
 
     def tell(report: Report) -> None:
-        bench.told(1, report)
+        bench.on_report(1, report)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        attempt(order, tell)
+        run_trial(order, tell)
     first = ["trial 1, first, epoch 1", "trial 1, first, epoch 2", "trial 1, epoch 1"]
     assert [name for name, _ in epochs_of(given.work)] == first
     free(bench, 1)
@@ -210,9 +215,9 @@ def test_a_trial_is_where_the_plain_job_has_its_student(shared: Callable[..., Sh
     for objective, cached in (([{"kind": "gold"}], ()), ([{"kind": "logits"}], given.cached)):
         plain = laid_over(given.job, {"objective": objective})
         work = replace(given.work, job=plain)
-        reads = distil.reads(work, given.checked, given.taught, cached, "distilled")
+        reads = distil.key_inputs(work, given.checked, given.taught, cached, "distilled")
         trial = given.variant({"objective": objective})
-        assert trial.place == place_of(work, Stage.DISTIL, reads)
+        assert trial.place == locate_stage(work, Stage.DISTIL, reads)
 
 
 def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> None:
@@ -237,12 +242,12 @@ def test_a_trial_that_begins_anew_has_each_epoch_once(shared: Callable[..., Shar
     bench = bench_of(given)
     assert bench.next() is not None
     for epoch, loss in ((1, 0.9), (2, 0.8)):
-        bench.told(1, Report(epoch, loss, 0.5))
+        bench.on_report(1, Report(epoch, loss, 0.5))
     free(bench, 1)
     again = bench_of(given)
     assert again.next() is not None
     for epoch, loss in ((1, 0.7), (2, 0.6), (3, 0.5)):
-        again.told(1, Report(epoch, loss, 0.5))
+        again.on_report(1, Report(epoch, loss, 0.5))
     curve = known(given)[0].curve
     assert [(point["epoch"], point["loss"]) for point in curve] == [(1, 0.7), (2, 0.6), (3, 0.5)]
 
@@ -255,7 +260,7 @@ def test_what_was_stopped_before_a_kill_is_over(shared: Callable[..., Shared]) -
         order = bench.next()
         assert order is not None
         begin(order)
-        bench.told(number, Report(1, 0.75, 0.25, stopped=number == 2))
+        bench.on_report(number, Report(1, 0.75, 0.25, stopped=number == 2))
     for number in (1, 2):
         free(bench, number)
     assert [point.get("stopped") for one in known(given) for point in one.curve] == [None, 1.0]
@@ -276,11 +281,11 @@ def test_a_trial_at_its_end_is_not_stopped_there(shared: Callable[..., Shared]) 
     bench = bench_of(given)
     order = bench.next()
     assert order is not None
-    attempt(order, lambda report: bench.told(1, replace(report, stopped=report.epoch == 2)))
+    run_trial(order, lambda report: bench.on_report(1, replace(report, stopped=report.epoch == 2)))
     bench.ended(1, None)
     other = bench.next()
     assert other is not None
-    bench.told(2, Report(1, 0.75, 0.25, stopped=True))
+    bench.on_report(2, Report(1, 0.75, 0.25, stopped=True))
     bench.ended(2, LostWorker("gone"))
     finished, stopped = known(given)
     assert (finished.state, stopped.state) == ("finished", "stopped")
@@ -309,14 +314,14 @@ def test_trials_that_failed_or_were_stopped(shared: Callable[..., Shared]) -> No
         assert order is not None
         assert order.number == ended
         if error is None:  # stopped early: its process was told nothing more
-            bench.told(2, Report(1, 0.75, 0.25))
+            bench.on_report(2, Report(1, 0.75, 0.25))
             order.courses[-1].start.mkdir(parents=True)
             config = given.taught[0].teacher.folder / "config.json"
             (order.courses[-1].start / "config.json").write_text(config.read_text())
         bench.ended(ended, error)
     last = bench.next()
     assert last is not None
-    bench.told(4, Report(0, 9.0, 0.0, Reason.DIVERGED, "the loss became nan"))
+    bench.on_report(4, Report(0, 9.0, 0.0, Reason.DIVERGED, "the loss became nan"))
     bench.ended(4, None)
     found = {one.number: one for one in known(given)}
     assert {number: (one.state, one.reason, one.error) for number, one in found.items()} == {
@@ -338,7 +343,7 @@ def test_one_that_was_stopped_has_its_latency(shared: Callable[..., Shared]) -> 
     order = bench.next()
     assert order is not None
     begin(order)
-    bench.told(1, Report(1, 0.75, 0.25))
+    bench.on_report(1, Report(1, 0.75, 0.25))
     bench.ended(1, None)
     (stopped,) = known(given)
     assert stopped.state == "stopped"
@@ -354,7 +359,7 @@ def test_one_that_was_stopped_may_be_without_costs(shared: Callable[..., Shared]
     assert order is not None
     begin(order)
     (order.courses[0].start / "model.safetensors").unlink()
-    bench.told(1, Report(1, 0.75, 0.25, stopped=True))
+    bench.on_report(1, Report(1, 0.75, 0.25, stopped=True))
     bench.ended(1, None)
     (stopped,) = known(given)
     assert (stopped.state, stopped.metrics["f1"]) == ("stopped", 0.25)
@@ -368,7 +373,9 @@ def test_where_all_fail_the_job_does(shared: Callable[..., Shared]) -> None:
     given = shared("space: {student.layers: [1], student.keep: [[0], [1]]}")
     bench = bench_of(given)
     while order := bench.next():
-        bench.told(order.number, Report(0, 9.0, 0.0, Reason.DIVERGED, f"nan at {order.number}"))
+        bench.on_report(
+            order.number, Report(0, 9.0, 0.0, Reason.DIVERGED, f"nan at {order.number}")
+        )
         bench.ended(order.number, None)
     with pytest.raises(Exception, match="2 of 2 failed; trial 1: nan at 1") as caught:
         search(given.work, given.checked, given.taught, given.cached)
@@ -388,7 +395,7 @@ def test_where_one_may_go_otherwise_the_job_is_tried_again(shared: Callable[...,
 
 
 def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
-    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[Taught]]
+    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[SelectedTeacher]]
 ) -> None:
     given = shared("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
     whole(bench_of(given))
@@ -422,7 +429,7 @@ def test_the_students_on_the_front_are_trained_with_every_seed(
 
 
 def test_what_fails_beside_several_trials_fails_once(
-    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[Taught]]
+    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[SelectedTeacher]]
 ) -> None:
     """With other objectives, they have one student on gold labels beside them."""
     space = "space: {objective: [[{kind: gold}, {kind: logits}], [{kind: logits}]]}"
@@ -430,7 +437,7 @@ def test_what_fails_beside_several_trials_fails_once(
     whole(bench_of(given))
     given = replace(given, taught=spoilt(given))
     variant = given.variant({})
-    folder = place_of(variant.work, Stage.DISTIL, variant.reads("gold-only")).folder
+    folder = locate_stage(variant.work, Stage.DISTIL, variant.reads("gold-only")).folder
     students = _students(given, known(given))
     first = next(students)
     shutil.rmtree(folder)
@@ -478,7 +485,7 @@ def test_progress_is_told(shared: Callable[..., Shared]) -> None:
     told = carried(bench, first)
     for _ in range(2):
         assert bench.next() is not None
-    bench.told(2, Report(1, 0.5, 0.25))
+    bench.on_report(2, Report(1, 0.5, 0.25))
     bench.look()
     with given.work.database.read() as session:
         job = jobs.find(session, given.work.id)

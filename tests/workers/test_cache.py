@@ -16,23 +16,25 @@ from alambique.registry import jobs
 from alambique.spec.outputs import Output
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.filling import Filler
-from alambique.workers.records import Cached, Trained
+from alambique.workers.fill_task import Filler
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.stages import cache as stage
 from alambique.workers.stages.check import check
-from alambique.workers.training.material import namespace_of
-from alambique.workers.work import Work
+from alambique.workers.training.inputs import namespace_of
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 
 
 @pytest.fixture
-def teacher(folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]) -> Trained:
+def teacher(
+    folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+) -> TrainedModel:
     """A teacher whose weights are drawn: what it says is as good as anything."""
     return as_teacher(folder_of(), max_length=64, stride=16)
 
 
-def waits(work: Work, filling: "Future[Cached]", times: int) -> None:
+def waits(work: JobContext, filling: "Future[CachedOutputs]", times: int) -> None:
     """Comes back once the job has said so often that it waits, or is through."""
     said, pause = "cache: another job is filling it", threading.Event()
     while not filling.done():
@@ -43,7 +45,7 @@ def waits(work: Work, filling: "Future[Cached]", times: int) -> None:
         pause.wait(0.05)
 
 
-def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Trained) -> None:
+def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: TrainedModel) -> None:
     ours, theirs = work(), work()
     checked = check(ours)
     order = stage._order(ours, checked, teacher)
@@ -75,7 +77,7 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
 
 
 def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
-    work: Taken, teacher: Trained, monkeypatch: pytest.MonkeyPatch
+    work: Taken, teacher: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, fill, filled = work(), Filler.fill, list[int]()
     checked = check(job)
@@ -97,7 +99,9 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
     assert stage.cache(work(), checked, teacher).computed == 0
 
 
-def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(work: Taken, teacher: Trained) -> None:
+def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
+    work: Taken, teacher: TrainedModel
+) -> None:
     exact, rounded = (
         outputs(work(f"teacher.train.precision={precision}"), teacher)
         for precision in ("fp32", "bf16")
@@ -108,7 +112,7 @@ def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(work: Taken, teache
     assert 1e-4 * scale < difference < 5e-3 * scale  # in fp32 it would be below 1e-5
 
 
-def outputs(work: Work, teacher: Trained) -> NDArray[np.float32]:
+def outputs(work: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
     """What the stage has filled the cache with, one row a word."""
     checked = check(work)
     filled = stage.cache(work, checked, teacher).outputs

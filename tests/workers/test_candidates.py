@@ -17,14 +17,14 @@ from alambique.spec.errors import (
     Diverged,
     UnknownName,
 )
-from alambique.workers.carrying import stages
-from alambique.workers.records import Taught
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.job import stages
+from alambique.workers.pipeline.records import SelectedTeacher
 from alambique.workers.stages.check import check
 from alambique.workers.stages.teach import teach
-from alambique.workers.work import Work
 
 Made = Callable[..., Path]
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 Refused = Callable[..., None]
 
 TRAIN = "teacher.train={epochs: 5, batch_size: 8, max_length: 64, stride: 16}"
@@ -35,11 +35,11 @@ RUINOUS = "{learning_rate: [2.0e-3, 1.0]}"
 
 
 @pytest.fixture
-def choice(work: Taken, folder_of: Made) -> Callable[..., Work]:
+def choice(work: Taken, folder_of: Made) -> Callable[..., JobContext]:
     """A job with two candidates and two rates each, of which the last ruins its network."""
     wide, narrow = folder_of("wide", layers=2), folder_of("narrow", layers=1, seed=2)
 
-    def made(*overrides: str) -> Work:
+    def made(*overrides: str) -> JobContext:
         teacher = f"[{wide}, {{model: {narrow}, grid: {RUINOUS}}}]"
         said = f"teacher={{candidates: {teacher}, grid: {GRID}, max_length: 64, stride: 16}}"
         return work(said, TRAIN, *SHORT, *overrides)
@@ -47,13 +47,13 @@ def choice(work: Taken, folder_of: Made) -> Callable[..., Work]:
     return made
 
 
-def told(work: Work) -> list[str]:
+def told(work: JobContext) -> list[str]:
     """What a job wrote into its log."""
     with work.database.read() as session:
         return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
 
 
-def trained(work: Work) -> list[str]:
+def trained(work: JobContext) -> list[str]:
     """The names of the runs of fine-tuning that took steps in a job, in their order."""
     with work.database.read() as session:
         events = jobs.events(session, work.id)
@@ -62,14 +62,14 @@ def trained(work: Work) -> list[str]:
     return list(dict.fromkeys(m.partition(": step")[0] for m in steps if ": step" in m))
 
 
-def registering(work: Work) -> list[float]:
+def registering(work: JobContext) -> list[float]:
     """How far the last stage said it was, each time."""
     with work.database.read() as session:
         events = jobs.notes(session, work.id, "progress")
     return [told.content["fraction"] for told in events if told.content["stage"] == "register"]
 
 
-def registered(work: Work) -> dict[str, Version]:
+def registered(work: JobContext) -> dict[str, Version]:
     """By role, the versions that a job has made."""
     with work.database.read() as session:
         return {found.role: found for found in versions.page(session, job_id=work.id).items}
@@ -80,7 +80,7 @@ def dev(version: Version) -> dict[str, float]:
 
 
 def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
-    choice: Callable[..., Work], tmp_path: Path
+    choice: Callable[..., JobContext], tmp_path: Path
 ) -> None:
     first = choice("name=first")
     result = stages(first)
@@ -111,7 +111,7 @@ def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
     assert [row["version"] for row in again if row["taught"]] == ["second-teacher@1"]
 
 
-def _as_registered(work: Work, rows: list[dict[str, Any]]) -> None:
+def _as_registered(work: JobContext, rows: list[dict[str, Any]]) -> None:
     """The versions of the runs have the scores by which they were compared."""
     made = registered(work)
     for number, row in enumerate(rows, start=1):
@@ -136,7 +136,7 @@ def _as_registered(work: Work, rows: list[dict[str, Any]]) -> None:
 
 
 def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
-    choice: Callable[..., Work], tmp_path: Path
+    choice: Callable[..., JobContext], tmp_path: Path
 ) -> None:
     first = choice()
     checked, gone = check(first), tmp_path / "gone"
@@ -180,7 +180,7 @@ def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made
     assert trained(alone) == trained(ruined) == trained(let) == []
 
 
-def taught_by(work: Taken, *overrides: str) -> Taught:
+def taught_by(work: Taken, *overrides: str) -> SelectedTeacher:
     job = work(TRAIN, *SHORT, *overrides)
     (taught,) = teach(job, check(job))
     return taught
@@ -274,7 +274,7 @@ def test_a_start_of_the_student_s_own_is_no_fault_of_a_candidate(
 
 
 def test_the_names_of_candidates_are_not_another_task_s(
-    work: Taken, folder_of: Made, called: Callable[[Work, str], None]
+    work: Taken, folder_of: Made, called: Callable[[JobContext, str], None]
 ) -> None:
     called(work("name=mine"), "mine-candidate-2")
     several = work(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")

@@ -18,10 +18,10 @@ from alambique.spec.errors import (
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import Answer, Question, read
 from alambique.tasks.formats import conll, squad
+from alambique.workers.pipeline.context import JobContext
 from alambique.workers.stages.check import check
-from alambique.workers.work import Work
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 Refused = Callable[..., None]
 
 
@@ -164,7 +164,9 @@ def test_a_disk_without_room(work: Taken, refused: Refused) -> None:
     refused(job, NotEnoughDisk, "make room", "ALAMBIQUE_HOME")
 
 
-def test_a_name_that_is_another_task_s(work: Taken, called: Callable[[Work, str], None]) -> None:
+def test_a_name_that_is_another_task_s(
+    work: Taken, called: Callable[[JobContext, str], None]
+) -> None:
     called(work("name=mine"), "mine-teacher")
     with pytest.raises(BadSpec, match=r"'mine-teacher' .* is for question-answering, this job"):
         check(work("name=mine"))

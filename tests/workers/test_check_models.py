@@ -21,18 +21,18 @@ from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read
-from alambique.workers.records import Trained
-from alambique.workers.running import Part
+from alambique.workers.initial_weights import write_with_head
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.scoring import LoadedModel
 from alambique.workers.search.variants import Shared
 from alambique.workers.stages.check import check
 from alambique.workers.stages.evaluate import evaluate, length_of
-from alambique.workers.stages.teach import reads, teach
-from alambique.workers.starting import prepared
-from alambique.workers.testing import Examined
-from alambique.workers.work import Work
+from alambique.workers.stages.teach import key_inputs, teach
 
 Made = Callable[..., Path]
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 
 BERT = {"architecture": "bert"}
 TUNED = ("teacher.train=null", "teacher.max_length=48", "train.max_length=48")
@@ -173,14 +173,14 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _said(work: Work, teacher: Path, into: Path) -> list[Any]:
+def _said(work: JobContext, teacher: Path, into: Path) -> list[Any]:
     """The answers and the scores of a teacher on the validation examples, as the job reads it."""
     task, checked = find(work.job.task), check(work)
-    prepared(teacher, task.output, checked.data.labels, into, seed=0)
-    examined = Examined.of(task, into, checked.data.labels, max_length=48, stride=16)
+    write_with_head(teacher, task.output, checked.data.labels, into, seed=0)
+    examined = LoadedModel.of(task, into, checked.data.labels, max_length=48, stride=16)
     examples = read(checked.data.files["dev"])
     rows = examined.rows(examples)
-    found = examined.answers(rows)
+    found = examined.predict_logits(rows)
     best = [answer.argmax(-1).tolist() for answer in found]
     assert len({number for answer in best for number in answer}) > 2
     return [best, examined.scores(examples, rows, found)]
@@ -196,14 +196,14 @@ def test_a_longer_window_of_the_student_than_the_teacher_has(
     checked = check(job)
     trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
     length = length_of(job, trained)
-    part = Part(Stage.EVALUATE, "distilled", 1, 2)
+    part = StagePart(Stage.EVALUATE, "distilled", 1, 2)
     found = evaluate(job, checked, trained[1], part, length, tmp_path)
     assert length == found.settings["length"] == 64
 
 
-def network(name: str, folder: Path, max_length: int) -> Trained:
+def network(name: str, folder: Path, max_length: int) -> TrainedModel:
     weights = weights_hash(folder)
-    return Trained(
+    return TrainedModel(
         name=name,
         folder=folder,
         weights=weights,
@@ -249,11 +249,11 @@ def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -
     teacher = folder_of()
     job = work(f"teacher.model={teacher}", *TUNED)
     (one,) = job.job.teachers
-    before = reads(job, check(job), one, one.said.runs[0])
+    before = key_inputs(job, check(job), one, one.said.runs[0])
     config = json.loads((teacher / "config.json").read_text())
     names = list(config["id2label"].values())
     turned = {str(number): name for number, name in enumerate(reversed(names))}
     (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
-    after = reads(job, check(job), one, one.said.runs[0])
+    after = key_inputs(job, check(job), one, one.said.runs[0])
     assert before != after
     assert {**before, "model": after["model"]} == after

@@ -7,18 +7,18 @@ import pytest
 
 from alambique.spec.errors import BadSpec, BadTeacher, Diverged, LabelMismatch, UnknownName
 from alambique.spec.teacher import Teacher
-from alambique.spec.teachers import Teaching
-from alambique.workers.records import Trained, Tried, Tuned
+from alambique.spec.teachers import TeacherEntry
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import FineTuneResult, FineTuneRun, TrainedModel
 from alambique.workers.stages.check import check
 from alambique.workers.stages.choosing import chosen
-from alambique.workers.work import Work
 
 Made = Callable[..., Path]
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 Refused = Callable[..., None]
 
 SHORT = ("train.max_length=64", "train.stride=16", "student.layers=2")
-SECOND = Teaching(Teacher(model="mini", train={}), 1, alone=False)
+SECOND = TeacherEntry(Teacher(model="mini", train={}), 1, alone=False)
 
 
 def teachers(*each: object, more: str = "train: {max_length: 64, stride: 16}") -> Iterator[str]:
@@ -64,7 +64,7 @@ def test_the_student_is_cut_from_the_first(work: Taken, folder_of: Made, refused
 
 
 def test_names_that_are_another_task_s(
-    work: Taken, folder_of: Made, called: Callable[[Work, str], None]
+    work: Taken, folder_of: Made, called: Callable[[JobContext, str], None]
 ) -> None:
     called(work("name=mine"), "mine-teacher-2")
     job = work(*teachers(folder_of(), folder_of("other", seed=2)), "name=mine")
@@ -72,10 +72,10 @@ def test_names_that_are_another_task_s(
         check(job)
 
 
-def tried(loss: float | None, number: int = 1) -> Tried:
+def tried(loss: float | None, number: int = 1) -> FineTuneRun:
     teacher = None
     if loss is not None:
-        teacher = Trained(
+        teacher = TrainedModel(
             name="teacher",
             folder=Path("run"),
             weights="w",
@@ -85,14 +85,14 @@ def tried(loss: float | None, number: int = 1) -> Tried:
             metric=0.0,
             seconds=0.0,
         )
-    return Tried(
+    return FineTuneRun(
         number=number,
         candidate=0,
         model="mini",
         name="mini",
         point={},
         train=None,
-        tuned=Tuned(teacher=teacher, start=Path("start")),
+        tuned=FineTuneResult(teacher=teacher, start=Path("start")),
         collapsed="it knows nothing",
     )
 

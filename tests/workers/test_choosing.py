@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from alambique.spec.errors import BadTeacher, Diverged
 from alambique.spec.teacher import Teacher
-from alambique.spec.teachers import Teaching
+from alambique.spec.teachers import TeacherEntry
 from alambique.spec.train import Train
-from alambique.workers.records import Trained, Tried, Tuned
+from alambique.workers.pipeline.records import FineTuneResult, FineTuneRun, TrainedModel
 from alambique.workers.stages.choosing import chosen, notes
 
 WHY = "f1 on the validation examples is 0.0000, that of the most frequent tag 0.4000"
-ALONE = Teaching(Teacher(model="mini"))
-OPEN = Teaching(Teacher(model="mini", gate="off"))
+ALONE = TeacherEntry(Teacher(model="mini"))
+OPEN = TeacherEntry(Teacher(model="mini", gate="off"))
 NAN = "the loss became nan at step 3: lower train.learning_rate"
 
 
-def trained(loss: float, metric: float) -> Trained:
-    return Trained(
+def trained(loss: float, metric: float) -> TrainedModel:
+    return TrainedModel(
         name="teacher",
         folder=Path("run"),
         weights=f"{loss}",
@@ -32,16 +32,16 @@ def trained(loss: float, metric: float) -> Trained:
     )
 
 
-def tried(number: int, loss: float | None, collapsed: str | None = None) -> Tried:
+def tried(number: int, loss: float | None, collapsed: str | None = None) -> FineTuneRun:
     """A run; without a loss it has no weights."""
-    return Tried(
+    return FineTuneRun(
         number=number,
         candidate=number // 2,
         model="mini",
         name=f"mini, epochs {number}",
         point={"epochs": number},
         train=Train(epochs=number),
-        tuned=Tuned(
+        tuned=FineTuneResult(
             teacher=None if loss is None else trained(loss, 0.5),
             start=Path(f"start-{number}"),
         ),

@@ -16,55 +16,67 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.spec.train import Resources
-from alambique.workers.dispatcher import Dispatcher, end_of
-from alambique.workers.holding import NO_ANSWER, NO_ROOM
-from alambique.workers.room import Room, needed, too_large
+from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
+from alambique.workers.queue.dispatcher import Dispatcher, end_of
+from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
-TWO_CORES = Room(2, 0)
+TWO_CORES = ComputeResources(2, 0)
 
 
 def test_what_others_take_is_not_there() -> None:
-    assert TWO_CORES.less([Room(0.5, 0), Room(1, 0)]) == Room(0.5, 0)
+    assert TWO_CORES.less([ComputeResources(0.5, 0), ComputeResources(1, 0)]) == ComputeResources(
+        0.5, 0
+    )
     assert TWO_CORES.less([]) == TWO_CORES
 
 
 @pytest.mark.parametrize(
     ("room", "wanted", "fits"),
     [
-        (TWO_CORES, Room(2, 0), True),
-        (TWO_CORES, Room(2.5, 0), False),
-        (TWO_CORES, Room(1, 1), False),
-        (Room(8, 1), Room(1, 1), True),
-        (Room(8, 1), Room(1, 1.5), False),
-        (TWO_CORES.less([Room(1, 0), Room(1, 0)]), Room(0.5, 0), False),
+        (TWO_CORES, ComputeResources(2, 0), True),
+        (TWO_CORES, ComputeResources(2.5, 0), False),
+        (TWO_CORES, ComputeResources(1, 1), False),
+        (ComputeResources(8, 1), ComputeResources(1, 1), True),
+        (ComputeResources(8, 1), ComputeResources(1, 1.5), False),
+        (
+            TWO_CORES.less([ComputeResources(1, 0), ComputeResources(1, 0)]),
+            ComputeResources(0.5, 0),
+            False,
+        ),
     ],
 )
-def test_both_kinds_have_to_fit(room: Room, wanted: Room, fits: bool) -> None:
+def test_both_kinds_have_to_fit(
+    room: ComputeResources, wanted: ComputeResources, fits: bool
+) -> None:
     assert room.holds(wanted) is fits
 
 
 @pytest.mark.parametrize(
     ("resources", "taken"),
     [
-        ({"workers": 2}, Room(2, 0)),
-        ({"workers": 3, "cpus": 0.5}, Room(1.5, 0)),
-        ({"workers": 2, "cpus": 4, "gpus": 1, "zero": 2}, Room(8, 2)),
+        ({"workers": 2}, ComputeResources(2, 0)),
+        ({"workers": 3, "cpus": 0.5}, ComputeResources(1.5, 0)),
+        ({"workers": 2, "cpus": 4, "gpus": 1, "zero": 2}, ComputeResources(8, 2)),
     ],
 )
-def test_a_job_takes_what_its_workers_take(resources: dict[str, Any], taken: Room) -> None:
+def test_a_job_takes_what_its_workers_take(
+    resources: dict[str, Any], taken: ComputeResources
+) -> None:
     job = read_job(PICO).model_copy(update={"resources": Resources(**resources)})
     assert needed(job) == taken
 
 
 def test_a_search_takes_room_for_the_trials_that_run_at_once() -> None:
     search = "search={space: {student.layers: [1, 2]}, sampler: grid, concurrent: 2}"
-    assert needed(read_job(PICO, ("resources={workers: 2, cpus: 0.5}", search))) == Room(2, 0)
+    assert needed(
+        read_job(PICO, ("resources={workers: 2, cpus: 0.5}", search))
+    ) == ComputeResources(2, 0)
 
 
 def test_a_job_that_never_fits_is_told_both_sizes() -> None:
     assert "needs 3 CPUs and 1 GPU, this machine has 2 CPUs and 0 GPUs" in too_large(
-        Room(3, 1), TWO_CORES
+        ComputeResources(3, 1), TWO_CORES
     )
 
 
@@ -72,10 +84,10 @@ def test_a_job_that_never_fits_is_told_both_sizes() -> None:
 class Fixed:
     """A cluster of some size; a driver that looks for it finds nobody, and none here does."""
 
-    all: Room = TWO_CORES
+    all: ComputeResources = TWO_CORES
     address: str = "127.0.0.1:1"
 
-    def never_holds(self, room: Room) -> bool:
+    def never_holds(self, room: ComputeResources) -> bool:
         return not self.all.holds(room)
 
 

@@ -17,18 +17,18 @@ from alambique.registry.records import JobRow
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, Stage, State
-from alambique.workers.driver import run_here
-from alambique.workers.holding import GIVEN_BACK
-from alambique.workers.work import Work
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.queue.driver import run_here
+from alambique.workers.queue.lease_keeper import GIVEN_BACK
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 ONE = str(Path("./one").absolute())
 LONG = ("teacher.train.epochs=10000", "teacher.train.patience=10000")
 
 
 @contextmanager
-def driver(work: Work, parent: int) -> Iterator["subprocess.Popen[bytes]"]:
+def driver(work: JobContext, parent: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A driver of that job, started as the dispatcher does, which `parent` is the process of."""
     command = [sys.executable, "-m", "alambique.cli", "drive", str(work.id), str(work.token)]
     told = os.environ | {"ALAMBIQUE_HOME": str(work.settings.home), "OMP_NUM_THREADS": "1"}
@@ -39,12 +39,12 @@ def driver(work: Work, parent: int) -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def found(work: Work) -> JobRow:
+def found(work: JobContext) -> JobRow:
     with work.database.read() as session:
         return jobs.find(session, work.id)
 
 
-def trains(work: Work, process: "subprocess.Popen[bytes]") -> None:
+def trains(work: JobContext, process: "subprocess.Popen[bytes]") -> None:
     """Comes back once the registry says that the teacher learns and has been validated.
 
     Before that, validating imports scipy, which runs pieces of text: after an interrupt in there

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from alambique.workers.environment import COMPUTING, REDIS, for_local_ray, for_ray, threads
-from alambique.workers.room import Room
+from alambique.workers.environment import (
+    COMPUTING,
+    REDIS,
+    local_ray_environment,
+    ray_environment,
+    threads,
+)
+from alambique.workers.queue.compute_resources import ComputeResources
 
 
 def test_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
-    path = Path(for_ray(tmp_path, {})["RAY_AUTH_TOKEN_PATH"])
+    path = Path(ray_environment(tmp_path, {})["RAY_AUTH_TOKEN_PATH"])
     assert path.is_relative_to(tmp_path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -21,7 +27,7 @@ def test_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_home_keeps_its_token_and_has_it_for_itself(tmp_path: Path) -> None:
     once, again, other = (
-        Path(for_ray(tmp_path / home, {})["RAY_AUTH_TOKEN_PATH"]).read_text()
+        Path(ray_environment(tmp_path / home, {})["RAY_AUTH_TOKEN_PATH"]).read_text()
         for home in ("one", "one", "two")
     )
     assert once == again != other
@@ -29,7 +35,7 @@ def test_a_home_keeps_its_token_and_has_it_for_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"])
 def test_a_token_that_was_given_stays(tmp_path: Path, name: str) -> None:
-    said = for_ray(tmp_path, {name: "given"})
+    said = ray_environment(tmp_path, {name: "given"})
     assert said["RAY_AUTH_MODE"] == "token"
     assert not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(said)
     assert list(tmp_path.iterdir()) == []
@@ -39,14 +45,16 @@ def test_a_token_that_was_given_stays(tmp_path: Path, name: str) -> None:
 def test_a_driver_computes_with_as_many_threads_as_its_job_takes(
     cpus: float, told: str | None
 ) -> None:
-    assert threads(Room(cpus, 0), {}) == {"OMP_NUM_THREADS": told or str(os.cpu_count())}
-    assert threads(Room(cpus, 0), {"OMP_NUM_THREADS": "3"}) == {}
+    assert threads(ComputeResources(cpus, 0), {}) == {
+        "OMP_NUM_THREADS": told or str(os.cpu_count())
+    }
+    assert threads(ComputeResources(cpus, 0), {"OMP_NUM_THREADS": "3"}) == {}
 
 
 def test_what_computes_waits_passively_unless_it_is_told_otherwise(tmp_path: Path) -> None:
-    assert COMPUTING.items() <= for_ray(tmp_path, {}).items()
-    assert for_ray(tmp_path, {})["PYTHONSAFEPATH"] == "1"
-    said = for_ray(tmp_path, {"GOMP_SPINCOUNT": "9", "OMP_WAIT_POLICY": "ACTIVE"})
+    assert COMPUTING.items() <= ray_environment(tmp_path, {}).items()
+    assert ray_environment(tmp_path, {})["PYTHONSAFEPATH"] == "1"
+    said = ray_environment(tmp_path, {"GOMP_SPINCOUNT": "9", "OMP_WAIT_POLICY": "ACTIVE"})
     assert not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(said)
     assert COMPUTING.items() - said.items() == {
         ("GOMP_SPINCOUNT", "0"),
@@ -57,7 +65,7 @@ def test_what_computes_waits_passively_unless_it_is_told_otherwise(tmp_path: Pat
 @pytest.mark.parametrize("redis", ["redis://:secret@here", None])
 def test_workers_of_ray_have_the_shared_tier_and_no_other_secret(redis: str | None) -> None:
     others = {"ALAMBIQUE_DATABASE_URL": "a", "ALAMBIQUE_TOKEN": "b", "HF_TOKEN": "c", REDIS: "d"}
-    found = for_local_ray(redis, others | {"PATH": "e"})
+    found = local_ray_environment(redis, others | {"PATH": "e"})
     assert found.get(REDIS) == redis
     assert found["PATH"] == "e"
     assert not (others.keys() - {REDIS}) & found.keys()

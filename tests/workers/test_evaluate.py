@@ -13,13 +13,13 @@ from alambique.tasks.bootstrap import ratio
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats import conll
-from alambique.workers.records import Evaluated, Trained
-from alambique.workers.running import Part
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import Evaluation, TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages.check import check
 from alambique.workers.stages.evaluate import evaluate
-from alambique.workers.work import Work
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 
 SOFT_HYPHEN = "\u00ad"
 """Which a WordPiece tokenizer drops: its normaliser takes it for a control character."""
@@ -36,12 +36,12 @@ def evaluated(
     work: Taken,
     few: Callable[[str], Splits],
     folder_of: Callable[..., Path],
-    as_teacher: Callable[..., Trained],
+    as_teacher: Callable[..., TrainedModel],
     tmp_path: Path,
-) -> Callable[[int], tuple[Evaluated, list[str]]]:
+) -> Callable[[int], tuple[Evaluation, list[str]]]:
     """Tests a network on sentences of which so many have lost words; with what was logged."""
 
-    def made(lossy: int) -> tuple[Evaluated, list[str]]:
+    def made(lossy: int) -> tuple[Evaluation, list[str]]:
         splits, folder = few("named-entities"), tmp_path / "data"
         folder.mkdir()
         for split in ("train", "dev"):
@@ -51,7 +51,7 @@ def evaluated(
         conll.write(folder / "test.conll", some)
         job = work(f"data.name={folder}")
         network = as_teacher(folder_of(), max_length=64, stride=16)
-        part = Part(Stage.EVALUATE, network.name)
+        part = StagePart(Stage.EVALUATE, network.name)
         found = evaluate(job, check(job), network, part, 64, tmp_path)
         with job.database.read() as session:
             logged = jobs.logs(session, job.id)
@@ -61,7 +61,7 @@ def evaluated(
 
 
 def test_words_that_the_tokenizer_drops_are_told_with_a_place(
-    evaluated: Callable[[int], tuple[Evaluated, list[str]]], tmp_path: Path
+    evaluated: Callable[[int], tuple[Evaluation, list[str]]], tmp_path: Path
 ) -> None:
     found, logged = evaluated(2)
     (note,) = found.notes
@@ -76,14 +76,14 @@ def test_words_that_the_tokenizer_drops_are_told_with_a_place(
 
 
 def test_nothing_is_said_where_every_word_has_pieces(
-    evaluated: Callable[[int], tuple[Evaluated, list[str]]],
+    evaluated: Callable[[int], tuple[Evaluation, list[str]]],
 ) -> None:
     found, logged = evaluated(0)
     assert (found.notes, logged) == ((), [])
 
 
 def test_what_each_example_adds_comes_to_the_score(
-    evaluated: Callable[[int], tuple[Evaluated, list[str]]],
+    evaluated: Callable[[int], tuple[Evaluation, list[str]]],
 ) -> None:
     found, _ = evaluated(0)
     assert found.fractions is not None

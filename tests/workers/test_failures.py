@@ -30,7 +30,7 @@ from alambique.spec.errors import (
 )
 from alambique.spec.states import Reason
 from alambique.workers.cluster import cause_of
-from alambique.workers.failures import chain, reason_of, told
+from alambique.workers.pipeline.failures import exception_chain, reason_of, user_message
 
 
 def of_a_task(cause: Exception) -> Exception:
@@ -98,7 +98,7 @@ def test_a_full_disk_has_one_reason_whoever_meets_it(
         write(tmp_path)
     assert reason_of(found.value) is Reason.NO_DISK
     assert reason_of(of_a_worker(found.value)) is Reason.NO_DISK
-    assert told(of_a_worker(found.value)).startswith("no space is left on the disk")
+    assert user_message(of_a_worker(found.value)).startswith("no space is left on the disk")
 
 
 def test_what_an_actor_raised_is_told_in_our_words() -> None:
@@ -107,7 +107,7 @@ def test_what_an_actor_raised_is_told_in_our_words() -> None:
     of_ray = RayTaskError("fill", "Traceback: …", ours).as_instanceof_cause()  # type: ignore[no-untyped-call]
     assert isinstance(of_ray, BadTeacher)
     found = raised(cause_of(of_ray), of_ray)
-    assert told(found) == told(of_ray) == str(ours)
+    assert user_message(found) == user_message(of_ray) == str(ours)
     assert reason_of(found) is Reason.BAD_TEACHER
 
 
@@ -125,8 +125,10 @@ def test_what_memory_ran_out_in_counts_more_than_that_a_worker_is_gone() -> None
 
 
 def test_our_words_are_told_without_what_wraps_them() -> None:
-    assert told(of_a_worker(of_a_task(BadTeacher("it has no head")))) == "it has no head"
-    assert told(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
+    assert user_message(of_a_worker(of_a_task(BadTeacher("it has no head")))) == "it has no head"
+    assert (
+        user_message(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
+    )
 
 
 def test_on_ray_an_error_of_ours_stays_what_it_was() -> None:
@@ -138,7 +140,7 @@ def test_on_ray_an_error_of_ours_stays_what_it_was() -> None:
 def test_errors_that_cause_each_other_end() -> None:
     one, other = RuntimeError("one"), RuntimeError("other")
     one.__cause__, other.__cause__ = other, one
-    assert chain(one) == [other, one]
+    assert exception_chain(one) == [other, one]
 
 
 @pytest.mark.parametrize("kind", AlambiqueError.__subclasses__())

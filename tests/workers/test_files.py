@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.workers.files import put, replaced, whole
+from alambique.workers.files import build_folder, replace_folder, write_text
 
 
 class Killed(Exception):
@@ -15,22 +15,22 @@ class Killed(Exception):
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
     for text in ("one", "two"):
-        put(path, text)
+        write_text(path, text)
         assert path.read_text() == text
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_that_cannot_be_written_is_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
-    put(path, "one")
+    write_text(path, "one")
     with pytest.raises(UnicodeEncodeError):
-        put(path, "half a pair: \ud800")
+        write_text(path, "half a pair: \ud800")
     assert path.read_text() == "one"
 
 
 def test_a_folder_that_is_there_is_not_made_again(tmp_path: Path) -> None:
-    folder = whole(tmp_path / "deep" / "start", lambda into: (into / "one").touch())
-    assert whole(folder, lambda into: pytest.fail("made again")) == folder
+    folder = build_folder(tmp_path / "deep" / "start", lambda into: (into / "one").touch())
+    assert build_folder(folder, lambda into: pytest.fail("made again")) == folder
     assert [path.name for path in folder.parent.rglob("*")] == ["start", "one"]
 
 
@@ -40,7 +40,7 @@ def test_a_folder_whose_making_fails_is_not_there(tmp_path: Path) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        whole(tmp_path / "start", torn)
+        build_folder(tmp_path / "start", torn)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -54,7 +54,7 @@ def test_of_two_that_make_a_folder_at_once_both_have_it_whole(tmp_path: Path) ->
         (into / "two").touch()
 
     def job() -> None:
-        folder = whole(tmp_path / "data", make)
+        folder = build_folder(tmp_path / "data", make)
         found.append(sorted(path.name for path in folder.iterdir()))
 
     jobs = [threading.Thread(target=job) for _ in range(2)]
@@ -69,18 +69,18 @@ def test_of_two_that_make_a_folder_at_once_both_have_it_whole(tmp_path: Path) ->
 def test_a_replaced_folder_has_the_new_files_alone(tmp_path: Path) -> None:
     folder = tmp_path / "best"
     for name in ("old", "new"):
-        replaced(folder, lambda into, name=name: _with(into, name))  # type: ignore[misc]
+        replace_folder(folder, lambda into, name=name: _with(into, name))  # type: ignore[misc]
         assert [path.name for path in folder.iterdir()] == [name]
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_folder_that_is_half_replaced_is_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "best"
-    replaced(folder, lambda into: _with(into, "old"))
+    replace_folder(folder, lambda into: _with(into, "old"))
     with pytest.raises(Killed):
-        replaced(folder, lambda into: _with(into, "torn", then=Killed()))
+        replace_folder(folder, lambda into: _with(into, "torn", then=Killed()))
     assert [path.name for path in folder.iterdir()] == ["old"]
-    replaced(folder, lambda into: _with(into, "new"))
+    replace_folder(folder, lambda into: _with(into, "new"))
     assert [path.name for path in folder.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [folder]
 

@@ -21,30 +21,30 @@ from alambique.spec.objective import Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.filling import Filler, Order
+from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.training.batches import Inputs
-from alambique.workers.training.course import Course
-from alambique.workers.training.engines import called
-from alambique.workers.training.material import namespace_of
+from alambique.workers.training.engines import forward
+from alambique.workers.training.inputs import namespace_of
+from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Made = Callable[..., Course]
-Ordered = Callable[..., Order]
+Made = Callable[..., TrainingSpec]
+Ordered = Callable[..., FillTask]
 Recorder = Callable[..., "Recorded"]
 Few = Callable[[str], Splits]
 TASKS = ("question-answering", "named-entities")
 LOGITS = (Logits(),)
 
 
-def filled(order: Order) -> int:
+def filled(order: FillTask) -> int:
     """All that an order lacks, computed; gives how many outputs that was."""
     filler = Filler(order)
     return sum(filler.fill(run) for run in filler.runs(list(filler.missing())))
 
 
-def values(order: Order) -> list[Any]:
+def values(order: FillTask) -> list[Any]:
     namespace = namespace_of(order.outputs, find(order.task))
     outputs = Outputs(open_store(order.outputs.near, None), namespace)
     texts = find(order.task).texts
@@ -107,9 +107,9 @@ def test_windows_of_many_buckets_are_batched_by_length(
     def seen(network: Any, inputs: Inputs) -> torch.Tensor:
         shapes.append(tuple(inputs.input_ids_BN.shape))
         held.append(int(inputs.attention_BN.sum()))
-        return called(network, inputs)
+        return forward(network, inputs)
 
-    monkeypatch.setattr("alambique.workers.filling.called", seen)
+    monkeypatch.setattr("alambique.workers.fill_task.forward", seen)
     (run,) = filler.runs(list(filler.missing()))
     assert len(run) == len(filler.missing()) > len(shapes)
     filler.fill(run)
@@ -191,7 +191,7 @@ def test_students_of_two_vocabularies_learn_from_one_fill(
     assert filled(order) == 0
 
 
-def other_tokenizer(told: Course, folder: Path) -> None:
+def other_tokenizer(told: TrainingSpec, folder: Path) -> None:
     """The same network with other pieces: a start of another vocabulary."""
     folder.mkdir()
     texts = [text for e in read(told.training) for text in find(told.task).texts(e)]
@@ -201,7 +201,7 @@ def other_tokenizer(told: Course, folder: Path) -> None:
 
 
 def keep_count(monkeypatch: pytest.MonkeyPatch, counted: list[Outputs]) -> None:
-    from alambique.workers.training import material
+    from alambique.workers.training import inputs as material
 
     class Counted(Outputs):
         def __init__(self, *arguments: Any) -> None:
@@ -226,14 +226,14 @@ def test_a_student_that_is_its_teacher_loses_what_it_gives_to_pieces_inside_of_w
     assert found == pytest.approx(loss_inside_of_words(told), abs=1e-5)
 
 
-def one_step(told: Course) -> Course:
+def one_step(told: TrainingSpec) -> TrainingSpec:
     """The course as one step on few examples, each of them a single window."""
     write(told.training, read(told.training)[:12])
     changed = {"epochs": 1, "batch_size": 1000, "max_length": 300}
     return told.model_copy(update={"train": told.train.model_copy(update=changed)})
 
 
-def first_loss(told: Course, order_for: Ordered, recorded: Recorder, folder: Path) -> float:
+def first_loss(told: TrainingSpec, order_for: Ordered, recorded: Recorder, folder: Path) -> float:
     """The loss of the only step of a course that is taught by what it starts from."""
     order = order_for(told, folder / "near")
     filled(order)
@@ -243,7 +243,7 @@ def first_loss(told: Course, order_for: Ordered, recorded: Recorder, folder: Pat
     return loss
 
 
-def loss_inside_of_words(told: Course) -> float:
+def loss_inside_of_words(told: TrainingSpec) -> float:
     """KL(words || pieces), a mean over windows, where both are made of the same logits.
 
     The target has all of a word on its first piece, for ends on its last, and so the student

@@ -14,7 +14,12 @@ from alambique.tasks.all import find
 from alambique.tasks.bootstrap import Floats, ratio
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import Sentence
-from alambique.workers.records import GateFigures, Trained, Tried, Tuned
+from alambique.workers.pipeline.records import (
+    FineTuneResult,
+    FineTuneRun,
+    GateFigures,
+    TrainedModel,
+)
 from alambique.workers.stages.gate import gate_figures, judge_runs
 
 DATA = ("mldoc", "paws-x", "xnli", "pos", "ner", "mlqa", "sqac", "tar")
@@ -39,17 +44,17 @@ DISTILLED = {
 }
 
 
-def tried(metrics: Sequence[float | None], gate: GateFigures | None = None) -> list[Tried]:
+def tried(metrics: Sequence[float | None], gate: GateFigures | None = None) -> list[FineTuneRun]:
     """Runs with these metrics; None: one without weights."""
     return [
-        Tried(
+        FineTuneRun(
             number=number,
             candidate=number - 1,
             model=f"model-{number}",
             name=f"model-{number}",
             point={},
             train=None,
-            tuned=Tuned(
+            tuned=FineTuneResult(
                 teacher=None if metric is None else trained(metric),
                 start=Path("start"),
                 diverged="it diverged" if metric is None else None,
@@ -60,8 +65,8 @@ def tried(metrics: Sequence[float | None], gate: GateFigures | None = None) -> l
     ]
 
 
-def trained(metric: float) -> Trained:
-    return Trained(
+def trained(metric: float) -> TrainedModel:
+    return TrainedModel(
         name="teacher",
         folder=Path("run"),
         weights="w",

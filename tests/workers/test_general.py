@@ -13,27 +13,27 @@ from torch import Tensor
 from transformers import AutoModel
 
 from alambique.distill.similarity import cka
-from alambique.models.learner import Learner
+from alambique.models.distillation_model import DistillationModel
 from alambique.spec.errors import BadModel
 from alambique.spec.objective import Hidden, Relations, Term
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Text, read, write
-from alambique.workers.likeness import likeness
-from alambique.workers.testing import Examined
+from alambique.workers.cka_score import cka_score
+from alambique.workers.scoring import LoadedModel
 from alambique.workers.training.batches import Batch
-from alambique.workers.training.course import Course
-from alambique.workers.training.engines import called
+from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.engines import forward
+from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.loop import train
-from alambique.workers.training.material import material_of
-from alambique.workers.training.place import Alone
+from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.validation import Answered, Validation, validate
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Made = Callable[..., Course]
-HERE = Alone(torch.device("cpu"))
+Made = Callable[..., TrainingSpec]
+HERE = SingleProcess(torch.device("cpu"))
 QUICK = Train(epochs=2, learning_rate=3e-3, batch_size=8, max_length=96, stride=32, seed=5)
 LAYERS: tuple[Term, ...] = (Hidden(projection="per-layer", mapping="learned"), Relations(heads=8))
 
@@ -42,7 +42,7 @@ LAYERS: tuple[Term, ...] = (Hidden(projection="per-layer", mapping="learned"), R
 def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
     """A course beside a deeper and wider teacher, whose layers have something to say."""
 
-    def made(**changed: object) -> Course:
+    def made(**changed: object) -> TrainingSpec:
         beside = tmp_path / "deep"
         if not beside.exists():
             folder_of(beside.name, task="general", layers=4, width=48, seed=2, positions=128)
@@ -57,15 +57,15 @@ def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
     return made
 
 
-def windows_of(told: Course) -> list[list[int]]:
+def windows_of(told: TrainingSpec) -> list[list[int]]:
     """Of the validation examples."""
     rows = examined(told, told.start).rows(read(told.validation))
     return [row.window.input_ids_N.tolist() for row in rows]
 
 
-def examined(told: Course, folder: Path) -> Examined:
+def examined(told: TrainingSpec, folder: Path) -> LoadedModel:
     length, stride = told.train.max_length, told.train.stride
-    return Examined.of(find(told.task), folder, (), max_length=length, stride=stride)
+    return LoadedModel.of(find(told.task), folder, (), max_length=length, stride=stride)
 
 
 @torch.no_grad()
@@ -97,17 +97,17 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     told = general()
     outcome = train(told, HERE)
     network, examples = examined(told, told.best), read(told.validation)
-    found = likeness(network, told, examples, network.rows(examples))
+    found = cka_score(network, told, examples, network.rows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
     learnt = load_file(told.bridges)
     save_file({name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.bridges)
-    untrained = likeness(network, told, examples, network.rows(examples))
+    untrained = cka_score(network, told, examples, network.rows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
     told.bridges.unlink()
     with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
-        likeness(network, told, examples, network.rows(examples))
+        cka_score(network, told, examples, network.rows(examples))
 
 
 def test_weights_that_no_term_reaches_stay_as_they_were(general: Made) -> None:
@@ -149,15 +149,15 @@ class Together:
         self._barrier.wait(60)
 
 
-def validated(told: Course, place: Any) -> Validation:
-    learner, material = material_of(told, place)
+def validated(told: TrainingSpec, place: Any) -> Validation:
+    learner, material = load_inputs(told, place)
     learner.eval()
     return validate(lambda batch: answered(learner, batch), material, place, told.objective)
 
 
-def answered(learner: Learner, batch: Batch) -> Answered:
+def answered(learner: DistillationModel, batch: Batch) -> Answered:
     inputs = batch.inputs
-    states_BND = called(learner, inputs)
+    states_BND = forward(learner, inputs)
     given = inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
     return states_BND, batch.compared(states_BND), learner.inside(*given)
 

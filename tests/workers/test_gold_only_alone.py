@@ -7,7 +7,7 @@ from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
-from alambique.workers.driver import run_here
+from alambique.workers.queue.driver import run_here
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 

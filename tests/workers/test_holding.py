@@ -15,11 +15,11 @@ from pydantic import SecretStr
 from alambique.registry import jobs, leases, tables
 from alambique.spec.errors import LostLease
 from alambique.spec.states import Reason, Stage, State
-from alambique.workers.holding import LOST, Holding
-from alambique.workers.logs import into_log
-from alambique.workers.work import Work
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.job_log import into_log
+from alambique.workers.queue.lease_keeper import LOST, LeaseKeeper
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 Away = Callable[[SecretStr], AbstractContextManager[None]]
 LEASE = timedelta(minutes=1)
 HOLDER = """
@@ -28,9 +28,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from alambique.registry.database import Database
-from alambique.workers.holding import Holding
-from alambique.workers.logs import into_log
-from alambique.workers.work import Work
+from alambique.workers.queue.lease_keeper import Holding
+from alambique.workers.pipeline.job_log import into_log
+from alambique.workers.pipeline.context import Work
 
 url, job, token = sys.argv[1:]
 database, job, token = Database(url), UUID(job), int(token)
@@ -43,8 +43,8 @@ with Holding(database, job, token, lease=lease, heartbeat=0.05) as holding:
 """
 
 
-def held(work: Work, heartbeat: float = 0.05) -> Holding:
-    return Holding(work.database, work.id, work.token, lease=LEASE, heartbeat=heartbeat)
+def held(work: JobContext, heartbeat: float = 0.05) -> LeaseKeeper:
+    return LeaseKeeper(work.database, work.id, work.token, lease=LEASE, heartbeat=heartbeat)
 
 
 def test_the_lease_is_renewed_meanwhile(work: Taken) -> None:
@@ -64,7 +64,7 @@ def test_the_lease_is_renewed_meanwhile(work: Taken) -> None:
 
 
 @contextmanager
-def holder(job: Work) -> Iterator["subprocess.Popen[str]"]:
+def holder(job: JobContext) -> Iterator["subprocess.Popen[str]"]:
     """A process that holds the job, and a stage of it."""
     command = [sys.executable, "-c", HOLDER, job.settings.database, str(job.id), str(job.token)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -93,7 +93,7 @@ def test_a_process_whose_stage_another_may_do_by_now_ends(work: Taken) -> None:
         assert process.wait(30) == LOST
 
 
-def cancelled(job: Work) -> None:
+def cancelled(job: JobContext) -> None:
     """Cancels a job that is held here, and waits for the interrupt: it may come at any time now."""
     with job.database.write() as session:
         jobs.cancel(session, job.id)

@@ -23,9 +23,9 @@ from alambique.spec.matrix import jobs_of
 from alambique.spec.outputs import Output
 from alambique.spec.settings import Settings
 from alambique.spec.suite import read_suite
-from alambique.workers.holding import Holding
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.queue.lease_keeper import LeaseKeeper
 from alambique.workers.stages.check import check
-from alambique.workers.work import Work
 
 TEXTS = ("El niño de Málaga vio un pingüino.", "¿Dónde nació? En Logroño, a orillas del Ebro.")
 pytestmark = pytest.mark.slow
@@ -136,8 +136,8 @@ def checked(job: Job, settings: Settings) -> list[str]:
         posted = jobs.submit(session, job)
         row = jobs.take(session, "test", settings.lease_time, job_id=posted.id)
     assert row is not None
-    holding = Holding(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
-    work = Work(row.id, row.token, job, settings, database, holding, no_cluster)
+    holding = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
+    work = JobContext(row.id, row.token, job, settings, database, holding, no_cluster)
     found = check(work)
     for teacher in found.teachers:
         for start in teacher:

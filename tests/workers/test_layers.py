@@ -9,18 +9,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alambique.models.bridges import Mixture
 from alambique.models.networks import load
+from alambique.models.projection_heads import LearnedLayerMap
 from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
-from alambique.workers.layer_maps import maps_of, resolved, similar
-from alambique.workers.training.course import Course
+from alambique.workers.layer_maps import maps_of, resolve_maps, similar
+from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Made = Callable[..., Course]
+Made = Callable[..., TrainingSpec]
 Recorder = Callable[..., "Recorded"]
 LAYERS: tuple[Term, ...] = (
     Hidden(projection="per-layer", mapping="learned", weight=Change(start=1.0, end=0.2)),
@@ -33,7 +33,7 @@ LAYERS: tuple[Term, ...] = (
 def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
     """A course beside a deeper and wider teacher."""
 
-    def made(**changed: object) -> Course:
+    def made(**changed: object) -> TrainingSpec:
         beside = tmp_path / "deep"
         if not beside.exists():
             folder_of(beside.name, layers=4, width=48, seed=2, positions=128)
@@ -42,7 +42,7 @@ def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
     return made
 
 
-def moved(told: Course, name: str) -> Course:
+def moved(told: TrainingSpec, name: str) -> TrainingSpec:
     """The same course in another folder."""
     return told.model_copy(update={"folder": told.folder.with_name(name)})
 
@@ -131,7 +131,7 @@ def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -
     """Whether its layers matter shows only if a training of usual length moves it visibly."""
     told = layered(objective=(Hidden(mapping="learned"),))
     recorded(told).to_the_end()
-    begun_SL = Mixture(2, 4)()
+    begun_SL = LearnedLayerMap(2, 4)()
     learnt_SL = torch.tensor(told.read_mixtures()["hidden"])
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
     assert (learnt_SL - begun_SL).abs().max() > 0.1
@@ -145,9 +145,9 @@ def test_layers_that_are_alike_are_found(layered: Made) -> None:
     chosen = similar(own)
     assert chosen.pairs == tuple((layer, layer) for layer in range(4))
     assert chosen.likeness == pytest.approx([1.0] * 4)
-    taken = resolved(own)
+    taken = resolve_maps(own)
     assert [getattr(term, "mapping", None) for term in taken.objective] == [chosen.pairs] * 2
-    assert resolved(own.model_copy(update={"start": told.start})).objective == taken.objective
+    assert resolve_maps(own.model_copy(update={"start": told.start})).objective == taken.objective
     assert maps_of(own) == {"hidden": chosen, "attention": chosen}
 
 

@@ -1,7 +1,7 @@
 """What goes into a job's log of an error."""
 
 from alambique.registry.bounds import LINES, bounded_lines
-from alambique.workers.logs import trace_of
+from alambique.workers.pipeline.job_log import trace_of
 
 
 def test_of_a_trace_with_long_lines_the_last_line_is_there() -> None:

@@ -17,27 +17,27 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Sentence, read, write
 from alambique.workers.training import loop
-from alambique.workers.training.course import Course
+from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import train
-from alambique.workers.training.outcome import read_outcome
-from alambique.workers.training.place import Alone
-from alambique.workers.training.position import Position
+from alambique.workers.training.result import read_result
+from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-HERE = Alone(torch.device("cpu"))
-Made = Callable[..., Course]
+HERE = SingleProcess(torch.device("cpu"))
+Made = Callable[..., TrainingSpec]
 Recorder = Callable[..., "Recorded"]
-Losses = Callable[[Course], list[float]]
+Losses = Callable[[TrainingSpec], list[float]]
 
 EPOCH = 5
 """Steps of an epoch of named entities: 40 sentences of a window each, 8 in a batch."""
 
 
 @pytest.fixture
-def losses_of(recorded: Recorder) -> Callable[[Course], list[float]]:
-    def losses(course: Course) -> list[float]:
+def losses_of(recorded: Recorder) -> Callable[[TrainingSpec], list[float]]:
+    def losses(course: TrainingSpec) -> list[float]:
         run = recorded(course)
         run.to_the_end()
         return run.losses
@@ -59,7 +59,7 @@ def test_killed_at_a_step_and_resumed_is_as_undisturbed(
         outcome = resumed.to_the_end()
         assert resumed.losses == expected[-len(resumed.losses) :]
         assert len(resumed.losses) < len(expected) or stop_at < whole.train.checkpoint
-        assert outcome == read_outcome(whole)
+        assert outcome == read_result(whole)
         assert same_weights(whole.best, broken.best)
 
 
@@ -86,7 +86,7 @@ def test_killed_in_a_validation_the_rest_of_the_epoch_has_no_loss(
     assert ends[0]["terms"] == {}
 
 
-def beside(told: Course, name: str) -> Course:
+def beside(told: TrainingSpec, name: str) -> TrainingSpec:
     """The same course in another folder."""
     folder = told.folder.with_name(name)
     folder.mkdir()
@@ -159,7 +159,7 @@ def test_weights_and_metric_are_of_the_best_epoch(course: Made, recorded: Record
     assert all(torch.equal(best[name], kept[name]) for name in best)
 
 
-def metrics_of(course: Course) -> list[float]:
+def metrics_of(course: TrainingSpec) -> list[float]:
     """After each epoch."""
     lines = [json.loads(line) for line in course.progress.read_text().splitlines()]
     return [line["metric"] for line in lines if line["metric"] is not None]
@@ -209,7 +209,7 @@ def test_progress_is_told_line_by_line(course: Made) -> None:
 
 def test_somebody_is_told_after_each_epoch_that_another_one_follows(course: Made) -> None:
     long = course().train.model_copy(update={"epochs": 4})
-    told: list[Position] = []
+    told: list[TrainerState] = []
     outcome = train(course(train=long), HERE, told.append)
     assert [position.epoch for position in told] == [1, 2, 3]
     assert all(position.step == 0 for position in told)
@@ -225,7 +225,7 @@ def test_who_is_told_may_end_it_and_it_goes_on_from_there(course: Made) -> None:
     expected = train(whole, HERE)
     stopped = beside(whole, "stopped")
 
-    def stop(_: Position) -> None:
+    def stop(_: TrainerState) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

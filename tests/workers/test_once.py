@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from alambique.spec.states import Stage
-from alambique.workers.once import is_done, key_of, once, once_if_free
-from alambique.workers.provenance import running_code
-from alambique.workers.records import MadeBy, StageOutput
-from alambique.workers.work import Work
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.provenance import running_code
+from alambique.workers.pipeline.records import MadeBy, StageOutput
+from alambique.workers.pipeline.stage import is_done, key_of, run_stage, run_stage_if_free
 
 
 class Made(StageOutput):
@@ -33,8 +33,8 @@ class Maker:
         return Made(by=str(len(self.folders)))
 
 
-def teach(work: Work, maker: Maker, **reads: str) -> str:
-    return once(work, Stage.TEACH, reads, Made, maker).by
+def teach(work: JobContext, maker: Maker, **reads: str) -> str:
+    return run_stage(work, Stage.TEACH, reads, Made, maker).by
 
 
 def test_a_key_is_that_of_the_stage_and_of_all_it_reads() -> None:
@@ -48,14 +48,16 @@ def test_a_key_is_that_of_the_stage_and_of_all_it_reads() -> None:
     assert key_of(Stage.TEACH, {"seed": 1, "model": "a"}) in keys
 
 
-def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., Work]) -> None:
+def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., JobContext]) -> None:
     maker = Maker()
     assert [teach(work(), maker, model="a"), teach(work(), maker, model="a")] == ["1", "1"]
     assert teach(work("project=other"), maker, model="a") == "2"
     assert teach(work(), maker, model="b") == "3"
 
 
-def test_what_is_done_is_done_again_where_its_folder_is_gone(work: Callable[..., Work]) -> None:
+def test_what_is_done_is_done_again_where_its_folder_is_gone(
+    work: Callable[..., JobContext],
+) -> None:
     maker = Maker()
     teach(work(), maker)
     shutil.rmtree(maker.folders[0])
@@ -64,7 +66,7 @@ def test_what_is_done_is_done_again_where_its_folder_is_gone(work: Callable[...,
 
 
 def test_what_the_registry_says_of_a_folder_that_another_machine_made_is_not_taken(
-    work: Callable[..., Work],
+    work: Callable[..., JobContext],
 ) -> None:
     maker = Maker()
     teach(work(), maker)
@@ -72,7 +74,7 @@ def test_what_the_registry_says_of_a_folder_that_another_machine_made_is_not_tak
     assert teach(work(), maker) == "2"
 
 
-def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., Work]) -> None:
+def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., JobContext]) -> None:
     maker = Maker()
 
     def fails(folder: Path) -> Made:
@@ -80,7 +82,7 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., W
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        once(work(), Stage.TEACH, {}, Made, fails)
+        run_stage(work(), Stage.TEACH, {}, Made, fails)
     assert teach(work(), maker) == "1"
     assert (maker.folders[0] / "checkpoint").read_text() == "half"
 
@@ -88,18 +90,18 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., W
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 
 
-def test_a_stage_is_of_the_code_that_did_it(work: Callable[..., Work]) -> None:
+def test_a_stage_is_of_the_code_that_did_it(work: Callable[..., JobContext]) -> None:
     def by_other_code(folder: Path) -> Made:
         (folder / "made_by.json").write_text(json.dumps([OTHER.model_dump()]))
         return Made(by="another version")
 
     reads = {"model": "of other code"}
-    done = once(work(), Stage.TEACH, reads, Made, by_other_code)
-    again = once(work(), Stage.TEACH, reads, Made, Maker())
+    done = run_stage(work(), Stage.TEACH, reads, Made, by_other_code)
+    again = run_stage(work(), Stage.TEACH, reads, Made, Maker())
     assert done.made_by == again.made_by == (OTHER,)
 
 
-def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., Work]) -> None:
+def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., JobContext]) -> None:
     folders = []
 
     def killed(folder: Path) -> Made:
@@ -108,12 +110,12 @@ def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., Work]) -> N
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        once(work(), Stage.TEACH, {}, Made, killed)
-    assert once(work(), Stage.TEACH, {}, Made, Maker()).made_by == (OTHER, running_code())
+        run_stage(work(), Stage.TEACH, {}, Made, killed)
+    assert run_stage(work(), Stage.TEACH, {}, Made, Maker()).made_by == (OTHER, running_code())
     assert "torch" in running_code().libraries
 
 
-def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., Work]) -> None:
+def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., JobContext]) -> None:
     maker = Maker()
     teach(work(), maker)
     fresh = work("fresh=true")
@@ -123,18 +125,18 @@ def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., Work]) -> 
     assert len(set(maker.folders)) == 2
 
 
-def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., Work]) -> None:
+def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., JobContext]) -> None:
     maker, one, other = Maker(), work(), work()
 
-    def tried(job: Work) -> Made | None:
-        return once_if_free(job, Stage.TEACH, {"model": "a"}, Made, maker)
+    def tried(job: JobContext) -> Made | None:
+        return run_stage_if_free(job, Stage.TEACH, {"model": "a"}, Made, maker)
 
     def meanwhile(_: Path) -> Made:
         assert tried(other) is None
         return Made(by="one")
 
     assert not is_done(one, Stage.TEACH, {"model": "a"})
-    mine = once(one, Stage.TEACH, {"model": "a"}, Made, meanwhile)
+    mine = run_stage(one, Stage.TEACH, {"model": "a"}, Made, meanwhile)
     assert (mine.by, mine.made_by) == ("one", (running_code(),))
     assert tried(other) == mine
     assert is_done(other, Stage.TEACH, {"model": "a"})

@@ -17,16 +17,16 @@ from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, Stage, State
-from alambique.workers.carrying import carry
-from alambique.workers.driver import drive, run_here
-from alambique.workers.holding import NO_ANSWER
-from alambique.workers.logs import into_log
-from alambique.workers.once import once
-from alambique.workers.records import MadeBy, StageOutput
-from alambique.workers.work import Work
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.job import carry
+from alambique.workers.pipeline.job_log import into_log
+from alambique.workers.pipeline.records import MadeBy, StageOutput
+from alambique.workers.pipeline.stage import run_stage
+from alambique.workers.queue.driver import drive, run_here
+from alambique.workers.queue.lease_keeper import NO_ANSWER
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
 
@@ -66,7 +66,7 @@ class Given(StageOutput):
         return self
 
 
-def logged(job: Work) -> list[str]:
+def logged(job: JobContext) -> list[str]:
     with job.database.read() as session:
         events = jobs.notes(session, job.id, "log")
     return [line for event in events for line in event.content["lines"]]
@@ -84,9 +84,9 @@ def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: 
 
     with job.holding:
         outage.begin()
-        assert once(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
         outage.begin()
-        assert once(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
         outage.begin()
         assert job.holding.take(["a", "b"]) == ["a", "b"]
         outage.begin()

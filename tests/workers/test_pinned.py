@@ -17,8 +17,8 @@ import pytest
 
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term
 from alambique.spec.schema import SCHEMA
-from alambique.workers.training.course import Course
-from alambique.workers.training.outcome import read_outcome
+from alambique.workers.training.result import read_result
+from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -50,13 +50,13 @@ TERMS: Mapping[str, Term] = {
 
 
 def test_the_numbers_of_this_schema(
-    distilled: Callable[..., Course],
-    course: Callable[..., Course],
+    distilled: Callable[..., TrainingSpec],
+    course: Callable[..., TrainingSpec],
     recorded: Callable[..., "Recorded"],
     folder_of: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    def losses(told: Course) -> list[float]:
+    def losses(told: TrainingSpec) -> list[float]:
         """Of every step, and on validation at the end, with the metric."""
         run = recorded(quick(told))
         outcome = run.to_the_end()
@@ -85,13 +85,13 @@ def test_the_numbers_of_this_schema(
     )
 
 
-def quick(told: Course) -> Course:
+def quick(told: TrainingSpec) -> TrainingSpec:
     """One epoch of it."""
     train = {"epochs": 1, "checkpoint": 100, "accumulate": 1 + (told.zero or 0) // 2}
     return told.model_copy(update={"train": told.train.model_copy(update=train)})
 
 
-def with_deepspeed(told: list[Course]) -> dict[str, list[float]]:
+def with_deepspeed(told: list[TrainingSpec]) -> dict[str, list[float]]:
     """The same of runs by DeepSpeed, in a process that is a group of one; under ZeRO 2 and 3 each
     batch in two parts."""
     arguments = []
@@ -109,7 +109,7 @@ def with_deepspeed(told: list[Course]) -> dict[str, list[float]]:
     found = {}
     for one in told:
         losses = json.loads((one.folder / "losses.json").read_text())
-        outcome = read_outcome(one)
+        outcome = read_result(one)
         assert outcome is not None
         found[f"deepspeed zero {one.zero}"] = [*losses, outcome.best_loss, outcome.metric]
     return found

@@ -15,21 +15,23 @@ from alambique.models.networks import load
 from alambique.runtime.windows import Window
 from alambique.tasks.all import find
 from alambique.tasks.examples import Question, Sentence, read
-from alambique.workers.training.batching import epoch_batches
-from alambique.workers.training.course import Course
-from alambique.workers.training.material import material_of
-from alambique.workers.training.place import Alone
-from alambique.workers.training.rows import Row
+from alambique.workers.training.batch_plan import epoch_batches
+from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.schedule import rate
+from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.target_windows import TargetWindow
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Loss = Callable[[Any, Course, Sequence[Any], Sequence[Row]], Tensor]
+Loss = Callable[[Any, TrainingSpec, Sequence[Any], Sequence[TargetWindow]], Tensor]
 """Of a model of transformers, for rows of examples."""
 
 
-def tag_loss(model: Any, told: Course, examples: Sequence[Sentence], rows: Sequence[Row]) -> Tensor:
+def tag_loss(
+    model: Any, told: TrainingSpec, examples: Sequence[Sentence], rows: Sequence[TargetWindow]
+) -> Tensor:
     """The model's own: cross entropy at the first piece of each word, -100 elsewhere."""
     ids_BN, mask_BN = fed(rows)
     labels_BN = torch.full_like(ids_BN, -100)
@@ -43,7 +45,7 @@ def tag_loss(model: Any, told: Course, examples: Sequence[Sentence], rows: Seque
 
 
 def span_loss(
-    model: Any, told: Course, examples: Sequence[Question], rows: Sequence[Row]
+    model: Any, told: TrainingSpec, examples: Sequence[Question], rows: Sequence[TargetWindow]
 ) -> Tensor:
     """Cross entropy over [CLS] and the context, of starts and of ends, halved."""
     ids_BN, mask_BN = fed(rows)
@@ -83,7 +85,7 @@ def answer_pieces(example: Question, window: Window) -> tuple[int, int]:
     return (first, last) if whole else (0, 0)
 
 
-def fed(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+def fed(rows: Sequence[TargetWindow]) -> tuple[Tensor, Tensor]:
     """Padded ids and the mask of them, (B, N) each."""
     ids = [torch.from_numpy(row.window.input_ids_N) for row in rows]
     masks = [torch.ones_like(ids_N) for ids_N in ids]
@@ -95,7 +97,7 @@ def fed(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     ("task", "loss"), [("named-entities", tag_loss), ("question-answering", span_loss)]
 )
 def test_the_losses_of_a_plain_loop(
-    course: Callable[..., Course], recorded: Callable[..., "Recorded"], task: str, loss: Loss
+    course: Callable[..., TrainingSpec], recorded: Callable[..., "Recorded"], task: str, loss: Loss
 ) -> None:
     told = course(task)
     run = recorded(told)
@@ -103,8 +105,8 @@ def test_the_losses_of_a_plain_loop(
     assert run.losses == pytest.approx(plain_losses(told, loss), abs=1e-5)
 
 
-def plain_losses(told: Course, loss: Loss) -> list[float]:
-    _, material = material_of(told, Alone(torch.device("cpu")))
+def plain_losses(told: TrainingSpec, loss: Loss) -> list[float]:
+    _, material = load_inputs(told, SingleProcess(torch.device("cpu")))
     examples, rows, settings = read(told.training), material.training, told.train
     model = load(told.start, find(told.task).output, told.labels).inner.train()
     optimizer = plain_optimizer(model, settings.weight_decay)

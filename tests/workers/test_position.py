@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from alambique.workers.training.place import Alone
-from alambique.workers.training.position import Position, latest, save
+from alambique.workers.training.checkpoints import TrainerState, latest, save
+from alambique.workers.training.distributed import SingleProcess
 
-HERE = Alone(torch.device("cpu"))
+HERE = SingleProcess(torch.device("cpu"))
 EARLY, LATE = (
-    Position(done=8, step=2),
-    Position(done=12, epoch=1, best_loss=0.5, best_epoch=0, best_metric=0.75),
+    TrainerState(done=8, step=2),
+    TrainerState(done=12, epoch=1, best_loss=0.5, best_epoch=0, best_metric=0.75),
 )
 
 
@@ -30,16 +30,16 @@ def write_half(folder: Path) -> None:
 
 
 def test_steps_and_epochs_count_up() -> None:
-    stepped = Position().after_step().after_step()
+    stepped = TrainerState().after_step().after_step()
     assert (stepped.epoch, stepped.step, stepped.done) == (0, 2, 2)
 
 
 def test_the_best_epoch_is_the_one_of_the_lowest_loss_with_its_metric() -> None:
-    best = Position(done=2, step=2).after_epoch(0.5, 0.25)
-    assert best == Position(epoch=1, done=2, best_loss=0.5, best_epoch=0, best_metric=0.25)
+    best = TrainerState(done=2, step=2).after_epoch(0.5, 0.25)
+    assert best == TrainerState(epoch=1, done=2, best_loss=0.5, best_epoch=0, best_metric=0.25)
     worse = best.after_epoch(0.5, 1.0).after_epoch(0.75, 1.0)
     assert worse == replace(best, epoch=3, waited=2)
-    better = Position(epoch=4, done=2, best_loss=0.25, best_epoch=3, best_metric=0.125)
+    better = TrainerState(epoch=4, done=2, best_loss=0.25, best_epoch=3, best_metric=0.125)
     assert worse.after_epoch(0.25, 0.125) == better
 
 
@@ -69,7 +69,7 @@ def test_a_torn_checkpoint_does_not_count(tmp_path: Path) -> None:
 
 
 def test_the_end_of_an_epoch_is_later_than_its_last_step(tmp_path: Path) -> None:
-    last = Position(done=12, step=12)
+    last = TrainerState(done=12, step=12)
     save(tmp_path, last, write, HERE)
     save(tmp_path, last.after_epoch(0.5, 0.75), write, HERE)
     found = latest(tmp_path)

@@ -15,24 +15,24 @@ from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
 from alambique.spec.schema import SCHEMA
 from alambique.spec.states import Stage
-from alambique.workers.filling import Filler
-from alambique.workers.provenance import (
+from alambique.workers.fill_task import Filler
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.provenance import (
     UNKNOWN,
     code_version,
+    lineage_of,
     made_by_stages,
-    made_from,
     maker_of,
     outputs_makers_of,
     record_outputs,
     refuse_other_code,
     running_code,
 )
-from alambique.workers.records import MadeBy, Taught, Trained
-from alambique.workers.running import Part
+from alambique.workers.pipeline.records import MadeBy, SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages import cache as stage
 from alambique.workers.stages.check import check
 from alambique.workers.stages.distil import Kind, distil
-from alambique.workers.work import Work
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 KEYS = """
@@ -42,7 +42,7 @@ schema.SCHEMA = int(sys.argv[1])
 from alambique.cache.keys import Namespace
 from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
-from alambique.workers.once import key_of
+from alambique.workers.pipeline.stage import key_of
 namespace = Namespace("teacher", "tokenizer", "words-1", Output.TAGS, "fp32")
 print(json.dumps([namespace.digest, key_of(Stage.TEACH, {})]))
 """
@@ -97,18 +97,20 @@ def test_other_code_or_other_libraries_are_refused() -> None:
 
 
 @pytest.fixture
-def teacher(folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]) -> Trained:
+def teacher(
+    folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+) -> TrainedModel:
     return as_teacher(folder_of(positions=128), max_length=64, stride=16)
 
 
 @pytest.fixture
-def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[Work, Trained], int]:
+def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[JobContext, TrainedModel], int]:
     """Has a part of the outputs of a job computed by other code; gives how many that were."""
 
-    def fill(work: Work, teacher: Trained) -> int:
+    def fill(work: JobContext, teacher: TrainedModel) -> int:
         filler = Filler(stage._order(work, check(work), teacher))
         with monkeypatch.context() as patched:
-            patched.setattr("alambique.workers.filling.running_code", lambda: OTHER)
+            patched.setattr("alambique.workers.fill_task.running_code", lambda: OTHER)
             return filler.fill(sorted(filler.missing())[::3])
 
     return fill
@@ -121,9 +123,9 @@ SMALL = (
 
 
 def test_a_student_names_who_computed_what_it_has_learnt_from(
-    work: Callable[..., Work],
-    teacher: Trained,
-    filled_before: Callable[[Work, Trained], int],
+    work: Callable[..., JobContext],
+    teacher: TrainedModel,
+    filled_before: Callable[[JobContext, TrainedModel], int],
     tmp_path: Path,
 ) -> None:
     job = work(*SMALL)
@@ -131,13 +133,13 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     cached = stage.cache(job, checked, teacher)
     assert 0 < before < cached.wanted == before + cached.computed
     assert sorted(cached.made_by, key=str) == sorted((OTHER, running_code()), key=str)
-    taught = [Taught(teacher=teacher, start=teacher.folder)]
+    taught = [SelectedTeacher(teacher=teacher, start=teacher.folder)]
     kinds: tuple[Kind, ...] = ("distilled", "gold-only")
     folders = {kind: tmp_path / kind for kind in kinds}
     for folder in folders.values():
         folder.mkdir()
     student, gold_only = (
-        distil(job, checked, taught, [cached], kind, folder, Part(Stage.DISTIL, kind)).student
+        distil(job, checked, taught, [cached], kind, folder, StagePart(Stage.DISTIL, kind)).student
         for kind, folder in folders.items()
     )
     assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())
@@ -145,7 +147,7 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     said = made_by_stages(student, (running_code(),))["made_by"]
     assert said["outputs"] == [one.model_dump() for one in cached.made_by]
     assert "outputs" not in made_by_stages(gold_only)["made_by"]
-    edges = {edge.relation: edge for edge in made_from(job.job, checked.data, student)}
+    edges = {edge.relation: edge for edge in lineage_of(job.job, checked.data, student)}
     code: Edge = edges["code"]
     assert [code.hashes[name] for name in ("outputs", "outputs-2")] == [
         one.code for one in cached.made_by

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from alambique.registry import versions
-from alambique.workers.carrying import stages
-from alambique.workers.records import Raced, Speed, Trained
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.job import stages
+from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
 from alambique.workers.stages import race
 from alambique.workers.stages.check import check
-from alambique.workers.work import Work
 
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 
 CPU = torch.device("cpu")
 FIGURES = ("latency_ms", "latency_low_ms", "latency_high_ms", "inferences_per_second", "throughput")
@@ -43,16 +43,16 @@ def test_speed_is_told_of_each_device(
 
 
 def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
-    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., Trained]
+    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
 ) -> None:
     job, network = work(), as_teacher(folder_of(), max_length=64, stride=16)
     checked = check(job)
-    alone, beside = (race.reads(job, checked, [network], 64, on) for on in ([CPU], [CPU, CPU]))
+    alone, beside = (race.key_inputs(job, checked, [network], 64, on) for on in ([CPU], [CPU, CPU]))
     assert alone["machine"] == [race.machine(CPU), torch.get_num_threads()]
     assert beside["machine"] == [race.machine(CPU)] * 2 + [torch.get_num_threads()]
 
 
-def raced(*latencies: float) -> Raced:
+def raced(*latencies: float) -> SpeedResult:
     """Networks that took so many milliseconds."""
     speeds = [
         Speed(
@@ -65,7 +65,7 @@ def raced(*latencies: float) -> Raced:
         )
         for ms in latencies
     ]
-    return Raced(networks=tuple((speed,) for speed in speeds), settings={})
+    return SpeedResult(networks=tuple((speed,) for speed in speeds), settings={})
 
 
 @pytest.mark.parametrize(

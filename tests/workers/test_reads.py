@@ -17,12 +17,12 @@ from alambique.spec.reading import read_job
 from alambique.spec.states import Stage
 from alambique.tasks.data import Splits
 from alambique.tasks.formats import conll
-from alambique.workers.once import key_of
-from alambique.workers.records import Taught, Trained
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.stage import key_of
 from alambique.workers.stages import distil, evaluate, teach
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
-from alambique.workers.work import Work
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 LIMIT = "data.limit={train: 12, dev: 6, test: 6}"
@@ -76,34 +76,34 @@ CHANGED = {
 
 
 @pytest.fixture
-def keys(work: Callable[..., Work], folder_of: Callable[..., Path]) -> Callable[[Job], Any]:
+def keys(work: Callable[..., JobContext], folder_of: Callable[..., Path]) -> Callable[[Job], Any]:
     """The keys of a job's stages, each with the same models before it."""
     held, start, taught = work(), folder_of("start"), folder_of("taught", seed=2)
 
     def of(job: Job) -> dict[str, str]:
         asked = replace(held, job=job)
         checked, one = check(asked), job.teachers[0]
-        models = Taught(teacher=trained("teacher", taught, one.said), start=start)
+        models = SelectedTeacher(teacher=trained("teacher", taught, one.said), start=start)
         cached = cache(asked, checked, models.teacher)
         networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         found = {
-            "teach": key_of(Stage.TEACH, teach.reads(asked, checked, one, one.said.runs[0])),
+            "teach": key_of(Stage.TEACH, teach.key_inputs(asked, checked, one, one.said.runs[0])),
         }
         length = evaluate.length_of(asked, networks)
         for network in networks:
-            reads = evaluate.reads(asked, checked, network, length)
+            reads = evaluate.key_inputs(asked, checked, network, length)
             found[f"evaluate {network.name}"] = key_of(Stage.EVALUATE, reads)
         kinds: tuple[distil.Kind, ...] = ("gold-only", "same-start", "distilled")
         for kind in kinds:
-            reads = distil.reads(asked, checked, [models], [cached], kind)
+            reads = distil.key_inputs(asked, checked, [models], [cached], kind)
             found[kind] = key_of(Stage.DISTIL, reads)
         return found
 
     return of
 
 
-def trained(name: str, folder: Path, windows: Any) -> Trained:
-    return Trained(
+def trained(name: str, folder: Path, windows: Any) -> TrainedModel:
+    return TrainedModel(
         name=name,
         folder=folder,
         weights=weights_hash(folder),
@@ -147,7 +147,7 @@ def test_other_test_data_change_the_scores_alone(
 
 
 def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
-    work: Callable[..., Work], folder_of: Callable[..., Path]
+    work: Callable[..., JobContext], folder_of: Callable[..., Path]
 ) -> None:
     models = [folder_of("one"), folder_of("two", seed=2)]
 
@@ -155,11 +155,13 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
         asked = work(*said)
         checked = check(asked)
         taught = [
-            Taught(teacher=trained("teacher", folder, asked.job.teachers[0].said), start=folder)
+            SelectedTeacher(
+                teacher=trained("teacher", folder, asked.job.teachers[0].said), start=folder
+            )
             for folder in models
         ]
         return {
-            key_of(Stage.DISTIL, distil.reads(asked, checked, [one], [], "gold-only"))
+            key_of(Stage.DISTIL, distil.key_inputs(asked, checked, [one], [], "gold-only"))
             for one in taught
         }
 

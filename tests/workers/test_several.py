@@ -12,15 +12,15 @@ from alambique.spec.objective import Gold, Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import write
-from alambique.workers.filling import Filler, Order
-from alambique.workers.training import material
-from alambique.workers.training.course import Course, TeacherOutputs
+from alambique.workers.fill_task import Filler, FillTask
+from alambique.workers.training import inputs as material
+from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Made = Callable[..., Course]
-Ordered = Callable[..., Order]
+Made = Callable[..., TrainingSpec]
+Ordered = Callable[..., FillTask]
 Recorder = Callable[..., "Recorded"]
 KINDS = {"bert": "wordpiece", "roberta": "bytebpe"}
 """The teachers, each with the kind of its tokenizer; the student's is a WordPiece of its own."""
@@ -41,10 +41,10 @@ def taught_by(
     few: Callable[[str], Splits],
     order_for: Ordered,
     learnt: Callable[..., Any],
-) -> Callable[[Course], list[Order]]:
+) -> Callable[[TrainingSpec], list[FillTask]]:
     """The orders of two teachers with vocabularies and windows of their own."""
 
-    def orders(told: Course) -> list[Order]:
+    def orders(told: TrainingSpec) -> list[FillTask]:
         write(told.training, few(told.task).train[:16])
         return [
             order_for(
@@ -60,7 +60,7 @@ def taught_by(
     return orders
 
 
-def _network(told: Course, name: str, splits: Splits, learnt: Any, folder: Path) -> Path:
+def _network(told: TrainingSpec, name: str, splits: Splits, learnt: Any, folder: Path) -> Path:
     if not folder.exists():
         folder.mkdir()
         texts = [text for e in splits.train for text in find(told.task).texts(e)]
@@ -83,7 +83,7 @@ def _outputs(folder: Path, name: str, weight: float) -> TeacherOutputs:
     )
 
 
-def filled(order: Order) -> int:
+def filled(order: FillTask) -> int:
     filler = Filler(order)
     return sum(filler.fill(run) for run in filler.runs(list(filler.missing())))
 
@@ -112,7 +112,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Outputs]:
 )
 def test_a_student_of_a_third_vocabulary_learns_from_both(
     course: Made,
-    taught_by: Callable[[Course], list[Order]],
+    taught_by: Callable[[TrainingSpec], list[FillTask]],
     recorded: Recorder,
     opened: list[Outputs],
     task: str,
@@ -135,7 +135,7 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
 @pytest.mark.parametrize("task", ["named-entities", "question-answering"])
 def test_a_teacher_beside_itself_teaches_as_it_does_alone(
     course: Made,
-    taught_by: Callable[[Course], list[Order]],
+    taught_by: Callable[[TrainingSpec], list[FillTask]],
     recorded: Recorder,
     task: str,
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
 
 
 def test_micro_batches_split_memory_and_not_what_teachers_say_together(
-    course: Made, taught_by: Callable[[Course], list[Order]], recorded: Recorder
+    course: Made, taught_by: Callable[[TrainingSpec], list[FillTask]], recorded: Recorder
 ) -> None:
     told = course()
     orders = taught_by(told)

@@ -15,7 +15,7 @@ from alambique.spec.job import Job, Student
 from alambique.spec.outputs import Output
 from alambique.tasks.data import Splits
 from alambique.tasks.plan import plan
-from alambique.workers.starting import student
+from alambique.workers.initial_weights import write_student
 
 LABELS = ("O", "B-PER")
 BERT = {
@@ -39,7 +39,7 @@ def started(said: dict[str, Any], config: Config, tokenizer: Path, into: Path) -
     """The student that a job of that teacher begins with."""
     teacher = into / "teacher"
     save(new(config, Output.TAGS, LABELS, seed=1), teacher, tokenizer)
-    student(Student(**said), teacher, Output.TAGS, LABELS, into / "start", seed=2)
+    write_student(Student(**said), teacher, Output.TAGS, LABELS, into / "start", seed=2)
     return load(into / "start", Output.TAGS, LABELS)
 
 

@@ -13,13 +13,13 @@ from alambique.models.configs import read_config
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
-from alambique.workers.records import Taught, Trained
-from alambique.workers.running import Part
+from alambique.workers.initial_weights import write_student
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.distil import Kind, distil
-from alambique.workers.starting import student
-from alambique.workers.work import Work
 
 Folder = Callable[..., Path]
 Weights = dict[str, Tensor]
@@ -40,9 +40,9 @@ def first_layer_of(weights: Weights) -> Weights:
 
 @pytest.fixture
 def started(
-    work: Callable[..., Work],
+    work: Callable[..., JobContext],
     folder_of: Folder,
-    as_teacher: Callable[..., Trained],
+    as_teacher: Callable[..., TrainedModel],
     tmp_path: Path,
 ) -> Callable[..., Weights]:
     """What a student of a job started from, beside a teacher in `after` that was `before`."""
@@ -51,11 +51,11 @@ def started(
         held = work("train.epochs=1", *said)
         checked = check(held)
         teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
-        taught = Taught(teacher=teacher, start=tmp_path / "before")
+        taught = SelectedTeacher(teacher=teacher, start=tmp_path / "before")
         cached = cache(held, checked, taught.teacher)
         folder = tmp_path / kind
         folder.mkdir()
-        distil(held, checked, [taught], [cached], kind, folder, Part(Stage.DISTIL, kind))
+        distil(held, checked, [taught], [cached], kind, folder, StagePart(Stage.DISTIL, kind))
         return weights_of(folder / "start")
 
     folder_of("before", seed=1)
@@ -87,7 +87,7 @@ def test_students_that_start_from_another_model_start_alike(
 
 def put(folder: Path, said: Student, source: Path, seed: int = 1) -> Path:
     labels = tuple(read_config(source)["id2label"].values())
-    student(said, source, Output.TAGS, labels, folder, seed=seed)
+    write_student(said, source, Output.TAGS, labels, folder, seed=seed)
     return folder
 
 

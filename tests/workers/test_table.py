@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alambique.workers.records import Evaluated, Score, Speed, Trained
+from alambique.workers.pipeline.records import Evaluation, Score, Speed, TrainedModel
 from alambique.workers.stages.table import (
     TableLine,
     gain_notes,
@@ -25,8 +25,8 @@ SPEED = Speed(
 EXAMPLES = 400
 
 
-def network(name: str, seed: int | None, loss: float | None) -> Trained:
-    return Trained(
+def network(name: str, seed: int | None, loss: float | None) -> TrainedModel:
+    return TrainedModel(
         name=name,
         folder=Path("/nowhere"),
         weights=f"{name}-{seed}",
@@ -45,8 +45,8 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.trained: list[Trained] = []
-        self.evaluated: list[Evaluated] = []
+        self.trained: list[TrainedModel] = []
+        self.evaluated: list[Evaluation] = []
 
     def add(self, name: str, right: int, *, seed: int | None = 1, loss: float = 1.0) -> "Table":
         """Add a network that has so many of the examples right, the first ones."""
@@ -61,7 +61,7 @@ class Table:
             metrics={"accuracy": right / EXAMPLES, "ece": 0.1},
         )
         self.trained.append(network(name, seed, loss))
-        self.evaluated.append(Evaluated(score=score, settings={}, fractions=path))
+        self.evaluated.append(Evaluation(score=score, settings={}, fractions=path))
         return self
 
     @property

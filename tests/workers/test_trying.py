@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from alambique.spec.job import Student
-from alambique.workers.search.orders import Order
-from alambique.workers.training.course import Course
-from alambique.workers.training.outcome import read_outcome
+from alambique.workers.search.trial_spec import TrialSpec
+from alambique.workers.training.result import read_result
+from alambique.workers.training.spec import TrainingSpec
 
 ALONE = """
 import json, sys, torch
-from alambique.workers.search.orders import Order
+from alambique.workers.search.trial_spec import Order
 from alambique.workers.search.trying import attempt
 torch.set_num_threads(1)
 order = Order.model_validate_json(open(sys.argv[1]).read())
@@ -27,18 +27,18 @@ for again in range(2):
 
 @pytest.mark.slow
 def test_a_group_of_one(
-    course: Callable[..., Course], folder_of: Callable[..., Path], tmp_path: Path
+    course: Callable[..., TrainingSpec], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     """What is over already is told at once, by a process that served another trial before."""
     own = course(zero=1)
     own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
-    order = Order(
+    order = TrialSpec(
         number=1, courses=(own,), student=Student(layers=1), source=folder_of(), resources=None
     )
     path = tmp_path / "order.json"
     path.write_text(order.model_dump_json())
     said = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
     assert said.splitlines()[-2:] == ["1 2", "2"]
-    outcome = read_outcome(own)
+    outcome = read_result(own)
     assert outcome is not None
     assert (outcome.epochs, outcome.diverged) == (2, False)

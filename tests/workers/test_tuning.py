@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from alambique.spec.train import Resources
-from alambique.workers.search.orders import Order, Report
-from alambique.workers.search.tuning import Curve, Tuning, _reserved, _scheduler, _Telling
+from alambique.workers.search.trial_spec import Report, TrialSpec
+from alambique.workers.search.tuning import Curve, SearchRun, _reserved, _scheduler, _TuneCallback
 
 EPOCHS = 9
 LOSSES = {1: 0.5, 2: 0.9, 3: 0.4, 4: 0.6, 5: 0.3, 6: 0.55, 7: 0.2, 8: 0.8}
 """By the number of the trial, its loss after the first epoch; it falls by a tenth with each."""
 
 
-def tuning(scheduler: Any = "asha", **more: Any) -> Tuning:
-    return Tuning(
+def tuning(scheduler: Any = "asha", **more: Any) -> SearchRun:
+    return SearchRun(
         scheduler=scheduler,
         metric="loss",
         longest=EPOCHS,
@@ -97,10 +97,10 @@ class Heard:
     def __init__(self) -> None:
         self.reports: list[Report] = []
 
-    def next(self) -> Order | None:
+    def next(self) -> TrialSpec | None:
         return None
 
-    def told(self, number: int, report: Report) -> None:
+    def on_report(self, number: int, report: Report) -> None:
         self.reports.append(report)
 
     def ended(self, number: int, error: BaseException | None) -> None:
@@ -112,7 +112,7 @@ class Heard:
 
 def test_the_bench_hears_that_the_scheduler_has_stopped_a_trial() -> None:
     bench, trial = Heard(), SimpleNamespace(config={"number": 1})
-    telling = _Telling(bench, Event())
+    telling = _TuneCallback(bench, Event())
     for epoch, done in ((1, False), (2, True)):
         result = Report(epoch, 0.5, 0.25).as_dict() | {"done": done}
         telling.on_trial_result(0, [], trial, result)

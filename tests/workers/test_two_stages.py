@@ -14,18 +14,23 @@ from torch import Tensor
 from alambique.models.networks import load
 from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
-from alambique.workers.records import Cached, Checked, Taught, Trained
-from alambique.workers.running import Part
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import (
+    CachedOutputs,
+    JobInputs,
+    SelectedTeacher,
+    TrainedModel,
+)
+from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
 from alambique.workers.stages.distil import courses_of, distil, student_of
 from alambique.workers.training import loop
-from alambique.workers.training.course import Course
-from alambique.workers.training.material import material_of
-from alambique.workers.training.place import Alone
-from alambique.workers.work import Work
+from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.inputs import load_inputs
+from alambique.workers.training.spec import TrainingSpec
 
-HERE = Alone(torch.device("cpu"))
+HERE = SingleProcess(torch.device("cpu"))
 TERM = "{kind: hidden, mapping: learned, projection: shared}"
 SAID = (
     "compare=[]",
@@ -43,45 +48,45 @@ STEPS = 6
 class Staged:
     """What a student of two stages is made of."""
 
-    work: Work
-    checked: Checked
-    taught: Taught
-    cached: Cached
+    work: JobContext
+    checked: JobInputs
+    taught: SelectedTeacher
+    cached: CachedOutputs
 
-    def courses(self, folder: Path) -> tuple[Course, Course]:
+    def courses(self, folder: Path) -> tuple[TrainingSpec, TrainingSpec]:
         parts = self.work, self.checked, [self.taught], [self.cached]
         first, second = courses_of(*parts, "distilled", folder / "start")
         return first, second
 
-    def distil(self, folder: Path) -> Trained:
+    def distil(self, folder: Path) -> TrainedModel:
         parts = self.work, self.checked, [self.taught], [self.cached]
         folder.mkdir(exist_ok=True)
-        return distil(*parts, "distilled", folder, Part(Stage.DISTIL, "distilled")).student
+        return distil(*parts, "distilled", folder, StagePart(Stage.DISTIL, "distilled")).student
 
 
 @pytest.fixture
 def staged(
-    work: Callable[..., Work],
+    work: Callable[..., JobContext],
     folder_of: Callable[..., Path],
-    as_teacher: Callable[..., Trained],
+    as_teacher: Callable[..., TrainedModel],
     tmp_path: Path,
 ) -> Staged:
     held = work(*SAID)
     folder_of("after", seed=2, positions=512)
     teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
-    taught = Taught(teacher=teacher, start=tmp_path / "after")
+    taught = SelectedTeacher(teacher=teacher, start=tmp_path / "after")
     return Staged(held, check(held), taught, cache(held, check(held), teacher))
 
 
 def test_the_second_begins_with_what_the_first_has_learnt(staged: Staged, tmp_path: Path) -> None:
     staged.distil(tmp_path / "student")
     first, second = staged.courses(tmp_path / "student")
-    learner, _ = material_of(second, HERE)
+    learner, _ = load_inputs(second, HERE)
     best = load(first.best, Output.TAGS, second.labels)
     same(learner.network.state_dict(), best.state_dict())
     state = learner.bridges.state_dict()
     same(state, load_file(first.bridges))
-    fresh, _ = material_of(second.model_copy(update={"beginning": None}), HERE)
+    fresh, _ = load_inputs(second.model_copy(update={"beginning": None}), HERE)
     begun = fresh.bridges.state_dict()
     assert not any(torch.equal(begun[name], weight) for name, weight in state.items())
 
@@ -97,9 +102,9 @@ def test_what_does_not_fit_begins_as_ever(staged: Staged, tmp_path: Path) -> Non
     _, second = staged.courses(tmp_path / "student")
     hidden, logits = second.objective
     for objective in ((logits,), (hidden.model_copy(update={"projection": "per-layer"}), logits)):
-        learner, _ = material_of(second.model_copy(update={"objective": objective}), HERE)
+        learner, _ = load_inputs(second.model_copy(update={"objective": objective}), HERE)
         alone = second.model_copy(update={"objective": objective, "beginning": None})
-        fresh, _ = material_of(alone, HERE)
+        fresh, _ = load_inputs(alone, HERE)
         begun = {name: w for name, w in fresh.bridges.state_dict().items() if "mix" not in name}
         found = learner.bridges.state_dict()
         assert all(torch.equal(found[name], weight) for name, weight in begun.items())
@@ -111,16 +116,16 @@ def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
     staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
 ) -> None:
     undisturbed = staged.distil(tmp_path / "undisturbed")
-    seen, step = [0], loop.Run._step
+    seen, step = [0], loop.TrainingLoop._step
 
-    def counted(self: loop.Run, *arguments: Any) -> loop.Means:
+    def counted(self: loop.TrainingLoop, *arguments: Any) -> loop.StepLosses:
         if seen[0] == killed_at:
             raise KeyboardInterrupt
         seen[0] += 1
         return step(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop.Run, "_step", counted)
+        patched.setattr(loop.TrainingLoop, "_step", counted)
         with pytest.raises(KeyboardInterrupt):
             staged.distil(tmp_path / "killed")
     again = staged.distil(tmp_path / "killed")

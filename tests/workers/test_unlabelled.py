@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from alambique.distill.objective import total
+from alambique.distill.objective import objective_loss
 from alambique.registry import jobs
 from alambique.spec.errors import BadData
 from alambique.spec.objective import Gold, Logits
@@ -17,26 +17,26 @@ from alambique.spec.states import Stage
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import content_hash, read, without_labels, write
 from alambique.tasks.formats import conll
-from alambique.workers.filling import Filler, Order
-from alambique.workers.once import key_of
-from alambique.workers.records import Taught
+from alambique.workers.fill_task import Filler, FillTask
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import SelectedTeacher
+from alambique.workers.pipeline.stage import key_of
 from alambique.workers.stages import distil
 from alambique.workers.stages.check import check
+from alambique.workers.training.batch_plan import share
 from alambique.workers.training.batches import Batch, batch_of
-from alambique.workers.training.batching import share
-from alambique.workers.training.course import Course
-from alambique.workers.training.material import material_of
-from alambique.workers.training.place import Alone
-from alambique.workers.training.rows import Row, whole_of
-from alambique.workers.work import Work
+from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.inputs import load_inputs
+from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Made = Callable[..., Course]
+Made = Callable[..., TrainingSpec]
 Few = Callable[[str], Splits]
 Recorder = Callable[..., "Recorded"]
-Taken = Callable[..., Work]
+Taken = Callable[..., JobContext]
 TASKS = ["named-entities", "question-answering", "document-classification"]
 CPU = torch.device("cpu")
 BOTH = (Logits(), Gold(weight=0.5))
@@ -44,11 +44,11 @@ BOTH = (Logits(), Gold(weight=0.5))
 
 @pytest.fixture
 def beside(
-    course: Made, order_for: Callable[..., Order], few: Few, tmp_path: Path
-) -> Callable[..., Course]:
+    course: Made, order_for: Callable[..., FillTask], few: Few, tmp_path: Path
+) -> Callable[..., TrainingSpec]:
     """A course with the examples of dev, without labels, beside some of those of train."""
 
-    def made(task: str, **said: Any) -> Course:
+    def made(task: str, **said: Any) -> TrainingSpec:
         told = course(task)
         write(told.training, few(task).train[:12])
         more = told.training.with_name("unlabelled.arrow")
@@ -62,8 +62,13 @@ def beside(
     return made
 
 
-def batch(told: Course, rows: Sequence[Row | None], stand_in: Row, teachers: bool = True) -> Batch:
-    _, material = material_of(told, Alone(CPU))
+def batch(
+    told: TrainingSpec,
+    rows: Sequence[TargetWindow | None],
+    stand_in: TargetWindow,
+    teachers: bool = True,
+) -> Batch:
+    _, material = load_inputs(told, SingleProcess(CPU))
     return batch_of(
         rows,
         stand_in,
@@ -74,7 +79,7 @@ def batch(told: Course, rows: Sequence[Row | None], stand_in: Row, teachers: boo
     )
 
 
-def logits_for(told: Course, rows: Sequence[Row]) -> Tensor:
+def logits_for(told: TrainingSpec, rows: Sequence[TargetWindow]) -> Tensor:
     """The same for a row wherever it stands, so that batches can be compared."""
     length = 1 if told.task == "document-classification" else max(row.length for row in rows)
     chance = torch.Generator().manual_seed(1)
@@ -83,18 +88,18 @@ def logits_for(told: Course, rows: Sequence[Row]) -> Tensor:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teacher(
-    beside: Callable[..., Course], task: str
+    beside: Callable[..., TrainingSpec], task: str
 ) -> None:
     told = beside(task)
-    _, material = material_of(told, Alone(CPU))
+    _, material = load_inputs(told, SingleProcess(CPU))
     rows, known = material.training, len(read(told.training))
     assert [row.labelled for row in rows] == [row.example < known for row in rows]
     chosen = [*rows[:3], *rows[-3:]]
-    whole, logits = whole_of(chosen), logits_for(told, chosen)
+    whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
     assert whole.rows == sum(row.weight for row in chosen)
     assert whole.labelled == sum(row.weight for row in chosen[:3])
     compared = batch(told, chosen, rows[0]).compared(logits)
-    gold, both = (total(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
+    gold, both = (objective_loss(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
     (of_gold,) = torch.autograd.grad(gold, logits, retain_graph=True)
     (of_both,) = torch.autograd.grad(both, logits)
     assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
@@ -102,18 +107,22 @@ def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teac
     alone = batch(told, chosen[:3], rows[0], teachers=False)
     length = 1 if logits.shape[1] == 1 else alone.inputs.input_ids_BN.shape[1]
     without = alone.compared(logits[:3, :length])
-    torch.testing.assert_close(total(without, [Gold()], whole=whole_of(chosen[:3])).total, gold)
+    torch.testing.assert_close(
+        objective_loss(without, [Gold()], whole=loss_normalizers(chosen[:3])).total, gold
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_processes_share_the_loss_out_exactly(beside: Callable[..., Course], task: str) -> None:
+def test_processes_share_the_loss_out_exactly(
+    beside: Callable[..., TrainingSpec], task: str
+) -> None:
     """Also where all that has a label is one process's."""
     told = beside(task)
-    _, material = material_of(told, Alone(CPU))
+    _, material = load_inputs(told, SingleProcess(CPU))
     rows = material.training
     chosen = [rows[0], *rows[-3:], rows[1]]
-    whole, logits = whole_of(chosen), logits_for(told, chosen)
-    expected = total(batch(told, chosen, rows[0]).compared(logits), BOTH, whole=whole)
+    whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
+    expected = objective_loss(batch(told, chosen, rows[0]).compared(logits), BOTH, whole=whole)
     parts = []
     for rank in range(3):
         mine = share(range(len(chosen)), rank, 3)
@@ -121,14 +130,14 @@ def test_processes_share_the_loss_out_exactly(beside: Callable[..., Course], tas
         own = logits[[i or 0 for i in mine]]
         part = batch(told, some, chosen[0])
         length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
-        parts.append(total(part.compared(own[:, :length]), BOTH, whole=whole))
+        parts.append(objective_loss(part.compared(own[:, :length]), BOTH, whole=whole))
     torch.testing.assert_close(sum(part.total for part in parts), expected.total)
     for kind, value in expected.parts.items():
         torch.testing.assert_close(sum(part.parts[kind] for part in parts), value)
 
 
 def test_micro_batches_without_a_label_change_nothing(
-    beside: Callable[..., Course], recorded: Recorder
+    beside: Callable[..., TrainingSpec], recorded: Recorder
 ) -> None:
     """Also of batches that have none: gold is 0 there, and no number is NaN."""
     told = beside("named-entities")
@@ -156,13 +165,13 @@ def other(few: Few, tmp_path: Path) -> Callable[..., Path]:
     return made
 
 
-def students(work: Work, folder: Path, as_teacher: Any) -> dict[distil.Kind, str]:
+def students(work: JobContext, folder: Path, as_teacher: Any) -> dict[distil.Kind, str]:
     """The keys of a job's students."""
     checked = check(work)
-    taught = Taught(teacher=as_teacher(folder, max_length=64, stride=16), start=folder)
+    taught = SelectedTeacher(teacher=as_teacher(folder, max_length=64, stride=16), start=folder)
     kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
     return {
-        kind: key_of(Stage.DISTIL, distil.reads(work, checked, [taught], [], kind))
+        kind: key_of(Stage.DISTIL, distil.key_inputs(work, checked, [taught], [], kind))
         for kind in kinds
     }
 

@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from alambique.spec.objective import Attention, Hidden, Relations
-from alambique.workers.training.course import Course
-from alambique.workers.training.outcome import Outcome, read_outcome
+from alambique.workers.training.result import TrainingResult, read_result
+from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Made = Callable[..., Course]
+Made = Callable[..., TrainingSpec]
 Recorder = Callable[..., "Recorded"]
 
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -32,7 +32,7 @@ TOOLS = ("gcc", "g++", "cc", "c++", "ninja", "nvcc")
 class Told:
     """A course for several processes, and the step before which it is broken off and run again."""
 
-    course: Course
+    course: TrainingSpec
     stop_at: int | None = None
 
     @property
@@ -98,7 +98,7 @@ def test_two_workers_have_the_results_of_one(
     same_results(layers, told[-1].course)
 
 
-def layers_beside(one: Course, teacher: Path) -> Course:
+def layers_beside(one: TrainingSpec, teacher: Path) -> TrainingSpec:
     """The course of a student that learns from its teacher's layers, with what is learnt beside."""
     hidden = Hidden(projection="per-layer", mapping="learned", embeddings=False, weight=0.5)
     mixed = (Relations(heads=4), Attention(loss="kl"), hidden)
@@ -107,7 +107,7 @@ def layers_beside(one: Course, teacher: Path) -> Course:
     return another(one, objective=terms, beside=teacher)
 
 
-def another(one: Course, **changed: Any) -> Course:
+def another(one: TrainingSpec, **changed: Any) -> TrainingSpec:
     """A course of its own, in a folder beside."""
     folder = one.folder.with_name(f"run-{len(list(one.folder.parent.iterdir()))}")
     folder.mkdir()
@@ -179,7 +179,7 @@ def test_gpus_have_the_losses_of_the_cpu(
         )
 
 
-def same_results(one: Course, other: Course) -> None:
+def same_results(one: TrainingSpec, other: TrainingSpec) -> None:
     """But for rounding."""
     ours, theirs = outcome_of(one), outcome_of(other)
     assert theirs.best_loss == pytest.approx(ours.best_loss, abs=1e-4)
@@ -189,7 +189,7 @@ def same_results(one: Course, other: Course) -> None:
     torch.testing.assert_close(their_weights, our_weights, rtol=0, atol=1e-3)
 
 
-def learnt_of(course: Course) -> dict[str, torch.Tensor]:
+def learnt_of(course: TrainingSpec) -> dict[str, torch.Tensor]:
     """The best weights, but for one that has no gradient to follow.
 
     A constant added to all starts, or to all ends, is nothing to a softmax over positions: of that
@@ -201,7 +201,7 @@ def learnt_of(course: Course) -> dict[str, torch.Tensor]:
     return weights
 
 
-def outcome_of(course: Course) -> Outcome:
-    outcome = read_outcome(course)
+def outcome_of(course: TrainingSpec) -> TrainingResult:
+    outcome = read_result(course)
     assert outcome is not None
     return outcome

@@ -4,7 +4,7 @@ import os
 import sys
 
 from alambique.spec.errors import AlambiqueError
-from alambique.workers.environment import for_computing
+from alambique.workers.environment import compute_environment
 
 _EXTRAS = {
     "fastapi": "api",
@@ -20,7 +20,7 @@ _EXTRAS = {
 def main() -> None:
     """Run the command that the arguments name; an error of ours is one message, and exit 1."""
     # before torch is imported here, and for every process that is started from here
-    os.environ.update(for_computing(os.environ))
+    os.environ.update(compute_environment(os.environ))
     from alambique.cli.program import program
 
     try:

@@ -22,10 +22,10 @@ def run(
 ) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
     from alambique.api.planning import pin, plan_of
-    from alambique.cli.following import Following
+    from alambique.cli.job_follower import JobFollower
     from alambique.cli.reports import report
-    from alambique.workers.driver import run_here
     from alambique.workers.hub_data import fetcher
+    from alambique.workers.queue.driver import run_here
 
     settings, database = settings_of(context), database_of(context)
     read = read_file(job, overrides, fresh=fresh)
@@ -35,7 +35,7 @@ def run(
     fetch = fetcher(settings.home.absolute(), tell=partial(typer.echo, err=True))
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
-    following = Following(database)
+    following = JobFollower(database)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the job in order, as Ctrl-C
     try:
         row = run_here(settings, database, read, posted=following.start)

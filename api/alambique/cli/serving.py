@@ -20,20 +20,20 @@ Port = Annotated[
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
     """Serve everything here: the API, and a worker beside it."""
-    from alambique.cli.child import KeptRunning, worker_command
-    from alambique.cli.listening import listen, serve
+    from alambique.cli.http_server import listen, serve
+    from alambique.cli.supervisor import Supervisor, worker_command
 
     _log_with_times()
     settings = settings_of(context)
     upgrade(context)
-    with listen(host, port) as socket, KeptRunning(worker_command()) as child:
+    with listen(host, port) as socket, Supervisor(worker_command()) as child:
         child.start()
         serve(settings, socket, host=host, ready="alambique is up at {url}: stop it with Ctrl-C")
 
 
 def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
     """Serve the API alone; the database must be migrated."""
-    from alambique.cli.listening import listen, serve
+    from alambique.cli.http_server import listen, serve
 
     _log_with_times()
     database_of(context)  # whether there can be one: whether it answers is told by /readyz
@@ -48,7 +48,7 @@ def worker(
     """Carry out jobs until told to stop; the database must be migrated."""
     from alambique.registry import jobs
     from alambique.registry.retry import read
-    from alambique.workers.dispatcher import dispatch
+    from alambique.workers.queue.dispatcher import dispatch
 
     _log_with_times()
     settings, database = settings_of(context), database_of(context)
@@ -70,7 +70,7 @@ def drive(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Carry out one job under the lease of that token."""
-    from alambique.workers.driver import drive as carry_out
+    from alambique.workers.queue.driver import drive as carry_out
 
     _log_with_times()
     settings, database = settings_of(context), database_of(context)

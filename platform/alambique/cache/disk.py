@@ -18,10 +18,10 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from uuid import uuid4
 
+from alambique.cache.bucket_view import BucketView
 from alambique.cache.index import EMPTY, Index, decode_index, encode_index, index_of
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, opened, read_header
-from alambique.cache.shelves import Shelf
 from alambique.cache.stores import Usage, summed, warn_damaged
 from alambique.spec.disk import size_text
 from alambique.spec.errors import NotEnoughDisk
@@ -69,9 +69,9 @@ class DiskPacks:
         """In another process it begins with nothing mapped and nothing verified."""
         return partial(DiskPacks, maps=self._maps), (self._folder,)
 
-    def get(self, bucket: Bucket) -> Shelf:
+    def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now."""
-        return Shelf(self._index(bucket), partial(self._pack, bucket))
+        return BucketView(self._index(bucket), partial(self._pack, bucket))
 
     def append(self, bucket: Bucket, pack: Pack) -> None:
         """Add a pack, as a whole or not at all.

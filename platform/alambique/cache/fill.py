@@ -19,7 +19,7 @@ Compute = Callable[[Sequence[Example]], Sequence[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted(Generic[Example]):
+class FillRequest(Generic[Example]):
     """An example whose output has to be there."""
 
     key: bytes
@@ -31,16 +31,18 @@ class Wanted(Generic[Example]):
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FillResult:
     """What filling some buckets took, in examples of different text."""
 
     found: int
     computed: int
 
 
-def by_bucket(wanted: Iterable[Wanted[Example]]) -> Mapping[int, Sequence[Wanted[Example]]]:
+def by_bucket(
+    wanted: Iterable[FillRequest[Example]],
+) -> Mapping[int, Sequence[FillRequest[Example]]]:
     """The wanted examples by the number of their bucket, ascending."""
-    buckets: dict[int, list[Wanted[Example]]] = defaultdict(list)
+    buckets: dict[int, list[FillRequest[Example]]] = defaultdict(list)
     for one in wanted:
         buckets[bucket_of(one.key)].append(one)
     return dict(sorted(buckets.items()))
@@ -68,12 +70,12 @@ def runs_of(sizes: Mapping[int, int], limit: int) -> list[list[int]]:
 
 def fill(
     outputs: Outputs,
-    wanted: Mapping[int, Sequence[Wanted[Example]]],
+    wanted: Mapping[int, Sequence[FillRequest[Example]]],
     compute: Compute[Example],
     *,
     columns: int,
     made_by: str = "",
-) -> Filled:
+) -> FillResult:
     """Compute what these buckets lack now, and append to each its own as a whole.
 
     The caller holds the leases of all of them. What is missing in any of them is computed together,
@@ -92,7 +94,7 @@ def fill(
             nothing is appended.
         NotEnoughDisk: The near tier has no room.
     """
-    unique: dict[bytes, Wanted[Example]] = {}
+    unique: dict[bytes, FillRequest[Example]] = {}
     for bucket, examples in wanted.items():
         if strays := [one.name for one in examples if bucket_of(one.key) != bucket]:
             raise ValueError(
@@ -109,11 +111,11 @@ def fill(
         for pack in split(outputs.namespace.digest, mine, made_by=made_by):
             outputs.store.append(outputs.bucket(bucket), pack)
         outputs.refresh(bucket)
-    return Filled(found=len(unique) - len(missing), computed=len(missing))
+    return FillResult(found=len(unique) - len(missing), computed=len(missing))
 
 
 def _checked(
-    one: Wanted[Example], values: NDArray[np.float32], columns: int
+    one: FillRequest[Example], values: NDArray[np.float32], columns: int
 ) -> NDArray[np.float32]:
     """The teacher's output, if it is one."""
     if values.shape != (one.rows, columns):

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from alambique.cache.bucket_view import BucketView
 from alambique.cache.keys import Bucket, Namespace, bucket_of
 from alambique.cache.packs import Pack
-from alambique.cache.shelves import Shelf
 from alambique.cache.stores import Packs
 
 
@@ -25,7 +25,7 @@ class Outputs:
         self.misses = 0
         self.makers: set[str] = set()
         """Who computed what was found since the last look at all buckets, as the packs say it."""
-        self._shelves: dict[int, Shelf] = {}
+        self._shelves: dict[int, BucketView] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         """The counts and what is open stay here."""
@@ -78,6 +78,6 @@ class Outputs:
             self.makers.add(found[0].made_by)
         return found
 
-    def _opened(self, number: int) -> Shelf:
+    def _opened(self, number: int) -> BucketView:
         shelf = self._shelves[number] = self.store.get(self.bucket(number))
         return shelf

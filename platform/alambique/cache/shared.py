@@ -16,10 +16,10 @@ from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from alambique.cache.circuit import Circuit
+from alambique.cache.bucket_view import BucketView, bucket_view
+from alambique.cache.circuit_breaker import CircuitBreaker
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, read_header
-from alambique.cache.shelves import Shelf, shelf_of
 from alambique.cache.stores import Usage, summed, warn_damaged
 
 AT_ONCE = 8
@@ -51,12 +51,12 @@ class RedisPacks:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 1, supported_errors=(Unreachable,)),
         )
-        self._reach = Circuit(
+        self._reach = CircuitBreaker(
             broken="the shared tier of teacher outputs (Redis) does not answer: going on without",
             mended="the shared tier of teacher outputs (Redis) answers again",
             pause=pause,
         )
-        self._room = Circuit(
+        self._room = CircuitBreaker(
             broken="the shared tier of teacher outputs (Redis) takes nothing more: what is "
             "computed now is kept on this machine only",
             mended="the shared tier of teacher outputs (Redis) takes packs again",
@@ -67,9 +67,9 @@ class RedisPacks:
         """In another process it connects anew."""
         return self._rebuild, ()
 
-    def get(self, bucket: Bucket) -> Shelf:
+    def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now, in memory."""
-        return shelf_of(self.fetch(bucket, ()))
+        return bucket_view(self.fetch(bucket, ()))
 
     def fetch(self, bucket: Bucket, known: Collection[str]) -> Sequence[Pack]:
         """The packs of the bucket, except those of known names."""

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from alambique.cache.bucket_view import BucketView, bucket_view
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import Damaged, Pack, decode
-from alambique.cache.shelves import Shelf, shelf_of
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Packs(Protocol):
     def damaged(self) -> int:
         """How many packs this object has refused so far."""
 
-    def get(self, bucket: Bucket) -> Shelf:
+    def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now."""
 
     def append(self, bucket: Bucket, pack: Pack) -> None:
@@ -58,9 +58,9 @@ class MemoryPacks:
         self.blobs: dict[Bucket, dict[str, bytes]] = {}
         self.damaged = 0
 
-    def get(self, bucket: Bucket) -> Shelf:
+    def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now."""
-        return shelf_of(self.fetch(bucket, ()))
+        return bucket_view(self.fetch(bucket, ()))
 
     def fetch(self, bucket: Bucket, known: Collection[str]) -> Sequence[Pack]:
         """The packs of the bucket, except those of known names."""

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from alambique.cache.bucket_view import BucketView, bucket_view
 from alambique.cache.disk import DiskPacks
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import Pack
 from alambique.cache.shared import RedisPacks
-from alambique.cache.shelves import Shelf, shelf_of
 from alambique.cache.stores import Packs, SharedPacks, Usage
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class TwoTiers:
         """How many packs both have refused."""
         return self.near.damaged + self.shared.damaged
 
-    def get(self, bucket: Bucket) -> Shelf:
+    def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now in either store."""
         near = self.near.get(bucket)
         others = self.shared.fetch(bucket, near.names)
@@ -43,7 +43,7 @@ class TwoTiers:
                 self.near.append(bucket, pack)
         except OSError as error:
             log.warning("teacher outputs of bucket %s stay in memory: %s", bucket, error)
-            return shelf_of([*near.packs(), *others])
+            return bucket_view([*near.packs(), *others])
         return self.near.get(bucket)
 
     def append(self, bucket: Bucket, pack: Pack) -> None:

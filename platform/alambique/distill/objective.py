@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from alambique.distill import combining, losses
-from alambique.distill.inside import Inside, Unit, compared
+from alambique.distill.intermediate import LayerOutputs, Unit, compared
+from alambique.distill.prediction_rows import PredictionRows
 from alambique.distill.published import tinybert_soft_cross_entropy
-from alambique.distill.rows import Rows
 from alambique.spec.changing import at, highest
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term, counts
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class LossNormalizers:
     """How much the whole batch holds, over all processes: what the sums of terms are divided by."""
 
     rows: float = 1.0
@@ -35,12 +35,12 @@ class Whole:
         return float(getattr(self, unit)) or 1.0
 
 
-ONE = Whole()
+ONE = LossNormalizers()
 """Of sums that are to stay sums."""
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class LossTerms:
     """What a part of a batch adds to the means of the whole batch. Scalars."""
 
     total: Tensor
@@ -49,14 +49,14 @@ class Losses:
     """Of each term by itself, by what it is called, before its own weight; without a gradient."""
 
 
-def total(
-    rows: Rows,
+def objective_loss(
+    rows: PredictionRows,
     terms: Sequence[Term],
-    inside: Inside | None = None,
+    inside: LayerOutputs | None = None,
     *,
-    whole: Whole = ONE,
+    whole: LossNormalizers = ONE,
     done: float = 0.0,
-) -> Losses:
+) -> LossTerms:
     """What a part of a batch adds to the loss of the whole batch.
 
     A term of weight 0 is measured and adds nothing; where it needs a teacher and there is none, or
@@ -78,13 +78,13 @@ def total(
         if _measurable(rows, inside, term)
     }
     weighted = [at(term.weight, done) * means[term.label] for term in terms if counts(term)]
-    return Losses(
+    return LossTerms(
         total=torch.stack(weighted).sum(),
         parts={label: value.detach() for label, value in means.items()},
     )
 
 
-def _measurable(rows: Rows, inside: Inside | None, term: Term) -> bool:
+def _measurable(rows: PredictionRows, inside: LayerOutputs | None, term: Term) -> bool:
     match term:
         case Gold():
             return True
@@ -106,7 +106,13 @@ def _measurable(rows: Rows, inside: Inside | None, term: Term) -> bool:
     return there
 
 
-def _mean(rows: Rows, inside: Inside | None, term: Term, whole: Whole, done: float) -> Tensor:
+def _mean(
+    rows: PredictionRows,
+    inside: LayerOutputs | None,
+    term: Term,
+    whole: LossNormalizers,
+    done: float,
+) -> Tensor:
     with torch.set_grad_enabled(torch.is_grad_enabled() and counts(term)):
         match term:
             case Gold():
@@ -121,7 +127,7 @@ def _mean(rows: Rows, inside: Inside | None, term: Term, whole: Whole, done: flo
                 return summed / whole.of(unit)
 
 
-def _distance(rows: Rows, term: Logits, done: float) -> Tensor:
+def _distance(rows: PredictionRows, term: Logits, done: float) -> Tensor:
     temperature = at(term.temperature, done)
     student_RC, teacher_RC = rows.logits_RC, rows.teacher_RC
     if teacher_RC is None:
@@ -139,7 +145,7 @@ def _distance(rows: Rows, term: Logits, done: float) -> Tensor:
             return losses.squared_difference(student_RC, teacher_RC, scored_RC)
 
 
-def _combined(rows: Rows, term: Logits, temperature: float) -> Tensor:
+def _combined(rows: PredictionRows, term: Logits, temperature: float) -> Tensor:
     """What several teachers say, as one says it; without gold, which of them is best is unknown."""
     assert rows.several is not None  # it is measurable
     outputs_KRC, weights_K = rows.several.outputs_KRC, rows.several.weights_K

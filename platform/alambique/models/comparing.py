@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from math import gcd
 
-from alambique.distill.wanted import wanted
+from alambique.distill.layer_selection import select_layers
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.families import family_of
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadField, prefix_paths, refuse
-from alambique.spec.objective import Attention, Hidden, Layered, Relations
+from alambique.spec.objective import Attention, Hidden, IntermediateLoss, Relations
 
 
-def check_comparable(terms: Sequence[Layered], student: Config, teacher: Config) -> None:
+def check_comparable(terms: Sequence[IntermediateLoss], student: Config, teacher: Config) -> None:
     """Nothing, where the terms can compare a student with a teacher.
 
     Raises:
@@ -32,11 +32,11 @@ def check_comparable(terms: Sequence[Layered], student: Config, teacher: Config)
                     _check_relations(term, student, teacher)
 
 
-def _check_layers(term: Layered, layers: int, of: int) -> None:
+def _check_layers(term: IntermediateLoss, layers: int, of: int) -> None:
     chosen_later = not isinstance(term, Relations) and term.mapping == "similar"
     if not chosen_later:  # between layers that are there
         with prefix_paths("layer" if isinstance(term, Relations) else "mapping"):
-            wanted([term], layers, of)
+            select_layers([term], layers, of)
 
 
 def _check_widths(term: Hidden, ours: int, theirs: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from alambique.spec.objective import Layered, Term
+from alambique.spec.objective import IntermediateLoss, Term
 from alambique.spec.teacher import Teacher
 
 NAME = "general"
@@ -15,7 +15,7 @@ def check_objective(terms: Sequence[Term]) -> None:
     Raises:
         ValueError: one compares outputs, which a network without a head does not have.
     """
-    outputs = [term.kind for term in terms if not isinstance(term, Layered)]
+    outputs = [term.kind for term in terms if not isinstance(term, IntermediateLoss)]
     if outputs:
         raise ValueError(
             f"{NAME} distillation is of layers: there are no labels, and no head that answers, for "

@@ -21,10 +21,10 @@ from alambique.spec.fields import (
     fault_at,
     left_out_at,
 )
-from alambique.spec.objective import Gold, Layered, Logits, Objective, Term, counts, taught
+from alambique.spec.objective import Gold, IntermediateLoss, Logits, Objective, Term, counts, taught
 from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
-from alambique.spec.teachers import Teachers, Teaching, teachings
+from alambique.spec.teachers import TeacherEntry, Teachers, teachings
 from alambique.spec.train import Resources, Train
 
 _ROLES = ("teacher", "random")
@@ -157,7 +157,7 @@ class Job(Spec):
             return self
         for place, terms in self.objective_places:
             for number, term in enumerate(terms):
-                if isinstance(term, Layered) and counts(term):
+                if isinstance(term, IntermediateLoss) and counts(term):
                     raise fault_at(
                         (*place, number),
                         f"{term.label} compares the student with the layers of one teacher, and "
@@ -239,7 +239,7 @@ class Job(Spec):
         return self
 
     @property
-    def teachers(self) -> tuple[Teaching, ...]:
+    def teachers(self) -> tuple[TeacherEntry, ...]:
         """The one teacher, or each of several in their order."""
         return teachings(self.teacher)
 

@@ -181,7 +181,7 @@ class Relations(_Called):
 
 Term = Annotated[Gold | Logits | Hidden | Attention | Relations, Field(discriminator="kind")]
 
-Layered = Hidden | Attention | Relations
+IntermediateLoss = Hidden | Attention | Relations
 """The terms that compare what is inside the networks."""
 
 
@@ -200,9 +200,9 @@ def at_its_highest(term: Term) -> Term:
     return term.model_copy(update={"weight": highest(term.weight)})
 
 
-def layered(terms: Sequence[Term]) -> list[Layered]:
+def layered(terms: Sequence[Term]) -> list[IntermediateLoss]:
     """Those terms that need the teacher beside the student."""
-    return [term for term in terms if isinstance(term, Layered) and counts(term)]
+    return [term for term in terms if isinstance(term, IntermediateLoss) and counts(term)]
 
 
 def taught(terms: Sequence[Term]) -> bool:

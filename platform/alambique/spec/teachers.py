@@ -16,7 +16,7 @@ _MOST = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
+class TeacherEntry:
     """A teacher of a job, and what it is called there."""
 
     said: Teacher
@@ -112,8 +112,8 @@ Teachers = Annotated[
 """One teacher, or a list of them. They may be of different vocabularies: outputs are of words."""
 
 
-def teachings(teachers: Teacher | tuple[Teacher, ...]) -> tuple[Teaching, ...]:
+def teachings(teachers: Teacher | tuple[Teacher, ...]) -> tuple[TeacherEntry, ...]:
     """Each of them, in the order of the job."""
     if isinstance(teachers, Teacher):
-        return (Teaching(teachers),)
-    return tuple(Teaching(one, number, alone=False) for number, one in enumerate(teachers))
+        return (TeacherEntry(teachers),)
+    return tuple(TeacherEntry(one, number, alone=False) for number, one in enumerate(teachers))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from alambique.spec.faults import BadField
 from alambique.spec.job import Job
-from alambique.spec.objective import Attention, Hidden, Layered, answers, layered
+from alambique.spec.objective import Attention, Hidden, IntermediateLoss, answers, layered
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.tries import tries
 from alambique.tasks.all import find
@@ -34,7 +34,7 @@ def loss_compares(job: Job) -> bool:
     return not (depth_varies and any(map(_adds_up_layers, layered(job.objective))))
 
 
-def _adds_up_layers(term: Layered) -> bool:
+def _adds_up_layers(term: IntermediateLoss) -> bool:
     """Whether the more layers the student has, the more are compared: not of a list of pairs."""
     return isinstance(term, Hidden | Attention) and isinstance(term.mapping, str)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain
 
-from alambique.distill.wanted import wanted
+from alambique.distill.layer_selection import select_layers
 from alambique.models import shapes
 from alambique.models.comparing import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
@@ -15,11 +15,11 @@ from alambique.spec.data_sources import is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
-from alambique.spec.objective import Layered, Relations, Term, layered
+from alambique.spec.objective import IntermediateLoss, Relations, Term, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.space import alone, axes, size
-from alambique.spec.teachers import Teaching
+from alambique.spec.teachers import TeacherEntry
 from alambique.spec.tries import Tries, needs_outputs, same_tries, tries
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
@@ -154,12 +154,12 @@ def _check_terms(job: Job, student: Config, teacher: Config) -> None:
                 check_comparable(layered([term]), student, teacher)
 
 
-def _runs(teacher: Teaching, candidate: int) -> int:
+def _runs(teacher: TeacherEntry, candidate: int) -> int:
     return [run.candidate for run in teacher.said.runs].count(candidate)
 
 
 def _candidates(
-    job: Job, teacher: Teaching, labels: int, config_of: ConfigOf
+    job: Job, teacher: TeacherEntry, labels: int, config_of: ConfigOf
 ) -> list[CandidateCost]:
     """What the candidates of a teacher take that no student is made of."""
     found = []
@@ -172,7 +172,7 @@ def _candidates(
     return found
 
 
-def _costliest(teacher: Teaching, candidates: Sequence[CandidateCost]) -> TeacherCost:
+def _costliest(teacher: TeacherEntry, candidates: Sequence[CandidateCost]) -> TeacherCost:
     most = max(candidates, key=lambda one: one.macs.full)
     return TeacherCost(most.parameters, most.macs, teacher.role)
 
@@ -193,7 +193,7 @@ def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> Be
         return None
     if isinstance(data, AlambiqueError):
         return BesideCost(None, None)
-    _, compared = wanted(map(_with_some_map, terms), teaching.layers, depth(teaching.config))
+    _, compared = select_layers(map(_with_some_map, terms), teaching.layers, depth(teaching.config))
     # of projected layers there are queries, keys and values
     columns = sizes_of(teaching.config).width * (len(compared.hidden) + 3 * len(compared.projected))
     return BesideCost(
@@ -202,7 +202,7 @@ def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> Be
     )
 
 
-def _with_some_map(term: Layered) -> Layered:
+def _with_some_map(term: IntermediateLoss) -> IntermediateLoss:
     """One that is chosen later compares as many layers as any."""
     if isinstance(term, Relations) or term.mapping != "similar":
         return term
@@ -266,7 +266,7 @@ def _has_unknown_labels(job: Job, data: Splits | AlambiqueError) -> bool:
     return own and isinstance(data, NotFetched) and find(job.task).output in _LABELLED
 
 
-def _teacher(teacher: Teaching, model: Source, config_of: ConfigOf) -> Config:
+def _teacher(teacher: TeacherEntry, model: Source, config_of: ConfigOf) -> Config:
     if not isinstance(model, Architecture):
         return config_of(model)
     positions = teacher.said.positions

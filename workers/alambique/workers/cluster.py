@@ -16,15 +16,15 @@ from ray.job_config import JobConfig
 
 from alambique.spec.errors import AlambiqueError, LostWorker
 from alambique.spec.train import Resources
-from alambique.workers.environment import GROUP_START, for_local_ray, shared_tier
-from alambique.workers.failures import our_error
-from alambique.workers.provenance import refuse_other_code, running_code
+from alambique.workers.environment import GROUP_START, local_ray_environment, shared_tier
+from alambique.workers.pipeline.failures import our_error
+from alambique.workers.pipeline.provenance import refuse_other_code, running_code
 
 if TYPE_CHECKING:
-    from alambique.workers.filling import Order
-    from alambique.workers.search.tuning import Bench, Tuning
-    from alambique.workers.training.course import Course
-    from alambique.workers.training.position import Position
+    from alambique.workers.fill_task import FillTask
+    from alambique.workers.search.tuning import SearchRun, TrialSource
+    from alambique.workers.training.checkpoints import TrainerState
+    from alambique.workers.training.spec import TrainingSpec
 
 _OBJECTS = 256 * 1024 * 1024
 """Bytes of a local Ray's object store: only orders and counts go through it."""
@@ -49,11 +49,11 @@ class Cluster:
 
     def train(
         self,
-        course: "Course",
+        course: "TrainingSpec",
         resources: Resources,
         *,
         callbacks: Sequence[Any] = (),
-        told: "Callable[[Position], None] | None" = None,
+        told: "Callable[[TrainerState], None] | None" = None,
     ) -> None:
         """Runs a course on `resources.workers` processes; its outcome is in its folder.
 
@@ -100,23 +100,23 @@ class Cluster:
         except (TrainingFailedError, ray.exceptions.RayError) as error:
             raise cause_of(error) from error
 
-    def search(self, bench: "Bench", tuning: "Tuning") -> None:
+    def search(self, bench: "TrialSource", tuning: "SearchRun") -> None:
         """Runs the trials of a search; nothing of them runs or is reserved afterwards.
 
         Raises:
             KeyboardInterrupt: this process was interrupted meanwhile.
             LostWorker: Ray is gone.
         """
-        from alambique.workers.search.tuning import tuned
+        from alambique.workers.search.tuning import run_search
 
         try:
-            tuned(bench, tuning)
+            run_search(bench, tuning)
         except ray.exceptions.RayError as error:
             raise cause_of(error) from error
 
     def fill(
         self,
-        order: "Order",
+        order: "FillTask",
         resources: Resources,
         runs: Sequence[Sequence[int]],
         filled: Callable[[int], None],
@@ -171,7 +171,7 @@ def _first(waited_for: Sequence[Any], seconds: float | None) -> Any:
 
 
 @contextmanager
-def connected(address: str | None, redis: str | None = None) -> Iterator[Cluster]:
+def connect(address: str | None, redis: str | None = None) -> Iterator[Cluster]:
     """A connection to the Ray at `address`, or to a new one on this machine that ends with it.
 
     The environment has to be that of `environment.for_ray` before this module is imported.
@@ -205,7 +205,7 @@ def _start_local(redis: str | None) -> None:
     """Start a Ray that listens on the loopback interface, and connect to it."""
     before = dict(os.environ)
     # what Ray starts has the environment of this process, and nothing else can be said to it
-    _set_environment(for_local_ray(redis, before))
+    _set_environment(local_ray_environment(redis, before))
     try:
         ray.init(
             address="local",
@@ -265,13 +265,13 @@ def cause_of(error: BaseException) -> AlambiqueError:
 class RemoteFiller:
     """The actor of a filler, which finds the shared tier in the environment of its process."""
 
-    def open(self, order: "Order", driver: str) -> None:
+    def open(self, order: "FillTask", driver: str) -> None:
         """Take an order, if this process has the driver's code.
 
         It is no part of `__init__`: of an error there Ray keeps the text alone.
         """
         refuse_other_code(driver)
-        from alambique.workers.filling import Filler
+        from alambique.workers.fill_task import Filler
 
         self._filler = Filler(order, shared_tier(os.environ))
 
@@ -287,17 +287,17 @@ def train_worker(said: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     from alambique.workers.rendezvous import make_group
-    from alambique.workers.training.course import Course
+    from alambique.workers.training.distributed import distributed_context
     from alambique.workers.training.group import join_group
     from alambique.workers.training.loop import nobody, train
-    from alambique.workers.training.place import placed
+    from alambique.workers.training.spec import TrainingSpec
 
     if torch.cuda.is_available():
         torch.cuda.set_device(get_device())
     make_group(said["backend"])
     join_group()
-    course = Course.model_validate_json(said["course"])
-    train(course, placed(), said["told"] or nobody, redis=shared_tier(os.environ))
+    course = TrainingSpec.model_validate_json(said["course"])
+    train(course, distributed_context(), said["told"] or nobody, redis=shared_tier(os.environ))
 
 
 def _each(resources: Resources) -> dict[str, float]:

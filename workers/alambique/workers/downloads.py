@@ -8,13 +8,13 @@ import fsspec
 from alambique.registry.records import Version
 from alambique.spec.errors import BadModel
 from alambique.spec.settings import Settings
-from alambique.workers.files import whole
+from alambique.workers.files import build_folder
 
 
-def fetched(settings: Settings, version: Version) -> Path:
+def fetch_model(settings: Settings, version: Version) -> Path:
     """The folder of a version's files, each with the hash that it was registered with."""
     folder = settings.home.absolute() / "downloads" / str(version.id)
-    return whole(folder, lambda into: _fetch(settings, version, into))
+    return build_folder(folder, lambda into: _fetch(settings, version, into))
 
 
 def _fetch(settings: Settings, version: Version, into: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command line asks for an environment before it reads anything else
-    from alambique.workers.room import Room
+    from alambique.workers.queue.compute_resources import ComputeResources
 
 PROGRAM = (sys.executable, "-P", "-m", "alambique.cli")
 """How this program starts itself: by default Python would import what lies in the current folder
@@ -63,20 +63,20 @@ _FIXED = {
 }
 
 
-def for_ray(home: Path, given: Mapping[str, str]) -> dict[str, str]:
+def ray_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     """The environment in which Ray asks everybody for a token.
 
     Without one, whoever reaches Ray's port runs code there (CVE-2023-48022). Ray would write its
     token readable for all; this one lies in `home`, for its owner alone. A token that the
     environment names already, for a cluster of somebody else's, stays.
     """
-    fixed = _FIXED | for_computing(given) | {"RAY_AUTH_MODE": "token"}
+    fixed = _FIXED | compute_environment(given) | {"RAY_AUTH_MODE": "token"}
     if "RAY_AUTH_TOKEN" in given or "RAY_AUTH_TOKEN_PATH" in given:
         return fixed
     return fixed | {"RAY_AUTH_TOKEN_PATH": str(_token(home))}
 
 
-def for_computing(given: Mapping[str, str]) -> dict[str, str]:
+def compute_environment(given: Mapping[str, str]) -> dict[str, str]:
     """Return what the libraries that compute should find; what the environment says stays.
 
     They read it once, when they are loaded: it has to be there before torch is imported, and in the
@@ -85,7 +85,7 @@ def for_computing(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in COMPUTING.items() if name not in given}
 
 
-def for_local_ray(redis: str | None, given: Mapping[str, str]) -> dict[str, str]:
+def local_ray_environment(redis: str | None, given: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the processes of a Ray on this machine alone.
 
     The workers of Ray find the shared tier there, and nothing else that is secret and of no use to
@@ -104,7 +104,7 @@ def shared_tier(given: Mapping[str, str]) -> str | None:
     return given.get(REDIS) or None  # one that is set to nothing is not set
 
 
-def threads(room: "Room", given: Mapping[str, str]) -> dict[str, str]:
+def threads(room: "ComputeResources", given: Mapping[str, str]) -> dict[str, str]:
     """How many threads a driver computes with: one for each CPU that its job takes.
 
     Left to itself it would take one for each core of the machine, and so would the driver beside

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def put(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Writes a file; a reader sees what was there before, or all of it."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as out:
@@ -29,7 +29,7 @@ def sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def whole(folder: Path, fill: Callable[[Path], None]) -> Path:
+def build_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
     """The folder, made by `fill` where it is not there.
 
     Others may be making it at the same time: who is first is kept.
@@ -49,7 +49,7 @@ def whole(folder: Path, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def replaced(folder: Path, write: Callable[[Path], None]) -> None:
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Puts what `write` makes in the place of a folder.
 
     Only its writer may read it meanwhile: for an instant neither the old nor the new one is there.

@@ -12,23 +12,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alambique.distill.layer_selection import LayerSelection
 from alambique.distill.mapping import pairs
 from alambique.distill.similarity import best_map, cka_table
-from alambique.distill.wanted import Wanted
+from alambique.models.activation_hooks import ActivationHooks
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load
-from alambique.models.taps import Taps
 from alambique.runtime.windows import Encoder
 from alambique.spec.objective import Attention, Hidden, counts
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.files import put
-from alambique.workers.records import LayerMap
-from alambique.workers.training.answers import by_length
+from alambique.workers.files import write_text
+from alambique.workers.pipeline.records import LayerMap
 from alambique.workers.training.batches import inputs_of
-from alambique.workers.training.course import Course
-from alambique.workers.training.engines import called
-from alambique.workers.training.rows import Row, rows_of
+from alambique.workers.training.engines import forward
+from alambique.workers.training.logits import by_length
+from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.target_windows import TargetWindow, make_windows
 
 _EXAMPLES = 64
 """Of the training examples, those on which layers are compared before the training."""
@@ -38,7 +38,7 @@ _TOKENS = 2048
 _CHOSEN = "map.json"
 
 
-def resolved(course: Course) -> Course:
+def resolve_maps(course: TrainingSpec) -> TrainingSpec:
     """The course with the layer map that its terms leave to be chosen; chosen once, and kept."""
     if course.beside is None or not any(
         isinstance(t, Hidden | Attention) and t.mapping == "similar" for t in course.objective
@@ -47,11 +47,11 @@ def resolved(course: Course) -> Course:
     path = course.folder / _CHOSEN
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, similar(course).model_dump_json())
+        write_text(path, similar(course).model_dump_json())
     return _with_map(course, LayerMap.model_validate_json(path.read_text()))
 
 
-def maps_of(course: Course) -> dict[str, LayerMap]:
+def maps_of(course: TrainingSpec) -> dict[str, LayerMap]:
     """The layer map of each term of a course that is over."""
     if course.beside is None:
         return {}
@@ -65,7 +65,7 @@ def maps_of(course: Course) -> dict[str, LayerMap]:
     }
 
 
-def similar(course: Course) -> LayerMap:
+def similar(course: TrainingSpec) -> LayerMap:
     """The map between the layers that are most alike before the training, by linear CKA.
 
     On some of the training examples (Kornblith et al., 2019, §3).
@@ -80,7 +80,7 @@ def similar(course: Course) -> LayerMap:
     )
 
 
-def _with_map(course: Course, chosen: LayerMap) -> Course:
+def _with_map(course: TrainingSpec, chosen: LayerMap) -> TrainingSpec:
     terms = tuple(
         term.model_copy(update={"mapping": chosen.pairs})
         if isinstance(term, Hidden | Attention) and term.mapping == "similar"
@@ -91,7 +91,7 @@ def _with_map(course: Course, chosen: LayerMap) -> Course:
 
 
 def _told(
-    term: Hidden | Attention, course: Course, depths: tuple[int, int], chosen: LayerMap | None
+    term: Hidden | Attention, course: TrainingSpec, depths: tuple[int, int], chosen: LayerMap | None
 ) -> LayerMap:
     match term.mapping:
         case "learned":
@@ -103,27 +103,27 @@ def _told(
             return LayerMap(pairs=pairs(named, *depths))
 
 
-def _sample(course: Course) -> list[Row]:
+def _sample(course: TrainingSpec) -> list[TargetWindow]:
     examples = read(course.training)
     chance = np.random.default_rng(course.train.seed)
     some = chance.permutation(len(examples))[:_EXAMPLES]
     encoder = Encoder.from_folder(
         course.start, max_length=course.train.max_length, stride=course.train.stride
     )
-    return rows_of(find(course.task), [examples[i] for i in some], encoder, course.labels)
+    return make_windows(find(course.task), [examples[i] for i in some], encoder, course.labels)
 
 
 @torch.inference_mode()
-def _states(course: Course, folder: Path, rows: Sequence[Row]) -> list[Tensor]:
+def _states(course: TrainingSpec, folder: Path, rows: Sequence[TargetWindow]) -> list[Tensor]:
     """(T, D) after each layer of the network in `folder`, of the same tokens for all networks."""
     network = load(folder, find(course.task).output, course.labels)
     layers = range(depth(network.config))
-    taps = Taps(network, Wanted(hidden=frozenset(layers)))
+    taps = ActivationHooks(network, LayerSelection(hidden=frozenset(layers)))
     found: list[list[Tensor]] = [[] for _ in layers]
     looked_at = _some_tokens([row.length for row in rows], course.train.seed)
     for batch in by_length([row.length for row in rows], torch.device("cpu")):
         inputs = inputs_of([rows[i] for i in batch], pad_id=0)
-        called(network, inputs)
+        forward(network, inputs)
         hidden = taps.take().hidden
         for b, row in enumerate(batch):
             for layer in layers:

@@ -7,9 +7,9 @@ from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import count
 from alambique.spec.job import Job
 from alambique.tasks.all import find
-from alambique.workers.failures import told
+from alambique.workers.pipeline.failures import user_message
+from alambique.workers.scoring import LoadedModel
 from alambique.workers.stages.race import latency_of
-from alambique.workers.testing import Examined
 
 
 def measured(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:
@@ -32,7 +32,8 @@ def measurable(
         for some in (_sizes, _latency):
             found |= some(job, labels, folder)
     except Exception as error:
-        say(f"warning: not all costs of the student in {folder} could be measured: {told(error)}")
+        found_text = user_message(error)
+        say(f"warning: not all costs of the student in {folder} could be measured: {found_text}")
     return found
 
 
@@ -51,7 +52,7 @@ def _latency(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float
     if "latency_ms" not in [goal.name for goal in goals]:
         return {}
     length = _length(job, folder)
-    examined = Examined.of(
+    examined = LoadedModel.of(
         find(job.task), folder, labels, max_length=job.train.max_length, stride=job.train.stride
     )
     found = latency_of(examined, folder, length)

@@ -4,8 +4,8 @@ from alambique.registry.records import Trial
 from alambique.registry.transitions import may_pass
 from alambique.spec.search import Search
 from alambique.spec.states import TrialState
-from alambique.workers.search.orders import Report
 from alambique.workers.search.sampling import Past
+from alambique.workers.search.trial_spec import Report
 
 
 def unfinished(trial: Trial) -> bool:

@@ -8,14 +8,16 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from alambique.spec.errors import LostWorker
 from alambique.spec.train import Resources
 from alambique.workers.cluster import Cluster
-from alambique.workers.layer_maps import resolved
-from alambique.workers.search.orders import Order, Report
+from alambique.workers.layer_maps import resolve_maps
+from alambique.workers.search.trial_spec import Report, TrialSpec
 from alambique.workers.search.trying import begin
-from alambique.workers.training.outcome import read_outcome
-from alambique.workers.training.position import Position
+from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.result import read_result
 
 
-def attempt_nested(order: Order, resources: Resources, tell: Callable[[Report], None]) -> None:
+def run_trial_with_workers(
+    order: TrialSpec, resources: Resources, tell: Callable[[Report], None]
+) -> None:
     """Carries a trial to its end; `tell` is called with the outcome.
 
     Raises:
@@ -25,17 +27,17 @@ def attempt_nested(order: Order, resources: Resources, tell: Callable[[Report], 
     begin(order)
     *before, last = order.courses
     for course in before:
-        if read_outcome(course) is None:
-            Cluster().train(resolved(course), resources)
-    if read_outcome(last) is None:
+        if read_result(course) is None:
+            Cluster().train(resolve_maps(course), resources)
+    if read_result(last) is None:
         hearing = TuneReportCallback()  # type: ignore[no-untyped-call]
-        Cluster().train(resolved(last), resources, callbacks=[hearing], told=report)
-    outcome = read_outcome(last)
+        Cluster().train(resolve_maps(last), resources, callbacks=[hearing], told=report)
+    outcome = read_result(last)
     if outcome is None:
         raise LostWorker(f"trial {order.number}: training ended without an outcome")
     tell(Report.of(outcome))
 
 
-def report(position: Position) -> None:
+def report(position: TrainerState) -> None:
     """Called by each worker: Ray Train waits for all of them, and passes the first one's on."""
     ray_train.report(Report.at(position).as_dict())

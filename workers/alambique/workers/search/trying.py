@@ -8,18 +8,20 @@ import torch
 import torch.distributed as dist
 
 from alambique.tasks.all import find
-from alambique.workers.files import whole
-from alambique.workers.layer_maps import resolved
-from alambique.workers.search.orders import Order, Report
-from alambique.workers.starting import student
-from alambique.workers.training.course import Course
+from alambique.workers.files import build_folder
+from alambique.workers.initial_weights import write_student
+from alambique.workers.layer_maps import resolve_maps
+from alambique.workers.search.trial_spec import Report, TrialSpec
+from alambique.workers.training.distributed import distributed_context
 from alambique.workers.training.group import join_group
 from alambique.workers.training.loop import train
-from alambique.workers.training.outcome import Outcome, read_outcome
-from alambique.workers.training.place import placed
+from alambique.workers.training.result import TrainingResult, read_result
+from alambique.workers.training.spec import TrainingSpec
 
 
-def attempt(order: Order, tell: Callable[[Report], None], *, redis: str | None = None) -> None:
+def run_trial(
+    order: TrialSpec, tell: Callable[[Report], None], *, redis: str | None = None
+) -> None:
     """Carries a trial of one process from where its folder says it stands to its end.
 
     Args:
@@ -30,18 +32,18 @@ def attempt(order: Order, tell: Callable[[Report], None], *, redis: str | None =
     begin(order)
     *before, last = order.courses
     for course in before:
-        if read_outcome(course) is None:
+        if read_result(course) is None:
             _trained(course, lambda _: None, redis)
-    tell(Report.of(read_outcome(last) or _trained(last, tell, redis)))
+    tell(Report.of(read_result(last) or _trained(last, tell, redis)))
 
 
-def begin(order: Order) -> None:
+def begin(order: TrialSpec) -> None:
     """Makes the untrained student where it is not there, and room for its run."""
     course = order.courses[0]
-    whole(
+    build_folder(
         course.start,
         partial(
-            student,
+            write_student,
             order.student,
             order.source,
             find(course.task).output,
@@ -53,11 +55,16 @@ def begin(order: Order) -> None:
         course.folder.mkdir(parents=True, exist_ok=True)
 
 
-def _trained(course: Course, tell: Callable[[Report], None], redis: str | None) -> Outcome:
+def _trained(
+    course: TrainingSpec, tell: Callable[[Report], None], redis: str | None
+) -> TrainingResult:
     if course.zero is not None and not dist.is_initialized():
         _join_nobody()
     return train(
-        resolved(course), placed(), lambda position: tell(Report.at(position)), redis=redis
+        resolve_maps(course),
+        distributed_context(),
+        lambda position: tell(Report.at(position)),
+        redis=redis,
     )
 
 

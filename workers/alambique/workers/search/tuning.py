@@ -27,9 +27,9 @@ from alambique.registry.transitions import may_pass
 from alambique.spec.train import Resources
 from alambique.workers.cluster import cause_of
 from alambique.workers.environment import shared_tier
-from alambique.workers.failures import reason_of, told
-from alambique.workers.provenance import refuse_other_code, running_code
-from alambique.workers.search.orders import Order, Report
+from alambique.workers.pipeline.failures import reason_of, user_message
+from alambique.workers.pipeline.provenance import refuse_other_code, running_code
+from alambique.workers.search.trial_spec import Report, TrialSpec
 
 _REDUCTION = 3
 """One trial of so many goes on at each rung."""
@@ -40,17 +40,17 @@ Curve = Sequence[Mapping[str, float]]
 """What a trial reported: epoch, loss and metric of each."""
 
 
-class Bench(Protocol):
+class TrialSource(Protocol):
     """Who gives trials to Tune, and is told of them. No call may take long."""
 
-    def next(self) -> Order | None:
+    def next(self) -> TrialSpec | None:
         """A trial to start, if one may be started now."""
 
     @property
     def exhausted(self) -> bool:
         """Whether there will be no other."""
 
-    def told(self, number: int, report: Report) -> None:
+    def on_report(self, number: int, report: Report) -> None:
         """A trial has come so far."""
 
     def ended(self, number: int, error: BaseException | None) -> None:
@@ -61,7 +61,7 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True)
-class Tuning:
+class SearchRun:
     """How trials are run."""
 
     scheduler: Literal["asha", "hyperband", "none"]
@@ -83,7 +83,7 @@ class _Stop(Exception):
     """Somebody wants this process to end; Tune cleans up on exceptions of this kind."""
 
 
-def tuned(bench: Bench, tuning: Tuning) -> None:
+def run_search(bench: TrialSource, tuning: SearchRun) -> None:
     """Runs all trials that the bench gives; nothing of them runs or is reserved afterwards.
 
     Raises:
@@ -92,11 +92,11 @@ def tuned(bench: Bench, tuning: Tuning) -> None:
     """
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     with _interruptible() as interrupted:
-        telling = _Telling(bench, interrupted)
+        telling = _TuneCallback(bench, interrupted)
         tuner = tune.Tuner(
             tune.with_resources(_trial, _reserved(tuning.resources)),
             tune_config=tune.TuneConfig(
-                search_alg=_Asking(bench, interrupted),
+                search_alg=_TuneSearcher(bench, interrupted),
                 scheduler=_scheduler(tuning),
                 num_samples=-1,  # until the bench says that there are no more
                 # a process that has imported torch serves one trial after another
@@ -147,32 +147,32 @@ def _reserved(resources: Resources) -> PlacementGroupFactory:
 def _trial(config: dict[str, Any]) -> None:
     """What Tune runs: in the process of a trial, or beside its processes."""
     refuse_other_code(config["driver"])
-    order = Order.model_validate_json(config["order"])
+    order = TrialSpec.model_validate_json(config["order"])
     try:
         if order.resources is None:
-            from alambique.workers.search.trying import attempt
+            from alambique.workers.search.trying import run_trial
 
-            attempt(order, _report, redis=shared_tier(os.environ))
+            run_trial(order, _report, redis=shared_tier(os.environ))
         else:
-            from alambique.workers.search.nesting import attempt_nested
+            from alambique.workers.search.nesting import run_trial_with_workers
 
-            attempt_nested(order, order.resources, _report)
+            run_trial_with_workers(order, order.resources, _report)
     except Exception as error:
         reason = reason_of(error)
         if may_pass(reason):
             raise
         # told, and not raised: Tune would try it again
-        _report(Report(0, math.inf, -math.inf, reason, told(error)))
+        _report(Report(0, math.inf, -math.inf, reason, user_message(error)))
 
 
 def _report(report: Report) -> None:
     tune.report(report.as_dict())
 
 
-class _Asking(Searcher):
+class _TuneSearcher(Searcher):
     """Asks the bench for trials."""
 
-    def __init__(self, bench: Bench, interrupted: threading.Event) -> None:
+    def __init__(self, bench: TrialSource, interrupted: threading.Event) -> None:
         super().__init__()
         self._bench = bench
         self._interrupted = interrupted
@@ -202,14 +202,14 @@ class _Asking(Searcher):
         """Nothing is ever restored."""
 
 
-class _Telling(Callback):
+class _TuneCallback(Callback):
     """Tells the bench of trials.
 
     Tune takes what is raised while it stops a trial for that trial's failure: errors are kept, and
     raised where they reach the end of the loop.
     """
 
-    def __init__(self, bench: Bench, interrupted: threading.Event) -> None:
+    def __init__(self, bench: TrialSource, interrupted: threading.Event) -> None:
         self._bench = bench
         self._interrupted = interrupted
         self._error: Exception | None = None
@@ -224,7 +224,7 @@ class _Telling(Callback):
         """An epoch is over; by `done` Tune says that the trial ends with it."""
         said = {name: result.get(name) for name in Report.__dataclass_fields__}
         report = Report(**said | {"stopped": bool(result.get("done"))})
-        self._safely(lambda: self._bench.told(trial.config["number"], report))
+        self._safely(lambda: self._bench.on_report(trial.config["number"], report))
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """At its end, or stopped."""
@@ -267,7 +267,7 @@ def _error_of(trial: Any) -> BaseException:
 class _Halving(AsyncHyperBandScheduler):
     """Asynchronous successive halving that knows trials of earlier attempts."""
 
-    def __init__(self, tuning: Tuning, brackets: int) -> None:
+    def __init__(self, tuning: SearchRun, brackets: int) -> None:
         super().__init__(
             time_attr="epoch",
             metric=tuning.metric,
@@ -294,7 +294,7 @@ class _Halving(AsyncHyperBandScheduler):
             super().on_trial_result(tune_controller, trial, dict(point))
 
 
-def _scheduler(tuning: Tuning) -> TrialScheduler:
+def _scheduler(tuning: SearchRun) -> TrialScheduler:
     match tuning.scheduler:
         case "none":
             return FIFOScheduler()  # type: ignore[no-untyped-call]

@@ -9,33 +9,33 @@ from typing import Any
 from alambique.spec.job import Job
 from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
-from alambique.workers.once import Place, place_of
-from alambique.workers.records import Cached, Checked, Taught
-from alambique.workers.running import placement
-from alambique.workers.search.orders import Order
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import CachedOutputs, JobInputs, SelectedTeacher
+from alambique.workers.pipeline.stage import StageLocation, locate_stage
+from alambique.workers.pipeline.training_runs import placement
+from alambique.workers.search.trial_spec import TrialSpec
 from alambique.workers.stages import distil
 from alambique.workers.stages.fitting import check_head
-from alambique.workers.training.course import Course
-from alambique.workers.work import Work
+from alambique.workers.training.spec import TrainingSpec
 
 
 @dataclass(frozen=True)
 class Variant:
     """What one trial makes of the job."""
 
-    work: Work
+    work: JobContext
     """Whose job has the trial's values, and no search."""
-    checked: Checked
-    taught: Sequence[Taught]
-    cached: Sequence[Cached]
+    checked: JobInputs
+    taught: Sequence[SelectedTeacher]
+    cached: Sequence[CachedOutputs]
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> StageLocation:
         """Where its student is: another job that asks for just this one finds it there."""
-        return place_of(self.work, Stage.DISTIL, self.reads("distilled"))
+        return locate_stage(self.work, Stage.DISTIL, self.reads("distilled"))
 
     @property
-    def courses(self) -> tuple[Course, ...]:
+    def courses(self) -> tuple[TrainingSpec, ...]:
         """How its student is trained."""
         start = self.place.folder / "start"
         return distil.courses_of(
@@ -44,12 +44,12 @@ class Variant:
 
     def reads(self, kind: distil.Kind) -> Mapping[str, Any]:
         """What a student of that kind depends on."""
-        return distil.reads(self.work, self.checked, self.taught, self.cached, kind)
+        return distil.key_inputs(self.work, self.checked, self.taught, self.cached, kind)
 
-    def order(self, number: int) -> Order:
+    def order(self, number: int) -> TrialSpec:
         """What its process is told."""
         resources = placement(self.work.job.resources, distilled=True)
-        return Order(
+        return TrialSpec(
             number=number,
             courses=self.courses,
             student=self.work.job.student,
@@ -71,10 +71,10 @@ class Variant:
 class Shared:
     """What all trials of a job have in common: its teachers, and one pass of each."""
 
-    work: Work
-    checked: Checked
-    taught: Sequence[Taught]
-    cached: Sequence[Cached]
+    work: JobContext
+    checked: JobInputs
+    taught: Sequence[SelectedTeacher]
+    cached: Sequence[CachedOutputs]
 
     @property
     def job(self) -> Job:

@@ -10,24 +10,28 @@ from alambique.registry import jobs
 from alambique.runtime.windows import PREPROCESSING, Encoder
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Teacher
-from alambique.workers.filling import Filler, Order
-from alambique.workers.records import Cached, Checked, Trained
-from alambique.workers.running import Part, placement
-from alambique.workers.training.course import TeacherOutputs
-from alambique.workers.training.place import this_device
-from alambique.workers.work import Work
+from alambique.workers.fill_task import Filler, FillTask
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import CachedOutputs, JobInputs, TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart, placement
+from alambique.workers.training.distributed import this_device
+from alambique.workers.training.spec import TeacherOutputs
 
 _NOTE = "outputs"
 """The kind of the events that say how many outputs were computed."""
 
 
-def caches(work: Work, checked: Checked, teachers: Sequence[Trained]) -> tuple[Cached, ...]:
+def caches(
+    work: JobContext, checked: JobInputs, teachers: Sequence[TrainedModel]
+) -> tuple[CachedOutputs, ...]:
     """The outputs of each teacher of the job."""
-    parts = [Part(Stage.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)]
+    parts = [StagePart(Stage.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)]
     return tuple(cache(work, checked, *both) for both in zip(teachers, parts, strict=True))
 
 
-def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = None) -> Cached:
+def cache(
+    work: JobContext, checked: JobInputs, teacher: TrainedModel, part: StagePart | None = None
+) -> CachedOutputs:
     """The outputs, all of them there. Cheap where they already are, so it is never skipped.
 
     An attempt that is broken off leaves what it computed, and a note of how much that was.
@@ -38,7 +42,7 @@ def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = No
         teacher: who answers.
         part: which part of the stage that is; None: all of it.
     """
-    told = _Told(work, part or Part(Stage.CACHE, teacher.name))
+    told = _Told(work, part or StagePart(Stage.CACHE, teacher.name))
     order = _order(work, checked, teacher)
     looking = Filler(order, work.settings.redis)
     wanted, missing = looking.wanted, looking.missing()
@@ -48,10 +52,12 @@ def cache(work: Work, checked: Checked, teacher: Trained, part: Part | None = No
         missing = looking.missing()
     computed = _computed(work, teacher)
     told(1.0, f"{computed} of {wanted} outputs computed")
-    return Cached(outputs=order.outputs, wanted=wanted, computed=computed, made_by=looking.makers())
+    return CachedOutputs(
+        outputs=order.outputs, wanted=wanted, computed=computed, made_by=looking.makers()
+    )
 
 
-def _computed(work: Work, teacher: Trained) -> int:
+def _computed(work: JobContext, teacher: TrainedModel) -> int:
     """How many of its outputs the job has computed, in this attempt and those before."""
     events = work.read(lambda session: jobs.notes(session, work.id, _NOTE))
     # by their ids: one whose commit got no answer may be there twice
@@ -59,7 +65,7 @@ def _computed(work: Work, teacher: Trained) -> int:
     return sum(note["computed"] for note in notes.values() if note["teacher"] == teacher.name)
 
 
-def _said(work: Work, teacher: Trained) -> Teacher:
+def _said(work: JobContext, teacher: TrainedModel) -> Teacher:
     """What the job says of it."""
     return next(one.said for one in work.job.teachers if one.role == teacher.name)
 
@@ -68,8 +74,8 @@ def _said(work: Work, teacher: Trained) -> Teacher:
 class _Told:
     """Tells how far the outputs of one teacher are; which of several is named."""
 
-    work: Work
-    part: Part
+    work: JobContext
+    part: StagePart
 
     def __call__(self, done: float, message: str, eta_seconds: float | None = None) -> None:
         name = f"{self.part.name}: " if self.part.of > 1 else ""
@@ -77,7 +83,9 @@ class _Told:
         self.work.report(Stage.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}")
 
 
-def _fill_some(told: _Told, order: Order, here: Filler, buckets: list[int], missing: int) -> None:
+def _fill_some(
+    told: _Told, order: FillTask, here: Filler, buckets: list[int], missing: int
+) -> None:
     """Fills those of `buckets` that no other job is filling, or waits for one of them."""
     work, names = told.work, {_name(order, bucket): bucket for bucket in buckets}
     mine = work.holding.take(list(names))
@@ -94,7 +102,11 @@ def _fill_some(told: _Told, order: Order, here: Filler, buckets: list[int], miss
 
 
 def _fill(
-    work: Work, order: Order, here: Filler, buckets: list[int], filled: Callable[[int], None]
+    work: JobContext,
+    order: FillTask,
+    here: Filler,
+    buckets: list[int],
+    filled: Callable[[int], None],
 ) -> None:
     resources = placement(work.job.resources, distilled=True)
     if resources is None:
@@ -140,13 +152,13 @@ class _Tally:
             self._noted = self._computed
 
 
-def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
+def _order(work: JobContext, checked: JobInputs, teacher: TrainedModel) -> FillTask:
     encoder = Encoder.from_folder(
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
     said, unlabelled = _said(work, teacher), checked.data.unlabelled
     bf16 = (said.training or work.job.train).precision == "bf16"
-    return Order(
+    return FillTask(
         task=work.job.task,
         labels=checked.data.labels,
         teacher=teacher.folder,
@@ -167,11 +179,11 @@ def _order(work: Work, checked: Checked, teacher: Trained) -> Order:
     )
 
 
-def _classes(teacher: Trained) -> list[str]:
+def _classes(teacher: TrainedModel) -> list[str]:
     names: dict[str, str] = read_config(teacher.folder).get("id2label") or {}
     return [names[number] for number in sorted(names, key=int)]
 
 
-def _name(order: Order, bucket: int) -> str:
+def _name(order: FillTask, bucket: int) -> str:
     outputs = order.outputs
     return f"bucket:{outputs.teacher}:{outputs.tokenizer}:{order.task}:{bucket:02x}"

@@ -7,23 +7,23 @@ from alambique.models.counts import Counts, count
 from alambique.registry import versions
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.states import Stage
-from alambique.spec.teachers import Teaching
+from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.tasks.task import Task
-from alambique.workers.provenance import made_by_stages, made_from, start_edge
-from alambique.workers.records import Checked, Taught, Trained, Tried
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.provenance import lineage_of, made_by_stages, start_edge
+from alambique.workers.pipeline.records import FineTuneRun, JobInputs, SelectedTeacher, TrainedModel
 from alambique.workers.stages.gate import figures_of
 from alambique.workers.stages.naming import model_name, registering
-from alambique.workers.uploading import uploaded
-from alambique.workers.work import Work
+from alambique.workers.uploading import store_upload
 
 
 def register_candidates(
-    work: Work,
-    checked: Checked,
-    teacher: Teaching,
-    taught: Taught,
+    work: JobContext,
+    checked: JobInputs,
+    teacher: TeacherEntry,
+    taught: SelectedTeacher,
     chosen: Version,
     about: dict[str, Any],
     *,
@@ -53,7 +53,7 @@ def register_candidates(
     return rows
 
 
-def validation_metrics(checked: Checked, task: Task[Any, Any], one: Trained) -> list[Metric]:
+def validation_metrics(checked: JobInputs, task: Task[Any, Any], one: TrainedModel) -> list[Metric]:
     """What a run was compared by: its loss and its primary metric on the validation examples."""
     examples = read(checked.data.files["dev"])
     settings = dict(task.settings(examples)) | {"examples": len(examples)}
@@ -66,7 +66,11 @@ def validation_metrics(checked: Checked, task: Task[Any, Any], one: Trained) -> 
 
 
 def _version(
-    work: Work, checked: Checked, teacher: Teaching, run: Tried, about: dict[str, Any]
+    work: JobContext,
+    checked: JobInputs,
+    teacher: TeacherEntry,
+    run: FineTuneRun,
+    about: dict[str, Any],
 ) -> Version | None:
     """The version with the weights of a run, made where the project has none; None: no weights.
 
@@ -84,17 +88,17 @@ def _version(
 
 
 def _recorded(
-    work: Work,
-    checked: Checked,
-    teacher: Teaching,
-    run: Tried,
-    one: Trained,
+    work: JobContext,
+    checked: JobInputs,
+    teacher: TeacherEntry,
+    run: FineTuneRun,
+    one: TrainedModel,
     about: dict[str, Any],
 ) -> Version:
     role = teacher.candidate_role(run.number)
     artifact = f"versions/{work.id}/{work.token}/{role}"
     about = about | {"max_length": one.max_length, "stride": one.stride}
-    artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
+    artifact, files = store_upload(work, one.folder, one.weights, about, artifact)
     metrics = validation_metrics(checked, find(work.job.task), one)
     cost = _cost(work, checked, one)
     return work.write(
@@ -119,7 +123,7 @@ def _recorded(
     )
 
 
-def _details(run: Tried, one: Trained) -> dict[str, Any]:
+def _details(run: FineTuneRun, one: TrainedModel) -> dict[str, Any]:
     return {
         "model": run.model,
         "grid": run.point,
@@ -130,7 +134,7 @@ def _details(run: Tried, one: Trained) -> dict[str, Any]:
     }
 
 
-def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
+def _cost(work: JobContext, checked: JobInputs, one: TrainedModel) -> Counts:
     """For a text as long as the students' windows, or as long as the network reads."""
     config = read_config(one.folder)
     length = min(work.job.train.max_length, longest_text(config) or work.job.train.max_length)
@@ -139,14 +143,14 @@ def _cost(work: Work, checked: Checked, one: Trained) -> Counts:
 
 
 def _lineage(
-    work: Work, checked: Checked, teacher: Teaching, run: Tried, one: Trained
+    work: JobContext, checked: JobInputs, teacher: TeacherEntry, run: FineTuneRun, one: TrainedModel
 ) -> list[Edge]:
     start = checked.teachers[teacher.number][run.candidate]
     begun = [start_edge(start)] if start else []
-    return [*made_from(work.job, checked.data, one), *begun]
+    return [*lineage_of(work.job, checked.data, one), *begun]
 
 
-def _row(run: Tried, version: Version | None, *, taught: bool) -> dict[str, Any]:
+def _row(run: FineTuneRun, version: Version | None, *, taught: bool) -> dict[str, Any]:
     return {
         "model": run.model,
         "train": run.point,

@@ -38,17 +38,18 @@ from alambique.spec.sources import (
     written,
 )
 from alambique.spec.states import Stage
-from alambique.spec.teachers import Teaching
+from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.plan import plan
 from alambique.tasks.values import check_values, checked_tries
-from alambique.workers.downloads import fetched
+from alambique.workers.downloads import fetch_model
 from alambique.workers.hub_data import fetcher
-from alambique.workers.once import is_done
-from alambique.workers.records import Checked, DataSet, Start, Unlabelled
-from alambique.workers.room import Room, needed, too_large
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import DataSet, InitialWeights, JobInputs, Unlabelled
+from alambique.workers.pipeline.stage import is_done
+from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
 from alambique.workers.stages.fitting import (
     check_beside,
     check_fine_tuned,
@@ -57,8 +58,7 @@ from alambique.workers.stages.fitting import (
     check_teaching,
 )
 from alambique.workers.stages.naming import model_name
-from alambique.workers.stages.teach import reads
-from alambique.workers.work import Work
+from alambique.workers.stages.teach import key_inputs
 
 _COPIES = 12
 """Times a network's float32 weights are written: starts, best weights, two checkpoints with their
@@ -68,7 +68,7 @@ _KEPT = 2
 of its version."""
 
 
-def check(work: Work) -> Checked:
+def check(work: JobContext) -> JobInputs:
     """What the later stages work with.
 
     Raises:
@@ -107,13 +107,13 @@ def check(work: Work) -> Checked:
     # terms that compare layers have one teacher, says the spec
     for (field, _), teacher in zip(job.teachers[0].named, teachers[0], strict=True):
         check_beside(job, field, teacher, student)
-    checked = Checked(data=data, teachers=teachers, student=student)
+    checked = JobInputs(data=data, teachers=teachers, student=student)
     _room(work, checked, splits)
     work.report(Stage.CHECK, 1.0, message=_counted(data))
     return checked
 
 
-def _stored(work: Work, splits: Splits) -> DataSet:
+def _stored(work: JobContext, splits: Splits) -> DataSet:
     """The examples as files, named by their content."""
     by_split: Mapping[Split, list[Any]] = {
         "train": splits.train,
@@ -132,14 +132,14 @@ def _stored(work: Work, splits: Splits) -> DataSet:
     )
 
 
-def _unlabelled(work: Work, examples: Sequence[Any]) -> Unlabelled | None:
+def _unlabelled(work: JobContext, examples: Sequence[Any]) -> Unlabelled | None:
     if not examples:
         return None
     digest = content_hash(examples)
     return Unlabelled(file=_file(work, digest, examples), hash=digest, count=len(examples))
 
 
-def _file(work: Work, digest: str, examples: Sequence[Example]) -> Path:
+def _file(work: JobContext, digest: str, examples: Sequence[Example]) -> Path:
     path = work.settings.home.absolute() / "examples" / digest / FILE
     if not intact(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def _file(work: Work, digest: str, examples: Sequence[Example]) -> Path:
     return path
 
 
-def _names(work: Work) -> None:
+def _names(work: JobContext) -> None:
     """Whether the models that the job will register may be called so.
 
     Raises:
@@ -163,7 +163,7 @@ def _names(work: Work) -> None:
             )
 
 
-def _teachers(work: Work) -> list[str]:
+def _teachers(work: JobContext) -> list[str]:
     """The roles of the teachers, and of the runs of which one will teach."""
     roles = []
     for one in work.job.teachers:
@@ -173,19 +173,19 @@ def _teachers(work: Work) -> list[str]:
     return roles
 
 
-def _machine(work: Work) -> None:
+def _machine(work: JobContext) -> None:
     """Whether a Ray that is started here can hold the job.
 
     Raises:
         BadSpec: it cannot.
     """
     # how many GPUs there are only Ray can tell
-    here = Room(os.cpu_count() or 1, math.inf)
+    here = ComputeResources(os.cpu_count() or 1, math.inf)
     if work.settings.ray_address is None and not here.holds(wanted := needed(work.job)):
         raise BadSpec(too_large(wanted, replace(here, gpus=wanted.gpus)))
 
 
-def _stores(work: Work) -> None:
+def _stores(work: JobContext) -> None:
     """Whether the settings name stores of kinds that there are.
 
     Raises:
@@ -202,8 +202,12 @@ def _stores(work: Work) -> None:
 
 
 def _teacher(
-    work: Work, teacher: Teaching, field: str, model: str | Architecture, labels: tuple[str, ...]
-) -> Start | None:
+    work: JobContext,
+    teacher: TeacherEntry,
+    field: str,
+    model: str | Architecture,
+    labels: tuple[str, ...],
+) -> InitialWeights | None:
     """The model that teaches, or may come to: whichever it will be, the student fits it."""
     source = source_of(model)
     with teacher.telling(field):
@@ -216,7 +220,9 @@ def _teacher(
     return found
 
 
-def _found(work: Work, teacher: Teaching, source: Source, labels: tuple[str, ...]) -> Start | None:
+def _found(
+    work: JobContext, teacher: TeacherEntry, source: Source, labels: tuple[str, ...]
+) -> InitialWeights | None:
     """The model's folder, looked through and opened once; None for one from scratch."""
     if isinstance(source, Architecture):
         return None
@@ -230,7 +236,7 @@ def _found(work: Work, teacher: Teaching, source: Source, labels: tuple[str, ...
     name = written(source)
     name = f"{name.partition('@')[0]}@{found}" if found else name
     work.log(*(f"{name}: {line}" for line in (*located.notes, *_load_notes(network))))
-    return Start(
+    return InitialWeights(
         name=name,
         version=version.id if version else None,
         folder=located.folder,
@@ -252,18 +258,18 @@ def _load_notes(network: Network) -> Iterator[str]:
 
 
 def _located(
-    work: Work, source: Hub | Registered | Local | Folder
+    work: JobContext, source: Hub | Registered | Local | Folder
 ) -> tuple[Located, Version | None]:
     """Where the model is, and which version of the registry, where it is one."""
     if isinstance(source, Registered):
         project, name, number = work.job.project, source.name, source.version
         version = work.read(lambda session: versions.find(session, project, name, number))
-        return Located(fetched(work.settings, version), None), version
+        return Located(fetch_model(work.settings, version), None), version
     home = work.settings.home.absolute()
     return locate(source, models=work.settings.models, cache=home / "hub"), None
 
 
-def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
+def _student_start(work: JobContext, labels: tuple[str, ...]) -> InitialWeights | None:
     start = work.job.student.start
     if start in ("teacher", "random"):
         return None
@@ -272,7 +278,7 @@ def _student_start(work: Work, labels: tuple[str, ...]) -> Start | None:
     return found
 
 
-def _room(work: Work, checked: Checked, splits: Splits) -> None:
+def _room(work: JobContext, checked: JobInputs, splits: Splits) -> None:
     """Whether the disk has what the plan needs beside what is there already.
 
     Raises:
@@ -297,13 +303,13 @@ def _room(work: Work, checked: Checked, splits: Splits) -> None:
         )
 
 
-def _left(work: Work, checked: Checked) -> Counter[int]:
+def _left(work: JobContext, checked: JobInputs) -> Counter[int]:
     """How many runs of each candidate are to be done, by its number among those of all teachers."""
     left, numbers = Counter[int](), count()
     for one in work.job.teachers:
         number = {candidate: next(numbers) for candidate in range(len(one.named))}
         for run in one.said.runs:
-            if not is_done(work, Stage.TEACH, reads(work, checked, one, run)):
+            if not is_done(work, Stage.TEACH, key_inputs(work, checked, one, run)):
                 left[number[run.candidate]] += 1
     return left
 

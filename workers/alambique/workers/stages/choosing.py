@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from alambique.spec.errors import BadTeacher, Diverged
-from alambique.spec.teachers import Teaching
-from alambique.workers.records import Taught, Tried
+from alambique.spec.teachers import TeacherEntry
+from alambique.workers.pipeline.records import FineTuneRun, SelectedTeacher
 
 
-def chosen(tried: Sequence[Tried], teacher: Teaching) -> Taught:
+def chosen(tried: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTeacher:
     """The teacher: of the runs that have not collapsed, the first with the lowest loss.
 
     Where all have, and the job says `gate: off`, it is chosen among those with weights.
@@ -28,7 +28,7 @@ def chosen(tried: Sequence[Tried], teacher: Teaching) -> Taught:
         raise _unable(tried, teacher)
     best = min(able, key=lambda run: 0.0 if run.loss is None else run.loss)
     assert best.tuned.teacher is not None  # one without weights has collapsed
-    return Taught(
+    return SelectedTeacher(
         teacher=best.tuned.teacher,
         start=best.tuned.start,
         number=best.number,
@@ -40,19 +40,19 @@ def chosen(tried: Sequence[Tried], teacher: Teaching) -> Taught:
     )
 
 
-def collapsed(tried: Sequence[Tried]) -> list[str]:
+def collapsed(tried: Sequence[FineTuneRun]) -> list[str]:
     """A line for each run that cannot teach, by name and with its numbers."""
     return [f"collapsed: {_in_words(run)}" for run in tried if run.collapsed]
 
 
-def notes(taught: Taught) -> Iterator[str]:
+def notes(taught: SelectedTeacher) -> Iterator[str]:
     """What a reader of the job's table should know of how its teacher was chosen."""
     yield from collapsed(taught.runs)
     if taught.collapsed:
         yield unfit(taught)
 
 
-def unfit(taught: Taught) -> str:
+def unfit(taught: SelectedTeacher) -> str:
     """What is said of a teacher that teaches because the job has the gate off."""
     return (
         f"the {taught.teacher.name} would not pass the gate, which the job has off: "
@@ -60,12 +60,12 @@ def unfit(taught: Taught) -> str:
     )
 
 
-def _in_words(run: Tried) -> str:
+def _in_words(run: FineTuneRun) -> str:
     loss = "" if run.loss is None else f"validation loss {run.loss:.4f}, "
     return f"{run.name}: {loss}{run.collapsed}"
 
 
-def _unable(tried: Sequence[Tried], teacher: Teaching) -> BadTeacher | Diverged:
+def _unable(tried: Sequence[FineTuneRun], teacher: TeacherEntry) -> BadTeacher | Diverged:
     field, which = teacher.field, "" if teacher.alone else f"{teacher.role} ({teacher.field}): "
     if len(tried) == 1:
         return _alone(tried[0], field, which)
@@ -78,7 +78,7 @@ def _unable(tried: Sequence[Tried], teacher: Teaching) -> BadTeacher | Diverged:
     )
 
 
-def _alone(run: Tried, field: str, which: str) -> BadTeacher | Diverged:
+def _alone(run: FineTuneRun, field: str, which: str) -> BadTeacher | Diverged:
     why = run.collapsed
     if run.tuned.teacher is None:
         return Diverged(f"{which}{why}")

@@ -17,18 +17,24 @@ from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
 from alambique.tasks.all import find
-from alambique.workers.failures import reason_of, told
-from alambique.workers.files import whole
-from alambique.workers.layer_maps import maps_of, resolved
-from alambique.workers.once import once
-from alambique.workers.provenance import outputs_makers_of, record_outputs
-from alambique.workers.records import Cached, Checked, Distilled, Taught, Trained
-from alambique.workers.running import Part, placement, processes, run
-from alambique.workers.starting import student
-from alambique.workers.training.course import Course, Pace
-from alambique.workers.training.material import namespace_of
-from alambique.workers.training.outcome import outcome_of
-from alambique.workers.work import Work
+from alambique.workers.files import build_folder
+from alambique.workers.initial_weights import write_student
+from alambique.workers.layer_maps import maps_of, resolve_maps
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.failures import reason_of, user_message
+from alambique.workers.pipeline.provenance import outputs_makers_of, record_outputs
+from alambique.workers.pipeline.records import (
+    CachedOutputs,
+    JobInputs,
+    SelectedTeacher,
+    StudentResult,
+    TrainedModel,
+)
+from alambique.workers.pipeline.stage import run_stage
+from alambique.workers.pipeline.training_runs import StagePart, placement, processes, run_training
+from alambique.workers.training.inputs import namespace_of
+from alambique.workers.training.result import result_of
+from alambique.workers.training.spec import StepBudget, TrainingSpec
 
 Kind = Literal[Baseline, "distilled"]
 """What a student is in its job."""
@@ -38,23 +44,23 @@ GOLD_ALONE = (Gold(),)
 
 
 def train_student(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
-    cached: Sequence[Cached],
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
     kind: Kind,
-    part: Part,
-) -> Trained:
+    part: StagePart,
+) -> TrainedModel:
     """Return one student of a job of one seed, trained by whichever job of the project was first.
 
     What it is called there is no part of its key: without a start of the teacher's, for example,
     both baselines are one network.
     """
-    found = once(
+    found = run_stage(
         work,
         Stage.DISTIL,
-        reads(work, checked, taught, cached, kind),
-        Distilled,
+        key_inputs(work, checked, taught, cached, kind),
+        StudentResult,
         lambda folder: distil(work, checked, taught, cached, kind, folder, part),
         part,
     )
@@ -62,36 +68,36 @@ def train_student(
 
 
 def distil(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
-    cached: Sequence[Cached],
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
     kind: Kind,
     folder: Path,
-    part: Part,
-) -> Distilled:
+    part: StagePart,
+) -> StudentResult:
     """One student, trained until patience or epochs end; `part` says where it is shown."""
     began = time.monotonic()
     note_outputs(cached, kind, folder)
-    start = whole(folder / "start", lambda into: _start(work, checked, taught, kind, into))
+    start = build_folder(folder / "start", lambda into: _start(work, checked, taught, kind, into))
     courses = courses_of(work, checked, taught, cached, kind, start)
     place = placement(work.job.resources, distilled=kind == "distilled")
     for course, each in zip(courses, _parts(part, len(courses)), strict=True):
-        run(work, resolved(course), each, place)
+        run_training(work, resolve_maps(course), each, place)
     return student_of(courses, kind, time.monotonic() - began)
 
 
-def student_of(courses: Sequence[Course], kind: Kind, seconds: float) -> Distilled:
+def student_of(courses: Sequence[TrainingSpec], kind: Kind, seconds: float) -> StudentResult:
     """The student of courses that are over, one after the other.
 
     Raises:
         LostWorker: one of them has left no outcome.
     """
     *before, last = courses
-    outcomes = [outcome_of(course) for course in courses]
+    outcomes = [result_of(course) for course in courses]
     outcome = outcomes[-1]
     maps = {f"intermediate.{term}": m for one in before for term, m in maps_of(one).items()}
-    trained = Trained(
+    trained = TrainedModel(
         name=kind,
         folder=last.best,
         weights=weights_hash(last.best),
@@ -103,26 +109,29 @@ def student_of(courses: Sequence[Course], kind: Kind, seconds: float) -> Distill
         steps=sum(one.steps for one in outcomes),
         diverged=any(one.diverged for one in outcomes),
         maps=maps | maps_of(last),
-        course=resolved(last) if find(last.task).output is Output.STATES else None,
+        course=resolve_maps(last) if find(last.task).output is Output.STATES else None,
         outputs_by=outputs_makers_of(last.folder.parent),
     )
-    return Distilled(student=trained)
+    return StudentResult(student=trained)
 
 
-def note_outputs(cached: Sequence[Cached], kind: Kind, folder: Path) -> None:
+def note_outputs(cached: Sequence[CachedOutputs], kind: Kind, folder: Path) -> None:
     """Note in a student's folder who computed the teacher outputs that it will learn from."""
     if kind == "distilled":
         record_outputs(folder, [maker for one in cached for maker in one.made_by])
 
 
-def kinds(work: Work) -> tuple[Kind, ...]:
+def kinds(work: JobContext) -> tuple[Kind, ...]:
     """Which students the job trains, in their order."""
     return (*work.job.compare, "distilled") if work.job.distil else work.job.compare
 
 
 def train_students(
-    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
-) -> tuple[list[Trained], list[str]]:
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
+) -> tuple[list[TrainedModel], list[str]]:
     """Return the students of a job without a search, and why one of them is missing.
 
     Of each seed the baselines come first, then the distilled student. One that fails for good is
@@ -132,12 +141,12 @@ def train_students(
         AlambiqueError: none of those could be trained, or another try may go otherwise.
     """
     asked = [(job, kind) for job in work.job.seeded for kind in kinds(work)]
-    trained: list[Trained] = []
+    trained: list[TrainedModel] = []
     failed: dict[Kind, Exception] = {}
     notes = []
     for number, (job, kind) in enumerate(asked):
         name = _shown(work, job, kind)
-        part = Part(Stage.DISTIL, name, number, len(asked))
+        part = StagePart(Stage.DISTIL, name, number, len(asked))
         try:
             one = train_student(replace(work, job=job), checked, taught, cached, kind, part)
             trained.append(one)
@@ -145,7 +154,7 @@ def train_students(
             if may_pass(reason_of(error)):
                 raise
             failed.setdefault(kind, error)
-            notes.append(f"no {name} student: {told(error)}")
+            notes.append(f"no {name} student: {user_message(error)}")
     wanted = "distilled" if work.job.distil else work.job.compare[0]
     if wanted in failed and all(one.name != wanted for one in trained):
         raise failed[wanted]
@@ -154,13 +163,17 @@ def train_students(
     return trained, notes
 
 
-def _shown(work: Work, job: Job, kind: Kind) -> str:
+def _shown(work: JobContext, job: Job, kind: Kind) -> str:
     """What people call a student: of several seeds, with its own."""
     return f"{kind}, seed {job.train.seed}" if work.job.seeds else kind
 
 
-def reads(
-    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached], kind: Kind
+def key_inputs(
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
+    kind: Kind,
 ) -> Mapping[str, Any]:
     """What a student depends on."""
     job = work.job
@@ -194,7 +207,7 @@ def reads(
     )
 
 
-def _outputs(work: Work, cached: Sequence[Cached]) -> Any:
+def _outputs(work: JobContext, cached: Sequence[CachedOutputs]) -> Any:
     """The outputs that are learnt from; of one teacher its weight decides nothing."""
     task = find(work.job.task)
     each = [(namespace_of(one.outputs, task).digest, one.outputs.weight) for one in cached]
@@ -204,13 +217,13 @@ def _outputs(work: Work, cached: Sequence[Cached]) -> Any:
 
 
 def courses_of(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
-    cached: Sequence[Cached],
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
     kind: Kind,
     start: Path,
-) -> tuple[Course, ...]:
+) -> tuple[TrainingSpec, ...]:
     """How a student is trained that begins with the network in `start`, in folders beside it.
 
     Of several courses, each begins with the best weights of the one before, and with what was
@@ -236,7 +249,7 @@ def steps_of_training(train: Train) -> list[Any]:
     return [train.epochs, *batch, train.max_length, train.stride]
 
 
-def _pace(work: Work, checked: Checked) -> tuple[Pace, ...]:
+def _pace(work: JobContext, checked: JobInputs) -> tuple[StepBudget, ...]:
     """The trainings of the distilled student, where they take other steps than a baseline's own."""
     job, unlabelled = work.job, checked.data.unlabelled
     if job.intermediate is None and unlabelled is None:
@@ -245,25 +258,27 @@ def _pace(work: Work, checked: Checked) -> tuple[Pace, ...]:
     if before := job.intermediate:
         trainings.insert(0, (before.objective, before.train))
     return tuple(
-        Pace(train=train, unlabelled=unlabelled.file if unlabelled and teaches(terms) else None)
+        StepBudget(
+            train=train, unlabelled=unlabelled.file if unlabelled and teaches(terms) else None
+        )
         for terms, train in trainings
     )
 
 
 def _course(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
-    cached: Sequence[Cached],
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
     objective: tuple[Term, ...],
     train: Train,
     start: Path,
     folder: Path,
-) -> Course:
+) -> TrainingSpec:
     resources = placement(work.job.resources, distilled=objective is not GOLD_ALONE)
     outputs = any(isinstance(term, Logits) for term in objective)
     unlabelled = checked.data.unlabelled if teaches(objective) else None
-    return Course(
+    return TrainingSpec(
         task=work.job.task,
         labels=checked.data.labels,
         start=start,
@@ -279,19 +294,23 @@ def _course(
     )
 
 
-def _parts(part: Part, courses: int) -> list[Part]:
+def _parts(part: StagePart, courses: int) -> list[StagePart]:
     """Where the progress of each course of a student belongs: within that of the student."""
     *before, last = range(courses)
     return [
         *(
-            Part(part.stage, f"{part.name}, first", part.number * courses + n, part.of * courses)
+            StagePart(
+                part.stage, f"{part.name}, first", part.number * courses + n, part.of * courses
+            )
             for n in before
         ),
-        Part(part.stage, part.name, part.number * courses + last, part.of * courses),
+        StagePart(part.stage, part.name, part.number * courses + last, part.of * courses),
     ]
 
 
-def source_of_start(work: Work, checked: Checked, taught: Sequence[Taught], kind: Kind) -> Path:
+def source_of_start(
+    work: JobContext, checked: JobInputs, taught: Sequence[SelectedTeacher], kind: Kind
+) -> Path:
     """The model that the untrained student is made of: of several teachers the first.
 
     Gold-only cuts from what the teacher started from: layers of the fine-tuned teacher know its
@@ -304,8 +323,12 @@ def source_of_start(work: Work, checked: Checked, taught: Sequence[Taught], kind
     return taught[0].start if alone else taught[0].teacher.folder
 
 
-def _start(work: Work, checked: Checked, taught: Sequence[Taught], kind: Kind, into: Path) -> None:
+def _start(
+    work: JobContext, checked: JobInputs, taught: Sequence[SelectedTeacher], kind: Kind, into: Path
+) -> None:
     """The untrained student."""
     source = source_of_start(work, checked, taught, kind)
     output = find(work.job.task).output
-    student(work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed)
+    write_student(
+        work.job.student, source, output, checked.data.labels, into, seed=work.job.train.seed
+    )

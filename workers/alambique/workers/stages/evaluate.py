@@ -18,19 +18,24 @@ from alambique.tasks.all import find
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
-from alambique.workers.likeness import likeness, taught_by
-from alambique.workers.records import Checked, Evaluated, Score, Trained
-from alambique.workers.running import Part
-from alambique.workers.testing import Examined
-from alambique.workers.training.rows import Row, lost_words
-from alambique.workers.work import Work
+from alambique.workers.cka_score import cka_score, taught_by
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import Evaluation, JobInputs, Score, TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.scoring import LoadedModel
+from alambique.workers.training.target_windows import TargetWindow, lost_words
 
 _FRACTIONS = "fractions.npy"
 
 
 def evaluate(
-    work: Work, checked: Checked, one: Trained, part: Part, length: int, folder: Path
-) -> Evaluated:
+    work: JobContext,
+    checked: JobInputs,
+    one: TrainedModel,
+    part: StagePart,
+    length: int,
+    folder: Path,
+) -> Evaluation:
     """The scores of one network of the job.
 
     Args:
@@ -44,7 +49,9 @@ def evaluate(
     work.report(part.stage, part.number / part.of, message=f"testing the {part.name}")
     task, examples = find(work.job.task), read(checked.data.files["test"])
     labels = checked.data.labels
-    examined = Examined.of(task, one.folder, labels, max_length=one.max_length, stride=one.stride)
+    examined = LoadedModel.of(
+        task, one.folder, labels, max_length=one.max_length, stride=one.stride
+    )
     rows = examined.rows(examples)
     notes = tuple(_notes(one, task, examples, rows))
     if notes:
@@ -54,7 +61,7 @@ def evaluate(
         np.save(folder / _FRACTIONS, fractions)
     config = read_config(one.folder)
     cost = count(config, task=task.output, labels=len(examined.labels), length=length)
-    return Evaluated(
+    return Evaluation(
         score=Score(
             layers=depth(config),
             parameters=cost.parameters,
@@ -68,7 +75,9 @@ def evaluate(
     )
 
 
-def reads(work: Work, checked: Checked, one: Trained, length: int) -> Mapping[str, Any]:
+def key_inputs(
+    work: JobContext, checked: JobInputs, one: TrainedModel, length: int
+) -> Mapping[str, Any]:
     """What the scores depend on."""
     beside = one.course and [model_hash(taught_by(one.course)), one.course.objective]
     return {
@@ -81,14 +90,17 @@ def reads(work: Work, checked: Checked, one: Trained, length: int) -> Mapping[st
     }
 
 
-def length_of(work: Work, trained: Sequence[Trained]) -> int:
+def length_of(work: JobContext, trained: Sequence[TrainedModel]) -> int:
     """Of the text that all networks are measured on: a teacher may have room for less."""
     longest = [longest_text(read_config(one.folder)) for one in trained]
     return min([work.job.train.max_length, *(length for length in longest if length)])
 
 
 def _metrics(
-    one: Trained, examined: Examined, examples: Sequence[Example], rows: Sequence[Row]
+    one: TrainedModel,
+    examined: LoadedModel,
+    examples: Sequence[Example],
+    rows: Sequence[TargetWindow],
 ) -> tuple[dict[str, float], Floats | None]:
     """The metrics of the task, and what each example adds to the primary one.
 
@@ -98,11 +110,14 @@ def _metrics(
         return examined.test(examples, rows)
     if one.course is None:
         return {examined.task.primary: 1.0}, None
-    return likeness(examined, one.course, examples, rows), None
+    return cka_score(examined, one.course, examples, rows), None
 
 
 def _notes(
-    one: Trained, task: Task[Any, Any], examples: Sequence[Example], rows: Sequence[Row]
+    one: TrainedModel,
+    task: Task[Any, Any],
+    examples: Sequence[Example],
+    rows: Sequence[TargetWindow],
 ) -> Iterator[str]:
     """What to say where the network's tokenizer drops words that it should tag."""
     if task.output is not Output.TAGS or not (lost := list(lost_words(task, examples, rows))):

@@ -13,14 +13,14 @@ from alambique.spec.objective import answers, layered
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import alone
-from alambique.spec.teachers import Teaching
+from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
-from alambique.workers.records import Start
+from alambique.workers.pipeline.records import InitialWeights
 
 
 def check_fine_tuned(
-    job: Job, teacher: Teaching, found: Start | None, labels: tuple[str, ...]
+    job: Job, teacher: TeacherEntry, found: InitialWeights | None, labels: tuple[str, ...]
 ) -> None:
     """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
 
@@ -40,7 +40,7 @@ def check_fine_tuned(
         )
 
 
-def _same_labels(teacher: Teaching, config: Config, ours: tuple[str, ...]) -> None:
+def _same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -> None:
     theirs = labels_of(config)
     if theirs is None:
         raise LabelMismatch(
@@ -50,7 +50,7 @@ def _same_labels(teacher: Teaching, config: Config, ours: tuple[str, ...]) -> No
     check_labels(ours, theirs, teacher.field)
 
 
-def check_teaching(teacher: Teaching, model: Source, found: Start | None) -> None:
+def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> None:
     """Nothing, where a teacher reads windows as long as the job gives it.
 
     Args:
@@ -68,7 +68,7 @@ def check_teaching(teacher: Teaching, model: Source, found: Start | None) -> Non
     _short_enough(_longest(teacher, model, found), lengths)
 
 
-def check_learning(job: Job, model: Source, found: Start | None) -> None:
+def check_learning(job: Job, model: Source, found: InitialWeights | None) -> None:
     """Nothing, where the student can be made of a model and reads windows as long as it is given.
 
     Args:
@@ -87,7 +87,9 @@ def check_learning(job: Job, model: Source, found: Start | None) -> None:
         _short_enough(longest, _lengths(variant))
 
 
-def check_beside(job: Job, field: str, teacher: Start | None, student: Start | None) -> None:
+def check_beside(
+    job: Job, field: str, teacher: InitialWeights | None, student: InitialWeights | None
+) -> None:
     """Nothing, where the teacher can answer beside the student, or need not.
 
     Args:
@@ -113,7 +115,7 @@ def check_beside(job: Job, field: str, teacher: Start | None, student: Start | N
         _short_enough(longest, _lengths(variant))
 
 
-def check_head(job: Job, student: Start | None) -> None:
+def check_head(job: Job, student: InitialWeights | None) -> None:
     """Nothing, where the student's head comes from the teacher or another model, or is trained.
 
     Args:
@@ -142,7 +144,7 @@ def _lengths(job: Job) -> dict[str, int]:
     return lengths
 
 
-def _pieces(model: Start) -> str:
+def _pieces(model: InitialWeights) -> str:
     """What a model's tokenizer makes of texts."""
     return Encoder.from_folder(model.folder, max_length=64, stride=16).fingerprint
 
@@ -152,7 +154,7 @@ def _scratch(model: Source) -> Architecture:
     return model
 
 
-def _longest(teacher: Teaching, model: Source, found: Start | None) -> int | None:
+def _longest(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> int | None:
     """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
     if found is None:
         turned = FAMILIES[_scratch(model).architecture].turned

@@ -18,12 +18,18 @@ from alambique.tasks.all import find
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
-from alambique.workers.files import whole
-from alambique.workers.once import key_of
-from alambique.workers.provenance import code_version
-from alambique.workers.records import Checked, DataSet, GateFigures, Taught, Tried
-from alambique.workers.testing import predict_examples
-from alambique.workers.work import Work
+from alambique.workers.files import build_folder
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.provenance import code_version
+from alambique.workers.pipeline.records import (
+    DataSet,
+    FineTuneRun,
+    GateFigures,
+    JobInputs,
+    SelectedTeacher,
+)
+from alambique.workers.pipeline.stage import key_of
+from alambique.workers.scoring import predict_examples
 
 FAR_BELOW = 0.7
 """A run has collapsed whose primary metric is less than this part of the others' median.
@@ -47,7 +53,9 @@ class Validated:
     """None: its task has no baselines."""
 
 
-def validate_teacher(work: Work, checked: Checked, folder: Path, said: Teacher) -> Validated:
+def validate_teacher(
+    work: JobContext, checked: JobInputs, folder: Path, said: Teacher
+) -> Validated:
     """Return how the network in `folder` does, with the windows that the teacher teaches with."""
     task, data = find(work.job.task), checked.data
     examples = read(data.files["dev"])
@@ -81,7 +89,7 @@ def gate_figures(task: Task[Any, Any], ours_E2: Floats, theirs: Sequence[Floats]
     )
 
 
-def judge_runs(tried: Sequence[Tried]) -> list[Tried]:
+def judge_runs(tried: Sequence[FineTuneRun]) -> list[FineTuneRun]:
     """Return the runs of a teacher, each with why it has collapsed if it has.
 
     A run has that diverged before it had any weights, that is not better than the task's best
@@ -91,7 +99,7 @@ def judge_runs(tried: Sequence[Tried]) -> list[Tried]:
     return [run.model_copy(update={"collapsed": _fault(run, tried)}) for run in tried]
 
 
-def gate_details(taught: Taught) -> dict[str, Any]:
+def gate_details(taught: SelectedTeacher) -> dict[str, Any]:
     """Return what the version of a teacher says of the gate."""
     if taught.gate is None:
         return {}
@@ -114,7 +122,7 @@ def in_words(gate: GateFigures) -> str:
     )
 
 
-def _fault(run: Tried, tried: Sequence[Tried]) -> str | None:
+def _fault(run: FineTuneRun, tried: Sequence[FineTuneRun]) -> str | None:
     if run.tuned.diverged:
         return run.tuned.diverged
     if (gate := run.tuned.gate) and not gate.passed:
@@ -123,7 +131,7 @@ def _fault(run: Tried, tried: Sequence[Tried]) -> str | None:
     return _far_below(run, [one for one in tried if one.number != run.number])
 
 
-def _far_below(run: Tried, others: Sequence[Tried]) -> str | None:
+def _far_below(run: FineTuneRun, others: Sequence[FineTuneRun]) -> str | None:
     scores = [one.metric for one in others if one.metric is not None]
     if run.metric is None or len(scores) + 1 < FEWEST:
         return None
@@ -136,12 +144,12 @@ def _far_below(run: Tried, others: Sequence[Tried]) -> str | None:
     )
 
 
-def _metric_of(run: Tried) -> str:
+def _metric_of(run: FineTuneRun) -> str:
     return run.tuned.gate.metric if run.tuned.gate else "the primary metric"
 
 
 def _baseline_fractions(
-    work: Work, task: Task[Any, Any], data: DataSet, examples: Sequence[Example]
+    work: JobContext, task: Task[Any, Any], data: DataSet, examples: Sequence[Example]
 ) -> list[Floats]:
     """What each validation example adds to the score of each baseline, computed once for its data.
 
@@ -156,7 +164,7 @@ def _baseline_fractions(
     }
     folder = work.desk / f"baselines-{key_of(Stage.TEACH, content)[:24]}"
     for _ in range(2):
-        whole(folder, partial(_write_baselines, task, data, examples))
+        build_folder(folder, partial(_write_baselines, task, data, examples))
         try:
             return [np.load(_file(folder, number)) for number in range(len(task.baselines))]
         except (OSError, EOFError, ValueError):  # cut short by a power cut: made again

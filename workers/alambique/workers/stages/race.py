@@ -15,11 +15,11 @@ from alambique.models.folders import model_hash
 from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_turns, turn
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.records import Checked, Raced, Speed, Trained
-from alambique.workers.running import Part
-from alambique.workers.testing import Examined, synchronised
-from alambique.workers.training.place import this_device
-from alambique.workers.work import Work
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.records import JobInputs, Speed, SpeedResult, TrainedModel
+from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.scoring import LoadedModel, synchronised
+from alambique.workers.training.distributed import this_device
 
 _EXAMPLES = 128
 """Of the test split, which the throughput is of: a CPU may take minutes for all of them."""
@@ -36,14 +36,14 @@ def devices() -> tuple[torch.device, ...]:
     return (here,) if here == cpu else (here, cpu)
 
 
-def race(
-    work: Work,
-    checked: Checked,
-    networks: Sequence[Trained],
-    part: Part,
+def measure_speeds(
+    work: JobContext,
+    checked: JobInputs,
+    networks: Sequence[TrainedModel],
+    part: StagePart,
     length: int,
     on: Sequence[torch.device],
-) -> Raced:
+) -> SpeedResult:
     """Measure latency and throughput of several networks, each round with every one of them.
 
     Args:
@@ -58,7 +58,7 @@ def race(
     work.report(part.stage, part.number / part.of, message=f"timing in turns: {names}")
     task, examples = find(work.job.task), read(checked.data.files["test"])[:_EXAMPLES]
     raced = [
-        Examined.of(
+        LoadedModel.of(
             task,
             one.folder,
             checked.data.labels,
@@ -86,13 +86,13 @@ def race(
                 for found, each in zip(latencies, seconds, strict=True)
             ]
         )
-    return Raced(networks=tuple(zip(*by_device, strict=True)), settings=_settings(length, on))
+    return SpeedResult(networks=tuple(zip(*by_device, strict=True)), settings=_settings(length, on))
 
 
-def reads(
-    work: Work,
-    checked: Checked,
-    networks: Sequence[Trained],
+def key_inputs(
+    work: JobContext,
+    checked: JobInputs,
+    networks: Sequence[TrainedModel],
     length: int,
     on: Sequence[torch.device],
 ) -> Mapping[str, Any]:
@@ -113,7 +113,7 @@ def machine(device: torch.device) -> str:
     return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
 
 
-def text_call(examined: Examined, folder: Path, length: int) -> Callable[[], object]:
+def text_call(examined: LoadedModel, folder: Path, length: int) -> Callable[[], object]:
     """Return a call that has the network of a folder answer one text of so many random pieces."""
     vocabulary = int(read_config(folder)["vocab_size"])
     chance = torch.Generator().manual_seed(0)
@@ -127,12 +127,12 @@ def text_call(examined: Examined, folder: Path, length: int) -> Callable[[], obj
     return answer
 
 
-def latency_of(examined: Examined, folder: Path, length: int) -> Latency:
+def latency_of(examined: LoadedModel, folder: Path, length: int) -> Latency:
     """Return how long a network takes by itself for one text of so many random pieces."""
     return measure(text_call(examined, folder, length), clock=time.perf_counter)
 
 
-def busy_notes(names: Sequence[str], shapes: Sequence[object], raced: Raced) -> list[str]:
+def busy_notes(names: Sequence[str], shapes: Sequence[object], raced: SpeedResult) -> list[str]:
     """Return a note for each two networks of one shape that did not take equally long.
 
     Args:

@@ -13,17 +13,18 @@ from alambique.spec.space import laid_over
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers.provenance import made_by_stages, made_from, start_edge
-from alambique.workers.records import (
-    Cached,
-    Checked,
-    Evaluated,
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.provenance import lineage_of, made_by_stages, start_edge
+from alambique.workers.pipeline.records import (
+    CachedOutputs,
+    Evaluation,
+    InitialWeights,
+    JobInputs,
     MadeBy,
-    Raced,
+    SelectedTeacher,
     Speed,
-    Start,
-    Taught,
-    Trained,
+    SpeedResult,
+    TrainedModel,
 )
 from alambique.workers.stages import choosing
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
@@ -40,17 +41,16 @@ from alambique.workers.stages.table import (
     row_of,
     speed_figures,
 )
-from alambique.workers.uploading import uploaded
-from alambique.workers.work import Work
+from alambique.workers.uploading import store_upload
 
 
 def register(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
     lines: Sequence[TableLine],
-    raced: Raced,
-    cached: Sequence[Cached],
+    raced: SpeedResult,
+    cached: Sequence[CachedOutputs],
 ) -> dict[str, Any]:
     """The table of the job, each line with its version; and that of the teachers' candidates.
 
@@ -109,7 +109,7 @@ def register(
 class _Measured:
     """All that was measured of a network, and how."""
 
-    found: Evaluated
+    found: Evaluation
     speeds: Sequence[Speed]
     settings: Mapping[str, Any]
     made_by: tuple[MadeBy, ...]
@@ -131,7 +131,7 @@ def _job_notes(job: Job) -> Iterator[str]:
         )
 
 
-def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]:
+def _reference(work: JobContext, checked: JobInputs, found: Evaluation) -> dict[str, Any]:
     """The network that speed-ups are told against, for the same texts."""
     cost = reference.cost(
         task=find(work.job.task).output,
@@ -142,7 +142,7 @@ def _reference(work: Work, checked: Checked, found: Evaluated) -> dict[str, Any]
     return {"name": reference.NAME, "macs": macs}
 
 
-def _outputs(cached: Sequence[Cached]) -> dict[str, int] | None:
+def _outputs(cached: Sequence[CachedOutputs]) -> dict[str, int] | None:
     """The outputs of all teachers that the job needed, and how many of them were not there yet."""
     if not cached:
         return None
@@ -153,17 +153,17 @@ def _outputs(cached: Sequence[Cached]) -> dict[str, int] | None:
 
 
 def _registered(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
-    one: Trained,
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    one: TrainedModel,
     measured: _Measured,
     teachers: Mapping[str, Version],
     about: dict[str, Any],
 ) -> Version:
     found = measured.found
     artifact = f"versions/{work.id}/{work.token}/{one.role}"
-    artifact, files = uploaded(work, one.folder, one.weights, about, artifact)
+    artifact, files = store_upload(work, one.folder, one.weights, about, artifact)
     # a teacher that was chosen by these scores is listed with them, as those that were not
     choice = any(each.runs and one.name == each.teacher.name for each in taught)
     validated = validation_metrics(checked, find(work.job.task), one) if choice else []
@@ -192,7 +192,7 @@ def _registered(
     )
 
 
-def _details(one: Trained) -> dict[str, Any]:
+def _details(one: TrainedModel) -> dict[str, Any]:
     return {
         "seconds": one.seconds,
         "steps": one.steps,
@@ -203,12 +203,12 @@ def _details(one: Trained) -> dict[str, Any]:
     }
 
 
-def _gate_details(taught: Sequence[Taught], one: Trained) -> dict[str, Any]:
+def _gate_details(taught: Sequence[SelectedTeacher], one: TrainedModel) -> dict[str, Any]:
     """How a teacher did at the gate; nothing of a student."""
     return next((gate_details(each) for each in taught if each.teacher.name == one.name), {})
 
 
-def _about(work: Work, checked: Checked) -> dict[str, Any]:
+def _about(work: JobContext, checked: JobInputs) -> dict[str, Any]:
     return {
         "task": work.job.task,
         "labels": list(checked.data.labels),
@@ -216,13 +216,13 @@ def _about(work: Work, checked: Checked) -> dict[str, Any]:
     }
 
 
-def _settings(checked: Checked, found: Evaluated, raced: Raced) -> dict[str, Any]:
+def _settings(checked: JobInputs, found: Evaluation, raced: SpeedResult) -> dict[str, Any]:
     """How a network was measured: this job's name for the examples, and what goes for all."""
     data = {"data": checked.data.test_name, "split": "test"}
     return data | found.settings | raced.settings
 
 
-def _metrics(checked: Checked, measured: _Measured) -> Iterator[Metric]:
+def _metrics(checked: JobInputs, measured: _Measured) -> Iterator[Metric]:
     first, *others = measured.speeds
     figures = measured.found.score.metrics | speed_figures(first)
     for other in others:
@@ -232,14 +232,14 @@ def _metrics(checked: Checked, measured: _Measured) -> Iterator[Metric]:
 
 
 def _lineage(
-    work: Work,
-    checked: Checked,
-    taught: Sequence[Taught],
-    one: Trained,
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    one: TrainedModel,
     teachers: Mapping[str, Version],
 ) -> Iterator[Edge]:
     distilled = one.name == "distilled"
-    yield from made_from(work.job, checked.data, one, unlabelled=distilled)
+    yield from lineage_of(work.job, checked.data, one, unlabelled=distilled)
     for each in taught if distilled else ():
         teacher = teachers[each.teacher.name]
         gate = {"gate": "off"} if each.gate_off else {}
@@ -255,7 +255,9 @@ def _lineage(
         yield start_edge(start)
 
 
-def _start(work: Work, checked: Checked, taught: Sequence[Taught], one: Trained) -> Start | None:
+def _start(
+    work: JobContext, checked: JobInputs, taught: Sequence[SelectedTeacher], one: TrainedModel
+) -> InitialWeights | None:
     """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
     begun = {
         each.teacher.name: candidates[each.candidate]

@@ -16,16 +16,21 @@ from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import alone
 from alambique.spec.states import Stage, TrialState
 from alambique.tasks.goals import loss_compares
-from alambique.workers.failures import error_of, reason_of, told
-from alambique.workers.once import done_before, key_of
-from alambique.workers.records import Cached, Checked, Taught, Trained
-from alambique.workers.running import Part
-from alambique.workers.search.bench import Bench
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.failures import error_of, reason_of, user_message
+from alambique.workers.pipeline.records import (
+    CachedOutputs,
+    JobInputs,
+    SelectedTeacher,
+    TrainedModel,
+)
+from alambique.workers.pipeline.stage import find_done, key_of
+from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.search.coordinator import TrialCoordinator
 from alambique.workers.search.earlier import unfinished
-from alambique.workers.search.tuning import Tuning
+from alambique.workers.search.tuning import SearchRun
 from alambique.workers.search.variants import Shared, Variant
 from alambique.workers.stages import distil as distilling
-from alambique.workers.work import Work
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,17 @@ class Searched:
     trials: tuple[Trial, ...]
     front: tuple[int, ...]
     """The numbers of the trials on the front; the best by the first goal is the last."""
-    students: tuple[Trained, ...]
+    students: tuple[TrainedModel, ...]
     """Of each of them, in that order, what stands beside its student, and its student."""
     notes: tuple[str, ...] = ()
     """What could not be trained to stand beside."""
 
 
 def search(
-    work: Work, checked: Checked, taught: Sequence[Taught], cached: Sequence[Cached]
+    work: JobContext,
+    checked: JobInputs,
+    taught: Sequence[SelectedTeacher],
+    cached: Sequence[CachedOutputs],
 ) -> Searched:
     """The students on the front of a job's search.
 
@@ -54,7 +62,7 @@ def search(
     """
     assert work.job.search is not None
     shared = Shared(work, checked, taught, cached)
-    bench = Bench(shared, {trial.number: trial for trial in _known(work)})
+    bench = TrialCoordinator(shared, {trial.number: trial for trial in _known(work)})
     if bench.waiting():
         _tuned(work, bench)
     found = _known(work)
@@ -65,18 +73,18 @@ def search(
         raise _nothing(found)
     by_number = {one.number: one for one in found}
     trained = list(_students(shared, [by_number[number] for number in front]))
-    students = tuple(one for one in trained if isinstance(one, Trained))
+    students = tuple(one for one in trained if isinstance(one, TrainedModel))
     notes = tuple(one for one in trained if isinstance(one, str))
     if notes:
         work.log(*(f"warning: {note}" for note in notes))
     return Searched(found, front, students, notes)
 
 
-def _known(work: Work) -> tuple[Trial, ...]:
+def _known(work: JobContext) -> tuple[Trial, ...]:
     return work.read(lambda session: trials.of_job(session, work.id))
 
 
-def _tuned(work: Work, bench: Bench) -> None:
+def _tuned(work: JobContext, bench: TrialCoordinator) -> None:
     tuning = _tuning(work, list(bench.trials.values()))
     try:
         with work.cluster() as cluster:
@@ -86,10 +94,10 @@ def _tuned(work: Work, bench: Bench) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tuning(work: Work, found: Sequence[Trial]) -> Tuning:
+def _tuning(work: JobContext, found: Sequence[Trial]) -> SearchRun:
     job, search = work.job, work.job.search
     assert search is not None
-    return Tuning(
+    return SearchRun(
         scheduler=search.scheduler,
         metric=_compared(job),
         longest=max(variant.train.epochs for variant in [job, *alone(job)]),
@@ -114,7 +122,7 @@ def _tidy(shared: Shared, found: Sequence[Trial]) -> None:
             continue
         variant = shared.variant(trial.values)
         with shared.work.alone_if_free(variant.place.name) as mine:
-            if mine and done_before(shared.work, variant.place) is None:
+            if mine and find_done(shared.work, variant.place) is None:
                 shutil.rmtree(variant.place.folder, ignore_errors=True)
 
 
@@ -132,7 +140,7 @@ def _nothing(found: Sequence[Trial]) -> AlambiqueError:
     )
 
 
-def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]:
+def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[TrainedModel | str]:
     """The students of each trial and its baselines, for each seed; or why there is none of those.
 
     The trials themselves had the first seed. Trials that differ in their objective alone share
@@ -146,7 +154,7 @@ def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]
             seed = f", seed {variant.work.job.train.seed}" if shared.job.seeds else ""
             name = f"{kind} of trial {trial.number}{seed}"
             key = key_of(Stage.DISTIL, variant.reads(kind))
-            part = Part(Stage.DISTIL, name, position, len(front))
+            part = StagePart(Stage.DISTIL, name, position, len(front))
             # the trial has come to its end with the first seed; another one may diverge
             needed = kind == "distilled" and variant is variants[0]
             found = failed.get(key) or _student(variant, kind, part, needed=needed)
@@ -157,7 +165,9 @@ def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[Trained | str]
                 yield found.model_copy(update={"trial": trial.number, "values": trial.values})
 
 
-def _student(variant: Variant, kind: distilling.Kind, part: Part, *, needed: bool) -> Trained | str:
+def _student(
+    variant: Variant, kind: distilling.Kind, part: StagePart, *, needed: bool
+) -> TrainedModel | str:
     """A student of a trial; of one that is not needed in words why it could not be trained."""
     work, checked, taught, cached = variant.work, variant.checked, variant.taught, variant.cached
     try:
@@ -166,4 +176,4 @@ def _student(variant: Variant, kind: distilling.Kind, part: Part, *, needed: boo
         # what was searched for is kept, whatever becomes of what it is compared with
         if needed or may_pass(reason_of(error)):
             raise
-        return f"no {kind} student: {told(error)}"
+        return f"no {kind} student: {user_message(error)}"

@@ -9,16 +9,16 @@ import numpy as np
 
 from alambique.distill.front import retention
 from alambique.tasks.bootstrap import Floats, Interval, difference, packed
-from alambique.workers.records import Evaluated, Score, Speed, Trained
+from alambique.workers.pipeline.records import Evaluation, Score, Speed, TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
     """A network of the table, or the networks that differ in their seed alone."""
 
-    trained: tuple[Trained, ...]
+    trained: tuple[TrainedModel, ...]
     """In the order of their seeds."""
-    evaluated: tuple[Evaluated, ...]
+    evaluated: tuple[Evaluation, ...]
     """Of each of them."""
 
     @property
@@ -38,7 +38,7 @@ class TableLine:
         return losses.index(min(losses))
 
     @property
-    def network(self) -> Trained:
+    def network(self) -> TrainedModel:
         """The one that is registered."""
         return self.trained[self.best]
 
@@ -67,7 +67,9 @@ class TableLine:
         return self.score.layers, self.score.parameters, self.score.macs_full
 
 
-def table_lines(trained: Sequence[Trained], evaluated: Sequence[Evaluated]) -> list[TableLine]:
+def table_lines(
+    trained: Sequence[TrainedModel], evaluated: Sequence[Evaluation]
+) -> list[TableLine]:
     """Return the lines of a job's table, in the order in which its networks were trained."""
     groups: dict[tuple[str, int | None], list[int]] = {}
     for number, one in enumerate(trained):
@@ -217,7 +219,7 @@ def speed_figures(speed: Speed) -> dict[str, float]:
     }
 
 
-def maps_of_row(one: Trained) -> dict[str, Any]:
+def maps_of_row(one: TrainedModel) -> dict[str, Any]:
     """Which layers of the teacher the student learnt from, by the term that compared them."""
     return {term: found.model_dump(mode="json") for term, found in one.maps.items()}
 

@@ -14,29 +14,37 @@ from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, source_of, written
 from alambique.spec.states import Stage
 from alambique.spec.teacher import Run
-from alambique.spec.teachers import Teaching
+from alambique.spec.teachers import TeacherEntry
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
-from alambique.workers import running
-from alambique.workers.failures import chain
-from alambique.workers.files import whole
-from alambique.workers.once import key_of, once, once_if_free
-from alambique.workers.provenance import UNKNOWN, makers_of, record_maker
-from alambique.workers.records import Checked, GateFigures, Start, Taught, Trained, Tried, Tuned
-from alambique.workers.running import Part, placement, processes
+from alambique.workers.files import build_folder
+from alambique.workers.initial_weights import write_from_scratch, write_with_head
+from alambique.workers.pipeline import training_runs as running
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.failures import exception_chain
+from alambique.workers.pipeline.provenance import UNKNOWN, makers_of, record_maker
+from alambique.workers.pipeline.records import (
+    FineTuneResult,
+    FineTuneRun,
+    GateFigures,
+    InitialWeights,
+    JobInputs,
+    SelectedTeacher,
+    TrainedModel,
+)
+from alambique.workers.pipeline.stage import key_of, run_stage, run_stage_if_free
+from alambique.workers.pipeline.training_runs import StagePart, placement, processes
 from alambique.workers.stages.choosing import chosen, collapsed, unfit
 from alambique.workers.stages.gate import Validated, in_words, judge_runs, validate_teacher
-from alambique.workers.starting import from_scratch, prepared
-from alambique.workers.training.course import Course
-from alambique.workers.work import Work
+from alambique.workers.training.spec import TrainingSpec
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A run of one of the job's teachers."""
 
-    teacher: Teaching
+    teacher: TeacherEntry
     run: Run
     number: int
     """Among the runs of that teacher, from 1."""
@@ -47,7 +55,7 @@ class _Asked:
         return len(self.teacher.said.runs) > 1
 
 
-def teach(work: Work, checked: Checked) -> tuple[Taught, ...]:
+def teach(work: JobContext, checked: JobInputs) -> tuple[SelectedTeacher, ...]:
     """For each teacher one that passes the gate, chosen where there are several runs.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
@@ -62,12 +70,14 @@ def teach(work: Work, checked: Checked) -> tuple[Taught, ...]:
     return tuple(_chosen(work, one, tried[one.role]) for one in work.job.teachers)
 
 
-def _runs(teacher: Teaching) -> list[_Asked]:
+def _runs(teacher: TeacherEntry) -> list[_Asked]:
     runs = teacher.said.runs
     return [_Asked(teacher, run, number) for number, run in enumerate(runs, start=1)]
 
 
-def _chosen(work: Work, teacher: Teaching, tried: Sequence[Tried]) -> Taught:
+def _chosen(
+    work: JobContext, teacher: TeacherEntry, tried: Sequence[FineTuneRun]
+) -> SelectedTeacher:
     taught = chosen(judge_runs(tried), teacher)
     # a run may have been done for another job, in which its network was called otherwise
     named = taught.teacher.model_copy(update={"name": teacher.role})
@@ -76,7 +86,7 @@ def _chosen(work: Work, teacher: Teaching, tried: Sequence[Tried]) -> Taught:
     return taught
 
 
-def _said_of(taught: Taught) -> Iterator[str]:
+def _said_of(taught: SelectedTeacher) -> Iterator[str]:
     """What the log says of a choice."""
     role = taught.teacher.name
     yield from collapsed(taught.runs)
@@ -88,7 +98,9 @@ def _said_of(taught: Taught) -> Iterator[str]:
         yield f"the {role}'s {in_words(taught.gate)}"
 
 
-def reads(work: Work, checked: Checked, teacher: Teaching, run: Run) -> Mapping[str, Any]:
+def key_inputs(
+    work: JobContext, checked: JobInputs, teacher: TeacherEntry, run: Run
+) -> Mapping[str, Any]:
     """What a run depends on."""
     start = _begun(checked, teacher, run)
     return {
@@ -102,55 +114,57 @@ def reads(work: Work, checked: Checked, teacher: Teaching, run: Run) -> Mapping[
     }
 
 
-def _begun(checked: Checked, teacher: Teaching, run: Run) -> Start | None:
+def _begun(checked: JobInputs, teacher: TeacherEntry, run: Run) -> InitialWeights | None:
     """The model that a run begins with; None: one from scratch."""
     return checked.teachers[teacher.number][run.candidate]
 
 
-def _all_tried(work: Work, checked: Checked, runs: Sequence[_Asked]) -> Mapping[str, list[Tried]]:
+def _all_tried(
+    work: JobContext, checked: JobInputs, runs: Sequence[_Asked]
+) -> Mapping[str, list[FineTuneRun]]:
     """By the role of the teacher, all its runs in their order."""
-    tried: dict[int, Tried] = {}
-    for do in (once_if_free, once):
+    tried: dict[int, FineTuneRun] = {}
+    for do in (run_stage_if_free, run_stage):
         left = [(number, asked) for number, asked in enumerate(runs) if number not in tried]
         for number, asked in left:
             part = _part(checked, asked, number, len(runs))
             tuned = do(
                 work,
                 Stage.TEACH,
-                reads(work, checked, asked.teacher, asked.run),
-                Tuned,
+                key_inputs(work, checked, asked.teacher, asked.run),
+                FineTuneResult,
                 partial(_done, work, checked, asked, part),
                 part if len(runs) > 1 else None,
             )
             if tuned is not None:
                 tried[number] = _as_tried(checked, asked, tuned)
-    by_role: dict[str, list[Tried]] = {}
+    by_role: dict[str, list[FineTuneRun]] = {}
     for number, asked in enumerate(runs):
         by_role.setdefault(asked.teacher.role, []).append(tried[number])
     return by_role
 
 
-def _part(checked: Checked, asked: _Asked, number: int, of: int) -> Part:
+def _part(checked: JobInputs, asked: _Asked, number: int, of: int) -> StagePart:
     told = asked.teacher.role
     if asked.several:
         told += f"{'' if asked.teacher.alone else ', run'} {asked.number} of "
         told += f"{len(asked.teacher.said.runs)}, {_name(checked, asked)}"
-    return Part(Stage.TEACH, told, number, of)
+    return StagePart(Stage.TEACH, told, number, of)
 
 
-def _name(checked: Checked, asked: _Asked) -> str:
+def _name(checked: JobInputs, asked: _Asked) -> str:
     """The model and, of a grid, the point."""
     model, run = _model(checked, asked), asked.run
     return f"{model}, {run.said}" if run.point else model
 
 
-def _model(checked: Checked, asked: _Asked) -> str:
+def _model(checked: JobInputs, asked: _Asked) -> str:
     start = _begun(checked, asked.teacher, asked.run)
     return start.name if start else written(source_of(asked.run.model))
 
 
-def _as_tried(checked: Checked, asked: _Asked, tuned: Tuned) -> Tried:
-    return Tried(
+def _as_tried(checked: JobInputs, asked: _Asked, tuned: FineTuneResult) -> FineTuneRun:
+    return FineTuneRun(
         number=asked.number,
         candidate=asked.run.candidate,
         model=_model(checked, asked),
@@ -161,16 +175,18 @@ def _as_tried(checked: Checked, asked: _Asked, tuned: Tuned) -> Tried:
     )
 
 
-def _done(work: Work, checked: Checked, asked: _Asked, part: Part, folder: Path) -> Tuned:
+def _done(
+    work: JobContext, checked: JobInputs, asked: _Asked, part: StagePart, folder: Path
+) -> FineTuneResult:
     began = time.monotonic()
-    start = whole(_start_folder(work, checked, asked), partial(_start, work, checked, asked))
+    start = build_folder(_start_folder(work, checked, asked), partial(_start, work, checked, asked))
     found = _found(work, checked, asked, part, start, folder / "run")
     seconds = time.monotonic() - began
     if isinstance(found, Diverged):
         shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
-        return Tuned(teacher=None, start=start, diverged=str(found), seconds=seconds)
+        return FineTuneResult(teacher=None, start=start, diverged=str(found), seconds=seconds)
     teacher, gate = found
-    return Tuned(
+    return FineTuneResult(
         teacher=teacher.model_copy(update={"seconds": seconds}),
         start=start,
         gate=gate,
@@ -180,8 +196,8 @@ def _done(work: Work, checked: Checked, asked: _Asked, part: Part, folder: Path)
 
 
 def _found(
-    work: Work, checked: Checked, asked: _Asked, part: Part, start: Path, folder: Path
-) -> tuple[Trained, GateFigures | None] | Diverged:
+    work: JobContext, checked: JobInputs, asked: _Asked, part: StagePart, start: Path, folder: Path
+) -> tuple[TrainedModel, GateFigures | None] | Diverged:
     """The network of a run with its figures."""
     if asked.run.train is None:
         validated = _validated(work, checked, asked.teacher, part, start)
@@ -190,7 +206,9 @@ def _found(
     try:
         tuned = _tuned(work, checked, asked.teacher, start, asked.run.train, part, folder)
     except Exception as error:  # Ray wraps what its workers raise
-        if found := next((one for one in chain(error) if isinstance(one, Diverged)), None):
+        if found := next(
+            (one for one in exception_chain(error) if isinstance(one, Diverged)), None
+        ):
             return found
         raise
     validated = _validated(work, checked, asked.teacher, part, tuned.folder, done=part.end)
@@ -198,16 +216,16 @@ def _found(
 
 
 def _tuned(
-    work: Work,
-    checked: Checked,
-    teacher: Teaching,
+    work: JobContext,
+    checked: JobInputs,
+    teacher: TeacherEntry,
     start: Path,
     train: Train,
-    part: Part,
+    part: StagePart,
     folder: Path,
-) -> Trained:
+) -> TrainedModel:
     place = placement(work.job.resources, distilled=False)
-    course = Course(
+    course = TrainingSpec(
         task=work.job.task,
         labels=checked.data.labels,
         start=start,
@@ -217,16 +235,16 @@ def _tuned(
         zero=place.zero if place else None,
         folder=folder,
     )
-    outcome = running.run(work, course, part, place)
+    outcome = running.run_training(work, course, part, place)
     trained = _trained(teacher, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
     return trained.model_copy(update={"steps": outcome.steps})
 
 
 def _validated(
-    work: Work,
-    checked: Checked,
-    teacher: Teaching,
-    part: Part,
+    work: JobContext,
+    checked: JobInputs,
+    teacher: TeacherEntry,
+    part: StagePart,
     folder: Path,
     *,
     done: float | None = None,
@@ -251,9 +269,9 @@ def _validated(
 
 
 def _trained(
-    teacher: Teaching, folder: Path, loss: float | None, metric: float, diverged: bool
-) -> Trained:
-    return Trained(
+    teacher: TeacherEntry, folder: Path, loss: float | None, metric: float, diverged: bool
+) -> TrainedModel:
+    return TrainedModel(
         name=teacher.role,
         folder=folder,
         weights=weights_hash(folder),
@@ -266,7 +284,7 @@ def _trained(
     )
 
 
-def _start_folder(work: Work, checked: Checked, asked: _Asked) -> Path:
+def _start_folder(work: JobContext, checked: JobInputs, asked: _Asked) -> Path:
     """Where runs that begin with the same network find it: a grid's differ in how they go on."""
     start, run = _begun(checked, asked.teacher, asked.run), asked.run
     content = {
@@ -280,7 +298,7 @@ def _start_folder(work: Work, checked: Checked, asked: _Asked) -> Path:
     return work.desk / f"start-{key_of(Stage.TEACH, content)[:24]}"
 
 
-def _start(work: Work, checked: Checked, asked: _Asked, into: Path) -> None:
+def _start(work: JobContext, checked: JobInputs, asked: _Asked, into: Path) -> None:
     """Puts the network that fine-tuning begins with, or that is tested, into a folder."""
     task, labels, run = find(work.job.task), checked.data.labels, asked.run
     record_maker(into)
@@ -288,8 +306,8 @@ def _start(work: Work, checked: Checked, asked: _Asked, into: Path) -> None:
     if isinstance(run.model, Architecture):
         texts = (text for e in read(checked.data.files["train"]) for text in task.texts(e))
         positions = asked.teacher.said.positions
-        from_scratch(run.model, texts, task.output, labels, into, positions, seed=seed)
+        write_from_scratch(run.model, texts, task.output, labels, into, positions, seed=seed)
     else:
         start = _begun(checked, asked.teacher, run)
         assert start is not None
-        prepared(start.folder, task.output, labels, into, seed=seed)
+        write_with_head(start.folder, task.output, labels, into, seed=seed)

@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alambique.distill.alignment import span_target, tag_target
-from alambique.distill.rows import Rows, class_rows, no_rows, of_several, span_rows, tag_rows
+from alambique.distill.prediction_rows import (
+    PredictionRows,
+    class_rows,
+    no_rows,
+    of_several,
+    span_rows,
+    tag_rows,
+)
 from alambique.runtime.inputs import pad
 from alambique.tasks.task import ClassGold, NoGold, SpanGold, TagGold
-from alambique.workers.training.rows import Row
+from alambique.workers.training.target_windows import TargetWindow
 
 Record = NDArray[np.float32]
-Present = Sequence[tuple[Row, bool]]
+Present = Sequence[tuple[TargetWindow, bool]]
 """The rows of a batch, each with whether it is really one."""
 
 
@@ -55,11 +62,11 @@ class Batch:
     inputs: Inputs
     weight_B: Tensor
     """Of each window; 0: it stands in for one that is missing."""
-    compared: Callable[[Tensor], Rows]
+    compared: Callable[[Tensor], PredictionRows]
     """From the network's logits (B, N, C) to the rows that the loss compares."""
 
 
-def inputs_of(rows: Sequence[Row], pad_id: int) -> Inputs:
+def inputs_of(rows: Sequence[TargetWindow], pad_id: int) -> Inputs:
     """The padded windows of `rows`."""
     padded = pad([row.window for row in rows], pad_id)
     return Inputs(
@@ -70,8 +77,8 @@ def inputs_of(rows: Sequence[Row], pad_id: int) -> Inputs:
 
 
 def batch_of(
-    rows: Sequence[Row | None],
-    stand_in: Row,
+    rows: Sequence[TargetWindow | None],
+    stand_in: TargetWindow,
     *,
     pad_id: int,
     classes: int,
@@ -98,13 +105,13 @@ def batch_of(
     return Batch(inputs, weight_B, partial(_compared, compare, told, [t.weight for t in teachers]))
 
 
-Compare = Callable[[Tensor, Tensor | None], Rows]
+Compare = Callable[[Tensor, Tensor | None], PredictionRows]
 """From a network's logits, and a teacher's where there is one, to rows."""
 
 
 def _compared(
     compare: Compare, targets: Sequence[Tensor], weights: Sequence[float], logits_BNC: Tensor
-) -> Rows:
+) -> PredictionRows:
     match targets:
         case []:
             return compare(logits_BNC, None)
@@ -114,7 +121,7 @@ def _compared(
             return of_several([compare(logits_BNC, target) for target in targets], weights)
 
 
-def _nothing(states_BND: Tensor, _: Tensor | None) -> Rows:
+def _nothing(states_BND: Tensor, _: Tensor | None) -> PredictionRows:
     return no_rows(states_BND)
 
 
@@ -174,7 +181,7 @@ def _tag_batch(present: Present, device: torch.device) -> Compare:
     )
 
 
-def _tags(row: Row) -> TagGold:
+def _tags(row: TargetWindow) -> TagGold:
     assert isinstance(row.gold, TagGold)
     return row.gold
 
@@ -183,7 +190,7 @@ def _tag_targets(present: Present, classes: int, teacher: Teacher) -> Record:
     return np.concatenate([_tag_target(row, classes, teacher) for row, _ in present])
 
 
-def _tag_target(row: Row, classes: int, teacher: Teacher) -> Record:
+def _tag_target(row: TargetWindow, classes: int, teacher: Teacher) -> Record:
     positions_P = _tags(row).positions_P
     # -inf throughout: the teacher's tokenizer has no piece of that word, so it is silent there
     target_PC = np.full((len(positions_P), classes), -np.inf, dtype=np.float32)
@@ -211,6 +218,6 @@ def _class_targets(present: Present, teacher: Teacher) -> Record:
     return np.concatenate([teacher.output_of(row.example) for row, _ in present])
 
 
-def _label(row: Row) -> int:
+def _label(row: TargetWindow) -> int:
     assert isinstance(row.gold, ClassGold)
     return row.gold.label

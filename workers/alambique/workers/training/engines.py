@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from alambique.models.learner import MIXTURES
+from alambique.models.distillation_model import MIXTURES
 from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
 from alambique.workers.training.batches import Inputs
-from alambique.workers.training.place import Place
+from alambique.workers.training.distributed import DistributedContext
 
 StateDict = dict[str, Tensor]
 
@@ -42,7 +42,7 @@ class Engine(Protocol):
         """The whole weights, on the first process alone; every process takes part."""
 
 
-class Plain:
+class TorchEngine:
     """PyTorch in one process."""
 
     def __init__(self, network: nn.Module, train: Train, device: torch.device) -> None:
@@ -55,7 +55,7 @@ class Plain:
     def logits(self, inputs: Inputs) -> Tensor:
         """The network's answer, (B, N, C)."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            return called(self._network, inputs)
+            return forward(self._network, inputs)
 
     def learn(self, losses: Iterable[Tensor], rate: float) -> None:
         """One step, the gradient cut to the norm `clip`."""
@@ -86,10 +86,12 @@ class Plain:
         return self._network.state_dict()
 
 
-class Zero:
+class DeepSpeedEngine:
     """DeepSpeed in each process of a group, with its state shared out by ZeRO."""
 
-    def __init__(self, network: nn.Module, train: Train, stage: int, place: Place) -> None:
+    def __init__(
+        self, network: nn.Module, train: Train, stage: int, place: DistributedContext
+    ) -> None:
         import deepspeed
 
         self._stage = stage
@@ -102,7 +104,7 @@ class Zero:
 
     def logits(self, inputs: Inputs) -> Tensor:
         """The network's answer, (B, N, C)."""
-        self._answer = called(self._engine, inputs)
+        self._answer = forward(self._engine, inputs)
         return self._answer
 
     def learn(self, losses: Iterable[Tensor], rate: float) -> None:
@@ -144,13 +146,15 @@ class Zero:
             }
 
 
-def called(network: Any, inputs: Inputs) -> Tensor:
+def forward(network: Any, inputs: Inputs) -> Tensor:
     """A network's answer to a batch, (B, N, C)."""
     logits: Tensor = network(inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
     return logits
 
 
-def engine_for(network: nn.Module, train: Train, zero: int | None, place: Place) -> Engine:
+def engine_for(
+    network: nn.Module, train: Train, zero: int | None, place: DistributedContext
+) -> Engine:
     """DeepSpeed where a ZeRO stage is asked for, else plain PyTorch.
 
     Raises:
@@ -159,8 +163,8 @@ def engine_for(network: nn.Module, train: Train, zero: int | None, place: Place)
     if zero is None and place.world > 1:
         raise BadSpec(f"{place.world} processes without a ZeRO stage: give the course one, 0 to 3")
     if zero is None:
-        return Plain(network, train, place.device)
-    return Zero(network, train, zero, place)
+        return TorchEngine(network, train, place.device)
+    return DeepSpeedEngine(network, train, zero, place)
 
 
 def optimizer_for(network: nn.Module, train: Train) -> torch.optim.Optimizer:

@@ -11,47 +11,47 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alambique.distill.inside import Inside
-from alambique.distill.objective import Losses, total
-from alambique.distill.rows import Rows
+from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.objective import LossTerms, objective_loss
+from alambique.distill.prediction_rows import PredictionRows
 from alambique.spec.errors import Diverged
 from alambique.spec.objective import Gold, Term, answers, at_its_highest, layered
-from alambique.workers.files import put
-from alambique.workers.training import position as checkpoints
+from alambique.workers.files import write_text
+from alambique.workers.training import checkpoints as checkpoints
+from alambique.workers.training.batch_plan import epoch_batches, micro_batches, share
 from alambique.workers.training.batches import Batch, batch_of
-from alambique.workers.training.batching import epoch_batches, micro_batches, share
-from alambique.workers.training.best import write_best
-from alambique.workers.training.course import Course
+from alambique.workers.training.best_weights import write_best
+from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.engines import Engine, engine_for
-from alambique.workers.training.material import material_of
-from alambique.workers.training.outcome import Outcome
-from alambique.workers.training.place import Place
-from alambique.workers.training.position import Position
+from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.progress import Progress, ProgressFile
-from alambique.workers.training.rows import Row, whole_of
+from alambique.workers.training.result import TrainingResult
 from alambique.workers.training.schedule import rate
+from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 from alambique.workers.training.validation import Validation, validate
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class StepLosses:
     """The loss of a step, and of each term of the objective by itself."""
 
     total: float
     parts: dict[str, float] = field(default_factory=dict)
 
 
-def nobody(_: Position) -> None:
+def nobody(_: TrainerState) -> None:
     """Is told, and does nothing."""
 
 
 def train(
-    course: Course,
-    place: Place,
-    told: Callable[[Position], None] = nobody,
+    course: TrainingSpec,
+    place: DistributedContext,
+    told: Callable[[TrainerState], None] = nobody,
     *,
     redis: str | None = None,
-) -> Outcome:
+) -> TrainingResult:
     """Trains from where the course's folder says the run stands, until it is over.
 
     Every process of the group calls it with the same course. The same course gives the same
@@ -68,28 +68,28 @@ def train(
     Raises:
         Diverged: a loss stopped being finite before any epoch was over.
     """
-    return Run(course, place, told, redis=redis).to_the_end()
+    return TrainingLoop(course, place, told, redis=redis).to_the_end()
 
 
-class Run:
+class TrainingLoop:
     """One training run in one process."""
 
     def __init__(
         self,
-        course: Course,
-        place: Place,
-        told: Callable[[Position], None] = nobody,
+        course: TrainingSpec,
+        place: DistributedContext,
+        told: Callable[[TrainerState], None] = nobody,
         *,
         redis: str | None = None,
     ) -> None:
         self._course = course
         self._place = place
         self._told = told
-        self._learner, self._material = material_of(course, place, redis)
+        self._learner, self._material = load_inputs(course, place, redis)
         self._engine: Engine = engine_for(self._learner, course.train, course.zero, place)
         self._progress = ProgressFile(course.progress)
 
-    def to_the_end(self) -> Outcome:
+    def to_the_end(self) -> TrainingResult:
         """All epochs that are left, unless patience ends first or a loss is not finite."""
         position = self._resumed()
         if position.best_loss is not None and not self._over(position):
@@ -105,7 +105,7 @@ class Run:
                 self._told(position)
         return self._left(position, diverged=False)
 
-    def _batches(self, position: Position) -> list[list[int]]:
+    def _batches(self, position: TrainerState) -> list[list[int]]:
         """The global batches that are left of an epoch: no more than are left of the run."""
         batches = epoch_batches(self._lengths, self._course.train, position.epoch)
         return batches[position.step :][: self._steps - position.done]
@@ -131,22 +131,22 @@ class Run:
         own = len(epoch_batches(self._lengths, train, 0))
         return train.patience * max(1.0, self._steps / (train.epochs * own))
 
-    def _resumed(self) -> Position:
+    def _resumed(self) -> TrainerState:
         found = checkpoints.latest(self._checkpoints)
         if found is None:
-            return Position()
+            return TrainerState()
         position, folder = found
         self._engine.load(folder)
         return position
 
-    def _over(self, position: Position) -> bool:
+    def _over(self, position: TrainerState) -> bool:
         # after the last step comes its validation, which begins the next epoch at step 0
         finished = position.done >= self._steps and position.step == 0
         return finished or position.waited >= self._patience
 
-    def _epoch(self, position: Position) -> Position:
+    def _epoch(self, position: TrainerState) -> TrainerState:
         """The rest of an epoch, its validation, and the checkpoint after it."""
-        loss: Means | None = None
+        loss: StepLosses | None = None
         for batch in self._batches(position):
             loss = self._step(batch, position)
             position = position.after_step()
@@ -165,12 +165,12 @@ class Run:
         self._report(after, loss, validation)
         return after
 
-    def _step(self, batch: Sequence[int], position: Position) -> Means:
+    def _step(self, batch: Sequence[int], position: TrainerState) -> StepLosses:
         """One step on a global batch; gives the loss over all of it."""
         seed_step(self._course.train.seed, position.done, self._place.rank)
         rows = [self._material.training[i] for i in batch]
         mine = share(range(len(rows)), self._place.rank, self._place.world)
-        seen: list[Losses] = []
+        seen: list[LossTerms] = []
         self._engine.mode(training=True)
         self._engine.learn(self._losses(rows, mine, position, seen), self._rate(position))
         loss = self._mean(seen)
@@ -183,33 +183,33 @@ class Run:
 
     def _losses(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[TargetWindow],
         mine: Sequence[int | None],
-        position: Position,
-        seen: list[Losses],
+        position: TrainerState,
+        seen: list[LossTerms],
     ) -> Iterator[Tensor]:
         """This process's part of the loss, a micro-batch at a time; `seen` remembers them.
 
         The engines average over processes, hence the factor W: the mean is over the whole batch.
         """
-        whole, done = whole_of(rows), position.done / self._steps
+        whole, done = loss_normalizers(rows), position.done / self._steps
         for piece in micro_batches(mine, self._course.train.accumulate):
             batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
             _, compared, inside = self._answered(batch, self._course.objective)
-            part = total(compared, self._course.objective, inside, whole=whole, done=done)
-            seen.append(Losses(part.total.detach(), part.parts))
+            part = objective_loss(compared, self._course.objective, inside, whole=whole, done=done)
+            seen.append(LossTerms(part.total.detach(), part.parts))
             yield part.total * self._place.world
 
-    def _mean(self, seen: Sequence[Losses]) -> Means:
+    def _mean(self, seen: Sequence[LossTerms]) -> StepLosses:
         """The loss of a step over all processes, and each of its terms."""
         kinds = list(seen[0].parts)
         mine = torch.stack(
             [torch.stack([one.total, *(one.parts[kind] for kind in kinds)]) for one in seen]
         )
         whole, *parts = self._place.total(mine.sum(0).cpu()).tolist()
-        return Means(whole, dict(zip(kinds, parts, strict=True)))
+        return StepLosses(whole, dict(zip(kinds, parts, strict=True)))
 
-    def _batch(self, rows: Sequence[Row | None], stand_in: Row) -> Batch:
+    def _batch(self, rows: Sequence[TargetWindow | None], stand_in: TargetWindow) -> Batch:
         return batch_of(
             rows,
             stand_in,
@@ -219,7 +219,9 @@ class Run:
             device=self._place.device,
         )
 
-    def _answered(self, batch: Batch, terms: Sequence[Term]) -> tuple[Tensor, Rows, Inside | None]:
+    def _answered(
+        self, batch: Batch, terms: Sequence[Term]
+    ) -> tuple[Tensor, PredictionRows, LayerOutputs | None]:
         """The student's logits for a batch, and what these terms compare."""
         logits_BNC = self._engine.logits(batch.inputs)
         inputs = batch.inputs
@@ -241,7 +243,7 @@ class Run:
         objective = self._course.objective
         return (Gold(),) if answers(objective) else tuple(map(at_its_highest, objective))
 
-    def _rate(self, position: Position) -> float:
+    def _rate(self, position: TrainerState) -> float:
         train = self._course.train
         return rate(
             position.done,
@@ -255,7 +257,7 @@ class Run:
     def _checkpoints(self) -> Path:
         return self._course.folder / "checkpoints"
 
-    def _keep(self, position: Position) -> None:
+    def _keep(self, position: TrainerState) -> None:
         checkpoints.save(self._checkpoints, position, self._engine.save, self._place)
 
     def _write_best(self) -> None:
@@ -266,7 +268,7 @@ class Run:
         self._place.meet()
 
     def _report(
-        self, position: Position, loss: Means | None, found: Validation | None = None
+        self, position: TrainerState, loss: StepLosses | None, found: Validation | None = None
     ) -> None:
         if self._place.rank == 0:
             self._progress.write(
@@ -281,12 +283,12 @@ class Run:
                 )
             )
 
-    def _left(self, position: Position, *, diverged: bool) -> Outcome:
+    def _left(self, position: TrainerState, *, diverged: bool) -> TrainingResult:
         """The outcome, written down for whoever started the run; checkpoints have served."""
         assert position.best_loss is not None
         assert position.best_epoch is not None
         assert position.best_metric is not None
-        outcome = Outcome(
+        outcome = TrainingResult(
             epochs=position.epoch,
             steps=position.done - position.step,
             best_epoch=position.best_epoch,
@@ -295,7 +297,7 @@ class Run:
             diverged=diverged,
         )
         if self._place.rank == 0:
-            put(self._course.outcome, json.dumps(asdict(outcome)))
+            write_text(self._course.outcome, json.dumps(asdict(outcome)))
             shutil.rmtree(self._checkpoints, ignore_errors=True)
         self._place.meet()
         return outcome

@@ -5,15 +5,15 @@ from typing import Any
 
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
-from alambique.workers.training.answers import Answer
-from alambique.workers.training.rows import Row
+from alambique.workers.training.logits import WindowLogits
+from alambique.workers.training.target_windows import TargetWindow
 
 
-def predictions_of(
+def decode_predictions(
     task: Task[Any, Any],
     examples: Sequence[Example],
-    rows: Sequence[Row],
-    found: Sequence[Answer],
+    rows: Sequence[TargetWindow],
+    found: Sequence[WindowLogits],
     labels: tuple[str, ...],
 ) -> dict[int, Any]:
     """The prediction for each example that has rows here, by the example's number."""

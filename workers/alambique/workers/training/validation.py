@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alambique.distill.inside import Inside
-from alambique.distill.objective import Whole, total
-from alambique.distill.rows import Rows
+from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.objective import LossNormalizers, objective_loss
+from alambique.distill.prediction_rows import PredictionRows
 from alambique.distill.similarity import cka_of, moments
 from alambique.spec.objective import Term
 from alambique.spec.outputs import Output
-from alambique.workers.training.answers import Answer, by_length
 from alambique.workers.training.batches import Batch, batch_of
-from alambique.workers.training.material import Material
-from alambique.workers.training.place import Place
-from alambique.workers.training.predictions import predictions_of
-from alambique.workers.training.rows import Row, whole_of
+from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.inputs import TrainingInputs
+from alambique.workers.training.logits import WindowLogits, by_length
+from alambique.workers.training.predictions import decode_predictions
+from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Validation:
     """The task's primary metric."""
 
 
-Answered = tuple[Tensor, Rows, Inside | None]
+Answered = tuple[Tensor, PredictionRows, LayerOutputs | None]
 """The student's logits (B, N, C) for a batch, and what the terms of an objective compare."""
 Answering = Callable[[Batch], Answered]
 
 
 @torch.no_grad()
 def validate(
-    answering: Answering, material: Material, place: Place, terms: Sequence[Term]
+    answering: Answering, material: TrainingInputs, place: DistributedContext, terms: Sequence[Term]
 ) -> Validation:
     """The validation of the whole set, the same on every process.
 
@@ -54,11 +54,11 @@ def validate(
         terms: what the loss is of.
     """
     rows = [row for row in material.validation if row.example % place.world == place.rank]
-    loss = _Loss(terms, whole_of(material.validation))
+    loss = _Loss(terms, loss_normalizers(material.validation))
     if material.task.output is Output.STATES:
         return _alike(answering, material, place, rows, loss)
     answers, sums = _answered(answering, material, place, rows, loss)
-    mine = predictions_of(material.task, material.examples, rows, answers, material.labels)
+    mine = decode_predictions(material.task, material.examples, rows, answers, material.labels)
     predicted = place.gather(mine)
     everything = {number: prediction for part in predicted for number, prediction in part.items()}
     ordered = [everything[number] for number in range(len(material.examples))]
@@ -69,15 +69,19 @@ def validate(
 @dataclass(frozen=True, slots=True)
 class _Loss:
     terms: Sequence[Term]
-    whole: Whole
+    whole: LossNormalizers
 
-    def part(self, compared: Rows, inside: Inside | None) -> float:
+    def part(self, compared: PredictionRows, inside: LayerOutputs | None) -> float:
         """What a batch adds to the loss of the whole set."""
-        return total(compared, self.terms, inside, whole=self.whole, done=1.0).total.item()
+        return objective_loss(compared, self.terms, inside, whole=self.whole, done=1.0).total.item()
 
 
 def _alike(
-    answering: Answering, material: Material, place: Place, rows: Sequence[Row], loss: _Loss
+    answering: Answering,
+    material: TrainingInputs,
+    place: DistributedContext,
+    rows: Sequence[TargetWindow],
+    loss: _Loss,
 ) -> Validation:
     """Of networks without a head: the CKA of the last states of student and teacher.
 
@@ -94,10 +98,14 @@ def _alike(
 
 
 def _answered(
-    answering: Answering, material: Material, place: Place, rows: Sequence[Row], loss: _Loss
-) -> tuple[list[Answer], Tensor]:
+    answering: Answering,
+    material: TrainingInputs,
+    place: DistributedContext,
+    rows: Sequence[TargetWindow],
+    loss: _Loss,
+) -> tuple[list[WindowLogits], Tensor]:
     """The logits of `rows`, and their part of the loss."""
-    answers: dict[int, Answer] = {}
+    answers: dict[int, WindowLogits] = {}
     summed = torch.zeros(1, dtype=torch.float64)
     for batch, (logits_BNC, compared, inside) in _steps(answering, material, place, rows):
         summed += loss.part(compared, inside)
@@ -107,7 +115,10 @@ def _answered(
 
 
 def _steps(
-    answering: Answering, material: Material, place: Place, rows: Sequence[Row]
+    answering: Answering,
+    material: TrainingInputs,
+    place: DistributedContext,
+    rows: Sequence[TargetWindow],
 ) -> Iterator[tuple[list[int], Answered]]:
     """The numbers of `rows` in batches, with what was answered to each.
 

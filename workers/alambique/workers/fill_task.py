@@ -1,0 +1,188 @@
+"""Computing teacher outputs that the cache does not have: the work of one filler, and its order."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
+from alambique.cache.keys import Namespace, bucket_of, example_key
+from alambique.cache.reader import Outputs
+from alambique.distill.alignment import class_record, span_record, tag_record
+from alambique.models.networks import Network, load
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.errors import BadSpec
+from alambique.spec.fields import Spec
+from alambique.spec.outputs import Output
+from alambique.tasks.all import find
+from alambique.tasks.examples import Example, read
+from alambique.tasks.task import NoGold, Task
+from alambique.workers.pipeline.provenance import maker_of, running_code
+from alambique.workers.pipeline.records import MadeBy
+from alambique.workers.training.batches import Inputs
+from alambique.workers.training.distributed import this_device
+from alambique.workers.training.engines import forward
+from alambique.workers.training.inputs import namespace_of, store_of
+from alambique.workers.training.logits import WindowLogits, predict_logits
+from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.target_windows import TargetWindow
+
+_CPU_RUN = 2**17
+"""Characters of the texts that are answered at once, sorted by length: some tens of batches, in
+which padding is a few hundredths. A bucket that has more is a run by itself."""
+
+_GPU_RUN = 2**20
+"""The same on an accelerator, whose batches are larger."""
+
+
+class FillTask(Spec):
+    """Which teacher answers which examples, into which store. It travels as JSON."""
+
+    task: str
+    labels: tuple[str, ...]
+    teacher: Path
+    examples: Path
+    unlabelled: Path | None = None
+    """More of them, without labels."""
+    max_length: int
+    stride: int
+    outputs: TeacherOutputs
+
+
+class Filler:
+    """One process that computes outputs: it holds the teacher, and fills some buckets at a time."""
+
+    def __init__(self, order: FillTask, redis: str | None = None) -> None:
+        """Read the examples; nothing is computed yet.
+
+        Args:
+            order: what to compute, and where it is kept.
+            redis: the URL of the shared tier.
+
+        Raises:
+            BadSpec: the order has a shared tier, and there is no URL.
+        """
+        self._order = order
+        self._task: Task[Any, Any] = find(order.task)
+        files = (order.examples, order.unlabelled)
+        self._examples: list[Example] = [e for file in files if file for e in read(file)]
+        self._namespace: Namespace = namespace_of(order.outputs, self._task)
+        self._outputs = Outputs(store_of(order.outputs, redis), self._namespace)
+
+    def missing(self) -> dict[int, int]:
+        """How many outputs each bucket lacks; buckets that lack none are left out."""
+        self._outputs.refresh()
+        keys = [one.key for bucket in self._wanted.values() for one in bucket]
+        return dict(Counter(bucket_of(key) for key in self._outputs.missing(keys)))
+
+    @property
+    def wanted(self) -> int:
+        """How many outputs there have to be: one for each different text."""
+        return len({one.key for bucket in self._wanted.values() for one in bucket})
+
+    def runs(
+        self, buckets: Sequence[int], *, fillers: int = 1, gpus: bool = False
+    ) -> list[list[int]]:
+        """Return the buckets in runs, each for one call of `fill`.
+
+        They depend on what was missing at the last look, and on nothing else of what is there.
+
+        Args:
+            buckets: some of those that lack outputs.
+            fillers: among how many processes runs are shared out: no run has more than its even
+                part, unless one bucket has.
+            gpus: whether these have accelerators.
+        """
+        sizes = {bucket: self._characters_missing(bucket) for bucket in buckets}
+        longest = max(sizes.values(), default=0)
+        even = max(longest, sum(sizes.values()) // fillers)
+        return runs_of(sizes, min(even, _GPU_RUN if gpus else _CPU_RUN))
+
+    def fill(self, buckets: Sequence[int]) -> int:
+        """Compute what these buckets lack; return how many outputs that was."""
+        filled = fill(
+            self._outputs,
+            {bucket: self._wanted[bucket] for bucket in buckets},
+            self._records,
+            columns=len(self._order.labels),
+            made_by=running_code().model_dump_json(),
+        )
+        return filled.computed
+
+    def makers(self) -> tuple[MadeBy, ...]:
+        """Return the code that computed the outputs that are there, as of the last look."""
+        makers = [maker_of(text) for text in sorted(self._outputs.makers)]
+        return tuple(one for n, one in enumerate(makers) if one not in makers[:n])
+
+    @cached_property
+    def _wanted(self) -> Mapping[int, Sequence[FillRequest[Example]]]:
+        return by_bucket(
+            FillRequest(
+                key=example_key(self._namespace, self._task.texts(example)),
+                name=example.id,
+                rows=self._task.word_count(example),
+                example=example,
+            )
+            for example in self._examples
+        )
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        order = self._order
+        return Encoder.from_folder(order.teacher, max_length=order.max_length, stride=order.stride)
+
+    @cached_property
+    def _network(self) -> Network:
+        network = load(self._order.teacher, self._task.output, self._order.labels)
+        return network.to(this_device()).eval()
+
+    def _characters_missing(self, bucket: int) -> int:
+        examples = {one.key: one.example for one in self._wanted[bucket]}
+        return sum(
+            len(text)
+            for key in self._outputs.missing(examples)
+            for text in self._task.texts(examples[key])
+        )
+
+    def _records(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
+        """The outputs of some examples, whose windows are batched by their lengths."""
+        windows = [self._task.windows(example, self._encoder) for example in examples]
+        rows = [
+            TargetWindow(i, window, NoGold()) for i, some in enumerate(windows) for window in some
+        ]
+        device, bf16 = this_device(), self._order.outputs.dtype == "bf16"
+        # around all batches: what autocast makes of the weights is kept until it ends
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            found = iter(
+                predict_logits(self._logits, rows, pad_id=self._encoder.pad_id, device=device)
+            )
+        return [
+            record(self._task, example, some, list(islice(found, len(some))))
+            for example, some in zip(examples, windows, strict=True)
+        ]
+
+    def _logits(self, inputs: Inputs) -> torch.Tensor:
+        return forward(self._network, inputs)
+
+
+def record(
+    task: Task[Any, Any], example: Example, windows: Sequence[Window], found: Sequence[WindowLogits]
+) -> NDArray[np.float32]:
+    """A teacher's output for an example, by words: (words, 2) or (words, C)."""
+    match task.output:
+        case Output.SPAN:
+            return span_record(windows, found, task.word_count(example))
+        case Output.TAGS:
+            return tag_record(windows, found, task.word_count(example))
+        case Output.CLASSES:
+            return class_record(found[0])
+        case Output.STATES:
+            raise BadSpec("hidden states are not kept: the teacher answers beside the student")
+        case _:
+            assert_never(task.output)

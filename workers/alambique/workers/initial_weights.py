@@ -1,0 +1,77 @@
+"""The networks that runs begin with: teachers with a head for the task, students cut from them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from alambique.distill.layers import kept
+from alambique.models import shapes
+from alambique.models.configs import depth, read_config
+from alambique.models.networks import load, new, save
+from alambique.models.students import cut, narrow
+from alambique.models.tokenizers import CLS, MASK, PAD, SEP, SPECIAL, train_tokenizer
+from alambique.spec.job import Student
+from alambique.spec.outputs import Output
+from alambique.spec.sources import Architecture
+
+
+def write_with_head(
+    folder: Path, output: Output, labels: tuple[str, ...], into: Path, *, seed: int
+) -> None:
+    """Puts the model of `folder` with a head for these labels into another folder.
+
+    A head that it has is kept, its classes put into the order of `labels`; one that it lacks is
+    drawn from the seed.
+    """
+    save(load(folder, output, labels, seed=seed), into, folder)
+
+
+def write_student(
+    said: Student, source: Path, output: Output, labels: tuple[str, ...], into: Path, *, seed: int
+) -> None:
+    """Puts the untrained student into a folder.
+
+    Args:
+        said: its shape, and where its weights start from.
+        source: the model that layers are cut and slices taken from; for a random start, whose
+            shape and tokenizer are taken where the student says nothing.
+        output: what it answers.
+        labels: its classes.
+        into: the folder.
+        seed: of weights that are drawn.
+
+    Raises:
+        BadSpec: the student cannot be made of that model.
+        BadModel: the folder cannot be loaded.
+    """
+    start = read_config(source)
+    config = shapes.of_student(said, start)
+    if said.start == "random":
+        network = new(config, output, labels, seed=seed)
+    else:
+        layers = kept(said.keep, said.layers, depth(start))
+        network = narrow(cut(source, layers, output, labels, seed=seed), config)
+    save(network, into, source)
+
+
+def write_from_scratch(
+    architecture: Architecture,
+    texts: Iterable[str],
+    output: Output,
+    labels: tuple[str, ...],
+    into: Path,
+    positions: int,
+    *,
+    seed: int,
+) -> None:
+    """Puts an untrained network into a folder, with a tokenizer trained on `texts`."""
+    vocabulary = train_tokenizer(texts, architecture.vocabulary, into, max_length=positions)
+    config = shapes.from_scratch(
+        architecture,
+        vocabulary=vocabulary,
+        pad=SPECIAL.index(PAD),
+        cls=SPECIAL.index(CLS),
+        sep=SPECIAL.index(SEP),
+        mask=SPECIAL.index(MASK),
+        positions=positions,
+    )
+    save(new(config, output, labels, seed=seed), into, into)

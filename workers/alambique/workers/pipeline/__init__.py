@@ -1,0 +1,1 @@
+"""A job's stages one after the other, each done once and recorded."""

@@ -1,0 +1,181 @@
+"""What a network was made from: which data, which code, which job."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from alambique.registry.records import Edge
+from alambique.spec.errors import OtherCode
+from alambique.spec.job import Job
+from alambique.workers.files import write_text
+from alambique.workers.pipeline.records import DataSet, InitialWeights, MadeBy, TrainedModel
+
+_LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
+"""Those whose version may change a number."""
+_MAKERS = "made_by.json"
+_OUTPUTS = "outputs_by.json"
+UNKNOWN = MadeBy(code="not recorded", libraries={})
+"""Of what a version of this program has left that did not record itself."""
+
+
+@cache
+def code_version() -> str:
+    """The package's version, and a hash of the sources that this process finds of its parts.
+
+    A checkout that somebody has edited is another version than the release it came from.
+    """
+    import alambique
+
+    # of a part that several roots have, Python imports that of the first
+    parts: dict[str, Path] = {}
+    for root in alambique.__path__:
+        for found in Path(root).glob("*/__init__.py"):
+            parts.setdefault(found.parent.name, found.parent)
+    digest = hashlib.sha256()
+    for name, part in sorted(parts.items()):
+        for path in sorted(part.rglob("*.py")):
+            digest.update(f"{name}/{path.relative_to(part).as_posix()}".encode())
+            digest.update(path.read_bytes())
+    return f"{version('alambique')}+{digest.hexdigest()[:12]}"
+
+
+@cache
+def running_code() -> MadeBy:
+    """Return the code of this process, and the libraries under it."""
+    libraries = {}
+    for name in _LIBRARIES:
+        try:
+            libraries[name] = version(name)
+        except PackageNotFoundError:  # an extra that is not installed changes no number
+            continue
+    return MadeBy(code=code_version(), libraries=libraries)
+
+
+def refuse_other_code(driver: str) -> None:
+    """Do nothing where this process runs what the driver of its job runs.
+
+    A stage is recorded as done by the code of its driver: what computes for it elsewhere has to be
+    that code.
+
+    Args:
+        driver: the driver's `running_code` as text, which other code can read whatever it is.
+
+    Raises:
+        OtherCode: it runs something else.
+    """
+    here = str(running_code())
+    if here != driver:
+        raise OtherCode(
+            f"the job's driver runs {driver}, a process of Ray on {platform.node()} {here}: "
+            "install the same packages on every node of Ray and where drivers run; once no upgrade "
+            "is under way, a driver that starts anew finds the same code everywhere"
+        )
+
+
+def record_maker(folder: Path) -> None:
+    """Note that this process works on what is in `folder`, after whoever did before."""
+    if not makers_of(folder) and any(folder.iterdir()):
+        _note(folder / _MAKERS, [UNKNOWN])
+    _note(folder / _MAKERS, [running_code()])
+
+
+def makers_of(folder: Path) -> tuple[MadeBy, ...]:
+    """Return all code that has worked on what is in `folder`, in order."""
+    return _noted(folder / _MAKERS)
+
+
+def record_outputs(folder: Path, makers: Iterable[MadeBy]) -> None:
+    """Note who computed the teacher outputs that what is in `folder` learns from.
+
+    A training that is gone on with has learnt from those that earlier attempts found, too.
+    """
+    _note(folder / _OUTPUTS, makers)
+
+
+def outputs_makers_of(folder: Path) -> tuple[MadeBy, ...]:
+    """Return all code whose outputs what is in `folder` has learnt from."""
+    return _noted(folder / _OUTPUTS)
+
+
+def maker_of(text: str) -> MadeBy:
+    """Return the code that a pack of teacher outputs names, as its filler wrote it."""
+    try:
+        return MadeBy.model_validate_json(text)
+    except ValidationError:  # nothing, or the words of another version
+        return UNKNOWN
+
+
+def _note(path: Path, makers: Iterable[MadeBy]) -> None:
+    """Add makers to those that a file names."""
+    noted = [*_noted(path)]
+    for one in makers:
+        if one not in noted:
+            noted.append(one)
+            write_text(path, json.dumps([each.model_dump(mode="json") for each in noted]))
+
+
+def _noted(path: Path) -> tuple[MadeBy, ...]:
+    if not path.is_file():
+        return ()
+    return tuple(MadeBy.model_validate(one) for one in json.loads(path.read_text()))
+
+
+def made_by_stages(one: TrainedModel, evaluation: Sequence[MadeBy] | None = None) -> dict[str, Any]:
+    """What a version says of the code that did each of its stages.
+
+    A network that came fine-tuned was trained by others, and only tested here.
+
+    Args:
+        one: the network.
+        evaluation: the code that measured it on the test split; None where nobody did.
+    """
+    stages: dict[str, Sequence[MadeBy]] = {
+        "training" if one.loss is not None else "testing": one.made_by or (UNKNOWN,),
+        "registration": (running_code(),),
+    }
+    if one.outputs_by:
+        stages["outputs"] = one.outputs_by
+    if evaluation is not None:
+        stages["evaluation"] = evaluation or (UNKNOWN,)
+    said = {
+        stage: [one.model_dump(mode="json") for one in made_by] for stage, made_by in stages.items()
+    }
+    return {"made_by": said}
+
+
+def lineage_of(
+    job: Job, data: DataSet, one: TrainedModel, *, unlabelled: bool = False
+) -> list[Edge]:
+    """The edges that all networks of a job have: to its data by the hash of each split, to code.
+
+    Args:
+        job: what was asked for.
+        data: its examples.
+        one: the network. Of one that came fine-tuned no code of ours is named; of one that has
+            learnt from teacher outputs also the code that computed these.
+        unlabelled: whether the network has learnt from those without labels too.
+    """
+    hashes = {f"{split}": digest for split, digest in data.hashes.items()}
+    if unlabelled and data.unlabelled:
+        hashes["unlabelled"] = data.unlabelled.hash
+    spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
+    makers = (one.made_by or (UNKNOWN,)) if one.loss is not None else ()
+    codes = {
+        role if number == 1 else f"{role}-{number}": maker.code
+        for role, makers in (("alambique", makers), ("outputs", one.outputs_by))
+        for number, maker in enumerate(makers, start=1)
+    }
+    return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
+
+
+def start_edge(start: InitialWeights) -> Edge:
+    """The edge to the model that a network's first weights are of, and to the files it came as."""
+    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
+    return Edge("start", start.version, {start.name: start.weights, **files})

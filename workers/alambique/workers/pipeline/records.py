@@ -1,0 +1,316 @@
+"""What each stage leaves for the ones after it: small records, kept as JSON in the registry."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from alambique.spec.data import Split
+from alambique.spec.fields import Spec
+from alambique.spec.train import Train
+from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+
+
+class MadeBy(Spec):
+    """The code that did a stage, or a part of it."""
+
+    code: str
+    """The package's version, and a hash of its sources."""
+    libraries: dict[str, str]
+    """The version of each library that numbers depend on."""
+
+    def __str__(self) -> str:
+        """As people read it; equal where all of it is equal."""
+        libraries = ", ".join(f"{name} {version}" for name, version in self.libraries.items())
+        return f"alambique {self.code} ({libraries})"
+
+
+class StageOutput(Spec, ABC):
+    """What a stage gives that is kept for other jobs."""
+
+    @abstractmethod
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that made it."""
+
+
+class Unlabelled(Spec):
+    """Examples that a teacher alone teaches, as a file."""
+
+    file: Path
+    hash: str
+    count: int
+
+
+class DataSet(Spec):
+    """A job's examples, parsed, as files that later stages read."""
+
+    name: str
+    test_name: str
+    files: dict[Split, Path]
+    hashes: dict[Split, str]
+    counts: dict[Split, int]
+    labels: tuple[str, ...]
+    unlabelled: Unlabelled | None = None
+
+
+class InitialWeights(Spec):
+    """A model that weights are taken from."""
+
+    name: str
+    """As the job names it, with the commit or the number that was found."""
+    version: UUID | None
+    """Of the registry, where it is one of its versions."""
+    folder: Path
+    weights: str
+    """Content hash of the network."""
+    content: str
+    """That, and the tokenizer and the names of its classes."""
+    head: bool
+    """Whether it has one for the task and the labels of the data."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Of a model that was imported from the hub: the sha256 of each file that it was made of."""
+
+
+class JobInputs(Spec):
+    """What the check found: all that the job needs is there and fits together."""
+
+    data: DataSet
+    teachers: tuple[tuple[InitialWeights | None, ...], ...]
+    """Of each teacher the model, or each candidate in their order. None: from scratch."""
+    student: InitialWeights | None
+    """None: the teacher itself, or random."""
+
+
+class LayerMap(Spec):
+    """Which layers of its teacher those of a student were compared with, counted from 0."""
+
+    pairs: tuple[tuple[int, int], ...] | None = None
+    """Layer of the student, layer of the teacher; None: of each student's layer a mixture."""
+    weights: tuple[tuple[float, ...], ...] | None = None
+    """For each layer of the student, how much each of the teacher's counted when the student was
+    at its best."""
+    likeness: tuple[float, ...] | None = None
+    """The CKA of each pair before the training, from 0 to 1, where the map was chosen by that."""
+
+
+class TrainedModel(Spec):
+    """A network that a job has trained, or found fit to teach."""
+
+    name: str
+    """teacher (of several, teacher-2 and so on), gold-only, same-start or distilled."""
+    folder: Path
+    weights: str
+    max_length: int
+    stride: int
+    loss: float | None
+    """On validation; None for a teacher that came fine-tuned."""
+    metric: float
+    """The primary metric on validation."""
+    seconds: float
+    steps: int | None = None
+    """Optimizer steps; None of a network that came trained."""
+    seed: int | None = None
+    """Of a student: the one that it was trained with."""
+    diverged: bool = False
+    maps: dict[str, LayerMap] = Field(default_factory=dict)
+    """Of each term that compares layers by a map."""
+    course: TrainingSpec | None = None
+    """What it was trained by, of a student that is measured by its likeness to the teacher."""
+    trial: int | None = None
+    """The number of the trial on the front that it is of, or stands beside."""
+    values: dict[str, Any] | None = None
+    """Of that trial."""
+    made_by: tuple[MadeBy, ...] = ()
+    """What trained it, or tested one that came fine-tuned; several where a training was gone on
+    with by other code. None of a network that was made before this was recorded."""
+    outputs_by: tuple[MadeBy, ...] = ()
+    """What computed the teacher outputs that it has learnt from; none where it needed none."""
+
+    @property
+    def role(self) -> str:
+        """What it is in its job: teacher, student or a baseline; of a trial with its number."""
+        role = "student" if self.name == "distilled" else self.name
+        return role if self.trial is None else f"{role}-{self.trial}"
+
+
+class GateFigures(Spec):
+    """How a teacher does on the validation examples, beside a cheap baseline on the same ones."""
+
+    metric: str
+    """The task's primary one."""
+    score: float
+    """Of the teacher, with the windows that it teaches with."""
+    baseline: str
+    """The name of the task's best baseline."""
+    baseline_score: float
+    difference: float
+    """How much higher the teacher's score is."""
+    low: float
+    """The lower end of the difference's interval, as `tasks.bootstrap` draws it."""
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the distance between the two ends of the interval."""
+        return (self.high - self.low) / 2
+
+    @property
+    def passed(self) -> bool:
+        """Whether the teacher is better by more than the half-width."""
+        return self.difference > self.half_width
+
+
+class FineTuneResult(StageOutput):
+    """What one run of fine-tuning gave, or the test of a model that came fine-tuned."""
+
+    teacher: TrainedModel | None
+    """None: it diverged before it had any weights to keep."""
+    start: Path
+    """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
+    diverged: str | None = None
+    """Why it has no weights; remembered like any other result, so that nobody trains it again."""
+    gate: GateFigures | None = None
+    """What decides whether it may teach, for jobs to judge by; None: it has no weights, or its task
+    has no baselines."""
+    seconds: float = 0.0
+    begun_by: tuple[MadeBy, ...] = ()
+    """What made the start, which runs of other jobs may have made before."""
+
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that made its network, from its start on."""
+        if self.teacher is None:
+            return self
+        made_by = (*(one for one in self.begun_by if one not in made_by), *made_by)
+        teacher = self.teacher.model_copy(update={"made_by": made_by})
+        return self.model_copy(update={"teacher": teacher})
+
+
+class FineTuneRun(Spec):
+    """One of the runs that a job's teacher is chosen from, and how it did."""
+
+    number: int
+    """From 1, in the order of the job."""
+    candidate: int
+    """From 0."""
+    model: str
+    """As the job names it, with the commit or the number that was found."""
+    name: str
+    """What people call the run: "mini-es, batch_size 16, learning_rate 1e-05"."""
+    point: dict[str, int | float]
+    """The fields of `train` that the grid set."""
+    train: Train | None
+    tuned: FineTuneResult
+    collapsed: str | None = None
+    """Why it cannot teach, by its own figures and by those of the other runs of its job."""
+
+    @property
+    def loss(self) -> float | None:
+        """On validation; None where it has no weights, or came fine-tuned."""
+        return self.tuned.teacher.loss if self.tuned.teacher else None
+
+    @property
+    def metric(self) -> float | None:
+        """The primary metric on validation; None where it has no weights."""
+        return self.tuned.teacher.metric if self.tuned.teacher else None
+
+
+class SelectedTeacher(Spec):
+    """The teacher, and what it was chosen from."""
+
+    teacher: TrainedModel
+    start: Path
+    """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
+    number: int = 1
+    """Of its run."""
+    candidate: int = 0
+    """Which one it is."""
+    runs: tuple[FineTuneRun, ...] = ()
+    """All runs, where there were several."""
+    gate: GateFigures | None = None
+    gate_off: bool = False
+    """Whether the job lets it teach whatever its figures are."""
+    collapsed: str | None = None
+    """Why it would not teach if the gate were on."""
+
+
+class CachedOutputs(Spec):
+    """Where a teacher's outputs for what the student learns from are."""
+
+    outputs: TeacherOutputs
+    wanted: int
+    """How many there are: one for each different text."""
+    computed: int
+    """How many of them the job computed, in all of its attempts; the others were there."""
+    made_by: tuple[MadeBy, ...] = ()
+    """What computed them, in this job or in whichever others."""
+
+
+class StudentResult(StageOutput):
+    """A student of a job."""
+
+    student: TrainedModel
+
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that made the student."""
+        student = self.student.model_copy(update={"made_by": made_by})
+        return self.model_copy(update={"student": student})
+
+
+class Score(Spec):
+    """How good a network is on the test split, and how large."""
+
+    layers: int
+    parameters: int
+    macs_linear: int
+    macs_full: int
+    metrics: dict[str, float]
+
+
+class Speed(Spec):
+    """How fast a network is on a device, measured in turns with the others of its table."""
+
+    device: str
+    """Its kind: cpu or cuda."""
+    latency_ms: float
+    """Of one text: the mean of the timed runs that the filter kept."""
+    latency_kept: int
+    """How many those are."""
+    latency_low_ms: float
+    """A tenth of all timed runs took less."""
+    latency_high_ms: float
+    """A tenth of all timed runs took more."""
+    throughput: float
+    """Examples of the test split per second, many at a time."""
+
+
+class Evaluation(StageOutput):
+    """The scores of a network, and how they were measured."""
+
+    score: Score
+    settings: dict[str, Any]
+    fractions: Path | None = None
+    """A file of numpy with what each test example adds to the two sums whose ratio is the primary
+    metric, (E, 2); None without a head, where no example has a score."""
+    notes: tuple[str, ...] = ()
+    """What makes the scores worse than the networks are."""
+    made_by: tuple[MadeBy, ...] = ()
+    """What measured it."""
+
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that measured it."""
+        return self.model_copy(update={"made_by": made_by})
+
+
+class SpeedResult(StageOutput):
+    """The speeds of the networks of one table."""
+
+    networks: tuple[tuple[Speed, ...], ...]
+    """Of each network, in their order, on the device that it was tested on, then on others."""
+    settings: dict[str, Any]
+    made_by: tuple[MadeBy, ...] = ()
+
+    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+        """Return the same, with the code that measured it."""
+        return self.model_copy(update={"made_by": made_by})

@@ -1,0 +1,1 @@
+"""The queue's side of a worker: taking jobs, holding their leases, ending their attempts."""

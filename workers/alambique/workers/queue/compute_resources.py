@@ -1,0 +1,49 @@
+"""CPUs and GPUs: what a job takes while it runs, and what a cluster has."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from alambique.spec.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeResources:
+    """CPUs and GPUs: what a job needs, or what a cluster has."""
+
+    cpus: float
+    gpus: float
+
+    def __str__(self) -> str:
+        """In words: "2 CPUs and 1 GPU"."""
+        return f"{self.cpus:g} CPU{'' if self.cpus == 1 else 's'} and " + (
+            f"{self.gpus:g} GPU{'' if self.gpus == 1 else 's'}"
+        )
+
+    def less(self, others: Iterable["ComputeResources"]) -> "ComputeResources":
+        """What is left of it beside `others`."""
+        taken = list(others)
+        return ComputeResources(
+            self.cpus - sum(other.cpus for other in taken),
+            self.gpus - sum(other.gpus for other in taken),
+        )
+
+    def holds(self, other: "ComputeResources") -> bool:
+        """Whether there is room for `other`."""
+        return self.cpus >= other.cpus and self.gpus >= other.gpus
+
+
+def needed(job: Job) -> ComputeResources:
+    """What the workers of a job take together, those of all trials that run at once."""
+    resources, trials = job.resources, job.search.concurrent if job.search else 1
+    # baselines by themselves train in the driver, unless they have GPUs
+    alone = not job.distil and not resources.gpus
+    workers = 1 if alone else trials * resources.workers
+    return ComputeResources(workers * resources.cpus, workers * resources.gpus)
+
+
+def too_large(wanted: ComputeResources, whole: ComputeResources) -> str:
+    """What to say of a job that this machine can never hold."""
+    return (
+        f"resources: the job needs {wanted}, this machine has {whole}: lower workers, cpus, "
+        "gpus or search.concurrent, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"
+    )

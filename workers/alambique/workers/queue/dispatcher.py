@@ -1,0 +1,287 @@
+"""The dispatcher: gives queued jobs to drivers, one process each, as the cluster has room."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from alambique.registry import jobs
+from alambique.registry.database import Database
+from alambique.registry.records import JobRow
+from alambique.spec.disk import MAKE_ROOM, is_disk_full
+from alambique.spec.errors import BadSpec, LostLease, LostWorker
+from alambique.spec.reading import job_of
+from alambique.spec.settings import Settings
+from alambique.spec.states import Reason, State
+from alambique.workers.environment import PROGRAM, ray_environment, threads
+from alambique.workers.pipeline.failures import reason_of, user_message
+from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
+from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
+
+_LOG = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""Seconds between two looks at the queue."""
+GRACE = 15.0
+"""Seconds that all drivers have to put down their jobs when the dispatcher stops."""
+
+
+def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -> None:
+    """Works until `stop` is set; running jobs are given back then, and go on at the next start."""
+    os.environ.update(ray_environment(settings.home, os.environ))
+    with ExitStack() as stack:
+        cluster = _Ray(settings, stack)
+        dispatcher = Dispatcher(settings, database, cluster)
+        try:
+            while not stop.wait(LOOK):
+                dispatcher.look()
+        finally:
+            dispatcher.stop()
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A driver process, the job it has, and what that takes."""
+
+    row: JobRow
+    room: ComputeResources
+    process: "subprocess.Popen[bytes]"
+    killed: bool = False
+    """Whether it was ended here, since somebody asked for that or its job was taken from it."""
+
+
+class Capacity(Protocol):
+    """The cluster that drivers connect to."""
+
+    @property
+    def address(self) -> str:
+        """Where they find it."""
+
+    @property
+    def all(self) -> ComputeResources:
+        """What it has."""
+
+    def never_holds(self, room: ComputeResources) -> bool:
+        """Whether it is too small for that, and will not grow."""
+
+
+class Dispatcher:
+    """What one dispatcher does at each look."""
+
+    def __init__(self, settings: Settings, database: Database, capacity: Capacity) -> None:
+        self._settings = settings
+        self._database = database
+        self._capacity = capacity
+        self._drivers: dict[UUID, Driver] = {}
+        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._answered = True
+        """Whether the database did so the last time: its silence is told once."""
+        self._unanswered: dict[UUID, int] = {}
+        """Jobs that may be held here, by the token: the answer to taking them was lost."""
+
+    def look(self) -> None:
+        """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
+        try:
+            self._bury()
+            self._settle()
+            with self._database.write() as session:
+                jobs.reap(session)
+            self._end_unwanted()
+            while self._start_one():
+                pass
+        except SQLAlchemyError as error:
+            # a database that restarts comes back: drivers go on meanwhile
+            if self._answered:
+                full = "has no room on its disk" if is_disk_full(error) else "does not answer"
+                _LOG.warning("the database %s: %s", full, error)
+            self._answered = False
+        else:
+            self._answered = True
+
+    def stop(self) -> None:
+        """Ends all drivers; each gives its job back to the queue."""
+        for driver in self._drivers.values():
+            driver.process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + GRACE
+        for driver in self._drivers.values():
+            try:
+                driver.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _end(driver)
+            self._give_back(driver)
+
+    def _bury(self) -> None:
+        """Takes note of drivers that have ended; the job of one that died is given up at once."""
+        for driver in [d for d in self._drivers.values() if d.process.poll() is not None]:
+            self._given_up(driver.row, *_end_of(driver))
+            del self._drivers[driver.row.id]
+
+    def _given_up(self, row: JobRow, reason: Reason, message: str) -> None:
+        """The attempt failed, unless its driver has said already how it ended."""
+        try:
+            with self._database.write() as session:
+                # also into the job's log: no driver of it says anything any more
+                jobs.note(session, row.id, row.token, "log", {"lines": [message]})
+                jobs.fail(session, row.id, row.token, reason, message)
+            _LOG.warning("job %s: %s", row.id, message)
+        except LostLease:
+            _LOG.debug("the driver of job %s said itself how it ended", row.id)
+
+    def _give_back(self, driver: Driver) -> None:
+        """For a driver that did not do so itself."""
+        try:
+            with self._database.write() as session:
+                jobs.release(session, driver.row.id, driver.row.token)
+        except LostLease:
+            _LOG.debug("the driver of job %s gave it back itself", driver.row.id)
+        except SQLAlchemyError:
+            _LOG.warning("job %s could not be given back: its lease will run out", driver.row.id)
+
+    def _end_unwanted(self) -> None:
+        """Ends drivers that are to be killed, and silent ones, whose job was taken from them."""
+        for driver in list(self._drivers.values()):
+            with self._database.read() as session:
+                row = jobs.find(session, driver.row.id)
+            taken_away = row.state is State.RETRYING or row.token != driver.row.token
+            if row.asked == "kill" or taken_away:
+                _end(driver)
+                self._drivers[row.id] = replace(driver, killed=True)
+
+    def _settle(self) -> None:
+        """Gives back jobs that are held here without a driver."""
+        for job_id, token in list(self._unanswered.items()):
+            with self._database.write() as session:
+                row = jobs.find(session, job_id)
+                if (row.holder, row.token) == (self._holder, token):
+                    jobs.release(session, job_id, token)
+            del self._unanswered[job_id]
+
+    def _start_one(self) -> bool:
+        """Starts the next job where there is room for it; whether to look for another one.
+
+        The next job alone: if smaller ones overtook it, a large one might wait for ever.
+        """
+        with self._database.read() as session:
+            waiting = jobs.candidates(session, limit=1)
+        return any(self._started(row) for row in waiting)
+
+    def _started(self, row: JobRow) -> bool:
+        try:
+            room = needed(job_of(row.spec))
+        except BadSpec as error:  # of a program of another version
+            return self._refused(row, f"this program cannot read the job: {error}")
+        if self._capacity.never_holds(room):
+            return self._refused(row, too_large(room, self._capacity.all))
+        free = self._capacity.all.less(driver.room for driver in self._drivers.values())
+        # a cluster of somebody else's may grow when it is asked to
+        if self._drivers and not free.holds(room):
+            return False
+        taken = self._taken(row)
+        if taken is None:
+            return False
+        try:
+            self._drivers[taken.id] = Driver(taken, room, self._spawned(taken, room))
+        except OSError as error:
+            why = f"its driver could not be started: {user_message(error)}"
+            self._given_up(taken, reason_of(error), why)
+        return True
+
+    def _refused(self, row: JobRow, why: str) -> bool:
+        if taken := self._taken(row):
+            self._given_up(taken, Reason.BAD_SPEC, why)
+        return taken is not None
+
+    def _taken(self, row: JobRow) -> JobRow | None:
+        """The job, held; None where another dispatcher was first."""
+        self._unanswered[row.id] = row.token + 1
+        with self._database.write() as session:
+            lease = self._settings.lease_time
+            taken = jobs.take(session, self._holder, lease, job_id=row.id)
+        del self._unanswered[row.id]
+        return taken
+
+    def _spawned(self, row: JobRow, room: ComputeResources) -> "subprocess.Popen[bytes]":
+        folder = self._settings.home.absolute() / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
+        environment |= threads(room, os.environ)
+        command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
+        with (folder / f"{row.id}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*PROGRAM, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+
+
+class _Ray:
+    """The one of the settings, or a local one, kept here."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        # Ray reads its settings while it is imported
+        from alambique.workers.cluster import connect
+
+        self._cluster = stack.enter_context(connect(settings.ray_address, settings.redis))
+        self._kept_here = settings.ray_address is None
+        self.address = settings.ray_address or self._cluster.address
+
+    @property
+    def all(self) -> ComputeResources:
+        """What the cluster has.
+
+        Raises:
+            LostWorker: the local one is gone; it comes back with the next dispatcher.
+        """
+        found = ComputeResources(*self._cluster.size())
+        # a cluster of somebody else's may have none until it is asked for some
+        if self._kept_here and not found.cpus:
+            raise LostWorker("the Ray of this machine has ended: start this worker again")
+        return found
+
+    def never_holds(self, room: ComputeResources) -> bool:
+        """Whether the local cluster is too small for it."""
+        return self._kept_here and not self.all.holds(room)
+
+
+def _end_of(driver: Driver) -> tuple[Reason, str]:
+    """Why an attempt failed whose driver ended without a word."""
+    if driver.killed:
+        return Reason.USER, "killed on request"
+    return end_of(driver.process.returncode, log=f"logs/{driver.row.id}.log")
+
+
+def end_of(code: int, *, log: str) -> tuple[Reason, str]:
+    """The reason and the message of an attempt by the exit code of its driver.
+
+    Args:
+        code: negative where a signal ended it.
+        log: where its output is, in the home.
+    """
+    if code == NO_ANSWER:
+        return Reason.NO_DATABASE, "the database did not answer for as long as its lease lasts"
+    if code == NO_ROOM:
+        return Reason.NO_DISK, f"no space was left to write how it ended: {MAKE_ROOM}"
+    if code < 0:
+        return Reason.LOST_WORKER, (
+            f"the driver process ended with signal {-code}; if nobody stopped it, the machine may "
+            "have run out of memory: lower train.batch_size, or raise train.accumulate"
+        )
+    return Reason.INTERNAL, f"the driver process ended with exit code {code}: see {log} in the home"
+
+
+def _end(driver: Driver) -> None:
+    """Ends a driver and what it started, now."""
+    os.killpg(driver.process.pid, signal.SIGKILL)
+    driver.process.wait()
