@@ -28,15 +28,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from alambique.registry.database import Database
-from alambique.workers.queue.lease_keeper import Holding
+from alambique.workers.queue.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.job_log import into_log
-from alambique.workers.pipeline.context import Work
+from alambique.workers.pipeline.context import JobContext
 
 url, job, token = sys.argv[1:]
 database, job, token = Database(url), UUID(job), int(token)
 lease = timedelta(minutes=1)
-with Holding(database, job, token, lease=lease, heartbeat=0.05) as holding:
-    with into_log(Work(job, token, None, None, database, holding, None)):  # as a driver does
+with LeaseKeeper(database, job, token, lease=lease, heartbeat=0.05) as holding:
+    with into_log(JobContext(job, token, None, None, database, holding, None)):  # as a driver does
         holding.take(["stage:default:x"])
         print("held", flush=True)
         threading.Event().wait(60)
