@@ -12,7 +12,7 @@ from torch import Tensor
 from alambique.distill import losses
 from alambique.distill.combining import anchored, average, best
 from alambique.distill.objective import objective_loss
-from alambique.distill.prediction_rows import PredictionRows, class_rows, of_several, span_rows
+from alambique.distill.prediction_rows import PredictionRows, class_rows, ensemble_rows, span_rows
 from alambique.spec.objective import Gold, Logits
 
 INF = float("inf")
@@ -196,7 +196,7 @@ def of_classes(targets: Sequence[Tensor], labelled_R: Tensor | None = None) -> P
         class_rows(student_RC, labels_R=gold, target_RC=t, weight_R=ones, labelled_R=labelled_R)
         for t in targets
     ]
-    return of_several(each, [1.0, 3.0]) if len(each) > 1 else each[0]
+    return ensemble_rows(each, [1.0, 3.0]) if len(each) > 1 else each[0]
 
 
 def of_spans(targets: Sequence[Tensor]) -> PredictionRows:
@@ -211,7 +211,7 @@ def of_spans(targets: Sequence[Tensor]) -> PredictionRows:
         )
         for t in targets
     ]
-    return of_several(each, [1.0, 3.0]) if len(each) > 1 else each[0]
+    return ensemble_rows(each, [1.0, 3.0]) if len(each) > 1 else each[0]
 
 
 @pytest.mark.parametrize("term", LOGITS, ids=lambda term: f"{term.loss}-{term.combine}")

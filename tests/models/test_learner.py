@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.objective import LossNormalizers, objective_loss
 from alambique.distill.prediction_rows import class_rows
 from alambique.models.configs import Config
 from alambique.models.distillation_model import (
     DistillationModel,
-    freeze_untaught,
+    freeze_unreached_weights,
     mixed,
     student_weights,
 )
@@ -56,10 +56,10 @@ def losses(
     learner: DistillationModel, terms: Sequence[IntermediateLoss], batch: Batch, weight_B: Tensor
 ) -> Tensor:
     learner(*batch)
-    inside = learner.inside(*batch, weight_B)
+    inside = learner.layer_outputs(*batch, weight_B)
     assert inside is not None
     return objective_loss(
-        NO_ROWS, terms, inside, whole=LossNormalizers(windows=float(weight_B.sum()))
+        NO_ROWS, terms, inside, normalizers=LossNormalizers(windows=float(weight_B.sum()))
     ).total
 
 
@@ -86,7 +86,7 @@ def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
     terms = (Relations(),)
     learner = DistillationModel(headless(config, 1), headless(config, 2), terms)
     before = torch.get_rng_state()
-    freeze_untaught(learner.train(), terms)
+    freeze_unreached_weights(learner.train(), terms)
     assert torch.equal(torch.get_rng_state(), before)
     assert learner.training
     family = family_of(config)
@@ -111,7 +111,7 @@ def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
 def test_what_hidden_states_reach_is_learnt(config: Config) -> None:
     terms = (Hidden(mapping="learned"),)
     learner = DistillationModel(headless(config, 1), headless(config, 2), terms)
-    freeze_untaught(learner, terms)
+    freeze_unreached_weights(learner, terms)
     frozen = {name for name, weight in learner.named_parameters() if not weight.requires_grad}
     # the norm after all layers, of those that have one, is in no layer
     after = ("network.inner.final_norm.weight", "network.inner.norm.weight")
@@ -120,18 +120,18 @@ def test_what_hidden_states_reach_is_learnt(config: Config) -> None:
 
 def test_where_answers_are_learnt_nothing_is_frozen(config: Config) -> None:
     learner = DistillationModel(tags(config, 1), tags(config, 2), (Relations(),))
-    freeze_untaught(learner, (Relations(), Gold()))
+    freeze_unreached_weights(learner, (Relations(), Gold()))
     assert all(weight.requires_grad for weight in learner.parameters())
 
 
 def test_the_teacher_s_own_answer_stands_beside(config: Config, batch: Batch) -> None:
     learner = DistillationModel(headless(config, 1), headless(config, 2), (Hidden(),)).eval()
     learner(*batch)
-    inside = learner.inside(*batch, torch.ones(2))
+    inside = learner.layer_outputs(*batch, torch.ones(2))
     assert inside is not None
     with torch.no_grad():
         expected_BND = headless(config, 2)(*batch)
-    assert torch.equal(inside.answer_BNC, expected_BND)
+    assert torch.equal(inside.teacher_output_BNC, expected_BND)
 
 
 def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batch) -> None:
@@ -182,9 +182,9 @@ def test_a_wider_teacher_is_met_through_a_projection(
     for projection, names in (("shared", 1), ("per-layer", 3)):
         term = Hidden.model_validate({"projection": projection})
         learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
-        assert len(learner.bridges.projections) == names
+        assert len(learner.projection_heads.projections) == names
         torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
-        assert all(weight.grad is not None for weight in learner.bridges.parameters())
+        assert all(weight.grad is not None for weight in learner.projection_heads.parameters())
         state = learner.state_dict()
         assert student_weights(state).keys() == learner.network.state_dict().keys()
         assert len(state) == len(student_weights(state)) + 2 * names
@@ -228,7 +228,7 @@ def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
     student.load_state_dict({name: teacher.state_dict()[name] for name in student.state_dict()})
     learner = DistillationModel(student, teacher, [term])
     student.requires_grad_(False)
-    optimizer = torch.optim.Adam(learner.bridges.parameters(), lr=0.3)
+    optimizer = torch.optim.Adam(learner.projection_heads.parameters(), lr=0.3)
     for _ in range(40):
         optimizer.zero_grad()
         torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
@@ -243,7 +243,7 @@ def test_alone_it_is_the_student_and_nothing_else(config: Config, batch: Batch) 
     network = tags(config, 1)
     learner = DistillationModel(network)
     assert torch.equal(learner(*batch), network(*batch))
-    assert learner.inside(*batch, torch.ones(2)) is None
+    assert learner.layer_outputs(*batch, torch.ones(2)) is None
     assert student_weights(learner.state_dict()).keys() == network.state_dict().keys()
 
 
@@ -265,7 +265,7 @@ def test_pairs_out_of_a_local_layer_s_reach_teach_nothing(
         tags(config, 1), tags(config, 2), [Attention(mapping=((1, 1), (3, 3)))]
     )
     learner(*batch)
-    inside = learner.inside(*batch, torch.ones(2))
+    inside = learner.layer_outputs(*batch, torch.ones(2))
     assert inside is not None
     assert inside.student.reach == {1: 4, 2: 4}
     near = changed_scores(inside, layer=1)

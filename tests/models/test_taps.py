@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alambique.distill.activations import Projected
 from alambique.distill.attention import attention_scores
-from alambique.distill.layer_selection import EMBEDDINGS, LayerSelection
+from alambique.distill.terms.comparison import EMBEDDINGS, LayerSelection
 from alambique.models.activation_hooks import ActivationHooks
 from alambique.models.configs import Config
 from alambique.models.families import family_of
@@ -22,7 +22,7 @@ from alambique.spec.outputs import Output
 Batch = tuple[Tensor, Tensor, Tensor]
 Tiny = Callable[[str], Config]
 ALL = frozenset(range(4))
-EVERYTHING = LayerSelection(hidden=ALL | {EMBEDDINGS}, projected=ALL)
+EVERYTHING = LayerSelection(hidden=ALL | {EMBEDDINGS}, qkv=ALL)
 
 
 def tapped(config: Config, wanted: LayerSelection = EVERYTHING) -> tuple[Network, ActivationHooks]:
@@ -94,7 +94,7 @@ def check_attention(config: Config, batch: Batch) -> None:
 
 
 def test_each_layer_projects_its_own(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, LayerSelection(projected=ALL))
+    network, taps = tapped(config, LayerSelection(qkv=ALL))
     network(*batch)
     values = [one.values_BND for one in taps.take().projected.values()]
     assert len(values) == 4
@@ -137,7 +137,7 @@ def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
 
 @torch.no_grad()
 def test_memory_of_other_layers_is_free_at_once(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, LayerSelection(projected=frozenset({2})))
+    network, taps = tapped(config, LayerSelection(qkv=frozenset({2})))
     made: list[weakref.ref[Tensor]] = []
     for module in network.modules():
         if isinstance(module, torch.nn.Linear):

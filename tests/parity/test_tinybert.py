@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from alambique.distill import attention, hidden, published
-from alambique.distill.activations import Activations, Projected
-from alambique.distill.intermediate import LayerOutputs
-from alambique.distill.mapping import pairs
+from alambique.distill.activations import Activations, LayerOutputs, Projected
+from alambique.distill.mapping import layer_pairs
 from alambique.distill.objective import LossNormalizers, objective_loss
-from alambique.distill.prediction_rows import class_rows, no_rows
+from alambique.distill.prediction_rows import class_rows, empty_rows
 from alambique.spec.objective import Attention as AttentionTerm
 from alambique.spec.objective import Hidden as HiddenTerm
 from alambique.spec.objective import IntermediateLoss, Logits
@@ -40,7 +39,7 @@ class Golden:
         self.arrays, self.prefix, self.dtype = arrays, f"s{layers}_", dtype
         self.real_BN = torch.from_numpy(arrays["mask"]).bool()
         self.seen_BNN = attention.real_pairs(self.real_BN)
-        self.map = pairs("uniform", layers, TEACHER)
+        self.map = layer_pairs("uniform", layers, TEACHER)
 
     def tensor(self, name: str) -> Tensor:
         return torch.from_numpy(np.asarray(self.arrays[name])).to(self.dtype)
@@ -79,7 +78,7 @@ class Golden:
                 [self.tensor(f"teacher_scores_{j}") for j in range(TEACHER)],
             ),
             mixtures={},
-            answer_BNC=self.tensor("teacher_hidden_6"),
+            teacher_output_BNC=self.tensor("teacher_hidden_6"),
         )
 
     def whole(self) -> LossNormalizers:
@@ -223,8 +222,8 @@ def test_textbrewer_on_attention(golden: Golden) -> None:
 )
 def test_the_objective_on_layers(golden: Golden, term: IntermediateLoss, name: str) -> None:
     """Added up over layers; the embeddings are the first of the hidden states."""
-    rows = no_rows(golden.tensor("teacher_hidden_6"))
-    got = objective_loss(rows, [term], golden.inside(), whole=golden.whole())
+    rows = empty_rows(golden.tensor("teacher_hidden_6"))
+    got = objective_loss(rows, [term], golden.inside(), normalizers=golden.whole())
     golden.close(got.total, name)
 
 
@@ -236,5 +235,5 @@ def test_the_objective_on_logits(golden: Golden) -> None:
     rows = class_rows(student_RC, labels_R=weight_R.long(), target_RC=teacher_RC, weight_R=weight_R)
     for t in (1, 2):
         term = Logits(loss="ce", reduction="tinybert", temperature=t)
-        got = objective_loss(rows, [term], whole=LossNormalizers(rows=len(student_RC)))
+        got = objective_loss(rows, [term], normalizers=LossNormalizers(rows=len(student_RC)))
         golden.close(got.total, f"soft_ce_T{t}")

@@ -100,12 +100,14 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     found = cka_score(network, told, examples, network.rows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    learnt = load_file(told.bridges)
-    save_file({name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.bridges)
+    learnt = load_file(told.projection_heads)
+    save_file(
+        {name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.projection_heads
+    )
     untrained = cka_score(network, told, examples, network.rows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    told.bridges.unlink()
+    told.projection_heads.unlink()
     with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
         cka_score(network, told, examples, network.rows(examples))
 
@@ -159,7 +161,7 @@ def answered(learner: DistillationModel, batch: Batch) -> Answered:
     inputs = batch.inputs
     states_BND = forward(learner, inputs)
     given = inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
-    return states_BND, batch.compared(states_BND), learner.inside(*given)
+    return states_BND, batch.compared(states_BND), learner.layer_outputs(*given)
 
 
 def test_processes_together_find_what_one_finds(general: Made) -> None:

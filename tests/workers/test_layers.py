@@ -60,7 +60,7 @@ def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder)
     assert resumed.to_the_end() == outcome
     assert resumed.losses == undisturbed.losses[-len(resumed.losses) :]
     assert len(resumed.losses) < len(undisturbed.losses)
-    assert broken.read_mixtures() == whole.read_mixtures()
+    assert broken.read_learned_maps() == whole.read_learned_maps()
 
 
 def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Recorder) -> None:
@@ -132,10 +132,10 @@ def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -
     told = layered(objective=(Hidden(mapping="learned"),))
     recorded(told).to_the_end()
     begun_SL = LearnedLayerMap(2, 4)()
-    learnt_SL = torch.tensor(told.read_mixtures()["hidden"])
+    learnt_SL = torch.tensor(told.read_learned_maps()["hidden"])
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
     assert (learnt_SL - begun_SL).abs().max() > 0.1
-    assert maps_of(told)["hidden"].weights == told.read_mixtures()["hidden"]
+    assert maps_of(told)["hidden"].weights == told.read_learned_maps()["hidden"]
 
 
 def test_layers_that_are_alike_are_found(layered: Made) -> None:
