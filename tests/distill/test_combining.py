@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from alambique.distill import losses
-from alambique.distill.combining import anchored, average, best
+from alambique.distill.combining import average, best, log_odds
 from alambique.distill.objective import objective_loss
 from alambique.distill.prediction_rows import PredictionRows, class_rows, ensemble_rows, span_rows
 from alambique.spec.objective import Gold, Logits
@@ -172,7 +172,7 @@ def test_no_value_and_no_gradient_is_nan(outputs: Tensor, temperature: float) ->
     student_RC = torch.zeros_like(outputs[0]).requires_grad_()
     mean = average(leaf, weights(outputs), temperature=temperature)
     chosen = the_best(leaf, labels(outputs), one_window(outputs))
-    for log_RC in (mean, chosen, anchored(mean, labels(outputs) * 0)):
+    for log_RC in (mean, chosen, log_odds(mean, labels(outputs) * 0)):
         assert not log_RC.isnan().any()
         assert not (log_RC == INF).any()
     value = losses.soft_labels(student_RC, mean, temperature=temperature).sum()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from alambique.distill import attention, hidden, published
-from alambique.distill.activations import Activations, LayerOutputs, Projected
+from alambique.distill.activations import Activations, LayerOutputs, QueryKeyValue
 from alambique.distill.mapping import layer_pairs
 from alambique.distill.objective import LossNormalizers, objective_loss
 from alambique.distill.prediction_rows import class_rows, empty_rows
@@ -62,26 +62,25 @@ class Golden:
             for i, j in states
         ]
 
-    def inside(self) -> LayerOutputs:
-        """What a learner would have of both networks: the student's states are projected."""
+    def layer_outputs(self) -> LayerOutputs:
+        """What a distillation model gives of both networks: the student's states are projected."""
         weight_DE, bias_D = self.ours("proj_weight"), self.ours("proj_bias")
         hidden = [self.ours(f"hidden_{i}") for i in range(len(self.map) + 1)]
+        projected = [torch.nn.functional.linear(x_BNE, weight_DE, bias_D) for x_BNE in hidden]
         return LayerOutputs(
             real_BN=self.real_BN,
             weight_B=torch.ones(len(self.real_BN), dtype=self.dtype),
-            student=states(
-                [torch.nn.functional.linear(x_BNE, weight_DE, bias_D) for x_BNE in hidden],
-                [self.ours(f"scores_{i}") for i in range(len(self.map))],
-            ),
+            student=states(hidden, [self.ours(f"scores_{i}") for i in range(len(self.map))]),
+            projected={layer - 1: state_BND for layer, state_BND in enumerate(projected)},
             teacher=states(
                 [self.tensor(f"teacher_hidden_{j}") for j in range(TEACHER + 1)],
                 [self.tensor(f"teacher_scores_{j}") for j in range(TEACHER)],
             ),
-            mixtures={},
+            layer_weights={},
             teacher_output_BNC=self.tensor("teacher_hidden_6"),
         )
 
-    def whole(self) -> LossNormalizers:
+    def normalizers(self) -> LossNormalizers:
         lengths_B = self.real_BN.sum(1)
         return LossNormalizers(
             windows=len(lengths_B),
@@ -101,19 +100,19 @@ def states(hidden: list[Tensor], scores: list[Tensor]) -> Activations:
     """With queries and keys whose products are the scores: key n is the n-th unit vector."""
     return Activations(
         hidden={layer - 1: state_BND for layer, state_BND in enumerate(hidden)},
-        projected={layer: projected(scores_BHNN) for layer, scores_BHNN in enumerate(scores)},
+        qkv={layer: query_key_value(scores_BHNN) for layer, scores_BHNN in enumerate(scores)},
         layers=len(scores),
         heads=scores[0].shape[1],
     )
 
 
-def projected(scores_BHNN: Tensor) -> Projected:
+def query_key_value(scores_BHNN: Tensor) -> QueryKeyValue:
     size = scores_BHNN.shape[3]
     units_BHNN = torch.eye(size, dtype=scores_BHNN.dtype).expand_as(scores_BHNN)
     queries_BND, keys_BND = (
         x_BHNN.transpose(1, 2).flatten(2) for x_BHNN in (scores_BHNN * size**0.5, units_BHNN)
     )
-    return Projected(queries_BND, keys_BND, values_BND=keys_BND)
+    return QueryKeyValue(queries_BND, keys_BND, values_BND=keys_BND)
 
 
 @pytest.fixture
@@ -223,7 +222,7 @@ def test_textbrewer_on_attention(golden: Golden) -> None:
 def test_the_objective_on_layers(golden: Golden, term: IntermediateLoss, name: str) -> None:
     """Added up over layers; the embeddings are the first of the hidden states."""
     rows = empty_rows(golden.tensor("teacher_hidden_6"))
-    got = objective_loss(rows, [term], golden.inside(), normalizers=golden.whole())
+    got = objective_loss(rows, [term], golden.layer_outputs(), normalizers=golden.normalizers())
     golden.close(got.total, name)
 
 
