@@ -316,7 +316,7 @@ class Side:
             device=this_device(),
         )
         compared = batch.compared(self._engine.logits(batch.inputs))
-        loss = objective_loss(compared, TERMS, whole=loss_normalizers(rows)).total
+        loss = objective_loss(compared, TERMS, normalizers=loss_normalizers(rows)).total
         self._engine.learn([loss], self._setting.train.learning_rate)
 
 

@@ -85,8 +85,8 @@ def test_the_metric_is_the_alignment_of_plain_networks(
     assert outcome.best_epoch == told.train.epochs - 1
     assert outcome.best_loss < 0.98 * run.losses[0]
     windows = windows_of(told)
-    assert told.beside is not None
-    ours, theirs = (plain_states(folder, windows) for folder in (told.best, told.beside))
+    assert told.live_teacher is not None
+    ours, theirs = (plain_states(folder, windows) for folder in (told.best, told.live_teacher))
     assert outcome.metric == pytest.approx(cka(ours, theirs), abs=1e-5)
     before = cka(plain_states(told.start, windows), theirs)
     assert outcome.metric > before + 0.05
@@ -100,13 +100,15 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     found = cka_score(network, told, examples, network.rows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    learnt = load_file(told.bridges)
-    save_file({name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.bridges)
+    learnt = load_file(told.projection_heads)
+    save_file(
+        {name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.projection_heads
+    )
     untrained = cka_score(network, told, examples, network.rows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    told.bridges.unlink()
-    with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
+    told.projection_heads.unlink()
+    with pytest.raises(BadModel, match=r"projection_heads\.safetensors is gone"):
         cka_score(network, told, examples, network.rows(examples))
 
 
@@ -150,16 +152,16 @@ class Together:
 
 
 def validated(told: TrainingSpec, place: Any) -> Validation:
-    learner, material = load_inputs(told, place)
-    learner.eval()
-    return validate(lambda batch: answered(learner, batch), material, place, told.objective)
+    model, material = load_inputs(told, place)
+    model.eval()
+    return validate(lambda batch: answered(model, batch), material, place, told.objective)
 
 
-def answered(learner: DistillationModel, batch: Batch) -> Answered:
+def answered(model: DistillationModel, batch: Batch) -> Answered:
     inputs = batch.inputs
-    states_BND = forward(learner, inputs)
+    states_BND = forward(model, inputs)
     given = inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
-    return states_BND, batch.compared(states_BND), learner.inside(*given)
+    return states_BND, batch.compared(states_BND), model.layer_outputs(*given)
 
 
 def test_processes_together_find_what_one_finds(general: Made) -> None:

@@ -14,7 +14,7 @@ from alambique.models.projection_heads import LearnedLayerMap
 from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
-from alambique.workers.layer_maps import maps_of, resolve_maps, similar
+from alambique.workers.layer_maps import maps_of, most_similar_map, resolve_maps
 from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
     """A course beside a deeper and wider teacher."""
 
     def made(**changed: object) -> TrainingSpec:
-        beside = tmp_path / "deep"
-        if not beside.exists():
-            folder_of(beside.name, layers=4, width=48, seed=2, positions=128)
-        return course(**{"objective": LAYERS, "beside": beside, **changed})
+        teacher = tmp_path / "deep"
+        if not teacher.exists():
+            folder_of(teacher.name, layers=4, width=48, seed=2, positions=128)
+        return course(**{"objective": LAYERS, "live_teacher": teacher, **changed})
 
     return made
 
@@ -60,7 +60,7 @@ def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder)
     assert resumed.to_the_end() == outcome
     assert resumed.losses == undisturbed.losses[-len(resumed.losses) :]
     assert len(resumed.losses) < len(undisturbed.losses)
-    assert broken.read_mixtures() == whole.read_mixtures()
+    assert broken.read_learned_maps() == whole.read_learned_maps()
 
 
 def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Recorder) -> None:
@@ -132,17 +132,17 @@ def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -
     told = layered(objective=(Hidden(mapping="learned"),))
     recorded(told).to_the_end()
     begun_SL = LearnedLayerMap(2, 4)()
-    learnt_SL = torch.tensor(told.read_mixtures()["hidden"])
+    learnt_SL = torch.tensor(told.read_learned_maps()["hidden"])
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
     assert (learnt_SL - begun_SL).abs().max() > 0.1
-    assert maps_of(told)["hidden"].weights == told.read_mixtures()["hidden"]
+    assert maps_of(told)["hidden"].weights == told.read_learned_maps()["hidden"]
 
 
 def test_layers_that_are_alike_are_found(layered: Made) -> None:
     """A student that is its teacher is most alike to itself; the map is chosen once."""
     told = layered(objective=(Hidden(mapping="similar"), Attention(mapping="similar")))
-    own = told.model_copy(update={"start": told.beside})
-    chosen = similar(own)
+    own = told.model_copy(update={"start": told.live_teacher})
+    chosen = most_similar_map(own)
     assert chosen.pairs == tuple((layer, layer) for layer in range(4))
     assert chosen.likeness == pytest.approx([1.0] * 4)
     taken = resolve_maps(own)
@@ -152,7 +152,7 @@ def test_layers_that_are_alike_are_found(layered: Made) -> None:
 
 
 def test_other_layers_are_not_as_alike(layered: Made) -> None:
-    chosen = similar(layered(objective=(Hidden(mapping="similar"),)))
+    chosen = most_similar_map(layered(objective=(Hidden(mapping="similar"),)))
     assert chosen.pairs is not None
     assert [ours for ours, _ in chosen.pairs] == [0, 1]
     assert chosen.likeness is not None

@@ -84,10 +84,10 @@ def test_the_second_begins_with_what_the_first_has_learnt(staged: Staged, tmp_pa
     learner, _ = load_inputs(second, HERE)
     best = load(first.best, Output.TAGS, second.labels)
     same(learner.network.state_dict(), best.state_dict())
-    state = learner.bridges.state_dict()
-    same(state, load_file(first.bridges))
+    state = learner.projection_heads.state_dict()
+    same(state, load_file(first.projection_heads))
     fresh, _ = load_inputs(second.model_copy(update={"beginning": None}), HERE)
-    begun = fresh.bridges.state_dict()
+    begun = fresh.projection_heads.state_dict()
     assert not any(torch.equal(begun[name], weight) for name, weight in state.items())
 
 
@@ -105,8 +105,12 @@ def test_what_does_not_fit_begins_as_ever(staged: Staged, tmp_path: Path) -> Non
         learner, _ = load_inputs(second.model_copy(update={"objective": objective}), HERE)
         alone = second.model_copy(update={"objective": objective, "beginning": None})
         fresh, _ = load_inputs(alone, HERE)
-        begun = {name: w for name, w in fresh.bridges.state_dict().items() if "mix" not in name}
-        found = learner.bridges.state_dict()
+        begun = {
+            name: w
+            for name, w in fresh.projection_heads.state_dict().items()
+            if "layer_maps" not in name
+        }
+        found = learner.projection_heads.state_dict()
         assert all(torch.equal(found[name], weight) for name, weight in begun.items())
         assert bool(begun) == (len(objective) > 1)
 

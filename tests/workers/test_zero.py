@@ -104,7 +104,7 @@ def layers_beside(one: TrainingSpec, teacher: Path) -> TrainingSpec:
     mixed = (Relations(heads=4), Attention(loss="kl"), hidden)
     # relations alone: all gradients come by what hooks have read
     terms = mixed if one.task == "named-entities" else (Relations(heads=4),)
-    return another(one, objective=terms, beside=teacher)
+    return another(one, objective=terms, live_teacher=teacher)
 
 
 def another(one: TrainingSpec, **changed: Any) -> TrainingSpec:

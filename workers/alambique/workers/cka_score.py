@@ -6,11 +6,11 @@ from pathlib import Path
 
 from alambique.models.distillation_model import DistillationModel
 from alambique.models.networks import load
-from alambique.spec.objective import layered
+from alambique.spec.objective import intermediate_losses
 from alambique.tasks.examples import Example
 from alambique.workers.scoring import LoadedModel
 from alambique.workers.training.batches import Batch
-from alambique.workers.training.best_weights import bridges_in
+from alambique.workers.training.best_weights import read_projection_heads
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import TrainingInputs
@@ -53,8 +53,8 @@ def cka_score(
 
 def taught_by(course: TrainingSpec) -> Path:
     """The folder of the teacher that the student was compared with."""
-    assert course.beside is not None  # it learns from layers alone
-    return course.beside
+    assert course.live_teacher is not None  # it learns from layers alone
+    return course.live_teacher
 
 
 def _beside_its_teacher(examined: LoadedModel, course: TrainingSpec) -> DistillationModel:
@@ -63,15 +63,15 @@ def _beside_its_teacher(examined: LoadedModel, course: TrainingSpec) -> Distilla
         load(folder, examined.task.output, examined.labels)
         for folder in (course.best, taught_by(course))
     )
-    learner = DistillationModel(student, teacher, layered(course.objective))
-    learner.bridges.load_state_dict(bridges_in(course.bridges))
+    learner = DistillationModel(student, teacher, intermediate_losses(course.objective))
+    learner.projection_heads.load_state_dict(read_projection_heads(course.projection_heads))
     return learner.to(examined.device).eval()
 
 
 def _answered(learner: DistillationModel, batch: Batch) -> Answered:
     inputs = batch.inputs
     states_BND = forward(learner, inputs)
-    inside = learner.inside(
+    inside = learner.layer_outputs(
         inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
     )
     return states_BND, batch.compared(states_BND), inside

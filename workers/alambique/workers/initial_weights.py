@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from alambique.distill.layers import kept
+from alambique.distill.layers import kept_layers
 from alambique.models import shapes
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load, new, save
@@ -48,7 +48,7 @@ def write_student(
     if said.start == "random":
         network = new(config, output, labels, seed=seed)
     else:
-        layers = kept(said.keep, said.layers, depth(start))
+        layers = kept_layers(said.keep, said.layers, depth(start))
         network = narrow(cut(source, layers, output, labels, seed=seed), config)
     save(network, into, source)
 

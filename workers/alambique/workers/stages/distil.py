@@ -11,8 +11,7 @@ from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
 from alambique.registry.transitions import may_pass
 from alambique.spec.job import Baseline, Job
-from alambique.spec.objective import Gold, Logits, Term, layered
-from alambique.spec.objective import taught as teaches
+from alambique.spec.objective import Gold, Logits, Term, has_teacher_loss, intermediate_losses
 from alambique.spec.outputs import Output
 from alambique.spec.states import Stage
 from alambique.spec.train import Train
@@ -239,7 +238,7 @@ def courses_of(
     before = job.intermediate
     first = course(before.objective, before.train, start, folder / "first")
     second = course(job.objective, job.train, first.best, folder / "run")
-    beginning = first.bridges if first.beside and second.beside else None
+    beginning = first.projection_heads if first.live_teacher and second.live_teacher else None
     return first, second.model_copy(update={"beginning": beginning})
 
 
@@ -259,7 +258,8 @@ def _pace(work: JobContext, checked: JobInputs) -> tuple[StepBudget, ...]:
         trainings.insert(0, (before.objective, before.train))
     return tuple(
         StepBudget(
-            train=train, unlabelled=unlabelled.file if unlabelled and teaches(terms) else None
+            train=train,
+            unlabelled=unlabelled.file if unlabelled and has_teacher_loss(terms) else None,
         )
         for terms, train in trainings
     )
@@ -277,7 +277,7 @@ def _course(
 ) -> TrainingSpec:
     resources = placement(work.job.resources, distilled=objective is not GOLD_ALONE)
     outputs = any(isinstance(term, Logits) for term in objective)
-    unlabelled = checked.data.unlabelled if teaches(objective) else None
+    unlabelled = checked.data.unlabelled if has_teacher_loss(objective) else None
     return TrainingSpec(
         task=work.job.task,
         labels=checked.data.labels,
@@ -288,7 +288,7 @@ def _course(
         objective=objective,
         unlabelled=unlabelled.file if unlabelled else None,
         teachers=tuple(one.outputs for one in cached) if outputs else (),
-        beside=taught[0].teacher.folder if layered(objective) else None,
+        live_teacher=taught[0].teacher.folder if intermediate_losses(objective) else None,
         zero=resources.zero if resources else None,
         folder=folder,
     )

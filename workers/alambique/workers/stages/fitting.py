@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from alambique.distill.layers import kept
+from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.models.families import FAMILIES
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
-from alambique.spec.excerpts import listed
+from alambique.spec.excerpts import joined_by, listed
 from alambique.spec.job import Job
-from alambique.spec.objective import answers, layered
+from alambique.spec.objective import has_output_loss, intermediate_kinds, intermediate_losses
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import alone
@@ -81,7 +81,7 @@ def check_learning(job: Job, model: Source, found: InitialWeights | None) -> Non
     """
     if job.student.start != "random":
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
-        kept(job.student.keep, job.student.layers, layers)
+        kept_layers(job.student.keep, job.student.layers, layers)
     longest = _longest(job.teachers[0], model, found)
     for variant in (job, *alone(job)):
         _short_enough(longest, _lengths(variant))
@@ -101,13 +101,13 @@ def check_beside(
     Raises:
         BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
     """
-    variants = [one for one in (job, *alone(job)) if any(map(layered, one.objectives))]
+    variants = [one for one in (job, *alone(job)) if any(map(intermediate_losses, one.objectives))]
     if not variants:
         return
     if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
         raise BadSpec(
-            f"{field}: hidden, attention and relations are compared piece by piece, and the "
-            f"tokenizer of student.start is another than the teacher's: take a start with the "
+            f"{field}: {joined_by(intermediate_kinds(), 'and')} are compared piece by piece, and "
+            f"the tokenizer of student.start is another than the teacher's: take a start with the "
             "teacher's tokenizer, or random, or the term logits, which belong to words"
         )
     longest = longest_text(read_config(teacher.folder)) if teacher else None
@@ -125,7 +125,7 @@ def check_head(job: Job, student: InitialWeights | None) -> None:
     Raises:
         BadSpec: it would answer by chance.
     """
-    if find(job.task).output is Output.STATES or any(map(answers, job.objectives)):
+    if find(job.task).output is Output.STATES or any(map(has_output_loss, job.objectives)):
         return
     start = job.student.start
     if start == "random" or (start != "teacher" and student is not None and not student.head):

@@ -16,8 +16,8 @@ from alambique.distill.alignment import span_target, tag_target
 from alambique.distill.prediction_rows import (
     PredictionRows,
     class_rows,
-    no_rows,
-    of_several,
+    empty_rows,
+    ensemble_rows,
     span_rows,
     tag_rows,
 )
@@ -118,11 +118,11 @@ def _compared(
         case [target]:
             return compare(logits_BNC, target)
         case _:
-            return of_several([compare(logits_BNC, target) for target in targets], weights)
+            return ensemble_rows([compare(logits_BNC, target) for target in targets], weights)
 
 
 def _nothing(states_BND: Tensor, _: Tensor | None) -> PredictionRows:
-    return no_rows(states_BND)
+    return empty_rows(states_BND)
 
 
 def _labelled(present: Present, device: torch.device) -> Tensor:

@@ -7,15 +7,19 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from alambique.models.distillation_model import bridge_weights, mixed, student_weights
+from alambique.models.distillation_model import (
+    learned_layer_maps,
+    projection_head_weights,
+    student_weights,
+)
 from alambique.models.networks import Network, write
 from alambique.spec.errors import BadModel
 from alambique.workers.files import replace_folder, write_text
 from alambique.workers.training.spec import TrainingSpec
 
 
-def bridges_in(path: Path) -> dict[str, Tensor]:
-    """What a course has trained beside its student.
+def read_projection_heads(path: Path) -> dict[str, Tensor]:
+    """Return the projection heads and learned layer maps that a training has written.
 
     Raises:
         BadModel: the file is gone.
@@ -33,15 +37,15 @@ def write_best(course: TrainingSpec, state: Mapping[str, Tensor], like: Network)
 
     Args:
         course: says where.
-        state: of the learner, gathered on one process.
+        state: of the distillation model, gathered on one process.
         like: its student.
     """
-    if mixtures := mixed(state):
-        write_text(course.mixtures, json.dumps(mixtures))
-    if course.beside is not None:  # also where nothing is trained beside it: who reads it is sure
-        unfinished = course.bridges.with_suffix(".new")
-        save_file(bridge_weights(state), unfinished)
-        unfinished.replace(course.bridges)
+    if maps := learned_layer_maps(state):
+        write_text(course.learned_maps, json.dumps(maps))
+    if course.live_teacher is not None:  # written also without weights, so that it can be read
+        unfinished = course.projection_heads.with_suffix(".new")
+        save_file(projection_head_weights(state), unfinished)
+        unfinished.replace(course.projection_heads)
     weights = student_weights(state)
     replace_folder(
         course.best, lambda into: write(weights, like=like, folder=into, tokenizer=course.start)

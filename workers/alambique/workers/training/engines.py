@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from alambique.models.distillation_model import MIXTURES
+from alambique.models.distillation_model import LAYER_MAPS
 from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
 from alambique.workers.training.batches import Inputs
@@ -170,8 +170,8 @@ def engine_for(
 def optimizer_for(network: nn.Module, train: Train) -> torch.optim.Optimizer:
     """AdamW; biases and norms, which have one dimension, are not decayed, nor are layer maps."""
     named = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
-    maps = [weight for name, weight in named if name.startswith(MIXTURES)]
-    learnt = [weight for name, weight in named if not name.startswith(MIXTURES)]
+    maps = [weight for name, weight in named if name.startswith(LAYER_MAPS)]
+    learnt = [weight for name, weight in named if not name.startswith(LAYER_MAPS)]
     groups: list[dict[str, Any]] = [
         {"params": [w for w in learnt if w.ndim > 1], "weight_decay": train.weight_decay},
         {"params": [w for w in learnt if w.ndim <= 1], "weight_decay": 0.0},

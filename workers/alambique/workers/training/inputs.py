@@ -8,17 +8,17 @@ from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.stores import Packs
 from alambique.cache.tiers import open_store
-from alambique.models.distillation_model import DistillationModel, freeze_untaught
+from alambique.models.distillation_model import DistillationModel, freeze_unreached_weights
 from alambique.models.networks import load
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, LostWorker
-from alambique.spec.objective import layered
+from alambique.spec.objective import intermediate_losses
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.training.batch_plan import steps_of
 from alambique.workers.training.batches import Record, Teacher
-from alambique.workers.training.best_weights import bridges_in
+from alambique.workers.training.best_weights import read_projection_heads
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 from alambique.workers.training.target_windows import (
@@ -64,7 +64,7 @@ def load_inputs(
     unlabelled = read(course.unlabelled) if course.unlabelled else []
     rows = _training_rows(task, training, unlabelled, encoder, course.labels)
     network = load(course.start, task.output, course.labels, dropout=train.dropout)
-    beside = load(course.beside, task.output, course.labels) if course.beside else None
+    beside = load(course.live_teacher, task.output, course.labels) if course.live_teacher else None
     material = TrainingInputs(
         task=task,
         labels=course.labels,
@@ -78,10 +78,10 @@ def load_inputs(
             for one in course.teachers
         ),
     )
-    learner = DistillationModel(network, beside, layered(course.objective))
+    learner = DistillationModel(network, beside, intermediate_losses(course.objective))
     if course.beginning is not None:
-        learner.bridges.take_over(bridges_in(course.beginning))
-    freeze_untaught(learner, course.objective)
+        learner.projection_heads.load_matching(read_projection_heads(course.beginning))
+    freeze_unreached_weights(learner, course.objective)
     return learner, material
 
 

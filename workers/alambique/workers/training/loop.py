@@ -11,11 +11,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.objective import LossTerms, objective_loss
 from alambique.distill.prediction_rows import PredictionRows
 from alambique.spec.errors import Diverged
-from alambique.spec.objective import Gold, Term, answers, at_its_highest, layered
+from alambique.spec.objective import (
+    Gold,
+    Term,
+    at_highest_weight,
+    has_output_loss,
+    intermediate_losses,
+)
 from alambique.workers.files import write_text
 from alambique.workers.training import checkpoints as checkpoints
 from alambique.workers.training.batch_plan import epoch_batches, micro_batches, share
@@ -196,7 +202,9 @@ class TrainingLoop:
         for piece in micro_batches(mine, self._course.train.accumulate):
             batch = self._batch([None if i is None else rows[i] for i in piece], rows[0])
             _, compared, inside = self._answered(batch, self._course.objective)
-            part = objective_loss(compared, self._course.objective, inside, whole=whole, done=done)
+            part = objective_loss(
+                compared, self._course.objective, inside, normalizers=whole, progress=done
+            )
             seen.append(LossTerms(part.total.detach(), part.parts))
             yield part.total * self._place.world
 
@@ -225,10 +233,10 @@ class TrainingLoop:
         """The student's logits for a batch, and what these terms compare."""
         logits_BNC = self._engine.logits(batch.inputs)
         inputs = batch.inputs
-        if not layered(terms):
+        if not intermediate_losses(terms):
             return logits_BNC, batch.compared(logits_BNC), None
         with torch.autocast(self._place.device.type, torch.bfloat16, enabled=self._bf16):
-            inside = self._learner.inside(
+            inside = self._learner.layer_outputs(
                 inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
             )
         return logits_BNC, batch.compared(logits_BNC), inside
@@ -241,7 +249,7 @@ class TrainingLoop:
     def _graded(self) -> tuple[Term, ...]:
         """What the validation loss is of: gold labels, where outputs are learnt at all."""
         objective = self._course.objective
-        return (Gold(),) if answers(objective) else tuple(map(at_its_highest, objective))
+        return (Gold(),) if has_output_loss(objective) else tuple(map(at_highest_weight, objective))
 
     def _rate(self, position: TrainerState) -> float:
         train = self._course.train

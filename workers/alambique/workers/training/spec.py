@@ -51,10 +51,10 @@ class TrainingSpec(Spec):
     """The trainings that this one takes as many optimizer steps as, together: it passes over its
     own examples as often as that needs. Without any it takes the epochs of `train`."""
     teachers: tuple[TeacherOutputs, ...] = ()
-    beside: Path | None = None
-    """The folder of the teacher that answers beside the student, where terms compare layers."""
+    live_teacher: Path | None = None
+    """The folder of the teacher that runs beside the student, where terms compare layers."""
     beginning: Path | None = None
-    """A file of what another course has trained beside its student, `bridges`, to go on with."""
+    """A file of the `projection_heads` of another training, to go on with."""
     zero: int | None = None
     """The ZeRO stage; without one, plain PyTorch in one process."""
     folder: Path
@@ -71,19 +71,19 @@ class TrainingSpec(Spec):
         return self.folder / "progress.jsonl"
 
     @property
-    def mixtures(self) -> Path:
-        """The layer maps that were learnt, by what their term is called, as at the best weights."""
-        return self.folder / "mixtures.json"
+    def learned_maps(self) -> Path:
+        """The layer maps that were learned, by the labels of their terms, at the best weights."""
+        return self.folder / "learned_maps.json"
 
     @property
-    def bridges(self) -> Path:
-        """What was trained beside the best weights and is no part of them, as safetensors."""
-        return self.folder / "bridges.safetensors"
+    def projection_heads(self) -> Path:
+        """The weights that were trained beside the student, at its best weights, as safetensors."""
+        return self.folder / "projection_heads.safetensors"
 
-    def read_mixtures(self) -> dict[str, tuple[tuple[float, ...], ...]]:
-        """For each layer of the student, how much each layer of the teacher counts."""
-        found = json.loads(self.mixtures.read_text())
-        return {label: tuple(map(tuple, weights)) for label, weights in found.items()}
+    def read_learned_maps(self) -> dict[str, tuple[tuple[float, ...], ...]]:
+        """Return by label, for each layer of the student, the weight of each of the teacher's."""
+        maps = json.loads(self.learned_maps.read_text())
+        return {label: tuple(map(tuple, weights)) for label, weights in maps.items()}
 
     @property
     def outcome(self) -> Path:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.objective import LossNormalizers, objective_loss
 from alambique.distill.prediction_rows import PredictionRows
-from alambique.distill.similarity import cka_of, moments
+from alambique.distill.similarity import cka_of_moments, moments
 from alambique.spec.objective import Term
 from alambique.spec.outputs import Output
 from alambique.workers.training.batches import Batch, batch_of
@@ -73,7 +73,9 @@ class _Loss:
 
     def part(self, compared: PredictionRows, inside: LayerOutputs | None) -> float:
         """What a batch adds to the loss of the whole set."""
-        return objective_loss(compared, self.terms, inside, whole=self.whole, done=1.0).total.item()
+        return objective_loss(
+            compared, self.terms, inside, normalizers=self.whole, progress=1.0
+        ).total.item()
 
 
 def _alike(
@@ -92,9 +94,9 @@ def _alike(
         assert inside is not None  # without a teacher beside it nothing would be learnt
         summed += loss.part(compared, inside)
         real_BN = inside.real_BN & (inside.weight_B > 0)[:, None]
-        found_ZZ = moments(states_BNC[real_BN], inside.answer_BNC[real_BN])
+        found_ZZ = moments(states_BNC[real_BN], inside.teacher_output_BNC[real_BN])
         moments_ZZ, width = moments_ZZ.to(found_ZZ) + found_ZZ, states_BNC.shape[2]
-    return Validation(place.total(summed).item(), cka_of(place.total(moments_ZZ), width))
+    return Validation(place.total(summed).item(), cka_of_moments(place.total(moments_ZZ), width))
 
 
 def _answered(

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.objective import LossNormalizers, objective_loss
 from alambique.distill.prediction_rows import class_rows
 from alambique.models.configs import Config
 from alambique.models.distillation_model import (
     DistillationModel,
-    freeze_untaught,
-    mixed,
+    freeze_unreached_weights,
+    learned_layer_maps,
     student_weights,
 )
 from alambique.models.families import family_of
@@ -53,13 +53,13 @@ def fitting(config: Config) -> list[IntermediateLoss]:
 
 
 def losses(
-    learner: DistillationModel, terms: Sequence[IntermediateLoss], batch: Batch, weight_B: Tensor
+    model: DistillationModel, terms: Sequence[IntermediateLoss], batch: Batch, weight_B: Tensor
 ) -> Tensor:
-    learner(*batch)
-    inside = learner.inside(*batch, weight_B)
-    assert inside is not None
+    model(*batch)
+    outputs = model.layer_outputs(*batch, weight_B)
+    assert outputs is not None
     return objective_loss(
-        NO_ROWS, terms, inside, whole=LossNormalizers(windows=float(weight_B.sum()))
+        NO_ROWS, terms, outputs, normalizers=LossNormalizers(windows=float(weight_B.sum()))
     ).total
 
 
@@ -84,23 +84,23 @@ def headless(config: Config, seed: int) -> Network:
 def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
     """Those of the last layer that come after its queries, keys and values; without a sound."""
     terms = (Relations(),)
-    learner = DistillationModel(headless(config, 1), headless(config, 2), terms)
+    model = DistillationModel(headless(config, 1), headless(config, 2), terms)
     before = torch.get_rng_state()
-    freeze_untaught(learner.train(), terms)
+    freeze_unreached_weights(model.train(), terms)
     assert torch.equal(torch.get_rng_state(), before)
-    assert learner.training
+    assert model.training
     family = family_of(config)
     last = (family.layer or "").removeprefix(family.body) + "3."
     frozen = {
         name
-        for name, weight in learner.network.inner.named_parameters()
+        for name, weight in model.network.inner.named_parameters()
         if not weight.requires_grad and "pooler" not in name
     }
     projections = tuple(f"{last}{name}" for name in family.projections)
     if family.layer is None:  # all layers are one, and it is reached
         assert frozen == set()
     else:
-        of_last = {n for n, _ in learner.network.inner.named_parameters() if n.startswith(last)}
+        of_last = {n for n, _ in model.network.inner.named_parameters() if n.startswith(last)}
         assert {name for name in of_last if not name.startswith(projections)} - frozen <= {
             name for name in of_last if "attn_norm" in name or "input_layernorm" in name
         }
@@ -110,28 +110,28 @@ def test_weights_that_no_term_reaches_are_frozen(config: Config) -> None:
 
 def test_what_hidden_states_reach_is_learnt(config: Config) -> None:
     terms = (Hidden(mapping="learned"),)
-    learner = DistillationModel(headless(config, 1), headless(config, 2), terms)
-    freeze_untaught(learner, terms)
-    frozen = {name for name, weight in learner.named_parameters() if not weight.requires_grad}
+    model = DistillationModel(headless(config, 1), headless(config, 2), terms)
+    freeze_unreached_weights(model, terms)
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     # the norm after all layers, of those that have one, is in no layer
     after = ("network.inner.final_norm.weight", "network.inner.norm.weight")
     assert all("pooler" in name or name in after for name in frozen)
 
 
 def test_where_answers_are_learnt_nothing_is_frozen(config: Config) -> None:
-    learner = DistillationModel(tags(config, 1), tags(config, 2), (Relations(),))
-    freeze_untaught(learner, (Relations(), Gold()))
-    assert all(weight.requires_grad for weight in learner.parameters())
+    model = DistillationModel(tags(config, 1), tags(config, 2), (Relations(),))
+    freeze_unreached_weights(model, (Relations(), Gold()))
+    assert all(weight.requires_grad for weight in model.parameters())
 
 
 def test_the_teacher_s_own_answer_stands_beside(config: Config, batch: Batch) -> None:
-    learner = DistillationModel(headless(config, 1), headless(config, 2), (Hidden(),)).eval()
-    learner(*batch)
-    inside = learner.inside(*batch, torch.ones(2))
-    assert inside is not None
+    model = DistillationModel(headless(config, 1), headless(config, 2), (Hidden(),)).eval()
+    model(*batch)
+    outputs = model.layer_outputs(*batch, torch.ones(2))
+    assert outputs is not None
     with torch.no_grad():
         expected_BND = headless(config, 2)(*batch)
-    assert torch.equal(inside.answer_BNC, expected_BND)
+    assert torch.equal(outputs.teacher_output_BNC, expected_BND)
 
 
 def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batch) -> None:
@@ -140,22 +140,22 @@ def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batc
             term = term.model_copy(update={"mapping": "uniform"})
         if isinstance(term, Relations):
             term = term.model_copy(update={"layer": None})
-        learner = DistillationModel(tags(config, 1), tags(config, 1), [term])
-        value = losses(learner, [term], batch, torch.ones(2))
+        model = DistillationModel(tags(config, 1), tags(config, 1), [term])
+        value = losses(model, [term], batch, torch.ones(2))
         torch.autograd.backward(value)
         assert value.abs() < 1e-6, term
-        for name, weight in learner.named_parameters():
+        for name, weight in model.named_parameters():
             assert weight.grad is None or weight.grad.abs().max() < 1e-5, (term, name)
 
 
 def test_of_others_every_term_teaches_layers(config: Config, batch: Batch) -> None:
     student = resized(config, layers=3)
     for term in fitting(config):
-        learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
-        value = losses(learner, [term], batch, torch.ones(2))
+        model = DistillationModel(tags(student, 1), tags(config, 2), [term])
+        value = losses(model, [term], batch, torch.ones(2))
         torch.autograd.backward(value)
         assert value > 0, term
-        taught = [w for w in learner.network.parameters() if w.grad is not None and w.grad.any()]
+        taught = [w for w in model.network.parameters() if w.grad is not None and w.grad.any()]
         assert any(weight.ndim == 2 for weight in taught), term
 
 
@@ -164,11 +164,11 @@ def test_padding_and_windows_beside_change_no_value(config: Config, batch: Batch
     for term in fitting(config):
         if not isinstance(term, Relations) and term.mapping == ((1, 2),):
             continue  # of TextBrewer: a mean over the tokens of all windows
-        learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
-        both = losses(learner, [term], batch, torch.ones(2))
-        padded = losses(learner, [term], longer(batch), torch.ones(2))
-        each = [losses(learner, [term], only(batch, window), torch.ones(1)) for window in range(2)]
-        stand_in = losses(learner, [term], batch, torch.tensor([1.0, 0.0]))
+        model = DistillationModel(tags(student, 1), tags(config, 2), [term])
+        both = losses(model, [term], batch, torch.ones(2))
+        padded = losses(model, [term], longer(batch), torch.ones(2))
+        each = [losses(model, [term], only(batch, window), torch.ones(1)) for window in range(2)]
+        stand_in = losses(model, [term], batch, torch.tensor([1.0, 0.0]))
         torch.testing.assert_close(padded, both, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(sum(each, torch.zeros(())) / 2, both, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(stand_in, each[0], rtol=1e-4, atol=1e-6)
@@ -181,12 +181,12 @@ def test_a_wider_teacher_is_met_through_a_projection(
     student = resized(config, layers=2, width=8)
     for projection, names in (("shared", 1), ("per-layer", 3)):
         term = Hidden.model_validate({"projection": projection})
-        learner = DistillationModel(tags(student, 1), tags(config, 2), [term])
-        assert len(learner.bridges.projections) == names
-        torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
-        assert all(weight.grad is not None for weight in learner.bridges.parameters())
-        state = learner.state_dict()
-        assert student_weights(state).keys() == learner.network.state_dict().keys()
+        model = DistillationModel(tags(student, 1), tags(config, 2), [term])
+        assert len(model.projection_heads.projections) == names
+        torch.autograd.backward(losses(model, [term], batch, torch.ones(2)))
+        assert all(weight.grad is not None for weight in model.projection_heads.parameters())
+        state = model.state_dict()
+        assert student_weights(state).keys() == model.network.state_dict().keys()
         assert len(state) == len(student_weights(state)) + 2 * names
     with pytest.raises(BadSpec, match="8 wide, the teacher's 16"):
         DistillationModel(tags(student, 1), tags(config, 2), [Hidden(projection="none")])
@@ -226,14 +226,14 @@ def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
     student = tags(resized(config, layers=3), 1)
     # its three layers are the teacher's first three: the map begins at 0, 2 and 3
     student.load_state_dict({name: teacher.state_dict()[name] for name in student.state_dict()})
-    learner = DistillationModel(student, teacher, [term])
+    model = DistillationModel(student, teacher, [term])
     student.requires_grad_(False)
-    optimizer = torch.optim.Adam(learner.bridges.parameters(), lr=0.3)
+    optimizer = torch.optim.Adam(model.projection_heads.parameters(), lr=0.3)
     for _ in range(40):
         optimizer.zero_grad()
-        torch.autograd.backward(losses(learner, [term], batch, torch.ones(2)))
+        torch.autograd.backward(losses(model, [term], batch, torch.ones(2)))
         optimizer.step()
-    weights = torch.tensor(mixed(learner.state_dict())["hidden"])
+    weights = torch.tensor(learned_layer_maps(model.state_dict())["hidden"])
     torch.testing.assert_close(weights.sum(1), torch.ones(3))
     assert weights.argmax(1).tolist() == [0, 1, 2]
     assert (weights.max(1).values > 0.8).all()
@@ -241,19 +241,19 @@ def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
 
 def test_alone_it_is_the_student_and_nothing_else(config: Config, batch: Batch) -> None:
     network = tags(config, 1)
-    learner = DistillationModel(network)
-    assert torch.equal(learner(*batch), network(*batch))
-    assert learner.inside(*batch, torch.ones(2)) is None
-    assert student_weights(learner.state_dict()).keys() == network.state_dict().keys()
+    model = DistillationModel(network)
+    assert torch.equal(model(*batch), network(*batch))
+    assert model.layer_outputs(*batch, torch.ones(2)) is None
+    assert student_weights(model.state_dict()).keys() == network.state_dict().keys()
 
 
 def test_the_teacher_is_neither_trained_nor_part_of_it(tiny: Callable[[str], Config]) -> None:
     config = tiny("albert")
     teacher = tags(config, 2).train()
-    learner = DistillationModel(tags(config, 1), teacher, [Relations()])
+    model = DistillationModel(tags(config, 1), teacher, [Relations()])
     assert not teacher.training
     assert not any(weight.requires_grad for weight in teacher.parameters())
-    assert len(list(learner.parameters())) == len(list(learner.network.parameters()))
+    assert len(list(model.parameters())) == len(list(model.network.parameters()))
 
 
 def test_pairs_out_of_a_local_layer_s_reach_teach_nothing(
@@ -261,35 +261,35 @@ def test_pairs_out_of_a_local_layer_s_reach_teach_nothing(
 ) -> None:
     """Its attention has no such scores: what queries and keys would make of them is chance."""
     config = tiny("modernbert")
-    learner = DistillationModel(
+    model = DistillationModel(
         tags(config, 1), tags(config, 2), [Attention(mapping=((1, 1), (3, 3)))]
     )
-    learner(*batch)
-    inside = learner.inside(*batch, torch.ones(2))
-    assert inside is not None
-    assert inside.student.reach == {1: 4, 2: 4}
-    near = changed_scores(inside, layer=1)
-    everywhere = changed_scores(inside, layer=3)
+    model(*batch)
+    outputs = model.layer_outputs(*batch, torch.ones(2))
+    assert outputs is not None
+    assert outputs.student.reach == {1: 4, 2: 4}
+    near = changed_scores(outputs, layer=1)
+    everywhere = changed_scores(outputs, layer=3)
     assert near == 4
     assert everywhere == 23
 
 
-def changed_scores(inside: LayerOutputs, layer: int) -> int:
+def changed_scores(outputs: LayerOutputs, layer: int) -> int:
     """How far from the first token of the first window a key matters to what it learns."""
     term = Attention(mapping=((layer, layer),))
-    one = inside.student.projected[layer]
+    one = outputs.student.qkv[layer]
     queries_BND = torch.zeros_like(one.queries_BND)
     queries_BND[0, 0] = one.queries_BND[0, 0].detach()
     keys_BND = one.keys_BND.detach().requires_grad_()
-    of_teacher = inside.teacher.projected[layer]
+    of_teacher = outputs.teacher.qkv[layer]
     still = replace(of_teacher, queries_BND=torch.zeros_like(of_teacher.queries_BND))
     alone = replace(
-        inside,
+        outputs,
         student=replace(
-            inside.student,
-            projected={layer: replace(one, queries_BND=queries_BND, keys_BND=keys_BND)},
+            outputs.student,
+            qkv={layer: replace(one, queries_BND=queries_BND, keys_BND=keys_BND)},
         ),
-        teacher=replace(inside.teacher, projected={layer: still}),
+        teacher=replace(outputs.teacher, qkv={layer: still}),
     )
     (gradient_BND,) = torch.autograd.grad(objective_loss(NO_ROWS, [term], alone).total, keys_BND)
     return int(gradient_BND[0].abs().sum(1).nonzero().max())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from alambique.models.comparing import check_comparable
+from alambique.models.comparability import check_comparable
 from alambique.models.configs import Config
 from alambique.models.shapes import resized
 from alambique.spec.errors import BadSpec

@@ -1,4 +1,4 @@
-"""What the taps read is what the networks compute: their own states, scores and padding."""
+"""What the hooks read is what the networks compute: their own states, scores and padding."""
 
 import weakref
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from alambique.distill.activations import Projected
+from alambique.distill.activations import QueryKeyValue
 from alambique.distill.attention import attention_scores
-from alambique.distill.layer_selection import EMBEDDINGS, LayerSelection
+from alambique.distill.terms.comparison import EMBEDDINGS, LayerSelection
 from alambique.models.activation_hooks import ActivationHooks
 from alambique.models.configs import Config
 from alambique.models.families import family_of
@@ -22,15 +22,15 @@ from alambique.spec.outputs import Output
 Batch = tuple[Tensor, Tensor, Tensor]
 Tiny = Callable[[str], Config]
 ALL = frozenset(range(4))
-EVERYTHING = LayerSelection(hidden=ALL | {EMBEDDINGS}, projected=ALL)
+EVERYTHING = LayerSelection(hidden=ALL | {EMBEDDINGS}, qkv=ALL)
 
 
-def tapped(config: Config, wanted: LayerSelection = EVERYTHING) -> tuple[Network, ActivationHooks]:
+def hooked(config: Config, wanted: LayerSelection = EVERYTHING) -> tuple[Network, ActivationHooks]:
     network = new(config, Output.TAGS, ("a", "b"), seed=1)
     return network, ActivationHooks(network, wanted)
 
 
-def probabilities(one: Projected, heads: int, seen_BNN: Tensor) -> Tensor:
+def probabilities(one: QueryKeyValue, heads: int, seen_BNN: Tensor) -> Tensor:
     """The attention that queries and keys make, (B, H, N, N)."""
     queries_BHNd, keys_BHNd = (
         each.reshape(*each.shape[:2], heads, -1).transpose(1, 2)
@@ -41,9 +41,9 @@ def probabilities(one: Projected, heads: int, seen_BNN: Tensor) -> Tensor:
 
 
 def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config)
+    network, hooks = hooked(config)
     network(*batch)
-    found = taps.take().hidden
+    found = hooks.take().hidden
     inputs = dict(zip(("input_ids", "attention_mask"), batch, strict=False))
     inner: Any = network.inner.base_model
     types = {"token_type_ids": batch[2]} if family_of(config).types else {}
@@ -74,9 +74,9 @@ def test_heads_that_share_keys_have_those_that_they_read(tiny: Tiny, batch: Batc
 
 
 def check_attention(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config)
+    network, hooks = hooked(config)
     network(*batch)
-    states = taps.take()
+    states = hooks.take()
     network.inner.set_attn_implementation("eager")
     types = {"token_type_ids": batch[2]} if family_of(config).types else {}
     answer = network.inner(
@@ -88,15 +88,15 @@ def check_attention(config: Config, batch: Batch) -> None:
     for layer, expected_BHNN in enumerate(answer.attentions):
         near_NN = apart_NN <= states.reach.get(layer, 1000)
         seen_BNN = real_BN[:, None, :] & near_NN
-        got_BHNN = probabilities(states.projected[layer], states.heads, seen_BNN)
+        got_BHNN = probabilities(states.qkv[layer], states.heads, seen_BNN)
         for b, n in real_BN.nonzero().tolist():
             torch.testing.assert_close(got_BHNN[b, :, n], expected_BHNN[b, :, n])
 
 
 def test_each_layer_projects_its_own(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, LayerSelection(projected=ALL))
+    network, hooks = hooked(config, LayerSelection(qkv=ALL))
     network(*batch)
-    values = [one.values_BND for one in taps.take().projected.values()]
+    values = [one.values_BND for one in hooks.take().qkv.values()]
     assert len(values) == 4
     for this, other in pairwise(values):
         assert this.shape == (2, 24, 16)
@@ -104,40 +104,40 @@ def test_each_layer_projects_its_own(config: Config, batch: Batch) -> None:
 
 
 def test_an_answer_that_nobody_looked_at_leaves_nothing(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config)
+    network, hooks = hooked(config)
     network(*batch)
     other = tuple(part.flip(0) for part in batch)
     network(*other)
-    alone, fresh = tapped(config)
+    alone, fresh = hooked(config)
     alone(*other)
-    found, expected = taps.take(), fresh.take()
+    found, expected = hooks.take(), fresh.take()
     for layer, state in expected.hidden.items():
         torch.testing.assert_close(found.hidden[layer], state)
-    for layer, one in expected.projected.items():
-        torch.testing.assert_close(found.projected[layer].keys_BND, one.keys_BND)
+    for layer, one in expected.qkv.items():
+        torch.testing.assert_close(found.qkv[layer].keys_BND, one.keys_BND)
 
 
 def test_gradients_pass(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config)
+    network, hooks = hooked(config)
     network.train()
     network(*batch)
-    states = taps.take()
-    compared = [one.queries_BND for one in states.projected.values()]
+    states = hooks.take()
+    compared = [one.queries_BND for one in states.qkv.values()]
     torch.autograd.backward([part.sum() for part in (*states.hidden.values(), *compared)])
     touched = [name for name, weight in network.named_parameters() if weight.grad is not None]
     assert any(part in name for name in touched for part in ("query", "q_lin", "Wqkv", "q_proj"))
 
 
 def test_only_what_is_wanted_is_kept(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, LayerSelection(hidden=frozenset({2})))
+    network, hooks = hooked(config, LayerSelection(hidden=frozenset({2})))
     network(*batch)
-    found = taps.take()
-    assert (set(found.hidden), dict(found.projected)) == ({2}, {})
+    found = hooks.take()
+    assert (set(found.hidden), dict(found.qkv)) == ({2}, {})
 
 
 @torch.no_grad()
 def test_memory_of_other_layers_is_free_at_once(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config, LayerSelection(projected=frozenset({2})))
+    network, hooks = hooked(config, LayerSelection(qkv=frozenset({2})))
     made: list[weakref.ref[Tensor]] = []
     for module in network.modules():
         if isinstance(module, torch.nn.Linear):
@@ -145,27 +145,27 @@ def test_memory_of_other_layers_is_free_at_once(config: Config, batch: Batch) ->
     network(*batch)
     kept = len(family_of(config).projections)
     assert sum(ref() is not None for ref in made) == kept
-    taps.take()
+    hooks.take()
     assert all(ref() is None for ref in made)
 
 
 def test_what_passed_is_taken_once(config: Config, batch: Batch) -> None:
-    network, taps = tapped(config)
+    network, hooks = hooked(config)
     network(*batch)
-    taps.take()
+    hooks.take()
     with pytest.raises(BadModel, match="hooks saw 0 layers"):
-        taps.take()
+        hooks.take()
 
 
 def test_a_layer_that_is_not_there_is_an_error(config: Config) -> None:
     with pytest.raises(BadSpec, match="layer 4 is compared, the network has layers 0 to 3"):
-        tapped(config, LayerSelection(hidden=frozenset({4})))
+        hooked(config, LayerSelection(hidden=frozenset({4})))
 
 
 def test_hooks_that_find_nothing_are_an_error(config: Config, batch: Batch) -> None:
-    _, taps = tapped(config)
+    _, hooks = hooked(config)
     with pytest.raises(BadModel, match="hooks saw 0 layers in one answer, the network has 4"):
-        taps.take()
+        hooks.take()
 
 
 def test_a_network_that_is_built_otherwise_is_an_error(config: Config) -> None:
