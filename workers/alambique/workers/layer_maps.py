@@ -24,11 +24,12 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import write_text
 from alambique.workers.pipeline.records import LayerMap
-from alambique.workers.training.batches import inputs_of
+from alambique.workers.training.batches import Inputs
 from alambique.workers.training.engines import forward
-from alambique.workers.training.logits import by_length
+from alambique.workers.training.inputs import make_windows
+from alambique.workers.training.predictions import by_length
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow, make_windows
+from alambique.workers.training.target_windows import TargetWindow
 
 _EXAMPLES = 64
 """Of the training examples, those on which layers are compared before the training."""
@@ -122,8 +123,7 @@ def _states(course: TrainingSpec, folder: Path, rows: Sequence[TargetWindow]) ->
     found: list[list[Tensor]] = [[] for _ in layers]
     looked_at = _some_tokens([row.length for row in rows], course.train.seed)
     for batch in by_length([row.length for row in rows], torch.device("cpu")):
-        inputs = inputs_of([rows[i] for i in batch], pad_id=0)
-        forward(network, inputs)
+        forward(network, Inputs.of([rows[i].window for i in batch], pad_id=0))
         hidden = taps.take().hidden
         for b, row in enumerate(batch):
             for layer in layers:
