@@ -24,6 +24,7 @@ from alambique.spec.states import Stage
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue import driver
 from alambique.workers.training import loop
+from alambique.workers.training.losses import StepLosses
 
 
 def die() -> None:
@@ -47,15 +48,15 @@ def kill_at_report(stage: Stage, number: int) -> None:
 def kill_at_step(number: int) -> None:
     """Makes this process die before its `number`-th training step, whichever run it belongs to."""
     seen = [0]
-    step = loop.TrainingLoop._step
+    step = loop.TrainingLoop.step
 
-    def counted(self: loop.TrainingLoop, *arguments: Any) -> loop.StepLosses:
+    def counted(self: loop.TrainingLoop, *arguments: Any) -> StepLosses:
         seen[0] += 1
         if seen[0] == number:
             die()
         return step(self, *arguments)
 
-    loop.TrainingLoop._step = counted  # type: ignore[method-assign,assignment]
+    loop.TrainingLoop.step = counted  # type: ignore[method-assign,assignment]
 
 
 def end_at_trial(written: str, number: int, how: signal.Signals) -> None:

@@ -179,7 +179,7 @@ def _said(work: JobContext, teacher: Path, into: Path) -> list[Any]:
     write_with_head(teacher, task.output, checked.data.labels, into, seed=0)
     examined = LoadedModel.of(task, into, checked.data.labels, max_length=48, stride=16)
     examples = read(checked.data.files["dev"])
-    rows = examined.rows(examples)
+    rows = examined.windows(examples)
     found = examined.predict_logits(rows)
     best = [answer.argmax(-1).tolist() for answer in found]
     assert len({number for answer in best for number in answer}) > 2

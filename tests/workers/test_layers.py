@@ -51,13 +51,13 @@ def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder)
     """The projections and the map are part of the checkpoint, and so is what Adam knows of them."""
     whole = layered()
     undisturbed = recorded(whole)
-    outcome = undisturbed.to_the_end()
+    outcome = undisturbed.run()
     broken = moved(whole, "broken")
     broken.folder.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        recorded(broken, stop_at=8).to_the_end()
+        recorded(broken, stop_at=8).run()
     resumed = recorded(broken)
-    assert resumed.to_the_end() == outcome
+    assert resumed.run() == outcome
     assert resumed.losses == undisturbed.losses[-len(resumed.losses) :]
     assert len(resumed.losses) < len(undisturbed.losses)
     assert broken.read_learned_maps() == whole.read_learned_maps()
@@ -68,14 +68,14 @@ def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Rec
     other = layered(train=one.train.model_copy(update={"accumulate": 3}))
     runs = [recorded(told) for told in (one, other)]
     for run in runs:
-        run.to_the_end()
+        run.run()
     assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
 
 
 def test_each_term_is_told_by_itself(layered: Made, recorded: Recorder) -> None:
     told = layered()
     run = recorded(told)
-    run.to_the_end()
+    run.run()
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     last = lines[-1]
     assert set(last["terms"]) == {"hidden", "attention", "relations"}
@@ -92,7 +92,7 @@ def test_terms_of_one_kind_are_told_by_their_names(layered: Made, recorded: Reco
     near, far = Hidden(mapping="learned"), Hidden(mapping="learned", loss="cosine", name="values")
     told = layered(objective=(near, far, Relations(layer=1, name="lower"), Relations()))
     run = recorded(told)
-    run.to_the_end()
+    run.run()
     last = json.loads(told.progress.read_text().splitlines()[-1])
     assert set(last["terms"]) == {"hidden", "values", "lower", "relations"}
     assert last["loss"] == pytest.approx(sum(last["terms"].values()), rel=1e-5)
@@ -105,7 +105,7 @@ def test_what_is_trained_beside_the_student_is_not_exported(
     layered: Made, recorded: Recorder
 ) -> None:
     told = layered()
-    recorded(told).to_the_end()
+    recorded(told).run()
     names = load_file(told.best / "model.safetensors").keys()
     assert names == load_file(told.start / "model.safetensors").keys()
     load(told.best, Output.TAGS, told.labels)
@@ -119,7 +119,7 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
 ) -> None:
     """Its head has learnt nothing: cross entropy with the labels would choose among chances."""
     told = layered(objective=(Hidden(),))
-    outcome = recorded(told).to_the_end()
+    outcome = recorded(told).run()
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     found = [line["validation"] for line in lines if line["validation"] is not None]
     assert outcome.best_loss == min(found)
@@ -130,7 +130,7 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
 def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -> None:
     """Whether its layers matter shows only if a training of usual length moves it visibly."""
     told = layered(objective=(Hidden(mapping="learned"),))
-    recorded(told).to_the_end()
+    recorded(told).run()
     begun_SL = LearnedLayerMap(2, 4)()
     learnt_SL = torch.tensor(told.read_learned_maps()["hidden"])
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))

@@ -15,10 +15,9 @@ from alambique.models.networks import load
 from alambique.runtime.windows import Window
 from alambique.tasks.all import find
 from alambique.tasks.examples import Question, Sentence, read
-from alambique.workers.training.batch_plan import epoch_batches
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
-from alambique.workers.training.schedule import rate
+from alambique.workers.training.schedule import epoch_batches, learning_rate
 from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.target_windows import TargetWindow
 
@@ -101,13 +100,13 @@ def test_the_losses_of_a_plain_loop(
 ) -> None:
     told = course(task)
     run = recorded(told)
-    run.to_the_end()
+    run.run()
     assert run.losses == pytest.approx(plain_losses(told, loss), abs=1e-5)
 
 
 def plain_losses(told: TrainingSpec, loss: Loss) -> list[float]:
-    _, material = load_inputs(told, SingleProcess(torch.device("cpu")))
-    examples, rows, settings = read(told.training), material.training, told.train
+    _, inputs = load_inputs(told, SingleProcess(torch.device("cpu")))
+    examples, rows, settings = read(told.training), inputs.windows, told.train
     model = load(told.start, find(told.task).output, told.labels).inner.train()
     optimizer = plain_optimizer(model, settings.weight_decay)
     lengths = [row.length for row in rows]
@@ -124,7 +123,7 @@ def plain_losses(told: TrainingSpec, loss: Loss) -> list[float]:
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         peak, warmup = settings.learning_rate, settings.warmup
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, len(plans), peak=peak, warmup=warmup, shape="linear")
+            group["lr"] = learning_rate(step, len(plans), peak=peak, warmup=warmup, shape="linear")
         optimizer.step()
         optimizer.zero_grad()
     return losses

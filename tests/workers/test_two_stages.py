@@ -28,6 +28,7 @@ from alambique.workers.stages.distil import courses_of, distil, student_of
 from alambique.workers.training import loop
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
+from alambique.workers.training.losses import StepLosses
 from alambique.workers.training.spec import TrainingSpec
 
 HERE = SingleProcess(torch.device("cpu"))
@@ -120,16 +121,16 @@ def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
     staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
 ) -> None:
     undisturbed = staged.distil(tmp_path / "undisturbed")
-    seen, step = [0], loop.TrainingLoop._step
+    seen, step = [0], loop.TrainingLoop.step
 
-    def counted(self: loop.TrainingLoop, *arguments: Any) -> loop.StepLosses:
+    def counted(self: loop.TrainingLoop, *arguments: Any) -> StepLosses:
         if seen[0] == killed_at:
             raise KeyboardInterrupt
         seen[0] += 1
         return step(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop.TrainingLoop, "_step", counted)
+        patched.setattr(loop.TrainingLoop, "step", counted)
         with pytest.raises(KeyboardInterrupt):
             staged.distil(tmp_path / "killed")
     again = staged.distil(tmp_path / "killed")

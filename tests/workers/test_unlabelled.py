@@ -23,10 +23,10 @@ from alambique.workers.pipeline.records import SelectedTeacher
 from alambique.workers.pipeline.stage import key_of
 from alambique.workers.stages import distil
 from alambique.workers.stages.check import check
-from alambique.workers.training.batch_plan import share
-from alambique.workers.training.batches import Batch, batch_of
+from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
+from alambique.workers.training.schedule import share
 from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
@@ -68,15 +68,9 @@ def batch(
     stand_in: TargetWindow,
     teachers: bool = True,
 ) -> Batch:
-    _, material = load_inputs(told, SingleProcess(CPU))
-    return batch_of(
-        rows,
-        stand_in,
-        pad_id=material.pad_id,
-        classes=len(told.labels),
-        teachers=material.teachers if teachers else (),
-        device=CPU,
-    )
+    _, inputs = load_inputs(told, SingleProcess(CPU))
+    collator = inputs.collator if teachers else replace(inputs.collator, teachers=())
+    return collator.collate(rows, stand_in)
 
 
 def logits_for(told: TrainingSpec, rows: Sequence[TargetWindow]) -> Tensor:
@@ -91,24 +85,22 @@ def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teac
     beside: Callable[..., TrainingSpec], task: str
 ) -> None:
     told = beside(task)
-    _, material = load_inputs(told, SingleProcess(CPU))
-    rows, known = material.training, len(read(told.training))
+    _, inputs = load_inputs(told, SingleProcess(CPU))
+    rows, known = inputs.windows, len(read(told.training))
     assert [row.labelled for row in rows] == [row.example < known for row in rows]
     chosen = [*rows[:3], *rows[-3:]]
     whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
     assert whole.rows == sum(row.weight for row in chosen)
     assert whole.labelled == sum(row.weight for row in chosen[:3])
-    compared = batch(told, chosen, rows[0]).compared(logits)
-    gold, both = (
-        objective_loss(compared, terms, normalizers=whole).total for terms in ([Gold()], BOTH)
-    )
+    compared = batch(told, chosen, rows[0]).prediction_rows(logits)
+    gold, both = (objective_loss(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
     (of_gold,) = torch.autograd.grad(gold, logits, retain_graph=True)
     (of_both,) = torch.autograd.grad(both, logits)
     assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
     assert of_both.flatten(1).any(1).all()
     alone = batch(told, chosen[:3], rows[0], teachers=False)
     length = 1 if logits.shape[1] == 1 else alone.inputs.input_ids_BN.shape[1]
-    without = alone.compared(logits[:3, :length])
+    without = alone.prediction_rows(logits[:3, :length])
     torch.testing.assert_close(
         objective_loss(without, [Gold()], normalizers=loss_normalizers(chosen[:3])).total, gold
     )
@@ -120,12 +112,12 @@ def test_processes_share_the_loss_out_exactly(
 ) -> None:
     """Also where all that has a label is one process's."""
     told = beside(task)
-    _, material = load_inputs(told, SingleProcess(CPU))
-    rows = material.training
+    _, inputs = load_inputs(told, SingleProcess(CPU))
+    rows = inputs.windows
     chosen = [rows[0], *rows[-3:], rows[1]]
     whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
     expected = objective_loss(
-        batch(told, chosen, rows[0]).compared(logits), BOTH, normalizers=whole
+        batch(told, chosen, rows[0]).prediction_rows(logits), BOTH, whole=whole
     )
     parts = []
     for rank in range(3):
@@ -134,7 +126,7 @@ def test_processes_share_the_loss_out_exactly(
         own = logits[[i or 0 for i in mine]]
         part = batch(told, some, chosen[0])
         length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
-        parts.append(objective_loss(part.compared(own[:, :length]), BOTH, normalizers=whole))
+        parts.append(objective_loss(part.prediction_rows(own[:, :length]), BOTH, whole=whole))
     torch.testing.assert_close(sum(part.total for part in parts), expected.total)
     for kind, value in expected.parts.items():
         torch.testing.assert_close(sum(part.parts[kind] for part in parts), value)
@@ -151,7 +143,7 @@ def test_micro_batches_without_a_label_change_nothing(
         for n in (1, 3)
     ]
     for run in runs:
-        run.to_the_end()
+        run.run()
     assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
 
 

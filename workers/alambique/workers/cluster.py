@@ -287,9 +287,8 @@ def train_worker(said: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     from alambique.workers.rendezvous import make_group
-    from alambique.workers.training.distributed import distributed_context
-    from alambique.workers.training.group import join_group
-    from alambique.workers.training.loop import nobody, train
+    from alambique.workers.training.distributed import distributed_context, join_group
+    from alambique.workers.training.loop import train
     from alambique.workers.training.spec import TrainingSpec
 
     if torch.cuda.is_available():
@@ -297,7 +296,7 @@ def train_worker(said: dict[str, Any]) -> None:
     make_group(said["backend"])
     join_group()
     course = TrainingSpec.model_validate_json(said["course"])
-    train(course, distributed_context(), said["told"] or nobody, redis=shared_tier(os.environ))
+    train(course, distributed_context(), said["told"], redis=shared_tier(os.environ))
 
 
 def _each(resources: Resources) -> dict[str, float]:

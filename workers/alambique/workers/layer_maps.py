@@ -25,11 +25,12 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import write_text
 from alambique.workers.pipeline.records import LayerMap
-from alambique.workers.training.batches import inputs_of
+from alambique.workers.training.batches import Inputs
 from alambique.workers.training.engines import forward
-from alambique.workers.training.logits import by_length
+from alambique.workers.training.inputs import make_windows
+from alambique.workers.training.predictions import by_length
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow, make_windows
+from alambique.workers.training.target_windows import TargetWindow
 
 _EXAMPLES = 64
 """How many training examples the layers are compared on before the training."""
@@ -129,14 +130,13 @@ def _states(course: TrainingSpec, folder: Path, windows: Sequence[TargetWindow])
     """
     network = load(folder, find(course.task).output, course.labels)
     layers = range(depth(network.config))
-    hooks = ActivationHooks(network, LayerSelection(hidden=frozenset(layers)))
-    states: list[list[Tensor]] = [[] for _ in layers]
-    lengths = [window.length for window in windows]
-    tokens = _sample_tokens(lengths, course.train.seed)
-    for batch in by_length(lengths, torch.device("cpu")):
-        forward(network, inputs_of([windows[i] for i in batch], pad_id=0))
-        hidden = hooks.take().hidden
-        for b, i in enumerate(batch):
+    taps = ActivationHooks(network, LayerSelection(hidden=frozenset(layers)))
+    found: list[list[Tensor]] = [[] for _ in layers]
+    looked_at = _some_tokens([row.length for row in rows], course.train.seed)
+    for batch in by_length([row.length for row in rows], torch.device("cpu")):
+        forward(network, Inputs.of([rows[i].window for i in batch], pad_id=0))
+        hidden = taps.take().hidden
+        for b, row in enumerate(batch):
             for layer in layers:
                 states[layer].append(hidden[layer][b, tokens[i]])
     return [torch.cat(parts) for parts in states]

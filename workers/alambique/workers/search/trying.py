@@ -12,8 +12,7 @@ from alambique.workers.files import build_folder
 from alambique.workers.initial_weights import write_student
 from alambique.workers.layer_maps import resolve_maps
 from alambique.workers.search.trial_spec import Report, TrialSpec
-from alambique.workers.training.distributed import distributed_context
-from alambique.workers.training.group import join_group
+from alambique.workers.training.distributed import distributed_context, join_group
 from alambique.workers.training.loop import train
 from alambique.workers.training.result import TrainingResult, read_result
 from alambique.workers.training.spec import TrainingSpec

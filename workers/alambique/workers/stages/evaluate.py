@@ -52,7 +52,7 @@ def evaluate(
     examined = LoadedModel.of(
         task, one.folder, labels, max_length=one.max_length, stride=one.stride
     )
-    rows = examined.rows(examples)
+    rows = examined.windows(examples)
     notes = tuple(_notes(one, task, examples, rows))
     if notes:
         work.log(*(f"warning: {note}" for note in notes))

@@ -68,7 +68,7 @@ def measure_speeds(
         )
         for one in networks
     ]
-    rows = [one.rows(examples) for one in raced]
+    rows = [one.windows(examples) for one in raced]
     by_device = []
     for device in on:
         raced = [one.moved(device) for one in raced]
