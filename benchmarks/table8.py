@@ -330,7 +330,9 @@ class Side:
         )
         batch = collator.collate(windows, stand_in=windows[0])
         rows = batch.prediction_rows(self._engine.forward(batch.inputs))
-        self._engine.backward(objective_loss(rows, TERMS, whole=loss_normalizers(windows)).total)
+        self._engine.backward(
+            objective_loss(rows, TERMS, normalizers=loss_normalizers(windows)).total
+        )
         self._engine.step(setting.train.learning_rate)
 
 

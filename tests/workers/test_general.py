@@ -97,12 +97,14 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     found = cka_score(network, told, examples, network.windows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    learnt = load_file(told.bridges)
-    save_file({name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.bridges)
+    learnt = load_file(told.projection_heads)
+    save_file(
+        {name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.projection_heads
+    )
     untrained = cka_score(network, told, examples, network.windows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    told.bridges.unlink()
+    told.projection_heads.unlink()
     with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
         cka_score(network, told, examples, network.windows(examples))
 

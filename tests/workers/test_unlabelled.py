@@ -93,7 +93,9 @@ def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teac
     assert whole.rows == sum(row.weight for row in chosen)
     assert whole.labelled == sum(row.weight for row in chosen[:3])
     compared = batch(told, chosen, rows[0]).prediction_rows(logits)
-    gold, both = (objective_loss(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
+    gold, both = (
+        objective_loss(compared, terms, normalizers=whole).total for terms in ([Gold()], BOTH)
+    )
     (of_gold,) = torch.autograd.grad(gold, logits, retain_graph=True)
     (of_both,) = torch.autograd.grad(both, logits)
     assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
@@ -117,7 +119,7 @@ def test_processes_share_the_loss_out_exactly(
     chosen = [rows[0], *rows[-3:], rows[1]]
     whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
     expected = objective_loss(
-        batch(told, chosen, rows[0]).prediction_rows(logits), BOTH, whole=whole
+        batch(told, chosen, rows[0]).prediction_rows(logits), BOTH, normalizers=whole
     )
     parts = []
     for rank in range(3):
@@ -126,7 +128,7 @@ def test_processes_share_the_loss_out_exactly(
         own = logits[[i or 0 for i in mine]]
         part = batch(told, some, chosen[0])
         length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
-        parts.append(objective_loss(part.prediction_rows(own[:, :length]), BOTH, whole=whole))
+        parts.append(objective_loss(part.prediction_rows(own[:, :length]), BOTH, normalizers=whole))
     torch.testing.assert_close(sum(part.total for part in parts), expected.total)
     for kind, value in expected.parts.items():
         torch.testing.assert_close(sum(part.parts[kind] for part in parts), value)

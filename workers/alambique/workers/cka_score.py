@@ -6,11 +6,11 @@ from pathlib import Path
 
 from alambique.models.distillation_model import DistillationModel
 from alambique.models.networks import load
-from alambique.spec.objective import Term, layered
+from alambique.spec.objective import Term, intermediate_losses
 from alambique.tasks.examples import Example
 from alambique.workers.scoring import LoadedModel
 from alambique.workers.training.batches import Batch, BatchOutputs, Collator
-from alambique.workers.training.checkpoints import read_bridges
+from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.engines import forward
 from alambique.workers.training.kinds.all import kind_of
@@ -51,8 +51,8 @@ def cka_score(
 
 def taught_by(spec: TrainingSpec) -> Path:
     """Return the folder of the live teacher, which a student without a head always has."""
-    assert spec.beside is not None  # it learns from layers alone
-    return spec.beside
+    assert spec.live_teacher is not None  # it learns from layers alone
+    return spec.live_teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ class StudentAndTeacher:
             load(folder, student.task.output, student.labels)
             for folder in (spec.best, taught_by(spec))
         )
-        model = DistillationModel(network, teacher, layered(spec.objective))
-        model.bridges.load_state_dict(read_bridges(spec.bridges))
+        model = DistillationModel(network, teacher, intermediate_losses(spec.objective))
+        model.projection_heads.load_state_dict(read_projection_heads(spec.projection_heads))
         return cls(model.to(student.device).eval())
 
     def forward(self, batch: Batch, terms: Sequence[Term]) -> BatchOutputs:
         """Return the student's states for a batch, and what the terms of its training compare."""
         inputs = batch.inputs
         states_BNC = forward(self.model, inputs)
-        layers = self.model.inside(
+        layers = self.model.layer_outputs(
             inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
         )
         return BatchOutputs(states_BNC, batch.prediction_rows(states_BNC), layers)

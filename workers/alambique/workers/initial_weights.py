@@ -54,7 +54,7 @@ def write_student(
     if student.start == "random":
         network = new(config, output, labels, seed=seed)
     else:
-        layers = kept(student.keep, student.layers, depth(start))
+        layers = kept_layers(student.keep, student.layers, depth(start))
         network = narrow(cut(source, layers, output, labels, seed=seed), config)
     save(network, into, source)
 

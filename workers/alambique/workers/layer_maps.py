@@ -130,13 +130,14 @@ def _states(course: TrainingSpec, folder: Path, windows: Sequence[TargetWindow])
     """
     network = load(folder, find(course.task).output, course.labels)
     layers = range(depth(network.config))
-    taps = ActivationHooks(network, LayerSelection(hidden=frozenset(layers)))
-    found: list[list[Tensor]] = [[] for _ in layers]
-    looked_at = _some_tokens([row.length for row in rows], course.train.seed)
-    for batch in by_length([row.length for row in rows], torch.device("cpu")):
-        forward(network, Inputs.of([rows[i].window for i in batch], pad_id=0))
-        hidden = taps.take().hidden
-        for b, row in enumerate(batch):
+    hooks = ActivationHooks(network, LayerSelection(hidden=frozenset(layers)))
+    states: list[list[Tensor]] = [[] for _ in layers]
+    lengths = [window.length for window in windows]
+    tokens = _sample_tokens(lengths, course.train.seed)
+    for batch in by_length(lengths, torch.device("cpu")):
+        forward(network, Inputs.of([windows[i].window for i in batch], pad_id=0))
+        hidden = hooks.take().hidden
+        for b, i in enumerate(batch):
             for layer in layers:
                 states[layer].append(hidden[layer][b, tokens[i]])
     return [torch.cat(parts) for parts in states]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from alambique.distill.intermediate import LayerOutputs
 from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
-from alambique.distill.prediction_rows import PredictionRows, of_several
+from alambique.distill.prediction_rows import PredictionRows, ensemble_rows
 from alambique.runtime.inputs import pad
 from alambique.runtime.windows import Window
 from alambique.workers.training.kinds.kind import OutputKind, Record, Targets
@@ -75,7 +75,7 @@ class Batch:
                 return self.targets.prediction_rows(logits_BNC, teacher)
             case several:
                 rows = [self.targets.prediction_rows(logits_BNC, teacher) for teacher in several]
-                return of_several(rows, self.teacher_weights)
+                return ensemble_rows(rows, self.teacher_weights)
 
 
 @dataclass(frozen=True, slots=True)

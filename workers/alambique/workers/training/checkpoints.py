@@ -9,7 +9,11 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from alambique.models.distillation_model import bridge_weights, mixed, student_weights
+from alambique.models.distillation_model import (
+    learned_layer_maps,
+    projection_head_weights,
+    student_weights,
+)
 from alambique.models.networks import Network, write
 from alambique.spec.errors import BadModel
 from alambique.workers.files import replace_folder, write_text
@@ -113,20 +117,20 @@ def write_best(spec: TrainingSpec, state: Mapping[str, Tensor], student: Network
         state: the weights of the distillation model, gathered on one process.
         student: the network of the distillation model.
     """
-    if mixtures := mixed(state):
-        write_text(spec.mixtures, json.dumps(mixtures))
+    if maps := learned_layer_maps(state):
+        write_text(spec.learned_maps, json.dumps(maps))
     # written also where nothing is trained beside the student: a file that is gone is an error
-    if spec.beside is not None:
-        unfinished = spec.bridges.with_suffix(".new")
-        save_file(bridge_weights(state), unfinished)
-        unfinished.replace(spec.bridges)
+    if spec.live_teacher is not None:
+        unfinished = spec.projection_heads.with_suffix(".new")
+        save_file(projection_head_weights(state), unfinished)
+        unfinished.replace(spec.projection_heads)
     weights = student_weights(state)
     replace_folder(
         spec.best, lambda into: write(weights, like=student, folder=into, tokenizer=spec.start)
     )
 
 
-def read_bridges(path: Path) -> dict[str, Tensor]:
+def read_projection_heads(path: Path) -> dict[str, Tensor]:
     """Return what a run has trained beside its student, by name.
 
     Raises:

@@ -212,8 +212,8 @@ def make_engine(
 def make_optimizer(network: nn.Module, train: Train) -> torch.optim.Optimizer:
     """Return AdamW; biases and norms, which have one dimension, do not decay, nor do layer maps."""
     named = [(name, weight) for name, weight in network.named_parameters() if weight.requires_grad]
-    maps = [weight for name, weight in named if name.startswith(MIXTURES)]
-    others = [weight for name, weight in named if not name.startswith(MIXTURES)]
+    maps = [weight for name, weight in named if name.startswith(LAYER_MAPS)]
+    others = [weight for name, weight in named if not name.startswith(LAYER_MAPS)]
     groups: list[dict[str, Any]] = [
         {"params": [w for w in others if w.ndim > 1], "weight_decay": train.weight_decay},
         {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},

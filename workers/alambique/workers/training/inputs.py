@@ -17,7 +17,7 @@ from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.training.batches import Collator, Teacher
-from alambique.workers.training.checkpoints import read_bridges
+from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
@@ -85,7 +85,7 @@ def load_inputs(
     unlabelled = read(spec.unlabelled) if spec.unlabelled else []
     windows = _training_windows(task, labelled, unlabelled, encoder, spec.labels)
     network = load(spec.start, task.output, spec.labels, dropout=train.dropout)
-    live_teacher = load(spec.beside, task.output, spec.labels) if spec.beside else None
+    live_teacher = load(spec.live_teacher, task.output, spec.labels) if spec.live_teacher else None
     inputs = TrainingInputs(
         windows=windows,
         steps=_optimizer_steps(spec, task, labelled, windows),
@@ -101,10 +101,10 @@ def load_inputs(
             device=context.device,
         ),
     )
-    model = DistillationModel(network, live_teacher, layered(spec.objective))
+    model = DistillationModel(network, live_teacher, intermediate_losses(spec.objective))
     if spec.beginning is not None:
-        model.bridges.take_over(read_bridges(spec.beginning))
-    freeze_untaught(model, spec.objective)
+        model.projection_heads.load_matching(read_projection_heads(spec.beginning))
+    freeze_unreached_weights(model, spec.objective)
     return model, inputs
 
 

@@ -100,7 +100,7 @@ class TrainingLoop:
         # the validation loss is of gold labels, where outputs are learnt at all
         objective = spec.objective
         self._validation_terms: tuple[Term, ...] = (
-            (Gold(),) if answers(objective) else tuple(map(at_its_highest, objective))
+            (Gold(),) if has_output_loss(objective) else tuple(map(at_highest_weight, objective))
         )
 
     def run(self) -> TrainingResult:
@@ -154,7 +154,11 @@ class TrainingLoop:
         for micro_batch in self._micro_batches(windows):
             outputs = self.forward(micro_batch, objective)
             loss = objective_loss(
-                outputs.rows, objective, outputs.layers, whole=normalizers, done=fraction_done
+                outputs.rows,
+                objective,
+                outputs.layers,
+                normalizers=normalizers,
+                progress=fraction_done,
             )
             # engines average over processes, and the mean is one over the whole batch
             self._engine.backward(loss.total * self.context.world)
@@ -166,10 +170,10 @@ class TrainingLoop:
         """Return the student's logits for a batch, and what these terms compare."""
         logits_BNC = self._engine.forward(batch.inputs)
         layers = None
-        if layered(terms):
+        if intermediate_losses(terms):
             inputs, bf16 = batch.inputs, self._spec.train.precision == "bf16"
             with torch.autocast(self.context.device.type, torch.bfloat16, enabled=bf16):
-                layers = self.model.inside(
+                layers = self.model.layer_outputs(
                     inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
                 )
         return BatchOutputs(logits_BNC, batch.prediction_rows(logits_BNC), layers)

@@ -51,10 +51,10 @@ class TrainingSpec(Spec):
     """The trainings that this one takes as many optimizer steps as, together: it passes over its
     own examples as often as that needs. Without any it takes the epochs of `train`."""
     teachers: tuple[TeacherOutputs, ...] = ()
-    beside: Path | None = None
+    live_teacher: Path | None = None
     """The folder of the live teacher, which answers each batch where terms compare layers."""
     beginning: Path | None = None
-    """The file `bridges` of another run: projections and layer maps to begin with."""
+    """The file `projection_heads` of another run: projections and layer maps to begin with."""
     zero: int | None = None
     """The ZeRO stage; without one, plain PyTorch in one process."""
     folder: Path
@@ -71,19 +71,19 @@ class TrainingSpec(Spec):
         return self.folder / "progress.jsonl"
 
     @property
-    def mixtures(self) -> Path:
+    def learned_maps(self) -> Path:
         """The file of the learnt layer maps by the label of their term, as at the best weights."""
-        return self.folder / "mixtures.json"
+        return self.folder / "learned_maps.json"
 
     @property
-    def bridges(self) -> Path:
+    def projection_heads(self) -> Path:
         """The file of what was trained beside the best weights and is no part of them."""
-        return self.folder / "bridges.safetensors"
+        return self.folder / "projection_heads.safetensors"
 
-    def read_mixtures(self) -> dict[str, tuple[tuple[float, ...], ...]]:
+    def read_learned_maps(self) -> dict[str, tuple[tuple[float, ...], ...]]:
         """Return, for each layer of the student, how much each layer of the teacher counts."""
-        mixtures = json.loads(self.mixtures.read_text())
-        return {label: tuple(map(tuple, weights)) for label, weights in mixtures.items()}
+        maps = json.loads(self.learned_maps.read_text())
+        return {label: tuple(map(tuple, weights)) for label, weights in maps.items()}
 
     @property
     def outcome(self) -> Path:

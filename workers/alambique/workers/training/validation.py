@@ -61,7 +61,9 @@ def validate(
     for numbers in batches + [[]] * (steps - len(batches)):
         batch = collator.collate([mine[i] for i in numbers] or [None], evaluation.windows[0])
         outputs = forward(batch, terms)
-        part = objective_loss(outputs.rows, terms, outputs.layers, whole=normalizers, done=1.0)
+        part = objective_loss(
+            outputs.rows, terms, outputs.layers, normalizers=normalizers, progress=1.0
+        )
         loss += part.total
         metric.add(numbers, outputs.logits_BNC, outputs.layers)
     return Validation(context.all_reduce_sum(loss.cpu()).item(), metric.compute(context))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 import torch
+from alambique.distill.intermediate import LayerOutputs
 from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
-from alambique.distill.prediction_rows import PredictionRows, no_rows
-from alambique.distill.similarity import cka_of, moments
+from alambique.distill.prediction_rows import PredictionRows, empty_rows
+from alambique.distill.similarity import cka_of_moments, moments
 from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
@@ -30,7 +30,7 @@ class NoTargets:
 
     def prediction_rows(self, states_BNC: Tensor, teacher: Tensor | None) -> PredictionRows:
         """Return no rows."""
-        return no_rows(states_BNC)
+        return empty_rows(states_BNC)
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Alignment:
 
     def compute(self, context: DistributedContext) -> float:
         """Return the CKA over the tokens of all processes."""
-        return cka_of(context.all_reduce_sum(self._moments_ZZ), self._width)
+        return cka_of_moments(context.all_reduce_sum(self._moments_ZZ), self._width)
 
 
 @dataclass(frozen=True, slots=True)
