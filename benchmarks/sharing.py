@@ -26,7 +26,7 @@ from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.space import Listed, axes, laid_over
+from alambique.spec.space import Listed, axes, job_with_values
 from alambique.spec.states import Stage
 from alambique.workers.queue.driver import run_here
 
@@ -70,7 +70,8 @@ def points(job: Job) -> list[Job]:
     every = [axis for axis in axes(job) if isinstance(axis, Listed)]
     values = product(*(axis.values for axis in every))
     return [
-        laid_over(job, dict(zip((axis.path for axis in every), one, strict=True))) for one in values
+        job_with_values(job, dict(zip((axis.path for axis in every), one, strict=True)))
+        for one in values
     ]
 
 

@@ -11,7 +11,7 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.faults import BadFields
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of
-from alambique.spec.space import laid_over
+from alambique.spec.space import job_with_values
 from alambique.spec.suite import suite_of
 from alambique.spec.tries import tries
 
@@ -58,7 +58,7 @@ def test_a_search_looks_at_the_candidates_of_a_teacher_once() -> None:
     job = job_of(JOB | {"teacher": candidates, "search": search})
     for one in tries(job, "student").jobs:
         assert one.teacher is job.teacher
-    assert laid_over(job, {"student.layers": 1}).student.layers == 1
+    assert job_with_values(job, {"student.layers": 1}).student.layers == 1
 
 
 def test_without_a_search_no_other_job_is_made() -> None:

@@ -26,7 +26,7 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.scoring import LoadedModel
-from alambique.workers.search.variants import Shared
+from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.check import check
 from alambique.workers.stages.evaluate import evaluate, length_of
 from alambique.workers.stages.teach import key_inputs, teach
@@ -90,10 +90,10 @@ def test_a_head_that_trials_train(work: Taken, refused: Refused) -> None:
     starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
     mixed = work(*said, starts % (layers, both, more))
     check(mixed)
-    shared = Shared(mixed, checked, (), ())
-    shared.variant({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
+    inputs = SearchInputs(mixed, checked, (), ())
+    inputs.trial_job({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
     with pytest.raises(BadSpec, match="starts from random has no head"):
-        shared.variant({"student.start": "random", "objective": [{"kind": "hidden"}]})
+        inputs.trial_job({"student.start": "random", "objective": [{"kind": "hidden"}]})
     refused(work(*said, space % (f"{layers}, {both}", more)), BadSpec, "search.space.objective")
 
 

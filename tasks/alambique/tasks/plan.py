@@ -18,7 +18,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import Term, intermediate_losses
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
-from alambique.spec.space import alone, axes, size
+from alambique.spec.space import axes, single_value_jobs, trial_count
 from alambique.spec.teachers import TeacherEntry
 from alambique.spec.tries import Tries, needs_outputs, same_tries, tries
 from alambique.tasks.all import find
@@ -207,8 +207,8 @@ def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> Be
 def _search(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> SearchCost | None:
     if job.search is None:
         return None
-    search, every = job.search, [job, *alone(job)]
-    trials = size(search, axes(job))
+    search, every = job.search, [job, *single_value_jobs(job)]
+    trials = trial_count(search, axes(job))
     epochs = trials * max(map(_epochs, every))
     macs = None
     if isinstance(data, Splits):

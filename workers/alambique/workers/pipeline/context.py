@@ -21,7 +21,7 @@ from alambique.spec.states import Stage
 from alambique.workers.queue.lease_keeper import LeaseKeeper
 
 if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
-    from alambique.workers.cluster import Cluster
+    from alambique.workers.ray.cluster import Cluster
 
 T = TypeVar("T")
 

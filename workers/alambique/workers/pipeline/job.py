@@ -35,7 +35,7 @@ from alambique.workers.stages.table import table_lines
 from alambique.workers.stages.teach import teach
 
 if TYPE_CHECKING:
-    from alambique.workers.stages.search import Searched
+    from alambique.workers.search.summary import SearchResult
 
 
 def stages(work: JobContext) -> dict[str, Any]:
@@ -62,22 +62,22 @@ def _searched(
     checked: JobInputs,
     taught: Sequence[SelectedTeacher],
     cached: Sequence[CachedOutputs],
-) -> "Searched | None":
+) -> "SearchResult | None":
     """What the job's search has found; None where it has none."""
     if work.job.search is None:
         return None
-    from alambique.workers.stages.search import search  # Tune and Optuna take seconds to import
+    from alambique.workers.search.stage import search  # Optuna takes seconds to import
 
     return search(work, checked, taught, cached)
 
 
-def _summary(work: JobContext, searched: "Searched", result: dict[str, Any]) -> dict[str, Any]:
-    from alambique.workers.search.summary import summary
+def _summary(work: JobContext, searched: "SearchResult", result: dict[str, Any]) -> dict[str, Any]:
+    from alambique.workers.search.summary import search_summary
 
     notes = [*result["notes"], *searched.notes]
     return {
         "notes": notes,
-        "search": summary(work.job, searched, result["rows"], result["primary"]),
+        "search": search_summary(work.job, searched, result["rows"], result["primary"]),
     }
 
 

@@ -231,7 +231,7 @@ class _Ray:
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         # Ray reads its settings while it is imported
-        from alambique.workers.cluster import connect
+        from alambique.workers.ray.connection import connect
 
         self._cluster = stack.enter_context(connect(settings.ray_address, settings.redis))
         self._kept_here = settings.ray_address is None

@@ -32,7 +32,7 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue.lease_keeper import GIVEN_BACK, LOST, NO_ANSWER, NO_ROOM, LeaseKeeper
 
 if TYPE_CHECKING:
-    from alambique.workers.cluster import Cluster
+    from alambique.workers.ray.cluster import Cluster
 
 _LOG = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class _Connection:
     @contextmanager
     def __call__(self) -> Iterator["Cluster"]:
         if self._cluster is None:
-            from alambique.workers.cluster import connect
+            from alambique.workers.ray.connection import connect
 
             address, redis = self._settings.ray_address, self._settings.redis
             self._cluster = self._stack.enter_context(connect(address, redis))

@@ -12,7 +12,7 @@ from alambique.spec.job import Job
 from alambique.spec.objective import has_output_loss, intermediate_kinds, intermediate_losses
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
-from alambique.spec.space import alone
+from alambique.spec.space import single_value_jobs
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
@@ -83,7 +83,7 @@ def check_learning(job: Job, model: Source, found: InitialWeights | None) -> Non
         layers = depth(read_config(found.folder)) if found else _scratch(model).layers
         kept_layers(job.student.keep, job.student.layers, layers)
     longest = _longest(job.teachers[0], model, found)
-    for variant in (job, *alone(job)):
+    for variant in (job, *single_value_jobs(job)):
         _short_enough(longest, _lengths(variant))
 
 
@@ -101,7 +101,7 @@ def check_beside(
     Raises:
         BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
     """
-    variants = [one for one in (job, *alone(job)) if any(map(intermediate_losses, one.objectives))]
+    variants = [one for one in (job, *single_value_jobs(job)) if any(map(layered, one.objectives))]
     if not variants:
         return
     if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):

@@ -9,7 +9,7 @@ from alambique.registry import versions
 from alambique.registry.example_scores import record
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.job import Job
-from alambique.spec.space import laid_over
+from alambique.spec.space import job_with_values
 from alambique.spec.states import Stage
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
@@ -244,7 +244,7 @@ def _lineage(
         teacher = teachers[each.teacher.name]
         gate = {"gate": "off"} if each.gate_off else {}
         yield Edge("teacher", teacher.id, {"weights": teacher.weights, **gate})
-    start_of_trial = laid_over(work.job, one.values or {}).student.start
+    start_of_trial = job_with_values(work.job, one.values or {}).student.start
     if one.name == "same-start" and start_of_trial == "teacher":
         # it has learnt from labels alone, and is cut from the first teacher all the same
         first = next(iter(teachers.values()))
@@ -265,7 +265,7 @@ def _start(
     }
     if one.name in begun:
         return begun[one.name]
-    match laid_over(work.job, one.values or {}).student.start:
+    match job_with_values(work.job, one.values or {}).student.start:
         case "random":
             return None
         case "teacher":  # gold-only begins where that one did

@@ -8,19 +8,18 @@ from pathlib import Path
 import pytest
 
 from alambique.spec.job import Student
-from alambique.workers.search.trial_spec import TrialSpec
+from alambique.workers.search.trial import TrialSpec
 from alambique.workers.training.result import read_result
 from alambique.workers.training.spec import TrainingSpec
 
 ALONE = """
 import json, sys, torch
-from alambique.workers.search.trial_spec import Order
-from alambique.workers.search.trying import attempt
+from alambique.workers.search.trial import TrialSpec, run_trial
 torch.set_num_threads(1)
-order = Order.model_validate_json(open(sys.argv[1]).read())
+spec = TrialSpec.model_validate_json(open(sys.argv[1]).read())
 for again in range(2):
     told = []
-    attempt(order, told.append)
+    run_trial(spec, told.append)
     print(*(report.epoch for report in told))
 """
 
@@ -32,11 +31,11 @@ def test_a_group_of_one(
     """What is over already is told at once, by a process that served another trial before."""
     own = course(zero=1)
     own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
-    order = TrialSpec(
-        number=1, courses=(own,), student=Student(layers=1), source=folder_of(), resources=None
+    spec = TrialSpec(
+        number=1, trainings=(own,), student=Student(layers=1), source=folder_of(), resources=None
     )
-    path = tmp_path / "order.json"
-    path.write_text(order.model_dump_json())
+    path = tmp_path / "trial.json"
+    path.write_text(spec.model_dump_json())
     said = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
     assert said.splitlines()[-2:] == ["1 2", "2"]
     outcome = read_result(own)

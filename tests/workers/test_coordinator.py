@@ -1,4 +1,4 @@
-"""The bench of a search, driven as Tune drives it, but here: what it gives, and what it writes."""
+"""The coordinator of a search, driven as Tune drives it: the trials it gives and records."""
 
 import re
 import shutil
@@ -14,21 +14,20 @@ from safetensors.torch import load_file, save_file
 from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
 from alambique.spec.errors import Diverged, LostWorker
-from alambique.spec.space import laid_over
+from alambique.spec.space import job_with_values
 from alambique.spec.states import Reason, Stage, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.stage import locate_stage
-from alambique.workers.search.coordinator import TrialCoordinator
-from alambique.workers.search.earlier import past_of
-from alambique.workers.search.trial_spec import Report, TrialSpec
-from alambique.workers.search.trying import begin, run_trial
-from alambique.workers.search.variants import Shared
+from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
+from alambique.workers.search.sampling import past_trial
+from alambique.workers.search.stage import no_student_error, search, search_run, train_front
+from alambique.workers.search.trial import TrialReport, TrialSpec, run_trial, write_start
+from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
 from alambique.workers.stages.check import check
-from alambique.workers.stages.search import _nothing, _students, _tuning, search
 from alambique.workers.training.progress import Progress, ProgressFile
 
 Taken = Callable[..., JobContext]
@@ -44,12 +43,12 @@ ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed:
 
 
 @pytest.fixture
-def shared(
+def inputs(
     work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
-) -> Callable[..., Shared]:
+) -> Callable[..., SearchInputs]:
     """What the trials of a search over the smallest job share; its teacher is drawn."""
 
-    def made(space: str = DEPTHS, more: str = "sampler: grid", *overrides: str) -> Shared:
+    def made(space: str = DEPTHS, more: str = "sampler: grid", *overrides: str) -> SearchInputs:
         held = work(f"search={{{space}, {more}}}", *SMALL, *overrides)
         folder = held.settings.home.parent / "teacher"
         folder = folder if folder.exists() else folder_of()
@@ -59,16 +58,16 @@ def shared(
             SelectedTeacher(teacher=teacher, start=folder),
             cache(held, checked, teacher),
         )
-        return Shared(held, checked, [taught], [cached])
+        return SearchInputs(held, checked, [taught], [cached])
 
     return made
 
 
 @pytest.fixture
-def spoilt(folder_of: Callable[..., Path]) -> Callable[[Shared], list[SelectedTeacher]]:
+def spoilt(folder_of: Callable[..., Path]) -> Callable[[SearchInputs], list[SelectedTeacher]]:
     """The teacher of a search, made from weights that are no numbers."""
 
-    def made(given: Shared) -> list[SelectedTeacher]:
+    def made(given: SearchInputs) -> list[SelectedTeacher]:
         start = folder_of("spoilt", seed=2)
         weights = load_file(start / "model.safetensors")
         none = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
@@ -78,44 +77,44 @@ def spoilt(folder_of: Callable[..., Path]) -> Callable[[Shared], list[SelectedTe
     return made
 
 
-def bench_of(shared: Shared) -> TrialCoordinator:
+def coordinator_of(inputs: SearchInputs) -> TrialCoordinator:
     """Each look at its clock takes ten seconds."""
     seconds = count(0.0, 10.0)
     return TrialCoordinator(
-        shared, {one.number: one for one in known(shared)}, lambda: next(seconds)
+        inputs, {one.number: one for one in known(inputs)}, lambda: next(seconds)
     )
 
 
-def known(shared: Shared) -> tuple[Trial, ...]:
-    with shared.work.database.read() as session:
-        return trials.of_job(session, shared.work.id)
+def known(inputs: SearchInputs) -> tuple[Trial, ...]:
+    with inputs.work.database.read() as session:
+        return trials.of_job(session, inputs.work.id)
 
 
-def carried(bench: TrialCoordinator, order: TrialSpec) -> list[Report]:
-    """One trial to its end; what it told."""
-    told: list[Report] = []
+def run_to_end(coordinator: TrialCoordinator, trial: TrialSpec) -> list[TrialReport]:
+    """Run one trial to its end; return what it reported."""
+    reports: list[TrialReport] = []
 
-    def tell(report: Report) -> None:
-        told.append(report)
-        bench.on_report(order.number, report)
+    def report(report: TrialReport) -> None:
+        reports.append(report)
+        coordinator.record_report(trial.number, report)
 
-    run_trial(order, tell)
-    bench.ended(order.number, None)
-    return told
+    run_trial(trial, report)
+    coordinator.record_end(trial.number, None)
+    return reports
 
 
-def whole(bench: TrialCoordinator) -> list[int]:
-    """All trials that are left, one after the other; the numbers of those that were run."""
+def run_all(coordinator: TrialCoordinator) -> list[int]:
+    """Run all trials that are left, one after the other; return the numbers of those that ran."""
     run = []
-    while order := bench.next():
-        carried(bench, order)
-        run.append(order.number)
-    assert bench.exhausted
+    while trial := coordinator.next_trial():
+        run_to_end(coordinator, trial)
+        run.append(trial.number)
+    assert coordinator.exhausted
     return run
 
 
-def states(shared: Shared) -> dict[int, str]:
-    return {trial.number: str(trial.state) for trial in known(shared)}
+def states(inputs: SearchInputs) -> dict[int, str]:
+    return {trial.number: str(trial.state) for trial in known(inputs)}
 
 
 def logged(work: JobContext) -> list[str]:
@@ -129,15 +128,17 @@ def epochs_of(work: JobContext) -> list[tuple[str, tuple[str, ...]]]:
     return [(one[1], tuple(re.findall(r"[a-z]+", one[2]))) for one in found if one]
 
 
-def free(bench: TrialCoordinator, number: int) -> None:
-    """What a trial holds is let go, as when the next attempt at the job begins."""
-    bench.shared.work.holding.let_go([bench._going[number].variant.place.name])
+def free(coordinator: TrialCoordinator, number: int) -> None:
+    """Release the lease of a trial, as when the next attempt at the job begins."""
+    inputs = coordinator.inputs
+    job = inputs.trial_job(coordinator.trials[number].values)
+    inputs.work.holding.let_go([job.location.name])
 
 
-def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shared]) -> None:
-    given = shared(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
-    bench = bench_of(given)
-    assert whole(bench) == [1, 2, 3, 4]
+def test_every_trial_is_written_down_with_what_it_has(inputs: Callable[..., SearchInputs]) -> None:
+    given = inputs(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
+    coordinator = coordinator_of(given)
+    assert run_all(coordinator) == [1, 2, 3, 4]
     found = known(given)
     assert [tuple(one.values.values()) for one in found] == [
         (1, 1e-3),
@@ -153,40 +154,44 @@ def test_every_trial_is_written_down_with_what_it_has(shared: Callable[..., Shar
     assert found[0].metrics["macs"] == found[1].metrics["macs"]
 
 
-def test_each_epoch_of_a_trial_is_logged_with_each_term(shared: Callable[..., Shared]) -> None:
+def test_each_epoch_of_a_trial_is_logged_with_each_term(
+    inputs: Callable[..., SearchInputs],
+) -> None:
     """Once, also where an attempt is killed after the first epoch of the second training."""
-    given = shared("space: {train.seed: [1]}", "sampler: grid", *TWO_STAGES)
-    bench = bench_of(given)
-    order = bench.next()
-    assert order is not None
+    given = inputs("space: {train.seed: [1]}", "sampler: grid", *TWO_STAGES)
+    coordinator = coordinator_of(given)
+    trial = coordinator.next_trial()
+    assert trial is not None
 
-    def tell(report: Report) -> None:
-        bench.on_report(1, report)
+    def tell(report: TrialReport) -> None:
+        coordinator.record_report(1, report)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_trial(order, tell)
+        run_trial(trial, tell)
     first = ["trial 1, first, epoch 1", "trial 1, first, epoch 2", "trial 1, epoch 1"]
     assert [name for name, _ in epochs_of(given.work)] == first
-    free(bench, 1)
-    assert whole(bench_of(given)) == [1]
+    free(coordinator, 1)
+    assert run_all(coordinator_of(given)) == [1]
     assert epochs_of(given.work) == [
         *((name, ("hidden",)) for name in first[:2]),
         *((name, ("logits", "gold")) for name in (first[2], "trial 1, epoch 2")),
     ]
 
 
-def test_epochs_are_news_before_a_trial_reports(shared: Callable[..., Shared]) -> None:
+def test_epochs_are_news_before_a_trial_reports(inputs: Callable[..., SearchInputs]) -> None:
     """As those of a first training, or of one that fails thereafter."""
-    given = shared("space: {train.seed: [1]}")
-    bench = bench_of(given)
-    order = bench.next()
-    assert order is not None
-    order.courses[-1].folder.mkdir(parents=True)
-    writer = ProgressFile(order.courses[-1].progress)
+    given = inputs("space: {train.seed: [1]}")
+    coordinator = coordinator_of(given)
+    trial = coordinator.next_trial()
+    assert trial is not None
+    trial.trainings[-1].folder.mkdir(parents=True)
+    writer = ProgressFile(trial.trainings[-1].progress)
     for epoch in (1, 2):
         writer.write(Progress(epoch, epoch, 2, 0.5, {"gold": 0.5}, validation=0.75, metric=0.25))
-        bench.look() if epoch == 1 else bench.ended(1, LostWorker("gone"))
+        coordinator.report_progress() if epoch == 1 else coordinator.record_end(
+            1, LostWorker("gone")
+        )
     assert logged(given.work)[-3:] == [
         "trial 1, epoch 1: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
         "trial 1, epoch 2: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
@@ -194,12 +199,14 @@ def test_epochs_are_news_before_a_trial_reports(shared: Callable[..., Shared]) -
     ]
 
 
-def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[..., Shared]) -> None:
-    first = shared()
-    whole(bench_of(first))
-    second = shared()
-    bench = bench_of(second)
-    assert not bench.waiting()
+def test_a_search_in_the_footsteps_of_another_runs_nothing(
+    inputs: Callable[..., SearchInputs],
+) -> None:
+    first = inputs()
+    run_all(coordinator_of(first))
+    second = inputs()
+    coordinator = coordinator_of(second)
+    assert not coordinator.has_work()
     assert states(second) == dict.fromkeys(range(1, 5), "finished")
     assert [one.metrics for one in known(second)] == [one.metrics for one in known(first)]
     assert f"trial 1: done before, by job {first.work.id}" in logged(second.work)
@@ -209,96 +216,101 @@ def test_a_search_in_the_footsteps_of_another_runs_nothing(shared: Callable[...,
     assert found.front == (search(first.work, first.checked, first.taught, first.cached).front)
 
 
-def test_a_trial_is_where_the_plain_job_has_its_student(shared: Callable[..., Shared]) -> None:
+def test_a_trial_is_where_the_plain_job_has_its_student(
+    inputs: Callable[..., SearchInputs],
+) -> None:
     """With labels alone to learn from, that job makes no cache."""
-    given = shared("space: {objective: [[{kind: gold}], [{kind: logits}]]}")
+    given = inputs("space: {objective: [[{kind: gold}], [{kind: logits}]]}")
     for objective, cached in (([{"kind": "gold"}], ()), ([{"kind": "logits"}], given.cached)):
-        plain = laid_over(given.job, {"objective": objective})
+        plain = job_with_values(given.job, {"objective": objective})
         work = replace(given.work, job=plain)
         reads = distil.key_inputs(work, given.checked, given.taught, cached, "distilled")
-        trial = given.variant({"objective": objective})
-        assert trial.place == locate_stage(work, Stage.DISTIL, reads)
+        trial = given.trial_job({"objective": objective})
+        assert trial.location == locate_stage(work, Stage.DISTIL, reads)
 
 
-def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> None:
-    given = shared()
-    bench = bench_of(given)
+def test_a_search_goes_on_where_it_was_killed(inputs: Callable[..., SearchInputs]) -> None:
+    given = inputs()
+    coordinator = coordinator_of(given)
     for _ in range(2):
-        order = bench.next()
-        assert order is not None
-        carried(bench, order)
-    third = bench.next()
+        trial = coordinator.next_trial()
+        assert trial is not None
+        run_to_end(coordinator, trial)
+    third = coordinator.next_trial()
     assert third is not None
     before = known(given)
     assert states(given) == {1: "finished", 2: "finished", 3: "running"}
-    free(bench, 3)
-    assert whole(bench_of(given)) == [3, 4]
+    free(coordinator, 3)
+    assert run_all(coordinator_of(given)) == [3, 4]
     assert known(given)[:2] == before[:2]
 
 
-def test_a_trial_that_begins_anew_has_each_epoch_once(shared: Callable[..., Shared]) -> None:
+def test_a_trial_that_begins_anew_has_each_epoch_once(inputs: Callable[..., SearchInputs]) -> None:
     """Its folder is gone: what it reported before is not what it does now."""
-    given = shared()
-    bench = bench_of(given)
-    assert bench.next() is not None
+    given = inputs()
+    coordinator = coordinator_of(given)
+    assert coordinator.next_trial() is not None
     for epoch, loss in ((1, 0.9), (2, 0.8)):
-        bench.on_report(1, Report(epoch, loss, 0.5))
-    free(bench, 1)
-    again = bench_of(given)
-    assert again.next() is not None
+        coordinator.record_report(1, TrialReport(epoch, loss, 0.5))
+    free(coordinator, 1)
+    again = coordinator_of(given)
+    assert again.next_trial() is not None
     for epoch, loss in ((1, 0.7), (2, 0.6), (3, 0.5)):
-        again.on_report(1, Report(epoch, loss, 0.5))
+        again.record_report(1, TrialReport(epoch, loss, 0.5))
     curve = known(given)[0].curve
     assert [(point["epoch"], point["loss"]) for point in curve] == [(1, 0.7), (2, 0.6), (3, 0.5)]
 
 
-def test_what_was_stopped_before_a_kill_is_over(shared: Callable[..., Shared]) -> None:
+def test_what_was_stopped_before_a_kill_is_over(inputs: Callable[..., SearchInputs]) -> None:
     """And is among the past before Tune is asked to go on with the other ones."""
-    given = shared(more="sampler: grid, concurrent: 2")
-    bench = bench_of(given)
+    given = inputs(more="sampler: grid, concurrent: 2")
+    coordinator = coordinator_of(given)
     for number in (1, 2):
-        order = bench.next()
-        assert order is not None
-        begin(order)
-        bench.on_report(number, Report(1, 0.75, 0.25, stopped=number == 2))
+        trial = coordinator.next_trial()
+        assert trial is not None
+        write_start(trial)
+        coordinator.record_report(number, TrialReport(1, 0.75, 0.25, stopped=number == 2))
     for number in (1, 2):
-        free(bench, number)
+        free(coordinator, number)
     assert [point.get("stopped") for one in known(given) for point in one.curve] == [None, 1.0]
-    again = bench_of(given)
-    assert again.waiting()
+    again = coordinator_of(given)
+    assert again.has_work()
     first, second = known(given)
     assert (first.state, second.state, second.epochs) == ("running", "stopped", 1)
     assert (second.metrics["loss"], second.metrics["f1"]) == (0.75, 0.25)
     assert second.metrics["macs"] > 0
-    tuning = _tuning(given.work, list(again.trials.values()))
-    assert (list(tuning.past), list(tuning.resumed)) == ([2], [1])
-    assert whole(again) == [1, 3, 4]
+    run = search_run(given.work, list(again.trials.values()))
+    assert (list(run.ended), list(run.resumed)) == ([2], [1])
+    assert run_all(again) == [1, 3, 4]
 
 
-def test_a_trial_at_its_end_is_not_stopped_there(shared: Callable[..., Shared]) -> None:
+def test_a_trial_at_its_end_is_not_stopped_there(inputs: Callable[..., SearchInputs]) -> None:
     """Though the scheduler finds it worse than others; one that it stops may lose its process."""
-    given = shared()
-    bench = bench_of(given)
-    order = bench.next()
-    assert order is not None
-    run_trial(order, lambda report: bench.on_report(1, replace(report, stopped=report.epoch == 2)))
-    bench.ended(1, None)
-    other = bench.next()
+    given = inputs()
+    coordinator = coordinator_of(given)
+    trial = coordinator.next_trial()
+    assert trial is not None
+    run_trial(
+        trial,
+        lambda report: coordinator.record_report(1, replace(report, stopped=report.epoch == 2)),
+    )
+    coordinator.record_end(1, None)
+    other = coordinator.next_trial()
     assert other is not None
-    bench.on_report(2, Report(1, 0.75, 0.25, stopped=True))
-    bench.ended(2, LostWorker("gone"))
+    coordinator.record_report(2, TrialReport(1, 0.75, 0.25, stopped=True))
+    coordinator.record_end(2, LostWorker("gone"))
     finished, stopped = known(given)
     assert (finished.state, stopped.state) == ("finished", "stopped")
     assert ["stopped" in point for point in finished.curve] == [False, False]
-    assert bench_of(given)._left == []
+    assert not any(map(is_unfinished, known(given)))
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_combination_that_cannot_be_fails_alone(
-    shared: Callable[..., Shared], kept: bool
+    inputs: Callable[..., SearchInputs], kept: bool
 ) -> None:
-    given = shared(ODD if kept else ODD.replace("[1]]", "[0, 1]]"))
-    assert len(whole(bench_of(given))) == 3
+    given = inputs(ODD if kept else ODD.replace("[1]]", "[0, 1]]"))
+    assert len(run_all(coordinator_of(given))) == 3
     (failed,) = (one for one in known(given) if one.state == "failed")
     assert failed.reason is Reason.BAD_SPEC
     assert failed.error is not None
@@ -306,23 +318,23 @@ def test_a_combination_that_cannot_be_fails_alone(
     assert f"trial {failed.number} failed: {failed.error}" in logged(given.work)
 
 
-def test_trials_that_failed_or_were_stopped(shared: Callable[..., Shared]) -> None:
-    given = shared()
-    bench = bench_of(given)
+def test_trials_that_failed_or_were_stopped(inputs: Callable[..., SearchInputs]) -> None:
+    given = inputs()
+    coordinator = coordinator_of(given)
     for ended, error in ((1, LostWorker("gone")), (2, None), (3, MemoryError("too large"))):
-        order = bench.next()
-        assert order is not None
-        assert order.number == ended
+        trial = coordinator.next_trial()
+        assert trial is not None
+        assert trial.number == ended
         if error is None:  # stopped early: its process was told nothing more
-            bench.on_report(2, Report(1, 0.75, 0.25))
-            order.courses[-1].start.mkdir(parents=True)
+            coordinator.record_report(2, TrialReport(1, 0.75, 0.25))
+            trial.trainings[-1].start.mkdir(parents=True)
             config = given.taught[0].teacher.folder / "config.json"
-            (order.courses[-1].start / "config.json").write_text(config.read_text())
-        bench.ended(ended, error)
-    last = bench.next()
+            (trial.trainings[-1].start / "config.json").write_text(config.read_text())
+        coordinator.record_end(ended, error)
+    last = coordinator.next_trial()
     assert last is not None
-    bench.on_report(4, Report(0, 9.0, 0.0, Reason.DIVERGED, "the loss became nan"))
-    bench.ended(4, None)
+    coordinator.record_report(4, TrialReport(0, 9.0, 0.0, Reason.DIVERGED, "the loss became nan"))
+    coordinator.record_end(4, None)
     found = {one.number: one for one in known(given)}
     assert {number: (one.state, one.reason, one.error) for number, one in found.items()} == {
         1: ("failed", Reason.LOST_WORKER, "gone"),
@@ -333,72 +345,74 @@ def test_trials_that_failed_or_were_stopped(shared: Callable[..., Shared]) -> No
     assert (found[2].epochs, found[2].metrics["loss"], found[2].metrics["f1"]) == (1, 0.75, 0.25)
     assert found[2].metrics["macs"] > 0
     # the next attempt tries again what may go otherwise then
-    assert bench_of(given)._left == [found[1], found[3]]
+    assert [number for number, one in found.items() if is_unfinished(one)] == [1, 3]
 
 
-def test_one_that_was_stopped_has_its_latency(shared: Callable[..., Shared]) -> None:
+def test_one_that_was_stopped_has_its_latency(inputs: Callable[..., SearchInputs]) -> None:
     """By which a sampler learns from it, as from any other."""
-    given = shared(more="trials: 4, goals: [f1 max, latency_ms min]")
-    bench = bench_of(given)
-    order = bench.next()
-    assert order is not None
-    begin(order)
-    bench.on_report(1, Report(1, 0.75, 0.25))
-    bench.ended(1, None)
+    given = inputs(more="trials: 4, goals: [f1 max, latency_ms min]")
+    coordinator = coordinator_of(given)
+    trial = coordinator.next_trial()
+    assert trial is not None
+    write_start(trial)
+    coordinator.record_report(1, TrialReport(1, 0.75, 0.25))
+    coordinator.record_end(1, None)
     (stopped,) = known(given)
     assert stopped.state == "stopped"
     assert stopped.metrics["latency_ms"] > 0
-    assert past_of(stopped, bench.search).scores == (0.25, stopped.metrics["latency_ms"])
+    assert past_trial(stopped, coordinator.search).scores == (0.25, stopped.metrics["latency_ms"])
 
 
-def test_one_that_was_stopped_may_be_without_costs(shared: Callable[..., Shared]) -> None:
+def test_one_that_was_stopped_may_be_without_costs(inputs: Callable[..., SearchInputs]) -> None:
     """What cannot be measured is said; a sampler is not told of it."""
-    given = shared(more="trials: 4, goals: [f1 max, latency_ms min]")
-    bench = bench_of(given)
-    order = bench.next()
-    assert order is not None
-    begin(order)
-    (order.courses[0].start / "model.safetensors").unlink()
-    bench.on_report(1, Report(1, 0.75, 0.25, stopped=True))
-    bench.ended(1, None)
+    given = inputs(more="trials: 4, goals: [f1 max, latency_ms min]")
+    coordinator = coordinator_of(given)
+    trial = coordinator.next_trial()
+    assert trial is not None
+    write_start(trial)
+    (trial.trainings[0].start / "model.safetensors").unlink()
+    coordinator.record_report(1, TrialReport(1, 0.75, 0.25, stopped=True))
+    coordinator.record_end(1, None)
     (stopped,) = known(given)
     assert (stopped.state, stopped.metrics["f1"]) == ("stopped", 0.25)
     assert set(stopped.metrics) == {"loss", "f1", "macs", "parameters"}
-    assert past_of(stopped, bench.search).scores is None
+    assert past_trial(stopped, coordinator.search).scores is None
     assert "could be measured" in logged(given.work)[-1]
-    assert bench.next() is not None
+    assert coordinator.next_trial() is not None
 
 
-def test_where_all_fail_the_job_does(shared: Callable[..., Shared]) -> None:
-    given = shared("space: {student.layers: [1], student.keep: [[0], [1]]}")
-    bench = bench_of(given)
-    while order := bench.next():
-        bench.on_report(
-            order.number, Report(0, 9.0, 0.0, Reason.DIVERGED, f"nan at {order.number}")
+def test_where_all_fail_the_job_does(inputs: Callable[..., SearchInputs]) -> None:
+    given = inputs("space: {student.layers: [1], student.keep: [[0], [1]]}")
+    coordinator = coordinator_of(given)
+    while trial := coordinator.next_trial():
+        coordinator.record_report(
+            trial.number, TrialReport(0, 9.0, 0.0, Reason.DIVERGED, f"nan at {trial.number}")
         )
-        bench.ended(order.number, None)
+        coordinator.record_end(trial.number, None)
     with pytest.raises(Exception, match="2 of 2 failed; trial 1: nan at 1") as caught:
         search(given.work, given.checked, given.taught, given.cached)
     assert type(caught.value).__name__ == "Diverged"
 
 
-def test_where_one_may_go_otherwise_the_job_is_tried_again(shared: Callable[..., Shared]) -> None:
-    given = shared("space: {train.seed: [1, 2]}")
-    bench = bench_of(given)
+def test_where_one_may_go_otherwise_the_job_is_tried_again(
+    inputs: Callable[..., SearchInputs],
+) -> None:
+    given = inputs("space: {train.seed: [1, 2]}")
+    coordinator = coordinator_of(given)
     for error in (Diverged("the loss became nan"), LostWorker("gone")):
-        order = bench.next()
-        assert order is not None
-        bench.ended(order.number, error)
-    reason = _nothing(known(given))
+        trial = coordinator.next_trial()
+        assert trial is not None
+        coordinator.record_end(trial.number, error)
+    reason = no_student_error(known(given))
     assert type(reason) is LostWorker
     assert str(reason).endswith("2 of 2 failed; trial 2: gone")
 
 
 def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
-    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[SelectedTeacher]]
+    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], list[SelectedTeacher]]
 ) -> None:
-    given = shared("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
-    whole(bench_of(given))
+    given = inputs("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
+    run_all(coordinator_of(given))
     found = search(given.work, given.checked, spoilt(given), given.cached)
     assert [student.role for student in found.students] == ["student-1"]
     assert found.students[0].outputs_by == given.cached[0].made_by == (running_code(),)
@@ -408,13 +422,13 @@ def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
 
 
 def test_the_students_on_the_front_are_trained_with_every_seed(
-    shared: Callable[..., Shared],
+    inputs: Callable[..., SearchInputs],
 ) -> None:
     """The trials themselves had the first one."""
     space = "space: {student.layers: [1]}"
-    given = shared(space, "sampler: grid", "compare=[same-start]", "seeds=[4, 9]")
-    bench = bench_of(given)
-    whole(bench)
+    given = inputs(space, "sampler: grid", "compare=[same-start]", "seeds=[4, 9]")
+    coordinator = coordinator_of(given)
+    run_all(coordinator)
     found = search(given.work, given.checked, given.taught, given.cached)
     assert [(one.role, one.seed) for one in found.students] == [
         ("same-start-1", 4),
@@ -422,23 +436,23 @@ def test_the_students_on_the_front_are_trained_with_every_seed(
         ("same-start-1", 9),
         ("student-1", 9),
     ]
-    trial = given.variant(found.trials[0].values)
-    assert found.students[1].folder.is_relative_to(trial.place.folder)
+    trial = given.trial_job(found.trials[0].values)
+    assert found.students[1].folder.is_relative_to(trial.location.folder)
     assert len({one.weights for one in found.students}) == 4
     assert {one.steps for one in found.students} == {found.students[0].steps}
 
 
 def test_what_fails_beside_several_trials_fails_once(
-    shared: Callable[..., Shared], spoilt: Callable[[Shared], list[SelectedTeacher]]
+    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], list[SelectedTeacher]]
 ) -> None:
     """With other objectives, they have one student on gold labels beside them."""
     space = "space: {objective: [[{kind: gold}, {kind: logits}], [{kind: logits}]]}"
-    given = shared(space, "sampler: grid", "compare=[gold-only]")
-    whole(bench_of(given))
+    given = inputs(space, "sampler: grid", "compare=[gold-only]")
+    run_all(coordinator_of(given))
     given = replace(given, taught=spoilt(given))
-    variant = given.variant({})
-    folder = locate_stage(variant.work, Stage.DISTIL, variant.reads("gold-only")).folder
-    students = _students(given, known(given))
+    variant = given.trial_job({})
+    folder = locate_stage(variant.work, Stage.DISTIL, variant.key_inputs("gold-only")).folder
+    students = train_front(given, known(given))
     first = next(students)
     shutil.rmtree(folder)
     _, second, _ = students
@@ -447,15 +461,15 @@ def test_what_fails_beside_several_trials_fails_once(
     assert not folder.exists()
 
 
-def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> None:
-    ours, theirs = shared(), shared()
-    them, us = bench_of(theirs), bench_of(ours)
-    order = them.next()
-    assert order is not None
-    assert us.next() is None
+def test_what_another_job_does_is_waited_for(inputs: Callable[..., SearchInputs]) -> None:
+    ours, theirs = inputs(), inputs()
+    them, us = coordinator_of(theirs), coordinator_of(ours)
+    trial = them.next_trial()
+    assert trial is not None
+    assert us.next_trial() is None
     assert not us.exhausted
-    carried(them, order)
-    following = us.next()
+    run_to_end(them, trial)
+    following = us.next_trial()
     assert following is not None
     assert following.number == 2
     assert logged(ours.work)[-2:] == [
@@ -464,29 +478,29 @@ def test_what_another_job_does_is_waited_for(shared: Callable[..., Shared]) -> N
     ]
 
 
-def test_so_many_at_once(shared: Callable[..., Shared]) -> None:
-    bench = bench_of(shared(more="sampler: grid, concurrent: 2"))
-    first, second = bench.next(), bench.next()
+def test_so_many_at_once(inputs: Callable[..., SearchInputs]) -> None:
+    coordinator = coordinator_of(inputs(more="sampler: grid, concurrent: 2"))
+    first, second = coordinator.next_trial(), coordinator.next_trial()
     assert first is not None
     assert second is not None
-    assert bench.next() is None
-    assert not bench.exhausted
-    carried(bench, second)
-    third = bench.next()
+    assert coordinator.next_trial() is None
+    assert not coordinator.exhausted
+    run_to_end(coordinator, second)
+    third = coordinator.next_trial()
     assert third is not None
     assert third.number == 3
 
 
-def test_progress_is_told(shared: Callable[..., Shared]) -> None:
-    given = shared(more="sampler: grid, concurrent: 2, goals: [f1 max]")
-    bench = bench_of(given)
-    first = bench.next()
+def test_progress_is_told(inputs: Callable[..., SearchInputs]) -> None:
+    given = inputs(more="sampler: grid, concurrent: 2, goals: [f1 max]")
+    coordinator = coordinator_of(given)
+    first = coordinator.next_trial()
     assert first is not None
-    told = carried(bench, first)
+    told = run_to_end(coordinator, first)
     for _ in range(2):
-        assert bench.next() is not None
-    bench.on_report(2, Report(1, 0.5, 0.25))
-    bench.look()
+        assert coordinator.next_trial() is not None
+    coordinator.record_report(2, TrialReport(1, 0.5, 0.25))
+    coordinator.report_progress()
     with given.work.database.read() as session:
         job = jobs.find(session, given.work.id)
     best = f"best f1 {100 * told[-1].metric:.2f} % (trial 1)"
@@ -497,14 +511,16 @@ def test_progress_is_told(shared: Callable[..., Shared]) -> None:
 
 
 def test_a_search_may_leave_the_model_that_the_job_starts_from(
-    shared: Callable[..., Shared], folder_of: Callable[..., Path]
+    inputs: Callable[..., SearchInputs], folder_of: Callable[..., Path]
 ) -> None:
     other = folder_of("other", layers=3, seed=9)
-    given = shared(
+    given = inputs(
         "space: {student.start: [random, teacher], student.layers: [1]}",
         "sampler: grid",
         f"student.start={other}",
     )
-    sources = {given.variant({"student.start": s}).order(1).source for s in ("random", "teacher")}
+    sources = {
+        given.trial_job({"student.start": s}).trial_spec(1).source for s in ("random", "teacher")
+    }
     assert sources == {given.taught[0].teacher.folder}
-    assert given.variant({}).order(1).source == other
+    assert given.trial_job({}).trial_spec(1).source == other
