@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.sample.shipped import shipped
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from alambique.registry import versions
@@ -13,7 +14,6 @@ from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
-from alambique.tasks.sample.questions import questions
 from alambique.workers.downloads import fetch_model
 from alambique.workers.predicting import ABOUT, predict
 from alambique.workers.queue.driver import run_here
@@ -62,7 +62,7 @@ def by_plain_transformers(folder: Path, question: str, context: str) -> str:
 
 
 def test_it_answers_as_plain_transformers_would(student: Path) -> None:
-    for asked in questions("test")[:4]:
+    for asked in shipped("questions", "test")[:4]:
         found = predict(student, question=asked.question, context=asked.context)
         assert found["answer"] == asked.context[found["start"] : found["end"]]
         assert found["answer"] == by_plain_transformers(student, asked.question, asked.context)
@@ -77,6 +77,6 @@ def test_whether_there_is_no_answer_is_decided_by_the_threshold(
     about = json.loads((folder / ABOUT).read_text())
     about["settings"]["null_threshold"] = threshold
     (folder / ABOUT).write_text(json.dumps(about))
-    asked = questions("test")[0]
+    asked = shipped("questions", "test")[0]
     found = predict(folder, question=asked.question, context=asked.context)
     assert bool(found["answer"]) is answers

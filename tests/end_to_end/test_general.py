@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.sample.shipped import shipped
 from tokenizers import Tokenizer
 from transformers import (
     AutoModel,
@@ -26,7 +27,6 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.tasks.formats import text
-from alambique.tasks.sample.texts import texts
 from alambique.workers.downloads import fetch_model
 from alambique.workers.predicting import predict
 from alambique.workers.queue.driver import run_here
@@ -172,7 +172,7 @@ def test_other_architectures(tmp_path: Path, learnt: Learnt, kind: str, pieces: 
     """On text of one's own: the student is nearer to its teacher, and loads with every head."""
     torch.set_num_threads(1)
     (tmp_path / "data").mkdir()
-    some = [one.text for one in texts("dev")]
+    some = [one.text for one in shipped("text", "dev")]
     for split, (start, end) in {"train": (0, 60), "dev": (60, 75), "test": (75, 90)}.items():
         text.write(tmp_path / "data" / f"{split}.txt", some[start:end])
     put_model(kind, learnt(pieces, some, 400), tmp_path / "teacher")

@@ -1,11 +1,10 @@
 """Words and pieces of three tokenizers against the golden alignments."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.parity.golden_files import GOLDEN, read_json
 from tokenizers import Tokenizer
 
 from alambique.distill.alignment import WordPieces, pieces_of, tag_record, tag_target
@@ -16,12 +15,12 @@ LONG = 10_000
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Any:
-    return json.loads((shared / "golden" / "alignment.json").read_text("utf-8"))
+def golden() -> Any:
+    return read_json("alignment.json")
 
 
-def _encoder(shared: Path, name: str, max_length: int, stride: int = 0) -> Encoder:
-    tokenizer = Tokenizer.from_file(str(shared / "golden" / "tokenizers" / f"{name}.json"))
+def _encoder(name: str, max_length: int, stride: int = 0) -> Encoder:
+    tokenizer = Tokenizer.from_file(str(GOLDEN / "tokenizers" / f"{name}.json"))
     return Encoder.of(tokenizer, max_length=max_length, stride=stride, pad_id=0)
 
 
@@ -30,10 +29,10 @@ def _pieces(window: Window) -> WordPieces:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pieces_of_pre_split_words(shared: Path, golden: Any, name: str) -> None:
+def test_pieces_of_pre_split_words(golden: Any, name: str) -> None:
     for case in golden["cases"]:
         expected = case["tokenizers"][name]
-        encoder = _encoder(shared, name, case["max_length"] or LONG)
+        encoder = _encoder(name, case["max_length"] or LONG)
         window = encoder.words(case["words"])[0]  # truncated is the first window
         found = _pieces(window)
         assert window.input_ids_N.tolist() == expected["ids"], case["name"]
@@ -42,11 +41,11 @@ def test_pieces_of_pre_split_words(shared: Path, golden: Any, name: str) -> None
         assert found.last_P.tolist() == expected["last_piece"]
 
 
-def test_shared_words_are_the_intersection(shared: Path, golden: Any) -> None:
+def test_shared_words_are_the_intersection(golden: Any) -> None:
     for case in golden["cases"]:
         length = case["max_length"] or LONG
         words = {
-            name: set(_pieces(_encoder(shared, name, length).words(case["words"])[0]).words_P)
+            name: set(_pieces(_encoder(name, length).words(case["words"])[0]).words_P)
             for name in NAMES
         }
         for pair, expected in case["shared_words"].items():
@@ -55,10 +54,8 @@ def test_shared_words_are_the_intersection(shared: Path, golden: Any) -> None:
 
 
 @pytest.mark.parametrize("stride", [0, 3])
-def test_every_shared_word_is_compared_once_whatever_the_windows(
-    shared: Path, golden: Any, stride: int
-) -> None:
-    encoders = {name: _encoder(shared, name, 16, stride) for name in NAMES}
+def test_every_shared_word_is_compared_once_whatever_the_windows(golden: Any, stride: int) -> None:
+    encoders = {name: _encoder(name, 16, stride) for name in NAMES}
     for case in golden["cases"]:
         pairs = {} if case["max_length"] else case["shared_words"]
         for pair, expected in pairs.items():
@@ -76,8 +73,8 @@ def test_every_shared_word_is_compared_once_whatever_the_windows(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_frame_of_a_pair_is_the_tokenizer_s_own(shared: Path, golden: Any, name: str) -> None:
-    encoder = _encoder(shared, name, LONG)
+def test_a_frame_of_a_pair_is_the_tokenizer_s_own(golden: Any, name: str) -> None:
+    encoder = _encoder(name, LONG)
     for case in golden["pair_cases"]:
         question, context = " ".join(case["question_words"]), " ".join(case["context_words"])
         (window,) = encoder.question(question, context)

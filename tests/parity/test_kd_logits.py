@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.parity.golden_files import read_arrays
 from torch import Tensor
 
 from alambique.distill.losses import gold, soft_cross_entropy, soft_labels, squared_difference
@@ -50,9 +50,8 @@ class Golden:
 
 
 @pytest.fixture(scope="module")
-def arrays(shared: Path) -> dict[str, Any]:
-    with np.load(shared / "golden" / "kd_logits.npz", allow_pickle=False) as file:
-        return dict(file)
+def arrays() -> dict[str, Any]:
+    return read_arrays("kd_logits.npz")
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=str)

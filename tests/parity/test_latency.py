@@ -1,19 +1,17 @@
 """The latency filter against the golden lists of Speedy Gonzales."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
+from tests.parity.golden_files import read_json
 
 from alambique.runtime.latency import THRESHOLD, latency, typical
 
 
 @pytest.mark.parametrize("threshold", [0.75, 3.5])
 def test_as_many_runs_are_kept_and_their_mean_is_the_reference_s(
-    shared: Path, threshold: float
+    threshold: float,
 ) -> None:
-    lists = json.loads((shared / "golden" / "latency.json").read_text("utf-8"))["lists"]
+    lists = read_json("latency.json")["lists"]
     for case in lists:
         results = case["thresholds"][f"{threshold:g}"]
         # with MAD = 0 the reference keeps nothing: the recommended guard is ours

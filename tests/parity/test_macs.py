@@ -1,8 +1,6 @@
 """Parameters and MACs equal what thop counts on the classes of transformers, to the unit."""
 
-import json
-from pathlib import Path
-from typing import Any
+from tests.parity.golden_files import read_json
 
 from alambique.models.counts import count
 from alambique.spec.outputs import Output
@@ -14,15 +12,9 @@ HEADS: dict[str, Output] = {
 }
 
 
-def golden(shared: Path) -> list[dict[str, Any]]:
-    text = (shared / "golden" / "macs.json").read_text(encoding="utf-8")
-    architectures: list[dict[str, Any]] = json.loads(text)["architectures"]
-    return architectures
-
-
-def test_counts_of_every_architecture_and_task(shared: Path) -> None:
+def test_counts_of_every_architecture_and_task() -> None:
     checked = 0
-    for architecture in golden(shared):
+    for architecture in read_json("macs.json")["architectures"]:
         config = architecture["config"]
         width = config.get("hidden_size") or config["dim"]
         layers = config.get("num_hidden_layers") or config["n_layers"]

@@ -1,12 +1,12 @@
 """The losses on relations equal those of a public MiniLM v2, values and gradients; and v1's."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.parity.golden_files import read_arrays
 from torch import Tensor
 
 from alambique.distill.attention import attention_scores, divergence, real_pairs
@@ -17,9 +17,8 @@ THIRDS = ("QQ", "KK", "VV")
 
 
 @pytest.fixture(scope="module")
-def arrays(shared: Path) -> dict[str, Any]:
-    with np.load(shared / "golden" / "minilm.npz", allow_pickle=False) as file:
-        return dict(file)
+def arrays() -> dict[str, Any]:
+    return read_arrays("minilm.npz")
 
 
 class Case:

@@ -1,12 +1,11 @@
 """Span decoding against transformers' run_qa, on its golden cases."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.parity.golden_files import read_json
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.spans import NO_SPAN, SpanSettings, best_span, nbest
@@ -16,8 +15,8 @@ MODES = ["v1", "v1_short", "v2", "v2_threshold"]
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Any:
-    return json.loads((shared / "golden" / "qa_decode.json").read_text("utf-8"))
+def golden() -> Any:
+    return read_json("qa_decode.json")
 
 
 def _window(row: dict[str, Any]) -> Window:

@@ -1,10 +1,9 @@
 """Both metrics of question answering against the golden items."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.parity.golden_files import read_json
 
 from alambique.runtime.spans import Span
 from alambique.tasks.answers import exact_match, f1, mlqa_es, squad_en
@@ -13,8 +12,8 @@ from alambique.tasks.question_answering import score
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Any:
-    return json.loads((shared / "golden" / "qa_metrics.json").read_text("utf-8"))
+def golden() -> Any:
+    return read_json("qa_metrics.json")
 
 
 @pytest.mark.parametrize("normalise", [mlqa_es, squad_en])

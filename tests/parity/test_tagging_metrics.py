@@ -1,17 +1,15 @@
 """Scores of tags against the golden cases of seqeval and scikit-learn."""
 
-import json
-from pathlib import Path
-
 import pytest
+from tests.parity.golden_files import read_json
 
 from alambique.tasks import part_of_speech
 from alambique.tasks.examples import Sentence
 from alambique.tasks.named_entities import score
 
 
-def test_micro_averages_and_accuracy(shared: Path) -> None:
-    cases = json.loads((shared / "golden" / "tagging_metrics.json").read_text("utf-8"))["ner"]
+def test_micro_averages_and_accuracy() -> None:
+    cases = read_json("tagging_metrics.json")["ner"]
     for case in cases:
         examples = [
             Sentence(str(n), ("palabra",) * len(tags), tuple(tags))
@@ -25,8 +23,8 @@ def test_micro_averages_and_accuracy(shared: Path) -> None:
         assert found == pytest.approx(expected, abs=1e-9), case["name"]
 
 
-def test_parts_of_speech(shared: Path) -> None:
-    cases = json.loads((shared / "golden" / "tagging_metrics.json").read_text("utf-8"))["upos"]
+def test_parts_of_speech() -> None:
+    cases = read_json("tagging_metrics.json")["upos"]
     for case in cases:
         examples = [
             Sentence(str(n), ("palabra",) * len(tags), tuple(tags))

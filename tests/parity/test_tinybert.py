@@ -1,12 +1,12 @@
 """The losses on attention and hidden states equal those of TinyBERT's code and of TextBrewer."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.parity.golden_files import read_arrays
 from torch import Tensor
 
 from alambique.distill import attention, hidden, published
@@ -27,9 +27,8 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @pytest.fixture(scope="module")
-def arrays(shared: Path) -> dict[str, Any]:
-    with np.load(shared / "golden" / "tinybert.npz", allow_pickle=False) as file:
-        return dict(file)
+def arrays() -> dict[str, Any]:
+    return read_arrays("tinybert.npz")
 
 
 class Golden:

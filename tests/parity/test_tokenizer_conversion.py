@@ -5,6 +5,7 @@ SentencePiece is asked itself; WordPiece and byte-level pairs are written down f
 
 import itertools
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import regex
+from tests.sample.shipped import SPLITS, shipped
 from tokenizers import Tokenizer
 
 from alambique.models.conversion import convert_tokenizer
@@ -42,16 +44,46 @@ ODD = (
 )
 
 
+PROSE = """
+En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho tiempo que vivía un
+hidalgo de los de lanza en astillero, adarga antigua, rocín flaco y galgo corredor. Una olla de algo
+más vaca que carnero, salpicón las más noches, duelos y quebrantos los sábados, lantejas los
+viernes, algún palomino de añadidura los domingos, consumían las tres partes de su hacienda. El
+resto della concluían sayo de velarte, calzas de velludo para las fiestas, con sus pantuflos de lo
+mesmo, y los días de entresemana se honraba con su vellorí de lo más fino. Tenía en su casa una ama
+que pasaba de los cuarenta, y una sobrina que no llegaba a los veinte, y un mozo de campo y plaza,
+que así ensillaba el rocín como tomaba la podadera.
+—¿Qué gigantes? —dijo Sancho Panza.
+—Aquellos que allí ves —respondió su amo— de los brazos largos, que los suelen tener algunos de casi
+dos leguas.
+—Mire vuestra merced —respondió Sancho— que aquellos que allí se parecen no son gigantes, sino
+molinos de viento, y lo que en ellos parecen brazos son las aspas, que, volteadas del viento, hacen
+andar la piedra del molino.
+—Bien parece —respondió don Quijote— que no estás cursado en esto de las aventuras: ellos son
+gigantes; y si tienes miedo, quítate de ahí, y ponte en oración en el espacio que yo voy a entrar
+con ellos en fiera y desigual batalla.
+La heroica ciudad dormía la siesta. El viento Sur, caliente y perezoso, empujaba las nubes
+blanquecinas que se rasgaban al correr hacia el Norte. En las calles no había más ruido que el rumor
+estridente de los remolinos de polvo, trapos, pajas y papeles que iban de arroyo en arroyo, de acera
+en acera, de esquina en esquina revolando y persiguiéndose, como mariposas que se buscan y huyen y
+que el aire envuelve en sus pliegues invisibles.
+¡Válame Dios! ¡Ay, pingüinos, vergüenza y cigüeñas: kilos de whisky para el güisqui de Wenceslao!
+"""
+"""Of Cervantes (1605) and Clarín (1884): dashes, old words and letters that the sample lacks."""
+
+
 @pytest.fixture(scope="module")
-def sentences(shared: Path) -> tuple[list[str], list[str]]:
+def sentences() -> tuple[list[str], list[str]]:
     """Those that a vocabulary is learnt from, and a thousand others, some of them odd."""
-    lines = (shared / "data/text/novels-1900-1920.txt").read_text().splitlines()
-    kept = [line.strip() for line in lines if 20 < len(line) < 200]
-    tested = kept[3000:4000]
+    texts = [text.text for split in SPLITS for text in shipped("text", split)]
+    every = dict.fromkeys(part for text in texts for part in re.split(r"(?<=[.?]) ", text))
+    kept = [sentence for sentence in every if 20 < len(sentence) < 200]
+    prose = PROSE.strip().splitlines()
+    tested = [*prose, *kept[3000:4000]]
     for number, odd in enumerate(ODD):  # whatever is odd is met in the middle of a sentence too
         words = tested[number].split()
         tested[number] = " ".join([*words[:3], odd, *words[3:]])
-    return kept[:3000], [*tested, *ODD]
+    return [*kept[:3000], *prose[::2]], [*tested, *prose, *ODD]
 
 
 def converted(folder: Path, model_type: str, **config: Any) -> Tokenizer:

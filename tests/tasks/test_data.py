@@ -18,7 +18,7 @@ from alambique.tasks import (
 from alambique.tasks.all import ALL, find
 from alambique.tasks.catalogue import DATASETS, dataset
 from alambique.tasks.data import load
-from alambique.tasks.datasets import Dataset, Generated, Hub
+from alambique.tasks.datasets import Dataset, Hub, Shipped
 from alambique.tasks.examples import Answer, Labelled, Question, Sentence
 from alambique.tasks.formats import conll, squad, tables
 from alambique.tasks.formats.columns import Columns
@@ -333,7 +333,7 @@ def test_every_task_and_data_set_is_found_by_its_name() -> None:
         find("translation")
 
 
-@pytest.mark.parametrize("found", [d for d in DATASETS if isinstance(d.source, Generated)])
+@pytest.mark.parametrize("found", [d for d in DATASETS if isinstance(d.source, Shipped)])
 def test_samples_need_no_files_and_share_nothing_between_splits(found: Dataset) -> None:
     splits = load(Data(name=found.name), task=find(found.task), root=None)
     sizes = {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)}
@@ -341,7 +341,7 @@ def test_samples_need_no_files_and_share_nothing_between_splits(found: Dataset) 
     assert bool(splits.labels) is (found.task != "general")
 
 
-@pytest.mark.parametrize("found", [d for d in DATASETS if not isinstance(d.source, Generated)])
+@pytest.mark.parametrize("found", [d for d in DATASETS if not isinstance(d.source, Shipped)])
 def test_the_real_files_have_the_sizes_that_the_catalogue_tells(
     shared: Path, found: Dataset
 ) -> None:

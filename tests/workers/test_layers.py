@@ -9,12 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from alambique.models.distillation_model import MIXTURES, DistillationModel
 from alambique.models.networks import load
 from alambique.models.projection_heads import LearnedLayerMap
 from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
-from alambique.workers.layer_maps import maps_of, most_similar_map, resolve_maps
+from alambique.spec.train import Train
+from alambique.workers.layer_maps import maps_of, resolve_maps, similar
+from alambique.workers.training.engines import optimizer_for, set_rate
 from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -136,6 +139,29 @@ def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
     assert (learnt_SL - begun_SL).abs().max() > 0.1
     assert maps_of(told)["hidden"].weights == told.read_learned_maps()["hidden"]
+
+
+def test_a_layer_map_learns_a_hundred_times_as_fast_and_does_not_decay(layered: Made) -> None:
+    """The first step of Adam moves each weight by its rate, against the sign of its gradient."""
+    settings = Train(weight_decay=0.5)
+    spec = layered()
+    assert spec.beside is not None
+    student, teacher = (
+        load(folder, Output.TAGS, spec.labels) for folder in (spec.start, spec.beside)
+    )
+    learned = DistillationModel(student, teacher, (Hidden(mapping="learned"), Attention()))
+    before = {name: weight.clone() for name, weight in learned.state_dict().items()}
+    optimizer = optimizer_for(learned, settings)
+    for weight in learned.parameters():
+        weight.grad = torch.ones_like(weight)
+    set_rate(optimizer, 1e-3)
+    optimizer.step()
+    maps = [name for name in before if name.startswith(MIXTURES)]
+    assert len(maps) == 1
+    for name, weight in learned.named_parameters():
+        faster, decay = (100, 0.0) if name in maps else (1, 0.5 if weight.ndim > 1 else 0.0)
+        expected = before[name] * (1 - 1e-3 * decay) - 1e-3 * faster
+        torch.testing.assert_close(weight.detach(), expected, msg=name)
 
 
 def test_layers_that_are_alike_are_found(layered: Made) -> None:

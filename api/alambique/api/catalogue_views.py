@@ -7,7 +7,7 @@ from pathlib import Path
 from alambique.api.views import DatasetView, PageView, TaskView
 from alambique.tasks.all import ALL
 from alambique.tasks.catalogue import DATASETS
-from alambique.tasks.datasets import Articles, Dataset, Files, Generated, Hub, Paragraphs
+from alambique.tasks.datasets import Articles, Dataset, Files, Hub, Paragraphs, Shipped
 
 
 def known_tasks() -> PageView[TaskView]:
@@ -23,7 +23,7 @@ def known_data(folder: Path | None) -> PageView[DatasetView]:
 
 def _is_at_hand(found: Dataset, folder: Path | None) -> bool:
     match found.source:
-        case Generated():
+        case Shipped():
             return True
         case Hub():
             return False  # it is fetched when a job runs

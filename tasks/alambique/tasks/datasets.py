@@ -1,12 +1,11 @@
 """What is known of a data set: what it is for, where its files are, how they are read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from alambique.spec.data import Split
-from alambique.tasks.examples import Example
 from alambique.tasks.formats.columns import Rows
 
 
@@ -87,13 +86,13 @@ class HubSplit:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
-    """Made by a program of this package, from a seed."""
+class Shipped:
+    """A file for each split that is part of this package, in `sample_data/FOLDER`."""
 
-    make: Callable[[Split], Sequence[Example]]
+    folder: str
 
 
-Source = Files | Articles | Paragraphs | Hub | Generated
+Source = Files | Articles | Paragraphs | Hub | Shipped
 
 
 @dataclass(frozen=True, slots=True)

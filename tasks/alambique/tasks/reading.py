@@ -15,10 +15,10 @@ from alambique.tasks.datasets import (
     Articles,
     Dataset,
     Files,
-    Generated,
     Hub,
     HubSplit,
     Paragraphs,
+    Shipped,
     Source,
 )
 from alambique.tasks.examples import Text
@@ -26,6 +26,7 @@ from alambique.tasks.formats import parquet, squad
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.formats.tables import Format
 from alambique.tasks.formats.text import read_texts
+from alambique.tasks.samples import read_sample, sample_file
 from alambique.tasks.splitting import split_examples
 from alambique.tasks.task import Task
 from alambique.tasks.unlabelled import read_file
@@ -197,8 +198,8 @@ class DataSets:
         """The examples of a data set that is known, as `rows` gives them."""
         source = found.source
         match source:
-            case Generated(make):
-                return Rows(list(make(split)))
+            case Shipped(folder):
+                return Rows(read_sample(sample_file(folder, split)))
             case Articles(path, turns):
                 articles = squad.read_articles(self._in_root(found, path), labels=labels)
                 turn = [turns[n % len(turns)] for n in range(len(articles))]
@@ -280,7 +281,7 @@ def wrong_size(name: str, split: Split, rows: Rows, limit: int | None) -> str | 
 def _place(source: Source, split: Split) -> str:
     """The file that a split is read from, for an error."""
     match source:
-        case Generated():
+        case Shipped():
             return ""
         case Articles(path, _):
             return f" ({path})"

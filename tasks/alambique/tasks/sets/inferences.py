@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from alambique.tasks.datasets import Dataset, Files, Generated, Hub
+from alambique.tasks.datasets import Dataset, Files, Hub, Shipped
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
-from alambique.tasks.sample import inferences
 
 TASK = "inference"
 
@@ -26,11 +25,11 @@ SETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-inferences",
         task=TASK,
-        source=Generated(inferences.pairs),
-        sizes=inferences.SIZES,
+        source=Shipped("inferences"),
+        sizes={"train": 2400, "dev": 300, "test": 400},
         about="generated premises and hypotheses; part of this package",
         licence="Apache-2.0",
-        labels=inferences.LABELS,
+        labels=LABELS,
     ),
     Dataset(
         name="xnli",

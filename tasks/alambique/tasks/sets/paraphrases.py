@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from alambique.tasks.datasets import Dataset, Files, Generated, Hub
+from alambique.tasks.datasets import Dataset, Files, Hub, Shipped
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import NO_SENTENCE, Columns
-from alambique.tasks.sample import paraphrases
 
 TASK = "paraphrase"
 
@@ -21,11 +20,11 @@ SETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-paraphrases",
         task=TASK,
-        source=Generated(paraphrases.pairs),
-        sizes=paraphrases.SIZES,
+        source=Shipped("paraphrases"),
+        sizes={"train": 2400, "dev": 300, "test": 400},
         about="generated pairs of sentences of nearly the same words; part of this package",
         licence="Apache-2.0",
-        labels=paraphrases.LABELS,
+        labels=("0", "1"),
     ),
     Dataset(
         name="paws-x",

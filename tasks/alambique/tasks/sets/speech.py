@@ -2,9 +2,8 @@
 
 from functools import partial
 
-from alambique.tasks.datasets import Dataset, Files, Generated
+from alambique.tasks.datasets import Dataset, Files, Shipped
 from alambique.tasks.formats import conllu
-from alambique.tasks.sample import speech
 
 TASK = "part-of-speech"
 
@@ -37,8 +36,8 @@ SETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-speech",
         task=TASK,
-        source=Generated(speech.sentences),
-        sizes=speech.SIZES,
+        source=Shipped("speech"),
+        sizes={"train": 2400, "dev": 300, "test": 400},
         about="generated Spanish sentences with ambiguous words; part of this package",
         licence="Apache-2.0",
     ),

@@ -1,15 +1,14 @@
 """Running text, for distillation that is of no task."""
 
 from alambique.spec.general import NAME
-from alambique.tasks.datasets import Dataset, Generated, Paragraphs
-from alambique.tasks.sample import texts
+from alambique.tasks.datasets import Dataset, Paragraphs, Shipped
 
 SETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-text",
         task=NAME,
-        source=Generated(texts.texts),
-        sizes=texts.SIZES,
+        source=Shipped("text"),
+        sizes={"train": 1200, "dev": 150, "test": 150},
         about="generated passages, notes and news; part of this package",
         licence="Apache-2.0",
     ),

@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from alambique.tasks.datasets import Dataset, Files, Generated
+from alambique.tasks.datasets import Dataset, Files, Shipped
 from alambique.tasks.formats import tables
 from alambique.tasks.formats.columns import Columns
-from alambique.tasks.sample import documents
 
 TASK = "document-classification"
 
@@ -15,11 +14,11 @@ SETS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-documents",
         task=TASK,
-        source=Generated(documents.documents),
-        sizes=documents.SIZES,
+        source=Shipped("documents"),
+        sizes={"train": 2400, "dev": 300, "test": 400},
         about="generated texts of several sentences on four topics; part of this package",
         licence="Apache-2.0",
-        labels=documents.LABELS,
+        labels=("cultura", "deportes", "economía", "política"),
     ),
     Dataset(
         name="mldoc",

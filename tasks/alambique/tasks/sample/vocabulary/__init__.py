@@ -1,1 +1,0 @@
-"""The words of the grammar: names of people, places, institutions and books."""

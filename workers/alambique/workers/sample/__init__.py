@@ -1,1 +1,0 @@
-"""Making the sample encoder: `python -m alambique.workers.sample FOLDER`."""
