@@ -101,7 +101,11 @@ def check_beside(
     Raises:
         BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
     """
-    variants = [one for one in (job, *single_value_jobs(job)) if any(map(layered, one.objectives))]
+    variants = [
+        one
+        for one in (job, *single_value_jobs(job))
+        if any(map(intermediate_losses, one.objectives))
+    ]
     if not variants:
         return
     if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
