@@ -15,7 +15,7 @@ from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
 from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.space import job_with_values
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
@@ -27,7 +27,7 @@ from alambique.workers.search.trial import TrialReport, TrialSpec, run_trial, wr
 from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.training.progress import Progress, ProgressFile
 
 Taken = Callable[..., JobContext]
@@ -53,7 +53,7 @@ def inputs(
         folder = held.settings.home.parent / "teacher"
         folder = folder if folder.exists() else folder_of()
         teacher = as_teacher(folder, max_length=48, stride=16)
-        checked = check(held)
+        checked = check_job(held)
         taught, cached = (
             SelectedTeacher(teacher=teacher, start=folder),
             cache(held, checked, teacher),
@@ -226,7 +226,7 @@ def test_a_trial_is_where_the_plain_job_has_its_student(
         work = replace(given.work, job=plain)
         reads = distil.key_inputs(work, given.checked, given.taught, cached, "distilled")
         trial = given.trial_job({"objective": objective})
-        assert trial.location == locate_stage(work, Stage.DISTIL, reads)
+        assert trial.location == locate_stage(work, StageName.DISTIL, reads)
 
 
 def test_a_search_goes_on_where_it_was_killed(inputs: Callable[..., SearchInputs]) -> None:
@@ -451,7 +451,7 @@ def test_what_fails_beside_several_trials_fails_once(
     run_all(coordinator_of(given))
     given = replace(given, taught=spoilt(given))
     variant = given.trial_job({})
-    folder = locate_stage(variant.work, Stage.DISTIL, variant.key_inputs("gold-only")).folder
+    folder = locate_stage(variant.work, StageName.DISTIL, variant.key_inputs("gold-only")).folder
     students = train_front(given, known(given))
     first = next(students)
     shutil.rmtree(folder)

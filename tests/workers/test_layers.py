@@ -16,7 +16,7 @@ from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
 from alambique.spec.train import Train
-from alambique.workers.layer_maps import maps_of, resolve_maps
+from alambique.workers.layer_maps import maps_of, most_similar_map, resolve_maps
 from alambique.workers.training.engines import optimizer_for, set_rate
 from alambique.workers.training.spec import TrainingSpec
 

@@ -17,7 +17,7 @@ from alambique.registry.transitions import may_pass
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
 from alambique.spec.space import axes, trial_count
-from alambique.spec.states import Reason, Stage, TrialState
+from alambique.spec.states import Reason, StageName, TrialState
 from alambique.tasks.all import find
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
@@ -242,7 +242,7 @@ class TrialCoordinator:
         done = progress.done - self._done_before
         left = progress.of - progress.done
         self._work.report(
-            Stage.DISTIL,
+            StageName.DISTIL,
             progress.fraction,
             eta_seconds=(now - self._began) / done * left if done else None,
             loss=metrics.get("loss"),

@@ -13,7 +13,7 @@ from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import single_value_jobs
-from alambique.spec.states import Stage, TrialState
+from alambique.spec.states import StageName, TrialState
 from alambique.tasks.goals import loss_compares
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import error_of, reason_of, user_message
@@ -150,8 +150,8 @@ def train_front(inputs: SearchInputs, front: Sequence[Trial]) -> Iterator[Traine
         for variant, kind in product(variants, distil.kinds(first.work)):
             seed = f", seed {variant.work.job.train.seed}" if inputs.job.seeds else ""
             name = f"{kind} of trial {trial.number}{seed}"
-            key = key_of(Stage.DISTIL, variant.key_inputs(kind))
-            part = StagePart(Stage.DISTIL, name, position, len(front))
+            key = key_of(StageName.DISTIL, variant.key_inputs(kind))
+            part = StagePart(StageName.DISTIL, name, position, len(front))
             # the trial has come to its end with the first seed; another one may diverge
             required = kind == "distilled" and variant is variants[0]
             trained = failed.get(key) or _train_student(variant, kind, part, required=required)

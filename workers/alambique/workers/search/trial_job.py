@@ -10,7 +10,7 @@ from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import count
 from alambique.spec.job import Job
 from alambique.spec.space import job_with_values
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.all import find
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import user_message
@@ -21,7 +21,7 @@ from alambique.workers.scoring import LoadedModel
 from alambique.workers.search.trial import TrialSpec
 from alambique.workers.stages import distil
 from alambique.workers.stages.fitting import check_head
-from alambique.workers.stages.race import latency_of
+from alambique.workers.stages.speed import latency_of
 from alambique.workers.training.spec import TrainingSpec
 
 
@@ -38,7 +38,7 @@ class TrialJob:
     @cached_property
     def location(self) -> StageLocation:
         """Where its student is: another job that asks for just this one finds it there."""
-        return locate_stage(self.work, Stage.DISTIL, self.key_inputs("distilled"))
+        return locate_stage(self.work, StageName.DISTIL, self.key_inputs("distilled"))
 
     @property
     def trainings(self) -> tuple[TrainingSpec, ...]:
