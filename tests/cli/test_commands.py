@@ -21,7 +21,7 @@ from alambique.registry.database import Database
 from alambique.registry.records import File, JobRow, Metric
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, Stage
+from alambique.spec.states import Reason, StageName
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
 Here = Callable[..., str]
@@ -72,7 +72,13 @@ def test_a_job_is_submitted_watched_and_told(
     assert row.spec["train"]["epochs"] == 7
     with database.write() as session:
         jobs.progress(
-            session, row.id, row.token, stage=Stage.TEACH, fraction=0.5, eta_seconds=65, loss=0.25
+            session,
+            row.id,
+            row.token,
+            stage=StageName.TEACH,
+            fraction=0.5,
+            eta_seconds=65,
+            loss=0.25,
         )
     with database.write() as session:
         jobs.finish(session, row.id, row.token, RESULT)
@@ -109,7 +115,7 @@ def test_a_job_that_fails_says_why(
 ) -> None:
     row = posted(database, job_file, "fails")
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=Stage.CHECK, fraction=0.5)
+        jobs.progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.5)
         jobs.fail(session, row.id, row.token, Reason.BAD_DATA, "train.conll, line 7: two columns")
     found = alambique("jobs", "watch", row.id)
     assert found.returncode == 1
@@ -125,7 +131,7 @@ def test_how_a_job_stands(here: Here, database: Database, job_file: Path) -> Non
             session,
             row.id,
             row.token,
-            stage=Stage.DISTIL,
+            stage=StageName.DISTIL,
             fraction=0.25,
             eta_seconds=65,
             loss=0.5,

@@ -13,7 +13,7 @@ from rich.table import Table
 from alambique.api.views import EventView
 from alambique.cli.progress import Progress, follow, lines
 from alambique.cli.tables import cost_table, score_table, table
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
 
@@ -32,9 +32,9 @@ def progress(stage: str, fraction: float, **more: Any) -> EventView:
 
 def test_stages_behind_the_job_are_done() -> None:
     now = Progress().after(state("running")).after(progress("cache", 0.5))
-    assert [stage for stage in Stage if now.done(stage)] == [Stage.CHECK, Stage.TEACH]
+    assert [stage for stage in StageName if now.done(stage)] == [StageName.CHECK, StageName.TEACH]
     over = now.after(state("succeeded"))
-    assert all(over.done(stage) for stage in Stage)
+    assert all(over.done(stage) for stage in StageName)
 
 
 def test_a_line_for_each_state_stage_and_tenth() -> None:
@@ -124,7 +124,7 @@ def test_a_stage_that_begins_again_is_told() -> None:
             st.sampled_from(State).map(lambda name: state(name, message=None)),
             st.builds(
                 progress,
-                st.sampled_from(Stage),
+                st.sampled_from(StageName),
                 st.one_of(st.none(), st.floats(0, 1)),
                 loss=st.one_of(st.none(), st.floats(0, 10)),
                 metric=st.one_of(st.none(), st.floats(0, 1)),

@@ -20,7 +20,7 @@ from alambique.cli.following_suites import news
 from alambique.cli.suite_reports import print_table
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Suite
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -174,7 +174,7 @@ def test_news_are_what_changed(database: Database, suite_file: Path, here: Here)
     with database.write() as session:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=before.jobs[0].id)
         assert row is not None
-        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=0.5)
+        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5)
     now = seen()
     assert list(news(before, now, at=at)) == [f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"]
     assert list(news(now, now, at=at)) == []

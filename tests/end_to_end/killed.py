@@ -20,7 +20,7 @@ from alambique.registry import trials
 from alambique.registry.database import Database
 from alambique.registry.records import Trial
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue import driver
 from alambique.workers.training import loop
@@ -30,12 +30,12 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at_report(stage: Stage, number: int) -> None:
+def kill_at_report(stage: StageName, number: int) -> None:
     """Makes this process die at the `number`-th report of a stage, counted from 1."""
     seen = [0]
     report = JobContext.report
 
-    def told(self: JobContext, at: Stage, fraction: float, **more: Any) -> None:
+    def told(self: JobContext, at: StageName, fraction: float, **more: Any) -> None:
         report(self, at, fraction, **more)
         seen[0] += at is stage
         if seen[0] == number:
@@ -83,7 +83,7 @@ def attempt(job: str, token: int, where: str, number: int, settings: dict[str, A
     elif where == "ended":
         end_at_trial("end", number, signal.SIGKILL)
     elif where != "never":
-        kill_at_report(Stage(where), number)
+        kill_at_report(StageName(where), number)
     said = Settings(**settings)
     return driver.drive(said, Database(said.database), UUID(job), token)
 

@@ -31,7 +31,7 @@ from alambique.workers.initial_weights import write_from_scratch
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.queue.lease_keeper import LeaseKeeper
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
@@ -253,7 +253,7 @@ def refused() -> Callable[..., None]:
 
     def assert_refused(work: JobContext, kind: type[AlambiqueError], *said: str) -> None:
         with pytest.raises(kind) as error:
-            check(work)
+            check_job(work)
         for part in said:
             assert part in str(error.value)
         assert type(error.value) is kind

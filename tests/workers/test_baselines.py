@@ -18,7 +18,7 @@ from alambique.workers.pipeline.records import (
     TrainedModel,
 )
 from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import courses_of, train_students
 
 Parts = tuple[JobContext, JobInputs, list[SelectedTeacher], list[CachedOutputs]]
@@ -37,7 +37,7 @@ def parts(
 
     def made(*said: str) -> Parts:
         held = work(BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said)
-        checked = check(held)
+        checked = check_job(held)
         teacher = as_teacher(after, max_length=64, stride=16)
         taught = SelectedTeacher(teacher=teacher, start=before)
         return held, checked, [taught], [cache(held, checked, teacher)]

@@ -15,7 +15,7 @@ from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
 from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.space import laid_over
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
@@ -27,7 +27,7 @@ from alambique.workers.search.trying import begin, run_trial
 from alambique.workers.search.variants import Shared
 from alambique.workers.stages import distil
 from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.search import _nothing, _students, _tuning, search
 from alambique.workers.training.progress import Progress, ProgressFile
 
@@ -54,7 +54,7 @@ def shared(
         folder = held.settings.home.parent / "teacher"
         folder = folder if folder.exists() else folder_of()
         teacher = as_teacher(folder, max_length=48, stride=16)
-        checked = check(held)
+        checked = check_job(held)
         taught, cached = (
             SelectedTeacher(teacher=teacher, start=folder),
             cache(held, checked, teacher),
@@ -217,7 +217,7 @@ def test_a_trial_is_where_the_plain_job_has_its_student(shared: Callable[..., Sh
         work = replace(given.work, job=plain)
         reads = distil.key_inputs(work, given.checked, given.taught, cached, "distilled")
         trial = given.variant({"objective": objective})
-        assert trial.place == locate_stage(work, Stage.DISTIL, reads)
+        assert trial.place == locate_stage(work, StageName.DISTIL, reads)
 
 
 def test_a_search_goes_on_where_it_was_killed(shared: Callable[..., Shared]) -> None:
@@ -437,7 +437,7 @@ def test_what_fails_beside_several_trials_fails_once(
     whole(bench_of(given))
     given = replace(given, taught=spoilt(given))
     variant = given.variant({})
-    folder = locate_stage(variant.work, Stage.DISTIL, variant.reads("gold-only")).folder
+    folder = locate_stage(variant.work, StageName.DISTIL, variant.reads("gold-only")).folder
     students = _students(given, known(given))
     first = next(students)
     shutil.rmtree(folder)

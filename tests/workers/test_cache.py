@@ -20,7 +20,7 @@ from alambique.workers.fill_task import Filler
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.stages import cache as stage
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.training.inputs import namespace_of
 
 Taken = Callable[..., JobContext]
@@ -47,7 +47,7 @@ def waits(work: JobContext, filling: "Future[CachedOutputs]", times: int) -> Non
 
 def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: TrainedModel) -> None:
     ours, theirs = work(), work()
-    checked = check(ours)
+    checked = check_job(ours)
     order = stage._order(ours, checked, teacher)
     missing = Filler(order).missing()
     held = sorted(missing)[::3]
@@ -80,7 +80,7 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
     work: Taken, teacher: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, fill, filled = work(), Filler.fill, list[int]()
-    checked = check(job)
+    checked = check_job(job)
 
     def broken(filler: Filler, buckets: Sequence[int]) -> int:
         if len(filled) == 3:
@@ -114,7 +114,7 @@ def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
 
 def outputs(work: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
     """What the stage has filled the cache with, one row a word."""
-    checked = check(work)
+    checked = check_job(work)
     filled = stage.cache(work, checked, teacher).outputs
     task = find(work.job.task)
     assert task.output is Output.TAGS

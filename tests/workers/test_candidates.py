@@ -20,8 +20,8 @@ from alambique.spec.errors import (
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.job import stages
 from alambique.workers.pipeline.records import SelectedTeacher
-from alambique.workers.stages.check import check
-from alambique.workers.stages.teach import teach
+from alambique.workers.stages.check import check_job
+from alambique.workers.stages.teach import select_teachers
 
 Made = Callable[..., Path]
 Taken = Callable[..., JobContext]
@@ -139,10 +139,10 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     choice: Callable[..., JobContext], tmp_path: Path
 ) -> None:
     first = choice()
-    checked, gone = check(first), tmp_path / "gone"
+    checked, gone = check_job(first), tmp_path / "gone"
     (tmp_path / "narrow").rename(gone)
     with pytest.raises(AlambiqueError):
-        teach(first, checked)
+        select_teachers(first, checked)
     assert [name.partition(",")[0] for name in trained(first)] == [
         "teacher 1 of 4",
         "teacher 2 of 4",
@@ -150,7 +150,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
 
     gone.rename(tmp_path / "narrow")
     second = choice()
-    (taught,) = teach(second, checked)
+    (taught,) = select_teachers(second, checked)
     assert [name.partition(",")[0] for name in trained(second)] == [
         "teacher 3 of 4",
         "teacher 4 of 4",
@@ -158,7 +158,10 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     assert f"teacher 4 of 4, {tmp_path / 'narrow'}, learning_rate 1.0" in trained(second)
     assert [run.number for run in taught.runs] == [1, 2, 3, 4]
     third = choice()
-    assert (teach(third, checked), trained(third)) == ((taught,), [])  # also the run that collapsed
+    assert (select_teachers(third, checked), trained(third)) == (
+        (taught,),
+        [],
+    )  # also the run that collapsed
 
 
 def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made) -> None:
@@ -171,18 +174,18 @@ def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made
         )
         for rate, gated in ((3e-3, False), (1.0, True), (1.0, False))
     )
-    (only,) = teach(alone, check(alone))
+    (only,) = select_teachers(alone, check_job(alone))
     assert (only.teacher, only.runs) == (grid.teacher, ())
     with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000, .* train it longer"):
-        teach(ruined, check(ruined))
-    (only,) = teach(let, check(let))  # the gate is no part of what is trained
+        select_teachers(ruined, check_job(ruined))
+    (only,) = select_teachers(let, check_job(let))  # the gate is no part of what is trained
     assert (only.gate_off, only.gate and only.gate.score) == (True, 0)
     assert trained(alone) == trained(ruined) == trained(let) == []
 
 
 def taught_by(work: Taken, *overrides: str) -> SelectedTeacher:
     job = work(TRAIN, *SHORT, *overrides)
-    (taught,) = teach(job, check(job))
+    (taught,) = select_teachers(job, check_job(job))
     return taught
 
 
@@ -209,7 +212,7 @@ def test_a_run_that_diverges_cannot_teach_and_has_no_version(
     assert set(registered(job)) == {"teacher", "student"}
     alone = work(f"teacher.model={bursting}", TRAIN, rate, *SHORT)
     with pytest.raises(Diverged, match="the loss became"):
-        teach(alone, check(alone))
+        select_teachers(alone, check_job(alone))
 
 
 def test_where_every_run_collapses_all_are_told(
@@ -220,7 +223,7 @@ def test_where_every_run_collapses_all_are_told(
         f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, grid, *SHORT, gated=True
     )
     with pytest.raises(BadTeacher) as caught:
-        teach(job, check(job))
+        select_teachers(job, check_job(job))
     lines = str(caught.value).splitlines()
     assert len(lines) == 4
     assert f"{bursting}, learning_rate 1.0: the loss became" in lines[1]
@@ -270,7 +273,7 @@ def test_a_start_of_the_student_s_own_is_no_fault_of_a_candidate(
         *candidates(folder_of()), f"student.start={folder_of('own', layers=1)}", "student.layers=2"
     )
     with pytest.raises(BadSpec, match=r"^a student of 2 layers cannot be cut from a model of 1"):
-        check(job)
+        check_job(job)
 
 
 def test_the_names_of_candidates_are_not_another_task_s(
@@ -279,4 +282,4 @@ def test_the_names_of_candidates_are_not_another_task_s(
     called(work("name=mine"), "mine-candidate-2")
     several = work(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")
     with pytest.raises(BadSpec, match=r"'mine-candidate-2' .* is for question-answering"):
-        check(several)
+        check_job(several)

@@ -17,7 +17,7 @@ from alambique.spec.errors import (
     BadTeacher,
     LabelMismatch,
 )
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read
@@ -27,9 +27,9 @@ from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.scoring import LoadedModel
 from alambique.workers.search.variants import Shared
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.evaluate import evaluate, length_of
-from alambique.workers.stages.teach import key_inputs, teach
+from alambique.workers.stages.teach import key_inputs, select_teachers
 
 Made = Callable[..., Path]
 Taken = Callable[..., JobContext]
@@ -75,8 +75,8 @@ def test_a_head_that_nobody_trains(work: Taken, refused: Refused, start: str) ->
     layers = "[{kind: hidden, mapping: last}]"
     job = work(*said, f"objective={layers}")
     refused(job, BadSpec, f"starts from {start} has no head", "add {kind: logits}", "intermediate")
-    check(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
-    check(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
+    check_job(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
+    check_job(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
 
 
 def test_a_head_that_trials_train(work: Taken, refused: Refused) -> None:
@@ -86,10 +86,10 @@ def test_a_head_that_trials_train(work: Taken, refused: Refused) -> None:
     more = "sampler: grid, scheduler: none, goals: [f1 max]"
     space = "search={space: {objective: [%s]}, %s}"
     held = work(*said, space % (f"{both}, [{{kind: logits}}]", more))
-    checked = check(held)
+    checked = check_job(held)
     starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
     mixed = work(*said, starts % (layers, both, more))
-    check(mixed)
+    check_job(mixed)
     shared = Shared(mixed, checked, (), ())
     shared.variant({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
     with pytest.raises(BadSpec, match="starts from random has no head"):
@@ -144,8 +144,8 @@ def test_a_teacher_worse_than_a_cheap_baseline(work: Taken, folder_of: Made) -> 
     job = work(*said, gated=True)
     words = r"f1 .* is 0\.0000, that of the most frequent tag .*teacher\.train.* teacher\.gate: off"
     with pytest.raises(BadTeacher, match=words):
-        teach(job, check(job))
-    (taught,) = teach(work(*said), check(work(*said)))
+        select_teachers(job, check_job(job))
+    (taught,) = select_teachers(work(*said), check_job(work(*said)))
     assert taught.gate is not None
     assert (taught.teacher.metric, taught.gate.score, taught.gate_off) == (0, 0, True)
 
@@ -163,7 +163,7 @@ def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -
     (permuted / "config.json").write_text(json.dumps(config))
     save_file(weights, permuted / "model.safetensors", metadata={"format": "pt"})
     job = work(f"teacher.model={permuted}", *TUNED)
-    checked = check(job)
+    checked = check_job(job)
     assert checked.teachers[0] is not None
     assert _said(job, permuted, tmp_path / "mapped") == _said(job, teacher, tmp_path / "same")
 
@@ -175,7 +175,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _said(work: JobContext, teacher: Path, into: Path) -> list[Any]:
     """The answers and the scores of a teacher on the validation examples, as the job reads it."""
-    task, checked = find(work.job.task), check(work)
+    task, checked = find(work.job.task), check_job(work)
     write_with_head(teacher, task.output, checked.data.labels, into, seed=0)
     examined = LoadedModel.of(task, into, checked.data.labels, max_length=48, stride=16)
     examples = read(checked.data.files["dev"])
@@ -193,10 +193,10 @@ def test_a_longer_window_of_the_student_than_the_teacher_has(
     teacher, other = folder_of(**BERT), folder_of("other")
     lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
     job = work(f"teacher.model={teacher}", f"student.start={other}", *lengths)
-    checked = check(job)
+    checked = check_job(job)
     trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
     length = length_of(job, trained)
-    part = StagePart(Stage.EVALUATE, "distilled", 1, 2)
+    part = StagePart(StageName.EVALUATE, "distilled", 1, 2)
     found = evaluate(job, checked, trained[1], part, length, tmp_path)
     assert length == found.settings["length"] == 64
 
@@ -249,11 +249,11 @@ def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -
     teacher = folder_of()
     job = work(f"teacher.model={teacher}", *TUNED)
     (one,) = job.job.teachers
-    before = key_inputs(job, check(job), one, one.said.runs[0])
+    before = key_inputs(job, check_job(job), one, one.said.runs[0])
     config = json.loads((teacher / "config.json").read_text())
     names = list(config["id2label"].values())
     turned = {str(number): name for number, name in enumerate(reversed(names))}
     (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
-    after = key_inputs(job, check(job), one, one.said.runs[0])
+    after = key_inputs(job, check_job(job), one, one.said.runs[0])
     assert before != after
     assert {**before, "model": after["model"]} == after

@@ -10,7 +10,7 @@ from alambique.spec.teacher import Teacher
 from alambique.spec.teachers import TeacherEntry
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import FineTuneResult, FineTuneRun, TrainedModel
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.choosing import chosen
 
 Made = Callable[..., Path]
@@ -58,7 +58,7 @@ def test_a_teacher_with_too_few_positions(work: Taken, folder_of: Made, refused:
 
 def test_the_student_is_cut_from_the_first(work: Taken, folder_of: Made, refused: Refused) -> None:
     deep, shallow = folder_of("deep"), folder_of("shallow", layers=1, width=24, heads=3)
-    found = check(work(*teachers(deep, shallow)))
+    found = check_job(work(*teachers(deep, shallow)))
     assert [[one.folder for one in each if one] for each in found.teachers] == [[deep], [shallow]]
     refused(work(*teachers(shallow, deep)), BadSpec, "teacher.0.model: a student of 2 layers")
 
@@ -69,7 +69,7 @@ def test_names_that_are_another_task_s(
     called(work("name=mine"), "mine-teacher-2")
     job = work(*teachers(folder_of(), folder_of("other", seed=2)), "name=mine")
     with pytest.raises(BadSpec, match=r"'mine-teacher-2' .* is for question-answering"):
-        check(job)
+        check_job(job)
 
 
 def tried(loss: float | None, number: int = 1) -> FineTuneRun:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alambique.registry import jobs
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import ratio
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import Sentence
@@ -16,7 +16,7 @@ from alambique.tasks.formats import conll
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Evaluation, TrainedModel
 from alambique.workers.pipeline.training_runs import StagePart
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.evaluate import evaluate
 
 Taken = Callable[..., JobContext]
@@ -51,8 +51,8 @@ def evaluated(
         conll.write(folder / "test.conll", some)
         job = work(f"data.name={folder}")
         network = as_teacher(folder_of(), max_length=64, stride=16)
-        part = StagePart(Stage.EVALUATE, network.name)
-        found = evaluate(job, check(job), network, part, 64, tmp_path)
+        part = StagePart(StageName.EVALUATE, network.name)
+        found = evaluate(job, check_job(job), network, part, 64, tmp_path)
         with job.database.read() as session:
             logged = jobs.logs(session, job.id)
         return found, [line for event in logged for line in event.content["lines"]]

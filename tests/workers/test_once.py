@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.pipeline.records import MadeBy, StageOutput
@@ -34,18 +34,18 @@ class Maker:
 
 
 def teach(work: JobContext, maker: Maker, **reads: str) -> str:
-    return run_stage(work, Stage.TEACH, reads, Made, maker).by
+    return run_stage(work, StageName.TEACH, reads, Made, maker).by
 
 
 def test_a_key_is_that_of_the_stage_and_of_all_it_reads() -> None:
     keys = {
         key_of(stage, {"model": model, "seed": seed})
-        for stage in (Stage.TEACH, Stage.DISTIL)
+        for stage in (StageName.TEACH, StageName.DISTIL)
         for model in ("a", "b")
         for seed in (1, 2)
     }
     assert len(keys) == 8
-    assert key_of(Stage.TEACH, {"seed": 1, "model": "a"}) in keys
+    assert key_of(StageName.TEACH, {"seed": 1, "model": "a"}) in keys
 
 
 def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., JobContext]) -> None:
@@ -82,7 +82,7 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., J
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        run_stage(work(), Stage.TEACH, {}, Made, fails)
+        run_stage(work(), StageName.TEACH, {}, Made, fails)
     assert teach(work(), maker) == "1"
     assert (maker.folders[0] / "checkpoint").read_text() == "half"
 
@@ -96,8 +96,8 @@ def test_a_stage_is_of_the_code_that_did_it(work: Callable[..., JobContext]) -> 
         return Made(by="another version")
 
     reads = {"model": "of other code"}
-    done = run_stage(work(), Stage.TEACH, reads, Made, by_other_code)
-    again = run_stage(work(), Stage.TEACH, reads, Made, Maker())
+    done = run_stage(work(), StageName.TEACH, reads, Made, by_other_code)
+    again = run_stage(work(), StageName.TEACH, reads, Made, Maker())
     assert done.made_by == again.made_by == (OTHER,)
 
 
@@ -110,8 +110,8 @@ def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., JobContext]
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        run_stage(work(), Stage.TEACH, {}, Made, killed)
-    assert run_stage(work(), Stage.TEACH, {}, Made, Maker()).made_by == (OTHER, running_code())
+        run_stage(work(), StageName.TEACH, {}, Made, killed)
+    assert run_stage(work(), StageName.TEACH, {}, Made, Maker()).made_by == (OTHER, running_code())
     assert "torch" in running_code().libraries
 
 
@@ -129,15 +129,15 @@ def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., JobCont
     maker, one, other = Maker(), work(), work()
 
     def tried(job: JobContext) -> Made | None:
-        return run_stage_if_free(job, Stage.TEACH, {"model": "a"}, Made, maker)
+        return run_stage_if_free(job, StageName.TEACH, {"model": "a"}, Made, maker)
 
     def meanwhile(_: Path) -> Made:
         assert tried(other) is None
         return Made(by="one")
 
-    assert not is_done(one, Stage.TEACH, {"model": "a"})
-    mine = run_stage(one, Stage.TEACH, {"model": "a"}, Made, meanwhile)
+    assert not is_done(one, StageName.TEACH, {"model": "a"})
+    mine = run_stage(one, StageName.TEACH, {"model": "a"}, Made, meanwhile)
     assert (mine.by, mine.made_by) == ("one", (running_code(),))
     assert tried(other) == mine
-    assert is_done(other, Stage.TEACH, {"model": "a"})
+    assert is_done(other, StageName.TEACH, {"model": "a"})
     assert maker.folders == []

@@ -16,7 +16,7 @@ from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.job import carry
 from alambique.workers.pipeline.job_log import into_log
@@ -79,14 +79,14 @@ def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: 
     def do(_: Path) -> Given:
         outage.begin()
         job.log("said while nobody could hear it")
-        job.report(Stage.CHECK, 0.5)
+        job.report(StageName.CHECK, 0.5)
         return Given()
 
     with job.holding:
         outage.begin()
-        assert run_stage(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, StageName.CHECK, {"a": 1}, Given, do) == Given()
         outage.begin()
-        assert run_stage(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, StageName.CHECK, {"a": 1}, Given, do) == Given()
         outage.begin()
         assert job.holding.take(["a", "b"]) == ["a", "b"]
         outage.begin()

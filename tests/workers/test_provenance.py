@@ -14,7 +14,7 @@ import alambique
 from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
 from alambique.spec.schema import SCHEMA
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.fill_task import Filler
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
@@ -31,7 +31,7 @@ from alambique.workers.pipeline.provenance import (
 from alambique.workers.pipeline.records import MadeBy, SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages import cache as stage
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import Kind, distil
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
@@ -108,7 +108,7 @@ def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[JobContext, Trai
     """Has a part of the outputs of a job computed by other code; gives how many that were."""
 
     def fill(work: JobContext, teacher: TrainedModel) -> int:
-        filler = Filler(stage._order(work, check(work), teacher))
+        filler = Filler(stage._order(work, check_job(work), teacher))
         with monkeypatch.context() as patched:
             patched.setattr("alambique.workers.fill_task.running_code", lambda: OTHER)
             return filler.fill(sorted(filler.missing())[::3])
@@ -129,7 +129,7 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     tmp_path: Path,
 ) -> None:
     job = work(*SMALL)
-    before, checked = filled_before(job, teacher), check(job)
+    before, checked = filled_before(job, teacher), check_job(job)
     cached = stage.cache(job, checked, teacher)
     assert 0 < before < cached.wanted == before + cached.computed
     assert sorted(cached.made_by, key=str) == sorted((OTHER, running_code()), key=str)
@@ -139,7 +139,9 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     for folder in folders.values():
         folder.mkdir()
     student, gold_only = (
-        distil(job, checked, taught, [cached], kind, folder, StagePart(Stage.DISTIL, kind)).student
+        distil(
+            job, checked, taught, [cached], kind, folder, StagePart(StageName.DISTIL, kind)
+        ).student
         for kind, folder in folders.items()
     )
     assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())

@@ -10,8 +10,8 @@ from alambique.registry import versions
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.job import stages
 from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
-from alambique.workers.stages import race
-from alambique.workers.stages.check import check
+from alambique.workers.stages import speed as race
+from alambique.workers.stages.check import check_job
 
 Taken = Callable[..., JobContext]
 
@@ -46,7 +46,7 @@ def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
     work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
 ) -> None:
     job, network = work(), as_teacher(folder_of(), max_length=64, stride=16)
-    checked = check(job)
+    checked = check_job(job)
     alone, beside = (race.key_inputs(job, checked, [network], 64, on) for on in ([CPU], [CPU, CPU]))
     assert alone["machine"] == [race.machine(CPU), torch.get_num_threads()]
     assert beside["machine"] == [race.machine(CPU)] * 2 + [torch.get_num_threads()]

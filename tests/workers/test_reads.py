@@ -14,7 +14,7 @@ import pytest
 from alambique.models.weights import weights_hash
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.data import Splits
 from alambique.tasks.formats import conll
 from alambique.workers.pipeline.context import JobContext
@@ -22,7 +22,7 @@ from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.stage import key_of
 from alambique.workers.stages import distil, evaluate, teach
 from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 LIMIT = "data.limit={train: 12, dev: 6, test: 6}"
@@ -82,21 +82,23 @@ def keys(work: Callable[..., JobContext], folder_of: Callable[..., Path]) -> Cal
 
     def of(job: Job) -> dict[str, str]:
         asked = replace(held, job=job)
-        checked, one = check(asked), job.teachers[0]
+        checked, one = check_job(asked), job.teachers[0]
         models = SelectedTeacher(teacher=trained("teacher", taught, one.said), start=start)
         cached = cache(asked, checked, models.teacher)
         networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         found = {
-            "teach": key_of(Stage.TEACH, teach.key_inputs(asked, checked, one, one.said.runs[0])),
+            "teach": key_of(
+                StageName.TEACH, teach.key_inputs(asked, checked, one, one.said.runs[0])
+            ),
         }
         length = evaluate.length_of(asked, networks)
         for network in networks:
             reads = evaluate.key_inputs(asked, checked, network, length)
-            found[f"evaluate {network.name}"] = key_of(Stage.EVALUATE, reads)
+            found[f"evaluate {network.name}"] = key_of(StageName.EVALUATE, reads)
         kinds: tuple[distil.Kind, ...] = ("gold-only", "same-start", "distilled")
         for kind in kinds:
             reads = distil.key_inputs(asked, checked, [models], [cached], kind)
-            found[kind] = key_of(Stage.DISTIL, reads)
+            found[kind] = key_of(StageName.DISTIL, reads)
         return found
 
     return of
@@ -153,7 +155,7 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
 
     def keys(*said: str) -> set[str]:
         asked = work(*said)
-        checked = check(asked)
+        checked = check_job(asked)
         taught = [
             SelectedTeacher(
                 teacher=trained("teacher", folder, asked.job.teachers[0].said), start=folder
@@ -161,7 +163,7 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
             for folder in models
         ]
         return {
-            key_of(Stage.DISTIL, distil.key_inputs(asked, checked, [one], [], "gold-only"))
+            key_of(StageName.DISTIL, distil.key_inputs(asked, checked, [one], [], "gold-only"))
             for one in taught
         }
 

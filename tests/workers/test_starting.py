@@ -12,13 +12,13 @@ from torch import Tensor
 from alambique.models.configs import read_config
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.initial_weights import write_student
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import Kind, distil
 
 Folder = Callable[..., Path]
@@ -49,13 +49,13 @@ def started(
 
     def of(kind: Kind, *said: str) -> Weights:
         held = work("train.epochs=1", *said)
-        checked = check(held)
+        checked = check_job(held)
         teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
         taught = SelectedTeacher(teacher=teacher, start=tmp_path / "before")
         cached = cache(held, checked, taught.teacher)
         folder = tmp_path / kind
         folder.mkdir()
-        distil(held, checked, [taught], [cached], kind, folder, StagePart(Stage.DISTIL, kind))
+        distil(held, checked, [taught], [cached], kind, folder, StagePart(StageName.DISTIL, kind))
         return weights_of(folder / "start")
 
     folder_of("before", seed=1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from alambique.models.networks import load
 from alambique.spec.outputs import Output
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import (
     CachedOutputs,
@@ -23,7 +23,7 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import courses_of, distil, student_of
 from alambique.workers.training import loop
 from alambique.workers.training.distributed import SingleProcess
@@ -61,7 +61,7 @@ class Staged:
     def distil(self, folder: Path) -> TrainedModel:
         parts = self.work, self.checked, [self.taught], [self.cached]
         folder.mkdir(exist_ok=True)
-        return distil(*parts, "distilled", folder, StagePart(Stage.DISTIL, "distilled")).student
+        return distil(*parts, "distilled", folder, StagePart(StageName.DISTIL, "distilled")).student
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def staged(
     folder_of("after", seed=2, positions=512)
     teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
     taught = SelectedTeacher(teacher=teacher, start=tmp_path / "after")
-    return Staged(held, check(held), taught, cache(held, check(held), teacher))
+    return Staged(held, check_job(held), taught, cache(held, check_job(held), teacher))
 
 
 def test_the_second_begins_with_what_the_first_has_learnt(staged: Staged, tmp_path: Path) -> None:

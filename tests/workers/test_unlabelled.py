@@ -13,7 +13,7 @@ from alambique.distill.objective import objective_loss
 from alambique.registry import jobs
 from alambique.spec.errors import BadData
 from alambique.spec.objective import Gold, Logits
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import content_hash, read, without_labels, write
 from alambique.tasks.formats import conll
@@ -22,7 +22,7 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import SelectedTeacher
 from alambique.workers.pipeline.stage import key_of
 from alambique.workers.stages import distil
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.training.batch_plan import share
 from alambique.workers.training.batches import Batch, batch_of
 from alambique.workers.training.distributed import SingleProcess
@@ -167,11 +167,11 @@ def other(few: Few, tmp_path: Path) -> Callable[..., Path]:
 
 def students(work: JobContext, folder: Path, as_teacher: Any) -> dict[distil.Kind, str]:
     """The keys of a job's students."""
-    checked = check(work)
+    checked = check_job(work)
     taught = SelectedTeacher(teacher=as_teacher(folder, max_length=64, stride=16), start=folder)
     kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
     return {
-        kind: key_of(Stage.DISTIL, distil.key_inputs(work, checked, [taught], [], kind))
+        kind: key_of(StageName.DISTIL, distil.key_inputs(work, checked, [taught], [], kind))
         for kind in kinds
     }
 
@@ -183,10 +183,10 @@ def test_labels_of_unlabelled_examples_are_never_read(
     data = "data={name: sample-entities, limit: {train: 40, dev: 4, test: 4}, unlabelled: %s}"
     plain = work()
     jobs_of = [work(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
-    found = [check(one).data for one in jobs_of]
+    found = [check_job(one).data for one in jobs_of]
     hashes = {one.unlabelled.hash for one in found if one.unlabelled}
     assert len(hashes) == 1
-    assert found[0].labels == check(plain).data.labels
+    assert found[0].labels == check_job(plain).data.labels
     assert found[0].unlabelled is not None
     examples = read(found[0].unlabelled.file)
     assert content_hash(examples) == content_hash([without_labels(one) for one in examples])
@@ -202,7 +202,7 @@ def test_labels_of_unlabelled_examples_are_never_read(
 def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
     limit = "limit: {train: 40, dev: 13, test: 12, unlabelled: 25}"
     job = work(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
-    data = check(job).data
+    data = check_job(job).data
     assert data.unlabelled is not None
     assert data.unlabelled.count == 25
     words = {example.words for example in read(data.files["train"])}  # type: ignore[union-attr]

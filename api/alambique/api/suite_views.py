@@ -12,7 +12,7 @@ from alambique.api.comparison_table import Comparison
 from alambique.api.results import finished
 from alambique.api.views import View
 from alambique.registry.records import Standing, SuiteRow
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Cell, suite_of
 
 Results = Sequence[tuple[UUID, dict[str, Any], dict[str, Any]]]
@@ -41,7 +41,7 @@ class SuiteJob(View):
     state: State
     reason: Reason | None
     message: str | None
-    stage: Stage | None
+    stage: StageName | None
     progress: float | None
     """Of the stage, 0 to 1."""
     eta_seconds: float | None

@@ -64,7 +64,7 @@ class TrialState(StrEnum):
         return self not in (TrialState.RUNNING, TrialState.INTERRUPTED)
 
 
-class Stage(StrEnum):
+class StageName(StrEnum):
     """The steps of a job, in their order."""
 
     CHECK = "check"

@@ -17,7 +17,7 @@ from alambique.registry.database import Database
 from alambique.registry.retry import read, write
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.queue.lease_keeper import LeaseKeeper
 
 if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
@@ -96,7 +96,7 @@ class JobContext:
 
     def report(
         self,
-        stage: Stage,
+        stage: StageName,
         fraction: float,
         *,
         eta_seconds: float | None = None,

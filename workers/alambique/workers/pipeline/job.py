@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.spec.errors import LostLease
-from alambique.spec.states import Reason, Stage
+from alambique.spec.states import Reason, StageName
 from alambique.spec.tries import needs_outputs
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
@@ -26,13 +26,13 @@ from alambique.workers.pipeline.stage import run_stage
 from alambique.workers.pipeline.training_runs import StagePart
 from alambique.workers.queue.lease_keeper import GIVEN_BACK
 from alambique.workers.stages import evaluate as evaluating
-from alambique.workers.stages import race as racing
+from alambique.workers.stages import speed as racing
 from alambique.workers.stages.cache import caches
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import train_students
-from alambique.workers.stages.register import register
+from alambique.workers.stages.register import register_models
 from alambique.workers.stages.table import table_lines
-from alambique.workers.stages.teach import teach
+from alambique.workers.stages.teach import select_teachers
 
 if TYPE_CHECKING:
     from alambique.workers.stages.search import Searched
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 def stages(work: JobContext) -> dict[str, Any]:
     """All stages of a job, in their order; gives the table it ends with."""
     running_code()  # hashed now: sources that are edited meanwhile are not those that run here
-    checked = check(work)
-    taught = teach(work, checked)
+    checked = check_job(work)
+    taught = select_teachers(work, checked)
     teachers = [one.teacher for one in taught]
     cached = caches(work, checked, teachers) if needs_outputs(work.job) else ()
     searched = _searched(work, checked, taught, cached)
@@ -52,7 +52,7 @@ def stages(work: JobContext) -> dict[str, Any]:
     trained = [*teachers, *students]
     lines = table_lines(trained, _evaluated(work, checked, trained))
     raced = _raced(work, checked, [line.network for line in lines])
-    result = register(work, checked, taught, lines, raced, cached)
+    result = register_models(work, checked, taught, lines, raced, cached)
     result["notes"] = [*missing, *result["notes"]]
     return result | (_summary(work, searched, result) if searched else {})
 
@@ -87,13 +87,13 @@ def _evaluated(
     """The scores of each network."""
     length = evaluating.length_of(work, trained)
     parts = [
-        StagePart(Stage.EVALUATE, one.role, number, len(trained) + 1)
+        StagePart(StageName.EVALUATE, one.role, number, len(trained) + 1)
         for number, one in enumerate(trained)
     ]
     return [
         run_stage(
             work,
-            Stage.EVALUATE,
+            StageName.EVALUATE,
             evaluating.key_inputs(work, checked, one, length),
             Evaluation,
             partial(evaluating.evaluate, work, checked, one, part, length),
@@ -105,10 +105,10 @@ def _evaluated(
 def _raced(work: JobContext, checked: JobInputs, networks: Sequence[TrainedModel]) -> SpeedResult:
     """The speeds of the networks of the job's table."""
     length, on = evaluating.length_of(work, networks), racing.devices()
-    part = StagePart(Stage.EVALUATE, "speeds", len(networks), len(networks) + 1)
+    part = StagePart(StageName.EVALUATE, "speeds", len(networks), len(networks) + 1)
     return run_stage(
         work,
-        Stage.EVALUATE,
+        StageName.EVALUATE,
         racing.key_inputs(work, checked, networks, length, on),
         SpeedResult,
         lambda _: racing.measure_speeds(work, checked, networks, part, length, on),

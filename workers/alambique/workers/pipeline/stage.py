@@ -11,7 +11,7 @@ from alambique.registry import stages
 from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
 from alambique.spec.schema import SCHEMA
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.files import sync, write_text
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import makers_of, record_maker
@@ -23,7 +23,7 @@ _RECORD = "stage.json"
 Output = TypeVar("Output", bound=StageOutput)
 
 
-def key_of(stage: Stage, reads: Mapping[str, Any]) -> str:
+def key_of(stage: StageName, reads: Mapping[str, Any]) -> str:
     """The key of a stage: a hash of the schema, and of all that its output depends on."""
     content = json.dumps([SCHEMA, stage, reads], sort_keys=True, default=_plain)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -31,7 +31,7 @@ def key_of(stage: Stage, reads: Mapping[str, Any]) -> str:
 
 def run_stage(
     work: JobContext,
-    stage: Stage,
+    stage: StageName,
     reads: Mapping[str, Any],
     output: type[Output],
     do: Callable[[Path], Output],
@@ -56,7 +56,7 @@ def run_stage(
 
 def run_stage_if_free(
     work: JobContext,
-    stage: Stage,
+    stage: StageName,
     reads: Mapping[str, Any],
     output: type[Output],
     do: Callable[[Path], Output],
@@ -68,7 +68,7 @@ def run_stage_if_free(
         return _given(work, place, output, do, part) if mine else None
 
 
-def is_done(work: JobContext, stage: Stage, reads: Mapping[str, Any]) -> bool:
+def is_done(work: JobContext, stage: StageName, reads: Mapping[str, Any]) -> bool:
     """Whether the stage has been done, by whichever job of the project."""
     return find_done(work, locate_stage(work, stage, reads)) is not None
 
@@ -77,13 +77,13 @@ def is_done(work: JobContext, stage: Stage, reads: Mapping[str, Any]) -> bool:
 class StageLocation:
     """Where what a stage gives is kept, and the name under which one job at a time does it."""
 
-    stage: Stage
+    stage: StageName
     key: str
     folder: Path
     name: str
 
 
-def locate_stage(work: JobContext, stage: Stage, reads: Mapping[str, Any]) -> StageLocation:
+def locate_stage(work: JobContext, stage: StageName, reads: Mapping[str, Any]) -> StageLocation:
     """The place of a stage that reads this."""
     # a fresh job has keys of its own: nobody else's stages are its, and its own are when it resumes
     key = key_of(stage, {**reads, "job": work.id} if work.job.fresh else reads)

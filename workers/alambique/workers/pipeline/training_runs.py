@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from alambique.spec.errors import LostWorker
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.train import Resources
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.training.distributed import distributed_context
@@ -23,7 +23,7 @@ _EVERY = 1.0
 class StagePart:
     """Which part of a stage a run is: the `number`-th of `of`, from 0, with a name to show."""
 
-    stage: Stage
+    stage: StageName
     name: str
     number: int = 0
     of: int = 1

@@ -16,7 +16,7 @@ from alambique.registry.records import Trial
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
 from alambique.spec.space import axes, size
-from alambique.spec.states import Reason, Stage, TrialState
+from alambique.spec.states import Reason, StageName, TrialState
 from alambique.tasks.all import find
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
@@ -137,7 +137,7 @@ class TrialCoordinator:
         best = standing.best(goals[0])
         found = best.metrics if best else {}
         self._work.report(
-            Stage.DISTIL,
+            StageName.DISTIL,
             standing.fraction,
             eta_seconds=self._left_seconds(standing, now),
             loss=found.get("loss"),

@@ -9,7 +9,7 @@ from alambique.spec.job import Job
 from alambique.tasks.all import find
 from alambique.workers.pipeline.failures import user_message
 from alambique.workers.scoring import LoadedModel
-from alambique.workers.stages.race import latency_of
+from alambique.workers.stages.speed import latency_of
 
 
 def measured(job: Job, labels: tuple[str, ...], folder: Path) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from alambique.spec.job import Job
 from alambique.spec.space import laid_over
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, JobInputs, SelectedTeacher
 from alambique.workers.pipeline.stage import StageLocation, locate_stage
@@ -32,7 +32,7 @@ class Variant:
     @cached_property
     def place(self) -> StageLocation:
         """Where its student is: another job that asks for just this one finds it there."""
-        return locate_stage(self.work, Stage.DISTIL, self.reads("distilled"))
+        return locate_stage(self.work, StageName.DISTIL, self.reads("distilled"))
 
     @property
     def courses(self) -> tuple[TrainingSpec, ...]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from alambique.models.configs import read_config
 from alambique.registry import jobs
 from alambique.runtime.windows import PREPROCESSING, Encoder
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.teacher import Teacher
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.pipeline.context import JobContext
@@ -25,7 +25,9 @@ def caches(
     work: JobContext, checked: JobInputs, teachers: Sequence[TrainedModel]
 ) -> tuple[CachedOutputs, ...]:
     """The outputs of each teacher of the job."""
-    parts = [StagePart(Stage.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)]
+    parts = [
+        StagePart(StageName.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)
+    ]
     return tuple(cache(work, checked, *both) for both in zip(teachers, parts, strict=True))
 
 
@@ -42,7 +44,7 @@ def cache(
         teacher: who answers.
         part: which part of the stage that is; None: all of it.
     """
-    told = _Told(work, part or StagePart(Stage.CACHE, teacher.name))
+    told = _Told(work, part or StagePart(StageName.CACHE, teacher.name))
     order = _order(work, checked, teacher)
     looking = Filler(order, work.settings.redis)
     wanted, missing = looking.wanted, looking.missing()
@@ -80,7 +82,9 @@ class _Told:
     def __call__(self, done: float, message: str, eta_seconds: float | None = None) -> None:
         name = f"{self.part.name}: " if self.part.of > 1 else ""
         fraction = (self.part.number + done) / self.part.of
-        self.work.report(Stage.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}")
+        self.work.report(
+            StageName.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}"
+        )
 
 
 def _fill_some(

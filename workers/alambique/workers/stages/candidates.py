@@ -6,7 +6,7 @@ from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import Counts, count
 from alambique.registry import versions
 from alambique.registry.records import Edge, Metric, Version
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
@@ -45,7 +45,7 @@ def register_candidates(
     rows = []
     for run in taught.runs:
         done = (before + run.number - 1) / of
-        work.report(Stage.REGISTER, done, message=f"registering the run {run.name}")
+        work.report(StageName.REGISTER, done, message=f"registering the run {run.name}")
         taught_by = run.number == taught.number
         version = chosen if taught_by else _version(work, checked, teacher, run, about)
         which = {} if teacher.alone else {"teacher": teacher.role}

@@ -37,7 +37,7 @@ from alambique.spec.sources import (
     source_of,
     written,
 )
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
@@ -68,7 +68,7 @@ _KEPT = 2
 of its version."""
 
 
-def check(work: JobContext) -> JobInputs:
+def check_job(work: JobContext) -> JobInputs:
     """What the later stages work with.
 
     Raises:
@@ -86,7 +86,7 @@ def check(work: JobContext) -> JobInputs:
     _names(work)
     _machine(work)
     _stores(work)
-    work.report(Stage.CHECK, 0.0, message="reading the data")
+    work.report(StageName.CHECK, 0.0, message="reading the data")
     fetch = fetcher(work.settings.home.absolute(), tell=work.log)
     splits = load(job.data, task=find(job.task), root=work.settings.data, fetch=fetch)
     for wrong in splits.wrong_sizes:
@@ -94,7 +94,7 @@ def check(work: JobContext) -> JobInputs:
     for warning in splits.warnings:
         work.log(f"warning: {warning}")
     data = _stored(work, splits)
-    work.report(Stage.CHECK, 0.5, message="looking at the models")
+    work.report(StageName.CHECK, 0.5, message="looking at the models")
     teachers = tuple(
         tuple(
             _teacher(work, one, field, candidate.model, data.labels)
@@ -109,7 +109,7 @@ def check(work: JobContext) -> JobInputs:
         check_beside(job, field, teacher, student)
     checked = JobInputs(data=data, teachers=teachers, student=student)
     _room(work, checked, splits)
-    work.report(Stage.CHECK, 1.0, message=_counted(data))
+    work.report(StageName.CHECK, 1.0, message=_counted(data))
     return checked
 
 
@@ -309,7 +309,7 @@ def _left(work: JobContext, checked: JobInputs) -> Counter[int]:
     for one in work.job.teachers:
         number = {candidate: next(numbers) for candidate in range(len(one.named))}
         for run in one.said.runs:
-            if not is_done(work, Stage.TEACH, key_inputs(work, checked, one, run)):
+            if not is_done(work, StageName.TEACH, key_inputs(work, checked, one, run)):
                 left[number[run.candidate]] += 1
     return left
 

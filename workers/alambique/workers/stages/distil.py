@@ -14,7 +14,7 @@ from alambique.spec.job import Baseline, Job
 from alambique.spec.objective import Gold, Logits, Term, layered
 from alambique.spec.objective import taught as teaches
 from alambique.spec.outputs import Output
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.workers.files import build_folder
@@ -58,7 +58,7 @@ def train_student(
     """
     found = run_stage(
         work,
-        Stage.DISTIL,
+        StageName.DISTIL,
         key_inputs(work, checked, taught, cached, kind),
         StudentResult,
         lambda folder: distil(work, checked, taught, cached, kind, folder, part),
@@ -146,7 +146,7 @@ def train_students(
     notes = []
     for number, (job, kind) in enumerate(asked):
         name = _shown(work, job, kind)
-        part = StagePart(Stage.DISTIL, name, number, len(asked))
+        part = StagePart(StageName.DISTIL, name, number, len(asked))
         try:
             one = train_student(replace(work, job=job), checked, taught, cached, kind, part)
             trained.append(one)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from alambique.spec.errors import NotEnoughDisk
-from alambique.spec.states import Stage
 from alambique.spec.teacher import Teacher
 from alambique.tasks import bootstrap
 from alambique.tasks.all import find

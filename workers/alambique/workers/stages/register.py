@@ -10,7 +10,7 @@ from alambique.registry.example_scores import record
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.job import Job
 from alambique.spec.space import laid_over
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
@@ -30,7 +30,7 @@ from alambique.workers.stages import choosing
 from alambique.workers.stages.candidates import register_candidates, validation_metrics
 from alambique.workers.stages.gate import gate_details
 from alambique.workers.stages.naming import model_name, registering
-from alambique.workers.stages.race import busy_notes
+from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import (
     TableLine,
     diverged_notes,
@@ -44,7 +44,7 @@ from alambique.workers.stages.table import (
 from alambique.workers.uploading import store_upload
 
 
-def register(
+def register_models(
     work: JobContext,
     checked: JobInputs,
     taught: Sequence[SelectedTeacher],
@@ -63,7 +63,7 @@ def register(
     notes: list[str] = []
     for number, (line, speeds) in enumerate(zip(lines, raced.networks, strict=True)):
         one, found = line.network, line.evaluated[line.best]
-        work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
+        work.report(StageName.REGISTER, number / count, message=f"registering the {one.name}")
         timed_by = [maker for maker in raced.made_by if maker not in found.made_by]
         makers = (*found.made_by, *timed_by)
         measured = _Measured(found, speeds, _settings(checked, found, raced), makers)

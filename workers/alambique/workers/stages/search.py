@@ -14,7 +14,7 @@ from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import alone
-from alambique.spec.states import Stage, TrialState
+from alambique.spec.states import StageName, TrialState
 from alambique.tasks.goals import loss_compares
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import error_of, reason_of, user_message
@@ -153,8 +153,8 @@ def _students(shared: Shared, front: Sequence[Trial]) -> Iterator[TrainedModel |
         for variant, kind in product(variants, distilling.kinds(first.work)):
             seed = f", seed {variant.work.job.train.seed}" if shared.job.seeds else ""
             name = f"{kind} of trial {trial.number}{seed}"
-            key = key_of(Stage.DISTIL, variant.reads(kind))
-            part = StagePart(Stage.DISTIL, name, position, len(front))
+            key = key_of(StageName.DISTIL, variant.reads(kind))
+            part = StagePart(StageName.DISTIL, name, position, len(front))
             # the trial has come to its end with the first seed; another one may diverge
             needed = kind == "distilled" and variant is variants[0]
             found = failed.get(key) or _student(variant, kind, part, needed=needed)

@@ -12,7 +12,7 @@ from alambique.models.weights import weights_hash
 from alambique.spec.errors import Diverged
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, source_of, written
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.teacher import Run
 from alambique.spec.teachers import TeacherEntry
 from alambique.spec.train import Train
@@ -55,7 +55,7 @@ class _Asked:
         return len(self.teacher.said.runs) > 1
 
 
-def teach(work: JobContext, checked: JobInputs) -> tuple[SelectedTeacher, ...]:
+def select_teachers(work: JobContext, checked: JobInputs) -> tuple[SelectedTeacher, ...]:
     """For each teacher one that passes the gate, chosen where there are several runs.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
@@ -130,7 +130,7 @@ def _all_tried(
             part = _part(checked, asked, number, len(runs))
             tuned = do(
                 work,
-                Stage.TEACH,
+                StageName.TEACH,
                 key_inputs(work, checked, asked.teacher, asked.run),
                 FineTuneResult,
                 partial(_done, work, checked, asked, part),
@@ -149,7 +149,7 @@ def _part(checked: JobInputs, asked: _Asked, number: int, of: int) -> StagePart:
     if asked.several:
         told += f"{'' if asked.teacher.alone else ', run'} {asked.number} of "
         told += f"{len(asked.teacher.said.runs)}, {_name(checked, asked)}"
-    return StagePart(Stage.TEACH, told, number, of)
+    return StagePart(StageName.TEACH, told, number, of)
 
 
 def _name(checked: JobInputs, asked: _Asked) -> str:
@@ -261,10 +261,10 @@ def _validated(
     """
     begun = part.number / part.of if done is None else done
     if find(work.job.task).output is Output.STATES:  # it predicts nothing, and is alike to itself
-        work.report(Stage.TEACH, begun, message=f"the {teacher.role} is taken as it is")
+        work.report(StageName.TEACH, begun, message=f"the {teacher.role} is taken as it is")
         return Validated(1.0, None)
     message = f"testing the {teacher.role} on the validation examples"
-    work.report(Stage.TEACH, begun, message=message)
+    work.report(StageName.TEACH, begun, message=message)
     return validate_teacher(work, checked, folder, teacher.said)
 
 
