@@ -161,7 +161,7 @@ def _baseline_fractions(
         "code": code_version(),
         **({"job": work.id} if work.job.fresh else {}),
     }
-    folder = work.desk / f"baselines-{key_of(Stage.TEACH, content)[:24]}"
+    folder = work.desk / f"baselines-{key_of(StageName.TEACH, content)[:24]}"
     for _ in range(2):
         build_folder(folder, partial(_write_baselines, task, data, examples))
         try:

@@ -295,7 +295,7 @@ def _start_folder(work: JobContext, checked: JobInputs, asked: _Asked) -> Path:
         "seed": run.train.seed if run.train else None,
         **({"job": work.id} if work.job.fresh else {}),
     }
-    return work.desk / f"start-{key_of(Stage.TEACH, content)[:24]}"
+    return work.desk / f"start-{key_of(StageName.TEACH, content)[:24]}"
 
 
 def _start(work: JobContext, checked: JobInputs, asked: _Asked, into: Path) -> None:
