@@ -18,12 +18,12 @@ from alambique.distill.similarity import best_map, cka_table
 from alambique.models.activation_hooks import ActivationHooks
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load
+from alambique.registry.job_result import LayerMap
 from alambique.runtime.windows import Encoder
 from alambique.spec.objective import Attention, Hidden, counts
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import write_text
-from alambique.workers.pipeline.records import LayerMap
 from alambique.workers.training.batches import inputs_of
 from alambique.workers.training.engines import forward
 from alambique.workers.training.logits import by_length
