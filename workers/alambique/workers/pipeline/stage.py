@@ -108,7 +108,7 @@ def stage_key(context: JobContext, stage: Stage[Result]) -> str:
 
 def hash_inputs(context: JobContext, stage: StageName, inputs: Mapping[str, Any]) -> str:
     """Return a hash of the schema's version, a stage's name and what its result depends on."""
-    # a fresh job has keys of its own: nobody else's results are its, and its own are when it resumes
+    # a fresh job has keys of its own: it takes no other job's results, and its own when it resumes
     inputs = {**inputs, "job": context.id} if context.job.fresh else inputs
     content = json.dumps([SCHEMA, stage, inputs], sort_keys=True, default=_as_json)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -106,7 +106,7 @@ class TrainStudent:
         return first, second.model_copy(update={"beginning": beginning})
 
     def source(self, context: JobContext) -> Path:
-        """Return the folder of the model that the student is cut from; of several teachers the first.
+        """Return the folder of the model that the student is cut from: of teachers the first.
 
         Gold-only is cut from what the teacher started from, since layers of the fine-tuned teacher
         know its answers already. Of a random start shape and tokenizer alone are taken, which are

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from alambique.spec.errors import NotEnoughDisk
+from alambique.spec.states import StageName
 from alambique.spec.teacher import Teacher
 from alambique.tasks import bootstrap
 from alambique.tasks.bootstrap import Floats

@@ -315,7 +315,7 @@ def _outputs(context: JobContext) -> Outputs | None:
 def _measured_with(
     context: JobContext, evaluation: Evaluation, speeds: SpeedResult
 ) -> dict[str, Any]:
-    """Return how a network was measured: this job's name for the examples, and what goes for all."""
+    """Return how a network was measured, with the name that this job has for the examples."""
     data = {"data": context.data.test_name, "split": "test"}
     return data | evaluation.settings | speeds.settings
 
