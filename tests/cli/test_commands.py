@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.registry import jobs, versions
 from alambique.registry.database import Database
@@ -29,24 +30,16 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def measured(name: str, f1: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "layers": 1,
-        "parameters": 4_386_178,
-        "macs": {"linear": 1_000_000, "full": 1_250_000},
-        "metrics": {"f1": f1, "precision": 0.5},
-        "latency_ms": 2.5,
-        "inferences_per_second": 400.0,
-        "version": f"{name}@1",
-    }
+    macs, metrics = {"linear": 1_000_000, "full": 1_250_000}, {"f1": f1, "precision": 0.5}
+    return result_row(name, parameters=4_386_178, macs=macs, metrics=metrics)
 
 
-RESULT = {
-    "rows": [measured("teacher", 0.9), measured("gold-only", 0.8), measured("distilled", 0.85)],
-    "primary": "f1",
-    "notes": ["measured on [one] machine"],
-    "settings": {},
-}
+RESULT = job_result(
+    measured("teacher", 0.9),
+    measured("gold-only", 0.8),
+    measured("distilled", 0.85),
+    notes=["measured on [one] machine"],
+)
 
 
 def taken(database: Database, job_id: UUID) -> JobRow:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.api.client import Client
 from alambique.api.comparison_table import Column, Compared, Comparison, Measured
@@ -40,28 +40,9 @@ students:
 """
 
 
-def measured(name: str, score: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "layers": 1,
-        "parameters": 1000,
-        "macs": {"linear": 10, "full": 20},
-        "metrics": {"f1": score},
-        "validation": {"loss": 1.0, "metric": score},
-        "latency_ms": 1.0,
-        "inferences_per_second": 1000.0,
-        "version": f"{name}@1",
-    }
-
-
-RESULT = {
-    "rows": [measured("teacher", 0.9), measured("gold-only", 0.5), measured("distilled", 0.4)],
-    "primary": "f1",
-    "reference": {"name": "BETO", "macs": {"linear": 100, "full": 100}},
-    "outputs": {"examples": 10, "computed": 10},
-    "notes": [],
-    "settings": {},
-}
+RESULT = job_result(
+    result_row("teacher", 0.9), result_row("gold-only", 0.5), result_row("distilled", 0.4)
+)
 
 
 @pytest.fixture

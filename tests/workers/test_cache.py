@@ -52,7 +52,7 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
     missing = Filler(order).missing()
     held = sorted(missing)[::3]
     names = [stage._name(order, bucket) for bucket in held]
-    assert theirs.holding.take(names) == sorted(names)
+    assert theirs.leases.take(names) == sorted(names)
     by_them = 0
     with ThreadPoolExecutor(1) as thread:
         try:
@@ -60,12 +60,12 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
             waits(ours, filling, 1)  # for the first
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held}
             by_them += Filler(order).fill(held[1:2])
-            theirs.holding.let_go(names[:1])
+            theirs.leases.let_go(names[:1])
             waits(ours, filling, 2)  # for the third: the second is there
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held[2:]}
             by_them += Filler(order).fill(held[2:3])
         finally:
-            theirs.holding.let_go(names)
+            theirs.leases.let_go(names)
         filling.result(60)
     by_us, wanted = sum(missing.values()) - by_them, checked.data.counts["train"]
     with ours.database.read() as session:
@@ -73,7 +73,7 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
     assert told[-1] == f"{by_us} of {wanted} outputs computed"
     assert Filler(order).missing() == {}
     everything = [stage._name(order, bucket) for bucket in missing]
-    assert set(theirs.holding.take(everything)) == set(everything)
+    assert set(theirs.leases.take(everything)) == set(everything)
 
 
 def test_outputs_of_an_attempt_that_was_broken_off_are_counted(

@@ -105,7 +105,7 @@ def test_a_database_that_restarts_is_waited_for(
 ) -> None:
     job = work(database_url=on_server)
     holding, pause = held(job, heartbeat=0.02), threading.Event()
-    with holding, into_log(replace(job, holding=holding)):
+    with holding, into_log(replace(job, leases=holding)):
         with away(on_server):
             job.report(StageName.TEACH, 0.5)
             for _ in range(600):

@@ -82,13 +82,13 @@ def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: 
         job.report(StageName.CHECK, 0.5)
         return Given()
 
-    with job.holding:
+    with job.leases:
         outage.begin()
         assert run_stage(job, StageName.CHECK, {"a": 1}, Given, do) == Given()
         outage.begin()
         assert run_stage(job, StageName.CHECK, {"a": 1}, Given, do) == Given()
         outage.begin()
-        assert job.holding.take(["a", "b"]) == ["a", "b"]
+        assert job.leases.take(["a", "b"]) == ["a", "b"]
         outage.begin()
     assert outage.waited == 5
     assert logged(job) == [
@@ -128,7 +128,7 @@ def test_lines_that_could_not_be_written_are_there_at_the_end(
     work: Taken, away: Away, on_server: SecretStr
 ) -> None:
     job = work(database_url=on_server)
-    with job.holding, into_log(job):
+    with job.leases, into_log(job):
         with away(on_server):
             job.log("one", "two")
             logging.getLogger("alambique.test").warning("three")
@@ -141,7 +141,7 @@ def test_lines_outlast_an_end_that_could_not_be_written(
     work: Taken, away: Away, on_server: SecretStr
 ) -> None:
     job = work("data.name=/nowhere", database_url=on_server, lease=0.3, heartbeat=0.1)
-    with job.holding:
+    with job.leases:
         with away(on_server):
             job.log("one")
             with pytest.raises(OperationalError):
@@ -158,7 +158,7 @@ def test_an_interrupt_loses_no_line(work: Taken) -> None:
         event.remove(Session, "before_commit", interrupt)
         raise KeyboardInterrupt
 
-    with job.holding:
+    with job.leases:
         event.listen(Session, "before_commit", interrupt)
         with pytest.raises(KeyboardInterrupt):
             job.log("one")
@@ -171,13 +171,13 @@ def test_a_name_is_held_though_the_answer_was_lost(
     work: Taken, lost_answer: Callable[[int], None]
 ) -> None:
     mine, other = work(), work()
-    with mine.holding, other.holding:
+    with mine.leases, other.leases:
         lost_answer(0)
-        assert mine.holding.take(["a"]) == ["a"]
-        assert other.holding.take(["a"]) == []
+        assert mine.leases.take(["a"]) == ["a"]
+        assert other.leases.take(["a"]) == []
         lost_answer(0)
-        mine.holding.let_go(["a"])
-        assert other.holding.take(["a"]) == ["a"]
+        mine.leases.let_go(["a"])
+        assert other.leases.take(["a"]) == ["a"]
 
 
 @pytest.mark.parametrize("others", range(4))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from alambique.api.comparison import Gains, compare
 from alambique.api.comparison_table import Comparison
-from alambique.api.results import finished
+from alambique.api.results import finished_job
 from alambique.api.views import View
 from alambique.registry.records import Standing, SuiteRow
 from alambique.spec.states import Reason, StageName, State
@@ -69,5 +69,5 @@ class SuiteView(SuiteLine):
 
 def compared(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
     """The table of a suite; results of a program of another version are left out."""
-    known = (finished(*one) for one in results)
+    known = (finished_job(*one) for one in results)
     return compare(suite_of(row.spec), [one for one in known if one is not None], gains)

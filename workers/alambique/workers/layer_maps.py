@@ -19,12 +19,12 @@ from alambique.distill.terms.table import awaits_map, comparison_of, with_chosen
 from alambique.models.activation_hooks import ActivationHooks
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load
+from alambique.registry.job_result import LayerMap
 from alambique.runtime.windows import Encoder
 from alambique.spec.objective import LayerMapping, intermediate_losses
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import write_text
-from alambique.workers.pipeline.records import LayerMap
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import make_windows

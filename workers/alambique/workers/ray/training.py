@@ -23,7 +23,7 @@ from alambique.workers.environment import shared_tier
 from alambique.workers.pipeline.provenance import refuse_other_code
 from alambique.workers.ray.errors import errors_for_driver
 from alambique.workers.training.distributed import distributed_context
-from alambique.workers.training.loop import nobody, train
+from alambique.workers.training.loop import train
 from alambique.workers.training.spec import TrainingSpec
 
 _TIMEOUT = timedelta(minutes=30)
@@ -48,7 +48,7 @@ def run_training_worker(config: dict[str, Any]) -> None:
         train(
             TrainingSpec.model_validate_json(config["spec"]),
             distributed_context(),
-            config["on_epoch_end"] or nobody,
+            config["on_epoch_end"],
             redis=shared_tier(os.environ),
         )
 

@@ -18,7 +18,6 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
 from alambique.spec.space import axes, trial_count
 from alambique.spec.states import Reason, StageName, TrialState
-from alambique.tasks.all import find
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.records import StudentResult, TrainedModel
@@ -27,7 +26,6 @@ from alambique.workers.search.sampling import past_trial, propose_trial
 from alambique.workers.search.summary import SearchProgress
 from alambique.workers.search.trial import TrialReport, TrialSpec
 from alambique.workers.search.trial_job import SearchInputs, TrialJob
-from alambique.workers.stages.distil import note_outputs, student_of
 from alambique.workers.training.progress import ProgressReader
 from alambique.workers.training.result import TrainingResult, read_result
 from alambique.workers.training.spec import TrainingSpec
@@ -84,7 +82,7 @@ class ActiveTrial:
     @property
     def fraction(self) -> float:
         """The part of its epochs that are over."""
-        return min(1.0, self.epochs / self.job.work.job.train.epochs)
+        return min(1.0, self.epochs / self.job.context.job.train.epochs)
 
     def add_report(self, report: TrialReport) -> None:
         """Add a point to the curve; a trial that is at its end anyway is not stopped there."""
@@ -190,13 +188,13 @@ class TrialCoordinator:
             trial.failure = report
             return
         trial.add_report(report)
-        work = self._work
+        context = self._context
         # a database that does not answer now is told with the next epoch
-        with suppress(SQLAlchemyError), work.database.write() as session:
+        with suppress(SQLAlchemyError), context.database.write() as session:
             trials.tell(
                 session,
-                work.id,
-                work.token,
+                context.id,
+                context.token,
                 number,
                 epochs=trial.epochs,
                 metrics=self._last_scores(trial),
@@ -218,11 +216,12 @@ class TrialCoordinator:
                 self._record_stopped(trial)
             else:
                 seconds = self.clock() - trial.began
-                result = student_of(trial.job.trainings, "distilled", seconds)
-                result = record_stage(self._work, trial.job.location, result)
-                self._record_finished(trial, result.student)
+                location = trial.job.location
+                result = trial.job.stage.collect_result(trial.job.context, location.folder, seconds)
+                result = record_stage(self._context, location, result)
+                self._record_finished(trial, result.model)
         finally:
-            self._work.holding.let_go([trial.job.location.name])
+            self._context.leases.let_go([trial.job.location.lease])
 
     def report_progress(self) -> None:
         """Log epochs that have ended and report how far the search is, once in a while."""
@@ -241,7 +240,7 @@ class TrialCoordinator:
         metrics = best.metrics if best else {}
         done = progress.done - self._done_before
         left = progress.of - progress.done
-        self._work.report(
+        self._context.report(
             StageName.DISTIL,
             progress.fraction,
             eta_seconds=(now - self._began) / done * left if done else None,
@@ -251,13 +250,13 @@ class TrialCoordinator:
         )
 
     @property
-    def _work(self) -> JobContext:
-        return self.inputs.work
+    def _context(self) -> JobContext:
+        return self.inputs.context
 
     @property
     def _primary(self) -> str:
         """The name of the task's primary metric."""
-        return find(self.inputs.job.task).primary
+        return self._context.task.primary
 
     @property
     def _next_number(self) -> int:
@@ -301,25 +300,25 @@ class TrialCoordinator:
 
     def _take_lease(self, trial: ActiveTrial) -> bool:
         """Return whether this job may train the trial's student now; else the trial is blocked."""
-        if self._work.holding.take([trial.job.location.name]):
+        if self._context.leases.take([trial.job.location.lease]):
             self._blocked = None
             return True
         if self._blocked is None:
-            self._work.log(f"trial {trial.number}: another job is doing the same; it waits")
+            self._context.log(f"trial {trial.number}: another job is doing the same; it waits")
         self._blocked, self._tried_at = trial, self.clock()
         return False
 
     def _start_trial(self, trial: ActiveTrial) -> TrialSpec | None:
         """Return what the trial's process is given; None where its student is there already."""
         location = trial.job.location
-        if done := find_done(self._work, location):
-            self._work.log(f"trial {trial.number}: done before, by job {done.job_id}")
-            student = StudentResult.model_validate(done.output).student
+        if done := find_done(self._context, location):
+            self._context.log(f"trial {trial.number}: done before, by job {done.job_id}")
+            student = StudentResult.model_validate(done.output).model
             self._record_finished(trial, student)
-            self._work.holding.let_go([location.name])
+            self._context.leases.let_go([location.lease])
             return None
         begin_stage(location)
-        note_outputs(trial.job.cached, "distilled", location.folder)
+        trial.job.stage.record_outputs(trial.job.context, location.folder)
         trial.open_progress()
         self._active[trial.number] = trial
         self._done_before += trial.fraction
@@ -328,7 +327,7 @@ class TrialCoordinator:
     def _log_epochs(self, trial: ActiveTrial) -> None:
         """Log the epochs of a trial that have ended since the last call."""
         if lines := trial.new_epoch_lines():
-            self._work.log(*lines)
+            self._context.log(*lines)
 
     def _record_finished(self, trial: ActiveTrial, student: TrainedModel) -> None:
         assert student.loss is not None  # of a student; a teacher may come fine-tuned
@@ -350,7 +349,7 @@ class TrialCoordinator:
         self._write(trials.end, trial.number, state, epochs=trial.epochs, metrics=metrics)
 
     def _record_failure(self, number: int, reason: Reason, error: str, epochs: int = 0) -> None:
-        self._work.log(f"trial {number} failed: {error}")
+        self._context.log(f"trial {number} failed: {error}")
         self._write(
             trials.end,
             number,
@@ -370,7 +369,7 @@ class TrialCoordinator:
         self, change: Callable[..., Trial], number: int, *values: Any, **fields: Any
     ) -> None:
         """Change a trial in the registry under the lease of the job, and keep what it is now."""
-        work = self._work
-        self.trials[number] = work.write(
-            lambda session: change(session, work.id, work.token, number, *values, **fields)
+        context = self._context
+        self.trials[number] = context.write(
+            lambda session: change(session, context.id, context.token, number, *values, **fields)
         )

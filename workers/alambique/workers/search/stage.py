@@ -13,31 +13,20 @@ from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.space import single_value_jobs
-from alambique.spec.states import StageName, TrialState
+from alambique.spec.states import StageName, StudentRole, TrialState
 from alambique.tasks.goals import loss_compares
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import error_of, reason_of, user_message
-from alambique.workers.pipeline.records import (
-    CachedOutputs,
-    JobInputs,
-    SelectedTeacher,
-    TrainedModel,
-)
-from alambique.workers.pipeline.stage import find_done, key_of
-from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.stage import StagePart, find_done, stage_key
 from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
-from alambique.workers.search.summary import SearchResult
+from alambique.workers.search.summary import SearchOutcome
 from alambique.workers.search.trial import SearchRun
-from alambique.workers.search.trial_job import SearchInputs, TrialJob
-from alambique.workers.stages import distil
+from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.stages.distil import TrainStudent, student_roles, train_student
 
 
-def search(
-    work: JobContext,
-    checked: JobInputs,
-    taught: Sequence[SelectedTeacher],
-    cached: Sequence[CachedOutputs],
-) -> SearchResult:
+def search(context: JobContext) -> SearchOutcome:
     """Run the search of a job, and return the students on its front.
 
     Trials that an earlier attempt at the job has ended are not run again.
@@ -46,56 +35,57 @@ def search(
         AlambiqueError: no trial came to its end; the error of one that may go otherwise, else of
             the first one that failed.
     """
-    assert work.job.search is not None
-    inputs = SearchInputs(work, checked, taught, cached)
-    coordinator = TrialCoordinator(inputs, {trial.number: trial for trial in _read_trials(work)})
+    assert context.job.search is not None
+    inputs = SearchInputs(context)
+    known = {trial.number: trial for trial in _read_trials(context)}
+    coordinator = TrialCoordinator(inputs, known)
     if coordinator.has_work():
-        _run_trials(work, coordinator)
-    every = _read_trials(work)
+        _run_trials(context, coordinator)
+    every = _read_trials(context)
     _remove_stopped(inputs, every)
     by_number = {trial.number: trial for trial in every}
     measured = {n: one.metrics for n, one in by_number.items() if one.state is TrialState.FINISHED}
-    front = front_of(work.job.search.targets, measured)
+    front = front_of(context.job.search.targets, measured)
     if not front:
         raise no_student_error(every)
     trained = list(train_front(inputs, [by_number[number] for number in front]))
     students = tuple(one for one in trained if isinstance(one, TrainedModel))
     notes = tuple(one for one in trained if isinstance(one, str))
     if notes:
-        work.log(*(f"warning: {note}" for note in notes))
-    return SearchResult(every, front, students, notes)
+        context.log(*(f"warning: {note}" for note in notes))
+    return SearchOutcome(every, front, students, notes)
 
 
-def _read_trials(work: JobContext) -> tuple[Trial, ...]:
-    return work.read(lambda session: trials.of_job(session, work.id))
+def _read_trials(context: JobContext) -> tuple[Trial, ...]:
+    return context.read(lambda session: trials.of_job(session, context.id))
 
 
-def _run_trials(work: JobContext, coordinator: TrialCoordinator) -> None:
+def _run_trials(context: JobContext, coordinator: TrialCoordinator) -> None:
     """Run all trials that are left on a cluster, and remove what Tune has written."""
-    run = search_run(work, list(coordinator.trials.values()))
+    run = search_run(context, list(coordinator.trials.values()))
     try:
-        with work.cluster() as cluster:
+        with context.connect() as cluster:
             cluster.run_trials(coordinator, run)
     finally:
-        for folder in run.folder.parent.glob(f"{work.id}-*"):  # of killed attempts too
+        for folder in run.folder.parent.glob(f"{context.id}-*"):  # of killed attempts too
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def search_run(work: JobContext, known: Sequence[Trial]) -> SearchRun:
+def search_run(context: JobContext, known: Sequence[Trial]) -> SearchRun:
     """Return how the trials of a job's search are run.
 
     Args:
-        work: the job.
+        context: the job.
         known: the trials that the registry has.
     """
-    job, search = work.job, work.job.search
+    job, search = context.job, context.job.search
     assert search is not None
     return SearchRun(
         scheduler=search.scheduler,
         metric=_stopping_metric(job),
         max_epochs=max(variant.train.epochs for variant in [job, *single_value_jobs(job)]),
         resources=job.resources,
-        folder=work.settings.home.absolute() / "search" / f"{work.id}-{work.token}",
+        folder=context.settings.home.absolute() / "search" / f"{context.id}-{context.token}",
         ended={trial.number: trial.curve for trial in known if not is_unfinished(trial)},
         resumed={trial.number: trial.curve for trial in known if is_unfinished(trial)},
     )
@@ -118,8 +108,8 @@ def _remove_stopped(inputs: SearchInputs, every: Sequence[Trial]) -> None:
         if trial.state is not TrialState.STOPPED:
             continue
         location = inputs.trial_job(trial.values).location
-        with inputs.work.alone_if_free(location.name) as ours:
-            if ours and find_done(inputs.work, location) is None:
+        with inputs.context.lease_if_free(location.lease) as ours:
+            if ours and find_done(inputs.context, location) is None:
                 shutil.rmtree(location.folder, ignore_errors=True)
 
 
@@ -145,16 +135,16 @@ def train_front(inputs: SearchInputs, front: Sequence[Trial]) -> Iterator[Traine
     """
     failed: dict[str, str] = {}
     for position, trial in enumerate(front):
-        first = inputs.trial_job(trial.values)
-        variants = [first.with_seed(seed) for seed in inputs.job.seeds] or [first]
-        for variant, kind in product(variants, distil.kinds(first.work)):
-            seed = f", seed {variant.work.job.train.seed}" if inputs.job.seeds else ""
-            name = f"{kind} of trial {trial.number}{seed}"
-            key = key_of(StageName.DISTIL, variant.key_inputs(kind))
+        first = inputs.trial_job(trial.values).context
+        contexts = [first.with_seed(seed) for seed in inputs.job.seeds] or [first]
+        for context, role in product(contexts, student_roles(first)):
+            seed = f", seed {context.job.train.seed}" if inputs.job.seeds else ""
+            name = f"{role} of trial {trial.number}{seed}"
             part = StagePart(StageName.DISTIL, name, position, len(front))
+            key = stage_key(context, TrainStudent(role, part))
             # the trial has come to its end with the first seed; another one may diverge
-            required = kind == "distilled" and variant is variants[0]
-            trained = failed.get(key) or _train_student(variant, kind, part, required=required)
+            required = not role.is_baseline and context is contexts[0]
+            trained = failed.get(key) or _train_student(context, role, part, required=required)
             if isinstance(trained, str):
                 failed[key] = trained
                 yield f"trial {trial.number}: {trained}"
@@ -163,13 +153,13 @@ def train_front(inputs: SearchInputs, front: Sequence[Trial]) -> Iterator[Traine
 
 
 def _train_student(
-    job: TrialJob, kind: distil.Kind, part: StagePart, *, required: bool
+    context: JobContext, role: StudentRole, part: StagePart, *, required: bool
 ) -> TrainedModel | str:
     """Train a student of a trial; return why it could not be trained, if it is not required."""
     try:
-        return distil.train_student(job.work, job.checked, job.taught, job.cached, kind, part)
+        return train_student(context, role, part)
     except Exception as error:
         # what was searched for is kept, whatever becomes of what it is compared with
         if required or may_pass(reason_of(error)):
             raise
-        return f"no {kind} student: {user_message(error)}"
+        return f"no {role} student: {user_message(error)}"

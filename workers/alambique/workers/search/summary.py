@@ -2,14 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from alambique.distill.front import balance, best_of, score_per_octave
+from alambique.registry.job_result import (
+    Balance,
+    Dimension,
+    FrontMember,
+    JobResult,
+    ResultRow,
+    SearchResult,
+)
 from alambique.registry.records import Trial
 from alambique.spec.job import Job
 from alambique.spec.search import LOSS, Goal
 from alambique.spec.space import axes
-from alambique.spec.states import TrialState
+from alambique.spec.states import StudentRole, TrialState
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.search.sampling import dimension_importance, past_trial
 
@@ -66,7 +73,7 @@ def _format_metric(goal: Goal, value: float) -> str:
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchOutcome:
     """What a search came to."""
 
     trials: tuple[Trial, ...]
@@ -77,53 +84,49 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     """Why baselines could not be trained."""
 
+    def summarize(self, job: Job, result: JobResult) -> SearchResult:
+        """Return what the job's result says of the search.
 
-def search_summary(
-    job: Job, result: SearchResult, rows: Sequence[Mapping[str, Any]], primary: str
-) -> dict[str, Any]:
-    """Return the search as JSON: goals, trials, dimensions, and the front with its balance.
+        Args:
+            job: the job that has the search.
+            result: its table, the teachers first.
+        """
+        search = job.search
+        assert search is not None
+        teachers = result.rows[: len(job.teachers)]
+        students = [row for row in result.rows if row.name == StudentRole.DISTILLED]
+        points = [(row.macs.full, row.metrics[result.primary]) for row in students]
+        times = [(row.latency_ms, row.metrics[result.primary]) for row in students]
+        finished = [trial for trial in self.trials if trial.state is TrialState.FINISHED]
+        past = [past_trial(trial, search) for trial in finished]
+        importance = dimension_importance(axes(job), past, seed=job.train.seed)
+        return SearchResult(
+            goals=tuple(search.goals),
+            trials=_state_counts(self.trials),
+            dimensions=tuple(
+                Dimension(field=field, importance=part) for field, part in importance.items()
+            ),
+            front=tuple(self._front_member(row) for row in students),
+            balance=Balance(
+                macs=balance(points, max(row.macs.full for row in teachers)),
+                latency_ms=balance(times, max(row.latency_ms for row in teachers)),
+            ),
+            score_per_octave=score_per_octave(points),
+        )
 
-    Args:
-        job: the job that has the search.
-        result: what the search came to.
-        rows: the job's table, the teachers first.
-        primary: the metric that stands for the score.
-    """
-    search = job.search
-    assert search is not None
-    teachers = rows[: len(job.teachers)]
-    students = [row for row in rows if row["name"] == "distilled"]
-    points = [(row["macs"]["full"], row["metrics"][primary]) for row in students]
-    times = [(row["latency_ms"], row["metrics"][primary]) for row in students]
-    finished = [trial for trial in result.trials if trial.state is TrialState.FINISHED]
-    past = [past_trial(trial, search) for trial in finished]
-    importance = dimension_importance(axes(job), past, seed=job.train.seed)
-    return {
-        "goals": list(search.goals),
-        "trials": _state_counts(result.trials),
-        "dimensions": [{"field": field, "importance": part} for field, part in importance.items()],
-        "front": [_front_member(result, row) for row in students],
-        "balance": {
-            "macs": balance(points, max(row["macs"]["full"] for row in teachers)),
-            "latency_ms": balance(times, max(row["latency_ms"] for row in teachers)),
-        },
-        "score_per_octave": score_per_octave(points),
-    }
+    def _front_member(self, row: ResultRow) -> FrontMember:
+        """Return what is told of a trial on the front, whose student has that row of the table."""
+        trial = next(trial for trial in self.trials if trial.number == row.trial)
+        return FrontMember(
+            trial=trial.number,
+            values=dict(trial.values),
+            epochs=trial.epochs,
+            metrics=dict(trial.metrics),
+            version=row.version,
+        )
 
 
 def _state_counts(trials: Sequence[Trial]) -> dict[str, int]:
     """Return how many trials are in each state; states without any are left out."""
     counts = {state: sum(trial.state is state for trial in trials) for state in TrialState}
     return {str(state): count for state, count in counts.items() if count}
-
-
-def _front_member(result: SearchResult, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told of a trial on the front, whose student has that row of the table."""
-    trial = next(trial for trial in result.trials if trial.number == row["trial"])
-    return {
-        "trial": trial.number,
-        "values": trial.values,
-        "epochs": trial.epochs,
-        "metrics": trial.metrics,
-        "version": row["version"],
-    }

@@ -22,7 +22,7 @@ from alambique.workers.initial_weights import write_student
 from alambique.workers.layer_maps import resolve_maps
 from alambique.workers.training.checkpoints import TrainerState
 from alambique.workers.training.distributed import distributed_context
-from alambique.workers.training.loop import nobody, train
+from alambique.workers.training.loop import train
 from alambique.workers.training.result import TrainingResult, read_result, result_of
 from alambique.workers.training.spec import TrainingSpec
 
@@ -148,7 +148,7 @@ def run_trial(
         train(
             resolve_maps(training),
             distributed_context(),
-            report_epoch if training is last else nobody,
+            report_epoch if training is last else None,
             redis=redis,
         )
     report(TrialReport.at_end(result_of(last)))

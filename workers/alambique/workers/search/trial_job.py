@@ -1,6 +1,6 @@
 """The job of a trial: the searched job with the values of the trial, as the stages see it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +10,14 @@ from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import count
 from alambique.spec.job import Job
 from alambique.spec.space import job_with_values
-from alambique.spec.states import StageName
-from alambique.tasks.all import find
+from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import user_message
-from alambique.workers.pipeline.records import CachedOutputs, JobInputs, SelectedTeacher
-from alambique.workers.pipeline.stage import StageLocation, locate_stage
+from alambique.workers.pipeline.stage import StageLocation, StagePart, locate_stage
 from alambique.workers.pipeline.training_runs import placement
 from alambique.workers.scoring import LoadedModel
 from alambique.workers.search.trial import TrialSpec
-from alambique.workers.stages import distil
+from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.stages.fitting import check_head
 from alambique.workers.stages.speed import latency_of
 from alambique.workers.training.spec import TrainingSpec
@@ -29,58 +27,47 @@ from alambique.workers.training.spec import TrainingSpec
 class TrialJob:
     """The job of one trial, under one seed, with the teachers and outputs that it learns from."""
 
-    work: JobContext
-    """Whose job has the values of the trial, and no search."""
-    checked: JobInputs
-    taught: Sequence[SelectedTeacher]
-    cached: Sequence[CachedOutputs]
+    context: JobContext
+    """Its job has the values of the trial, and no search."""
+
+    @property
+    def stage(self) -> TrainStudent:
+        """The stage that trains the student of the trial."""
+        return TrainStudent(StudentRole.DISTILLED, StagePart(StageName.DISTIL, "trial"))
 
     @cached_property
     def location(self) -> StageLocation:
         """Where its student is: another job that asks for just this one finds it there."""
-        return locate_stage(self.work, StageName.DISTIL, self.key_inputs("distilled"))
+        return locate_stage(self.context, self.stage)
 
     @property
     def trainings(self) -> tuple[TrainingSpec, ...]:
         """How its student is trained, one after the other."""
-        start = self.location.folder / "start"
-        return distil.courses_of(
-            self.work, self.checked, self.taught, self.cached, "distilled", start
-        )
-
-    def key_inputs(self, kind: distil.Kind) -> Mapping[str, Any]:
-        """Return what a student of that kind depends on."""
-        return distil.key_inputs(self.work, self.checked, self.taught, self.cached, kind)
+        return self.stage.trainings(self.context, self.location.folder)
 
     def trial_spec(self, number: int) -> TrialSpec:
         """Return what the process of the trial is given."""
-        resources = placement(self.work.job.resources, distilled=True)
+        job = self.context.job
+        resources = placement(job.resources, distilled=True)
         return TrialSpec(
             number=number,
             trainings=self.trainings,
-            student=self.work.job.student,
-            source=distil.source_of_start(self.work, self.checked, self.taught, "distilled"),
+            student=job.student,
+            source=self.stage.source(self.context),
             resources=resources if resources and resources.workers > 1 else None,
         )
-
-    def with_seed(self, seed: int) -> "TrialJob":
-        """Return the same under another seed."""
-        return replace(self, work=replace(self.work, job=self.work.job.with_seed(seed)))
 
 
 @dataclass(frozen=True)
 class SearchInputs:
     """What all trials of a search have in common: its job, the teachers, and one pass of each."""
 
-    work: JobContext
-    checked: JobInputs
-    taught: Sequence[SelectedTeacher]
-    cached: Sequence[CachedOutputs]
+    context: JobContext
 
     @property
     def job(self) -> Job:
         """The job that has the search."""
-        return self.work.job
+        return self.context.job
 
     def trial_job(self, values: Mapping[str, Any]) -> TrialJob:
         """Return the job with these values, under the first of its seeds.
@@ -88,14 +75,16 @@ class SearchInputs:
         Raises:
             BadSpec: a job cannot have these values together.
         """
+        context = self.context
         job, *_ = job_with_values(self.job, values).seeded
-        check_head(job, self.checked.student)
+        check_head(job, context.inputs.student_start)
         # a model of its own is the same for all trials: the space may leave it, and name no other
-        own = job.student.start not in ("teacher", "random")
-        checked = self.checked if own else self.checked.model_copy(update={"student": None})
+        if job.student.start in ("teacher", "random"):
+            inputs = context.inputs.model_copy(update={"student_start": None})
+            context = replace(context, checked=inputs)
         # one that learns from labels alone is keyed as the plain job is, which has no cache then
-        cached = self.cached if job.needs_outputs else ()
-        return TrialJob(replace(self.work, job=job), checked, self.taught, cached)
+        outputs = context.outputs if job.needs_outputs else ()
+        return TrialJob(replace(context, job=job, outputs=outputs))
 
     def measure_costs(self, folder: Path) -> dict[str, float]:
         """Return what the student in a folder costs: its sizes, and its latency if it is a goal."""
@@ -111,7 +100,7 @@ class SearchInputs:
             costs |= self._count_sizes(folder)
             costs |= self._measure_latency(folder)
         except Exception as error:
-            self.work.log(
+            self.context.log(
                 f"warning: not all costs of the student in {folder} could be measured: "
                 f"{user_message(error)}"
             )
@@ -124,8 +113,8 @@ class SearchInputs:
         """
         counts = count(
             read_config(folder),
-            task=find(self.job.task).output,
-            labels=len(self.checked.data.labels),
+            task=self.context.task.output,
+            labels=len(self.context.data.labels),
             length=self._text_length(folder),
         )
         return {"macs": float(counts.macs_full), "parameters": float(counts.parameters)}
@@ -139,9 +128,9 @@ class SearchInputs:
         if "latency_ms" not in [goal.name for goal in goals]:
             return {}
         model = LoadedModel.of(
-            find(self.job.task),
+            self.context.task,
             folder,
-            self.checked.data.labels,
+            self.context.data.labels,
             max_length=self.job.train.max_length,
             stride=self.job.train.stride,
         )

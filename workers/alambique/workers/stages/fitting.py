@@ -87,7 +87,7 @@ def check_learning(job: Job, model: Source, found: InitialWeights | None) -> Non
         _short_enough(longest, _lengths(variant))
 
 
-def check_beside(
+def check_live_teacher(
     job: Job, field: str, teacher: InitialWeights | None, student: InitialWeights | None
 ) -> None:
     """Nothing, where the teacher can answer beside the student, or need not.

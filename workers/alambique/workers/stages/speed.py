@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,11 +14,10 @@ import torch
 from alambique.models.configs import read_config
 from alambique.models.folders import model_hash
 from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_turns, turn
-from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import JobInputs, Speed, SpeedResult, TrainedModel
-from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
+from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.scoring import LoadedModel, synchronised
 from alambique.workers.training.distributed import this_device
 
@@ -36,74 +36,66 @@ def devices() -> tuple[torch.device, ...]:
     return (here,) if here == cpu else (here, cpu)
 
 
-def measure_speeds(
-    work: JobContext,
-    checked: JobInputs,
-    networks: Sequence[TrainedModel],
-    part: StagePart,
-    length: int,
-    on: Sequence[torch.device],
-) -> SpeedResult:
-    """Measure latency and throughput of several networks, each round with every one of them.
+@dataclass(frozen=True, slots=True)
+class MeasureSpeeds:
+    """The stage that measures latency and throughput of all networks of a table, in turns."""
 
-    Args:
-        work: the job.
-        checked: its data.
-        networks: those of its table.
-        part: which part of the stage it is.
-        length: tokens of the text that the latency is of.
-        on: the devices, one after the other.
-    """
-    names = ", ".join(one.name for one in networks)
-    work.report(part.stage, part.number / part.of, message=f"timing in turns: {names}")
-    task, examples = find(work.job.task), read(checked.data.files["test"])[:_EXAMPLES]
-    raced = [
-        LoadedModel.of(
-            task,
-            one.folder,
-            checked.data.labels,
-            max_length=one.max_length,
-            stride=one.stride,
-            device=on[0],
-        )
-        for one in networks
-    ]
-    rows = [one.windows(examples) for one in raced]
-    by_device = []
-    for device in on:
-        raced = [one.moved(device) for one in raced]
-        calls = [
-            text_call(one, network.folder, length)
-            for one, network in zip(raced, networks, strict=True)
+    models: tuple[TrainedModel, ...]
+    length: int
+    """Tokens of the text that the latency is of."""
+    on: tuple[torch.device, ...]
+    """The devices, one after the other."""
+    part: StagePart
+    result_type: type[SpeedResult] = SpeedResult
+
+    def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
+        """Return what the speeds depend on: the networks, the texts and the machine."""
+        return {
+            "race": [[model_hash(one.folder), one.max_length, one.stride] for one in self.models],
+            "task": context.job.task,
+            "test": context.data.hashes["test"],
+            "length": self.length,
+            "machine": [*map(machine, self.on), torch.get_num_threads()],
+        }
+
+    def run(self, context: JobContext, folder: Path) -> SpeedResult:
+        """Measure the networks in rounds, each round with every one of them."""
+        names = ", ".join(model.name for model in self.models)
+        message = f"timing in turns: {names}"
+        context.report(self.part.stage, self.part.fraction(), message=message)
+        examples = read(context.data.files["test"])[:_EXAMPLES]
+        loaded = [
+            LoadedModel.of(
+                context.task,
+                model.folder,
+                context.data.labels,
+                max_length=model.max_length,
+                stride=model.stride,
+                device=self.on[0],
+            )
+            for model in self.models
         ]
-        latencies = measure_in_turns(calls, clock=time.perf_counter)
-        passes = [partial(one.pass_over, some) for one, some in zip(raced, rows, strict=True)]
-        seconds = _pass_seconds(passes)
-        by_device.append(
-            [
-                # of examples, since windows of another length are other windows
-                _speed(device, found, len(examples) / each)
-                for found, each in zip(latencies, seconds, strict=True)
+        windows = [one.windows(examples) for one in loaded]
+        by_device = []
+        for device in self.on:
+            loaded = [one.moved(device) for one in loaded]
+            calls = [
+                text_call(one, model.folder, self.length)
+                for one, model in zip(loaded, self.models, strict=True)
             ]
+            latencies = measure_in_turns(calls, clock=time.perf_counter)
+            passes = [partial(one.pass_over, its) for one, its in zip(loaded, windows, strict=True)]
+            seconds = _pass_seconds(passes)
+            by_device.append(
+                [
+                    # of examples, since windows of another length are other windows
+                    _speed(device, latency, len(examples) / each)
+                    for latency, each in zip(latencies, seconds, strict=True)
+                ]
+            )
+        return SpeedResult(
+            networks=tuple(zip(*by_device, strict=True)), settings=_settings(self.length, self.on)
         )
-    return SpeedResult(networks=tuple(zip(*by_device, strict=True)), settings=_settings(length, on))
-
-
-def key_inputs(
-    work: JobContext,
-    checked: JobInputs,
-    networks: Sequence[TrainedModel],
-    length: int,
-    on: Sequence[torch.device],
-) -> Mapping[str, Any]:
-    """What the speeds depend on: the networks that are raced, the texts and the machine."""
-    return {
-        "race": [[model_hash(one.folder), one.max_length, one.stride] for one in networks],
-        "task": work.job.task,
-        "test": checked.data.hashes["test"],
-        "length": length,
-        "machine": [*map(machine, on), torch.get_num_threads()],
-    }
 
 
 def machine(device: torch.device) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from alambique.distill.intermediate import LayerOutputs
 from torch import Tensor
 
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows, ensemble_rows
 from alambique.runtime.inputs import pad
 from alambique.runtime.windows import Window

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from alambique.distill.intermediate import LayerOutputs
 from torch import Tensor
 
+from alambique.distill.activations import LayerOutputs
 from alambique.runtime.windows import Window
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.distributed import DistributedContext

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from alambique.distill.intermediate import LayerOutputs
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows
 from alambique.runtime.answering import Forward
 from alambique.runtime.windows import Encoder, Window

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 import torch
-from alambique.distill.intermediate import LayerOutputs
 from torch import Tensor
 
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows, empty_rows
 from alambique.distill.similarity import cka_of_moments, moments
 from alambique.runtime.windows import Window
