@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from alambique.spec.alpha import with_field
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadFields
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of, read_job
@@ -44,8 +43,7 @@ def refused(space: str, *overrides: str) -> list[tuple[str, str, str | None]]:
     """The path, message and value of each fault of a search."""
     with pytest.raises(BadSpec) as caught:
         searching(space, *overrides)
-    assert isinstance(caught.value.__cause__, BadFields)
-    return [(bad.path, bad.message, bad.found) for bad in caught.value.__cause__.fields]
+    return [(bad.path, bad.message, bad.found) for bad in caught.value.fields]
 
 
 @given(st.floats(0, 1))

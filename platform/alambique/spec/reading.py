@@ -63,7 +63,7 @@ def job_of(content: Mapping[str, Any]) -> Job:
     """The job that a mapping describes.
 
     Raises:
-        BadSpec: a field is wrong, each bad one on a line of its own; its cause is `BadFields`.
+        BadSpec: a field is wrong, each bad one on a line of its own and in its `fields`.
     """
     try:
         job = Job.model_validate(content)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from alambique.spec.alpha import balanced, balanced_terms, weights, with_field
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
+from alambique.spec.faults import BadField, bad_fields, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term
 from alambique.spec.search import Dimension, Range, Search
@@ -116,7 +116,7 @@ def job_with_values(job: Job, values: Mapping[str, Any]) -> Job:
     """Return the job of a trial: these values in its fields, and no search.
 
     Raises:
-        BadSpec: it cannot be, each bad field on a line of its own; its cause is `BadFields`.
+        BadSpec: it cannot be, each bad field on a line of its own and in its `fields`.
     """
     # the teachers are left as they are, which no search varies: to look at candidates and all their
     # runs takes long, and a search may have many combinations
@@ -334,9 +334,7 @@ def _refused_fields(job: Job, path: str, value: object) -> tuple[BadField, ...]:
     try:
         start = job_with_values(job, {path: value}).student.start
     except BadSpec as error:
-        if isinstance(error.__cause__, BadFields):
-            return error.__cause__.fields
-        return (BadField(_placed(job, path), None, str(error)),)
+        return error.fields or (BadField(_placed(job, path), None, str(error)),)
     if start in ("teacher", "random", job.student.start):
         return ()
     why = (
