@@ -52,7 +52,7 @@ def fill_cache(
         entry: what the job says of it.
         part: where the progress is shown.
     """
-    task = _fill_task(context, teacher, entry)
+    task = fill_task(context, teacher, entry)
     filler = Filler(task, context.settings.redis)
     wanted, missing = filler.wanted, filler.missing()
     progress = FillProgress(context, part, teacher.name, sum(missing.values()))
@@ -140,7 +140,7 @@ def _fill_free_buckets(
         missing: how many outputs each bucket lacks.
         progress: what counts them.
     """
-    names = {_bucket_lease(task, bucket): bucket for bucket in sorted(missing)}
+    names = {bucket_lease(task, bucket): bucket for bucket in sorted(missing)}
     held = context.leases.take(list(names))
     if not held:
         first = next(iter(names))
@@ -180,7 +180,8 @@ def _count_computed(context: JobContext, teacher: TrainedModel) -> int:
     return sum(one["computed"] for one in contents.values() if one["teacher"] == teacher.name)
 
 
-def _fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -> FillTask:
+def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -> FillTask:
+    """Return what is to be computed of a teacher's outputs, and where they are kept."""
     encoder = Encoder.from_folder(
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
@@ -209,7 +210,7 @@ def _fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) 
     )
 
 
-def _bucket_lease(task: FillTask, bucket: int) -> str:
+def bucket_lease(task: FillTask, bucket: int) -> str:
     """Return the name under which one job at a time fills a bucket."""
     outputs = task.outputs
     return f"bucket:{outputs.teacher}:{outputs.tokenizer}:{task.task}:{bucket:02x}"

@@ -2,19 +2,27 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
-from alambique.workers.pipeline.records import MadeBy, StageOutput
-from alambique.workers.pipeline.stage import is_done, key_of, run_stage, run_stage_if_free
+from alambique.workers.pipeline.records import MadeBy, StageResult
+from alambique.workers.pipeline.stage import (
+    StagePart,
+    is_done,
+    run_stage,
+    run_stage_if_free,
+    stage_key,
+)
 
 
-class Made(StageOutput):
+class Made(StageResult):
     by: str
     made_by: tuple[MadeBy, ...] = ()
 
@@ -23,7 +31,7 @@ class Made(StageOutput):
 
 
 class Maker:
-    """Does the stage, and counts how often."""
+    """Does a stage, and counts how often."""
 
     def __init__(self) -> None:
         self.folders: list[Path] = []
@@ -33,19 +41,45 @@ class Maker:
         return Made(by=str(len(self.folders)))
 
 
-def teach(work: JobContext, maker: Maker, **reads: str) -> str:
-    return run_stage(work, StageName.TEACH, reads, Made, maker).by
+TEACH = StagePart(StageName.TEACH, "teacher")
 
 
-def test_a_key_is_that_of_the_stage_and_of_all_it_reads() -> None:
+@dataclass(frozen=True)
+class Teach:
+    """A stage that depends on a few words."""
+
+    make: Callable[[Path], Made]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    part: StagePart = TEACH
+    result_type: type[Made] = Made
+
+    def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
+        return self.inputs
+
+    def run(self, context: JobContext, folder: Path) -> Made:
+        return self.make(folder)
+
+
+def teach(context: JobContext, maker: Maker, **inputs: str) -> str:
+    return run_stage(context, Teach(maker, inputs)).by
+
+
+def test_a_key_is_that_of_the_stage_and_of_all_it_depends_on(
+    work: Callable[..., JobContext],
+) -> None:
+    context = work()
+
+    def key(name: StageName, **inputs: Any) -> str:
+        return stage_key(context, Teach(Maker(), inputs, StagePart(name, "teacher")))
+
     keys = {
-        key_of(stage, {"model": model, "seed": seed})
-        for stage in (StageName.TEACH, StageName.DISTIL)
+        key(name, model=model, seed=seed)
+        for name in (StageName.TEACH, StageName.DISTIL)
         for model in ("a", "b")
         for seed in (1, 2)
     }
     assert len(keys) == 8
-    assert key_of(StageName.TEACH, {"seed": 1, "model": "a"}) in keys
+    assert key(StageName.TEACH, seed=1, model="a") in keys
 
 
 def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., JobContext]) -> None:
@@ -82,7 +116,7 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., J
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        run_stage(work(), StageName.TEACH, {}, Made, fails)
+        run_stage(work(), Teach(fails))
     assert teach(work(), maker) == "1"
     assert (maker.folders[0] / "checkpoint").read_text() == "half"
 
@@ -95,9 +129,9 @@ def test_a_stage_is_of_the_code_that_did_it(work: Callable[..., JobContext]) -> 
         (folder / "made_by.json").write_text(json.dumps([OTHER.model_dump()]))
         return Made(by="another version")
 
-    reads = {"model": "of other code"}
-    done = run_stage(work(), StageName.TEACH, reads, Made, by_other_code)
-    again = run_stage(work(), StageName.TEACH, reads, Made, Maker())
+    inputs = {"model": "of other code"}
+    done = run_stage(work(), Teach(by_other_code, inputs))
+    again = run_stage(work(), Teach(Maker(), inputs))
     assert done.made_by == again.made_by == (OTHER,)
 
 
@@ -110,8 +144,8 @@ def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., JobContext]
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        run_stage(work(), StageName.TEACH, {}, Made, killed)
-    assert run_stage(work(), StageName.TEACH, {}, Made, Maker()).made_by == (OTHER, running_code())
+        run_stage(work(), Teach(killed))
+    assert run_stage(work(), Teach(Maker())).made_by == (OTHER, running_code())
     assert "torch" in running_code().libraries
 
 
@@ -128,16 +162,15 @@ def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., JobContext
 def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., JobContext]) -> None:
     maker, one, other = Maker(), work(), work()
 
-    def tried(job: JobContext) -> Made | None:
-        return run_stage_if_free(job, StageName.TEACH, {"model": "a"}, Made, maker)
+    of_a = {"model": "a"}
 
     def meanwhile(_: Path) -> Made:
-        assert tried(other) is None
+        assert run_stage_if_free(other, Teach(maker, of_a)) is None
         return Made(by="one")
 
-    assert not is_done(one, StageName.TEACH, {"model": "a"})
-    mine = run_stage(one, StageName.TEACH, {"model": "a"}, Made, meanwhile)
-    assert (mine.by, mine.made_by) == ("one", (running_code(),))
-    assert tried(other) == mine
-    assert is_done(other, StageName.TEACH, {"model": "a"})
+    assert not is_done(one, Teach(maker, of_a))
+    ours = run_stage(one, Teach(meanwhile, of_a))
+    assert (ours.by, ours.made_by) == ("one", (running_code(),))
+    assert run_stage_if_free(other, Teach(maker, of_a)) == ours
+    assert is_done(other, Teach(maker, of_a))
     assert maker.folders == []

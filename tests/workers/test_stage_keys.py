@@ -14,15 +14,17 @@ import pytest
 from alambique.models.weights import weights_hash
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
-from alambique.spec.states import StageName
+from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.data import Splits
 from alambique.tasks.formats import conll
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
-from alambique.workers.pipeline.stage import key_of
-from alambique.workers.stages import distil, evaluate, teach
-from alambique.workers.stages.cache import cache
+from alambique.workers.pipeline.stage import Stage, StagePart, hash_inputs, stage_key
+from alambique.workers.stages.cache import fill_caches
 from alambique.workers.stages.check import check_job
+from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.stages.evaluate import Evaluate, text_length
+from alambique.workers.stages.teach import FineTune
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 LIMIT = "data.limit={train: 12, dev: 6, test: 6}"
@@ -31,13 +33,14 @@ NONE: set[str] = set()
 STUDENTS = {"gold-only", "same-start", "distilled"}
 OF_STUDENTS = {f"evaluate {name}" for name in STUDENTS}
 EVALUATE = {"evaluate teacher", *OF_STUDENTS}
+EVERY = {"teach", *STUDENTS, *EVALUATE}
 CHANGED = {
     ("name=other",): NONE,
     ("project=other",): NONE,
     ("priority=10",): NONE,
     ("deadline=1h",): NONE,
     ("compare=[]",): NONE,
-    ("fresh=true",): NONE,  # of which `once` makes keys of its own
+    ("fresh=true",): EVERY,
     ("resources.cpus=0.5",): NONE,
     ("resources.zero=2",): NONE,  # one worker has no ZeRO
     ("resources.workers=2",): {"distilled"},
@@ -81,25 +84,22 @@ def keys(work: Callable[..., JobContext], folder_of: Callable[..., Path]) -> Cal
     held, start, taught = work(), folder_of("start"), folder_of("taught", seed=2)
 
     def of(job: Job) -> dict[str, str]:
-        asked = replace(held, job=job)
-        checked, one = check_job(asked), job.teachers[0]
-        models = SelectedTeacher(teacher=trained("teacher", taught, one.said), start=start)
-        cached = cache(asked, checked, models.teacher)
-        networks = [models.teacher, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
-        found = {
-            "teach": key_of(
-                StageName.TEACH, teach.key_inputs(asked, checked, one, one.said.runs[0])
-            ),
+        context = replace(held, job=job)
+        entry = job.teachers[0]
+        teacher = SelectedTeacher(model=trained("teacher", taught, entry.said), start=start)
+        context = replace(context, checked=check_job(context), teachers=(teacher,))
+        context = replace(context, outputs=fill_caches(context))
+        models = [teacher.model, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
+        length = text_length(context, models)
+        part = StagePart(StageName.TEACH, "any")
+        stages: dict[str, Stage[Any]] = {"teach": FineTune(entry, entry.said.runs[0], 1, part)}
+        stages |= {f"evaluate {model.name}": Evaluate(model, length, part) for model in models}
+        stages |= {role: TrainStudent(role, part) for role in StudentRole}
+        # parts of one name: what a stage is called is no part of what it depends on
+        return {
+            name: hash_inputs(context, part.stage, stage.key_inputs(context))
+            for name, stage in stages.items()
         }
-        length = evaluate.length_of(asked, networks)
-        for network in networks:
-            reads = evaluate.key_inputs(asked, checked, network, length)
-            found[f"evaluate {network.name}"] = key_of(StageName.EVALUATE, reads)
-        kinds: tuple[distil.Kind, ...] = ("gold-only", "same-start", "distilled")
-        for kind in kinds:
-            reads = distil.key_inputs(asked, checked, [models], [cached], kind)
-            found[kind] = key_of(StageName.DISTIL, reads)
-        return found
 
     return of
 
@@ -154,18 +154,15 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
     models = [folder_of("one"), folder_of("two", seed=2)]
 
     def keys(*said: str) -> set[str]:
-        asked = work(*said)
-        checked = check_job(asked)
-        taught = [
-            SelectedTeacher(
-                teacher=trained("teacher", folder, asked.job.teachers[0].said), start=folder
-            )
+        context = work(*said)
+        context = replace(context, checked=check_job(context))
+        windows = context.job.teachers[0].said
+        stage = TrainStudent(StudentRole.GOLD_ONLY, StagePart(StageName.DISTIL, "gold-only"))
+        teachers = [
+            SelectedTeacher(model=trained("teacher", folder, windows), start=folder)
             for folder in models
         ]
-        return {
-            key_of(StageName.DISTIL, distil.key_inputs(asked, checked, [one], [], "gold-only"))
-            for one in taught
-        }
+        return {stage_key(replace(context, teachers=(one,)), stage) for one in teachers}
 
     assert len(keys()) == 2
     assert len(keys(f"student.start={models[0]}")) == 1
