@@ -1,139 +1,81 @@
-"""The same losses from a loop as anybody would write it with PyTorch and transformers alone.
+"""The losses, batches and rates of a loop as anybody would write it, which shares no code."""
 
-Shapes: B windows of a batch, N pieces of the longest.
-"""
-
-from collections.abc import Callable, Sequence
+import ast
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.workers import plain_training
 
-from alambique.models.networks import load
-from alambique.runtime.windows import Window
-from alambique.tasks.all import find
-from alambique.tasks.examples import Question, Sentence, read
-from alambique.workers.training.distributed import SingleProcess
-from alambique.workers.training.inputs import load_inputs
-from alambique.workers.training.schedule import epoch_batches, learning_rate
+from alambique.spec.train import Train
+from alambique.tasks.examples import read
+from alambique.workers.training.batch_plan import epoch_batches
+from alambique.workers.training.schedule import rate
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
 
-Loss = Callable[[Any, TrainingSpec, Sequence[Any], Sequence[TargetWindow]], Tensor]
-"""Of a model of transformers, for rows of examples."""
+SHORT_WINDOWS = {"max_length": 40, "stride": 18, "epochs": 1}
+"""So that most examples have several windows, and pairs of texts are cut."""
+TOKENS = {"batch_size": None, "batch_tokens": 300, "schedule": "cosine", "warmup": 0.3}
 
 
-def tag_loss(
-    model: Any, told: TrainingSpec, examples: Sequence[Sentence], rows: Sequence[TargetWindow]
-) -> Tensor:
-    """The model's own: cross entropy at the first piece of each word, -100 elsewhere."""
-    ids_BN, mask_BN = fed(rows)
-    labels_BN = torch.full_like(ids_BN, -100)
-    for b, row in enumerate(rows):
-        words_N = row.window.first_word_N
-        for word in np.unique(words_N[words_N >= 0]):
-            first = int(np.flatnonzero(words_N == word)[0])
-            labels_BN[b, first] = told.labels.index(examples[row.example].tags[word])
-    loss: Tensor = model(input_ids=ids_BN, attention_mask=mask_BN, labels=labels_BN).loss
-    return loss
-
-
-def span_loss(
-    model: Any, told: TrainingSpec, examples: Sequence[Question], rows: Sequence[TargetWindow]
-) -> Tensor:
-    """Cross entropy over [CLS] and the context, of starts and of ends, halved."""
-    ids_BN, mask_BN = fed(rows)
-    answer = model(input_ids=ids_BN, attention_mask=mask_BN)
-    barred_BN = torch.ones_like(ids_BN, dtype=torch.bool)
-    gold_B2 = torch.zeros(len(rows), 2, dtype=torch.long)
-    for b, row in enumerate(rows):
-        barred_BN[b, : row.length] = ~torch.from_numpy(of_context(row.window))
-        barred_BN[b, 0] = False
-        gold_B2[b] = torch.tensor(answer_pieces(examples[row.example], row.window))
-    start, end = (
-        nn.functional.cross_entropy(logits_BN.masked_fill(barred_BN, -torch.inf), gold_B)
-        for logits_BN, gold_B in zip(
-            (answer.start_logits, answer.end_logits), gold_B2.T, strict=True
-        )
-    )
-    return (start + end) / 2
-
-
-def of_context(window: Window) -> Any:
-    """Which pieces are characters of the context: those of the question have no offsets."""
-    return window.offsets_N2[:, 1] > window.offsets_N2[:, 0]
-
-
-def answer_pieces(example: Question, window: Window) -> tuple[int, int]:
-    """The first and the last piece of the answer; [CLS] twice where the window has not all of it.
-
-    Answers of the sample begin and end with a word.
-    """
-    answer = example.answers[0]
-    inside_N = of_context(window) & (window.offsets_N2[:, 0] < answer.end)
-    pieces = np.flatnonzero(inside_N & (window.offsets_N2[:, 1] > answer.start))
-    if not len(pieces):
-        return 0, 0
-    first, last = int(pieces[0]), int(pieces[-1])
-    whole = window.offsets_N2[first, 0] == answer.start and window.offsets_N2[last, 1] == answer.end
-    return (first, last) if whole else (0, 0)
-
-
-def fed(rows: Sequence[TargetWindow]) -> tuple[Tensor, Tensor]:
-    """Padded ids and the mask of them, (B, N) each."""
-    ids = [torch.from_numpy(row.window.input_ids_N) for row in rows]
-    masks = [torch.ones_like(ids_N) for ids_N in ids]
-    ids_BN, mask_BN = (nn.utils.rnn.pad_sequence(part, batch_first=True) for part in (ids, masks))
-    return ids_BN, mask_BN
-
-
-@pytest.mark.parametrize(
-    ("task", "loss"), [("named-entities", tag_loss), ("question-answering", span_loss)]
-)
+@pytest.mark.parametrize("task", ["named-entities", "question-answering", "paraphrase"])
+@pytest.mark.parametrize("changed", [{}, SHORT_WINDOWS, TOKENS], ids=["", "windows", "tokens"])
 def test_the_losses_of_a_plain_loop(
-    course: Callable[..., TrainingSpec], recorded: Callable[..., "Recorded"], task: str, loss: Loss
+    course: Callable[..., TrainingSpec],
+    recorded: Callable[..., "Recorded"],
+    task: str,
+    changed: dict[str, Any],
 ) -> None:
-    told = course(task)
-    run = recorded(told)
-    run.run()
-    assert run.losses == pytest.approx(plain_losses(told, loss), abs=1e-5)
+    spec = course(task)
+    settings = spec.train.model_copy(update=changed)
+    run = recorded(spec.model_copy(update={"train": settings}))
+    run.to_the_end()
+    expected = plain_training.train(spec.start, read(spec.training), spec.labels, settings)
+    assert len(expected) >= 5
+    assert run.losses == pytest.approx(expected, abs=1e-5)
 
 
-def plain_losses(told: TrainingSpec, loss: Loss) -> list[float]:
-    _, inputs = load_inputs(told, SingleProcess(torch.device("cpu")))
-    examples, rows, settings = read(told.training), inputs.windows, told.train
-    model = load(told.start, find(told.task).output, told.labels).inner.train()
-    optimizer = plain_optimizer(model, settings.weight_decay)
-    lengths = [row.length for row in rows]
-    plans = [
-        batch
-        for epoch in range(settings.epochs)
-        for batch in epoch_batches(lengths, settings, epoch)
-    ]
-    losses = []
-    for step, batch in enumerate(plans):
-        value = loss(model, told, examples, [rows[i] for i in batch])
-        losses.append(value.item())
-        value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        peak, warmup = settings.learning_rate, settings.warmup
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, len(plans), peak=peak, warmup=warmup, shape="linear")
-        optimizer.step()
-        optimizer.zero_grad()
-    return losses
+@given(
+    st.lists(st.integers(3, 400), min_size=1, max_size=300),
+    st.one_of(
+        st.builds(lambda size: {"batch_size": size}, st.integers(1, 40)),
+        st.builds(lambda size: {"batch_tokens": size}, st.integers(300, 3000)),
+        st.just({}),
+    ),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_batches_are_as_documented(
+    lengths: list[int], size: dict[str, int], seed: int, epoch: int
+) -> None:
+    settings = Train(seed=seed, **size)
+    ours = epoch_batches(lengths, settings, epoch)
+    assert ours == plain_training.batches_of(lengths, settings, epoch)
 
 
-def plain_optimizer(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
-    weights = list(model.parameters())
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in weights if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-    )
+@given(st.integers(1, 500), st.floats(0, 1), st.sampled_from(["linear", "cosine", "constant"]))
+def test_rates_are_as_documented(steps: int, warmup: float, shape: Any) -> None:
+    settings = Train(learning_rate=0.5, warmup=warmup, schedule=shape)
+    ours = [rate(step, steps, peak=0.5, warmup=warmup, shape=shape) for step in range(steps)]
+    expected = [plain_training.learning_rate(step, steps, settings) for step in range(steps)]
+    assert ours == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_plain_loop_shares_no_code_with_the_project() -> None:
+    """What it has of it is data: settings and examples."""
+    tree = ast.parse(Path(plain_training.__file__).read_text())
+    imported = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+        + [alias.name for alias in node.names if isinstance(node, ast.Import)]
+    }
+    own = {name for name in imported if name.startswith(("alambique", "tests"))}
+    assert own == {"alambique.spec.train", "alambique.tasks.examples"}
