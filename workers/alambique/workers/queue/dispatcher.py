@@ -24,7 +24,11 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.workers.environment import PROGRAM, ray_environment, threads
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
+from alambique.workers.queue.compute_resources import (
+    ComputeResources,
+    required_resources,
+    too_large_message,
+)
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +57,7 @@ class Driver:
     """A driver process, the job it has, and what that takes."""
 
     row: JobRow
-    room: ComputeResources
+    resources: ComputeResources
     process: "subprocess.Popen[bytes]"
     killed: bool = False
     """Whether it was ended here, since somebody asked for that or its job was taken from it."""
@@ -70,7 +74,7 @@ class Capacity(Protocol):
     def all(self) -> ComputeResources:
         """What it has."""
 
-    def never_holds(self, room: ComputeResources) -> bool:
+    def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether it is too small for that, and will not grow."""
 
 
@@ -176,20 +180,20 @@ class Dispatcher:
 
     def _start_driver(self, row: JobRow) -> bool:
         try:
-            room = needed(job_of(row.spec))
+            required = required_resources(job_of(row.spec))
         except BadSpec as error:  # of a program of another version
             return self._refuse(row, f"this program cannot read the job: {error}")
-        if self._capacity.never_holds(room):
-            return self._refuse(row, too_large(room, self._capacity.all))
-        free = self._capacity.all.less(driver.room for driver in self._drivers.values())
+        if self._capacity.can_never_hold(required):
+            return self._refuse(row, too_large_message(required, self._capacity.all))
+        free = self._capacity.all.without(driver.resources for driver in self._drivers.values())
         # a cluster of somebody else's may grow when it is asked to
-        if self._drivers and not free.holds(room):
+        if self._drivers and not free.can_hold(required):
             return False
         taken = self._take(row)
         if taken is None:
             return False
         try:
-            self._drivers[taken.id] = Driver(taken, room, self._spawn(taken, room))
+            self._drivers[taken.id] = Driver(taken, required, self._spawn(taken, required))
         except OSError as error:
             why = f"its driver could not be started: {user_message(error)}"
             self._fail_attempt(taken, reason_of(error), why)
@@ -209,11 +213,11 @@ class Dispatcher:
         del self._unanswered[row.id]
         return taken
 
-    def _spawn(self, row: JobRow, room: ComputeResources) -> "subprocess.Popen[bytes]":
+    def _spawn(self, row: JobRow, resources: ComputeResources) -> "subprocess.Popen[bytes]":
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
-        environment |= threads(room, os.environ)
+        environment |= threads(resources, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
@@ -250,9 +254,9 @@ class _RayCapacity:
             raise LostWorker("the Ray of this machine has ended: start this worker again")
         return found
 
-    def never_holds(self, room: ComputeResources) -> bool:
+    def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether the local cluster is too small for it."""
-        return self._kept_here and not self.all.holds(room)
+        return self._kept_here and not self.all.can_hold(resources)
 
 
 def _explain_end(driver: Driver) -> tuple[Reason, str]:

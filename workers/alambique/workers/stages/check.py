@@ -48,7 +48,11 @@ from alambique.workers.hub_data import fetcher
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import DataSet, InitialWeights, JobInputs, Unlabelled
 from alambique.workers.pipeline.stage import is_done
-from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
+from alambique.workers.queue.compute_resources import (
+    ComputeResources,
+    required_resources,
+    too_large_message,
+)
 from alambique.workers.stages.fitting import (
     check_fine_tuned,
     check_head,
@@ -172,9 +176,9 @@ def _check_resources(context: JobContext) -> None:
     """Raise `BadSpec` if a Ray that is started on this machine cannot hold the job."""
     # how many GPUs there are only Ray can tell
     here = ComputeResources(os.cpu_count() or 1, math.inf)
-    wanted = needed(context.job)
-    if context.settings.ray_address is None and not here.holds(wanted):
-        raise BadSpec(too_large(wanted, replace(here, gpus=wanted.gpus)))
+    wanted = required_resources(context.job)
+    if context.settings.ray_address is None and not here.can_hold(wanted):
+        raise BadSpec(too_large_message(wanted, replace(here, gpus=wanted.gpus)))
 
 
 def _check_stores(context: JobContext) -> None:

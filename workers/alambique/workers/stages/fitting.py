@@ -22,9 +22,9 @@ from alambique.workers.pipeline.records import InitialWeights
 def check_fine_tuned(
     job: Job, teacher: TeacherEntry, found: InitialWeights | None, labels: tuple[str, ...]
 ) -> None:
-    """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
+    """Check that a teacher can teach as it is: its head answers with the labels of the data.
 
-    Of general distillation it needs no head.
+    For general distillation it needs no head.
 
     Raises:
         LabelMismatch: it has others, or does not name them.
@@ -32,7 +32,7 @@ def check_fine_tuned(
     """
     assert found is not None  # an architecture has to be trained, says the spec
     if find(job.task).output not in (Output.SPAN, Output.STATES):
-        _same_labels(teacher, read_config(found.folder), labels)
+        _check_same_labels(teacher, read_config(found.folder), labels)
     if not found.head:
         raise BadTeacher(
             f"the teacher {found.name} has no head for {job.task}: give a model that is "
@@ -40,7 +40,7 @@ def check_fine_tuned(
         )
 
 
-def _same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -> None:
+def _check_same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -> None:
     theirs = labels_of(config)
     if theirs is None:
         raise LabelMismatch(
@@ -51,7 +51,7 @@ def _same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -
 
 
 def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> None:
-    """Nothing, where a teacher reads windows as long as the job gives it.
+    """Check that a teacher reads windows as long as the job gives it.
 
     Args:
         teacher: what the job says of it.
@@ -59,17 +59,17 @@ def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights |
         found: where that is; None: it is an architecture.
 
     Raises:
-        BadSpec: it does not.
+        BadSpec: the windows are longer than it has positions for.
     """
     said, field = teacher.said, teacher.field
     lengths = {f"{field}.max_length": said.max_length}
     if said.training:
         lengths[f"{field}.train.max_length"] = said.training.max_length
-    _short_enough(_longest(teacher, model, found), lengths)
+    _check_lengths(_max_positions(teacher, model, found), lengths)
 
 
 def check_learning(job: Job, model: Source, found: InitialWeights | None) -> None:
-    """Nothing, where the student can be made of a model and reads windows as long as it is given.
+    """Check that the student can be made of a model and reads windows as long as it is given.
 
     Args:
         job: what is asked for.
@@ -77,20 +77,20 @@ def check_learning(job: Job, model: Source, found: InitialWeights | None) -> Non
         found: where that is; None: it is an architecture.
 
     Raises:
-        BadSpec: it cannot, or does not.
+        BadSpec: it cannot be made of it, or has no positions for such windows.
     """
     if job.student.start != "random":
-        layers = depth(read_config(found.folder)) if found else _scratch(model).layers
+        layers = depth(read_config(found.folder)) if found else _as_architecture(model).layers
         kept_layers(job.student.keep, job.student.layers, layers)
-    longest = _longest(job.teachers[0], model, found)
+    longest = _max_positions(job.teachers[0], model, found)
     for variant in (job, *single_value_jobs(job)):
-        _short_enough(longest, _lengths(variant))
+        _check_lengths(longest, _window_lengths(variant))
 
 
 def check_live_teacher(
     job: Job, field: str, teacher: InitialWeights | None, student: InitialWeights | None
 ) -> None:
-    """Nothing, where the teacher can answer beside the student, or need not.
+    """Check that the teacher can answer each batch live, beside the student, if it has to.
 
     Args:
         job: what is asked for.
@@ -108,7 +108,9 @@ def check_live_teacher(
     ]
     if not variants:
         return
-    if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
+    if student is not None and (
+        teacher is None or _tokenizer_fingerprint(teacher) != _tokenizer_fingerprint(student)
+    ):
         raise BadSpec(
             f"{field}: {joined_by(intermediate_kinds(), 'and')} are compared piece by piece, and "
             f"the tokenizer of student.start is another than the teacher's: take a start with the "
@@ -116,11 +118,11 @@ def check_live_teacher(
         )
     longest = longest_text(read_config(teacher.folder)) if teacher else None
     for variant in variants:
-        _short_enough(longest, _lengths(variant))
+        _check_lengths(longest, _window_lengths(variant))
 
 
 def check_head(job: Job, student: InitialWeights | None) -> None:
-    """Nothing, where the student's head comes from the teacher or another model, or is trained.
+    """Check that the student's head comes from the teacher or another model, or is trained.
 
     Args:
         job: what is asked for.
@@ -140,8 +142,8 @@ def check_head(job: Job, student: InitialWeights | None) -> None:
         )
 
 
-def _lengths(job: Job) -> dict[str, int]:
-    """Of the windows that the student learns from."""
+def _window_lengths(job: Job) -> dict[str, int]:
+    """Return the lengths of the windows that the student learns from, by the field that says it."""
     lengths = {"train.max_length": job.train.max_length}
     if job.intermediate:
         lengths["intermediate.train.max_length"] = job.intermediate.train.max_length
@@ -149,24 +151,26 @@ def _lengths(job: Job) -> dict[str, int]:
 
 
 def _pieces(model: InitialWeights) -> str:
-    """What a model's tokenizer makes of texts."""
+    """Return what identifies the pieces that a model's tokenizer makes of texts."""
     return Encoder.from_folder(model.folder, max_length=64, stride=16).fingerprint
 
 
-def _scratch(model: Source) -> Architecture:
+def _as_architecture(model: Source) -> Architecture:
     assert isinstance(model, Architecture)
     return model
 
 
-def _longest(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> int | None:
-    """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
+def _max_positions(
+    teacher: TeacherEntry, model: Source, found: InitialWeights | None
+) -> int | None:
+    """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
     if found is None:
-        turned = FAMILIES[_scratch(model).architecture].turned
+        turned = FAMILIES[_as_architecture(model).architecture].turned
         return None if turned else teacher.said.positions
     return longest_text(read_config(found.folder))
 
 
-def _short_enough(longest: int | None, lengths: Mapping[str, int]) -> None:
+def _check_lengths(longest: int | None, lengths: Mapping[str, int]) -> None:
     for field, length in lengths.items():
         if longest is not None and length > longest:
             raise BadSpec(f"{field} is {length}, the model has positions for {longest}: lower it")
