@@ -108,9 +108,7 @@ def check_live_teacher(
     ]
     if not variants:
         return
-    if student is not None and (
-        teacher is None or _tokenizer_fingerprint(teacher) != _tokenizer_fingerprint(student)
-    ):
+    if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
         raise BadSpec(
             f"{field}: {joined_by(intermediate_kinds(), 'and')} are compared piece by piece, and "
             f"the tokenizer of student.start is another than the teacher's: take a start with the "
