@@ -99,9 +99,9 @@ def test_a_term_needs_no_other_layers_than_it_selects(kind: type[IntermediateLos
     weight_B = torch.ones(2)
     every, needed = (
         objective_loss(
-            empty_rows(torch.zeros(2, 5, 0)), [term], layer_outputs(*networks, weight_B)
+            empty_rows(torch.zeros(2, 5, 0)), [term], layer_outputs(ours, theirs, weight_B)
         ).total
-        for networks in ((student, teacher), picked)
+        for ours, theirs in ((student, teacher), picked)
     )
     assert torch.equal(every, needed)
     assert every > 0
@@ -150,7 +150,11 @@ def test_what_cannot_be_compared_names_the_field_of_the_term(
 
 
 def test_what_terms_select_together_is_the_union() -> None:
-    terms = [Hidden(mapping="last", embeddings=False), Attention(mapping="first"), Relations()]
+    terms: list[IntermediateLoss] = [
+        Hidden(mapping="last", embeddings=False),
+        Attention(mapping="first"),
+        Relations(),
+    ]
     student, teacher = select_layers(terms, *DEPTHS)
     assert student == LayerSelection(hidden=frozenset({0, 1}), qkv=frozenset({0, 1}))
     assert teacher == LayerSelection(hidden=frozenset({2, 3}), qkv=frozenset({0, 1, 3}))

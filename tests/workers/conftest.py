@@ -1,6 +1,7 @@
 """Networks of a few thousand weights on a few examples: the real code, in seconds."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,9 @@ from alambique.tasks.examples import write
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.initial_weights import write_from_scratch
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.queue.lease_keeper import LeaseKeeper
+from alambique.workers.stages.cache import fill_caches
 from alambique.workers.stages.check import check_job
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
@@ -187,6 +189,32 @@ def _without_gate(job: Job) -> Job:
 
 def _no_cluster() -> Any:
     raise AssertionError("this job needs no cluster")
+
+
+@pytest.fixture
+def checked(work: Callable[..., JobContext]) -> Callable[..., JobContext]:
+    """A job as `work` gives it, after its check."""
+
+    def made(*overrides: str, **settings: Any) -> JobContext:
+        context = work(*overrides, **settings)
+        return replace(context, checked=check_job(context))
+
+    return made
+
+
+@pytest.fixture
+def distil_context(checked: Callable[..., JobContext]) -> Callable[..., JobContext]:
+    """A job before its third stage: checked, with a teacher that is there, and with its outputs.
+
+    `start` is the folder that the teacher's fine-tuning began with, its own one by default.
+    """
+
+    def made(teacher: TrainedModel, *overrides: str, start: Path | None = None) -> JobContext:
+        selected = SelectedTeacher(model=teacher, start=start or teacher.folder)
+        context = replace(checked(*overrides), teachers=(selected,))
+        return replace(context, outputs=fill_caches(context))
+
+    return made
 
 
 @pytest.fixture

@@ -15,22 +15,18 @@ from alambique.registry import jobs, trials
 from alambique.registry.records import Trial
 from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.space import job_with_values
-from alambique.spec.states import Reason, StageName, State
+from alambique.spec.states import Reason, StageName, State, StudentRole
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
-from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
-from alambique.workers.pipeline.stage import locate_stage
+from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.stage import StagePart, locate_stage
 from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
 from alambique.workers.search.sampling import past_trial
 from alambique.workers.search.stage import no_student_error, search, search_run, train_front
 from alambique.workers.search.trial import TrialReport, TrialSpec, run_trial, write_start
 from alambique.workers.search.trial_job import SearchInputs
-from alambique.workers.stages import distil
-from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check_job
+from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training.progress import Progress, ProgressFile
-
-Taken = Callable[..., JobContext]
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
 SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")
@@ -39,40 +35,41 @@ TWO_STAGES = (
     "objective=[{kind: logits}, {kind: gold}]",
 )
 EPOCH = re.compile(r"(.*, epoch \d+): loss [\d.]+ \((.*)\), validation [\d.]+, metric [\d.]+")
+PART = StagePart(StageName.DISTIL, "student")
 ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed: [1]}"
 
 
 @pytest.fixture
 def inputs(
-    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+    distil_context: Callable[..., JobContext],
+    folder_of: Callable[..., Path],
+    as_teacher: Callable[..., TrainedModel],
+    tmp_path: Path,
 ) -> Callable[..., SearchInputs]:
     """What the trials of a search over the smallest job share; its teacher is drawn."""
 
     def made(space: str = DEPTHS, more: str = "sampler: grid", *overrides: str) -> SearchInputs:
-        held = work(f"search={{{space}, {more}}}", *SMALL, *overrides)
-        folder = held.settings.home.parent / "teacher"
-        folder = folder if folder.exists() else folder_of()
+        folder = tmp_path / "teacher"
+        folder = folder if folder.exists() else folder_of(folder.name)
         teacher = as_teacher(folder, max_length=48, stride=16)
-        checked = check_job(held)
-        taught, cached = (
-            SelectedTeacher(teacher=teacher, start=folder),
-            cache(held, checked, teacher),
-        )
-        return SearchInputs(held, checked, [taught], [cached])
+        search = f"search={{{space}, {more}}}"
+        return SearchInputs(distil_context(teacher, search, *SMALL, *overrides))
 
     return made
 
 
 @pytest.fixture
-def spoilt(folder_of: Callable[..., Path]) -> Callable[[SearchInputs], list[SelectedTeacher]]:
-    """The teacher of a search, made from weights that are no numbers."""
+def spoilt(folder_of: Callable[..., Path]) -> Callable[[SearchInputs], SearchInputs]:
+    """The same search with a teacher that was made from weights that are no numbers."""
 
-    def made(given: SearchInputs) -> list[SelectedTeacher]:
+    def made(given: SearchInputs) -> SearchInputs:
         start = folder_of("spoilt", seed=2)
         weights = load_file(start / "model.safetensors")
         none = {name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}
         save_file(none, start / "model.safetensors", metadata={"format": "pt"})
-        return [given.taught[0].model_copy(update={"start": start})]
+        (teacher,) = given.context.teachers
+        spoilt_teacher = teacher.model_copy(update={"start": start})
+        return SearchInputs(replace(given.context, teachers=(spoilt_teacher,)))
 
     return made
 
@@ -86,8 +83,8 @@ def coordinator_of(inputs: SearchInputs) -> TrialCoordinator:
 
 
 def known(inputs: SearchInputs) -> tuple[Trial, ...]:
-    with inputs.work.database.read() as session:
-        return trials.of_job(session, inputs.work.id)
+    with inputs.context.database.read() as session:
+        return trials.of_job(session, inputs.context.id)
 
 
 def run_to_end(coordinator: TrialCoordinator, trial: TrialSpec) -> list[TrialReport]:
@@ -117,14 +114,16 @@ def states(inputs: SearchInputs) -> dict[int, str]:
     return {trial.number: str(trial.state) for trial in known(inputs)}
 
 
-def logged(work: JobContext) -> list[str]:
-    with work.database.read() as session:
-        return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
+def logged(inputs: SearchInputs) -> list[str]:
+    context = inputs.context
+    with context.database.read() as session:
+        events = jobs.logs(session, context.id)
+    return [line for event in events for line in event.content["lines"]]
 
 
-def epochs_of(work: JobContext) -> list[tuple[str, tuple[str, ...]]]:
+def epochs_of(inputs: SearchInputs) -> list[tuple[str, tuple[str, ...]]]:
     """Of the log's lines at the end of an epoch, the run's name with it, and its terms."""
-    found = [EPOCH.fullmatch(line) for line in logged(work)]
+    found = [EPOCH.fullmatch(line) for line in logged(inputs)]
     return [(one[1], tuple(re.findall(r"[a-z]+", one[2]))) for one in found if one]
 
 
@@ -132,7 +131,7 @@ def free(coordinator: TrialCoordinator, number: int) -> None:
     """Release the lease of a trial, as when the next attempt at the job begins."""
     inputs = coordinator.inputs
     job = inputs.trial_job(coordinator.trials[number].values)
-    inputs.work.holding.let_go([job.location.name])
+    inputs.context.leases.let_go([job.location.lease])
 
 
 def test_every_trial_is_written_down_with_what_it_has(inputs: Callable[..., SearchInputs]) -> None:
@@ -170,10 +169,10 @@ def test_each_epoch_of_a_trial_is_logged_with_each_term(
     with pytest.raises(KeyboardInterrupt):
         run_trial(trial, tell)
     first = ["trial 1, first, epoch 1", "trial 1, first, epoch 2", "trial 1, epoch 1"]
-    assert [name for name, _ in epochs_of(given.work)] == first
+    assert [name for name, _ in epochs_of(given)] == first
     free(coordinator, 1)
     assert run_all(coordinator_of(given)) == [1]
-    assert epochs_of(given.work) == [
+    assert epochs_of(given) == [
         *((name, ("hidden",)) for name in first[:2]),
         *((name, ("logits", "gold")) for name in (first[2], "trial 1, epoch 2")),
     ]
@@ -192,7 +191,7 @@ def test_epochs_are_news_before_a_trial_reports(inputs: Callable[..., SearchInpu
         coordinator.report_progress() if epoch == 1 else coordinator.record_end(
             1, LostWorker("gone")
         )
-    assert logged(given.work)[-3:] == [
+    assert logged(given)[-3:] == [
         "trial 1, epoch 1: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
         "trial 1, epoch 2: loss 0.5000 (gold 0.5000), validation 0.7500, metric 0.2500",
         "trial 1 failed: gone",
@@ -209,11 +208,10 @@ def test_a_search_in_the_footsteps_of_another_runs_nothing(
     assert not coordinator.has_work()
     assert states(second) == dict.fromkeys(range(1, 5), "finished")
     assert [one.metrics for one in known(second)] == [one.metrics for one in known(first)]
-    assert f"trial 1: done before, by job {first.work.id}" in logged(second.work)
-    assert [one.computed for one in second.cached] == [0]
+    assert f"trial 1: done before, by job {first.context.id}" in logged(second)
+    assert [one.computed for one in second.context.outputs] == [0]
     # and a job without a search that asks for one of them has it too
-    found = search(second.work, second.checked, second.taught, second.cached)
-    assert found.front == (search(first.work, first.checked, first.taught, first.cached).front)
+    assert search(second.context).front == search(first.context).front
 
 
 def test_a_trial_is_where_the_plain_job_has_its_student(
@@ -221,12 +219,12 @@ def test_a_trial_is_where_the_plain_job_has_its_student(
 ) -> None:
     """With labels alone to learn from, that job makes no cache."""
     given = inputs("space: {objective: [[{kind: gold}], [{kind: logits}]]}")
-    for objective, cached in (([{"kind": "gold"}], ()), ([{"kind": "logits"}], given.cached)):
-        plain = job_with_values(given.job, {"objective": objective})
-        work = replace(given.work, job=plain)
-        reads = distil.key_inputs(work, given.checked, given.taught, cached, "distilled")
-        trial = given.trial_job({"objective": objective})
-        assert trial.location == locate_stage(work, StageName.DISTIL, reads)
+    for kind, outputs in (("gold", ()), ("logits", given.context.outputs)):
+        values = {"objective": [{"kind": kind}]}
+        job = job_with_values(given.job, values)
+        plain = replace(given.context, job=job, outputs=outputs)
+        student = TrainStudent(StudentRole.DISTILLED, PART)
+        assert given.trial_job(values).location == locate_stage(plain, student)
 
 
 def test_a_search_goes_on_where_it_was_killed(inputs: Callable[..., SearchInputs]) -> None:
@@ -279,7 +277,7 @@ def test_what_was_stopped_before_a_kill_is_over(inputs: Callable[..., SearchInpu
     assert (first.state, second.state, second.epochs) == ("running", "stopped", 1)
     assert (second.metrics["loss"], second.metrics["f1"]) == (0.75, 0.25)
     assert second.metrics["macs"] > 0
-    run = search_run(given.work, list(again.trials.values()))
+    run = search_run(given.context, list(again.trials.values()))
     assert (list(run.ended), list(run.resumed)) == ([2], [1])
     assert run_all(again) == [1, 3, 4]
 
@@ -315,7 +313,7 @@ def test_a_combination_that_cannot_be_fails_alone(
     assert failed.reason is Reason.BAD_SPEC
     assert failed.error is not None
     assert "give one for each" in failed.error
-    assert f"trial {failed.number} failed: {failed.error}" in logged(given.work)
+    assert f"trial {failed.number} failed: {failed.error}" in logged(given)
 
 
 def test_trials_that_failed_or_were_stopped(inputs: Callable[..., SearchInputs]) -> None:
@@ -328,7 +326,7 @@ def test_trials_that_failed_or_were_stopped(inputs: Callable[..., SearchInputs])
         if error is None:  # stopped early: its process was told nothing more
             coordinator.record_report(2, TrialReport(1, 0.75, 0.25))
             trial.trainings[-1].start.mkdir(parents=True)
-            config = given.taught[0].teacher.folder / "config.json"
+            config = given.context.teachers[0].model.folder / "config.json"
             (trial.trainings[-1].start / "config.json").write_text(config.read_text())
         coordinator.record_end(ended, error)
     last = coordinator.next_trial()
@@ -377,7 +375,7 @@ def test_one_that_was_stopped_may_be_without_costs(inputs: Callable[..., SearchI
     assert (stopped.state, stopped.metrics["f1"]) == ("stopped", 0.25)
     assert set(stopped.metrics) == {"loss", "f1", "macs", "parameters"}
     assert past_trial(stopped, coordinator.search).scores is None
-    assert "could be measured" in logged(given.work)[-1]
+    assert "could be measured" in logged(given)[-1]
     assert coordinator.next_trial() is not None
 
 
@@ -390,7 +388,7 @@ def test_where_all_fail_the_job_does(inputs: Callable[..., SearchInputs]) -> Non
         )
         coordinator.record_end(trial.number, None)
     with pytest.raises(Exception, match="2 of 2 failed; trial 1: nan at 1") as caught:
-        search(given.work, given.checked, given.taught, given.cached)
+        search(given.context)
     assert type(caught.value).__name__ == "Diverged"
 
 
@@ -409,16 +407,16 @@ def test_where_one_may_go_otherwise_the_job_is_tried_again(
 
 
 def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
-    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], list[SelectedTeacher]]
+    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], SearchInputs]
 ) -> None:
     given = inputs("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
     run_all(coordinator_of(given))
-    found = search(given.work, given.checked, spoilt(given), given.cached)
+    found = search(spoilt(given).context)
     assert [student.role for student in found.students] == ["student-1"]
-    assert found.students[0].outputs_by == given.cached[0].made_by == (running_code(),)
+    assert found.students[0].outputs_by == given.context.outputs[0].made_by == (running_code(),)
     (note,) = found.notes
     assert note.startswith("trial 1: no gold-only student: the loss became nan")
-    assert logged(given.work)[-1] == f"warning: {note}"
+    assert logged(given)[-1] == f"warning: {note}"
 
 
 def test_the_students_on_the_front_are_trained_with_every_seed(
@@ -429,7 +427,7 @@ def test_the_students_on_the_front_are_trained_with_every_seed(
     given = inputs(space, "sampler: grid", "compare=[same-start]", "seeds=[4, 9]")
     coordinator = coordinator_of(given)
     run_all(coordinator)
-    found = search(given.work, given.checked, given.taught, given.cached)
+    found = search(given.context)
     assert [(one.role, one.seed) for one in found.students] == [
         ("same-start-1", 4),
         ("student-1", 4),
@@ -443,15 +441,15 @@ def test_the_students_on_the_front_are_trained_with_every_seed(
 
 
 def test_what_fails_beside_several_trials_fails_once(
-    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], list[SelectedTeacher]]
+    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], SearchInputs]
 ) -> None:
     """With other objectives, they have one student on gold labels beside them."""
     space = "space: {objective: [[{kind: gold}, {kind: logits}], [{kind: logits}]]}"
     given = inputs(space, "sampler: grid", "compare=[gold-only]")
     run_all(coordinator_of(given))
-    given = replace(given, taught=spoilt(given))
-    variant = given.trial_job({})
-    folder = locate_stage(variant.work, StageName.DISTIL, variant.key_inputs("gold-only")).folder
+    given = spoilt(given)
+    baseline = TrainStudent(StudentRole.GOLD_ONLY, PART)
+    folder = locate_stage(given.trial_job({}).context, baseline).folder
     students = train_front(given, known(given))
     first = next(students)
     shutil.rmtree(folder)
@@ -472,9 +470,9 @@ def test_what_another_job_does_is_waited_for(inputs: Callable[..., SearchInputs]
     following = us.next_trial()
     assert following is not None
     assert following.number == 2
-    assert logged(ours.work)[-2:] == [
+    assert logged(ours)[-2:] == [
         "trial 1: another job is doing the same; it waits",
-        f"trial 1: done before, by job {theirs.work.id}",
+        f"trial 1: done before, by job {theirs.context.id}",
     ]
 
 
@@ -501,8 +499,8 @@ def test_progress_is_told(inputs: Callable[..., SearchInputs]) -> None:
         assert coordinator.next_trial() is not None
     coordinator.record_report(2, TrialReport(1, 0.5, 0.25))
     coordinator.report_progress()
-    with given.work.database.read() as session:
-        job = jobs.find(session, given.work.id)
+    with given.context.database.read() as session:
+        job = jobs.find(session, given.context.id)
     best = f"best f1 {100 * told[-1].metric:.2f} % (trial 1)"
     assert job.message == f"trial 3 of 4, 2 running; {best}"
     assert (job.state, job.progress) == (State.RUNNING, (1 + 0.5) / 4)
@@ -522,5 +520,5 @@ def test_a_search_may_leave_the_model_that_the_job_starts_from(
     sources = {
         given.trial_job({"student.start": s}).trial_spec(1).source for s in ("random", "teacher")
     }
-    assert sources == {given.taught[0].teacher.folder}
+    assert sources == {given.context.teachers[0].model.folder}
     assert given.trial_job({}).trial_spec(1).source == other

@@ -139,7 +139,7 @@ def checked(job: Job, settings: Settings) -> list[str]:
     holding = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
     work = JobContext(row.id, row.token, job, settings, database, holding, no_cluster)
     found = check_job(work)
-    for teacher in found.teachers:
+    for teacher in found.teacher_starts:
         for start in teacher:
             assert start is not None
             assert start.name.partition("@")[2] != ""

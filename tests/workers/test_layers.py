@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alambique.models.distillation_model import MIXTURES, DistillationModel
+from alambique.models.distillation_model import LAYER_MAPS, DistillationModel
 from alambique.models.networks import load
 from alambique.models.projection_heads import LearnedLayerMap
 from alambique.spec.changing import Change
@@ -17,7 +17,7 @@ from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
 from alambique.spec.train import Train
 from alambique.workers.layer_maps import maps_of, most_similar_map, resolve_maps
-from alambique.workers.training.engines import optimizer_for, set_rate
+from alambique.workers.training.engines import make_optimizer, set_learning_rate
 from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -145,18 +145,18 @@ def test_a_layer_map_learns_a_hundred_times_as_fast_and_does_not_decay(layered: 
     """The first step of Adam moves each weight by its rate, against the sign of its gradient."""
     settings = Train(weight_decay=0.5)
     spec = layered()
-    assert spec.beside is not None
+    assert spec.live_teacher is not None
     student, teacher = (
-        load(folder, Output.TAGS, spec.labels) for folder in (spec.start, spec.beside)
+        load(folder, Output.TAGS, spec.labels) for folder in (spec.start, spec.live_teacher)
     )
     learned = DistillationModel(student, teacher, (Hidden(mapping="learned"), Attention()))
     before = {name: weight.clone() for name, weight in learned.state_dict().items()}
-    optimizer = optimizer_for(learned, settings)
+    optimizer = make_optimizer(learned, settings)
     for weight in learned.parameters():
         weight.grad = torch.ones_like(weight)
-    set_rate(optimizer, 1e-3)
+    set_learning_rate(optimizer, 1e-3)
     optimizer.step()
-    maps = [name for name in before if name.startswith(MIXTURES)]
+    maps = [name for name in before if name.startswith(LAYER_MAPS)]
     assert len(maps) == 1
     for name, weight in learned.named_parameters():
         faster, decay = (100, 0.0) if name in maps else (1, 0.5 if weight.ndim > 1 else 0.0)

@@ -1,9 +1,11 @@
 """A database that is away for a moment: whoever needs it waits, and nothing is done otherwise."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,10 +20,10 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job import carry
+from alambique.workers.pipeline.job import carry_job
 from alambique.workers.pipeline.job_log import into_log
-from alambique.workers.pipeline.records import MadeBy, StageOutput
-from alambique.workers.pipeline.stage import run_stage
+from alambique.workers.pipeline.records import MadeBy, StageResult
+from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.queue.driver import drive, run_here
 from alambique.workers.queue.lease_keeper import NO_ANSWER
 
@@ -57,13 +59,34 @@ def outage(away: Away, on_server: SecretStr) -> Iterator[Outage]:
     handler.close()
 
 
-class Given(StageOutput):
+class Given(StageResult):
     """What the stage of these tests gives."""
 
     number: int = 7
 
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Given":
         return self
+
+
+CHECK = StagePart(StageName.CHECK, "check")
+
+
+@dataclass(frozen=True)
+class InOutage:
+    """A stage in which the database goes away."""
+
+    outage: Outage
+    part: StagePart = CHECK
+    result_type: type[Given] = Given
+
+    def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
+        return {"a": 1}
+
+    def run(self, context: JobContext, folder: Path) -> Given:
+        self.outage.begin()
+        context.log("said while nobody could hear it")
+        context.report(StageName.CHECK, 0.5)
+        return Given()
 
 
 def logged(job: JobContext) -> list[str]:
@@ -75,18 +98,11 @@ def logged(job: JobContext) -> list[str]:
 def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: SecretStr) -> None:
     """At its name, at its doing, at what it gives, and at another name again."""
     job = work(database_url=on_server)
-
-    def do(_: Path) -> Given:
-        outage.begin()
-        job.log("said while nobody could hear it")
-        job.report(StageName.CHECK, 0.5)
-        return Given()
-
     with job.leases:
         outage.begin()
-        assert run_stage(job, StageName.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, InOutage(outage)) == Given()
         outage.begin()
-        assert run_stage(job, StageName.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, InOutage(outage)) == Given()
         outage.begin()
         assert job.leases.take(["a", "b"]) == ["a", "b"]
         outage.begin()
@@ -145,7 +161,7 @@ def test_lines_outlast_an_end_that_could_not_be_written(
         with away(on_server):
             job.log("one")
             with pytest.raises(OperationalError):
-                carry(job)
+                carry_job(job)
         job.log("two")
     assert [line for line in logged(job) if not line.startswith("warning: ")] == ["one", "two"]
     job.database.dispose()

@@ -13,16 +13,16 @@ from alambique.distill.objective import objective_loss
 from alambique.registry import jobs
 from alambique.spec.errors import BadData
 from alambique.spec.objective import Gold, Logits
-from alambique.spec.states import StageName
+from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import content_hash, read, without_labels, write
 from alambique.tasks.formats import conll
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import SelectedTeacher
-from alambique.workers.pipeline.stage import key_of
-from alambique.workers.stages import distil
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.stage import StagePart, stage_key
 from alambique.workers.stages.check import check_job
+from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
@@ -163,19 +163,21 @@ def other(few: Few, tmp_path: Path) -> Callable[..., Path]:
     return made
 
 
-def students(work: JobContext, folder: Path, as_teacher: Any) -> dict[distil.Kind, str]:
-    """The keys of a job's students."""
-    checked = check_job(work)
-    taught = SelectedTeacher(teacher=as_teacher(folder, max_length=64, stride=16), start=folder)
-    kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
+def student_keys(context: JobContext, teacher: TrainedModel) -> dict[StudentRole, str]:
+    """The keys of a job's students, by their roles."""
+    selected = SelectedTeacher(model=teacher, start=teacher.folder)
+    context = replace(context, checked=check_job(context), teachers=(selected,))
     return {
-        kind: key_of(StageName.DISTIL, distil.key_inputs(work, checked, [taught], [], kind))
-        for kind in kinds
+        role: stage_key(context, TrainStudent(role, StagePart(StageName.DISTIL, role)))
+        for role in (StudentRole.GOLD_ONLY, StudentRole.DISTILLED)
     }
 
 
 def test_labels_of_unlabelled_examples_are_never_read(
-    work: Taken, other: Callable[..., Path], folder_of: Callable[..., Path], as_teacher: Any
+    work: Taken,
+    other: Callable[..., Path],
+    folder_of: Callable[..., Path],
+    as_teacher: Callable[..., TrainedModel],
 ) -> None:
     """Whatever they say, it is the same job; a baseline takes as many steps, and reads no label."""
     data = "data={name: sample-entities, limit: {train: 40, dev: 4, test: 4}, unlabelled: %s}"
@@ -188,13 +190,13 @@ def test_labels_of_unlabelled_examples_are_never_read(
     assert found[0].unlabelled is not None
     examples = read(found[0].unlabelled.file)
     assert content_hash(examples) == content_hash([without_labels(one) for one in examples])
-    folder = folder_of()
+    teacher = as_teacher(folder_of(), max_length=64, stride=16)
     first, second, without = (
-        students(one, folder, as_teacher)
+        student_keys(one, teacher)
         for one in (*jobs_of, work("data.limit={train: 40, dev: 4, test: 4}"))
     )
     assert first == second
-    assert all(first[kind] != without[kind] for kind in first)
+    assert all(first[role] != without[role] for role in first)
 
 
 def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol
 
 import torch
 import torch.distributed as dist
-from alambique.workers.training.group import join_group
 
 from alambique.spec.fields import Spec
 from alambique.spec.job import Student
@@ -21,7 +20,7 @@ from alambique.workers.files import build_folder
 from alambique.workers.initial_weights import write_student
 from alambique.workers.layer_maps import resolve_maps
 from alambique.workers.training.checkpoints import TrainerState
-from alambique.workers.training.distributed import distributed_context
+from alambique.workers.training.distributed import distributed_context, join_group
 from alambique.workers.training.loop import train
 from alambique.workers.training.result import TrainingResult, read_result, result_of
 from alambique.workers.training.spec import TrainingSpec

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from alambique.registry import versions
+from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job import stages
+from alambique.workers.pipeline.job import run_stages
 from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
-from alambique.workers.stages import speed as race
-from alambique.workers.stages.check import check_job
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages import evaluate
+from alambique.workers.stages.speed import MeasureSpeeds, busy_notes, machine
 
 Taken = Callable[..., JobContext]
 
@@ -22,34 +24,39 @@ FIGURES = ("latency_ms", "latency_low_ms", "latency_high_ms", "inferences_per_se
 def test_speed_is_told_of_each_device(
     work: Taken, folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(race, "devices", lambda: (CPU, CPU))  # as if the first were a GPU
+    monkeypatch.setattr(evaluate, "devices", lambda: (CPU, CPU))  # as if the first were a GPU
     short = ("train.epochs=1", "train.max_length=64", "train.stride=16", "compare=[]")
     teacher = f"teacher={{model: {folder_of()}, max_length: 64, stride: 16}}"
     job = work(teacher, *short)
-    found = stages(job)
-    assert [row["name"] for row in found["rows"]] == ["teacher", "distilled"]
-    for row in found["rows"]:
-        (also,) = row["also"]
-        assert also["device"] == "cpu"
-        assert row["latency_low_ms"] <= row["latency_high_ms"]
-        assert row["inferences_per_second"] == pytest.approx(1000 / row["latency_ms"])
+    result = run_stages(job)
+    assert [row.name for row in result.rows] == ["teacher", "distilled"]
+    for row in result.rows:
+        (also,) = row.also
+        assert also.device == "cpu"
+        assert row.latency_low_ms is not None
+        assert row.latency_high_ms is not None
+        assert row.latency_low_ms <= row.latency_high_ms
+        assert row.inferences_per_second == pytest.approx(1000 / row.latency_ms)
         with job.database.read() as session:
-            name, _, number = row["version"].partition("@")
+            name, _, number = row.version.partition("@")
             version = versions.find(session, job.job.project, name, number)
         metrics = {metric.name: metric.value for metric in version.metrics}
         for unit in FIGURES:
-            assert (metrics[unit], metrics[f"cpu_{unit}"]) == (row[unit], also[unit])
-    assert found["settings"]["also"] == {"cpu": found["settings"]["machine"]}
+            figures = getattr(row, unit), getattr(also, unit)
+            assert (metrics[unit], metrics[f"cpu_{unit}"]) == figures
+    assert result.settings["also"] == {"cpu": result.settings["machine"]}
 
 
 def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
-    work: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+    checked: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
 ) -> None:
-    job, network = work(), as_teacher(folder_of(), max_length=64, stride=16)
-    checked = check_job(job)
-    alone, beside = (race.key_inputs(job, checked, [network], 64, on) for on in ([CPU], [CPU, CPU]))
-    assert alone["machine"] == [race.machine(CPU), torch.get_num_threads()]
-    assert beside["machine"] == [race.machine(CPU)] * 2 + [torch.get_num_threads()]
+    context, model = checked(), as_teacher(folder_of(), max_length=64, stride=16)
+    part = StagePart(StageName.EVALUATE, "speeds")
+    alone, beside = (
+        MeasureSpeeds((model,), 64, on, part).key_inputs(context) for on in ((CPU,), (CPU, CPU))
+    )
+    assert alone["machine"] == [machine(CPU), torch.get_num_threads()]
+    assert beside["machine"] == [machine(CPU)] * 2 + [torch.get_num_threads()]
 
 
 def raced(*latencies: float) -> SpeedResult:
@@ -81,6 +88,6 @@ def test_twins_that_do_not_take_equally_long_tell_of_a_busy_machine(
     shapes: str, latencies: tuple[float, ...], notes: int
 ) -> None:
     names = [f"n{number}" for number in range(len(shapes))]
-    found = race.busy_notes(names, list(shapes), raced(*latencies))
+    found = busy_notes(names, list(shapes), raced(*latencies))
     assert len(found) == notes
     assert all("busy" in note for note in found)

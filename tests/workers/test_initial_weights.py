@@ -12,18 +12,16 @@ from torch import Tensor
 from alambique.models.configs import read_config
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
-from alambique.spec.states import StageName
+from alambique.spec.states import StageName, StudentRole
 from alambique.workers.initial_weights import write_student
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
-from alambique.workers.pipeline.training_runs import StagePart
-from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check_job
-from alambique.workers.stages.distil import Kind, distil
+from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages.distil import TrainStudent
 
 Folder = Callable[..., Path]
 Weights = dict[str, Tensor]
-KINDS: tuple[Kind, ...] = ("gold-only", "distilled")
+ROLES = StudentRole.GOLD_ONLY, StudentRole.DISTILLED
 
 
 def weights_of(folder: Path) -> Weights:
@@ -40,22 +38,19 @@ def first_layer_of(weights: Weights) -> Weights:
 
 @pytest.fixture
 def started(
-    work: Callable[..., JobContext],
+    distil_context: Callable[..., JobContext],
     folder_of: Folder,
     as_teacher: Callable[..., TrainedModel],
     tmp_path: Path,
 ) -> Callable[..., Weights]:
     """What a student of a job started from, beside a teacher in `after` that was `before`."""
 
-    def of(kind: Kind, *said: str) -> Weights:
-        held = work("train.epochs=1", *said)
-        checked = check_job(held)
+    def of(role: StudentRole, *said: str) -> Weights:
         teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
-        taught = SelectedTeacher(teacher=teacher, start=tmp_path / "before")
-        cached = cache(held, checked, taught.teacher)
-        folder = tmp_path / kind
+        context = distil_context(teacher, "train.epochs=1", *said, start=tmp_path / "before")
+        folder = tmp_path / role
         folder.mkdir()
-        distil(held, checked, [taught], [cached], kind, folder, StagePart(StageName.DISTIL, kind))
+        TrainStudent(role, StagePart(StageName.DISTIL, role)).run(context, folder)
         return weights_of(folder / "start")
 
     folder_of("before", seed=1)
@@ -63,18 +58,18 @@ def started(
     return of
 
 
-@pytest.mark.parametrize(("kind", "source"), [("gold-only", "before"), ("distilled", "after")])
+@pytest.mark.parametrize(("role", "source"), zip(ROLES, ("before", "after"), strict=True))
 def test_a_student_is_cut_from_the_teacher_and_gold_only_from_before_it_was_taught(
-    started: Callable[..., Weights], tmp_path: Path, kind: Kind, source: str
+    started: Callable[..., Weights], tmp_path: Path, role: StudentRole, source: str
 ) -> None:
     before, after = (weights_of(tmp_path / name) for name in ("before", "after"))
     assert not equal(before, after)
     expected = {"before": before, "after": after}[source]
-    assert equal(started(kind), first_layer_of(expected))
+    assert equal(started(role), first_layer_of(expected))
 
 
 def test_students_that_start_at_random_start_alike(started: Callable[..., Weights]) -> None:
-    assert equal(*(started(kind, "student.start=random") for kind in KINDS))
+    assert equal(*(started(role, "student.start=random") for role in ROLES))
 
 
 def test_students_that_start_from_another_model_start_alike(
@@ -82,7 +77,7 @@ def test_students_that_start_from_another_model_start_alike(
 ) -> None:
     named = folder_of("named", seed=3, positions=128)
     expected = first_layer_of(weights_of(named))
-    assert all(equal(started(kind, f"student.start={named}"), expected) for kind in KINDS)
+    assert all(equal(started(role, f"student.start={named}"), expected) for role in ROLES)
 
 
 def put(folder: Path, said: Student, source: Path, seed: int = 1) -> Path:
