@@ -88,6 +88,11 @@ class Dispatcher:
         self._unanswered: dict[UUID, int] = {}
         """Jobs that may be held here, by the token: the answer to taking them was lost."""
 
+    @property
+    def drivers(self) -> tuple[Driver, ...]:
+        """The driver processes that this dispatcher has started and not yet buried."""
+        return tuple(self._drivers.values())
+
     def look(self) -> None:
         """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
         try:
