@@ -226,13 +226,13 @@ def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
 
 def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> None:
     row = queue.post()
-    queue.dispatcher.run_round()
-    (silent,) = queue.dispatcher._drivers.values()
+    queue.dispatcher.look()
+    (silent,) = queue.dispatcher.drivers
     with queue.database.write() as session:
         held = session.get_one(tables.Job, row.id)
         held.lease_until = held.created_at
     queue.dispatcher.run_round()
     assert silent.process.returncode == -signal.SIGKILL
-    (other,) = queue.dispatcher._drivers.values()
+    (other,) = queue.dispatcher.drivers
     assert other.row.token > silent.row.token
     assert (queue.state(row).state, queue.state(row).attempts) == (State.RUNNING, 2)

@@ -321,12 +321,12 @@ CHECKS = """
 import sys
 import datasets
 from alambique.workers.hub_data_messages import LoadRequest
-from alambique.workers.hub_data_process import _check_files
+from alambique.workers.hub_data_process import check_files
 nothing = dict.fromkeys(("subset", "path", "field", "first"))
 request = LoadRequest(
     repository="team/a", revision="0" * 40, split="train", alone=True, parent=1, out=".", **nothing
 )
-_check_files(request, datasets.load_dataset_builder("csv", data_files=sys.argv[1]))
+check_files(request, datasets.load_dataset_builder("csv", data_files=sys.argv[1]))
 """
 
 

@@ -120,7 +120,7 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
 ) -> None:
     told = course(task)
     orders = taught_by(told)
-    examples = len({find(task).texts(e) for e in Filler(orders[0])._examples})
+    examples = len({find(task).texts(e) for e in read(orders[0].examples)})
     assert [filled(order) for order in orders] == [examples, examples]
     outputs = tuple(order.outputs for order in orders)
     term = Logits.model_validate({"combine": combine, "loss": "ce"})

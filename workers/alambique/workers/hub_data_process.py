@@ -90,7 +90,7 @@ def load(request: LoadRequest) -> None:
     """Write the split, or its first rows; of a whole one that is not alone all others too."""
     if request.path is None:
         _check_declared(request)
-        _check_files(request, datasets.load_dataset_builder(**_arguments(request)))
+        check_files(request, datasets.load_dataset_builder(**_arguments(request)))
     if request.first is not None or request.alone:
         rows = _open(request, split=request.split, streaming=True)
         first = rows if request.first is None else rows.take(request.first)
@@ -176,7 +176,7 @@ def _root(request: LoadRequest) -> str:
     return f"hf://datasets/{request.repository}@{request.revision}/"
 
 
-def _check_files(request: LoadRequest, builder: Any) -> None:
+def check_files(request: LoadRequest, builder: Any) -> None:
     """Refuse what a repository says is its data and is not in it.
 
     The library sees to the repository itself, and not to its commit.

@@ -92,8 +92,13 @@ class Dispatcher:
         self._unanswered: dict[UUID, int] = {}
         """Jobs that may be held here, by the token: the answer to taking them was lost."""
 
-    def run_round(self) -> None:
-        """See to drivers that ended, leases that ran out, jobs to kill and jobs to start."""
+    @property
+    def drivers(self) -> tuple[Driver, ...]:
+        """The driver processes that this dispatcher has started and not yet buried."""
+        return tuple(self._drivers.values())
+
+    def look(self) -> None:
+        """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
         try:
             self._record_ended_drivers()
             self._release_unclaimed()
