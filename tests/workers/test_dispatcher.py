@@ -16,7 +16,11 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.spec.train import Resources
-from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
+from alambique.workers.compute_resources import (
+    ComputeResources,
+    needed_resources,
+    too_large_message,
+)
 from alambique.workers.queue.dispatcher import Dispatcher, end_of
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
@@ -25,10 +29,10 @@ TWO_CORES = ComputeResources(2, 0)
 
 
 def test_what_others_take_is_not_there() -> None:
-    assert TWO_CORES.less([ComputeResources(0.5, 0), ComputeResources(1, 0)]) == ComputeResources(
+    assert TWO_CORES.minus([ComputeResources(0.5, 0), ComputeResources(1, 0)]) == ComputeResources(
         0.5, 0
     )
-    assert TWO_CORES.less([]) == TWO_CORES
+    assert TWO_CORES.minus([]) == TWO_CORES
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,7 @@ def test_what_others_take_is_not_there() -> None:
         (ComputeResources(8, 1), ComputeResources(1, 1), True),
         (ComputeResources(8, 1), ComputeResources(1, 1.5), False),
         (
-            TWO_CORES.less([ComputeResources(1, 0), ComputeResources(1, 0)]),
+            TWO_CORES.minus([ComputeResources(1, 0), ComputeResources(1, 0)]),
             ComputeResources(0.5, 0),
             False,
         ),
@@ -49,7 +53,7 @@ def test_what_others_take_is_not_there() -> None:
 def test_both_kinds_have_to_fit(
     room: ComputeResources, wanted: ComputeResources, fits: bool
 ) -> None:
-    assert room.holds(wanted) is fits
+    assert room.can_hold(wanted) is fits
 
 
 @pytest.mark.parametrize(
@@ -64,18 +68,18 @@ def test_a_job_takes_what_its_workers_take(
     resources: dict[str, Any], taken: ComputeResources
 ) -> None:
     job = read_job(PICO).model_copy(update={"resources": Resources(**resources)})
-    assert needed(job) == taken
+    assert needed_resources(job) == taken
 
 
 def test_a_search_takes_room_for_the_trials_that_run_at_once() -> None:
     search = "search={space: {student.layers: [1, 2]}, sampler: grid, concurrent: 2}"
-    assert needed(
+    assert needed_resources(
         read_job(PICO, ("resources={workers: 2, cpus: 0.5}", search))
     ) == ComputeResources(2, 0)
 
 
 def test_a_job_that_never_fits_is_told_both_sizes() -> None:
-    assert "needs 3 CPUs and 1 GPU, this machine has 2 CPUs and 0 GPUs" in too_large(
+    assert "needs 3 CPUs and 1 GPU, this machine has 2 CPUs and 0 GPUs" in too_large_message(
         ComputeResources(3, 1), TWO_CORES
     )
 
@@ -88,7 +92,7 @@ class Fixed:
     address: str = "127.0.0.1:1"
 
     def never_holds(self, room: ComputeResources) -> bool:
-        return not self.all.holds(room)
+        return not self.all.can_hold(room)
 
 
 @dataclass(frozen=True)
