@@ -22,13 +22,13 @@ from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
-from alambique.workers.environment import PROGRAM, ray_environment, threads
-from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.queue.compute_resources import (
+from alambique.workers.compute_resources import (
     ComputeResources,
-    required_resources,
+    needed_resources,
     too_large_message,
 )
+from alambique.workers.environment import PROGRAM, ray_environment, thread_environment
+from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 _LOG = logging.getLogger(__name__)
@@ -185,14 +185,14 @@ class Dispatcher:
 
     def _start_driver(self, row: JobRow) -> bool:
         try:
-            required = required_resources(job_of(row.spec))
+            room = needed_resources(job_of(row.spec))
         except BadSpec as error:  # of a program of another version
-            return self._refuse(row, f"this program cannot read the job: {error}")
-        if self._capacity.can_never_hold(required):
-            return self._refuse(row, too_large_message(required, self._capacity.all))
-        free = self._capacity.all.without(driver.resources for driver in self._drivers.values())
+            return self._refused(row, f"this program cannot read the job: {error}")
+        if self._capacity.never_holds(room):
+            return self._refused(row, too_large_message(room, self._capacity.all))
+        free = self._capacity.all.minus(driver.room for driver in self._drivers.values())
         # a cluster of somebody else's may grow when it is asked to
-        if self._drivers and not free.can_hold(required):
+        if self._drivers and not free.can_hold(room):
             return False
         taken = self._take(row)
         if taken is None:
@@ -222,7 +222,7 @@ class Dispatcher:
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
-        environment |= threads(resources, os.environ)
+        environment |= thread_environment(room, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
@@ -253,7 +253,7 @@ class _RayCapacity:
         Raises:
             LostWorker: the local one is gone; it comes back with the next dispatcher.
         """
-        found = ComputeResources(*self._cluster.size())
+        found = self._cluster.resources
         # a cluster of somebody else's may have none until it is asked for some
         if self._kept_here and not found.cpus:
             raise LostWorker("the Ray of this machine has ended: start this worker again")
@@ -261,7 +261,7 @@ class _RayCapacity:
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether the local cluster is too small for it."""
-        return self._kept_here and not self.all.can_hold(resources)
+        return self._kept_here and not self.all.can_hold(room)
 
 
 def _explain_end(driver: Driver) -> tuple[Reason, str]:
