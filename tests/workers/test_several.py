@@ -11,7 +11,7 @@ from alambique.models.networks import new, save
 from alambique.spec.objective import Gold, Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
-from alambique.tasks.examples import write
+from alambique.tasks.examples import read, write
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.training import inputs as material
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
