@@ -102,14 +102,15 @@ def _steps(batch: int, longest: int, layers: int, width: int, *, plain: bool) ->
         _hand_over(network)
     train = Train(precision="bf16" if bf16 else "fp32", epochs=1)
     engine = TorchEngine(network, train, torch.device("cpu"))
-    engine.mode(training=True)
+    engine.train_mode()
     chance = torch.Generator().manual_seed(1)
     while True:
         length = int(torch.randint(16, longest + 1, (), generator=chance))
         ids_BN = torch.randint(config.vocab_size, (batch, length), generator=chance)
         gold_B2 = torch.randint(length, (batch, 2), generator=chance)
         inputs = Inputs(ids_BN, torch.ones_like(ids_BN), torch.zeros_like(ids_BN))
-        engine.learn((cross_entropy(engine.logits(i), gold_B2) for i in [inputs]), 1e-4)
+        engine.backward(cross_entropy(engine.forward(inputs), gold_B2))
+        engine.step(1e-4)
         yield
 
 

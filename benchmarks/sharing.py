@@ -26,8 +26,8 @@ from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.space import Listed, axes, laid_over
-from alambique.spec.states import Stage
+from alambique.spec.space import Listed, axes, job_with_values
+from alambique.spec.states import StageName
 from alambique.workers.queue.driver import run_here
 
 
@@ -70,7 +70,8 @@ def points(job: Job) -> list[Job]:
     every = [axis for axis in axes(job) if isinstance(axis, Listed)]
     values = product(*(axis.values for axis in every))
     return [
-        laid_over(job, dict(zip((axis.path for axis in every), one, strict=True))) for one in values
+        job_with_values(job, dict(zip((axis.path for axis in every), one, strict=True)))
+        for one in values
     ]
 
 
@@ -84,7 +85,10 @@ def paid(job: Job) -> Paid:
         if row.result is None:
             raise SystemExit(f"{row.state}: {row.message}")
         outputs = row.result["outputs"]
-        begun = [_begun(database, row.id, s) for s in (Stage.CACHE, Stage.DISTIL, Stage.EVALUATE)]
+        begun = [
+            _begun(database, row.id, s)
+            for s in (StageName.CACHE, StageName.DISTIL, StageName.EVALUATE)
+        ]
         database.dispose()
     cached, distilled, evaluated = begun
     return Paid(
@@ -95,7 +99,7 @@ def paid(job: Job) -> Paid:
     )
 
 
-def _begun(database: Database, job: UUID, stage: Stage) -> datetime:
+def _begun(database: Database, job: UUID, stage: StageName) -> datetime:
     with database.read() as session:
         found = jobs.notes(session, job, "progress")
     return next(one.at for one in found if one.content.get("stage") == stage)

@@ -19,11 +19,10 @@ on a GPU, with the folder of ALBETO's tokenizer as `--tokenizer`.
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 
@@ -46,13 +45,15 @@ from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.hub_data import fetcher
-from alambique.workers.training.batch_plan import epoch_batches
-from alambique.workers.training.batches import Record, Teacher, batch_of, inputs_of
+from alambique.workers.training.batches import Collator, Inputs
 from alambique.workers.training.distributed import distributed_context, this_device
-from alambique.workers.training.engines import engine_for, forward
-from alambique.workers.training.inputs import namespace_of, store_of
+from alambique.workers.training.engines import forward, make_engine
+from alambique.workers.training.inputs import make_windows, namespace_of, store_of
+from alambique.workers.training.kinds.all import kind_of
+from alambique.workers.training.kinds.kind import Record
+from alambique.workers.training.schedule import epoch_batches
 from alambique.workers.training.spec import TeacherOutputs
-from alambique.workers.training.target_windows import TargetWindow, loss_normalizers, make_windows
+from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
 TASK = find("inference")
 TERMS = (Logits(),)
@@ -82,15 +83,25 @@ HEADER = (
     "| by measured F | by MACs | paper |\n|---|---|---|---|---|---|---|---|"
 )
 
-OutputOf = Callable[[int], Record]
-"""From the number of an example to the teacher's output for it."""
+
+@dataclass(frozen=True, slots=True)
+class BatchTeacher:
+    """The teacher's outputs for the examples of one batch."""
+
+    records: Mapping[int, Record]
+    """By the number of the example."""
+    weight: float = 1.0
+
+    def record(self, example: int) -> Record:
+        """Return the output for the example of that number."""
+        return self.records[example]
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all students have in common."""
 
-    rows: Sequence[TargetWindow]
+    windows: Sequence[TargetWindow]
     examples: Sequence[Example]
     labels: tuple[str, ...]
     pad_id: int
@@ -115,9 +126,9 @@ def main() -> None:
     config = shape(*TEACHERS[said.teacher], said.scale, said.tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         setting = prepared(said, config, Path(folder))
-        mean = round(fmean(row.length for row in setting.rows))
+        mean = round(fmean(target.length for target in setting.windows))
         print(
-            f"{len(setting.rows)} pairs of {mean} tokens, {said.epochs} epochs, batches of "
+            f"{len(setting.windows)} pairs of {mean} tokens, {said.epochs} epochs, batches of "
             f"{said.batch}, widths / {said.scale}, {said.precision}, {this_device()}, "
             f"{torch.get_num_threads()} threads\n\n{HEADER}",
             flush=True,
@@ -180,7 +191,7 @@ def prepared(said: argparse.Namespace, config: Config, folder: Path) -> Setting:
     save(teacher, folder / "teacher", tokenizer=said.tokenizer)
     write(folder / "examples", splits.train)
     return Setting(
-        rows=make_windows(TASK, splits.train, encoder, splits.labels),
+        windows=make_windows(TASK, splits.train, encoder, splits.labels),
         examples=splits.train,
         labels=splits.labels,
         pad_id=encoder.pad_id,
@@ -198,9 +209,9 @@ def line(
     with tempfile.TemporaryDirectory() as store:
         kept = outputs_of(Path(store), setting.train.precision)
         filling = seconds(lambda: fill(setting, kept))
-        live = Side(setting, student, lambda rows: answered(setting, rows))
+        live = Side(setting, student, lambda windows: answered(setting, windows))
         reader = Outputs(store_of(kept, None), namespace_of(kept, TASK))
-        stored = Side(setting, student, lambda rows: read(setting, reader, rows))
+        stored = Side(setting, student, lambda windows: read(setting, reader, windows))
         turns = [(live, beside), (stored, cached)]
         for epoch in range(epochs):
             for side, spent in turns if epoch % 2 else turns[::-1]:
@@ -254,23 +265,26 @@ def fill(setting: Setting, kept: TeacherOutputs) -> None:
         filler.fill(run)
 
 
-def answered(setting: Setting, rows: Sequence[TargetWindow]) -> OutputOf:
+def answered(setting: Setting, windows: Sequence[TargetWindow]) -> BatchTeacher:
     """Let the teacher answer a batch."""
-    inputs = inputs_of(rows, setting.pad_id).to(this_device())
+    inputs = Inputs.of([target.window for target in windows], setting.pad_id).to(this_device())
     bf16 = setting.train.precision == "bf16"
     with torch.inference_mode(), torch.autocast(this_device().type, torch.bfloat16, enabled=bf16):
         logits_B1C = forward(setting.teacher, inputs).float().cpu().numpy()
-    return {row.example: one for row, one in zip(rows, logits_B1C, strict=True)}.__getitem__
+    return BatchTeacher(
+        {target.example: logits for target, logits in zip(windows, logits_B1C, strict=True)}
+    )
 
 
-def read(setting: Setting, reader: Outputs, rows: Sequence[TargetWindow]) -> OutputOf:
+def read(setting: Setting, reader: Outputs, windows: Sequence[TargetWindow]) -> BatchTeacher:
     """Read what the teacher has answered from the store."""
-    found: dict[int, Any] = {}
-    for row in rows:
-        key = example_key(reader.namespace, TASK.texts(setting.examples[row.example]))
-        found[row.example] = reader.get(key)
-        assert found[row.example] is not None
-    return found.__getitem__
+    records: dict[int, Record] = {}
+    for target in windows:
+        key = example_key(reader.namespace, TASK.texts(setting.examples[target.example]))
+        record = reader.get(key)
+        assert record is not None
+        records[target.example] = record
+    return BatchTeacher(records)
 
 
 class Side:
@@ -280,44 +294,46 @@ class Side:
         self,
         setting: Setting,
         student: Config,
-        taught: Callable[[Sequence[TargetWindow]], OutputOf],
+        teach: Callable[[Sequence[TargetWindow]], BatchTeacher],
     ) -> None:
         """Begin with a network of that config, the same one each time."""
         self._setting = setting
-        self._taught = taught
+        self._teach = teach
         network = new(student, Output.CLASSES, setting.labels, seed=2)
-        self._engine = engine_for(
+        self._engine = make_engine(
             DistillationModel(network), setting.train, None, distributed_context()
         )
-        self._engine.mode(training=True)
+        self._engine.train_mode()
 
     def epoch(self, number: int, spent: Spent) -> None:
         """Train for an epoch, and note its seconds."""
         teacher = 0.0
         began = clock()
-        for batch in epoch_batches(
-            [row.length for row in self._setting.rows], self._setting.train, number
-        ):
-            rows = [self._setting.rows[n] for n in batch]
+        lengths = [target.length for target in self._setting.windows]
+        for batch in epoch_batches(lengths, self._setting.train, number):
+            windows = [self._setting.windows[n] for n in batch]
             asked = clock()
-            output_of = self._taught(rows)
+            outputs = self._teach(windows)
             teacher += clock() - asked
-            self._step(rows, output_of)
+            self._step(windows, outputs)
         spent.epochs.append(clock() - began)
         spent.teacher.append(teacher)
 
-    def _step(self, rows: Sequence[TargetWindow], output_of: OutputOf) -> None:
-        batch = batch_of(
-            rows,
-            rows[0],
-            pad_id=self._setting.pad_id,
-            classes=len(self._setting.labels),
-            teachers=[Teacher(output_of)],
+    def _step(self, windows: Sequence[TargetWindow], teacher: BatchTeacher) -> None:
+        setting = self._setting
+        collator = Collator(
+            kind=kind_of(TASK.output),
+            pad_id=setting.pad_id,
+            classes=len(setting.labels),
+            teachers=[teacher],
             device=this_device(),
         )
-        compared = batch.compared(self._engine.logits(batch.inputs))
-        loss = objective_loss(compared, TERMS, whole=loss_normalizers(rows)).total
-        self._engine.learn([loss], self._setting.train.learning_rate)
+        batch = collator.collate(windows, stand_in=windows[0])
+        rows = batch.prediction_rows(self._engine.forward(batch.inputs))
+        self._engine.backward(
+            objective_loss(rows, TERMS, normalizers=loss_normalizers(windows)).total
+        )
+        self._engine.step(setting.train.learning_rate)
 
 
 def clock() -> float:

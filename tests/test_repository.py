@@ -15,7 +15,7 @@ from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture, Local, Source, source_of
-from alambique.spec.space import axes, size
+from alambique.spec.space import axes, trial_count
 from alambique.tasks.catalogue import dataset
 
 REPO = Path(__file__).parents[1]
@@ -72,7 +72,7 @@ def test_a_recipe_can_be_read_and_names_no_path(recipe: Path) -> None:
 def test_a_recipe_stops_no_trials_where_they_are_few(recipe: Path) -> None:
     """As docs/search.md has it: with fewer than eight, `none` is the better choice."""
     for job in jobs_of(recipe):
-        if job.search and size(job.search, axes(job)) < 8:
+        if job.search and trial_count(job.search, axes(job)) < 8:
             assert job.search.scheduler == "none"
 
 

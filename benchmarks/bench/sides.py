@@ -18,11 +18,11 @@ from benchmarks.bench.workplace import Workplace
 
 from alambique.workers.environment import ray_environment
 from alambique.workers.fill_task import Filler, FillTask
-from alambique.workers.training.batches import inputs_of
+from alambique.workers.training.batches import Inputs
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.engines import forward
-from alambique.workers.training.logits import by_length
-from alambique.workers.training.loop import TrainingLoop
+from alambique.workers.training.loop import TrainingLoop, train
+from alambique.workers.training.predictions import by_length
 
 Side = Literal[
     "bare passes",
@@ -65,7 +65,7 @@ def side(place: Workplace, name: Side, folder: Path) -> dict[str, float]:
             fill(order)
             filled = time.perf_counter() - began
             course = place.course(folder / "run", teacher=order.outputs, precision=precision)
-            TrainingLoop(course, SingleProcess(CPU)).to_the_end()
+            train(course, SingleProcess(CPU))
             student = course.best
         case "Trainer":
             student = train_with_trainer(place, folder, grouped=False, bf16=False)
@@ -101,12 +101,13 @@ def bare_passes(place: Workplace) -> float:
 
     Neither reading and tokenising the texts nor loading the teacher is counted.
     """
-    rows, pad_id = place.rows("train"), place.encoder().pad_id
+    windows = [target.window for target in place.rows("train")]
+    pad_id = place.encoder().pad_id
     teacher = place.network(place.teacher)
     began = time.perf_counter()
     with torch.inference_mode():
-        for batch in by_length([row.length for row in rows], CPU):
-            forward(teacher, inputs_of([rows[i] for i in batch], pad_id))
+        for batch in by_length([len(window) for window in windows], CPU):
+            forward(teacher, Inputs.of([windows[i] for i in batch], pad_id))
     return time.perf_counter() - began
 
 
@@ -129,9 +130,9 @@ def epochs(place: Workplace, name: Epoch, folder: Path) -> Iterator[float]:
             precision=precision,
             validation="few",
         )
-        run = TrainingLoop(course, SingleProcess(CPU))
+        loop = TrainingLoop(course, SingleProcess(CPU))
         began = time.perf_counter()
-        run.to_the_end()
+        loop.run()
         yield time.perf_counter() - began
 
 

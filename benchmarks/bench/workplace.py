@@ -22,10 +22,11 @@ from alambique.workers.fill_task import FillTask
 from alambique.workers.initial_weights import write_from_scratch, write_student
 from alambique.workers.scoring import score_of
 from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.loop import train
 from alambique.workers.training.result import read_result
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow, make_windows
+from alambique.workers.training.target_windows import TargetWindow
 
 TASK = find("named-entities")
 TEACHER = Architecture(

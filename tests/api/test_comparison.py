@@ -12,7 +12,7 @@ from alambique.api import comparison
 from alambique.api.comparison import Gains, Pair
 from alambique.api.comparison_table import Comparison
 from alambique.api.exports import Form, exported
-from alambique.api.results import Finished, finished
+from alambique.api.results import FinishedJob, finished_job
 from alambique.models import reference
 from alambique.spec.outputs import Output
 from alambique.spec.suite import Suite, suite_of
@@ -42,7 +42,7 @@ def row(name: str, score: float, loss: float = 1.0, macs: int = 100) -> dict[str
 
 def ended(
     task: str, student: str, *rows: dict[str, Any], computed: int = 0, **more: Any
-) -> Finished:
+) -> FinishedJob:
     """A job that has succeeded."""
     id_ = more.pop("id", UUID(int=0))
     cell = {"task": task, "teacher": "teacher", "student": student, **more}
@@ -52,7 +52,7 @@ def ended(
         "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 9999}},
         "outputs": {"examples": 60, "computed": computed},
     }
-    found = finished(id_, cell, result)
+    found = finished_job(id_, cell, result)
     assert found is not None
     return found
 
@@ -62,7 +62,7 @@ def unknown(_: Sequence[Pair]) -> Mapping[Pair, Interval]:
     return {}
 
 
-def compare(suite: Suite, jobs: Sequence[Finished], gains: Gains = unknown) -> Comparison:
+def compare(suite: Suite, jobs: Sequence[FinishedJob], gains: Gains = unknown) -> Comparison:
     return comparison.compare(suite, jobs, gains)
 
 
@@ -154,7 +154,7 @@ def test_several_teachers_are_told_apart() -> None:
 
 def test_a_result_of_another_version_is_left_out() -> None:
     cell = {"task": "ner", "teacher": "teacher", "student": "small"}
-    assert finished(UUID(int=1), cell, {"rows": [], "primary": "f1"}) is None
+    assert finished_job(UUID(int=1), cell, {"rows": [], "primary": "f1"}) is None
 
 
 def test_the_teacher_stands_there_once() -> None:
@@ -343,7 +343,7 @@ def answering(**more: Any) -> Suite:
     return suite_of({"name": "s", "tasks": tasks, "students": {"small": {"layers": 1}}, **more})
 
 
-def answered(f1: float, em: float, **more: Any) -> Finished:
+def answered(f1: float, em: float, **more: Any) -> FinishedJob:
     scored = {"metrics": {"f1": f1, "em": em, "squad-f1": 0.25}}
     return ended("mlqa", "small", row("distilled", 0.0) | scored, **more)
 
@@ -412,8 +412,8 @@ def test_the_teacher_that_was_chosen_is_told_of_each_data_set() -> None:
         "outputs": None,
         "candidates": runs,
     }
-    first = finished(UUID(int=1), cell | {"task": "ner"}, result)
-    second = finished(UUID(int=2), cell | {"task": "pos_ud"}, result | {"candidates": []})
+    first = finished_job(UUID(int=1), cell | {"task": "ner"}, result)
+    second = finished_job(UUID(int=2), cell | {"task": "pos_ud"}, result | {"candidates": []})
     assert first is not None
     assert second is not None
     table = compare(suite(), [first, second])

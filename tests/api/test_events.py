@@ -19,7 +19,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 
 Serve = Callable[[Settings, int], AbstractContextManager[str]]
 
@@ -36,7 +36,7 @@ def row(database: Database, job: Job) -> JobRow:
 
 def tell(database: Database, row: JobRow, fraction: float) -> None:
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=fraction)
+        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=fraction)
 
 
 def finish(database: Database, row: JobRow) -> None:

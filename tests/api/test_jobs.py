@@ -16,7 +16,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.data import Data
 from alambique.spec.errors import BadSpec, Conflict
 from alambique.spec.job import Job, Student
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 from alambique.spec.teacher import Teacher
 
 LEASE = timedelta(minutes=1)
@@ -98,7 +98,7 @@ def test_an_unchanged_job_is_not_sent_again(
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=0.5, loss=1.5)
+        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5, loss=1.5)
     changed = http.get(f"/v1/jobs/{posted.id}", headers=known)
     assert changed.status_code == 200
     assert (changed.json()["stage"], changed.json()["progress"]) == ("teach", 0.5)

@@ -18,7 +18,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.suite import suite_of
 
 PROGRAM = str(Path(sys.executable).with_name("alambique"))
@@ -48,7 +48,7 @@ def taken(database: Database, job_id: UUID) -> JobRow:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=job_id)
     assert row is not None
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=Stage.CHECK, fraction=0.0)
+        jobs.progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.0)
     return row
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import httpx2
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.api.client import Client
 from alambique.registry import jobs
@@ -28,26 +29,7 @@ students:
   small: {{layers: 1}}
   large: {{layers: 2}}
 """
-RESULT = {
-    "rows": [
-        {
-            "name": "distilled",
-            "layers": 1,
-            "parameters": 1000,
-            "macs": {"linear": 10, "full": 20},
-            "metrics": {"f1": 0.5},
-            "validation": {"loss": 1.0, "metric": 0.5},
-            "latency_ms": 1.0,
-            "inferences_per_second": 1000.0,
-            "version": "both-ner-small@1",
-        }
-    ],
-    "primary": "f1",
-    "reference": {"name": "BETO", "macs": {"linear": 100, "full": 100}},
-    "outputs": {"examples": 10, "computed": 10},
-    "notes": [],
-    "settings": {},
-}
+RESULT = job_result(result_row("distilled", version="both-ner-small@1"))
 Post = Callable[..., httpx2.Response]
 
 

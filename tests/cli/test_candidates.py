@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.job_results import job_result, result_row
+
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.reading import read_job
@@ -32,23 +34,10 @@ def tried(
     }
 
 
-ROW = {
-    "name": "teacher",
-    "layers": 1,
-    "parameters": 4_386_178,
-    "macs": {"linear": 1_000_000, "full": 1_250_000},
-    "metrics": {"f1": 0.9},
-    "latency_ms": 2.5,
-    "inferences_per_second": 400.0,
-    "version": "tiny-teacher@1",
-}
-RESULT = {
-    "rows": [ROW],
-    "primary": "f1",
-    "notes": [],
-    "settings": {},
-    "candidates": [tried(1e-5, 0.51234, taught=True), tried(1.0, None, why="it diverged")],
-}
+RESULT = job_result(
+    result_row("teacher", 0.9),
+    candidates=[tried(1e-5, 0.51234, taught=True), tried(1.0, None, why="it diverged")],
+)
 
 
 def test_a_plan_has_a_table_of_candidates(here: Here, job_file: Path) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.registry.records import File, JobRow, Metric
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, Stage
+from alambique.spec.states import Reason, StageName
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
 Here = Callable[..., str]
@@ -29,24 +30,16 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def measured(name: str, f1: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "layers": 1,
-        "parameters": 4_386_178,
-        "macs": {"linear": 1_000_000, "full": 1_250_000},
-        "metrics": {"f1": f1, "precision": 0.5},
-        "latency_ms": 2.5,
-        "inferences_per_second": 400.0,
-        "version": f"{name}@1",
-    }
+    macs, metrics = {"linear": 1_000_000, "full": 1_250_000}, {"f1": f1, "precision": 0.5}
+    return result_row(name, parameters=4_386_178, macs=macs, metrics=metrics)
 
 
-RESULT = {
-    "rows": [measured("teacher", 0.9), measured("gold-only", 0.8), measured("distilled", 0.85)],
-    "primary": "f1",
-    "notes": ["measured on [one] machine"],
-    "settings": {},
-}
+RESULT = job_result(
+    measured("teacher", 0.9),
+    measured("gold-only", 0.8),
+    measured("distilled", 0.85),
+    notes=["measured on [one] machine"],
+)
 
 
 def taken(database: Database, job_id: UUID) -> JobRow:
@@ -72,7 +65,13 @@ def test_a_job_is_submitted_watched_and_told(
     assert row.spec["train"]["epochs"] == 7
     with database.write() as session:
         jobs.progress(
-            session, row.id, row.token, stage=Stage.TEACH, fraction=0.5, eta_seconds=65, loss=0.25
+            session,
+            row.id,
+            row.token,
+            stage=StageName.TEACH,
+            fraction=0.5,
+            eta_seconds=65,
+            loss=0.25,
         )
     with database.write() as session:
         jobs.finish(session, row.id, row.token, RESULT)
@@ -109,7 +108,7 @@ def test_a_job_that_fails_says_why(
 ) -> None:
     row = posted(database, job_file, "fails")
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=Stage.CHECK, fraction=0.5)
+        jobs.progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.5)
         jobs.fail(session, row.id, row.token, Reason.BAD_DATA, "train.conll, line 7: two columns")
     found = alambique("jobs", "watch", row.id)
     assert found.returncode == 1
@@ -125,7 +124,7 @@ def test_how_a_job_stands(here: Here, database: Database, job_file: Path) -> Non
             session,
             row.id,
             row.token,
-            stage=Stage.DISTIL,
+            stage=StageName.DISTIL,
             fraction=0.25,
             eta_seconds=65,
             loss=0.5,

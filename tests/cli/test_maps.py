@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+from tests.job_results import result_row
 
-from alambique.cli.maps import learnt_from
+from alambique.cli.results import learnt_layers
+from alambique.registry.job_result import ResultRow
 
-NONE = {"pairs": None, "weights": None, "likeness": None}
+
+def row(name: str, **more: Any) -> ResultRow:
+    return ResultRow.model_validate(result_row(name, **more))
 
 
 @pytest.mark.parametrize(
@@ -24,14 +28,14 @@ NONE = {"pairs": None, "weights": None, "likeness": None}
     ],
 )
 def test_each_layer_is_told(found: dict[str, Any], said: str) -> None:
-    row = {"name": "distilled", "maps": {"hidden": NONE | found}}
-    assert list(learnt_from(row)) == [f"distilled, hidden: {said}"]
+    student = row("distilled", maps={"hidden": found})
+    assert list(learnt_layers(student)) == [f"distilled, hidden: {said}"]
 
 
 def test_of_a_search_the_trial_is_told() -> None:
-    row = {"name": "distilled", "trial": 7, "maps": {"hidden": NONE | {"pairs": [[0, 1]]}}}
-    assert list(learnt_from(row)) == ["distilled, trial 7, hidden: 0 from 1"]
+    student = row("distilled", trial=7, maps={"hidden": {"pairs": [[0, 1]]}})
+    assert list(learnt_layers(student)) == ["distilled, trial 7, hidden: 0 from 1"]
 
 
 def test_outputs_have_no_map() -> None:
-    assert list(learnt_from({"name": "gold-only", "maps": {}})) == []
+    assert list(learnt_layers(row("gold-only"))) == []

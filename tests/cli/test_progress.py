@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
+from tests.job_results import job_result, result_row
 
 from alambique.api.views import EventView
 from alambique.cli.progress import Progress, follow, lines
-from alambique.cli.tables import cost_table, score_table, table
-from alambique.spec.states import Stage, State
+from alambique.cli.results import cost_table, score_table
+from alambique.cli.tables import table
+from alambique.registry.job_result import JobResult
+from alambique.spec.states import StageName, State
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
 
@@ -32,9 +35,9 @@ def progress(stage: str, fraction: float, **more: Any) -> EventView:
 
 def test_stages_behind_the_job_are_done() -> None:
     now = Progress().after(state("running")).after(progress("cache", 0.5))
-    assert [stage for stage in Stage if now.done(stage)] == [Stage.CHECK, Stage.TEACH]
+    assert [stage for stage in StageName if now.done(stage)] == [StageName.CHECK, StageName.TEACH]
     over = now.after(state("succeeded"))
-    assert all(over.done(stage) for stage in Stage)
+    assert all(over.done(stage) for stage in StageName)
 
 
 def test_a_line_for_each_state_stage_and_tenth() -> None:
@@ -124,7 +127,7 @@ def test_a_stage_that_begins_again_is_told() -> None:
             st.sampled_from(State).map(lambda name: state(name, message=None)),
             st.builds(
                 progress,
-                st.sampled_from(Stage),
+                st.sampled_from(StageName),
                 st.one_of(st.none(), st.floats(0, 1)),
                 loss=st.one_of(st.none(), st.floats(0, 10)),
                 metric=st.one_of(st.none(), st.floats(0, 1)),
@@ -143,19 +146,24 @@ def test_whatever_happens_can_be_drawn(events: list[EventView]) -> None:
     assert len(list(lines(events))) <= len(events)
 
 
-ROW = {
-    "name": "teacher",
-    "layers": 4,
-    "parameters": 4_000_000,
-    "macs": {"linear": 1, "full": 2_000_000_000},
-    "metrics": {"f1": 0.5, "em": 0.25},
-    "latency_ms": 12.345,
-    "inferences_per_second": 812.3,
-}
+MACS = {"linear": 1, "full": 2_000_000_000}
+ROW = result_row(
+    "teacher",
+    layers=4,
+    parameters=4_000_000,
+    macs=MACS,
+    metrics={"f1": 0.5, "em": 0.25},
+    latency_ms=12.345,
+    inferences_per_second=812.3,
+)
+
+
+def result_of(row: dict[str, Any]) -> JobResult:
+    return JobResult.model_validate(job_result(row))
 
 
 def test_the_scores_have_exact_match_where_the_task_has_it() -> None:
-    told = drawn(score_table({"rows": [ROW], "primary": "f1"}), 120)
+    told = drawn(score_table(result_of(ROW)), 120)
     for word in ("F1 %", "EM %", "50.00", "25.00"):
         assert word in told
     assert "±" not in told
@@ -164,14 +172,14 @@ def test_the_scores_have_exact_match_where_the_task_has_it() -> None:
 def test_of_several_seeds_the_scores_have_the_deviation_and_a_gain_its_interval() -> None:
     gain = {"over": "same-start", "value": 0.021, "low": -0.004, "high": 0.04, "seeds": 2}
     row = ROW | {"name": "distilled", "deviations": {"f1": 0.012}, "gains": [gain], "steps": 45}
-    told = drawn(score_table({"rows": [row], "primary": "f1"}), 120)
+    told = drawn(score_table(result_of(row)), 120)
     for word in ("50.00 ± 1.20", "+2.10 [-0.40, +4.00] holds 0", " 45 "):
         assert word in told
 
 
 def test_the_costs_have_the_spread_of_a_latency() -> None:
     row = ROW | {"latency_low_ms": 12.0, "latency_high_ms": 14.0, "throughput": 90.0}
-    told = drawn(cost_table({"rows": [row], "primary": "f1"}), 120)
+    told = drawn(cost_table(result_of(row)), 120)
     for word in ("4 M", "2 G", "12.35 (12.00 to 14.00)", "812", "90.00"):
         assert word in told
     assert "CPU" not in told
@@ -179,7 +187,7 @@ def test_the_costs_have_the_spread_of_a_latency() -> None:
 
 def test_the_costs_have_the_cpu_beside_a_gpu() -> None:
     also = {"device": "cpu", "latency_ms": 123.0, "inferences_per_second": 7.5}
-    told = drawn(cost_table({"rows": [ROW | {"also": [also]}], "primary": "f1"}), 120)
+    told = drawn(cost_table(result_of(ROW | {"also": [also]})), 120)
     title, _, line = filter(str.strip, told.splitlines())
     assert [word for word in title.split() if word == "CPU"] == ["CPU"] * 3
     assert line.split()[-4:] == ["12.35", "812", "123", "7.50"]

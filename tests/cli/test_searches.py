@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.registry import jobs, trials
 from alambique.registry.database import Database
@@ -23,37 +24,25 @@ SEARCH = (
 )
 
 
-def row(name: str, f1: float, **more: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "layers": 1,
-        "parameters": 4_386_178,
-        "macs": {"linear": 1_000_000, "full": 1_250_000},
-        "metrics": {"f1": f1},
-        "latency_ms": 2.5,
-        "inferences_per_second": 400.0,
-        "version": f"tiny-{name}@1",
-        **more,
-    }
+def member(trial: int) -> dict[str, Any]:
+    return {"trial": trial, "values": {}, "epochs": 3, "metrics": {}, "version": "tiny@1"}
 
 
-RESULT = {
-    "rows": [row("teacher", 0.9, retention=None), row("distilled", 0.8, retention=8 / 9, trial=2)],
-    "primary": "f1",
-    "notes": [],
-    "settings": {},
-    "search": {
+RESULT = job_result(
+    result_row("teacher", 0.9),
+    result_row("distilled", 0.8, retention=8 / 9, trial=2),
+    search={
         "goals": ["f1 max", "macs min"],
         "trials": {"finished": 2},
         "dimensions": [
             {"field": "student.layers", "importance": 0.25},
             {"field": "train.learning_rate", "importance": 0.75},
         ],
-        "front": [{"trial": 1}, {"trial": 2}],
+        "front": [member(1), member(2)],
         "balance": {"macs": 0.5, "latency_ms": 0.25},
         "score_per_octave": 0.03125,
     },
-}
+)
 
 
 @pytest.fixture

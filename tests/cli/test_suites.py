@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.api.client import Client
 from alambique.api.comparison_table import Column, Compared, Comparison, Measured
@@ -20,7 +20,7 @@ from alambique.cli.following_suites import news
 from alambique.cli.suite_reports import print_table
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Suite
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -40,28 +40,9 @@ students:
 """
 
 
-def measured(name: str, score: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "layers": 1,
-        "parameters": 1000,
-        "macs": {"linear": 10, "full": 20},
-        "metrics": {"f1": score},
-        "validation": {"loss": 1.0, "metric": score},
-        "latency_ms": 1.0,
-        "inferences_per_second": 1000.0,
-        "version": f"{name}@1",
-    }
-
-
-RESULT = {
-    "rows": [measured("teacher", 0.9), measured("gold-only", 0.5), measured("distilled", 0.4)],
-    "primary": "f1",
-    "reference": {"name": "BETO", "macs": {"linear": 100, "full": 100}},
-    "outputs": {"examples": 10, "computed": 10},
-    "notes": [],
-    "settings": {},
-}
+RESULT = job_result(
+    result_row("teacher", 0.9), result_row("gold-only", 0.5), result_row("distilled", 0.4)
+)
 
 
 @pytest.fixture
@@ -174,7 +155,7 @@ def test_news_are_what_changed(database: Database, suite_file: Path, here: Here)
     with database.write() as session:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=before.jobs[0].id)
         assert row is not None
-        jobs.progress(session, row.id, row.token, stage=Stage.TEACH, fraction=0.5)
+        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5)
     now = seen()
     assert list(news(before, now, at=at)) == [f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"]
     assert list(news(now, now, at=at)) == []

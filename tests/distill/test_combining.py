@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from alambique.distill import losses
-from alambique.distill.combining import anchored, average, best
+from alambique.distill.combining import average, best, log_odds
 from alambique.distill.objective import objective_loss
-from alambique.distill.prediction_rows import PredictionRows, class_rows, of_several, span_rows
+from alambique.distill.prediction_rows import PredictionRows, class_rows, ensemble_rows, span_rows
 from alambique.spec.objective import Gold, Logits
 
 INF = float("inf")
@@ -172,7 +172,7 @@ def test_no_value_and_no_gradient_is_nan(outputs: Tensor, temperature: float) ->
     student_RC = torch.zeros_like(outputs[0]).requires_grad_()
     mean = average(leaf, weights(outputs), temperature=temperature)
     chosen = the_best(leaf, labels(outputs), one_window(outputs))
-    for log_RC in (mean, chosen, anchored(mean, labels(outputs) * 0)):
+    for log_RC in (mean, chosen, log_odds(mean, labels(outputs) * 0)):
         assert not log_RC.isnan().any()
         assert not (log_RC == INF).any()
     value = losses.soft_labels(student_RC, mean, temperature=temperature).sum()
@@ -196,7 +196,7 @@ def of_classes(targets: Sequence[Tensor], labelled_R: Tensor | None = None) -> P
         class_rows(student_RC, labels_R=gold, target_RC=t, weight_R=ones, labelled_R=labelled_R)
         for t in targets
     ]
-    return of_several(each, [1.0, 3.0]) if len(each) > 1 else each[0]
+    return ensemble_rows(each, [1.0, 3.0]) if len(each) > 1 else each[0]
 
 
 def of_spans(targets: Sequence[Tensor]) -> PredictionRows:
@@ -211,7 +211,7 @@ def of_spans(targets: Sequence[Tensor]) -> PredictionRows:
         )
         for t in targets
     ]
-    return of_several(each, [1.0, 3.0]) if len(each) > 1 else each[0]
+    return ensemble_rows(each, [1.0, 3.0]) if len(each) > 1 else each[0]
 
 
 @pytest.mark.parametrize("term", LOGITS, ids=lambda term: f"{term.loss}-{term.combine}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.distill.layers import kept
+from alambique.distill.layers import kept_layers
 from alambique.spec.errors import BadSpec
 
 RULES: list[Literal["uniform", "first", "last"]] = ["uniform", "first", "last"]
@@ -18,7 +18,7 @@ RULES: list[Literal["uniform", "first", "last"]] = ["uniform", "first", "last"]
 def test_as_many_as_asked_for_ascending_and_there(
     rule: Literal["uniform", "first", "last"], layers: int, more: int
 ) -> None:
-    found = kept(rule, layers, layers + more)
+    found = kept_layers(rule, layers, layers + more)
     assert len(found) == len(set(found)) == layers
     assert list(found) == sorted(found)
     assert found[0] >= 0
@@ -27,7 +27,7 @@ def test_as_many_as_asked_for_ascending_and_there(
 
 @given(st.integers(1, 24), st.integers(0, 24))
 def test_uniform_keeps_the_first_and_is_evenly_spaced(layers: int, more: int) -> None:
-    found = kept("uniform", layers, layers + more)
+    found = kept_layers("uniform", layers, layers + more)
     assert found[0] == 0
     steps = {after - before for before, after in pairwise(found)}
     assert max(steps, default=1) - min(steps, default=1) <= 1
@@ -35,7 +35,7 @@ def test_uniform_keeps_the_first_and_is_evenly_spaced(layers: int, more: int) ->
 
 def test_no_more_layers_than_there_are() -> None:
     with pytest.raises(BadSpec, match="7 layers cannot be cut from a model of 6"):
-        kept("uniform", 7, 6)
+        kept_layers("uniform", 7, 6)
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_no_more_layers_than_there_are() -> None:
 )
 def test_a_list_that_cannot_be_kept(keep: tuple[int, ...], said: str) -> None:
     with pytest.raises(BadSpec, match=said):
-        kept(keep, 2, 6)
+        kept_layers(keep, 2, 6)

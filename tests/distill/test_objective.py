@@ -77,9 +77,9 @@ def test_a_temperature_that_changes_is_that_of_its_time(
     rows = rows_of(student_RC)
     changing = Logits(loss=loss, temperature=Change(start=4.0, end=1.0))
     constant = Logits(loss=loss, temperature=temperature)
-    got = objective_loss(rows, [changing], done=done).total
+    got = objective_loss(rows, [changing], progress=done).total
     assert got == objective_loss(rows, [constant]).total
-    assert got != objective_loss(rows, [changing], done=0.25).total
+    assert got != objective_loss(rows, [changing], progress=0.25).total
 
 
 def test_gold_alone_needs_no_teacher(student_RC: Tensor) -> None:

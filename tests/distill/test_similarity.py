@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from alambique.distill.similarity import best_map, cka, cka_of, cka_table, moments
+from alambique.distill.similarity import best_map, cka, cka_of_moments, cka_table, moments
 
 FEW = settings(max_examples=30)
 FLOATS = st.floats(-100, 100)
@@ -60,19 +60,19 @@ def test_the_same_from_moments_that_were_added_up(
     """However tokens are shared out, wherever the states of a network lie."""
     x_TD, y_TE = both[0] + shift, both[1] * times
     parts = moments(x_TD[:cut], y_TE[:cut]) + moments(x_TD[cut:], y_TE[cut:])
-    assert cka_of(parts, x_TD.shape[1]) == pytest.approx(cka(x_TD, y_TE), abs=1e-9)
+    assert cka_of_moments(parts, x_TD.shape[1]) == pytest.approx(cka(x_TD, y_TE), abs=1e-9)
 
 
 def test_moments_of_states_that_are_all_the_same() -> None:
     equal_TD = torch.tensor([[0.1, 1e6, -1e-3]]).expand(50, 3)
     other_TE = torch.randn(50, 4, generator=torch.Generator().manual_seed(1))
-    assert cka_of(moments(equal_TD, other_TE), 3) == 0
-    assert cka_of(moments(equal_TD, equal_TD), 3) == 0
+    assert cka_of_moments(moments(equal_TD, other_TE), 3) == 0
+    assert cka_of_moments(moments(equal_TD, equal_TD), 3) == 0
 
 
 def test_moments_of_what_is_no_number() -> None:
     broken_TD = torch.full((5, 3), torch.nan)
-    assert torch.tensor(cka_of(moments(broken_TD, torch.randn(5, 2)), 3)).isnan()
+    assert torch.tensor(cka_of_moments(moments(broken_TD, torch.randn(5, 2)), 3)).isnan()
 
 
 @FEW

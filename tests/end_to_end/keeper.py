@@ -11,8 +11,8 @@ import os
 import sys
 from typing import Any
 
-from alambique.workers.cluster import connect
 from alambique.workers.environment import shared_tier
+from alambique.workers.ray.connection import connect
 
 
 def reserved() -> dict[str, Any]:

@@ -20,22 +20,23 @@ from alambique.registry import trials
 from alambique.registry.database import Database
 from alambique.registry.records import Trial
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue import driver
 from alambique.workers.training import loop
+from alambique.workers.training.losses import StepLosses
 
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at_report(stage: Stage, number: int) -> None:
+def kill_at_report(stage: StageName, number: int) -> None:
     """Makes this process die at the `number`-th report of a stage, counted from 1."""
     seen = [0]
     report = JobContext.report
 
-    def told(self: JobContext, at: Stage, fraction: float, **more: Any) -> None:
+    def told(self: JobContext, at: StageName, fraction: float, **more: Any) -> None:
         report(self, at, fraction, **more)
         seen[0] += at is stage
         if seen[0] == number:
@@ -47,15 +48,15 @@ def kill_at_report(stage: Stage, number: int) -> None:
 def kill_at_step(number: int) -> None:
     """Makes this process die before its `number`-th training step, whichever run it belongs to."""
     seen = [0]
-    step = loop.TrainingLoop._step
+    step = loop.TrainingLoop.step
 
-    def counted(self: loop.TrainingLoop, *arguments: Any) -> loop.StepLosses:
+    def counted(self: loop.TrainingLoop, *arguments: Any) -> StepLosses:
         seen[0] += 1
         if seen[0] == number:
             die()
         return step(self, *arguments)
 
-    loop.TrainingLoop._step = counted  # type: ignore[method-assign,assignment]
+    loop.TrainingLoop.step = counted  # type: ignore[method-assign,assignment]
 
 
 def end_at_trial(written: str, number: int, how: signal.Signals) -> None:
@@ -83,7 +84,7 @@ def attempt(job: str, token: int, where: str, number: int, settings: dict[str, A
     elif where == "ended":
         end_at_trial("end", number, signal.SIGKILL)
     elif where != "never":
-        kill_at_report(Stage(where), number)
+        kill_at_report(StageName(where), number)
     said = Settings(**settings)
     return driver.drive(said, Database(said.database), UUID(job), token)
 

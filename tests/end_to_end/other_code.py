@@ -10,37 +10,37 @@ from pathlib import Path
 
 from alambique.spec.job import Student
 from alambique.spec.train import Resources, Train
-from alambique.workers.cluster import Cluster, connect
 from alambique.workers.fill_task import FillTask
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.search.trial_spec import Report, TrialSpec
-from alambique.workers.search.tuning import SearchRun
+from alambique.workers.ray.cluster import Cluster
+from alambique.workers.ray.connection import connect
+from alambique.workers.search.trial import SearchRun, TrialReport, TrialSpec
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
 ONE = Resources(workers=1, cpus=1)
 
 
 class OneTrial:
-    """A bench of one trial, which remembers how that ended."""
+    """A source of one trial, which remembers how that ended."""
 
-    def __init__(self, order: TrialSpec) -> None:
+    def __init__(self, trial: TrialSpec) -> None:
         self.error: BaseException | None = None
-        self._left = [order]
+        self._left = [trial]
 
-    def next(self) -> TrialSpec | None:
+    def next_trial(self) -> TrialSpec | None:
         return self._left.pop() if self._left else None
 
     @property
     def exhausted(self) -> bool:
         return not self._left
 
-    def on_report(self, number: int, report: Report) -> None:
+    def record_report(self, number: int, report: TrialReport) -> None:
         raise AssertionError(f"trial {number} has begun: {report}")
 
-    def ended(self, number: int, error: BaseException | None) -> None:
+    def record_end(self, number: int, error: BaseException | None) -> None:
         self.error = error
 
-    def look(self) -> None:
+    def report_progress(self) -> None:
         """Nothing to say meanwhile."""
 
 
@@ -60,7 +60,7 @@ def course(folder: Path) -> TrainingSpec:
 
 def fill(cluster: Cluster, folder: Path) -> None:
     where = {"teacher": "t", "tokenizer": "k", "preprocessing": "1", "dtype": "fp32"}
-    order = FillTask(
+    task = FillTask(
         task="named-entities",
         labels=("O",),
         teacher=folder / "teacher",
@@ -69,7 +69,7 @@ def fill(cluster: Cluster, folder: Path) -> None:
         stride=8,
         outputs=TeacherOutputs(near=folder / "near", shared=False, **where),
     )
-    cluster.fill(order, ONE, [[0], [1]], lambda computed: None)
+    cluster.fill(task, ONE, [[0], [1]], lambda computed: None)
 
 
 def train(cluster: Cluster, folder: Path) -> None:
@@ -77,20 +77,20 @@ def train(cluster: Cluster, folder: Path) -> None:
 
 
 def search(cluster: Cluster, folder: Path) -> None:
-    order = TrialSpec(
+    trial = TrialSpec(
         number=1,
-        courses=(course(folder),),
+        trainings=(course(folder),),
         student=Student(layers=1),
         source=folder / "teacher",
         resources=None,
     )
-    bench = OneTrial(order)
-    tuning = SearchRun(
-        scheduler="none", metric="loss", longest=1, resources=ONE, folder=folder / "search"
+    source = OneTrial(trial)
+    run = SearchRun(
+        scheduler="none", metric="loss", max_epochs=1, resources=ONE, folder=folder / "search"
     )
-    cluster.search(bench, tuning)
-    if bench.error is not None:
-        raise bench.error
+    cluster.run_trials(source, run)
+    if source.error is not None:
+        raise source.error
 
 
 def end_of(work: Callable[[Cluster, Path], None], cluster: Cluster, folder: Path) -> list[str]:

@@ -21,7 +21,7 @@ from alambique.registry.database import Database
 from alambique.registry.records import JobRow, Trial
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
 SMALL = (
@@ -101,7 +101,7 @@ def over(trials: list[Trial], count: int) -> bool:
 
 MOMENTS: tuple[Look, ...] = (
     lambda row, _: row.state is State.RUNNING,
-    lambda row, _: row.stage is Stage.TEACH,
+    lambda row, _: row.stage is StageName.TEACH,
     lambda _, found: len(found) >= 1,
     lambda _, found: over(found, 1),
     lambda _, found: over(found, 2),

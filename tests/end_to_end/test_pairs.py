@@ -36,7 +36,6 @@ from alambique.workers.downloads import fetch_model
 from alambique.workers.predicting import ABOUT
 from alambique.workers.queue.driver import run_here
 from alambique.workers.scoring import LoadedModel
-from alambique.workers.training.predictions import decode_predictions
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 
@@ -219,9 +218,9 @@ def answered(done: Done, folder: Path) -> list[str]:
     about, task = json.loads((folder / ABOUT).read_text()), find(done.task)
     windows = {name: about[name] for name in ("max_length", "stride")}
     examined = LoadedModel.of(task, folder, tuple(about["labels"]), **windows)
-    rows = examined.rows(done.training)
-    logits = examined.predict_logits(rows)
-    found = decode_predictions(task, done.training, rows, logits, examined.labels)
+    windows_of = examined.windows(done.training)
+    logits = examined.predict_logits(windows_of)
+    found = examined.predictions(done.training, windows_of, logits)
     said: list[str] = []
     for number in range(len(done.training)):
         match found[number]:

@@ -17,7 +17,7 @@ from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue.driver import run_here
 
@@ -45,9 +45,9 @@ def test_the_job_goes_on_from_the_near_tier(
     messages: list[str | None] = []
     report = JobContext.report
 
-    def reported(work: JobContext, stage: Stage, fraction: float, **more: Any) -> None:
+    def reported(work: JobContext, stage: StageName, fraction: float, **more: Any) -> None:
         report(work, stage, fraction, **more)
-        if stage is Stage.CACHE:
+        if stage is StageName.CACHE:
             messages.append(more.get("message"))
             server.kill()  # it has just been asked what is missing, and is told nothing any more
             server.wait()

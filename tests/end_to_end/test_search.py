@@ -38,7 +38,11 @@ MAPS = (Path(__file__).parents[2] / "recipes" / "depth-and-mapping.yaml").read_t
 KILLED, KEEPER, OTHER_CODE = (
     Path(__file__).with_name(f"{name}.py") for name in ("killed", "keeper", "other_code")
 )
-SEARCHING = ("alambique.workers.stages.search", "alambique.workers.search.summary")
+SEARCHING = (
+    "alambique.workers.search.stage",
+    "alambique.workers.search.summary",
+    "alambique.workers.ray.tuning",
+)
 GRID = (
     "data.limit={train: 60, dev: 20, test: 20}",
     "teacher.train.epochs=4",

@@ -30,7 +30,7 @@ from alambique.registry import leases, tables
 from alambique.registry.database import Database
 from alambique.spec.data import Data
 from alambique.spec.reading import read_job
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.workers.environment import COMPUTING
@@ -162,7 +162,7 @@ class Server:
                 self.environments[kind] = {name: value for name, _, value in lines}
 
     @contextmanager
-    def held_at(self, stage: Stage) -> Iterator[None]:
+    def held_at(self, stage: StageName) -> Iterator[None]:
         """While it lasts, no job comes past a stage that the first job did: we are doing it."""
         with self.database.write() as session:
             query = select(tables.StageDone.key).where(tables.StageDone.stage == stage)
@@ -244,8 +244,8 @@ def test_the_whole_chain_of_processes_finds_what_libraries_read_once(
 
 def test_the_events_of_a_job_tell_of_every_stage(told: list[dict[str, Any]]) -> None:
     stages = [content["stage"] for content in told if "stage" in content]
-    assert list(dict.fromkeys(stages)) == list(Stage)
-    assert stages == sorted(stages, key=list(Stage).index)
+    assert list(dict.fromkeys(stages)) == list(StageName)
+    assert stages == sorted(stages, key=list(StageName).index)
     states = [content["state"] for content in told if "state" in content]
     assert states == ["queued", "running", "succeeded"]
     assert told[-1]["state"] == "succeeded"
@@ -327,7 +327,7 @@ def rows_of(job: JobView) -> list[dict[str, Any]]:
 def test_a_killed_driver_and_a_killed_worker_are_replaced_and_do_nothing_again(
     server: Server, first: JobView
 ) -> None:
-    with server.held_at(Stage.EVALUATE):
+    with server.held_at(StageName.EVALUATE):
         job = server.post(ON_RAY)
         until(lambda: server.waits(job) == 1)
         (driver,) = server.processes("drive", str(job))

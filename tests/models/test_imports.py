@@ -5,7 +5,8 @@ import sys
 
 PROGRAM = """
 import sys
-import alambique.distill.layers
+import alambique.distill.layers, alambique.distill.terms.table
+import alambique.models.comparability
 import alambique.models.configs, alambique.models.counts, alambique.models.sources
 import alambique.models.tokenizers, alambique.models.weights
 print(*sorted({"torch", "transformers"} & sys.modules.keys()))

@@ -44,22 +44,20 @@ def test_each_term_that_learns_its_map_has_one_of_its_own() -> None:
         Attention(mapping="learned"),
         Attention(name="fixed"),
     )
-    heads = ProjectionHeads(terms, hidden=(), widths=(4, 4), depths=(2, 4))
-    maps = heads.mixed()
+    heads = ProjectionHeads(terms, widths=(4, 4), depths=(2, 4))
+    maps = heads.layer_weights()
     assert set(maps) == {"hidden", "far", "attention"}
     for weights_SL in maps.values():
         torch.testing.assert_close(weights_SL, LearnedLayerMap(2, 4)())
-    assert len({id(weight) for weight in heads.mixtures.parameters()}) == 3
+    assert len({id(weight) for weight in heads.layer_maps.parameters()}) == 3
 
 
 @pytest.mark.parametrize("widths", [(4, 4), (3, 5)])
 def test_a_projection_begins_as_the_identity(widths: tuple[int, int]) -> None:
     """Where the teacher is wider, its further dimensions begin at 0."""
-    heads = ProjectionHeads(
-        (Hidden(projection="shared"),), hidden=(0, 1), widths=widths, depths=(2, 4)
-    )
+    heads = ProjectionHeads((Hidden(projection="shared"),), widths=widths, depths=(2, 4))
     state_BND = torch.randn(2, 3, widths[0], generator=torch.Generator().manual_seed(0))
     expected_BNE = torch.zeros(2, 3, widths[1])
     expected_BNE[..., : widths[0]] = state_BND
-    for projected_BNE in heads.projected({0: state_BND, 1: state_BND}).values():
+    for projected_BNE in heads.project({0: state_BND, 1: state_BND}).values():
         torch.testing.assert_close(projected_BNE.detach(), expected_BNE)

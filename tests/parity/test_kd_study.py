@@ -9,7 +9,7 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
 from alambique.spec.sources import Source, written
-from alambique.spec.space import Between, Listed, axes, laid_over, size
+from alambique.spec.space import Between, Listed, axes, job_with_values, trial_count
 from alambique.tasks.plan import plan
 
 JOB = read_job((Path(__file__).parents[2] / "recipes" / "kd-study.yaml").read_text())
@@ -35,7 +35,7 @@ def test_it_searches_what_the_paper_searches() -> None:
         Between("train.learning_rate", 1e-5, 1e-4, log=False, whole=False),
     )
     assert JOB.search is not None
-    assert (JOB.search.sampler, JOB.search.scheduler, size(JOB.search, axes(JOB))) == (
+    assert (JOB.search.sampler, JOB.search.scheduler, trial_count(JOB.search, axes(JOB))) == (
         "tpe",
         "hyperband",
         500,
@@ -50,7 +50,7 @@ def test_its_published_choice_is_a_trial_of_it() -> None:
         "objective.logits.loss": "kl",
         "train.learning_rate": 1e-4,
     }
-    found = laid_over(JOB, chosen)
+    found = job_with_values(JOB, chosen)
     assert found.objective == (Gold(weight=0), Logits(loss="kl", temperature=1, weight=1))
 
 
@@ -67,5 +67,5 @@ def test_its_networks_weigh_what_the_paper_s_do() -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
 def test_its_loss_is_the_paper_s(alpha: float) -> None:
-    gold, logits = laid_over(JOB, {"objective.alpha": alpha}).objective
+    gold, logits = job_with_values(JOB, {"objective.alpha": alpha}).objective
     assert (gold.weight, logits.weight) == (alpha, 1 - alpha)

@@ -11,7 +11,7 @@ from alambique.spec.reading import read_job
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.costs import Plan
 from alambique.tasks.plan import plan
-from alambique.workers.training.schedule import rate
+from alambique.workers.training.schedule import learning_rate
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "minilm.yaml").read_text()
 JOB = read_job(RECIPE)
@@ -51,5 +51,7 @@ def test_it_is_trained_for_as_many_steps_as_the_paper_s() -> None:
     assert abs(steps - STEPS) < 0.01 * STEPS
     assert train.patience == train.epochs
     said = {"peak": train.learning_rate, "warmup": train.warmup}
-    rates = [rate(step, STEPS, shape="linear", **said) for step in (3999, 202_000, STEPS - 1)]
+    rates = [
+        learning_rate(step, STEPS, shape="linear", **said) for step in (3999, 202_000, STEPS - 1)
+    ]
     assert rates == pytest.approx([6.0e-4, 3.0e-4, 0], abs=1e-8)

@@ -10,11 +10,10 @@ from tests.parity.golden_files import read_arrays
 from torch import Tensor
 
 from alambique.distill import attention, hidden, published
-from alambique.distill.activations import Activations, Projected
-from alambique.distill.intermediate import LayerOutputs
-from alambique.distill.mapping import pairs
+from alambique.distill.activations import Activations, LayerOutputs, QueryKeyValue
+from alambique.distill.mapping import layer_pairs
 from alambique.distill.objective import LossNormalizers, objective_loss
-from alambique.distill.prediction_rows import class_rows, no_rows
+from alambique.distill.prediction_rows import class_rows, empty_rows
 from alambique.spec.objective import Attention as AttentionTerm
 from alambique.spec.objective import Hidden as HiddenTerm
 from alambique.spec.objective import IntermediateLoss, Logits
@@ -39,7 +38,7 @@ class Golden:
         self.arrays, self.prefix, self.dtype = arrays, f"s{layers}_", dtype
         self.real_BN = torch.from_numpy(arrays["mask"]).bool()
         self.seen_BNN = attention.real_pairs(self.real_BN)
-        self.map = pairs("uniform", layers, TEACHER)
+        self.map = layer_pairs("uniform", layers, TEACHER)
 
     def tensor(self, name: str) -> Tensor:
         return torch.from_numpy(np.asarray(self.arrays[name])).to(self.dtype)
@@ -62,26 +61,25 @@ class Golden:
             for i, j in states
         ]
 
-    def inside(self) -> LayerOutputs:
-        """What a learner would have of both networks: the student's states are projected."""
+    def layer_outputs(self) -> LayerOutputs:
+        """What a distillation model gives of both networks: the student's states are projected."""
         weight_DE, bias_D = self.ours("proj_weight"), self.ours("proj_bias")
         hidden = [self.ours(f"hidden_{i}") for i in range(len(self.map) + 1)]
+        projected = [torch.nn.functional.linear(x_BNE, weight_DE, bias_D) for x_BNE in hidden]
         return LayerOutputs(
             real_BN=self.real_BN,
             weight_B=torch.ones(len(self.real_BN), dtype=self.dtype),
-            student=states(
-                [torch.nn.functional.linear(x_BNE, weight_DE, bias_D) for x_BNE in hidden],
-                [self.ours(f"scores_{i}") for i in range(len(self.map))],
-            ),
+            student=states(hidden, [self.ours(f"scores_{i}") for i in range(len(self.map))]),
+            projected={layer - 1: state_BND for layer, state_BND in enumerate(projected)},
             teacher=states(
                 [self.tensor(f"teacher_hidden_{j}") for j in range(TEACHER + 1)],
                 [self.tensor(f"teacher_scores_{j}") for j in range(TEACHER)],
             ),
-            mixtures={},
-            answer_BNC=self.tensor("teacher_hidden_6"),
+            layer_weights={},
+            teacher_output_BNC=self.tensor("teacher_hidden_6"),
         )
 
-    def whole(self) -> LossNormalizers:
+    def normalizers(self) -> LossNormalizers:
         lengths_B = self.real_BN.sum(1)
         return LossNormalizers(
             windows=len(lengths_B),
@@ -101,19 +99,19 @@ def states(hidden: list[Tensor], scores: list[Tensor]) -> Activations:
     """With queries and keys whose products are the scores: key n is the n-th unit vector."""
     return Activations(
         hidden={layer - 1: state_BND for layer, state_BND in enumerate(hidden)},
-        projected={layer: projected(scores_BHNN) for layer, scores_BHNN in enumerate(scores)},
+        qkv={layer: query_key_value(scores_BHNN) for layer, scores_BHNN in enumerate(scores)},
         layers=len(scores),
         heads=scores[0].shape[1],
     )
 
 
-def projected(scores_BHNN: Tensor) -> Projected:
+def query_key_value(scores_BHNN: Tensor) -> QueryKeyValue:
     size = scores_BHNN.shape[3]
     units_BHNN = torch.eye(size, dtype=scores_BHNN.dtype).expand_as(scores_BHNN)
     queries_BND, keys_BND = (
         x_BHNN.transpose(1, 2).flatten(2) for x_BHNN in (scores_BHNN * size**0.5, units_BHNN)
     )
-    return Projected(queries_BND, keys_BND, values_BND=keys_BND)
+    return QueryKeyValue(queries_BND, keys_BND, values_BND=keys_BND)
 
 
 @pytest.fixture
@@ -222,8 +220,8 @@ def test_textbrewer_on_attention(golden: Golden) -> None:
 )
 def test_the_objective_on_layers(golden: Golden, term: IntermediateLoss, name: str) -> None:
     """Added up over layers; the embeddings are the first of the hidden states."""
-    rows = no_rows(golden.tensor("teacher_hidden_6"))
-    got = objective_loss(rows, [term], golden.inside(), whole=golden.whole())
+    rows = empty_rows(golden.tensor("teacher_hidden_6"))
+    got = objective_loss(rows, [term], golden.layer_outputs(), normalizers=golden.normalizers())
     golden.close(got.total, name)
 
 
@@ -235,5 +233,5 @@ def test_the_objective_on_logits(golden: Golden) -> None:
     rows = class_rows(student_RC, labels_R=weight_R.long(), target_RC=teacher_RC, weight_R=weight_R)
     for t in (1, 2):
         term = Logits(loss="ce", reduction="tinybert", temperature=t)
-        got = objective_loss(rows, [term], whole=LossNormalizers(rows=len(student_RC)))
+        got = objective_loss(rows, [term], normalizers=LossNormalizers(rows=len(student_RC)))
         golden.close(got.total, f"soft_ce_T{t}")

@@ -21,7 +21,7 @@ from alambique.registry.records import JobRow
 from alambique.registry.transitions import HELD, Retries
 from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 
 JOBS = 40
 PROCESSES = 8
@@ -132,7 +132,7 @@ def planned(row: JobRow) -> str:
 
 def record(session: Session, row: JobRow) -> None:
     output = {"token": row.token}
-    stages.done(session, row.id, row.token, row.project, row.name or "", Stage.TEACH, output)
+    stages.done(session, row.id, row.token, row.project, row.name or "", StageName.TEACH, output)
     versions.record(
         session,
         row.id,

@@ -12,7 +12,7 @@ from alambique.registry import jobs, stages, tables, versions
 from alambique.registry.database import Database
 from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 
 LEASE = timedelta(minutes=1)
 Write = Callable[[Session, UUID, int], object]
@@ -38,7 +38,7 @@ def _record(session: Session, job_id: UUID, token: int) -> object:
 WRITES: dict[str, Write] = {
     "renew": lambda session, job_id, token: jobs.renew(session, job_id, token, LEASE),
     "progress": lambda session, job_id, token: jobs.progress(
-        session, job_id, token, stage=Stage.TEACH
+        session, job_id, token, stage=StageName.TEACH
     ),
     "note": lambda session, job_id, token: jobs.note(session, job_id, token, "log", {"lines": []}),
     "finish": lambda session, job_id, token: jobs.finish(session, job_id, token, {}),
@@ -46,7 +46,7 @@ WRITES: dict[str, Write] = {
     "release": lambda session, job_id, token: jobs.release(session, job_id, token),
     "move": lambda session, job_id, token: jobs.move(session, job_id, State.PAUSED, token=token),
     "done": lambda session, job_id, token: stages.done(
-        session, job_id, token, "default", "key", Stage.TEACH, {}
+        session, job_id, token, "default", "key", StageName.TEACH, {}
     ),
     "record": _record,
 }

@@ -14,7 +14,7 @@ from alambique.registry.records import JobRow
 from alambique.spec.errors import Conflict
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 
 Made = Callable[..., JobRow]
 LEASE = timedelta(minutes=1)
@@ -125,7 +125,7 @@ def test_progress_is_seen_and_told(database: Database, posted: Made, taken: Made
             session,
             held.id,
             held.token,
-            stage=Stage.DISTIL,
+            stage=StageName.DISTIL,
             fraction=0.25,
             eta_seconds=30.0,
             loss=float("nan"),
@@ -134,7 +134,7 @@ def test_progress_is_seen_and_told(database: Database, posted: Made, taken: Made
         )
     with database.read() as session:
         row, event = jobs.find(session, held.id), jobs.events(session, held.id)[-1]
-    assert (row.stage, row.progress, row.eta_seconds) == (Stage.DISTIL, 0.25, 30.0)
+    assert (row.stage, row.progress, row.eta_seconds) == (StageName.DISTIL, 0.25, 30.0)
     assert (row.loss, row.metric) == (None, 0.5)  # JSON has no NaN
     assert row.message == "epoch 1\N{REPLACEMENT CHARACTER} of 4"
     assert row.tag == held.tag + 1

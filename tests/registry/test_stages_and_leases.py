@@ -10,7 +10,7 @@ from alambique.registry import jobs, leases, stages
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow, Lease, StageDone
 from alambique.spec.job import Job
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 
 LEASE = timedelta(minutes=1)
 BUCKETS = [f"teacher/{n}" for n in range(16)]
@@ -34,8 +34,8 @@ def test_the_last_to_do_a_stage_has_done_it(database: Database, two: tuple[JobRo
         assert stages.find(session, "default", "k") is None
     for row, output in ((first, {"weights": "a"}), (second, {"weights": "b"})):
         with database.write() as session:
-            done = stages.done(session, row.id, row.token, "default", "k", Stage.TEACH, output)
-        assert done == StageDone("k", Stage.TEACH, output, row.id)
+            done = stages.done(session, row.id, row.token, "default", "k", StageName.TEACH, output)
+        assert done == StageDone("k", StageName.TEACH, output, row.id)
     with database.read() as session:
         assert stages.find(session, "default", "k") == done
         assert stages.find(session, "other", "k") is None
@@ -46,7 +46,7 @@ def test_a_stage_of_a_failed_transaction_is_not_done(
 ) -> None:
     def fail() -> None:
         with database.write() as session:
-            stages.done(session, two[0].id, two[0].token, "default", "k", Stage.TEACH, {})
+            stages.done(session, two[0].id, two[0].token, "default", "k", StageName.TEACH, {})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

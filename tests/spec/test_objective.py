@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from alambique.spec.changing import Change, at, highest
 from alambique.spec.errors import BadSpec
-from alambique.spec.objective import Gold, Hidden, Logits, Relations, Term, counts, layered
+from alambique.spec.objective import (
+    Gold,
+    Hidden,
+    Logits,
+    Relations,
+    Term,
+    intermediate_losses,
+    is_active,
+)
 from alambique.spec.reading import job_of, read_job
 
 JOB = """
@@ -97,5 +105,5 @@ def test_a_change_goes_from_start_to_end(
 def test_a_term_counts_that_ever_has_weight() -> None:
     later = Hidden(weight=Change(start=0, end=1))
     terms: list[Term] = [Gold(weight=0.0), later, Relations(weight=0.0), Logits()]
-    assert [counts(term) for term in terms] == [False, True, False, True]
-    assert layered(terms) == [later]
+    assert [is_active(term) for term in terms] == [False, True, False, True]
+    assert intermediate_losses(terms) == [later]

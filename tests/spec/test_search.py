@@ -8,9 +8,9 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.faults import NAMED
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
-from alambique.spec.reading import BadFields, job_of, read_job
+from alambique.spec.reading import job_of, read_job
 from alambique.spec.search import Goal, Search
-from alambique.spec.space import Between, Listed, axes, laid_over, size
+from alambique.spec.space import Between, Listed, axes, job_with_values, trial_count
 from alambique.spec.tries import needs_outputs, tries
 
 TEXT = """
@@ -37,7 +37,7 @@ def refused(space: str, more: str = "trials: 4") -> list[str]:
     """The lines of what is said of it."""
     with pytest.raises(BadSpec) as caught:
         searching(space, more)
-    assert isinstance(caught.value.__cause__, BadFields)
+    assert caught.value.fields
     return str(caught.value).splitlines()
 
 
@@ -144,9 +144,9 @@ def test_there_are_only_so_many_dimensions() -> None:
 
 def test_a_fault_that_another_dimension_may_cure_is_left_to_the_trials() -> None:
     job = searching("student.layers: [1, 2], student.keep: [[0], [0, 1]]", "sampler: grid")
-    assert laid_over(job, {"student.layers": 1, "student.keep": [0]}).student.keep == (0,)
+    assert job_with_values(job, {"student.layers": 1, "student.keep": [0]}).student.keep == (0,)
     with pytest.raises(BadSpec, match="the student has 2"):
-        laid_over(job, {"student.layers": 2, "student.keep": [0]})
+        job_with_values(job, {"student.layers": 2, "student.keep": [0]})
 
 
 def test_a_range_holds_what_its_field_takes() -> None:
@@ -200,7 +200,7 @@ def test_a_range_near_the_bound_of_its_field(space: str, whole: bool) -> None:
 def test_how_many_trials_there_are(space: str, more: str, most: int) -> None:
     job = searching(space, more)
     assert job.search is not None
-    assert size(job.search, axes(job)) == most
+    assert trial_count(job.search, axes(job)) == most
 
 
 def test_of_very_many_combinations_some_of_everywhere_are_looked_at() -> None:
@@ -248,7 +248,7 @@ def test_what_of_a_dimension_is_looked_at(dimension: str, values: list[Any], who
 
 def test_of_no_dimension_the_job_is_looked_at() -> None:
     job = searching("train.epochs: [3, 4]")
-    assert list(tries(job, "student").jobs) == [laid_over(job, {})]
+    assert list(tries(job, "student").jobs) == [job_with_values(job, {})]
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ def test_of_no_dimension_the_job_is_looked_at() -> None:
 )
 def test_a_trial_is_the_job_with_its_values(values: dict[str, Any], changed: Any) -> None:
     job = searching(FOUR, "sampler: grid", "train={epochs: 7, seed: 5}")
-    found = laid_over(job, values)
+    found = job_with_values(job, values)
     assert changed(found)
     assert (found.search, found.train.epochs, found.train.seed) == (None, 7, 5)
-    assert laid_over(job, {}) == job.model_copy(update={"search": None})
+    assert job_with_values(job, {}) == job.model_copy(update={"search": None})
 
 
 def test_a_term_with_a_name_is_varied_by_it() -> None:
@@ -275,7 +275,7 @@ def test_a_term_with_a_name_is_varied_by_it() -> None:
     job = searching(
         "objective.angle.weight: [1, 2], objective.hidden.weight: [1, 3]", "trials: 2", terms
     )
-    found = laid_over(job, {"objective.angle.weight": 2, "objective.hidden.weight": 3})
+    found = job_with_values(job, {"objective.angle.weight": 2, "objective.hidden.weight": 3})
     assert [(term.label, term.weight) for term in found.objective] == [("hidden", 3), ("angle", 2)]
     (said,) = refused("objective.logits.name: [soft, softer]")
     assert "vary another field of it" in said
@@ -287,7 +287,7 @@ def test_what_a_student_learns_before_is_varied_too() -> None:
     first = "intermediate={objective: [{kind: relations}, {kind: hidden}], train: {epochs: 3}}"
     space = "intermediate.objective.hidden.loss: [mse, cosine], intermediate.train.epochs: [2, 4]"
     job = searching(space, "sampler: grid", first)
-    found = laid_over(
+    found = job_with_values(
         job, {"intermediate.objective.hidden.loss": "cosine", "intermediate.train.epochs": 2}
     )
     assert found.intermediate is not None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED, BadFields
+from alambique.spec.faults import NAMED
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of
 from alambique.spec.suite import suite_of
@@ -23,9 +23,7 @@ TERMS = [{"kind": "gold", "name": f"a{number}"} for number in range(600)]
 
 
 def faults_of(error: pytest.ExceptionInfo[BadSpec]) -> tuple[str, ...]:
-    cause = error.value.__cause__
-    assert isinstance(cause, BadFields)
-    return tuple(bad.path for bad in cause.fields)
+    return tuple(bad.path for bad in error.value.fields)
 
 
 def suite(**changes: Any) -> dict[str, Any]:

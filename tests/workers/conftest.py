@@ -1,6 +1,7 @@
 """Networks of a few thousand weights on a few examples: the real code, in seconds."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,10 @@ from alambique.tasks.examples import write
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.initial_weights import write_from_scratch
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.queue.lease_keeper import LeaseKeeper
-from alambique.workers.stages.check import check
+from alambique.workers.stages.cache import fill_caches
+from alambique.workers.stages.check import check_job
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
@@ -190,6 +192,32 @@ def _no_cluster() -> Any:
 
 
 @pytest.fixture
+def checked(work: Callable[..., JobContext]) -> Callable[..., JobContext]:
+    """A job as `work` gives it, after its check."""
+
+    def made(*overrides: str, **settings: Any) -> JobContext:
+        context = work(*overrides, **settings)
+        return replace(context, checked=check_job(context))
+
+    return made
+
+
+@pytest.fixture
+def distil_context(checked: Callable[..., JobContext]) -> Callable[..., JobContext]:
+    """A job before its third stage: checked, with a teacher that is there, and with its outputs.
+
+    `start` is the folder that the teacher's fine-tuning began with, its own one by default.
+    """
+
+    def made(teacher: TrainedModel, *overrides: str, start: Path | None = None) -> JobContext:
+        selected = SelectedTeacher(model=teacher, start=start or teacher.folder)
+        context = replace(checked(*overrides), teachers=(selected,))
+        return replace(context, outputs=fill_caches(context))
+
+    return made
+
+
+@pytest.fixture
 def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Path]:
     """A folder with a network whose weights are drawn, head and all, and its tokenizer."""
 
@@ -253,7 +281,7 @@ def refused() -> Callable[..., None]:
 
     def assert_refused(work: JobContext, kind: type[AlambiqueError], *said: str) -> None:
         with pytest.raises(kind) as error:
-            check(work)
+            check_job(work)
         for part in said:
             assert part in str(error.value)
         assert type(error.value) is kind

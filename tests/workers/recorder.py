@@ -10,9 +10,13 @@ import torch
 from torch import nn
 
 from alambique.workers.training.checkpoints import TrainerState
-from alambique.workers.training.distributed import DistributedContext, distributed_context
-from alambique.workers.training.group import join_group
-from alambique.workers.training.loop import StepLosses, TrainingLoop
+from alambique.workers.training.distributed import (
+    DistributedContext,
+    distributed_context,
+    join_group,
+)
+from alambique.workers.training.loop import TrainingLoop
+from alambique.workers.training.losses import StepLosses
 from alambique.workers.training.spec import TrainingSpec
 
 
@@ -39,13 +43,14 @@ class Recorded(TrainingLoop):
         self._stop_at = stop_at
         self._before = before
 
-    def _step(self, batch: Sequence[int], position: TrainerState) -> StepLosses:
-        if position.done == self._stop_at:
+    def step(self, batch: Sequence[int], state: TrainerState) -> StepLosses:
+        """A step as ever, whose loss over all processes is remembered."""
+        if state.done == self._stop_at:
             raise KeyboardInterrupt
-        self._before(self._learner.network, position.done)
-        means = super()._step(batch, position)
-        self.losses.append(means.total)
-        return means
+        self._before(self.model.network, state.done)
+        losses = super().step(batch, state)
+        self.losses.append(self.context.all_reduce_sum(losses.values.cpu().clone())[0].item())
+        return losses
 
 
 def record(path: Path, stop_at: int | None) -> None:
@@ -53,9 +58,9 @@ def record(path: Path, stop_at: int | None) -> None:
     course = TrainingSpec.model_validate_json(path.read_text())
     if stop_at is not None:
         with suppress(KeyboardInterrupt):
-            Recorded(course, distributed_context(), stop_at=stop_at).to_the_end()
+            Recorded(course, distributed_context(), stop_at=stop_at).run()
     run = Recorded(course, distributed_context())
-    run.to_the_end()
+    run.run()
     if distributed_context().rank == 0:
         (course.folder / "losses.json").write_text(json.dumps(run.losses))
 

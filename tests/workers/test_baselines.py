@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,37 +11,31 @@ from safetensors.torch import load_file, save_file
 from alambique.models.weights import weights_hash
 from alambique.spec.errors import BadSpec, Diverged
 from alambique.spec.reading import read_job
+from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import (
-    CachedOutputs,
-    JobInputs,
-    SelectedTeacher,
-    TrainedModel,
-)
-from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
-from alambique.workers.stages.distil import courses_of, train_students
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages.cache import fill_caches
+from alambique.workers.stages.check import check_job
+from alambique.workers.stages.distil import TrainStudent, train_students
 
-Parts = tuple[JobContext, JobInputs, list[SelectedTeacher], list[CachedOutputs]]
+Made = Callable[..., JobContext]
 BOTH = "compare=[gold-only, same-start]"
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
 
 @pytest.fixture
-def parts(
-    work: Callable[..., JobContext],
-    folder_of: Callable[..., Path],
-    as_teacher: Callable[..., TrainedModel],
-) -> Callable[..., Parts]:
+def cached(
+    work: Made, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+) -> Made:
     """A job with both baselines, before its students are trained; its teacher was `before`."""
     before, after = folder_of("before", seed=1), folder_of("after", seed=2)
 
-    def made(*said: str) -> Parts:
-        held = work(BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said)
-        checked = check(held)
-        teacher = as_teacher(after, max_length=64, stride=16)
-        taught = SelectedTeacher(teacher=teacher, start=before)
-        return held, checked, [taught], [cache(held, checked, teacher)]
+    def made(*said: str) -> JobContext:
+        context = work(BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said)
+        teacher = SelectedTeacher(model=as_teacher(after, max_length=64, stride=16), start=before)
+        context = replace(context, checked=check_job(context), teachers=(teacher,))
+        return replace(context, outputs=fill_caches(context))
 
     return made
 
@@ -66,21 +61,19 @@ FIRST = "intermediate={objective: [{kind: hidden}], train: {epochs: 3, batch_siz
         (FIRST, MORE),
     ],
 )
-def test_all_students_take_the_same_number_of_steps(
-    parts: Callable[..., Parts], said: Sequence[str]
-) -> None:
-    found = by_kind(train_students(*parts(*said))[0])
+def test_all_students_take_the_same_number_of_steps(cached: Made, said: Sequence[str]) -> None:
+    found = by_kind(train_students(cached(*said))[0])
     steps = {kind: one.steps for kind, one in found.items()}
     assert len(steps) == 3
     assert len(set(steps.values())) == 1, steps
 
 
 def test_a_baseline_is_validated_after_each_pass_over_its_own_examples(
-    parts: Callable[..., Parts],
+    cached: Made,
 ) -> None:
     """The best of many looks is kept: without it, more steps would be a handicap."""
-    held, checked, taught, cached = parts(MORE)
-    students = by_kind(train_students(held, checked, taught, cached)[0])
+    context = cached(MORE)
+    students = by_kind(train_students(context)[0])
     folder = students["same-start"].folder.parent
     reports = map(json.loads, (folder / "progress.jsonl").read_text().splitlines())
     validated = [one["done"] for one in reports if one["validation"] is not None]
@@ -89,9 +82,9 @@ def test_a_baseline_is_validated_after_each_pass_over_its_own_examples(
 
 
 def test_same_start_begins_with_the_very_network_of_the_distilled_student(
-    parts: Callable[..., Parts],
+    cached: Made,
 ) -> None:
-    found = by_kind(train_students(*parts(FIRST))[0])
+    found = by_kind(train_students(cached(FIRST))[0])
     starts = {kind: one.folder.parent.parent / "start" for kind, one in found.items()}
     weights = {kind: weights_hash(folder) for kind, folder in starts.items()}
     assert weights["same-start"] == weights["distilled"] != weights["gold-only"]
@@ -99,33 +92,33 @@ def test_same_start_begins_with_the_very_network_of_the_distilled_student(
 
 @pytest.mark.parametrize("start", ["random", "other"])
 def test_without_a_start_of_the_teacher_both_baselines_are_one_network(
-    parts: Callable[..., Parts], folder_of: Callable[..., Path], start: str
+    cached: Made, folder_of: Callable[..., Path], start: str
 ) -> None:
     named = start if start == "random" else folder_of("other", seed=3)
-    found = by_kind(train_students(*parts(f"student.start={named}"))[0])
+    found = by_kind(train_students(cached(f"student.start={named}"))[0])
     assert found["gold-only"].folder == found["same-start"].folder != found["distilled"].folder
 
 
 def test_each_seed_is_a_student_of_its_own_and_keyed_as_in_a_job_of_that_seed(
-    parts: Callable[..., Parts],
+    cached: Made,
 ) -> None:
-    held, checked, taught, cached = parts("seeds=[1, 5]")
-    found, notes = train_students(held, checked, taught, cached)
+    context = cached("seeds=[1, 5]")
+    found, notes = train_students(context)
     assert notes == []
     assert [(one.name, one.seed) for one in found] == [
         (kind, seed) for seed in (1, 5) for kind in ("gold-only", "same-start", "distilled")
     ]
     assert len({one.weights for one in found}) == 6
-    alone, _ = train_students(*parts("train.seed=5"))
+    alone, _ = train_students(cached("train.seed=5"))
     assert [one.folder for one in alone] == [one.folder for one in found[3:]]
 
 
 @pytest.fixture
-def spoilt(folder_of: Callable[..., Path]) -> Callable[[Parts], Parts]:
+def spoilt(folder_of: Callable[..., Path]) -> Callable[[JobContext], JobContext]:
     """A job whose teacher began with weights that no training mends: gold-only fails of them."""
 
-    def made(parts: Parts) -> Parts:
-        held, checked, (taught,), cached = parts
+    def made(context: JobContext) -> JobContext:
+        (teacher,) = context.teachers
         broken = folder_of("broken", seed=4)
         weights = load_file(broken / "model.safetensors")
         save_file(
@@ -133,15 +126,15 @@ def spoilt(folder_of: Callable[..., Path]) -> Callable[[Parts], Parts]:
             broken / "model.safetensors",
             metadata={"format": "pt"},
         )
-        return held, checked, [taught.model_copy(update={"start": broken})], cached
+        return replace(context, teachers=(teacher.model_copy(update={"start": broken}),))
 
     return made
 
 
 def test_a_baseline_that_diverges_is_left_out_and_told(
-    parts: Callable[..., Parts], spoilt: Callable[[Parts], Parts]
+    cached: Made, spoilt: Callable[[JobContext], JobContext]
 ) -> None:
-    found, notes = train_students(*spoilt(parts("seeds=[1, 2]")))
+    found, notes = train_students(spoilt(cached("seeds=[1, 2]")))
     assert [(one.name, one.seed) for one in found] == [
         (kind, seed) for seed in (1, 2) for kind in ("same-start", "distilled")
     ]
@@ -151,19 +144,20 @@ def test_a_baseline_that_diverges_is_left_out_and_told(
 
 
 def test_a_job_for_baselines_alone_fails_with_the_first_of_them(
-    parts: Callable[..., Parts], spoilt: Callable[[Parts], Parts]
+    cached: Made, spoilt: Callable[[JobContext], JobContext]
 ) -> None:
     with pytest.raises(Diverged):
-        train_students(*spoilt(parts("distil=false")))
+        train_students(spoilt(cached("distil=false")))
 
 
 def test_the_course_of_a_baseline_without_more_text_is_that_of_its_epochs(
-    parts: Callable[..., Parts], tmp_path: Path
+    cached: Made, tmp_path: Path
 ) -> None:
-    held, checked, taught, cached = parts()
-    (course,) = courses_of(held, checked, taught, cached, "same-start", tmp_path / "start")
-    assert course.pace == ()
-    assert course.train == held.job.train
+    context = cached()
+    stage = TrainStudent(StudentRole.SAME_START, StagePart(StageName.DISTIL, "same-start"))
+    (training,) = stage.trainings(context, tmp_path)
+    assert training.pace == ()
+    assert training.train == context.job.train
 
 
 @pytest.mark.parametrize(
@@ -177,13 +171,13 @@ def test_the_course_of_a_baseline_without_more_text_is_that_of_its_epochs(
 def test_what_is_given_twice_is_refused(said: str, field: str) -> None:
     with pytest.raises(BadSpec) as caught:
         read_job(RECIPE, (said,))
-    assert [one.path for one in caught.value.__cause__.fields] == [field]  # type: ignore[union-attr]
+    assert [one.path for one in caught.value.fields] == [field]
 
 
 def test_seeds_and_a_seed_are_two_words_for_one_thing() -> None:
     with pytest.raises(BadSpec) as caught:
         read_job(RECIPE, ("seeds=[1, 2]", "train.seed=3"))
-    assert [one.path for one in caught.value.__cause__.fields] == ["train.seed"]  # type: ignore[union-attr]
+    assert [one.path for one in caught.value.fields] == ["train.seed"]
 
 
 def test_a_job_of_several_seeds_is_several_jobs_of_one() -> None:

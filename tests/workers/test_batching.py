@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.train import Train
-from alambique.workers.training.batch_plan import epoch_batches, micro_batches, share, steps_of
+from alambique.workers.training.schedule import epoch_batches, micro_batches, share, steps_of
 
 LENGTHS = st.lists(st.integers(3, 400), min_size=1, max_size=300)
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ from alambique.cache.reader import Outputs
 from alambique.cache.tiers import open_store
 from alambique.registry import jobs
 from alambique.spec.outputs import Output
-from alambique.tasks.all import find
+from alambique.spec.states import StageName
 from alambique.tasks.examples import read
 from alambique.workers.fill_task import Filler
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
-from alambique.workers.stages import cache as stage
-from alambique.workers.stages.check import check
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages.cache import bucket_lease, fill_cache, fill_task
+from alambique.workers.stages.check import check_job
 from alambique.workers.training.inputs import namespace_of
 
 Taken = Callable[..., JobContext]
@@ -45,58 +47,65 @@ def waits(work: JobContext, filling: "Future[CachedOutputs]", times: int) -> Non
         pause.wait(0.05)
 
 
+def checked(context: JobContext) -> JobContext:
+    return replace(context, checked=check_job(context))
+
+
+def filled(context: JobContext, teacher: TrainedModel) -> CachedOutputs:
+    (entry,) = context.job.teachers
+    return fill_cache(context, teacher, entry, StagePart(StageName.CACHE, "teacher"))
+
+
 def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: TrainedModel) -> None:
-    ours, theirs = work(), work()
-    checked = check(ours)
-    order = stage._order(ours, checked, teacher)
+    ours, theirs = checked(work()), work()
+    order = fill_task(ours, teacher, ours.job.teachers[0])
     missing = Filler(order).missing()
     held = sorted(missing)[::3]
-    names = [stage._name(order, bucket) for bucket in held]
-    assert theirs.holding.take(names) == sorted(names)
+    names = [bucket_lease(order, bucket) for bucket in held]
+    assert theirs.leases.take(names) == sorted(names)
     by_them = 0
     with ThreadPoolExecutor(1) as thread:
         try:
-            filling = thread.submit(stage.cache, ours, checked, teacher)
+            filling = thread.submit(filled, ours, teacher)
             waits(ours, filling, 1)  # for the first
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held}
             by_them += Filler(order).fill(held[1:2])
-            theirs.holding.let_go(names[:1])
+            theirs.leases.let_go(names[:1])
             waits(ours, filling, 2)  # for the third: the second is there
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held[2:]}
             by_them += Filler(order).fill(held[2:3])
         finally:
-            theirs.holding.let_go(names)
+            theirs.leases.let_go(names)
         filling.result(60)
-    by_us, wanted = sum(missing.values()) - by_them, checked.data.counts["train"]
+    by_us, wanted = sum(missing.values()) - by_them, ours.data.counts["train"]
     with ours.database.read() as session:
         told = [event.content.get("message") for event in jobs.events(session, ours.id)]
     assert told[-1] == f"{by_us} of {wanted} outputs computed"
     assert Filler(order).missing() == {}
-    everything = [stage._name(order, bucket) for bucket in missing]
-    assert set(theirs.holding.take(everything)) == set(everything)
+    everything = [bucket_lease(order, bucket) for bucket in missing]
+    assert set(theirs.leases.take(everything)) == set(everything)
 
 
 def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
     work: Taken, teacher: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, fill, filled = work(), Filler.fill, list[int]()
-    checked = check(job)
+    job, fill, counts = checked(work()), Filler.fill, list[int]()
 
     def broken(filler: Filler, buckets: Sequence[int]) -> int:
-        if len(filled) == 3:
+        if len(counts) == 3:
             raise KeyboardInterrupt
-        filled.append(fill(filler, buckets))
-        return filled[-1]
+        counts.append(fill(filler, buckets))
+        return counts[-1]
 
     with monkeypatch.context() as patched:
         patched.setattr(Filler, "fill", broken)
         patched.setattr(Filler, "runs", lambda filler, buckets, **_: [[one] for one in buckets])
         with pytest.raises(KeyboardInterrupt):
-            stage.cache(job, checked, teacher)
-    found = stage.cache(job, checked, teacher)
-    assert sum(filled) > 0
-    assert found.computed == found.wanted == checked.data.counts["train"]
-    assert stage.cache(work(), checked, teacher).computed == 0
+            filled(job, teacher)
+    found = filled(job, teacher)
+    assert sum(counts) > 0
+    assert found.computed == found.wanted == job.data.counts["train"]
+    assert filled(checked(work()), teacher).computed == 0
 
 
 def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
@@ -114,12 +123,12 @@ def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
 
 def outputs(work: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
     """What the stage has filled the cache with, one row a word."""
-    checked = check(work)
-    filled = stage.cache(work, checked, teacher).outputs
-    task = find(work.job.task)
+    context = checked(work)
+    outputs = filled(context, teacher).outputs
+    task = context.task
     assert task.output is Output.TAGS
-    namespace = namespace_of(filled, task)
-    there = Outputs(open_store(filled.near, None), namespace)
-    examples = read(checked.data.files["train"])
+    namespace = namespace_of(outputs, task)
+    there = Outputs(open_store(outputs.near, None), namespace)
+    examples = read(context.data.files["train"])
     found = [there.get(example_key(namespace, task.texts(example))) for example in examples]
     return np.concatenate([values for values in found if values is not None])

@@ -1,14 +1,15 @@
 """Teachers chosen from candidates over a grid, by real runs of networks of few weights."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from alambique.registry import jobs, versions
+from alambique.registry.job_result import Candidate
 from alambique.registry.records import Version
 from alambique.spec.errors import (
     AlambiqueError,
@@ -18,10 +19,9 @@ from alambique.spec.errors import (
     UnknownName,
 )
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job import stages
-from alambique.workers.pipeline.records import SelectedTeacher
-from alambique.workers.stages.check import check
-from alambique.workers.stages.teach import teach
+from alambique.workers.pipeline.job import run_stages
+from alambique.workers.stages.check import check_job
+from alambique.workers.stages.teach import select_teachers
 
 Made = Callable[..., Path]
 Taken = Callable[..., JobContext]
@@ -83,17 +83,17 @@ def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
     choice: Callable[..., JobContext], tmp_path: Path
 ) -> None:
     first = choice("name=first")
-    result = stages(first)
-    rows = result["candidates"]
-    (best,) = (row for row in rows if row["taught"])
-    assert [row["train"]["learning_rate"] for row in rows] == [3e-3, 1e-3, 2e-3, 1.0]
-    assert [row["model"] for row in rows] == [
+    result = run_stages(first)
+    rows = result.candidates
+    (best,) = (row for row in rows if row.taught)
+    assert [row.train["learning_rate"] for row in rows] == [3e-3, 1e-3, 2e-3, 1.0]
+    assert [row.model for row in rows] == [
         str(tmp_path / n) for n in ("wide",) * 2 + ("narrow",) * 2
     ]
-    assert best["loss"] == min(row["loss"] for row in rows)
+    assert best.loss == min(row.loss for row in rows)
     # of so few examples none learns enough to pass the gate, which the job has off
-    assert all(row["collapsed"] for row in rows)
-    *each, unfit = result["notes"][-5:]
+    assert all(row.collapsed for row in rows)
+    *each, unfit = result.notes[-5:]
     assert [note.partition(": ")[0] for note in each] == ["collapsed"] * 4
     assert f"{tmp_path / 'narrow'}, learning_rate 1.0: validation loss" in each[-1]
     assert unfit.startswith("the teacher would not pass the gate, which the job has off: f1 on")
@@ -103,30 +103,30 @@ def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
     assert len(begun) == 6  # two networks and four runs
 
     second = choice("name=second", "student.keep=last")
-    again = stages(second)["candidates"]
+    again = run_stages(second).candidates
     assert trained(second) == []
     assert set(registered(second)) == {"teacher", "student"}
-    others = [[row["version"] for row in each if not row["taught"]] for each in (rows, again)]
+    others = [[row.version for row in each if not row.taught] for each in (rows, again)]
     assert others[0] == others[1]
-    assert [row["version"] for row in again if row["taught"]] == ["second-teacher@1"]
+    assert [row.version for row in again if row.taught] == ["second-teacher@1"]
 
 
-def _as_registered(work: JobContext, rows: list[dict[str, Any]]) -> None:
+def _as_registered(work: JobContext, rows: Sequence[Candidate]) -> None:
     """The versions of the runs have the scores by which they were compared."""
     made = registered(work)
     for number, row in enumerate(rows, start=1):
-        version = made["teacher" if row["taught"] else f"candidate-{number}"]
-        assert row["version"] == f"{version.name}@{version.number}"
-        assert dev(version) == {"loss": row["loss"], "f1": row["metric"]}
+        version = made["teacher" if row.taught else f"candidate-{number}"]
+        assert row.version == f"{version.name}@{version.number}"
+        assert dev(version) == {"loss": row.loss, "f1": row.metric}
         assert version.parameters > 0
         figures = version.details["gate"]
         assert figures["baseline"] == "the most frequent tag of each word"
         assert figures["difference"] == pytest.approx(figures["score"] - figures["baseline_score"])
-        assert (figures["score"], figures["passed"]) == (pytest.approx(row["metric"]), False)
-        if not row["taught"]:
+        assert (figures["score"], figures["passed"]) == (pytest.approx(row.metric), False)
+        if not row.taught:
             assert version.name == f"first-candidate-{number}"
-            assert version.details["grid"] == row["train"]
-            assert version.details["collapsed"] == row["collapsed"]
+            assert version.details["grid"] == row.train
+            assert version.details["collapsed"] == row.collapsed
             assert "state" not in version.details["gate"]
             assert {edge.relation for edge in version.lineage} == {"data", "code", "start"}
     assert len({version.weights for version in made.values()}) == 5  # and a student
@@ -139,10 +139,10 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     choice: Callable[..., JobContext], tmp_path: Path
 ) -> None:
     first = choice()
-    checked, gone = check(first), tmp_path / "gone"
+    inputs, gone = check_job(first), tmp_path / "gone"
     (tmp_path / "narrow").rename(gone)
     with pytest.raises(AlambiqueError):
-        teach(first, checked)
+        select_teachers(replace(first, checked=inputs))
     assert [name.partition(",")[0] for name in trained(first)] == [
         "teacher 1 of 4",
         "teacher 2 of 4",
@@ -150,40 +150,36 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
 
     gone.rename(tmp_path / "narrow")
     second = choice()
-    (taught,) = teach(second, checked)
+    (selected,) = select_teachers(replace(second, checked=inputs))
     assert [name.partition(",")[0] for name in trained(second)] == [
         "teacher 3 of 4",
         "teacher 4 of 4",
     ]
     assert f"teacher 4 of 4, {tmp_path / 'narrow'}, learning_rate 1.0" in trained(second)
-    assert [run.number for run in taught.runs] == [1, 2, 3, 4]
+    assert [run.number for run in selected.runs] == [1, 2, 3, 4]
     third = choice()
-    assert (teach(third, checked), trained(third)) == ((taught,), [])  # also the run that collapsed
+    assert select_teachers(replace(third, checked=inputs)) == (selected,)
+    assert trained(third) == []  # also the run that collapsed
 
 
-def test_a_job_of_one_model_takes_the_run_of_a_grid(work: Taken, folder_of: Made) -> None:
+def test_a_job_of_one_model_takes_the_run_of_a_grid(checked: Taken, folder_of: Made) -> None:
     folder = folder_of()
-    grid = taught_by(work, f"teacher.model={folder}", "teacher.grid={learning_rate: [1.0, 3.0e-3]}")
+    rates = "teacher.grid={learning_rate: [1.0, 3.0e-3]}"
+    (of_grid,) = select_teachers(checked(TRAIN, *SHORT, f"teacher.model={folder}", rates))
     alone, ruined, let = (
-        work(
+        checked(
             *(TRAIN, f"teacher.model={folder}", f"teacher.train.learning_rate={rate}", *SHORT),
             gated=gated,
         )
         for rate, gated in ((3e-3, False), (1.0, True), (1.0, False))
     )
-    (only,) = teach(alone, check(alone))
-    assert (only.teacher, only.runs) == (grid.teacher, ())
+    (only,) = select_teachers(alone)
+    assert (only.model, only.runs) == (of_grid.model, ())
     with pytest.raises(BadTeacher, match=r"the teacher's f1 .* is 0\.0000, .* train it longer"):
-        teach(ruined, check(ruined))
-    (only,) = teach(let, check(let))  # the gate is no part of what is trained
+        select_teachers(ruined)
+    (only,) = select_teachers(let)  # the gate is no part of what is trained
     assert (only.gate_off, only.gate and only.gate.score) == (True, 0)
     assert trained(alone) == trained(ruined) == trained(let) == []
-
-
-def taught_by(work: Taken, *overrides: str) -> SelectedTeacher:
-    job = work(TRAIN, *SHORT, *overrides)
-    (taught,) = teach(job, check(job))
-    return taught
 
 
 @pytest.fixture
@@ -197,30 +193,30 @@ def bursting(folder_of: Made) -> Path:
 
 
 def test_a_run_that_diverges_cannot_teach_and_has_no_version(
-    work: Taken, folder_of: Made, bursting: Path
+    work: Taken, checked: Taken, folder_of: Made, bursting: Path
 ) -> None:
     rate = "teacher.train.learning_rate=3e-3"
     job = work(f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, rate, *SHORT)
-    result = stages(job)
-    first, second = result["candidates"]
-    assert (first["loss"], first["metric"], first["version"]) == (None, None, None)
-    assert "the loss became" in first["collapsed"]
-    assert second["taught"]
+    first, second = run_stages(job).candidates
+    assert (first.loss, first.metric, first.version) == (None, None, None)
+    assert first.collapsed is not None
+    assert "the loss became" in first.collapsed
+    assert second.taught
     assert set(registered(job)) == {"teacher", "student"}
-    alone = work(f"teacher.model={bursting}", TRAIN, rate, *SHORT)
+    alone = checked(f"teacher.model={bursting}", TRAIN, rate, *SHORT)
     with pytest.raises(Diverged, match="the loss became"):
-        teach(alone, check(alone))
+        select_teachers(alone)
 
 
 def test_where_every_run_collapses_all_are_told(
-    work: Taken, folder_of: Made, bursting: Path
+    checked: Taken, folder_of: Made, bursting: Path
 ) -> None:
     grid = "teacher.grid={learning_rate: [1.0]}"
-    job = work(
+    context = checked(
         f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, grid, *SHORT, gated=True
     )
     with pytest.raises(BadTeacher) as caught:
-        teach(job, check(job))
+        select_teachers(context)
     lines = str(caught.value).splitlines()
     assert len(lines) == 4
     assert f"{bursting}, learning_rate 1.0: the loss became" in lines[1]
@@ -270,7 +266,7 @@ def test_a_start_of_the_student_s_own_is_no_fault_of_a_candidate(
         *candidates(folder_of()), f"student.start={folder_of('own', layers=1)}", "student.layers=2"
     )
     with pytest.raises(BadSpec, match=r"^a student of 2 layers cannot be cut from a model of 1"):
-        check(job)
+        check_job(job)
 
 
 def test_the_names_of_candidates_are_not_another_task_s(
@@ -279,4 +275,4 @@ def test_the_names_of_candidates_are_not_another_task_s(
     called(work("name=mine"), "mine-candidate-2")
     several = work(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")
     with pytest.raises(BadSpec, match=r"'mine-candidate-2' .* is for question-answering"):
-        check(several)
+        check_job(several)

@@ -19,7 +19,7 @@ from alambique.tasks.data import Splits
 from alambique.tasks.examples import Answer, Question, read
 from alambique.tasks.formats import conll, squad
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 
 Taken = Callable[..., JobContext]
 Refused = Callable[..., None]
@@ -108,7 +108,7 @@ def test_a_split_of_another_size_than_the_catalogue_tells(
 def test_splits_that_share_examples_are_told_in_the_log(work: Taken, entities: Path) -> None:
     shutil.copy(entities / "train.conll", entities / "test.conll")
     job = work(f"data.name={entities}")
-    check(job)
+    check_job(job)
     with job.database.read() as session:
         (logged,) = jobs.logs(session, job.id)
     assert logged.content["lines"] == [
@@ -118,12 +118,12 @@ def test_splits_that_share_examples_are_told_in_the_log(work: Taken, entities: P
 
 
 def test_damaged_examples_are_written_again(work: Taken) -> None:
-    path = check(work()).data.files["train"]
+    path = check_job(work()).data.files["train"]
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"Lugo", b"Vigo"))
     with pytest.raises(BadData, match="its checksum is that of another content"):
         read(path)
-    assert check(work()).data.files["train"] == path
+    assert check_job(work()).data.files["train"] == path
     assert path.read_bytes() == whole
 
 
@@ -169,7 +169,7 @@ def test_a_name_that_is_another_task_s(
 ) -> None:
     called(work("name=mine"), "mine-teacher")
     with pytest.raises(BadSpec, match=r"'mine-teacher' .* is for question-answering, this job"):
-        check(work("name=mine"))
+        check_job(work("name=mine"))
 
 
 def test_more_workers_than_this_machine_has_room_for(work: Taken, refused: Refused) -> None:

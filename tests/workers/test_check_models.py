@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,18 @@ from alambique.spec.errors import (
     BadTeacher,
     LabelMismatch,
 )
-from alambique.spec.states import Stage
-from alambique.tasks.all import find
+from alambique.spec.states import StageName
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read
 from alambique.workers.initial_weights import write_with_head
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
-from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.scoring import LoadedModel
-from alambique.workers.search.variants import Shared
-from alambique.workers.stages.check import check
-from alambique.workers.stages.evaluate import evaluate, length_of
-from alambique.workers.stages.teach import key_inputs, teach
+from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.stages.check import check_job
+from alambique.workers.stages.evaluate import Evaluate, text_length
+from alambique.workers.stages.teach import FineTune, select_teachers
 
 Made = Callable[..., Path]
 Taken = Callable[..., JobContext]
@@ -75,25 +75,24 @@ def test_a_head_that_nobody_trains(work: Taken, refused: Refused, start: str) ->
     layers = "[{kind: hidden, mapping: last}]"
     job = work(*said, f"objective={layers}")
     refused(job, BadSpec, f"starts from {start} has no head", "add {kind: logits}", "intermediate")
-    check(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
-    check(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
+    check_job(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
+    check_job(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
 
 
-def test_a_head_that_trials_train(work: Taken, refused: Refused) -> None:
+def test_a_head_that_trials_train(work: Taken, checked: Taken, refused: Refused) -> None:
     """The job itself is no trial; one that trains no head fails alone, if others train one."""
     said = ("student.start=random", "objective=[{kind: hidden, mapping: last}]", "compare=[]")
     layers, both = "[{kind: hidden}]", "[{kind: hidden}, {kind: logits}]"
     more = "sampler: grid, scheduler: none, goals: [f1 max]"
     space = "search={space: {objective: [%s]}, %s}"
-    held = work(*said, space % (f"{both}, [{{kind: logits}}]", more))
-    checked = check(held)
+    first = checked(*said, space % (f"{both}, [{{kind: logits}}]", more))
     starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
     mixed = work(*said, starts % (layers, both, more))
-    check(mixed)
-    shared = Shared(mixed, checked, (), ())
-    shared.variant({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
+    check_job(mixed)
+    inputs = SearchInputs(replace(mixed, checked=first.inputs))
+    inputs.trial_job({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
     with pytest.raises(BadSpec, match="starts from random has no head"):
-        shared.variant({"student.start": "random", "objective": [{"kind": "hidden"}]})
+        inputs.trial_job({"student.start": "random", "objective": [{"kind": "hidden"}]})
     refused(work(*said, space % (f"{layers}, {both}", more)), BadSpec, "search.space.objective")
 
 
@@ -135,22 +134,21 @@ def test_windows_longer_than_the_student_reads(
     refused(job, BadSpec, "train.max_length is 96", "positions for 64")
 
 
-def test_a_teacher_worse_than_a_cheap_baseline(work: Taken, folder_of: Made) -> None:
+def test_a_teacher_worse_than_a_cheap_baseline(checked: Taken, folder_of: Made) -> None:
     teacher = folder_of()
     weights = load_file(teacher / "model.safetensors")
     weights["classifier.bias"][0] += 100  # O, whatever it reads
     save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
     said = (f"teacher.model={teacher}", *TUNED)
-    job = work(*said, gated=True)
     words = r"f1 .* is 0\.0000, that of the most frequent tag .*teacher\.train.* teacher\.gate: off"
     with pytest.raises(BadTeacher, match=words):
-        teach(job, check(job))
-    (taught,) = teach(work(*said), check(work(*said)))
-    assert taught.gate is not None
-    assert (taught.teacher.metric, taught.gate.score, taught.gate_off) == (0, 0, True)
+        select_teachers(checked(*said, gated=True))
+    (selected,) = select_teachers(checked(*said))
+    assert selected.gate is not None
+    assert (selected.model.metric, selected.gate.score, selected.gate_off) == (0, 0, True)
 
 
-def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -> None:
+def test_labels_in_another_order(checked: Taken, folder_of: Made, tmp_path: Path) -> None:
     """They are accepted, and the outputs put into the order of the data."""
     teacher, permuted = folder_of(), tmp_path / "permuted"
     shutil.copytree(teacher, permuted)
@@ -162,10 +160,10 @@ def test_labels_in_another_order(work: Taken, folder_of: Made, tmp_path: Path) -
     config |= {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     (permuted / "config.json").write_text(json.dumps(config))
     save_file(weights, permuted / "model.safetensors", metadata={"format": "pt"})
-    job = work(f"teacher.model={permuted}", *TUNED)
-    checked = check(job)
-    assert checked.teachers[0] is not None
-    assert _said(job, permuted, tmp_path / "mapped") == _said(job, teacher, tmp_path / "same")
+    context = checked(f"teacher.model={permuted}", *TUNED)
+    assert context.inputs.teacher_starts[0][0] is not None
+    mapped, same = tmp_path / "mapped", tmp_path / "same"
+    assert _said(context, permuted, mapped) == _said(context, teacher, same)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -173,13 +171,13 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _said(work: JobContext, teacher: Path, into: Path) -> list[Any]:
+def _said(context: JobContext, teacher: Path, into: Path) -> list[Any]:
     """The answers and the scores of a teacher on the validation examples, as the job reads it."""
-    task, checked = find(work.job.task), check(work)
-    write_with_head(teacher, task.output, checked.data.labels, into, seed=0)
-    examined = LoadedModel.of(task, into, checked.data.labels, max_length=48, stride=16)
-    examples = read(checked.data.files["dev"])
-    rows = examined.rows(examples)
+    task, data = context.task, context.data
+    write_with_head(teacher, task.output, data.labels, into, seed=0)
+    examined = LoadedModel.of(task, into, data.labels, max_length=48, stride=16)
+    examples = read(data.files["dev"])
+    rows = examined.windows(examples)
     found = examined.predict_logits(rows)
     best = [answer.argmax(-1).tolist() for answer in found]
     assert len({number for answer in best for number in answer}) > 2
@@ -187,17 +185,16 @@ def _said(work: JobContext, teacher: Path, into: Path) -> list[Any]:
 
 
 def test_a_longer_window_of_the_student_than_the_teacher_has(
-    work: Taken, folder_of: Made, tmp_path: Path
+    checked: Taken, folder_of: Made, tmp_path: Path
 ) -> None:
     """Outputs belong to words: the student may see more of them at once."""
     teacher, other = folder_of(**BERT), folder_of("other")
     lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
-    job = work(f"teacher.model={teacher}", f"student.start={other}", *lengths)
-    checked = check(job)
+    context = checked(f"teacher.model={teacher}", f"student.start={other}", *lengths)
     trained = [network("teacher", teacher, 64), network("distilled", other, 96)]
-    length = length_of(job, trained)
-    part = StagePart(Stage.EVALUATE, "distilled", 1, 2)
-    found = evaluate(job, checked, trained[1], part, length, tmp_path)
+    length = text_length(context, trained)
+    part = StagePart(StageName.EVALUATE, "distilled", 1, 2)
+    found = Evaluate(trained[1], length, part).run(context, tmp_path)
     assert length == found.settings["length"] == 64
 
 
@@ -244,16 +241,17 @@ def test_a_tokenizer_that_marks_no_beginning(
     refused(work(f"student.start={folder}"), BadModel, "[CLS]")
 
 
-def test_labels_that_were_put_right_are_taken_up(work: Taken, folder_of: Made) -> None:
+def test_labels_that_were_put_right_are_taken_up(checked: Taken, folder_of: Made) -> None:
     """A stage is skipped only where nothing that it depends on has changed."""
     teacher = folder_of()
-    job = work(f"teacher.model={teacher}", *TUNED)
-    (one,) = job.job.teachers
-    before = key_inputs(job, check(job), one, one.said.runs[0])
+    context = checked(f"teacher.model={teacher}", *TUNED)
+    (entry,) = context.job.teachers
+    run = FineTune(entry, entry.said.runs[0], 1, StagePart(StageName.TEACH, "teacher"))
+    before = run.key_inputs(context)
     config = json.loads((teacher / "config.json").read_text())
     names = list(config["id2label"].values())
     turned = {str(number): name for number, name in enumerate(reversed(names))}
     (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
-    after = key_inputs(job, check(job), one, one.said.runs[0])
+    after = run.key_inputs(replace(context, checked=check_job(context)))
     assert before != after
     assert {**before, "model": after["model"]} == after

@@ -10,8 +10,8 @@ from alambique.spec.teacher import Teacher
 from alambique.spec.teachers import TeacherEntry
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import FineTuneResult, FineTuneRun, TrainedModel
-from alambique.workers.stages.check import check
-from alambique.workers.stages.choosing import chosen
+from alambique.workers.stages.check import check_job
+from alambique.workers.stages.teach import select_run
 
 Made = Callable[..., Path]
 Taken = Callable[..., JobContext]
@@ -58,8 +58,11 @@ def test_a_teacher_with_too_few_positions(work: Taken, folder_of: Made, refused:
 
 def test_the_student_is_cut_from_the_first(work: Taken, folder_of: Made, refused: Refused) -> None:
     deep, shallow = folder_of("deep"), folder_of("shallow", layers=1, width=24, heads=3)
-    found = check(work(*teachers(deep, shallow)))
-    assert [[one.folder for one in each if one] for each in found.teachers] == [[deep], [shallow]]
+    found = check_job(work(*teachers(deep, shallow)))
+    assert [[one.folder for one in each if one] for each in found.teacher_starts] == [
+        [deep],
+        [shallow],
+    ]
     refused(work(*teachers(shallow, deep)), BadSpec, "teacher.0.model: a student of 2 layers")
 
 
@@ -69,13 +72,13 @@ def test_names_that_are_another_task_s(
     called(work("name=mine"), "mine-teacher-2")
     job = work(*teachers(folder_of(), folder_of("other", seed=2)), "name=mine")
     with pytest.raises(BadSpec, match=r"'mine-teacher-2' .* is for question-answering"):
-        check(job)
+        check_job(job)
 
 
 def tried(loss: float | None, number: int = 1) -> FineTuneRun:
-    teacher = None
+    model = None
     if loss is not None:
-        teacher = TrainedModel(
+        model = TrainedModel(
             name="teacher",
             folder=Path("run"),
             weights="w",
@@ -92,16 +95,16 @@ def tried(loss: float | None, number: int = 1) -> FineTuneRun:
         name="mini",
         point={},
         train=None,
-        tuned=FineTuneResult(teacher=teacher, start=Path("start")),
+        result=FineTuneResult(model=model, start=Path("start")),
         collapsed="it knows nothing",
     )
 
 
 def test_which_of_several_has_collapsed_is_told() -> None:
     with pytest.raises(BadTeacher, match=r"^teacher-2 \(teacher\.1\): the teacher's it .*1\.train"):
-        chosen([tried(2.0)], SECOND)
+        select_run([tried(2.0)], SECOND)
     with pytest.raises(Diverged, match=r"^teacher-2 \(teacher\.1\): it knows nothing"):
-        chosen([tried(None)], SECOND)
+        select_run([tried(None)], SECOND)
     with pytest.raises(BadTeacher, match=r"^teacher-2 \(teacher\.1\): none of the 2") as caught:
-        chosen([tried(2.0), tried(None, 2)], SECOND)
+        select_run([tried(2.0), tried(None, 2)], SECOND)
     assert "(teacher.1.grid)" in str(caught.value)

@@ -16,8 +16,12 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.spec.train import Resources
-from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
-from alambique.workers.queue.dispatcher import Dispatcher, end_of
+from alambique.workers.queue.compute_resources import (
+    ComputeResources,
+    required_resources,
+    too_large_message,
+)
+from alambique.workers.queue.dispatcher import Dispatcher, explain_exit_code
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
@@ -25,10 +29,10 @@ TWO_CORES = ComputeResources(2, 0)
 
 
 def test_what_others_take_is_not_there() -> None:
-    assert TWO_CORES.less([ComputeResources(0.5, 0), ComputeResources(1, 0)]) == ComputeResources(
-        0.5, 0
-    )
-    assert TWO_CORES.less([]) == TWO_CORES
+    assert TWO_CORES.without(
+        [ComputeResources(0.5, 0), ComputeResources(1, 0)]
+    ) == ComputeResources(0.5, 0)
+    assert TWO_CORES.without([]) == TWO_CORES
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,7 @@ def test_what_others_take_is_not_there() -> None:
         (ComputeResources(8, 1), ComputeResources(1, 1), True),
         (ComputeResources(8, 1), ComputeResources(1, 1.5), False),
         (
-            TWO_CORES.less([ComputeResources(1, 0), ComputeResources(1, 0)]),
+            TWO_CORES.without([ComputeResources(1, 0), ComputeResources(1, 0)]),
             ComputeResources(0.5, 0),
             False,
         ),
@@ -49,7 +53,7 @@ def test_what_others_take_is_not_there() -> None:
 def test_both_kinds_have_to_fit(
     room: ComputeResources, wanted: ComputeResources, fits: bool
 ) -> None:
-    assert room.holds(wanted) is fits
+    assert room.can_hold(wanted) is fits
 
 
 @pytest.mark.parametrize(
@@ -64,18 +68,18 @@ def test_a_job_takes_what_its_workers_take(
     resources: dict[str, Any], taken: ComputeResources
 ) -> None:
     job = read_job(PICO).model_copy(update={"resources": Resources(**resources)})
-    assert needed(job) == taken
+    assert required_resources(job) == taken
 
 
 def test_a_search_takes_room_for_the_trials_that_run_at_once() -> None:
     search = "search={space: {student.layers: [1, 2]}, sampler: grid, concurrent: 2}"
-    assert needed(
+    assert required_resources(
         read_job(PICO, ("resources={workers: 2, cpus: 0.5}", search))
     ) == ComputeResources(2, 0)
 
 
 def test_a_job_that_never_fits_is_told_both_sizes() -> None:
-    assert "needs 3 CPUs and 1 GPU, this machine has 2 CPUs and 0 GPUs" in too_large(
+    assert "needs 3 CPUs and 1 GPU, this machine has 2 CPUs and 0 GPUs" in too_large_message(
         ComputeResources(3, 1), TWO_CORES
     )
 
@@ -87,8 +91,8 @@ class Fixed:
     all: ComputeResources = TWO_CORES
     address: str = "127.0.0.1:1"
 
-    def never_holds(self, room: ComputeResources) -> bool:
-        return not self.all.holds(room)
+    def can_never_hold(self, room: ComputeResources) -> bool:
+        return not self.all.can_hold(room)
 
 
 @dataclass(frozen=True)
@@ -133,22 +137,22 @@ def made(home: Path) -> Iterator[Queue]:
 
 def test_a_large_job_is_not_overtaken_by_small_ones(queue: Queue) -> None:
     small = queue.post()
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     large = queue.post("resources.workers=2", "priority=90")
     later = queue.post("priority=10")
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     assert queue.state(small).state is State.RUNNING
     assert {queue.state(row).state for row in (large, later)} == {State.QUEUED}
     with queue.database.write() as session:
         jobs.cancel(session, large.id)
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     assert queue.state(later).state is State.RUNNING
 
 
 def test_a_job_that_never_fits_fails_and_blocks_nobody(queue: Queue) -> None:
     large = queue.post("resources.workers=3", "priority=90")
     small = queue.post()
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     found = queue.state(large)
     assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
     assert "3 CPUs" in (found.message or "")
@@ -163,7 +167,7 @@ def test_a_job_of_another_version_of_this_program_blocks_nobody(queue: Queue) ->
         row.spec = row.spec | {"lengths": {"sandwich": 2}}
     with queue.database.read() as session:
         assert jobs.waiting(session, strange.id).ahead == 0
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     found = queue.state(strange)
     assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
     assert "lengths" in (found.message or "")
@@ -175,7 +179,7 @@ def test_jobs_are_in_the_queue_again_when_the_dispatcher_stops(tmp_path: Path) -
     """Also where a driver dies of the signal: it has only just begun, and hears none yet."""
     with made(tmp_path) as queue:
         row = queue.post()
-        queue.dispatcher.look()
+        queue.dispatcher.run_round()
         running = queue.state(row)
     found = queue.state(row)
     assert (running.state, running.attempts) == (State.RUNNING, 1)
@@ -187,9 +191,9 @@ def test_a_job_is_not_left_lying_when_the_answer_to_taking_it_was_lost(
 ) -> None:
     row = queue.post()
     lost_answer(1)  # the first commit looks for jobs that were lost
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     assert (queue.state(row).state, queue.state(row).token) == (State.RUNNING, 1)
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     found = queue.state(row)
     assert (found.state, found.token, found.attempts) == (State.RUNNING, 2, 1)
 
@@ -204,17 +208,17 @@ def test_a_job_is_not_left_lying_when_the_answer_to_taking_it_was_lost(
     ],
 )
 def test_how_a_driver_ended_is_told_by_its_exit_code(code: int, reason: Reason) -> None:
-    assert end_of(code, log="logs/x.log")[0] is reason
+    assert explain_exit_code(code, log="logs/x.log")[0] is reason
 
 
 def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
     row = queue.post()
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     with queue.database.write() as session:
         jobs.cancel(session, row.id, kill=True)
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     assert queue.state(row).state is State.CANCELLING
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     found = queue.state(row)
     assert (found.state, found.reason) == (State.CANCELLED, Reason.USER)
     assert found.message == "killed on request"
@@ -227,7 +231,7 @@ def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> N
     with queue.database.write() as session:
         held = session.get_one(tables.Job, row.id)
         held.lease_until = held.created_at
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     assert silent.process.returncode == -signal.SIGKILL
     (other,) = queue.dispatcher.drivers
     assert other.row.token > silent.row.token

@@ -16,7 +16,7 @@ from alambique.registry.database import Database
 from alambique.registry.records import JobRow
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue.driver import run_here
 from alambique.workers.queue.lease_keeper import GIVEN_BACK
@@ -51,7 +51,7 @@ def trains(work: JobContext, process: "subprocess.Popen[bytes]") -> None:
     `python -m` ends with SIGINT's code (`unhandled_keyboard_interrupt` in its pythonrun.c).
     """
     pause = threading.Event()
-    while (row := found(work)).stage is not Stage.TEACH or row.metric is None:
+    while (row := found(work)).stage is not StageName.TEACH or row.metric is None:
         assert process.poll() is None
         pause.wait(0.05)
 

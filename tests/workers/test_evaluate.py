@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from alambique.registry import jobs
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import ratio
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats import conll
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Evaluation, TrainedModel
-from alambique.workers.pipeline.training_runs import StagePart
-from alambique.workers.stages.check import check
-from alambique.workers.stages.evaluate import evaluate
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages.evaluate import Evaluate
 
 Taken = Callable[..., JobContext]
 
@@ -33,7 +32,7 @@ def with_lost_words(sentence: Sentence) -> Sentence:
 
 @pytest.fixture
 def evaluated(
-    work: Taken,
+    checked: Taken,
     few: Callable[[str], Splits],
     folder_of: Callable[..., Path],
     as_teacher: Callable[..., TrainedModel],
@@ -49,12 +48,12 @@ def evaluated(
         sound = len(splits.test) - lossy
         some = [*splits.test[:sound], *map(with_lost_words, splits.test[sound:])]
         conll.write(folder / "test.conll", some)
-        job = work(f"data.name={folder}")
+        context = checked(f"data.name={folder}")
         network = as_teacher(folder_of(), max_length=64, stride=16)
-        part = StagePart(Stage.EVALUATE, network.name)
-        found = evaluate(job, check(job), network, part, 64, tmp_path)
-        with job.database.read() as session:
-            logged = jobs.logs(session, job.id)
+        part = StagePart(StageName.EVALUATE, network.name)
+        found = Evaluate(network, 64, part).run(context, tmp_path)
+        with context.database.read() as session:
+            logged = jobs.logs(session, context.id)
         return found, [line for event in logged for line in event.content["lines"]]
 
     return made

@@ -9,8 +9,6 @@ from pathlib import Path
 import pyarrow
 import pytest
 import torch
-from ray.exceptions import RayTaskError
-from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 from safetensors.torch import save_file
 
 from alambique.spec.errors import (
@@ -29,18 +27,13 @@ from alambique.spec.errors import (
     Unreachable,
 )
 from alambique.spec.states import Reason
-from alambique.workers.cluster import cause_of
-from alambique.workers.pipeline.failures import exception_chain, reason_of, user_message
-
-
-def of_a_task(cause: Exception) -> Exception:
-    """As Ray raises what an actor raised."""
-    return RayTaskError("fill", "Traceback: …", cause)  # type: ignore[no-untyped-call]
-
-
-def of_a_worker(cause: Exception) -> Exception:
-    """As Ray Train raises what a training worker raised."""
-    return WorkerGroupError("[Rank 1 Error Snippet]: …", {1: cause})
+from alambique.workers.pipeline.failures import (
+    error_of,
+    exception_chain,
+    known_error,
+    reason_of,
+    user_message,
+)
 
 
 def torch_writes(folder: Path) -> None:
@@ -81,10 +74,6 @@ def safetensors_writes(folder: Path) -> None:
 )
 def test_each_kind_has_its_reason(error: Exception, reason: Reason) -> None:
     assert reason_of(error) is reason
-    assert reason_of(of_a_task(error)) is reason
-    assert reason_of(of_a_worker(error)) is reason
-    assert reason_of(of_a_worker(of_a_task(error))) is reason
-    assert reason_of(ControllerError(of_a_task(error))) is reason
     assert reason_of(raised(RuntimeError("later"), error)) is reason
 
 
@@ -97,18 +86,7 @@ def test_a_full_disk_has_one_reason_whoever_meets_it(
     with largest_file(100), pytest.raises(Exception) as found:  # noqa: PT011 (each has its own)
         write(tmp_path)
     assert reason_of(found.value) is Reason.NO_DISK
-    assert reason_of(of_a_worker(found.value)) is Reason.NO_DISK
-    assert user_message(of_a_worker(found.value)).startswith("no space is left on the disk")
-
-
-def test_what_an_actor_raised_is_told_in_our_words() -> None:
-    """Ray raises it as a kind of its own made of ours, whose text is a traceback."""
-    ours = BadTeacher("the teacher's output holds an infinite value")
-    of_ray = RayTaskError("fill", "Traceback: …", ours).as_instanceof_cause()  # type: ignore[no-untyped-call]
-    assert isinstance(of_ray, BadTeacher)
-    found = raised(cause_of(of_ray), of_ray)
-    assert user_message(found) == user_message(of_ray) == str(ours)
-    assert reason_of(found) is Reason.BAD_TEACHER
+    assert user_message(found.value).startswith("no space is left on the disk")
 
 
 def raised(error: Exception, cause: Exception) -> Exception:
@@ -119,22 +97,47 @@ def raised(error: Exception, cause: Exception) -> Exception:
         return caught
 
 
-def test_what_memory_ran_out_in_counts_more_than_that_a_worker_is_gone() -> None:
-    lost = raised(LostWorker("training ended"), of_a_worker(torch.OutOfMemoryError("2 GiB")))
+def test_what_caused_an_error_counts_more_than_the_error() -> None:
+    lost = raised(LostWorker("training ended"), torch.OutOfMemoryError("2 GiB"))
     assert reason_of(lost) is Reason.OUT_OF_MEMORY
+    assert user_message(lost) == "training ended"
 
 
 def test_our_words_are_told_without_what_wraps_them() -> None:
-    assert user_message(of_a_worker(of_a_task(BadTeacher("it has no head")))) == "it has no head"
+    assert user_message(raised(RuntimeError("x"), BadTeacher("it has no head"))) == "it has no head"
     assert (
         user_message(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
     )
 
 
-def test_on_ray_an_error_of_ours_stays_what_it_was() -> None:
-    bad = BadTeacher("not finite")
-    assert cause_of(of_a_worker(bad)) is bad
-    assert isinstance(cause_of(WorkerGroupError("it is gone", {})), LostWorker)
+@pytest.mark.parametrize("reason", Reason)
+def test_an_error_of_a_reason_keeps_it_in_pickle(reason: Reason) -> None:
+    """For that of reasons that no kind of ours stands for, too."""
+    copy = pickle.loads(pickle.dumps(error_of(reason, "what was found")))
+    assert (reason_of(copy), str(copy)) == (reason, "what was found")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (LostWorker("training ended"), torch.OutOfMemoryError("2 GiB")),
+        (RuntimeError("later"), LabelMismatch("O, B-PER")),
+        (RuntimeError("later"), OSError(errno.ENOSPC, "No space left on device", "x")),
+        (RuntimeError("later"), MemoryError()),
+        (BadData("train.json:3: broken"), ValueError("broken")),
+    ],
+)
+def test_what_is_known_of_an_error_is_said_without_its_causes(
+    error: Exception, cause: Exception
+) -> None:
+    whole = raised(error, cause)
+    copy = pickle.loads(pickle.dumps(known_error(whole)))
+    assert copy.__cause__ is None
+    assert (reason_of(copy), user_message(copy)) == (reason_of(whole), user_message(whole))
+
+
+def test_of_an_error_of_others_nothing_is_known() -> None:
+    assert known_error(raised(RuntimeError("x"), ZeroDivisionError("y"))) is None
 
 
 def test_errors_that_cause_each_other_end() -> None:

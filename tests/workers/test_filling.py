@@ -183,7 +183,7 @@ def test_students_of_two_vocabularies_learn_from_one_fill(
     keep_count(monkeypatch, counted)
     for start in (told.start, other):
         run = recorded(course(task, start=start, teachers=(order.outputs,), objective=LOGITS))
-        run.to_the_end()
+        run.run()
         if start == other:  # the teacher's own weights and pieces have little to learn from it
             assert run.losses[-1] < run.losses[0]
     assert len(counted) == 2
@@ -201,14 +201,14 @@ def other_tokenizer(told: TrainingSpec, folder: Path) -> None:
 
 
 def keep_count(monkeypatch: pytest.MonkeyPatch, counted: list[Outputs]) -> None:
-    from alambique.workers.training import inputs as material
+    from alambique.workers.training import inputs
 
     class Counted(Outputs):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             counted.append(self)
 
-    monkeypatch.setattr(material, "Outputs", Counted)
+    monkeypatch.setattr(inputs, "Outputs", Counted)
 
 
 def test_a_student_that_is_its_teacher_tags_with_no_loss(
@@ -238,7 +238,7 @@ def first_loss(told: TrainingSpec, order_for: Ordered, recorded: Recorder, folde
     order = order_for(told, folder / "near")
     filled(order)
     run = recorded(told.model_copy(update={"teachers": (order.outputs,), "objective": LOGITS}))
-    run.to_the_end()
+    run.run()
     (loss,) = run.losses
     return loss
 

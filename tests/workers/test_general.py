@@ -13,21 +13,18 @@ from torch import Tensor
 from transformers import AutoModel
 
 from alambique.distill.similarity import cka
-from alambique.models.distillation_model import DistillationModel
 from alambique.spec.errors import BadModel
 from alambique.spec.objective import Hidden, Relations, Term
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Text, read, write
-from alambique.workers.cka_score import cka_score
+from alambique.workers.cka_score import StudentAndTeacher, cka_score
 from alambique.workers.scoring import LoadedModel
-from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
-from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.loop import train
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.validation import Answered, Validation, validate
+from alambique.workers.training.validation import Validation, validate
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -59,7 +56,7 @@ def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
 
 def windows_of(told: TrainingSpec) -> list[list[int]]:
     """Of the validation examples."""
-    rows = examined(told, told.start).rows(read(told.validation))
+    rows = examined(told, told.start).windows(read(told.validation))
     return [row.window.input_ids_N.tolist() for row in rows]
 
 
@@ -81,12 +78,12 @@ def test_the_metric_is_the_alignment_of_plain_networks(
 ) -> None:
     told = general()
     run = recorded(told)
-    outcome = run.to_the_end()
+    outcome = run.run()
     assert outcome.best_epoch == told.train.epochs - 1
     assert outcome.best_loss < 0.98 * run.losses[0]
     windows = windows_of(told)
-    assert told.beside is not None
-    ours, theirs = (plain_states(folder, windows) for folder in (told.best, told.beside))
+    assert told.live_teacher is not None
+    ours, theirs = (plain_states(folder, windows) for folder in (told.best, told.live_teacher))
     assert outcome.metric == pytest.approx(cka(ours, theirs), abs=1e-5)
     before = cka(plain_states(told.start, windows), theirs)
     assert outcome.metric > before + 0.05
@@ -97,17 +94,19 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     told = general()
     outcome = train(told, HERE)
     network, examples = examined(told, told.best), read(told.validation)
-    found = cka_score(network, told, examples, network.rows(examples))
+    found = cka_score(network, told, examples, network.windows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    learnt = load_file(told.bridges)
-    save_file({name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.bridges)
-    untrained = cka_score(network, told, examples, network.rows(examples))
+    learnt = load_file(told.projection_heads)
+    save_file(
+        {name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.projection_heads
+    )
+    untrained = cka_score(network, told, examples, network.windows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    told.bridges.unlink()
+    told.projection_heads.unlink()
     with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
-        cka_score(network, told, examples, network.rows(examples))
+        cka_score(network, told, examples, network.windows(examples))
 
 
 def test_weights_that_no_term_reaches_stay_as_they_were(general: Made) -> None:
@@ -139,27 +138,20 @@ class Together:
         self._barrier.wait(60)
         return found
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
         """The sum over all."""
         found: Tensor = torch.stack(self.gather(values)).sum(0)
         return found
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """All wait for all."""
         self._barrier.wait(60)
 
 
 def validated(told: TrainingSpec, place: Any) -> Validation:
-    learner, material = load_inputs(told, place)
-    learner.eval()
-    return validate(lambda batch: answered(learner, batch), material, place, told.objective)
-
-
-def answered(learner: DistillationModel, batch: Batch) -> Answered:
-    inputs = batch.inputs
-    states_BND = forward(learner, inputs)
-    given = inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
-    return states_BND, batch.compared(states_BND), learner.inside(*given)
+    model, inputs = load_inputs(told, place)
+    networks = StudentAndTeacher(model.eval())
+    return validate(networks.forward, inputs.validation, inputs.collator, place, told.objective)
 
 
 def test_processes_together_find_what_one_finds(general: Made) -> None:

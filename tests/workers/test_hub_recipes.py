@@ -25,7 +25,7 @@ from alambique.spec.settings import Settings
 from alambique.spec.suite import read_suite
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue.lease_keeper import LeaseKeeper
-from alambique.workers.stages.check import check
+from alambique.workers.stages.check import check_job
 
 TEXTS = ("El niño de Málaga vio un pingüino.", "¿Dónde nació? En Logroño, a orillas del Ebro.")
 pytestmark = pytest.mark.slow
@@ -138,8 +138,8 @@ def checked(job: Job, settings: Settings) -> list[str]:
     assert row is not None
     holding = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
     work = JobContext(row.id, row.token, job, settings, database, holding, no_cluster)
-    found = check(work)
-    for teacher in found.teachers:
+    found = check_job(work)
+    for teacher in found.teacher_starts:
         for start in teacher:
             assert start is not None
             assert start.name.partition("@")[2] != ""

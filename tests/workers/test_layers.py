@@ -9,15 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alambique.models.distillation_model import MIXTURES, DistillationModel
+from alambique.models.distillation_model import LAYER_MAPS, DistillationModel
 from alambique.models.networks import load
 from alambique.models.projection_heads import LearnedLayerMap
 from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
 from alambique.spec.train import Train
-from alambique.workers.layer_maps import maps_of, resolve_maps, similar
-from alambique.workers.training.engines import optimizer_for, set_rate
+from alambique.workers.layer_maps import maps_of, most_similar_map, resolve_maps
+from alambique.workers.training.engines import make_optimizer, set_learning_rate
 from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
     """A course beside a deeper and wider teacher."""
 
     def made(**changed: object) -> TrainingSpec:
-        beside = tmp_path / "deep"
-        if not beside.exists():
-            folder_of(beside.name, layers=4, width=48, seed=2, positions=128)
-        return course(**{"objective": LAYERS, "beside": beside, **changed})
+        teacher = tmp_path / "deep"
+        if not teacher.exists():
+            folder_of(teacher.name, layers=4, width=48, seed=2, positions=128)
+        return course(**{"objective": LAYERS, "live_teacher": teacher, **changed})
 
     return made
 
@@ -54,16 +54,16 @@ def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder)
     """The projections and the map are part of the checkpoint, and so is what Adam knows of them."""
     whole = layered()
     undisturbed = recorded(whole)
-    outcome = undisturbed.to_the_end()
+    outcome = undisturbed.run()
     broken = moved(whole, "broken")
     broken.folder.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        recorded(broken, stop_at=8).to_the_end()
+        recorded(broken, stop_at=8).run()
     resumed = recorded(broken)
-    assert resumed.to_the_end() == outcome
+    assert resumed.run() == outcome
     assert resumed.losses == undisturbed.losses[-len(resumed.losses) :]
     assert len(resumed.losses) < len(undisturbed.losses)
-    assert broken.read_mixtures() == whole.read_mixtures()
+    assert broken.read_learned_maps() == whole.read_learned_maps()
 
 
 def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Recorder) -> None:
@@ -71,14 +71,14 @@ def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Rec
     other = layered(train=one.train.model_copy(update={"accumulate": 3}))
     runs = [recorded(told) for told in (one, other)]
     for run in runs:
-        run.to_the_end()
+        run.run()
     assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
 
 
 def test_each_term_is_told_by_itself(layered: Made, recorded: Recorder) -> None:
     told = layered()
     run = recorded(told)
-    run.to_the_end()
+    run.run()
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     last = lines[-1]
     assert set(last["terms"]) == {"hidden", "attention", "relations"}
@@ -95,7 +95,7 @@ def test_terms_of_one_kind_are_told_by_their_names(layered: Made, recorded: Reco
     near, far = Hidden(mapping="learned"), Hidden(mapping="learned", loss="cosine", name="values")
     told = layered(objective=(near, far, Relations(layer=1, name="lower"), Relations()))
     run = recorded(told)
-    run.to_the_end()
+    run.run()
     last = json.loads(told.progress.read_text().splitlines()[-1])
     assert set(last["terms"]) == {"hidden", "values", "lower", "relations"}
     assert last["loss"] == pytest.approx(sum(last["terms"].values()), rel=1e-5)
@@ -108,7 +108,7 @@ def test_what_is_trained_beside_the_student_is_not_exported(
     layered: Made, recorded: Recorder
 ) -> None:
     told = layered()
-    recorded(told).to_the_end()
+    recorded(told).run()
     names = load_file(told.best / "model.safetensors").keys()
     assert names == load_file(told.start / "model.safetensors").keys()
     load(told.best, Output.TAGS, told.labels)
@@ -122,7 +122,7 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
 ) -> None:
     """Its head has learnt nothing: cross entropy with the labels would choose among chances."""
     told = layered(objective=(Hidden(),))
-    outcome = recorded(told).to_the_end()
+    outcome = recorded(told).run()
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     found = [line["validation"] for line in lines if line["validation"] is not None]
     assert outcome.best_loss == min(found)
@@ -133,30 +133,30 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
 def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -> None:
     """Whether its layers matter shows only if a training of usual length moves it visibly."""
     told = layered(objective=(Hidden(mapping="learned"),))
-    recorded(told).to_the_end()
+    recorded(told).run()
     begun_SL = LearnedLayerMap(2, 4)()
-    learnt_SL = torch.tensor(told.read_mixtures()["hidden"])
+    learnt_SL = torch.tensor(told.read_learned_maps()["hidden"])
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
     assert (learnt_SL - begun_SL).abs().max() > 0.1
-    assert maps_of(told)["hidden"].weights == told.read_mixtures()["hidden"]
+    assert maps_of(told)["hidden"].weights == told.read_learned_maps()["hidden"]
 
 
 def test_a_layer_map_learns_a_hundred_times_as_fast_and_does_not_decay(layered: Made) -> None:
     """The first step of Adam moves each weight by its rate, against the sign of its gradient."""
     settings = Train(weight_decay=0.5)
     spec = layered()
-    assert spec.beside is not None
+    assert spec.live_teacher is not None
     student, teacher = (
-        load(folder, Output.TAGS, spec.labels) for folder in (spec.start, spec.beside)
+        load(folder, Output.TAGS, spec.labels) for folder in (spec.start, spec.live_teacher)
     )
     learned = DistillationModel(student, teacher, (Hidden(mapping="learned"), Attention()))
     before = {name: weight.clone() for name, weight in learned.state_dict().items()}
-    optimizer = optimizer_for(learned, settings)
+    optimizer = make_optimizer(learned, settings)
     for weight in learned.parameters():
         weight.grad = torch.ones_like(weight)
-    set_rate(optimizer, 1e-3)
+    set_learning_rate(optimizer, 1e-3)
     optimizer.step()
-    maps = [name for name in before if name.startswith(MIXTURES)]
+    maps = [name for name in before if name.startswith(LAYER_MAPS)]
     assert len(maps) == 1
     for name, weight in learned.named_parameters():
         faster, decay = (100, 0.0) if name in maps else (1, 0.5 if weight.ndim > 1 else 0.0)
@@ -167,8 +167,8 @@ def test_a_layer_map_learns_a_hundred_times_as_fast_and_does_not_decay(layered: 
 def test_layers_that_are_alike_are_found(layered: Made) -> None:
     """A student that is its teacher is most alike to itself; the map is chosen once."""
     told = layered(objective=(Hidden(mapping="similar"), Attention(mapping="similar")))
-    own = told.model_copy(update={"start": told.beside})
-    chosen = similar(own)
+    own = told.model_copy(update={"start": told.live_teacher})
+    chosen = most_similar_map(own)
     assert chosen.pairs == tuple((layer, layer) for layer in range(4))
     assert chosen.likeness == pytest.approx([1.0] * 4)
     taken = resolve_maps(own)
@@ -178,7 +178,7 @@ def test_layers_that_are_alike_are_found(layered: Made) -> None:
 
 
 def test_other_layers_are_not_as_alike(layered: Made) -> None:
-    chosen = similar(layered(objective=(Hidden(mapping="similar"),)))
+    chosen = most_similar_map(layered(objective=(Hidden(mapping="similar"),)))
     assert chosen.pairs is not None
     assert [ours for ours, _ in chosen.pairs] == [0, 1]
     assert chosen.likeness is not None

@@ -39,7 +39,7 @@ EPOCH = 5
 def losses_of(recorded: Recorder) -> Callable[[TrainingSpec], list[float]]:
     def losses(course: TrainingSpec) -> list[float]:
         run = recorded(course)
-        run.to_the_end()
+        run.run()
         return run.losses
 
     return losses
@@ -54,9 +54,9 @@ def test_killed_at_a_step_and_resumed_is_as_undisturbed(
     for stop_at in (2, 5, 7):
         broken = beside(whole, f"broken-{stop_at}")
         with pytest.raises(KeyboardInterrupt):
-            recorded(broken, stop_at=stop_at).to_the_end()
+            recorded(broken, stop_at=stop_at).run()
         resumed = recorded(broken)
-        outcome = resumed.to_the_end()
+        outcome = resumed.run()
         assert resumed.losses == expected[-len(resumed.losses) :]
         assert len(resumed.losses) < len(expected) or stop_at < whole.train.checkpoint
         assert outcome == read_result(whole)
@@ -76,9 +76,9 @@ def test_killed_in_a_validation_the_rest_of_the_epoch_has_no_loss(
     with monkeypatch.context() as patched:
         patched.setattr(loop, "validate", killed)
         with pytest.raises(KeyboardInterrupt):
-            recorded(told).to_the_end()
+            recorded(told).run()
     resumed = recorded(told)
-    resumed.to_the_end()
+    resumed.run()
     assert len(resumed.losses) == EPOCH * (told.train.epochs - 1)
     lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
     ends = [line for line in lines if line["validation"] is not None]
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best_weights(
     course: Made, recorded: Recorder
 ) -> None:
     told = course()
-    outcome = recorded(told, before=poison_at(2 * EPOCH - 1)).to_the_end()
+    outcome = recorded(told, before=poison_at(2 * EPOCH - 1)).run()
     assert outcome.diverged
     assert outcome.steps == EPOCH  # to the end of the last whole epoch
     assert all(t.isfinite().all() for t in load_file(told.best / "model.safetensors").values())
@@ -132,10 +132,10 @@ def test_a_run_that_diverges_does_so_alike_after_it_was_killed(
 ) -> None:
     last = 2 * EPOCH - 1
     told, killed = course(), course()
-    undisturbed = recorded(told, before=poison_at(last)).to_the_end()
+    undisturbed = recorded(told, before=poison_at(last)).run()
     with pytest.raises(KeyboardInterrupt):
-        recorded(killed, stop_at=last).to_the_end()
-    assert recorded(killed, before=poison_at(last)).to_the_end() == undisturbed
+        recorded(killed, stop_at=last).run()
+    assert recorded(killed, before=poison_at(last)).run() == undisturbed
     assert undisturbed.metric == metrics_of(told)[undisturbed.best_epoch]
 
 
@@ -150,7 +150,7 @@ def test_weights_and_metric_are_of_the_best_epoch(course: Made, recorded: Record
             with torch.no_grad():
                 list(network.parameters())[-1][1] += 50
 
-    outcome = recorded(told, before=worse_in_the_second_epoch).to_the_end()
+    outcome = recorded(told, before=worse_in_the_second_epoch).run()
     assert (outcome.best_epoch, outcome.epochs) == (0, 2)
     first, second = metrics_of(told)
     assert outcome.metric == first != second
@@ -189,7 +189,7 @@ def test_a_run_that_diverges_before_its_first_epoch_ends_is_an_error(
     course: Made, recorded: Recorder
 ) -> None:
     with pytest.raises(Diverged, match=r"step 1: lower train\.learning_rate"):
-        recorded(course(), before=poison_at(0)).to_the_end()
+        recorded(course(), before=poison_at(0)).run()
 
 
 def test_patience_ends_a_run_that_gets_no_better(course: Made) -> None:

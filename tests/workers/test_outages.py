@@ -1,9 +1,11 @@
 """A database that is away for a moment: whoever needs it waits, and nothing is done otherwise."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,12 +18,12 @@ from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job import carry
+from alambique.workers.pipeline.job import carry_job
 from alambique.workers.pipeline.job_log import into_log
-from alambique.workers.pipeline.records import MadeBy, StageOutput
-from alambique.workers.pipeline.stage import run_stage
+from alambique.workers.pipeline.records import MadeBy, StageResult
+from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.queue.driver import drive, run_here
 from alambique.workers.queue.lease_keeper import NO_ANSWER
 
@@ -57,13 +59,34 @@ def outage(away: Away, on_server: SecretStr) -> Iterator[Outage]:
     handler.close()
 
 
-class Given(StageOutput):
+class Given(StageResult):
     """What the stage of these tests gives."""
 
     number: int = 7
 
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Given":
         return self
+
+
+CHECK = StagePart(StageName.CHECK, "check")
+
+
+@dataclass(frozen=True)
+class InOutage:
+    """A stage in which the database goes away."""
+
+    outage: Outage
+    part: StagePart = CHECK
+    result_type: type[Given] = Given
+
+    def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
+        return {"a": 1}
+
+    def run(self, context: JobContext, folder: Path) -> Given:
+        self.outage.begin()
+        context.log("said while nobody could hear it")
+        context.report(StageName.CHECK, 0.5)
+        return Given()
 
 
 def logged(job: JobContext) -> list[str]:
@@ -75,20 +98,13 @@ def logged(job: JobContext) -> list[str]:
 def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: SecretStr) -> None:
     """At its name, at its doing, at what it gives, and at another name again."""
     job = work(database_url=on_server)
-
-    def do(_: Path) -> Given:
+    with job.leases:
         outage.begin()
-        job.log("said while nobody could hear it")
-        job.report(Stage.CHECK, 0.5)
-        return Given()
-
-    with job.holding:
+        assert run_stage(job, InOutage(outage)) == Given()
         outage.begin()
-        assert run_stage(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
+        assert run_stage(job, InOutage(outage)) == Given()
         outage.begin()
-        assert run_stage(job, Stage.CHECK, {"a": 1}, Given, do) == Given()
-        outage.begin()
-        assert job.holding.take(["a", "b"]) == ["a", "b"]
+        assert job.leases.take(["a", "b"]) == ["a", "b"]
         outage.begin()
     assert outage.waited == 5
     assert logged(job) == [
@@ -128,7 +144,7 @@ def test_lines_that_could_not_be_written_are_there_at_the_end(
     work: Taken, away: Away, on_server: SecretStr
 ) -> None:
     job = work(database_url=on_server)
-    with job.holding, into_log(job):
+    with job.leases, into_log(job):
         with away(on_server):
             job.log("one", "two")
             logging.getLogger("alambique.test").warning("three")
@@ -141,11 +157,11 @@ def test_lines_outlast_an_end_that_could_not_be_written(
     work: Taken, away: Away, on_server: SecretStr
 ) -> None:
     job = work("data.name=/nowhere", database_url=on_server, lease=0.3, heartbeat=0.1)
-    with job.holding:
+    with job.leases:
         with away(on_server):
             job.log("one")
             with pytest.raises(OperationalError):
-                carry(job)
+                carry_job(job)
         job.log("two")
     assert [line for line in logged(job) if not line.startswith("warning: ")] == ["one", "two"]
     job.database.dispose()
@@ -158,7 +174,7 @@ def test_an_interrupt_loses_no_line(work: Taken) -> None:
         event.remove(Session, "before_commit", interrupt)
         raise KeyboardInterrupt
 
-    with job.holding:
+    with job.leases:
         event.listen(Session, "before_commit", interrupt)
         with pytest.raises(KeyboardInterrupt):
             job.log("one")
@@ -171,13 +187,13 @@ def test_a_name_is_held_though_the_answer_was_lost(
     work: Taken, lost_answer: Callable[[int], None]
 ) -> None:
     mine, other = work(), work()
-    with mine.holding, other.holding:
+    with mine.leases, other.leases:
         lost_answer(0)
-        assert mine.holding.take(["a"]) == ["a"]
-        assert other.holding.take(["a"]) == []
+        assert mine.leases.take(["a"]) == ["a"]
+        assert other.leases.take(["a"]) == []
         lost_answer(0)
-        mine.holding.let_go(["a"])
-        assert other.holding.take(["a"]) == ["a"]
+        mine.leases.let_go(["a"])
+        assert other.leases.take(["a"]) == ["a"]
 
 
 @pytest.mark.parametrize("others", range(4))

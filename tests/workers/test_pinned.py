@@ -59,19 +59,19 @@ def test_the_numbers_of_this_schema(
     def losses(told: TrainingSpec) -> list[float]:
         """Of every step, and on validation at the end, with the metric."""
         run = recorded(quick(told))
-        outcome = run.to_the_end()
+        outcome = run.run()
         return [*run.losses, outcome.best_loss, outcome.metric]
 
     found = {task: losses(distilled(task, objective=terms)) for task, terms in OUTPUTS.items()}
     teacher = folder_of("beside", seed=2)
     for name, term in TERMS.items():
         told = distilled(TAGS) if isinstance(term, Logits) else course(TAGS)
-        layers = {} if isinstance(term, Gold | Logits) else {"beside": teacher}
+        layers = {} if isinstance(term, Gold | Logits) else {"live_teacher": teacher}
         found[name] = losses(told.model_copy(update={"objective": (term,), **layers}))
     deep = folder_of("deep", task="general", layers=4, width=48, seed=2, positions=128)
     states = (Hidden(projection="per-layer"), Relations(heads=8))
-    found["general"] = losses(course("general", objective=states, beside=deep))
-    mixed = {"objective": (Logits(), Gold(), TERMS["hidden pkd"]), "beside": teacher}
+    found["general"] = losses(course("general", objective=states, live_teacher=deep))
+    mixed = {"objective": (Logits(), Gold(), TERMS["hidden pkd"]), "live_teacher": teacher}
     found |= with_deepspeed([quick(distilled(TAGS, zero=stage, **mixed)) for stage in range(4)])
     fresh = tmp_path_factory.getbasetemp() / PINNED.name
     fresh.write_text(json.dumps({"schema": SCHEMA, "losses": found}, indent=1) + "\n")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from alambique.workers.training.batch_plan import epoch_batches
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.workers import plain_training
 
 from alambique.spec.train import Train
 from alambique.tasks.examples import read
-from alambique.workers.training.batch_plan import epoch_batches
 from alambique.workers.training.schedule import rate
 from alambique.workers.training.spec import TrainingSpec
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from alambique.workers.training.checkpoints import TrainerState, latest, save
+from alambique.workers.training.checkpoints import TrainerState, latest_checkpoint, save_checkpoint
 from alambique.workers.training.distributed import SingleProcess
 
 HERE = SingleProcess(torch.device("cpu"))
@@ -38,16 +38,16 @@ def test_the_best_epoch_is_the_one_of_the_lowest_loss_with_its_metric() -> None:
     best = TrainerState(done=2, step=2).after_epoch(0.5, 0.25)
     assert best == TrainerState(epoch=1, done=2, best_loss=0.5, best_epoch=0, best_metric=0.25)
     worse = best.after_epoch(0.5, 1.0).after_epoch(0.75, 1.0)
-    assert worse == replace(best, epoch=3, waited=2)
+    assert worse == replace(best, epoch=3, epochs_without_improvement=2)
     better = TrainerState(epoch=4, done=2, best_loss=0.25, best_epoch=3, best_metric=0.125)
     assert worse.after_epoch(0.25, 0.125) == better
 
 
 def test_the_newest_checkpoint_is_read_back_and_the_one_before_goes(tmp_path: Path) -> None:
-    assert latest(tmp_path) is None
+    assert latest_checkpoint(tmp_path) is None
     for position in (EARLY, LATE):
-        save(tmp_path, position, write, HERE)
-        found = latest(tmp_path)
+        save_checkpoint(tmp_path, position, write, HERE)
+        found = latest_checkpoint(tmp_path)
         assert found is not None
         assert found[0] == position
         assert (found[1] / "state").read_text() == "whole"
@@ -55,14 +55,14 @@ def test_the_newest_checkpoint_is_read_back_and_the_one_before_goes(tmp_path: Pa
 
 
 def test_a_torn_checkpoint_does_not_count(tmp_path: Path) -> None:
-    save(tmp_path, EARLY, write, HERE)
+    save_checkpoint(tmp_path, EARLY, write, HERE)
     with pytest.raises(Killed):
-        save(tmp_path, LATE, write_half, HERE)
-    found = latest(tmp_path)
+        save_checkpoint(tmp_path, LATE, write_half, HERE)
+    found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found[0] == EARLY
-    save(tmp_path, LATE, write, HERE)
-    found = latest(tmp_path)
+    save_checkpoint(tmp_path, LATE, write, HERE)
+    found = latest_checkpoint(tmp_path)
     assert found is not None
     assert (found[0], (found[1] / "state").read_text()) == (LATE, "whole")
     assert list(tmp_path.iterdir()) == [found[1]]
@@ -70,8 +70,8 @@ def test_a_torn_checkpoint_does_not_count(tmp_path: Path) -> None:
 
 def test_the_end_of_an_epoch_is_later_than_its_last_step(tmp_path: Path) -> None:
     last = TrainerState(done=12, step=12)
-    save(tmp_path, last, write, HERE)
-    save(tmp_path, last.after_epoch(0.5, 0.75), write, HERE)
-    found = latest(tmp_path)
+    save_checkpoint(tmp_path, last, write, HERE)
+    save_checkpoint(tmp_path, last.after_epoch(0.5, 0.75), write, HERE)
+    found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found[0].epoch == 1

@@ -14,7 +14,7 @@ import alambique
 from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
 from alambique.spec.schema import SCHEMA
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName, StudentRole
 from alambique.workers.fill_task import Filler
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
@@ -28,29 +28,36 @@ from alambique.workers.pipeline.provenance import (
     refuse_other_code,
     running_code,
 )
-from alambique.workers.pipeline.records import MadeBy, SelectedTeacher, TrainedModel
-from alambique.workers.pipeline.training_runs import StagePart
-from alambique.workers.stages import cache as stage
-from alambique.workers.stages.check import check
-from alambique.workers.stages.distil import Kind, distil
+from alambique.workers.pipeline.records import MadeBy, TrainedModel
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages.cache import fill_task
+from alambique.workers.stages.distil import TrainStudent
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
+RECIPE = Path(__file__).parents[2] / "recipes" / "pico.yaml"
 KEYS = """
 import json, sys
+from pathlib import Path
+from uuid import UUID
 from alambique.spec import schema
 schema.SCHEMA = int(sys.argv[1])
 from alambique.cache.keys import Namespace
 from alambique.spec.outputs import Output
-from alambique.spec.states import Stage
-from alambique.workers.pipeline.stage import key_of
+from alambique.spec.reading import read_job
+from alambique.spec.settings import Settings
+from alambique.spec.states import StageName
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.stage import hash_inputs
+job = read_job(Path(sys.argv[2]).read_text(), ())
+context = JobContext(UUID(int=0), 1, job, Settings(), None, None, None)
 namespace = Namespace("teacher", "tokenizer", "words-1", Output.TAGS, "fp32")
-print(json.dumps([namespace.digest, key_of(Stage.TEACH, {})]))
+print(json.dumps([namespace.digest, hash_inputs(context, StageName.TEACH, {})]))
 """
 
 
 def test_neither_a_stage_nor_an_output_of_another_schema_is_taken() -> None:
     def keys(schema: int) -> list[str]:
-        command = [sys.executable, "-c", KEYS, str(schema)]
+        command = [sys.executable, "-c", KEYS, str(schema), str(RECIPE)]
         said = subprocess.run(command, env=os.environ, capture_output=True, check=True).stdout
         found: list[str] = json.loads(said)
         return found
@@ -107,8 +114,8 @@ def teacher(
 def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[JobContext, TrainedModel], int]:
     """Has a part of the outputs of a job computed by other code; gives how many that were."""
 
-    def fill(work: JobContext, teacher: TrainedModel) -> int:
-        filler = Filler(stage._order(work, check(work), teacher))
+    def fill(context: JobContext, teacher: TrainedModel) -> int:
+        filler = Filler(fill_task(context, teacher, context.job.teachers[0]))
         with monkeypatch.context() as patched:
             patched.setattr("alambique.workers.fill_task.running_code", lambda: OTHER)
             return filler.fill(sorted(filler.missing())[::3])
@@ -123,31 +130,30 @@ SMALL = (
 
 
 def test_a_student_names_who_computed_what_it_has_learnt_from(
-    work: Callable[..., JobContext],
+    checked: Callable[..., JobContext],
+    distil_context: Callable[..., JobContext],
     teacher: TrainedModel,
     filled_before: Callable[[JobContext, TrainedModel], int],
     tmp_path: Path,
 ) -> None:
-    job = work(*SMALL)
-    before, checked = filled_before(job, teacher), check(job)
-    cached = stage.cache(job, checked, teacher)
+    before = filled_before(checked(*SMALL), teacher)
+    context = distil_context(teacher, *SMALL)
+    (cached,) = context.outputs
     assert 0 < before < cached.wanted == before + cached.computed
     assert sorted(cached.made_by, key=str) == sorted((OTHER, running_code()), key=str)
-    taught = [SelectedTeacher(teacher=teacher, start=teacher.folder)]
-    kinds: tuple[Kind, ...] = ("distilled", "gold-only")
-    folders = {kind: tmp_path / kind for kind in kinds}
+    folders = {role: tmp_path / role for role in (StudentRole.DISTILLED, StudentRole.GOLD_ONLY)}
     for folder in folders.values():
         folder.mkdir()
     student, gold_only = (
-        distil(job, checked, taught, [cached], kind, folder, StagePart(Stage.DISTIL, kind)).student
-        for kind, folder in folders.items()
+        TrainStudent(role, StagePart(StageName.DISTIL, role)).run(context, folder).model
+        for role, folder in folders.items()
     )
     assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())
 
     said = made_by_stages(student, (running_code(),))["made_by"]
     assert said["outputs"] == [one.model_dump() for one in cached.made_by]
     assert "outputs" not in made_by_stages(gold_only)["made_by"]
-    edges = {edge.relation: edge for edge in lineage_of(job.job, checked.data, student)}
+    edges = {edge.relation: edge for edge in lineage_of(context.job, context.data, student)}
     code: Edge = edges["code"]
     assert [code.hashes[name] for name in ("outputs", "outputs-2")] == [
         one.code for one in cached.made_by

@@ -8,7 +8,7 @@ from alambique.spec.job import Job
 from alambique.spec.reading import read_job
 from alambique.spec.search import Search
 from alambique.spec.space import axes
-from alambique.workers.search.sampling import Past, importance, proposed
+from alambique.workers.search.sampling import PastTrial, dimension_importance, propose_trial
 
 TEXT = """
 task: named-entities
@@ -34,13 +34,13 @@ def search_of(job: Job) -> Search:
 
 def tried(job: Job, number: int, seed: int = 1) -> list[dict[str, Any]]:
     """The values of so many trials, each of which has ended with a loss before the next begins."""
-    search, found, past = search_of(job), list[dict[str, Any]](), list[Past]()
+    search, found, past = search_of(job), list[dict[str, Any]](), list[PastTrial]()
     while len(found) < number:
-        values = proposed(search, axes(job), past, seed=seed, number=len(found) + 1)
+        values = propose_trial(search, axes(job), past, seed=seed, number=len(found) + 1)
         if values is None:
             break
         found.append(values)
-        past.append(Past(values, tuple(loss(values) for _ in search.goals)))
+        past.append(PastTrial(values, tuple(loss(values) for _ in search.goals)))
     return found
 
 
@@ -101,16 +101,20 @@ def test_the_seed_decides(sampler: str) -> None:
 def test_a_search_that_goes_on_proposes_what_it_would_have_proposed() -> None:
     job = searching(RANGES, "trials: 9")
     whole = tried(job, 9)
-    past = [Past(values, (loss(values),)) for values in whole[:6]]
-    assert proposed(search_of(job), axes(job), past, seed=1, number=7) == whole[6]
+    past = [PastTrial(values, (loss(values),)) for values in whole[:6]]
+    assert propose_trial(search_of(job), axes(job), past, seed=1, number=7) == whole[6]
 
 
 def test_trials_that_run_or_failed_are_told_too() -> None:
     job = searching(RANGES, "trials: 20")
     one, other, *_ = tried(job, 20)
-    past = [Past(one, None), Past(other, None, failed=True)]
-    assert proposed(search_of(job), axes(job), past, seed=1, number=3) not in (None, one, other)
-    assert proposed(search_of(job), axes(job), past, seed=1, number=21) is None
+    past = [PastTrial(one, None), PastTrial(other, None, failed=True)]
+    assert propose_trial(search_of(job), axes(job), past, seed=1, number=3) not in (
+        None,
+        one,
+        other,
+    )
+    assert propose_trial(search_of(job), axes(job), past, seed=1, number=21) is None
 
 
 def test_tpe_tries_more_of_what_did_well() -> None:
@@ -121,19 +125,24 @@ def test_tpe_tries_more_of_what_did_well() -> None:
 
 def test_the_dimension_that_decides_is_the_important_one() -> None:
     job = searching(RANGES, "trials: 20, sampler: random")
-    past = [Past(values, (loss(values),)) for values in tried(job, 20)]
-    found = importance(axes(job), past, seed=1)
+    past = [PastTrial(values, (loss(values),)) for values in tried(job, 20)]
+    found = dimension_importance(axes(job), past, seed=1)
     assert list(found) == ["student.layers", "train.learning_rate", "train.epochs"]
     known = [part for part in found.values() if part is not None]
     assert sum(known) == pytest.approx(1)
     assert known[0] == max(known) > 0.5
-    assert importance(axes(job), past, seed=1) == found
+    assert dimension_importance(axes(job), past, seed=1) == found
 
 
 def test_nothing_is_said_of_few_trials_or_equal_ones() -> None:
     job = searching(RANGES, "trials: 20")
     values = tried(job, 8)
     nothing = {axis.path: None for axis in axes(job)}
-    assert importance(axes(job), [Past(v, (loss(v),)) for v in values[:3]], seed=1) == nothing
-    assert importance(axes(job), [Past(v, (0.5,)) for v in values], seed=1) == nothing
-    assert importance(axes(job), [Past(v, None) for v in values], seed=1) == nothing
+    assert (
+        dimension_importance(axes(job), [PastTrial(v, (loss(v),)) for v in values[:3]], seed=1)
+        == nothing
+    )
+    assert (
+        dimension_importance(axes(job), [PastTrial(v, (0.5,)) for v in values], seed=1) == nothing
+    )
+    assert dimension_importance(axes(job), [PastTrial(v, None) for v in values], seed=1) == nothing

@@ -13,7 +13,7 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
 from alambique.workers.fill_task import Filler, FillTask
-from alambique.workers.training import inputs as material
+from alambique.workers.training import inputs
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Outputs]:
             super().__init__(*arguments)
             found.append(self)
 
-    monkeypatch.setattr(material, "Outputs", Counted)
+    monkeypatch.setattr(inputs, "Outputs", Counted)
     return found
 
 
@@ -125,7 +125,7 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
     outputs = tuple(order.outputs for order in orders)
     term = Logits.model_validate({"combine": combine, "loss": "ce"})
     run = recorded(course(task, teachers=outputs, objective=(term, Gold(weight=0.1))))
-    run.to_the_end()
+    run.run()
     assert run.losses[-1] < run.losses[0]
     assert [outputs.misses for outputs in opened] == [0, 0]
     assert opened[0].hits == opened[1].hits > 0
@@ -147,7 +147,7 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
         terms = (Logits.model_validate({"temperature": 2.0, **said}),)
         short = told.train.model_copy(update={"epochs": 1})
         run = recorded(course(task, teachers=teachers, objective=terms, train=short))
-        run.to_the_end()
+        run.run()
         return run.losses
 
     alone = losses(order.outputs)
@@ -172,5 +172,5 @@ def test_micro_batches_split_memory_and_not_what_teachers_say_together(
         for pieces in (1, 3)
     ]
     for run in runs:
-        run.to_the_end()
+        run.run()
     assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from alambique.spec.train import Resources
-from alambique.workers.search.trial_spec import Report, TrialSpec
-from alambique.workers.search.tuning import Curve, SearchRun, _reserved, _scheduler, _TuneCallback
+from alambique.workers.ray.tuning import TuneCallback, reserved_resources, tune_scheduler
+from alambique.workers.search.trial import Curve, SearchRun, TrialReport, TrialSpec
 
 EPOCHS = 9
 LOSSES = {1: 0.5, 2: 0.9, 3: 0.4, 4: 0.6, 5: 0.3, 6: 0.55, 7: 0.2, 8: 0.8}
 """By the number of the trial, its loss after the first epoch; it falls by a tenth with each."""
 
 
-def tuning(scheduler: Any = "asha", **more: Any) -> SearchRun:
+def search_run(scheduler: Any = "asha", **more: Any) -> SearchRun:
     return SearchRun(
         scheduler=scheduler,
         metric="loss",
-        longest=EPOCHS,
+        max_epochs=EPOCHS,
         resources=Resources(),
         folder=Path("nowhere"),
         **more,
@@ -48,7 +48,7 @@ def trained(scheduler: Any, number: int) -> Curve:
 
 
 def test_what_is_worse_than_most_is_stopped_at_a_rung() -> None:
-    scheduler = _scheduler(tuning())
+    scheduler = tune_scheduler(search_run())
     epochs = {number: len(trained(scheduler, number)) for number in LOSSES}
     assert epochs[1] == epochs[3] == epochs[5] == epochs[7] == EPOCHS
     assert epochs[2] == epochs[8] == 1
@@ -56,7 +56,7 @@ def test_what_is_worse_than_most_is_stopped_at_a_rung() -> None:
 
 
 def test_without_a_scheduler_all_go_on() -> None:
-    scheduler = _scheduler(tuning("none"))
+    scheduler = tune_scheduler(search_run("none"))
     assert {len(trained(scheduler, number)) for number in (1, 2, 8)} == {EPOCHS}
 
 
@@ -64,14 +64,14 @@ def test_without_a_scheduler_all_go_on() -> None:
 @pytest.mark.parametrize("number", [3, 5, 7])
 def test_another_attempt_stops_what_an_undisturbed_one_would(scheduler: str, number: int) -> None:
     """Killed before trial `number`, or in it after its first epoch."""
-    whole = _scheduler(tuning(scheduler))
+    whole = tune_scheduler(search_run(scheduler))
     curves = {each: trained(whole, each) for each in LOSSES}
     past = {each: found for each, found in curves.items() if each < number}
-    fresh = _scheduler(tuning(scheduler, past=past))
+    fresh = tune_scheduler(search_run(scheduler, ended=past))
     assert [trained(fresh, each) for each in range(number, 9)] == [
         curves[each] for each in range(number, 9)
     ]
-    again = _scheduler(tuning(scheduler, past=past, resumed={number: curves[number][:1]}))
+    again = tune_scheduler(search_run(scheduler, ended=past, resumed={number: curves[number][:1]}))
     later = [trained(again, each) for each in range(number, 9)]
     assert later == [curves[each] for each in range(number, 9)]
 
@@ -79,7 +79,9 @@ def test_another_attempt_stops_what_an_undisturbed_one_would(scheduler: str, num
 def test_one_that_went_on_at_a_rung_goes_on_in_the_next_attempt() -> None:
     """Though others, which run beside it, have come there since and are better."""
     past = {number: curve(number, EPOCHS) for number in (3, 5, 7)}
-    scheduler: Any = _scheduler(tuning(past=past, resumed={2: curve(2, 1), 8: curve(8, 2)}))
+    scheduler: Any = tune_scheduler(
+        search_run(ended=past, resumed={2: curve(2, 1), 8: curve(8, 2)})
+    )
     found = {}
     for number, epoch in ((2, 2), (8, 3)):
         trial = SimpleNamespace(trial_id=f"t{number}", config={"number": number})
@@ -89,38 +91,38 @@ def test_one_that_went_on_at_a_rung_goes_on_in_the_next_attempt() -> None:
     assert found == {2: "CONTINUE", 8: "CONTINUE"}
 
 
-class Heard:
-    """A bench that gives nothing, and remembers what it is told."""
+class ReportRecorder:
+    """A source that gives no trials, and remembers the reports."""
 
     exhausted = True
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[TrialReport] = []
 
-    def next(self) -> TrialSpec | None:
+    def next_trial(self) -> TrialSpec | None:
         return None
 
-    def on_report(self, number: int, report: Report) -> None:
+    def record_report(self, number: int, report: TrialReport) -> None:
         self.reports.append(report)
 
-    def ended(self, number: int, error: BaseException | None) -> None:
+    def record_end(self, number: int, error: BaseException | None) -> None:
         """Nothing."""
 
-    def look(self) -> None:
+    def report_progress(self) -> None:
         """Nothing."""
 
 
-def test_the_bench_hears_that_the_scheduler_has_stopped_a_trial() -> None:
-    bench, trial = Heard(), SimpleNamespace(config={"number": 1})
-    telling = _TuneCallback(bench, Event())
+def test_the_source_hears_that_the_scheduler_has_stopped_a_trial() -> None:
+    source, trial = ReportRecorder(), SimpleNamespace(config={"number": 1})
+    callback = TuneCallback(source, Event())
     for epoch, done in ((1, False), (2, True)):
-        result = Report(epoch, 0.5, 0.25).as_dict() | {"done": done}
-        telling.on_trial_result(0, [], trial, result)
-    assert bench.reports == [Report(1, 0.5, 0.25), Report(2, 0.5, 0.25, stopped=True)]
+        result = TrialReport(epoch, 0.5, 0.25).as_dict() | {"done": done}
+        callback.on_trial_result(0, [], trial, result)
+    assert source.reports == [TrialReport(1, 0.5, 0.25), TrialReport(2, 0.5, 0.25, stopped=True)]
 
 
 def test_hyperband_lets_some_go_on_for_longer() -> None:
-    halving, several = _scheduler(tuning()), _scheduler(tuning("hyperband"))
+    halving, several = tune_scheduler(search_run()), tune_scheduler(search_run("hyperband"))
     worst_first = sorted(LOSSES, key=lambda number: LOSSES[number])
     asha, hyperband = (
         sum(len(trained(scheduler, number)) for number in worst_first)
@@ -130,10 +132,10 @@ def test_hyperband_lets_some_go_on_for_longer() -> None:
 
 
 def test_a_failure_is_no_rung() -> None:
-    scheduler: Any = _scheduler(tuning())
+    scheduler: Any = tune_scheduler(search_run())
     trial = SimpleNamespace(trial_id="t", config={"number": 1})
     scheduler.on_trial_add(None, trial)
-    failed = Report(0, float("inf"), float("-inf"), error="nan")
+    failed = TrialReport(0, float("inf"), float("-inf"), error="nan")
     assert scheduler.on_trial_result(None, trial, failed.as_dict()) == "CONTINUE"
     assert len(trained(scheduler, 2)) == EPOCHS
 
@@ -147,4 +149,4 @@ def test_a_failure_is_no_rung() -> None:
     ],
 )
 def test_what_a_trial_reserves(resources: Resources, reserved: dict[str, float]) -> None:
-    assert _reserved(resources).bundles == [reserved]
+    assert reserved_resources(resources).bundles == [reserved]

@@ -13,21 +13,15 @@ from torch import Tensor
 
 from alambique.models.networks import load
 from alambique.spec.outputs import Output
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import (
-    CachedOutputs,
-    JobInputs,
-    SelectedTeacher,
-    TrainedModel,
-)
-from alambique.workers.pipeline.training_runs import StagePart
-from alambique.workers.stages.cache import cache
-from alambique.workers.stages.check import check
-from alambique.workers.stages.distil import courses_of, distil, student_of
+from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training import loop
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
+from alambique.workers.training.losses import StepLosses
 from alambique.workers.training.spec import TrainingSpec
 
 HERE = SingleProcess(torch.device("cpu"))
@@ -40,54 +34,49 @@ SAID = (
     f"objective=[{TERM}, {{kind: logits}}]",
     "train={epochs: 2, batch_size: 8, checkpoint: 1}",
 )
+STUDENT = TrainStudent(StudentRole.DISTILLED, StagePart(StageName.DISTIL, "distilled"))
 STEPS = 6
 """Of each stage."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """What a student of two stages is made of."""
+    """A job whose student is taught in two stages."""
 
-    work: JobContext
-    checked: JobInputs
-    taught: SelectedTeacher
-    cached: CachedOutputs
+    context: JobContext
 
-    def courses(self, folder: Path) -> tuple[TrainingSpec, TrainingSpec]:
-        parts = self.work, self.checked, [self.taught], [self.cached]
-        first, second = courses_of(*parts, "distilled", folder / "start")
+    def trainings(self, folder: Path) -> tuple[TrainingSpec, TrainingSpec]:
+        first, second = STUDENT.trainings(self.context, folder)
         return first, second
 
     def distil(self, folder: Path) -> TrainedModel:
-        parts = self.work, self.checked, [self.taught], [self.cached]
         folder.mkdir(exist_ok=True)
-        return distil(*parts, "distilled", folder, StagePart(Stage.DISTIL, "distilled")).student
+        return STUDENT.run(self.context, folder).model
+
+    def has_diverged(self, folder: Path) -> bool:
+        return STUDENT.collect_result(self.context, folder, 0.0).model.diverged
 
 
 @pytest.fixture
 def staged(
-    work: Callable[..., JobContext],
+    distil_context: Callable[..., JobContext],
     folder_of: Callable[..., Path],
     as_teacher: Callable[..., TrainedModel],
-    tmp_path: Path,
 ) -> Staged:
-    held = work(*SAID)
-    folder_of("after", seed=2, positions=512)
-    teacher = as_teacher(tmp_path / "after", max_length=128, stride=32)
-    taught = SelectedTeacher(teacher=teacher, start=tmp_path / "after")
-    return Staged(held, check(held), taught, cache(held, check(held), teacher))
+    folder = folder_of("after", seed=2, positions=512)
+    return Staged(distil_context(as_teacher(folder, max_length=128, stride=32), *SAID))
 
 
 def test_the_second_begins_with_what_the_first_has_learnt(staged: Staged, tmp_path: Path) -> None:
     staged.distil(tmp_path / "student")
-    first, second = staged.courses(tmp_path / "student")
+    first, second = staged.trainings(tmp_path / "student")
     learner, _ = load_inputs(second, HERE)
     best = load(first.best, Output.TAGS, second.labels)
     same(learner.network.state_dict(), best.state_dict())
-    state = learner.bridges.state_dict()
-    same(state, load_file(first.bridges))
+    state = learner.projection_heads.state_dict()
+    same(state, load_file(first.projection_heads))
     fresh, _ = load_inputs(second.model_copy(update={"beginning": None}), HERE)
-    begun = fresh.bridges.state_dict()
+    begun = fresh.projection_heads.state_dict()
     assert not any(torch.equal(begun[name], weight) for name, weight in state.items())
 
 
@@ -99,14 +88,18 @@ def same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
 def test_what_does_not_fit_begins_as_ever(staged: Staged, tmp_path: Path) -> None:
     """The second stage compares other things: what the first learnt beside is of no use there."""
     staged.distil(tmp_path / "student")
-    _, second = staged.courses(tmp_path / "student")
+    _, second = staged.trainings(tmp_path / "student")
     hidden, logits = second.objective
     for objective in ((logits,), (hidden.model_copy(update={"projection": "per-layer"}), logits)):
         learner, _ = load_inputs(second.model_copy(update={"objective": objective}), HERE)
         alone = second.model_copy(update={"objective": objective, "beginning": None})
         fresh, _ = load_inputs(alone, HERE)
-        begun = {name: w for name, w in fresh.bridges.state_dict().items() if "mix" not in name}
-        found = learner.bridges.state_dict()
+        begun = {
+            name: w
+            for name, w in fresh.projection_heads.state_dict().items()
+            if "layer_maps" not in name
+        }
+        found = learner.projection_heads.state_dict()
         assert all(torch.equal(found[name], weight) for name, weight in begun.items())
         assert bool(begun) == (len(objective) > 1)
 
@@ -116,16 +109,16 @@ def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
     staged: Staged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
 ) -> None:
     undisturbed = staged.distil(tmp_path / "undisturbed")
-    seen, step = [0], loop.TrainingLoop._step
+    seen, step = [0], loop.TrainingLoop.step
 
-    def counted(self: loop.TrainingLoop, *arguments: Any) -> loop.StepLosses:
+    def counted(self: loop.TrainingLoop, *arguments: Any) -> StepLosses:
         if seen[0] == killed_at:
             raise KeyboardInterrupt
         seen[0] += 1
         return step(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop.TrainingLoop, "_step", counted)
+        patched.setattr(loop.TrainingLoop, "step", counted)
         with pytest.raises(KeyboardInterrupt):
             staged.distil(tmp_path / "killed")
     again = staged.distil(tmp_path / "killed")
@@ -138,8 +131,8 @@ def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
 
 def test_a_first_stage_that_broke_off_is_told(staged: Staged, tmp_path: Path) -> None:
     staged.distil(tmp_path / "student")
-    courses = staged.courses(tmp_path / "student")
-    assert not student_of(courses, "distilled", 0.0).student.diverged
-    said = json.loads(courses[0].outcome.read_text())
-    courses[0].outcome.write_text(json.dumps(said | {"diverged": True}))
-    assert student_of(courses, "distilled", 0.0).student.diverged
+    first, _ = staged.trainings(tmp_path / "student")
+    assert not staged.has_diverged(tmp_path / "student")
+    said = json.loads(first.outcome.read_text())
+    first.outcome.write_text(json.dumps(said | {"diverged": True}))
+    assert staged.has_diverged(tmp_path / "student")

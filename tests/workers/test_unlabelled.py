@@ -13,20 +13,20 @@ from alambique.distill.objective import objective_loss
 from alambique.registry import jobs
 from alambique.spec.errors import BadData
 from alambique.spec.objective import Gold, Logits
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import content_hash, read, without_labels, write
 from alambique.tasks.formats import conll
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import SelectedTeacher
-from alambique.workers.pipeline.stage import key_of
-from alambique.workers.stages import distil
-from alambique.workers.stages.check import check
-from alambique.workers.training.batch_plan import share
-from alambique.workers.training.batches import Batch, batch_of
+from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.stage import StagePart, stage_key
+from alambique.workers.stages.check import check_job
+from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
+from alambique.workers.training.schedule import share
 from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
@@ -68,15 +68,9 @@ def batch(
     stand_in: TargetWindow,
     teachers: bool = True,
 ) -> Batch:
-    _, material = load_inputs(told, SingleProcess(CPU))
-    return batch_of(
-        rows,
-        stand_in,
-        pad_id=material.pad_id,
-        classes=len(told.labels),
-        teachers=material.teachers if teachers else (),
-        device=CPU,
-    )
+    _, inputs = load_inputs(told, SingleProcess(CPU))
+    collator = inputs.collator if teachers else replace(inputs.collator, teachers=())
+    return collator.collate(rows, stand_in)
 
 
 def logits_for(told: TrainingSpec, rows: Sequence[TargetWindow]) -> Tensor:
@@ -91,24 +85,26 @@ def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teac
     beside: Callable[..., TrainingSpec], task: str
 ) -> None:
     told = beside(task)
-    _, material = load_inputs(told, SingleProcess(CPU))
-    rows, known = material.training, len(read(told.training))
+    _, inputs = load_inputs(told, SingleProcess(CPU))
+    rows, known = inputs.windows, len(read(told.training))
     assert [row.labelled for row in rows] == [row.example < known for row in rows]
     chosen = [*rows[:3], *rows[-3:]]
     whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
     assert whole.rows == sum(row.weight for row in chosen)
     assert whole.labelled == sum(row.weight for row in chosen[:3])
-    compared = batch(told, chosen, rows[0]).compared(logits)
-    gold, both = (objective_loss(compared, terms, whole=whole).total for terms in ([Gold()], BOTH))
+    compared = batch(told, chosen, rows[0]).prediction_rows(logits)
+    gold, both = (
+        objective_loss(compared, terms, normalizers=whole).total for terms in ([Gold()], BOTH)
+    )
     (of_gold,) = torch.autograd.grad(gold, logits, retain_graph=True)
     (of_both,) = torch.autograd.grad(both, logits)
     assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
     assert of_both.flatten(1).any(1).all()
     alone = batch(told, chosen[:3], rows[0], teachers=False)
     length = 1 if logits.shape[1] == 1 else alone.inputs.input_ids_BN.shape[1]
-    without = alone.compared(logits[:3, :length])
+    without = alone.prediction_rows(logits[:3, :length])
     torch.testing.assert_close(
-        objective_loss(without, [Gold()], whole=loss_normalizers(chosen[:3])).total, gold
+        objective_loss(without, [Gold()], normalizers=loss_normalizers(chosen[:3])).total, gold
     )
 
 
@@ -118,11 +114,13 @@ def test_processes_share_the_loss_out_exactly(
 ) -> None:
     """Also where all that has a label is one process's."""
     told = beside(task)
-    _, material = load_inputs(told, SingleProcess(CPU))
-    rows = material.training
+    _, inputs = load_inputs(told, SingleProcess(CPU))
+    rows = inputs.windows
     chosen = [rows[0], *rows[-3:], rows[1]]
     whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
-    expected = objective_loss(batch(told, chosen, rows[0]).compared(logits), BOTH, whole=whole)
+    expected = objective_loss(
+        batch(told, chosen, rows[0]).prediction_rows(logits), BOTH, normalizers=whole
+    )
     parts = []
     for rank in range(3):
         mine = share(range(len(chosen)), rank, 3)
@@ -130,7 +128,7 @@ def test_processes_share_the_loss_out_exactly(
         own = logits[[i or 0 for i in mine]]
         part = batch(told, some, chosen[0])
         length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
-        parts.append(objective_loss(part.compared(own[:, :length]), BOTH, whole=whole))
+        parts.append(objective_loss(part.prediction_rows(own[:, :length]), BOTH, normalizers=whole))
     torch.testing.assert_close(sum(part.total for part in parts), expected.total)
     for kind, value in expected.parts.items():
         torch.testing.assert_close(sum(part.parts[kind] for part in parts), value)
@@ -147,7 +145,7 @@ def test_micro_batches_without_a_label_change_nothing(
         for n in (1, 3)
     ]
     for run in runs:
-        run.to_the_end()
+        run.run()
     assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
 
 
@@ -165,44 +163,46 @@ def other(few: Few, tmp_path: Path) -> Callable[..., Path]:
     return made
 
 
-def students(work: JobContext, folder: Path, as_teacher: Any) -> dict[distil.Kind, str]:
-    """The keys of a job's students."""
-    checked = check(work)
-    taught = SelectedTeacher(teacher=as_teacher(folder, max_length=64, stride=16), start=folder)
-    kinds: tuple[distil.Kind, ...] = ("gold-only", "distilled")
+def student_keys(context: JobContext, teacher: TrainedModel) -> dict[StudentRole, str]:
+    """The keys of a job's students, by their roles."""
+    selected = SelectedTeacher(model=teacher, start=teacher.folder)
+    context = replace(context, checked=check_job(context), teachers=(selected,))
     return {
-        kind: key_of(Stage.DISTIL, distil.key_inputs(work, checked, [taught], [], kind))
-        for kind in kinds
+        role: stage_key(context, TrainStudent(role, StagePart(StageName.DISTIL, role)))
+        for role in (StudentRole.GOLD_ONLY, StudentRole.DISTILLED)
     }
 
 
 def test_labels_of_unlabelled_examples_are_never_read(
-    work: Taken, other: Callable[..., Path], folder_of: Callable[..., Path], as_teacher: Any
+    work: Taken,
+    other: Callable[..., Path],
+    folder_of: Callable[..., Path],
+    as_teacher: Callable[..., TrainedModel],
 ) -> None:
     """Whatever they say, it is the same job; a baseline takes as many steps, and reads no label."""
     data = "data={name: sample-entities, limit: {train: 40, dev: 4, test: 4}, unlabelled: %s}"
     plain = work()
     jobs_of = [work(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
-    found = [check(one).data for one in jobs_of]
+    found = [check_job(one).data for one in jobs_of]
     hashes = {one.unlabelled.hash for one in found if one.unlabelled}
     assert len(hashes) == 1
-    assert found[0].labels == check(plain).data.labels
+    assert found[0].labels == check_job(plain).data.labels
     assert found[0].unlabelled is not None
     examples = read(found[0].unlabelled.file)
     assert content_hash(examples) == content_hash([without_labels(one) for one in examples])
-    folder = folder_of()
+    teacher = as_teacher(folder_of(), max_length=64, stride=16)
     first, second, without = (
-        students(one, folder, as_teacher)
+        student_keys(one, teacher)
         for one in (*jobs_of, work("data.limit={train: 40, dev: 4, test: 4}"))
     )
     assert first == second
-    assert all(first[kind] != without[kind] for kind in first)
+    assert all(first[role] != without[role] for role in first)
 
 
 def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
     limit = "limit: {train: 40, dev: 13, test: 12, unlabelled: 25}"
     job = work(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
-    data = check(job).data
+    data = check_job(job).data
     assert data.unlabelled is not None
     assert data.unlabelled.count == 25
     words = {example.words for example in read(data.files["train"])}  # type: ignore[union-attr]

@@ -83,10 +83,10 @@ def test_two_workers_have_the_results_of_one(
         micro_batches = one.train.model_copy(update={"accumulate": 3})
         told.append(Told(distilled(task, zero=stages[-1], train=micro_batches), stop_at=8))
     run = recorded(one)
-    run.to_the_end()
+    run.run()
     layers = layers_beside(one, tmp_path / f"{task}-teacher")
     beside = recorded(layers)
-    beside.to_the_end()
+    beside.run()
     told.append(Told(another(layers, zero=stages[-1]), stop_at=8))
     *same, compared = on_processes(told, tmp_path)
     for losses, other in zip(same, told, strict=False):
@@ -104,7 +104,7 @@ def layers_beside(one: TrainingSpec, teacher: Path) -> TrainingSpec:
     mixed = (Relations(heads=4), Attention(loss="kl"), hidden)
     # relations alone: all gradients come by what hooks have read
     terms = mixed if one.task == "named-entities" else (Relations(heads=4),)
-    return another(one, objective=terms, beside=teacher)
+    return another(one, objective=terms, live_teacher=teacher)
 
 
 def another(one: TrainingSpec, **changed: Any) -> TrainingSpec:
@@ -134,7 +134,7 @@ def test_a_student_without_a_head_is_the_same_on_two_workers(
     one = course("general", **told)
     several = [Told(course("general", zero=stage, **told)) for stage in range(4)]
     run = recorded(one)
-    run.to_the_end()
+    run.run()
     for losses, other in zip(on_processes(several, tmp_path), several, strict=True):
         assert losses == pytest.approx(run.losses, abs=1e-4)
         same_results(one, other.course)
@@ -154,7 +154,7 @@ def test_mixed_precision_learns_on_two_workers(
     one = course("named-entities")
     bf16 = one.train.model_copy(update={"precision": "bf16"})
     told = [Told(course("named-entities", zero=stage, train=bf16)) for stage in stages]
-    recorded(one).to_the_end()
+    recorded(one).run()
     for losses, other in zip(on_processes(told, tmp_path), told, strict=True):
         assert losses[-1] < losses[0]
         assert outcome_of(other.course).best_loss == pytest.approx(
@@ -170,7 +170,7 @@ def test_gpus_have_the_losses_of_the_cpu(
 ) -> None:
     one, told = course(task), [Told(course(task, zero=stage)) for stage in range(4)]
     run = recorded(one)
-    run.to_the_end()
+    run.run()
     found = on_processes(told, tmp_path, torch.cuda.device_count())
     for losses, other in zip(found, told, strict=True):
         assert losses == pytest.approx(run.losses, abs=1e-3)

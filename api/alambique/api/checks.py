@@ -88,10 +88,8 @@ def pin_names(
         for job in pin_all(jobs, context.settings, context.database, look_up=look_up):
             pinned.append(job)
     except UnknownName as error:
-        cause = error.__cause__
-        fields = cause.fields if isinstance(cause, BadFields) else ()
         # those before it have been pinned
-        said = [replace(bad, path=place(len(pinned), bad.path)) for bad in fields]
+        said = [replace(bad, path=place(len(pinned), bad.path)) for bad in error.fields]
         raise _refused("unknown_name", said) from error
     return pinned
 
@@ -164,9 +162,7 @@ def _unfit(job: Job, context: Context, look_ups: _LookUps) -> Iterator[BadField]
     try:
         check_sizes(job, context.settings, known=look_ups.config)
     except (BadSpec, BadModel) as error:
-        cause = error.__cause__
-        at_once = BadField("student", None, str(error))
-        yield from cause.fields if isinstance(cause, BadFields) else [at_once]
+        yield from error.fields or [BadField("student", None, str(error))]
 
 
 def _refused(code: str, fields: Sequence[BadField]) -> Exception:
@@ -219,9 +215,7 @@ def _misdescribed(job: Job) -> Iterator[BadField]:
     try:
         check_description(job.data, find(job.task))
     except BadSpec as error:
-        cause = error.__cause__
-        assert isinstance(cause, BadFields)
-        yield from cause.fields
+        yield from error.fields
 
 
 def _unknown_models(job: Job, look_ups: _LookUps) -> Iterator[BadField]:

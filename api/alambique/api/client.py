@@ -91,7 +91,7 @@ class Client:
             key: names this submission, so that it can be sent again safely.
 
         Raises:
-            BadSpec: a field is wrong, each bad one on a line; the cause, `BadFields`, lists them.
+            BadSpec: a field is wrong, each bad one on a line and in its `fields`.
         """
         headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
         answer = self._transport.answer("POST", "/v1/jobs", **_body(job, headers))
@@ -206,7 +206,7 @@ class Client:
             key: names this submission, so that it can be sent again safely.
 
         Raises:
-            BadSpec: a field is wrong, each bad one on a line; the cause, `BadFields`, lists them.
+            BadSpec: a field is wrong, each bad one on a line and in its `fields`.
         """
         headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
         answer = self._transport.answer("POST", "/v1/suites", **_body(suite, headers))

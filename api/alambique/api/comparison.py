@@ -20,14 +20,15 @@ from alambique.api.comparison_table import (
     Role,
     Spread,
 )
-from alambique.api.results import Finished, Line
+from alambique.api.results import FinishedJob
+from alambique.registry.job_result import ResultRow
 from alambique.registry.records import ScoredStudent
 from alambique.spec.suite import Suite
 
 if TYPE_CHECKING:  # clients, which draw nothing, need no numpy
     from alambique.tasks.bootstrap import Interval
 
-Measurement = tuple[Finished, Line]
+Measurement = tuple[FinishedJob, ResultRow]
 """A model, and the job that measured it."""
 Model = tuple[str, str | None, Role]
 """The teacher, the student and the role of a line."""
@@ -53,7 +54,7 @@ class Gains(Protocol):
         """Return it for each pair of which every example's score is known."""
 
 
-def compare(suite: Suite, finished: Sequence[Finished], gains: Gains) -> Comparison:
+def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comparison:
     """The models of a suite, as far as its jobs have succeeded.
 
     Of the points of a grid the model with the lowest validation loss counts, for each seed; of
@@ -64,7 +65,7 @@ def compare(suite: Suite, finished: Sequence[Finished], gains: Gains) -> Compari
         finished: its jobs that have succeeded.
         gains: draws the interval of a gain.
     """
-    found: dict[Place, list[Finished]] = defaultdict(list)
+    found: dict[Place, list[FinishedJob]] = defaultdict(list)
     for one in finished:
         found[one.cell.task, one.cell.teacher, one.cell.student].append(one)
     models = [(model, _measurements(suite, found, *model)) for model in _models(suite)]
@@ -97,7 +98,7 @@ def _models(suite: Suite) -> Iterable[Model]:
 
 def _measurements(
     suite: Suite,
-    found: Mapping[Place, Sequence[Finished]],
+    found: Mapping[Place, Sequence[FinishedJob]],
     teacher: str,
     student: str | None,
     role: Role,
@@ -115,7 +116,7 @@ def _measurements(
     }
 
 
-def _best(job: Finished, role: Role) -> Sequence[Line]:
+def _best(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
     """The job's model of that role, if it has one.
 
     Of a search's the one of the trial whose distilled student has the lowest loss: a baseline is
@@ -226,7 +227,7 @@ def _throughput(measured: Sequence[Measurement]) -> float | None:
     return harmonic_mean(rates) if rates and len(rates) == len(measured) else None
 
 
-def _column(suite: Suite, name: str, finished: Sequence[Finished]) -> Column:
+def _column(suite: Suite, name: str, finished: Sequence[FinishedJob]) -> Column:
     primary = next((one.result.primary for one in finished if one.cell.task == name), None)
     if primary is None:
         return Column(name=name, metric=None, beside=())
@@ -234,7 +235,7 @@ def _column(suite: Suite, name: str, finished: Sequence[Finished]) -> Column:
     return Column(name=name, metric=metric, beside=tuple(beside))
 
 
-def _chosen(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable[Chosen]:
+def _chosen(suite: Suite, found: Mapping[Place, Sequence[FinishedJob]]) -> Iterable[Chosen]:
     for task in suite.tasks:
         for teacher in suite.teachers:
             jobs = (one for name in suite.students for one in found.get((task, teacher, name), ()))
@@ -252,7 +253,7 @@ def _chosen(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable
                     )
 
 
-def _passes(suite: Suite, found: Mapping[Place, Sequence[Finished]]) -> Iterable[Passes]:
+def _passes(suite: Suite, found: Mapping[Place, Sequence[FinishedJob]]) -> Iterable[Passes]:
     for task in suite.tasks:
         for teacher in suite.teachers:
             jobs = [one for name in suite.students for one in found.get((task, teacher, name), ())]

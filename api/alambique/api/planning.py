@@ -126,7 +126,7 @@ def pin_all(
     """Each job as `pin` returns it: whatever several of them name is looked for once.
 
     Raises:
-        UnknownName, Unreachable: as `pin`; the cause is `BadFields`.
+        UnknownName, Unreachable: as `pin`, with the field among its `fields`.
     """
     known: dict[tuple[str, Floating], str] = {}
     for job in jobs:
@@ -139,7 +139,7 @@ def pin_all(
             except (UnknownName, Unreachable) as error:
                 said = str(source) if isinstance(source, HubData) else written(source)
                 bad = BadFields([BadField(field, said, str(error))])
-                raise type(error)(f"{field}: {error}") from bad
+                raise type(error)(f"{field}: {error}").with_fields(bad) from None
             names[field] = known[key]
         yield with_names(job, names) if names else job
 

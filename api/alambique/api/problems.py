@@ -151,10 +151,8 @@ async def _refusal(_: Request, error: Exception) -> JSONResponse:
 async def _known(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AlambiqueError)
     status = _STATUS.get(error.code, 500)
-    cause = error.__cause__
-    fields = cause.fields if isinstance(cause, BadFields) else ()
     headers = _LATER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return _response(_problem(status, error.code, str(error), fields), headers)
+    return _response(_problem(status, error.code, str(error), error.fields), headers)
 
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ from alambique.spec.data_sources import HubData
 from alambique.spec.pinning import unpinned
 from alambique.spec.reading import job_of
 from alambique.spec.sources import written
-from alambique.spec.space import laid_over
+from alambique.spec.space import job_with_values
 
 
 def job_file(version: VersionView, job: JobView) -> str:
@@ -34,7 +34,7 @@ def job_file(version: VersionView, job: JobView) -> str:
     spec = job_of(job.spec)
     values = version.details.get("values")
     if spec.search is not None and values is not None:  # of a trial: it is a job by itself
-        spec = laid_over(spec, values)
+        spec = job_with_values(spec, values)
     if spec.seeds and (seed := version.details.get("seed")) is not None:  # a teacher has none
         spec = spec.with_seed(seed)
     content = spec.model_copy(update={"fresh": True}).model_dump(mode="json")

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from alambique.api.comparison import Gains, compare
 from alambique.api.comparison_table import Comparison
-from alambique.api.results import finished
+from alambique.api.results import finished_job
 from alambique.api.views import View
 from alambique.registry.records import Standing, SuiteRow
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Cell, suite_of
 
 Results = Sequence[tuple[UUID, dict[str, Any], dict[str, Any]]]
@@ -41,7 +41,7 @@ class SuiteJob(View):
     state: State
     reason: Reason | None
     message: str | None
-    stage: Stage | None
+    stage: StageName | None
     progress: float | None
     """Of the stage, 0 to 1."""
     eta_seconds: float | None
@@ -69,5 +69,5 @@ class SuiteView(SuiteLine):
 
 def compared(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
     """The table of a suite; results of a program of another version are left out."""
-    known = (finished(*one) for one in results)
+    known = (finished_job(*one) for one in results)
     return compare(suite_of(row.spec), [one for one in known if one is not None], gains)

@@ -116,12 +116,12 @@ class Transport:
 
 
 def _refuse(response: httpx2.Response) -> NoReturn:
-    """Raise the error that a problem of ours names; its cause has the fields that are wrong."""
+    """Raise the error that a problem of ours names, with the fields that are wrong."""
     problem = response.json()
     kinds = {kind.code: kind for kind in _KINDS}
     kind = kinds.get(problem["code"], errors.AlambiqueError)
     fields = [BadField(one["path"], one["found"], one["message"]) for one in _fields(problem)]
-    raise kind(problem["detail"]) from (BadFields(fields) if fields else None)
+    raise kind(problem["detail"]).with_fields(BadFields(fields))
 
 
 def _fields(problem: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from alambique.registry.records import Event, JobRow, Waiting
 from alambique.spec.outputs import Output
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Cell
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class JobView(View):
     state: State
     reason: Reason | None
     message: str | None
-    stage: Stage | None
+    stage: StageName | None
     progress: float | None
     """Of the stage, 0 to 1."""
     eta_seconds: float | None

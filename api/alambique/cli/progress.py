@@ -13,7 +13,7 @@ from rich.text import Text
 
 from alambique.api.views import EventView
 from alambique.cli.tables import duration, printable, say
-from alambique.spec.states import Stage, State
+from alambique.spec.states import StageName, State
 
 _STEP = 0.1
 """The part of a stage after which a line is told."""
@@ -39,7 +39,7 @@ class Progress:
     """Why it is in that state."""
     waits: str | None = None
     """What it waits for."""
-    stage: Stage | None = None
+    stage: StageName | None = None
     fraction: float = 0.0
     eta: float | None = None
     """Seconds until the end of the stage."""
@@ -58,7 +58,7 @@ class Progress:
         if event.kind == "progress":
             return replace(
                 self,
-                stage=Stage(content["stage"]),
+                stage=StageName(content["stage"]),
                 fraction=content.get("fraction") or 0.0,
                 eta=content.get("eta_seconds"),
                 loss=content.get("loss"),
@@ -67,11 +67,13 @@ class Progress:
             )
         return self
 
-    def done(self, stage: Stage) -> bool:
+    def done(self, stage: StageName) -> bool:
         """Whether the stage is behind the job."""
         if self.state is State.SUCCEEDED:
             return True
-        return self.stage is not None and list(Stage).index(stage) < list(Stage).index(self.stage)
+        return self.stage is not None and list(StageName).index(stage) < list(StageName).index(
+            self.stage
+        )
 
     @property
     def figures(self) -> str:
@@ -140,7 +142,7 @@ def _drawn(name: str, progress: Progress) -> Group:
 def _stages(progress: Progress) -> Text:
     """All stages: those behind the job ticked, the one it is at marked."""
     drawn = Text("  ")
-    for stage in Stage:
+    for stage in StageName:
         here = stage is progress.stage and progress.state is State.RUNNING
         mark = "✓" if progress.done(stage) else "●" if here else "·"
         style = "green" if mark == "✓" else "bold" if here else "dim"

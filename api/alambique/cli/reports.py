@@ -7,20 +7,18 @@ from typing import Any
 from rich.table import Table
 
 from alambique.api.views import JobView, VersionView
-from alambique.cli.maps import learnt_from
 from alambique.cli.progress import Progress, reason_to_wait
-from alambique.cli.searches import summary
+from alambique.cli.results import candidate_table, cost_table, learnt_layers, score_table
+from alambique.cli.searches import summarize
 from alambique.cli.tables import (
     Figure,
-    candidate_table,
-    cost_table,
     count,
     say,
-    score_table,
     share,
     show,
     table,
 )
+from alambique.registry.job_result import JobResult, ResultRow
 from alambique.registry.records import JobRow
 from alambique.spec.disk import size_text
 from alambique.spec.errors import UnknownName
@@ -28,7 +26,7 @@ from alambique.spec.states import State
 
 
 def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
-    """Print what came of a job that is over; whether it succeeded.
+    """Print what came of a job that is over; return whether it succeeded.
 
     Args:
         job: that is over.
@@ -43,28 +41,30 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
         return False
     if job.message:  # of one that was to be cancelled, too late
         say(job.message)
-    show(score_table(job.result))
-    show(cost_table(job.result))
-    if job.result.get("candidates"):
-        show(candidate_table(job.result))
-    maps = chain.from_iterable(map(learnt_from, job.result["rows"]))
-    for line in (*maps, *summary(job.result.get("search")), *job.result.get("notes", ())):
+    result = JobResult.read(job.result)
+    if result is None:
+        say(f"its result was written by another version: {program} jobs show {job.id} --json")
+        return True
+    show(score_table(result))
+    show(cost_table(result))
+    if result.candidates:
+        show(candidate_table(result))
+    maps = chain.from_iterable(map(learnt_layers, result.rows))
+    for line in (*maps, *summarize(result.search), *result.notes):
         say(line)
     where = "" if job.project == "default" else f" --project {job.project}"
-    for row in job.result["rows"]:
-        if version := row.get("version"):
-            name = f"{row['name']}{_best_seed(row, job.result['primary'])}"
-            say(f"{name}: {program} models download {version}{where}")
+    for row in result.rows:
+        name = f"{row.name}{_registered_seed(row, result.primary)}"
+        say(f"{name}: {program} models download {row.version}{where}")
     return True
 
 
-def _best_seed(row: Mapping[str, Any], primary: str) -> str:
-    """Which of several students is the one that can be downloaded, and how it does."""
-    seeds = row.get("seeds", ())
-    best = next((one for one in seeds if one["registered"]), None)
-    if best is None or len(seeds) < 2:
+def _registered_seed(row: ResultRow, primary: str) -> str:
+    """Name which of several seeds can be downloaded, and how it does."""
+    best = next((one for one in row.seeds if one.registered), None)
+    if best is None or len(row.seeds) < 2:
         return ""
-    return f", of seed {best['seed']} with {primary.upper()} {share(best['metrics'][primary])} %"
+    return f", of seed {best.seed} with {primary.upper()} {share(best.metrics[primary])} %"
 
 
 def describe(job: JobView) -> None:

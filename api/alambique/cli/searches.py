@@ -11,6 +11,7 @@ from rich.table import Table
 from alambique.api.trial_views import TrialView
 from alambique.api.views import JobView
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
+from alambique.registry.job_result import SearchResult
 from alambique.spec.search import COSTS, LOSS
 
 if TYPE_CHECKING:
@@ -71,24 +72,20 @@ def _figure(name: str, value: float | None) -> Figure | None:
     return count(value) if name in COSTS else share(value)
 
 
-def summary(search: Mapping[str, Any] | None) -> Iterator[str]:
-    """Lines about goals, front and dimensions, as a job's result has them; none without one."""
+def summarize(search: SearchResult | None) -> Iterator[str]:
+    """Yield lines about goals, front and dimensions of a search; none without one."""
     if search is None:
         return
-    numbers = ", ".join(str(one["trial"]) for one in search["front"])
-    yield f"{FRONT} the front of {', '.join(search['goals'])}: trials {numbers}"
-    balance = search["balance"]
-    octave = search["score_per_octave"]
+    numbers = ", ".join(str(member.trial) for member in search.front)
+    yield f"{FRONT} the front of {', '.join(search.goals)}: trials {numbers}"
+    balance, octave = search.balance, search.score_per_octave
     yield (
-        f"balance (of 1): {balance['macs']:.3f} over MACs, {balance['latency_ms']:.3f} over "
+        f"balance (of 1): {balance.macs:.3f} over MACs, {balance.latency_ms:.3f} over "
         "milliseconds"
         + ("" if octave is None else f"; {100 * octave:+.2f} points for each doubling of MACs")
     )
-    known = [one for one in search["dimensions"] if one["importance"] is not None]
+    known = [(one.importance, one.field) for one in search.dimensions if one.importance is not None]
     if known:
-        told = (f"{one['field']} {one['importance']:.0%}" for one in _by_importance(known))
-        yield f"importance for {search['goals'][0].split()[0]}: {', '.join(told)}"
-
-
-def _by_importance(dimensions: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(dimensions, key=lambda one: -one["importance"])
+        known.sort(key=lambda one: -one[0])
+        parts = ", ".join(f"{field} {importance:.0%}" for importance, field in known)
+        yield f"importance for {search.goals[0].split()[0]}: {parts}"

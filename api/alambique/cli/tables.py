@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -124,106 +124,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-NAMES = {
-    "teacher": "teacher",
-    "gold-only": "student, gold-only",
-    "same-start": "student, same-start",
-    "distilled": "student, distilled",
-}
-
-
-_SPEED = ("ms", "inferences/s", "texts/s")
-
-
-def score_table(result: Mapping[str, Any]) -> Table:
-    """The scores of a job's models on the test split, and what distilling gained."""
-    rows = result["rows"]
-    primary = result["primary"]
-    shown = [name for name in ("f1", "em") if any(name in row["metrics"] for row in rows)]
-    metrics = list(dict.fromkeys([primary, *shown]))
-    titles = [f"{metric.upper()} %" for metric in metrics]
-    columns = ["", "layers", "steps", *titles, "gain (95 %)", "kept %", "ECE %"]
-    return table(columns, ([*_scored(row, metrics)] for row in rows))
-
-
-def cost_table(result: Mapping[str, Any]) -> Table:
-    """The sizes of a job's models, and how fast they are, measured in turns."""
-    rows = result["rows"]
-    devices = dict.fromkeys(one["device"].upper() for row in rows for one in row.get("also", ()))
-    also = (f"{device} {unit}" for device in devices for unit in _SPEED)
-    columns = ["", "parameters", "MACs", *_SPEED, *also]
-    return table(columns, ([*_costs(row)] for row in rows))
-
-
-def candidate_table(result: Mapping[str, Any]) -> Table:
-    """The runs that a teacher was chosen from, in the order in which they were done."""
-    measured = ("loss", f"{result['primary'].upper()} %", "", "version")
-    columns = ("teacher", "candidate", "grid", *measured)
-    rows = [[*_tried(run)] for run in result["candidates"]]
-    return table(columns, rows, only_if_several="teacher")
-
-
-def _tried(run: Mapping[str, Any]) -> Iterable[object]:
-    yield run.get("teacher", "teacher")
-    yield run["model"]
-    yield ", ".join(f"{field} {value}" for field, value in run["train"].items())
-    yield None if run["loss"] is None else Figure(f"{run['loss']:.4f}")
-    yield share(run["metric"])
-    yield "taught" if run["taught"] else "collapsed" if run["collapsed"] else None
-    yield run["version"]
-
-
-def _scored(row: Mapping[str, Any], metrics: Sequence[str]) -> Iterable[object]:
-    yield _name(row)
-    yield row["layers"]
-    yield row.get("steps")
-    for metric in metrics:
-        yield spread(row["metrics"].get(metric), row.get("deviations", {}).get(metric))
-    yield gain(next(iter(row.get("gains", ())), None))
-    yield share(row.get("retention"))
-    yield share(row["metrics"].get("ece"))
-
-
-def _costs(row: Mapping[str, Any]) -> Iterable[object]:
-    yield _name(row)
-    yield count(row["parameters"])
-    yield count(row["macs"]["full"])
-    for measured in (row, *row.get("also", ())):
-        low, high = measured.get("latency_low_ms"), measured.get("latency_high_ms")
-        around = "" if low is None else f" ({decimal(low)} to {decimal(high)})"
-        yield Figure(f"{decimal(measured['latency_ms'])}{around}")
-        yield decimal(measured["inferences_per_second"])
-        yield decimal(measured.get("throughput"))
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    trial = f", trial {row['trial']}" if "trial" in row else ""
-    return f"{NAMES.get(row['name'], row['name'])}{trial}"
-
-
-def spread(mean: float | None, deviation: float | None) -> Figure | None:
-    """A score in percent, of several seeds with its standard deviation.
-
-    >>> spread(0.7135, None), spread(0.7135, 0.0121)
-    ('71.35', '71.35 ± 1.21')
-    """
-    if mean is None or deviation is None:
-        return share(mean)
-    return Figure(f"{share(mean)} ± {share(deviation)}")
-
-
-def gain(found: Mapping[str, Any] | None) -> Figure | None:
-    """What was gained, in points, with its interval; one that holds 0 is marked.
-
-    >>> gain({"value": 0.021, "low": 0.004, "high": 0.036})
-    '+2.10 [+0.40, +3.60]'
-    >>> gain({"value": 0.001, "low": -0.004, "high": 0.006})
-    '+0.10 [-0.40, +0.60] holds 0'
-    """
-    if found is None:
-        return None
-    value, low, high = (f"{100 * found[name]:+.2f}" for name in ("value", "low", "high"))
-    unsure = " holds 0" if found["low"] <= 0 <= found["high"] else ""
-    return Figure(f"{value} [{low}, {high}]{unsure}")

@@ -1,7 +1,9 @@
-"""Teacher outputs by words: from a teacher's windows to a record, from there to any student's.
+"""Teacher outputs by words: records of the teacher's windows, and targets for the student's.
 
-Numpy only, so that the cache can be filled and read without torch. Letters of shapes: N pieces of a
-window, W words of a text, P words with a piece in a window, C classes.
+Numpy only, so that the cache can be filled and read without torch.
+
+Shapes: N pieces of a window, W words of a text, P words with a piece in a window, K words that have
+more context in this window than in another, C classes.
 """
 
 from collections.abc import Sequence
@@ -17,11 +19,11 @@ IntArray = NDArray[np.int32]
 FloatArray = NDArray[np.float32]
 
 NO_MASS = np.float32(-1e4)
-"""The log-odds of a word that has pieces, but none that could start (or end) an answer with it."""
+"""The log-odds of a word that has pieces, but none with which an answer could start (or end)."""
 
 
 class Pieces(Protocol):
-    """What has to be known of a window: which words its pieces belong to."""
+    """A window, as far as it says which words its pieces belong to."""
 
     @property
     def null(self) -> int:
@@ -37,7 +39,7 @@ class Pieces(Protocol):
 
     @property
     def best_words_K(self) -> IntArray:
-        """The words that have more context here than in any other window of the text."""
+        """The words that have more context here than in any other window of the text, ascending."""
 
     @property
     def whole(self) -> tuple[int, int]:
@@ -54,11 +56,15 @@ class WordPieces:
 
 
 def pieces_of(first_word_N: IntArray, last_word_N: IntArray) -> WordPieces:
-    """Which words have pieces, and where. A piece may overlap several words, or none (-1).
+    """Return the words that have pieces, and where. A piece may overlap several, or none (-1).
 
-    >>> found = pieces_of(np.array([-1, 0, 0, 1, -1]), np.array([-1, 0, 0, 3, -1]))
-    >>> found.words_P.tolist(), found.first_P.tolist(), found.last_P.tolist()
+    >>> pieces = pieces_of(np.array([-1, 0, 0, 1, -1]), np.array([-1, 0, 0, 3, -1]))
+    >>> pieces.words_P.tolist(), pieces.first_P.tolist(), pieces.last_P.tolist()
     ([0, 1, 2, 3], [1, 3, 3, 3], [2, 3, 3, 3])
+
+    Args:
+        first_word_N: the first word that each piece overlaps; -1: none.
+        last_word_N: the last word that each piece overlaps; -1: none.
     """
     positions = np.flatnonzero(first_word_N >= 0)
     counts = last_word_N[positions] - first_word_N[positions] + 1
@@ -79,11 +85,12 @@ def pieces_of(first_word_N: IntArray, last_word_N: IntArray) -> WordPieces:
 
 
 def span_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: int) -> FloatArray:
-    """Start and end log-odds (W, 2) of each word against no answer, in the word's best window.
+    """Return start and end log-odds (W, 2) of each word against no answer.
 
-    A piece's start mass belongs to the first word that it overlaps, its end mass to the last; a
-    word's mass is the sum over its pieces. Log-odds against the null of *the same window*: raw
-    logits of two windows differ by a constant that means nothing.
+    They come from the window in which the word has most context. A piece's start mass belongs to
+    the first word that it overlaps, its end mass to the last; a word's mass is the sum over its
+    pieces. The log-odds are against the null of *the same window*: raw logits of two windows differ
+    by a constant that means nothing.
 
     Args:
         windows: all windows of one text.
@@ -101,26 +108,26 @@ def span_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: 
     for window, logits_N2 in zip(windows, logits, strict=True):
         odds_N2 = _finite(logits_N2) - logits_N2[window.null]
         mass_W2 = np.full((words, 2), NO_MASS, dtype=np.float32)
-        inside = window.first_word_N >= 0
-        np.logaddexp.at(mass_W2[:, 0], window.first_word_N[inside], odds_N2[inside, 0])
-        np.logaddexp.at(mass_W2[:, 1], window.last_word_N[inside], odds_N2[inside, 1])
+        has_word_N = window.first_word_N >= 0
+        np.logaddexp.at(mass_W2[:, 0], window.first_word_N[has_word_N], odds_N2[has_word_N, 0])
+        np.logaddexp.at(mass_W2[:, 1], window.last_word_N[has_word_N], odds_N2[has_word_N, 1])
         record_W2[window.best_words_K] = mass_W2[window.best_words_K]
     return record_W2
 
 
 def span_target(record_W2: FloatArray, window: Pieces) -> FloatArray:
-    """The log masses (2, N) that a window's start and end distributions should have.
+    """Return the log masses (2, N) that a window's start and end distributions should have.
 
-    0 at null; a word's start mass on its first piece, its end mass on its last, summed where
-    words share such a piece; -inf elsewhere. Words that the window's edge cuts are left out, as
-    are those the record says nothing of. A softmax over the row gives the distribution.
+    They are 0 at the null; a word's start mass is on its first piece, its end mass on its last,
+    summed where words share such a piece; -inf elsewhere. Words that the window's edge cuts are
+    left out, and words without a record. A softmax over the row gives the distribution.
     """
-    found = pieces_of(window.first_word_N, window.last_word_N)
+    pieces = pieces_of(window.first_word_N, window.last_word_N)
     low, high = window.whole
-    whole_P = (found.words_P >= low) & (found.words_P < high)
+    whole_P = (pieces.words_P >= low) & (pieces.words_P < high)
     target_2N = np.full((2, len(window.first_word_N)), -np.inf, dtype=np.float32)
-    for side, position_P in enumerate((found.first_P, found.last_P)):
-        mass_P = record_W2[found.words_P, side]
+    for side, position_P in enumerate((pieces.first_P, pieces.last_P)):
+        mass_P = record_W2[pieces.words_P, side]
         kept_P = whole_P & (mass_P > NO_MASS)  # neither is NaN
         np.logaddexp.at(target_2N[side], position_P[kept_P], mass_P[kept_P])
     target_2N[:, window.null] = 0.0
@@ -128,7 +135,7 @@ def span_target(record_W2: FloatArray, window: Pieces) -> FloatArray:
 
 
 def tag_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: int) -> FloatArray:
-    """The logits (W, C) at each word's first piece, in the word's best window.
+    """Return the logits (W, C) at each word's first piece, where the word has most context.
 
     Args:
         windows: all windows of one text, at least one.
@@ -149,10 +156,9 @@ def tag_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: i
 
 
 def tag_target(record_WC: FloatArray, window: Pieces) -> tuple[IntArray, FloatArray]:
-    """Where in the window to compare, and the teacher's logits there.
+    """Return the pieces (P,) of a window to compare, and the teacher's logits (P, C) there.
 
-    Returns:
-        The first pieces (P,) of the window's best words that the record has, and their (P, C).
+    They are the first pieces of the words that have most context here and are in the record.
     """
     words_P, positions_P = first_pieces(window)
     known_P = ~np.isnan(record_WC[words_P]).any(axis=1)
@@ -160,7 +166,7 @@ def tag_target(record_WC: FloatArray, window: Pieces) -> tuple[IntArray, FloatAr
 
 
 def class_record(logits_1C: FloatArray) -> FloatArray:
-    """The logits (1, C) of a whole text.
+    """Return the logits (1, C) of a whole text.
 
     Raises:
         BadTeacher: a logit is NaN or infinite.
@@ -169,10 +175,10 @@ def class_record(logits_1C: FloatArray) -> FloatArray:
 
 
 def first_pieces(window: Pieces) -> tuple[IntArray, IntArray]:
-    """The window's best words (P,) and the positions (P,) of their first pieces."""
-    found = pieces_of(window.first_word_N, window.last_word_N)
-    best_P = np.isin(found.words_P, window.best_words_K)
-    return found.words_P[best_P], found.first_P[best_P]
+    """Return the words (P,) with most context in this window, and their first pieces (P,)."""
+    pieces = pieces_of(window.first_word_N, window.last_word_N)
+    best_P = np.isin(pieces.words_P, window.best_words_K)
+    return pieces.words_P[best_P], pieces.first_P[best_P]
 
 
 def _finite(logits: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""How far a student's attention is from the teacher's: a value for each window.
+"""The distance of a student's attention from the teacher's: a value for each window.
 
 Shapes: B windows, H heads, N pieces of the longest (queries, then keys), d columns of a head.
 Scores are those before the softmax, without a mask: `seen_BNN` says which key counts for which
@@ -15,35 +15,46 @@ from alambique.spec.errors import BadSpec
 
 
 def attention_scores(queries_BHNd: Tensor, keys_BHNd: Tensor) -> Tensor:
-    """The products q · k / √d, of shape (B, H, N, N) (Vaswani et al., 2017, §3.2.1)."""
+    """Return the products q · k / √d, of shape (B, H, N, N) (Vaswani et al., 2017, §3.2.1)."""
     return queries_BHNd @ keys_BHNd.transpose(2, 3) / math.sqrt(queries_BHNd.shape[3])
 
 
-def real_pairs(real_BN: Tensor) -> Tensor:
-    """Which pairs are of two real tokens, of shape (B, N, N)."""
-    return real_BN[:, :, None] & real_BN[:, None, :]
+def real_pairs(real_BN: Tensor, *, reach: int | None = None) -> Tensor:
+    """Return which pairs are of two real tokens, (B, N, N).
+
+    Args:
+        real_BN: bool: the pieces that are not padding.
+        reach: how many pieces apart the two may be; any number if None.
+    """
+    real_BNN = real_BN[:, :, None] & real_BN[:, None, :]
+    if reach is None:
+        return real_BNN
+    position_N = torch.arange(real_BN.shape[1], device=real_BN.device)
+    return real_BNN & ((position_N[:, None] - position_N).abs() <= reach)
 
 
 def averaged_heads(scores_BHNN: Tensor) -> Tensor:
-    """The mean over heads, of shape (B, 1, N, N): for networks whose head counts differ."""
+    """Return the mean over heads, of shape (B, 1, N, N): for networks whose head counts differ."""
     return scores_BHNN.mean(1, keepdim=True)
 
 
 def squared_scores(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
-    """Mean of (S - T)² over heads and seen pairs, of shape (B,).
+    """Return the mean of (S - T)² over heads and seen pairs, of shape (B,).
 
-    Of the scores before the softmax (TinyBERT; Jiao et al., 2020, §3.1). Its code counts other
-    pairs too, as zeros: that is `published.tinybert_attention`.
+    The scores are those before the softmax (TinyBERT; Jiao et al., 2020, §3.1). TinyBERT's code
+    counts other pairs too, as zeros: that is `published.tinybert_attention`.
     """
     _check_heads(student_BHNN, teacher_BHNN)
     return _mean_of_squares(student_BHNN - teacher_BHNN, seen_BNN)
 
 
 def squared_probabilities(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
-    """Mean of (p - q)² over heads and seen pairs, p = softmax(T), q = softmax(S), of shape (B,).
+    """Return the mean of (p - q)² over heads and seen pairs, of shape (B,).
 
-    Of SpanishTinyRoBERTa (Bazaga et al., 2023). A window of n tokens cannot reach more than 2 / n;
-    there it is about 1e-4, so that at weight 1 it does nothing.
+    p = softmax(T) and q = softmax(S), over the keys that a query sees.
+
+    The loss of SpanishTinyRoBERTa (Bazaga et al., 2023). In a window of n tokens it is at most
+    2 / n, and about 1e-4 in theirs, so that at weight 1 it does nothing.
     """
     _check_heads(student_BHNN, teacher_BHNN)
     p_BHNN, q_BHNN = (_log_softmax(x, seen_BNN).exp() for x in (teacher_BHNN, student_BHNN))
@@ -51,9 +62,9 @@ def squared_probabilities(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: 
 
 
 def divergence(student_BHNN: Tensor, teacher_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
-    """KL(teacher || student) of the distributions over seen keys, of shape (B,).
+    """Return KL(teacher || student) of the distributions over seen keys, of shape (B,).
 
-    Mean over heads and over the queries that see anything (MiniLM; Wang et al., 2020, §3.1).
+    It is a mean over heads and over the queries that see a key (MiniLM; Wang et al., 2020, §3.1).
     """
     _check_heads(student_BHNN, teacher_BHNN)
     p_BHNN, log_p_BHNN = _distribution(teacher_BHNN, seen_BNN)
@@ -78,18 +89,21 @@ def _mean_of_squares(difference_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
 
 
 def _mean_over_queries(value_BHN: Tensor, seen_BNN: Tensor) -> Tensor:
-    """Over heads and the queries that see anything: at others the value is 0."""
+    """Return the mean over heads and the queries that see a key: at others the value is 0."""
     numbers_B = seen_BNN.any(2).sum(1) * value_BHN.shape[1]
     return value_BHN.sum((1, 2)) / numbers_B.clamp(min=1)
 
 
 def _distribution(scores_BHNN: Tensor, seen_BNN: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over seen keys, 0 throughout for a query that sees none; and its logarithm."""
+    """Return the softmax over seen keys, 0 for a query that sees none, and its logarithm."""
     log_p_BHNN = _log_softmax(scores_BHNN, seen_BNN)
     return log_p_BHNN.exp().masked_fill(~seen_BNN[:, None], 0), log_p_BHNN
 
 
 def _log_softmax(scores_BHNN: Tensor, seen_BNN: Tensor) -> Tensor:
-    """Over seen keys; a large negative number, not -inf, in others: p · log q is never 0 · inf."""
+    """Return the log-softmax over seen keys, and a large negative number in the others.
+
+    It is not -inf, so that p · log q is never 0 · inf.
+    """
     lowest = torch.finfo(scores_BHNN.dtype).min / 4
     return scores_BHNN.masked_fill(~seen_BNN[:, None], lowest).log_softmax(3)

@@ -1,8 +1,8 @@
-"""How far a student's hidden states are from the teacher's: a value for each window.
+"""The distance of a student's hidden states from the teacher's: a value for each window.
 
 Shapes: B windows, N pieces of the longest, D width of the teacher, to which the student's states
-are projected already. What is no real token takes no part, whatever it holds: its gradient is 0. A
-window without a real token gives 0.
+are projected already. Padding takes no part, whatever it holds: its gradient is 0. A window without
+a real token gives 0.
 """
 
 import torch
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 def squared(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor:
-    """Mean of (S - T)² over the real tokens of a window and D, of shape (B,).
+    """Return the mean of (S - T)² over the real tokens of a window and D, of shape (B,).
 
-    Of hints (Romero et al., 2015, §2.2) and of TinyBERT's hidden states (Jiao et al., 2020, §3.1),
-    which counts padding too: that is `published.tinybert_hidden`.
+    The loss of hints (Romero et al., 2015, §2.2) and of TinyBERT's hidden states (Jiao et al.,
+    2020, §3.1), whose code counts padding too: that is `published.tinybert_hidden`.
     """
     difference_BND = (student_BND - teacher_BND).masked_fill(~real_BN[..., None], 0)
     numbers_B = real_BN.sum(1) * student_BND.shape[2]
@@ -21,10 +21,10 @@ def squared(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor
 
 
 def cosine(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor:
-    """Mean of 1 - cos(S, T) over the real tokens of a window, of shape (B,).
+    """Return the mean of 1 - cos(S, T) over the real tokens of a window, of shape (B,).
 
-    DistilBERT's alignment of directions (Sanh et al., 2019, §2). A zero vector has none: it is at
-    right angles to all others.
+    DistilBERT's alignment of directions (Sanh et al., 2019, §2). A zero vector, which has no
+    direction, is at right angles to all others.
     """
     # filled before as well as after: of padding that is not finite, the gradient would be NaN
     padding_BN1 = ~real_BN[..., None]
@@ -35,7 +35,7 @@ def cosine(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor:
 
 
 def patient(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor:
-    """||S / ||S|| - T / ||T|| ||² of a window's first real token, of shape (B,).
+    """Return ||S / ||S|| - T / ||T|| ||² of a window's first real token, of shape (B,).
 
     Patient knowledge distillation (Sun et al., 2019, §3.2), which compares [CLS].
     """
@@ -45,14 +45,14 @@ def patient(student_BND: Tensor, teacher_BND: Tensor, real_BN: Tensor) -> Tensor
 
 
 def _first(state_BND: Tensor, real_BN: Tensor) -> Tensor:
-    """The state of the first real token of each window; 0 where there is none."""
+    """Return the state of the first real token of each window; 0 in a window without one."""
     windows_B = torch.arange(len(real_BN), device=real_BN.device)
     state_BD = state_BND[windows_B, real_BN.int().argmax(1)]
     return state_BD.masked_fill(~real_BN.any(1, keepdim=True), 0)
 
 
 def _unit(state: Tensor) -> Tensor:
-    """The vectors of the last dimension at length 1; one of length 0 stays what it is."""
+    """Return the vectors of the last dimension at length 1; a vector of length 0 stays so."""
     square = state.square().sum(-1, keepdim=True)
     # before the root, whose derivative at 0 is infinite: `where` after it would keep the NaN
     return state / square.masked_fill(square < torch.finfo(state.dtype).tiny, 1).sqrt()

@@ -1,42 +1,48 @@
-"""The loss of a student: the weighted terms of a job's objective, over the rows of a batch."""
+"""The loss of a student: the weighted terms of a job's objective, over a batch.
+
+Shapes: R rows of logits, C classes or positions, K teachers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from alambique.distill import combining, losses
-from alambique.distill.intermediate import LayerOutputs, Unit, compared
+from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows
 from alambique.distill.published import tinybert_soft_cross_entropy
+from alambique.distill.terms.comparison import Unit
+from alambique.distill.terms.table import comparison_of
 from alambique.spec.changing import at, highest
 from alambique.spec.errors import BadSpec
-from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term, counts
+from alambique.spec.objective import Gold, IntermediateLoss, Logits, Term, is_active
 
 
 @dataclass(frozen=True, slots=True)
 class LossNormalizers:
-    """How much the whole batch holds, over all processes: what the sums of terms are divided by."""
+    """The sizes of a whole batch, over all processes, by which the sums of terms are divided."""
 
     rows: float = 1.0
     """The weight of all rows of logits."""
     labelled: float = 1.0
-    """Of those whose gold is known."""
+    """The weight of the rows whose gold label is known."""
     windows: float = 1.0
+    """How many windows there are."""
     tokens: float = 1.0
-    """Of all windows, without padding."""
+    """How many tokens all windows have, without padding."""
     pairs: float = 1.0
-    """Of tokens of one window, in each order, each with itself too."""
+    """How many ordered pairs of tokens of one window there are, each token with itself too."""
 
-    def of(self, unit: Literal["rows", "labelled"] | Unit) -> float:
-        """How many there are; 1 where there are none, whose sums are 0."""
+    def divisor(self, unit: Literal["rows", "labelled"] | Unit) -> float:
+        """Return the size in a unit; 1 where it is 0, for the sums over nothing are 0."""
         return float(getattr(self, unit)) or 1.0
 
 
-ONE = LossNormalizers()
-"""Of sums that are to stay sums."""
+UNNORMALIZED = LossNormalizers()
+"""The normalizers that leave sums as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,95 +50,104 @@ class LossTerms:
     """What a part of a batch adds to the means of the whole batch. Scalars."""
 
     total: Tensor
-    """Of all terms, each by its own weight; the one with a gradient."""
+    """The sum of all terms, each times its weight. It alone has a gradient."""
     parts: dict[str, Tensor]
-    """Of each term by itself, by what it is called, before its own weight; without a gradient."""
+    """By label: each term before its weight."""
 
 
 def objective_loss(
     rows: PredictionRows,
     terms: Sequence[Term],
-    inside: LayerOutputs | None = None,
+    layer_outputs: LayerOutputs | None = None,
     *,
-    whole: LossNormalizers = ONE,
-    done: float = 0.0,
+    normalizers: LossNormalizers = UNNORMALIZED,
+    progress: float = 0.0,
 ) -> LossTerms:
-    """What a part of a batch adds to the loss of the whole batch.
+    """Return what a part of a batch adds to the loss of the whole batch.
 
-    A term of weight 0 is measured and adds nothing; where it needs a teacher and there is none, or
-    compares layers, it is left out.
+    A term of weight 0 is measured and adds nothing. It is left out if it compares layers, or needs
+    a teacher and there is none.
 
     Args:
-        rows: of the student's logits, with what they ought to be.
+        rows: the student's logits, with their targets.
         terms: of the objective.
-        inside: what passed between the layers of both networks, where terms compare that.
-        whole: what the sums are divided by.
-        done: the part of all steps that is done, from 0 to 1, by which weights may change.
+        layer_outputs: the activations of both networks, where terms compare layers.
+        normalizers: what the sums are divided by.
+        progress: the fraction of the training that is done, by which weights may change.
 
     Raises:
-        BadSpec: a term of some weight compares with a teacher, and there is none.
+        BadSpec: an active term compares with a teacher, and there is none.
     """
     means = {
-        term.label: _mean(rows, inside, term, whole, done)
+        term.label: _mean(term, rows, layer_outputs, normalizers, progress)
         for term in terms
-        if _measurable(rows, inside, term)
+        if _is_measurable(term, rows, layer_outputs)
     }
-    weighted = [at(term.weight, done) * means[term.label] for term in terms if counts(term)]
+    weighted = [at(term.weight, progress) * means[term.label] for term in terms if is_active(term)]
     return LossTerms(
         total=torch.stack(weighted).sum(),
         parts={label: value.detach() for label, value in means.items()},
     )
 
 
-def _measurable(rows: PredictionRows, inside: LayerOutputs | None, term: Term) -> bool:
+def _is_measurable(term: Term, rows: PredictionRows, layer_outputs: LayerOutputs | None) -> bool:
     match term:
         case Gold():
             return True
         case Logits():
-            there = rows.teacher_RC is not None or rows.several is not None
+            measurable = rows.teacher_RC is not None or rows.ensemble is not None
             lacking = "outputs: fill the cache first"
-        case Hidden() | Attention() | Relations():
-            # of weight 0, its layers are not looked at
-            there = inside is not None and counts(term)
-            lacking = "layers: let the teacher answer beside the student"
         case _:
-            assert_never(term)
-    if counts(term) and not there:
+            # the layers that only a term of weight 0 compares are not selected
+            measurable = layer_outputs is not None and is_active(term)
+            lacking = "layers: let the teacher answer beside the student"
+    if is_active(term) and not measurable:
         raise BadSpec(
             f"the objective has a term {term.label!r} of weight {highest(term.weight):g}, which "
             f"compares with a teacher, and this batch has no teacher's {lacking}, or give that "
             "term weight 0"
         )
-    return there
+    return measurable
 
 
 def _mean(
-    rows: PredictionRows,
-    inside: LayerOutputs | None,
     term: Term,
-    whole: LossNormalizers,
-    done: float,
+    rows: PredictionRows,
+    layer_outputs: LayerOutputs | None,
+    normalizers: LossNormalizers,
+    progress: float,
 ) -> Tensor:
-    with torch.set_grad_enabled(torch.is_grad_enabled() and counts(term)):
+    with torch.set_grad_enabled(torch.is_grad_enabled() and is_active(term)):
         match term:
             case Gold():
                 weight_R = rows.weight_R * rows.labelled_R
-                summed = (weight_R * losses.gold(rows.logits_RC, rows.labels_R)).sum()
-                return summed / whole.of("labelled")
+                loss_R = losses.gold(rows.logits_RC, rows.labels_R)
+                return (weight_R * loss_R).sum() / normalizers.divisor("labelled")
             case Logits():
-                return (rows.weight_R * _distance(rows, term, done)).sum() / whole.of("rows")
+                loss_R = _logits_loss(term, rows, progress)
+                return (rows.weight_R * loss_R).sum() / normalizers.divisor("rows")
             case _:
-                assert inside is not None  # it is measurable
-                summed, unit = compared(term, inside)
-                return summed / whole.of(unit)
+                assert layer_outputs is not None  # else it is not measurable
+                return _intermediate_mean(term, layer_outputs, normalizers)
 
 
-def _distance(rows: PredictionRows, term: Logits, done: float) -> Tensor:
-    temperature = at(term.temperature, done)
+def _intermediate_mean(
+    term: IntermediateLoss, layer_outputs: LayerOutputs, normalizers: LossNormalizers
+) -> Tensor:
+    comparison = comparison_of(term)
+    sums = [
+        (layer_outputs.weight_B * count_B * value_B).sum()
+        for value_B, count_B in comparison.window_losses(layer_outputs)
+    ]
+    return torch.stack(sums).sum() / normalizers.divisor(comparison.unit)
+
+
+def _logits_loss(term: Logits, rows: PredictionRows, progress: float) -> Tensor:
+    temperature = at(term.temperature, progress)
     student_RC, teacher_RC = rows.logits_RC, rows.teacher_RC
     if teacher_RC is None:
         # a squared difference has no temperature
-        teacher_RC = _combined(rows, term, 1.0 if term.loss == "mse" else temperature)
+        teacher_RC = _ensemble_output(term, rows, 1.0 if term.loss == "mse" else temperature)
     match term.loss, term.reduction:
         case "kl", _:
             return losses.soft_labels(student_RC, teacher_RC, temperature=temperature)
@@ -145,12 +160,12 @@ def _distance(rows: PredictionRows, term: Logits, done: float) -> Tensor:
             return losses.squared_difference(student_RC, teacher_RC, scored_RC)
 
 
-def _combined(rows: PredictionRows, term: Logits, temperature: float) -> Tensor:
-    """What several teachers say, as one says it; without gold, which of them is best is unknown."""
-    assert rows.several is not None  # it is measurable
-    outputs_KRC, weights_K = rows.several.outputs_KRC, rows.several.weights_K
+def _ensemble_output(term: Logits, rows: PredictionRows, temperature: float) -> Tensor:
+    """Return the outputs of several teachers as one; rows without a gold label get their mean."""
+    assert rows.ensemble is not None  # else the term is not measurable
+    outputs_KRC, weights_K = rows.ensemble.outputs_KRC, rows.ensemble.weights_K
     log_RC = combining.average(outputs_KRC, weights_K, temperature=temperature)
     if term.combine == "best":
         best_RC = combining.best(outputs_KRC, rows.labels_R, rows.window_R, otherwise_RC=log_RC)
         log_RC = torch.where(rows.labelled_R[:, None], best_RC, log_RC)
-    return log_RC if rows.null_R is None else combining.anchored(log_RC, rows.null_R)
+    return log_RC if rows.null_R is None else combining.log_odds(log_RC, rows.null_R)

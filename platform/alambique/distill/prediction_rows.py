@@ -1,4 +1,4 @@
-"""What a loss compares: rows of logits, cut from what a network answers for a batch.
+"""Rows of logits with their targets: what the losses of outputs compare.
 
 Shapes: B windows of a batch, N pieces of the longest, C classes, R rows that are compared, K
 teachers.
@@ -15,28 +15,30 @@ _NOT_ALLOWED = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class TeacherEnsemble:
-    """What several teachers say of the same rows, not combined yet."""
+    """The outputs of several teachers for the same rows, not combined yet."""
 
     outputs_KRC: Tensor
+    """Logits or log-probabilities; a row of one teacher at -inf throughout: it has no output."""
     weights_K: Tensor
+    """How much the outputs of each teacher count."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionRows:
-    """Rows of logits, each with what it ought to be.
+    """The rows of a batch: the student's logits, the gold labels, the teacher's outputs.
 
-    A column at -inf takes no part. A row of weight 0 is padding: it adds nothing, to value or
+    A column at -inf takes no part. A row of weight 0 is padding: it adds nothing to value or
     gradient.
     """
 
     logits_RC: Tensor
-    """The student's, float32."""
+    """The student's logits, float32."""
     labels_R: Tensor
-    """The gold class of each row, int64; of a row that has none, any."""
+    """The gold class of each row, int64; any class in a row whose gold is not known."""
     teacher_RC: Tensor | None
-    """The teacher's, as logits or log-probabilities; a row all at -inf: the teacher is silent."""
+    """The teacher's logits or log-probabilities; a row at -inf throughout has no output."""
     weight_R: Tensor
-    """float32."""
+    """The weight of each row, float32."""
     scored_RC: Tensor
     """bool: the columns that a squared difference compares."""
     labelled_R: Tensor
@@ -45,12 +47,17 @@ class PredictionRows:
     """The number of each row's window in the batch, int64."""
     null_R: Tensor | None = None
     """The column that all others are log-odds against; None: rows are logits."""
-    several: TeacherEnsemble | None = None
-    """In the place of `teacher_RC`, where there is more than one."""
+    ensemble: TeacherEnsemble | None = None
+    """The outputs of several teachers, in the place of `teacher_RC`."""
 
 
-def of_several(each: Sequence[PredictionRows], weights: Sequence[float]) -> PredictionRows:
-    """Rows with what several teachers say, from the same rows of each teacher by itself."""
+def ensemble_rows(each: Sequence[PredictionRows], weights: Sequence[float]) -> PredictionRows:
+    """Return rows with the outputs of several teachers.
+
+    Args:
+        each: the same rows with the output of each teacher by itself.
+        weights: how much the outputs of each teacher count.
+    """
     outputs = [rows.teacher_RC for rows in each if rows.teacher_RC is not None]
     outputs_KRC, scored_KRC = torch.stack(outputs), torch.stack([rows.scored_RC for rows in each])
     weights_K = outputs_KRC.new_tensor(weights)
@@ -58,7 +65,7 @@ def of_several(each: Sequence[PredictionRows], weights: Sequence[float]) -> Pred
         each[0],
         teacher_RC=None,
         scored_RC=scored_KRC.any(0),
-        several=TeacherEnsemble(outputs_KRC, weights_K),
+        ensemble=TeacherEnsemble(outputs_KRC, weights_K),
     )
 
 
@@ -71,7 +78,7 @@ def span_rows(
     weight_B: Tensor,
     labelled_B: Tensor | None = None,
 ) -> PredictionRows:
-    """A row for each window's start, and one for its end: 2B rows over N positions.
+    """Return a row for each window's start, and one for its end: 2B rows over N positions.
 
     Each row is shifted by the logit of its null, so that a value is a log-odds against "the answer
     is not in this window"; a softmax does not notice. Start and end have half the weight of their
@@ -84,8 +91,8 @@ def span_rows(
         gold_B2: positions of the first and the last piece of the answer, or the null's.
         target_B2N: the teacher's start and end log-odds on boundary pieces, 0 at the null, -inf
             elsewhere (`alignment.span_target`).
-        weight_B: of each window.
-        labelled_B: bool, whether its gold is known; None: all are.
+        weight_B: the weight of each window.
+        labelled_B: bool: whether the gold of each window is known; None: of all of them.
     """
     logits_B2N = logits_BNC.transpose(1, 2)
     null_B = allowed_BN.int().argmax(1)
@@ -104,7 +111,7 @@ def span_rows(
         teacher_RC=None if target_B2N is None else target_B2N.flatten(0, 1),
         weight_R=weight_B.repeat_interleave(2) / 2,
         scored_RC=scored_B2N.flatten(0, 1),
-        labelled_R=_labelled(labelled_B, weight_B).repeat_interleave(2),
+        labelled_R=_or_all(labelled_B, weight_B).repeat_interleave(2),
         window_R=window_B.repeat_interleave(2),
         null_R=null_B.repeat_interleave(2),
     )
@@ -120,16 +127,16 @@ def tag_rows(
     weight_R: Tensor,
     labelled_R: Tensor | None = None,
 ) -> PredictionRows:
-    """A row for each word: the logits at its first piece.
+    """Return a row for each word: the logits at its first piece.
 
     Args:
         logits_BNC: a logit for each class.
         batch_R: the window of each word, int64.
-        position_R: its piece in that window, int64.
-        labels_R: its gold class.
-        target_RC: the teacher's logits; -inf throughout for a word that the teacher did not see.
-        weight_R: of each word.
-        labelled_R: bool, whether its gold is known; None: all are.
+        position_R: the first piece of each word in its window, int64.
+        labels_R: the gold class of each word.
+        target_RC: the teacher's logits; -inf throughout for a word that it has no piece of.
+        weight_R: the weight of each word.
+        labelled_R: bool: whether the gold of each word is known; None: of all of them.
     """
     rows = class_rows(
         logits_BNC[batch_R, position_R],
@@ -141,8 +148,12 @@ def tag_rows(
     return replace(rows, window_R=batch_R)
 
 
-def no_rows(states_BND: Tensor) -> PredictionRows:
-    """Nothing to compare of a network without a head, which answers its last states."""
+def empty_rows(states_BND: Tensor) -> PredictionRows:
+    """Return the rows of a network without a head, which has no logits to compare: none.
+
+    Args:
+        states_BND: what the network returns, its last hidden states.
+    """
     none_R = states_BND.new_zeros(0)
     return class_rows(states_BND[:0, 0], labels_R=none_R.long(), target_RC=None, weight_R=none_R)
 
@@ -155,7 +166,7 @@ def class_rows(
     weight_R: Tensor,
     labelled_R: Tensor | None = None,
 ) -> PredictionRows:
-    """Rows of which every column is a class that counts, each of a window of its own."""
+    """Return rows whose columns are classes, each row of a window of its own."""
     reference_RC = logits_RC if target_RC is None else target_RC
     return PredictionRows(
         logits_RC=logits_RC,
@@ -163,10 +174,10 @@ def class_rows(
         teacher_RC=target_RC,
         weight_R=weight_R,
         scored_RC=reference_RC.isfinite(),
-        labelled_R=_labelled(labelled_R, weight_R),
+        labelled_R=_or_all(labelled_R, weight_R),
         window_R=torch.arange(len(weight_R), device=weight_R.device),
     )
 
 
-def _labelled(known: Tensor | None, weights: Tensor) -> Tensor:
+def _or_all(known: Tensor | None, weights: Tensor) -> Tensor:
     return torch.ones_like(weights, dtype=torch.bool) if known is None else known

@@ -1,7 +1,7 @@
-"""How far a student's relations between tokens are from the teacher's: a value for each window.
+"""The distance of a student's relations between tokens from the teacher's: a value per window.
 
-Shapes: B windows, N pieces of the longest, D width (of the teacher's, another), A relation heads,
-r columns of one.
+Shapes: B windows, N pieces of the longest, D width (another of student and teacher), A relation
+heads, r columns of a head (another of student and teacher).
 """
 
 import math
@@ -16,21 +16,22 @@ Pair = tuple[Tensor, Tensor]
 
 
 def relation_divergence(student: Pair, teacher: Pair, real_BN: Tensor, *, heads: int) -> Tensor:
-    """KL(R_T || R_S) of the relations R = softmax(X Yᵀ / √r), of shape (B,).
+    """Return KL(R_T || R_S) of the relations R = softmax(X Yᵀ / √r), of shape (B,).
 
-    Mean over relation heads and the real tokens of a window, among real tokens only (MiniLM;
-    Wang et al., 2020, §3.2, for values; v2, for any two; Wang et al., 2021, §3). Both widths are
-    split into as many heads, whatever heads the networks have, so that widths and head counts may
-    differ. A window of one token has one relation, with itself, and gives 0; so does one of none.
+    It is a mean over relation heads and the real tokens of a window, among real tokens only
+    (MiniLM; Wang et al., 2020, §3.2, for values; v2, for any two; Wang et al., 2021, §3). Both
+    widths are split into as many heads, whatever heads the networks have, so that widths and head
+    counts may differ. A window of one token has one relation, with itself, and gives 0; a window
+    of none gives 0 too.
 
     Args:
         student: its X and Y, for instance its queries and its queries again.
         teacher: the same two of the teacher.
-        real_BN: bool.
-        heads: A, how many relation heads; it divides both widths.
+        real_BN: bool: the pieces that are not padding.
+        heads: A, which divides both widths.
 
     Raises:
-        BadSpec: it does not.
+        BadSpec: the heads do not divide the widths.
     """
     _check_widths(student[0].shape[2], teacher[0].shape[2], heads)
     return divergence(
@@ -39,7 +40,7 @@ def relation_divergence(student: Pair, teacher: Pair, real_BN: Tensor, *, heads:
 
 
 def _scores(pair: Pair, real_BN: Tensor, heads: int) -> Tensor:
-    """X Yᵀ / √r, of shape (B, A, N, N)."""
+    """Return X Yᵀ / √r, of shape (B, A, N, N)."""
     # Padding is filled before the product, which may be infinite: the gradient of the other
     # factor would be 0 · inf.
     x_BANr, y_BANr = (

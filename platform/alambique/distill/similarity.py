@@ -1,4 +1,4 @@
-"""How alike the layers of two networks are, and the layer map that follows from it.
+"""The similarity of the layers of two networks, and the layer map that follows from it.
 
 Shapes: T tokens, D and E widths, S layers of the student, L of the teacher.
 """
@@ -10,31 +10,32 @@ import torch
 from torch import Tensor
 
 _ROUNDING = 1e-12
-"""Of a column's squares, what is left of them around the mean where all are the same."""
+"""The part of a column's squares that rounding leaves around the mean where all are the same."""
 
 
 def cka(x_TD: Tensor, y_TE: Tensor) -> float:
-    """Linear centred kernel alignment of two networks' states of the same tokens, in [0, 1].
+    """Return the linear centred kernel alignment of two networks' states of the same tokens.
 
-    ||Yᵀ X||² / (||Xᵀ X|| ||Yᵀ Y||) of centred columns, in Frobenius norms (Kornblith et al., 2019,
-    §3). Turning, scaling or shifting all states of one network changes nothing. 0 where all states
-    of one are the same.
+    It is ||Yᵀ X||² / (||Xᵀ X|| ||Yᵀ Y||) of centred columns, in Frobenius norms, from 0 to 1
+    (Kornblith et al., 2019, §3). Rotating, scaling or shifting all states of one network changes
+    nothing. It is 0 where all states of one network are the same.
     """
     return _alignment(_standardised(x_TD), _standardised(y_TE))
 
 
 def cka_table(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """`cka` of each layer of the student with each of the teacher, of shape (S, L), float64."""
+    """Return `cka` of each layer of the student with each of the teacher, (S, L), float64."""
     ready = [_standardised(y_TE) for y_TE in teachers]
     rows = [[_alignment(x_TD, y_TE) for y_TE in ready] for x_TD in map(_standardised, students)]
     return torch.tensor(rows, dtype=torch.float64)
 
 
 def best_map(table_SL: Tensor) -> tuple[int, ...]:
-    """The teacher's layer for each of the student's, ascending, with the greatest sum of a table.
+    """Return a layer of the teacher for each of the student, with the greatest sum of a table.
 
-    Each layer of the teacher is used once at most; of a student with more layers than that, two
-    may share one. Of equal sums, the one with the lowest layers, from the first on.
+    The layers ascend. Each layer of the teacher is used once at most; if the student has more
+    layers than the teacher, two may share one. Of maps with equal sums it is the one with the
+    lowest layers, from the first on.
 
     >>> best_map(torch.tensor([[0.1, 0.9, 0.2], [0.3, 0.9, 0.4]]))
     (1, 2)
@@ -48,25 +49,26 @@ def best_map(table_SL: Tensor) -> tuple[int, ...]:
     for row in reversed(table_SL.tolist()):
         sums.insert(0, [score + onwards[j + step] for j, score in enumerate(row)])
         onwards = list(accumulate([float("-inf"), *reversed(sums[0])], max))[::-1]
-    found: list[int] = []
+    chosen: list[int] = []
     for row in sums:
-        lowest = found[-1] + step if found else 0
+        lowest = chosen[-1] + step if chosen else 0
         # `max` keeps the first of equals
-        found.append(max(range(lowest, layers), key=row.__getitem__))
-    return tuple(found)
+        chosen.append(max(range(lowest, layers), key=row.__getitem__))
+    return tuple(chosen)
 
 
 def moments(x_TD: Tensor, y_TE: Tensor) -> Tensor:
-    """All that `cka_of` needs of some tokens, (1+D+E, 1+D+E), float64: that of all is the sum.
+    """Return what `cka_of_moments` needs of some tokens, (1+D+E, 1+D+E), float64.
 
-    The products of the columns of [1, X, Y] with one another: how many tokens, sums, and squares.
+    These are the products of the columns of [1, X, Y] with one another: the number of tokens, sums
+    and squares. The moments of all tokens are the sum of the moments of their parts.
     """
     z_TZ = torch.cat((torch.ones_like(x_TD[:, :1]), x_TD, y_TE), dim=1).double()
     return z_TZ.T @ z_TZ
 
 
-def cka_of(moments_ZZ: Tensor, width: int) -> float:
-    """`cka` of tokens by their moments, however those were added up.
+def cka_of_moments(moments_ZZ: Tensor, width: int) -> float:
+    """Return `cka` of tokens by their moments, in whatever order those were added up.
 
     Args:
         moments_ZZ: of all tokens.
@@ -83,7 +85,7 @@ def cka_of(moments_ZZ: Tensor, width: int) -> float:
 
 
 def _standardised(states_TD: Tensor) -> Tensor:
-    """Centred columns, scaled so that ||Xᵀ X|| is 1; zeros where all states are the same."""
+    """Return centred columns, scaled so that ||Xᵀ X|| is 1; 0 where all states are the same."""
     states_TD = states_TD.double()
     # less the first row, then the mean: of equal rows, rounding of their mean would leave noise
     states_TD = states_TD - states_TD[:1]

@@ -1,4 +1,4 @@
-"""Taps on a network: what its layers pass on while it answers, with SDPA left on.
+"""Hooks that record the activations of a network's layers, with SDPA left on.
 
 Shapes: B windows, N pieces, D width, H heads, d columns of a head.
 """
@@ -11,200 +11,213 @@ import torch
 from torch import Tensor, nn
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
-from alambique.distill.activations import Activations, Projected
-from alambique.distill.layer_selection import LayerSelection
+from alambique.distill.activations import Activations, QueryKeyValue
+from alambique.distill.terms.comparison import LayerSelection
 from alambique.models.configs import Sizes, depth, sizes_of
 from alambique.models.families import Family, family_of
 from alambique.models.networks import Network
 from alambique.models.shapes import attention_kinds
 from alambique.spec.errors import BadModel, BadSpec
+from alambique.spec.excerpts import joined_by
+from alambique.spec.objective import intermediate_kinds
 
 
 @dataclass(frozen=True, slots=True)
-class _Passed:
-    """What one kind of hook saw pass during an answer, by the number of the layer."""
+class _Record:
+    """What the hooks of one kind saw during a forward pass, by the number of the layer."""
 
-    wanted: frozenset[int] = frozenset()
-    """The layers of which it is kept: the others' memory is free again at once."""
+    selected: frozenset[int] = frozenset()
+    """The layers whose values are kept; the memory of the others is free again at once."""
     seen: set[int] = field(default_factory=set)
     kept: dict[int, Any] = field(default_factory=dict)
 
-    def passes(self, number: int | None, what: Any) -> None:
-        """In this layer, or, without a number, in the one after the last.
+    def add(self, number: int | None, value: Any) -> None:
+        """Keep a value of a layer if the layer is selected and has none yet.
 
-        Of what passes twice the first is kept: a DeBERTa projects distances after its tokens.
+        Of two values of one layer the first is kept: a DeBERTa projects distances after its tokens.
+
+        Args:
+            number: of the layer; None: the layer after the one before.
+            value: what the hook saw.
         """
         layer = len(self.seen) if number is None else number
-        if layer in self.wanted - self.seen:
-            self.kept[layer] = what
+        if layer in self.selected - self.seen:
+            self.kept[layer] = value
         self.seen.add(layer)
 
     def clear(self) -> None:
-        """Before the next answer."""
+        """Forget everything, before the next forward pass."""
         self.seen.clear()
         self.kept.clear()
 
 
-_What = Callable[[Any, Any, Any], Any]
-"""What a hook keeps of a module's positional and named arguments, and of its output."""
+_Pick = Callable[[Any, Any, Any], Any]
+"""From a module's positional arguments, named arguments and output to what is recorded."""
 
 
 class ActivationHooks:
-    """Hooks on the layers of a network; each answer leaves there what passed through."""
+    """Hooks on the layers of a network, which record activations at each forward pass."""
 
-    def __init__(self, network: Network, wanted: LayerSelection) -> None:
-        """Puts the hooks on.
+    def __init__(self, network: Network, selection: LayerSelection) -> None:
+        """Register the hooks.
 
         Raises:
             BadSpec: the network has no such layer.
             BadModel: it is not built as its family is.
         """
         self._config = network.config
-        self._wanted = wanted
+        self._selection = selection
         self._family = family_of(self._config)
         self._depth = depth(self._config)
-        _check_depth(wanted, self._depth)
-        # what a layer passed on is what the next one reads, for a DeBERTa may change it in between
-        self._read = _Passed(frozenset(layer + 1 for layer in wanted.hidden))
-        self._written = _Passed(wanted.hidden & {self._depth - 1})
-        self._turns = _Passed(wanted.projected)
-        self._projections = [_Passed(wanted.projected) for _ in self._family.projections]
-        self._hooks = [network.inner.register_forward_pre_hook(self._clear)]
+        _check_depth(selection, self._depth)
+        # the output of a layer is recorded as the next one's input, which a DeBERTa may change
+        self._inputs = _Record(frozenset(layer + 1 for layer in selection.hidden))
+        self._outputs = _Record(selection.hidden & {self._depth - 1})
+        self._rotations = _Record(selection.qkv)
+        self._projections = [_Record(selection.qkv) for _ in self._family.projections]
+        self._handles = [network.inner.register_forward_pre_hook(self._clear)]
         for number, layer in enumerate(_layers(network, self._family)):
-            self._watch(layer, None if self._family.layer is None else number)
+            self._register(layer, None if self._family.layer is None else number)
 
     def take(self) -> Activations:
-        """What the layers passed on in the network's last answer, once: it is not kept longer.
+        """Return the activations of the network's last forward pass, and forget them.
 
         Raises:
             BadModel: the hooks were not reached in every layer.
         """
-        states = Activations(
-            hidden=self._hidden() if self._wanted.hidden else {},
-            projected={layer: self._projected(layer) for layer in sorted(self._wanted.projected)},
+        activations = Activations(
+            hidden=self._hidden() if self._selection.hidden else {},
+            qkv={layer: self._qkv(layer) for layer in sorted(self._selection.qkv)},
             layers=self._depth,
             heads=sizes_of(self._config).heads,
             reach=_reach(self._config),
         )
         self._clear()
-        return states
+        return activations
 
     def close(self) -> None:
-        """Takes the hooks off."""
-        for hook in self._hooks:
-            hook.remove()
+        """Remove the hooks."""
+        for handle in self._handles:
+            handle.remove()
 
-    def _watch(self, layer: nn.Module, number: int | None) -> None:
-        """Hooks on a layer; on the only one, which is called once for each, if it has no number."""
-        if self._wanted.hidden:
-            self._hook(layer, self._read, number, _what_it_read)
-            self._hook(layer, self._written, number, _what_it_wrote)
-        if not self._wanted.projected:
+    def _register(self, layer: nn.Module, number: int | None) -> None:
+        """Register hooks on a layer; without a number it is called once for each of all layers."""
+        if self._selection.hidden:
+            self._add_hook(layer, self._inputs, number, _input)
+            self._add_hook(layer, self._outputs, number, _output)
+        if not self._selection.qkv:
             return
-        for name, passed in zip(self._family.projections, self._projections, strict=True):
-            self._hook(_inside(layer, name), passed, number, _what_it_wrote)
+        for name, record in zip(self._family.projections, self._projections, strict=True):
+            self._add_hook(_submodule(layer, name), record, number, _output)
         if self._family.turned:
-            whole = _inside(layer, self._family.projections[0].partition(".")[0])
-            self._hook(whole, self._turns, number, _where_it_is)
+            attention = _submodule(layer, self._family.projections[0].partition(".")[0])
+            self._add_hook(attention, self._rotations, number, _rotation)
 
-    def _hook(self, module: nn.Module, passed: _Passed, number: int | None, what: _What) -> None:
+    def _add_hook(
+        self, module: nn.Module, record: _Record, number: int | None, pick: _Pick
+    ) -> None:
         def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            passed.passes(number, what(args, kwargs, output))
+            record.add(number, pick(args, kwargs, output))
 
-        self._hooks.append(module.register_forward_hook(hook, with_kwargs=True))
+        self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
 
     def _clear(self, *_: object) -> None:
-        for passed in (self._read, self._written, self._turns, *self._projections):
-            passed.clear()
+        for record in (self._inputs, self._outputs, self._rotations, *self._projections):
+            record.clear()
 
     def _hidden(self) -> Mapping[int, Tensor]:
-        _check_all(self._read, self._depth, "layers")
-        after = {layer - 1: read for layer, read in self._read.kept.items()}
-        return dict(sorted({**after, **self._written.kept}.items()))
+        _check_complete(self._inputs, self._depth, "layers")
+        before = {layer - 1: state for layer, state in self._inputs.kept.items()}
+        return dict(sorted({**before, **self._outputs.kept}.items()))
 
-    def _projected(self, layer: int) -> Projected:
-        for found in self._projections:
-            _check_all(found, self._depth, "attention projections")
-        parts = [found.kept[layer] for found in self._projections]
+    def _qkv(self, layer: int) -> QueryKeyValue:
+        for record in self._projections:
+            _check_complete(record, self._depth, "attention projections")
+        parts = [record.kept[layer] for record in self._projections]
         if not self._family.turned:
-            return Projected(*parts)
+            return QueryKeyValue(*parts)
         sizes = sizes_of(self._config)
-        split_BHNd = [_by_head(part, sizes.head) for part in _three(parts, sizes)]
-        return _turned(split_BHNd, self._turns.kept[layer], sizes)
+        parts_BHNd = [_split_heads(part, sizes.head) for part in _split_qkv(parts, sizes)]
+        return _rotated(parts_BHNd, self._rotations.kept[layer], sizes)
 
 
-def _what_it_read(args: Any, kwargs: Any, _: Any) -> Any:
+def _input(args: Any, kwargs: Any, _: Any) -> Any:
     return args[0] if args else kwargs["hidden_states"]
 
 
-def _what_it_wrote(args: Any, kwargs: Any, output: Any) -> Any:
+def _output(args: Any, kwargs: Any, output: Any) -> Any:
     return output if isinstance(output, Tensor) else output[0]
 
 
-def _where_it_is(_: Any, kwargs: Any, __: Any) -> Any:
+def _rotation(_: Any, kwargs: Any, __: Any) -> Any:
     return kwargs["position_embeddings"]
 
 
 def _layers(network: Network, family: Family) -> Sequence[nn.Module]:
-    """The layers in their order; an ALBERT's, which are one, once."""
+    """Return the layers in their order; the one layer of an ALBERT once."""
     body = network.inner.base_model
     if family.layer is None:
         assert family.only_layer is not None
-        return [_inside(body, family.only_layer.removeprefix(family.body))]
+        return [_submodule(body, family.only_layer.removeprefix(family.body))]
     prefix = family.layer.removeprefix(family.body)
-    return [_inside(body, f"{prefix}{number}") for number in range(depth(network.config))]
+    return [_submodule(body, f"{prefix}{number}") for number in range(depth(network.config))]
 
 
-def _inside(module: nn.Module, name: str) -> nn.Module:
+def _submodule(module: nn.Module, name: str) -> nn.Module:
     try:
         return module.get_submodule(name)
     except AttributeError as error:
         raise BadModel(
             f"a {type(module).__name__} has no {name}: what passes through its layers cannot be "
-            "compared; leave hidden, attention and relations out of the objective"
+            f"compared; leave {joined_by(intermediate_kinds(), 'and')} out of the objective"
         ) from error
 
 
-def _check_depth(wanted: LayerSelection, layers: int) -> None:
-    outside = [layer for layer in wanted.hidden | wanted.projected if layer >= layers]
+def _check_depth(selection: LayerSelection, layers: int) -> None:
+    outside = [layer for layer in selection.hidden | selection.qkv if layer >= layers]
     if outside:
         raise BadSpec(f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}")
 
 
-def _check_all(passed: _Passed, layers: int, what: str) -> None:
+def _check_complete(record: _Record, layers: int, what: str) -> None:
     # never a silent zero: an objective over nothing would be one
-    if len(passed.seen) != layers:
+    if len(record.seen) != layers:
         raise BadModel(
-            f"hooks saw {len(passed.seen)} {what} in one answer, the network has {layers}: this "
-            "architecture is not built as expected; leave hidden, attention and relations out of "
-            "the objective"
+            f"hooks saw {len(record.seen)} {what} in one answer, the network has {layers}: this "
+            f"architecture is not built as expected; leave {joined_by(intermediate_kinds(), 'and')}"
+            " out of the objective"
         )
 
 
-def _three(parts: list[Tensor], sizes: Sizes) -> list[Tensor]:
-    """Queries, keys and values, also where one layer makes all of them."""
+def _split_qkv(parts: list[Tensor], sizes: Sizes) -> list[Tensor]:
+    """Return queries, keys and values, also where one layer makes all of them."""
     return list(torch.split(parts[0], sizes.width, dim=-1)) if len(parts) == 1 else parts
 
 
-def _by_head(joined_BNW: Tensor, columns: int) -> Tensor:
-    size, length, _ = joined_BNW.shape
-    return joined_BNW.view(size, length, -1, columns).transpose(1, 2)
+def _split_heads(joined_BND: Tensor, columns: int) -> Tensor:
+    size, length, _ = joined_BND.shape
+    return joined_BND.view(size, length, -1, columns).transpose(1, 2)
 
 
-def _turned(parts_BHNd: list[Tensor], turn: tuple[Tensor, Tensor], sizes: Sizes) -> Projected:
-    """Queries and keys turned by their positions; a head that several read is there for each."""
-    queries_BHNd, keys_BHNd, values_BHNd = parts_BHNd
-    turning: Any = apply_rotary_pos_emb
-    queries_BHNd, keys_BHNd = turning(queries_BHNd, keys_BHNd, *turn, unsqueeze_dim=1)
-    shared_BHNd = (one.repeat_interleave(sizes.sharing, dim=1) for one in (keys_BHNd, values_BHNd))
-    return Projected(*(_side_by_side(one) for one in (queries_BHNd, *shared_BHNd)))
-
-
-def _side_by_side(split_BHNd: Tensor) -> Tensor:
+def _join_heads(split_BHNd: Tensor) -> Tensor:
     return split_BHNd.transpose(1, 2).flatten(2)
 
 
+def _rotated(
+    parts_BHNd: list[Tensor], rotation: tuple[Tensor, Tensor], sizes: Sizes
+) -> QueryKeyValue:
+    """Return queries and keys rotated by their positions; shared heads are repeated."""
+    queries_BHNd, keys_BHNd, values_BHNd = parts_BHNd
+    rotate: Any = apply_rotary_pos_emb
+    queries_BHNd, keys_BHNd = rotate(queries_BHNd, keys_BHNd, *rotation, unsqueeze_dim=1)
+    shared_BHNd = (
+        part.repeat_interleave(sizes.sharing, dim=1) for part in (keys_BHNd, values_BHNd)
+    )
+    return QueryKeyValue(*(_join_heads(part) for part in (queries_BHNd, *shared_BHNd)))
+
+
 def _reach(config: Mapping[str, Any]) -> dict[int, int]:
+    """Return how far a piece sees to either side, of the layers with a sliding window."""
     if config["model_type"] != "modernbert":
         return {}
     kinds = attention_kinds(config)

@@ -1,6 +1,6 @@
-"""A student with all that is trained beside it, and its teacher answering the same windows.
+"""A student with everything that is trained beside it, and its live teacher.
 
-Shapes: B windows, N pieces of the longest, C classes.
+Shapes: B windows, N pieces of the longest, C classes, S and L layers of student and teacher.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,29 +9,34 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from alambique.distill.activations import Activations, Projected
-from alambique.distill.intermediate import LayerOutputs
-from alambique.distill.layer_selection import LayerSelection, select_layers
+from alambique.distill.activations import Activations, LayerOutputs, QueryKeyValue
 from alambique.distill.objective import objective_loss
-from alambique.distill.prediction_rows import no_rows
+from alambique.distill.prediction_rows import empty_rows
+from alambique.distill.terms.comparison import LayerSelection
+from alambique.distill.terms.table import select_layers
 from alambique.models.activation_hooks import ActivationHooks
-from alambique.models.comparing import check_comparable
+from alambique.models.comparability import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.projection_heads import ProjectionHeads, label_of
 from alambique.spec.faults import prefix_paths
-from alambique.spec.objective import IntermediateLoss, Term, answers, at_its_highest
+from alambique.spec.objective import (
+    IntermediateLoss,
+    Term,
+    at_highest_weight,
+    has_output_loss,
+)
 
-_BRIDGES = "bridges."
-"""What the names of what is trained beside the student begin with in a learner's state."""
-MIXTURES = f"{_BRIDGES}mixtures."
-"""And those of learnt layer maps."""
+_PROJECTION_HEADS = "projection_heads."
+"""The prefix of the projection heads' weights in the state of a distillation model."""
+LAYER_MAPS = f"{_PROJECTION_HEADS}layer_maps."
+"""The prefix of the learned layer maps' weights in the state of a distillation model."""
 _NETWORK = "network."
-"""What the names of the student's own weights begin with in a learner's state."""
+"""The prefix of the student's own weights in the state of a distillation model."""
 
 
 class DistillationModel(nn.Module):
-    """A student, and what is learnt with it; alone, it is the student and nothing else."""
+    """A student, its projection heads and learned layer maps; without terms, the student alone."""
 
     def __init__(
         self,
@@ -39,141 +44,160 @@ class DistillationModel(nn.Module):
         teacher: Network | None = None,
         terms: Sequence[IntermediateLoss] = (),
     ) -> None:
-        """Of a student and, where terms compare layers, its teacher.
+        """Prepare a student to be compared with a live teacher.
+
+        Args:
+            network: the student.
+            teacher: None if no term compares layers.
+            terms: those that compare layers.
 
         Raises:
-            BadSpec: the terms cannot be compared on these networks.
+            BadSpec: a term cannot compare these networks; its cause names the field.
         """
         super().__init__()
         self.network = network
-        self.bridges = ProjectionHeads((), hidden=(), widths=(1, 1), depths=(1, 1))
-        self._wanted = LayerSelection()
-        self._taps: ActivationHooks | None = None
-        self._passed: tuple[Activations, dict[str, Tensor]] | None = None
-        self._beside: _Beside | None = None
+        self.projection_heads = ProjectionHeads((), widths=(1, 1), depths=(1, 1))
+        self._selection = LayerSelection()
+        self._hooks: ActivationHooks | None = None
+        self._forwarded: _Forwarded | None = None
+        self._live_teacher: _LiveTeacher | None = None
         if teacher is not None and terms:
-            self._compare(teacher, terms)
+            self._add_teacher(teacher, terms)
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
-        """The student's logits (B, N, C), float32."""
-        if self._beside is not None and self._taps is None:
+        """Return the student's logits (B, N, C), float32."""
+        if self._live_teacher is not None and self._hooks is None:
             # as late as this: under ZeRO 3 what passes DeepSpeed's hooks first has its gradients
-            self._taps = ActivationHooks(self.network, self._wanted)
+            self._hooks = ActivationHooks(self.network, self._selection)
         logits_BNC: Tensor = self.network(input_ids_BN, attention_BN, type_ids_BN)
-        if self._taps is not None:
-            states = self._taps.take()
+        if self._hooks is not None:
+            activations = self._hooks.take()
             # in here, and not where they are compared: ZeRO 3 has the weights only during a forward
-            self._passed = (
-                replace(states, hidden=self.bridges.projected(states.hidden)),
-                self.bridges.mixed(),
+            self._forwarded = (
+                activations,
+                self.projection_heads.project(activations.hidden),
+                self.projection_heads.layer_weights(),
             )
         return logits_BNC
 
-    def untap(self) -> None:
-        """Takes the taps off until the next answer."""
-        if self._taps is not None:
-            self._taps.close()
-        self._taps = None
+    def remove_hooks(self) -> None:
+        """Remove the hooks from the student until its next forward pass."""
+        if self._hooks is not None:
+            self._hooks.close()
+        self._hooks = None
 
-    def inside(
+    def layer_outputs(
         self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor, weight_B: Tensor
     ) -> LayerOutputs | None:
-        """What passed through both networks for these windows; the student has just answered them.
+        """Return the activations of both networks for the windows of the last forward pass.
 
-        None: nothing of it is compared.
+        The teacher's forward pass happens here. None if no term compares layers.
+
+        Args:
+            input_ids_BN: the ids of that forward pass.
+            attention_BN: the attention mask of that forward pass, 0 at padding.
+            type_ids_BN: the token types of that forward pass.
+            weight_B: the weight of each window.
         """
-        if self._beside is None:
+        if self._live_teacher is None:
             return None
-        assert self._passed is not None  # by the answer, which comes first
-        student, mixtures = self._passed
-        self._passed = None
-        teacher, answer_BNC = self._beside.answered(input_ids_BN, attention_BN, type_ids_BN)
+        assert self._forwarded is not None  # by the forward pass, which comes first
+        student, projected, layer_weights = self._forwarded
+        self._forwarded = None
+        teacher, output_BNC = self._live_teacher.predict(input_ids_BN, attention_BN, type_ids_BN)
         return LayerOutputs(
             real_BN=attention_BN.bool(),
             weight_B=weight_B,
-            student=_full(student),
-            teacher=_full(teacher),
-            mixtures={label: weights.float() for label, weights in mixtures.items()},
-            answer_BNC=answer_BNC,
+            student=_in_float32(student),
+            projected={layer: state.float() for layer, state in projected.items()},
+            teacher=_in_float32(teacher),
+            layer_weights={label: weights.float() for label, weights in layer_weights.items()},
+            teacher_output_BNC=output_BNC,
         )
 
-    def _compare(self, teacher: Network, terms: Sequence[IntermediateLoss]) -> None:
+    def _add_teacher(self, teacher: Network, terms: Sequence[IntermediateLoss]) -> None:
         ours, theirs = self.network.config, teacher.config
         depths = depth(ours), depth(theirs)
         for term in terms:
             with prefix_paths(term.label):
                 check_comparable([term], ours, theirs)
-        of_student, of_teacher = select_layers(terms, *depths)
-        self.bridges = ProjectionHeads(
-            terms,
-            hidden=of_student.hidden,
-            widths=(sizes_of(ours).width, sizes_of(theirs).width),
-            depths=depths,
+        self._selection, of_teacher = select_layers(terms, *depths)
+        self.projection_heads = ProjectionHeads(
+            terms, widths=(sizes_of(ours).width, sizes_of(theirs).width), depths=depths
         )
-        self._wanted = of_student
-        self._beside = _Beside(teacher, of_teacher)
+        self._live_teacher = _LiveTeacher(teacher, of_teacher)
 
 
-class _Beside:
-    """A teacher that answers beside the student; no module: it is neither trained nor kept."""
+_Forwarded = tuple[Activations, dict[int, Tensor], dict[str, Tensor]]
+"""The activations of a forward pass, the projected hidden states, the weights of layer maps."""
+
+
+class _LiveTeacher:
+    """A teacher beside the student. It is no module: it is neither trained nor saved."""
 
     def __init__(self, network: Network, selection: LayerSelection) -> None:
         self._network = network.eval().requires_grad_(False)
-        self._taps = ActivationHooks(network, selection)
+        self._hooks = ActivationHooks(network, selection)
 
     @torch.no_grad()
-    def answered(self, *inputs: Tensor) -> tuple[Activations, Tensor]:
+    def predict(self, *inputs: Tensor) -> tuple[Activations, Tensor]:
+        """Return the activations of the selected layers, and the output (B, N, C)."""
         self._network.to(inputs[0].device)
-        answer_BNC: Tensor = self._network(*inputs)
-        return self._taps.take(), answer_BNC
+        output_BNC: Tensor = self._network(*inputs)
+        return self._hooks.take(), output_BNC
 
 
-def _full(states: Activations) -> Activations:
-    """In float32: what is compared is not rounded once more."""
+def _in_float32(activations: Activations) -> Activations:
+    """Return the activations in float32: what is compared is not rounded once more."""
     return replace(
-        states,
-        hidden={layer: state.float() for layer, state in states.hidden.items()},
-        projected={
-            layer: Projected(one.queries_BND.float(), one.keys_BND.float(), one.values_BND.float())
-            for layer, one in states.projected.items()
+        activations,
+        hidden={layer: state.float() for layer, state in activations.hidden.items()},
+        qkv={
+            layer: QueryKeyValue(
+                qkv.queries_BND.float(), qkv.keys_BND.float(), qkv.values_BND.float()
+            )
+            for layer, qkv in activations.qkv.items()
         },
     )
 
 
-def freeze_untaught(learner: DistillationModel, terms: Sequence[Term]) -> None:
-    """Freezes the weights that an objective of layers alone does not reach, such as a last norm.
+def freeze_unreached_weights(model: DistillationModel, terms: Sequence[Term]) -> None:
+    """Freeze the weights that an objective of layers alone does not reach, such as a last norm.
 
-    They would learn nothing, but weight decay would shrink them: in those optimizers that take
-    zeros for a gradient that is not there.
+    They would learn nothing, but weight decay would shrink them, in the optimizers that take zeros
+    for a gradient that is not there.
     """
-    if answers(terms):
+    if has_output_loss(terms):
         return
-    training = learner.training
-    learner.eval()
+    was_training = model.training
+    model.eval()
     ids_1N = torch.arange(4)[None]
     inputs = ids_1N, torch.ones_like(ids_1N), torch.zeros_like(ids_1N)
-    answer_1NC = learner(*inputs)
-    inside = learner.inside(*inputs, torch.ones(1))
-    loss = objective_loss(no_rows(answer_1NC), list(map(at_its_highest, terms)), inside).total
-    weights = [weight for weight in learner.parameters() if weight.requires_grad]
-    found = torch.autograd.grad(loss, weights, allow_unused=True)
-    for weight, gradient in zip(weights, found, strict=True):
+    rows = empty_rows(model(*inputs))
+    layer_outputs = model.layer_outputs(*inputs, torch.ones(1))
+    loss = objective_loss(rows, list(map(at_highest_weight, terms)), layer_outputs).total
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    for weight, gradient in zip(weights, gradients, strict=True):
         weight.requires_grad_(gradient is not None)
-    learner.train(training)
-    learner.untap()
+    model.train(was_training)
+    model.remove_hooks()
 
 
 def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of the weights of a learner, those of the student alone, by their names in its network."""
-    return _within(state, _NETWORK)
+    """Return the student's weights in the state of a model, by their names in its network."""
+    return _without_prefix(state, _NETWORK)
 
 
-def bridge_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of what is trained beside it, by their names in `DistillationModel.bridges`."""
-    return _within(state, _BRIDGES)
+def projection_head_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights in the state of a model that are trained beside its student.
+
+    Their names are those in `DistillationModel.projection_heads`.
+    """
+    return _without_prefix(state, _PROJECTION_HEADS)
 
 
-def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): weight
         for name, weight in state.items()
@@ -181,10 +205,10 @@ def _within(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def mixed(state: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
-    """The layer maps that are learnt in the weights of a learner, (S, L) by term."""
+def learned_layer_maps(state: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
+    """Return the learned layer maps in the state of a model: by label, their weights (S, L)."""
     return {
-        label_of(name.removeprefix(MIXTURES).partition(".")[0]): logits_SL.softmax(1).tolist()
+        label_of(name.removeprefix(LAYER_MAPS).partition(".")[0]): logits_SL.softmax(1).tolist()
         for name, logits_SL in state.items()
-        if name.startswith(MIXTURES)
+        if name.startswith(LAYER_MAPS)
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from alambique.distill.layers import kept
+from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, Sizes, depth, number, sizes_of
 from alambique.models.families import FAMILIES, Size, family_of
 from alambique.spec.errors import BadSpec
@@ -30,7 +30,7 @@ def of_student(said: Student, start: Config) -> dict[str, Any]:
     }
     if said.start == "random":
         return resized(start, layers=said.layers, **sizes)
-    layers = kept(said.keep, said.layers, depth(start))
+    layers = kept_layers(said.keep, said.layers, depth(start))
     return narrowed(with_layers(start, layers), **sizes)
 
 

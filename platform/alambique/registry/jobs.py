@@ -38,7 +38,7 @@ from alambique.registry.submissions import claim, claimed
 from alambique.registry.transitions import HELD, WAITING, Retries
 from alambique.spec.errors import Conflict, LostLease
 from alambique.spec.job import Job
-from alambique.spec.states import Reason, Stage, State
+from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Cell
 
 __all__ = [
@@ -182,7 +182,7 @@ def progress(
     job_id: UUID,
     token: int,
     *,
-    stage: Stage,
+    stage: StageName,
     fraction: float | None = None,
     eta_seconds: float | None = None,
     loss: float | None = None,

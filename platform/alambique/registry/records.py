@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from alambique.spec.states import Reason, Stage, State, TrialState
+from alambique.spec.states import Reason, StageName, State, TrialState
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class JobRow:
     state: State
     reason: Reason | None
     message: str | None
-    stage: Stage | None
+    stage: StageName | None
     progress: float | None
     """Of the stage, 0 to 1."""
     eta_seconds: float | None
@@ -97,7 +97,7 @@ class Standing:
     state: State
     reason: Reason | None
     message: str | None
-    stage: Stage | None
+    stage: StageName | None
     progress: float | None
     eta_seconds: float | None
     attempts: int
@@ -155,7 +155,7 @@ class StageDone:
     """The output of a stage that some job of the project has done."""
 
     key: str
-    stage: Stage
+    stage: StageName
     output: dict[str, Any]
     job_id: UUID | None
     """None where that job was deleted since."""

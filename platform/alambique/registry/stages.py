@@ -10,7 +10,7 @@ from alambique.registry.clock import now
 from alambique.registry.moves import locked
 from alambique.registry.records import StageDone
 from alambique.registry.statements import insert
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 
 
 def find(session: Session, project: str, key: str) -> StageDone | None:
@@ -25,7 +25,7 @@ def done(
     token: int,
     project: str,
     key: str,
-    stage: Stage,
+    stage: StageName,
     output: dict[str, Any],
 ) -> StageDone:
     """Stores what a stage gave, in the place of what it gave before.

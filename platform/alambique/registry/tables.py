@@ -19,10 +19,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from alambique.registry.columns import AnyText, UtcTime
 from alambique.registry.records import Asked
-from alambique.spec.states import Reason, Stage, State, TrialState
+from alambique.spec.states import Reason, StageName, State, TrialState
 
 
-def _words(kind: type[State] | type[Reason] | type[Stage] | type[TrialState]) -> Enum:
+def _words(kind: type[State] | type[Reason] | type[StageName] | type[TrialState]) -> Enum:
     """A column of an enumeration's values, as text: a new word needs no migration."""
     return Enum(
         kind,
@@ -53,7 +53,7 @@ class Table(DeclarativeBase):
         str: AnyText(),
         State: _words(State),
         Reason: _words(Reason),
-        Stage: _words(Stage),
+        StageName: _words(StageName),
         TrialState: _words(TrialState),
         _JSON: JSON(none_as_null=True),
         list[str]: JSON(),
@@ -104,7 +104,7 @@ class Job(Table):
     state: Mapped[State]
     reason: Mapped[Reason | None]
     message: Mapped[str | None]
-    stage: Mapped[Stage | None]
+    stage: Mapped[StageName | None]
     progress: Mapped[float | None]
     eta_seconds: Mapped[float | None]
     loss: Mapped[float | None]
@@ -177,7 +177,7 @@ class StageDone(Table):
 
     project: Mapped[str] = mapped_column(ForeignKey("projects.name"), primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
-    stage: Mapped[Stage]
+    stage: Mapped[StageName]
     output: Mapped[_JSON]
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

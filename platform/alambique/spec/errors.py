@@ -1,14 +1,32 @@
 """Every error a user can meet: one root, crossed with the standard library's own kinds.
 
-The message is the only argument, so that an error survives pickling between processes. `code` is
-what the API answers under that name, and never changes.
+The message is the only argument, and all else that an error knows is an attribute, so that it
+survives pickling between processes: pickle makes an error anew from its arguments, gives it its
+attributes, and drops its `__cause__`. `code` is what the API answers under that name, and never
+changes.
 """
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from alambique.spec.faults import BadField, BadFields
 
 
 class AlambiqueError(Exception):
     """The root: something this platform found, with what to do about it."""
 
     code = "internal"
+
+    fields: "tuple[BadField, ...]" = ()
+    """The fields of a job, or of another mapping, that are to blame; none where it is no field's
+    fault."""
+    more_fields: int = 0
+    """How many fields are to blame beside those."""
+
+    def with_fields(self, bad: "BadFields") -> Self:
+        """Return the error with the fields that are to blame."""
+        self.fields, self.more_fields = bad.fields, bad.more
+        return self
 
 
 class BadSpec(AlambiqueError, ValueError):

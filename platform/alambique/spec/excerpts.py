@@ -50,6 +50,16 @@ def named(words: Sequence[str], most: int = _SHOWN) -> str:
     return _joined([excerpt(word, 100) for word in words[:most]], len(words))
 
 
+def joined_by(words: Sequence[str], conjunction: str) -> str:
+    """Return the words as a list in a sentence.
+
+    >>> joined_by(["ana", "eva", "ida"], "and"), joined_by(["ana"], "or")
+    ('ana, eva and ida', 'ana')
+    """
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
 def _joined(shown: Sequence[str], count: int) -> str:
     rest = count - len(shown)
     return ", ".join([*shown, *([f"… and {rest:,} more"] if rest else [])])

@@ -37,12 +37,11 @@ class BadField:
         return f"{self.path}: {self.message}{found}"
 
 
-class BadFields(ValueError):
+class BadFields:
     """The fields for which a mapping is no job: the first ones, where there are many."""
 
     def __init__(self, fields: Sequence[BadField], more: int = 0) -> None:
         """With such fields in the order of the job, and the number of those left out before."""
-        super().__init__(fields, more)
         self.fields = tuple(fields[:NAMED])
         self.more = more + len(fields) - len(self.fields)
 
@@ -57,10 +56,10 @@ def refuse(fields: Sequence[BadField] | BadFields) -> NoReturn:
     """Name these fields, and of very many the first ones.
 
     Raises:
-        BadSpec: always, each field on a line of its own; its cause is `BadFields`.
+        BadSpec: always, each field on a line of its own and among its `fields`.
     """
-    cause = fields if isinstance(fields, BadFields) else BadFields(fields)
-    raise BadSpec("\n".join(cause.lines)) from cause
+    bad = fields if isinstance(fields, BadFields) else BadFields(fields)
+    raise BadSpec("\n".join(bad.lines)).with_fields(bad)
 
 
 @contextmanager
@@ -68,19 +67,14 @@ def prefix_paths(path: str) -> Iterator[None]:
     """Puts a path in front of the fields that are refused inside; what names no field has the path.
 
     Raises:
-        BadSpec: what was raised inside; its cause is `BadFields`.
+        BadSpec: what was raised inside, with these paths among its `fields`.
     """
     try:
         yield
     except BadSpec as error:
-        found = _of(error)
-        inside = [replace(bad, path=f"{path}.{bad.path}".rstrip(".")) for bad in found.fields]
-        refuse(BadFields(inside, found.more))
-
-
-def _of(error: BadSpec) -> BadFields:
-    cause = error.__cause__
-    return cause if isinstance(cause, BadFields) else BadFields([BadField("", None, str(error))])
+        fields = error.fields or (BadField("", None, str(error)),)
+        inside = [replace(bad, path=f"{path}.{bad.path}".rstrip(".")) for bad in fields]
+        refuse(BadFields(inside, error.more_fields))
 
 
 def bad_fields(error: ValidationError, content: object, record: type[BaseModel]) -> BadFields:

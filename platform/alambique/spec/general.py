@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from alambique.spec.objective import IntermediateLoss, Term
+from alambique.spec.excerpts import joined_by
+from alambique.spec.objective import IntermediateLoss, Term, intermediate_kinds
 from alambique.spec.teacher import Teacher
 
 NAME = "general"
@@ -19,8 +20,8 @@ def check_objective(terms: Sequence[Term]) -> None:
     if outputs:
         raise ValueError(
             f"{NAME} distillation is of layers: there are no labels, and no head that answers, for "
-            f"{' and '.join(outputs)} to compare; give terms of hidden, attention or relations "
-            "alone, such as [{kind: relations}]"
+            f"{' and '.join(outputs)} to compare; give terms of "
+            f"{joined_by(intermediate_kinds(), 'or')} alone, such as [{{kind: relations}}]"
         )
 
 

@@ -21,7 +21,15 @@ from alambique.spec.fields import (
     fault_at,
     left_out_at,
 )
-from alambique.spec.objective import Gold, IntermediateLoss, Logits, Objective, Term, counts, taught
+from alambique.spec.objective import (
+    Gold,
+    IntermediateLoss,
+    Logits,
+    Objective,
+    Term,
+    has_teacher_loss,
+    is_active,
+)
 from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teachers import TeacherEntry, Teachers, teachings
@@ -157,7 +165,7 @@ class Job(Spec):
             return self
         for place, terms in self.objective_places:
             for number, term in enumerate(terms):
-                if isinstance(term, IntermediateLoss) and counts(term):
+                if isinstance(term, IntermediateLoss) and is_active(term):
                     raise fault_at(
                         (*place, number),
                         f"{term.label} compares the student with the layers of one teacher, and "
@@ -169,7 +177,7 @@ class Job(Spec):
 
     @model_validator(mode="after")
     def _taught_what_is_unlabelled(self) -> "Job":
-        if self.data.unlabelled is not None and not any(map(taught, self.objectives)):
+        if self.data.unlabelled is not None and not any(map(has_teacher_loss, self.objectives)):
             raise fault_at(
                 ("data", "unlabelled"),
                 "the student learns from labels alone, which these examples are not asked for: "
@@ -285,7 +293,7 @@ class Job(Spec):
         if not self.distil:
             return False
         terms = chain.from_iterable(self.objectives)
-        return any(isinstance(term, Logits) and counts(term) for term in terms)
+        return any(isinstance(term, Logits) and is_active(term) for term in terms)
 
     def models(self) -> Iterator[tuple[str, str | Architecture]]:
         """Each field that names a model, with the model."""
@@ -307,9 +315,9 @@ class Job(Spec):
 
 def _check_anchored(task: object, terms: tuple[Term, ...]) -> None:
     """That where logits of spans are learnt by mse, something teaches the other positions."""
-    mse = any(_is_mse(term) and counts(term) for term in terms)
+    mse = any(_is_mse(term) and is_active(term) for term in terms)
     others = (Gold, Logits)
-    anchor = any(isinstance(t, others) and not _is_mse(t) and counts(t) for t in terms)
+    anchor = any(isinstance(t, others) and not _is_mse(t) and is_active(t) for t in terms)
     if task == "question-answering" and mse and not anchor:
         raise ValueError(
             "logits by mse compare only the ends of words: for question answering "

@@ -34,8 +34,7 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     All jobs of a task, a teacher and a student have one name: their models become versions of one.
 
     Raises:
-        BadSpec: a job cannot be, by fields that are named where the suite has them; its cause is
-            `BadFields`.
+        BadSpec: a job cannot be; its `fields` are named as the suite has them.
     """
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
     known, judged = Teachers(), set[str]()
@@ -101,9 +100,8 @@ def _job(cell: Cell, content: Content, known: Teachers) -> Job:
 
 
 def _fields_of(error: BadSpec) -> Sequence[BadField]:
-    cause = error.__cause__
-    assert isinstance(cause, BadFields)  # all that is raised of a job's content has it
-    return cause.fields
+    assert error.fields  # all that is raised of a job's content has some
+    return error.fields
 
 
 def _of_no_task(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
@@ -213,7 +211,7 @@ def _content(suite: Suite, cell: Cell) -> Content:
     """The job of a cell, not looked at yet.
 
     Raises:
-        BadSpec: the grid names a place that it does not have; its cause is `BadFields`.
+        BadSpec: the grid names a place that it does not have, which is in its `fields`.
     """
     content: Content = {}
     for _, part in _below(suite, cell):
@@ -233,7 +231,7 @@ def _trained(suite: Suite, cell: Cell, content: Content) -> Content:
     """What a job of the cell trains, where a student has a grid of its own.
 
     Raises:
-        BadSpec: no job compares with that student; its cause is `BadFields`.
+        BadSpec: no job compares with that student, which is in its `fields`.
     """
     if not suite.grids:
         return {}
@@ -263,7 +261,7 @@ def _varied(content: Content, path: str, value: object) -> Content:
     try:
         return with_field(content, path, value)
     except BadSpec as error:
-        raise error from BadFields([BadField(path, None, str(error))])
+        raise error.with_fields(BadFields([BadField(path, None, str(error))])) from None
 
 
 def _check_weights_once(content: Content, point: Mapping[str, object]) -> None:

@@ -1,48 +1,50 @@
-"""What a student is trained to match: the terms of its loss, a closed union.
+"""The terms of a student's loss, as a job says them: a closed union.
 
-Every term is a mean over the real rows of a batch: words of tagging, examples of classification,
-starts and ends of spans; and windows, where layers are compared. Padding has no part in it.
-`reduction` names the means that published code takes in its place.
+`Gold` and `Logits` compare outputs. The terms of `IntermediateLoss` compare layers; how each of
+them does that is in `distill.terms`. Every term is a mean over the real rows of a batch: words of
+tagging, examples of classification, starts and ends of spans; and windows, where layers are
+compared. Padding takes no part. `reduction` names the means that published code takes instead.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from collections.abc import Mapping as Table
-from typing import Annotated, Literal, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, Protocol, TypeVar, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from alambique.spec.changing import Temperature, Weight, highest
 from alambique.spec.fields import Positive, Spec, Whole, left_out_at
 
-Named = Literal["uniform", "3k", "first", "last", "skip"]
-"""Maps from the layers of a student to those of its teacher that depths alone decide."""
+NamedMapping = Literal["uniform", "3k", "first", "last", "skip"]
+"""Maps from the layers of a student to those of its teacher that follow from both depths."""
 _Layer = Annotated[Whole, Field(ge=0, le=1000)]
-Pairs = tuple[tuple[_Layer, _Layer], ...]
+ListedMapping = tuple[tuple[_Layer, _Layer], ...]
+"""Pairs of a layer of the student and a layer of the teacher, both counted from 0."""
 
 
-def _some(pairs: Pairs) -> Pairs:
+def _not_empty(pairs: ListedMapping) -> ListedMapping:
     if not pairs:
         raise ValueError("the map has no pair: give [student layer, teacher layer], or a name")
     return pairs
 
 
-def _form(said: object) -> Literal["name", "pairs"]:
-    return "pairs" if isinstance(said, list | tuple) else "name"
+def _mapping_form(value: object) -> Literal["name", "pairs"]:
+    return "pairs" if isinstance(value, list | tuple) else "name"
 
 
-Mapping = Annotated[
-    Annotated[Literal[Named, "learned", "similar"], Tag("name")]
-    | Annotated[Pairs, AfterValidator(_some), Tag("pairs")],
-    Discriminator(_form),
+LayerMapping = Annotated[
+    Annotated[Literal[NamedMapping, "learned", "similar"], Tag("name")]
+    | Annotated[ListedMapping, AfterValidator(_not_empty), Tag("pairs")],
+    Discriminator(_mapping_form),
 ]
 """Which layer of the teacher each layer of the student learns from (`distill.mapping`).
 
-learned: a mixture of all, whose weights are trained with the student. similar: the ones that are
-most alike before the training, by CKA on some of its examples. Or pairs of a layer of the student
-and one of the teacher, counted from 0.
+learned: a mixture of all layers of the teacher, whose weights are trained with the student.
+similar: the layers that are most alike before the training, by CKA on some of its examples. Else
+the map has a name, or lists its pairs.
 """
 Relation = Literal["qq", "kk", "vv", "qk", "kv"]
+"""The two factors of a relation between tokens: queries, keys or values."""
 
 
 def _each_once(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
@@ -51,17 +53,26 @@ def _each_once(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
     return pairs
 
 
-class _Reduced(Protocol):
+class _HasReduction(Protocol):
     @property
     def loss(self) -> str: ...
     @property
     def reduction(self) -> str: ...
 
 
-R = TypeVar("R", bound=_Reduced)
+R = TypeVar("R", bound=_HasReduction)
 
 
-def _published(term: R, losses: Table[str, tuple[str, ...]]) -> R:
+def _check_reduction(term: R, losses: Mapping[str, tuple[str, ...]]) -> R:
+    """Return the term if its reduction is one of its loss.
+
+    Args:
+        term: has a loss and a reduction.
+        losses: the losses of each reduction that not all losses have.
+
+    Raises:
+        ValueError: it is not.
+    """
     known = losses.get(term.reduction, (term.loss,))
     if term.loss not in known:
         raise ValueError(
@@ -71,31 +82,31 @@ def _published(term: R, losses: Table[str, tuple[str, ...]]) -> R:
     return term
 
 
-class _Called(Spec):
-    """What all terms have."""
+class _LabelledTerm(Spec):
+    """The fields of every term but its weight."""
 
     kind: str
     name: Annotated[
         str | None,
         Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", exclude_if=left_out_at(None)),
     ] = None
-    """What it is called where terms are told apart; where not given, its kind. Of two of one kind,
-    one has a name."""
+    """What the term is called in progress and results; its kind if not given. Of two terms of one
+    kind, one needs a name."""
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """The name of the term, or its kind if it has none."""
         return self.name or self.kind
 
 
-class Gold(_Called):
+class Gold(_LabelledTerm):
     """Cross entropy with the labels of the data."""
 
     kind: Literal["gold"] = "gold"
     weight: Weight = 1.0
 
 
-class Logits(_Called):
+class Logits(_LabelledTerm):
     """The distance of the student's outputs from the teacher's.
 
     The temperature T divides the logits of both, and the loss is multiplied by T², so that its
@@ -119,39 +130,39 @@ class Logits(_Called):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_published(self) -> "Logits":
-        return _published(self, {"tinybert": ("ce",)})
+    def _reduced_as_check_reduction(self) -> "Logits":
+        return _check_reduction(self, {"tinybert": ("ce",)})
 
 
-class Hidden(_Called):
+class Hidden(_LabelledTerm):
     """The distance of the student's hidden states from the teacher's, added up over a layer map."""
 
     kind: Literal["hidden"] = "hidden"
     loss: Literal["mse", "cosine", "pkd"] = "mse"
     """mse; cosine: 1 - cos; pkd: squared distance of the first token's states, each of length 1."""
-    mapping: Mapping = "uniform"
+    mapping: LayerMapping = "uniform"
     projection: Literal["shared", "per-layer", "none"] = "shared"
     """What makes the student's states as wide as the teacher's: a linear layer for all states, or
     one for each. It is trained with the student, and not part of it afterwards. none: nothing, for
     networks of one width."""
     embeddings: bool = True
-    """Whether the embeddings, which are the state before the first layer, are compared too."""
+    """Whether the embeddings, the state before the first layer, are compared too."""
     reduction: Literal["rows", "tinybert", "textbrewer"] = "rows"
     """tinybert, of mse: padding counts as tokens; textbrewer: a mean over all tokens of a batch."""
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_published(self) -> "Hidden":
-        return _published(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
+    def _reduced_as_check_reduction(self) -> "Hidden":
+        return _check_reduction(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
 
 
-class Attention(_Called):
+class Attention(_LabelledTerm):
     """The distance of the student's attention from the teacher's, added up over a layer map."""
 
     kind: Literal["attention"] = "attention"
     loss: Literal["score-mse", "kl", "probability-mse"] = "score-mse"
     """score-mse: of the scores before the softmax; the others compare what comes out of it."""
-    mapping: Mapping = "uniform"
+    mapping: LayerMapping = "uniform"
     heads: Literal["each", "mean"] = "each"
     """mean: the scores averaged over heads, for networks that have not as many."""
     reduction: Literal["rows", "tinybert", "textbrewer"] = "rows"
@@ -159,11 +170,11 @@ class Attention(_Called):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_published(self) -> "Attention":
-        return _published(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
+    def _reduced_as_check_reduction(self) -> "Attention":
+        return _check_reduction(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
 
 
-class Relations(_Called):
+class Relations(_LabelledTerm):
     """The distance of relations between tokens, of one layer: MiniLM.
 
     For v2, the default (Wang et al., 2021): queries with queries, keys with keys, values with
@@ -179,39 +190,45 @@ class Relations(_Called):
     weight: Weight = 1.0
 
 
-Term = Annotated[Gold | Logits | Hidden | Attention | Relations, Field(discriminator="kind")]
-
 IntermediateLoss = Hidden | Attention | Relations
-"""The terms that compare what is inside the networks."""
+"""The terms that compare layers of a student with layers of its teacher."""
+
+Term = Annotated[Gold | Logits | IntermediateLoss, Field(discriminator="kind")]
+"""Any term of an objective."""
 
 
-def counts(term: Term) -> bool:
-    """Whether the term is ever part of the loss."""
+def intermediate_kinds() -> tuple[str, ...]:
+    """Return the kinds of the terms that compare layers, in the order of their union."""
+    return tuple(term.model_fields["kind"].default for term in get_args(IntermediateLoss))
+
+
+def is_active(term: Term) -> bool:
+    """Return whether the term has a weight above 0 at any time of the training."""
     return highest(term.weight) > 0
 
 
-def answers(terms: Iterable[Term]) -> bool:
-    """Whether what the student answers is learnt, and not its layers alone."""
-    return any(isinstance(term, Gold | Logits) and counts(term) for term in terms)
+def has_output_loss(terms: Iterable[Term]) -> bool:
+    """Return whether an active term compares the student's outputs, and not its layers alone."""
+    return any(isinstance(term, Gold | Logits) and is_active(term) for term in terms)
 
 
-def at_its_highest(term: Term) -> Term:
-    """The term with the greatest weight that it ever has, all the time."""
+def has_teacher_loss(terms: Iterable[Term]) -> bool:
+    """Return whether an active term compares the student with a teacher, and not labels alone."""
+    return any(is_active(term) for term in terms if not isinstance(term, Gold))
+
+
+def intermediate_losses(terms: Iterable[Term]) -> list[IntermediateLoss]:
+    """Return the active terms that compare layers: those that need a live teacher."""
+    return [term for term in terms if isinstance(term, IntermediateLoss) and is_active(term)]
+
+
+def at_highest_weight(term: Term) -> Term:
+    """Return the term with the highest weight that it ever has as its constant weight."""
     return term.model_copy(update={"weight": highest(term.weight)})
 
 
-def layered(terms: Sequence[Term]) -> list[IntermediateLoss]:
-    """Those terms that need the teacher beside the student."""
-    return [term for term in terms if isinstance(term, IntermediateLoss) and counts(term)]
-
-
-def taught(terms: Sequence[Term]) -> bool:
-    """Whether anything is learnt from a teacher, and not from labels alone."""
-    return any(counts(term) for term in terms if not isinstance(term, Gold))
-
-
-def _something_to_learn(terms: tuple[Term, ...]) -> tuple[Term, ...]:
-    if not any(counts(term) for term in terms):
+def _check_objective(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    if not any(is_active(term) for term in terms):
         raise ValueError("every term has weight 0: nothing would be learnt")
     if twice := [label for label, often in Counter(t.label for t in terms).items() if often > 1]:
         raise ValueError(
@@ -221,15 +238,11 @@ def _something_to_learn(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     projections = {term.projection for term in terms if isinstance(term, Hidden)}
     if len(projections) > 1:
         raise ValueError(
-            f"terms of kind hidden share their projections, and these are {_listed(projections)}: "
-            "say the same for all"
+            "terms of kind hidden share their projections, and these are "
+            f"{' and '.join(sorted(projections))}: say the same for all"
         )
     return terms
 
 
-def _listed(words: Iterable[str]) -> str:
-    return " and ".join(sorted(words))
-
-
-Objective = Annotated[tuple[Term, ...], AfterValidator(_something_to_learn)]
-"""Terms, each called otherwise than the others, of which at least one counts."""
+Objective = Annotated[tuple[Term, ...], AfterValidator(_check_objective)]
+"""The terms of a loss: each has a label of its own, and at least one is active."""

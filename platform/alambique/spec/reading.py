@@ -11,7 +11,7 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
 from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
 from alambique.spec.job import Job
-from alambique.spec.space import faults
+from alambique.spec.space import bad_dimensions
 from alambique.spec.work import WORK, work_of
 
 __all__ = [
@@ -63,7 +63,7 @@ def job_of(content: Mapping[str, Any]) -> Job:
     """The job that a mapping describes.
 
     Raises:
-        BadSpec: a field is wrong, each bad one on a line of its own; its cause is `BadFields`.
+        BadSpec: a field is wrong, each bad one on a line of its own and in its `fields`.
     """
     try:
         job = Job.model_validate(content)
@@ -72,7 +72,7 @@ def job_of(content: Mapping[str, Any]) -> Job:
     if job.search is not None and (work := work_of(content)) > WORK:
         many = f"its values together, each looked at with the whole job, are {work:,} to look at"
         refuse([BadField("search.space", None, f"{many}, at most {WORK:,}: give fewer of them")])
-    if wrong := faults(job):
+    if wrong := bad_dimensions(job):
         refuse(wrong)
     return job
 

@@ -54,13 +54,13 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     # not by min_length, whose words are of another thing
     if not values:
         raise ValueError("the list is empty: give the values to try")
-    if len({written(value) for value in values}) < len(values):
+    if len({as_json(value) for value in values}) < len(values):
         raise ValueError("a value is there more than once: give each value once")
     return values
 
 
-def written(value: object) -> str:
-    """A value as JSON, by which two of them are compared."""
+def as_json(value: object) -> str:
+    """Return a value as JSON, by which two of them are compared."""
     return json.dumps(value, sort_keys=True, default=str)
 
 

@@ -4,15 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from math import prod
+from random import Random
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from alambique.spec.alpha import balanced, balanced_terms, weights, with_field
-from alambique.spec.combinations import count
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
+from alambique.spec.faults import BadField, bad_fields, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term
 from alambique.spec.search import Dimension, Range, Search
@@ -47,23 +49,23 @@ Axis = Listed | Between
 
 
 def axes(job: Job) -> tuple[Axis, ...]:
-    """The dimensions of a job's search, in their order; of ranges it is known what they hold."""
+    """Return the dimensions of a job's search, in their order, with what their fields take."""
     space = job.search.space if job.search else {}
     return tuple(_axis(job, path, dimension) for path, dimension in space.items())
 
 
-def lists(axes: Iterable[Axis]) -> list[Sequence[Any]] | None:
-    """All values of each dimension; None where one takes any number between two."""
-    found = [_values(axis) for axis in axes]
-    known = [values for values in found if values is not None]
-    return known if len(known) == len(found) else None
+def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
+    if not isinstance(dimension, Range):
+        return Listed(path, dimension)
+    whole = takes_whole_numbers(job, path)
+    return Between(path, dimension.low, dimension.high, dimension.log, whole)
 
 
-def size(search: Search, axes: Iterable[Axis]) -> int:
-    """How many trials a search has at most: no combination is tried twice."""
-    values = lists(axes)
-    known = (search.trials, None if values is None else count(values))
-    return min((number for number in known if number is not None), default=0)
+def value_lists(axes: Iterable[Axis]) -> list[Sequence[Any]] | None:
+    """Return all values of each dimension; None where one takes any number between two."""
+    lists = [_values(axis) for axis in axes]
+    known = [values for values in lists if values is not None]
+    return known if len(known) == len(lists) else None
 
 
 def _values(axis: Axis) -> Sequence[Any] | None:
@@ -72,11 +74,49 @@ def _values(axis: Axis) -> Sequence[Any] | None:
     return range(int(axis.low), int(axis.high) + 1) if axis.whole else None
 
 
-def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
-    """The job of a trial: these values in its fields, and no search.
+def trial_count(search: Search, axes: Iterable[Axis]) -> int:
+    """Return how many trials a search has at most: no combination is tried twice."""
+    lists = value_lists(axes)
+    limits = (search.trials, None if lists is None else combination_count(lists))
+    return min((limit for limit in limits if limit is not None), default=0)
+
+
+def combination_count(lists: Sequence[Sequence[Any]]) -> int:
+    """Return how many combinations there are of a value from each list."""
+    return prod(map(len, lists))
+
+
+def combination(lists: Sequence[Sequence[Any]], number: int) -> tuple[Any, ...]:
+    """Return one combination by its number, counted from 0; the last list changes first.
+
+    >>> [combination(("ab", "xyz"), number) for number in (0, 1, 3)]
+    [('a', 'x'), ('a', 'y'), ('b', 'x')]
+    """
+    values = []
+    for each in reversed(lists):
+        number, index = divmod(number, len(each))
+        values.append(each[index])
+    return tuple(reversed(values))
+
+
+def spread_combinations(lists: Sequence[Sequence[Any]], most: int) -> Iterable[int]:
+    """Return the numbers of all combinations; of very many the first, the last, and random ones.
+
+    >>> list(spread_combinations(("ab", "xyz"), 6))
+    [0, 1, 2, 3, 4, 5]
+    """
+    total, random = combination_count(lists), Random(0)  # always the same ones
+    if total <= most:
+        return range(total)
+    # not by sample, for which there may be too many
+    return sorted({0, total - 1, *(random.randrange(total) for _ in range(most - 2))})
+
+
+def job_with_values(job: Job, values: Mapping[str, Any]) -> Job:
+    """Return the job of a trial: these values in its fields, and no search.
 
     Raises:
-        BadSpec: it cannot be, each bad field on a line of its own; its cause is `BadFields`.
+        BadSpec: it cannot be, each bad field on a line of its own and in its `fields`.
     """
     # the teachers are left as they are, which no search varies: to look at candidates and all their
     # runs takes long, and a search may have many combinations
@@ -89,37 +129,106 @@ def laid_over(job: Job, values: Mapping[str, Any]) -> Job:
         refuse(bad_fields(error, content, Job))
 
 
-def alone(job: Job) -> Iterator[Job]:
-    """The job with each value of each dimension, or with either end of it, where that can be."""
+def single_value_jobs(job: Job) -> Iterator[Job]:
+    """Yield the job with each value, or end, of each dimension by itself, where that can be."""
     space = job.search.space if job.search else {}
     for path, dimension in space.items():
-        for value in ends(dimension):
+        for value in listed_values(dimension):
             with suppress(BadSpec):  # only together with the value of another dimension
-                yield laid_over(job, {path: value})
+                yield job_with_values(job, {path: value})
 
 
-def faults(job: Job) -> list[BadField]:
-    """What is wrong with the space of a job's search, at most one fault for each dimension.
+def listed_values(dimension: Dimension) -> tuple[Any, ...]:
+    """Return the values of a list, or the ends of a range."""
+    if isinstance(dimension, Range):
+        return int_if_whole(dimension.low), int_if_whole(dimension.high)
+    return dimension
+
+
+def int_if_whole(number: float) -> float | int:
+    """Return the number as a field of whole numbers takes it, where it is one."""
+    return int(number) if number.is_integer() else number
+
+
+def takes_whole_numbers(job: Job, path: str) -> bool:
+    """Return whether the field at a path of a job is declared to take whole numbers only."""
+    if balanced(path) is not None:
+        return False
+    types = _declared_types(Job, job, _placed(job, path).split("."))
+    return float not in types and bool(types & {int, bool})
+
+
+def _declared_types(annotation: Any, value: object, path: Sequence[str]) -> set[Any]:
+    """Return the types that a field is declared to take, each member of a union by itself.
+
+    Args:
+        annotation: of what the path begins in.
+        value: what the job has there; of a union of records it says which one the path is in.
+        path: the parts of the path from there to the field.
+    """
+    types = {type(value)} if isinstance(value, BaseModel) else _union_members(annotation)
+    if not path:
+        return types
+    head, *rest = path
+    inner = (_inner_annotation(one, head) for one in types)
+    return {
+        found
+        for one in inner
+        if one is not None
+        for found in _declared_types(one, _inner_value(value, head), rest)
+    }
+
+
+def _union_members(annotation: Any) -> set[Any]:
+    """Return what an annotation is made of, without bounds and validators."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _union_members(arguments[0])
+    if origin in (Union, UnionType):
+        return {member for each in arguments for member in _union_members(each)}
+    return {annotation}
+
+
+def _inner_annotation(outer: Any, part: str) -> Any:
+    """Return the annotation of a field of a record, or an item of a tuple; None: it has none."""
+    if isinstance(outer, type) and issubclass(outer, BaseModel):
+        field = outer.model_fields.get(part)
+        return field and field.annotation
+    items = get_args(outer) if get_origin(outer) is tuple and part.isdecimal() else ()
+    if items[1:] == (...,):
+        return items[0]
+    return items[int(part)] if items and int(part) < len(items) else None
+
+
+def _inner_value(outer: object, part: str) -> object:
+    """Return what a record has in a field, or a tuple at an index; None where there is nothing."""
+    if isinstance(outer, tuple) and part.isdecimal():
+        return outer[int(part)] if int(part) < len(outer) else None
+    return getattr(outer, part, None) if isinstance(outer, BaseModel) else None
+
+
+def bad_dimensions(job: Job) -> list[BadField]:
+    """Return what is wrong with the space of a job's search, at most one fault for each dimension.
 
     A value is tried in the job as it stands. A fault that another dimension may cure, since it
     varies a part of what is wrong, is left to the trials: those that cannot be fail alone.
     """
     space = job.search.space if job.search else {}
-    found = (_fault(job, path, dimension) for path, dimension in space.items())
-    return [bad for bad in found if bad is not None]
+    faults = (_fault(job, path, dimension) for path, dimension in space.items())
+    return [fault for fault in faults if fault is not None]
 
 
 def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
     assert job.search is not None
-    if why := _misplaced(path):
+    if why := _why_not_varied(path):
         return BadField(f"{_SPACE}.{path}", None, why)
     try:
         place = _placed(job, path)
     except BadSpec as error:
         return BadField(f"{_SPACE}.{path}", None, str(error))
-    around = dict(_around(job, path))
-    own = _occupied(job, path)
-    if above := [other for other, places in around.items() if _meet(own, places)]:
+    others = dict(_other_places(job, path))
+    own = _places(job, path)
+    if above := [other for other, places in others.items() if _overlap(own, places)]:
         return BadField(f"{_SPACE}.{path}", None, f"{above[0]} is varied too: keep one of the two")
     if job.search.sampler == "grid" and isinstance(dimension, Range):
         return BadField(
@@ -127,31 +236,30 @@ def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
             f"{dimension.low:g} to {dimension.high:g}",
             "a grid tries listed values, and this is a range: list them, or say sampler: random",
         )
-    for value in ends(dimension):
-        for bad in _refused(job, path, value):
-            others = chain.from_iterable(around.values())
-            if not any(_within(other, bad.path) for other in others):
+    for value in listed_values(dimension):
+        for bad in _refused_fields(job, path, value):
+            if not any(_within(other, bad.path) for other in chain(*others.values())):
                 message = bad.message if bad.path == place else f"{bad.path}: {bad.message}"
                 return BadField(f"{_SPACE}.{path}", short(value), message)
     return None
 
 
-def _around(job: Job, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The other dimensions, each with the places of the job that it sets."""
+def _other_places(job: Job, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the other dimensions, each with the places of the job that it sets."""
     others = job.search.space if job.search else {}
     for other in others:
-        if other != path and not _misplaced(other):
+        if other != path and not _why_not_varied(other):
             with suppress(BadSpec):  # which is that one's fault
-                yield other, _occupied(job, other)
+                yield other, _places(job, other)
 
 
-def _meet(own: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether a place is another one, or a part of it."""
+def _overlap(own: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether a place of our own is one of the others, or a part of it."""
     return any(f"{place}.".startswith(f"{other}.") for place in own for other in others)
 
 
-def _misplaced(path: str) -> str | None:
-    """Why no search varies that field."""
+def _why_not_varied(path: str) -> str | None:
+    """Return why no search varies that field; None where one may."""
     head, _, rest = path.partition(".")
     if head == "train" and not rest:
         return "name one of the fields of train, such as train.learning_rate"
@@ -170,35 +278,36 @@ def _misplaced(path: str) -> str | None:
 
 
 def _placed(job: Job, path: str) -> str:
-    return _place(_objectives(job), path)
+    """Return the path of a dimension as `_place` does, by the terms that the job has."""
+    return _place(_term_labels(job), path)
 
 
-def _occupied(job: Job, path: str) -> tuple[str, ...]:
-    """The places of the job that a dimension sets: of alpha two weights."""
+def _places(job: Job, path: str) -> tuple[str, ...]:
+    """Return the places of the job that a dimension sets: of alpha two weights."""
     objective = balanced(path)
     if objective is None:
         return (_placed(job, path),)
-    return tuple(weights(objective, _terms(_objectives(job), objective)))
+    return tuple(weights(objective, _terms(_term_labels(job), objective)))
 
 
-def _objectives(job: Job) -> dict[str, Any]:
-    """What the terms of a job are, and are called, where the job has them."""
+def _term_labels(job: Job) -> dict[str, Any]:
+    """Return the kinds and names of the job's terms, each objective where the job has it."""
+
+    def labels(terms: Iterable[Term]) -> list[dict[str, str]]:
+        return [{"kind": term.kind, "name": term.label} for term in terms]
+
     first = job.intermediate.objective if job.intermediate else ()
-    return {"objective": _called(job.objective), _FIRST: {"objective": _called(first)}}
-
-
-def _called(terms: Iterable[Term]) -> list[dict[str, str]]:
-    return [{"kind": term.kind, "name": term.label} for term in terms]
+    return {"objective": labels(job.objective), _FIRST: {"objective": labels(first)}}
 
 
 def _terms(content: Mapping[str, Any], path: str) -> Any:
-    """The terms of the objective that a path is in."""
+    """Return the terms of the objective that a path is in."""
     outer = content.get(_FIRST) or {} if path.startswith(f"{_FIRST}.") else content
     return outer.get("objective", ())
 
 
 def _place(content: Mapping[str, Any], path: str) -> str:
-    """The path with the number of a term in the place of its name, or kind; that of alpha as it is.
+    """Return the path with the number of a term for its name or kind; that of alpha stays as it is.
 
     Raises:
         BadSpec: there is no such term, or there are none that alpha weighs.
@@ -220,14 +329,12 @@ def _place(content: Mapping[str, Any], path: str) -> str:
     return ".".join(filter(None, (_FIRST if first else "", head, str(labels.index(label)), field)))
 
 
-def _refused(job: Job, path: str, value: object) -> tuple[BadField, ...]:
-    """What is wrong with the job that has that value there."""
+def _refused_fields(job: Job, path: str, value: object) -> tuple[BadField, ...]:
+    """Return what is wrong with the job that has that value there."""
     try:
-        start = laid_over(job, {path: value}).student.start
+        start = job_with_values(job, {path: value}).student.start
     except BadSpec as error:
-        if isinstance(error.__cause__, BadFields):
-            return error.__cause__.fields
-        return (BadField(_placed(job, path), None, str(error)),)
+        return error.fields or (BadField(_placed(job, path), None, str(error)),)
     if start in ("teacher", "random", job.student.start):
         return ()
     why = (
@@ -238,33 +345,5 @@ def _refused(job: Job, path: str, value: object) -> tuple[BadField, ...]:
 
 
 def _within(path: str, outer: str) -> bool:
-    """Whether a field is a part of another; `job` is all of it."""
+    """Return whether a field is a part of another; `job` is all of it."""
     return outer == "job" or path.startswith(f"{outer}.")
-
-
-def ends(dimension: Dimension) -> tuple[Any, ...]:
-    """The values of a list, or the ends of a range."""
-    if isinstance(dimension, Range):
-        return plain(dimension.low), plain(dimension.high)
-    return dimension
-
-
-def plain(number: float) -> float | int:
-    """The number as a field of whole numbers takes it, where it is one."""
-    return int(number) if number.is_integer() else number
-
-
-def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
-    if not isinstance(dimension, Range):
-        return Listed(path, dimension)
-    low, high = dimension.low, dimension.high
-    return Between(path, low, high, dimension.log, is_whole(job, path, low, high))
-
-
-def is_whole(job: Job, path: str, low: float, high: float) -> bool:
-    """Whether the field takes whole numbers only: both of these, and nothing between two such."""
-    if not (float(low).is_integer() and float(high).is_integer()):
-        return False
-    # between the two, whatever else bounds the field
-    refused = _refused(job, path, low + 0.5)
-    return any(bad.path == _placed(job, path) for bad in refused)

@@ -64,7 +64,7 @@ class TrialState(StrEnum):
         return self not in (TrialState.RUNNING, TrialState.INTERRUPTED)
 
 
-class Stage(StrEnum):
+class StageName(StrEnum):
     """The steps of a job, in their order."""
 
     CHECK = "check"
@@ -73,3 +73,19 @@ class Stage(StrEnum):
     DISTIL = "distil"
     EVALUATE = "evaluate"
     REGISTER = "register"
+
+
+class StudentRole(StrEnum):
+    """What a student is in its job."""
+
+    GOLD_ONLY = "gold-only"
+    """A baseline: learns labels alone, from what its teacher started from."""
+    SAME_START = "same-start"
+    """A baseline: learns labels alone, from what the distilled student starts from."""
+    DISTILLED = "distilled"
+    """Learns from its teacher."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it learns nothing from a teacher."""
+        return self is not StudentRole.DISTILLED

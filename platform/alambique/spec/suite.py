@@ -268,7 +268,7 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
     """The suite that a mapping describes.
 
     Raises:
-        BadSpec: a field is wrong, each bad one on a line of its own; its cause is `BadFields`.
+        BadSpec: a field is wrong, each bad one on a line of its own and in its `fields`.
     """
     try:
         suite = Suite.model_validate(content)

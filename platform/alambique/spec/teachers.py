@@ -52,8 +52,10 @@ class TeacherEntry:
             one_model = self.alone and self.said.candidates is None
             if one_model or str(error).startswith(f"{field}: "):
                 raise
+            named = type(error)(f"{field}: {error}")
+            named.fields, named.more_fields = error.fields, error.more_fields
             # not from the error itself: what a job is told is the innermost message
-            raise type(error)(f"{field}: {error}") from error.__cause__
+            raise named from error.__cause__
 
 
 def _few(said: object) -> object:

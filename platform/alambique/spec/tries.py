@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from alambique.spec.combinations import combination, count, spread
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.search import Dimension, Range
-from alambique.spec.space import alone, ends, is_whole, laid_over
+from alambique.spec.space import (
+    combination,
+    combination_count,
+    job_with_values,
+    listed_values,
+    single_value_jobs,
+    spread_combinations,
+    takes_whole_numbers,
+)
 
 _MOST = 500
 """Combinations that are looked at."""
@@ -50,9 +57,9 @@ def tries(job: Job, *heads: str) -> Tries:
     lists = [found for found, _ in values.values()]
     said = [
         dict(zip(values, combination(lists, number), strict=True))
-        for number in spread(lists, _MOST)
+        for number in spread_combinations(lists, _MOST)
     ]
-    whole = count(lists) <= _MOST and all(known for _, known in values.values())
+    whole = combination_count(lists) <= _MOST and all(known for _, known in values.values())
     listed = frozenset(path for path, each in space.items() if not isinstance(each, Range))
     return Tries(tuple(Try(one, _made(job, one)) for one in said), listed, whole)
 
@@ -69,7 +76,7 @@ def needs_outputs(job: Job) -> bool:
         return any(variant.needs_outputs for variant in every.jobs)
     # combinations of what is learnt: a term may need another beside it
     learning = (tries(job, head).jobs for head in ("objective", "intermediate.objective"))
-    return any(variant.needs_outputs for variant in chain([job], alone(job), *learning))
+    return any(variant.needs_outputs for variant in chain([job], single_value_jobs(job), *learning))
 
 
 def _under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
@@ -80,7 +87,7 @@ def _under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
 
 def _made(job: Job, values: Mapping[str, Any]) -> Job | BadSpec:
     try:
-        return laid_over(job, values)
+        return job_with_values(job, values)
     except BadSpec as error:
         return error
 
@@ -88,11 +95,11 @@ def _made(job: Job, values: Mapping[str, Any]) -> Job | BadSpec:
 def _looked_at(job: Job, path: str, dimension: Dimension) -> tuple[Sequence[Any], bool]:
     """Values that stand for all of a dimension, and whether none is missed."""
     if isinstance(dimension, Range):
-        if not is_whole(job, path, dimension.low, dimension.high):
-            return ends(dimension), True
+        if not takes_whole_numbers(job, path):
+            return listed_values(dimension), True
         every = range(int(dimension.low), int(dimension.high) + 1)
-        return (every, True) if len(every) <= _MOST else (ends(dimension), False)
+        return (every, True) if len(every) <= _MOST else (listed_values(dimension), False)
     numbers = [one for one in dimension if isinstance(one, int | float)]
-    if len(numbers) < len(dimension) or is_whole(job, path, min(numbers), max(numbers)):
+    if len(numbers) < len(dimension) or takes_whole_numbers(job, path):
         return dimension, True
     return sorted({min(numbers), max(numbers)}), True

@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator
 
+from alambique.distill.terms.table import comparison_of
 from alambique.spec.faults import BadField
 from alambique.spec.job import Job
-from alambique.spec.objective import Attention, Hidden, IntermediateLoss, answers, layered
+from alambique.spec.objective import (
+    IntermediateLoss,
+    has_output_loss,
+    intermediate_losses,
+)
 from alambique.spec.search import COSTS, LOSS
 from alambique.spec.tries import tries
 from alambique.tasks.all import find
@@ -26,17 +31,17 @@ def loss_compares(job: Job) -> bool:
     student's where the objective varies, or how many layers it adds up.
     """
     space = job.search.space if job.search else {}
-    if all(answers(variant.objective) for variant in tries(job, "objective").jobs):
+    if all(has_output_loss(variant.objective) for variant in tries(job, "objective").jobs):
         return True
     if any(path.partition(".")[0] == "objective" for path in space):
         return False
     depth_varies = any(path in ("student", "student.layers") for path in space)
-    return not (depth_varies and any(map(_adds_up_layers, layered(job.objective))))
+    return not (depth_varies and any(map(_adds_up_layers, intermediate_losses(job.objective))))
 
 
 def _adds_up_layers(term: IntermediateLoss) -> bool:
-    """Whether the more layers the student has, the more are compared: not of a list of pairs."""
-    return isinstance(term, Hidden | Attention) and isinstance(term.mapping, str)
+    """Return whether more layers are compared if the student has more: not of a list of pairs."""
+    return isinstance(comparison_of(term).layer_map, str)
 
 
 def bad_goals(job: Job) -> Iterator[BadField]:

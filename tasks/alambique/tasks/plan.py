@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain
 
-from alambique.distill.layer_selection import select_layers
+from alambique.distill.terms.table import select_layers, with_chosen_map
 from alambique.models import shapes
-from alambique.models.comparing import check_comparable
+from alambique.models.comparability import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
 from alambique.spec.data_sources import is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
-from alambique.spec.objective import IntermediateLoss, Relations, Term, layered
+from alambique.spec.objective import Term, intermediate_losses
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
-from alambique.spec.space import alone, axes, size
+from alambique.spec.space import axes, single_value_jobs, trial_count
 from alambique.spec.teachers import TeacherEntry
 from alambique.spec.tries import Tries, needs_outputs, same_tries, tries
 from alambique.tasks.all import find
@@ -151,7 +151,7 @@ def _check_terms(job: Job, student: Config, teacher: Config) -> None:
     for place, terms in job.objective_places:
         for number, term in enumerate(terms):
             with prefix_paths(f"{'.'.join(place)}.{number}"):
-                check_comparable(layered([term]), student, teacher)
+                check_comparable(intermediate_losses([term]), student, teacher)
 
 
 def _runs(teacher: TeacherEntry, candidate: int) -> int:
@@ -188,32 +188,27 @@ def largest(job: Job, variants: Iterable[Job], cost_of: Callable[[Job], Cost]) -
 
 def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> BesideCost | None:
     """What the teacher computes beside the student, and what it would take to keep that."""
-    terms = [term for terms in job.objectives for term in layered(terms)]
+    terms = [term for terms in job.objectives for term in intermediate_losses(terms)]
     if not terms or not job.distil:
         return None
     if isinstance(data, AlambiqueError):
         return BesideCost(None, None)
-    _, compared = select_layers(map(_with_some_map, terms), teaching.layers, depth(teaching.config))
-    # of projected layers there are queries, keys and values
-    columns = sizes_of(teaching.config).width * (len(compared.hidden) + 3 * len(compared.projected))
+    # a map that is chosen before the training compares as many layers as any other
+    chosen = [with_chosen_map(term, "uniform") for term in terms]
+    _, compared = select_layers(chosen, teaching.layers, depth(teaching.config))
+    states = len(compared.hidden) + 3 * len(compared.qkv)  # queries, keys and values
+    columns = sizes_of(teaching.config).width * states
     return BesideCost(
         macs=_examples(data) * _beside_epochs(job) * teaching.teacher.macs.full,
         bytes=_examples(data) * job.train.max_length * columns * FLOAT,
     )
 
 
-def _with_some_map(term: IntermediateLoss) -> IntermediateLoss:
-    """One that is chosen later compares as many layers as any."""
-    if isinstance(term, Relations) or term.mapping != "similar":
-        return term
-    return term.model_copy(update={"mapping": "uniform"})
-
-
 def _search(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> SearchCost | None:
     if job.search is None:
         return None
-    search, every = job.search, [job, *alone(job)]
-    trials = size(search, axes(job))
+    search, every = job.search, [job, *single_value_jobs(job)]
+    trials = trial_count(search, axes(job))
     epochs = trials * max(map(_epochs, every))
     macs = None
     if isinstance(data, Splits):
@@ -236,7 +231,7 @@ def _epochs(job: Job) -> int:
 
 
 def _beside_epochs(job: Job) -> int:
-    return sum(epochs for terms, epochs in _courses(job) if layered(terms))
+    return sum(epochs for terms, epochs in _courses(job) if intermediate_losses(terms))
 
 
 def _examples(data: Splits) -> int:

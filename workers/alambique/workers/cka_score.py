@@ -1,77 +1,82 @@
-"""How alike a student without a head is to its teacher, on text that it has not learnt from."""
+"""How well the states of a student without a head align with its teacher's, on unseen text."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from alambique.models.distillation_model import DistillationModel
 from alambique.models.networks import load
-from alambique.spec.objective import layered
+from alambique.spec.objective import Term, intermediate_losses
 from alambique.tasks.examples import Example
 from alambique.workers.scoring import LoadedModel
-from alambique.workers.training.batches import Batch
-from alambique.workers.training.best_weights import bridges_in
+from alambique.workers.training.batches import Batch, BatchOutputs, Collator
+from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.engines import forward
-from alambique.workers.training.inputs import TrainingInputs
+from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow
-from alambique.workers.training.validation import Answered, validate
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+from alambique.workers.training.validation import validate
 
 
 def cka_score(
-    examined: LoadedModel,
-    course: TrainingSpec,
+    student: LoadedModel,
+    spec: TrainingSpec,
     examples: Sequence[Example],
-    rows: Sequence[TargetWindow],
+    windows: Sequence[TargetWindow],
 ) -> dict[str, float]:
-    """The score of the task, and the objective as at the end of the training.
+    """Return the score of the task, and the objective as at the end of the training.
 
     Args:
-        examined: says what the student is fed.
-        course: what it was trained by.
+        student: says what the student is fed.
+        spec: what it was trained by.
         examples: which it has not learnt from.
-        rows: theirs.
+        windows: theirs.
     """
-    task = examined.task
-    material = TrainingInputs(
-        task=task,
-        labels=examined.labels,
-        pad_id=examined.encoder.pad_id,
-        training=[],
-        steps=0,
-        examples=list(examples),
-        validation=list(rows),
-        teachers=(),
+    validation = validate(
+        StudentAndTeacher.load(student, spec).forward,
+        EvaluationSet(student.task, student.labels, examples, windows),
+        Collator(
+            kind=kind_of(student.task.output),
+            pad_id=student.encoder.pad_id,
+            classes=len(student.labels),
+            teachers=(),
+            device=student.device,
+        ),
+        SingleProcess(student.device),
+        spec.objective,
     )
-    learner = _beside_its_teacher(examined, course)
-    found = validate(
-        partial(_answered, learner), material, SingleProcess(examined.device), course.objective
-    )
-    return {task.primary: found.metric, "objective": found.loss}
+    return {student.task.primary: validation.metric, "objective": validation.loss}
 
 
-def taught_by(course: TrainingSpec) -> Path:
-    """The folder of the teacher that the student was compared with."""
-    assert course.beside is not None  # it learns from layers alone
-    return course.beside
+def taught_by(spec: TrainingSpec) -> Path:
+    """Return the folder of the live teacher, which a student without a head always has."""
+    assert spec.live_teacher is not None  # it learns from layers alone
+    return spec.live_teacher
 
 
-def _beside_its_teacher(examined: LoadedModel, course: TrainingSpec) -> DistillationModel:
-    # loaded anew: watching its layers would take time from what measures the network's speed
-    student, teacher = (
-        load(folder, examined.task.output, examined.labels)
-        for folder in (course.best, taught_by(course))
-    )
-    learner = DistillationModel(student, teacher, layered(course.objective))
-    learner.bridges.load_state_dict(bridges_in(course.bridges))
-    return learner.to(examined.device).eval()
+@dataclass(frozen=True, slots=True)
+class StudentAndTeacher:
+    """A trained student with its live teacher and what was trained beside it, dropout off."""
 
+    model: DistillationModel
 
-def _answered(learner: DistillationModel, batch: Batch) -> Answered:
-    inputs = batch.inputs
-    states_BND = forward(learner, inputs)
-    inside = learner.inside(
-        inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
-    )
-    return states_BND, batch.compared(states_BND), inside
+    @classmethod
+    def load(cls, student: LoadedModel, spec: TrainingSpec) -> "StudentAndTeacher":
+        """Load both networks anew: hooks on layers would slow what measures the student's speed."""
+        network, teacher = (
+            load(folder, student.task.output, student.labels)
+            for folder in (spec.best, taught_by(spec))
+        )
+        model = DistillationModel(network, teacher, intermediate_losses(spec.objective))
+        model.projection_heads.load_state_dict(read_projection_heads(spec.projection_heads))
+        return cls(model.to(student.device).eval())
+
+    def forward(self, batch: Batch, terms: Sequence[Term]) -> BatchOutputs:
+        """Return the student's states for a batch, and what the terms of its training compare."""
+        inputs = batch.inputs
+        states_BNC = forward(self.model, inputs)
+        layers = self.model.layer_outputs(
+            inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
+        )
+        return BatchOutputs(states_BNC, batch.prediction_rows(states_BNC), layers)

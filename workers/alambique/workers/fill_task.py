@@ -5,33 +5,29 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
 from alambique.cache.keys import Namespace, bucket_of, example_key
 from alambique.cache.reader import Outputs
-from alambique.distill.alignment import class_record, span_record, tag_record
 from alambique.models.networks import Network, load
-from alambique.runtime.windows import Encoder, Window
-from alambique.spec.errors import BadSpec
+from alambique.runtime.windows import Encoder
 from alambique.spec.fields import Spec
-from alambique.spec.outputs import Output
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
-from alambique.tasks.task import NoGold, Task
+from alambique.tasks.task import Task
 from alambique.workers.pipeline.provenance import maker_of, running_code
 from alambique.workers.pipeline.records import MadeBy
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import namespace_of, store_of
-from alambique.workers.training.logits import WindowLogits, predict_logits
+from alambique.workers.training.kinds.all import kind_of
+from alambique.workers.training.kinds.kind import Record
+from alambique.workers.training.predictions import predict_logits
 from alambique.workers.training.spec import TeacherOutputs
-from alambique.workers.training.target_windows import TargetWindow
 
 _CPU_RUN = 2**17
 """Characters of the texts that are answered at once, sorted by length: some tens of batches, in
@@ -150,39 +146,25 @@ class Filler:
             for text in self._task.texts(examples[key])
         )
 
-    def _records(self, examples: Sequence[Example]) -> list[NDArray[np.float32]]:
-        """The outputs of some examples, whose windows are batched by their lengths."""
-        windows = [self._task.windows(example, self._encoder) for example in examples]
-        rows = [
-            TargetWindow(i, window, NoGold()) for i, some in enumerate(windows) for window in some
-        ]
+    def _records(self, examples: Sequence[Example]) -> list[Record]:
+        """Return the outputs of some examples, whose windows are batched by their lengths."""
+        windows_of = [self._task.windows(example, self._encoder) for example in examples]
         device, bf16 = this_device(), self._order.outputs.dtype == "bf16"
         # around all batches: what autocast makes of the weights is kept until it ends
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            found = iter(
-                predict_logits(self._logits, rows, pad_id=self._encoder.pad_id, device=device)
+            logits = iter(
+                predict_logits(
+                    self._logits,
+                    [window for windows in windows_of for window in windows],
+                    pad_id=self._encoder.pad_id,
+                    device=device,
+                )
             )
+        kind = kind_of(self._task.output)
         return [
-            record(self._task, example, some, list(islice(found, len(some))))
-            for example, some in zip(examples, windows, strict=True)
+            kind.record(windows, list(islice(logits, len(windows))), self._task.word_count(example))
+            for example, windows in zip(examples, windows_of, strict=True)
         ]
 
     def _logits(self, inputs: Inputs) -> torch.Tensor:
         return forward(self._network, inputs)
-
-
-def record(
-    task: Task[Any, Any], example: Example, windows: Sequence[Window], found: Sequence[WindowLogits]
-) -> NDArray[np.float32]:
-    """A teacher's output for an example, by words: (words, 2) or (words, C)."""
-    match task.output:
-        case Output.SPAN:
-            return span_record(windows, found, task.word_count(example))
-        case Output.TAGS:
-            return tag_record(windows, found, task.word_count(example))
-        case Output.CLASSES:
-            return class_record(found[0])
-        case Output.STATES:
-            raise BadSpec("hidden states are not kept: the teacher answers beside the student")
-        case _:
-            assert_never(task.output)

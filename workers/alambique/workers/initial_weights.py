@@ -1,9 +1,9 @@
-"""The networks that runs begin with: teachers with a head for the task, students cut from them."""
+"""The networks that trainings begin with: teachers with a head, students cut from them."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from alambique.distill.layers import kept
+from alambique.distill.layers import kept_layers
 from alambique.models import shapes
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load, new, save
@@ -17,24 +17,30 @@ from alambique.spec.sources import Architecture
 def write_with_head(
     folder: Path, output: Output, labels: tuple[str, ...], into: Path, *, seed: int
 ) -> None:
-    """Puts the model of `folder` with a head for these labels into another folder.
+    """Write the model of `folder` with a head for these labels into another folder.
 
-    A head that it has is kept, its classes put into the order of `labels`; one that it lacks is
-    drawn from the seed.
+    A head that the model has is kept, its classes put into the order of `labels`; one that it lacks
+    is drawn from the seed.
     """
     save(load(folder, output, labels, seed=seed), into, folder)
 
 
 def write_student(
-    said: Student, source: Path, output: Output, labels: tuple[str, ...], into: Path, *, seed: int
+    student: Student,
+    source: Path,
+    output: Output,
+    labels: tuple[str, ...],
+    into: Path,
+    *,
+    seed: int,
 ) -> None:
-    """Puts the untrained student into a folder.
+    """Write the untrained student into a folder.
 
     Args:
-        said: its shape, and where its weights start from.
+        student: its shape, and where its weights start from.
         source: the model that layers are cut and slices taken from; for a random start, whose
-            shape and tokenizer are taken where the student says nothing.
-        output: what it answers.
+            shape and tokenizer hold where the student says nothing.
+        output: the kind of output it has.
         labels: its classes.
         into: the folder.
         seed: of weights that are drawn.
@@ -44,11 +50,11 @@ def write_student(
         BadModel: the folder cannot be loaded.
     """
     start = read_config(source)
-    config = shapes.of_student(said, start)
-    if said.start == "random":
+    config = shapes.of_student(student, start)
+    if student.start == "random":
         network = new(config, output, labels, seed=seed)
     else:
-        layers = kept(said.keep, said.layers, depth(start))
+        layers = kept_layers(student.keep, student.layers, depth(start))
         network = narrow(cut(source, layers, output, labels, seed=seed), config)
     save(network, into, source)
 
@@ -63,7 +69,7 @@ def write_from_scratch(
     *,
     seed: int,
 ) -> None:
-    """Puts an untrained network into a folder, with a tokenizer trained on `texts`."""
+    """Write an untrained network into a folder, with a tokenizer trained on `texts`."""
     vocabulary = train_tokenizer(texts, architecture.vocabulary, into, max_length=positions)
     config = shapes.from_scratch(
         architecture,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
@@ -15,12 +16,13 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.calibration import calibration_error
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
-from alambique.workers.training.batches import inputs_of
+from alambique.workers.training.batches import Inputs
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.engines import forward
-from alambique.workers.training.logits import WindowLogits, by_length, predict_logits
-from alambique.workers.training.predictions import decode_predictions
-from alambique.workers.training.target_windows import TargetWindow, make_windows
+from alambique.workers.training.inputs import make_windows
+from alambique.workers.training.kinds.kind import WindowLogits
+from alambique.workers.training.predictions import by_length, decode_predictions, predict_logits
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True)
@@ -44,58 +46,62 @@ class LoadedModel:
         stride: int,
         device: torch.device | None = None,
     ) -> "LoadedModel":
-        """The network in `folder`, on that device, or on this process's."""
+        """Load the network in `folder`, onto that device, or this process's."""
         encoder = Encoder.from_folder(folder, max_length=max_length, stride=stride)
         device = device or this_device()
         network = load(folder, task.output, labels).to(device).eval()
         return cls(task, network, encoder, labels, device)
 
     def moved(self, device: torch.device) -> "LoadedModel":
-        """The same, on another device, and on the one before no more."""
+        """Move the network to another device; return the model there."""
         return replace(self, network=self.network.to(device), device=device)
 
-    def rows(self, examples: Sequence[Example]) -> list[TargetWindow]:
-        """What the network is fed for `examples`."""
+    def windows(self, examples: Sequence[Example]) -> list[TargetWindow]:
+        """Return what the network is fed for `examples`."""
         return make_windows(self.task, examples, self.encoder, self.labels)
 
-    def predict_logits(self, rows: Sequence[TargetWindow]) -> list[WindowLogits]:
-        """The logits of every row."""
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return the network's logits for a batch, (B, N, C)."""
+        return forward(self.network, inputs)
+
+    def predict_logits(self, windows: Sequence[TargetWindow]) -> list[WindowLogits]:
+        """Return the logits of every window."""
         return predict_logits(
-            lambda inputs: forward(self.network, inputs),
-            rows,
+            self.forward,
+            [target.window for target in windows],
             pad_id=self.encoder.pad_id,
             device=self.device,
         )
 
-    def pass_over(self, rows: Sequence[TargetWindow]) -> list[WindowLogits]:
-        """Answers every row and keeps nothing: the states of a large set are more than fit."""
+    def pass_over(self, windows: Sequence[TargetWindow]) -> None:
+        """Answer every window and keep nothing: the states of a large set are more than fit."""
         with torch.inference_mode():
-            for batch in by_length([row.length for row in rows], self.device):
-                inputs = inputs_of([rows[i] for i in batch], self.encoder.pad_id)
-                forward(self.network, inputs.to(self.device)).cpu()
-        return []
-
-    def scores(
-        self,
-        examples: Sequence[Example],
-        rows: Sequence[TargetWindow],
-        found: Sequence[WindowLogits],
-    ) -> dict[str, float]:
-        """The task's metrics of these answers."""
-        return self.task.score(examples, self.predictions(examples, rows, found))
+            for batch in by_length([target.length for target in windows], self.device):
+                inputs = Inputs.of([windows[i].window for i in batch], self.encoder.pad_id)
+                self.forward(inputs.to(self.device)).cpu()
 
     def predictions(
         self,
         examples: Sequence[Example],
-        rows: Sequence[TargetWindow],
-        found: Sequence[WindowLogits],
+        windows: Sequence[TargetWindow],
+        logits: Sequence[WindowLogits],
     ) -> list[Any]:
-        """What these answers predict for each example."""
-        predicted = decode_predictions(self.task, examples, rows, found, self.labels)
+        """Return what the logits of all windows of `examples` predict for each example."""
+        evaluation = EvaluationSet(self.task, self.labels, examples, windows)
+        predicted = decode_predictions(evaluation, windows, logits)
         return [predicted[i] for i in range(len(examples))]
 
+    def scores(
+        self,
+        examples: Sequence[Example],
+        windows: Sequence[TargetWindow],
+        logits: Sequence[WindowLogits],
+    ) -> dict[str, float]:
+        """Return the task's metrics of what the logits predict."""
+        return self.task.score(examples, self.predictions(examples, windows, logits))
+
     def test(
-        self, examples: Sequence[Example], rows: Sequence[TargetWindow]
+        self, examples: Sequence[Example], windows: Sequence[TargetWindow]
     ) -> tuple[dict[str, float], Floats]:
         """Return the task's metrics with the calibration error, and what each example adds (E, 2).
 
@@ -103,23 +109,25 @@ class LoadedModel:
 
         Args:
             examples: of the test split.
-            rows: all of theirs.
+            windows: all of theirs.
         """
-        found = self.predict_logits(rows)
-        predicted = decode_predictions(self.task, examples, rows, found, self.labels)
-        predictions = [predicted[i] for i in range(len(examples))]
-        windows: list[list[int]] = [[] for _ in examples]
-        for number, row in enumerate(rows):
-            windows[row.example].append(number)
+        logits = self.predict_logits(windows)
+        predictions = self.predictions(examples, windows, logits)
+        numbers_of: list[list[int]] = [[] for _ in examples]
+        for number, target in enumerate(windows):
+            numbers_of[target.example].append(number)
         confidence = [
             self.task.confidence(
-                prediction, example, [rows[i].window for i in own], [found[i] for i in own]
+                prediction,
+                example,
+                [windows[i].window for i in numbers],
+                [logits[i] for i in numbers],
             )
-            for prediction, example, own in zip(predictions, examples, windows, strict=True)
+            for prediction, example, numbers in zip(predictions, examples, numbers_of, strict=True)
         ]
-        scores, given_N = self.task.score(examples, predictions), np.concatenate(confidence)
-        if not np.isnan(given_N).any():
-            error = calibration_error(given_N, self.task.right(examples, predictions))
+        scores, confidence_N = self.task.score(examples, predictions), np.concatenate(confidence)
+        if not np.isnan(confidence_N).any():
+            error = calibration_error(confidence_N, self.task.right(examples, predictions))
             scores |= {calibration.NAME: error}
         return scores, self.task.fractions(examples, predictions)
 
@@ -133,9 +141,11 @@ def score_of(
     max_length: int,
     stride: int,
 ) -> dict[str, float]:
-    """The task's metrics of the network in `folder` on `examples`."""
-    windows = {"max_length": max_length, "stride": stride}
-    return task.score(examples, predict_examples(task, folder, examples, labels, **windows))
+    """Return the task's metrics of the network in `folder` on `examples`."""
+    return task.score(
+        examples,
+        predict_examples(task, folder, examples, labels, max_length=max_length, stride=stride),
+    )
 
 
 def predict_examples(
@@ -148,14 +158,14 @@ def predict_examples(
     stride: int,
 ) -> list[Any]:
     """Return what the network in `folder` predicts for each of `examples`."""
-    examined = LoadedModel.of(task, folder, labels, max_length=max_length, stride=stride)
-    rows = examined.rows(examples)
-    return examined.predictions(examples, rows, examined.predict_logits(rows))
+    model = LoadedModel.of(task, folder, labels, max_length=max_length, stride=stride)
+    windows = model.windows(examples)
+    return model.predictions(examples, windows, model.predict_logits(windows))
 
 
-def synchronised(network: Network, *inputs: torch.Tensor) -> torch.Tensor:
-    """The network's answer, once the device has really computed it."""
-    logits: torch.Tensor = network(*inputs)
+def synchronised(network: Network, *inputs: Tensor) -> Tensor:
+    """Return the network's logits, once the device has really computed them."""
+    logits: Tensor = network(*inputs)
     if logits.is_cuda:
         torch.cuda.synchronize()
     return logits

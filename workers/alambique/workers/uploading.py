@@ -17,7 +17,7 @@ _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
 
 def store_upload(
-    work: JobContext, folder: Path, weights: str, about: dict[str, Any], artifact: str
+    context: JobContext, folder: Path, weights: str, about: dict[str, Any], artifact: str
 ) -> tuple[str, list[File]]:
     """The key under which a network's files lie in the artifacts, and the files.
 
@@ -26,7 +26,7 @@ def store_upload(
     copied, and each is read back by size.
 
     Args:
-        work: the job.
+        context: the job.
         folder: where the network lies.
         weights: the content hash of its weights.
         about: what the file beside it says, for whoever makes predictions with it.
@@ -39,8 +39,8 @@ def store_upload(
     paths = {name: folder / name for name in _FILES if (folder / name).exists()}
     files = [_described(name, path.read_bytes()) for name, path in paths.items()]
     files.append(_described(ABOUT, text.encode()))
-    known = work.read(lambda session: versions.by_weights(session, work.job.project, weights))
-    system, root = fsspec.core.url_to_fs(work.settings.artifact_root.rstrip("/"))
+    known = context.read(lambda session: versions.by_weights(session, context.job.project, weights))
+    system, root = fsspec.core.url_to_fs(context.settings.artifact_root.rstrip("/"))
     if known is not None and set(known.files) == set(files) and _there(system, root, known):
         return known.artifact, files
     base = f"{root}/{artifact}"

@@ -1,8 +1,8 @@
-"""A job in the hands of its driver: what it says, where it works, and whom it reports to."""
+"""The job that a driver carries: what it says, what its stages found, and where it reports to."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,11 +17,19 @@ from alambique.registry.database import Database
 from alambique.registry.retry import read, write
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
+from alambique.tasks.all import find
+from alambique.tasks.task import Task
+from alambique.workers.pipeline.records import (
+    CachedOutputs,
+    DataSet,
+    JobInputs,
+    SelectedTeacher,
+)
 from alambique.workers.queue.lease_keeper import LeaseKeeper
 
 if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
-    from alambique.workers.cluster import Cluster
+    from alambique.workers.ray.cluster import Cluster
 
 T = TypeVar("T")
 
@@ -56,27 +64,54 @@ class LogBuffer:
 
 @dataclass(frozen=True)
 class JobContext:
-    """A job that this process holds."""
+    """A job that this process holds: what it says, what its stages found, and its services."""
 
     id: UUID
     token: int
+    """Of the lease: the registry takes changes under the newest token alone."""
     job: Job
     settings: Settings
     database: Database
-    holding: LeaseKeeper
-    cluster: Callable[[], AbstractContextManager["Cluster"]]
+    leases: LeaseKeeper
+    connect: Callable[[], AbstractContextManager["Cluster"]]
     """Connects to Ray; only stages that use several processes call it."""
-    unwritten: LogBuffer = field(default_factory=LogBuffer, compare=False)
-    """What `log` could not write."""
+    unwritten_log: LogBuffer = field(default_factory=LogBuffer, compare=False)
+    """Lines that `log` could not write."""
+    checked: JobInputs | None = None
+    """What the check found, once it is over."""
+    teachers: tuple[SelectedTeacher, ...] = ()
+    """The teachers, once they are fine-tuned and chosen."""
+    outputs: tuple[CachedOutputs, ...] = ()
+    """Where each teacher's outputs are, once they are computed; none where none are learnt from."""
 
     @property
-    def desk(self) -> Path:
+    def inputs(self) -> JobInputs:
+        """The job's examples and models. They are there once the check is over."""
+        assert self.checked is not None, "the check comes before every other stage"
+        return self.checked
+
+    @property
+    def data(self) -> DataSet:
+        """The job's examples. They are there once the check is over."""
+        return self.inputs.data
+
+    @property
+    def task(self) -> Task[Any, Any]:
+        """The job's task."""
+        return find(self.job.task)
+
+    def with_seed(self, seed: int) -> "JobContext":
+        """Return the context of the same job with another seed for its students."""
+        return replace(self, job=self.job.with_seed(seed))
+
+    @property
+    def stages_folder(self) -> Path:
         """The folder of the project's stages."""
         return self.settings.home.absolute() / "stages" / self.job.project
 
     @property
-    def near(self) -> Path:
-        """The folder of the near tier."""
+    def near_cache(self) -> Path:
+        """The folder of the near tier of teacher outputs."""
         return self.settings.home.absolute() / "cache"
 
     def read(self, query: Callable[[Session], T]) -> T:
@@ -96,7 +131,7 @@ class JobContext:
 
     def report(
         self,
-        stage: Stage,
+        stage: StageName,
         fraction: float,
         *,
         eta_seconds: float | None = None,
@@ -104,7 +139,7 @@ class JobContext:
         metric: float | None = None,
         message: str | None = None,
     ) -> None:
-        """Tells everybody how the stage gets on; nobody, while the database does not answer."""
+        """Report how far a stage is, from 0 to 1; not at all while the database does not answer."""
         with suppress(SQLAlchemyError), self.database.write() as session:
             jobs.progress(
                 session,
@@ -119,13 +154,13 @@ class JobContext:
             )
 
     def log(self, *lines: str) -> None:
-        """Adds lines to the job's log; with the next ones, while the database does not answer.
+        """Add lines to the job's log; while the database does not answer, with the next ones.
 
-        It is not waited for: the heartbeat logs too.
+        It is not waited for, since the heartbeat logs too.
         """
         with (
             suppress(SQLAlchemyError),
-            self.unwritten.drain(*lines) as unwritten,
+            self.unwritten_log.drain(*lines) as unwritten,
             self.database.write() as session,
         ):
             self.write_log(session, unwritten)
@@ -135,24 +170,24 @@ class JobContext:
         for part in slices_of(lines):
             jobs.note(session, self.id, self.token, "log", {"lines": part})
 
-    def note(self, kind: str, content: dict[str, Any]) -> None:
-        """Adds an event of that kind to those of the job."""
+    def add_event(self, kind: str, content: dict[str, Any]) -> None:
+        """Add an event of that kind to those of the job."""
         self.write(lambda session: jobs.note(session, self.id, self.token, kind, content))
 
     @contextmanager
-    def alone(self, name: str, why: str) -> Iterator[None]:
-        """Holds a name that other jobs of the project may want too; waits while one has it."""
-        self.holding.wait_for([name], lambda: self.log(why))
+    def lease(self, name: str, waiting: str) -> Iterator[None]:
+        """Hold a name that other jobs may want too; while one has it, log `waiting` and wait."""
+        self.leases.wait_for([name], lambda: self.log(waiting))
         try:
             yield
         finally:
-            self.holding.let_go([name])
+            self.leases.let_go([name])
 
     @contextmanager
-    def alone_if_free(self, name: str) -> Iterator[bool]:
-        """As `alone`, but it does not wait: whether the name is held here now."""
-        mine = self.holding.take([name])
+    def lease_if_free(self, name: str) -> Iterator[bool]:
+        """Hold a name if no other job does; the block is given whether it is held here now."""
+        names = self.leases.take([name])
         try:
-            yield bool(mine)
+            yield bool(names)
         finally:
-            self.holding.let_go(mine)
+            self.leases.let_go(names)

@@ -36,31 +36,59 @@ _REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
 )
 
 
+class FailedElsewhere(AlambiqueError):
+    """A failure that another process or attempt has seen, for a reason without a kind of its own.
+
+    Made by `error_of`. The reason is an attribute: pickle keeps it, and drops the cause that it was
+    known by.
+    """
+
+    reason = Reason.INTERNAL
+
+
 def reason_of(error: BaseException) -> Reason:
-    """Why a job failed; errors that Ray wraps are looked at from inside."""
-    for one in exception_chain(error):
-        for kind, reason in _REASONS:
-            if isinstance(one, kind):
-                return reason
-        if type(one).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
-            return Reason.OUT_OF_MEMORY
-        if is_disk_full(one):
-            return Reason.NO_DISK
-        if is_away(one):
-            return Reason.NO_DATABASE
-    return Reason.INTERNAL
+    """Return why a job failed: by the innermost cause of the error that says so."""
+    reasons = (_own_reason(one) for one in exception_chain(error))
+    return next((reason for reason in reasons if reason is not None), Reason.INTERNAL)
+
+
+def _own_reason(error: BaseException) -> Reason | None:
+    """Return the reason that the error has whatever caused it; None where it says none."""
+    if isinstance(error, FailedElsewhere):
+        return error.reason
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported here
+        return Reason.OUT_OF_MEMORY
+    if is_disk_full(error):
+        return Reason.NO_DISK
+    return Reason.NO_DATABASE if is_away(error) else None
 
 
 def error_of(reason: Reason, message: str) -> AlambiqueError:
-    """An error that has this reason."""
+    """Return an error that has this reason, also after it went through pickle."""
     for kind, known in _REASONS:
         if known is reason and issubclass(kind, AlambiqueError):
             return kind(message)
-    return AlambiqueError(message)
+    error = FailedElsewhere(message)
+    error.reason = reason
+    return error
+
+
+def known_error(error: BaseException) -> AlambiqueError | None:
+    """Return an error of ours that has the reason and the message of `error` without its causes.
+
+    None where nothing is known of it: it is not ours, and its reason would be `internal`.
+    """
+    reason, ours = reason_of(error), our_error(error)
+    if reason is Reason.INTERNAL or (ours is not None and _own_reason(ours) is reason):
+        return ours
+    return error_of(reason, user_message(error))
 
 
 def user_message(error: BaseException) -> str:
-    """What to tell: our own words where the error is ours, else its kind and text."""
+    """Return what to tell: our own words where the error is ours, else its kind and text."""
     if (ours := our_error(error)) is not None:
         return str(ours)
     if full := next((one for one in exception_chain(error) if is_disk_full(one)), None):
@@ -69,24 +97,16 @@ def user_message(error: BaseException) -> str:
 
 
 def our_error(error: BaseException) -> AlambiqueError | None:
-    """Return the innermost error of this program's in a chain.
-
-    What Ray raises for one is of its kind too, but its text is a traceback: it has a `cause`.
-    """
-    ours = (one for one in exception_chain(error) if isinstance(one, AlambiqueError))
-    return next((one for one in ours if not hasattr(one, "cause")), None)
+    """Return the innermost error of this program's in a chain; None where there is none."""
+    chain = exception_chain(error)
+    return next((one for one in chain if isinstance(one, AlambiqueError)), None)
 
 
 def exception_chain(error: BaseException) -> list[BaseException]:
-    """The error and what caused it, innermost first."""
-    found: list[BaseException] = []
-    left: list[BaseException | None] = [error]
-    while left:
-        one = left.pop()
-        if one is None or one in found:
-            continue
-        found.append(one)
-        failures = getattr(one, "worker_failures", None) or {}
-        inner = [getattr(one, name, None) for name in ("cause", "controller_failure")]
-        left += [*failures.values(), *inner, one.__cause__]
-    return found[::-1]
+    """Return the error and what caused it, innermost first."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__
+    return chain[::-1]

@@ -12,22 +12,22 @@ from alambique.workers.pipeline.context import JobContext
 
 
 class _IntoLog(logging.Handler):
-    def __init__(self, work: JobContext) -> None:
+    def __init__(self, context: JobContext) -> None:
         super().__init__(logging.INFO)
-        self._work = work
+        self._context = context
 
     def emit(self, record: logging.LogRecord) -> None:
         # only ours: a library's remarks would drown them
         if record.name.startswith("alambique"):
             # whoever warns that the job is lost must get over it, not fall over it
             with suppress(LostLease):
-                self._work.log(f"{record.levelname.lower()}: {record.getMessage()}")
+                self._context.log(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 @contextmanager
-def into_log(work: JobContext) -> Iterator[None]:
+def into_log(context: JobContext) -> Iterator[None]:
     """While it lasts, our own log records go into the log of the job too."""
-    handler, logger = _IntoLog(work), logging.getLogger("alambique")
+    handler, logger = _IntoLog(context), logging.getLogger("alambique")
     logger.addHandler(handler)
     try:
         yield

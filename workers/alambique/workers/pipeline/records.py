@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from alambique.registry.job_result import LayerMap, role_of
 from alambique.spec.data import Split
 from alambique.spec.fields import Spec
 from alambique.spec.train import Train
@@ -27,8 +28,8 @@ class MadeBy(Spec):
         return f"alambique {self.code} ({libraries})"
 
 
-class StageOutput(Spec, ABC):
-    """What a stage gives that is kept for other jobs."""
+class StageResult(Spec, ABC):
+    """What a stage leaves that is kept for other jobs."""
 
     @abstractmethod
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
@@ -77,22 +78,10 @@ class JobInputs(Spec):
     """What the check found: all that the job needs is there and fits together."""
 
     data: DataSet
-    teachers: tuple[tuple[InitialWeights | None, ...], ...]
-    """Of each teacher the model, or each candidate in their order. None: from scratch."""
-    student: InitialWeights | None
-    """None: the teacher itself, or random."""
-
-
-class LayerMap(Spec):
-    """Which layers of its teacher those of a student were compared with, counted from 0."""
-
-    pairs: tuple[tuple[int, int], ...] | None = None
-    """Layer of the student, layer of the teacher; None: of each student's layer a mixture."""
-    weights: tuple[tuple[float, ...], ...] | None = None
-    """For each layer of the student, how much each of the teacher's counted when the student was
-    at its best."""
-    likeness: tuple[float, ...] | None = None
-    """The CKA of each pair before the training, from 0 to 1, where the map was chosen by that."""
+    teacher_starts: tuple[tuple[InitialWeights | None, ...], ...]
+    """Of each teacher its model, or each candidate in their order. None: from scratch."""
+    student_start: InitialWeights | None
+    """The model that the job names for students to start from. None: the teacher, or random."""
 
 
 class TrainedModel(Spec):
@@ -116,12 +105,12 @@ class TrainedModel(Spec):
     diverged: bool = False
     maps: dict[str, LayerMap] = Field(default_factory=dict)
     """Of each term that compares layers by a map."""
-    course: TrainingSpec | None = None
+    training: TrainingSpec | None = None
     """What it was trained by, of a student that is measured by its likeness to the teacher."""
     trial: int | None = None
-    """The number of the trial on the front that it is of, or stands beside."""
+    """The trial on the front of a search that it is the student of, or a baseline of."""
     values: dict[str, Any] | None = None
-    """Of that trial."""
+    """The values of that trial."""
     made_by: tuple[MadeBy, ...] = ()
     """What trained it, or tested one that came fine-tuned; several where a training was gone on
     with by other code. None of a network that was made before this was recorded."""
@@ -131,8 +120,7 @@ class TrainedModel(Spec):
     @property
     def role(self) -> str:
         """What it is in its job: teacher, student or a baseline; of a trial with its number."""
-        role = "student" if self.name == "distilled" else self.name
-        return role if self.trial is None else f"{role}-{self.trial}"
+        return role_of(self.name, self.trial)
 
 
 class GateFigures(Spec):
@@ -162,29 +150,28 @@ class GateFigures(Spec):
         return self.difference > self.half_width
 
 
-class FineTuneResult(StageOutput):
-    """What one run of fine-tuning gave, or the test of a model that came fine-tuned."""
+class FineTuneResult(StageResult):
+    """What one run of fine-tuning left, or the test of a model that came fine-tuned."""
 
-    teacher: TrainedModel | None
+    model: TrainedModel | None
     """None: it diverged before it had any weights to keep."""
     start: Path
     """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
     diverged: str | None = None
-    """Why it has no weights; remembered like any other result, so that nobody trains it again."""
+    """Why it has no weights."""
     gate: GateFigures | None = None
-    """What decides whether it may teach, for jobs to judge by; None: it has no weights, or its task
-    has no baselines."""
+    """What decides whether it may teach. None: it has no weights, or its task has no baselines."""
     seconds: float = 0.0
-    begun_by: tuple[MadeBy, ...] = ()
-    """What made the start, which runs of other jobs may have made before."""
+    start_made_by: tuple[MadeBy, ...] = ()
+    """What made the start, which a run of another job may have made before."""
 
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that made its network, from its start on."""
-        if self.teacher is None:
+        if self.model is None:
             return self
-        made_by = (*(one for one in self.begun_by if one not in made_by), *made_by)
-        teacher = self.teacher.model_copy(update={"made_by": made_by})
-        return self.model_copy(update={"teacher": teacher})
+        made_by = (*(one for one in self.start_made_by if one not in made_by), *made_by)
+        model = self.model.model_copy(update={"made_by": made_by})
+        return self.model_copy(update={"model": model})
 
 
 class FineTuneRun(Spec):
@@ -201,31 +188,31 @@ class FineTuneRun(Spec):
     point: dict[str, int | float]
     """The fields of `train` that the grid set."""
     train: Train | None
-    tuned: FineTuneResult
+    result: FineTuneResult
     collapsed: str | None = None
     """Why it cannot teach, by its own figures and by those of the other runs of its job."""
 
     @property
     def loss(self) -> float | None:
-        """On validation; None where it has no weights, or came fine-tuned."""
-        return self.tuned.teacher.loss if self.tuned.teacher else None
+        """The loss on validation; None where it has no weights, or came fine-tuned."""
+        return self.result.model.loss if self.result.model else None
 
     @property
     def metric(self) -> float | None:
         """The primary metric on validation; None where it has no weights."""
-        return self.tuned.teacher.metric if self.tuned.teacher else None
+        return self.result.model.metric if self.result.model else None
 
 
 class SelectedTeacher(Spec):
-    """The teacher, and what it was chosen from."""
+    """A teacher of the job, and what it was chosen from."""
 
-    teacher: TrainedModel
+    model: TrainedModel
     start: Path
     """The folder that its fine-tuning began with: encoder, tokenizer, an untrained head."""
     number: int = 1
     """Of its run."""
     candidate: int = 0
-    """Which one it is."""
+    """Which candidate it is."""
     runs: tuple[FineTuneRun, ...] = ()
     """All runs, where there were several."""
     gate: GateFigures | None = None
@@ -247,15 +234,15 @@ class CachedOutputs(Spec):
     """What computed them, in this job or in whichever others."""
 
 
-class StudentResult(StageOutput):
-    """A student of a job."""
+class StudentResult(StageResult):
+    """A trained student of a job."""
 
-    student: TrainedModel
+    model: TrainedModel
 
     def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
         """Return the same, with the code that made the student."""
-        student = self.student.model_copy(update={"made_by": made_by})
-        return self.model_copy(update={"student": student})
+        model = self.model.model_copy(update={"made_by": made_by})
+        return self.model_copy(update={"model": model})
 
 
 class Score(Spec):
@@ -285,7 +272,7 @@ class Speed(Spec):
     """Examples of the test split per second, many at a time."""
 
 
-class Evaluation(StageOutput):
+class Evaluation(StageResult):
     """The scores of a network, and how they were measured."""
 
     score: Score
@@ -303,7 +290,7 @@ class Evaluation(StageOutput):
         return self.model_copy(update={"made_by": made_by})
 
 
-class SpeedResult(StageOutput):
+class SpeedResult(StageResult):
     """The speeds of the networks of one table."""
 
     networks: tuple[tuple[Speed, ...], ...]

@@ -1,148 +1,167 @@
-"""Doing a stage once: skipped where it is done, resumed where it was broken off."""
+"""Stages of a job as values: each is skipped where it is done, and resumed where it was broken off.
+
+A stage's key is a hash of everything that its result depends on. Whoever has the same key, in this
+job or in another one of the project, has the same result, which lies in a folder of that key.
+"""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from alambique.registry import stages
 from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
 from alambique.spec.schema import SCHEMA
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.workers.files import sync, write_text
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import makers_of, record_maker
-from alambique.workers.pipeline.records import StageOutput
-from alambique.workers.pipeline.training_runs import StagePart
+from alambique.workers.pipeline.records import StageResult
 
 _RECORD = "stage.json"
 
-Output = TypeVar("Output", bound=StageOutput)
+Result = TypeVar("Result", bound=StageResult)
+Result_co = TypeVar("Result_co", bound=StageResult, covariant=True)
 
 
-def key_of(stage: Stage, reads: Mapping[str, Any]) -> str:
-    """The key of a stage: a hash of the schema, and of all that its output depends on."""
-    content = json.dumps([SCHEMA, stage, reads], sort_keys=True, default=_plain)
-    return hashlib.sha256(content.encode()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class StagePart:
+    """One of the equal parts of a stage, as progress shows it: the `number`-th of `of`, from 0."""
+
+    stage: StageName
+    name: str
+    """What people call the part."""
+    number: int = 0
+    of: int = 1
+
+    def fraction(self, done: float = 0.0) -> float:
+        """Return how far the stage is once `done` of this part is, both from 0 to 1."""
+        return (self.number + done) / self.of
 
 
-def run_stage(
-    work: JobContext,
-    stage: Stage,
-    reads: Mapping[str, Any],
-    output: type[Output],
-    do: Callable[[Path], Output],
-    part: StagePart | None = None,
-) -> Output:
-    """The output of a stage, from whichever job of the project has done it; else from `do`.
+class Stage(Protocol[Result_co]):
+    """A piece of a job's work whose result is kept."""
 
-    A job that is `fresh` takes it only from an attempt of its own.
+    @property
+    def part(self) -> StagePart:
+        """Which stage of the job it belongs to, and where its progress is shown."""
 
-    Args:
-        work: the job.
-        stage: which stage.
-        reads: the part of the spec that it reads, and the content hashes of its inputs.
-        output: the type of what it gives.
-        do: does it in the folder it is given, which holds what an earlier attempt left there.
-        part: which part of the stage this is, where it has several.
-    """
-    place = locate_stage(work, stage, reads)
-    with work.alone(place.name, f"{stage}: another job is doing the same; waiting for its result"):
-        return _given(work, place, output, do, part)
+    @property
+    def result_type(self) -> type[Result_co]:
+        """What `run` returns, as it is read back from JSON."""
 
+    def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
+        """Return everything that the result depends on: fields of the job, hashes of inputs."""
 
-def run_stage_if_free(
-    work: JobContext,
-    stage: Stage,
-    reads: Mapping[str, Any],
-    output: type[Output],
-    do: Callable[[Path], Output],
-    part: StagePart | None = None,
-) -> Output | None:
-    """As `once`, but None while another job is doing it: there may be other things to do first."""
-    place = locate_stage(work, stage, reads)
-    with work.alone_if_free(place.name) as mine:
-        return _given(work, place, output, do, part) if mine else None
-
-
-def is_done(work: JobContext, stage: Stage, reads: Mapping[str, Any]) -> bool:
-    """Whether the stage has been done, by whichever job of the project."""
-    return find_done(work, locate_stage(work, stage, reads)) is not None
+    def run(self, context: JobContext, folder: Path) -> Result_co:
+        """Do the work in a folder that holds what an attempt that was broken off left there."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageLocation:
-    """Where what a stage gives is kept, and the name under which one job at a time does it."""
+    """Where the result of a stage is kept."""
 
-    stage: Stage
+    stage: StageName
     key: str
     folder: Path
-    name: str
+    lease: str
+    """The name under which one job at a time does the stage."""
 
 
-def locate_stage(work: JobContext, stage: Stage, reads: Mapping[str, Any]) -> StageLocation:
-    """The place of a stage that reads this."""
-    # a fresh job has keys of its own: nobody else's stages are its, and its own are when it resumes
-    key = key_of(stage, {**reads, "job": work.id} if work.job.fresh else reads)
-    folder = work.desk / f"{stage}-{key[:24]}"
-    return StageLocation(stage, key, folder, f"stage:{work.job.project}:{key}")
+def run_stage(context: JobContext, stage: Stage[Result]) -> Result:
+    """Return the result of a stage: kept from any job of the project, else from running it now.
+
+    Another job that is doing the same is waited for. A job that is `fresh` takes results of its own
+    earlier attempts alone.
+    """
+    location = locate_stage(context, stage)
+    waiting = f"{location.stage}: another job is doing the same; waiting for its result"
+    with context.lease(location.lease, waiting):
+        return _find_or_run(context, stage, location)
 
 
-def find_done(work: JobContext, place: StageLocation) -> StageDone | None:
-    """What the stage gave, where a job of the project has done it."""
-    found = work.read(lambda session: stages.find(session, work.job.project, place.key))
-    return found if found is not None and _kept(place.folder) == found.output else None
+def run_stage_if_free(context: JobContext, stage: Stage[Result]) -> Result | None:
+    """Return the result of a stage as `run_stage` does, or None while another job is doing it."""
+    location = locate_stage(context, stage)
+    with context.lease_if_free(location.lease) as is_ours:
+        return _find_or_run(context, stage, location) if is_ours else None
 
 
-def _given(
-    work: JobContext,
-    place: StageLocation,
-    output: type[Output],
-    do: Callable[[Path], Output],
-    part: StagePart | None,
-) -> Output:
-    """What the stage gave before, else what it gives now; nobody else is doing it."""
-    if found := find_done(work, place):
-        named, done = (f" ({part.name})", part.end) if part else ("", 1.0)
-        work.log(f"{place.stage}: done before, by job {found.job_id}{named}")
-        work.report(place.stage, done, message="done before")
-        return output.model_validate(found.output)
-    begin_stage(place)
-    return record_stage(work, place, do(place.folder))
+def is_done(context: JobContext, stage: Stage[Result]) -> bool:
+    """Return whether a job of the project has done the stage."""
+    return find_done(context, locate_stage(context, stage)) is not None
 
 
-def begin_stage(place: StageLocation) -> None:
-    """Make the folder of a stage that is about to be done, or gone on with, by this code."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    record_maker(place.folder)
+def locate_stage(context: JobContext, stage: Stage[Result]) -> StageLocation:
+    """Return where the result of a stage is kept."""
+    name, key = stage.part.stage, stage_key(context, stage)
+    folder = context.stages_folder / f"{name}-{key[:24]}"
+    return StageLocation(name, key, folder, f"stage:{context.job.project}:{key}")
 
 
-def record_stage(work: JobContext, place: StageLocation, given: Output) -> Output:
-    """Write down what a stage gave, and return it with the code that made it: it is done."""
-    given = given.with_makers(makers_of(place.folder))
-    content = given.model_dump(mode="json")
-    sync(place.folder)
-    write_text(place.folder / _RECORD, json.dumps(content))
-    project, key = work.job.project, place.key
-    work.write(
+def stage_key(context: JobContext, stage: Stage[Result]) -> str:
+    """Return the key of a stage."""
+    return hash_inputs(context, stage.part.stage, stage.key_inputs(context))
+
+
+def hash_inputs(context: JobContext, stage: StageName, inputs: Mapping[str, Any]) -> str:
+    """Return a hash of the schema's version, a stage's name and what its result depends on."""
+    # a fresh job has keys of its own: it takes no other job's results, and its own when it resumes
+    inputs = {**inputs, "job": context.id} if context.job.fresh else inputs
+    content = json.dumps([SCHEMA, stage, inputs], sort_keys=True, default=_as_json)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def find_done(context: JobContext, location: StageLocation) -> StageDone | None:
+    """Return what the registry has of a stage that is done; None where its folder lacks it."""
+    project, key = context.job.project, location.key
+    found = context.read(lambda session: stages.find(session, project, key))
+    return found if found is not None and _read_record(location.folder) == found.output else None
+
+
+def begin_stage(location: StageLocation) -> None:
+    """Make the folder of a stage that this code is about to do, or to go on with."""
+    location.folder.mkdir(parents=True, exist_ok=True)
+    record_maker(location.folder)
+
+
+def record_stage(context: JobContext, location: StageLocation, result: Result) -> Result:
+    """Write down that a stage is done, and return its result with the code that made it."""
+    result = result.with_makers(makers_of(location.folder))
+    content = result.model_dump(mode="json")
+    sync(location.folder)
+    write_text(location.folder / _RECORD, json.dumps(content))
+    project, key = context.job.project, location.key
+    context.write(
         lambda session: stages.done(
-            session, work.id, work.token, project, key, place.stage, content
+            session, context.id, context.token, project, key, location.stage, content
         )
     )
-    return given
+    return result
 
 
-def _kept(folder: Path) -> Any:
-    """What the folder says the stage gave; the registry may speak of one that was deleted since."""
-    record = folder / _RECORD
+def _find_or_run(context: JobContext, stage: Stage[Result], location: StageLocation) -> Result:
+    """Return the result of a stage that nobody else is doing."""
+    if found := find_done(context, location):
+        part = stage.part
+        of_several = f" ({part.name})" if part.of > 1 else ""
+        context.log(f"{location.stage}: done before, by job {found.job_id}{of_several}")
+        context.report(location.stage, part.fraction(1.0), message="done before")
+        return stage.result_type.model_validate(found.output)
+    begin_stage(location)
+    return record_stage(context, location, stage.run(context, location.folder))
+
+
+def _read_record(folder: Path) -> Any:
+    """Return the result that a folder names: the registry may name one that was deleted since."""
     try:
-        return json.loads(record.read_text())
+        return json.loads((folder / _RECORD).read_text())
     except (FileNotFoundError, ValueError):  # cut short, what it stands for may be as well
         return None
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, Spec) else str(value)

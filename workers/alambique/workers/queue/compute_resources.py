@@ -19,21 +19,21 @@ class ComputeResources:
             f"{self.gpus:g} GPU{'' if self.gpus == 1 else 's'}"
         )
 
-    def less(self, others: Iterable["ComputeResources"]) -> "ComputeResources":
-        """What is left of it beside `others`."""
+    def without(self, others: Iterable["ComputeResources"]) -> "ComputeResources":
+        """Return what is left of these beside others."""
         taken = list(others)
         return ComputeResources(
             self.cpus - sum(other.cpus for other in taken),
             self.gpus - sum(other.gpus for other in taken),
         )
 
-    def holds(self, other: "ComputeResources") -> bool:
-        """Whether there is room for `other`."""
+    def can_hold(self, other: "ComputeResources") -> bool:
+        """Return whether there is room for others among these."""
         return self.cpus >= other.cpus and self.gpus >= other.gpus
 
 
-def needed(job: Job) -> ComputeResources:
-    """What the workers of a job take together, those of all trials that run at once."""
+def required_resources(job: Job) -> ComputeResources:
+    """Return what the workers of a job take together, those of all trials that run at once."""
     resources, trials = job.resources, job.search.concurrent if job.search else 1
     # baselines by themselves train in the driver, unless they have GPUs
     alone = not job.distil and not resources.gpus
@@ -41,9 +41,9 @@ def needed(job: Job) -> ComputeResources:
     return ComputeResources(workers * resources.cpus, workers * resources.gpus)
 
 
-def too_large(wanted: ComputeResources, whole: ComputeResources) -> str:
-    """What to say of a job that this machine can never hold."""
+def too_large_message(required: ComputeResources, machine: ComputeResources) -> str:
+    """Return what to say of a job that this machine can never hold."""
     return (
-        f"resources: the job needs {wanted}, this machine has {whole}: lower workers, cpus, "
+        f"resources: the job needs {required}, this machine has {machine}: lower workers, cpus, "
         "gpus or search.concurrent, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"
     )

@@ -24,7 +24,11 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.workers.environment import PROGRAM, ray_environment, threads
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.queue.compute_resources import ComputeResources, needed, too_large
+from alambique.workers.queue.compute_resources import (
+    ComputeResources,
+    required_resources,
+    too_large_message,
+)
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 _LOG = logging.getLogger(__name__)
@@ -39,11 +43,11 @@ def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -
     """Works until `stop` is set; running jobs are given back then, and go on at the next start."""
     os.environ.update(ray_environment(settings.home, os.environ))
     with ExitStack() as stack:
-        cluster = _Ray(settings, stack)
+        cluster = _RayCapacity(settings, stack)
         dispatcher = Dispatcher(settings, database, cluster)
         try:
             while not stop.wait(LOOK):
-                dispatcher.look()
+                dispatcher.run_round()
         finally:
             dispatcher.stop()
 
@@ -53,7 +57,7 @@ class Driver:
     """A driver process, the job it has, and what that takes."""
 
     row: JobRow
-    room: ComputeResources
+    resources: ComputeResources
     process: "subprocess.Popen[bytes]"
     killed: bool = False
     """Whether it was ended here, since somebody asked for that or its job was taken from it."""
@@ -70,7 +74,7 @@ class Capacity(Protocol):
     def all(self) -> ComputeResources:
         """What it has."""
 
-    def never_holds(self, room: ComputeResources) -> bool:
+    def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether it is too small for that, and will not grow."""
 
 
@@ -96,12 +100,12 @@ class Dispatcher:
     def look(self) -> None:
         """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
         try:
-            self._bury()
-            self._settle()
+            self._record_ended_drivers()
+            self._release_unclaimed()
             with self._database.write() as session:
                 jobs.reap(session)
-            self._end_unwanted()
-            while self._start_one():
+            self._kill_unwanted()
+            while self._start_next():
                 pass
         except SQLAlchemyError as error:
             # a database that restarts comes back: drivers go on meanwhile
@@ -113,7 +117,7 @@ class Dispatcher:
             self._answered = True
 
     def stop(self) -> None:
-        """Ends all drivers; each gives its job back to the queue."""
+        """End all drivers; each gives its job back to the queue."""
         for driver in self._drivers.values():
             driver.process.send_signal(signal.SIGTERM)
         until = time.monotonic() + GRACE
@@ -121,17 +125,17 @@ class Dispatcher:
             try:
                 driver.process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                _end(driver)
+                _kill(driver)
             self._give_back(driver)
 
-    def _bury(self) -> None:
-        """Takes note of drivers that have ended; the job of one that died is given up at once."""
+    def _record_ended_drivers(self) -> None:
+        """Forget drivers that have ended; the attempt of one that died fails at once."""
         for driver in [d for d in self._drivers.values() if d.process.poll() is not None]:
-            self._given_up(driver.row, *_end_of(driver))
+            self._fail_attempt(driver.row, *_explain_end(driver))
             del self._drivers[driver.row.id]
 
-    def _given_up(self, row: JobRow, reason: Reason, message: str) -> None:
-        """The attempt failed, unless its driver has said already how it ended."""
+    def _fail_attempt(self, row: JobRow, reason: Reason, message: str) -> None:
+        """Write that an attempt failed, unless its driver has written already how it ended."""
         try:
             with self._database.write() as session:
                 # also into the job's log: no driver of it says anything any more
@@ -142,7 +146,7 @@ class Dispatcher:
             _LOG.debug("the driver of job %s said itself how it ended", row.id)
 
     def _give_back(self, driver: Driver) -> None:
-        """For a driver that did not do so itself."""
+        """Give a job back to the queue, unless its driver has done so itself."""
         try:
             with self._database.write() as session:
                 jobs.release(session, driver.row.id, driver.row.token)
@@ -151,18 +155,18 @@ class Dispatcher:
         except SQLAlchemyError:
             _LOG.warning("job %s could not be given back: its lease will run out", driver.row.id)
 
-    def _end_unwanted(self) -> None:
-        """Ends drivers that are to be killed, and silent ones, whose job was taken from them."""
+    def _kill_unwanted(self) -> None:
+        """Kill drivers that are to be killed, and silent ones, whose job was taken from them."""
         for driver in list(self._drivers.values()):
             with self._database.read() as session:
                 row = jobs.find(session, driver.row.id)
             taken_away = row.state is State.RETRYING or row.token != driver.row.token
             if row.asked == "kill" or taken_away:
-                _end(driver)
+                _kill(driver)
                 self._drivers[row.id] = replace(driver, killed=True)
 
-    def _settle(self) -> None:
-        """Gives back jobs that are held here without a driver."""
+    def _release_unclaimed(self) -> None:
+        """Give back jobs that are held here without a driver, whose taking got no answer."""
         for job_id, token in list(self._unanswered.items()):
             with self._database.write() as session:
                 row = jobs.find(session, job_id)
@@ -170,43 +174,43 @@ class Dispatcher:
                     jobs.release(session, job_id, token)
             del self._unanswered[job_id]
 
-    def _start_one(self) -> bool:
-        """Starts the next job where there is room for it; whether to look for another one.
+    def _start_next(self) -> bool:
+        """Start the next job if there is room for it; return whether to look for another one.
 
         The next job alone: if smaller ones overtook it, a large one might wait for ever.
         """
         with self._database.read() as session:
             waiting = jobs.candidates(session, limit=1)
-        return any(self._started(row) for row in waiting)
+        return any(self._start_driver(row) for row in waiting)
 
-    def _started(self, row: JobRow) -> bool:
+    def _start_driver(self, row: JobRow) -> bool:
         try:
-            room = needed(job_of(row.spec))
+            required = required_resources(job_of(row.spec))
         except BadSpec as error:  # of a program of another version
-            return self._refused(row, f"this program cannot read the job: {error}")
-        if self._capacity.never_holds(room):
-            return self._refused(row, too_large(room, self._capacity.all))
-        free = self._capacity.all.less(driver.room for driver in self._drivers.values())
+            return self._refuse(row, f"this program cannot read the job: {error}")
+        if self._capacity.can_never_hold(required):
+            return self._refuse(row, too_large_message(required, self._capacity.all))
+        free = self._capacity.all.without(driver.resources for driver in self._drivers.values())
         # a cluster of somebody else's may grow when it is asked to
-        if self._drivers and not free.holds(room):
+        if self._drivers and not free.can_hold(required):
             return False
-        taken = self._taken(row)
+        taken = self._take(row)
         if taken is None:
             return False
         try:
-            self._drivers[taken.id] = Driver(taken, room, self._spawned(taken, room))
+            self._drivers[taken.id] = Driver(taken, required, self._spawn(taken, required))
         except OSError as error:
             why = f"its driver could not be started: {user_message(error)}"
-            self._given_up(taken, reason_of(error), why)
+            self._fail_attempt(taken, reason_of(error), why)
         return True
 
-    def _refused(self, row: JobRow, why: str) -> bool:
-        if taken := self._taken(row):
-            self._given_up(taken, Reason.BAD_SPEC, why)
+    def _refuse(self, row: JobRow, why: str) -> bool:
+        if taken := self._take(row):
+            self._fail_attempt(taken, Reason.BAD_SPEC, why)
         return taken is not None
 
-    def _taken(self, row: JobRow) -> JobRow | None:
-        """The job, held; None where another dispatcher was first."""
+    def _take(self, row: JobRow) -> JobRow | None:
+        """Take a job and return it, held; None: another dispatcher was first."""
         self._unanswered[row.id] = row.token + 1
         with self._database.write() as session:
             lease = self._settings.lease_time
@@ -214,11 +218,11 @@ class Dispatcher:
         del self._unanswered[row.id]
         return taken
 
-    def _spawned(self, row: JobRow, room: ComputeResources) -> "subprocess.Popen[bytes]":
+    def _spawn(self, row: JobRow, resources: ComputeResources) -> "subprocess.Popen[bytes]":
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
-        environment |= threads(room, os.environ)
+        environment |= threads(resources, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
@@ -231,12 +235,12 @@ class Dispatcher:
             )
 
 
-class _Ray:
-    """The one of the settings, or a local one, kept here."""
+class _RayCapacity:
+    """The Ray cluster of the settings, or a local one that this process keeps."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         # Ray reads its settings while it is imported
-        from alambique.workers.cluster import connect
+        from alambique.workers.ray.connection import connect
 
         self._cluster = stack.enter_context(connect(settings.ray_address, settings.redis))
         self._kept_here = settings.ray_address is None
@@ -255,20 +259,20 @@ class _Ray:
             raise LostWorker("the Ray of this machine has ended: start this worker again")
         return found
 
-    def never_holds(self, room: ComputeResources) -> bool:
+    def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether the local cluster is too small for it."""
-        return self._kept_here and not self.all.holds(room)
+        return self._kept_here and not self.all.can_hold(resources)
 
 
-def _end_of(driver: Driver) -> tuple[Reason, str]:
-    """Why an attempt failed whose driver ended without a word."""
+def _explain_end(driver: Driver) -> tuple[Reason, str]:
+    """Return why an attempt failed whose driver wrote nothing of it."""
     if driver.killed:
         return Reason.USER, "killed on request"
-    return end_of(driver.process.returncode, log=f"logs/{driver.row.id}.log")
+    return explain_exit_code(driver.process.returncode, log=f"logs/{driver.row.id}.log")
 
 
-def end_of(code: int, *, log: str) -> tuple[Reason, str]:
-    """The reason and the message of an attempt by the exit code of its driver.
+def explain_exit_code(code: int, *, log: str) -> tuple[Reason, str]:
+    """Return the reason and the message of a failed attempt by the exit code of its driver.
 
     Args:
         code: negative where a signal ended it.
@@ -286,7 +290,7 @@ def end_of(code: int, *, log: str) -> tuple[Reason, str]:
     return Reason.INTERNAL, f"the driver process ended with exit code {code}: see {log} in the home"
 
 
-def _end(driver: Driver) -> None:
-    """Ends a driver and what it started, now."""
+def _kill(driver: Driver) -> None:
+    """Kill a driver and what it started."""
     os.killpg(driver.process.pid, signal.SIGKILL)
     driver.process.wait()

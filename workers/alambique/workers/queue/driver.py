@@ -28,11 +28,10 @@ from alambique.spec.pinning import with_names
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.workers.environment import ray_environment
-from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue.lease_keeper import GIVEN_BACK, LOST, NO_ANSWER, NO_ROOM, LeaseKeeper
 
 if TYPE_CHECKING:
-    from alambique.workers.cluster import Cluster
+    from alambique.workers.ray.cluster import Cluster
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ _GRACE = 15.0
 def drive(
     settings: Settings, database: Database, job_id: UUID, token: int, *, parent: int | None = None
 ) -> int:
-    """Carries a job, whose lease this process was given, to its end; gives the exit code.
+    """Carry a job, whose lease this process was given, to its end, and return the exit code.
 
     0: the job is over. 1: the attempt failed, and the registry says why. GIVEN_BACK: this process
     was told to stop (SIGTERM), or `parent` has ended, and the job is in the queue again. LOST: the
@@ -56,7 +55,7 @@ def drive(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
-        return _drive(settings, database, job_id, token, parent=parent)
+        return _attempt(settings, database, job_id, token, parent=parent)
     except Exception as error:
         if not (is_disk_full(error) or is_away(error)):
             raise
@@ -67,7 +66,7 @@ def drive(
 def run_here(
     settings: Settings, database: Database, job: Job, *, posted: Callable[[UUID], None]
 ) -> JobRow:
-    """Posts a job and carries it to its end in this process: same stages, no server.
+    """Post a job and carry it to its end in this process: same stages, no server.
 
     Interrupted (Ctrl-C), the job is cancelled; what its stages have done stays for the next one.
 
@@ -79,12 +78,12 @@ def run_here(
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
     with database.write() as session:  # held at once: a worker of the same registry leaves it alone
-        job_id = jobs.submit(session, _rooted(job)).id
+        job_id = jobs.submit(session, _with_absolute_paths(job)).id
         row = jobs.take(session, holder, settings.lease_time, job_id=job_id)
     posted(job_id)
 
-    def again(session: Session) -> JobRow | None:
-        """The job, where it is over or held here."""
+    def find_or_take(session: Session) -> JobRow | None:
+        """Return the job where it is over or held here; None while it waits for an attempt."""
         now = jobs.find(session, job_id)
         # held here already: it was taken, and the answer to that was lost
         if now.state.over or (now.state in HELD and now.holder == holder):
@@ -97,55 +96,56 @@ def run_here(
                 time.sleep(_PAUSE)  # it is tried again after a while
             elif row.state.over:
                 return row
-            elif _drive(settings, database, job_id, row.token) == GIVEN_BACK:
+            elif _attempt(settings, database, job_id, row.token) == GIVEN_BACK:
                 raise KeyboardInterrupt
-            row = write(database, again, patience=settings.lease)
+            row = write(database, find_or_take, patience=settings.lease)
     except KeyboardInterrupt:
-        cancel = partial(_cancelled, job_id=job_id)
+        cancel = partial(_cancel_unless_over, job_id=job_id)
         return write(database, cancel, patience=settings.lease)
 
 
-def _cancelled(session: Session, job_id: UUID) -> JobRow:
-    """The job, cancelled unless it is over."""
+def _cancel_unless_over(session: Session, job_id: UUID) -> JobRow:
     now = jobs.find(session, job_id)
     return now if now.state.over else jobs.cancel(session, job_id)
 
 
-def _rooted(job: Job) -> Job:
-    """The job with its paths from the root: whoever goes on with it may stand elsewhere."""
+def _with_absolute_paths(job: Job) -> Job:
+    """Return the job with its paths from the root: whoever goes on with it may stand elsewhere."""
     paths = {field: str(Path(path).expanduser().absolute()) for field, path in job.paths()}
     return with_names(job, paths)
 
 
-def _drive(
+def _attempt(
     settings: Settings, database: Database, job_id: UUID, token: int, *, parent: int | None = None
 ) -> int:
+    """Run the stages of a job that is held under a token, and return the exit code."""
     try:
         if parent is not None:  # in here: where it is gone already, that is an interrupt at once
-            threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-        return _carried(settings, database, job_id, token)
+            threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+        os.environ.update(ray_environment(settings.home, os.environ))
+        row = read(database, lambda session: jobs.find(session, job_id), patience=settings.lease)
+        job = job_of(row.spec)
+        if not job.resources.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray may have given them to another job
+        keeper = LeaseKeeper(
+            database, job_id, token, lease=settings.lease_time, heartbeat=settings.heartbeat
+        )
+        with ExitStack() as stack:
+            leases = stack.enter_context(keeper)
+            # torch takes seconds to import, which a short lease would not outlast unrenewed
+            from alambique.workers.pipeline.context import JobContext
+            from alambique.workers.pipeline.job import carry_job
+
+            connection = _RayConnection(settings, stack)
+            return carry_job(JobContext(job_id, token, job, settings, database, leases, connection))
     except LostLease:
         return LOST
-    except KeyboardInterrupt:  # before the stages began: they see to it themselves
-        return _given_back(settings, database, job_id, token)
+    except KeyboardInterrupt:  # before the stages began, which see to interrupts themselves
+        return _give_back(settings, database, job_id, token)
 
 
-def _carried(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
-    os.environ.update(ray_environment(settings.home, os.environ))
-    row = read(database, lambda session: jobs.find(session, job_id), patience=settings.lease)
-    job = job_of(row.spec)
-    if not job.resources.gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray may have given them to another job
-    with ExitStack() as stack:
-        holding = stack.enter_context(_held(settings, database, job_id, token))
-        cluster = _Connection(settings, stack)
-        # torch takes seconds to import, which a short lease would not outlast unrenewed
-        from alambique.workers.pipeline.job import carry
-
-        return carry(JobContext(job_id, token, job, settings, database, holding, cluster))
-
-
-def _given_back(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
+def _give_back(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
+    """Put a job that was not begun back into the queue."""
     release = partial(jobs.release, job_id=job_id, token=token)
     try:
         row = write(database, release, patience=settings.lease)
@@ -154,8 +154,8 @@ def _given_back(settings: Settings, database: Database, job_id: UUID, token: int
         return LOST
 
 
-def _end_with(parent: int) -> None:
-    """Gives the job back once the dispatcher is gone, however it ended: it counts no CPUs now."""
+def _end_with_parent(parent: int) -> None:
+    """Give the job back once the dispatcher is gone, which counted its CPUs, however it ended."""
     while os.getppid() == parent:
         time.sleep(_PAUSE)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -163,13 +163,7 @@ def _end_with(parent: int) -> None:
     os._exit(LOST)
 
 
-def _held(settings: Settings, database: Database, job_id: UUID, token: int) -> LeaseKeeper:
-    return LeaseKeeper(
-        database, job_id, token, lease=settings.lease_time, heartbeat=settings.heartbeat
-    )
-
-
-class _Connection:
+class _RayConnection:
     """Ray for one job: connected at the first use, for all stages, until the job is over."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
@@ -180,7 +174,7 @@ class _Connection:
     @contextmanager
     def __call__(self) -> Iterator["Cluster"]:
         if self._cluster is None:
-            from alambique.workers.cluster import connect
+            from alambique.workers.ray.connection import connect
 
             address, redis = self._settings.ray_address, self._settings.redis
             self._cluster = self._stack.enter_context(connect(address, redis))

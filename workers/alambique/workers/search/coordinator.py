@@ -1,288 +1,375 @@
-"""The bench of a search: gives trials to Tune, and writes down in the registry what comes of them.
+"""Coordinates the trials of a search: proposes them, and records in the registry how they go.
 
-Here, in the driver, everything is decided and remembered; the processes of trials only train.
+Everything is decided and remembered here, in the driver; the processes of trials only train.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from alambique.registry import trials
 from alambique.registry.records import Trial
+from alambique.registry.transitions import may_pass
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
-from alambique.spec.space import axes, size
-from alambique.spec.states import Reason, Stage, TrialState
-from alambique.tasks.all import find
+from alambique.spec.space import axes, trial_count
+from alambique.spec.states import Reason, StageName, TrialState
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import begin_stage, find_done, record_stage
-from alambique.workers.search import costs
-from alambique.workers.search.active_trial import ActiveTrial
-from alambique.workers.search.earlier import past_of, unfinished, was_stopped
-from alambique.workers.search.progress import SearchProgress
-from alambique.workers.search.sampling import proposed
-from alambique.workers.search.trial_spec import Report, TrialSpec
-from alambique.workers.search.variants import Shared, Variant
-from alambique.workers.stages.distil import note_outputs, student_of
-from alambique.workers.training.result import read_result
+from alambique.workers.search.sampling import past_trial, propose_trial
+from alambique.workers.search.summary import SearchProgress
+from alambique.workers.search.trial import TrialReport, TrialSpec
+from alambique.workers.search.trial_job import SearchInputs, TrialJob
+from alambique.workers.training.progress import ProgressReader
+from alambique.workers.training.result import TrainingResult, read_result
+from alambique.workers.training.spec import TrainingSpec
 
-_EVERY = 1.0
-"""Seconds between two reports of how far the search is."""
+_INTERVAL = 1.0
+"""Seconds between two reports of how far the search is, and between two tries to take a lease."""
+
+
+def is_unfinished(trial: Trial) -> bool:
+    """Return whether another attempt at the job goes on with the trial."""
+    return not trial.state.over or (trial.reason is not None and may_pass(trial.reason))
+
+
+def was_stopped(trial: Trial) -> bool:
+    """Return whether the scheduler of an earlier attempt stopped the trial, maybe at its end."""
+    return bool(trial.curve) and TrialReport.from_point(trial.curve[-1]).stopped
+
+
+@dataclass
+class ActiveTrial:
+    """A trial that has begun, and runs now or is about to."""
+
+    number: int
+    job: TrialJob
+    began: float
+    """When, by the coordinator's clock."""
+    curve: list[dict[str, float]]
+    """A point for each epoch that it has reported, in earlier attempts too."""
+    last_report: TrialReport | None = field(init=False)
+    failure: TrialReport | None = field(init=False, default=None)
+    """The report of a failure that another try would only repeat."""
+    _readers: dict[str, ProgressReader] = field(init=False, default_factory=dict)
+    """By the name of a training in the log."""
+
+    def __post_init__(self) -> None:
+        """Take the last report from the curve that an earlier attempt has left."""
+        self.last_report = TrialReport.from_point(self.curve[-1]) if self.curve else None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the scheduler has stopped it, in this attempt at the job or in an earlier one."""
+        return self.last_report is not None and self.last_report.stopped
+
+    @property
+    def result(self) -> TrainingResult | None:
+        """How its training ended, where it has by itself."""
+        return None if self.stopped else read_result(self.job.trainings[-1])
+
+    @property
+    def epochs(self) -> int:
+        """How many of its epochs are over."""
+        return self.last_report.epoch if self.last_report else 0
+
+    @property
+    def fraction(self) -> float:
+        """The part of its epochs that are over."""
+        return min(1.0, self.epochs / self.job.context.job.train.epochs)
+
+    def add_report(self, report: TrialReport) -> None:
+        """Add a point to the curve; a trial that is at its end anyway is not stopped there."""
+        at_end = report.stopped and read_result(self.job.trainings[-1]) is not None
+        self.last_report = report = replace(report, stopped=report.stopped and not at_end)
+        # one whose folder is gone begins anew, and comes to each epoch again
+        self.curve = [point for point in self.curve if point["epoch"] < report.epoch]
+        self.curve.append(report.point)
+
+    def open_progress(self) -> None:
+        """Begin to read the progress of its trainings: what earlier attempts wrote is skipped."""
+        named = _named_trainings(self.number, self.job.trainings)
+        self._readers = {name: ProgressReader(one.progress) for name, one in named.items()}
+
+    def new_epoch_lines(self) -> list[str]:
+        """Return a line of the log for each epoch that has ended since the last call."""
+        return [
+            progress.at_end(name)
+            for name, reader in self._readers.items()
+            for progress in reader.news()
+            if progress.validation is not None
+        ]
+
+
+def _named_trainings(number: int, trainings: Sequence[TrainingSpec]) -> dict[str, TrainingSpec]:
+    *before, last = trainings
+    return {f"trial {number}, first": one for one in before} | {f"trial {number}": last}
 
 
 @dataclass
 class TrialCoordinator:
-    """The trials of one search, in one attempt at its job."""
+    """The trials of one search, in one attempt at its job: the `TrialSource` of that search."""
 
-    shared: Shared
+    inputs: SearchInputs
     trials: dict[int, Trial]
-    """By their number, those that the registry has."""
+    """By their numbers, those that the registry has."""
     clock: Callable[[], float] = time.monotonic
     _left: list[Trial] = field(init=False)
-    _going: dict[int, ActiveTrial] = field(init=False, default_factory=dict)
-    _held_up: ActiveTrial | None = field(init=False, default=None)
-    """Begun, but another job is doing the same."""
-    _ready: TrialSpec | None = field(init=False, default=None)
+    """Trials of an earlier attempt that are to be gone on with."""
+    _active: dict[int, ActiveTrial] = field(init=False, default_factory=dict)
+    _blocked: ActiveTrial | None = field(init=False, default=None)
+    """A trial that has begun while another job is training the same student."""
+    _prepared: TrialSpec | None = field(init=False, default=None)
+    """The next trial, where it had to be known before Tune asks for it."""
     _reported: SearchProgress | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """What an earlier attempt has left goes on first; before it ends what was stopped there."""
-        left = [trial for trial in self.trials.values() if unfinished(trial)]
+        """Put what an earlier attempt has left first, before that what was stopped there."""
+        left = [trial for trial in self.trials.values() if is_unfinished(trial)]
         self._left = sorted(left, key=was_stopped, reverse=True)
-        self._axes = axes(self.shared.job)
-        self._since = self._looked = self._asked = self.clock()
-        self._done_then = self.standing.done
+        self._axes = axes(self.inputs.job)
+        self._began = self._reported_at = self._tried_at = self.clock()
+        self._done_before = self.progress.done
+        """Trials' worth of work that is done and says nothing of the pace of this attempt."""
 
     @property
     def search(self) -> Search:
-        """What the job says of it."""
-        assert self.shared.job.search is not None
-        return self.shared.job.search
+        """What the job says of the search."""
+        assert self.inputs.job.search is not None
+        return self.inputs.job.search
+
+    @property
+    def progress(self) -> SearchProgress:
+        """How far the search is."""
+        return SearchProgress(
+            dict(self.trials),
+            {number: trial.fraction for number, trial in self._active.items()},
+            trial_count(self.search, self._axes),
+        )
 
     @property
     def exhausted(self) -> bool:
         """Whether no other trial will be started."""
-        full = len(self._going) >= self.search.concurrent
-        return not (full or self._left or self._held_up or self._ready or self._proposal())
+        full = len(self._active) >= self.search.concurrent
+        waiting = self._left or self._blocked or self._prepared
+        return not (full or waiting or self._propose_values())
 
-    def waiting(self) -> bool:
-        """Whether there is something to do that is not done already."""
-        self._ready = self.next()
+    def has_work(self) -> bool:
+        """Return whether any trial is left that is not done already; done ones are recorded."""
+        self._prepared = self.next_trial()
         return not self.exhausted
 
-    def next(self) -> TrialSpec | None:
-        """A trial to start, if one may be started now."""
-        ready, self._ready = self._ready, None
-        while ready is None and len(self._going) < self.search.concurrent:
-            if self._held_up and self.clock() - self._asked < _EVERY:
-                return None
-            trial = self._held_up or self._begun()
-            if trial is None or not self._alone(trial):
-                return None
-            ready = self._offered(trial)
-        return ready
+    def next_trial(self) -> TrialSpec | None:
+        """Return a trial to start, if one may be started now.
 
-    def on_report(self, number: int, report: Report) -> None:
-        """A trial has come so far."""
-        going = self._going[number]
-        self._hear(going)
+        Trials whose students another job has trained already are recorded on the way.
+        """
+        spec, self._prepared = self._prepared, None
+        while spec is None and len(self._active) < self.search.concurrent:
+            if self._blocked and self.clock() - self._tried_at < _INTERVAL:
+                return None
+            trial = self._blocked or self._begin_trial()
+            if trial is None or not self._take_lease(trial):
+                return None
+            spec = self._start_trial(trial)
+        return spec
+
+    def record_report(self, number: int, report: TrialReport) -> None:
+        """Record an epoch of a trial, or keep the failure that it reports until its end."""
+        trial = self._active[number]
+        self._log_epochs(trial)
         if report.error is not None:
-            going.failed = report
+            trial.failure = report
             return
-        going.come(report)
+        trial.add_report(report)
+        context = self._context
         # a database that does not answer now is told with the next epoch
-        with suppress(SQLAlchemyError):
-            self._tell(number, going)
+        with suppress(SQLAlchemyError), context.database.write() as session:
+            trials.tell(
+                session,
+                context.id,
+                context.token,
+                number,
+                epochs=trial.epochs,
+                metrics=self._last_scores(trial),
+                curve=trial.curve,
+            )
 
-    def ended(self, number: int, error: BaseException | None) -> None:
-        """A trial is at its end, or was stopped; or failed."""
-        going = self._going.pop(number)
+    def record_end(self, number: int, error: BaseException | None) -> None:
+        """Record the end of a trial: at its end, stopped early, or failed with an error."""
+        trial = self._active.pop(number)
         try:
-            self._hear(going)
-            if error is not None and not going.stopped:
-                self._failed(number, going.last, reason_of(error), user_message(error))
-            elif (failed := going.failed) and failed.error is not None:
-                self._failed(number, going.last, failed.reason or Reason.INTERNAL, failed.error)
+            self._log_epochs(trial)
+            failure = trial.failure
+            if error is not None and not trial.stopped:
+                self._record_failure(number, reason_of(error), user_message(error), trial.epochs)
+            elif failure is not None and failure.error is not None:
+                reason = failure.reason or Reason.INTERNAL
+                self._record_failure(number, reason, failure.error, trial.epochs)
+            elif trial.result is None:
+                self._record_stopped(trial)
             else:
-                self._well(number, going)
+                seconds = self.clock() - trial.began
+                location = trial.job.location
+                result = trial.job.stage.collect_result(trial.job.context, location.folder, seconds)
+                result = record_stage(self._context, location, result)
+                self._record_finished(trial, result.model)
         finally:
-            self._work.holding.let_go([going.variant.place.name])
+            self._context.leases.let_go([trial.job.location.lease])
 
-    def look(self) -> None:
-        """Logs what is new and reports how far the search is, now and then."""
+    def report_progress(self) -> None:
+        """Log epochs that have ended and report how far the search is, once in a while."""
         now = self.clock()
-        if now - self._looked < _EVERY:
+        if now - self._reported_at < _INTERVAL:
             return
-        self._looked = now
-        for going in self._going.values():
-            self._hear(going)
-        standing = self.standing
-        if standing != self._reported:
-            self._reported = standing
-            self._report(standing, now)
-
-    def _hear(self, going: ActiveTrial) -> None:
-        """Logs the epochs of a trial that have ended."""
-        if lines := going.news():
-            self._work.log(*lines)
-
-    def _report(self, standing: SearchProgress, now: float) -> None:
+        self._reported_at = now
+        for trial in self._active.values():
+            self._log_epochs(trial)
+        progress = self.progress
+        if progress == self._reported:
+            return
+        self._reported = progress
         goals = self.search.targets
-        best = standing.best(goals[0])
-        found = best.metrics if best else {}
-        self._work.report(
-            Stage.DISTIL,
-            standing.fraction,
-            eta_seconds=self._left_seconds(standing, now),
-            loss=found.get("loss"),
-            metric=found.get(self._primary),
-            message=standing.said(goals),
+        best = progress.best(goals[0])
+        metrics = best.metrics if best else {}
+        done = progress.done - self._done_before
+        left = progress.of - progress.done
+        self._context.report(
+            StageName.DISTIL,
+            progress.fraction,
+            eta_seconds=(now - self._began) / done * left if done else None,
+            loss=metrics.get("loss"),
+            metric=metrics.get(self._primary),
+            message=progress.message(goals),
         )
 
     @property
-    def standing(self) -> SearchProgress:
-        """How far the search is."""
-        return SearchProgress(
-            dict(self.trials),
-            {number: going.part for number, going in self._going.items()},
-            size(self.search, self._axes),
-        )
-
-    @property
-    def _work(self) -> JobContext:
-        return self.shared.work
+    def _context(self) -> JobContext:
+        return self.inputs.context
 
     @property
     def _primary(self) -> str:
-        return find(self.shared.job.task).primary
-
-    def _left_seconds(self, standing: SearchProgress, now: float) -> float | None:
-        done = standing.done - self._done_then
-        return (now - self._since) / done * (standing.of - standing.done) if done else None
-
-    def _following(self) -> tuple[int, Mapping[str, Any]] | None:
-        if self._left:
-            trial = self._left.pop(0)
-            return trial.number, trial.values
-        values = self._proposal()
-        return None if values is None else (self._next_number, values)
+        """The name of the task's primary metric."""
+        return self._context.task.primary
 
     @property
     def _next_number(self) -> int:
         return max(self.trials, default=0) + 1
 
-    def _proposal(self) -> dict[str, Any] | None:
-        past = [past_of(trial, self.search) for trial in self.trials.values()]
-        seed, number = self.shared.job.train.seed, self._next_number
-        return proposed(self.search, self._axes, past, seed=seed, number=number)
+    def _propose_values(self) -> dict[str, Any] | None:
+        """Return the values of a new trial; None where everything has been tried."""
+        past = [past_trial(trial, self.search) for trial in self.trials.values()]
+        seed = self.inputs.job.train.seed
+        return propose_trial(self.search, self._axes, past, seed=seed, number=self._next_number)
 
-    def _begun(self) -> ActiveTrial | None:
-        """The next trial to go on with; those before it have failed, or were stopped."""
-        while following := self._following():
+    def _begin_trial(self) -> ActiveTrial | None:
+        """Begin the next trial that can be trained, and return it; None where there is none.
+
+        Those before it that cannot be, or that an earlier attempt has stopped, are recorded.
+        """
+        while following := self._next_values():
             number, values = following
             known = self.trials.get(number)
             self._write(trials.begin, number, values)
             try:
-                variant = self.shared.variant(values)
+                job = self.inputs.trial_job(values)
             except BadSpec as error:
-                self._failed(number, None, Reason.BAD_SPEC, str(error))
+                self._record_failure(number, Reason.BAD_SPEC, str(error))
                 continue
             curve = [dict(point) for point in known.curve] if known else []
-            going = ActiveTrial(number, variant, self.clock(), curve)
-            if not going.stopped:
-                return going
-            self._stopped(going)
-            self._done_then += 1
+            trial = ActiveTrial(number, job, self.clock(), curve)
+            if not trial.stopped:
+                return trial
+            self._record_stopped(trial)
+            self._done_before += 1
         return None
 
-    def _alone(self, trial: ActiveTrial) -> bool:
-        """Whether nobody else is doing the trial's work now; else it is held up."""
-        if self._work.holding.take([trial.variant.place.name]):
-            self._held_up = None
+    def _next_values(self) -> tuple[int, Mapping[str, Any]] | None:
+        """Return the number and the values of the next trial: first of those that were left."""
+        if self._left:
+            trial = self._left.pop(0)
+            return trial.number, trial.values
+        values = self._propose_values()
+        return None if values is None else (self._next_number, values)
+
+    def _take_lease(self, trial: ActiveTrial) -> bool:
+        """Return whether this job may train the trial's student now; else the trial is blocked."""
+        if self._context.leases.take([trial.job.location.lease]):
+            self._blocked = None
             return True
-        if self._held_up is None:
-            self._work.log(f"trial {trial.number}: another job is doing the same; it waits")
-        self._held_up, self._asked = trial, self.clock()
+        if self._blocked is None:
+            self._context.log(f"trial {trial.number}: another job is doing the same; it waits")
+        self._blocked, self._tried_at = trial, self.clock()
         return False
 
-    def _offered(self, trial: ActiveTrial) -> TrialSpec | None:
-        """The order of a trial that is ours to do; None where its student is there already."""
-        place = trial.variant.place
-        if before := find_done(self._work, place):
-            self._work.log(f"trial {trial.number}: done before, by job {before.job_id}")
-            student = StudentResult.model_validate(before.output).student
-            self._finished(trial.number, trial.variant, student)
-            self._work.holding.let_go([place.name])
+    def _start_trial(self, trial: ActiveTrial) -> TrialSpec | None:
+        """Return what the trial's process is given; None where its student is there already."""
+        location = trial.job.location
+        if done := find_done(self._context, location):
+            self._context.log(f"trial {trial.number}: done before, by job {done.job_id}")
+            student = StudentResult.model_validate(done.output).model
+            self._record_finished(trial, student)
+            self._context.leases.let_go([location.lease])
             return None
-        begin_stage(place)
-        note_outputs(trial.variant.cached, "distilled", place.folder)
-        trial.listen()
-        self._going[trial.number] = trial
-        self._done_then += trial.part
-        return trial.variant.order(trial.number)
+        begin_stage(location)
+        trial.job.stage.record_outputs(trial.job.context, location.folder)
+        trial.open_progress()
+        self._active[trial.number] = trial
+        self._done_before += trial.fraction
+        return trial.job.trial_spec(trial.number)
 
-    def _well(self, number: int, going: ActiveTrial) -> None:
-        """A trial that did not fail: at its end, or stopped."""
-        variant = going.variant
-        if going.outcome is None:
-            self._stopped(going)
-            return
-        seconds = self.clock() - going.began
-        distilled = student_of(variant.courses, "distilled", seconds)
-        distilled = record_stage(self._work, variant.place, distilled)
-        self._finished(number, variant, distilled.student)
+    def _log_epochs(self, trial: ActiveTrial) -> None:
+        """Log the epochs of a trial that have ended since the last call."""
+        if lines := trial.new_epoch_lines():
+            self._context.log(*lines)
 
-    def _stopped(self, going: ActiveTrial) -> None:
-        last, first = going.last, going.variant.courses[0]
-        found = {} if last is None else self._scores(last.loss, last.metric)
-        # a start has the shape of its student, and so its costs
-        found |= costs.measurable(self.shared.job, first.labels, first.start, self._work.log)
-        epochs = last.epoch if last else 0
-        self._end(going.number, TrialState.STOPPED, epochs=epochs, metrics=found)
-
-    def _finished(self, number: int, variant: Variant, student: TrainedModel) -> None:
-        last = variant.courses[-1]
+    def _record_finished(self, trial: ActiveTrial, student: TrainedModel) -> None:
         assert student.loss is not None  # of a student; a teacher may come fine-tuned
-        found = self._scores(student.loss, student.metric)
-        found |= costs.measured(self.shared.job, last.labels, student.folder)
-        outcome = read_result(last)
-        epochs = outcome.epochs if outcome else 0
-        self._end(number, TrialState.FINISHED, epochs=epochs, metrics=found)
-
-    def _failed(self, number: int, last: Report | None, reason: Reason, error: str) -> None:
-        self._work.log(f"trial {number} failed: {error}")
-        epochs = last.epoch if last else 0
-        state = TrialState.FAILED
-        self._end(number, state, epochs=epochs, metrics={}, reason=reason, error=error)
-
-    def _scores(self, loss: float, metric: float) -> dict[str, float]:
-        return {"loss": loss, self._primary: metric}
-
-    def _end(self, number: int, state: TrialState, **how: Any) -> None:
-        self._write(trials.end, number, state, **how)
-
-    def _write(self, change: Callable[..., Trial], number: int, *what: Any, **how: Any) -> None:
-        work = self._work
-        self.trials[number] = work.write(
-            lambda session: change(session, work.id, work.token, number, *what, **how)
+        result = read_result(trial.job.trainings[-1])
+        self._write(
+            trials.end,
+            trial.number,
+            TrialState.FINISHED,
+            epochs=result.epochs if result else 0,
+            metrics={"loss": student.loss, self._primary: student.metric}
+            | self.inputs.measure_costs(student.folder),
         )
 
-    def _tell(self, number: int, going: ActiveTrial) -> None:
-        assert going.last is not None
-        work = self._work
-        with work.database.write() as session:
-            trials.tell(
-                session,
-                work.id,
-                work.token,
-                number,
-                epochs=going.last.epoch,
-                metrics=self._scores(going.last.loss, going.last.metric),
-                curve=going.curve,
-            )
+    def _record_stopped(self, trial: ActiveTrial) -> None:
+        # a start has the shape of its student, and so its costs
+        costs = self.inputs.measure_possible_costs(trial.job.trainings[0].start)
+        metrics = self._last_scores(trial) | costs
+        state = TrialState.STOPPED
+        self._write(trials.end, trial.number, state, epochs=trial.epochs, metrics=metrics)
+
+    def _record_failure(self, number: int, reason: Reason, error: str, epochs: int = 0) -> None:
+        self._context.log(f"trial {number} failed: {error}")
+        self._write(
+            trials.end,
+            number,
+            TrialState.FAILED,
+            epochs=epochs,
+            metrics={},
+            reason=reason,
+            error=error,
+        )
+
+    def _last_scores(self, trial: ActiveTrial) -> dict[str, float]:
+        """Return what the trial has reported last; nothing, where it has reported nothing."""
+        last = trial.last_report
+        return {} if last is None else {"loss": last.loss, self._primary: last.metric}
+
+    def _write(
+        self, change: Callable[..., Trial], number: int, *values: Any, **fields: Any
+    ) -> None:
+        """Change a trial in the registry under the lease of the job, and keep what it is now."""
+        context = self._context
+        self.trials[number] = context.write(
+            lambda session: change(session, context.id, context.token, number, *values, **fields)
+        )

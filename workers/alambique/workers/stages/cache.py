@@ -1,189 +1,216 @@
-"""Stage 2: a teacher's outputs for what a student learns from, computed where they are missing."""
+"""Stage 2: the teachers' outputs that students learn from, computed where they are missing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
 from alambique.models.configs import read_config
 from alambique.registry import jobs
 from alambique.runtime.windows import PREPROCESSING, Encoder
-from alambique.spec.states import Stage
-from alambique.spec.teacher import Teacher
+from alambique.spec.states import StageName
+from alambique.spec.teachers import TeacherEntry
 from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import CachedOutputs, JobInputs, TrainedModel
-from alambique.workers.pipeline.training_runs import StagePart, placement
+from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
+from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.pipeline.training_runs import placement
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.spec import TeacherOutputs
 
-_NOTE = "outputs"
+_EVENT = "outputs"
 """The kind of the events that say how many outputs were computed."""
 
 
-def caches(
-    work: JobContext, checked: JobInputs, teachers: Sequence[TrainedModel]
-) -> tuple[CachedOutputs, ...]:
-    """The outputs of each teacher of the job."""
-    parts = [StagePart(Stage.CACHE, one.name, n, len(teachers)) for n, one in enumerate(teachers)]
-    return tuple(cache(work, checked, *both) for both in zip(teachers, parts, strict=True))
-
-
-def cache(
-    work: JobContext, checked: JobInputs, teacher: TrainedModel, part: StagePart | None = None
-) -> CachedOutputs:
-    """The outputs, all of them there. Cheap where they already are, so it is never skipped.
-
-    An attempt that is broken off leaves what it computed, and a note of how much that was.
-
-    Args:
-        work: the job.
-        checked: its data.
-        teacher: who answers.
-        part: which part of the stage that is; None: all of it.
-    """
-    told = _Told(work, part or StagePart(Stage.CACHE, teacher.name))
-    order = _order(work, checked, teacher)
-    looking = Filler(order, work.settings.redis)
-    wanted, missing = looking.wanted, looking.missing()
-    told(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
-    while missing:
-        _fill_some(told, order, looking, sorted(missing), sum(missing.values()))
-        missing = looking.missing()
-    computed = _computed(work, teacher)
-    told(1.0, f"{computed} of {wanted} outputs computed")
-    return CachedOutputs(
-        outputs=order.outputs, wanted=wanted, computed=computed, made_by=looking.makers()
+def fill_caches(context: JobContext) -> tuple[CachedOutputs, ...]:
+    """Return where the outputs of each teacher of the job are, all of them there."""
+    of = len(context.teachers)
+    return tuple(
+        fill_cache(
+            context,
+            teacher.model,
+            entry,
+            StagePart(StageName.CACHE, teacher.model.name, number, of),
+        )
+        for number, (teacher, entry) in enumerate(
+            zip(context.teachers, context.job.teachers, strict=True)
+        )
     )
 
 
-def _computed(work: JobContext, teacher: TrainedModel) -> int:
-    """How many of its outputs the job has computed, in this attempt and those before."""
-    events = work.read(lambda session: jobs.notes(session, work.id, _NOTE))
-    # by their ids: one whose commit got no answer may be there twice
-    notes = {event.content.get("id", event.id): event.content for event in events}
-    return sum(note["computed"] for note in notes.values() if note["teacher"] == teacher.name)
+def fill_cache(
+    context: JobContext, teacher: TrainedModel, entry: TeacherEntry, part: StagePart
+) -> CachedOutputs:
+    """Return where a teacher's outputs are, computed as far as they were missing.
+
+    Cheap where they are there, so it is never skipped. An attempt that is broken off leaves what it
+    computed, and events that say how much that was.
+
+    Args:
+        context: the job.
+        teacher: the network that answers.
+        entry: what the job says of it.
+        part: where the progress is shown.
+    """
+    task = fill_task(context, teacher, entry)
+    filler = Filler(task, context.settings.redis)
+    wanted, missing = filler.wanted, filler.missing()
+    progress = FillProgress(context, part, teacher.name, sum(missing.values()))
+    progress.report(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
+    while missing:
+        _fill_free_buckets(context, task, filler, missing, progress)
+        missing = filler.missing()
+    computed = _count_computed(context, teacher)
+    progress.report(1.0, f"{computed} of {wanted} outputs computed")
+    return CachedOutputs(
+        outputs=task.outputs, wanted=wanted, computed=computed, made_by=filler.makers()
+    )
 
 
-def _said(work: JobContext, teacher: TrainedModel) -> Teacher:
-    """What the job says of it."""
-    return next(one.said for one in work.job.teachers if one.role == teacher.name)
+@dataclass
+class FillProgress:
+    """Counts a teacher's outputs as they are computed, and reports how far that is."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Tells how far the outputs of one teacher are; which of several is named."""
-
-    work: JobContext
+    context: JobContext
     part: StagePart
+    teacher: str
+    """Its role."""
+    missing: int
+    """How many are to be computed."""
+    computed: int = 0
+    recorded: int = 0
+    """How many of those the job's events tell."""
+    began: float = 0.0
+    """When this round began, on the monotonic clock."""
+    reported: float = 0.0
+    """When progress was reported last."""
 
-    def __call__(self, done: float, message: str, eta_seconds: float | None = None) -> None:
-        name = f"{self.part.name}: " if self.part.of > 1 else ""
-        fraction = (self.part.number + done) / self.part.of
-        self.work.report(Stage.CACHE, fraction, eta_seconds=eta_seconds, message=f"{name}{message}")
+    def begin(self, missing: int) -> None:
+        """Begin a round in which so many outputs are missing."""
+        self.missing, self.computed, self.recorded = missing, 0, 0
+        self.began, self.reported = time.monotonic(), 0.0
 
-
-def _fill_some(
-    told: _Told, order: FillTask, here: Filler, buckets: list[int], missing: int
-) -> None:
-    """Fills those of `buckets` that no other job is filling, or waits for one of them."""
-    work, names = told.work, {_name(order, bucket): bucket for bucket in buckets}
-    mine = work.holding.take(list(names))
-    if not mine:
-        first = next(iter(names))
-        work.holding.wait_for([first], lambda: work.log("cache: another job is filling it"))
-        mine = [first]
-    tally = _Tally(told, missing)
-    try:
-        _fill(work, order, here, [names[name] for name in mine], tally)
-    finally:
-        work.holding.let_go(mine)
-        tally.note()
-
-
-def _fill(
-    work: JobContext,
-    order: FillTask,
-    here: Filler,
-    buckets: list[int],
-    filled: Callable[[int], None],
-) -> None:
-    resources = placement(work.job.resources, distilled=True)
-    if resources is None:
-        for run in here.runs(buckets, gpus=this_device().type != "cpu"):
-            filled(here.fill(run))
-    else:
-        runs = here.runs(buckets, fillers=resources.workers, gpus=resources.gpus > 0)
-        with work.cluster() as cluster:
-            cluster.fill(order, resources, runs, filled)
-
-
-class _Tally:
-    """Counts what is computed, notes it, and tells how far that is."""
-
-    def __init__(self, tell: _Told, wanted: int) -> None:
-        self._tell = tell
-        self._wanted = wanted
-        self._began = time.monotonic()
-        self._told = 0.0
-        self._computed = 0
-        self._noted = 0
-
-    def __call__(self, computed: int) -> None:
-        self._computed += computed
+    def add(self, computed: int) -> None:
+        """Count outputs that were computed, and report at most once a second."""
+        self.computed += computed
         now = time.monotonic()
-        if now - self._told < 1 or not self._computed:
+        if now - self.reported < 1 or not self.computed:
             return
-        self._told = now
-        self.note()
-        each = (now - self._began) / self._computed
-        self._tell(
-            min(1.0, self._computed / self._wanted),
-            f"{self._computed} of {self._wanted} outputs computed",
-            each * max(0, self._wanted - self._computed),
+        self.reported = now
+        self.record()
+        seconds_each = (now - self.began) / self.computed
+        self.report(
+            min(1.0, self.computed / self.missing),
+            f"{self.computed} of {self.missing} outputs computed",
+            seconds_each * max(0, self.missing - self.computed),
         )
 
-    def note(self) -> None:
-        """What was computed since the last note."""
-        if self._computed > self._noted:
-            new, teacher = self._computed - self._noted, self._tell.part.name
-            content = {"computed": new, "teacher": teacher, "id": uuid4().hex}
-            self._tell.work.note(_NOTE, content)
-            self._noted = self._computed
+    def record(self) -> None:
+        """Write an event that tells what was computed since the last one."""
+        if self.computed > self.recorded:
+            new = self.computed - self.recorded
+            content = {"computed": new, "teacher": self.teacher, "id": uuid4().hex}
+            self.context.add_event(_EVENT, content)
+            self.recorded = self.computed
+
+    def report(self, done: float, message: str, eta_seconds: float | None = None) -> None:
+        """Report how far this teacher's outputs are; which of several is named."""
+        name = f"{self.part.name}: " if self.part.of > 1 else ""
+        self.context.report(
+            StageName.CACHE,
+            self.part.fraction(done),
+            eta_seconds=eta_seconds,
+            message=f"{name}{message}",
+        )
 
 
-def _order(work: JobContext, checked: JobInputs, teacher: TrainedModel) -> FillTask:
+def _fill_free_buckets(
+    context: JobContext,
+    task: FillTask,
+    filler: Filler,
+    missing: Mapping[int, int],
+    progress: FillProgress,
+) -> None:
+    """Fill those buckets that no other job is filling; without any, wait for one of them.
+
+    Args:
+        context: the job.
+        task: what is computed.
+        filler: what computes in this process.
+        missing: how many outputs each bucket lacks.
+        progress: what counts them.
+    """
+    names = {bucket_lease(task, bucket): bucket for bucket in sorted(missing)}
+    held = context.leases.take(list(names))
+    if not held:
+        first = next(iter(names))
+        context.leases.wait_for([first], lambda: context.log("cache: another job is filling it"))
+        held = [first]
+    progress.begin(sum(missing.values()))
+    try:
+        _fill_buckets(context, task, filler, [names[name] for name in held], progress)
+    finally:
+        context.leases.let_go(held)
+        progress.record()
+
+
+def _fill_buckets(
+    context: JobContext,
+    task: FillTask,
+    filler: Filler,
+    buckets: list[int],
+    progress: FillProgress,
+) -> None:
+    """Compute what buckets lack, in this process or shared out over Ray's workers."""
+    resources = placement(context.job.resources, distilled=True)
+    if resources is None:
+        for run in filler.runs(buckets, gpus=this_device().type != "cpu"):
+            progress.add(filler.fill(run))
+        return
+    runs = filler.runs(buckets, fillers=resources.workers, gpus=resources.gpus > 0)
+    with context.connect() as cluster:
+        cluster.fill(task, resources, runs, progress.add)
+
+
+def _count_computed(context: JobContext, teacher: TrainedModel) -> int:
+    """Return how many of its outputs the job has computed, in all of its attempts."""
+    events = context.read(lambda session: jobs.notes(session, context.id, _EVENT))
+    # by their ids: one whose commit got no answer may be there twice
+    contents = {event.content.get("id", event.id): event.content for event in events}
+    return sum(one["computed"] for one in contents.values() if one["teacher"] == teacher.name)
+
+
+def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -> FillTask:
+    """Return what is to be computed of a teacher's outputs, and where they are kept."""
     encoder = Encoder.from_folder(
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
-    said, unlabelled = _said(work, teacher), checked.data.unlabelled
-    bf16 = (said.training or work.job.train).precision == "bf16"
+    unlabelled = context.data.unlabelled
+    is_bf16 = (entry.said.training or context.job.train).precision == "bf16"
+    # the head's classes are part of what it answers, and no part of its weights' hash
+    classes: dict[str, str] = read_config(teacher.folder).get("id2label") or {}
+    names = [classes[number] for number in sorted(classes, key=int)]
     return FillTask(
-        task=work.job.task,
-        labels=checked.data.labels,
+        task=context.job.task,
+        labels=context.data.labels,
         teacher=teacher.folder,
-        examples=checked.data.files["train"],
+        examples=context.data.files["train"],
         unlabelled=unlabelled.file if unlabelled else None,
         max_length=teacher.max_length,
         stride=teacher.stride,
         outputs=TeacherOutputs(
-            near=work.near,
-            shared=work.settings.redis is not None,
-            # the head's classes are part of what it answers, and no part of its weights' hash
-            teacher=f"{teacher.weights}:{':'.join(_classes(teacher))}",
+            near=context.near_cache,
+            shared=context.settings.redis is not None,
+            teacher=f"{teacher.weights}:{':'.join(names)}",
             tokenizer=encoder.fingerprint,
             preprocessing=str(PREPROCESSING),
-            dtype="bf16" if bf16 else "fp32",
-            weight=said.weight,
+            dtype="bf16" if is_bf16 else "fp32",
+            weight=entry.said.weight,
         ),
     )
 
 
-def _classes(teacher: TrainedModel) -> list[str]:
-    names: dict[str, str] = read_config(teacher.folder).get("id2label") or {}
-    return [names[number] for number in sorted(names, key=int)]
-
-
-def _name(order: FillTask, bucket: int) -> str:
-    outputs = order.outputs
-    return f"bucket:{outputs.teacher}:{outputs.tokenizer}:{order.task}:{bucket:02x}"
+def bucket_lease(task: FillTask, bucket: int) -> str:
+    """Return the name under which one job at a time fills a bucket."""
+    outputs = task.outputs
+    return f"bucket:{outputs.teacher}:{outputs.tokenizer}:{task.task}:{bucket:02x}"

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from alambique.distill.layers import kept
+from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.models.families import FAMILIES
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
-from alambique.spec.excerpts import listed
+from alambique.spec.excerpts import joined_by, listed
 from alambique.spec.job import Job
-from alambique.spec.objective import answers, layered
+from alambique.spec.objective import has_output_loss, intermediate_kinds, intermediate_losses
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
-from alambique.spec.space import alone
+from alambique.spec.space import single_value_jobs
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
@@ -22,9 +22,9 @@ from alambique.workers.pipeline.records import InitialWeights
 def check_fine_tuned(
     job: Job, teacher: TeacherEntry, found: InitialWeights | None, labels: tuple[str, ...]
 ) -> None:
-    """Nothing, where a teacher can teach as it is: its head answers with the labels of the data.
+    """Check that a teacher can teach as it is: its head answers with the labels of the data.
 
-    Of general distillation it needs no head.
+    For general distillation it needs no head.
 
     Raises:
         LabelMismatch: it has others, or does not name them.
@@ -32,7 +32,7 @@ def check_fine_tuned(
     """
     assert found is not None  # an architecture has to be trained, says the spec
     if find(job.task).output not in (Output.SPAN, Output.STATES):
-        _same_labels(teacher, read_config(found.folder), labels)
+        _check_same_labels(teacher, read_config(found.folder), labels)
     if not found.head:
         raise BadTeacher(
             f"the teacher {found.name} has no head for {job.task}: give a model that is "
@@ -40,7 +40,7 @@ def check_fine_tuned(
         )
 
 
-def _same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -> None:
+def _check_same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -> None:
     theirs = labels_of(config)
     if theirs is None:
         raise LabelMismatch(
@@ -51,7 +51,7 @@ def _same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, ...]) -
 
 
 def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> None:
-    """Nothing, where a teacher reads windows as long as the job gives it.
+    """Check that a teacher reads windows as long as the job gives it.
 
     Args:
         teacher: what the job says of it.
@@ -59,17 +59,17 @@ def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights |
         found: where that is; None: it is an architecture.
 
     Raises:
-        BadSpec: it does not.
+        BadSpec: the windows are longer than it has positions for.
     """
     said, field = teacher.said, teacher.field
     lengths = {f"{field}.max_length": said.max_length}
     if said.training:
         lengths[f"{field}.train.max_length"] = said.training.max_length
-    _short_enough(_longest(teacher, model, found), lengths)
+    _check_lengths(_max_positions(teacher, model, found), lengths)
 
 
 def check_learning(job: Job, model: Source, found: InitialWeights | None) -> None:
-    """Nothing, where the student can be made of a model and reads windows as long as it is given.
+    """Check that the student can be made of a model and reads windows as long as it is given.
 
     Args:
         job: what is asked for.
@@ -77,20 +77,20 @@ def check_learning(job: Job, model: Source, found: InitialWeights | None) -> Non
         found: where that is; None: it is an architecture.
 
     Raises:
-        BadSpec: it cannot, or does not.
+        BadSpec: it cannot be made of it, or has no positions for such windows.
     """
     if job.student.start != "random":
-        layers = depth(read_config(found.folder)) if found else _scratch(model).layers
-        kept(job.student.keep, job.student.layers, layers)
-    longest = _longest(job.teachers[0], model, found)
-    for variant in (job, *alone(job)):
-        _short_enough(longest, _lengths(variant))
+        layers = depth(read_config(found.folder)) if found else _as_architecture(model).layers
+        kept_layers(job.student.keep, job.student.layers, layers)
+    longest = _max_positions(job.teachers[0], model, found)
+    for variant in (job, *single_value_jobs(job)):
+        _check_lengths(longest, _window_lengths(variant))
 
 
-def check_beside(
+def check_live_teacher(
     job: Job, field: str, teacher: InitialWeights | None, student: InitialWeights | None
 ) -> None:
-    """Nothing, where the teacher can answer beside the student, or need not.
+    """Check that the teacher can answer each batch live, beside the student, if it has to.
 
     Args:
         job: what is asked for.
@@ -101,22 +101,26 @@ def check_beside(
     Raises:
         BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
     """
-    variants = [one for one in (job, *alone(job)) if any(map(layered, one.objectives))]
+    variants = [
+        one
+        for one in (job, *single_value_jobs(job))
+        if any(map(intermediate_losses, one.objectives))
+    ]
     if not variants:
         return
     if student is not None and (teacher is None or _pieces(teacher) != _pieces(student)):
         raise BadSpec(
-            f"{field}: hidden, attention and relations are compared piece by piece, and the "
-            f"tokenizer of student.start is another than the teacher's: take a start with the "
+            f"{field}: {joined_by(intermediate_kinds(), 'and')} are compared piece by piece, and "
+            f"the tokenizer of student.start is another than the teacher's: take a start with the "
             "teacher's tokenizer, or random, or the term logits, which belong to words"
         )
     longest = longest_text(read_config(teacher.folder)) if teacher else None
     for variant in variants:
-        _short_enough(longest, _lengths(variant))
+        _check_lengths(longest, _window_lengths(variant))
 
 
 def check_head(job: Job, student: InitialWeights | None) -> None:
-    """Nothing, where the student's head comes from the teacher or another model, or is trained.
+    """Check that the student's head comes from the teacher or another model, or is trained.
 
     Args:
         job: what is asked for.
@@ -125,7 +129,7 @@ def check_head(job: Job, student: InitialWeights | None) -> None:
     Raises:
         BadSpec: it would answer by chance.
     """
-    if find(job.task).output is Output.STATES or any(map(answers, job.objectives)):
+    if find(job.task).output is Output.STATES or any(map(has_output_loss, job.objectives)):
         return
     start = job.student.start
     if start == "random" or (start != "teacher" and student is not None and not student.head):
@@ -136,8 +140,8 @@ def check_head(job: Job, student: InitialWeights | None) -> None:
         )
 
 
-def _lengths(job: Job) -> dict[str, int]:
-    """Of the windows that the student learns from."""
+def _window_lengths(job: Job) -> dict[str, int]:
+    """Return the lengths of the windows that the student learns from, by the field that says it."""
     lengths = {"train.max_length": job.train.max_length}
     if job.intermediate:
         lengths["intermediate.train.max_length"] = job.intermediate.train.max_length
@@ -145,24 +149,26 @@ def _lengths(job: Job) -> dict[str, int]:
 
 
 def _pieces(model: InitialWeights) -> str:
-    """What a model's tokenizer makes of texts."""
+    """Return what identifies the pieces that a model's tokenizer makes of texts."""
     return Encoder.from_folder(model.folder, max_length=64, stride=16).fingerprint
 
 
-def _scratch(model: Source) -> Architecture:
+def _as_architecture(model: Source) -> Architecture:
     assert isinstance(model, Architecture)
     return model
 
 
-def _longest(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> int | None:
-    """The pieces that a model, or the one from scratch, has positions for; None: no limit."""
+def _max_positions(
+    teacher: TeacherEntry, model: Source, found: InitialWeights | None
+) -> int | None:
+    """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
     if found is None:
-        turned = FAMILIES[_scratch(model).architecture].turned
+        turned = FAMILIES[_as_architecture(model).architecture].turned
         return None if turned else teacher.said.positions
     return longest_text(read_config(found.folder))
 
 
-def _short_enough(longest: int | None, lengths: Mapping[str, int]) -> None:
+def _check_lengths(longest: int | None, lengths: Mapping[str, int]) -> None:
     for field, length in lengths.items():
         if longest is not None and length > longest:
             raise BadSpec(f"{field} is {length}, the model has positions for {longest}: lower it")

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -11,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from alambique.spec.errors import NotEnoughDisk
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.teacher import Teacher
 from alambique.tasks import bootstrap
-from alambique.tasks.all import find
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
@@ -25,10 +23,9 @@ from alambique.workers.pipeline.records import (
     DataSet,
     FineTuneRun,
     GateFigures,
-    JobInputs,
     SelectedTeacher,
 )
-from alambique.workers.pipeline.stage import key_of
+from alambique.workers.pipeline.stage import hash_inputs
 from alambique.workers.scoring import predict_examples
 
 FAR_BELOW = 0.7
@@ -43,77 +40,79 @@ DRAWS = 2_000
 that the intervals of tables take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """How a network does on the validation examples."""
-
-    metric: float
-    """The task's primary one."""
-    gate: GateFigures | None
-    """None: its task has no baselines."""
-
-
 def validate_teacher(
-    work: JobContext, checked: JobInputs, folder: Path, said: Teacher
-) -> Validated:
-    """Return how the network in `folder` does, with the windows that the teacher teaches with."""
-    task, data = find(work.job.task), checked.data
+    context: JobContext, folder: Path, teacher: Teacher
+) -> tuple[float, GateFigures | None]:
+    """Return how the network in a folder does on the validation examples.
+
+    Args:
+        context: the job.
+        folder: of the network.
+        teacher: what the job says of it; its windows are those that it teaches with.
+
+    Returns:
+        The task's primary metric, and the figures of the gate; None where the task has no
+        baselines.
+    """
+    task, data = context.task, context.data
     examples = read(data.files["dev"])
-    windows = {"max_length": said.max_length, "stride": said.stride}
-    predicted = predict_examples(task, folder, examples, data.labels, **windows)
-    metric = task.score(examples, predicted)[task.primary]
+    windows = {"max_length": teacher.max_length, "stride": teacher.stride}
+    predictions = predict_examples(task, folder, examples, data.labels, **windows)
+    metric = task.score(examples, predictions)[task.primary]
     if not task.baselines:
-        return Validated(metric, None)
-    theirs = _baseline_fractions(work, task, data, examples)
-    return Validated(metric, gate_figures(task, task.fractions(examples, predicted), theirs))
+        return metric, None
+    baselines = _load_baselines(context, examples)
+    return metric, gate_figures(task, task.fractions(examples, predictions), baselines)
 
 
-def gate_figures(task: Task[Any, Any], ours_E2: Floats, theirs: Sequence[Floats]) -> GateFigures:
+def gate_figures(
+    task: Task[Any, Any], teacher_E2: Floats, baselines: Sequence[Floats]
+) -> GateFigures:
     """Return the figures of a teacher beside those of the best of its task's baselines.
 
     Args:
         task: the task.
-        ours_E2: what each validation example adds to the teacher's score, see `Task.fractions`.
-        theirs: the same of each baseline, in the order of the task.
+        teacher_E2: what each validation example adds to the teacher's score, see `Task.fractions`.
+        baselines: the same of each baseline, in the order of the task.
     """
-    best = max(range(len(theirs)), key=lambda number: bootstrap.ratio(theirs[number]))
-    found = bootstrap.difference(ours_E2[None], theirs[best][None], draws=DRAWS)
+    best = max(range(len(baselines)), key=lambda number: bootstrap.ratio(baselines[number]))
+    interval = bootstrap.difference(teacher_E2[None], baselines[best][None], draws=DRAWS)
     return GateFigures(
         metric=task.primary,
-        score=bootstrap.ratio(ours_E2),
+        score=bootstrap.ratio(teacher_E2),
         baseline=task.baselines[best].name,
-        baseline_score=bootstrap.ratio(theirs[best]),
-        difference=found.value,
-        low=found.low,
-        high=found.high,
+        baseline_score=bootstrap.ratio(baselines[best]),
+        difference=interval.value,
+        low=interval.low,
+        high=interval.high,
     )
 
 
-def judge_runs(tried: Sequence[FineTuneRun]) -> list[FineTuneRun]:
+def judge_runs(runs: Sequence[FineTuneRun]) -> list[FineTuneRun]:
     """Return the runs of a teacher, each with why it has collapsed if it has.
 
     A run has that diverged before it had any weights, that is not better than the task's best
     baseline by more than half the width of the difference's interval, or that is far below the
     others.
     """
-    return [run.model_copy(update={"collapsed": _fault(run, tried)}) for run in tried]
+    return [run.model_copy(update={"collapsed": _find_fault(run, runs)}) for run in runs]
 
 
-def gate_details(taught: SelectedTeacher) -> dict[str, Any]:
+def gate_details(teacher: SelectedTeacher) -> dict[str, Any]:
     """Return what the version of a teacher says of the gate."""
-    if taught.gate is None:
+    if teacher.gate is None:
         return {}
-    state = {"state": "off" if taught.gate_off else "on"}
-    return {"gate": state | figures_of(taught.gate, taught.collapsed)}
+    state = {"state": "off" if teacher.gate_off else "on"}
+    return {"gate": state | figure_details(teacher.gate, teacher.collapsed)}
 
 
-def figures_of(gate: GateFigures, collapsed: str | None) -> dict[str, Any]:
+def figure_details(gate: GateFigures, collapsed: str | None) -> dict[str, Any]:
     """Return a network's figures as a version tells them, and whether it may teach by them."""
-    found = gate.model_dump(mode="json") | {"half_width": gate.half_width}
-    return found | {"passed": collapsed is None, "collapsed": collapsed}
+    figures = gate.model_dump(mode="json") | {"half_width": gate.half_width}
+    return figures | {"passed": collapsed is None, "collapsed": collapsed}
 
 
-def in_words(gate: GateFigures) -> str:
+def describe_gate(gate: GateFigures) -> str:
     """Return the figures as people read them."""
     return (
         f"{gate.metric} on the validation examples is {gate.score:.4f}, that of {gate.baseline} "
@@ -122,51 +121,46 @@ def in_words(gate: GateFigures) -> str:
     )
 
 
-def _fault(run: FineTuneRun, tried: Sequence[FineTuneRun]) -> str | None:
-    if run.tuned.diverged:
-        return run.tuned.diverged
-    if (gate := run.tuned.gate) and not gate.passed:
+def _find_fault(run: FineTuneRun, runs: Sequence[FineTuneRun]) -> str | None:
+    """Return why a run cannot teach; None: it can."""
+    if run.result.diverged:
+        return run.result.diverged
+    if (gate := run.result.gate) and not gate.passed:
         half = f"{gate.half_width:.4f}"
-        return f"{in_words(gate)}, and has to be more than half the width of its interval, {half}"
-    return _far_below(run, [one for one in tried if one.number != run.number])
-
-
-def _far_below(run: FineTuneRun, others: Sequence[FineTuneRun]) -> str | None:
-    scores = [one.metric for one in others if one.metric is not None]
+        return (
+            f"{describe_gate(gate)}, and has to be more than half the width of its interval, {half}"
+        )
+    scores = [one.metric for one in runs if one.number != run.number and one.metric is not None]
     if run.metric is None or len(scores) + 1 < FEWEST:
         return None
     middle = median(scores)
     if run.metric >= FAR_BELOW * middle:
         return None
+    metric = run.result.gate.metric if run.result.gate else "the primary metric"
     return (
-        f"{_metric_of(run)} on the validation examples is {run.metric:.4f}, less than "
-        f"{FAR_BELOW:.0%} of {middle:.4f}, the median of the {len(scores)} other runs"
+        f"{metric} on the validation examples is {run.metric:.4f}, less than {FAR_BELOW:.0%} of "
+        f"{middle:.4f}, the median of the {len(scores)} other runs"
     )
 
 
-def _metric_of(run: FineTuneRun) -> str:
-    return run.tuned.gate.metric if run.tuned.gate else "the primary metric"
+def _load_baselines(context: JobContext, examples: Sequence[Example]) -> list[Floats]:
+    """Return what each validation example adds to the score of each baseline.
 
-
-def _baseline_fractions(
-    work: JobContext, task: Task[Any, Any], data: DataSet, examples: Sequence[Example]
-) -> list[Floats]:
-    """What each validation example adds to the score of each baseline, computed once for its data.
-
-    Runs of a grid, and jobs of a suite, share it.
+    Computed once for the data: runs of a grid, and jobs of a suite, share it.
     """
-    content = {
+    task, data = context.task, context.data
+    inputs = {
         "task": task.name,
         "data": [data.hashes["train"], data.hashes["dev"]],
         "baselines": [baseline.name for baseline in task.baselines],
         "code": code_version(),
-        **({"job": work.id} if work.job.fresh else {}),
     }
-    folder = work.desk / f"baselines-{key_of(Stage.TEACH, content)[:24]}"
+    key = hash_inputs(context, StageName.TEACH, inputs)
+    folder = context.stages_folder / f"baselines-{key[:24]}"
     for _ in range(2):
         build_folder(folder, partial(_write_baselines, task, data, examples))
         try:
-            return [np.load(_file(folder, number)) for number in range(len(task.baselines))]
+            return [np.load(_baseline_file(folder, n)) for n in range(len(task.baselines))]
         except (OSError, EOFError, ValueError):  # cut short by a power cut: made again
             shutil.rmtree(folder, ignore_errors=True)
     raise NotEnoughDisk(
@@ -179,9 +173,9 @@ def _write_baselines(
 ) -> None:
     training = read(data.files["train"])
     for number, baseline in enumerate(task.baselines):
-        predicted = baseline.predict(training, examples)
-        np.save(_file(folder, number), task.fractions(examples, predicted))
+        predictions = baseline.predict(training, examples)
+        np.save(_baseline_file(folder, number), task.fractions(examples, predictions))
 
 
-def _file(folder: Path, number: int) -> Path:
+def _baseline_file(folder: Path, number: int) -> Path:
     return folder / f"{number}.npy"

@@ -1,274 +1,430 @@
 """Stage 6: every network of the job becomes a model version, with where it comes from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from alambique.models import reference
-from alambique.registry import versions
-from alambique.registry.example_scores import record
+from alambique.models.configs import longest_text, read_config
+from alambique.models.counts import Counts, count
+from alambique.registry import example_scores, versions
+from alambique.registry.job_result import Candidate, JobResult, Macs, Outputs, Reference
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.job import Job
-from alambique.spec.space import laid_over
-from alambique.spec.states import Stage
-from alambique.tasks.all import find
+from alambique.spec.sources import Architecture
+from alambique.spec.space import job_with_values
+from alambique.spec.states import StageName, StudentRole
+from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import lineage_of, made_by_stages, start_edge
 from alambique.workers.pipeline.records import (
-    CachedOutputs,
     Evaluation,
+    FineTuneRun,
     InitialWeights,
-    JobInputs,
-    MadeBy,
     SelectedTeacher,
     Speed,
     SpeedResult,
     TrainedModel,
 )
-from alambique.workers.stages import choosing
-from alambique.workers.stages.candidates import register_candidates, validation_metrics
-from alambique.workers.stages.gate import gate_details
-from alambique.workers.stages.naming import model_name, registering
-from alambique.workers.stages.race import busy_notes
-from alambique.workers.stages.table import (
-    TableLine,
-    diverged_notes,
-    example_scores,
-    gain_notes,
-    gains_of,
-    maps_of_row,
-    row_of,
-    speed_figures,
-)
+from alambique.workers.stages import table
+from alambique.workers.stages.gate import figure_details, gate_details
+from alambique.workers.stages.speed import busy_notes
+from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
+from alambique.workers.stages.teach import selection_notes
 from alambique.workers.uploading import store_upload
 
 
-def register(
-    work: JobContext,
-    checked: JobInputs,
-    taught: Sequence[SelectedTeacher],
-    lines: Sequence[TableLine],
-    raced: SpeedResult,
-    cached: Sequence[CachedOutputs],
-) -> dict[str, Any]:
-    """The table of the job, each line with its version; and that of the teachers' candidates.
+def register_models(
+    context: JobContext, lines: Sequence[TableLine], speeds: SpeedResult
+) -> JobResult:
+    """Register every network of the job, and return the job's result.
 
     The files are put where the version will point to before the version is written, under a name
     that only this attempt uses: a job that is killed here does it again, and registers once.
+
+    Args:
+        context: the job.
+        lines: of its table, the teachers first.
+        speeds: of the network of each line that is registered.
     """
-    versions_of: dict[str, Version] = {}
-    about, primary = _about(work, checked), find(work.job.task).primary
-    rows, count = [], len(lines) + sum(len(each.runs) for each in taught)
-    notes: list[str] = []
-    for number, (line, speeds) in enumerate(zip(lines, raced.networks, strict=True)):
-        one, found = line.network, line.evaluated[line.best]
-        work.report(Stage.REGISTER, number / count, message=f"registering the {one.name}")
-        timed_by = [maker for maker in raced.made_by if maker not in found.made_by]
-        makers = (*found.made_by, *timed_by)
-        measured = _Measured(found, speeds, _settings(checked, found, raced), makers)
-        windows = {"max_length": one.max_length, "stride": one.stride}
-        name = registering(work.job.project, one.weights)
-        with work.alone(name, f"another job is registering the {one.name}; waiting for it"):
-            version = _registered(
-                work, checked, taught, one, measured, versions_of, about | windows
-            )
-        if number < len(taught):  # they come first
-            versions_of[one.name] = version
+    runs = sum(len(teacher.runs) for teacher in context.teachers)
+    registration = _Registration(context, _about(context), of=len(lines) + runs)
+    primary = context.task.primary
+    teacher_lines = lines[: len(context.teachers)]
+    rows, notes = [], list(_job_notes(context.job))
+    for line, line_speeds in zip(lines, speeds.networks, strict=True):
+        version = registration.add_line(line, line_speeds, speeds)
         gains = gains_of(line, lines, primary)
-        notes += [*found.notes, *diverged_notes(line), *gain_notes(line, gains, primary)]
-        called = f"{version.name}@{version.number}"
-        teachers = lines[: len(taught)]
-        rows.append(row_of(line, called, speeds, gains, teachers=teachers, primary=primary))
-    candidates: list[dict[str, Any]] = []
-    for said, each in zip(work.job.teachers, taught, strict=True):
-        before, chosen = len(lines) + len(candidates), versions_of[said.role]
-        candidates += register_candidates(
-            work, checked, said, each, chosen, about, before=before, of=count
+        notes += line.evaluation.notes
+        notes += table.diverged_notes(line)
+        notes += table.gain_notes(line, gains, primary)
+        rows.append(
+            result_row(
+                line,
+                _version_name(version),
+                line_speeds,
+                gains,
+                teachers=teacher_lines,
+                primary=primary,
+            )
         )
-    scores = example_scores(lines)
-    work.write(lambda session: record(session, work.id, work.token, scores))
-    names = [line.network.role for line in lines]
-    return {
-        "rows": rows,
-        "primary": primary,
-        "reference": _reference(work, checked, lines[0].evaluated[0]),
-        "outputs": _outputs(cached),
-        "notes": [
-            *_job_notes(work.job),
+    candidates = [
+        registration.add_candidate(entry, teacher, run)
+        for entry, teacher in zip(context.job.teachers, context.teachers, strict=True)
+        for run in teacher.runs
+    ]
+    scores = table.example_scores(lines)
+    context.write(lambda session: example_scores.record(session, context.id, context.token, scores))
+    names, shapes = [line.model.role for line in lines], [line.shape for line in lines]
+    return JobResult(
+        rows=tuple(rows),
+        primary=primary,
+        reference=_reference(context, lines[0].evaluation),
+        outputs=_outputs(context),
+        notes=(
             *notes,
-            *busy_notes(names, [line.shape for line in lines], raced),
-            *(text for each in taught for text in choosing.notes(each)),
-        ],
-        "settings": _settings(checked, lines[0].evaluated[0], raced),
-        **({"candidates": candidates} if candidates else {}),
+            *busy_notes(names, shapes, speeds),
+            *(note for teacher in context.teachers for note in selection_notes(teacher)),
+        ),
+        settings=_measured_with(context, lines[0].evaluation, speeds),
+        candidates=tuple(candidates),
+    )
+
+
+def model_name(given: str | None, job: UUID, role: str) -> str:
+    """Return what the version of a job's network is called.
+
+    Args:
+        given: the job's name; None: it has none.
+        job: its id.
+        role: which of its networks it is.
+    """
+    name = given or f"job-{str(job)[-12:]}"
+    return name if role == StudentRole.DISTILLED else f"{name}-{role}"
+
+
+@dataclass
+class _Registration:
+    """The versions of a job, as they are written one after the other."""
+
+    context: JobContext
+    about: Mapping[str, Any]
+    """What every network says of itself, for whoever predicts with it."""
+    of: int
+    """How many networks there are to register."""
+    done: int = 0
+    teachers: dict[str, Version] = field(default_factory=dict)
+    """By their role, the versions of the networks that teach."""
+
+    def add_line(
+        self, line: TableLine, line_speeds: Sequence[Speed], speeds: SpeedResult
+    ) -> Version:
+        """Register the best network of a line of the table."""
+        context, model, evaluation = self.context, line.model, line.evaluation
+        self._report(f"the {model.name}")
+        settings = _measured_with(context, evaluation, speeds)
+        metrics = list(_test_metrics(context, evaluation, line_speeds, settings))
+        teacher = next((one for one in context.teachers if one.model.name == model.name), None)
+        if teacher is not None and teacher.runs:
+            # one that was chosen by these scores is listed with them, as those that were not
+            metrics += _validation_metrics(context, model)
+        timed_by = [maker for maker in speeds.made_by if maker not in evaluation.made_by]
+        with self._lease(model, f"the {model.name}"):
+            version = _record_version(
+                context,
+                model,
+                model_name(context.job.name, context.id, model.name),
+                model.role,
+                about=self.about,
+                cost=Counts(
+                    evaluation.score.parameters,
+                    evaluation.score.macs_linear,
+                    evaluation.score.macs_full,
+                ),
+                details=_details(model)
+                | (gate_details(teacher) if teacher else {})
+                | made_by_stages(model, (*evaluation.made_by, *timed_by)),
+                metrics=metrics,
+                lineage=list(_lineage(context, model, self.teachers)),
+            )
+        if teacher is not None:
+            self.teachers[model.name] = version
+        return version
+
+    def add_candidate(
+        self, entry: TeacherEntry, teacher: SelectedTeacher, run: FineTuneRun
+    ) -> Candidate:
+        """Register a run that a teacher was chosen from, and return its line of the result."""
+        self._report(f"the run {run.name}")
+        is_chosen = run.number == teacher.number
+        version = self.teachers[entry.role] if is_chosen else self._find_or_record_run(entry, run)
+        return Candidate(
+            teacher=entry.role,
+            model=run.model,
+            train=run.point,
+            loss=run.loss,
+            metric=run.metric,
+            collapsed=run.collapsed,
+            taught=is_chosen,
+            version=_version_name(version) if version else None,
+        )
+
+    def _find_or_record_run(self, entry: TeacherEntry, run: FineTuneRun) -> Version | None:
+        """Return the version with the weights of a run, made where the project has none.
+
+        None: it has no weights. Jobs of a suite share their candidates, and would copy each as
+        often as there are jobs.
+        """
+        context, model = self.context, run.result.model
+        if model is None:
+            return None
+        role = entry.candidate_role(run.number)
+        start = context.inputs.teacher_starts[entry.number][run.candidate]
+        with self._lease(model, f"the run {run.name}"):
+            project = context.job.project
+            known = context.read(
+                lambda session: versions.by_weights(session, project, model.weights)
+            )
+            return known or _record_version(
+                context,
+                model,
+                model_name(context.job.name, context.id, role),
+                role,
+                about=self.about,
+                cost=_cost(context, model),
+                details=_run_details(run, model) | made_by_stages(model),
+                metrics=_validation_metrics(context, model),
+                lineage=[
+                    *lineage_of(context.job, context.data, model),
+                    *([start_edge(start)] if start else []),
+                ],
+            )
+
+    def _lease(self, model: TrainedModel, name: str) -> AbstractContextManager[None]:
+        """Hold weights while they are registered: the next job finds them there."""
+        lease = f"version:{self.context.job.project}:{model.weights}"
+        return self.context.lease(lease, f"another job is registering {name}; waiting for it")
+
+    def _report(self, name: str) -> None:
+        message = f"registering {name}"
+        self.context.report(StageName.REGISTER, self.done / self.of, message=message)
+        self.done += 1
+
+
+def _record_version(
+    context: JobContext,
+    model: TrainedModel,
+    name: str,
+    role: str,
+    *,
+    about: Mapping[str, Any],
+    cost: Counts,
+    details: Mapping[str, Any],
+    metrics: Sequence[Metric],
+    lineage: Sequence[Edge],
+) -> Version:
+    """Store the files of a network, and write its version.
+
+    Args:
+        context: the job.
+        model: the network.
+        name: of the model that it becomes a version of.
+        role: what it is in its job.
+        about: what every network of the job says of itself.
+        cost: its size.
+        details: what the version says of itself alone.
+        metrics: its scores and speeds.
+        lineage: what it was made of.
+    """
+    about = {**about, "max_length": model.max_length, "stride": model.stride}
+    artifact = f"versions/{context.id}/{context.token}/{role}"
+    artifact, files = store_upload(context, model.folder, model.weights, about, artifact)
+    return context.write(
+        lambda session: versions.record(
+            session,
+            context.id,
+            context.token,
+            name=name,
+            role=role,
+            task=context.job.task,
+            labels=context.data.labels,
+            parameters=cost.parameters,
+            macs_linear=cost.macs_linear,
+            macs_full=cost.macs_full,
+            weights=model.weights,
+            artifact=artifact,
+            details={**about, **details},
+            files=files,
+            metrics=list(metrics),
+            lineage=list(lineage),
+        )
+    )
+
+
+def _about(context: JobContext) -> dict[str, Any]:
+    """Return what every network of the job says of itself, for whoever predicts with it."""
+    training = read(context.data.files["train"])
+    return {
+        "task": context.job.task,
+        "labels": list(context.data.labels),
+        "settings": dict(context.task.settings(training)),
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """All that was measured of a network, and how."""
-
-    found: Evaluation
-    speeds: Sequence[Speed]
-    settings: Mapping[str, Any]
-    made_by: tuple[MadeBy, ...]
-    """The code that tested it, and the code that timed it where that is other code."""
+def _version_name(version: Version) -> str:
+    return f"{version.name}@{version.number}"
 
 
 def _job_notes(job: Job) -> Iterator[str]:
-    """What a reader of the table should not miss about how its students came about."""
+    """Yield what a reader of the table should not miss about how its students came about."""
     if job.search is not None and job.compare:
         yield (
             "the students on the front were chosen among the trials, and their baselines, which "
             "have the same settings, were not: a part of what is gained may be that choice"
         )
-    fine_tuned = job.teachers[0].said.training is None and not job.teachers[0].said.candidates
-    if fine_tuned and "gold-only" in job.compare and job.student.start == "teacher":
+    came_fine_tuned = job.teachers[0].said.training is None and not job.teachers[0].said.candidates
+    if came_fine_tuned and "gold-only" in job.compare and job.student.start == "teacher":
         yield (
             "the teacher came fine-tuned, and nobody here knows the encoder that it was before: "
             "gold-only starts from the teacher's own layers, as same-start does"
         )
 
 
-def _reference(work: JobContext, checked: JobInputs, found: Evaluation) -> dict[str, Any]:
-    """The network that speed-ups are told against, for the same texts."""
+def _reference(context: JobContext, evaluation: Evaluation) -> Reference:
+    """Return the network that speed-ups are told against, for the same texts."""
     cost = reference.cost(
-        task=find(work.job.task).output,
-        labels=len(checked.data.labels),
-        length=found.settings["length"],
+        task=context.task.output,
+        labels=len(context.data.labels),
+        length=evaluation.settings["length"],
     )
-    macs = {"linear": cost.macs_linear, "full": cost.macs_full}
-    return {"name": reference.NAME, "macs": macs}
+    return Reference(name=reference.NAME, macs=Macs(linear=cost.macs_linear, full=cost.macs_full))
 
 
-def _outputs(cached: Sequence[CachedOutputs]) -> dict[str, int] | None:
-    """The outputs of all teachers that the job needed, and how many of them were not there yet."""
-    if not cached:
+def _outputs(context: JobContext) -> Outputs | None:
+    """Return how many outputs of all teachers the job needed, and how many it computed."""
+    if not context.outputs:
         return None
-    return {
-        "examples": sum(one.wanted for one in cached),
-        "computed": sum(one.computed for one in cached),
-    }
-
-
-def _registered(
-    work: JobContext,
-    checked: JobInputs,
-    taught: Sequence[SelectedTeacher],
-    one: TrainedModel,
-    measured: _Measured,
-    teachers: Mapping[str, Version],
-    about: dict[str, Any],
-) -> Version:
-    found = measured.found
-    artifact = f"versions/{work.id}/{work.token}/{one.role}"
-    artifact, files = store_upload(work, one.folder, one.weights, about, artifact)
-    # a teacher that was chosen by these scores is listed with them, as those that were not
-    choice = any(each.runs and one.name == each.teacher.name for each in taught)
-    validated = validation_metrics(checked, find(work.job.task), one) if choice else []
-    return work.write(
-        lambda session: versions.record(
-            session,
-            work.id,
-            work.token,
-            name=model_name(work.job.name, work.id, one.name),
-            role=one.role,
-            task=work.job.task,
-            labels=checked.data.labels,
-            parameters=found.score.parameters,
-            macs_linear=found.score.macs_linear,
-            macs_full=found.score.macs_full,
-            weights=one.weights,
-            artifact=artifact,
-            details=about
-            | _details(one)
-            | _gate_details(taught, one)
-            | made_by_stages(one, measured.made_by),
-            files=files,
-            metrics=[*_metrics(checked, measured), *validated],
-            lineage=list(_lineage(work, checked, taught, one, teachers)),
-        )
+    return Outputs(
+        examples=sum(one.wanted for one in context.outputs),
+        computed=sum(one.computed for one in context.outputs),
     )
 
 
-def _details(one: TrainedModel) -> dict[str, Any]:
-    return {
-        "seconds": one.seconds,
-        "steps": one.steps,
-        "diverged": one.diverged,
-        "maps": maps_of_row(one),
-        **({} if one.seed is None else {"seed": one.seed}),
-        **({} if one.trial is None else {"trial": one.trial, "values": one.values}),
-    }
+def _measured_with(
+    context: JobContext, evaluation: Evaluation, speeds: SpeedResult
+) -> dict[str, Any]:
+    """Return how a network was measured, with the name that this job has for the examples."""
+    data = {"data": context.data.test_name, "split": "test"}
+    return data | evaluation.settings | speeds.settings
 
 
-def _gate_details(taught: Sequence[SelectedTeacher], one: TrainedModel) -> dict[str, Any]:
-    """How a teacher did at the gate; nothing of a student."""
-    return next((gate_details(each) for each in taught if each.teacher.name == one.name), {})
-
-
-def _about(work: JobContext, checked: JobInputs) -> dict[str, Any]:
-    return {
-        "task": work.job.task,
-        "labels": list(checked.data.labels),
-        "settings": dict(find(work.job.task).settings(read(checked.data.files["train"]))),
-    }
-
-
-def _settings(checked: JobInputs, found: Evaluation, raced: SpeedResult) -> dict[str, Any]:
-    """How a network was measured: this job's name for the examples, and what goes for all."""
-    data = {"data": checked.data.test_name, "split": "test"}
-    return data | found.settings | raced.settings
-
-
-def _metrics(checked: JobInputs, measured: _Measured) -> Iterator[Metric]:
-    first, *others = measured.speeds
-    figures = measured.found.score.metrics | speed_figures(first)
+def _test_metrics(
+    context: JobContext,
+    evaluation: Evaluation,
+    speeds: Sequence[Speed],
+    settings: Mapping[str, Any],
+) -> Iterator[Metric]:
+    """Yield scores and speeds; the speeds on further devices have their names in front."""
+    first, *others = speeds
+    figures = evaluation.score.metrics | speed_figures(first).model_dump()
     for other in others:
-        figures |= {f"{other.device}_{name}": f for name, f in speed_figures(other).items()}
+        named = speed_figures(other).model_dump()
+        figures |= {f"{other.device}_{name}": figure for name, figure in named.items()}
     for name, value in figures.items():
-        yield Metric(checked.data.test_name, "test", name, value, dict(measured.settings))
+        yield Metric(context.data.test_name, "test", name, value, dict(settings))
+
+
+def _validation_metrics(context: JobContext, model: TrainedModel) -> list[Metric]:
+    """Return what a run was compared by: its loss and its primary metric on validation."""
+    examples = read(context.data.files["dev"])
+    settings = dict(context.task.settings(examples)) | {"examples": len(examples)}
+    scores = {"loss": model.loss, context.task.primary: model.metric}
+    return [
+        Metric(context.data.name, "dev", name, value, settings)
+        for name, value in scores.items()
+        if value is not None
+    ]
+
+
+def _details(model: TrainedModel) -> dict[str, Any]:
+    """Return what a version says of its training."""
+    return {
+        "seconds": model.seconds,
+        "steps": model.steps,
+        "diverged": model.diverged,
+        "maps": {label: one.model_dump(mode="json") for label, one in model.maps.items()},
+        **({} if model.seed is None else {"seed": model.seed}),
+        **({} if model.trial is None else {"trial": model.trial, "values": model.values}),
+    }
+
+
+def _run_details(run: FineTuneRun, model: TrainedModel) -> dict[str, Any]:
+    """Return what a version says of a run that did not teach."""
+    return {
+        "model": run.model,
+        "grid": run.point,
+        "collapsed": run.collapsed,
+        **({"gate": figure_details(gate, run.collapsed)} if (gate := run.result.gate) else {}),
+        "seconds": model.seconds,
+        "diverged": model.diverged,
+    }
+
+
+def _cost(context: JobContext, model: TrainedModel) -> Counts:
+    """Return its size, for a text as long as students' windows, or as long as it reads."""
+    config, longest = read_config(model.folder), context.job.train.max_length
+    length = min(longest, longest_text(config) or longest)
+    return count(config, task=context.task.output, labels=len(context.data.labels), length=length)
 
 
 def _lineage(
-    work: JobContext,
-    checked: JobInputs,
-    taught: Sequence[SelectedTeacher],
-    one: TrainedModel,
-    teachers: Mapping[str, Version],
+    context: JobContext, model: TrainedModel, teachers: Mapping[str, Version]
 ) -> Iterator[Edge]:
-    distilled = one.name == "distilled"
-    yield from lineage_of(work.job, checked.data, one, unlabelled=distilled)
-    for each in taught if distilled else ():
-        teacher = teachers[each.teacher.name]
-        gate = {"gate": "off"} if each.gate_off else {}
-        yield Edge("teacher", teacher.id, {"weights": teacher.weights, **gate})
-    start_of_trial = laid_over(work.job, one.values or {}).student.start
-    if one.name == "same-start" and start_of_trial == "teacher":
+    """Yield the edges of a network of the table to what it was made of."""
+    is_distilled = model.name == StudentRole.DISTILLED
+    yield from lineage_of(context.job, context.data, model, unlabelled=is_distilled)
+    for teacher in context.teachers if is_distilled else ():
+        version = teachers[teacher.model.name]
+        yield Edge("teacher", version.id, {"weights": version.weights, **_gate_mark(teacher)})
+    start = job_with_values(context.job, model.values or {}).student.start
+    if model.name == StudentRole.SAME_START and start == "teacher":
         # it has learnt from labels alone, and is cut from the first teacher all the same
         first = next(iter(teachers.values()))
-        gate = {"gate": "off"} if taught[0].gate_off else {}
-        hashes = {f"{first.name}@{first.number}": first.weights, **gate}
+        hashes = {_version_name(first): first.weights, **_gate_mark(context.teachers[0])}
         yield Edge("start", first.id, hashes)
-    if start := _start(work, checked, taught, one):
-        yield start_edge(start)
+    if weights := _first_weights(context, model, start):
+        yield start_edge(weights)
 
 
-def _start(
-    work: JobContext, checked: JobInputs, taught: Sequence[SelectedTeacher], one: TrainedModel
+def _gate_mark(teacher: SelectedTeacher) -> dict[str, str]:
+    return {"gate": "off"} if teacher.gate_off else {}
+
+
+def _first_weights(
+    context: JobContext, model: TrainedModel, start: str | Architecture
 ) -> InitialWeights | None:
-    """The model that its first weights are of; None: drawn, or those of the teacher just taught."""
+    """Return the model that a network's first weights are of.
+
+    None: they were drawn, or are those of the teacher just trained.
+
+    Args:
+        context: the job.
+        model: the network.
+        start: what its student starts from, by the job with the values of its trial.
+    """
     begun = {
-        each.teacher.name: candidates[each.candidate]
-        for candidates, each in zip(checked.teachers, taught, strict=True)
+        teacher.model.name: candidates[teacher.candidate]
+        for candidates, teacher in zip(context.inputs.teacher_starts, context.teachers, strict=True)
     }
-    if one.name in begun:
-        return begun[one.name]
-    match laid_over(work.job, one.values or {}).student.start:
+    if model.name in begun:
+        return begun[model.name]
+    match start:
         case "random":
             return None
         case "teacher":  # gold-only begins where that one did
-            return begun["teacher"] if one.name == "gold-only" else None
+            return begun["teacher"] if model.name == StudentRole.GOLD_ONLY else None
         case _:
-            return checked.student
+            return context.inputs.student_start

@@ -3,12 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
-from typing import Any
 
 import numpy as np
 
 from alambique.distill.front import retention
-from alambique.tasks.bootstrap import Floats, Interval, difference, packed
+from alambique.registry.job_result import (
+    DeviceSpeed,
+    Gain,
+    Macs,
+    ResultRow,
+    SeedResult,
+    Validation,
+    role_of,
+)
+from alambique.registry.job_result import Speed as SpeedFigures
+from alambique.spec.states import StudentRole
+from alambique.tasks.bootstrap import Floats, difference, packed
 from alambique.workers.pipeline.records import Evaluation, Score, Speed, TrainedModel
 
 
@@ -16,47 +26,52 @@ from alambique.workers.pipeline.records import Evaluation, Score, Speed, Trained
 class TableLine:
     """A network of the table, or the networks that differ in their seed alone."""
 
-    trained: tuple[TrainedModel, ...]
+    models: tuple[TrainedModel, ...]
     """In the order of their seeds."""
-    evaluated: tuple[Evaluation, ...]
+    evaluations: tuple[Evaluation, ...]
     """Of each of them."""
 
     @property
     def name(self) -> str:
         """Which of the job's networks it is: teacher, a baseline or distilled."""
-        return self.trained[0].name
+        return self.models[0].name
 
     @property
     def trial(self) -> int | None:
-        """The trial that it is of, or stands beside."""
-        return self.trained[0].trial
+        """The trial that it is the student of, or a baseline of."""
+        return self.models[0].trial
 
     @property
     def best(self) -> int:
-        """Which of them is registered: the one with the lowest validation loss."""
-        losses = [0.0 if one.loss is None else one.loss for one in self.trained]
+        """The number of the one that is registered: it has the lowest validation loss."""
+        losses = [0.0 if model.loss is None else model.loss for model in self.models]
         return losses.index(min(losses))
 
     @property
-    def network(self) -> TrainedModel:
+    def model(self) -> TrainedModel:
         """The one that is registered."""
-        return self.trained[self.best]
+        return self.models[self.best]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """That of the one that is registered."""
+        return self.evaluations[self.best]
 
     @property
     def score(self) -> Score:
-        """Of the one that is registered."""
-        return self.evaluated[self.best].score
+        """That of the one that is registered."""
+        return self.evaluation.score
 
     @property
     def means(self) -> dict[str, float]:
         """Each metric's mean over the seeds."""
-        scores = [one.score.metrics for one in self.evaluated]
+        scores = [one.score.metrics for one in self.evaluations]
         return {name: fmean(score[name] for score in scores) for name in scores[0]}
 
     @property
     def deviations(self) -> dict[str, float]:
         """Each metric's standard deviation over the seeds; nothing where there is one."""
-        scores = [one.score.metrics for one in self.evaluated]
+        scores = [one.score.metrics for one in self.evaluations]
         if len(scores) < 2:
             return {}
         return {name: stdev(score[name] for score in scores) for name in scores[0]}
@@ -68,29 +83,16 @@ class TableLine:
 
 
 def table_lines(
-    trained: Sequence[TrainedModel], evaluated: Sequence[Evaluation]
+    models: Sequence[TrainedModel], evaluations: Sequence[Evaluation]
 ) -> list[TableLine]:
     """Return the lines of a job's table, in the order in which its networks were trained."""
     groups: dict[tuple[str, int | None], list[int]] = {}
-    for number, one in enumerate(trained):
-        groups.setdefault((one.name, one.trial), []).append(number)
+    for number, model in enumerate(models):
+        groups.setdefault((model.name, model.trial), []).append(number)
     return [
-        TableLine(tuple(trained[n] for n in group), tuple(evaluated[n] for n in group))
+        TableLine(tuple(models[n] for n in group), tuple(evaluations[n] for n in group))
         for group in groups.values()
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """What distilling gained over a baseline, in the primary metric on the test split."""
-
-    over: str
-    """The baseline."""
-    interval: Interval
-
-    def as_dict(self) -> dict[str, Any]:
-        """As the job's result has it."""
-        return {"over": self.over, **asdict(self.interval)}
 
 
 def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[Gain]:
@@ -98,48 +100,54 @@ def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[
 
     Seeds that one of the two lacks are left out. A network without a head has no score of single
     examples, and nothing that could be drawn from.
+
+    Args:
+        line: of the student; a line of another role gained nothing.
+        lines: all of the table.
+        primary: the metric that models are compared by.
     """
-    if line.name != "distilled":
+    if line.name != StudentRole.DISTILLED:
         return []
-    beside = [one for one in lines if one.trial == line.trial and _is_baseline(one)]
-    beside.sort(key=lambda one: -one.means[primary])
-    found = []
-    for one in beside:
-        theirs, ours = _fractions_by_seed(one), _fractions_by_seed(line)
+    baselines = [one for one in lines if one.trial == line.trial and _is_baseline(one)]
+    baselines.sort(key=lambda one: -one.means[primary])
+    gains = []
+    ours = _fractions_by_seed(line)
+    for baseline in baselines:
+        theirs = _fractions_by_seed(baseline)
         if seeds := [seed for seed in ours if seed in theirs]:
             both = [np.stack([some[seed] for seed in seeds]) for some in (ours, theirs)]
-            found.append(Gain(one.name, difference(*both)))
-    return found
+            gains.append(Gain(over=baseline.name, **asdict(difference(*both))))
+    return gains
 
 
 def diverged_notes(line: TableLine) -> Iterator[str]:
-    """Which trainings broke off and left the weights of an earlier epoch."""
-    for one in line.trained:
-        if one.diverged:
-            seed = "" if one.seed is None or len(line.trained) == 1 else f", seed {one.seed}"
+    """Yield a note for each training that broke off and left the weights of an earlier epoch."""
+    for model in line.models:
+        if model.diverged:
+            is_one = model.seed is None or len(line.models) == 1
+            seed = "" if is_one else f", seed {model.seed}"
             yield (
-                f"{one.role}{seed}: a loss stopped being finite; measured are the weights of the "
-                f"best epoch before, after {one.steps} steps at most"
+                f"{model.role}{seed}: a loss stopped being finite; measured are the weights of the "
+                f"best epoch before, after {model.steps} steps at most"
             )
 
 
 def gain_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator[str]:
-    """What a reader of the table should not miss about a gain."""
+    """Yield what a reader of the table should not miss about the gain over the better baseline."""
     for gain in gains[:1]:
-        found = gain.interval
         trial = "" if line.trial is None else f"trial {line.trial}: "
-        sure = f"interval {_points(found.low)} to {_points(found.high)}"
-        if found.value <= 0:
+        interval = f"interval {_points(gain.low)} to {_points(gain.high)}"
+        if gain.value <= 0:
             yield (
-                f"{trial}distilling did not help here: {primary} {_points(found.value)} points "
-                f"against {gain.over} ({sure})"
+                f"{trial}distilling did not help here: {primary} {_points(gain.value)} points "
+                f"against {gain.over} ({interval})"
             )
-        elif found.holds_zero:
+        elif gain.holds_zero:
             yield (
-                f"{trial}what distilling gained may be chance: {primary} {_points(found.value)} "
-                f"points over {gain.over}, {sure} holds 0"
+                f"{trial}what distilling gained may be chance: {primary} {_points(gain.value)} "
+                f"points over {gain.over}, {interval} holds 0"
             )
-        if found.seeds == 1:
+        if gain.seeds == 1:
             yield (
                 f"{trial}one seed: the interval of the gain is over examples alone; give seeds to "
                 "see how much the training itself varies"
@@ -149,14 +157,14 @@ def gain_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator
 def example_scores(lines: Sequence[TableLine]) -> dict[tuple[str, int], bytes]:
     """Return what each test example adds to each student's score, packed, by role and seed."""
     return {
-        (one.role, one.seed): packed(np.load(found.fractions))
+        (role_of(model.name, model.trial), model.seed): packed(np.load(evaluation.fractions))
         for line in lines
-        for one, found in zip(line.trained, line.evaluated, strict=True)
-        if one.seed is not None and found.fractions is not None
+        for model, evaluation in zip(line.models, line.evaluations, strict=True)
+        if model.seed is not None and evaluation.fractions is not None
     }
 
 
-def row_of(
+def result_row(
     line: TableLine,
     version: str,
     speeds: Sequence[Speed],
@@ -164,85 +172,87 @@ def row_of(
     *,
     teachers: Sequence[TableLine],
     primary: str,
-) -> dict[str, Any]:
+) -> ResultRow:
     """Return a row of the job's result.
 
     Args:
-        line: what it is of.
+        line: what the row is of.
         version: the network that is registered, as name@number.
         speeds: of that one, on each device.
         gains: of a distilled student.
         teachers: of the job.
         primary: the metric that models are compared by.
     """
-    first, *also = speeds
-    return {
-        "name": line.name,
-        **({} if line.trial is None else {"trial": line.trial}),
-        "layers": line.score.layers,
-        "parameters": line.score.parameters,
-        "macs": {"linear": line.score.macs_linear, "full": line.score.macs_full},
-        "metrics": line.means,
-        "deviations": line.deviations,
-        "retention": _retention(line, teachers, primary),
-        "gains": [gain.as_dict() for gain in gains],
-        "steps": line.network.steps,
-        "validation": {"loss": line.network.loss, "metric": line.network.metric},
-        "seeds": [
-            {
-                "seed": one.seed,
-                "metrics": found.score.metrics,
-                "validation": {"loss": one.loss, "metric": one.metric},
-                "steps": one.steps,
-                "diverged": one.diverged,
-                "registered": number == line.best,
-            }
-            for number, (one, found) in enumerate(zip(line.trained, line.evaluated, strict=True))
-        ],
-        **speed_figures(first),
-        "version": version,
-        "maps": maps_of_row(line.network),
-        **(
-            {"also": [{"device": one.device, **speed_figures(one)} for one in also]} if also else {}
+    first, *others = speeds
+    return ResultRow(
+        name=line.name,
+        trial=line.trial,
+        layers=line.score.layers,
+        parameters=line.score.parameters,
+        macs=Macs(linear=line.score.macs_linear, full=line.score.macs_full),
+        metrics=line.means,
+        deviations=line.deviations,
+        retention=_retention(line, teachers, primary),
+        gains=tuple(gains),
+        steps=line.model.steps,
+        validation=_validation(line.model),
+        seeds=tuple(
+            SeedResult(
+                seed=model.seed,
+                metrics=evaluation.score.metrics,
+                validation=_validation(model),
+                steps=model.steps,
+                diverged=model.diverged,
+                registered=number == line.best,
+            )
+            for number, (model, evaluation) in enumerate(
+                zip(line.models, line.evaluations, strict=True)
+            )
         ),
-    }
+        version=version,
+        maps=line.model.maps,
+        also=tuple(
+            DeviceSpeed(device=speed.device, **speed_figures(speed).model_dump())
+            for speed in others
+        ),
+        **speed_figures(first).model_dump(),
+    )
 
 
-def speed_figures(speed: Speed) -> dict[str, float]:
+def speed_figures(speed: Speed) -> SpeedFigures:
     """Return what is told of a speed, by the names that the registry has for it."""
-    return {
-        "latency_ms": speed.latency_ms,
-        "latency_low_ms": speed.latency_low_ms,
-        "latency_high_ms": speed.latency_high_ms,
-        "inferences_per_second": 1000 / speed.latency_ms,
-        "throughput": speed.throughput,
-    }
+    return SpeedFigures(
+        latency_ms=speed.latency_ms,
+        latency_low_ms=speed.latency_low_ms,
+        latency_high_ms=speed.latency_high_ms,
+        inferences_per_second=1000 / speed.latency_ms,
+        throughput=speed.throughput,
+    )
 
 
-def maps_of_row(one: TrainedModel) -> dict[str, Any]:
-    """Which layers of the teacher the student learnt from, by the term that compared them."""
-    return {term: found.model_dump(mode="json") for term, found in one.maps.items()}
+def _validation(model: TrainedModel) -> Validation:
+    return Validation(loss=model.loss, metric=model.metric)
 
 
 def _retention(line: TableLine, teachers: Sequence[TableLine], primary: str) -> float | None:
-    """The part of the best teacher's score that a student keeps; None of a teacher itself."""
+    """Return the part of the best teacher's score that a student keeps; None of a teacher."""
     if any(line is teacher for teacher in teachers):
         return None
     return retention(line.means[primary], max(one.means[primary] for one in teachers))
 
 
 def _is_baseline(line: TableLine) -> bool:
-    return line.name in ("gold-only", "same-start")
+    return line.name in (StudentRole.GOLD_ONLY, StudentRole.SAME_START)
 
 
 def _fractions_by_seed(line: TableLine) -> Mapping[int | None, Floats]:
     return {
-        one.seed: np.load(found.fractions)
-        for one, found in zip(line.trained, line.evaluated, strict=True)
-        if found.fractions is not None
+        model.seed: np.load(evaluation.fractions)
+        for model, evaluation in zip(line.models, line.evaluations, strict=True)
+        if evaluation.fractions is not None
     }
 
 
 def _points(part: float) -> str:
-    """A difference of scores of 0 to 1, in points of percent."""
+    """Write a difference of scores of 0 to 1 in points of percent."""
     return f"{100 * part:+.2f}"

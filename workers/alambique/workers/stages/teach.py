@@ -1,26 +1,23 @@
-"""Stage 1: each teacher, fine-tuned for the job, of many runs the best, or tested as it is."""
+"""Stage 1: each teacher is fine-tuned and chosen from its runs, or tested as it is."""
 
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alambique.models.weights import weights_hash
-from alambique.spec.errors import Diverged
+from alambique.spec.errors import BadTeacher, Diverged
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, source_of, written
-from alambique.spec.states import Stage
+from alambique.spec.states import StageName
 from alambique.spec.teacher import Run
 from alambique.spec.teachers import TeacherEntry
-from alambique.spec.train import Train
-from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import build_folder
 from alambique.workers.initial_weights import write_from_scratch, write_with_head
-from alambique.workers.pipeline import training_runs as running
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import exception_chain
 from alambique.workers.pipeline.provenance import UNKNOWN, makers_of, record_maker
@@ -29,285 +26,308 @@ from alambique.workers.pipeline.records import (
     FineTuneRun,
     GateFigures,
     InitialWeights,
-    JobInputs,
     SelectedTeacher,
     TrainedModel,
 )
-from alambique.workers.pipeline.stage import key_of, run_stage, run_stage_if_free
-from alambique.workers.pipeline.training_runs import StagePart, placement, processes
-from alambique.workers.stages.choosing import chosen, collapsed, unfit
-from alambique.workers.stages.gate import Validated, in_words, judge_runs, validate_teacher
+from alambique.workers.pipeline.stage import (
+    StagePart,
+    hash_inputs,
+    run_stage,
+    run_stage_if_free,
+)
+from alambique.workers.pipeline.training_runs import placement, processes, run_training
+from alambique.workers.stages.gate import describe_gate, judge_runs, validate_teacher
 from alambique.workers.training.spec import TrainingSpec
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A run of one of the job's teachers."""
+class FineTune:
+    """The stage of one run: a candidate fine-tuned, or a model tested that came fine-tuned."""
 
     teacher: TeacherEntry
-    run: Run
+    settings: Run
+    """Which candidate, and how it is trained."""
     number: int
-    """Among the runs of that teacher, from 1."""
+    """Of the run among those of its teacher, from 1."""
+    part: StagePart
+    result_type: type[FineTuneResult] = FineTuneResult
 
-    @property
-    def several(self) -> bool:
-        """Whether the teacher is chosen from more than this one."""
-        return len(self.teacher.said.runs) > 1
+    def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
+        """Return what the run's result depends on."""
+        start = self.initial_weights(context)
+        return {
+            "task": context.job.task,
+            "model": start.content if start else self.settings.model,
+            "train": self.settings.train,
+            "windows": [self.teacher.said.max_length, self.teacher.said.stride],
+            "labels": context.data.labels,
+            "data": [context.data.hashes["train"], context.data.hashes["dev"]],
+            "processes": processes(context.job.resources, distilled=False),
+        }
+
+    def run(self, context: JobContext, folder: Path) -> FineTuneResult:
+        """Fine-tune the candidate if it is to be, and measure it on the validation examples.
+
+        A run that diverges before it has any weights is a result like any other: nobody trains it
+        again.
+        """
+        began = time.monotonic()
+        start = build_folder(self._start_folder(context), partial(self._write_start, context))
+        try:
+            model, gate = self._train_and_test(context, start, folder / "run")
+        except Exception as error:  # Ray wraps what its workers raise
+            causes = exception_chain(error)
+            diverged = next((cause for cause in causes if isinstance(cause, Diverged)), None)
+            if diverged is None:
+                raise
+            shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
+            seconds = time.monotonic() - began
+            return FineTuneResult(model=None, start=start, diverged=str(diverged), seconds=seconds)
+        seconds = time.monotonic() - began
+        return FineTuneResult(
+            model=model.model_copy(update={"seconds": seconds}),
+            start=start,
+            gate=gate,
+            start_made_by=makers_of(start) or (UNKNOWN,),
+            seconds=seconds,
+        )
+
+    def initial_weights(self, context: JobContext) -> InitialWeights | None:
+        """Return the model that the run begins with; None: one from scratch."""
+        return context.inputs.teacher_starts[self.teacher.number][self.settings.candidate]
+
+    def model_name(self, context: JobContext) -> str:
+        """Return the candidate as the job names it, with the commit or number that was found."""
+        start = self.initial_weights(context)
+        return start.name if start else written(source_of(self.settings.model))
+
+    def run_name(self, context: JobContext) -> str:
+        """Return what people call the run: the candidate and, of a grid, the point."""
+        model = self.model_name(context)
+        return f"{model}, {self.settings.said}" if self.settings.point else model
+
+    def _train_and_test(
+        self, context: JobContext, start: Path, folder: Path
+    ) -> tuple[TrainedModel, GateFigures | None]:
+        train = self.settings.train
+        if train is None:
+            metric, gate = self._test(context, start, self.part.fraction())
+            return self._model(start, loss=None, metric=metric), gate
+        resources = placement(context.job.resources, distilled=False)
+        training = TrainingSpec(
+            task=context.job.task,
+            labels=context.data.labels,
+            start=start,
+            training=context.data.files["train"],
+            validation=context.data.files["dev"],
+            train=train,
+            zero=resources.zero if resources else None,
+            folder=folder,
+        )
+        result = run_training(context, training, self.part, resources)
+        _, gate = self._test(context, training.best, self.part.fraction(1.0))
+        model = self._model(training.best, loss=result.best_loss, metric=result.metric)
+        return model.model_copy(update={"diverged": result.diverged, "steps": result.steps}), gate
+
+    def _test(
+        self, context: JobContext, folder: Path, fraction: float
+    ) -> tuple[float, GateFigures | None]:
+        """Return the primary metric on the validation examples, and the figures of the gate."""
+        role = self.teacher.role
+        if context.task.output is Output.STATES:  # it predicts nothing, and is like itself
+            context.report(StageName.TEACH, fraction, message=f"the {role} is taken as it is")
+            return 1.0, None
+        message = f"testing the {role} on the validation examples"
+        context.report(StageName.TEACH, fraction, message=message)
+        return validate_teacher(context, folder, self.teacher.said)
+
+    def _model(self, folder: Path, *, loss: float | None, metric: float) -> TrainedModel:
+        return TrainedModel(
+            name=self.teacher.role,
+            folder=folder,
+            weights=weights_hash(folder),
+            max_length=self.teacher.said.max_length,
+            stride=self.teacher.said.stride,
+            loss=loss,
+            metric=metric,
+            seconds=0.0,
+        )
+
+    def _start_folder(self, context: JobContext) -> Path:
+        """Return where runs that begin with the same network find it, whatever their grid point."""
+        start, train = self.initial_weights(context), self.settings.train
+        inputs = {
+            "task": context.job.task,
+            "start": start.content if start else [self.settings.model, self.teacher.said.positions],
+            "texts": None if start else context.data.hashes["train"],
+            "labels": context.data.labels,
+            "seed": train.seed if train else None,
+        }
+        key = hash_inputs(context, StageName.TEACH, inputs)
+        return context.stages_folder / f"start-{key[:24]}"
+
+    def _write_start(self, context: JobContext, into: Path) -> None:
+        """Write the network that fine-tuning begins with, or that is tested, into a folder."""
+        task, labels, train = context.task, context.data.labels, self.settings.train
+        seed = train.seed if train else 0
+        record_maker(into)
+        if isinstance(self.settings.model, Architecture):
+            examples = read(context.data.files["train"])
+            texts = (text for example in examples for text in task.texts(example))
+            positions = self.teacher.said.positions
+            write_from_scratch(
+                self.settings.model, texts, task.output, labels, into, positions, seed=seed
+            )
+        else:
+            start = self.initial_weights(context)
+            assert start is not None  # only an architecture has none
+            write_with_head(start.folder, task.output, labels, into, seed=seed)
 
 
-def teach(work: JobContext, checked: JobInputs) -> tuple[SelectedTeacher, ...]:
-    """For each teacher one that passes the gate, chosen where there are several runs.
+def fine_tune_stages(context: JobContext) -> list[FineTune]:
+    """Return the stage of each run of each teacher of the job."""
+    runs = [
+        (teacher, run, number)
+        for teacher in context.job.teachers
+        for number, run in enumerate(teacher.said.runs, start=1)
+    ]
+    stages = []
+    for position, (teacher, run, number) in enumerate(runs):
+        part = StagePart(StageName.TEACH, teacher.role, position, len(runs))
+        stage = FineTune(teacher, run, number, part)
+        if (of := len(teacher.said.runs)) > 1:
+            which = f"{'' if teacher.alone else ', run'} {number} of {of}"
+            name = f"{teacher.role}{which}, {stage.run_name(context)}"
+            stage = replace(stage, part=replace(part, name=name))
+        stages.append(stage)
+    return stages
+
+
+def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
+    """Return for each teacher of the job one that passes the gate, chosen from its runs.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
     take those that are done. Runs that another job is doing come last, so that jobs with the same
-    teachers and candidates share out the work.
+    teachers share out the work.
 
     Raises:
-        BadTeacher: there is none.
-        Diverged: the only run diverged before it had any weights.
+        BadTeacher: a teacher has no run that may teach.
+        Diverged: its only run diverged before it had any weights.
     """
-    tried = _all_tried(work, checked, [asked for one in work.job.teachers for asked in _runs(one)])
-    return tuple(_chosen(work, one, tried[one.role]) for one in work.job.teachers)
+    stages = fine_tune_stages(context)
+    results = [run_stage_if_free(context, stage) for stage in stages]
+    results = [
+        run_stage(context, stage) if result is None else result
+        for stage, result in zip(stages, results, strict=True)
+    ]
+    teachers = []
+    for teacher in context.job.teachers:
+        runs = [
+            _describe_run(context, stage, result)
+            for stage, result in zip(stages, results, strict=True)
+            if result is not None and stage.teacher.number == teacher.number
+        ]
+        selected = select_run(judge_runs(runs), teacher)
+        context.log(*_selection_log(selected))
+        teachers.append(selected)
+    return tuple(teachers)
 
 
-def _runs(teacher: TeacherEntry) -> list[_Asked]:
-    runs = teacher.said.runs
-    return [_Asked(teacher, run, number) for number, run in enumerate(runs, start=1)]
+def select_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTeacher:
+    """Return the teacher: of the runs that have not collapsed, the first with the lowest loss.
 
-
-def _chosen(
-    work: JobContext, teacher: TeacherEntry, tried: Sequence[FineTuneRun]
-) -> SelectedTeacher:
-    taught = chosen(judge_runs(tried), teacher)
-    # a run may have been done for another job, in which its network was called otherwise
-    named = taught.teacher.model_copy(update={"name": teacher.role})
-    taught = taught.model_copy(update={"teacher": named})
-    work.log(*_said_of(taught))
-    return taught
-
-
-def _said_of(taught: SelectedTeacher) -> Iterator[str]:
-    """What the log says of a choice."""
-    role = taught.teacher.name
-    yield from collapsed(taught.runs)
-    if taught.collapsed:
-        yield f"warning: {unfit(taught)}"
-    if taught.runs:
-        yield f"the {role} is {taught.runs[taught.number - 1].name}"
-    if taught.gate:
-        yield f"the {role}'s {in_words(taught.gate)}"
-
-
-def key_inputs(
-    work: JobContext, checked: JobInputs, teacher: TeacherEntry, run: Run
-) -> Mapping[str, Any]:
-    """What a run depends on."""
-    start = _begun(checked, teacher, run)
-    return {
-        "task": work.job.task,
-        "model": start.content if start else run.model,
-        "train": run.train,
-        "windows": [teacher.said.max_length, teacher.said.stride],
-        "labels": checked.data.labels,
-        "data": [checked.data.hashes["train"], checked.data.hashes["dev"]],
-        "processes": processes(work.job.resources, distilled=False),
-    }
-
-
-def _begun(checked: JobInputs, teacher: TeacherEntry, run: Run) -> InitialWeights | None:
-    """The model that a run begins with; None: one from scratch."""
-    return checked.teachers[teacher.number][run.candidate]
-
-
-def _all_tried(
-    work: JobContext, checked: JobInputs, runs: Sequence[_Asked]
-) -> Mapping[str, list[FineTuneRun]]:
-    """By the role of the teacher, all its runs in their order."""
-    tried: dict[int, FineTuneRun] = {}
-    for do in (run_stage_if_free, run_stage):
-        left = [(number, asked) for number, asked in enumerate(runs) if number not in tried]
-        for number, asked in left:
-            part = _part(checked, asked, number, len(runs))
-            tuned = do(
-                work,
-                Stage.TEACH,
-                key_inputs(work, checked, asked.teacher, asked.run),
-                FineTuneResult,
-                partial(_done, work, checked, asked, part),
-                part if len(runs) > 1 else None,
-            )
-            if tuned is not None:
-                tried[number] = _as_tried(checked, asked, tuned)
-    by_role: dict[str, list[FineTuneRun]] = {}
-    for number, asked in enumerate(runs):
-        by_role.setdefault(asked.teacher.role, []).append(tried[number])
-    return by_role
-
-
-def _part(checked: JobInputs, asked: _Asked, number: int, of: int) -> StagePart:
-    told = asked.teacher.role
-    if asked.several:
-        told += f"{'' if asked.teacher.alone else ', run'} {asked.number} of "
-        told += f"{len(asked.teacher.said.runs)}, {_name(checked, asked)}"
-    return StagePart(Stage.TEACH, told, number, of)
-
-
-def _name(checked: JobInputs, asked: _Asked) -> str:
-    """The model and, of a grid, the point."""
-    model, run = _model(checked, asked), asked.run
-    return f"{model}, {run.said}" if run.point else model
-
-
-def _model(checked: JobInputs, asked: _Asked) -> str:
-    start = _begun(checked, asked.teacher, asked.run)
-    return start.name if start else written(source_of(asked.run.model))
-
-
-def _as_tried(checked: JobInputs, asked: _Asked, tuned: FineTuneResult) -> FineTuneRun:
-    return FineTuneRun(
-        number=asked.number,
-        candidate=asked.run.candidate,
-        model=_model(checked, asked),
-        name=_name(checked, asked),
-        point=dict(asked.run.point),
-        train=asked.run.train,
-        tuned=tuned,
-    )
-
-
-def _done(
-    work: JobContext, checked: JobInputs, asked: _Asked, part: StagePart, folder: Path
-) -> FineTuneResult:
-    began = time.monotonic()
-    start = build_folder(_start_folder(work, checked, asked), partial(_start, work, checked, asked))
-    found = _found(work, checked, asked, part, start, folder / "run")
-    seconds = time.monotonic() - began
-    if isinstance(found, Diverged):
-        shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
-        return FineTuneResult(teacher=None, start=start, diverged=str(found), seconds=seconds)
-    teacher, gate = found
-    return FineTuneResult(
-        teacher=teacher.model_copy(update={"seconds": seconds}),
-        start=start,
-        gate=gate,
-        begun_by=makers_of(start) or (UNKNOWN,),
-        seconds=seconds,
-    )
-
-
-def _found(
-    work: JobContext, checked: JobInputs, asked: _Asked, part: StagePart, start: Path, folder: Path
-) -> tuple[TrainedModel, GateFigures | None] | Diverged:
-    """The network of a run with its figures."""
-    if asked.run.train is None:
-        validated = _validated(work, checked, asked.teacher, part, start)
-        tested = _trained(asked.teacher, start, None, validated.metric, diverged=False)
-        return tested, validated.gate
-    try:
-        tuned = _tuned(work, checked, asked.teacher, start, asked.run.train, part, folder)
-    except Exception as error:  # Ray wraps what its workers raise
-        if found := next(
-            (one for one in exception_chain(error) if isinstance(one, Diverged)), None
-        ):
-            return found
-        raise
-    validated = _validated(work, checked, asked.teacher, part, tuned.folder, done=part.end)
-    return tuned, validated.gate
-
-
-def _tuned(
-    work: JobContext,
-    checked: JobInputs,
-    teacher: TeacherEntry,
-    start: Path,
-    train: Train,
-    part: StagePart,
-    folder: Path,
-) -> TrainedModel:
-    place = placement(work.job.resources, distilled=False)
-    course = TrainingSpec(
-        task=work.job.task,
-        labels=checked.data.labels,
-        start=start,
-        training=checked.data.files["train"],
-        validation=checked.data.files["dev"],
-        train=train,
-        zero=place.zero if place else None,
-        folder=folder,
-    )
-    outcome = running.run_training(work, course, part, place)
-    trained = _trained(teacher, course.best, outcome.best_loss, outcome.metric, outcome.diverged)
-    return trained.model_copy(update={"steps": outcome.steps})
-
-
-def _validated(
-    work: JobContext,
-    checked: JobInputs,
-    teacher: TeacherEntry,
-    part: StagePart,
-    folder: Path,
-    *,
-    done: float | None = None,
-) -> Validated:
-    """How the network in a folder does on the validation examples.
+    Where all have collapsed, and the job says `gate: off`, it is chosen among those with weights.
 
     Args:
-        work: the job.
-        checked: its data.
-        teacher: which of its teachers it is of.
-        part: which part of the stage it is.
-        folder: with the network.
-        done: how far the stage is; None: at the beginning of that part.
+        runs: all its runs, at least one, as `gate.judge_runs` gives them.
+        teacher: what the job says of it.
+
+    Raises:
+        BadTeacher: every run has collapsed.
+        Diverged: the only run has, before it had any weights.
     """
-    begun = part.number / part.of if done is None else done
-    if find(work.job.task).output is Output.STATES:  # it predicts nothing, and is alike to itself
-        work.report(Stage.TEACH, begun, message=f"the {teacher.role} is taken as it is")
-        return Validated(1.0, None)
-    message = f"testing the {teacher.role} on the validation examples"
-    work.report(Stage.TEACH, begun, message=message)
-    return validate_teacher(work, checked, folder, teacher.said)
-
-
-def _trained(
-    teacher: TeacherEntry, folder: Path, loss: float | None, metric: float, diverged: bool
-) -> TrainedModel:
-    return TrainedModel(
-        name=teacher.role,
-        folder=folder,
-        weights=weights_hash(folder),
-        max_length=teacher.said.max_length,
-        stride=teacher.said.stride,
-        loss=loss,
-        metric=metric,
-        seconds=0.0,
-        diverged=diverged,
+    off = teacher.said.gate == "off"
+    able = [run for run in runs if run.collapsed is None]
+    if off and not able:
+        able = [run for run in runs if run.result.model is not None]
+    if not able:
+        raise _no_able_run(runs, teacher)
+    best = min(able, key=lambda run: 0.0 if run.loss is None else run.loss)
+    assert best.result.model is not None  # a run without weights has collapsed
+    return SelectedTeacher(
+        # a run may have been done for another job, which gave its model another role
+        model=best.result.model.model_copy(update={"name": teacher.role}),
+        start=best.result.start,
+        number=best.number,
+        candidate=best.candidate,
+        runs=tuple(runs) if len(runs) > 1 else (),
+        gate=best.result.gate,
+        gate_off=off,
+        collapsed=best.collapsed,
     )
 
 
-def _start_folder(work: JobContext, checked: JobInputs, asked: _Asked) -> Path:
-    """Where runs that begin with the same network find it: a grid's differ in how they go on."""
-    start, run = _begun(checked, asked.teacher, asked.run), asked.run
-    content = {
-        "task": work.job.task,
-        "start": start.content if start else [run.model, asked.teacher.said.positions],
-        "texts": None if start else checked.data.hashes["train"],
-        "labels": checked.data.labels,
-        "seed": run.train.seed if run.train else None,
-        **({"job": work.id} if work.job.fresh else {}),
-    }
-    return work.desk / f"start-{key_of(Stage.TEACH, content)[:24]}"
+def selection_notes(selected: SelectedTeacher) -> Iterator[str]:
+    """Yield what a reader of the job's table should know of how its teacher was chosen."""
+    for run in selected.runs:
+        if run.collapsed:
+            yield f"collapsed: {_describe_collapse(run)}"
+    if selected.collapsed:
+        yield _gate_off_note(selected)
 
 
-def _start(work: JobContext, checked: JobInputs, asked: _Asked, into: Path) -> None:
-    """Puts the network that fine-tuning begins with, or that is tested, into a folder."""
-    task, labels, run = find(work.job.task), checked.data.labels, asked.run
-    record_maker(into)
-    seed = run.train.seed if run.train else 0
-    if isinstance(run.model, Architecture):
-        texts = (text for e in read(checked.data.files["train"]) for text in task.texts(e))
-        positions = asked.teacher.said.positions
-        write_from_scratch(run.model, texts, task.output, labels, into, positions, seed=seed)
-    else:
-        start = _begun(checked, asked.teacher, run)
-        assert start is not None
-        write_with_head(start.folder, task.output, labels, into, seed=seed)
+def _describe_run(context: JobContext, stage: FineTune, result: FineTuneResult) -> FineTuneRun:
+    return FineTuneRun(
+        number=stage.number,
+        candidate=stage.settings.candidate,
+        model=stage.model_name(context),
+        name=stage.run_name(context),
+        point=dict(stage.settings.point),
+        train=stage.settings.train,
+        result=result,
+    )
+
+
+def _selection_log(selected: SelectedTeacher) -> Iterator[str]:
+    role = selected.model.name
+    for run in selected.runs:
+        if run.collapsed:
+            yield f"collapsed: {_describe_collapse(run)}"
+    if selected.collapsed:
+        yield f"warning: {_gate_off_note(selected)}"
+    if selected.runs:
+        yield f"the {role} is {selected.runs[selected.number - 1].name}"
+    if selected.gate:
+        yield f"the {role}'s {describe_gate(selected.gate)}"
+
+
+def _gate_off_note(selected: SelectedTeacher) -> str:
+    return (
+        f"the {selected.model.name} would not pass the gate, which the job has off: "
+        f"{selected.collapsed}"
+    )
+
+
+def _describe_collapse(run: FineTuneRun) -> str:
+    loss = "" if run.loss is None else f"validation loss {run.loss:.4f}, "
+    return f"{run.name}: {loss}{run.collapsed}"
+
+
+def _no_able_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> BadTeacher | Diverged:
+    field, which = teacher.field, "" if teacher.alone else f"{teacher.role} ({teacher.field}): "
+    if len(runs) > 1:
+        lines = "\n".join(map(_describe_collapse, runs))
+        return BadTeacher(
+            f"{which}none of the {len(runs)} runs made a teacher that a student can learn from:\n"
+            f"{lines}\nGive other learning rates or more epochs ({field}.grid), a longer warm-up "
+            f"({field}.train.warmup), or other candidates ({field}.candidates); with {field}.gate: "
+            "off the one with the lowest loss teaches all the same"
+        )
+    (run,) = runs
+    if run.result.model is None:
+        return Diverged(f"{which}{run.collapsed}")
+    return BadTeacher(
+        f"{which}the teacher's {run.collapsed}: a student can learn little from it. Fine-tune it "
+        f"({field}.train), train it longer, or at another learning rate; with {field}.gate: off it "
+        "teaches all the same"
+    )

@@ -1,4 +1,4 @@
-"""`torchrun --nproc-per-node 2 -m alambique.workers.training COURSE.json`, or without torchrun."""
+"""`torchrun --nproc-per-node 2 -m alambique.workers.training SPEC.json`, or without torchrun."""
 
 import os
 import sys
@@ -8,18 +8,17 @@ from alambique.workers.environment import compute_environment, shared_tier
 
 
 def main() -> None:
-    """Runs the course whose file is the first argument."""
+    """Run the training whose spec is in the file that the first argument names."""
     # read by what torch loads, while it is imported
     os.environ.update(compute_environment(os.environ))
-    from alambique.workers.training.distributed import distributed_context
-    from alambique.workers.training.group import join_group
+    from alambique.workers.training.distributed import distributed_context, join_group
     from alambique.workers.training.loop import train
     from alambique.workers.training.spec import TrainingSpec
 
     if "RANK" in os.environ:
         join_group()
-    course = TrainingSpec.model_validate_json(Path(sys.argv[1]).read_text())
-    train(course, distributed_context(), redis=shared_tier(os.environ))
+    spec = TrainingSpec.model_validate_json(Path(sys.argv[1]).read_text())
+    train(spec, distributed_context(), redis=shared_tier(os.environ))
 
 
 if __name__ == "__main__":

@@ -1,43 +1,32 @@
-"""From rows to tensors: padding, labels, and the teachers' outputs put where they belong.
+"""From windows to tensors: padding, targets, and the teachers' outputs put where they belong.
 
-Shape letters: B rows, N positions, C classes, R rows of logits that are compared, P words.
+Shapes: B windows, N pieces of the longest, C classes, R rows of logits that are compared.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from alambique.distill.alignment import span_target, tag_target
-from alambique.distill.prediction_rows import (
-    PredictionRows,
-    class_rows,
-    no_rows,
-    of_several,
-    span_rows,
-    tag_rows,
-)
+from alambique.distill.activations import LayerOutputs
+from alambique.distill.prediction_rows import PredictionRows, ensemble_rows
 from alambique.runtime.inputs import pad
-from alambique.tasks.task import ClassGold, NoGold, SpanGold, TagGold
+from alambique.runtime.windows import Window
+from alambique.workers.training.kinds.kind import OutputKind, Record, Targets
 from alambique.workers.training.target_windows import TargetWindow
 
-Record = NDArray[np.float32]
-Present = Sequence[tuple[TargetWindow, bool]]
-"""The rows of a batch, each with whether it is really one."""
 
+class Teacher(Protocol):
+    """Where the outputs of a teacher are read from."""
 
-@dataclass(frozen=True, slots=True)
-class Teacher:
-    """What a student learns from."""
+    @property
+    def weight(self) -> float:
+        """How much they count beside those of other teachers."""
 
-    output_of: Callable[[int], Record]
-    """From the number of an example to the teacher's output for it, (words, 2 or C)."""
-    weight: float = 1.0
-    """How much that counts beside what others say."""
+    def record(self, example: int) -> Record:
+        """Return the output for the example of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +37,18 @@ class Inputs:
     attention_BN: Tensor
     type_ids_BN: Tensor
 
+    @classmethod
+    def of(cls, windows: Sequence[Window], pad_id: int) -> "Inputs":
+        """Return windows padded to the longest of them, on the CPU."""
+        padded = pad(windows, pad_id)
+        return cls(
+            torch.from_numpy(padded.input_ids_BN),
+            torch.from_numpy(padded.attention_BN),
+            torch.from_numpy(padded.type_ids_BN),
+        )
+
     def to(self, device: torch.device) -> "Inputs":
-        """The same on a device."""
+        """Return the same on a device."""
         return Inputs(
             self.input_ids_BN.to(device), self.attention_BN.to(device), self.type_ids_BN.to(device)
         )
@@ -57,167 +56,71 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows as a network and a loss want them."""
+    """Windows as a network and a loss take them: tensors on one device."""
 
     inputs: Inputs
     weight_B: Tensor
-    """Of each window; 0: it stands in for one that is missing."""
-    compared: Callable[[Tensor], PredictionRows]
-    """From the network's logits (B, N, C) to the rows that the loss compares."""
+    """1 for each window; 0 for one that stands in for a window that is missing."""
+    targets: Targets
+    teacher_targets: tuple[Tensor, ...]
+    """The outputs of each teacher, in the form of `OutputKind.teacher_targets`."""
+    teacher_weights: tuple[float, ...]
+
+    def prediction_rows(self, logits_BNC: Tensor) -> PredictionRows:
+        """Return the rows of a network's logits that a loss compares, with their targets."""
+        match self.teacher_targets:
+            case ():
+                return self.targets.prediction_rows(logits_BNC, None)
+            case (teacher,):
+                return self.targets.prediction_rows(logits_BNC, teacher)
+            case several:
+                rows = [self.targets.prediction_rows(logits_BNC, teacher) for teacher in several]
+                return ensemble_rows(rows, self.teacher_weights)
 
 
-def inputs_of(rows: Sequence[TargetWindow], pad_id: int) -> Inputs:
-    """The padded windows of `rows`."""
-    padded = pad([row.window for row in rows], pad_id)
-    return Inputs(
-        torch.from_numpy(padded.input_ids_BN),
-        torch.from_numpy(padded.attention_BN),
-        torch.from_numpy(padded.type_ids_BN),
-    )
+@dataclass(frozen=True, slots=True)
+class Collator:
+    """Makes batches of windows."""
+
+    kind: OutputKind
+    pad_id: int
+    classes: int
+    teachers: Sequence[Teacher]
+    device: torch.device
+
+    def collate(self, windows: Sequence[TargetWindow | None], stand_in: TargetWindow) -> Batch:
+        """Return the batch of `windows`; a missing one is `stand_in` at weight 0."""
+        present = [target or stand_in for target in windows]
+        inputs = Inputs.of([target.window for target in present], self.pad_id).to(self.device)
+        weights = [float(target is not None) for target in windows]
+        weight_B = torch.tensor(weights, device=self.device)
+        length = inputs.input_ids_BN.shape[1]
+        teacher_targets = [
+            self._teacher_targets(teacher, present, length) for teacher in self.teachers
+        ]
+        return Batch(
+            inputs=inputs,
+            weight_B=weight_B,
+            targets=self.kind.collate(present, weight_B, length),
+            teacher_targets=tuple(target for target in teacher_targets if target is not None),
+            teacher_weights=tuple(teacher.weight for teacher in self.teachers),
+        )
+
+    def _teacher_targets(
+        self, teacher: Teacher, windows: Sequence[TargetWindow], length: int
+    ) -> Tensor | None:
+        records = [teacher.record(target.example) for target in windows]
+        targets = self.kind.teacher_targets(windows, records, length=length, classes=self.classes)
+        return None if targets is None else torch.from_numpy(targets).to(self.device)
 
 
-def batch_of(
-    rows: Sequence[TargetWindow | None],
-    stand_in: TargetWindow,
-    *,
-    pad_id: int,
-    classes: int,
-    teachers: Sequence[Teacher],
-    device: torch.device,
-) -> Batch:
-    """The batch of `rows`; a missing one is `stand_in` at weight 0."""
-    present = [(row or stand_in, row is not None) for row in rows]
-    inputs = inputs_of([row for row, _ in present], pad_id).to(device)
-    weight_B = torch.tensor([float(real) for _, real in present], device=device)
-    match stand_in.gold:
-        case SpanGold():
-            compare = _span_batch(present, inputs, weight_B)
-            targets = [_span_targets(present, inputs, one) for one in teachers]
-        case TagGold():
-            compare = _tag_batch(present, device)
-            targets = [_tag_targets(present, classes, one) for one in teachers]
-        case ClassGold():
-            compare = _class_batch(present, weight_B)
-            targets = [_class_targets(present, one) for one in teachers]
-        case NoGold():
-            compare, targets = _nothing, []
-    told = [torch.from_numpy(target).to(device) for target in targets]
-    return Batch(inputs, weight_B, partial(_compared, compare, told, [t.weight for t in teachers]))
+@dataclass(frozen=True, slots=True)
+class BatchOutputs:
+    """What the networks give for a batch."""
 
-
-Compare = Callable[[Tensor, Tensor | None], PredictionRows]
-"""From a network's logits, and a teacher's where there is one, to rows."""
-
-
-def _compared(
-    compare: Compare, targets: Sequence[Tensor], weights: Sequence[float], logits_BNC: Tensor
-) -> PredictionRows:
-    match targets:
-        case []:
-            return compare(logits_BNC, None)
-        case [target]:
-            return compare(logits_BNC, target)
-        case _:
-            return of_several([compare(logits_BNC, target) for target in targets], weights)
-
-
-def _nothing(states_BND: Tensor, _: Tensor | None) -> PredictionRows:
-    return no_rows(states_BND)
-
-
-def _labelled(present: Present, device: torch.device) -> Tensor:
-    return torch.tensor([row.labelled for row, _ in present], device=device)
-
-
-def _span_batch(present: Present, inputs: Inputs, weight_B: Tensor) -> Compare:
-    size, length = inputs.input_ids_BN.shape
-    device = inputs.input_ids_BN.device
-    allowed_BN = np.zeros((size, length), dtype=bool)
-    gold_B2 = np.zeros((size, 2), dtype=np.int64)
-    for b, (row, _) in enumerate(present):
-        window = row.window
-        allowed_BN[b, : row.length] = window.first_word_N >= 0
-        allowed_BN[b, window.null] = True
-        assert isinstance(row.gold, SpanGold)
-        gold_B2[b] = row.gold.start, row.gold.end
-    allowed, gold = (torch.from_numpy(array).to(device) for array in (allowed_BN, gold_B2))
-    labelled_B = _labelled(present, device)
-    return lambda logits_BNC, target_B2N: span_rows(
-        logits_BNC,
-        allowed_BN=allowed,
-        gold_B2=gold,
-        target_B2N=target_B2N,
-        weight_B=weight_B,
-        labelled_B=labelled_B,
-    )
-
-
-def _span_targets(present: Present, inputs: Inputs, teacher: Teacher) -> Record:
-    size, length = inputs.input_ids_BN.shape
-    target_B2N = np.full((size, 2, length), -np.inf, dtype=np.float32)
-    for b, (row, _) in enumerate(present):
-        record = teacher.output_of(row.example)
-        target_B2N[b, :, : row.length] = span_target(record, row.window)
-    return target_B2N
-
-
-def _tag_batch(present: Present, device: torch.device) -> Compare:
-    golds = [_tags(row) for row, _ in present]
-    batch_R = np.repeat(np.arange(len(golds)), [len(gold.positions_P) for gold in golds])
-    weight_B = np.array([float(real) for _, real in present], dtype=np.float32)
-    places = [np.concatenate([gold.positions_P for gold in golds]).astype(np.int64), batch_R]
-    labels = np.concatenate([gold.labels_P for gold in golds]).astype(np.int64)
-    arrays = (*places, labels, weight_B[batch_R])
-    position_R, window_R, labels_R, weight_R = (torch.from_numpy(a).to(device) for a in arrays)
-    labelled_R = _labelled(present, device)[window_R]
-    return lambda logits_BNC, target_RC: tag_rows(
-        logits_BNC,
-        batch_R=window_R,
-        position_R=position_R,
-        labels_R=labels_R,
-        target_RC=target_RC,
-        weight_R=weight_R,
-        labelled_R=labelled_R,
-    )
-
-
-def _tags(row: TargetWindow) -> TagGold:
-    assert isinstance(row.gold, TagGold)
-    return row.gold
-
-
-def _tag_targets(present: Present, classes: int, teacher: Teacher) -> Record:
-    return np.concatenate([_tag_target(row, classes, teacher) for row, _ in present])
-
-
-def _tag_target(row: TargetWindow, classes: int, teacher: Teacher) -> Record:
-    positions_P = _tags(row).positions_P
-    # -inf throughout: the teacher's tokenizer has no piece of that word, so it is silent there
-    target_PC = np.full((len(positions_P), classes), -np.inf, dtype=np.float32)
-    at, found = tag_target(teacher.output_of(row.example), row.window)
-    place = {int(position): p for p, position in enumerate(positions_P)}
-    for position, logits_C in zip(at, found, strict=True):
-        target_PC[place[int(position)]] = logits_C
-    return target_PC
-
-
-def _class_batch(present: Present, weight_B: Tensor) -> Compare:
-    device = weight_B.device
-    labels_B = torch.tensor([_label(row) for row, _ in present], device=device)
-    labelled_B = _labelled(present, device)
-    return lambda logits_B1C, target_BC: class_rows(
-        logits_B1C[:, 0],
-        labels_R=labels_B,
-        target_RC=target_BC,
-        weight_R=weight_B,
-        labelled_R=labelled_B,
-    )
-
-
-def _class_targets(present: Present, teacher: Teacher) -> Record:
-    return np.concatenate([teacher.output_of(row.example) for row, _ in present])
-
-
-def _label(row: TargetWindow) -> int:
-    assert isinstance(row.gold, ClassGold)
-    return row.gold.label
+    logits_BNC: Tensor
+    """The student's."""
+    rows: PredictionRows
+    """The rows of them that are compared."""
+    layers: LayerOutputs | None
+    """What both networks passed on, where terms compare that."""

@@ -1,6 +1,6 @@
-"""What a run reads before its first step: the network it starts from, rows, teacher outputs."""
+"""What a run reads before its first step: its networks, windows, and teacher outputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,127 +8,184 @@ from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.stores import Packs
 from alambique.cache.tiers import open_store
-from alambique.models.distillation_model import DistillationModel, freeze_untaught
+from alambique.models.distillation_model import DistillationModel, freeze_unreached_weights
 from alambique.models.networks import load
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, LostWorker
-from alambique.spec.objective import layered
+from alambique.spec.objective import intermediate_losses
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
-from alambique.workers.training.batch_plan import steps_of
-from alambique.workers.training.batches import Record, Teacher
-from alambique.workers.training.best_weights import bridges_in
+from alambique.workers.training.batches import Collator, Teacher
+from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.kinds.all import kind_of
+from alambique.workers.training.kinds.kind import Record
+from alambique.workers.training.schedule import steps_of
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
-from alambique.workers.training.target_windows import (
-    TargetWindow,
-    make_unlabelled_windows,
-    make_windows,
-)
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
     """All that the steps of a run are fed from."""
 
-    task: Task[Any, Any]
-    labels: tuple[str, ...]
-    pad_id: int
-    training: list[TargetWindow]
+    windows: list[TargetWindow]
+    """Those that are learnt from."""
     steps: int
     """Optimizer steps of the whole run."""
-    examples: list[Example]
-    """The validation examples; `validation` are their rows."""
-    validation: list[TargetWindow]
-    teachers: tuple[Teacher, ...]
+    validation: EvaluationSet
+    collator: Collator
+    """Makes the batches of both."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedTeacher:
+    """A teacher whose outputs the cache holds."""
+
+    outputs: Outputs
+    examples: Sequence[Example]
+    """Those that may be asked for, by their numbers."""
+    keys: Sequence[bytes]
+    """Of the examples in the cache."""
+    weight: float
+    """How much its outputs count beside those of other teachers."""
+
+    def record(self, example: int) -> Record:
+        """Return the output for the example of that number.
+
+        Raises:
+            LostWorker: the cache has lost it.
+        """
+        record = self.outputs.get(self.keys[example])
+        if record is None:
+            raise LostWorker(
+                f"the teacher's output for example {self.examples[example].id!r} was in the cache "
+                "and is gone: the next attempt computes it again"
+            )
+        return record
 
 
 def load_inputs(
-    course: TrainingSpec, place: DistributedContext, redis: str | None = None
+    spec: TrainingSpec, context: DistributedContext, redis: str | None = None
 ) -> tuple[DistillationModel, TrainingInputs]:
-    """What the course trains, and its material.
+    """Return what a run trains, on the CPU, and what it is fed from.
 
     Args:
-        course: says what to read.
-        place: this process.
+        spec: says what to read.
+        context: this process.
         redis: the URL of the shared tier.
 
     Raises:
-        BadSpec: its objective compares layers that its networks do not have.
+        BadSpec: the objective compares layers that the networks do not have.
     """
-    task = find(course.task)
-    train = course.train
-    encoder = Encoder.from_folder(course.start, max_length=train.max_length, stride=train.stride)
-    training, validation = read(course.training), read(course.validation)
-    unlabelled = read(course.unlabelled) if course.unlabelled else []
-    rows = _training_rows(task, training, unlabelled, encoder, course.labels)
-    network = load(course.start, task.output, course.labels, dropout=train.dropout)
-    beside = load(course.beside, task.output, course.labels) if course.beside else None
-    material = TrainingInputs(
-        task=task,
-        labels=course.labels,
-        pad_id=encoder.pad_id,
-        training=rows,
-        steps=_steps(course, task, training, rows),
-        examples=validation,
-        validation=make_windows(task, validation, encoder, course.labels),
-        teachers=tuple(
-            Teacher(_output_of(one, task, [*training, *unlabelled], redis), one.weight)
-            for one in course.teachers
+    task, train = find(spec.task), spec.train
+    encoder = Encoder.from_folder(spec.start, max_length=train.max_length, stride=train.stride)
+    labelled, validation = read(spec.training), read(spec.validation)
+    unlabelled = read(spec.unlabelled) if spec.unlabelled else []
+    windows = _training_windows(task, labelled, unlabelled, encoder, spec.labels)
+    network = load(spec.start, task.output, spec.labels, dropout=train.dropout)
+    live_teacher = load(spec.live_teacher, task.output, spec.labels) if spec.live_teacher else None
+    inputs = TrainingInputs(
+        windows=windows,
+        steps=_optimizer_steps(spec, task, labelled, windows),
+        validation=evaluation_set(task, validation, encoder, spec.labels),
+        collator=Collator(
+            kind=kind_of(task.output),
+            pad_id=encoder.pad_id,
+            classes=len(spec.labels),
+            teachers=tuple(
+                _open_teacher(outputs, task, [*labelled, *unlabelled], redis)
+                for outputs in spec.teachers
+            ),
+            device=context.device,
         ),
     )
-    learner = DistillationModel(network, beside, layered(course.objective))
-    if course.beginning is not None:
-        learner.bridges.take_over(bridges_in(course.beginning))
-    freeze_untaught(learner, course.objective)
-    return learner, material
+    model = DistillationModel(network, live_teacher, intermediate_losses(spec.objective))
+    if spec.beginning is not None:
+        model.projection_heads.load_matching(read_projection_heads(spec.beginning))
+    freeze_unreached_weights(model, spec.objective)
+    return model, inputs
 
 
-def _training_rows(
+def make_windows(
+    task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, labels: Sequence[str]
+) -> list[TargetWindow]:
+    """Return all windows of `examples` with their gold, an example's beside each other."""
+    kind = kind_of(task.output)
+    windows = []
+    for number, example in enumerate(examples):
+        for window in task.windows(example, encoder):
+            gold = task.gold(example, window, labels)
+            windows.append(TargetWindow(number, window, gold, kind.weight(gold)))
+    return windows
+
+
+def make_unlabelled_windows(
+    task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, first: int = 0
+) -> list[TargetWindow]:
+    """Return all windows of examples whose labels are not read; their numbers begin at `first`."""
+    kind = kind_of(task.output)
+    windows = []
+    for number, example in enumerate(examples, start=first):
+        for window in task.windows(example, encoder):
+            gold = kind.unknown_target(window)
+            windows.append(TargetWindow(number, window, gold, kind.weight(gold), labelled=False))
+    return windows
+
+
+def evaluation_set(
+    task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, labels: tuple[str, ...]
+) -> EvaluationSet:
+    """Return examples with all their windows."""
+    return EvaluationSet(task, labels, examples, make_windows(task, examples, encoder, labels))
+
+
+def _training_windows(
     task: Task[Any, Any],
     labelled: Sequence[Example],
     unlabelled: Sequence[Example],
     encoder: Encoder,
     labels: Sequence[str],
 ) -> list[TargetWindow]:
-    """The rows that are learnt from, those of labelled examples first."""
-    rows = [
+    """Return the windows that are learnt from, those of labelled examples first."""
+    windows = [
         *make_windows(task, labelled, encoder, labels),
         *make_unlabelled_windows(task, unlabelled, encoder, first=len(labelled)),
     ]
-    # a row without a word to learn from, alone in a batch, would leave nothing to divide by
-    return [row for row in rows if row.weight]
+    # a window without a word to learn from, alone in a batch, would leave nothing to divide by
+    return [target for target in windows if target.weight]
 
 
-def _steps(
-    course: TrainingSpec,
+def _optimizer_steps(
+    spec: TrainingSpec,
     task: Task[Any, Any],
-    training: Sequence[Example],
-    rows: Sequence[TargetWindow],
+    labelled: Sequence[Example],
+    windows: Sequence[TargetWindow],
 ) -> int:
-    """How many optimizer steps a run takes: those of its epochs, or of the runs it keeps pace with.
+    """Return the steps of a run: those of its epochs, or of the runs that it keeps pace with.
 
     Args:
-        course: the run.
+        spec: the run.
         task: of its examples.
-        training: its labelled examples, which the runs that it keeps pace with have too.
-        rows: what it learns from.
+        labelled: its labelled examples, which the runs that it keeps pace with have too.
+        windows: what it learns from.
     """
-    if not course.pace:
-        return steps_of([row.length for row in rows], course.train, course.train.epochs)
+    if not spec.pace:
+        return steps_of([target.length for target in windows], spec.train, spec.train.epochs)
     steps = 0
-    for other in course.pace:
-        windows = {"max_length": other.train.max_length, "stride": other.train.stride}
-        encoder = Encoder.from_folder(course.start, **windows)
+    for other in spec.pace:
+        encoder = Encoder.from_folder(
+            spec.start, max_length=other.train.max_length, stride=other.train.stride
+        )
         unlabelled = read(other.unlabelled) if other.unlabelled else []
-        theirs = _training_rows(task, training, unlabelled, encoder, course.labels)
-        steps += steps_of([row.length for row in theirs], other.train, other.train.epochs)
+        others = _training_windows(task, labelled, unlabelled, encoder, spec.labels)
+        steps += steps_of([target.length for target in others], other.train, other.train.epochs)
     return steps
 
 
 def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:
-    """What the outputs of that teacher for that task are filed under."""
+    """Return what the outputs of that teacher for that task are filed under."""
     return Namespace(
         teacher=outputs.teacher,
         tokenizer=outputs.tokenizer,
@@ -156,20 +213,10 @@ def store_of(outputs: TeacherOutputs, redis: str | None) -> Packs:
     return open_store(outputs.near, redis if outputs.shared else None)
 
 
-def _output_of(
-    outputs: TeacherOutputs, task: Task[Any, Any], examples: list[Example], redis: str | None
-) -> Callable[[int], Record]:
+def _open_teacher(
+    outputs: TeacherOutputs, task: Task[Any, Any], examples: Sequence[Example], redis: str | None
+) -> Teacher:
     namespace = namespace_of(outputs, task)
-    reader = Outputs(store_of(outputs, redis), namespace)
     keys = [example_key(namespace, task.texts(example)) for example in examples]
-
-    def output_of(number: int) -> Record:
-        found = reader.get(keys[number])
-        if found is None:
-            raise LostWorker(
-                f"the teacher's output for example {examples[number].id!r} was in the cache and "
-                "is gone: the next attempt computes it again"
-            )
-        return found
-
-    return output_of
+    reader = Outputs(store_of(outputs, redis), namespace)
+    return CachedTeacher(reader, examples, keys, outputs.weight)

@@ -1,4 +1,4 @@
-"""How a run tells the outside how it gets on: a file of JSON lines, written by one process."""
+"""The progress of a run: a file of JSON lines, written by one process and read by others."""
 
 import json
 import time
@@ -16,24 +16,25 @@ class Progress:
     """Steps done, of `total`."""
     total: int
     loss: float | None
-    """Of the last step, on the training rows of the whole batch. None: a run that was resumed
-    between the last step of an epoch and its end took none."""
+    """Of the last step whose loss was read, over the whole batch; at the end of an epoch, of its
+    last step. None: a run that was resumed between the last step of an epoch and its end took
+    none."""
     terms: dict[str, float] = field(default_factory=dict)
-    """Each term of the objective by itself, before its weight, likewise."""
+    """Each term of the objective by itself at that step, before its weight."""
     validation: float | None = None
     """The validation loss, where an epoch has just ended."""
     metric: float | None = None
-    """The task's primary metric on the validation examples, likewise."""
+    """The task's primary metric on the validation examples, where an epoch has just ended."""
     at: float = 0.0
     """Seconds since 1970, for the reader's estimate of the time that is left."""
 
     @property
     def by_term(self) -> str:
-        """Each term of the objective by itself, before its weight, in words."""
+        """Each term of the objective before its weight, as text."""
         return ", ".join(f"{kind} {value:.4f}" for kind, value in self.terms.items())
 
     def at_end(self, name: str) -> str:
-        """The line of a log at the end of an epoch, of the run with that name."""
+        """Return the line of a log at the end of an epoch, for the run of that name."""
         loss = "" if self.loss is None else f"loss {self.loss:.4f} ({self.by_term}), "
         return (
             f"{name}, epoch {self.epoch}: {loss}"
@@ -42,7 +43,7 @@ class Progress:
 
 
 class ProgressFile:
-    """Writes a report at most so often, and always where an epoch ends."""
+    """Writes at most one report in `every` seconds, and always one where an epoch ends."""
 
     def __init__(self, path: Path, every: float = 1.0) -> None:
         self._path = path
@@ -50,7 +51,7 @@ class ProgressFile:
         self._last = 0.0
 
     def write(self, progress: Progress) -> None:
-        """Appends one line, unless the last one is too fresh."""
+        """Append one line, unless the last one is younger than `every` seconds."""
         now = time.time()
         if progress.validation is None and now - self._last < self._every:
             return
@@ -60,14 +61,14 @@ class ProgressFile:
 
 
 class ProgressReader:
-    """Reads what was appended since it last looked."""
+    """Reads what was appended since the last reading."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = path.stat().st_size if path.exists() else 0
 
     def news(self) -> Iterator[Progress]:
-        """The reports that are new; a line that is still being written waits for the next time."""
+        """Yield the new reports; a line that is still being written is left for the next time."""
         if not self._path.exists():
             return
         with self._path.open("rb") as source:

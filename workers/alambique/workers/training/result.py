@@ -1,4 +1,4 @@
-"""How a training run ended: the file that it leaves last."""
+"""The result of a training run: the file that it writes last."""
 
 import json
 from dataclasses import dataclass
@@ -9,38 +9,38 @@ from alambique.workers.training.spec import TrainingSpec
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """How a run ended."""
+    """How far a run came, and how good its best weights are."""
 
     epochs: int
-    """That are whole."""
+    """How many were completed."""
     steps: int
-    """Optimizer steps that were taken, up to the end of the last epoch."""
+    """Optimizer steps up to the end of the last completed epoch."""
     best_epoch: int
     """Counted from 0; its weights are in `TrainingSpec.best`."""
     best_loss: float
-    """The validation loss of that epoch; see `validation.Validation`."""
+    """The validation loss of the best epoch; see `validation.Validation`."""
     metric: float
-    """The task's primary metric on the validation examples, of that epoch."""
+    """The task's primary metric on the validation examples at the best epoch."""
     diverged: bool = False
-    """A loss stopped being finite; the best weights are from before."""
+    """Whether a loss stopped being finite; the best weights are from before."""
 
 
-def result_of(course: TrainingSpec) -> TrainingResult:
-    """Return how a run that is over ended.
+def result_of(spec: TrainingSpec) -> TrainingResult:
+    """Return the result of a run that is over.
 
     Raises:
-        LostWorker: it has left no outcome.
+        LostWorker: it has left none.
     """
-    if outcome := read_result(course):
-        return outcome
+    if result := read_result(spec):
+        return result
     raise LostWorker(
-        f"the training in {course.folder.name} ended without an outcome: the next attempt goes on "
+        f"the training in {spec.folder.name} ended without an outcome: the next attempt goes on "
         "from its last checkpoint"
     )
 
 
-def read_result(course: TrainingSpec) -> TrainingResult | None:
-    """How the run ended, where it has."""
-    if not course.outcome.exists():
+def read_result(spec: TrainingSpec) -> TrainingResult | None:
+    """Return the result of a run; None: it is not over."""
+    if not spec.outcome.exists():
         return None
-    return TrainingResult(**json.loads(course.outcome.read_text()))
+    return TrainingResult(**json.loads(spec.outcome.read_text()))

@@ -1,4 +1,4 @@
-"""A training run as a value: everything that decides its result, and where its files lie."""
+"""A training run as a value: everything that decides its result, and where its files are."""
 
 import json
 from pathlib import Path
@@ -17,24 +17,24 @@ class TeacherOutputs(Spec):
     """Whether there is a shared tier. Its URL has a password and stays out of what is kept: the
     process that opens it knows it from its own environment."""
     teacher: str
-    """The teacher's content hash, and what else makes its namespace."""
+    """The teacher's content hash; with the next three it makes the namespace of the outputs."""
     tokenizer: str
     preprocessing: str
     dtype: str
     weight: float = 1.0
-    """How much they count beside those of other teachers."""
+    """How much its outputs count beside those of other teachers."""
 
 
 class StepBudget(Spec):
-    """A training of the distilled student, as far as it decides how many steps that takes."""
+    """What decides how many steps one training of the distilled student takes."""
 
     train: Train
     unlabelled: Path | None = None
-    """The examples without labels that it learns from beside the others."""
+    """The examples without labels that it learns from as well."""
 
 
 class TrainingSpec(Spec):
-    """All that a training run is told. It travels to the workers as JSON."""
+    """All that decides a training run. It travels to the workers as JSON."""
 
     task: str
     labels: tuple[str, ...]
@@ -46,19 +46,19 @@ class TrainingSpec(Spec):
     train: Train
     objective: tuple[Term, ...] = (Gold(),)
     unlabelled: Path | None = None
-    """More training examples, of which nobody knows what is right."""
+    """More training examples, without labels."""
     pace: tuple[StepBudget, ...] = ()
     """The trainings that this one takes as many optimizer steps as, together: it passes over its
     own examples as often as that needs. Without any it takes the epochs of `train`."""
     teachers: tuple[TeacherOutputs, ...] = ()
-    beside: Path | None = None
-    """The folder of the teacher that answers beside the student, where terms compare layers."""
+    live_teacher: Path | None = None
+    """The folder of the live teacher, which answers each batch where terms compare layers."""
     beginning: Path | None = None
-    """A file of what another course has trained beside its student, `bridges`, to go on with."""
+    """The file `projection_heads` of another run: projections and layer maps to begin with."""
     zero: int | None = None
     """The ZeRO stage; without one, plain PyTorch in one process."""
     folder: Path
-    """Where checkpoints, the best weights and the progress go: one that every worker sees."""
+    """Where checkpoints, best weights and progress are written: a folder that every worker sees."""
 
     @property
     def best(self) -> Path:
@@ -67,25 +67,25 @@ class TrainingSpec(Spec):
 
     @property
     def progress(self) -> Path:
-        """One JSON object a line: how the run gets on."""
+        """The file of progress: one JSON object a line."""
         return self.folder / "progress.jsonl"
 
     @property
-    def mixtures(self) -> Path:
-        """The layer maps that were learnt, by what their term is called, as at the best weights."""
-        return self.folder / "mixtures.json"
+    def learned_maps(self) -> Path:
+        """The file of the learnt layer maps by the label of their term, as at the best weights."""
+        return self.folder / "learned_maps.json"
 
     @property
-    def bridges(self) -> Path:
-        """What was trained beside the best weights and is no part of them, as safetensors."""
-        return self.folder / "bridges.safetensors"
+    def projection_heads(self) -> Path:
+        """The file of what was trained beside the best weights and is no part of them."""
+        return self.folder / "projection_heads.safetensors"
 
-    def read_mixtures(self) -> dict[str, tuple[tuple[float, ...], ...]]:
-        """For each layer of the student, how much each layer of the teacher counts."""
-        found = json.loads(self.mixtures.read_text())
-        return {label: tuple(map(tuple, weights)) for label, weights in found.items()}
+    def read_learned_maps(self) -> dict[str, tuple[tuple[float, ...], ...]]:
+        """Return, for each layer of the student, how much each layer of the teacher counts."""
+        maps = json.loads(self.learned_maps.read_text())
+        return {label: tuple(map(tuple, weights)) for label, weights in maps.items()}
 
     @property
     def outcome(self) -> Path:
-        """Written last, when the run is over."""
+        """The file of the result, written last: see `result.TrainingResult`."""
         return self.folder / "outcome.json"

@@ -1,26 +1,16 @@
-"""The validation loss and metric, shared out over the processes of a group.
+"""The validation loss and metric, shared out over the processes of a group."""
 
-Shapes: B windows, N pieces, C classes, T tokens; Z columns of `similarity.moments`.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
-from alambique.distill.intermediate import LayerOutputs
-from alambique.distill.objective import LossNormalizers, objective_loss
-from alambique.distill.prediction_rows import PredictionRows
-from alambique.distill.similarity import cka_of, moments
+from alambique.distill.objective import objective_loss
 from alambique.spec.objective import Term
-from alambique.spec.outputs import Output
-from alambique.workers.training.batches import Batch, batch_of
+from alambique.workers.training.batches import Batch, BatchOutputs, Collator
 from alambique.workers.training.distributed import DistributedContext
-from alambique.workers.training.inputs import TrainingInputs
-from alambique.workers.training.logits import WindowLogits, by_length
-from alambique.workers.training.predictions import decode_predictions
-from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
+from alambique.workers.training.predictions import by_length
+from alambique.workers.training.target_windows import EvaluationSet, loss_normalizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,106 +24,46 @@ class Validation:
     """The task's primary metric."""
 
 
-Answered = tuple[Tensor, PredictionRows, LayerOutputs | None]
-"""The student's logits (B, N, C) for a batch, and what the terms of an objective compare."""
-Answering = Callable[[Batch], Answered]
+BatchForward = Callable[[Batch, Sequence[Term]], BatchOutputs]
+"""From a batch to what the networks give for it, as far as those terms compare it."""
 
 
 @torch.no_grad()
 def validate(
-    answering: Answering, material: TrainingInputs, place: DistributedContext, terms: Sequence[Term]
+    forward: BatchForward,
+    evaluation: EvaluationSet,
+    collator: Collator,
+    context: DistributedContext,
+    terms: Sequence[Term],
 ) -> Validation:
-    """The validation of the whole set, the same on every process.
+    """Return the validation of the whole set, the same on every process.
 
-    Each process takes whole examples, r, r + W, …, so that it can decode them.
+    Each process takes whole examples, r, r + W, …, so that it can decode them. All take equally
+    many steps, the last ones of a stand-in where need be: ZeRO 3 gathers the weights at every
+    step, from all.
 
     Args:
-        answering: the network, with dropout off.
-        material: its validation examples.
-        place: this process.
+        forward: the networks, with dropout off.
+        evaluation: the validation examples.
+        collator: makes their batches; its teachers are not asked, since the loss is one of gold.
+        context: this process.
         terms: what the loss is of.
     """
-    rows = [row for row in material.validation if row.example % place.world == place.rank]
-    loss = _Loss(terms, loss_normalizers(material.validation))
-    if material.task.output is Output.STATES:
-        return _alike(answering, material, place, rows, loss)
-    answers, sums = _answered(answering, material, place, rows, loss)
-    mine = decode_predictions(material.task, material.examples, rows, answers, material.labels)
-    predicted = place.gather(mine)
-    everything = {number: prediction for part in predicted for number, prediction in part.items()}
-    ordered = [everything[number] for number in range(len(material.examples))]
-    scores = material.task.score(material.examples, ordered)
-    return Validation(place.total(sums).item(), scores[material.task.primary])
-
-
-@dataclass(frozen=True, slots=True)
-class _Loss:
-    terms: Sequence[Term]
-    whole: LossNormalizers
-
-    def part(self, compared: PredictionRows, inside: LayerOutputs | None) -> float:
-        """What a batch adds to the loss of the whole set."""
-        return objective_loss(compared, self.terms, inside, whole=self.whole, done=1.0).total.item()
-
-
-def _alike(
-    answering: Answering,
-    material: TrainingInputs,
-    place: DistributedContext,
-    rows: Sequence[TargetWindow],
-    loss: _Loss,
-) -> Validation:
-    """Of networks without a head: the CKA of the last states of student and teacher.
-
-    Exact over all tokens, whatever the number of processes: their moments add up.
-    """
-    summed, moments_ZZ, width = torch.zeros(1, dtype=torch.float64), torch.zeros(()), 0
-    for _, (states_BNC, compared, inside) in _steps(answering, material, place, rows):
-        assert inside is not None  # without a teacher beside it nothing would be learnt
-        summed += loss.part(compared, inside)
-        real_BN = inside.real_BN & (inside.weight_B > 0)[:, None]
-        found_ZZ = moments(states_BNC[real_BN], inside.answer_BNC[real_BN])
-        moments_ZZ, width = moments_ZZ.to(found_ZZ) + found_ZZ, states_BNC.shape[2]
-    return Validation(place.total(summed).item(), cka_of(place.total(moments_ZZ), width))
-
-
-def _answered(
-    answering: Answering,
-    material: TrainingInputs,
-    place: DistributedContext,
-    rows: Sequence[TargetWindow],
-    loss: _Loss,
-) -> tuple[list[WindowLogits], Tensor]:
-    """The logits of `rows`, and their part of the loss."""
-    answers: dict[int, WindowLogits] = {}
-    summed = torch.zeros(1, dtype=torch.float64)
-    for batch, (logits_BNC, compared, inside) in _steps(answering, material, place, rows):
-        summed += loss.part(compared, inside)
-        found = logits_BNC.float().cpu().numpy()
-        answers |= {i: found[b, : rows[i].length] for b, i in enumerate(batch)}
-    return [answers[i] for i in range(len(rows))], summed
-
-
-def _steps(
-    answering: Answering,
-    material: TrainingInputs,
-    place: DistributedContext,
-    rows: Sequence[TargetWindow],
-) -> Iterator[tuple[list[int], Answered]]:
-    """The numbers of `rows` in batches, with what was answered to each.
-
-    All processes take equally many steps, the last ones empty where need be: ZeRO 3 gathers the
-    weights at every step, from all.
-    """
-    batches = list(by_length([row.length for row in rows], place.device))
-    steps = max(place.gather(len(batches)))
+    mine = [
+        target for target in evaluation.windows if target.example % context.world == context.rank
+    ]
+    batches = list(by_length([target.length for target in mine], context.device))
+    steps = max(context.gather(len(batches)))
+    normalizers = loss_normalizers(evaluation.windows)
+    collator = replace(collator, teachers=())
+    loss = torch.zeros(1, dtype=torch.float64, device=context.device)
+    metric = collator.kind.metric(evaluation, mine)
     for numbers in batches + [[]] * (steps - len(batches)):
-        batch = batch_of(
-            [rows[i] for i in numbers] or [None],
-            material.validation[0],
-            pad_id=material.pad_id,
-            classes=len(material.labels),
-            teachers=(),
-            device=place.device,
+        batch = collator.collate([mine[i] for i in numbers] or [None], evaluation.windows[0])
+        outputs = forward(batch, terms)
+        part = objective_loss(
+            outputs.rows, terms, outputs.layers, normalizers=normalizers, progress=1.0
         )
-        yield numbers, answering(batch)
+        loss += part.total
+        metric.add(numbers, outputs.logits_BNC, outputs.layers)
+    return Validation(context.all_reduce_sum(loss.cpu()).item(), metric.compute(context))

@@ -1,0 +1,193 @@
+"""The work that a job gives to a cluster: training, filling a cache, and running trials.
+
+A dispatcher connects too and trains nothing: what takes long to import is imported where it is
+used.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from alambique.spec.errors import LostWorker
+from alambique.spec.train import Resources
+from alambique.workers.environment import GROUP_START, shared_tier
+from alambique.workers.pipeline.provenance import refuse_other_code, running_code
+from alambique.workers.ray.errors import errors_for_driver, raise_driver_error
+
+if TYPE_CHECKING:
+    from alambique.workers.fill_task import FillTask
+    from alambique.workers.search.trial import SearchRun, TrialSource
+    from alambique.workers.training.checkpoints import TrainerState
+    from alambique.workers.training.spec import TrainingSpec
+
+
+class Cluster:
+    """The Ray that this process is connected to: see `connection.connect`."""
+
+    @property
+    def address(self) -> str:
+        """Where other processes of this machine find it."""
+        return str(ray.get_runtime_context().gcs_address)
+
+    def size(self) -> tuple[float, float]:
+        """Return how many CPUs and GPUs it has."""
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+
+    def train(
+        self,
+        spec: "TrainingSpec",
+        resources: Resources,
+        *,
+        callbacks: Sequence[Any] = (),
+        on_epoch_end: "Callable[[TrainerState], None] | None" = None,
+    ) -> None:
+        """Train on `resources.workers` processes; the result is in the folder of the run.
+
+        Args:
+            spec: what to run.
+            resources: how many processes, and what each takes.
+            callbacks: of Ray Train.
+            on_epoch_end: a function of a module, which each process calls after each epoch that
+                another one follows.
+
+        Raises:
+            AlambiqueError: a worker raised it.
+            OtherCode: a worker runs other code than this process.
+            LostWorker: a worker died, or could not be started.
+        """
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+        from ray.train.v2.api.exceptions import TrainingFailedError
+
+        from alambique.workers.ray.training import OwnGroupConfig, run_training_worker
+
+        trainer = TorchTrainer(
+            run_training_worker,
+            train_loop_config={
+                "spec": spec.model_dump_json(),
+                "on_epoch_end": on_epoch_end,
+                "driver": str(running_code()),
+                "backend": "nccl" if resources.gpus else "gloo",
+            },
+            torch_config=OwnGroupConfig(),
+            scaling_config=ScalingConfig(
+                num_workers=resources.workers,
+                use_gpu=resources.gpus > 0,
+                resources_per_worker=process_resources(resources),
+            ),
+            run_config=RunConfig(
+                name=spec.folder.name,
+                storage_path=str(spec.folder / "ray"),
+                failure_config=FailureConfig(max_failures=0),
+                callbacks=list(callbacks),
+            ),
+        )
+        try:
+            trainer.fit()
+        except (TrainingFailedError, ray.exceptions.RayError) as error:
+            raise_driver_error(error)
+
+    def run_trials(self, source: "TrialSource", run: "SearchRun") -> None:
+        """Run the trials of a search; nothing of them runs or is reserved afterwards.
+
+        Raises:
+            KeyboardInterrupt: this process was interrupted meanwhile.
+            LostWorker: Ray is gone.
+        """
+        from alambique.workers.ray.tuning import run_trials
+
+        try:
+            run_trials(source, run)
+        except ray.exceptions.RayError as error:
+            raise_driver_error(error)
+
+    def fill(
+        self,
+        task: "FillTask",
+        resources: Resources,
+        runs: Sequence[Sequence[int]],
+        on_filled: Callable[[int], None],
+    ) -> None:
+        """Fill buckets of a cache on `resources.workers` actors.
+
+        Args:
+            task: what to compute.
+            resources: how many actors, and what each takes.
+            runs: the buckets that one call of an actor fills.
+            on_filled: called after each run with the number of outputs that were computed.
+
+        Raises:
+            AlambiqueError: an actor raised it.
+            OtherCode: an actor runs other code than this process.
+            LostWorker: an actor died, or could not be started.
+        """
+        driver = str(running_code())
+        remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(RemoteFiller)
+        actors = [remote.remote() for _ in range(min(resources.workers, len(runs)))]
+        waiting = list(reversed(runs))
+        # an actor is given a run once it runs: one that cannot be placed holds nothing up
+        starting = {actor.open.remote(task, driver): actor for actor in actors}
+        running: dict[Any, Any] = {}
+        try:
+            while waiting or running:
+                ready = _first_ready([*starting, *running], None if running else GROUP_START)
+                answer = ray.get(ready)
+                if ready in starting:
+                    actor = starting.pop(ready)
+                else:
+                    actor = running.pop(ready)
+                    on_filled(answer)
+                if waiting:
+                    running[actor.fill.remote(waiting.pop())] = actor
+        except ray.exceptions.RayError as error:
+            raise_driver_error(error)
+        finally:
+            for actor in actors:
+                ray.kill(actor)
+
+
+def process_resources(resources: Resources) -> dict[str, float]:
+    """Return what one process reserves; a kind of which it takes nothing is left out."""
+    amounts = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return {kind: amount for kind, amount in amounts.items() if amount}
+
+
+def _first_ready(references: Sequence[Any], seconds: float | None) -> Any:
+    """Return the first of these references that has an answer.
+
+    Raises:
+        LostWorker: none has one in time.
+    """
+    ready, _ = ray.wait(list(references), timeout=seconds)
+    if not ready:
+        raise LostWorker(
+            f"Ray found no place for a filler in {seconds:.0f} s: it may be busy with other work "
+            "than this platform's, or have no node for resources.cpus and resources.gpus"
+        )
+    return ready[0]
+
+
+class RemoteFiller:
+    """The actor that fills buckets; it finds the shared tier in the environment of its process."""
+
+    def open(self, task: "FillTask", driver: str) -> None:
+        """Take a task, if this process has the driver's code.
+
+        It is no part of `__init__`: of an error there Ray keeps the text alone.
+
+        Raises:
+            OtherCode: this process runs other code than the driver.
+        """
+        with errors_for_driver():
+            refuse_other_code(driver)
+            from alambique.workers.fill_task import Filler
+
+            self._filler = Filler(task, shared_tier(os.environ))
+
+    def fill(self, buckets: Sequence[int]) -> int:
+        """Compute what these buckets lack; return how many outputs that was."""
+        with errors_for_driver():
+            return self._filler.fill(buckets)

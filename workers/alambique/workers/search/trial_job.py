@@ -1,0 +1,142 @@
+"""The job of a trial: the searched job with the values of the trial, as the stages see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alambique.models.configs import longest_text, read_config
+from alambique.models.counts import count
+from alambique.spec.job import Job
+from alambique.spec.space import job_with_values
+from alambique.spec.states import StageName, StudentRole
+from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.failures import user_message
+from alambique.workers.pipeline.stage import StageLocation, StagePart, locate_stage
+from alambique.workers.pipeline.training_runs import placement
+from alambique.workers.scoring import LoadedModel
+from alambique.workers.search.trial import TrialSpec
+from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.stages.fitting import check_head
+from alambique.workers.stages.speed import latency_of
+from alambique.workers.training.spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """The job of one trial, under one seed, with the teachers and outputs that it learns from."""
+
+    context: JobContext
+    """Its job has the values of the trial, and no search."""
+
+    @property
+    def stage(self) -> TrainStudent:
+        """The stage that trains the student of the trial."""
+        return TrainStudent(StudentRole.DISTILLED, StagePart(StageName.DISTIL, "trial"))
+
+    @cached_property
+    def location(self) -> StageLocation:
+        """Where its student is: another job that asks for just this one finds it there."""
+        return locate_stage(self.context, self.stage)
+
+    @property
+    def trainings(self) -> tuple[TrainingSpec, ...]:
+        """How its student is trained, one after the other."""
+        return self.stage.trainings(self.context, self.location.folder)
+
+    def trial_spec(self, number: int) -> TrialSpec:
+        """Return what the process of the trial is given."""
+        job = self.context.job
+        resources = placement(job.resources, distilled=True)
+        return TrialSpec(
+            number=number,
+            trainings=self.trainings,
+            student=job.student,
+            source=self.stage.source(self.context),
+            resources=resources if resources and resources.workers > 1 else None,
+        )
+
+
+@dataclass(frozen=True)
+class SearchInputs:
+    """What all trials of a search have in common: its job, the teachers, and one pass of each."""
+
+    context: JobContext
+
+    @property
+    def job(self) -> Job:
+        """The job that has the search."""
+        return self.context.job
+
+    def trial_job(self, values: Mapping[str, Any]) -> TrialJob:
+        """Return the job with these values, under the first of its seeds.
+
+        Raises:
+            BadSpec: a job cannot have these values together.
+        """
+        context = self.context
+        job, *_ = job_with_values(self.job, values).seeded
+        check_head(job, context.inputs.student_start)
+        # a model of its own is the same for all trials: the space may leave it, and name no other
+        if job.student.start in ("teacher", "random"):
+            inputs = context.inputs.model_copy(update={"student_start": None})
+            context = replace(context, checked=inputs)
+        # one that learns from labels alone is keyed as the plain job is, which has no cache then
+        outputs = context.outputs if job.needs_outputs else ()
+        return TrialJob(replace(context, job=job, outputs=outputs))
+
+    def measure_costs(self, folder: Path) -> dict[str, float]:
+        """Return what the student in a folder costs: its sizes, and its latency if it is a goal."""
+        return self._count_sizes(folder) | self._measure_latency(folder)
+
+    def measure_possible_costs(self, folder: Path) -> dict[str, float]:
+        """Return those costs of the student in a folder that can be measured; log why others not.
+
+        A trial that was stopped early may have left no whole student.
+        """
+        costs: dict[str, float] = {}
+        try:
+            costs |= self._count_sizes(folder)
+            costs |= self._measure_latency(folder)
+        except Exception as error:
+            self.context.log(
+                f"warning: not all costs of the student in {folder} could be measured: "
+                f"{user_message(error)}"
+            )
+        return costs
+
+    def _count_sizes(self, folder: Path) -> dict[str, float]:
+        """Return parameters, and operations for a text as long as the searched job's windows.
+
+        All trials are counted for one length, whatever their own windows are.
+        """
+        counts = count(
+            read_config(folder),
+            task=self.context.task.output,
+            labels=len(self.context.data.labels),
+            length=self._text_length(folder),
+        )
+        return {"macs": float(counts.macs_full), "parameters": float(counts.parameters)}
+
+    def _measure_latency(self, folder: Path) -> dict[str, float]:
+        """Return milliseconds for such a text, in this process, beside what else the machine does.
+
+        Empty where no goal asks for it.
+        """
+        goals = self.job.search.targets if self.job.search else ()
+        if "latency_ms" not in [goal.name for goal in goals]:
+            return {}
+        model = LoadedModel.of(
+            self.context.task,
+            folder,
+            self.context.data.labels,
+            max_length=self.job.train.max_length,
+            stride=self.job.train.stride,
+        )
+        return {"latency_ms": latency_of(model, folder, self._text_length(folder)).mean_ms}
+
+    def _text_length(self, folder: Path) -> int:
+        """Return the tokens of a window, or of the longest text that the student reads."""
+        longest = longest_text(read_config(folder))
+        return min(self.job.train.max_length, longest or self.job.train.max_length)

@@ -1,0 +1,105 @@
+"""Classes: one for each text, or pair of texts, which is a window of its own.
+
+Shapes: B windows of a batch, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alambique.distill.alignment import class_record
+from alambique.distill.prediction_rows import PredictionRows, class_rows
+from alambique.runtime.answering import classify
+from alambique.runtime.windows import Window
+from alambique.spec.errors import BadSpec
+from alambique.spec.outputs import Output
+from alambique.tasks.task import ClassGold, Gold
+from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
+from alambique.workers.training.predictions import TaskMetric
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTargets:
+    """The class of each text of a batch."""
+
+    labels_B: Tensor
+    """int64."""
+    weight_B: Tensor
+    labelled_B: Tensor
+    """bool: whether the class is known."""
+
+    def prediction_rows(self, logits_B1C: Tensor, teacher_BC: Tensor | None) -> PredictionRows:
+        """Return a row for each text."""
+        return class_rows(
+            logits_B1C[:, 0],
+            labels_R=self.labels_B,
+            target_RC=teacher_BC,
+            weight_R=self.weight_B,
+            labelled_R=self.labelled_B,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """A class for each text."""
+
+    output: Output = Output.CLASSES
+    has_head: bool = True
+
+    def unknown_target(self, window: Window) -> Gold:
+        """Return the first class."""
+        return ClassGold(0)
+
+    def weight(self, gold: Gold) -> float:
+        """Return 1: every text counts once."""
+        return 1.0
+
+    def record(
+        self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
+    ) -> Record:
+        """Return the logits of the text, (1, C)."""
+        return class_record(logits[0])
+
+    def collate(
+        self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int
+    ) -> ClassTargets:
+        """Return the classes of a batch."""
+        device = weight_B.device
+        return ClassTargets(
+            labels_B=torch.tensor([_label(target.gold) for target in windows], device=device),
+            weight_B=weight_B,
+            labelled_B=torch.tensor([target.labelled for target in windows], device=device),
+        )
+
+    def teacher_targets(
+        self,
+        windows: Sequence[TargetWindow],
+        records: Sequence[Record],
+        *,
+        length: int,
+        classes: int,
+    ) -> Record:
+        """Return the teacher's logits of each text, (B, C)."""
+        return np.concatenate(records)
+
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> TaskMetric:
+        """Return the task's primary metric."""
+        return TaskMetric(evaluation, windows)
+
+    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
+        """Return the likeliest class of the texts, and the probability of each class."""
+        if len(query.texts) != len(model.inputs):
+            inputs = " and ".join(model.inputs)
+            raise BadSpec(f"this model reads {inputs}: give a text for each, in this order")
+        scores = classify(query.texts, model.encoder, model.forward, model.labels)
+        return {"label": next(iter(scores)), "scores": scores}
+
+
+def _label(gold: Gold) -> int:
+    assert isinstance(gold, ClassGold)
+    return gold.label

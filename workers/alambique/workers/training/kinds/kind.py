@@ -1,0 +1,151 @@
+"""What training needs to know of a kind of output: the Protocol that each file beside this fulfils.
+
+Shapes: B windows of a batch, N pieces of the longest, C classes, R compared rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alambique.distill.activations import LayerOutputs
+from alambique.distill.prediction_rows import PredictionRows
+from alambique.runtime.answering import Forward
+from alambique.runtime.windows import Encoder, Window
+from alambique.spec.outputs import Output
+from alambique.tasks.task import Gold
+from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+
+Record = NDArray[np.float32]
+"""A teacher's output for one example as the cache stores it: a row for each word, (words, C)."""
+
+WindowLogits = NDArray[np.float32]
+"""The logits of one window, without padding: (N, C)."""
+
+
+class Targets(Protocol):
+    """What the predictions for a batch are compared with: tensors on one device."""
+
+    def prediction_rows(self, logits_BNC: Tensor, teacher: Tensor | None) -> PredictionRows:
+        """Return the rows of logits that a loss compares, with their targets.
+
+        Args:
+            logits_BNC: what the network answers for the batch.
+            teacher: what `OutputKind.teacher_targets` gives for the batch; None: there is no
+                teacher.
+        """
+
+
+class Metric(Protocol):
+    """A figure of merit that is summed up batch by batch."""
+
+    def add(self, numbers: Sequence[int], logits_BNC: Tensor, layers: LayerOutputs | None) -> None:
+        """Take in a batch.
+
+        Args:
+            numbers: of its windows, among those that the metric was made for; a batch may have
+                more rows than numbers, which are padding.
+            logits_BNC: what the network answers for it.
+            layers: what both networks passed on, where the objective compares layers.
+        """
+
+    def compute(self, context: DistributedContext) -> float:
+        """Return the value over the batches of all processes, the same on each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What somebody asks of a model: a question about a context, or one text or several."""
+
+    question: str | None = None
+    context: str | None = None
+    texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringModel:
+    """A network with all that is needed to answer a query by it."""
+
+    forward: Forward
+    encoder: Encoder
+    labels: tuple[str, ...]
+    inputs: tuple[str, ...]
+    """The names of the texts that the model's task reads."""
+    settings: Mapping[str, Any]
+    """How logits become predictions, as chosen on validation data."""
+
+
+class OutputKind(Protocol):
+    """A kind of output: how its targets are made and batched, and how predictions are judged.
+
+    A kind without a head predicts nothing: its networks are compared with their teacher by layers.
+    """
+
+    @property
+    def output(self) -> Output:
+        """What this kind is called where a task states it."""
+
+    @property
+    def has_head(self) -> bool:
+        """Whether networks of this kind predict anything."""
+
+    def unknown_target(self, window: Window) -> Gold:
+        """Return the target of an unlabelled window: the compared places, under any label."""
+
+    def weight(self, gold: Gold) -> float:
+        """Return how much a window with this target counts in a mean over windows."""
+
+    def record(
+        self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
+    ) -> Record:
+        """Return a teacher's output for an example of so many words.
+
+        Args:
+            windows: all windows of the example.
+            logits: what the teacher answers for each.
+            words: how many rows the record has.
+
+        Raises:
+            BadTeacher: a logit is NaN or infinite.
+            BadSpec: outputs of this kind are not stored.
+        """
+
+    def collate(self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int) -> Targets:
+        """Return the targets of a batch, on the device of `weight_B`.
+
+        Args:
+            windows: of the batch.
+            weight_B: 1 for a window that is really there, 0 for one that stands in.
+            length: N, to which the windows are padded.
+        """
+
+    def teacher_targets(
+        self,
+        windows: Sequence[TargetWindow],
+        records: Sequence[Record],
+        *,
+        length: int,
+        classes: int,
+    ) -> Record | None:
+        """Return a teacher's output as targets of a batch; None: no output is compared.
+
+        Args:
+            windows: of the batch.
+            records: the teacher's output for the example of each window.
+            length: N, to which the windows are padded.
+            classes: C of the student.
+        """
+
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> Metric:
+        """Return an empty metric for those `windows` of an evaluation that this process takes."""
+
+    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
+        """Return what a model says to a query, as JSON.
+
+        Raises:
+            BadSpec: the query is not one for this kind of output.
+        """

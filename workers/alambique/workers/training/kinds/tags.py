@@ -1,0 +1,135 @@
+"""Tags: a class for each word of a text, given at the word's first piece.
+
+Shapes: B windows of a batch, N pieces of the longest, C classes, R words of the batch, P words of
+one window.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alambique.distill.alignment import first_pieces, tag_record, tag_target
+from alambique.distill.prediction_rows import PredictionRows, tag_rows
+from alambique.runtime.answering import tag
+from alambique.runtime.windows import Window
+from alambique.spec.errors import BadSpec
+from alambique.spec.outputs import Output
+from alambique.tasks.task import Gold, TagGold
+from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
+from alambique.workers.training.predictions import TaskMetric
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+
+
+@dataclass(frozen=True, slots=True)
+class TagTargets:
+    """The words of a batch: where each one's first piece stands, and its tag."""
+
+    window_R: Tensor
+    """The number of each word's window in the batch, int64."""
+    position_R: Tensor
+    """The position of its first piece in that window, int64."""
+    labels_R: Tensor
+    """int64."""
+    weight_R: Tensor
+    labelled_R: Tensor
+    """bool: whether the tag is known."""
+
+    def prediction_rows(self, logits_BNC: Tensor, teacher_RC: Tensor | None) -> PredictionRows:
+        """Return a row for each word: the logits at its first piece."""
+        return tag_rows(
+            logits_BNC,
+            batch_R=self.window_R,
+            position_R=self.position_R,
+            labels_R=self.labels_R,
+            target_RC=teacher_RC,
+            weight_R=self.weight_R,
+            labelled_R=self.labelled_R,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """A tag for each word."""
+
+    output: Output = Output.TAGS
+    has_head: bool = True
+
+    def unknown_target(self, window: Window) -> Gold:
+        """Return the first pieces of the window's best words, each under the first label."""
+        _, positions_P = first_pieces(window)
+        return TagGold(positions_P, np.zeros_like(positions_P))
+
+    def weight(self, gold: Gold) -> float:
+        """Return the number of words: each of them counts."""
+        return float(len(_tags(gold).labels_P))
+
+    def record(
+        self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
+    ) -> Record:
+        """Return the logits of each word, (words, C)."""
+        return tag_record(windows, logits, words)
+
+    def collate(self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int) -> TagTargets:
+        """Return the words of a batch, window by window."""
+        golds, device = [_tags(target.gold) for target in windows], weight_B.device
+        counts = [len(gold.positions_P) for gold in golds]
+        window_R = torch.from_numpy(np.repeat(np.arange(len(golds)), counts)).to(device)
+        positions_R = np.concatenate([gold.positions_P for gold in golds]).astype(np.int64)
+        labels_R = np.concatenate([gold.labels_P for gold in golds]).astype(np.int64)
+        labelled_B = torch.tensor([target.labelled for target in windows], device=device)
+        return TagTargets(
+            window_R=window_R,
+            position_R=torch.from_numpy(positions_R).to(device),
+            labels_R=torch.from_numpy(labels_R).to(device),
+            weight_R=weight_B[window_R],
+            labelled_R=labelled_B[window_R],
+        )
+
+    def teacher_targets(
+        self,
+        windows: Sequence[TargetWindow],
+        records: Sequence[Record],
+        *,
+        length: int,
+        classes: int,
+    ) -> Record:
+        """Return the teacher's logits of each word of the batch, (R, C).
+
+        A row is -inf throughout where the teacher's tokenizer has no piece of that word.
+        """
+        return np.concatenate(
+            [
+                _window_target(target, record, classes)
+                for target, record in zip(windows, records, strict=True)
+            ]
+        )
+
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> TaskMetric:
+        """Return the task's primary metric."""
+        return TaskMetric(evaluation, windows)
+
+    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
+        """Return the words of a text with their tags."""
+        if len(query.texts) != 1:
+            raise BadSpec("this model tags words: give one text")
+        words = tag(query.texts[0], model.encoder, model.forward, model.labels)
+        return {"words": [{"word": word, "tag": label} for word, label in words]}
+
+
+def _tags(gold: Gold) -> TagGold:
+    assert isinstance(gold, TagGold)
+    return gold
+
+
+def _window_target(target: TargetWindow, record: Record, classes: int) -> Record:
+    """Return the teacher's logits of the words of one window, (P, C)."""
+    positions_P = _tags(target.gold).positions_P
+    target_PC = np.full((len(positions_P), classes), -np.inf, dtype=np.float32)
+    row_of = {int(position): row for row, position in enumerate(positions_P)}
+    for position, logits_C in zip(*tag_target(record, target.window), strict=True):
+        target_PC[row_of[int(position)]] = logits_C
+    return target_PC
