@@ -21,7 +21,7 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
-from alambique.workers.queue.dispatcher import Dispatcher, end_of
+from alambique.workers.queue.dispatcher import Dispatcher
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
