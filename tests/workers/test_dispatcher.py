@@ -21,7 +21,7 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
-from alambique.workers.queue.dispatcher import Dispatcher
+from alambique.workers.queue.dispatcher import Dispatcher, explain_exit_code
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
@@ -91,7 +91,7 @@ class Fixed:
     all: ComputeResources = TWO_CORES
     address: str = "127.0.0.1:1"
 
-    def never_holds(self, room: ComputeResources) -> bool:
+    def can_never_hold(self, room: ComputeResources) -> bool:
         return not self.all.can_hold(room)
 
 

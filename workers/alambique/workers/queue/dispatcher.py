@@ -185,20 +185,20 @@ class Dispatcher:
 
     def _start_driver(self, row: JobRow) -> bool:
         try:
-            room = needed_resources(job_of(row.spec))
+            needed = needed_resources(job_of(row.spec))
         except BadSpec as error:  # of a program of another version
-            return self._refused(row, f"this program cannot read the job: {error}")
-        if self._capacity.never_holds(room):
-            return self._refused(row, too_large_message(room, self._capacity.all))
-        free = self._capacity.all.minus(driver.room for driver in self._drivers.values())
+            return self._refuse(row, f"this program cannot read the job: {error}")
+        if self._capacity.can_never_hold(needed):
+            return self._refuse(row, too_large_message(needed, self._capacity.all))
+        free = self._capacity.all.minus(driver.resources for driver in self._drivers.values())
         # a cluster of somebody else's may grow when it is asked to
-        if self._drivers and not free.can_hold(room):
+        if self._drivers and not free.can_hold(needed):
             return False
         taken = self._take(row)
         if taken is None:
             return False
         try:
-            self._drivers[taken.id] = Driver(taken, required, self._spawn(taken, required))
+            self._drivers[taken.id] = Driver(taken, needed, self._spawn(taken, needed))
         except OSError as error:
             why = f"its driver could not be started: {user_message(error)}"
             self._fail_attempt(taken, reason_of(error), why)
@@ -222,7 +222,7 @@ class Dispatcher:
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
-        environment |= thread_environment(room, os.environ)
+        environment |= thread_environment(resources, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
@@ -261,7 +261,7 @@ class _RayCapacity:
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether the local cluster is too small for it."""
-        return self._kept_here and not self.all.can_hold(room)
+        return self._kept_here and not self.all.can_hold(resources)
 
 
 def _explain_end(driver: Driver) -> tuple[Reason, str]:

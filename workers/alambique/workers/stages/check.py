@@ -176,10 +176,9 @@ def _check_resources(context: JobContext) -> None:
     """Raise `BadSpec` if a Ray that is started on this machine cannot hold the job."""
     # how many GPUs there are only Ray can tell
     here = ComputeResources(os.cpu_count() or 1, math.inf)
-    if work.settings.ray_address is None and not here.can_hold(
-        wanted := needed_resources(work.job)
-    ):
-        raise BadSpec(too_large_message(wanted, replace(here, gpus=wanted.gpus)))
+    needed = needed_resources(context.job)
+    if context.settings.ray_address is None and not here.can_hold(needed):
+        raise BadSpec(too_large_message(needed, replace(here, gpus=needed.gpus)))
 
 
 def _check_stores(context: JobContext) -> None:
