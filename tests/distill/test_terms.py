@@ -85,7 +85,7 @@ def test_a_term_needs_no_other_layers_than_it_selects(kind: type[IntermediateLos
     term = kind()
     comparison = comparison_of(term)
     student, teacher = activations(2, seed=1), activations(4, seed=2)
-    picked = [
+    picked_student, picked_teacher = (
         Activations(
             hidden={layer: network.hidden[layer] for layer in selection.hidden},
             qkv={layer: network.qkv[layer] for layer in selection.qkv},
@@ -95,13 +95,14 @@ def test_a_term_needs_no_other_layers_than_it_selects(kind: type[IntermediateLos
         for network, selection in zip(
             (student, teacher), comparison.select_layers(*DEPTHS), strict=True
         )
-    ]
+    )
     weight_B = torch.ones(2)
     every, needed = (
-        objective_loss(
-            empty_rows(torch.zeros(2, 5, 0)), [term], layer_outputs(*networks, weight_B)
-        ).total
-        for networks in ((student, teacher), picked)
+        objective_loss(empty_rows(torch.zeros(2, 5, 0)), [term], outputs).total
+        for outputs in (
+            layer_outputs(student, teacher, weight_B),
+            layer_outputs(picked_student, picked_teacher, weight_B),
+        )
     )
     assert torch.equal(every, needed)
     assert every > 0
@@ -150,7 +151,11 @@ def test_what_cannot_be_compared_names_the_field_of_the_term(
 
 
 def test_what_terms_select_together_is_the_union() -> None:
-    terms = [Hidden(mapping="last", embeddings=False), Attention(mapping="first"), Relations()]
+    terms: list[IntermediateLoss] = [
+        Hidden(mapping="last", embeddings=False),
+        Attention(mapping="first"),
+        Relations(),
+    ]
     student, teacher = select_layers(terms, *DEPTHS)
     assert student == LayerSelection(hidden=frozenset({0, 1}), qkv=frozenset({0, 1}))
     assert teacher == LayerSelection(hidden=frozenset({2, 3}), qkv=frozenset({0, 1, 3}))
