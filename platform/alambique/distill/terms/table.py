@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Any, TypeVar
+from typing import Any
 
 from alambique.distill.terms.attention_maps import AttentionComparison
 from alambique.distill.terms.comparison import LayerComparison, LayerSelection
@@ -18,8 +18,6 @@ from alambique.spec.objective import (
     Relations,
     Term,
 )
-
-T = TypeVar("T", Term, IntermediateLoss)
 
 COMPARISONS: Mapping[type[IntermediateLoss], Callable[[Any], LayerComparison]] = {
     Hidden: HiddenComparison,
@@ -59,6 +57,6 @@ def awaits_map(term: Term) -> bool:
     return isinstance(term, IntermediateLoss) and comparison_of(term).layer_map == "similar"
 
 
-def with_chosen_map(term: T, mapping: NamedMapping | ListedMapping) -> T:
+def with_chosen_map(term: Term, mapping: NamedMapping | ListedMapping) -> Term:
     """Return a term that awaits its map with a map; any other term as it is."""
     return term.model_copy(update={"mapping": mapping}) if awaits_map(term) else term
