@@ -226,7 +226,7 @@ def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
 
 def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> None:
     row = queue.post()
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     (silent,) = queue.dispatcher.drivers
     with queue.database.write() as session:
         held = session.get_one(tables.Job, row.id)

@@ -97,8 +97,8 @@ class Dispatcher:
         """The driver processes that this dispatcher has started and not yet buried."""
         return tuple(self._drivers.values())
 
-    def look(self) -> None:
-        """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
+    def run_round(self) -> None:
+        """See to drivers that ended, leases that ran out, jobs to kill and jobs to start."""
         try:
             self._record_ended_drivers()
             self._release_unclaimed()
