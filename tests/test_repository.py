@@ -1,7 +1,9 @@
 """The repository keeps its own rules: recipes, sizes of files, pins."""
 
+import ast
 import re
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -125,6 +127,31 @@ def test_one_module_imports_datasets() -> None:
     files = [path for root in ROOTS for path in (REPO / root).rglob("*.py")]
     found = [path.name for path in files if importing.search(path.read_text("utf-8"))]
     assert found == ["hub_data_process.py"]
+
+
+THEIRS = {"_exit", "_attn_implementation"}
+"""Private names by which the standard library and transformers are to be had."""
+
+
+def private_names(path: Path) -> Iterator[str]:
+    """The private names of others that a test imports or reads."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.ImportFrom(names=names):
+                found = [alias.name for alias in names]
+            case ast.Attribute(value=ast.Name("self" | "cls")):
+                continue
+            case ast.Attribute(attr=name):
+                found = [name]
+            case _:
+                continue
+        for name in found:
+            if name.startswith("_") and not name.endswith("__") and name not in THEIRS:
+                yield f"{path.relative_to(REPO)}:{node.lineno}: {name}"
+
+
+def test_tests_use_no_private_names() -> None:
+    assert [name for path in (REPO / "tests").rglob("*.py") for name in private_names(path)] == []
 
 
 def test_torch_is_pinned_in_both_places() -> None:
