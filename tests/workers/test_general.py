@@ -40,13 +40,13 @@ def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
     """A course beside a deeper and wider teacher, whose layers have something to say."""
 
     def made(**changed: object) -> TrainingSpec:
-        beside = tmp_path / "deep"
-        if not beside.exists():
-            folder_of(beside.name, task="general", layers=4, width=48, seed=2, positions=128)
-            weights = load_file(beside / "model.safetensors")
+        teacher = tmp_path / "deep"
+        if not teacher.exists():
+            folder_of(teacher.name, task="general", layers=4, width=48, seed=2, positions=128)
+            weights = load_file(teacher / "model.safetensors")
             sharper = {name: w * 6 if w.ndim > 1 else w for name, w in weights.items()}
-            save_file(sharper, beside / "model.safetensors", metadata={"format": "pt"})
-        said = {"objective": LAYERS, "beside": beside, "train": QUICK, **changed}
+            save_file(sharper, teacher / "model.safetensors", metadata={"format": "pt"})
+        said = {"objective": LAYERS, "live_teacher": teacher, "train": QUICK, **changed}
         told = course("general", **said)
         write(told.training, read(told.training)[:16])
         return told

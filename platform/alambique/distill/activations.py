@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from alambique.distill.mapping import layer_pairs
+from alambique.distill.mapping import compared_layers
 from alambique.spec.objective import LayerMapping
 
 WindowLosses = tuple[Tensor, Tensor]
@@ -75,7 +75,7 @@ class LayerOutputs:
         student_layer: Callable[[int], Tensor],
         teacher_layer: Callable[[int], Tensor],
     ) -> list[tuple[Tensor, Tensor]]:
-        """Return what a layer map compares: something of the student and of the teacher, by pairs.
+        """Return for each pair of layers of a map what is compared of the student and the teacher.
 
         Args:
             mapping: the map, which has been chosen by now.
@@ -83,11 +83,9 @@ class LayerOutputs:
             student_layer: gives what is compared of a layer of the student.
             teacher_layer: gives what is compared of a layer of the teacher.
         """
-        layers, of = self.student.layers, self.teacher.layers
+        compared = compared_layers(mapping, self.student.layers, self.teacher.layers)
         if mapping != "learned":
-            assert mapping != "similar"  # refused where layers are selected
-            compared = layer_pairs(mapping, layers, of)
-            return [(student_layer(i), teacher_layer(j)) for i, j in compared]
-        stacked = torch.stack([teacher_layer(j) for j in range(of)])
+            return [(student_layer(i), teacher_layer(j)) for i, (j,) in compared]
+        stacked = torch.stack([teacher_layer(j) for j in range(self.teacher.layers)])
         mixed = torch.tensordot(self.layer_weights[label].to(stacked.dtype), stacked, dims=1)
-        return [(student_layer(i), mixed[i]) for i in range(layers)]
+        return [(student_layer(i), mixed[i]) for i, _ in compared]

@@ -1,7 +1,36 @@
 """The layers of a teacher that the layers of a student are compared with."""
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.objective import ListedMapping, NamedMapping
+from alambique.spec.objective import LayerMapping, ListedMapping, NamedMapping
+
+
+def compared_layers(
+    mapping: LayerMapping, student_layers: int, teacher_layers: int
+) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the layers of the student that a map compares, each with its layers of the teacher.
+
+    That is one layer of the teacher; with a learned map it is all of them, which are mixed.
+
+    >>> compared_layers("uniform", 2, 4), compared_layers("learned", 1, 3)
+    ([(0, (1,)), (1, (3,))], [(0, (0, 1, 2))])
+
+    Args:
+        mapping: of a term.
+        student_layers: how many the student has.
+        teacher_layers: how many the teacher has.
+
+    Raises:
+        BadSpec: the map names layers that are not there, or is not chosen yet.
+    """
+    match mapping:
+        case "learned":
+            return [(i, tuple(range(teacher_layers))) for i in range(student_layers)]
+        case "similar":
+            raise BadSpec(
+                "mapping similar is chosen from both networks before a training: it is no map yet"
+            )
+        case _:
+            return [(i, (j,)) for i, j in layer_pairs(mapping, student_layers, teacher_layers)]
 
 
 def layer_pairs(

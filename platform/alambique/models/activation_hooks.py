@@ -127,8 +127,8 @@ class ActivationHooks:
 
     def _hidden(self) -> Mapping[int, Tensor]:
         _check_complete(self._inputs, self._depth, "layers")
-        before = {layer - 1: state for layer, state in self._inputs.kept.items()}
-        return dict(sorted({**before, **self._outputs.kept}.items()))
+        from_inputs = {layer - 1: state for layer, state in self._inputs.kept.items()}
+        return dict(sorted({**from_inputs, **self._outputs.kept}.items()))
 
     def _qkv(self, layer: int) -> QueryKeyValue:
         for record in self._projections:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from alambique.distill.mapping import layer_pairs
+from alambique.distill.mapping import compared_layers
 from alambique.distill.terms.comparison import (
     LayerSelection,
     NetworkShape,
@@ -110,12 +110,9 @@ class AttentionComparison:
         """Return for each pair of layers which pairs of tokens (B, N, N) both of them see."""
         from alambique.distill import attention
 
-        layers, of = outputs.student.layers, outputs.teacher.layers
-        if self.term.mapping == "learned":
-            compared = [(i, tuple(range(of))) for i in range(layers)]
-        else:
-            assert self.term.mapping != "similar"  # refused where layers are selected
-            compared = [(i, (j,)) for i, j in layer_pairs(self.term.mapping, layers, of)]
+        compared = compared_layers(
+            self.term.mapping, outputs.student.layers, outputs.teacher.layers
+        )
         length = outputs.real_BN.shape[1]
         ours, theirs = outputs.student.reach, outputs.teacher.reach
         reaches = [

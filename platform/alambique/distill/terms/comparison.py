@@ -7,8 +7,7 @@ where there is no torch, asks a term which layers it needs and whether two netwo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from alambique.distill.mapping import layer_pairs
-from alambique.spec.errors import BadSpec
+from alambique.distill.mapping import compared_layers
 from alambique.spec.faults import prefix_paths
 from alambique.spec.objective import LayerMapping
 
@@ -102,16 +101,8 @@ def mapped_layers(
     Raises:
         BadSpec: the map names layers that are not there, or is not chosen yet.
     """
-    match mapping:
-        case "learned":
-            return frozenset(range(student_layers)), frozenset(range(teacher_layers))
-        case "similar":
-            raise BadSpec(
-                "mapping similar is chosen from both networks before a training: it is no map yet"
-            )
-        case _:
-            compared = layer_pairs(mapping, student_layers, teacher_layers)
-            return frozenset(i for i, _ in compared), frozenset(j for _, j in compared)
+    compared = compared_layers(mapping, student_layers, teacher_layers)
+    return frozenset(i for i, _ in compared), frozenset(j for _, mixed in compared for j in mixed)
 
 
 def check_mapping(mapping: LayerMapping, student: NetworkShape, teacher: NetworkShape) -> None:
