@@ -141,6 +141,6 @@ def test_a_first_stage_that_broke_off_is_told(staged: Staged, tmp_path: Path) ->
     staged.distil(tmp_path / "student")
     courses = staged.courses(tmp_path / "student")
     assert not student_of(courses, "distilled", 0.0).student.diverged
-    said = json.loads(courses[0].outcome.read_text())
-    courses[0].outcome.write_text(json.dumps(said | {"diverged": True}))
+    said = json.loads(courses[0].result.read_text())
+    courses[0].result.write_text(json.dumps(said | {"diverged": True}))
     assert student_of(courses, "distilled", 0.0).student.diverged
