@@ -31,15 +31,15 @@ def load_libraries(name: str) -> None:
         import textbrewer  # noqa: F401
 
 
-def items_of(rows: Sequence[TargetWindow]) -> list[Item]:
+def items_of(windows: Sequence[TargetWindow]) -> list[Item]:
     """Return windows as lists, with a label at each word's first piece."""
     items = []
-    for row in rows:
-        assert isinstance(row.gold, TagGold)
-        labels = [_IGNORED] * row.length
-        for position, label in zip(row.gold.positions_P, row.gold.labels_P, strict=True):
+    for target in windows:
+        assert isinstance(target.gold, TagGold)
+        labels = [_IGNORED] * target.length
+        for position, label in zip(target.gold.positions_P, target.gold.labels_P, strict=True):
             labels[int(position)] = int(label)
-        ids = row.window.input_ids_N.tolist()
+        ids = target.window.input_ids_N.tolist()
         items.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
     return items
 
@@ -132,11 +132,11 @@ def train_with_trainer(place: Workplace, folder: Path, *, grouped: bool, bf16: b
         report_to="none",
         disable_tqdm=True,
     )
-    validation = sorted(items_of(place.rows("dev")), key=lambda item: len(item["input_ids"]))
+    validation = sorted(items_of(place.windows("dev")), key=lambda item: len(item["input_ids"]))
     trainer = Distilling(
         model=student.inner,
         args=arguments,
-        train_dataset=items_of(place.rows("train")),
+        train_dataset=items_of(place.windows("train")),
         eval_dataset=validation,
         data_collator=lambda items: collated(items, pad_id),
     )
@@ -156,7 +156,7 @@ def train_with_textbrewer(place: Workplace, folder: Path) -> Path:
 
     pad_id, train = place.encoder().pad_id, place.training()
     student, teacher = place.network(place.start), place.network(place.teacher)
-    items = items_of(place.rows("train", PADDED))
+    items = items_of(place.windows("train", PADDED))
     random.Random(train.seed).shuffle(items)
     size = place.batch_size
     batches = [collated(items[i : i + size], pad_id, PADDED) for i in range(0, len(items), size)]
@@ -209,7 +209,7 @@ class _Best:
     """The weights of the epoch with the lowest validation loss."""
 
     def __init__(self, place: Workplace, pad_id: int) -> None:
-        items = sorted(items_of(place.rows("dev")), key=lambda item: len(item["input_ids"]))
+        items = sorted(items_of(place.windows("dev")), key=lambda item: len(item["input_ids"]))
         size = place.batch_size
         self._batches = [collated(items[i : i + size], pad_id) for i in range(0, len(items), size)]
         self._loss = float("inf")

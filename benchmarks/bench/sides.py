@@ -101,7 +101,7 @@ def bare_passes(place: Workplace) -> float:
 
     Neither reading and tokenising the texts nor loading the teacher is counted.
     """
-    windows = [target.window for target in place.rows("train")]
+    windows = [target.window for target in place.windows("train")]
     pad_id = place.encoder().pad_id
     teacher = place.network(place.teacher)
     began = time.perf_counter()

@@ -85,7 +85,7 @@ class Workplace(Spec):
         """The tokenizer of teacher and student."""
         return Encoder.from_folder(self.start, max_length=max_length, stride=STRIDE)
 
-    def rows(self, split: str, max_length: int = MAX_LENGTH) -> list[TargetWindow]:
+    def windows(self, split: str, max_length: int = MAX_LENGTH) -> list[TargetWindow]:
         """The windows of a split, labelled: every side is fed the same pieces."""
         return make_windows(TASK, self.examples(split), self.encoder(max_length), self.labels)
 

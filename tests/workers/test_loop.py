@@ -17,9 +17,10 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Sentence, read, write
 from alambique.workers.training import loop
-from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.checkpoints import TrainerState, latest_checkpoint
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import train
+from alambique.workers.training.losses import READ_EVERY
 from alambique.workers.training.result import read_result
 from alambique.workers.training.spec import TrainingSpec
 
@@ -125,6 +126,31 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best_weights(
     assert outcome.diverged
     assert outcome.steps == EPOCH  # to the end of the last whole epoch
     assert all(t.isfinite().all() for t in load_file(told.best / "model.safetensors").values())
+
+
+def test_a_loss_that_is_not_finite_is_found_within_a_bounded_number_of_steps(
+    course: Made, recorded: Recorder
+) -> None:
+    one_by_one = {"batch_size": 1, "checkpoint": 1_000}
+    told = course(train=course().train.model_copy(update=one_by_one))
+    epoch = len(read(told.training))
+    run = recorded(told, before=poison_at(epoch + 3))
+    result = run.run()
+    assert result.diverged
+    assert result.steps == epoch
+    assert epoch + 3 < len(run.losses) <= epoch + 3 + READ_EVERY < 2 * epoch
+
+
+def test_no_state_after_a_loss_that_is_not_finite_is_kept(course: Made, recorded: Recorder) -> None:
+    told = course()
+    assert told.train.checkpoint == 3
+    with pytest.raises(Diverged, match="at step 5:"):
+        recorded(told, before=poison_at(4)).run()
+    checkpoint = latest_checkpoint(told.folder / "checkpoints")
+    assert checkpoint is not None
+    assert checkpoint[0].done == 3
+    state = torch.load(checkpoint[1] / "state.pt", weights_only=True)
+    assert all(weight.isfinite().all() for weight in state["network"].values())
 
 
 def test_a_run_that_diverges_does_so_alike_after_it_was_killed(

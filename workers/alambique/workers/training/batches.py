@@ -14,7 +14,7 @@ from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows, ensemble_rows
 from alambique.runtime.inputs import pad
 from alambique.runtime.windows import Window
-from alambique.workers.training.kinds.kind import OutputKind, Record, Targets
+from alambique.workers.training.kinds.kind import OutputKind, Record, Targets, to_device
 from alambique.workers.training.target_windows import TargetWindow
 
 
@@ -48,9 +48,11 @@ class Inputs:
         )
 
     def to(self, device: torch.device) -> "Inputs":
-        """Return the same on a device."""
+        """Return the same on a device, without waiting for it."""
         return Inputs(
-            self.input_ids_BN.to(device), self.attention_BN.to(device), self.type_ids_BN.to(device)
+            self.input_ids_BN.to(device, non_blocking=True),
+            self.attention_BN.to(device, non_blocking=True),
+            self.type_ids_BN.to(device, non_blocking=True),
         )
 
 
@@ -92,8 +94,7 @@ class Collator:
         """Return the batch of `windows`; a missing one is `stand_in` at weight 0."""
         present = [target or stand_in for target in windows]
         inputs = Inputs.of([target.window for target in present], self.pad_id).to(self.device)
-        weights = [float(target is not None) for target in windows]
-        weight_B = torch.tensor(weights, device=self.device)
+        weight_B = to_device([float(target is not None) for target in windows], self.device)
         length = inputs.input_ids_BN.shape[1]
         teacher_targets = [
             self._teacher_targets(teacher, present, length) for teacher in self.teachers
@@ -111,7 +112,7 @@ class Collator:
     ) -> Tensor | None:
         records = [teacher.record(target.example) for target in windows]
         targets = self.kind.teacher_targets(windows, records, length=length, classes=self.classes)
-        return None if targets is None else torch.from_numpy(targets).to(self.device)
+        return None if targets is None else to_device(targets, self.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,7 @@ class TrainingLoop:
             diverged=diverged,
         )
         if self.context.rank == 0:
-            write_text(self._spec.outcome, json.dumps(asdict(result)))
+            write_text(self._spec.result, json.dumps(asdict(result)))
             shutil.rmtree(self._checkpoints, ignore_errors=True)
         self.context.barrier()
         return result

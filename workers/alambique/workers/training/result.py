@@ -41,6 +41,6 @@ def result_of(spec: TrainingSpec) -> TrainingResult:
 
 def read_result(spec: TrainingSpec) -> TrainingResult | None:
     """Return the result of a run; None: it is not over."""
-    if not spec.outcome.exists():
+    if not spec.result.exists():
         return None
-    return TrainingResult(**json.loads(spec.outcome.read_text()))
+    return TrainingResult(**json.loads(spec.result.read_text()))

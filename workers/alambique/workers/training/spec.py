@@ -86,6 +86,6 @@ class TrainingSpec(Spec):
         return {label: tuple(map(tuple, weights)) for label, weights in maps.items()}
 
     @property
-    def outcome(self) -> Path:
+    def result(self) -> Path:
         """The file of the result, written last: see `result.TrainingResult`."""
-        return self.folder / "outcome.json"
+        return self.folder / "result.json"

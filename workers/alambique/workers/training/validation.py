@@ -45,7 +45,8 @@ def validate(
     Args:
         forward: the networks, with dropout off.
         evaluation: the validation examples.
-        collator: makes their batches; its teachers are not asked, since the loss is one of gold.
+        collator: makes their batches; its teachers are not asked for
+            their outputs, with which a validation loss does not compare.
         context: this process.
         terms: what the loss is of.
     """

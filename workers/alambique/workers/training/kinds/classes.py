@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from alambique.distill.alignment import class_record
@@ -18,7 +17,13 @@ from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import ClassGold, Gold
-from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
+from alambique.workers.training.kinds.kind import (
+    AnsweringModel,
+    Query,
+    Record,
+    WindowLogits,
+    to_device,
+)
 from alambique.workers.training.predictions import TaskMetric
 from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
@@ -50,6 +55,8 @@ class Classes:
 
     output: Output = Output.CLASSES
     has_head: bool = True
+    has_classes: bool = True
+    is_per_word: bool = False
 
     def unknown_target(self, window: Window) -> Gold:
         """Return the first class."""
@@ -71,9 +78,9 @@ class Classes:
         """Return the classes of a batch."""
         device = weight_B.device
         return ClassTargets(
-            labels_B=torch.tensor([_label(target.gold) for target in windows], device=device),
+            labels_B=to_device([_label(target.gold) for target in windows], device),
             weight_B=weight_B,
-            labelled_B=torch.tensor([target.labelled for target in windows], device=device),
+            labelled_B=to_device([target.labelled for target in windows], device),
         )
 
     def teacher_targets(

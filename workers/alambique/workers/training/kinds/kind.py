@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,6 +26,15 @@ Record = NDArray[np.float32]
 
 WindowLogits = NDArray[np.float32]
 """The logits of one window, without padding: (N, C)."""
+
+
+def to_device(values: NDArray[Any] | Sequence[float], device: torch.device) -> Tensor:
+    """Return an array, or a list of numbers, as a tensor on a device, without waiting for it.
+
+    A copy that blocks would wait for all that the device still has to do. From memory that is not
+    pinned the values are staged before this returns: they may change afterwards.
+    """
+    return torch.as_tensor(values).to(device, non_blocking=True)
 
 
 class Targets(Protocol):
@@ -92,6 +102,14 @@ class OutputKind(Protocol):
     @property
     def has_head(self) -> bool:
         """Whether networks of this kind predict anything."""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the labels of the data name the columns of the logits."""
+
+    @property
+    def is_per_word(self) -> bool:
+        """Whether each word of a text has an answer of its own."""
 
     def unknown_target(self, window: Window) -> Gold:
         """Return the target of an unlabelled window: the compared places, under any label."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from alambique.distill.alignment import span_record, span_target
@@ -19,7 +18,13 @@ from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, SpanGold
-from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
+from alambique.workers.training.kinds.kind import (
+    AnsweringModel,
+    Query,
+    Record,
+    WindowLogits,
+    to_device,
+)
 from alambique.workers.training.predictions import TaskMetric
 from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
@@ -54,6 +59,8 @@ class Span:
 
     output: Output = Output.SPAN
     has_head: bool = True
+    has_classes: bool = False
+    is_per_word: bool = False
 
     def unknown_target(self, window: Window) -> Gold:
         """Return the null as start and end."""
@@ -82,10 +89,10 @@ class Span:
             gold_B2[b] = target.gold.start, target.gold.end
         device = weight_B.device
         return SpanTargets(
-            allowed_BN=torch.from_numpy(allowed_BN).to(device),
-            gold_B2=torch.from_numpy(gold_B2).to(device),
+            allowed_BN=to_device(allowed_BN, device),
+            gold_B2=to_device(gold_B2, device),
             weight_B=weight_B,
-            labelled_B=torch.tensor([target.labelled for target in windows], device=device),
+            labelled_B=to_device([target.labelled for target in windows], device),
         )
 
     def teacher_targets(

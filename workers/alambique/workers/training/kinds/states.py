@@ -62,6 +62,8 @@ class States:
 
     output: Output = Output.STATES
     has_head: bool = False
+    has_classes: bool = False
+    is_per_word: bool = False
 
     def unknown_target(self, window: Window) -> Gold:
         """Return that there is none."""

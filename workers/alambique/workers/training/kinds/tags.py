@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from alambique.distill.alignment import first_pieces, tag_record, tag_target
@@ -19,7 +18,13 @@ from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, TagGold
-from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
+from alambique.workers.training.kinds.kind import (
+    AnsweringModel,
+    Query,
+    Record,
+    WindowLogits,
+    to_device,
+)
 from alambique.workers.training.predictions import TaskMetric
 from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
@@ -57,6 +62,8 @@ class Tags:
 
     output: Output = Output.TAGS
     has_head: bool = True
+    has_classes: bool = True
+    is_per_word: bool = True
 
     def unknown_target(self, window: Window) -> Gold:
         """Return the first pieces of the window's best words, each under the first label."""
@@ -77,14 +84,14 @@ class Tags:
         """Return the words of a batch, window by window."""
         golds, device = [_tags(target.gold) for target in windows], weight_B.device
         counts = [len(gold.positions_P) for gold in golds]
-        window_R = torch.from_numpy(np.repeat(np.arange(len(golds)), counts)).to(device)
+        window_R = to_device(np.repeat(np.arange(len(golds)), counts), device)
         positions_R = np.concatenate([gold.positions_P for gold in golds]).astype(np.int64)
         labels_R = np.concatenate([gold.labels_P for gold in golds]).astype(np.int64)
-        labelled_B = torch.tensor([target.labelled for target in windows], device=device)
+        labelled_B = to_device([target.labelled for target in windows], device)
         return TagTargets(
             window_R=window_R,
-            position_R=torch.from_numpy(positions_R).to(device),
-            labels_R=torch.from_numpy(labels_R).to(device),
+            position_R=to_device(positions_R, device),
+            labels_R=to_device(labels_R, device),
             weight_R=weight_B[window_R],
             labelled_R=labelled_B[window_R],
         )
