@@ -4,7 +4,7 @@ Everything is decided and remembered here, in the driver; the processes of trial
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -273,30 +273,24 @@ class TrialCoordinator:
 
         Those before it that cannot be, or that an earlier attempt has stopped, are recorded.
         """
-        while following := self._next_values():
-            number, values = following
-            known = self.trials.get(number)
+        while True:
+            left = self._left.pop(0) if self._left else None
+            number = left.number if left else self._next_number
+            values = left.values if left else self._propose_values()
+            if values is None:
+                return None
             self._write(trials.begin, number, values)
             try:
                 job = self.inputs.trial_job(values)
             except BadSpec as error:
                 self._record_failure(number, Reason.BAD_SPEC, str(error))
                 continue
-            curve = [dict(point) for point in known.curve] if known else []
+            curve = [dict(point) for point in left.curve] if left else []
             trial = ActiveTrial(number, job, self.clock(), curve)
             if not trial.stopped:
                 return trial
             self._record_stopped(trial)
             self._done_before += 1
-        return None
-
-    def _next_values(self) -> tuple[int, Mapping[str, Any]] | None:
-        """Return the number and the values of the next trial: first of those that were left."""
-        if self._left:
-            trial = self._left.pop(0)
-            return trial.number, trial.values
-        values = self._propose_values()
-        return None if values is None else (self._next_number, values)
 
     def _take_lease(self, trial: ActiveTrial) -> bool:
         """Return whether this job may train the trial's student now; else the trial is blocked."""
