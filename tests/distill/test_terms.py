@@ -85,7 +85,7 @@ def test_a_term_needs_no_other_layers_than_it_selects(kind: type[IntermediateLos
     term = kind()
     comparison = comparison_of(term)
     student, teacher = activations(2, seed=1), activations(4, seed=2)
-    picked = [
+    picked_student, picked_teacher = (
         Activations(
             hidden={layer: network.hidden[layer] for layer in selection.hidden},
             qkv={layer: network.qkv[layer] for layer in selection.qkv},
@@ -95,13 +95,14 @@ def test_a_term_needs_no_other_layers_than_it_selects(kind: type[IntermediateLos
         for network, selection in zip(
             (student, teacher), comparison.select_layers(*DEPTHS), strict=True
         )
-    ]
+    )
     weight_B = torch.ones(2)
     every, needed = (
-        objective_loss(
-            empty_rows(torch.zeros(2, 5, 0)), [term], layer_outputs(ours, theirs, weight_B)
-        ).total
-        for ours, theirs in ((student, teacher), picked)
+        objective_loss(empty_rows(torch.zeros(2, 5, 0)), [term], outputs).total
+        for outputs in (
+            layer_outputs(student, teacher, weight_B),
+            layer_outputs(picked_student, picked_teacher, weight_B),
+        )
     )
     assert torch.equal(every, needed)
     assert every > 0

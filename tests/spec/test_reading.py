@@ -1,5 +1,6 @@
 """From a job file to a job: what is said of a wrong one, and what overrides change."""
 
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -288,3 +289,12 @@ def test_an_override_reaches_its_field(override: str, read: Callable[[Job], bool
     job = read_job(TEXT + "objective: [{kind: logits}]\n", (override,))
     assert read(job)
     assert job.data.name == "conll2002"
+
+
+def test_the_fields_to_blame_outlive_pickle() -> None:
+    """By which errors travel between processes; a cause does not."""
+    with pytest.raises(BadSpec) as caught:
+        job_of({"task": "named-entities", "priority": -1})
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert copy.fields == caught.value.fields != ()
+    assert (str(copy), copy.more_fields) == (str(caught.value), 0)

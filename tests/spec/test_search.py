@@ -20,6 +20,11 @@ teacher: {model: mini-es}
 student: {layers: 2}
 """
 COOLING = "{start: 4, end: 1}"
+ALL_TERMS = (
+    "objective=[{kind: gold}, {kind: hidden, mapping: [[0, 1], [1, 3]]}, {kind: relations}, "
+    "{kind: logits, temperature: {start: 4, end: 1}}]",
+    "intermediate={objective: [{kind: hidden}], train: {epochs: 2}}",
+)
 FOUR = "student.layers: [1, 2], train.epochs: [3, 4]"
 
 
@@ -210,10 +215,20 @@ def test_a_range_holds_what_its_field_takes() -> None:
         ("student.layers: {low: 1, high: 3}", True),
         ("student.layers: {low: 999, high: 1000}", True),
         ("train.seed: {low: 4294967294, high: 4294967295}", True),
+        ("train.batch_size: {low: 8, high: 32}", True),
+        ("intermediate.train.epochs: {low: 1, high: 3}", True),
+        ("intermediate.objective.hidden.weight: {low: 1, high: 3}", False),
+        ("objective.hidden.embeddings: {low: 0, high: 1}", True),
+        ("objective.1.mapping.0.1: {low: 0, high: 3}", True),
+        ("objective.relations.heads: {low: 2, high: 4}", True),
+        ("objective.logits.temperature.start: {low: 2, high: 4}", False),
+        ("objective.alpha: {low: 0, high: 1}", False),
     ],
 )
-def test_a_range_near_the_bound_of_its_field(space: str, whole: bool) -> None:
-    (found,) = axes(searching(space))
+def test_a_range_is_of_whole_numbers_where_its_field_is_declared_so(
+    space: str, whole: bool
+) -> None:
+    (found,) = axes(searching(space, "trials: 4", *ALL_TERMS))
     assert isinstance(found, Between)
     assert found.whole is whole
 

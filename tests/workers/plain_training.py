@@ -89,7 +89,7 @@ def train(
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, len(batches), settings)
-        loss = loss_of(model, [rows[number] for number in batch], tokenizer.token_to_id("[PAD]"))
+        loss = loss_of(model, [rows[number] for number in batch], id_of(tokenizer, "[PAD]"))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, settings.clip)
         optimizer.step()
@@ -156,6 +156,7 @@ def tag_rows(
     )
     pieces: dict[int, list[int]] = {}
     for piece, word in enumerate(encoding.word_ids):
+        assert word is not None  # nothing but words was encoded
         pieces.setdefault(word, []).append(piece)
     windows = windows_of(len(encoding.ids), settings.max_length - 2, settings.stride)
     tags: list[dict[int, int]] = [{} for _ in windows]
@@ -223,7 +224,13 @@ def windows_of(pieces: int, room: int, stride: int) -> list[tuple[int, int]]:
 
 
 def special(tokenizer: Tokenizer) -> tuple[int, int]:
-    return tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    return id_of(tokenizer, "[CLS]"), id_of(tokenizer, "[SEP]")
+
+
+def id_of(tokenizer: Tokenizer, piece: str) -> int:
+    number = tokenizer.token_to_id(piece)
+    assert number is not None
+    return number
 
 
 def loss_of(model: Any, rows: Sequence[Any], pad: int) -> Tensor:

@@ -16,9 +16,9 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
 from alambique.spec.train import Resources
-from alambique.workers.queue.compute_resources import (
+from alambique.workers.compute_resources import (
     ComputeResources,
-    required_resources,
+    needed_resources,
     too_large_message,
 )
 from alambique.workers.queue.dispatcher import Dispatcher, explain_exit_code
@@ -29,10 +29,10 @@ TWO_CORES = ComputeResources(2, 0)
 
 
 def test_what_others_take_is_not_there() -> None:
-    assert TWO_CORES.without(
-        [ComputeResources(0.5, 0), ComputeResources(1, 0)]
-    ) == ComputeResources(0.5, 0)
-    assert TWO_CORES.without([]) == TWO_CORES
+    assert TWO_CORES.minus([ComputeResources(0.5, 0), ComputeResources(1, 0)]) == ComputeResources(
+        0.5, 0
+    )
+    assert TWO_CORES.minus([]) == TWO_CORES
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_others_take_is_not_there() -> None:
         (ComputeResources(8, 1), ComputeResources(1, 1), True),
         (ComputeResources(8, 1), ComputeResources(1, 1.5), False),
         (
-            TWO_CORES.without([ComputeResources(1, 0), ComputeResources(1, 0)]),
+            TWO_CORES.minus([ComputeResources(1, 0), ComputeResources(1, 0)]),
             ComputeResources(0.5, 0),
             False,
         ),
@@ -68,12 +68,12 @@ def test_a_job_takes_what_its_workers_take(
     resources: dict[str, Any], taken: ComputeResources
 ) -> None:
     job = read_job(PICO).model_copy(update={"resources": Resources(**resources)})
-    assert required_resources(job) == taken
+    assert needed_resources(job) == taken
 
 
 def test_a_search_takes_room_for_the_trials_that_run_at_once() -> None:
     search = "search={space: {student.layers: [1, 2]}, sampler: grid, concurrent: 2}"
-    assert required_resources(
+    assert needed_resources(
         read_job(PICO, ("resources={workers: 2, cpus: 0.5}", search))
     ) == ComputeResources(2, 0)
 
@@ -226,7 +226,7 @@ def test_a_driver_is_killed_on_demand_and_its_job_is_over(queue: Queue) -> None:
 
 def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> None:
     row = queue.post()
-    queue.dispatcher.look()
+    queue.dispatcher.run_round()
     (silent,) = queue.dispatcher.drivers
     with queue.database.write() as session:
         held = session.get_one(tables.Job, row.id)

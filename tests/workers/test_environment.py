@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from alambique.workers.compute_resources import ComputeResources
 from alambique.workers.environment import (
     COMPUTING,
     REDIS,
     local_ray_environment,
     ray_environment,
-    threads,
+    thread_environment,
 )
-from alambique.workers.queue.compute_resources import ComputeResources
 
 
 def test_the_token_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_a_token_that_was_given_stays(tmp_path: Path, name: str) -> None:
 def test_a_driver_computes_with_as_many_threads_as_its_job_takes(
     cpus: float, told: str | None
 ) -> None:
-    assert threads(ComputeResources(cpus, 0), {}) == {
+    assert thread_environment(ComputeResources(cpus, 0), {}) == {
         "OMP_NUM_THREADS": told or str(os.cpu_count())
     }
-    assert threads(ComputeResources(cpus, 0), {"OMP_NUM_THREADS": "3"}) == {}
+    assert thread_environment(ComputeResources(cpus, 0), {"OMP_NUM_THREADS": "3"}) == {}
 
 
 def test_what_computes_waits_passively_unless_it_is_told_otherwise(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from alambique.workers.training.batch_plan import epoch_batches
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.workers import plain_training
 
 from alambique.spec.train import Train
 from alambique.tasks.examples import read
-from alambique.workers.training.schedule import rate
+from alambique.workers.training.schedule import epoch_batches, learning_rate
 from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def test_the_losses_of_a_plain_loop(
     spec = course(task)
     settings = spec.train.model_copy(update=changed)
     run = recorded(spec.model_copy(update={"train": settings}))
-    run.to_the_end()
+    run.run()
     expected = plain_training.train(spec.start, read(spec.training), spec.labels, settings)
     assert len(expected) >= 5
     assert run.losses == pytest.approx(expected, abs=1e-5)
@@ -62,7 +61,9 @@ def test_batches_are_as_documented(
 @given(st.integers(1, 500), st.floats(0, 1), st.sampled_from(["linear", "cosine", "constant"]))
 def test_rates_are_as_documented(steps: int, warmup: float, shape: Any) -> None:
     settings = Train(learning_rate=0.5, warmup=warmup, schedule=shape)
-    ours = [rate(step, steps, peak=0.5, warmup=warmup, shape=shape) for step in range(steps)]
+    ours = [
+        learning_rate(step, steps, peak=0.5, warmup=warmup, shape=shape) for step in range(steps)
+    ]
     expected = [plain_training.learning_rate(step, steps, settings) for step in range(steps)]
     assert ours == pytest.approx(expected, abs=1e-12)
 

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,8 @@ Wrap = Callable[[Exception], Exception]
 
 def of_an_actor(cause: Exception) -> Exception:
     """As Ray raises what an actor raised: of its own kind and of the error's."""
-    wrapped = RayTaskError("fill", "Traceback: …", cause)  # type: ignore[no-untyped-call]
-    found: Exception = wrapped.as_instanceof_cause()  # type: ignore[no-untyped-call]
+    wrapped: Any = RayTaskError("fill", "Traceback: …", cause)  # type: ignore[no-untyped-call]
+    found: Exception = wrapped.as_instanceof_cause()
     return found
 
 

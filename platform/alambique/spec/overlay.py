@@ -1,29 +1,29 @@
-"""A mapping with another value at one place, given by its path."""
+"""Changes one value of nested mappings and lists, which is named by its path."""
 
 from typing import Any
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
 
-_DEEPEST = 32
-"""Parts of a path: the mappings on the way are made, one in the other."""
+_MAX_DEPTH = 32
+"""The most parts of a path: for each, a mapping that is missing is made in the one before."""
 
 
 def with_value(content: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """The content with `value` at a path; missing mappings on the way are made.
+    """Return the content with `value` at a path; missing mappings on the way are made.
 
     Raises:
         BadSpec: the content has no such place.
     """
-    parts = path.split(".", _DEEPEST)
-    if len(parts) > _DEEPEST:
-        raise BadSpec(f"{short(path)} has more than {_DEEPEST} parts: no field lies so deep")
+    parts = path.split(".", _MAX_DEPTH)
+    if len(parts) > _MAX_DEPTH:
+        raise BadSpec(f"{short(path)} has more than {_MAX_DEPTH} parts: no field lies so deep")
     changed: dict[str, Any] = _with(content, parts, value, above=())
     return changed
 
 
 def _with(content: object, path: list[str], value: object, *, above: tuple[str, ...]) -> Any:
-    """`content`, which is at `above`, with `value` at `path`; missing mappings are made."""
+    """Return `content`, which is at `above`, with `value` at `path` in it."""
     head, *rest = path
     here = (*above, head)
     if isinstance(content, list):
@@ -38,7 +38,7 @@ def _with(content: object, path: list[str], value: object, *, above: tuple[str, 
 
 
 def _mapping_at(path: tuple[str, ...], content: object, head: str) -> dict[str, Any]:
-    """What is at the path, as the mapping in which `head` can be set."""
+    """Return what is at the path, as the mapping in which `head` can be set."""
     field = ".".join(path)
     if isinstance(content, dict):
         return content

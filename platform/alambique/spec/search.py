@@ -14,14 +14,15 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from alambique.spec.fields import Real, Spec, Whole, Workers
 
 MOST_TRIALS = 1000
-"""Of one job: what is more is a mistake, or wants several jobs."""
+"""The most trials of one job: more of them are a mistake, or several jobs."""
 _MOST_DIMENSIONS = 64
-"""Each is tried on the job, and nothing learns in so many what a thousand trials can tell."""
+"""The most dimensions: each is tried on the job when it is read, and a thousand trials tell nothing
+of more."""
 
 COSTS = ("macs", "parameters", "latency_ms")
-"""What a student costs, whatever its task; a search keeps it low."""
+"""The goals that are costs of a student, whatever its task: less of them is better."""
 LOSS = "loss"
-"""On the validation examples: cross entropy with the labels of the data."""
+"""The goal that is the cross entropy with the labels of the validation examples."""
 
 Direction = Literal["max", "min"]
 
@@ -34,10 +35,10 @@ class Range(Spec):
     low: Real
     high: Real
     log: bool = False
-    """Whether every factor is as likely, and not every difference."""
+    """Whether numbers are drawn evenly on a logarithmic scale."""
 
     @model_validator(mode="after")
-    def _ascending(self) -> "Range":
+    def _check_order(self) -> "Range":
         if self.low == self.high:
             raise ValueError(
                 f"low and high are both {self.low:g}, which leaves nothing to search: give a list "
@@ -50,7 +51,7 @@ class Range(Spec):
         return self
 
 
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _check_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     # not by min_length, whose words are of another thing
     if not values:
         raise ValueError("the list is empty: give the values to try")
@@ -64,11 +65,11 @@ def as_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _form(said: object) -> Literal["values", "range"]:
-    return "range" if isinstance(said, Mapping | Range) else "values"
+def _form(content: object) -> Literal["values", "range"]:
+    return "range" if isinstance(content, Mapping | Range) else "values"
 
 
-Values = Annotated[tuple[Any, ...], AfterValidator(_each_once)]
+Values = Annotated[tuple[Any, ...], AfterValidator(_check_each_once)]
 Dimension = Annotated[
     Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")], Discriminator(_form)
 ]
@@ -83,11 +84,11 @@ class Goal:
     direction: Direction
 
     def __str__(self) -> str:
-        """As a job has it: "f1 max"."""
+        """Return the goal as a job has it: "f1 max"."""
         return f"{self.name} {self.direction}"
 
 
-def _not_too_many(space: dict[str, Any]) -> dict[str, Any]:
+def _check_dimensions(space: dict[str, Any]) -> dict[str, Any]:
     if len(space) > _MOST_DIMENSIONS:
         raise ValueError(
             f"there are {len(space):,} dimensions, and a search has at most {_MOST_DIMENSIONS}: "
@@ -96,7 +97,7 @@ def _not_too_many(space: dict[str, Any]) -> dict[str, Any]:
     return space
 
 
-def _right_way(text: str) -> str:
+def _check_direction(text: str) -> str:
     found = _GOAL.fullmatch(text)
     if found is None:
         raise ValueError("expected a name and max or min, such as f1 max, loss min or macs min")
@@ -105,7 +106,7 @@ def _right_way(text: str) -> str:
     return text
 
 
-def _goals_once(goals: tuple[str, ...]) -> tuple[str, ...]:
+def _check_goals(goals: tuple[str, ...]) -> tuple[str, ...]:
     if not goals:
         raise ValueError("the list is empty: give a goal, such as loss min")
     times = Counter(goal.split()[0] for goal in goals)
@@ -114,7 +115,7 @@ def _goals_once(goals: tuple[str, ...]) -> tuple[str, ...]:
     return goals
 
 
-def _few(trials: int) -> int:
+def _check_trial_count(trials: int) -> int:
     if trials > MOST_TRIALS:
         raise ValueError(
             f"{trials:,} trials, each of which trains a student: a search has at most "
@@ -124,20 +125,20 @@ def _few(trials: int) -> int:
 
 
 class Search(Spec):
-    """Many students in the place of one: each trial is the job with other values in some fields."""
+    """Trains many students in place of one: a trial is the job with other values in some fields."""
 
-    space: Annotated[dict[str, Dimension], Field(min_length=1), AfterValidator(_not_too_many)]
-    """By the path of the field in the job, such as student.layers or objective.logits.weight."""
-    trials: Annotated[Whole, Field(ge=1), AfterValidator(_few)] | None = None
-    """How many at most; of a grid all its points, where not given."""
+    space: Annotated[dict[str, Dimension], Field(min_length=1), AfterValidator(_check_dimensions)]
+    """What fields take, by their paths in the job, such as objective.logits.weight."""
+    trials: Annotated[Whole, Field(ge=1), AfterValidator(_check_trial_count)] | None = None
+    """How many there are at most; where not given, a grid has all its points."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
-    """tpe: what did well is tried nearby; grid: every combination, in the order of the lists."""
+    """tpe tries values near those that did well; grid all combinations, in the lists' order."""
     scheduler: Literal["asha", "hyperband", "none"] = "asha"
-    """Which trials are stopped early: those that are worse than most after as many epochs."""
+    """What stops trials early that are worse than most after as many epochs."""
     goals: Annotated[
-        tuple[Annotated[str, AfterValidator(_right_way)], ...], AfterValidator(_goals_once)
+        tuple[Annotated[str, AfterValidator(_check_direction)], ...], AfterValidator(_check_goals)
     ] = ("loss min",)
-    """What is measured on the validation examples; of several goals the Pareto front is kept."""
+    """What trials are judged by on the validation examples; the Pareto front of all is kept."""
     concurrent: Workers = 1
     """Trials that run at once, each with the job's resources."""
 
@@ -159,7 +160,7 @@ class Search(Spec):
         return [path for path, each in self.space.items() if isinstance(each, Range)]
 
     @model_validator(mode="after")
-    def _counted(self) -> "Search":
+    def _check_counts(self) -> "Search":
         listed = sum(len(one) for one in self.space.values() if not isinstance(one, Range))
         if listed > MOST_TRIALS:
             raise ValueError(

@@ -194,7 +194,7 @@ def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> Be
     if isinstance(data, AlambiqueError):
         return BesideCost(None, None)
     # a map that is chosen before the training compares as many layers as any other
-    chosen = [with_chosen_map(term, "uniform") for term in terms]
+    chosen = intermediate_losses(with_chosen_map(term, "uniform") for term in terms)
     _, compared = select_layers(chosen, teaching.layers, depth(teaching.config))
     states = len(compared.hidden) + 3 * len(compared.qkv)  # queries, keys and values
     columns = sizes_of(teaching.config).width * states

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command line asks for an environment before it reads anything else
-    from alambique.workers.queue.compute_resources import ComputeResources
+    from alambique.workers.compute_resources import ComputeResources
 
 PROGRAM = (sys.executable, "-P", "-m", "alambique.cli")
 """How this program starts itself: by default Python would import what lies in the current folder
@@ -64,7 +64,7 @@ _FIXED = {
 
 
 def ray_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which Ray asks everybody for a token.
+    """Return the environment in which Ray asks everybody for a token.
 
     Without one, whoever reaches Ray's port runs code there (CVE-2023-48022). Ray would write its
     token readable for all; this one lies in `home`, for its owner alone. A token that the
@@ -73,7 +73,7 @@ def ray_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     fixed = _FIXED | compute_environment(given) | {"RAY_AUTH_MODE": "token"}
     if "RAY_AUTH_TOKEN" in given or "RAY_AUTH_TOKEN_PATH" in given:
         return fixed
-    return fixed | {"RAY_AUTH_TOKEN_PATH": str(_token(home))}
+    return fixed | {"RAY_AUTH_TOKEN_PATH": str(_token_path(home))}
 
 
 def compute_environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -104,18 +104,19 @@ def shared_tier(given: Mapping[str, str]) -> str | None:
     return given.get(REDIS) or None  # one that is set to nothing is not set
 
 
-def threads(room: "ComputeResources", given: Mapping[str, str]) -> dict[str, str]:
-    """How many threads a driver computes with: one for each CPU that its job takes.
+def thread_environment(resources: "ComputeResources", given: Mapping[str, str]) -> dict[str, str]:
+    """Return how many threads a driver computes with: one for each CPU that its job takes.
 
     Left to itself it would take one for each core of the machine, and so would the driver beside
     it: they would spend their time waiting for each other's turn. What the environment says stays.
     """
     if "OMP_NUM_THREADS" in given:
         return {}
-    return {"OMP_NUM_THREADS": str(max(1, min(int(room.cpus), os.cpu_count() or 1)))}
+    return {"OMP_NUM_THREADS": str(max(1, min(int(resources.cpus), os.cpu_count() or 1)))}
 
 
-def _token(home: Path) -> Path:
+def _token_path(home: Path) -> Path:
+    """Return the file with the token of a home, made where it is not there."""
     path = home / "ray" / "token"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():

@@ -22,13 +22,13 @@ from alambique.spec.errors import BadSpec, LostLease, LostWorker
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
-from alambique.workers.environment import PROGRAM, ray_environment, threads
-from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.queue.compute_resources import (
+from alambique.workers.compute_resources import (
     ComputeResources,
-    required_resources,
+    needed_resources,
     too_large_message,
 )
+from alambique.workers.environment import PROGRAM, ray_environment, thread_environment
+from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 _LOG = logging.getLogger(__name__)
@@ -97,8 +97,8 @@ class Dispatcher:
         """The driver processes that this dispatcher has started and not yet buried."""
         return tuple(self._drivers.values())
 
-    def look(self) -> None:
-        """One round: drivers that ended, leases that ran out, jobs to kill, jobs to start."""
+    def run_round(self) -> None:
+        """See to drivers that ended, leases that ran out, jobs to kill and jobs to start."""
         try:
             self._record_ended_drivers()
             self._release_unclaimed()
@@ -185,20 +185,20 @@ class Dispatcher:
 
     def _start_driver(self, row: JobRow) -> bool:
         try:
-            required = required_resources(job_of(row.spec))
+            needed = needed_resources(job_of(row.spec))
         except BadSpec as error:  # of a program of another version
             return self._refuse(row, f"this program cannot read the job: {error}")
-        if self._capacity.can_never_hold(required):
-            return self._refuse(row, too_large_message(required, self._capacity.all))
-        free = self._capacity.all.without(driver.resources for driver in self._drivers.values())
+        if self._capacity.can_never_hold(needed):
+            return self._refuse(row, too_large_message(needed, self._capacity.all))
+        free = self._capacity.all.minus(driver.resources for driver in self._drivers.values())
         # a cluster of somebody else's may grow when it is asked to
-        if self._drivers and not free.can_hold(required):
+        if self._drivers and not free.can_hold(needed):
             return False
         taken = self._take(row)
         if taken is None:
             return False
         try:
-            self._drivers[taken.id] = Driver(taken, required, self._spawn(taken, required))
+            self._drivers[taken.id] = Driver(taken, needed, self._spawn(taken, needed))
         except OSError as error:
             why = f"its driver could not be started: {user_message(error)}"
             self._fail_attempt(taken, reason_of(error), why)
@@ -222,7 +222,7 @@ class Dispatcher:
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
-        environment |= threads(resources, os.environ)
+        environment |= thread_environment(resources, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:
             return subprocess.Popen(
@@ -253,7 +253,7 @@ class _RayCapacity:
         Raises:
             LostWorker: the local one is gone; it comes back with the next dispatcher.
         """
-        found = ComputeResources(*self._cluster.size())
+        found = self._cluster.resources
         # a cluster of somebody else's may have none until it is asked for some
         if self._kept_here and not found.cpus:
             raise LostWorker("the Ray of this machine has ended: start this worker again")

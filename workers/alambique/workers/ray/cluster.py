@@ -12,6 +12,7 @@ import ray
 
 from alambique.spec.errors import LostWorker
 from alambique.spec.train import Resources
+from alambique.workers.compute_resources import ComputeResources
 from alambique.workers.environment import GROUP_START, shared_tier
 from alambique.workers.pipeline.provenance import refuse_other_code, running_code
 from alambique.workers.ray.errors import errors_for_driver, raise_driver_error
@@ -31,10 +32,11 @@ class Cluster:
         """Where other processes of this machine find it."""
         return str(ray.get_runtime_context().gcs_address)
 
-    def size(self) -> tuple[float, float]:
-        """Return how many CPUs and GPUs it has."""
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    @property
+    def resources(self) -> ComputeResources:
+        """All that it has, whether it is taken or free."""
+        amounts: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return ComputeResources(amounts.get("CPU", 0.0), amounts.get("GPU", 0.0))
 
     def train(
         self,

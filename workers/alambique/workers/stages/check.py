@@ -43,16 +43,16 @@ from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.plan import plan
 from alambique.tasks.values import check_values, checked_tries
+from alambique.workers.compute_resources import (
+    ComputeResources,
+    needed_resources,
+    too_large_message,
+)
 from alambique.workers.downloads import fetch_model
 from alambique.workers.hub_data import fetcher
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import DataSet, InitialWeights, JobInputs, Unlabelled
 from alambique.workers.pipeline.stage import is_done
-from alambique.workers.queue.compute_resources import (
-    ComputeResources,
-    required_resources,
-    too_large_message,
-)
 from alambique.workers.stages.fitting import (
     check_fine_tuned,
     check_head,
@@ -176,9 +176,9 @@ def _check_resources(context: JobContext) -> None:
     """Raise `BadSpec` if a Ray that is started on this machine cannot hold the job."""
     # how many GPUs there are only Ray can tell
     here = ComputeResources(os.cpu_count() or 1, math.inf)
-    wanted = required_resources(context.job)
-    if context.settings.ray_address is None and not here.can_hold(wanted):
-        raise BadSpec(too_large_message(wanted, replace(here, gpus=wanted.gpus)))
+    needed = needed_resources(context.job)
+    if context.settings.ray_address is None and not here.can_hold(needed):
+        raise BadSpec(too_large_message(needed, replace(here, gpus=needed.gpus)))
 
 
 def _check_stores(context: JobContext) -> None:

@@ -47,7 +47,7 @@ class Alignment:
         """Add the moments of a batch's tokens; the teacher's states are its answer."""
         assert layers is not None  # without a teacher beside it the network would learn nothing
         real_BN = layers.real_BN & (layers.weight_B > 0)[:, None]
-        moments_ZZ = moments(states_BNC[real_BN], layers.answer_BNC[real_BN])
+        moments_ZZ = moments(states_BNC[real_BN], layers.teacher_output_BNC[real_BN])
         self._moments_ZZ = self._moments_ZZ.to(moments_ZZ) + moments_ZZ
         self._width = states_BNC.shape[2]
 

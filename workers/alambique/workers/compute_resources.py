@@ -14,13 +14,13 @@ class ComputeResources:
     gpus: float
 
     def __str__(self) -> str:
-        """In words: "2 CPUs and 1 GPU"."""
+        """Return the resources in words: "2 CPUs and 1 GPU"."""
         return f"{self.cpus:g} CPU{'' if self.cpus == 1 else 's'} and " + (
             f"{self.gpus:g} GPU{'' if self.gpus == 1 else 's'}"
         )
 
-    def without(self, others: Iterable["ComputeResources"]) -> "ComputeResources":
-        """Return what is left of these beside others."""
+    def minus(self, others: Iterable["ComputeResources"]) -> "ComputeResources":
+        """Return what is left of these resources when `others` are taken."""
         taken = list(others)
         return ComputeResources(
             self.cpus - sum(other.cpus for other in taken),
@@ -28,11 +28,11 @@ class ComputeResources:
         )
 
     def can_hold(self, other: "ComputeResources") -> bool:
-        """Return whether there is room for others among these."""
+        """Return whether these resources are enough for `other`."""
         return self.cpus >= other.cpus and self.gpus >= other.gpus
 
 
-def required_resources(job: Job) -> ComputeResources:
+def needed_resources(job: Job) -> ComputeResources:
     """Return what the workers of a job take together, those of all trials that run at once."""
     resources, trials = job.resources, job.search.concurrent if job.search else 1
     # baselines by themselves train in the driver, unless they have GPUs
@@ -41,9 +41,9 @@ def required_resources(job: Job) -> ComputeResources:
     return ComputeResources(workers * resources.cpus, workers * resources.gpus)
 
 
-def too_large_message(required: ComputeResources, machine: ComputeResources) -> str:
-    """Return what to say of a job that this machine can never hold."""
+def too_large_message(needed: ComputeResources, machine: ComputeResources) -> str:
+    """Return what to say of a job that needs more than this machine will ever have."""
     return (
-        f"resources: the job needs {required}, this machine has {machine}: lower workers, cpus, "
+        f"resources: the job needs {needed}, this machine has {machine}: lower workers, cpus, "
         "gpus or search.concurrent, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"
     )
