@@ -131,8 +131,8 @@ def test_killed_in_either_stage_or_between_it_is_as_undisturbed(
 
 def test_a_first_stage_that_broke_off_is_told(staged: Staged, tmp_path: Path) -> None:
     staged.distil(tmp_path / "student")
-    courses = staged.courses(tmp_path / "student")
-    assert not student_of(courses, "distilled", 0.0).student.diverged
-    said = json.loads(courses[0].result.read_text())
-    courses[0].result.write_text(json.dumps(said | {"diverged": True}))
-    assert student_of(courses, "distilled", 0.0).student.diverged
+    first, _ = staged.trainings(tmp_path / "student")
+    assert not staged.has_diverged(tmp_path / "student")
+    said = json.loads(first.result.read_text())
+    first.result.write_text(json.dumps(said | {"diverged": True}))
+    assert staged.has_diverged(tmp_path / "student")
