@@ -408,7 +408,7 @@ def test_the_teacher_that_was_chosen_is_told_of_each_data_set() -> None:
     result = {
         "rows": [row("teacher", 0.9), row("distilled", 0.5)],
         "primary": "f1",
-        "reference": {"name": "BETO", "macs": {"linear": 1000}},
+        "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 2000}},
         "outputs": None,
         "candidates": runs,
     }

@@ -11,7 +11,6 @@ from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
 from alambique.registry.transitions import may_pass
 from alambique.spec.objective import Gold, Logits, Term, has_teacher_loss, intermediate_losses
-from alambique.spec.outputs import Output
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.train import Train
 from alambique.workers.files import build_folder
@@ -24,6 +23,7 @@ from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.pipeline.training_runs import placement, processes, run_training
 from alambique.workers.training.inputs import namespace_of
+from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.result import result_of
 from alambique.workers.training.spec import StepBudget, TrainingSpec
 
@@ -149,6 +149,7 @@ class TrainStudent:
             for training in before
             for label, layer_map in maps_of(training).items()
         }
+        has_head = kind_of(context.task.output).has_head
         model = TrainedModel(
             name=self.role,
             folder=last.best,
@@ -161,7 +162,7 @@ class TrainStudent:
             steps=sum(result.steps for result in results),
             diverged=any(result.diverged for result in results),
             maps=maps | maps_of(last),
-            training=resolve_maps(last) if context.task.output is Output.STATES else None,
+            training=None if has_head else resolve_maps(last),
             outputs_by=outputs_makers_of(folder),
         )
         return StudentResult(model=model)

@@ -10,7 +10,6 @@ import numpy as np
 from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
 from alambique.models.folders import model_hash
-from alambique.spec.outputs import Output
 from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read
@@ -20,6 +19,7 @@ from alambique.workers.pipeline.records import Evaluation, Score, SpeedResult, T
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.scoring import LoadedModel
 from alambique.workers.stages.speed import MeasureSpeeds, devices
+from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.target_windows import TargetWindow, lost_words
 
 _FRACTIONS = "fractions.npy"
@@ -124,7 +124,7 @@ def _score(
 
     Without a head there is only how alike a student is to its teacher, which no example tells.
     """
-    if loaded.task.output is not Output.STATES:
+    if kind_of(loaded.task.output).has_head:
         return loaded.test(examples, windows)
     if model.training is None:
         return {loaded.task.primary: 1.0}, None
@@ -139,7 +139,8 @@ def _untagged_notes(
 ) -> Iterator[str]:
     """Yield a note where the network's tokenizer drops words that it should tag."""
     task = context.task
-    if task.output is not Output.TAGS or not (lost := list(lost_words(task, examples, windows))):
+    lost = list(lost_words(task, examples, windows)) if kind_of(task.output).is_per_word else []
+    if not lost:
         return
     first = examples[lost[0].example]
     word = task.texts(first)[lost[0].word]

@@ -10,13 +10,13 @@ from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.excerpts import joined_by, listed
 from alambique.spec.job import Job
 from alambique.spec.objective import has_output_loss, intermediate_kinds, intermediate_losses
-from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import single_value_jobs
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
 from alambique.tasks.labels import check_labels
 from alambique.workers.pipeline.records import InitialWeights
+from alambique.workers.training.kinds.all import kind_of
 
 
 def check_fine_tuned(
@@ -31,7 +31,7 @@ def check_fine_tuned(
         BadTeacher: it has no head for the task.
     """
     assert found is not None  # an architecture has to be trained, says the spec
-    if find(job.task).output not in (Output.SPAN, Output.STATES):
+    if kind_of(find(job.task).output).has_classes:
         _check_same_labels(teacher, read_config(found.folder), labels)
     if not found.head:
         raise BadTeacher(
@@ -129,7 +129,8 @@ def check_head(job: Job, student: InitialWeights | None) -> None:
     Raises:
         BadSpec: it would answer by chance.
     """
-    if find(job.task).output is Output.STATES or any(map(has_output_loss, job.objectives)):
+    has_head = kind_of(find(job.task).output).has_head
+    if not has_head or any(map(has_output_loss, job.objectives)):
         return
     start = job.student.start
     if start == "random" or (start != "teacher" and student is not None and not student.head):

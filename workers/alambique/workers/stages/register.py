@@ -13,17 +13,14 @@ from alambique.registry import example_scores, versions
 from alambique.registry.job_result import Candidate, JobResult, Macs, Outputs, Reference
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.job import Job
-from alambique.spec.sources import Architecture
-from alambique.spec.space import job_with_values
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import lineage_of, made_by_stages, start_edge
+from alambique.workers.pipeline.provenance import made_by_stages
 from alambique.workers.pipeline.records import (
     Evaluation,
     FineTuneRun,
-    InitialWeights,
     SelectedTeacher,
     Speed,
     SpeedResult,
@@ -31,6 +28,7 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.stages import table
 from alambique.workers.stages.gate import figure_details, gate_details
+from alambique.workers.stages.lineage import model_lineage, run_lineage
 from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
@@ -148,7 +146,7 @@ class _Registration:
                 | (gate_details(teacher) if teacher else {})
                 | made_by_stages(model, (*evaluation.made_by, *timed_by)),
                 metrics=metrics,
-                lineage=list(_lineage(context, model, self.teachers)),
+                lineage=list(model_lineage(context, model, self.teachers)),
             )
         if teacher is not None:
             self.teachers[model.name] = version
@@ -197,10 +195,7 @@ class _Registration:
                 cost=_cost(context, model),
                 details=_run_details(run, model) | made_by_stages(model),
                 metrics=_validation_metrics(context, model),
-                lineage=[
-                    *lineage_of(context.job, context.data, model),
-                    *([start_edge(start)] if start else []),
-                ],
+                lineage=run_lineage(context, model, start),
             )
 
     def _lease(self, model: TrainedModel, name: str) -> AbstractContextManager[None]:
@@ -378,53 +373,3 @@ def _cost(context: JobContext, model: TrainedModel) -> Counts:
     config, longest = read_config(model.folder), context.job.train.max_length
     length = min(longest, longest_text(config) or longest)
     return count(config, task=context.task.output, labels=len(context.data.labels), length=length)
-
-
-def _lineage(
-    context: JobContext, model: TrainedModel, teachers: Mapping[str, Version]
-) -> Iterator[Edge]:
-    """Yield the edges of a network of the table to what it was made of."""
-    is_distilled = model.name == StudentRole.DISTILLED
-    yield from lineage_of(context.job, context.data, model, unlabelled=is_distilled)
-    for teacher in context.teachers if is_distilled else ():
-        version = teachers[teacher.model.name]
-        yield Edge("teacher", version.id, {"weights": version.weights, **_gate_mark(teacher)})
-    start = job_with_values(context.job, model.values or {}).student.start
-    if model.name == StudentRole.SAME_START and start == "teacher":
-        # it has learnt from labels alone, and is cut from the first teacher all the same
-        first = next(iter(teachers.values()))
-        hashes = {_version_name(first): first.weights, **_gate_mark(context.teachers[0])}
-        yield Edge("start", first.id, hashes)
-    if weights := _first_weights(context, model, start):
-        yield start_edge(weights)
-
-
-def _gate_mark(teacher: SelectedTeacher) -> dict[str, str]:
-    return {"gate": "off"} if teacher.gate_off else {}
-
-
-def _first_weights(
-    context: JobContext, model: TrainedModel, start: str | Architecture
-) -> InitialWeights | None:
-    """Return the model that a network's first weights are of.
-
-    None: they were drawn, or are those of the teacher just trained.
-
-    Args:
-        context: the job.
-        model: the network.
-        start: what its student starts from, by the job with the values of its trial.
-    """
-    begun = {
-        teacher.model.name: candidates[teacher.candidate]
-        for candidates, teacher in zip(context.inputs.teacher_starts, context.teachers, strict=True)
-    }
-    if model.name in begun:
-        return begun[model.name]
-    match start:
-        case "random":
-            return None
-        case "teacher":  # gold-only begins where that one did
-            return begun["teacher"] if model.name == StudentRole.GOLD_ONLY else None
-        case _:
-            return context.inputs.student_start

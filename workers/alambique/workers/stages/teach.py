@@ -10,7 +10,6 @@ from typing import Any
 
 from alambique.models.weights import weights_hash
 from alambique.spec.errors import BadTeacher, Diverged
-from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, source_of, written
 from alambique.spec.states import StageName
 from alambique.spec.teacher import Run
@@ -37,6 +36,7 @@ from alambique.workers.pipeline.stage import (
 )
 from alambique.workers.pipeline.training_runs import placement, processes, run_training
 from alambique.workers.stages.gate import describe_gate, judge_runs, validate_teacher
+from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.spec import TrainingSpec
 
 
@@ -134,7 +134,7 @@ class FineTune:
     ) -> tuple[float, GateFigures | None]:
         """Return the primary metric on the validation examples, and the figures of the gate."""
         role = self.teacher.role
-        if context.task.output is Output.STATES:  # it predicts nothing, and is like itself
+        if not kind_of(context.task.output).has_head:  # it predicts nothing, and is like itself
             context.report(StageName.TEACH, fraction, message=f"the {role} is taken as it is")
             return 1.0, None
         message = f"testing the {role} on the validation examples"
