@@ -15,6 +15,7 @@ CALLED_THROUGH = {
     "_start_driver": "jobs.candidates",
     "drive": "PROGRAM",
     "run": "stage.run",
+    "_records": "self._records",
 }
 """Steps that are not called by their own name, and the words that stand for the call."""
 

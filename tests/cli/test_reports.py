@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.api.views import JobView
 from alambique.cli.environment import program_here
@@ -43,16 +44,7 @@ def ended(state: State, result: dict[str, Any] | None = None) -> JobView:
     )
 
 
-ROW = {
-    "name": "distilled",
-    "layers": 1,
-    "parameters": 10,
-    "macs": {"linear": 1, "full": 2},
-    "metrics": {"f1": 0.5},
-    "latency_ms": 1.0,
-    "inferences_per_second": 1.0,
-    "version": "tiny@1",
-}
+RESULT = job_result(result_row("distilled", version="tiny@1"))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +59,10 @@ def test_commands_are_recommended_that_read_this_machine(
     assert here == program
     assert not report(ended(State.FAILED), program=here)
     assert f"see {program} jobs logs {UUID(int=1)}\n" in capsys.readouterr().out
-    assert report(ended(State.SUCCEEDED, {"rows": [ROW], "primary": "f1"}), program=here)
+    assert report(ended(State.SUCCEEDED, RESULT), program=here)
     assert f"distilled: {program} models download tiny@1\n" in capsys.readouterr().out
+    assert report(ended(State.SUCCEEDED, {"rows": [{}]}), program=here)  # of another version
+    assert f"{program} jobs show {UUID(int=1)} --json" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
     told.projection_heads.unlink()
-    with pytest.raises(BadModel, match=r"bridges\.safetensors is gone"):
+    with pytest.raises(BadModel, match=r"projection_heads\.safetensors is gone"):
         cka_score(network, told, examples, network.windows(examples))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import ray
 import torch
 import torch.distributed as dist
-from alambique.workers.training.group import join_group
 from ray import train as ray_train
 from ray.train.backend import Backend
 from ray.train.collective import broadcast_from_rank_zero
@@ -22,7 +21,7 @@ from ray.train.torch import TorchConfig, get_device
 from alambique.workers.environment import shared_tier
 from alambique.workers.pipeline.provenance import refuse_other_code
 from alambique.workers.ray.errors import errors_for_driver
-from alambique.workers.training.distributed import distributed_context
+from alambique.workers.training.distributed import distributed_context, join_group
 from alambique.workers.training.loop import train
 from alambique.workers.training.spec import TrainingSpec
 
