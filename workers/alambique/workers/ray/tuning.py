@@ -30,8 +30,8 @@ from alambique.workers.environment import shared_tier
 from alambique.workers.layer_maps import resolve_maps
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.provenance import refuse_other_code, running_code
-from alambique.workers.ray.cluster import Cluster, process_resources
 from alambique.workers.ray.errors import driver_error, errors_for_driver, raised_errors
+from alambique.workers.ray.training import process_resources, train_on_workers
 from alambique.workers.search.trial import (
     SearchRun,
     TrialReport,
@@ -124,9 +124,9 @@ def _run_trial_with_workers(spec: TrialSpec, resources: Resources) -> None:
         resolved = resolve_maps(training)
         if training is last:
             to_tune = TuneReportCallback()  # type: ignore[no-untyped-call]
-            Cluster().train(resolved, resources, callbacks=[to_tune], on_epoch_end=report_to_train)
+            train_on_workers(resolved, resources, callbacks=[to_tune], on_epoch_end=report_to_train)
         else:
-            Cluster().train(resolved, resources)
+            train_on_workers(resolved, resources)
     _report_to_tune(TrialReport.at_end(result_of(last)))
 
 

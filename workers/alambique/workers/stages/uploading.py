@@ -16,7 +16,7 @@ from alambique.workers.predicting import ABOUT
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
 
-def store_upload(
+def store_files(
     context: JobContext, folder: Path, weights: str, about: dict[str, Any], artifact: str
 ) -> tuple[str, list[File]]:
     """The key under which a network's files lie in the artifacts, and the files.
