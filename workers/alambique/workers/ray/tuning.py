@@ -27,7 +27,6 @@ from ray.tune.search import Searcher
 from alambique.registry.transitions import may_pass
 from alambique.spec.train import Resources
 from alambique.workers.environment import shared_tier
-from alambique.workers.layer_maps import resolve_maps
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.provenance import refuse_other_code, running_code
 from alambique.workers.ray.errors import driver_error, errors_for_driver, raised_errors
@@ -42,6 +41,7 @@ from alambique.workers.search.trial import (
     write_start,
 )
 from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.layer_maps import resolve_maps
 from alambique.workers.training.result import result_of
 
 _REDUCTION = 3

@@ -11,7 +11,7 @@ from alambique.models.folders import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import File, Version
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.predicting import ABOUT
+from alambique.workers.scoring.predicting import ABOUT
 
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
