@@ -43,8 +43,8 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
-from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.hub_data import fetcher
+from alambique.workers.stages.fill_task import Filler, FillTask
 from alambique.workers.training.batches import Collator, Inputs
 from alambique.workers.training.distributed import distributed_context, this_device
 from alambique.workers.training.engines import forward, make_engine

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from alambique.spec.job import Student
 from alambique.spec.train import Resources, Train
-from alambique.workers.fill_task import FillTask
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.ray.cluster import Cluster
 from alambique.workers.ray.connection import connect
 from alambique.workers.search.trial import SearchRun, TrialReport, TrialSpec
+from alambique.workers.stages.fill_task import FillTask
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 
 ONE = Resources(workers=1, cpus=1)

@@ -15,8 +15,8 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.workers.downloads import fetch_model
-from alambique.workers.predicting import ABOUT, predict
 from alambique.workers.queue.driver import run_here
+from alambique.workers.scoring.predicting import ABOUT, predict
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
 SHORT = (

@@ -28,8 +28,8 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.tasks.formats import text
 from alambique.workers.downloads import fetch_model
-from alambique.workers.predicting import predict
 from alambique.workers.queue.driver import run_here
+from alambique.workers.scoring.predicting import predict
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 

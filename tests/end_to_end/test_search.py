@@ -31,7 +31,7 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State, TrialState
 from alambique.workers.environment import COMPUTING, REDIS, ray_environment
-from alambique.workers.queue.lease_keeper import GIVEN_BACK
+from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
 MAPS = (Path(__file__).parents[2] / "recipes" / "depth-and-mapping.yaml").read_text()

@@ -34,7 +34,7 @@ from alambique.spec.states import Reason, StageName, State
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.workers.environment import COMPUTING
-from alambique.workers.scoring import score_of
+from alambique.workers.scoring.loaded_model import score_of
 
 T = TypeVar("T")
 

@@ -17,12 +17,12 @@ from alambique.registry import jobs
 from alambique.spec.outputs import Output
 from alambique.spec.states import StageName
 from alambique.tasks.examples import read
-from alambique.workers.fill_task import Filler
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import bucket_lease, fill_cache, fill_task
 from alambique.workers.stages.check import check_job
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.inputs import namespace_of
 
 Taken = Callable[..., JobContext]

@@ -25,7 +25,7 @@ from alambique.workers.initial_weights import write_with_head
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.stage import StagePart
-from alambique.workers.scoring import LoadedModel
+from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.evaluate import Evaluate, text_length

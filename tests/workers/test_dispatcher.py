@@ -21,8 +21,8 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
+from alambique.workers.pipeline.lease_keeper import NO_ANSWER, NO_ROOM
 from alambique.workers.queue.dispatcher import Dispatcher, explain_exit_code
-from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 TWO_CORES = ComputeResources(2, 0)

@@ -18,8 +18,8 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
 from alambique.workers.queue.driver import run_here
-from alambique.workers.queue.lease_keeper import GIVEN_BACK
 
 Taken = Callable[..., JobContext]
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()

@@ -18,8 +18,8 @@ from alambique.spec.objective import Hidden, Relations, Term
 from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.examples import Text, read, write
-from alambique.workers.cka_score import StudentAndTeacher, cka_score
-from alambique.workers.scoring import LoadedModel
+from alambique.workers.scoring.cka_score import StudentAndTeacher, cka_score
+from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.loop import train

@@ -17,7 +17,7 @@ from alambique.spec.errors import LostLease
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.job_log import into_log
-from alambique.workers.queue.lease_keeper import LOST, LeaseKeeper
+from alambique.workers.pipeline.lease_keeper import LOST, LeaseKeeper
 
 Taken = Callable[..., JobContext]
 Away = Callable[[SecretStr], AbstractContextManager[None]]
@@ -28,7 +28,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from alambique.registry.database import Database
-from alambique.workers.queue.lease_keeper import LeaseKeeper
+from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.job_log import into_log
 from alambique.workers.pipeline.context import JobContext
 

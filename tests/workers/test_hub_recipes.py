@@ -24,7 +24,7 @@ from alambique.spec.outputs import Output
 from alambique.spec.settings import Settings
 from alambique.spec.suite import read_suite
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.queue.lease_keeper import LeaseKeeper
+from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.stages.check import check_job
 
 TEXTS = ("El niño de Málaga vio un pingüino.", "¿Dónde nació? En Logroño, a orillas del Ebro.")

@@ -16,8 +16,8 @@ from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
 from alambique.spec.train import Train
-from alambique.workers.layer_maps import maps_of, most_similar_map, resolve_maps
 from alambique.workers.training.engines import make_optimizer, set_learning_rate
+from alambique.workers.training.layer_maps import maps_of, most_similar_map, resolve_maps
 from alambique.workers.training.spec import TrainingSpec
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job import carry_job
 from alambique.workers.pipeline.job_log import into_log
+from alambique.workers.pipeline.lease_keeper import NO_ANSWER
 from alambique.workers.pipeline.records import MadeBy, StageResult
 from alambique.workers.pipeline.stage import StagePart, run_stage
+from alambique.workers.queue.attempt import carry_job
 from alambique.workers.queue.driver import drive, run_here
-from alambique.workers.queue.lease_keeper import NO_ANSWER
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
 Taken = Callable[..., JobContext]

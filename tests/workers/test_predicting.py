@@ -16,7 +16,7 @@ from transformers import (
 from alambique.models.configs import labels_of, read_config
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadModel, BadSpec
-from alambique.workers.predicting import ABOUT, predict
+from alambique.workers.scoring.predicting import ABOUT, predict
 
 Made = Callable[[str], Path]
 

@@ -15,7 +15,6 @@ from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
 from alambique.spec.schema import SCHEMA
 from alambique.spec.states import StageName, StudentRole
-from alambique.workers.fill_task import Filler
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
     UNKNOWN,
@@ -32,6 +31,7 @@ from alambique.workers.pipeline.records import MadeBy, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import fill_task
 from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.stages.fill_task import Filler
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 RECIPE = Path(__file__).parents[2] / "recipes" / "pico.yaml"
@@ -117,7 +117,7 @@ def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[JobContext, Trai
     def fill(context: JobContext, teacher: TrainedModel) -> int:
         filler = Filler(fill_task(context, teacher, context.job.teachers[0]))
         with monkeypatch.context() as patched:
-            patched.setattr("alambique.workers.fill_task.running_code", lambda: OTHER)
+            patched.setattr("alambique.workers.stages.fill_task.running_code", lambda: OTHER)
             return filler.fill(sorted(filler.missing())[::3])
 
     return fill

@@ -9,9 +9,9 @@ import torch
 from alambique.registry import versions
 from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job import run_stages
 from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
+from alambique.workers.queue.attempt import run_stages
 from alambique.workers.stages import evaluate
 from alambique.workers.stages.speed import MeasureSpeeds, busy_notes, machine
 

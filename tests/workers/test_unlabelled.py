@@ -17,12 +17,12 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import content_hash, read, without_labels, write
 from alambique.tasks.formats import conll
-from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, stage_key
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.stages.fill_task import Filler, FillTask
 from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs

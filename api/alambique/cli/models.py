@@ -152,7 +152,7 @@ def predict(
         )
     from alambique.cli.reports import show_prediction
     from alambique.cli.tables import show_json
-    from alambique.workers.predicting import predict as answer
+    from alambique.workers.scoring.predicting import predict as answer
 
     folder = _fetched(context, model, project)
     found = answer(folder, question=question, context=passage, texts=text or ())

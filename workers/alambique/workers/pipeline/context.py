@@ -20,13 +20,13 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import StageName
 from alambique.tasks.all import find
 from alambique.tasks.task import Task
+from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.records import (
     CachedOutputs,
     DataSet,
     JobInputs,
     SelectedTeacher,
 )
-from alambique.workers.queue.lease_keeper import LeaseKeeper
 
 if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
     from alambique.workers.ray.cluster import Cluster

@@ -29,7 +29,7 @@ from alambique.workers.compute_resources import (
 )
 from alambique.workers.environment import PROGRAM, ray_environment, thread_environment
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.queue.lease_keeper import NO_ANSWER, NO_ROOM
+from alambique.workers.pipeline.lease_keeper import NO_ANSWER, NO_ROOM
 
 _LOG = logging.getLogger(__name__)
 

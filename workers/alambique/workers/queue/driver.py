@@ -28,7 +28,13 @@ from alambique.spec.pinning import with_names
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.workers.environment import ray_environment
-from alambique.workers.queue.lease_keeper import GIVEN_BACK, LOST, NO_ANSWER, NO_ROOM, LeaseKeeper
+from alambique.workers.pipeline.lease_keeper import (
+    GIVEN_BACK,
+    LOST,
+    NO_ANSWER,
+    NO_ROOM,
+    LeaseKeeper,
+)
 
 if TYPE_CHECKING:
     from alambique.workers.ray.cluster import Cluster
@@ -134,7 +140,7 @@ def _attempt(
             leases = stack.enter_context(keeper)
             # torch takes seconds to import, which a short lease would not outlast unrenewed
             from alambique.workers.pipeline.context import JobContext
-            from alambique.workers.pipeline.job import carry_job
+            from alambique.workers.queue.attempt import carry_job
 
             connection = _RayConnection(settings, stack)
             return carry_job(JobContext(job_id, token, job, settings, database, leases, connection))

@@ -18,9 +18,8 @@ from alambique.workers.pipeline.provenance import refuse_other_code, running_cod
 from alambique.workers.ray.errors import errors_for_driver, raise_driver_error
 
 if TYPE_CHECKING:
-    from alambique.workers.fill_task import FillTask
     from alambique.workers.search.trial import SearchRun, TrialSource
-    from alambique.workers.training.checkpoints import TrainerState
+    from alambique.workers.stages.fill_task import FillTask
     from alambique.workers.training.spec import TrainingSpec
 
 
@@ -38,59 +37,21 @@ class Cluster:
         amounts: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return ComputeResources(amounts.get("CPU", 0.0), amounts.get("GPU", 0.0))
 
-    def train(
-        self,
-        spec: "TrainingSpec",
-        resources: Resources,
-        *,
-        callbacks: Sequence[Any] = (),
-        on_epoch_end: "Callable[[TrainerState], None] | None" = None,
-    ) -> None:
+    def train(self, spec: "TrainingSpec", resources: Resources) -> None:
         """Train on `resources.workers` processes; the result is in the folder of the run.
 
         Args:
             spec: what to run.
             resources: how many processes, and what each takes.
-            callbacks: of Ray Train.
-            on_epoch_end: a function of a module, which each process calls after each epoch that
-                another one follows.
 
         Raises:
             AlambiqueError: a worker raised it.
             OtherCode: a worker runs other code than this process.
             LostWorker: a worker died, or could not be started.
         """
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
-        from ray.train.v2.api.exceptions import TrainingFailedError
+        from alambique.workers.ray.training import train_on_workers
 
-        from alambique.workers.ray.training import OwnGroupConfig, run_training_worker
-
-        trainer = TorchTrainer(
-            run_training_worker,
-            train_loop_config={
-                "spec": spec.model_dump_json(),
-                "on_epoch_end": on_epoch_end,
-                "driver": str(running_code()),
-                "backend": "nccl" if resources.gpus else "gloo",
-            },
-            torch_config=OwnGroupConfig(),
-            scaling_config=ScalingConfig(
-                num_workers=resources.workers,
-                use_gpu=resources.gpus > 0,
-                resources_per_worker=process_resources(resources),
-            ),
-            run_config=RunConfig(
-                name=spec.folder.name,
-                storage_path=str(spec.folder / "ray"),
-                failure_config=FailureConfig(max_failures=0),
-                callbacks=list(callbacks),
-            ),
-        )
-        try:
-            trainer.fit()
-        except (TrainingFailedError, ray.exceptions.RayError) as error:
-            raise_driver_error(error)
+        train_on_workers(spec, resources)
 
     def run_trials(self, source: "TrialSource", run: "SearchRun") -> None:
         """Run the trials of a search; nothing of them runs or is reserved afterwards.
@@ -151,12 +112,6 @@ class Cluster:
                 ray.kill(actor)
 
 
-def process_resources(resources: Resources) -> dict[str, float]:
-    """Return what one process reserves; a kind of which it takes nothing is left out."""
-    amounts = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return {kind: amount for kind, amount in amounts.items() if amount}
-
-
 def _first_ready(references: Sequence[Any], seconds: float | None) -> Any:
     """Return the first of these references that has an answer.
 
@@ -185,7 +140,7 @@ class RemoteFiller:
         """
         with errors_for_driver():
             refuse_other_code(driver)
-            from alambique.workers.fill_task import Filler
+            from alambique.workers.stages.fill_task import Filler
 
             self._filler = Filler(task, shared_tier(os.environ))
 

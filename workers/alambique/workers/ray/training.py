@@ -7,6 +7,7 @@ Here it listens on the address of its node alone, which for a local Ray is 127.0
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,19 +15,76 @@ import ray
 import torch
 import torch.distributed as dist
 from ray import train as ray_train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.backend import Backend
 from ray.train.collective import broadcast_from_rank_zero
-from ray.train.torch import TorchConfig, get_device
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train.v2.api.exceptions import TrainingFailedError
 
+from alambique.spec.train import Resources
 from alambique.workers.environment import shared_tier
-from alambique.workers.pipeline.provenance import refuse_other_code
-from alambique.workers.ray.errors import errors_for_driver
+from alambique.workers.pipeline.provenance import refuse_other_code, running_code
+from alambique.workers.ray.errors import errors_for_driver, raise_driver_error
 from alambique.workers.training.distributed import distributed_context, join_group
-from alambique.workers.training.loop import train
+from alambique.workers.training.loop import OnEpochEnd, train
 from alambique.workers.training.spec import TrainingSpec
 
 _TIMEOUT = timedelta(minutes=30)
 """How long a process waits for the others, as long as Ray Train has it wait."""
+
+
+def train_on_workers(
+    spec: TrainingSpec,
+    resources: Resources,
+    *,
+    callbacks: Sequence[Any] = (),
+    on_epoch_end: OnEpochEnd | None = None,
+) -> None:
+    """Train on `resources.workers` processes of Ray Train; the result is in the run's folder.
+
+    Args:
+        spec: what to run.
+        resources: how many processes, and what each takes.
+        callbacks: of Ray Train.
+        on_epoch_end: a function of a module, which each process calls after each epoch that
+            another one follows.
+
+    Raises:
+        AlambiqueError: a worker raised it.
+        OtherCode: a worker runs other code than this process.
+        LostWorker: a worker died, or could not be started.
+    """
+    trainer = TorchTrainer(
+        run_training_worker,
+        train_loop_config={
+            "spec": spec.model_dump_json(),
+            "on_epoch_end": on_epoch_end,
+            "driver": str(running_code()),
+            "backend": "nccl" if resources.gpus else "gloo",
+        },
+        torch_config=OwnGroupConfig(),
+        scaling_config=ScalingConfig(
+            num_workers=resources.workers,
+            use_gpu=resources.gpus > 0,
+            resources_per_worker=process_resources(resources),
+        ),
+        run_config=RunConfig(
+            name=spec.folder.name,
+            storage_path=str(spec.folder / "ray"),
+            failure_config=FailureConfig(max_failures=0),
+            callbacks=list(callbacks),
+        ),
+    )
+    try:
+        trainer.fit()
+    except (TrainingFailedError, ray.exceptions.RayError) as error:
+        raise_driver_error(error)
+
+
+def process_resources(resources: Resources) -> dict[str, float]:
+    """Return what one process reserves; a kind of which it takes nothing is left out."""
+    amounts = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return {kind: amount for kind, amount in amounts.items() if amount}
 
 
 def run_training_worker(config: dict[str, Any]) -> None:

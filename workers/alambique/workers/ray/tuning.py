@@ -27,11 +27,10 @@ from ray.tune.search import Searcher
 from alambique.registry.transitions import may_pass
 from alambique.spec.train import Resources
 from alambique.workers.environment import shared_tier
-from alambique.workers.layer_maps import resolve_maps
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.provenance import refuse_other_code, running_code
-from alambique.workers.ray.cluster import Cluster, process_resources
 from alambique.workers.ray.errors import driver_error, errors_for_driver, raised_errors
+from alambique.workers.ray.training import process_resources, train_on_workers
 from alambique.workers.search.trial import (
     SearchRun,
     TrialReport,
@@ -42,6 +41,7 @@ from alambique.workers.search.trial import (
     write_start,
 )
 from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.layer_maps import resolve_maps
 from alambique.workers.training.result import result_of
 
 _REDUCTION = 3
@@ -124,9 +124,9 @@ def _run_trial_with_workers(spec: TrialSpec, resources: Resources) -> None:
         resolved = resolve_maps(training)
         if training is last:
             to_tune = TuneReportCallback()  # type: ignore[no-untyped-call]
-            Cluster().train(resolved, resources, callbacks=[to_tune], on_epoch_end=report_to_train)
+            train_on_workers(resolved, resources, callbacks=[to_tune], on_epoch_end=report_to_train)
         else:
-            Cluster().train(resolved, resources)
+            train_on_workers(resolved, resources)
     _report_to_tune(TrialReport.at_end(result_of(last)))
 
 

@@ -10,11 +10,11 @@ from alambique.registry import jobs
 from alambique.runtime.windows import PREPROCESSING, Encoder
 from alambique.spec.states import StageName
 from alambique.spec.teachers import TeacherEntry
-from alambique.workers.fill_task import Filler, FillTask
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.pipeline.training_runs import placement
+from alambique.workers.stages.fill_task import Filler, FillTask
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.spec import TeacherOutputs
 

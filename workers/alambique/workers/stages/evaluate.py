@@ -13,11 +13,11 @@ from alambique.models.folders import model_hash
 from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read
-from alambique.workers.cka_score import cka_score, taught_by
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Evaluation, Score, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.scoring import LoadedModel
+from alambique.workers.scoring.cka_score import cka_score, taught_by
+from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.stages.speed import MeasureSpeeds, devices
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.target_windows import TargetWindow, lost_words

@@ -26,7 +26,7 @@ from alambique.workers.pipeline.records import (
     SelectedTeacher,
 )
 from alambique.workers.pipeline.stage import hash_inputs
-from alambique.workers.scoring import predict_examples
+from alambique.workers.scoring.loaded_model import predict_examples
 
 FAR_BELOW = 0.7
 """A run has collapsed whose primary metric is less than this part of the others' median.

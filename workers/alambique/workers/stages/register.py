@@ -32,7 +32,7 @@ from alambique.workers.stages.lineage import model_lineage, run_lineage
 from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
-from alambique.workers.uploading import store_upload
+from alambique.workers.stages.uploading import store_files
 
 
 def register_models(
@@ -236,7 +236,7 @@ def _record_version(
     """
     about = {**about, "max_length": model.max_length, "stride": model.stride}
     artifact = f"versions/{context.id}/{context.token}/{role}"
-    artifact, files = store_upload(context, model.folder, model.weights, about, artifact)
+    artifact, files = store_files(context, model.folder, model.weights, about, artifact)
     return context.write(
         lambda session: versions.record(
             session,

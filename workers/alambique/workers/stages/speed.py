@@ -18,7 +18,7 @@ from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
-from alambique.workers.scoring import LoadedModel, synchronised
+from alambique.workers.scoring.loaded_model import LoadedModel, synchronised
 from alambique.workers.training.distributed import this_device
 
 _EXAMPLES = 128

@@ -8,7 +8,7 @@ from alambique.models.distillation_model import DistillationModel
 from alambique.models.networks import load
 from alambique.spec.objective import Term, intermediate_losses
 from alambique.tasks.examples import Example
-from alambique.workers.scoring import LoadedModel
+from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.training.batches import Batch, BatchOutputs, Collator
 from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import SingleProcess

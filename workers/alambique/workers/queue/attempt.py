@@ -13,8 +13,8 @@ from alambique.spec.tries import needs_outputs
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.job_log import into_log, trace_of
+from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
 from alambique.workers.pipeline.provenance import running_code
-from alambique.workers.queue.lease_keeper import GIVEN_BACK
 from alambique.workers.stages.cache import fill_caches
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import train_students

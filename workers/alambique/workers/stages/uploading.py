@@ -11,12 +11,12 @@ from alambique.models.folders import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import File, Version
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.predicting import ABOUT
+from alambique.workers.scoring.predicting import ABOUT
 
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
 
-def store_upload(
+def store_files(
     context: JobContext, folder: Path, weights: str, about: dict[str, Any], artifact: str
 ) -> tuple[str, list[File]]:
     """The key under which a network's files lie in the artifacts, and the files.
