@@ -130,7 +130,7 @@ def test_a_student_without_a_head_is_the_same_on_two_workers(
     sharper = {name: 8 * weight if weight.ndim > 1 else weight for name, weight in weights.items()}
     save_file(sharper, teacher / "model.safetensors", metadata={"format": "pt"})
     train = course("general").train.model_copy(update={"dropout": 0.0, "weight_decay": 1.0})
-    told = {"beside": teacher, "start": start, "objective": (Relations(),), "train": train}
+    told = {"live_teacher": teacher, "start": start, "objective": (Relations(),), "train": train}
     one = course("general", **told)
     several = [Told(course("general", zero=stage, **told)) for stage in range(4)]
     run = recorded(one)
