@@ -81,7 +81,7 @@ def paid(job: Job) -> Paid:
         settings = Settings(home=Path(home))
         database = Database(settings.database)
         database.upgrade()
-        row = run_here(settings, database, job, posted=_told)
+        row = run_here(settings, database, job, posted=_print_job)
         if row.result is None:
             raise SystemExit(f"{row.state}: {row.message}")
         outputs = row.result["outputs"]
@@ -109,7 +109,7 @@ def _together(found: Sequence[Paid]) -> float:
     return sum(one.cache + one.distil for one in found)
 
 
-def _told(job: UUID) -> None:
+def _print_job(job: UUID) -> None:
     print(f"job {job}", flush=True)
 
 

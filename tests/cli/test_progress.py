@@ -35,9 +35,10 @@ def progress(stage: str, fraction: float, **more: Any) -> EventView:
 
 def test_stages_behind_the_job_are_done() -> None:
     now = Progress().after(state("running")).after(progress("cache", 0.5))
-    assert [stage for stage in StageName if now.done(stage)] == [StageName.CHECK, StageName.TEACH]
+    done = [stage for stage in StageName if now.is_done(stage)]
+    assert done == [StageName.CHECK, StageName.TEACH]
     over = now.after(state("succeeded"))
-    assert all(over.done(stage) for stage in StageName)
+    assert all(over.is_done(stage) for stage in StageName)
 
 
 def test_a_line_for_each_state_stage_and_tenth() -> None:

@@ -67,7 +67,7 @@ class Progress:
             )
         return self
 
-    def done(self, stage: StageName) -> bool:
+    def is_done(self, stage: StageName) -> bool:
         """Whether the stage is behind the job."""
         if self.state is State.SUCCEEDED:
             return True
@@ -144,7 +144,7 @@ def _stages(progress: Progress) -> Text:
     drawn = Text("  ")
     for stage in StageName:
         here = stage is progress.stage and progress.state is State.RUNNING
-        mark = "✓" if progress.done(stage) else "●" if here else "·"
+        mark = "✓" if progress.is_done(stage) else "●" if here else "·"
         style = "green" if mark == "✓" else "bold" if here else "dim"
         drawn.append(f"{mark} {stage}   ", style)
     return drawn

@@ -5,7 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.table import Table
 
 from alambique.cli.tables import Figure, count, decimal, share, table
-from alambique.registry.job_result import Candidate, Gain, JobResult, LayerMap, ResultRow, Speed
+from alambique.registry.job_result import (
+    Candidate,
+    Gain,
+    JobResult,
+    LayerMap,
+    ResultRow,
+    SpeedFigures,
+)
 
 _SHOWN = 2
 """Of the layers that are mixed, those that are named: the heaviest."""
@@ -73,7 +80,7 @@ def _cost_cells(row: ResultRow) -> Iterable[object]:
     yield _row_name(row)
     yield count(row.parameters)
     yield count(row.macs.full)
-    speeds: tuple[Speed, ...] = (row, *row.also)
+    speeds: tuple[SpeedFigures, ...] = (row, *row.also)
     for speed in speeds:
         low, high = decimal(speed.latency_low_ms), decimal(speed.latency_high_ms)
         around = "" if low is None else f" ({low} to {high})"

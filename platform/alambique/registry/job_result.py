@@ -33,7 +33,7 @@ class Validation(_Record):
     """The primary metric of the task."""
 
 
-class Speed(_Record):
+class SpeedFigures(_Record):
     """How fast a model is on one device, measured in turns with the others of its table."""
 
     latency_ms: float
@@ -48,7 +48,7 @@ class Speed(_Record):
     """Examples per second, many at a time. None: a result of an earlier version."""
 
 
-class DeviceSpeed(Speed):
+class DeviceSpeed(SpeedFigures):
     """How fast a model is on a further device."""
 
     device: str
@@ -100,7 +100,7 @@ class SeedResult(_Record):
     """Whether the row's version is this one: it has the lowest validation loss."""
 
 
-class ResultRow(Speed):
+class ResultRow(SpeedFigures):
     """A model in the table of a job; of several seeds, their mean."""
 
     name: str

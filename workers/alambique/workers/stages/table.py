@@ -13,10 +13,10 @@ from alambique.registry.job_result import (
     Macs,
     ResultRow,
     SeedResult,
+    SpeedFigures,
     Validation,
     role_of,
 )
-from alambique.registry.job_result import Speed as SpeedFigures
 from alambique.spec.states import StudentRole
 from alambique.tasks.bootstrap import Floats, difference, packed
 from alambique.workers.pipeline.records import Evaluation, Score, Speed, TrainedModel
