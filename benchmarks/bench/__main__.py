@@ -42,10 +42,12 @@ def main() -> None:
         folder=said.folder.absolute(),
         data=said.data.absolute(),
         sentences=said.sentences,
-        measured=said.measured,
+        dev=said.dev,
+        test=said.test,
         epochs=said.epochs,
         teacher_sentences=said.teacher_sentences,
         teacher_epochs=said.teacher_epochs,
+        teacher_precision=said.teacher_precision,
         threads=said.threads,
     )
     _tell("preparing: the teacher is trained if it is not there")
@@ -68,12 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=data, help="the folder with conll2002/")
     parser.add_argument("--folder", type=Path, default=Path(".bench"), help="keeps the teacher")
     parser.add_argument("--sentences", type=int, help="that students learn from; default: all")
-    parser.add_argument("--measured", type=int, help="of dev and of test; default: all")
+    parser.add_argument("--dev", type=int, help="sentences of each validation; default: all")
+    parser.add_argument("--test", type=int, help="sentences of the test; default: all")
     parser.add_argument("--epochs", type=int, default=20, help="of students")
     parser.add_argument("--rounds", type=int, default=5, help="of trainings beside others'")
     parser.add_argument("--pairs", type=int, default=10, help="of epochs")
     parser.add_argument("--teacher-sentences", type=int, help="default: all")
     parser.add_argument("--teacher-epochs", type=int, default=6)
+    parser.add_argument("--teacher-precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--without",

@@ -48,11 +48,14 @@ class Workplace(Spec):
     """The folder of data sets."""
     sentences: int | None
     """Of the training split, that students learn from; None: all."""
-    measured: int | None
-    """Sentences of the dev and of the test split; None: all."""
+    dev: int | None
+    """Sentences of the dev split, on which every epoch is validated; None: all."""
+    test: int | None
+    """Sentences of the test split; None: all."""
     epochs: int
     teacher_sentences: int | None
     teacher_epochs: int
+    teacher_precision: str
     threads: int
     learning_rate: float = 1e-3
     batch_size: int = 32
@@ -65,7 +68,7 @@ class Workplace(Spec):
     @property
     def teacher(self) -> Path:
         """The folder of the fine-tuned teacher."""
-        said = f"{self.teacher_sentences or 'all'}-{self.teacher_epochs}"
+        said = f"{self.teacher_sentences or 'all'}-{self.teacher_epochs}-{self.teacher_precision}"
         return self.folder / f"teacher-{said}" / "best"
 
     @property
@@ -167,9 +170,9 @@ def prepare(place: Workplace) -> None:
     place.folder.mkdir(parents=True, exist_ok=True)
     splits = load_data(Data(name="conll2002"), task=TASK, root=place.data)
     write(place.file("train"), splits.train[: place.sentences])
-    write(place.file("dev"), splits.dev[: place.measured])
+    write(place.file("dev"), splits.dev[: place.dev])
     write(place.file("few"), splits.dev[:FEW])
-    write(place.file("test"), splits.test[: place.measured])
+    write(place.file("test"), splits.test[: place.test])
     (place.folder / "labels").write_text(" ".join(splits.labels))
     _train_teacher(place, splits)
     drawn = place.training()
@@ -196,13 +199,16 @@ def _train_teacher(place: Workplace, splits: Splits) -> None:
         start=run / "start",
         training=run / "train.arrow",
         validation=place.file("dev"),
-        train=Train(
-            epochs=place.teacher_epochs,
-            patience=place.teacher_epochs,
-            learning_rate=5e-4,
-            batch_size=32,
-            max_length=MAX_LENGTH,
-            stride=STRIDE,
+        train=Train.model_validate(
+            {
+                "epochs": place.teacher_epochs,
+                "patience": place.teacher_epochs,
+                "learning_rate": 5e-4,
+                "batch_size": 32,
+                "max_length": MAX_LENGTH,
+                "stride": STRIDE,
+                "precision": place.teacher_precision,
+            }
         ),
         folder=run,
     )

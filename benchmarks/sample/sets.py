@@ -8,6 +8,7 @@ from benchmarks.sample import (
     inferences,
     paraphrases,
     questions,
+    similarities,
     speech,
     texts,
 )
@@ -21,6 +22,7 @@ SETS: Mapping[str, Callable[[Split], Sequence[Example]]] = {
     "speech": speech.sentences,
     "inferences": inferences.pairs,
     "paraphrases": paraphrases.pairs,
+    "similarities": similarities.pairs,
     "documents": documents.documents,
     "text": texts.texts,
 }

@@ -30,7 +30,7 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.tasks.all import ALL, find
 from alambique.tasks.data import load
-from alambique.tasks.examples import Labelled
+from alambique.tasks.examples import Labelled, Rated
 from alambique.tasks.formats import conll, conllu, squad
 from alambique.workers.downloads import fetch_model
 from alambique.workers.queue.driver import run_here
@@ -66,6 +66,7 @@ PLAIN: Mapping[Output, Any] = {
     Output.SPAN: AutoModelForQuestionAnswering,
     Output.TAGS: AutoModelForTokenClassification,
     Output.CLASSES: AutoModelForSequenceClassification,
+    Output.SCORE: AutoModelForSequenceClassification,
 }
 JOB = """
 name: tiny
@@ -102,6 +103,7 @@ PAIRS = {
     "inference": Pair("sample-inferences", "roberta", "albert", 16),
     "paraphrase": Pair("sample-paraphrases", "roberta", "bert", 12),
     "document-classification": Pair("sample-documents", "albert", "roberta", 12),
+    "similarity": Pair("sample-similarities", "roberta", "modernbert", 12),
 }
 """By task."""
 
@@ -172,8 +174,11 @@ def write(task: str, path: Path, examples: list[Any]) -> None:
             path.with_suffix(".jsonl").write_text("".join(lines))
 
 
-def cells_of(task: str, example: Labelled) -> dict[str, str]:
-    return {**dict(zip(find(task).inputs, example.texts, strict=True)), "label": example.label}
+def cells_of(task: str, example: Labelled | Rated) -> dict[str, Any]:
+    texts = dict(zip(find(task).inputs, example.texts, strict=True))
+    return texts | (
+        {"label": example.label} if isinstance(example, Labelled) else {"score": example.score}
+    )
 
 
 def put_model(architecture: str, tokenizer: Tokenizer, folder: Path) -> None:
@@ -214,7 +219,8 @@ def test_the_student_comes_close_to_the_teacher(done: Done) -> None:
 
 
 def answered(done: Done, folder: Path) -> list[str]:
-    """What a network says of the training examples: an answer, a class, or a tag for each word."""
+    """What a network says of the training examples: an answer, a class, a whole score, or a tag for
+    each word."""
     about, task = json.loads((folder / ABOUT).read_text()), find(done.task)
     windows = {name: about[name] for name in ("max_length", "stride")}
     examined = LoadedModel.of(task, folder, tuple(about["labels"]), **windows)
@@ -228,6 +234,8 @@ def answered(done: Done, folder: Path) -> list[str]:
                 said.append(text)
             case tuple(tags):
                 said += tags
+            case float(score):
+                said.append(f"{score:.0f}")
             case label:
                 said.append(label)
     return said

@@ -21,6 +21,7 @@ NAMES = {
     "inference": ("the commonest class", "TF-IDF with logistic regression"),
     "paraphrase": ("the commonest class", "TF-IDF with logistic regression"),
     "document-classification": ("the commonest class", "TF-IDF with logistic regression"),
+    "similarity": ("the cosine of TF-IDF", "TF-IDF with ridge regression"),
     "general": (),
 }
 TOPICS = {"mar": "barco ola puerto", "campo": "trigo arado buey", "cielo": "nube luna pluma"}

@@ -16,6 +16,7 @@ SAMPLES = {
     "inference": "sample-inferences",
     "paraphrase": "sample-paraphrases",
     "document-classification": "sample-documents",
+    "similarity": "sample-similarities",
 }
 
 

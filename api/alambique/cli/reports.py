@@ -172,10 +172,12 @@ def _on_test(version: VersionView, metric: str | None) -> float | None:
 
 
 def show_prediction(found: Mapping[str, Any]) -> None:
-    """Print an answer with its score, words with their tags, or classes with their scores."""
+    """Print an answer with its score, words with tags, classes with scores, or a score alone."""
     if "answer" in found:
         say(f"{found['answer']}  ({found['score']:.4f})")
         return
+    if "score" in found:
+        say(f"{found['score']:.4f}")
     for label, score in found.get("scores", {}).items():
         say(f"{label}\t{score:.4f}")
     for word in found.get("words", ()):

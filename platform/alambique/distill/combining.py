@@ -1,8 +1,8 @@
 """The outputs of several teachers combined into one: their mean, or the best of them.
 
-Shapes: K teachers, R rows, C columns. A column at -inf takes no part. A teacher whose row is -inf
-throughout has no output for that row, and is left out of it. A row without the output of any
-teacher is -inf throughout.
+Shapes: K teachers, R rows, C columns; the one column of a score is an axis of 1. A column at -inf
+takes no part. A teacher whose row is -inf throughout has no output for that row, and is left out of
+it. A row without the output of any teacher is -inf throughout.
 """
 
 import torch
@@ -61,6 +61,29 @@ def best(
     best_RC = log_p_KRC.gather(0, chosen_1RC).squeeze(0).masked_fill(barred_RC, _NO_PART)
     comparable_R = _any_in_window(compared_R[None], window_R, windows)[0]
     return torch.where(comparable_R[:, None], best_RC, otherwise_RC)
+
+
+def mean_score(scores_KR1: Tensor, weights_K: Tensor) -> Tensor:
+    """Return the weighted mean of the scores of the teachers that have one, (R, 1).
+
+    Args:
+        scores_KR1: of the teachers.
+        weights_K: how much each counts.
+    """
+    present_KR1 = scores_KR1 != _NO_PART
+    weights_KR1 = weights_K[:, None, None] * present_KR1
+    sums_R1 = (weights_KR1 * scores_KR1.masked_fill(~present_KR1, 0)).sum(0)
+    mean_R1 = sums_R1 / weights_KR1.sum(0).clamp(min=torch.finfo(sums_R1.dtype).tiny)
+    return mean_R1.masked_fill(~present_KR1.any(0), _NO_PART)
+
+
+def nearest_score(scores_KR1: Tensor, gold_R: Tensor) -> Tensor:
+    """Return the score of the teacher that is nearest to the gold score of each row, (R, 1).
+
+    Of equally near ones it is the first; a row without any teacher's score is -inf.
+    """
+    distance_KR1 = (scores_KR1 - gold_R[:, None]).abs()
+    return scores_KR1.gather(0, distance_KR1.argmin(0, keepdim=True)).squeeze(0)
 
 
 def log_odds(log_RC: Tensor, null_R: Tensor) -> Tensor:

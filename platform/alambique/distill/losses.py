@@ -1,4 +1,4 @@
-"""The distance of a student's logits from labels and from a teacher's logits: a value per row.
+"""The distance of a student's outputs from the gold and from a teacher's outputs: a value per row.
 
 Shapes: R rows, C columns (classes, or positions of a window). A column at -inf takes no part; it
 never makes a value or a gradient NaN. `objective` weighs the rows and adds them up.
@@ -47,6 +47,15 @@ def squared_difference(student_RC: Tensor, teacher_RC: Tensor, scored_RC: Tensor
     student_RC = student_RC.masked_fill(~scored_RC, 0)
     teacher_RC = teacher_RC.masked_fill(~scored_RC, 0)
     return (student_RC - teacher_RC).square().sum(1) / scored_RC.sum(1).clamp(min=1)
+
+
+def squared_error(student_R1: Tensor, score_R: Tensor) -> Tensor:
+    """Return (S - y)² of a student's only column and a score, of shape (R,).
+
+    It is twice the cross entropy, up to a constant, of a normal distribution of variance 1 around
+    S; and with a teacher's score as y twice the KL between two of them (Bishop, 2006, §1.6.1).
+    """
+    return (student_R1[:, 0] - score_R).square()
 
 
 def log_softmax(logits: Tensor, columns: int = 1) -> Tensor:

@@ -121,7 +121,7 @@ def _mean(
         match term:
             case Gold():
                 weight_R = rows.weight_R * rows.labelled_R
-                loss_R = losses.gold(rows.logits_RC, rows.labels_R)
+                loss_R = _gold_loss(rows)
                 return (weight_R * loss_R).sum() / normalizers.divisor("labelled")
             case Logits():
                 loss_R = _logits_loss(term, rows, progress)
@@ -142,7 +142,17 @@ def _intermediate_mean(
     return torch.stack(sums).sum() / normalizers.divisor(comparison.unit)
 
 
+def _gold_loss(rows: PredictionRows) -> Tensor:
+    if rows.scores_R is not None:
+        return losses.squared_error(rows.logits_RC, rows.scores_R)
+    return losses.gold(rows.logits_RC, rows.labels_R)
+
+
 def _logits_loss(term: Logits, rows: PredictionRows, progress: float) -> Tensor:
+    if rows.scores_R is not None:
+        # a score has no softmax, and so neither a temperature nor a KL of its own
+        teacher_R1 = _teacher_score(term, rows, rows.scores_R)
+        return losses.squared_difference(rows.logits_RC, teacher_R1, teacher_R1.isfinite())
     temperature = at(term.temperature, progress)
     student_RC, teacher_RC = rows.logits_RC, rows.teacher_RC
     if teacher_RC is None:
@@ -158,6 +168,19 @@ def _logits_loss(term: Logits, rows: PredictionRows, progress: float) -> Tensor:
         case _:
             scored_RC = rows.scored_RC & teacher_RC.isfinite()
             return losses.squared_difference(student_RC, teacher_RC, scored_RC)
+
+
+def _teacher_score(term: Logits, rows: PredictionRows, gold_R: Tensor) -> Tensor:
+    """Return the teacher's score of each row, (R, 1), of several teachers as one."""
+    if rows.teacher_RC is not None:
+        return rows.teacher_RC
+    assert rows.ensemble is not None  # else the term is not measurable
+    scores_KR1, weights_K = rows.ensemble.outputs_KRC, rows.ensemble.weights_K
+    mean_R1 = combining.mean_score(scores_KR1, weights_K)
+    if term.combine != "best":
+        return mean_R1
+    nearest_R1 = combining.nearest_score(scores_KR1, gold_R)
+    return torch.where(rows.labelled_R[:, None], nearest_R1, mean_R1)
 
 
 def _ensemble_output(term: Logits, rows: PredictionRows, temperature: float) -> Tensor:

@@ -49,6 +49,9 @@ class PredictionRows:
     """The column that all others are log-odds against; None: rows are logits."""
     ensemble: TeacherEnsemble | None = None
     """The outputs of several teachers, in the place of `teacher_RC`."""
+    scores_R: Tensor | None = None
+    """The gold score of each row, float32, where the only column is a score and no logit; any
+    finite number in a row whose gold is not known. None: the columns are logits."""
 
 
 def ensemble_rows(each: Sequence[PredictionRows], weights: Sequence[float]) -> PredictionRows:
@@ -177,6 +180,33 @@ def class_rows(
         labelled_R=_or_all(labelled_R, weight_R),
         window_R=torch.arange(len(weight_R), device=weight_R.device),
     )
+
+
+def score_rows(
+    scores_R1: Tensor,
+    *,
+    gold_R: Tensor,
+    target_R1: Tensor | None,
+    weight_R: Tensor,
+    labelled_R: Tensor,
+) -> PredictionRows:
+    """Return rows whose only column is a score, each row of a window of its own.
+
+    Args:
+        scores_R1: what the student answers.
+        gold_R: the right score of each row; any finite number where it is not known.
+        target_R1: what the teacher answers; -inf where it has no output.
+        weight_R: the weight of each row.
+        labelled_R: bool: whether the gold score of each row is known.
+    """
+    rows = class_rows(
+        scores_R1,
+        labels_R=torch.zeros_like(gold_R, dtype=torch.int64),
+        target_RC=target_R1,
+        weight_R=weight_R,
+        labelled_R=labelled_R,
+    )
+    return replace(rows, scores_R=gold_R)
 
 
 def _or_all(known: Tensor | None, weights: Tensor) -> Tensor:

@@ -46,13 +46,13 @@ def count(config: Config, *, task: Output, labels: int, length: int) -> Counts:
     Args:
         config: fields of a config.json, with `model_type`.
         task: what it answers, which decides the head.
-        labels: C; not looked at for spans, which have 2, and for hidden states.
+        labels: C; not looked at where the output itself says how many columns there are.
         length: n, special tokens counted.
 
     Raises:
         BadModel: the model type is not known, or the config does not say its sizes.
     """
-    classes = 2 if task is Output.SPAN else labels
+    classes = labels if task.columns is None else task.columns
     family_of(config)
     match config["model_type"]:
         case "modernbert":
@@ -120,9 +120,9 @@ def _layer(size: Sizes, n: int) -> Counts:
 def _head(config: Config, task: Output, classes: int, n: int) -> Counts:
     """Of those built like BERT; without a head, of the pooler that transformers puts there."""
     d = sizes_of(config).width
-    if task is Output.STATES:
+    if not task.has_head:
         return _linear(d, d, times=1) if family_of(config).pooler else Counts(0, 0, 0)
-    if task is Output.CLASSES:
+    if task.is_per_text:
         return _linear(d, d, times=1) + _linear(classes, d, times=1)
     return _linear(classes, d, times=n)
 
@@ -200,9 +200,9 @@ def _modernbert(config: Config, task: Output, classes: int, n: int) -> Counts:
     norms = 2 * len(layers) + 1
     body = sum(layers, _table(number(config, "vocab_size"), d))
     body += _times(_modernbert_norm(config, n), held=norms, done=norms)
-    if task is Output.STATES:
+    if not task.has_head:
         return body
-    times = 1 if task is Output.CLASSES else n
+    times = 1 if task.is_per_text else n
     first = _linear(d, d, times=times, bias=config.get("classifier_bias", False))
     return body + first + _modernbert_norm(config, times) + _linear(classes, d, times=times)
 
@@ -249,9 +249,9 @@ def _eurobert(config: Config, n: int) -> Counts:
 def _eurobert_head(config: Config, task: Output, classes: int, n: int) -> Counts:
     """For whole texts it has two layers, which "late" applies to every piece before their mean."""
     d = sizes_of(config).width
-    if task is Output.STATES:
+    if not task.has_head:
         return Counts(0, 0, 0)
-    if task is not Output.CLASSES:
+    if not task.is_per_text:
         return _linear(classes, d, times=n)
     times = n if config.get("classifier_pooling", "late") == "late" else 1
     return _linear(d, d, times=times) + _linear(classes, d, times=times)

@@ -30,8 +30,13 @@ _SIMPLE: Mapping[Output, str] = {
     Output.SPAN: "qa_outputs",
     Output.TAGS: "classifier",
     Output.CLASSES: "classifier",
+    Output.SCORE: "classifier",
 }
-_NESTED: Mapping[Output, str] = {**_SIMPLE, Output.CLASSES: "classifier.out_proj"}
+_NESTED: Mapping[Output, str] = {
+    **_SIMPLE,
+    Output.CLASSES: "classifier.out_proj",
+    Output.SCORE: "classifier.out_proj",
+}
 _SELF = ("attention.self.query", "attention.self.key", "attention.self.value")
 _ONE_NAME: Mapping[Output, str] = {**_SIMPLE, Output.SPAN: "classifier"}
 

@@ -36,6 +36,7 @@ _CLASSES: Mapping[Output, Any] = {
     Output.SPAN: MODEL_FOR_QUESTION_ANSWERING_MAPPING,
     Output.TAGS: MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     Output.CLASSES: MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    Output.SCORE: MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     Output.STATES: MODEL_MAPPING,
 }
 """From the class of a config to that of the network that answers so, where transformers has one."""
@@ -44,6 +45,9 @@ _CANNOT_BUILD = (
     AssertionError,  # torch, where the id of the padding is outside the vocabulary
 )
 """What transformers raises at a config that makes no sense, or at weights of other sizes."""
+_NOT_PASSED_ON = ("auto_map", "problem_type")
+"""The fields that name code of the repository's own, which is not run, and what its own head was
+trained for."""
 PREFIX = "inner."
 """What the names of a network's weights have before those of transformers."""
 
@@ -76,7 +80,7 @@ class Network(nn.Module):
         self.unexpected = tuple(unexpected)
         """Names of weights of the file that the network has no use for."""
         family = family_of(self.config)
-        if output is Output.STATES and family.pooler:
+        if not output.has_head and family.pooler:
             # nothing reads what it makes, and so it learns nothing
             inner.get_submodule(family.pooler[len(family.body) : -1]).requires_grad_(False)
 
@@ -89,21 +93,22 @@ class Network(nn.Module):
     def body(self) -> str:
         """What the names of the body's weights begin with in the state of `inner`."""
         # without a head the body is all there is
-        return "" if self.output is Output.STATES else family_of(self.config).body
+        return family_of(self.config).body if self.output.has_head else ""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of its classes, in order."""
-        names: Any = {} if self.output is Output.STATES else self.inner.config.id2label
+        names: Any = self.inner.config.id2label if self.output.has_head else {}
         return tuple(names[number] for number in range(len(names)))
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
-        """The logits (B, N, C), float32; (B, 1, C) where the classes are of the whole text.
+        """The logits (B, N, C), float32; (B, 1, C) where they are of the whole text.
 
-        The two classes of a span are its start and its end. Without a head: the last states, of
+        The two columns of a span are its start and its end, the one of a score is the score
+        itself. Without a head: the last states, of
         as many columns as the network is wide.
         """
-        if self.output is Output.CLASSES:
+        if self.output.is_per_text:
             attention_BN = _never_empty(attention_BN)
         inputs = {"input_ids": input_ids_BN, "attention_mask": attention_BN}
         if self._takes_types:
@@ -114,7 +119,7 @@ class Network(nn.Module):
                 logits_BNC = torch.stack((answer.start_logits, answer.end_logits), dim=-1)
             case Output.SPAN | Output.TAGS:
                 logits_BNC = answer.logits
-            case Output.CLASSES:
+            case Output.CLASSES | Output.SCORE:
                 logits_BNC = answer.logits[:, None]
             case Output.STATES:
                 logits_BNC = answer.last_hidden_state
@@ -172,7 +177,7 @@ def load(
             f"such as {lost[0]}: the file is of another kind of model, or damaged"
         )
     exported = _transformers_config(config, output, labels)
-    present = not missing or output is Output.STATES
+    present = not missing or not output.has_head
     return Network(
         inner,
         output,
@@ -201,7 +206,7 @@ def _filled(
         inner, report = kind.from_pretrained(
             None, config=fields, state_dict=state, dtype=torch.float32, output_loading_info=True
         )
-    above = family_of(config).body if output is Output.STATES else ""
+    above = "" if output.has_head else family_of(config).body
     missing = {f"{above}{name}" for name in report["missing_keys"]}
     return inner, missing, set(report["unexpected_keys"])
 
@@ -269,8 +274,10 @@ def _check_whole(path: Path, like: Network) -> None:
 def _transformers_config(
     config: Config, output: Output, labels: Sequence[str], dropout: float | None = None
 ) -> PreTrainedConfig:
-    # auto_map names code of the repository's own, which is neither run nor passed on
-    fields = {k: v for k, v in with_labels(config, labels).items() if k != "auto_map"}
+    fields = {k: v for k, v in with_labels(config, labels).items() if k not in _NOT_PASSED_ON}
+    if output is Output.SCORE:
+        # without it a pipeline of transformers would put a score through a sigmoid
+        fields["problem_type"] = "regression"
     built: PreTrainedConfig = AutoConfig.for_model(**fields)
     if dropout is not None:
         # of the whole config: the file need not name the ones that have their default

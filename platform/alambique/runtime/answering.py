@@ -1,4 +1,4 @@
-"""Questions answered, sentences tagged and texts classified with one model."""
+"""Questions answered, sentences tagged, texts classified and rated with one model."""
 
 from collections.abc import Callable, Sequence
 
@@ -49,6 +49,12 @@ def classify(
     (logits_1C,) = window_logits([encoder.texts(*texts)], encoder, forward)
     by_label = dict(zip(labels, softmax(logits_1C[0]).tolist(), strict=True))
     return dict(sorted(by_label.items(), key=lambda item: -item[1]))
+
+
+def rate(texts: Sequence[str], encoder: Encoder, forward: Forward) -> float:
+    """The score of a text, or of a pair of texts."""
+    (logits_11,) = window_logits([encoder.texts(*texts)], encoder, forward)
+    return float(logits_11[0, 0])
 
 
 def window_logits(

@@ -12,6 +12,7 @@ from alambique.tasks import (
     paraphrase,
     part_of_speech,
     question_answering,
+    similarity,
 )
 from alambique.tasks.task import Task
 
@@ -22,6 +23,7 @@ ALL: tuple[Task[Any, Any], ...] = (
     inference.TASK,
     paraphrase.TASK,
     document_classification.TASK,
+    similarity.TASK,
     general.TASK,
 )
 

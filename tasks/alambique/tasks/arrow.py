@@ -27,6 +27,8 @@ class Form(Enum):
     """A list of texts."""
     SPANS = auto()
     """A list of texts, each with where it starts."""
+    NUMBER = auto()
+    """A number, or none."""
 
 
 Forms = Mapping[str, Form]
@@ -63,7 +65,8 @@ def intact(path: Path) -> bool:
 def load(path: Path, known: Sequence[Forms]) -> tuple[Forms, list[tuple[Any, ...]]]:
     """The forms of a file, one of those known, and its rows.
 
-    A text is a str, a list of them a tuple, and a span a pair of its text and start.
+    A text is a str, a list of them a tuple, a span a pair of its text and start, and a number a
+    float or None.
 
     Raises:
         BadData: the file is not there, not whole, or of no known form.
@@ -102,6 +105,7 @@ def _schema(forms: Forms) -> Any:
         Form.TEXT: text,
         Form.TEXTS: pyarrow.list_(text),
         Form.SPANS: pyarrow.list_(pyarrow.struct([("text", text), ("start", pyarrow.int64())])),
+        Form.NUMBER: pyarrow.float64(),
     }
     return pyarrow.schema([(name, types[form]) for name, form in forms.items()])
 
@@ -129,6 +133,8 @@ def _values(column: Any, form: Form) -> list[Any]:
         case Form.SPANS:
             texts, starts = map(_plain, column.flatten().flatten())
             return _cut(column, list(zip(texts, starts, strict=True)))
+        case Form.NUMBER:
+            return list(column.to_pylist())  # as no number and nothing else gives None
         case _:
             assert_never(form)
 

@@ -4,7 +4,16 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.excerpts import excerpt
 from alambique.spec.spelling import hint
 from alambique.tasks.datasets import Dataset
-from alambique.tasks.sets import entities, inferences, paraphrases, questions, speech, texts, topics
+from alambique.tasks.sets import (
+    entities,
+    inferences,
+    paraphrases,
+    questions,
+    similarities,
+    speech,
+    texts,
+    topics,
+)
 
 DATASETS: tuple[Dataset, ...] = (
     *questions.SETS,
@@ -12,6 +21,7 @@ DATASETS: tuple[Dataset, ...] = (
     *speech.SETS,
     *inferences.SETS,
     *paraphrases.SETS,
+    *similarities.SETS,
     *topics.SETS,
     *texts.SETS,
 )

@@ -12,9 +12,8 @@ from alambique.spec.data_sources import AtPath, HubData, data_source_of, is_own
 from alambique.spec.errors import BadData
 from alambique.spec.excerpts import listed
 from alambique.spec.general import NAME as GENERAL
-from alambique.spec.outputs import Output
 from alambique.tasks.catalogue import dataset
-from alambique.tasks.examples import Example
+from alambique.tasks.examples import Example, Question
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.reading import DataSets, Fetch, not_fetched, wrong_size
 from alambique.tasks.task import Task
@@ -146,7 +145,7 @@ def _overlaps(splits: Mapping[Split, list[Any]], task: Task[Any, Any]) -> Iterat
 
     Those are the same in all that comes of SQuAD; ids of other files number the rows of a split.
     """
-    ids = [("id", _id)] if task.output is Output.SPAN else []
+    ids = [("id", _id)] if isinstance(splits["train"][0], Question) else []
     for one, other in combinations(splits, 2):
         for what, key in (*ids, ("text", task.texts)):
             seen = {key(example) for example in splits[one]}

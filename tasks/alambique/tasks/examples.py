@@ -53,6 +53,15 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """One text, or a pair of them, with a score such as how alike they are; None: nobody knows."""
+
+    id: str
+    texts: tuple[str, ...]
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Running text, such as a paragraph, of which nothing else is known."""
 
@@ -60,7 +69,7 @@ class Text:
     text: str
 
 
-Example = Question | Sentence | Labelled | Text
+Example = Question | Sentence | Labelled | Rated | Text
 
 
 def without_labels(example: Example) -> Example:
@@ -72,6 +81,8 @@ def without_labels(example: Example) -> Example:
             return replace(example, tags=())
         case Labelled():
             return replace(example, label="")
+        case Rated():
+            return replace(example, score=None)
         case Text():
             return example
         case _:
@@ -90,6 +101,7 @@ _FORMS: Mapping[type[Example], Forms] = {
     },
     Sentence: {"id": Form.TEXT, "words": Form.TEXTS, "tags": Form.TEXTS},
     Labelled: {"id": Form.TEXT, "texts": Form.TEXTS, "label": Form.TEXT},
+    Rated: {"id": Form.TEXT, "texts": Form.TEXTS, "score": Form.NUMBER},
     Text: {"id": Form.TEXT, "text": Form.TEXT},
 }
 """What the fields of each kind hold: the columns of its files."""
@@ -145,6 +157,8 @@ def _example(forms: Forms, row: tuple[Any, ...]) -> Example:
         return Sentence(*row)
     if forms is _FORMS[Labelled]:
         return Labelled(*row)
+    if forms is _FORMS[Rated]:
+        return Rated(*row)
     if forms is _FORMS[Text]:
         return Text(*row)
     name, question, context, answers = row

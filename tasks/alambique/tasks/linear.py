@@ -1,4 +1,4 @@
-"""What a linear model over the words of texts predicts: the baselines of classification."""
+"""What a linear model over the words of texts predicts: the baselines of classes and scores."""
 
 import re
 import warnings
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from alambique.tasks.examples import Labelled
+from alambique.tasks.examples import Labelled, Rated
 from alambique.tasks.task import Baseline
 
 _MOST = 20_000
@@ -50,7 +50,34 @@ def logistic_regression(training: Sequence[Labelled], examples: Sequence[Labelle
     return [str(found) for found in model.predict(weighted.transform(examples))]
 
 
-def terms(example: Labelled) -> list[str]:
+def tfidf_cosine(training: Sequence[Rated], examples: Sequence[Rated]) -> list[float]:
+    """The cosine of the TF-IDF vectors of the two texts of each example."""
+    # not on top: scikit-learn takes longer to import than most commands to run
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    weighted = TfidfVectorizer(max_features=_TERMS, sublinear_tf=True)
+    weighted.fit([text[:_CHARACTERS] for example in training for text in example.texts])
+    one, other = (
+        weighted.transform([example.texts[number][:_CHARACTERS] for example in examples])
+        for number in range(2)
+    )
+    return [float(value) for value in np.asarray(one.multiply(other).sum(axis=1)).ravel()]
+
+
+def ridge_regression(training: Sequence[Rated], examples: Sequence[Rated]) -> list[float]:
+    """The score by ridge regression over the TF-IDF of each example's `terms`."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import Ridge
+
+    order = np.random.default_rng(0).permutation(len(training))[:_MOST]
+    seen = [training[number] for number in sorted(order)]
+    weighted = TfidfVectorizer(analyzer=terms, max_features=_TERMS, sublinear_tf=True)
+    model = Ridge(alpha=1.0, solver="lsqr")
+    model.fit(weighted.fit_transform(seen), [example.score for example in seen])
+    return [float(found) for found in model.predict(weighted.transform(examples))]
+
+
+def terms(example: Labelled | Rated) -> list[str]:
     """What is counted of an example.
 
     Of one text its words in lower case. Of two texts the words of each, those that both have and
@@ -74,6 +101,10 @@ def _of_a_pair(first: Sequence[str], second: Sequence[str]) -> Iterator[str]:
         yield f"shared of {name} {int(shared * _PARTS)}"
 
 
+SCORE_BASELINES: tuple[Baseline[Rated, float], ...] = (
+    Baseline("the cosine of TF-IDF", tfidf_cosine),
+    Baseline("TF-IDF with ridge regression", ridge_regression),
+)
 BASELINES: tuple[Baseline[Labelled, str], ...] = (
     Baseline("the commonest class", commonest_class),
     Baseline("TF-IDF with logistic regression", logistic_regression),

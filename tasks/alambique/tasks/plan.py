@@ -16,7 +16,6 @@ from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term, intermediate_losses
-from alambique.spec.outputs import Output
 from alambique.spec.sources import Architecture, Source, source_of, written
 from alambique.spec.space import axes, single_value_jobs, trial_count
 from alambique.spec.teachers import TeacherEntry
@@ -42,7 +41,6 @@ from alambique.tasks.values import NETWORKS, check_values, checked_tries
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
 
-_LABELLED = (Output.TAGS, Output.CLASSES)
 _SUPPOSED = 2
 """Labels of data that nobody has seen yet: the fewest, since heads are small."""
 _PER_EXAMPLE = 40
@@ -241,10 +239,8 @@ def _examples(data: Splits) -> int:
 
 def _labels(job: Job, data: Splits | AlambiqueError) -> int:
     output = find(job.task).output
-    if output is Output.SPAN:
-        return 2
-    if output is Output.STATES:
-        return 0
+    if output.columns is not None:
+        return output.columns
     if isinstance(data, Splits):
         return len(data.labels)
     if _has_unknown_labels(job, data):
@@ -257,8 +253,9 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
 
 def _has_unknown_labels(job: Job, data: Splits | AlambiqueError) -> bool:
     """Whether only the data tells them, which is of the hub and has not been asked for."""
+    from_data = find(job.task).output.columns is None
     own = is_own(job.data.name) and not job.data.labels
-    return own and isinstance(data, NotFetched) and find(job.task).output in _LABELLED
+    return from_data and own and isinstance(data, NotFetched)
 
 
 def _teacher(teacher: TeacherEntry, model: Source, config_of: ConfigOf) -> Config:

@@ -13,7 +13,7 @@ from typing import Any
 
 from alambique.spec.data import Split
 from alambique.spec.errors import BadData
-from alambique.tasks.examples import Answer, Example, Labelled, Question, Sentence, Text
+from alambique.tasks.examples import Answer, Example, Labelled, Question, Rated, Sentence, Text
 
 FOLDER = Path(__file__).with_name("sample_data")
 
@@ -57,6 +57,8 @@ def _example(row: dict[str, Any]) -> Example:
             return Sentence(name, tuple(words), tuple(tags))
         case {"id": name, "texts": texts, "label": label}:
             return Labelled(name, tuple(texts), label)
+        case {"id": name, "texts": texts, "score": score}:
+            return Rated(name, tuple(texts), score)
         case {"id": name, "question": question, "context": context, "answers": answers}:
             return Question(name, question, context, tuple(Answer(**one) for one in answers))
         case {"id": name, "text": text}:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TypeVar, assert_never
 
 from alambique.spec.data import Split, SplitShares
-from alambique.tasks.examples import Example, Labelled, Question, Sentence, Text
+from alambique.tasks.examples import Example, Labelled, Question, Rated, Sentence, Text
 
 E = TypeVar("E", bound=Example)
 
@@ -45,7 +45,7 @@ def kept_together_by(example: Example) -> tuple[str, ...]:
             return (example.context,)
         case Sentence():
             return example.words
-        case Labelled():
+        case Labelled() | Rated():
             return example.texts[:1]
         case Text():
             return (example.text,)

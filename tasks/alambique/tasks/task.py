@@ -43,11 +43,18 @@ class ClassGold:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreGold:
+    """The score of a whole text."""
+
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class NoGold:
     """Of running text, where nothing is right or wrong."""
 
 
-Gold = SpanGold | TagGold | ClassGold | NoGold
+Gold = SpanGold | TagGold | ClassGold | ScoreGold | NoGold
 
 
 Predict = Callable[[E, Sequence[Window], Sequence[FloatArray], Sequence[str]], P]
@@ -106,7 +113,7 @@ class Task(Generic[E, P]):
     """What is right in one window, under labels in that order."""
     predict: Predict[E, P]
     score: Callable[[Sequence[E], Sequence[P | None]], dict[str, float]]
-    """Scores between 0 and 1 by name; None is a missing prediction."""
+    """Scores by name, between 0 and 1, of correlations from -1 on; None is a missing prediction."""
     fractions: Callable[[Sequence[E], Sequence[P | None]], Floats]
     """What each example adds to the two sums, (E, 2), whose ratio is the primary score."""
     right: Callable[[Sequence[E], Sequence[P | None]], NDArray[np.bool_]]

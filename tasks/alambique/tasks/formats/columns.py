@@ -1,5 +1,6 @@
-"""Which columns of a table hold what, and how its rows become labelled texts."""
+"""Which columns of a table hold what, and how its rows become labelled or rated texts."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +9,7 @@ from alambique.spec.errors import BadData
 from alambique.spec.excerpts import listed, short
 from alambique.spec.faults import BadField, refuse
 from alambique.spec.spelling import hint
-from alambique.tasks.examples import Labelled, Text
+from alambique.tasks.examples import Labelled, Rated, Text
 
 NO_SENTENCE = "NS"
 """What PAWS-X has in the place of a sentence that was not translated."""
@@ -91,6 +92,24 @@ def labelled(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> R
         label = _named(row, columns) if labels else ""
         examples.append(Labelled(name, texts, label))
     return Rows(examples, skipped)
+
+
+def rated(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
+    """The texts of some rows with the number in the label's column; or their texts alone.
+
+    Raises:
+        BadData: a column is missing or holds something else than text or a number, or a text is
+            empty.
+    """
+    examples: list[Rated] = []
+    for row in rows:
+        texts = {column: _text(row, column) for column in columns.texts}
+        for column, text in texts.items():
+            _there(row, column, text)
+        score = _score(row, columns.label) if labels else None
+        name = _label(row, columns.id) if columns.id else row.name
+        examples.append(Rated(name, tuple(texts.values()), score))
+    return Rows(examples)
 
 
 def running(rows: Iterable[Row], column: str) -> list[Text]:
@@ -210,6 +229,22 @@ def _label(row: Row, column: str) -> str:
         )
     number = _number(found)
     return _text(row, column) if number is None else str(number)
+
+
+def _score(row: Row, column: str) -> float:
+    """The number in a cell, also as the text that a TSV has of it."""
+    cell = _cell(row, column)
+    try:
+        found = float(cell) if isinstance(cell, int | float | str) else math.nan
+    except ValueError:
+        found = math.nan
+    if isinstance(cell, bool) or not math.isfinite(found):
+        raise BadData(
+            f"{row.where}: column {column!r} should hold a number, found {short(cell)}: write it "
+            "with a decimal point, take the row out, or give the data as unlabelled "
+            "(data.unlabelled)"
+        )
+    return found
 
 
 def _number(cell: object) -> int | None:

@@ -1,4 +1,4 @@
-"""Labelled texts from a table in a file, and back: TSV, CSV, JSON lines or Parquet, by its name."""
+"""Labelled or rated texts from a table in a file: TSV, CSV, JSON lines or Parquet, by its name."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,7 +9,15 @@ from typing import assert_never
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import jsonl, parquet, separated
-from alambique.tasks.formats.columns import Columns, Row, Rows, cells_of, check_header, labelled
+from alambique.tasks.formats.columns import (
+    Columns,
+    Row,
+    Rows,
+    cells_of,
+    check_header,
+    labelled,
+    rated,
+)
 
 
 class Format(StrEnum):
@@ -47,6 +55,21 @@ def read(
     if named:
         columns = replace(columns, numbered=named, told=True)
     return replace(labelled(rows, columns), labels=named)
+
+
+def read_rated(path: Path, columns: Columns, *, labels: bool = True) -> Rows:
+    """The rated texts of a file.
+
+    Args:
+        path: its suffix says what it is.
+        columns: what its columns hold.
+        labels: False: scores are not looked at, and need not be there.
+
+    Raises:
+        BadData: the file is broken, lacks a column, or a row is no rated text; the message names
+            file and line, or row.
+    """
+    return rated(_rows(path, columns.read(labels=labels), None), columns, labels=labels)
 
 
 def _is_parquet(path: Path) -> bool:

@@ -3,11 +3,12 @@
 from alambique.spec.outputs import Output
 from alambique.workers.training.kinds.classes import Classes
 from alambique.workers.training.kinds.kind import OutputKind
+from alambique.workers.training.kinds.scores import Scores
 from alambique.workers.training.kinds.span import Span
 from alambique.workers.training.kinds.states import States
 from alambique.workers.training.kinds.tags import Tags
 
-ALL: tuple[OutputKind, ...] = (Span(), Tags(), Classes(), States())
+ALL: tuple[OutputKind, ...] = (Span(), Tags(), Classes(), Scores(), States())
 
 
 def kind_of(output: Output) -> OutputKind:

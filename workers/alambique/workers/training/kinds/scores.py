@@ -1,0 +1,112 @@
+"""Scores: one number for each text, or pair of texts, which is a window of its own.
+
+Shapes: B windows of a batch; an axis of 1 is that of the only output, or of the only piece.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from alambique.distill.alignment import class_record
+from alambique.distill.prediction_rows import PredictionRows, score_rows
+from alambique.runtime.answering import rate
+from alambique.runtime.windows import Window
+from alambique.spec.errors import BadSpec
+from alambique.spec.outputs import Output
+from alambique.tasks.task import Gold, ScoreGold
+from alambique.workers.training.kinds.kind import (
+    AnsweringModel,
+    Query,
+    Record,
+    WindowLogits,
+    to_device,
+)
+from alambique.workers.training.predictions import TaskMetric
+from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTargets:
+    """The score of each text of a batch."""
+
+    scores_B: Tensor
+    """float32."""
+    weight_B: Tensor
+    labelled_B: Tensor
+    """bool: whether the score is known."""
+
+    def prediction_rows(self, logits_B11: Tensor, teacher_B1: Tensor | None) -> PredictionRows:
+        """Return a row for each text."""
+        return score_rows(
+            logits_B11[:, 0],
+            gold_R=self.scores_B,
+            target_R1=teacher_B1,
+            weight_R=self.weight_B,
+            labelled_R=self.labelled_B,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A score for each text."""
+
+    output: Output = Output.SCORE
+    has_head: bool = True
+    has_classes: bool = False
+    is_per_word: bool = False
+
+    def unknown_target(self, window: Window) -> Gold:
+        """Return a score of 0."""
+        return ScoreGold(0.0)
+
+    def weight(self, gold: Gold) -> float:
+        """Return 1: every text counts once."""
+        return 1.0
+
+    def record(
+        self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
+    ) -> Record:
+        """Return the score of the text, (1, 1)."""
+        return class_record(logits[0])
+
+    def collate(
+        self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int
+    ) -> ScoreTargets:
+        """Return the scores of a batch."""
+        device = weight_B.device
+        scores_B = np.array([_score(target.gold) for target in windows], np.float32)
+        return ScoreTargets(
+            scores_B=to_device(scores_B, device),
+            weight_B=weight_B,
+            labelled_B=to_device([target.labelled for target in windows], device),
+        )
+
+    def teacher_targets(
+        self,
+        windows: Sequence[TargetWindow],
+        records: Sequence[Record],
+        *,
+        length: int,
+        classes: int,
+    ) -> Record:
+        """Return the teacher's score of each text, (B, 1)."""
+        return np.concatenate(records)
+
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> TaskMetric:
+        """Return the task's primary metric."""
+        return TaskMetric(evaluation, windows)
+
+    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
+        """Return the score of the texts."""
+        if len(query.texts) != len(model.inputs):
+            inputs = " and ".join(model.inputs)
+            raise BadSpec(f"this model reads {inputs}: give a text for each, in this order")
+        return {"score": rate(query.texts, model.encoder, model.forward)}
+
+
+def _score(gold: Gold) -> float:
+    assert isinstance(gold, ScoreGold)
+    return gold.score
