@@ -6,12 +6,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import pipeline
 
 from alambique.models.networks import Network, load, save
 from alambique.models.students import cut
+from alambique.runtime.inputs import pad
+from alambique.runtime.windows import Encoder
 from alambique.spec.outputs import Output
 
 LABELS = {Output.SPAN: ("start", "end"), Output.TAGS: ("O", "B-PER", "I-PER")}
@@ -87,3 +91,29 @@ def test_plain_transformers_says_the_same(
         torch.testing.assert_close(answers[name], logits_BNC, rtol=0, atol=1e-6)
         of = LABELS[Output.SPAN if "span" in name else Output.TAGS]
         assert labels[name] == {str(number): label for number, label in enumerate(of)}
+
+
+def test_a_pipeline_says_a_score_as_it_is(
+    saved: Callable[..., Path], tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    """Transformers puts the only output of a head through a sigmoid, unless told what it is."""
+    start = saved("bert", Output.TAGS, ("O", "B-PER"), name="start-score")
+    network = load(start, Output.SCORE, ("similarity",), seed=1)
+    with torch.no_grad():
+        network.inner.get_parameter("classifier.bias").fill_(3.0)
+    save(network, tmp_path / "score", tokenizer_folder)
+    config = json.loads((tmp_path / "score/config.json").read_text())
+    assert config["problem_type"] == "regression"
+    pair = {"text": "La estación", "text_pair": "de Málaga"}
+    scorer = pipeline("text-classification", str(tmp_path / "score"), device="cpu")
+    encoder = Encoder.from_folder(tmp_path / "score", max_length=64, stride=16)
+    inputs = pad([encoder.texts(*pair.values())], encoder.pad_id)
+    arrays = (inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
+    with torch.no_grad():
+        expected = network(*map(torch.from_numpy, arrays)).item()
+    (found,) = scorer([pair])
+    assert found["label"] == "similarity"
+    assert found["score"] == pytest.approx(expected, rel=1e-5)
+    assert found["score"] > 1
+    again = load(tmp_path / "score", Output.CLASSES, ("no", "yes"), seed=1)
+    assert again.exported.problem_type is None  # no class is a score
