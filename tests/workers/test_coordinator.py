@@ -23,10 +23,10 @@ from alambique.workers.pipeline.stage import StagePart, locate_stage
 from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
 from alambique.workers.search.sampling import past_trial
 from alambique.workers.search.stage import no_student_error, search, search_run, train_front
-from alambique.workers.search.trial import TrialReport, TrialSpec, run_trial, write_start
 from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training.progress import Progress, ProgressFile
+from alambique.workers.training.trial import TrialReport, TrialSpec, run_trial, write_start
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
 SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")

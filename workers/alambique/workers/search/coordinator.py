@@ -24,11 +24,11 @@ from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import begin_stage, find_done, record_stage
 from alambique.workers.search.sampling import past_trial, propose_trial
 from alambique.workers.search.summary import SearchProgress
-from alambique.workers.search.trial import TrialReport, TrialSpec
 from alambique.workers.search.trial_job import SearchInputs, TrialJob
 from alambique.workers.training.progress import ProgressReader
 from alambique.workers.training.result import TrainingResult, read_result
 from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.trial import TrialReport, TrialSpec
 
 _INTERVAL = 1.0
 """Seconds between two reports of how far the search is, and between two tries to take a lease."""

@@ -21,9 +21,9 @@ from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.stage import StagePart, find_done, stage_key
 from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
 from alambique.workers.search.summary import SearchOutcome
-from alambique.workers.search.trial import SearchRun
 from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.distil import TrainStudent, student_roles, train_student
+from alambique.workers.training.trial import SearchRun
 
 
 def search(context: JobContext) -> SearchOutcome:

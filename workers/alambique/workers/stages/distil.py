@@ -14,13 +14,13 @@ from alambique.spec.objective import Gold, Logits, Term, has_teacher_loss, inter
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.train import Train
 from alambique.workers.files import build_folder
-from alambique.workers.initial_weights import write_student
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.provenance import outputs_makers_of, record_outputs
 from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.pipeline.training_runs import placement, processes, run_training
+from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.layer_maps import maps_of, resolve_maps

@@ -27,12 +27,12 @@ from alambique.workers.pipeline.records import (
     TrainedModel,
 )
 from alambique.workers.stages import table
+from alambique.workers.stages.artifacts import store_files
 from alambique.workers.stages.gate import figure_details, gate_details
 from alambique.workers.stages.lineage import model_lineage, run_lineage
 from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
-from alambique.workers.stages.uploading import store_files
 
 
 def register_models(
