@@ -13,8 +13,7 @@ from alambique.spec.train import Resources, Train
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.ray.cluster import Cluster
 from alambique.workers.ray.connection import connect
-from alambique.workers.stages.fill_task import FillTask
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
 from alambique.workers.training.trial import SearchRun, TrialReport, TrialSpec
 
 ONE = Resources(workers=1, cpus=1)

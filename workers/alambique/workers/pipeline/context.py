@@ -1,11 +1,11 @@
 """The job that a driver carries: what it says, what its stages found, and where it reports to."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +18,7 @@ from alambique.registry.retry import read, write
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import StageName
+from alambique.spec.train import Resources
 from alambique.tasks.all import find
 from alambique.tasks.task import Task
 from alambique.workers.pipeline.lease_keeper import LeaseKeeper
@@ -27,9 +28,8 @@ from alambique.workers.pipeline.records import (
     JobInputs,
     SelectedTeacher,
 )
-
-if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
-    from alambique.workers.ray.cluster import Cluster
+from alambique.workers.training.spec import FillTask, TrainingSpec
+from alambique.workers.training.trial import SearchRun, TrialSource
 
 T = TypeVar("T")
 
@@ -62,6 +62,25 @@ class LogBuffer:
             raise
 
 
+class Cluster(Protocol):
+    """Where stages run what takes several processes: see `ray.cluster.Cluster`."""
+
+    def train(self, spec: TrainingSpec, resources: Resources) -> None:
+        """Train on `resources.workers` processes; the result is in the folder of the run."""
+
+    def run_trials(self, source: TrialSource, run: SearchRun) -> None:
+        """Run the trials of a search to their ends."""
+
+    def fill(
+        self,
+        task: FillTask,
+        resources: Resources,
+        runs: Sequence[Sequence[int]],
+        on_filled: Callable[[int], None],
+    ) -> None:
+        """Compute the teacher outputs that buckets lack, on `resources.workers` processes."""
+
+
 @dataclass(frozen=True)
 class JobContext:
     """A job that this process holds: what it says, what its stages found, and its services."""
@@ -73,7 +92,7 @@ class JobContext:
     settings: Settings
     database: Database
     leases: LeaseKeeper
-    connect: Callable[[], AbstractContextManager["Cluster"]]
+    connect: Callable[[], AbstractContextManager[Cluster]]
     """Connects to Ray; only stages that use several processes call it."""
     unwritten_log: LogBuffer = field(default_factory=LogBuffer, compare=False)
     """Lines that `log` could not write."""

@@ -14,9 +14,9 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.pipeline.training_runs import placement
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.spec import FillTask, TeacherOutputs
 
 _EVENT = "outputs"
 """The kind of the events that say how many outputs were computed."""

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ from alambique.cache.keys import Namespace, bucket_of, example_key
 from alambique.cache.reader import Outputs
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
-from alambique.spec.fields import Spec
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
@@ -27,7 +25,7 @@ from alambique.workers.training.inputs import namespace_of, store_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.predictions import predict_logits
-from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.spec import FillTask
 
 _CPU_RUN = 2**17
 """Characters of the texts that are answered at once, sorted by length: some tens of batches, in
@@ -35,20 +33,6 @@ which padding is a few hundredths. A bucket that has more is a run by itself."""
 
 _GPU_RUN = 2**20
 """The same on an accelerator, whose batches are larger."""
-
-
-class FillTask(Spec):
-    """Which teacher answers which examples, into which store. It travels as JSON."""
-
-    task: str
-    labels: tuple[str, ...]
-    teacher: Path
-    examples: Path
-    unlabelled: Path | None = None
-    """More of them, without labels."""
-    max_length: int
-    stride: int
-    outputs: TeacherOutputs
 
 
 class Filler:
