@@ -189,7 +189,7 @@ class TuneSearcher(Searcher):
         if spec := self._source.next_trial():
             content = {"spec": spec.model_dump_json(), "driver": str(running_code())}
             return {"number": spec.number, **content}
-        return Searcher.FINISHED if self._source.exhausted else None
+        return Searcher.FINISHED if self._source.is_exhausted else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -177,7 +177,7 @@ def _count_computed(context: JobContext, teacher: TrainedModel) -> int:
     events = context.read(lambda session: jobs.notes(session, context.id, _EVENT))
     # by their ids: one whose commit got no answer may be there twice
     contents = {event.content.get("id", event.id): event.content for event in events}
-    return sum(one["computed"] for one in contents.values() if one["teacher"] == teacher.name)
+    return sum(each["computed"] for each in contents.values() if each["teacher"] == teacher.name)
 
 
 def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -> FillTask:

@@ -130,7 +130,9 @@ def _find_fault(run: FineTuneRun, runs: Sequence[FineTuneRun]) -> str | None:
         return (
             f"{describe_gate(gate)}, and has to be more than half the width of its interval, {half}"
         )
-    scores = [one.metric for one in runs if one.number != run.number and one.metric is not None]
+    scores = [
+        other.metric for other in runs if other.number != run.number and other.metric is not None
+    ]
     if run.metric is None or len(scores) + 1 < FEWEST:
         return None
     middle = median(scores)

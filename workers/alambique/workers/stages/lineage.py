@@ -60,16 +60,16 @@ def _first_weights(
         model: the network.
         start: what its student starts from, by the job with the values of its trial.
     """
-    begun = {
+    starts = {
         teacher.model.name: candidates[teacher.candidate]
         for candidates, teacher in zip(context.inputs.teacher_starts, context.teachers, strict=True)
     }
-    if model.name in begun:
-        return begun[model.name]
+    if model.name in starts:
+        return starts[model.name]
     match start:
         case "random":
             return None
         case "teacher":  # gold-only begins where that one did
-            return begun["teacher"] if model.name == StudentRole.GOLD_ONLY else None
+            return starts["teacher"] if model.name == StudentRole.GOLD_ONLY else None
         case _:
             return context.inputs.student_start

@@ -90,7 +90,7 @@ class TrialSource(Protocol):
     """Gives trials to whoever runs them, and is told how they go. No call may take long."""
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether no other trial will be started."""
 
     def next_trial(self) -> TrialSpec | None:
