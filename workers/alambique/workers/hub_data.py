@@ -67,7 +67,7 @@ def _fetch(
 def _find_kept(folder: Path, source: HubSplit) -> Path | None:
     """Return the file of the whole split, or of the first rows alone that are asked for."""
     files = (folder / f"{source.split}.parquet", folder / _file_of(source))
-    return next((file for file in files if file.is_file_of()), None)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _load(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str | None) -> Path:
