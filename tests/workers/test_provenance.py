@@ -19,7 +19,6 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
     UNKNOWN,
     code_version,
-    lineage_of,
     maker_details,
     maker_of,
     outputs_makers_of,
@@ -32,6 +31,7 @@ from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import fill_task
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.lineage import lineage_of
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 RECIPE = Path(__file__).parents[2] / "recipes" / "pico.yaml"

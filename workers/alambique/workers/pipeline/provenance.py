@@ -1,4 +1,4 @@
-"""What a network was made from: which data, which code, which job."""
+"""Which code runs here, and which code made what a stage has left."""
 
 import hashlib
 import json
@@ -11,11 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
-from alambique.spec.job import Job
 from alambique.workers.files import write_text
-from alambique.workers.pipeline.records import DataSet, InitialWeights, MadeBy, TrainedModel
+from alambique.workers.pipeline.records import MadeBy, TrainedModel
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
 """Those whose version may change a number."""
@@ -151,34 +149,3 @@ def maker_details(
         for stage, makers in stages.items()
     }
     return {"made_by": by_stage}
-
-
-def lineage_of(
-    job: Job, data: DataSet, model: TrainedModel, *, unlabelled: bool = False
-) -> list[Edge]:
-    """Return the edges that all networks of a job have: to the hash of each split, and to code.
-
-    Args:
-        job: what was asked for.
-        data: its examples.
-        model: the network. Of one that came fine-tuned no code of ours is named; of one that has
-            learnt from teacher outputs also the code that computed these.
-        unlabelled: whether the network has learnt from those without labels too.
-    """
-    hashes = {f"{split}": digest for split, digest in data.hashes.items()}
-    if unlabelled and data.unlabelled:
-        hashes["unlabelled"] = data.unlabelled.hash
-    spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
-    makers = (model.made_by or (UNKNOWN,)) if model.loss is not None else ()
-    codes = {
-        role if number == 1 else f"{role}-{number}": maker.code
-        for role, makers in (("alambique", makers), ("outputs", model.outputs_by))
-        for number, maker in enumerate(makers, start=1)
-    }
-    return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
-
-
-def start_edge(start: InitialWeights) -> Edge:
-    """Return the edge to the model that first weights are of, and to the files that it came as."""
-    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
-    return Edge("start", start.version, {start.name: start.weights, **files})
