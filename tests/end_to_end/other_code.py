@@ -30,7 +30,7 @@ class OneTrial:
         return self._left.pop() if self._left else None
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         return not self._left
 
     def record_report(self, number: int, report: TrialReport) -> None:

@@ -94,7 +94,7 @@ def test_one_that_went_on_at_a_rung_goes_on_in_the_next_attempt() -> None:
 class ReportRecorder:
     """A source that gives no trials, and remembers the reports."""
 
-    exhausted = True
+    is_exhausted = True
 
     def __init__(self) -> None:
         self.reports: list[TrialReport] = []
