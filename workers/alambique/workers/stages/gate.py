@@ -140,8 +140,8 @@ def _find_fault(run: FineTuneRun, runs: Sequence[FineTuneRun]) -> str | None:
         return None
     metric = run.result.gate.metric if run.result.gate else "the primary metric"
     return (
-        f"{metric} on the validation examples is {run.metric:.4f}, less than {COLLAPSE_RATIO:.0%} of "
-        f"{middle:.4f}, the median of the {len(scores)} other runs"
+        f"{metric} on the validation examples is {run.metric:.4f}, less than "
+        f"{COLLAPSE_RATIO:.0%} of {middle:.4f}, the median of the {len(scores)} other runs"
     )
 
 
