@@ -45,8 +45,8 @@ from alambique.tasks import question_answering
 from alambique.tasks.examples import write as write_examples
 from alambique.tasks.formats import squad as squad_reader
 from alambique.workers.files import build_folder
-from alambique.workers.initial_weights import write_with_head
 from alambique.workers.training.distributed import distributed_context
+from alambique.workers.training.initial_weights import write_with_head
 from alambique.workers.training.loop import train
 from alambique.workers.training.spec import TrainingSpec
 

@@ -44,7 +44,7 @@ from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
 from alambique.workers.hub_data import fetcher
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.batches import Collator, Inputs
 from alambique.workers.training.distributed import distributed_context, this_device
 from alambique.workers.training.engines import forward, make_engine
@@ -52,7 +52,7 @@ from alambique.workers.training.inputs import make_windows, namespace_of, store_
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.schedule import epoch_batches
-from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.spec import FillTask, TeacherOutputs
 from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
 TASK = find("inference")

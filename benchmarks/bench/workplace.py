@@ -18,14 +18,13 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.data import load as load_data
 from alambique.tasks.examples import Example, read, write
-from alambique.workers.initial_weights import write_from_scratch, write_student
 from alambique.workers.scoring.loaded_model import score_of
-from alambique.workers.stages.fill_task import FillTask
 from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.initial_weights import write_from_scratch, write_student
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.loop import train
 from alambique.workers.training.result import read_result
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
 from alambique.workers.training.target_windows import TargetWindow
 
 TASK = find("named-entities")

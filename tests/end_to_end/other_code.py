@@ -13,9 +13,8 @@ from alambique.spec.train import Resources, Train
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.ray.cluster import Cluster
 from alambique.workers.ray.connection import connect
-from alambique.workers.search.trial import SearchRun, TrialReport, TrialSpec
-from alambique.workers.stages.fill_task import FillTask
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
+from alambique.workers.training.trial import SearchRun, TrialReport, TrialSpec
 
 ONE = Resources(workers=1, cpus=1)
 
@@ -31,7 +30,7 @@ class OneTrial:
         return self._left.pop() if self._left else None
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         return not self._left
 
     def record_report(self, number: int, report: TrialReport) -> None:

@@ -14,9 +14,9 @@ from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
-from alambique.workers.downloads import fetch_model
 from alambique.workers.queue.driver import run_here
 from alambique.workers.scoring.predicting import ABOUT, predict
+from alambique.workers.stages.artifacts import fetch_model
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
 SHORT = (

@@ -27,9 +27,9 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.tasks.formats import text
-from alambique.workers.downloads import fetch_model
 from alambique.workers.queue.driver import run_here
 from alambique.workers.scoring.predicting import predict
+from alambique.workers.stages.artifacts import fetch_model
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 

@@ -32,10 +32,10 @@ from alambique.tasks.all import ALL, find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Labelled, Rated
 from alambique.tasks.formats import conll, conllu, squad
-from alambique.workers.downloads import fetch_model
 from alambique.workers.queue.driver import run_here
 from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.scoring.predicting import ABOUT
+from alambique.workers.stages.artifacts import fetch_model
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]
 

@@ -27,15 +27,15 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import write
-from alambique.workers.initial_weights import write_from_scratch
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.stages.cache import fill_caches
 from alambique.workers.stages.check import check_job
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.distributed import SingleProcess
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.initial_weights import write_from_scratch
+from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded

@@ -21,7 +21,6 @@ from alambique.spec.errors import (
 from alambique.spec.states import StageName
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read
-from alambique.workers.initial_weights import write_with_head
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.stage import StagePart
@@ -30,6 +29,7 @@ from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.evaluate import Evaluate, text_length
 from alambique.workers.stages.teach import FineTune, select_teachers
+from alambique.workers.training.initial_weights import write_with_head
 
 Made = Callable[..., Path]
 Taken = Callable[..., JobContext]

@@ -23,10 +23,10 @@ from alambique.workers.pipeline.stage import StagePart, locate_stage
 from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
 from alambique.workers.search.sampling import past_trial
 from alambique.workers.search.stage import no_student_error, search, search_run, train_front
-from alambique.workers.search.trial import TrialReport, TrialSpec, run_trial, write_start
 from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training.progress import Progress, ProgressFile
+from alambique.workers.training.trial import TrialReport, TrialSpec, run_trial, write_start
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
 SMALL = ("train={epochs: 2, batch_size: 16, max_length: 48, stride: 16}", "compare=[]")
@@ -106,7 +106,7 @@ def run_all(coordinator: TrialCoordinator) -> list[int]:
     while trial := coordinator.next_trial():
         run_to_end(coordinator, trial)
         run.append(trial.number)
-    assert coordinator.exhausted
+    assert coordinator.is_exhausted
     return run
 
 
@@ -465,7 +465,7 @@ def test_what_another_job_does_is_waited_for(inputs: Callable[..., SearchInputs]
     trial = them.next_trial()
     assert trial is not None
     assert us.next_trial() is None
-    assert not us.exhausted
+    assert not us.is_exhausted
     run_to_end(them, trial)
     following = us.next_trial()
     assert following is not None
@@ -482,7 +482,7 @@ def test_so_many_at_once(inputs: Callable[..., SearchInputs]) -> None:
     assert first is not None
     assert second is not None
     assert coordinator.next_trial() is None
-    assert not coordinator.exhausted
+    assert not coordinator.is_exhausted
     run_to_end(coordinator, second)
     third = coordinator.next_trial()
     assert third is not None

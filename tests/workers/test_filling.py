@@ -21,11 +21,11 @@ from alambique.spec.objective import Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.batches import Inputs
 from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import namespace_of
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import FillTask, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded

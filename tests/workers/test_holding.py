@@ -15,8 +15,7 @@ from pydantic import SecretStr
 from alambique.registry import jobs, leases, tables
 from alambique.spec.errors import LostLease
 from alambique.spec.states import Reason, StageName, State
-from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job_log import into_log
+from alambique.workers.pipeline.context import JobContext, forward_logs
 from alambique.workers.pipeline.lease_keeper import LOST, LeaseKeeper
 
 Taken = Callable[..., JobContext]
@@ -29,14 +28,14 @@ from uuid import UUID
 
 from alambique.registry.database import Database
 from alambique.workers.pipeline.lease_keeper import LeaseKeeper
-from alambique.workers.pipeline.job_log import into_log
-from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.context import JobContext, forward_logs
 
 url, job, token = sys.argv[1:]
 database, job, token = Database(url), UUID(job), int(token)
 lease = timedelta(minutes=1)
 with LeaseKeeper(database, job, token, lease=lease, heartbeat=0.05) as holding:
-    with into_log(JobContext(job, token, None, None, database, holding, None)):  # as a driver does
+    # as a driver does
+    with forward_logs(JobContext(job, token, None, None, database, holding, None)):
         holding.take(["stage:default:x"])
         print("held", flush=True)
         threading.Event().wait(60)
@@ -105,7 +104,7 @@ def test_a_database_that_restarts_is_waited_for(
 ) -> None:
     job = work(database_url=on_server)
     holding, pause = held(job, heartbeat=0.02), threading.Event()
-    with holding, into_log(replace(job, leases=holding)):
+    with holding, forward_logs(replace(job, leases=holding)):
         with away(on_server):
             job.report(StageName.TEACH, 0.5)
             for _ in range(600):

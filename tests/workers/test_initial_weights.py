@@ -13,11 +13,11 @@ from alambique.models.configs import read_config
 from alambique.spec.job import Student
 from alambique.spec.outputs import Output
 from alambique.spec.states import StageName, StudentRole
-from alambique.workers.initial_weights import write_student
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.training.initial_weights import write_student
 
 Folder = Callable[..., Path]
 Weights = dict[str, Tensor]

@@ -1,13 +1,13 @@
 """What goes into a job's log of an error."""
 
 from alambique.registry.bounds import LINES, bounded_lines
-from alambique.workers.pipeline.job_log import trace_of
+from alambique.workers.pipeline.context import traceback_lines
 
 
 def test_of_a_trace_with_long_lines_the_last_line_is_there() -> None:
     error = ExceptionGroup("several", [ValueError("x" * 100_000) for _ in range(50)])
     error.add_note("the last line")
-    lines = trace_of(error)
+    lines = traceback_lines(error)
     assert sum(map(len, lines)) < LINES
     assert bounded_lines(lines) == lines
-    assert trace_of(ValueError("short"))[-1] == "ValueError: short"
+    assert traceback_lines(ValueError("short"))[-1] == "ValueError: short"

@@ -19,12 +19,11 @@ from alambique.registry.database import Database
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
-from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.job_log import into_log
+from alambique.workers.pipeline.context import JobContext, forward_logs
 from alambique.workers.pipeline.lease_keeper import NO_ANSWER
 from alambique.workers.pipeline.records import MadeBy, StageResult
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.queue.attempt import carry_job
+from alambique.workers.queue.attempt import run_job
 from alambique.workers.queue.driver import drive, run_here
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
@@ -144,7 +143,7 @@ def test_lines_that_could_not_be_written_are_there_at_the_end(
     work: Taken, away: Away, on_server: SecretStr
 ) -> None:
     job = work(database_url=on_server)
-    with job.leases, into_log(job):
+    with job.leases, forward_logs(job):
         with away(on_server):
             job.log("one", "two")
             logging.getLogger("alambique.test").warning("three")
@@ -161,7 +160,7 @@ def test_lines_outlast_an_end_that_could_not_be_written(
         with away(on_server):
             job.log("one")
             with pytest.raises(OperationalError):
-                carry_job(job)
+                run_job(job)
         job.log("two")
     assert [line for line in logged(job) if not line.startswith("warning: ")] == ["one", "two"]
     job.database.dispose()

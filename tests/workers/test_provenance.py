@@ -19,8 +19,7 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
     UNKNOWN,
     code_version,
-    lineage_of,
-    made_by_stages,
+    maker_details,
     maker_of,
     outputs_makers_of,
     record_outputs,
@@ -32,6 +31,7 @@ from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import fill_task
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.lineage import lineage_of
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 RECIPE = Path(__file__).parents[2] / "recipes" / "pico.yaml"
@@ -150,9 +150,9 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     )
     assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())
 
-    said = made_by_stages(student, (running_code(),))["made_by"]
+    said = maker_details(student, (running_code(),))["made_by"]
     assert said["outputs"] == [one.model_dump() for one in cached.made_by]
-    assert "outputs" not in made_by_stages(gold_only)["made_by"]
+    assert "outputs" not in maker_details(gold_only)["made_by"]
     edges = {edge.relation: edge for edge in lineage_of(context.job, context.data, student)}
     code: Edge = edges["code"]
     assert [code.hashes[name] for name in ("outputs", "outputs-2")] == [

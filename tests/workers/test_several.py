@@ -12,9 +12,9 @@ from alambique.spec.objective import Gold, Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training import inputs
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded

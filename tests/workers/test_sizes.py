@@ -15,7 +15,7 @@ from alambique.spec.job import Job, Student
 from alambique.spec.outputs import Output
 from alambique.tasks.data import Splits
 from alambique.tasks.plan import plan
-from alambique.workers.initial_weights import write_student
+from alambique.workers.training.initial_weights import write_student
 
 LABELS = ("O", "B-PER")
 BERT = {

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from alambique.spec.job import Student
-from alambique.workers.search.trial import TrialSpec
 from alambique.workers.training.result import read_result
 from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.trial import TrialSpec
 
 ALONE = """
 import json, sys, torch
-from alambique.workers.search.trial import TrialSpec, run_trial
+from alambique.workers.training.trial import TrialSpec, run_trial
 torch.set_num_threads(1)
 spec = TrialSpec.model_validate_json(open(sys.argv[1]).read())
 for again in range(2):

@@ -9,7 +9,7 @@ import pytest
 
 from alambique.spec.train import Resources
 from alambique.workers.ray.tuning import TuneCallback, reserved_resources, tune_scheduler
-from alambique.workers.search.trial import Curve, SearchRun, TrialReport, TrialSpec
+from alambique.workers.training.trial import Curve, SearchRun, TrialReport, TrialSpec
 
 EPOCHS = 9
 LOSSES = {1: 0.5, 2: 0.9, 3: 0.4, 4: 0.6, 5: 0.3, 6: 0.55, 7: 0.2, 8: 0.8}
@@ -94,7 +94,7 @@ def test_one_that_went_on_at_a_rung_goes_on_in_the_next_attempt() -> None:
 class ReportRecorder:
     """A source that gives no trials, and remembers the reports."""
 
-    exhausted = True
+    is_exhausted = True
 
     def __init__(self) -> None:
         self.reports: list[TrialReport] = []

@@ -22,12 +22,12 @@ from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, stage_key
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import TrainStudent
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.schedule import share
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import FillTask, TrainingSpec
 from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
 if TYPE_CHECKING:

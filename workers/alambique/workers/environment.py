@@ -63,29 +63,29 @@ _FIXED = {
 }
 
 
-def ray_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
+def ray_environment(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment in which Ray asks everybody for a token.
 
     Without one, whoever reaches Ray's port runs code there (CVE-2023-48022). Ray would write its
     token readable for all; this one lies in `home`, for its owner alone. A token that the
     environment names already, for a cluster of somebody else's, stays.
     """
-    fixed = _FIXED | compute_environment(given) | {"RAY_AUTH_MODE": "token"}
-    if "RAY_AUTH_TOKEN" in given or "RAY_AUTH_TOKEN_PATH" in given:
+    fixed = _FIXED | compute_environment(environ) | {"RAY_AUTH_MODE": "token"}
+    if "RAY_AUTH_TOKEN" in environ or "RAY_AUTH_TOKEN_PATH" in environ:
         return fixed
     return fixed | {"RAY_AUTH_TOKEN_PATH": str(_token_path(home))}
 
 
-def compute_environment(given: Mapping[str, str]) -> dict[str, str]:
+def compute_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what the libraries that compute should find; what the environment says stays.
 
     They read it once, when they are loaded: it has to be there before torch is imported, and in the
     environment of a child before it starts.
     """
-    return {name: value for name, value in COMPUTING.items() if name not in given}
+    return {name: value for name, value in COMPUTING.items() if name not in environ}
 
 
-def local_ray_environment(redis: str | None, given: Mapping[str, str]) -> dict[str, str]:
+def local_ray_environment(redis: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the processes of a Ray on this machine alone.
 
     The workers of Ray find the shared tier there, and nothing else that is secret and of no use to
@@ -93,24 +93,24 @@ def local_ray_environment(redis: str | None, given: Mapping[str, str]) -> dict[s
 
     Args:
         redis: the URL of the shared tier.
-        given: the environment of the process that starts Ray.
+        environ: the environment of the process that starts Ray.
     """
-    kept = {name: value for name, value in given.items() if name not in _SECRETS}
-    return _LOOPBACK | kept | ({REDIS: redis} if redis else {})
+    public = {name: value for name, value in environ.items() if name not in _SECRETS}
+    return _LOOPBACK | public | ({REDIS: redis} if redis else {})
 
 
-def shared_tier(given: Mapping[str, str]) -> str | None:
+def shared_tier(environ: Mapping[str, str]) -> str | None:
     """Return the URL of the shared tier that a worker of Ray finds in its environment."""
-    return given.get(REDIS) or None  # one that is set to nothing is not set
+    return environ.get(REDIS) or None  # one that is set to nothing is not set
 
 
-def thread_environment(resources: "ComputeResources", given: Mapping[str, str]) -> dict[str, str]:
+def thread_environment(resources: "ComputeResources", environ: Mapping[str, str]) -> dict[str, str]:
     """Return how many threads a driver computes with: one for each CPU that its job takes.
 
     Left to itself it would take one for each core of the machine, and so would the driver beside
     it: they would spend their time waiting for each other's turn. What the environment says stays.
     """
-    if "OMP_NUM_THREADS" in given:
+    if "OMP_NUM_THREADS" in environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, min(int(resources.cpus), os.cpu_count() or 1)))}
 

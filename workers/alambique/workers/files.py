@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file; a reader sees what was there before, or all of it."""
+    """Write a file; a reader sees what was there before, or all of it."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as out:
         out.write(text)
@@ -30,7 +30,7 @@ def sync(folder: Path) -> None:
 
 
 def build_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """The folder, made by `fill` where it is not there.
+    """Return the folder, made by `fill` where it is not there.
 
     Others may be making it at the same time: who is first is kept.
     """
@@ -50,13 +50,13 @@ def build_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Puts what `write` makes in the place of a folder.
+    """Put what `write` makes in the place of a folder.
 
     Only its writer may read it meanwhile: for an instant neither the old nor the new one is there.
     """
     unfinished, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
-    for left in (unfinished, old):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in (unfinished, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     write(unfinished)
     if folder.exists():
         folder.rename(old)

@@ -21,8 +21,8 @@ from alambique.tasks.datasets import HubSplit
 from alambique.tasks.reading import Fetch
 from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
 
-_LAST_WORDS = 4096
-"""Bytes of the end of what the process says in an error."""
+_ERROR_TAIL = 4096
+"""Bytes of the end of the process's output that an error quotes."""
 
 
 _PASSED_ON = frozenset(
@@ -36,7 +36,7 @@ _ASIDE = ".loading."
 
 
 def fetcher(home: Path, *, tell: Callable[[str], None], endpoint: str | None = None) -> Fetch:
-    """Gets splits of data sets of the hub into `home`; one that is there is not asked for again.
+    """Return what loads splits of data sets of the hub into `home`, each of them once.
 
     Args:
         home: the folder of this installation; what comes of the hub lies in its folders hub/, laid
@@ -50,34 +50,35 @@ def fetcher(home: Path, *, tell: Callable[[str], None], endpoint: str | None = N
 def _fetch(
     source: HubSplit, *, home: Path, tell: Callable[[str], None], endpoint: str | None
 ) -> Path:
-    folder = home / "datasets" / _place(source)
-    if found := _find_kept(folder, source):
-        return found
+    folder = home / "datasets" / _folder_of(source)
+    if file := _find_kept(folder, source):
+        return file
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / ".lock"):
-        if found := _find_kept(folder, source):  # of another job, which was waited for
-            return found
+        if file := _find_kept(folder, source):  # of another job, which was waited for
+            return file
         tell(f"loading {_name_of(source)} from the hub")
-        for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
-            shutil.rmtree(left)
+        for leftover in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
+            shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
             return _load(source, folder, Path(aside), home, endpoint)
 
 
 def _find_kept(folder: Path, source: HubSplit) -> Path | None:
-    """The whole split, whose first rows are those that are asked for, or just these."""
-    files = (folder / f"{source.split}.parquet", folder / _file(source))
+    """Return the file of the whole split, or of the first rows alone that are asked for."""
+    files = (folder / f"{source.split}.parquet", folder / _file_of(source))
     return next((file for file in files if file.is_file()), None)
 
 
 def _load(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str | None) -> Path:
-    """The file of the split, moved from aside, where the process wrote it."""
+    """Return the file of the split, moved from aside, where the process wrote it."""
     out = aside / "out"
     out.mkdir()
-    report = _run(_request(source, out), _environment(home, aside, endpoint))
+    request = LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
+    report = _run(request, _environment(home, aside, endpoint))
     if report.refusal is not None:
         raise _error_of(source, report.refusal, report.message)
-    path = folder / _file(source)
+    path = folder / _file_of(source)
     if source.first is not None:
         path.parent.mkdir(exist_ok=True)
         return (out / path.name).replace(path)
@@ -86,8 +87,8 @@ def _load(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str
     return path
 
 
-def _place(source: HubSplit) -> Path:
-    """Where the files of a data set lie: each subset, and each file that is named, by itself."""
+def _folder_of(source: HubSplit) -> Path:
+    """Return where the files of a data set lie: each subset, and each named file, by itself."""
     part = "default"
     for kind, name in (("subset", source.subset), ("file", source.path)):
         if name is not None:
@@ -95,8 +96,8 @@ def _place(source: HubSplit) -> Path:
     return Path(source.repository.replace("/", "--")) / source.revision / part
 
 
-def _file(source: HubSplit) -> Path:
-    """Where its file is in that folder.
+def _file_of(source: HubSplit) -> Path:
+    """Return where the split's file is in the folder of its data set.
 
     Examples are named after their file: so the first rows have one of the same name as all.
     """
@@ -104,13 +105,12 @@ def _file(source: HubSplit) -> Path:
     return Path(first) / f"{source.split}.parquet"
 
 
-def _request(source: HubSplit, out: Path) -> LoadRequest:
-    return LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
-
-
 def _environment(home: Path, aside: Path, endpoint: str | None) -> dict[str, str]:
-    """What the libraries read when they are imported."""
-    given = {
+    """Return what the libraries read when they are imported.
+
+    Of this process's variables those of the hub, of the network and of Python are passed on.
+    """
+    settings = {
         "HF_HUB_CACHE": str(home / "hub"),
         # the Arrow files that it makes on the way; what is kept is Parquet
         "HF_DATASETS_CACHE": str(aside / "cache"),
@@ -119,19 +119,18 @@ def _environment(home: Path, aside: Path, endpoint: str | None) -> dict[str, str
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "USE_TORCH": "0",
     }
-    kept = {name: value for name, value in os.environ.items() if _is_passed_on(name)}
-    return kept | given | ({"HF_ENDPOINT": endpoint} if endpoint else {})
-
-
-def _is_passed_on(name: str) -> bool:
-    """Whether the process is told a variable: those of the hub, of the network and of Python."""
-    return name.startswith(("HF_", "HUGGING", "SSL_CERT_")) or name.upper() in _PASSED_ON
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("HF_", "HUGGING", "SSL_CERT_")) or name.upper() in _PASSED_ON
+    }
+    return inherited | settings | ({"HF_ENDPOINT": endpoint} if endpoint else {})
 
 
 def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
     command = [sys.executable, "-P", "-m", "alambique.workers.hub_data_process"]
     with tempfile.TemporaryFile() as stderr:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             input=json.dumps(asdict(request)).encode(),
             cwd=request.out,  # a folder here called as the repository would be taken for it
@@ -140,16 +139,16 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
             stderr=stderr,
             check=False,
         )
-        stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
-        said = stderr.read().decode(errors="replace")
-    if done.returncode != 0:
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), "no word")
+        stderr.seek(-min(stderr.seek(0, os.SEEK_END), _ERROR_TAIL), os.SEEK_END)
+        output = stderr.read().decode(errors="replace")
+    if process.returncode != 0:
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), "no word")
         raise LostWorker(
             f"the process that loads {request.repository} of the hub ended with code "
-            f"{done.returncode} ({excerpt(last, 300)}); a code below 0 is a signal, such as -9 "
+            f"{process.returncode} ({excerpt(last, 300)}); a code below 0 is a signal, such as -9 "
             "where a machine has no memory left"
         )
-    report = json.loads(done.stdout)
+    report = json.loads(process.stdout)
     refusal = report["refusal"] and Refusal(report["refusal"])
     return LoadReport(refusal=refusal, message=report["message"])
 
@@ -161,23 +160,24 @@ def _name_of(source: HubSplit) -> str:
 
 def _error_of(source: HubSplit, refusal: Refusal, message: str) -> Exception:
     data = _name_of(source)
-    told = excerpt(message, 1000)
+    why = excerpt(message, 1000)
     match refusal:
         case Refusal.UNKNOWN:
             return NoData(
-                f"{data} could not be had from the hub: {told}. Check id and revision, and "
+                f"{data} could not be had from the hub: {why}. Check id and revision, and "
                 "HF_TOKEN if it is private or asks for one"
             )
         case Refusal.UNREACHABLE:
             return Unreachable(
-                f"{data} could not be had from the hub: {told}. With no network, run the job once "
-                "where there is one, and copy the folders hub/ and datasets/ of its ALAMBIQUE_HOME"
+                f"{data} could not be had from the hub: {why}. With no network, run the job "
+                "once where there is one, and copy the folders hub/ and datasets/ of its "
+                "ALAMBIQUE_HOME"
             )
         case Refusal.BAD_DATA:
-            return BadData(f"{data} cannot be read: {told}")
+            return BadData(f"{data} cannot be read: {why}")
         case Refusal.NO_ROOM:
             return NotEnoughDisk(
-                f"the disk has no room for {data} ({told}): make room, or set ALAMBIQUE_HOME to a "
+                f"the disk has no room for {data} ({why}): make room, or set ALAMBIQUE_HOME to a "
                 "larger disk"
             )
         case _:

@@ -60,18 +60,20 @@ def main() -> None:
         return
     with os.fdopen(os.dup(1), "w") as out:
         os.dup2(2, 1)  # what libraries print is no report
-        out.write(json.dumps(asdict(_load_and_tell(request))))
+        out.write(json.dumps(asdict(_load_and_report(request))))
     os._exit(0)  # threads that still read ahead would abort an end in order
 
 
-def _load_and_tell(request: LoadRequest) -> LoadReport:
+def _load_and_report(request: LoadRequest) -> LoadReport:
     try:
         load(request)
     except (DatasetNotFoundError, FileNotFoundError) as error:
-        kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.UNKNOWN
+        kind = Refusal.UNREACHABLE if _is_unreachable(error) else Refusal.UNKNOWN
         return LoadReport(refusal=kind, message=_message_of(error))
     except HfHubHTTPError as error:
-        kind = Refusal.UNKNOWN if _is_refused(error) else Refusal.UNREACHABLE
+        # an answer of the hub that does not give it to this user
+        is_refused = error.response is not None and error.response.status_code in (401, 403, 404)
+        kind = Refusal.UNKNOWN if is_refused else Refusal.UNREACHABLE
         return LoadReport(refusal=kind, message=_message_of(error))
     except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError) as error:
         return LoadReport(refusal=Refusal.UNREACHABLE, message=_message_of(error))
@@ -81,7 +83,7 @@ def _load_and_tell(request: LoadRequest) -> LoadReport:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise  # of this machine
         # what the many readers of files raise of those that are broken
-        kind = Refusal.UNREACHABLE if _is_away(error) else Refusal.BAD_DATA
+        kind = Refusal.UNREACHABLE if _is_unreachable(error) else Refusal.BAD_DATA
         return LoadReport(refusal=kind, message=_message_of(error))
     return LoadReport()
 
@@ -115,7 +117,7 @@ def _open(request: LoadRequest, **how: Any) -> Any:
 
 
 def _arguments(request: LoadRequest) -> dict[str, Any]:
-    """How the library is told which data set.
+    """Return the arguments by which the library knows the data set.
 
     A repository that says nothing of its files, as the hub's own copies in Parquet, has a folder
     for each subset: there a subset is that folder.
@@ -131,8 +133,8 @@ def _arguments(request: LoadRequest) -> dict[str, Any]:
 
 @cache
 def _read_declared(request: LoadRequest) -> tuple[Any, ...]:
-    """The subsets that the repository describes in its README, each with its files."""
-    found: list[Any] = []
+    """Return the subsets that the repository describes in its README, each with its files."""
+    subsets: list[Any] = []
     for name in _DESCRIPTIONS:
         try:
             path = Path(
@@ -145,8 +147,8 @@ def _read_declared(request: LoadRequest) -> tuple[Any, ...]:
         is_card = name == "README.md"
         head = metadata_load(path) if is_card else yaml.safe_load(path.read_text("utf-8"))
         configs = head.get("configs") if isinstance(head, dict) else None
-        found += configs if isinstance(configs, list) else []
-    return tuple(found)
+        subsets += configs if isinstance(configs, list) else []
+    return tuple(subsets)
 
 
 def _check_declared(request: LoadRequest) -> None:
@@ -164,7 +166,7 @@ def _check_declared(request: LoadRequest) -> None:
 
 
 def _texts_of(content: Any) -> Iterator[str]:
-    """All texts in lists and mappings of them."""
+    """Yield all texts in lists and mappings of them."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, dict | list):
@@ -205,7 +207,7 @@ def _check_one_subset(request: LoadRequest, builder: Any) -> None:
         for file in files:
             folder, _, inside = str(file).removeprefix(_root(request)).partition("/")
             folders.setdefault(inside, []).append(folder)
-        mixed = sorted(set(chain.from_iterable(one for one in folders.values() if len(one) > 1)))
+        mixed = sorted(set(chain.from_iterable(each for each in folders.values() if len(each) > 1)))
         if mixed and "" not in folders:
             raise ValueError(
                 f"its folders {', '.join(mixed)} have files of the same names, as subsets have: "
@@ -219,7 +221,7 @@ def _write(rows: Any, out: Path, split: str) -> None:
     features = rows.features
     if features is None:  # of files that do not say, such as CSV
         features = datasets.Features.from_arrow_schema(first.schema) if first else {}
-    kept = datasets.Features({name: one for name, one in features.items() if _is_plain(one)})
+    kept = datasets.Features({name: each for name, each in features.items() if _is_plain(each)})
     schema = kept.arrow_schema
     with parquet.ParquetWriter(out / f"{split}.parquet", schema) as file:
         for batch in chain([] if first is None else [first], batches):
@@ -227,7 +229,7 @@ def _write(rows: Any, out: Path, split: str) -> None:
 
 
 def _is_plain(feature: Any) -> bool:
-    """Whether it holds texts, numbers, classes, or lists and groups of these.
+    """Return whether a feature holds texts, numbers, classes, or lists and groups of these.
 
     Sounds and pictures take libraries of their own, and no task reads them.
     """
@@ -241,15 +243,13 @@ def _is_plain(feature: Any) -> bool:
     return inner is not None and _is_plain(inner)
 
 
-def _is_away(error: BaseException) -> bool:
-    """Whether it came of a hub that does not answer, of which `datasets` says that it has none."""
-    away = (httpx2.TransportError, ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError)
-    return any(isinstance(one, away) for one in _causes(error))
+def _is_unreachable(error: BaseException) -> bool:
+    """Return whether an error came of a hub that does not answer.
 
-
-def _is_refused(error: HfHubHTTPError) -> bool:
-    """Whether the hub has answered, and does not give it to this user."""
-    return error.response is not None and error.response.status_code in (401, 403, 404)
+    Of such a hub `datasets` says that it has no data set of that name.
+    """
+    kinds = (httpx2.TransportError, ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError)
+    return any(isinstance(cause, kinds) for cause in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -259,13 +259,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _message_of(error: BaseException) -> str:
-    """The beginning of the message that says most: of what broke, not of what was done then."""
-    told: Iterable[BaseException] = [error]
+    """Return the beginning of the message that says most: of what broke, not of what was tried."""
+    errors: Iterable[BaseException] = [error]
     if isinstance(error, DatasetGenerationError):
-        told = chain([error.__cause__] if error.__cause__ else [], told)
-    lines = [line.strip() for one in told for line in str(one).splitlines() if line.strip()]
-    found = " ".join(lines[:_LINES]).rstrip(".: ") or type(error).__name__
-    return f"{found}: name a subset (data.subset)" if _SUBSET.match(str(error)) else found
+        errors = chain([error.__cause__] if error.__cause__ else [], errors)
+    lines = [line.strip() for each in errors for line in str(each).splitlines() if line.strip()]
+    message = " ".join(lines[:_LINES]).rstrip(".: ") or type(error).__name__
+    return f"{message}: name a subset (data.subset)" if _SUBSET.match(str(error)) else message
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
 """The job that a driver carries: what it says, what its stages found, and where it reports to."""
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
-from alambique.registry.bounds import slices_of
+from alambique.registry.bounds import LINES, slices_of
 from alambique.registry.database import Database
 from alambique.registry.retry import read, write
+from alambique.spec.errors import LostLease
+from alambique.spec.excerpts import excerpt
 from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 from alambique.spec.states import StageName
+from alambique.spec.train import Resources
 from alambique.tasks.all import find
 from alambique.tasks.task import Task
 from alambique.workers.pipeline.lease_keeper import LeaseKeeper
@@ -27,9 +32,10 @@ from alambique.workers.pipeline.records import (
     JobInputs,
     SelectedTeacher,
 )
+from alambique.workers.training.spec import FillTask, TrainingSpec
 
-if TYPE_CHECKING:  # Ray takes a second to import, and a job of one process never does
-    from alambique.workers.ray.cluster import Cluster
+if TYPE_CHECKING:  # it imports torch, which takes seconds
+    from alambique.workers.training.trial import SearchRun, TrialSource
 
 T = TypeVar("T")
 
@@ -62,6 +68,25 @@ class LogBuffer:
             raise
 
 
+class Cluster(Protocol):
+    """Where stages run what takes several processes: see `ray.cluster.Cluster`."""
+
+    def train(self, spec: TrainingSpec, resources: Resources) -> None:
+        """Train on `resources.workers` processes; the result is in the folder of the run."""
+
+    def run_trials(self, source: "TrialSource", run: "SearchRun") -> None:
+        """Run the trials of a search to their ends."""
+
+    def fill(
+        self,
+        task: FillTask,
+        resources: Resources,
+        runs: Sequence[Sequence[int]],
+        on_filled: Callable[[int], None],
+    ) -> None:
+        """Compute the teacher outputs that buckets lack, on `resources.workers` processes."""
+
+
 @dataclass(frozen=True)
 class JobContext:
     """A job that this process holds: what it says, what its stages found, and its services."""
@@ -73,7 +98,7 @@ class JobContext:
     settings: Settings
     database: Database
     leases: LeaseKeeper
-    connect: Callable[[], AbstractContextManager["Cluster"]]
+    connect: Callable[[], AbstractContextManager[Cluster]]
     """Connects to Ray; only stages that use several processes call it."""
     unwritten_log: LogBuffer = field(default_factory=LogBuffer, compare=False)
     """Lines that `log` could not write."""
@@ -191,3 +216,33 @@ class JobContext:
             yield bool(names)
         finally:
             self.leases.let_go(names)
+
+
+@contextmanager
+def forward_logs(context: JobContext) -> Iterator[None]:
+    """Within the block, write our own log records into the log of the job too."""
+    handler, logger = _JobLogHandler(context), logging.getLogger("alambique")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _JobLogHandler(logging.Handler):
+    def __init__(self, context: JobContext) -> None:
+        super().__init__(logging.INFO)
+        self._context = context
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # only ours: a library's remarks would drown them
+        if record.name.startswith("alambique"):
+            # whoever warns that the job is lost must get over it, not fall over it
+            with suppress(LostLease):
+                self._context.log(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def traceback_lines(error: BaseException, count: int = 40) -> list[str]:
+    """Return the last lines of an error's traceback, none so long that the others find no room."""
+    text = "".join(traceback.format_exception(error))
+    return [excerpt(line, LINES // (count + 1)) for line in text.rstrip().split("\n")[-count:]]

@@ -48,7 +48,7 @@ class FailedElsewhere(AlambiqueError):
 
 def reason_of(error: BaseException) -> Reason:
     """Return why a job failed: by the innermost cause of the error that says so."""
-    reasons = (_own_reason(one) for one in exception_chain(error))
+    reasons = (_own_reason(cause) for cause in exception_chain(error))
     return next((reason for reason in reasons if reason is not None), Reason.INTERNAL)
 
 
@@ -91,7 +91,7 @@ def user_message(error: BaseException) -> str:
     """Return what to tell: our own words where the error is ours, else its kind and text."""
     if (ours := our_error(error)) is not None:
         return str(ours)
-    if full := next((one for one in exception_chain(error) if is_disk_full(one)), None):
+    if full := next(filter(is_disk_full, exception_chain(error)), None):
         return f"{disk_full_text(full)} ({type(full).__name__}: {full})"
     return f"{type(error).__name__}: {error}"
 
@@ -99,7 +99,7 @@ def user_message(error: BaseException) -> str:
 def our_error(error: BaseException) -> AlambiqueError | None:
     """Return the innermost error of this program's in a chain; None where there is none."""
     chain = exception_chain(error)
-    return next((one for one in chain if isinstance(one, AlambiqueError)), None)
+    return next((cause for cause in chain if isinstance(cause, AlambiqueError)), None)
 
 
 def exception_chain(error: BaseException) -> list[BaseException]:

@@ -69,18 +69,19 @@ class LeaseKeeper:
         self.asked: Asked | None = None
 
     def __enter__(self) -> Self:
-        """Starts the heartbeat; leases of an earlier attempt at this job are free again.
+        """Start the heartbeat; leases of an earlier attempt at this job are free again.
 
         Raises:
             LostLease: the job belongs to another driver already.
         """
-        write(self._database, self._begin, patience=self._lease.total_seconds())
+
+        def begin(session: Session) -> None:
+            jobs.renew(session, self._job_id, self._token, self._lease)
+            leases.forget(session, self._holder)
+
+        write(self._database, begin, patience=self._lease.total_seconds())
         self._thread.start()
         return self
-
-    def _begin(self, session: Session) -> None:
-        jobs.renew(session, self._job_id, self._token, self._lease)
-        leases.forget(session, self._holder)
 
     def __exit__(
         self,
@@ -88,7 +89,7 @@ class LeaseKeeper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops the heartbeat and frees what is held beside the job itself."""
+        """Stop the heartbeat and free what is held beside the job itself."""
         self.stop()
         try:
             self.let_go(list(self._held))
@@ -96,28 +97,28 @@ class LeaseKeeper:
             _LOG.warning("job %s: what it held is free once its leases run out", self._job_id)
 
     def stop(self) -> None:
-        """No heartbeat any more: the job is about to end, and must not be missed then."""
+        """Stop the heartbeat before the job ends: one after that would find the lease lost."""
         self._over.set()
         self._thread.join()
 
     def take(self, names: Sequence[str]) -> list[str]:
-        """Those of `names` that are now held."""
+        """Take what is free of `names`, and return those that are held now."""
         # the lock is taken at each try, and let go between them: the heartbeat needs it too
         return with_retry(lambda: self._take(names), patience=self._lease.total_seconds())
 
     def _take(self, names: Sequence[str]) -> list[str]:
         with self._lock:
-            asked = {name for name in names if name not in self._held}
-            free, self._unanswered = asked & self._unanswered, self._unanswered | asked
+            new = {name for name in names if name not in self._held}
+            stale, self._unanswered = new & self._unanswered, self._unanswered | new
             with self._database.write() as session:
-                leases.forget(session, self._holder, free)
-                got = leases.take(session, names, self._holder, self._lease)
-            self._unanswered -= asked
-            self._held |= {lease.name: lease for lease in got}
-        return [lease.name for lease in got]
+                leases.forget(session, self._holder, stale)
+                taken = leases.take(session, names, self._holder, self._lease)
+            self._unanswered -= new
+            self._held |= {lease.name: lease for lease in taken}
+        return [lease.name for lease in taken]
 
     def let_go(self, names: Sequence[str]) -> None:
-        """Frees `names`."""
+        """Free `names`."""
         if names:
             with_retry(lambda: self._let_go(names), patience=self._lease.total_seconds())
 
@@ -129,14 +130,14 @@ class LeaseKeeper:
             for name in held:
                 del self._held[name]
 
-    def wait_for(self, names: Sequence[str], waiting: Callable[[], None]) -> None:
-        """Holds all of `names`; calls `waiting` once where another job has one of them."""
-        left = set(names).difference(self.take(names))
-        if left:
-            waiting()
-        while left:
+    def wait_for(self, names: Sequence[str], on_wait: Callable[[], None]) -> None:
+        """Take all of `names`; call `on_wait` once where another job has one of them."""
+        missing = set(names).difference(self.take(names))
+        if missing:
+            on_wait()
+        while missing:
             time.sleep(min(1.0, self._heartbeat))
-            left.difference_update(self.take(list(left)))
+            missing.difference_update(self.take(list(missing)))
 
     @property
     def _holder(self) -> str:
@@ -150,7 +151,7 @@ class LeaseKeeper:
                 self._renew()
                 renewed = began
             except LostLease:
-                self._leave(LOST, "belongs to another driver by now")
+                self._exit(LOST, "belongs to another driver by now")
             except Exception as error:  # whatever it is, the lease runs out meanwhile
                 # a database that restarts comes back; but past the lease the job is not ours
                 pause = min(_PAUSE, self._heartbeat)
@@ -158,17 +159,17 @@ class LeaseKeeper:
                 _LOG.warning("%s: %s", why, type(error).__name__)
                 # before the lease is over: a reaper, who would count the attempt, may come first
                 if time.monotonic() - renewed > _PATIENCE * self._lease.total_seconds():
-                    self._leave(code, f"is lost: {why}")
+                    self._exit(code, f"is lost: {why}")
 
-    def _leave(self, code: int, why: str) -> None:
-        """Ends this process at once: two drivers must not work on one job."""
+    def _exit(self, code: int, why: str) -> None:
+        """End this process at once: two drivers must not work on one job."""
         with suppress(OSError):  # not by the log, which goes to a database that may not answer
             sys.stderr.write(f"job {self._job_id} {why}: stopping\n")
             sys.stderr.flush()
         os._exit(code)
 
     def _reap(self) -> None:
-        """Sees to deadlines, also of this job, where nobody dispatches."""
+        """Enforce deadlines, also of this job, where nobody dispatches."""
         try:
             with self._database.write() as session:
                 jobs.reap(session)
@@ -182,8 +183,8 @@ class LeaseKeeper:
         with self._database.write() as session:
             asked = jobs.renew(session, self._job_id, self._token, self._lease)
         with self._lock, self._database.write() as session:
-            kept = leases.renew(session, list(self._held.values()), self._lease)
-            lost = len(kept) < len(self._held)
+            renewed = leases.renew(session, list(self._held.values()), self._lease)
+            lost = len(renewed) < len(self._held)
         if lost:
             raise LostLease(f"job {self._job_id} was silent, and another does its stage by now")
         if asked and not self.asked:
@@ -192,7 +193,7 @@ class LeaseKeeper:
 
 
 def _cause_of(error: Exception) -> tuple[int, str]:
-    """The exit code of a driver that cannot renew its lease for this, and what to say."""
+    """Return the exit code of a driver that cannot renew its lease, and what to say of it."""
     if is_disk_full(error):
         return NO_ROOM, "the database has no room on its disk"
     if is_away(error):

@@ -1,4 +1,4 @@
-"""What a network was made from: which data, which code, which job."""
+"""Which code runs here, and which code made what a stage has left."""
 
 import hashlib
 import json
@@ -11,11 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
-from alambique.spec.job import Job
 from alambique.workers.files import write_text
-from alambique.workers.pipeline.records import DataSet, InitialWeights, MadeBy, TrainedModel
+from alambique.workers.pipeline.records import MadeBy, TrainedModel
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
 """Those whose version may change a number."""
@@ -27,7 +25,7 @@ UNKNOWN = MadeBy(code="not recorded", libraries={})
 
 @cache
 def code_version() -> str:
-    """The package's version, and a hash of the sources that this process finds of its parts.
+    """Return the package's version, and a hash of the sources that this process finds of its parts.
 
     A checkout that somebody has edited is another version than the release it came from.
     """
@@ -36,8 +34,8 @@ def code_version() -> str:
     # of a part that several roots have, Python imports that of the first
     parts: dict[str, Path] = {}
     for root in alambique.__path__:
-        for found in Path(root).glob("*/__init__.py"):
-            parts.setdefault(found.parent.name, found.parent)
+        for path in Path(root).glob("*/__init__.py"):
+            parts.setdefault(path.parent.name, path.parent)
     digest = hashlib.sha256()
     for name, part in sorted(parts.items()):
         for path in sorted(part.rglob("*.py")):
@@ -82,13 +80,13 @@ def refuse_other_code(driver: str) -> None:
 def record_maker(folder: Path) -> None:
     """Note that this process works on what is in `folder`, after whoever did before."""
     if not makers_of(folder) and any(folder.iterdir()):
-        _note(folder / _MAKERS, [UNKNOWN])
-    _note(folder / _MAKERS, [running_code()])
+        _add_makers(folder / _MAKERS, [UNKNOWN])
+    _add_makers(folder / _MAKERS, [running_code()])
 
 
 def makers_of(folder: Path) -> tuple[MadeBy, ...]:
     """Return all code that has worked on what is in `folder`, in order."""
-    return _noted(folder / _MAKERS)
+    return _read_makers(folder / _MAKERS)
 
 
 def record_outputs(folder: Path, makers: Iterable[MadeBy]) -> None:
@@ -96,12 +94,12 @@ def record_outputs(folder: Path, makers: Iterable[MadeBy]) -> None:
 
     A training that is gone on with has learnt from those that earlier attempts found, too.
     """
-    _note(folder / _OUTPUTS, makers)
+    _add_makers(folder / _OUTPUTS, makers)
 
 
 def outputs_makers_of(folder: Path) -> tuple[MadeBy, ...]:
     """Return all code whose outputs what is in `folder` has learnt from."""
-    return _noted(folder / _OUTPUTS)
+    return _read_makers(folder / _OUTPUTS)
 
 
 def maker_of(text: str) -> MadeBy:
@@ -112,70 +110,42 @@ def maker_of(text: str) -> MadeBy:
         return UNKNOWN
 
 
-def _note(path: Path, makers: Iterable[MadeBy]) -> None:
+def _add_makers(path: Path, makers: Iterable[MadeBy]) -> None:
     """Add makers to those that a file names."""
-    noted = [*_noted(path)]
-    for one in makers:
-        if one not in noted:
-            noted.append(one)
-            write_text(path, json.dumps([each.model_dump(mode="json") for each in noted]))
+    known = [*_read_makers(path)]
+    for maker in makers:
+        if maker not in known:
+            known.append(maker)
+            write_text(path, json.dumps([each.model_dump(mode="json") for each in known]))
 
 
-def _noted(path: Path) -> tuple[MadeBy, ...]:
+def _read_makers(path: Path) -> tuple[MadeBy, ...]:
     if not path.is_file():
         return ()
-    return tuple(MadeBy.model_validate(one) for one in json.loads(path.read_text()))
+    return tuple(MadeBy.model_validate(maker) for maker in json.loads(path.read_text()))
 
 
-def made_by_stages(one: TrainedModel, evaluation: Sequence[MadeBy] | None = None) -> dict[str, Any]:
-    """What a version says of the code that did each of its stages.
+def maker_details(
+    model: TrainedModel, evaluation: Sequence[MadeBy] | None = None
+) -> dict[str, Any]:
+    """Return what a version says of the code that did each of its stages.
 
     A network that came fine-tuned was trained by others, and only tested here.
 
     Args:
-        one: the network.
+        model: the network.
         evaluation: the code that measured it on the test split; None where nobody did.
     """
     stages: dict[str, Sequence[MadeBy]] = {
-        "training" if one.loss is not None else "testing": one.made_by or (UNKNOWN,),
+        "training" if model.loss is not None else "testing": model.made_by or (UNKNOWN,),
         "registration": (running_code(),),
     }
-    if one.outputs_by:
-        stages["outputs"] = one.outputs_by
+    if model.outputs_by:
+        stages["outputs"] = model.outputs_by
     if evaluation is not None:
         stages["evaluation"] = evaluation or (UNKNOWN,)
-    said = {
-        stage: [one.model_dump(mode="json") for one in made_by] for stage, made_by in stages.items()
+    by_stage = {
+        stage: [maker.model_dump(mode="json") for maker in makers]
+        for stage, makers in stages.items()
     }
-    return {"made_by": said}
-
-
-def lineage_of(
-    job: Job, data: DataSet, one: TrainedModel, *, unlabelled: bool = False
-) -> list[Edge]:
-    """The edges that all networks of a job have: to its data by the hash of each split, to code.
-
-    Args:
-        job: what was asked for.
-        data: its examples.
-        one: the network. Of one that came fine-tuned no code of ours is named; of one that has
-            learnt from teacher outputs also the code that computed these.
-        unlabelled: whether the network has learnt from those without labels too.
-    """
-    hashes = {f"{split}": digest for split, digest in data.hashes.items()}
-    if unlabelled and data.unlabelled:
-        hashes["unlabelled"] = data.unlabelled.hash
-    spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
-    makers = (one.made_by or (UNKNOWN,)) if one.loss is not None else ()
-    codes = {
-        role if number == 1 else f"{role}-{number}": maker.code
-        for role, makers in (("alambique", makers), ("outputs", one.outputs_by))
-        for number, maker in enumerate(makers, start=1)
-    }
-    return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
-
-
-def start_edge(start: InitialWeights) -> Edge:
-    """The edge to the model that a network's first weights are of, and to the files it came as."""
-    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
-    return Edge("start", start.version, {start.name: start.weights, **files})
+    return {"made_by": by_stage}

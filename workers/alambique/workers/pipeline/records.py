@@ -169,7 +169,7 @@ class FineTuneResult(StageResult):
         """Return the same, with the code that made its network, from its start on."""
         if self.model is None:
             return self
-        made_by = (*(one for one in self.start_made_by if one not in made_by), *made_by)
+        made_by = (*(maker for maker in self.start_made_by if maker not in made_by), *made_by)
         model = self.model.model_copy(update={"made_by": made_by})
         return self.model_copy(update={"model": model})
 

@@ -118,8 +118,8 @@ def hash_inputs(context: JobContext, stage: StageName, inputs: Mapping[str, Any]
 def find_done(context: JobContext, location: StageLocation) -> StageDone | None:
     """Return what the registry has of a stage that is done; None where its folder lacks it."""
     project, key = context.job.project, location.key
-    found = context.read(lambda session: stages.find(session, project, key))
-    return found if found is not None and _read_record(location.folder) == found.output else None
+    done = context.read(lambda session: stages.find(session, project, key))
+    return done if done is not None and _read_record(location.folder) == done.output else None
 
 
 def begin_stage(location: StageLocation) -> None:
@@ -145,12 +145,12 @@ def record_stage(context: JobContext, location: StageLocation, result: Result) -
 
 def _find_or_run(context: JobContext, stage: Stage[Result], location: StageLocation) -> Result:
     """Return the result of a stage that nobody else is doing."""
-    if found := find_done(context, location):
+    if done := find_done(context, location):
         part = stage.part
         of_several = f" ({part.name})" if part.of > 1 else ""
-        context.log(f"{location.stage}: done before, by job {found.job_id}{of_several}")
+        context.log(f"{location.stage}: done before, by job {done.job_id}{of_several}")
         context.report(location.stage, part.fraction(1.0), message="done before")
-        return stage.result_type.model_validate(found.output)
+        return stage.result_type.model_validate(done.output)
     begin_stage(location)
     return record_stage(context, location, stage.run(context, location.folder))
 

@@ -106,7 +106,7 @@ class _ProgressReporter:
         is_last = False
         while not is_last:
             is_last = over.wait(_EVERY)
-            for progress in self.reader.news():
+            for progress in self.reader.read_new():
                 self._report(progress)
 
     def _report(self, progress: Progress) -> None:
@@ -114,7 +114,7 @@ class _ProgressReporter:
         if progress.metric is not None:
             self.metric = progress.metric
         if progress.validation is not None:
-            self.context.log(progress.at_end(self.part.name))
+            self.context.log(progress.epoch_line(self.part.name))
         epoch = "" if progress.validation is None else f", validation {progress.validation:.4f}"
         terms = f" ({progress.by_term})" if len(progress.terms) > 1 else ""
         step = f"step {progress.done} of {progress.total}"

@@ -1,4 +1,4 @@
-"""Carrying a job through its stages, and telling the registry how that ended."""
+"""Runs a job through its stages, and tells the registry how that ended."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +10,8 @@ from alambique.registry.job_result import JobResult
 from alambique.spec.errors import LostLease
 from alambique.spec.states import Reason
 from alambique.spec.tries import needs_outputs
-from alambique.workers.pipeline.context import JobContext
+from alambique.workers.pipeline.context import JobContext, forward_logs, traceback_lines
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.pipeline.job_log import into_log, trace_of
 from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
 from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.stages.cache import fill_caches
@@ -24,9 +23,9 @@ from alambique.workers.stages.table import table_lines
 from alambique.workers.stages.teach import select_teachers
 
 
-def carry_job(context: JobContext) -> int:
+def run_job(context: JobContext) -> int:
     """Run all stages of a job, tell the registry how that ended, and return the exit code."""
-    with into_log(context):
+    with forward_logs(context):
         try:
             result = run_stages(context)
             context.leases.stop()
@@ -78,7 +77,7 @@ def _fail(context: JobContext, error: Exception) -> int:
     reason, message = reason_of(error), user_message(error)
     context.leases.stop()
     if reason in (Reason.INTERNAL, Reason.LOST_WORKER):
-        context.log(*trace_of(error))
+        context.log(*traceback_lines(error))
     _write_end(
         context,
         lambda session: jobs.fail(session, context.id, context.token, reason, message),

@@ -40,7 +40,7 @@ GRACE = 15.0
 
 
 def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -> None:
-    """Works until `stop` is set; running jobs are given back then, and go on at the next start."""
+    """Work until `stop` is set; running jobs are given back then, and go on at the next start."""
     os.environ.update(ray_environment(settings.home, os.environ))
     with ExitStack() as stack:
         cluster = _RayCapacity(settings, stack)
@@ -94,7 +94,7 @@ class Dispatcher:
 
     @property
     def drivers(self) -> tuple[Driver, ...]:
-        """The driver processes that this dispatcher has started and not yet buried."""
+        """The driver processes whose ends this dispatcher has not recorded yet."""
         return tuple(self._drivers.values())
 
     def run_round(self) -> None:
@@ -131,8 +131,13 @@ class Dispatcher:
     def _record_ended_drivers(self) -> None:
         """Forget drivers that have ended; the attempt of one that died fails at once."""
         for driver in [d for d in self._drivers.values() if d.process.poll() is not None]:
-            self._fail_attempt(driver.row, *_explain_end(driver))
-            del self._drivers[driver.row.id]
+            row, code = driver.row, driver.process.returncode
+            if driver.killed:
+                end = Reason.USER, "killed on request"
+            else:
+                end = explain_exit_code(code, log=f"logs/{row.id}.log")
+            self._fail_attempt(row, *end)
+            del self._drivers[row.id]
 
     def _fail_attempt(self, row: JobRow, reason: Reason, message: str) -> None:
         """Write that an attempt failed, unless its driver has written already how it ended."""
@@ -243,7 +248,7 @@ class _RayCapacity:
         from alambique.workers.ray.connection import connect
 
         self._cluster = stack.enter_context(connect(settings.ray_address, settings.redis))
-        self._kept_here = settings.ray_address is None
+        self._is_local = settings.ray_address is None
         self.address = settings.ray_address or self._cluster.address
 
     @property
@@ -253,22 +258,15 @@ class _RayCapacity:
         Raises:
             LostWorker: the local one is gone; it comes back with the next dispatcher.
         """
-        found = self._cluster.resources
+        resources = self._cluster.resources
         # a cluster of somebody else's may have none until it is asked for some
-        if self._kept_here and not found.cpus:
+        if self._is_local and not resources.cpus:
             raise LostWorker("the Ray of this machine has ended: start this worker again")
-        return found
+        return resources
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
         """Whether the local cluster is too small for it."""
-        return self._kept_here and not self.all.can_hold(resources)
-
-
-def _explain_end(driver: Driver) -> tuple[Reason, str]:
-    """Return why an attempt failed whose driver wrote nothing of it."""
-    if driver.killed:
-        return Reason.USER, "killed on request"
-    return explain_exit_code(driver.process.returncode, log=f"logs/{driver.row.id}.log")
+        return self._is_local and not self.all.can_hold(resources)
 
 
 def explain_exit_code(code: int, *, log: str) -> tuple[Reason, str]:

@@ -140,10 +140,10 @@ def _attempt(
             leases = stack.enter_context(keeper)
             # torch takes seconds to import, which a short lease would not outlast unrenewed
             from alambique.workers.pipeline.context import JobContext
-            from alambique.workers.queue.attempt import carry_job
+            from alambique.workers.queue.attempt import run_job
 
             connection = _RayConnection(settings, stack)
-            return carry_job(JobContext(job_id, token, job, settings, database, leases, connection))
+            return run_job(JobContext(job_id, token, job, settings, database, leases, connection))
     except LostLease:
         return LOST
     except KeyboardInterrupt:  # before the stages began, which see to interrupts themselves

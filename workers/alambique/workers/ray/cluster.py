@@ -18,9 +18,8 @@ from alambique.workers.pipeline.provenance import refuse_other_code, running_cod
 from alambique.workers.ray.errors import errors_for_driver, raise_driver_error
 
 if TYPE_CHECKING:
-    from alambique.workers.search.trial import SearchRun, TrialSource
-    from alambique.workers.stages.fill_task import FillTask
-    from alambique.workers.training.spec import TrainingSpec
+    from alambique.workers.training.spec import FillTask, TrainingSpec
+    from alambique.workers.training.trial import SearchRun, TrialSource
 
 
 class Cluster:

@@ -66,6 +66,6 @@ def raised_errors(error: BaseException) -> list[BaseException]:
     or a `ControllerError`; these stand in each other.
     """
     failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
-    named = [getattr(error, name, None) for name in _WRAPPED]
-    inner = [*failures.values(), *(one for one in named if isinstance(one, BaseException))]
-    return [raised for one in inner for raised in raised_errors(one)] or [error]
+    causes = [getattr(error, name, None) for name in _WRAPPED]
+    inner = [*failures.values(), *(cause for cause in causes if isinstance(cause, BaseException))]
+    return [raised for cause in inner for raised in raised_errors(cause)] or [error]

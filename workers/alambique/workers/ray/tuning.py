@@ -31,7 +31,10 @@ from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.provenance import refuse_other_code, running_code
 from alambique.workers.ray.errors import driver_error, errors_for_driver, raised_errors
 from alambique.workers.ray.training import process_resources, train_on_workers
-from alambique.workers.search.trial import (
+from alambique.workers.training.checkpoints import TrainerState
+from alambique.workers.training.layer_maps import resolve_maps
+from alambique.workers.training.result import result_of
+from alambique.workers.training.trial import (
     SearchRun,
     TrialReport,
     TrialSource,
@@ -40,9 +43,6 @@ from alambique.workers.search.trial import (
     unfinished_trainings,
     write_start,
 )
-from alambique.workers.training.checkpoints import TrainerState
-from alambique.workers.training.layer_maps import resolve_maps
-from alambique.workers.training.result import result_of
 
 _REDUCTION = 3
 """One trial of so many goes on at each rung."""
@@ -189,7 +189,7 @@ class TuneSearcher(Searcher):
         if spec := self._source.next_trial():
             content = {"spec": spec.model_dump_json(), "driver": str(running_code())}
             return {"number": spec.number, **content}
-        return Searcher.FINISHED if self._source.exhausted else None
+        return Searcher.FINISHED if self._source.is_exhausted else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -49,7 +49,7 @@ def cka_score(
     return {student.task.primary: validation.metric, "objective": validation.loss}
 
 
-def taught_by(spec: TrainingSpec) -> Path:
+def live_teacher_of(spec: TrainingSpec) -> Path:
     """Return the folder of the live teacher, which a student without a head always has."""
     assert spec.live_teacher is not None  # it learns from layers alone
     return spec.live_teacher
@@ -66,7 +66,7 @@ class StudentAndTeacher:
         """Load both networks anew: hooks on layers would slow what measures the student's speed."""
         network, teacher = (
             load(folder, student.task.output, student.labels)
-            for folder in (spec.best, taught_by(spec))
+            for folder in (spec.best, live_teacher_of(spec))
         )
         model = DistillationModel(network, teacher, intermediate_losses(spec.objective))
         model.projection_heads.load_state_dict(read_projection_heads(spec.projection_heads))

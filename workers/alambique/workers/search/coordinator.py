@@ -4,7 +4,7 @@ Everything is decided and remembered here, in the driver; the processes of trial
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,11 +24,10 @@ from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import begin_stage, find_done, record_stage
 from alambique.workers.search.sampling import past_trial, propose_trial
 from alambique.workers.search.summary import SearchProgress
-from alambique.workers.search.trial import TrialReport, TrialSpec
 from alambique.workers.search.trial_job import SearchInputs, TrialJob
 from alambique.workers.training.progress import ProgressReader
 from alambique.workers.training.result import TrainingResult, read_result
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.trial import TrialReport, TrialSpec
 
 _INTERVAL = 1.0
 """Seconds between two reports of how far the search is, and between two tries to take a lease."""
@@ -65,14 +64,14 @@ class ActiveTrial:
         self.last_report = TrialReport.from_point(self.curve[-1]) if self.curve else None
 
     @property
-    def stopped(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether the scheduler has stopped it, in this attempt at the job or in an earlier one."""
         return self.last_report is not None and self.last_report.stopped
 
     @property
     def result(self) -> TrainingResult | None:
         """How its training ended, where it has by itself."""
-        return None if self.stopped else read_result(self.job.trainings[-1])
+        return None if self.is_stopped else read_result(self.job.trainings[-1])
 
     @property
     def epochs(self) -> int:
@@ -94,22 +93,19 @@ class ActiveTrial:
 
     def open_progress(self) -> None:
         """Begin to read the progress of its trainings: what earlier attempts wrote is skipped."""
-        named = _named_trainings(self.number, self.job.trainings)
-        self._readers = {name: ProgressReader(one.progress) for name, one in named.items()}
+        *before, last = self.job.trainings
+        named = {f"trial {self.number}, first": training for training in before}
+        named[f"trial {self.number}"] = last
+        self._readers = {name: ProgressReader(its.progress) for name, its in named.items()}
 
     def new_epoch_lines(self) -> list[str]:
         """Return a line of the log for each epoch that has ended since the last call."""
         return [
-            progress.at_end(name)
+            progress.epoch_line(name)
             for name, reader in self._readers.items()
-            for progress in reader.news()
+            for progress in reader.read_new()
             if progress.validation is not None
         ]
-
-
-def _named_trainings(number: int, trainings: Sequence[TrainingSpec]) -> dict[str, TrainingSpec]:
-    *before, last = trainings
-    return {f"trial {number}, first": one for one in before} | {f"trial {number}": last}
 
 
 @dataclass
@@ -154,7 +150,7 @@ class TrialCoordinator:
         )
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether no other trial will be started."""
         full = len(self._active) >= self.search.concurrent
         waiting = self._left or self._blocked or self._prepared
@@ -163,7 +159,7 @@ class TrialCoordinator:
     def has_work(self) -> bool:
         """Return whether any trial is left that is not done already; done ones are recorded."""
         self._prepared = self.next_trial()
-        return not self.exhausted
+        return not self.is_exhausted
 
     def next_trial(self) -> TrialSpec | None:
         """Return a trial to start, if one may be started now.
@@ -207,7 +203,7 @@ class TrialCoordinator:
         try:
             self._log_epochs(trial)
             failure = trial.failure
-            if error is not None and not trial.stopped:
+            if error is not None and not trial.is_stopped:
                 self._record_failure(number, reason_of(error), user_message(error), trial.epochs)
             elif failure is not None and failure.error is not None:
                 reason = failure.reason or Reason.INTERNAL
@@ -287,7 +283,7 @@ class TrialCoordinator:
                 continue
             curve = [dict(point) for point in left.curve] if left else []
             trial = ActiveTrial(number, job, self.clock(), curve)
-            if not trial.stopped:
+            if not trial.is_stopped:
                 return trial
             self._record_stopped(trial)
             self._done_before += 1

@@ -86,7 +86,7 @@ def propose_trial(
         return None
     if search.sampler == "grid":
         return _grid_values(axes, number - 1)
-    tried = {as_json(one.values) for one in past}
+    tried = {as_json(trial.values) for trial in past}
     sampler = _make_sampler(search, axes, seed=_derived_seed(seed, number, 0))
     sampled = islice(_sampled_values(search, axes, past, sampler), _ATTEMPTS)
     candidates = chain(sampled, _untried_values(search, axes, seed=_derived_seed(seed, number, 1)))
@@ -101,11 +101,11 @@ def dimension_importance(
     Functional ANOVA on a random forest (Hutter, Hoos and Leyton-Brown, 2014), as Optuna has it.
     None for all where there are too few trials, or where all did equally well.
     """
-    scored = [replace(one, scores=one.scores[:1]) for one in past if one.scores is not None]
-    if len(scored) < _MIN_TRIALS or len({one.scores for one in scored}) < 2:
+    scored = [replace(trial, scores=trial.scores[:1]) for trial in past if trial.scores is not None]
+    if len(scored) < _MIN_TRIALS or len({trial.scores for trial in scored}) < 2:
         return {axis.path: None for axis in axes}
     study = _make_study([StudyDirection.MINIMIZE], RandomSampler(seed=seed))
-    study.add_trials(_optuna_trial(axes, one) for one in scored)
+    study.add_trials(_optuna_trial(axes, trial) for trial in scored)
     parts = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
     # a dimension of one value is left out, and mattered nothing
     return {axis.path: float(parts.get(axis.path, 0.0)) for axis in axes}
@@ -114,13 +114,13 @@ def dimension_importance(
 def _sampled_values(
     search: Search, axes: Sequence[Axis], past: Sequence[PastTrial], sampler: BaseSampler
 ) -> Iterator[dict[str, Any]]:
-    """Yield what the sampler would try, again and again; what it asks for is never answered."""
+    """Yield what the sampler would try, again and again; no result is ever told to it."""
     study = _make_study([_DIRECTIONS[goal.direction] for goal in search.targets], sampler)
-    study.add_trials(_optuna_trial(axes, one) for one in past)
+    study.add_trials(_optuna_trial(axes, trial) for trial in past)
     distributions = {axis.path: _distribution(axis) for axis in axes}
     while True:
-        asked = study.ask(distributions)
-        yield {axis.path: _job_value(axis, asked.params[axis.path]) for axis in axes}
+        suggestion = study.ask(distributions)
+        yield {axis.path: _job_value(axis, suggestion.params[axis.path]) for axis in axes}
 
 
 def _untried_values(search: Search, axes: Sequence[Axis], *, seed: int) -> Iterator[dict[str, Any]]:

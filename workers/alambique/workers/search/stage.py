@@ -21,9 +21,9 @@ from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.stage import StagePart, find_done, stage_key
 from alambique.workers.search.coordinator import TrialCoordinator, is_unfinished
 from alambique.workers.search.summary import SearchOutcome
-from alambique.workers.search.trial import SearchRun
 from alambique.workers.search.trial_job import SearchInputs
 from alambique.workers.stages.distil import TrainStudent, student_roles, train_student
+from alambique.workers.training.trial import SearchRun
 
 
 def search(context: JobContext) -> SearchOutcome:
@@ -44,13 +44,17 @@ def search(context: JobContext) -> SearchOutcome:
     every = _read_trials(context)
     _remove_stopped(inputs, every)
     by_number = {trial.number: trial for trial in every}
-    measured = {n: one.metrics for n, one in by_number.items() if one.state is TrialState.FINISHED}
+    measured = {
+        number: trial.metrics
+        for number, trial in by_number.items()
+        if trial.state is TrialState.FINISHED
+    }
     front = front_of(context.job.search.targets, measured)
     if not front:
         raise no_student_error(every)
-    trained = list(train_front(inputs, [by_number[number] for number in front]))
-    students = tuple(one for one in trained if isinstance(one, TrainedModel))
-    notes = tuple(one for one in trained if isinstance(one, str))
+    results = list(train_front(inputs, [by_number[number] for number in front]))
+    students = tuple(result for result in results if isinstance(result, TrainedModel))
+    notes = tuple(result for result in results if isinstance(result, str))
     if notes:
         context.log(*(f"warning: {note}" for note in notes))
     return SearchOutcome(every, front, students, notes)

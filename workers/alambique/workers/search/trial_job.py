@@ -16,11 +16,11 @@ from alambique.workers.pipeline.failures import user_message
 from alambique.workers.pipeline.stage import StageLocation, StagePart, locate_stage
 from alambique.workers.pipeline.training_runs import placement
 from alambique.workers.scoring.loaded_model import LoadedModel
-from alambique.workers.search.trial import TrialSpec
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.stages.fitting import check_head
 from alambique.workers.stages.speed import latency_of
 from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.trial import TrialSpec
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.pipeline.training_runs import placement
-from alambique.workers.stages.fill_task import Filler, FillTask
+from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.spec import FillTask, TeacherOutputs
 
 _EVENT = "outputs"
 """The kind of the events that say how many outputs were computed."""
@@ -177,7 +177,7 @@ def _count_computed(context: JobContext, teacher: TrainedModel) -> int:
     events = context.read(lambda session: jobs.notes(session, context.id, _EVENT))
     # by their ids: one whose commit got no answer may be there twice
     contents = {event.content.get("id", event.id): event.content for event in events}
-    return sum(one["computed"] for one in contents.values() if one["teacher"] == teacher.name)
+    return sum(each["computed"] for each in contents.values() if each["teacher"] == teacher.name)
 
 
 def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -> FillTask:

@@ -48,11 +48,11 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
-from alambique.workers.downloads import fetch_model
 from alambique.workers.hub_data import fetcher
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import DataSet, InitialWeights, JobInputs, Unlabelled
 from alambique.workers.pipeline.stage import is_done
+from alambique.workers.stages.artifacts import fetch_model
 from alambique.workers.stages.fitting import (
     check_fine_tuned,
     check_head,

@@ -14,13 +14,13 @@ from alambique.spec.objective import Gold, Logits, Term, has_teacher_loss, inter
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.train import Train
 from alambique.workers.files import build_folder
-from alambique.workers.initial_weights import write_student
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.provenance import outputs_makers_of, record_outputs
 from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.pipeline.training_runs import placement, processes, run_training
+from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.layer_maps import maps_of, resolve_maps
@@ -58,15 +58,15 @@ class TrainStudent:
         unlabelled = context.data.unlabelled
         if self.role.is_baseline:
             # with a start of its own it has nothing of the teacher, whichever that is
-            begun = None if inputs.student_start else model_hash(self.source(context))
+            origin = None if inputs.student_start else model_hash(self.source(context))
             budget = [
                 [
-                    *_step_inputs(one.train),
-                    unlabelled.hash if unlabelled and one.unlabelled else None,
+                    *_step_inputs(training.train),
+                    unlabelled.hash if unlabelled and training.unlabelled else None,
                 ]
-                for one in _step_budget(context)
+                for training in _step_budget(context)
             ]
-            return common | {"from": begun, "objective": GOLD_ALONE, "pace": budget}
+            return common | {"from": origin, "objective": GOLD_ALONE, "pace": budget}
         return (
             common
             | {"from": model_hash(context.teachers[0].model.folder)}
@@ -82,9 +82,11 @@ class TrainStudent:
         build_folder(folder / "start", partial(self.write_start, context))
         resources = placement(context.job.resources, distilled=not self.role.is_baseline)
         trainings = self.trainings(context, folder)
+        part, of = self.part, len(trainings)
         for number, training in enumerate(trainings):
-            part = _part_of_training(self.part, number, len(trainings))
-            run_training(context, resolve_maps(training), part, resources)
+            name = part.name if number == of - 1 else f"{part.name}, first"
+            its_part = StagePart(part.stage, name, part.number * of + number, part.of * of)
+            run_training(context, resolve_maps(training), its_part, resources)
         return self.collect_result(context, folder, time.monotonic() - began)
 
     def trainings(self, context: JobContext, folder: Path) -> tuple[TrainingSpec, ...]:
@@ -129,7 +131,8 @@ class TrainStudent:
     def record_outputs(self, context: JobContext, folder: Path) -> None:
         """Note in the student's folder who computed the teacher outputs that it will learn from."""
         if not self.role.is_baseline:
-            record_outputs(folder, [maker for one in context.outputs for maker in one.made_by])
+            makers = (maker for cached in context.outputs for maker in cached.made_by)
+            record_outputs(folder, makers)
 
     def collect_result(self, context: JobContext, folder: Path, seconds: float) -> StudentResult:
         """Return the student whose trainings are over.
@@ -188,7 +191,7 @@ class TrainStudent:
             train=train,
             objective=objective,
             unlabelled=unlabelled.file if unlabelled else None,
-            teachers=tuple(one.outputs for one in context.outputs) if learns_outputs else (),
+            teachers=tuple(cached.outputs for cached in context.outputs) if learns_outputs else (),
             live_teacher=teacher if intermediate_losses(objective) else None,
             zero=resources.zero if resources else None,
             folder=folder,
@@ -217,13 +220,13 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
         AlambiqueError: none of those could be trained, or another attempt may go otherwise.
     """
     roles = student_roles(context)
-    wanted = [(job, role) for job in context.job.seeded for role in roles]
+    students = [(job, role) for job in context.job.seeded for role in roles]
     models: list[TrainedModel] = []
     failures: dict[StudentRole, Exception] = {}
     notes = []
-    for number, (job, role) in enumerate(wanted):
+    for number, (job, role) in enumerate(students):
         name = f"{role}, seed {job.train.seed}" if context.job.seeds else f"{role}"
-        part = StagePart(StageName.DISTIL, name, number, len(wanted))
+        part = StagePart(StageName.DISTIL, name, number, len(students))
         try:
             models.append(train_student(replace(context, job=job), role, part))
         except Exception as error:
@@ -242,8 +245,8 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
 def _output_inputs(context: JobContext) -> Any:
     """Return what identifies the outputs that are learnt from; of one teacher no weight matters."""
     each = [
-        (namespace_of(one.outputs, context.task).digest, one.outputs.weight)
-        for one in context.outputs
+        (namespace_of(cached.outputs, context.task).digest, cached.outputs.weight)
+        for cached in context.outputs
     ]
     if len(each) > 1:
         return each
@@ -274,9 +277,3 @@ def _step_budget(context: JobContext) -> tuple[StepBudget, ...]:
         )
         for terms, train in trainings
     )
-
-
-def _part_of_training(part: StagePart, number: int, of: int) -> StagePart:
-    """Return where the progress of one of a student's trainings belongs within the student's."""
-    name = part.name if number == of - 1 else f"{part.name}, first"
-    return StagePart(part.stage, name, part.number * of + number, part.of * of)

@@ -16,7 +16,7 @@ from alambique.tasks.examples import Example, read
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Evaluation, Score, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.scoring.cka_score import cka_score, taught_by
+from alambique.workers.scoring.cka_score import cka_score, live_teacher_of
 from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.stages.speed import MeasureSpeeds, devices
 from alambique.workers.training.kinds.all import kind_of
@@ -42,7 +42,7 @@ class Evaluate:
     def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
         """Return what the scores depend on."""
         model, training = self.model, self.model.training
-        live = training and [model_hash(taught_by(training)), training.objective]
+        live = training and [model_hash(live_teacher_of(training)), training.objective]
         return {
             "task": context.job.task,
             "test": context.data.hashes["test"],

@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,20 +13,18 @@ from alambique.cache.keys import Namespace, bucket_of, example_key
 from alambique.cache.reader import Outputs
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
-from alambique.spec.fields import Spec
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.pipeline.provenance import maker_of, running_code
 from alambique.workers.pipeline.records import MadeBy
-from alambique.workers.training.batches import Inputs
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import namespace_of, store_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.predictions import predict_logits
-from alambique.workers.training.spec import TeacherOutputs
+from alambique.workers.training.spec import FillTask
 
 _CPU_RUN = 2**17
 """Characters of the texts that are answered at once, sorted by length: some tens of batches, in
@@ -37,50 +34,36 @@ _GPU_RUN = 2**20
 """The same on an accelerator, whose batches are larger."""
 
 
-class FillTask(Spec):
-    """Which teacher answers which examples, into which store. It travels as JSON."""
-
-    task: str
-    labels: tuple[str, ...]
-    teacher: Path
-    examples: Path
-    unlabelled: Path | None = None
-    """More of them, without labels."""
-    max_length: int
-    stride: int
-    outputs: TeacherOutputs
-
-
 class Filler:
     """One process that computes outputs: it holds the teacher, and fills some buckets at a time."""
 
-    def __init__(self, order: FillTask, redis: str | None = None) -> None:
+    def __init__(self, fill_task: FillTask, redis: str | None = None) -> None:
         """Read the examples; nothing is computed yet.
 
         Args:
-            order: what to compute, and where it is kept.
+            fill_task: what to compute, and where it is kept.
             redis: the URL of the shared tier.
 
         Raises:
-            BadSpec: the order has a shared tier, and there is no URL.
+            BadSpec: the task has a shared tier, and there is no URL.
         """
-        self._order = order
-        self._task: Task[Any, Any] = find(order.task)
-        files = (order.examples, order.unlabelled)
+        self._fill_task = fill_task
+        self._task: Task[Any, Any] = find(fill_task.task)
+        files = (fill_task.examples, fill_task.unlabelled)
         self._examples: list[Example] = [e for file in files if file for e in read(file)]
-        self._namespace: Namespace = namespace_of(order.outputs, self._task)
-        self._outputs = Outputs(store_of(order.outputs, redis), self._namespace)
+        self._namespace: Namespace = namespace_of(fill_task.outputs, self._task)
+        self._outputs = Outputs(store_of(fill_task.outputs, redis), self._namespace)
 
     def missing(self) -> dict[int, int]:
-        """How many outputs each bucket lacks; buckets that lack none are left out."""
+        """Return how many outputs each bucket lacks; buckets that lack none are left out."""
         self._outputs.refresh()
-        keys = [one.key for bucket in self._wanted.values() for one in bucket]
+        keys = [request.key for bucket in self._wanted.values() for request in bucket]
         return dict(Counter(bucket_of(key) for key in self._outputs.missing(keys)))
 
     @property
     def wanted(self) -> int:
         """How many outputs there have to be: one for each different text."""
-        return len({one.key for bucket in self._wanted.values() for one in bucket})
+        return len({request.key for bucket in self._wanted.values() for request in bucket})
 
     def runs(
         self, buckets: Sequence[int], *, fillers: int = 1, gpus: bool = False
@@ -106,7 +89,7 @@ class Filler:
             self._outputs,
             {bucket: self._wanted[bucket] for bucket in buckets},
             self._records,
-            columns=len(self._order.labels),
+            columns=len(self._fill_task.labels),
             made_by=running_code().model_dump_json(),
         )
         return filled.computed
@@ -114,7 +97,7 @@ class Filler:
     def makers(self) -> tuple[MadeBy, ...]:
         """Return the code that computed the outputs that are there, as of the last look."""
         makers = [maker_of(text) for text in sorted(self._outputs.makers)]
-        return tuple(one for n, one in enumerate(makers) if one not in makers[:n])
+        return tuple(maker for n, maker in enumerate(makers) if maker not in makers[:n])
 
     @cached_property
     def _wanted(self) -> Mapping[int, Sequence[FillRequest[Example]]]:
@@ -130,16 +113,16 @@ class Filler:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        order = self._order
-        return Encoder.from_folder(order.teacher, max_length=order.max_length, stride=order.stride)
+        task = self._fill_task
+        return Encoder.from_folder(task.teacher, max_length=task.max_length, stride=task.stride)
 
     @cached_property
     def _network(self) -> Network:
-        network = load(self._order.teacher, self._task.output, self._order.labels)
+        network = load(self._fill_task.teacher, self._task.output, self._fill_task.labels)
         return network.to(this_device()).eval()
 
     def _characters_missing(self, bucket: int) -> int:
-        examples = {one.key: one.example for one in self._wanted[bucket]}
+        examples = {request.key: request.example for request in self._wanted[bucket]}
         return sum(
             len(text)
             for key in self._outputs.missing(examples)
@@ -149,12 +132,12 @@ class Filler:
     def _records(self, examples: Sequence[Example]) -> list[Record]:
         """Return the outputs of some examples, whose windows are batched by their lengths."""
         windows_of = [self._task.windows(example, self._encoder) for example in examples]
-        device, bf16 = this_device(), self._order.outputs.dtype == "bf16"
+        device, bf16 = this_device(), self._fill_task.outputs.dtype == "bf16"
         # around all batches: what autocast makes of the weights is kept until it ends
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits = iter(
                 predict_logits(
-                    self._logits,
+                    partial(forward, self._network),
                     [window for windows in windows_of for window in windows],
                     pad_id=self._encoder.pad_id,
                     device=device,
@@ -165,6 +148,3 @@ class Filler:
             kind.record(windows, list(islice(logits, len(windows))), self._task.word_count(example))
             for example, windows in zip(examples, windows_of, strict=True)
         ]
-
-    def _logits(self, inputs: Inputs) -> torch.Tensor:
-        return forward(self._network, inputs)

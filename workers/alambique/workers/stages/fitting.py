@@ -20,7 +20,7 @@ from alambique.workers.training.kinds.all import kind_of
 
 
 def check_fine_tuned(
-    job: Job, teacher: TeacherEntry, found: InitialWeights | None, labels: tuple[str, ...]
+    job: Job, teacher: TeacherEntry, weights: InitialWeights | None, labels: tuple[str, ...]
 ) -> None:
     """Check that a teacher can teach as it is: its head answers with the labels of the data.
 
@@ -30,12 +30,12 @@ def check_fine_tuned(
         LabelMismatch: it has others, or does not name them.
         BadTeacher: it has no head for the task.
     """
-    assert found is not None  # an architecture has to be trained, says the spec
+    assert weights is not None  # an architecture has to be trained, says the spec
     if kind_of(find(job.task).output).has_classes:
-        _check_same_labels(teacher, read_config(found.folder), labels)
-    if not found.head:
+        _check_same_labels(teacher, read_config(weights.folder), labels)
+    if not weights.head:
         raise BadTeacher(
-            f"the teacher {found.name} has no head for {job.task}: give a model that is "
+            f"the teacher {weights.name} has no head for {job.task}: give a model that is "
             f"fine-tuned for it, or fine-tune this one ({teacher.field}.train)"
         )
 
@@ -50,13 +50,13 @@ def _check_same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, .
     check_labels(ours, theirs, teacher.field)
 
 
-def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights | None) -> None:
+def check_teaching(teacher: TeacherEntry, model: Source, weights: InitialWeights | None) -> None:
     """Check that a teacher reads windows as long as the job gives it.
 
     Args:
         teacher: what the job says of it.
         model: what teaches, or may come to.
-        found: where that is; None: it is an architecture.
+        weights: where that is; None: it is an architecture.
 
     Raises:
         BadSpec: the windows are longer than it has positions for.
@@ -65,24 +65,24 @@ def check_teaching(teacher: TeacherEntry, model: Source, found: InitialWeights |
     lengths = {f"{field}.max_length": said.max_length}
     if said.training:
         lengths[f"{field}.train.max_length"] = said.training.max_length
-    _check_lengths(_max_positions(teacher, model, found), lengths)
+    _check_lengths(_max_positions(teacher, model, weights), lengths)
 
 
-def check_learning(job: Job, model: Source, found: InitialWeights | None) -> None:
+def check_learning(job: Job, model: Source, weights: InitialWeights | None) -> None:
     """Check that the student can be made of a model and reads windows as long as it is given.
 
     Args:
         job: what is asked for.
         model: what the student starts from, or is shaped like.
-        found: where that is; None: it is an architecture.
+        weights: where that is; None: it is an architecture.
 
     Raises:
         BadSpec: it cannot be made of it, or has no positions for such windows.
     """
     if job.student.start != "random":
-        layers = depth(read_config(found.folder)) if found else _as_architecture(model).layers
+        layers = depth(read_config(weights.folder)) if weights else _as_architecture(model).layers
         kept_layers(job.student.keep, job.student.layers, layers)
-    longest = _max_positions(job.teachers[0], model, found)
+    longest = _max_positions(job.teachers[0], model, weights)
     for variant in (job, *single_value_jobs(job)):
         _check_lengths(longest, _window_lengths(variant))
 
@@ -102,9 +102,9 @@ def check_live_teacher(
         BadSpec: the two read texts in other pieces, or the teacher has no room for as many.
     """
     variants = [
-        one
-        for one in (job, *single_value_jobs(job))
-        if any(map(intermediate_losses, one.objectives))
+        variant
+        for variant in (job, *single_value_jobs(job))
+        if any(map(intermediate_losses, variant.objectives))
     ]
     if not variants:
         return
@@ -160,13 +160,13 @@ def _as_architecture(model: Source) -> Architecture:
 
 
 def _max_positions(
-    teacher: TeacherEntry, model: Source, found: InitialWeights | None
+    teacher: TeacherEntry, model: Source, weights: InitialWeights | None
 ) -> int | None:
     """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
-    if found is None:
+    if weights is None:
         turned = FAMILIES[_as_architecture(model).architecture].turned
         return None if turned else teacher.said.positions
-    return longest_text(read_config(found.folder))
+    return longest_text(read_config(weights.folder))
 
 
 def _check_lengths(longest: int | None, lengths: Mapping[str, int]) -> None:

@@ -28,12 +28,12 @@ from alambique.workers.pipeline.records import (
 from alambique.workers.pipeline.stage import hash_inputs
 from alambique.workers.scoring.loaded_model import predict_examples
 
-FAR_BELOW = 0.7
+COLLAPSE_RATIO = 0.7
 """A run has collapsed whose primary metric is less than this part of the others' median.
 
 In the tables of Speedy Gonzales (Cañete and Bravo-Marquez, 2023), eleven models on eight data sets,
 the three that collapsed have 0.26, 0.63 and 0.64 of it, and of all others none less than 0.75."""
-FEWEST = 3
+MIN_RUNS = 3
 """Runs whose median tells anything."""
 DRAWS = 2_000
 """Of the interval of each run: its half-width is then known to a fiftieth, in a fifth of the time
@@ -130,16 +130,18 @@ def _find_fault(run: FineTuneRun, runs: Sequence[FineTuneRun]) -> str | None:
         return (
             f"{describe_gate(gate)}, and has to be more than half the width of its interval, {half}"
         )
-    scores = [one.metric for one in runs if one.number != run.number and one.metric is not None]
-    if run.metric is None or len(scores) + 1 < FEWEST:
+    scores = [
+        other.metric for other in runs if other.number != run.number and other.metric is not None
+    ]
+    if run.metric is None or len(scores) + 1 < MIN_RUNS:
         return None
     middle = median(scores)
-    if run.metric >= FAR_BELOW * middle:
+    if run.metric >= COLLAPSE_RATIO * middle:
         return None
     metric = run.result.gate.metric if run.result.gate else "the primary metric"
     return (
-        f"{metric} on the validation examples is {run.metric:.4f}, less than {FAR_BELOW:.0%} of "
-        f"{middle:.4f}, the median of the {len(scores)} other runs"
+        f"{metric} on the validation examples is {run.metric:.4f}, less than "
+        f"{COLLAPSE_RATIO:.0%} of {middle:.4f}, the median of the {len(scores)} other runs"
     )
 
 

@@ -1,14 +1,21 @@
 """What the networks of a job were made of, as edges from their versions."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 from alambique.registry.records import Edge, Version
+from alambique.spec.job import Job
 from alambique.spec.sources import Architecture
 from alambique.spec.space import job_with_values
 from alambique.spec.states import StudentRole
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import lineage_of, start_edge
-from alambique.workers.pipeline.records import InitialWeights, SelectedTeacher, TrainedModel
+from alambique.workers.pipeline.provenance import UNKNOWN
+from alambique.workers.pipeline.records import (
+    DataSet,
+    InitialWeights,
+    SelectedTeacher,
+    TrainedModel,
+)
 
 
 def run_lineage(
@@ -44,6 +51,37 @@ def model_lineage(
         yield start_edge(weights)
 
 
+def lineage_of(
+    job: Job, data: DataSet, model: TrainedModel, *, unlabelled: bool = False
+) -> list[Edge]:
+    """Return the edges that all networks of a job have: to the hash of each split, and to code.
+
+    Args:
+        job: what was asked for.
+        data: its examples.
+        model: the network. Of one that came fine-tuned no code of ours is named; of one that has
+            learnt from teacher outputs also the code that computed these.
+        unlabelled: whether the network has learnt from those without labels too.
+    """
+    hashes = {f"{split}": digest for split, digest in data.hashes.items()}
+    if unlabelled and data.unlabelled:
+        hashes["unlabelled"] = data.unlabelled.hash
+    spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
+    makers = (model.made_by or (UNKNOWN,)) if model.loss is not None else ()
+    codes = {
+        role if number == 1 else f"{role}-{number}": maker.code
+        for role, makers in (("alambique", makers), ("outputs", model.outputs_by))
+        for number, maker in enumerate(makers, start=1)
+    }
+    return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
+
+
+def start_edge(start: InitialWeights) -> Edge:
+    """Return the edge to the model that first weights are of, and to the files that it came as."""
+    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
+    return Edge("start", start.version, {start.name: start.weights, **files})
+
+
 def _gate_mark(teacher: SelectedTeacher) -> dict[str, str]:
     return {"gate": "off"} if teacher.gate_off else {}
 
@@ -60,16 +98,16 @@ def _first_weights(
         model: the network.
         start: what its student starts from, by the job with the values of its trial.
     """
-    begun = {
+    starts = {
         teacher.model.name: candidates[teacher.candidate]
         for candidates, teacher in zip(context.inputs.teacher_starts, context.teachers, strict=True)
     }
-    if model.name in begun:
-        return begun[model.name]
+    if model.name in starts:
+        return starts[model.name]
     match start:
         case "random":
             return None
         case "teacher":  # gold-only begins where that one did
-            return begun["teacher"] if model.name == StudentRole.GOLD_ONLY else None
+            return starts["teacher"] if model.name == StudentRole.GOLD_ONLY else None
         case _:
             return context.inputs.student_start

@@ -17,7 +17,7 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import made_by_stages
+from alambique.workers.pipeline.provenance import maker_details
 from alambique.workers.pipeline.records import (
     Evaluation,
     FineTuneRun,
@@ -27,12 +27,12 @@ from alambique.workers.pipeline.records import (
     TrainedModel,
 )
 from alambique.workers.stages import table
+from alambique.workers.stages.artifacts import store_files
 from alambique.workers.stages.gate import figure_details, gate_details
 from alambique.workers.stages.lineage import model_lineage, run_lineage
 from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
-from alambique.workers.stages.uploading import store_files
 
 
 def register_models(
@@ -87,7 +87,7 @@ def register_models(
             *busy_notes(names, shapes, speeds),
             *(note for teacher in context.teachers for note in selection_notes(teacher)),
         ),
-        settings=_measured_with(context, lines[0].evaluation, speeds),
+        settings=_measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),
     )
 
@@ -123,9 +123,9 @@ class _Registration:
         """Register the best network of a line of the table."""
         context, model, evaluation = self.context, line.model, line.evaluation
         self._report(f"the {model.name}")
-        settings = _measured_with(context, evaluation, speeds)
+        settings = _measurement_settings(context, evaluation, speeds)
         metrics = list(_test_metrics(context, evaluation, line_speeds, settings))
-        teacher = next((one for one in context.teachers if one.model.name == model.name), None)
+        teacher = next((each for each in context.teachers if each.model.name == model.name), None)
         if teacher is not None and teacher.runs:
             # one that was chosen by these scores is listed with them, as those that were not
             metrics += _validation_metrics(context, model)
@@ -144,7 +144,7 @@ class _Registration:
                 ),
                 details=_details(model)
                 | (gate_details(teacher) if teacher else {})
-                | made_by_stages(model, (*evaluation.made_by, *timed_by)),
+                | maker_details(model, (*evaluation.made_by, *timed_by)),
                 metrics=metrics,
                 lineage=list(model_lineage(context, model, self.teachers)),
             )
@@ -183,17 +183,17 @@ class _Registration:
         start = context.inputs.teacher_starts[entry.number][run.candidate]
         with self._lease(model, f"the run {run.name}"):
             project = context.job.project
-            known = context.read(
+            existing = context.read(
                 lambda session: versions.by_weights(session, project, model.weights)
             )
-            return known or _record_version(
+            return existing or _record_version(
                 context,
                 model,
                 model_name(context.job.name, context.id, role),
                 role,
                 about=self.about,
                 cost=_cost(context, model),
-                details=_run_details(run, model) | made_by_stages(model),
+                details=_run_details(run, model) | maker_details(model),
                 metrics=_validation_metrics(context, model),
                 lineage=run_lineage(context, model, start),
             )
@@ -303,12 +303,12 @@ def _outputs(context: JobContext) -> Outputs | None:
     if not context.outputs:
         return None
     return Outputs(
-        examples=sum(one.wanted for one in context.outputs),
-        computed=sum(one.computed for one in context.outputs),
+        examples=sum(cached.wanted for cached in context.outputs),
+        computed=sum(cached.computed for cached in context.outputs),
     )
 
 
-def _measured_with(
+def _measurement_settings(
     context: JobContext, evaluation: Evaluation, speeds: SpeedResult
 ) -> dict[str, Any]:
     """Return how a network was measured, with the name that this job has for the examples."""
@@ -326,8 +326,8 @@ def _test_metrics(
     first, *others = speeds
     figures = evaluation.score.metrics | speed_figures(first).model_dump()
     for other in others:
-        named = speed_figures(other).model_dump()
-        figures |= {f"{other.device}_{name}": figure for name, figure in named.items()}
+        by_name = speed_figures(other).model_dump()
+        figures |= {f"{other.device}_{name}": figure for name, figure in by_name.items()}
     for name, value in figures.items():
         yield Metric(context.data.test_name, "test", name, value, dict(settings))
 

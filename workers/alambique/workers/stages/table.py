@@ -65,13 +65,13 @@ class TableLine:
     @property
     def means(self) -> dict[str, float]:
         """Each metric's mean over the seeds."""
-        scores = [one.score.metrics for one in self.evaluations]
+        scores = [evaluation.score.metrics for evaluation in self.evaluations]
         return {name: fmean(score[name] for score in scores) for name in scores[0]}
 
     @property
     def deviations(self) -> dict[str, float]:
         """Each metric's standard deviation over the seeds; nothing where there is one."""
-        scores = [one.score.metrics for one in self.evaluations]
+        scores = [evaluation.score.metrics for evaluation in self.evaluations]
         if len(scores) < 2:
             return {}
         return {name: stdev(score[name] for score in scores) for name in scores[0]}
@@ -108,8 +108,9 @@ def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[
     """
     if line.name != StudentRole.DISTILLED:
         return []
-    baselines = [one for one in lines if one.trial == line.trial and _is_baseline(one)]
-    baselines.sort(key=lambda one: -one.means[primary])
+    roles = (StudentRole.GOLD_ONLY, StudentRole.SAME_START)
+    baselines = [each for each in lines if each.trial == line.trial and each.name in roles]
+    baselines.sort(key=lambda baseline: -baseline.means[primary])
     gains = []
     ours = _fractions_by_seed(line)
     for baseline in baselines:
@@ -238,11 +239,7 @@ def _retention(line: TableLine, teachers: Sequence[TableLine], primary: str) -> 
     """Return the part of the best teacher's score that a student keeps; None of a teacher."""
     if any(line is teacher for teacher in teachers):
         return None
-    return retention(line.means[primary], max(one.means[primary] for one in teachers))
-
-
-def _is_baseline(line: TableLine) -> bool:
-    return line.name in (StudentRole.GOLD_ONLY, StudentRole.SAME_START)
+    return retention(line.means[primary], max(teacher.means[primary] for teacher in teachers))
 
 
 def _fractions_by_seed(line: TableLine) -> Mapping[int | None, Floats]:

@@ -16,7 +16,6 @@ from alambique.spec.teacher import Run
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.files import build_folder
-from alambique.workers.initial_weights import write_from_scratch, write_with_head
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import exception_chain
 from alambique.workers.pipeline.provenance import UNKNOWN, makers_of, record_maker
@@ -36,6 +35,7 @@ from alambique.workers.pipeline.stage import (
 )
 from alambique.workers.pipeline.training_runs import placement, processes, run_training
 from alambique.workers.stages.gate import describe_gate, judge_runs, validate_teacher
+from alambique.workers.training.initial_weights import write_from_scratch, write_with_head
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.spec import TrainingSpec
 

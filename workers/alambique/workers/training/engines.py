@@ -202,7 +202,7 @@ def make_engine(
     """
     if zero is None and context.world > 1:
         raise BadSpec(
-            f"{context.world} processes without a ZeRO stage: give the course one, 0 to 3"
+            f"{context.world} processes without a ZeRO stage: give the training one, 0 to 3"
         )
     if zero is None:
         return TorchEngine(network, train, context.device)
@@ -219,8 +219,8 @@ def make_optimizer(network: nn.Module, train: Train) -> torch.optim.Optimizer:
         {"params": [w for w in others if w.ndim <= 1], "weight_decay": 0.0},
         {"params": maps, "weight_decay": 0.0, "rate_factor": _MAP_RATE},
     ]
-    filled = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(filled, lr=train.learning_rate)
+    nonempty = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(nonempty, lr=train.learning_rate)
 
 
 def set_learning_rate(optimizer: Any, learning_rate: float) -> None:

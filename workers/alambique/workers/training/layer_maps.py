@@ -41,46 +41,49 @@ _CHOSEN = "map.json"
 """The file in the folder of a training with the map that was chosen for it."""
 
 
-def resolve_maps(course: TrainingSpec) -> TrainingSpec:
+def resolve_maps(spec: TrainingSpec) -> TrainingSpec:
     """Return the training with a chosen layer map in each term that awaits one.
 
     The map is chosen once, and read from the training's folder from then on.
     """
-    if course.live_teacher is None or not any(map(awaits_map, course.objective)):
-        return course
-    path = course.folder / _CHOSEN
+    if spec.live_teacher is None or not any(map(awaits_map, spec.objective)):
+        return spec
+    path = spec.folder / _CHOSEN
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, most_similar_map(course).model_dump_json())
-    return _with_map(course, LayerMap.model_validate_json(path.read_text()))
+        write_text(path, most_similar_map(spec).model_dump_json())
+    chosen = LayerMap.model_validate_json(path.read_text())
+    assert chosen.pairs is not None  # a map by likeness lists its pairs
+    terms = tuple(with_chosen_map(term, chosen.pairs) for term in spec.objective)
+    return spec.model_copy(update={"objective": terms})
 
 
-def maps_of(course: TrainingSpec) -> dict[str, LayerMap]:
+def maps_of(spec: TrainingSpec) -> dict[str, LayerMap]:
     """Return the layer map of each term of a finished training that has one, by its label."""
-    if course.live_teacher is None:
+    if spec.live_teacher is None:
         return {}
-    path = course.folder / _CHOSEN
+    path = spec.folder / _CHOSEN
     chosen = LayerMap.model_validate_json(path.read_text()) if path.exists() else None
-    depths = depth(read_config(course.start)), depth(read_config(course.live_teacher))
+    depths = depth(read_config(spec.start)), depth(read_config(spec.live_teacher))
     mappings = {
-        term.label: comparison_of(term).layer_map for term in intermediate_losses(course.objective)
+        term.label: comparison_of(term).layer_map for term in intermediate_losses(spec.objective)
     }
     return {
-        label: _layer_map(label, mapping, course, depths, chosen)
+        label: _layer_map(label, mapping, spec, depths, chosen)
         for label, mapping in mappings.items()
         if mapping is not None
     }
 
 
-def most_similar_map(course: TrainingSpec) -> LayerMap:
+def most_similar_map(spec: TrainingSpec) -> LayerMap:
     """Return the map between the layers that are most alike before the training, by linear CKA.
 
     They are compared on some of the training examples (Kornblith et al., 2019, §3).
     """
-    windows = _sample_windows(course)
-    assert course.live_teacher is not None  # a term compares layers
+    windows = _sample_windows(spec)
+    assert spec.live_teacher is not None  # a term compares layers
     table_SL = cka_table(
-        _states(course, course.start, windows), _states(course, course.live_teacher, windows)
+        _states(spec, spec.start, windows), _states(spec, spec.live_teacher, windows)
     )
     chosen = best_map(table_SL)
     return LayerMap(
@@ -89,22 +92,16 @@ def most_similar_map(course: TrainingSpec) -> LayerMap:
     )
 
 
-def _with_map(course: TrainingSpec, chosen: LayerMap) -> TrainingSpec:
-    assert chosen.pairs is not None  # a map by likeness lists its pairs
-    terms = tuple(with_chosen_map(term, chosen.pairs) for term in course.objective)
-    return course.model_copy(update={"objective": terms})
-
-
 def _layer_map(
     label: str,
     mapping: LayerMapping,
-    course: TrainingSpec,
+    spec: TrainingSpec,
     depths: tuple[int, int],
     chosen: LayerMap | None,
 ) -> LayerMap:
     match mapping:
         case "learned":
-            return LayerMap(weights=course.read_learned_maps()[label])
+            return LayerMap(weights=spec.read_learned_maps()[label])
         case "similar":
             assert chosen is not None  # before the training
             return chosen
@@ -112,28 +109,28 @@ def _layer_map(
             return LayerMap(pairs=layer_pairs(mapping, *depths))
 
 
-def _sample_windows(course: TrainingSpec) -> list[TargetWindow]:
-    examples = read(course.training)
-    generator = np.random.default_rng(course.train.seed)
+def _sample_windows(spec: TrainingSpec) -> list[TargetWindow]:
+    examples = read(spec.training)
+    generator = np.random.default_rng(spec.train.seed)
     sample = generator.permutation(len(examples))[:_EXAMPLES]
     encoder = Encoder.from_folder(
-        course.start, max_length=course.train.max_length, stride=course.train.stride
+        spec.start, max_length=spec.train.max_length, stride=spec.train.stride
     )
-    return make_windows(find(course.task), [examples[i] for i in sample], encoder, course.labels)
+    return make_windows(find(spec.task), [examples[i] for i in sample], encoder, spec.labels)
 
 
 @torch.inference_mode()
-def _states(course: TrainingSpec, folder: Path, windows: Sequence[TargetWindow]) -> list[Tensor]:
+def _states(spec: TrainingSpec, folder: Path, windows: Sequence[TargetWindow]) -> list[Tensor]:
     """Return the states (T, D) after each layer of the network in `folder`.
 
     The tokens are the same for all networks.
     """
-    network = load(folder, find(course.task).output, course.labels)
+    network = load(folder, find(spec.task).output, spec.labels)
     layers = range(depth(network.config))
     hooks = ActivationHooks(network, LayerSelection(hidden=frozenset(layers)))
     states: list[list[Tensor]] = [[] for _ in layers]
     lengths = [window.length for window in windows]
-    tokens = _sample_tokens(lengths, course.train.seed)
+    tokens = _sample_tokens(lengths, spec.train.seed)
     for batch in by_length(lengths, torch.device("cpu")):
         forward(network, Inputs.of([windows[i].window for i in batch], pad_id=0))
         hidden = hooks.take().hidden

@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from alambique.workers.training.schedule import (
     share,
 )
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
+from alambique.workers.training.target_windows import loss_normalizers
 from alambique.workers.training.validation import Validation, validate
 
 OnEpochEnd = Callable[[TrainerState], None]
@@ -151,8 +151,9 @@ class TrainingLoop:
         normalizers = loss_normalizers(windows)
         objective, fraction_done = self._spec.objective, state.done / self._inputs.steps
         losses: list[LossTerms] = []
-        for micro_batch in self._micro_batches(windows):
-            outputs = self.forward(micro_batch, objective)
+        mine = share(windows, self.context.rank, self.context.world)
+        for piece in micro_batches(mine, self._spec.train.accumulate):
+            outputs = self.forward(self._inputs.collator.collate(piece, windows[0]), objective)
             loss = objective_loss(
                 outputs.rows,
                 objective,
@@ -177,13 +178,6 @@ class TrainingLoop:
                     inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN, batch.weight_B
                 )
         return BatchOutputs(logits_BNC, batch.prediction_rows(logits_BNC), layers)
-
-    def _micro_batches(self, windows: Sequence[TargetWindow]) -> Iterator[Batch]:
-        """Yield this process's share of a global batch, in pieces that memory has room for."""
-        mine = share(range(len(windows)), self.context.rank, self.context.world)
-        for piece in micro_batches(mine, self._spec.train.accumulate):
-            chosen = [None if i is None else windows[i] for i in piece]
-            yield self._inputs.collator.collate(chosen, stand_in=windows[0])
 
     def _remaining_batches(self, state: TrainerState) -> list[list[int]]:
         """Return the global batches left of an epoch: no more than are left of the run."""

@@ -33,7 +33,7 @@ class Progress:
         """Each term of the objective before its weight, as text."""
         return ", ".join(f"{kind} {value:.4f}" for kind, value in self.terms.items())
 
-    def at_end(self, name: str) -> str:
+    def epoch_line(self, name: str) -> str:
         """Return the line of a log at the end of an epoch, for the run of that name."""
         loss = "" if self.loss is None else f"loss {self.loss:.4f} ({self.by_term}), "
         return (
@@ -67,7 +67,7 @@ class ProgressReader:
         self._path = path
         self._read = path.stat().st_size if path.exists() else 0
 
-    def news(self) -> Iterator[Progress]:
+    def read_new(self) -> Iterator[Progress]:
         """Yield the new reports; a line that is still being written is left for the next time."""
         if not self._path.exists():
             return

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, assert_never
+from typing import Literal, TypeVar, assert_never
 
 import numpy as np
 
@@ -15,6 +15,7 @@ other windows beside each other in each epoch."""
 DEFAULT_BATCH = 32
 
 Shape = Literal["linear", "cosine", "constant"]
+T = TypeVar("T")
 
 
 def epoch_batches(lengths: Sequence[int], train: Train, epoch: int) -> list[list[int]]:
@@ -67,7 +68,7 @@ def _cut_into_batches(windows: list[int], lengths: Sequence[int], train: Train) 
     return batches
 
 
-def share(batch: Sequence[int], rank: int, world: int) -> list[int | None]:
+def share(batch: Sequence[T], rank: int, world: int) -> list[T | None]:
     """Return the windows r, r + W, … of a global batch: those that rank r takes.
 
     All ranks get equally many, so that none waits for another; None stands for a missing one.
@@ -76,11 +77,11 @@ def share(batch: Sequence[int], rank: int, world: int) -> list[int | None]:
     ([5, 7], [6, None])
     """
     size = -(-len(batch) // world)
-    mine: list[int | None] = list(batch[rank::world])
+    mine: list[T | None] = list(batch[rank::world])
     return mine + [None] * (size - len(mine))
 
 
-def micro_batches(windows: Sequence[int | None], pieces: int) -> list[list[int | None]]:
+def micro_batches(windows: Sequence[T | None], pieces: int) -> list[list[T | None]]:
     """Return `windows` cut in exactly `pieces`, equally long; a window that is missing is None.
 
     >>> micro_batches([1, 2, 3], 2)

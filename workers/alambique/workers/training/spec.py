@@ -1,4 +1,4 @@
-"""A training run as a value: everything that decides its result, and where its files are."""
+"""What processes of a job compute, as values that travel as JSON: trainings, teacher outputs."""
 
 import json
 from pathlib import Path
@@ -25,6 +25,20 @@ class TeacherOutputs(Spec):
     """How much its outputs count beside those of other teachers."""
 
 
+class FillTask(Spec):
+    """Which teacher answers which examples, into which store. It travels as JSON."""
+
+    task: str
+    labels: tuple[str, ...]
+    teacher: Path
+    examples: Path
+    unlabelled: Path | None = None
+    """More of them, without labels."""
+    max_length: int
+    stride: int
+    outputs: TeacherOutputs
+
+
 class StepBudget(Spec):
     """What decides how many steps one training of the distilled student takes."""
 
@@ -34,7 +48,7 @@ class StepBudget(Spec):
 
 
 class TrainingSpec(Spec):
-    """All that decides a training run. It travels to the workers as JSON."""
+    """All that decides a training run, and where its files are. It travels as JSON."""
 
     task: str
     labels: tuple[str, ...]

@@ -17,9 +17,9 @@ from alambique.spec.states import Reason
 from alambique.spec.train import Resources
 from alambique.tasks.all import find
 from alambique.workers.files import build_folder
-from alambique.workers.initial_weights import write_student
 from alambique.workers.training.checkpoints import TrainerState
 from alambique.workers.training.distributed import distributed_context, join_group
+from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.layer_maps import resolve_maps
 from alambique.workers.training.loop import train
 from alambique.workers.training.result import TrainingResult, read_result, result_of
@@ -90,7 +90,7 @@ class TrialSource(Protocol):
     """Gives trials to whoever runs them, and is told how they go. No call may take long."""
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether no other trial will be started."""
 
     def next_trial(self) -> TrialSpec | None:
