@@ -9,7 +9,7 @@ from alambique.api.exports import (
     cells,
     chosen_cells,
     chosen_head,
-    exported,
+    table_text,
     gains_head,
     gains_rows,
     head,
@@ -111,7 +111,7 @@ def print_table(suite: SuiteView, form: str) -> None:
     if form not in [*Form]:
         raise BadSpec(f"--format {form}: expected one of {', '.join(Form)}")
     assert suite.comparison is not None  # it was asked for
-    text = exported(suite.comparison, Form(form))
+    text = table_text(suite.comparison, Form(form))
     print(printable(text) if sys.stdout.isatty() else text, end="")
 
 
