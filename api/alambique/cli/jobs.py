@@ -80,11 +80,11 @@ def watch(
             print(event.model_dump_json(), flush=True)
         ended = client.outlast(lambda: client.job(job_id))
         raise typer.Exit(0 if ended.state is State.SUCCEEDED else 1)
-    raise typer.Exit(0 if watched(client, job_id) else 1)
+    raise typer.Exit(0 if watch_and_report(client, job_id) else 1)
 
 
-def watched(client: "Client", job_id: UUID, *, program: str = "alambique") -> bool:
-    """Show a job until it is over, then what came of it; whether it succeeded.
+def watch_and_report(client: "Client", job_id: UUID, *, program: str = "alambique") -> bool:
+    """Show a job until it is over, then what came of it; return whether it succeeded.
 
     Args:
         client: of the server that has the job.
@@ -93,12 +93,12 @@ def watched(client: "Client", job_id: UUID, *, program: str = "alambique") -> bo
     """
     from rich.console import Console
 
+    from alambique.cli.job_events import job_events
     from alambique.cli.progress import follow
     from alambique.cli.reports import report
-    from alambique.cli.waiting import news
 
     name = client.outlast(lambda: client.job(job_id)).name or str(job_id)
-    follow(name, news(client, job_id), Console())
+    follow(name, job_events(client, job_id), Console())
     return report(client.outlast(lambda: client.job(job_id)), program=program)
 
 

@@ -154,15 +154,15 @@ def predict(
     from alambique.cli.tables import show_json
     from alambique.workers.scoring.predicting import predict as answer
 
-    folder = _fetched(context, model, project)
+    folder = _fetch(context, model, project)
     found = answer(folder, question=question, context=passage, texts=text or ())
     if json:
         return show_json(found)
     show_prediction(found)
 
 
-def _fetched(context: typer.Context, model: str, project: str) -> Path:
-    """The folder of a version, fetched the first time it is asked for."""
+def _fetch(context: typer.Context, model: str, project: str) -> Path:
+    """Return the folder of a version, which is fetched the first time it is asked for."""
     registry = registry_of(context)
     found = registry.version(*name_and_version(model), project=project)
     folder = home_of(context) / "downloads" / str(found.id)

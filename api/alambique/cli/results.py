@@ -123,10 +123,10 @@ def learnt_layers(row: ResultRow) -> Iterator[str]:
     """Yield a line for each term that compared layers of a student."""
     for label, layer_map in row.maps.items():
         trial = "" if row.trial is None else f", trial {row.trial}"
-        yield f"{row.name}{trial}, {label}: {_describe(layer_map)}"
+        yield f"{row.name}{trial}, {label}: {_layers_text(layer_map)}"
 
 
-def _describe(layer_map: LayerMap) -> str:
+def _layers_text(layer_map: LayerMap) -> str:
     """Name layer of the student, layer of the teacher: "0 from 1 (0.97 alike), 1 from 3"."""
     if layer_map.weights is not None:
         mixed = enumerate(layer_map.weights)
