@@ -27,8 +27,8 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
         BadSpec: there is another column than text, or labels are given.
     """
     if labels:
-        said = f"{NAME} distillation reads texts without labels: drop them"
-        refuse([BadField("data.labels", None, said)])
+        message = f"{NAME} distillation reads texts without labels: drop them"
+        refuse([BadField("data.labels", None, message)])
     found = names_in_file({COLUMN: COLUMN}, called, NAME)
     return dict.fromkeys(READERS, partial(read, column=found[COLUMN]))
 
@@ -43,7 +43,7 @@ def windows(example: Text, encoder: Encoder) -> tuple[Window, ...]:
     return encoder.passages(example.text)
 
 
-def unanswered(*_: Any) -> NoReturn:
+def refuse_prediction(*_: Any) -> NoReturn:
     """Never an answer.
 
     Raises:
@@ -73,11 +73,11 @@ TASK: Task[Text, NoReturn] = Task(
     word_count=lambda _: 0,
     labels=lambda _: (),
     gold=lambda *_: NoGold(),
-    predict=unanswered,
-    score=unanswered,
-    fractions=unanswered,
-    right=unanswered,
-    confidence=unanswered,
+    predict=refuse_prediction,
+    score=refuse_prediction,
+    fractions=refuse_prediction,
+    right=refuse_prediction,
+    confidence=refuse_prediction,
     baselines=(),
     settings=settings,
 )

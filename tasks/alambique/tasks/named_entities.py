@@ -78,7 +78,7 @@ TASK: Task[Sentence, Tags] = Task(
     word_count=tagging.word_count,
     labels=labels,
     gold=tagging.gold,
-    predict=tagging.likeliest(missing=OUTSIDE),
+    predict=partial(tagging.predict, missing=OUTSIDE),
     score=score,
     fractions=fractions,
     right=partial(tagging.right, missing=OUTSIDE),

@@ -73,7 +73,7 @@ TASK: Task[Sentence, Tags] = Task(
     word_count=tagging.word_count,
     labels=labels,
     gold=tagging.gold,
-    predict=tagging.likeliest(missing=OTHER),
+    predict=partial(tagging.predict, missing=OTHER),
     score=score,
     fractions=partial(tagging.fractions, missing=OTHER),
     right=partial(tagging.right, missing=OTHER),

@@ -25,7 +25,7 @@ def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split,
     """
     found: dict[Split, list[tuple[bytes, bytes, E]]] = {"train": [], "dev": [], "test": []}
     for example in examples:
-        digest = _digest(kept_together_by(example))
+        digest = _digest(grouping_texts(example))
         found[_split_at(int.from_bytes(digest) / 2 ** (8 * _BYTES), shares)].append(
             (digest, _content(example), example)
         )
@@ -35,7 +35,7 @@ def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split,
     }
 
 
-def kept_together_by(example: Example) -> tuple[str, ...]:
+def grouping_texts(example: Example) -> tuple[str, ...]:
     """What is the same of examples that have to be in one split, since one tells of the other.
 
     Questions share a context, and pairs a first text, such as a premise; else it is all the text.
@@ -69,5 +69,5 @@ def _content(example: Example) -> bytes:
 def _digest(texts: tuple[str, ...]) -> bytes:
     """Of texts that are equal but for space at their ends and between their words."""
     spaced = [" ".join(text.split()) for text in texts]
-    said = json.dumps(spaced, ensure_ascii=False).encode(errors="surrogatepass")
-    return blake2b(said, digest_size=_BYTES).digest()
+    encoded = json.dumps(spaced, ensure_ascii=False).encode(errors="surrogatepass")
+    return blake2b(encoded, digest_size=_BYTES).digest()

@@ -9,7 +9,14 @@ from typing import assert_never
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Labelled
 from alambique.tasks.formats import jsonl, parquet, separated
-from alambique.tasks.formats.columns import Columns, Row, Rows, cells_of, check_header, labelled
+from alambique.tasks.formats.columns import (
+    Columns,
+    Row,
+    Rows,
+    cells_of,
+    check_header,
+    labelled_texts,
+)
 
 
 class Format(StrEnum):
@@ -42,15 +49,11 @@ def read(
     """
     rows = _rows(path, columns.read(labels=labels), header)
     if not labels or columns.names is not None:
-        return labelled(rows, columns, labels=labels)
-    named = parquet.classes(path).get(columns.label, ()) if _is_parquet(path) else ()
+        return labelled_texts(rows, columns, labels=labels)
+    named = parquet.classes(path).get(columns.label, ()) if path.suffix == Format.PARQUET else ()
     if named:
-        columns = replace(columns, numbered=named, told=True)
-    return replace(labelled(rows, columns), labels=named)
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix == Format.PARQUET
+        columns = replace(columns, numbered=named, from_file=True)
+    return replace(labelled_texts(rows, columns), labels=named)
 
 
 def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
@@ -76,9 +79,9 @@ def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
 def _rows(path: Path, wanted: Sequence[str], header: tuple[str, ...] | None) -> Iterator[Row]:
     match _format(path):
         case Format.TSV:
-            return _separated(path, separated.parse_tsv(path), wanted, header)
+            return _separated_rows(path, separated.parse_tsv(path), wanted, header)
         case Format.CSV:
-            return _separated(path, separated.parse_csv(path), wanted, header)
+            return _separated_rows(path, separated.parse_csv(path), wanted, header)
         case Format.JSONL:
             return jsonl.rows(path)
         case Format.PARQUET:
@@ -87,7 +90,7 @@ def _rows(path: Path, wanted: Sequence[str], header: tuple[str, ...] | None) -> 
             assert_never(other)
 
 
-def _separated(
+def _separated_rows(
     path: Path, table: separated.Table, wanted: Sequence[str], header: tuple[str, ...] | None
 ) -> Iterator[Row]:
     check_header(header or separated.header_of(path, table), wanted, str(path))
