@@ -29,8 +29,8 @@ NULL_THRESHOLD = 0.0
 
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"\S.*?(?:(?<![.!?…])[.!?…]+[\"'»”)\]]*(?=\s)|\n|\Z)", re.DOTALL)
-"""Up to its full stop, with what closes behind it, to the end of the line, or to that of all."""
-_NOTHING = Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
+"""A sentence: up to its full stop and what closes behind it, or to the end of the line or text."""
+_NO_ANSWER = Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
 
 
 def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Question]]:
@@ -199,7 +199,7 @@ def best_sentences(_: Sequence[Question], examples: Sequence[Question]) -> list[
 
 def no_answers(_: Sequence[Question], examples: Sequence[Question]) -> list[Span]:
     """No answer to any question: where many have none, this is right for many."""
-    return [_NOTHING] * len(examples)
+    return [_NO_ANSWER] * len(examples)
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -220,7 +220,7 @@ def _best_sentence(example: Question) -> Span:
         default=None,
     )
     if best is None:
-        return _NOTHING
+        return _NO_ANSWER
     start, end = best
     text = example.context[start:end]
     return Span(text, start, end, score=1.0, probability=1.0, null_score=0.0)
