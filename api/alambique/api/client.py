@@ -288,14 +288,14 @@ class Client:
             BadModel: a file is not the one that was registered.
             Conflict: the folder is there and is not empty.
         """
-        found = self.version(name, version, project=project)
-        path = f"{_version_path(name, found.number)}/files/"
+        view = self.version(name, version, project=project)
+        path = f"{_version_path(name, view.number)}/files/"
         save(
-            found,
+            view,
             folder,
             lambda file: self._open_file(f"{path}{quote(file)}?project={_url_part(project)}"),
         )
-        return found
+        return view
 
     @contextmanager
     def _open_file(self, path: str) -> Iterator[Iterator[bytes]]:

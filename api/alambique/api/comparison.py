@@ -151,16 +151,16 @@ def _row(
     measured: Mapping[str, Sequence[Measurement]],
     common: Sequence[str],
 ) -> Compared:
-    counting = {task: _best_by_seed(found, role) for task, found in measured.items()}
-    lines = [found[0][1] for found in counting.values() if found]
+    counting = {task: _best_by_seed(each, role) for task, each in measured.items()}
+    lines = [each[0][1] for each in counting.values() if each]
     scores = {
         task: _score(
             suite,
             task,
-            found,
+            each,
             complete=role == "teacher" or len(measured[task]) == suite.runs_of(role),
         )
-        for task, found in counting.items()
+        for task, each in counting.items()
     }
     means = [score.mean for score in scores.values() if score is not None]
     shared = [counting[task][0] for task in common]
@@ -182,31 +182,31 @@ def _row(
 
 
 def _score(
-    suite: Suite, task: str, found: Sequence[Measurement], *, complete: bool
+    suite: Suite, task: str, measured: Sequence[Measurement], *, complete: bool
 ) -> Measured | None:
-    if not found:
+    if not measured:
         return None
-    first, *others = column_metrics(suite, task, found[0][0].result.primary)
-    counting = _spread(found, first)
+    first, *others = column_metrics(suite, task, measured[0][0].result.primary)
+    counting = _spread(measured, first)
     if counting is None:
         return None
-    spreads = {name: _spread(found, name) for name in others}
+    spreads = {name: _spread(measured, name) for name in others}
     # over seeds the mean: batches of tokens are a few more or less
-    steps = [line.steps for _, line in found if line.steps is not None]
+    steps = [line.steps for _, line in measured if line.steps is not None]
     return Measured(
         mean=counting.mean,
         deviation=counting.deviation,
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
         steps=round(fmean(steps)) if steps else None,
-        version=found[0][1].version,
+        version=measured[0][1].version,
     )
 
 
-def _spread(found: Sequence[Measurement], metric: str) -> Spread | None:
+def _spread(measured: Sequence[Measurement], metric: str) -> Spread | None:
     """A score over the seeds; None where a job of an earlier version did not measure it."""
-    values = [line.metrics[metric] for _, line in found if metric in line.metrics]
-    if len(values) < len(found):
+    values = [line.metrics[metric] for _, line in measured if metric in line.metrics]
+    if len(values) < len(measured):
         return None
     return Spread(mean=fmean(values), deviation=stdev(values) if len(values) > 1 else None)
 
@@ -346,13 +346,13 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
     }
     for row in rows:
         whom = f"{row.student} (from {row.teacher})" if several else row.student
-        for name, found in row.scores.items():
-            if not _is_final(found) or (gain := found.gain) is None:
+        for name, score in row.scores.items():
+            if not _is_final(score) or (gain := score.gain) is None:
                 continue
             beside = baselines[row.teacher, row.student, gain.over].scores[name]
             if not _is_final(beside):
                 continue
-            scores = f"{100 * found.mean:.2f} against {100 * beside.mean:.2f} of {gain.over}"
+            scores = f"{100 * score.mean:.2f} against {100 * beside.mean:.2f} of {gain.over}"
             if gain.value <= 0:
                 yield f"distilling did not help {whom} on {name}: {scores}"
             elif gain.low is not None and gain.low <= 0:
@@ -376,5 +376,5 @@ def _busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
             )
 
 
-def _is_final(found: Measured | None) -> TypeGuard[Measured]:
-    return found is not None and found.complete
+def _is_final(score: Measured | None) -> TypeGuard[Measured]:
+    return score is not None and score.complete

@@ -234,14 +234,14 @@ def _csv(table: Comparison) -> str:
     chosen = [f"{column.name} teacher" for column in table.columns] if table.chosen else []
     writer.writerow([*_PLAIN, *titles, *about, *beside, *chosen])
     for row in table.rows:
-        found = [row.scores[column.name] for column in table.columns]
+        scored = [row.scores[column.name] for column in table.columns]
         others = [
             one and one.beside.get(metric)
             for column, metric in _other_scores(table)
             for one in [row.scores[column.name]]
         ]
-        scores = [*_each(found, "mean", "deviation", "complete", "steps")]
-        gains = [one and one.gain for one in found]
+        scores = [*_each(scored, "mean", "deviation", "complete", "steps")]
+        gains = [one and one.gain for one in scored]
         scores += [gain and getattr(gain, field) for field in _GAINED.values() for gain in gains]
         scores += [*_each(others, "mean", "deviation")]
         plain = [getattr(row, name) for name in _PLAIN]
@@ -256,14 +256,14 @@ def _other_scores(table: Comparison) -> list[tuple[Column, str]]:
 
 def _chosen_runs(table: Comparison, row: Compared) -> list[str | None]:
     """The run that was chosen to teach each data set; of a student nothing."""
-    found = {
+    runs = {
         one.task: ", ".join(
             [one.model, *(f"{field} {value}" for field, value in one.train.items())]
         )
         for one in table.chosen
         if one.teacher == row.teacher and row.role == "teacher"
     }
-    return [found.get(column.name) for column in table.columns]
+    return [runs.get(column.name) for column in table.columns]
 
 
 _GAINED = {
@@ -288,9 +288,9 @@ _PLAIN = (
 )
 
 
-def _each(found: Sequence[Spread | None], *fields: str) -> Iterable[object]:
+def _each(spreads: Sequence[Spread | None], *fields: str) -> Iterable[object]:
     """A field of all of them, then the next."""
-    return (one and getattr(one, field) for field in fields for one in found)
+    return (one and getattr(one, field) for field in fields for one in spreads)
 
 
 def _latex(table: Comparison) -> str:

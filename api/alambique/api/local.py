@@ -143,14 +143,14 @@ class LocalRegistry:
             Conflict: the folder is there and is not empty.
         """
         with self._database.read() as session:
-            found = versions.find(session, project, name, version)
-        entries = {entry.name: entry for entry in found.files}
+            row = versions.find(session, project, name, version)
+        entries = {entry.name: entry for entry in row.files}
 
         @contextmanager
         def open_file(name: str) -> Iterator[Iterator[bytes]]:
-            yield pieces(open_artifact(self._settings.artifact_root, found, entries[name]))
+            yield pieces(open_artifact(self._settings.artifact_root, row, entries[name]))
 
-        view = VersionView.model_validate(found)
+        view = VersionView.model_validate(row)
         save(view, folder, open_file)
         return view
 

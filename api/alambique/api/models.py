@@ -77,12 +77,12 @@ def version(
 ) -> VersionView | Response:
     """A version, with its files, metrics and lineage."""
     with database.read() as session:
-        found = versions.find(session, project, name, number)
-    tag = {"ETag": f'"{found.id}"'}  # what is registered never changes
+        row = versions.find(session, project, name, number)
+    tag = {"ETag": f'"{row.id}"'}  # what is registered never changes
     if is_unchanged(tag["ETag"], if_none_match):
         return Response(status_code=304, headers=tag)
     response.headers.update(tag)
-    return VersionView.model_validate(found)
+    return VersionView.model_validate(row)
 
 
 @router.get(
@@ -100,12 +100,12 @@ def file(
 ) -> Response:
     """The bytes of a file, whose ETag is their sha256."""
     with context.database.read() as session:
-        found = versions.find(session, project, name, number)
-    entry = _entry(found, file)
+        row = versions.find(session, project, name, number)
+    entry = _entry(row, file)
     headers = {"ETag": f'"{entry.sha256}"', "Content-Length": str(entry.size)}
     if is_unchanged(headers["ETag"], if_none_match):
         return Response(status_code=304, headers={"ETag": headers["ETag"]})
-    opened = open_artifact(context.settings.artifact_root, found, entry)
+    opened = open_artifact(context.settings.artifact_root, row, entry)
     return StreamingResponse(pieces(opened), headers=headers, media_type="application/octet-stream")
 
 

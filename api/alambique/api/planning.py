@@ -137,8 +137,8 @@ def pin_all(
                 if key not in known:
                     known[key] = _pinned_name(source, job.project, settings, database, look_up)
             except (UnknownName, Unreachable) as error:
-                said = str(source) if isinstance(source, HubData) else written(source)
-                bad = BadFields([BadField(field, said, str(error))])
+                name = str(source) if isinstance(source, HubData) else written(source)
+                bad = BadFields([BadField(field, name, str(error))])
                 raise type(error)(f"{field}: {error}").with_fields(bad) from None
             names[field] = known[key]
         yield with_names(job, names) if names else job
@@ -155,8 +155,8 @@ def _pinned_name(
             return str(look_up(partial(_ask_hub, resolve_data, source, cache)))
         case Registered():
             with database.read() as session:
-                found = versions.find(session, project, source.name, source.version)
-            return written(replace(source, version=str(found.number)))
+                row = versions.find(session, project, source.name, source.version)
+            return written(replace(source, version=str(row.number)))
         case _:
             assert_never(source)
 
@@ -240,8 +240,8 @@ def config_of(
             return read_config(look_up(partial(_ask_hub, fetch_config, source, cache)))
         case Registered(name, version):
             with database.read() as session:
-                found = versions.find(session, project, name, version)
-            return _registered_config(found, settings.artifact_root)
+                row = versions.find(session, project, name, version)
+            return _registered_config(row, settings.artifact_root)
         case Local() | Folder():
             return read_config(find_local(source, settings))
         case Architecture():

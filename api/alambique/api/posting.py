@@ -51,8 +51,8 @@ def post_job(
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     (job,) = pin_names([posted], context, look_up)
     if dry_run:
-        found = plan_of(job, context.settings, database, look_up=look_up)
-        plan = PlanView.model_validate(found)
+        planned = plan_of(job, context.settings, database, look_up=look_up)
+        plan = PlanView.model_validate(planned)
         return Response(plan.model_dump_json(), media_type="application/json")
     check_sizes(job, context.settings)
     with database.write() as session:

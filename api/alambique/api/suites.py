@@ -99,8 +99,8 @@ def table(
     """The table of a suite, to be pasted."""
     with database.read() as session:
         row, results = suites.find(session, suite_id), suites.results(session, suite_id)
-    found = comparison_of(row, results, context.gains)
-    return Response(table_text(found, form), media_type=_TYPES[form])
+    comparison = comparison_of(row, results, context.gains)
+    return Response(table_text(comparison, form), media_type=_TYPES[form])
 
 
 @router.post("/{suite_id}/cancel", status_code=202)

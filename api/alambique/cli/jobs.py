@@ -59,12 +59,12 @@ def show(
     from alambique.cli.tables import show_json
 
     registry = registry_of(context)
-    found = registry.job(find_job(registry, job, project=project))
+    view = registry.job(find_job(registry, job, project=project))
     if json:
-        return show_json(found.model_dump(mode="json"))
-    describe(found)
-    if found.spec.get("search"):
-        describe_search(found, registry)
+        return show_json(view.model_dump(mode="json"))
+    describe(view)
+    if view.spec.get("search"):
+        describe_search(view, registry)
 
 
 def watch(
@@ -133,8 +133,8 @@ def cancel(
 
     client = client_of(context)
     job_id = find_job(client, job, project=project, active=True)
-    found = client.cancel(job_id, kill=kill)
-    if found.state is State.CANCELLING:  # it may come to its end before
-        print(f"{found.state}: alambique jobs watch {found.id} tells how it ends")
+    view = client.cancel(job_id, kill=kill)
+    if view.state is State.CANCELLING:  # it may come to its end before
+        print(f"{view.state}: alambique jobs watch {view.id} tells how it ends")
     else:
-        print(found.state)
+        print(view.state)

@@ -54,10 +54,10 @@ def plan(
 
     settings, database = settings_of(context), database_of(context)
     read = pin(read_file(job, overrides), settings, database)
-    found = plan_of(read, settings, database).as_dict()
+    planned = plan_of(read, settings, database).as_dict()
     if json:
-        return show_json(found)
-    show_plan(found)
+        return show_json(planned)
+    show_plan(planned)
 
 
 def submit(

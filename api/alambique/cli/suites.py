@@ -97,12 +97,12 @@ def show(
     from alambique.cli.tables import show_json
 
     client = client_of(context)
-    found = client.suite(find_suite(client, suite, project=project))
+    view = client.suite(find_suite(client, suite, project=project))
     if json:
-        return show_json(found.model_dump(mode="json"))
+        return show_json(view.model_dump(mode="json"))
     if form is not None:
-        return print_table(found, form)
-    describe(found)
+        return print_table(view, form)
+    describe(view)
 
 
 def watch(
@@ -115,10 +115,10 @@ def watch(
 
     client = client_of(context)
     suite_id = find_suite(client, suite, project=project)
-    found = follow(client, suite_id, json_lines if json else text_lines)
+    view = follow(client, suite_id, json_lines if json else text_lines)
     if not json:
-        report(found)
-    raise typer.Exit(0 if _has_succeeded(found) else 1)
+        report(view)
+    raise typer.Exit(0 if _has_succeeded(view) else 1)
 
 
 def cancel(context: typer.Context, suite: SuiteNamed, project: InProject = None) -> None:

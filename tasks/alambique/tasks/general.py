@@ -29,8 +29,8 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
     if labels:
         message = f"{NAME} distillation reads texts without labels: drop them"
         refuse([BadField("data.labels", None, message)])
-    found = names_in_file({COLUMN: COLUMN}, called, NAME)
-    return dict.fromkeys(READERS, partial(read, column=found[COLUMN]))
+    columns = names_in_file({COLUMN: COLUMN}, called, NAME)
+    return dict.fromkeys(READERS, partial(read, column=columns[COLUMN]))
 
 
 def read(path: Path, column: str = COLUMN, *, labels: bool = True) -> list[Text]:

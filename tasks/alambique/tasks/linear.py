@@ -47,7 +47,7 @@ def logistic_regression(training: Sequence[Labelled], examples: Sequence[Labelle
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(weighted.fit_transform(seen), [example.label for example in seen])
-    return [str(found) for found in model.predict(weighted.transform(examples))]
+    return [str(label) for label in model.predict(weighted.transform(examples))]
 
 
 def terms(example: Labelled) -> list[str]:

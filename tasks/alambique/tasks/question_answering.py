@@ -74,11 +74,11 @@ def gold(example: Question, window: Window, labels: Sequence[str]) -> SpanGold:
         return nowhere
     first, last = _answer_words(example, words_of(example.context))
     low, high = window.whole
-    found = pieces_of(window.first_word_N, window.last_word_N)
-    inside = (found.words_P >= max(first, low)) & (found.words_P <= min(last, high - 1))
+    pieces = pieces_of(window.first_word_N, window.last_word_N)
+    inside = (pieces.words_P >= max(first, low)) & (pieces.words_P <= min(last, high - 1))
     if first < low or last >= high or not inside.any():
         return nowhere
-    return SpanGold(int(found.first_P[inside][0]), int(found.last_P[inside][-1]))
+    return SpanGold(int(pieces.first_P[inside][0]), int(pieces.last_P[inside][-1]))
 
 
 def predict(
@@ -109,8 +109,8 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
 
 def fractions(examples: Sequence[Question], predictions: Sequence[Span | None]) -> Floats:
     """The F1 of each answer by MLQA's rule, out of one: their mean is the score."""
-    found = _mlqa_values(f1, examples, predictions)
-    return np.stack([found, np.ones_like(found)], axis=1)
+    values = _mlqa_values(f1, examples, predictions)
+    return np.stack([values, np.ones_like(values)], axis=1)
 
 
 def right(examples: Sequence[Question], predictions: Sequence[Span | None]) -> NDArray[np.bool_]:

@@ -98,14 +98,14 @@ class DataSets:
                 read = partial(self.readers[".parquet"], labels=labels)
                 return self._read_hub(self._hub_split(source, split), read, limit, counted)
             case Catalogued():
-                found = dataset(source.name)
-                if found.task != self.task.name:
+                known = dataset(source.name)
+                if known.task != self.task.name:
                     raise BadSpec(
-                        f"data set {name} is for {found.task}, the job's task is {self.task.name}"
+                        f"data set {name} is for {known.task}, the job's task is {self.task.name}"
                     )
-                if split not in found.splits:
-                    raise BadSpec(_missing_split_text(found, split))
-                return self.of_catalogue(found, split, limit, labels=labels, counted=counted)
+                if split not in known.splits:
+                    raise BadSpec(_missing_split_text(known, split))
+                return self.of_catalogue(known, split, limit, labels=labels, counted=counted)
             case _:
                 assert_never(source)
 
@@ -113,7 +113,7 @@ class DataSets:
         """The splits made of one file, each with the rows that were left out of it."""
         source = data_source_of(self._data.name)
         if isinstance(source, HubData):
-            found, name = self.rows(self._data.name, "train"), str(source)
+            whole, name = self.rows(self._data.name, "train"), str(source)
         else:
             path = Path(self._data.name).expanduser()
             if path.is_dir():
@@ -121,20 +121,20 @@ class DataSets:
                     f"data.split: {path} is a folder, which holds a file for each split: drop the "
                     "split, or name one file"
                 )
-            found, name = self._read_one_file(path), str(path)
-        parts = split_examples(found.examples, shares)
+            whole, name = self._read_one_file(path), str(path)
+        parts = split_examples(whole.examples, shares)
         for split, rows in parts.items():
             if not rows and (split != "test" or shares.test is not None):
                 raise BadData(
-                    f"data.split: of the {len(found.examples)} examples of {name} none falls "
+                    f"data.split: of the {len(whole.examples)} examples of {name} none falls "
                     f"into {split}: give more examples, or larger shares"
                 )
         if shares.test is None:
             parts = {split: rows for split, rows in parts.items() if split != "test"}
         # what was left out is of no split: it is told once
-        skipped = {"train": found.skipped}
+        skipped = {"train": whole.skipped}
         return {
-            split: Rows(rows, skipped.get(split, 0), found.labels) for split, rows in parts.items()
+            split: Rows(rows, skipped.get(split, 0), whole.labels) for split, rows in parts.items()
         }
 
     def unlabelled_of_hub(
@@ -180,11 +180,11 @@ class DataSets:
         asked = limit
         while True:
             path = self._fetch(replace(source, first=asked))
-            found = _as_rows(read(path))
+            rows = _as_rows(read(path))
             # another number of rows: it is all of the split
-            if counted(found) >= limit or parquet.row_count(path) != asked:
-                return found
-            asked = max(asked + 2 * (limit - counted(found)), asked * 5 // 4)
+            if counted(rows) >= limit or parquet.row_count(path) != asked:
+                return rows
+            asked = max(asked + 2 * (limit - counted(rows)), asked * 5 // 4)
 
     def of_catalogue(
         self,
@@ -308,8 +308,8 @@ def _texts_of_split(texts: Sequence[Text], share: int, split: Split) -> list[Tex
     return [one for _, one in sorted(chosen, key=lambda both: both[0])]
 
 
-def _as_rows(found: Sequence[Any] | Rows) -> Rows:
-    return found if isinstance(found, Rows) else Rows(list(found))
+def _as_rows(examples: Sequence[Any] | Rows) -> Rows:
+    return examples if isinstance(examples, Rows) else Rows(list(examples))
 
 
 def _missing_split_text(dataset: Dataset, split: Split) -> str:

@@ -23,15 +23,15 @@ def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split,
     not stratified by label, which would ask the other rows. Each split is in the order of the
     hashes, so that its first examples are a sample of the file.
     """
-    found: dict[Split, list[tuple[bytes, bytes, E]]] = {"train": [], "dev": [], "test": []}
+    by_split: dict[Split, list[tuple[bytes, bytes, E]]] = {"train": [], "dev": [], "test": []}
     for example in examples:
         digest = _digest(grouping_texts(example))
-        found[_split_at(int.from_bytes(digest) / 2 ** (8 * _BYTES), shares)].append(
+        by_split[_split_at(int.from_bytes(digest) / 2 ** (8 * _BYTES), shares)].append(
             (digest, _content(example), example)
         )
     return {
         split: [example for _, _, example in sorted(rows, key=lambda row: row[:2])]
-        for split, rows in found.items()
+        for split, rows in by_split.items()
     }
 
 

@@ -38,8 +38,8 @@ def readers_for(
     """
 
     def readers(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Sentence]]:
-        found = names_in_file({"words": "tokens", "tags": tags}, called, task)
-        tokens = TokenColumns(found["words"], found["tags"], names=labels or None)
+        columns = names_in_file({"words": "tokens", "tags": tags}, called, task)
+        tokens = TokenColumns(columns["words"], columns["tags"], names=labels or None)
         return {**files, ".parquet": partial(read_sentences, tokens=tokens)}
 
     return readers
@@ -73,7 +73,9 @@ def fractions(
 ) -> Floats:
     """The hits among the words of each sentence, and the words: what accuracy is made of."""
     pairs = _tag_pairs(examples, predictions, missing)
-    return np.array([[sum(map(eq, gold, found)), len(gold)] for gold, found in pairs], float)
+    return np.array(
+        [[sum(map(eq, gold, predicted)), len(gold)] for gold, predicted in pairs], float
+    )
 
 
 def right(
@@ -81,7 +83,9 @@ def right(
 ) -> NDArray[np.bool_]:
     """Whether each word's tag is the gold one."""
     pairs = _tag_pairs(examples, predictions, missing)
-    return np.array([hit for gold, found in pairs for hit in map(eq, gold, found)], np.bool_)
+    return np.array(
+        [hit for gold, predicted in pairs for hit in map(eq, gold, predicted)], np.bool_
+    )
 
 
 def _tag_pairs(
@@ -89,8 +93,8 @@ def _tag_pairs(
 ) -> list[tuple[Tags, Tags]]:
     """Gold and predicted tags of each sentence."""
     return [
-        (example.tags, found or (missing,) * len(example.words))
-        for example, found in zip(examples, predictions, strict=True)
+        (example.tags, predicted or (missing,) * len(example.words))
+        for example, predicted in zip(examples, predictions, strict=True)
     ]
 
 

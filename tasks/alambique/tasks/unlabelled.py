@@ -59,12 +59,12 @@ def read_file(
         BadData: it has neither the task's columns nor one of texts that the task could read.
     """
     try:
-        found = readers[path.suffix](path, labels=False)
+        examples = readers[path.suffix](path, labels=False)
     except NoColumn:
         if not or_texts or task.of_text is None or COLUMN not in parquet.columns(path):
             raise
         return Rows(of_texts(name, read_texts(path), task))
-    return found if isinstance(found, Rows) else Rows(list(found))
+    return examples if isinstance(examples, Rows) else Rows(list(examples))
 
 
 def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any]]) -> Rows:
@@ -81,8 +81,8 @@ def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any
     """
     for file in [path, *(path / f"train{suffix}" for suffix in readers)]:
         if file.is_file() and (reader := readers.get(file.suffix)):
-            found = reader(file, labels=False)
-            return found if isinstance(found, Rows) else Rows(list(found))
+            examples = reader(file, labels=False)
+            return examples if isinstance(examples, Rows) else Rows(list(examples))
     files = _text_files(path)
     if not files:
         known = " or ".join(f"*{suffix}" for suffix in (*readers, _TEXT))

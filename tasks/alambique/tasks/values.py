@@ -78,6 +78,6 @@ def _refuse_all(first: _CheckedTry) -> None:
     assert first.why is not None
     if not first.tried.values:
         raise first.why
-    said = ", ".join(f"{path}: {value}" for path, value in first.pairs)
-    message = f"no combination of its values can be trained, such as {said}: {first.why}"
+    example = ", ".join(f"{path}: {value}" for path, value in first.pairs)
+    message = f"no combination of its values can be trained, such as {example}: {first.why}"
     refuse([BadField("search.space", None, message)])

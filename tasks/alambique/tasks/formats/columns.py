@@ -170,12 +170,12 @@ def names_in_file(
                 "{" + f"{[*known][-1]}: NAME" + "}"
             )
             refuse([BadField(f"data.columns.{column}", None, message)])
-    found = {column: called.get(column, name) for column, name in known.items()}
-    names = list(found.values())
+    columns = {column: called.get(column, name) for column, name in known.items()}
+    names = list(columns.values())
     if twice := [name for name in names if names.count(name) > 1]:
         message = f"{twice[0]!r} is the column of two of {', '.join(known)}: name each once"
         refuse([BadField("data.columns", None, message)])
-    return found
+    return columns
 
 
 def _cell(row: Row, column: str) -> object:

@@ -85,8 +85,11 @@ def read_questions(
         fields = replace(fields, id=None)
     wanted = (*((fields.id,) if fields.id else ()), fields.question, fields.context)
     if not labels:
-        return [_question(row, fields) for row in rows(path, wanted)]
-    return [_question_with_answers(row, fields) for row in rows(path, (*wanted, fields.answers))]
+        return [
+            squad.unanswered_question(_cells(row, fields), _context(row, fields), row.where)
+            for row in rows(path, wanted)
+        ]
+    return [_question(row, fields) for row in rows(path, (*wanted, fields.answers))]
 
 
 def columns(path: Path) -> list[str]:
@@ -194,33 +197,29 @@ def _untagged(row: Row, tokens: TokenColumns) -> Sentence:
 
 
 def _list(row: Row, column: str) -> list[Any]:
-    found = row.cells[column]
-    if not isinstance(found, list):
+    cell = row.cells[column]
+    if not isinstance(cell, list):
         raise BadData(
-            f"{row.where}: column {column!r} should hold lists, found {type(found).__name__}: name "
+            f"{row.where}: column {column!r} should hold lists, found {type(cell).__name__}: name "
             "another column in the description of the data set"
         )
-    return found
+    return cell
 
 
-def _tag(row: Row, tokens: TokenColumns, found: object) -> str:
+def _tag(row: Row, tokens: TokenColumns, cell: object) -> str:
     names = tokens.names
-    if isinstance(found, str) and (names is None or found in names):
-        return found
-    if isinstance(found, int) and names is not None and 0 <= found < len(names):
-        return names[found]
+    if isinstance(cell, str) and (names is None or cell in names):
+        return cell
+    if isinstance(cell, int) and names is not None and 0 <= cell < len(names):
+        return names[cell]
     expected = "a tag in letters" if names is None else f"one of {listed(names)} or its number"
     raise BadData(
-        f"{row.where}: unknown tag {found!r} in {tokens.tags!r}: expected {expected}; correct the "
+        f"{row.where}: unknown tag {cell!r} in {tokens.tags!r}: expected {expected}; correct the "
         "names in the description of the data set"
     )
 
 
 def _question(row: Row, fields: QuestionColumns) -> Question:
-    return squad.unanswered_question(_cells(row, fields), _context(row, fields), row.where)
-
-
-def _question_with_answers(row: Row, fields: QuestionColumns) -> Question:
     answers = row.cells[fields.answers]
     texts, starts = (
         _part(fields.answers, answers, key, row.where) for key in ("text", "answer_start")
@@ -247,10 +246,10 @@ def _context(row: Row, fields: QuestionColumns) -> str:
 
 
 def _part(column: str, answers: object, key: str, where: str) -> list[Any]:
-    found = answers.get(key) if isinstance(answers, dict) else None
-    if not isinstance(found, list):
+    part = answers.get(key) if isinstance(answers, dict) else None
+    if not isinstance(part, list):
         raise BadData(
             f"{where}: column {column!r} should hold lists text and answer_start, found "
             f"{answers!r:.60}"
         )
-    return found
+    return part

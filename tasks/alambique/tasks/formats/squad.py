@@ -133,10 +133,10 @@ def question_of(row: Any, context: str, where: str) -> Question:
 
 
 def _is_impossible(row: Any, where: str) -> bool:
-    found = row.get("is_impossible", False)
-    if not isinstance(found, bool):
-        raise BadData(f"{where}: 'is_impossible' should be true or false, found {found!r}")
-    return found
+    value = row.get("is_impossible", False)
+    if not isinstance(value, bool):
+        raise BadData(f"{where}: 'is_impossible' should be true or false, found {value!r}")
+    return value
 
 
 def _answer(row: Any, context: str, where: str) -> Answer | None:
