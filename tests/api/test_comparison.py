@@ -11,7 +11,7 @@ import pytest
 from alambique.api import comparison
 from alambique.api.comparison import Gains, Pair
 from alambique.api.comparison_table import Comparison
-from alambique.api.exports import Form, exported
+from alambique.api.exports import Form, table_text
 from alambique.api.results import FinishedJob, finished_job
 from alambique.models import reference
 from alambique.spec.outputs import Output
@@ -132,11 +132,11 @@ def test_a_score_of_some_of_its_jobs_is_marked() -> None:
     seeds = suite(seeds=[1, 2])
     jobs = [ended("ner", "small", row("teacher", 0.9), row("distilled", 0.6), seed=1)]
     table = compare(seeds, jobs)
-    assert "60.00 \\*" in exported(table, Form.MARKDOWN)
-    assert "- \\* of seeds or points of the grid" in exported(table, Form.MARKDOWN)
-    assert "90.00 |" in exported(table, Form.MARKDOWN)
+    assert "60.00 \\*" in table_text(table, Form.MARKDOWN)
+    assert "- \\* of seeds or points of the grid" in table_text(table, Form.MARKDOWN)
+    assert "90.00 |" in table_text(table, Form.MARKDOWN)
     jobs.append(ended("ner", "small", row("distilled", 0.6), seed=2))
-    assert "*" not in exported(compare(seeds, jobs), Form.MARKDOWN)
+    assert "*" not in table_text(compare(seeds, jobs), Form.MARKDOWN)
 
 
 def test_several_teachers_are_told_apart() -> None:
@@ -149,7 +149,7 @@ def test_several_teachers_are_told_apart() -> None:
         "distilling did not help small (from a)",
         "distilling did not help small (from b)",
     ]
-    assert "| model | teacher | layers |" in exported(table, Form.MARKDOWN)
+    assert "| model | teacher | layers |" in table_text(table, Form.MARKDOWN)
 
 
 def test_a_result_of_another_version_is_left_out() -> None:
@@ -239,10 +239,10 @@ def test_a_gain_is_over_the_better_baseline_in_the_seeds_that_both_have() -> Non
         2,
     )
     assert line(table, "same-start").scores["ner"].gain is None
-    assert "+5.00 [-1.00, +10.00] holds 0, over same-start, 90 steps \\*" in exported(
+    assert "+5.00 [-1.00, +10.00] holds 0, over same-start, 90 steps \\*" in table_text(
         table, Form.MARKDOWN
     )
-    assert "ner f1 gain" in exported(table, Form.CSV).splitlines()[0]
+    assert "ner f1 gain" in table_text(table, Form.CSV).splitlines()[0]
 
 
 def test_of_a_score_that_is_not_primary_no_interval_is_drawn() -> None:
@@ -279,7 +279,7 @@ def test_of_a_search_a_student_is_compared_with_the_baseline_of_its_own_trial() 
     table = compare(suite(), [ended("ner", "small", *rows)])
     assert line(table, "gold-only").scores["ner"].mean == 0.5
     assert line(table, "distilled").scores["ner"].gain.value == pytest.approx(0.1)
-    assert "+10.00, over gold-only, 90 steps against 60" in exported(table, Form.MARKDOWN)
+    assert "+10.00, over gold-only, 90 steps against 60" in table_text(table, Form.MARKDOWN)
 
 
 def test_of_other_jobs_a_gain_has_no_interval() -> None:
@@ -303,7 +303,7 @@ def table() -> Comparison:
 
 def test_as_markdown(table: Comparison) -> None:
     costs = "score | speed-up | parameters | ms | inferences/s | texts/s |"
-    assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
+    assert table_text(table, Form.MARKDOWN).splitlines()[:4] == [
         f"| model | layers | ner f1 | pos_ud f1 | {costs}",
         f"|{' --- |' * 10}",
         "| small, gold-only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 "
@@ -311,7 +311,7 @@ def test_as_markdown(table: Comparison) -> None:
         "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 "
         "| 1.23 M | 1.0 | 250 | 50 |",
     ]
-    assert exported(table, Form.MARKDOWN).splitlines()[5:10] == [
+    assert table_text(table, Form.MARKDOWN).splitlines()[5:10] == [
         "| gain (95 %) | ner f1 | pos_ud f1 |",
         "| --- | --- | --- |",
         "| small | +11.23, over gold-only \\* | +11.23, over gold-only \\* |",
@@ -321,7 +321,7 @@ def test_as_markdown(table: Comparison) -> None:
 
 
 def test_as_latex(table: Comparison) -> None:
-    lines = exported(table, Form.LATEX).splitlines()
+    lines = table_text(table, Form.LATEX).splitlines()
     assert lines[0] == r"\begin{tabular}{lrrrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
     assert lines[4].startswith(r"small, gold-only & 2 & 50.00 $\pm$ 0.00 & 50.00")
@@ -329,7 +329,7 @@ def test_as_latex(table: Comparison) -> None:
 
 
 def test_as_csv_the_figures_are_whole(table: Comparison) -> None:
-    lines = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
+    lines = list(csv.DictReader(io.StringIO(table_text(table, Form.CSV))))
     assert [one["role"] for one in lines] == ["gold-only", "distilled"]
     assert float(lines[1]["ner f1"]) == float(lines[1]["score"]) == 0.61234
     assert (lines[0]["ner f1 deviation"], lines[1]["ner f1 deviation"]) == ("0.0", "")
@@ -357,10 +357,10 @@ def test_answers_have_exact_match_beside_f1_and_f1_counts() -> None:
     assert found.score == 0.625
     em = found.scores["mlqa"].beside["em"]
     assert (em.mean, em.deviation) == (0.375, pytest.approx(0.03125**0.5))
-    titles, _, drawn = exported(table, Form.MARKDOWN).splitlines()[:3]
+    titles, _, drawn = table_text(table, Form.MARKDOWN).splitlines()[:3]
     assert "| mlqa f1 / em |" in titles
     assert "| 62.50 ± 17.68 / 37.50 ± 17.68 |" in drawn
-    (plain,) = csv.DictReader(io.StringIO(exported(table, Form.CSV)))
+    (plain,) = csv.DictReader(io.StringIO(table_text(table, Form.CSV)))
     assert (plain["mlqa f1"], plain["mlqa em"]) == ("0.625", "0.375")
     assert float(plain["mlqa em deviation"]) == pytest.approx(0.03125**0.5)
 
@@ -371,14 +371,14 @@ def test_the_first_score_that_a_suite_names_counts() -> None:
     assert (table.columns[0].metric, table.columns[0].beside) == ("squad-f1", ("f1",))
     assert line(table, "distilled").score == 0.25
     alone = compare(answering(metrics={"mlqa": ["f1"]}), [answered(0.5, 0.25)])
-    assert "| mlqa f1 |" in exported(alone, Form.MARKDOWN)
+    assert "| mlqa f1 |" in table_text(alone, Form.MARKDOWN)
 
 
 def test_a_score_that_a_result_lacks_is_missing() -> None:
     older = ended("mlqa", "small", row("distilled", 0.5))
     table = compare(answering(), [older])
     assert line(table, "distilled").scores["mlqa"].beside == {}
-    assert "| 50.00 / - |" in exported(table, Form.MARKDOWN)
+    assert "| 50.00 / - |" in table_text(table, Form.MARKDOWN)
     assert compare(answering(metrics={"mlqa": ["em"]}), [older]).rows[0].scores == {"mlqa": None}
 
 
@@ -387,7 +387,7 @@ def test_latency_is_the_mean_over_data_sets() -> None:
     jobs = [ended(task, "small", one) for task, one in zip(("ner", "pos_ud"), rows, strict=True)]
     table = compare(suite(), jobs)
     assert line(table, "distilled").latency_ms == 3.5
-    assert "| 3.5 |" in exported(table, Form.MARKDOWN)
+    assert "| 3.5 |" in table_text(table, Form.MARKDOWN)
 
 
 def candidate(model: str, loss: float, **point: float) -> dict[str, Any]:
@@ -425,11 +425,11 @@ def test_the_teacher_that_was_chosen_is_told_of_each_data_set() -> None:
         0.25,
         2,
     )
-    lines = exported(table, Form.MARKDOWN).splitlines()
+    lines = table_text(table, Form.MARKDOWN).splitlines()
     assert "| taught | model | batch_size | validation loss | of |" in lines
     assert "| ner | albeto | 32 | 0.2500 | 2 runs |" in lines
-    assert r"ner & albeto & 32 & 0.2500 & 2 runs \\" in exported(table, Form.LATEX).splitlines()
-    plain = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
+    assert r"ner & albeto & 32 & 0.2500 & 2 runs \\" in table_text(table, Form.LATEX).splitlines()
+    plain = list(csv.DictReader(io.StringIO(table_text(table, Form.CSV))))
     assert [one["ner teacher"] for one in plain] == ["albeto, batch_size 32", ""]
     assert [one["pos_ud teacher"] for one in plain] == ["", ""]
 

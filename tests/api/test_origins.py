@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from alambique.api.app import create_app
 from alambique.api.client import Client
-from alambique.api.origins import Sent, refusal_of
+from alambique.api.origins import RequestHead, refusal_of
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.hosts import Host
@@ -23,7 +23,7 @@ AS_JSON = {"Content-Type": "application/json"}
 FORM = "application/x-www-form-urlencoded"
 
 
-def code(sent: Sent, known: tuple[Host, ...] = KNOWN) -> tuple[int, str] | None:
+def code(sent: RequestHead, known: tuple[Host, ...] = KNOWN) -> tuple[int, str] | None:
     refusal = refusal_of(sent, known)
     return (refusal.problem.status, refusal.problem.code) if refusal else None
 
@@ -50,13 +50,13 @@ def code(sent: Sent, known: tuple[Host, ...] = KNOWN) -> tuple[int, str] | None:
     ],
 )
 def test_only_known_names_are_answered(method: str, host: str | None, known: bool) -> None:
-    assert code(Sent(method, host)) == (None if known else (421, "unknown_host"))
+    assert code(RequestHead(method, host)) == (None if known else (421, "unknown_host"))
 
 
 def test_a_name_with_a_default_port_is_asked_for_without_it() -> None:
-    assert code(Sent("GET", "distil.example"), TLS) is None
-    assert code(Sent("GET", "distil.example:443"), TLS) is None
-    assert code(Sent("GET", "distil.example:8443"), TLS) == (421, "unknown_host")
+    assert code(RequestHead("GET", "distil.example"), TLS) is None
+    assert code(RequestHead("GET", "distil.example:443"), TLS) is None
+    assert code(RequestHead("GET", "distil.example:8443"), TLS) == (421, "unknown_host")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -87,20 +87,20 @@ def test_a_name_with_a_default_port_is_asked_for_without_it() -> None:
 def test_a_page_changes_only_what_is_of_its_own_site(
     method: str, host: str, origin: str, own: bool
 ) -> None:
-    assert code(Sent(method, host, origin)) == (None if own else (403, "foreign_origin"))
+    assert code(RequestHead(method, host, origin)) == (None if own else (403, "foreign_origin"))
 
 
 def test_what_a_browser_says_of_the_site_counts_where_it_names_no_origin() -> None:
     expected = {None: None, "none": None, "same-origin": None, "same-site": 403, "cross-site": 403}
     for site, status in expected.items():
-        found = code(Sent("POST", "127.0.0.1", site=site))
+        found = code(RequestHead("POST", "127.0.0.1", site=site))
         assert found == (status and (status, "foreign_origin")), site
-        assert code(Sent("GET", "127.0.0.1", site=site)) is None
+        assert code(RequestHead("GET", "127.0.0.1", site=site)) is None
 
 
 def test_the_header_that_names_another_site_is_told() -> None:
-    told = {"Sec-Fetch-Site 'same-site'": Sent("POST", "127.0.0.1", site="same-site")}
-    told["Origin 'null'"] = Sent("POST", "127.0.0.1", "null", "cross-site")
+    told = {"Sec-Fetch-Site 'same-site'": RequestHead("POST", "127.0.0.1", site="same-site")}
+    told["Origin 'null'"] = RequestHead("POST", "127.0.0.1", "null", "cross-site")
     for header, sent in told.items():
         refusal = refusal_of(sent, [Host("127.0.0.1")])
         assert refusal is not None
@@ -122,14 +122,14 @@ def test_the_header_that_names_another_site_is_told() -> None:
     ],
 )
 def test_what_a_form_can_send_is_refused(content_type: str, taken: bool, has_body: bool) -> None:
-    found = code(Sent("POST", "127.0.0.1", content_type=content_type, has_body=has_body))
+    found = code(RequestHead("POST", "127.0.0.1", content_type=content_type, has_body=has_body))
     assert found == (None if taken else (415, "unsupported_media_type"))
 
 
 def test_a_body_says_what_it_is() -> None:
-    assert code(Sent("POST", "127.0.0.1")) is None
-    assert code(Sent("POST", "127.0.0.1", has_body=True)) == (415, "unsupported_media_type")
-    assert code(Sent("GET", "127.0.0.1", has_body=True)) is None
+    assert code(RequestHead("POST", "127.0.0.1")) is None
+    assert code(RequestHead("POST", "127.0.0.1", has_body=True)) == (415, "unsupported_media_type")
+    assert code(RequestHead("GET", "127.0.0.1", has_body=True)) is None
 
 
 # over HTTP, with rows that stay as they are

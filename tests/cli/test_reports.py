@@ -8,7 +8,7 @@ import pytest
 from tests.job_results import job_result, result_row
 
 from alambique.api.views import JobView
-from alambique.cli.environment import program_here
+from alambique.cli.environment import local_program
 from alambique.cli.reports import made_by_lines, report, show_prediction
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
@@ -55,7 +55,7 @@ def test_commands_are_recommended_that_read_this_machine(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, program: str
 ) -> None:
     monkeypatch.setenv("ALAMBIQUE_URL", url)
-    here = program_here(Settings())
+    here = local_program(Settings())
     assert here == program
     assert not report(ended(State.FAILED), program=here)
     assert f"see {program} jobs logs {UUID(int=1)}\n" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from alambique.api.client import Client
 from alambique.api.comparison_table import Column, Compared, Comparison, Measured
 from alambique.api.exports import Form
 from alambique.api.suite_views import SuiteView
-from alambique.cli.following_suites import news
+from alambique.cli.suite_follower import change_lines
 from alambique.cli.suite_reports import print_table
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
@@ -151,17 +151,19 @@ def test_news_are_what_changed(database: Database, suite_file: Path, here: Here)
             return SuiteView.of(suites.find(session, suite_id), suites.jobs_in(session, suite_id))
 
     before = seen()
-    assert list(news(None, before, at=at)) == []
+    assert list(change_lines(None, before, at=at)) == []
     with database.write() as session:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=before.jobs[0].id)
         assert row is not None
         jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5)
     now = seen()
-    assert list(news(before, now, at=at)) == [f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"]
-    assert list(news(now, now, at=at)) == []
+    assert list(change_lines(before, now, at=at)) == [
+        f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"
+    ]
+    assert list(change_lines(now, now, at=at)) == []
     failed = {"state": State.FAILED, "message": "no\x1b]0;x\x07"}
     over = [now.jobs[0].model_copy(update=failed), *now.jobs[1:]]
-    (line,) = news(now, now.model_copy(update={"jobs": over}), at=at)
+    (line,) = change_lines(now, now.model_copy(update={"jobs": over}), at=at)
     assert line.endswith(r"ner, small: failed: no\x1b]0;x\x07")
 
 

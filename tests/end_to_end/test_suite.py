@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from alambique.api.gains import StoredGains
-from alambique.api.suite_views import SuiteView, compared
+from alambique.api.suite_views import SuiteView, comparison_of
 from alambique.registry import jobs, suites, versions
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
@@ -67,7 +67,7 @@ def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Databa
             assert [process.wait(240) for process in pair] == [code, code]
     with database.read() as session:
         results = suites.results(session, row.id)
-        table = compared(row, results, StoredGains(database))
+        table = comparison_of(row, results, StoredGains(database))
         found = SuiteView.of(row, suites.jobs_in(session, row.id), table)
         logs = {one.id: jobs.logs(session, one.id) for one in found.jobs}
         teachers = versions.page(session, role="teacher").items

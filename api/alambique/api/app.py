@@ -12,7 +12,7 @@ from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
 from alambique.api.methods import HeadAnswers
-from alambique.api.openapi import PROBLEMS, described
+from alambique.api.openapi import PROBLEMS, add_schemas
 from alambique.api.origins import OriginCheck
 from alambique.api.problems import BodyLimitProblem, answer_with_problems
 from alambique.api.protection import ProtectionHeaders
@@ -62,4 +62,5 @@ def create_app(
     app.add_middleware(BodyLimitProblem, limit=BODY_LIMIT)
     app.add_middleware(OriginCheck, hosts=[*settings.hosts, *([host] if host else [])])
     app.add_middleware(ProtectionHeaders)
-    return described(app)
+    add_schemas(app)
+    return app

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from alambique.api.catalogue_views import known_data, known_tasks
-from alambique.api.context import Here
+from alambique.api.context import AppContext
 from alambique.api.views import DatasetView, PageView, TaskView
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -16,6 +16,6 @@ async def tasks() -> PageView[TaskView]:
 
 
 @router.get("/data")
-def data(context: Here) -> PageView[DatasetView]:
+def data(context: AppContext) -> PageView[DatasetView]:
     """The data sets that jobs can name."""
     return known_data(context.settings.data)

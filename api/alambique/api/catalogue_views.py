@@ -17,12 +17,12 @@ def known_tasks() -> PageView[TaskView]:
 
 def known_data(folder: Path | None) -> PageView[DatasetView]:
     """Every data set of the catalogue; `folder` is the one of ALAMBIQUE_DATA, where that is set."""
-    views = [DatasetView.of(found, _is_at_hand(found, folder)) for found in DATASETS]
+    views = [DatasetView.of(one, _is_at_hand(one, folder)) for one in DATASETS]
     return PageView[DatasetView](items=views, next=None)
 
 
-def _is_at_hand(found: Dataset, folder: Path | None) -> bool:
-    match found.source:
+def _is_at_hand(dataset: Dataset, folder: Path | None) -> bool:
+    match dataset.source:
         case Shipped():
             return True
         case Hub():

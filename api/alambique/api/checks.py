@@ -34,7 +34,7 @@ def check(job: Job, context: Context) -> None:
     Raises:
         Refused: it names a path of this machine, or something that is not there.
     """
-    code, fields = _faults(job, _LookUps(context, [job]))
+    code, fields = _faults_of(job, _LookUps(context, [job]))
     if fields:
         raise _refused(code, fields)
 
@@ -54,10 +54,10 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
             break
         if cell.seed not in (None, *suite.seeds[:1]):
             continue  # by its seed alone no job is wrong
-        code, fields = _faults(job, look_ups)
+        code, fields = _faults_of(job, look_ups)
         if not fields and room > 0:
             room -= sum(1 for _ in job.models())
-            fields = list(_unfit(job, context, look_ups))
+            fields = list(_size_faults(job, context, look_ups))
         for bad in fields:
             path = field_at(suite, cell, bad.path)
             wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
@@ -100,8 +100,8 @@ class _LookUps:
     def __init__(self, context: Context, jobs: Iterable[Job]) -> None:
         self._context = context
         self._messages: dict[tuple[str, str], str | None] = {}
-        self._registered = _registered(context, jobs)
-        self._told = 0
+        self._registered = _existing_versions(context, jobs)
+        self._unregistered = 0
         self.config = cache(partial(local_config, settings=context.settings))
         """The config of a model of this machine, which is read once."""
 
@@ -115,50 +115,48 @@ class _LookUps:
         if isinstance(source, Registered):
             if (source.name, source.version) in self._registered.get(project, ()):
                 return None
-            self._told += 1
-            if self._told > NAMED:  # of which no refusal tells
+            self._unregistered += 1
+            if self._unregistered > NAMED:  # of which no refusal tells
                 return "there is no such version"
         try:
-            self._look(project, source)
+            if isinstance(source, Local):
+                find_local(source, self._context.settings)
+            elif isinstance(source, Registered):
+                with self._context.database.read() as session:
+                    versions.find(session, project, source.name, source.version)
         except UnknownName as error:
             return str(error)
         return None
 
-    def _look(self, project: str, source: Source) -> None:
-        if isinstance(source, Local):
-            find_local(source, self._context.settings)
-        elif isinstance(source, Registered):
-            with self._context.database.read() as session:
-                versions.find(session, project, source.name, source.version)
 
-
-def _registered(context: Context, jobs: Iterable[Job]) -> dict[str, set[tuple[str, str]]]:
+def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[tuple[str, str]]]:
     """The names with versions that jobs name and the registry has, by project."""
-    asked: dict[str, set[tuple[str, str]]] = {}
+    named_versions: dict[str, set[tuple[str, str]]] = {}
     for job in jobs:
         for _, model in job.models():
             if isinstance(model, str) and isinstance(source := source_of(model), Registered):
-                asked.setdefault(job.project, set()).add((source.name, source.version))
-    if not asked:
+                named_versions.setdefault(job.project, set()).add((source.name, source.version))
+    if not named_versions:
         return {}
     with context.database.read() as session:
         return {
-            project: versions.existing(session, project, named) for project, named in asked.items()
+            project: versions.existing(session, project, names)
+            for project, names in named_versions.items()
         }
 
 
-def _faults(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
+def _faults_of(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
     """The fields that keep a job from being queued, under the code of their problem."""
-    if paths := list(_paths(job)):
+    if paths := list(_path_faults(job)):
         return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
-    unknown = [*_unknown_task(job)] or [*_unknown_data(job), *_unknown_models(job, look_ups)]
+    unknown = [*_task_faults(job)] or [*_data_faults(job), *_model_faults(job, look_ups)]
     if unknown:
         return "unknown_name", unknown
-    return "bad_spec", [*_misdescribed(job), *bad_goals(job)]
+    return "bad_spec", [*_description_faults(job), *bad_goals(job)]
 
 
-def _unfit(job: Job, context: Context, look_ups: _LookUps) -> Iterator[BadField]:
+def _size_faults(job: Job, context: Context, look_ups: _LookUps) -> Iterator[BadField]:
     try:
         check_sizes(job, context.settings, known=look_ups.config)
     except (BadSpec, BadModel) as error:
@@ -170,7 +168,7 @@ def _refused(code: str, fields: Sequence[BadField]) -> Exception:
     return refused(422, code, "\n".join(found.lines), found.fields)
 
 
-def _paths(job: Job) -> Iterator[BadField]:
+def _path_faults(job: Job) -> Iterator[BadField]:
     for path, value in job.paths():
         yield BadField(
             path,
@@ -180,37 +178,37 @@ def _paths(job: Job) -> Iterator[BadField]:
         )
 
 
-def _unknown_task(job: Job) -> Iterator[BadField]:
+def _task_faults(job: Job) -> Iterator[BadField]:
     try:
         find(job.task)
     except UnknownName as error:
         yield BadField("task", repr(job.task), str(error))
 
 
-def _unknown_data(job: Job) -> Iterator[BadField]:
-    asked: dict[str, tuple[str, tuple[Split, ...]]] = {}
+def _data_faults(job: Job) -> Iterator[BadField]:
+    needed: dict[str, tuple[str, tuple[Split, ...]]] = {}
     if job.data.test is None:
-        asked["data.name"] = (job.data.name, ("train", "dev", "test"))
+        needed["data.name"] = (job.data.name, ("train", "dev", "test"))
     else:
-        asked["data.name"] = (job.data.name, ("train", "dev"))
-        asked["data.test"] = (job.data.test, ("test",))
+        needed["data.name"] = (job.data.name, ("train", "dev"))
+        needed["data.test"] = (job.data.test, ("test",))
     if job.data.unlabelled is not None:
-        asked["data.unlabelled"] = (job.data.unlabelled, ("train",))
-    for path, (name, splits) in asked.items():
+        needed["data.unlabelled"] = (job.data.unlabelled, ("train",))
+    for path, (name, splits) in needed.items():
         if is_own(name):
             continue
         try:
-            found = dataset(name)
+            known = dataset(name)
         except UnknownName as error:
             yield BadField(path, repr(name), str(error))
             continue
-        if found.task != job.task:
-            yield BadField(path, repr(name), f"it is a data set for {found.task}")
-        elif lacking := [split for split in splits if split not in found.splits]:
+        if known.task != job.task:
+            yield BadField(path, repr(name), f"it is a data set for {known.task}")
+        elif lacking := [split for split in splits if split not in known.splits]:
             yield BadField(path, repr(name), f"it has no {' and no '.join(lacking)} split")
 
 
-def _misdescribed(job: Job) -> Iterator[BadField]:
+def _description_faults(job: Job) -> Iterator[BadField]:
     """What the job says of columns or labels of its data, and does not suit its task."""
     try:
         check_description(job.data, find(job.task))
@@ -218,7 +216,7 @@ def _misdescribed(job: Job) -> Iterator[BadField]:
         yield from error.fields
 
 
-def _unknown_models(job: Job, look_ups: _LookUps) -> Iterator[BadField]:
+def _model_faults(job: Job, look_ups: _LookUps) -> Iterator[BadField]:
     for path, model in job.models():
         message = look_ups.message(job.project, model) if isinstance(model, str) else None
         if message is not None:

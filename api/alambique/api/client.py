@@ -93,8 +93,7 @@ class Client:
         Raises:
             BadSpec: a field is wrong, each bad one on a line and in its `fields`.
         """
-        headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
-        answer = self._transport.answer("POST", "/v1/jobs", **_body(job, headers))
+        answer = self._transport.answer("POST", "/v1/jobs", **_body(job, _key_header(key)))
         return JobView.model_validate_json(answer.content)
 
     def plan(self, job: Job | Mapping[str, Any] | str) -> PlanView:
@@ -208,8 +207,7 @@ class Client:
         Raises:
             BadSpec: a field is wrong, each bad one on a line and in its `fields`.
         """
-        headers = {"Idempotency-Key": _sendable(key)} if key is not None else {}
-        answer = self._transport.answer("POST", "/v1/suites", **_body(suite, headers))
+        answer = self._transport.answer("POST", "/v1/suites", **_body(suite, _key_header(key)))
         return SuiteView.model_validate_json(answer.content)
 
     def suite(self, suite_id: UUID, *, table: bool = True) -> SuiteView:
@@ -261,7 +259,7 @@ class Client:
 
     def model(self, name: str, *, project: str = "default") -> ModelView:
         """A model, with its newest version."""
-        return self._get(ModelView, f"/v1/models/{_quoted(name)}", project=project)
+        return self._get(ModelView, f"/v1/models/{_url_part(name)}", project=project)
 
     def versions(
         self,
@@ -272,14 +270,14 @@ class Client:
         cursor: str | None = None,
     ) -> PageView[VersionView]:
         """The versions of a model, newest first."""
-        path = f"/v1/models/{_quoted(name)}/versions"
+        path = f"/v1/models/{_url_part(name)}/versions"
         return self._get(PageView[VersionView], path, project=project, limit=limit, cursor=cursor)
 
     def version(
         self, name: str, version: int | str = "latest", *, project: str = "default"
     ) -> VersionView:
         """A version of a model, by its number or the newest."""
-        return self._get(VersionView, _path(name, version), project=project)
+        return self._get(VersionView, _version_path(name, version), project=project)
 
     def download(
         self, name: str, version: int | str, folder: Path, *, project: str = "default"
@@ -290,17 +288,17 @@ class Client:
             BadModel: a file is not the one that was registered.
             Conflict: the folder is there and is not empty.
         """
-        found = self.version(name, version, project=project)
-        path = f"{_path(name, found.number)}/files/"
+        view = self.version(name, version, project=project)
+        path = f"{_version_path(name, view.number)}/files/"
         save(
-            found,
+            view,
             folder,
-            lambda file: self._opened(f"{path}{quote(file)}?project={_quoted(project)}"),
+            lambda file: self._open_file(f"{path}{quote(file)}?project={_url_part(project)}"),
         )
-        return found
+        return view
 
     @contextmanager
-    def _opened(self, path: str) -> Iterator[Iterator[bytes]]:
+    def _open_file(self, path: str) -> Iterator[Iterator[bytes]]:
         with self._transport.stream(path) as response:
             yield response.iter_bytes()
 
@@ -323,27 +321,29 @@ class Client:
         return self._get(PageView[DatasetView], "/v1/data")
 
     def _get(self, kind: type[V], path: str, **query: Any) -> V:
-        given = {name: value for name, value in query.items() if value is not None}
-        answer = self._transport.answer("GET", path, params=given)
+        params = {name: value for name, value in query.items() if value is not None}
+        answer = self._transport.answer("GET", path, params=params)
         return kind.model_validate_json(answer.content)
 
 
-def _path(name: str, version: int | str) -> str:
-    return f"/v1/models/{_quoted(name)}/versions/{_quoted(str(version))}"
+def _version_path(name: str, version: int | str) -> str:
+    return f"/v1/models/{_url_part(name)}/versions/{_url_part(str(version))}"
 
 
-def _quoted(name: str) -> str:
+def _url_part(name: str) -> str:
     """As one part of a path, whatever is in it."""
     return quote(name, safe="")
 
 
-def _sendable(key: str) -> str:
+def _key_header(key: str | None) -> dict[str, str]:
+    if key is None:
+        return {}
     if not (key.isascii() and key.isprintable() and 1 <= len(key) <= 200):
         raise BadSpec(
             f"{key[:40]!r} is no key of a submission: give 1 to 200 letters, digits or signs of "
             "ASCII, which is all that a header takes"
         )
-    return key
+    return {"Idempotency-Key": key}
 
 
 def _body(posted: Spec | Mapping[str, Any] | str, headers: dict[str, str]) -> dict[str, Any]:
@@ -353,11 +353,11 @@ def _body(posted: Spec | Mapping[str, Any] | str, headers: dict[str, str]) -> di
     elif isinstance(posted, Spec):
         content, kind = posted.model_dump_json(), "application/json"
     else:
-        content, kind = _as_json(posted), "application/json"
+        content, kind = _json_text(posted), "application/json"
     return {"content": content, "headers": headers | {"Content-Type": kind}}
 
 
-def _as_json(fields: Mapping[str, Any]) -> str:
+def _json_text(fields: Mapping[str, Any]) -> str:
     """The fields as they are sent; what is wrong with them, the server says."""
     try:
         return json.dumps(dict(fields), allow_nan=False)

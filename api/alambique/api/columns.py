@@ -45,7 +45,7 @@ def bad_metrics(suite: Suite) -> Iterator[BadField]:
 
 
 def _task_of(suite: Suite, name: str) -> Task[Any, Any] | None:
-    said = suite.tasks[name].get("task", suite.shared.get("task"))
+    task_name = suite.tasks[name].get("task", suite.shared.get("task"))
     with suppress(UnknownName):
-        return find(str(said))
+        return find(str(task_name))
     return None

@@ -35,7 +35,7 @@ Model = tuple[str, str | None, Role]
 BUSY = 1.1
 """Networks of one shape should take equally long; more than that apart, the machine was busy."""
 _BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
-Place = tuple[str, str, str]
+CellKey = tuple[str, str, str]
 """The task, teacher and student of a cell."""
 
 
@@ -65,24 +65,24 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
         finished: its jobs that have succeeded.
         gains: draws the interval of a gain.
     """
-    found: dict[Place, list[FinishedJob]] = defaultdict(list)
-    for one in finished:
-        found[one.cell.task, one.cell.teacher, one.cell.student].append(one)
-    models = [(model, _measurements(suite, found, *model)) for model in _models(suite)]
+    jobs: dict[CellKey, list[FinishedJob]] = defaultdict(list)
+    for job in finished:
+        jobs[job.cell.task, job.cell.teacher, job.cell.student].append(job)
+    models = [(model, _measurements(suite, jobs, *model)) for model in _models(suite)]
     models = [(model, measured) for model, measured in models if any(measured.values())]
     common = [task for task in suite.tasks if models and all(m[task] for _, m in models)]
     columns = tuple(_column(suite, name, finished) for name in suite.tasks)
-    rows = [_compared(suite, *model, measured, common) for model, measured in models]
-    primary = {one.cell.task: one.result.primary for one in finished}
+    rows = [_row(suite, *model, measured, common) for model, measured in models]
+    primary = {job.cell.task: job.result.primary for job in finished}
     # what is kept of single examples is of the primary metric
-    drawn = {one.name for one in columns if one.metric == primary.get(one.name)}
+    drawn = {column.name for column in columns if column.metric == primary.get(column.name)}
     rows = _with_gains(rows, columns, dict(models), lambda task: task in drawn, gains)
     return Comparison(
         columns=columns,
         rows=tuple(rows),
-        reference=next((one.result.reference.name for one in finished), None),
-        passes=tuple(_passes(suite, found)),
-        chosen=tuple(_chosen(suite, found)),
+        reference=next((job.result.reference.name for job in finished), None),
+        passes=tuple(_passes(suite, jobs)),
+        chosen=tuple(_chosen(suite, jobs)),
         notes=(*_notes(rows), *_busy_notes(rows)),
     )
 
@@ -98,7 +98,7 @@ def _models(suite: Suite) -> Iterable[Model]:
 
 def _measurements(
     suite: Suite,
-    found: Mapping[Place, Sequence[FinishedJob]],
+    jobs: Mapping[CellKey, Sequence[FinishedJob]],
     teacher: str,
     student: str | None,
     role: Role,
@@ -109,14 +109,14 @@ def _measurements(
         task: [
             (job, line)
             for name in students
-            for job in found.get((task, teacher, name), ())
-            for line in _best(job, role)
+            for job in jobs.get((task, teacher, name), ())
+            for line in _rows_of_role(job, role)
         ]
         for task in suite.tasks
     }
 
 
-def _best(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
+def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
     """The job's model of that role, if it has one.
 
     Of a search's the one of the trial whose distilled student has the lowest loss: a baseline is
@@ -130,7 +130,7 @@ def _best(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
     return [min(lines, key=lambda line: _loss((job, line)))] if lines else []
 
 
-def _counting(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
+def _best_by_seed(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
     """For each seed the model with the lowest validation loss; of a teacher all are the same."""
     if role == "teacher":
         return list(measured[:1])
@@ -143,7 +143,7 @@ def _loss(measured: Measurement) -> float:
     return float("inf") if loss is None else loss
 
 
-def _compared(
+def _row(
     suite: Suite,
     teacher: str,
     student: str | None,
@@ -151,18 +151,18 @@ def _compared(
     measured: Mapping[str, Sequence[Measurement]],
     common: Sequence[str],
 ) -> Compared:
-    counting = {task: _counting(found, role) for task, found in measured.items()}
-    lines = [found[0][1] for found in counting.values() if found]
+    counting = {task: _best_by_seed(each, role) for task, each in measured.items()}
+    lines = [each[0][1] for each in counting.values() if each]
     scores = {
-        task: _measured(
+        task: _score(
             suite,
             task,
-            found,
+            each,
             complete=role == "teacher" or len(measured[task]) == suite.runs_of(role),
         )
-        for task, found in counting.items()
+        for task, each in counting.items()
     }
-    means = [one.mean for one in scores.values() if one is not None]
+    means = [score.mean for score in scores.values() if score is not None]
     shared = [counting[task][0] for task in common]
     return Compared(
         role=role,
@@ -174,41 +174,39 @@ def _compared(
         speed_up=_speed_up(shared) if shared else None,
         parameters=max((line.parameters for _, line in shared), default=None),
         latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
-        inferences_per_second=_rate(shared) if shared else None,
+        inferences_per_second=harmonic_mean([line.inferences_per_second for _, line in shared])
+        if shared
+        else None,
         throughput=_throughput(shared),
     )
 
 
-def _measured(
-    suite: Suite, task: str, found: Sequence[Measurement], *, complete: bool
+def _score(
+    suite: Suite, task: str, measured: Sequence[Measurement], *, complete: bool
 ) -> Measured | None:
-    if not found:
+    if not measured:
         return None
-    first, *others = column_metrics(suite, task, found[0][0].result.primary)
-    counting = _spread(found, first)
+    first, *others = column_metrics(suite, task, measured[0][0].result.primary)
+    counting = _spread(measured, first)
     if counting is None:
         return None
-    spreads = {name: _spread(found, name) for name in others}
+    spreads = {name: _spread(measured, name) for name in others}
+    # over seeds the mean: batches of tokens are a few more or less
+    steps = [line.steps for _, line in measured if line.steps is not None]
     return Measured(
         mean=counting.mean,
         deviation=counting.deviation,
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
-        steps=_steps(found),
-        version=found[0][1].version,
+        steps=round(fmean(steps)) if steps else None,
+        version=measured[0][1].version,
     )
 
 
-def _steps(found: Sequence[Measurement]) -> int | None:
-    """Optimizer steps, over seeds the mean: batches of tokens are a few more or less."""
-    steps = [line.steps for _, line in found if line.steps is not None]
-    return round(fmean(steps)) if steps else None
-
-
-def _spread(found: Sequence[Measurement], metric: str) -> Spread | None:
+def _spread(measured: Sequence[Measurement], metric: str) -> Spread | None:
     """A score over the seeds; None where a job of an earlier version did not measure it."""
-    values = [line.metrics[metric] for _, line in found if metric in line.metrics]
-    if len(values) < len(found):
+    values = [line.metrics[metric] for _, line in measured if metric in line.metrics]
+    if len(values) < len(measured):
         return None
     return Spread(mean=fmean(values), deviation=stdev(values) if len(values) > 1 else None)
 
@@ -218,29 +216,29 @@ def _speed_up(measured: Sequence[Measurement]) -> float:
     return reference / sum(line.macs.linear for _, line in measured)
 
 
-def _rate(measured: Sequence[Measurement]) -> float:
-    return harmonic_mean([line.inferences_per_second for _, line in measured])
-
-
 def _throughput(measured: Sequence[Measurement]) -> float | None:
     rates = [line.throughput for _, line in measured if line.throughput is not None]
     return harmonic_mean(rates) if rates and len(rates) == len(measured) else None
 
 
 def _column(suite: Suite, name: str, finished: Sequence[FinishedJob]) -> Column:
-    primary = next((one.result.primary for one in finished if one.cell.task == name), None)
+    primary = next((job.result.primary for job in finished if job.cell.task == name), None)
     if primary is None:
         return Column(name=name, metric=None, beside=())
     metric, *beside = column_metrics(suite, name, primary)
     return Column(name=name, metric=metric, beside=tuple(beside))
 
 
-def _chosen(suite: Suite, found: Mapping[Place, Sequence[FinishedJob]]) -> Iterable[Chosen]:
+def _chosen(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Chosen]:
     for task in suite.tasks:
         for teacher in suite.teachers:
-            jobs = (one for name in suite.students for one in found.get((task, teacher, name), ()))
-            # all of them have one teacher
-            runs = next((one.result.candidates for one in jobs if one.result.candidates), ())
+            # all students have one teacher
+            choices = (
+                job.result.candidates
+                for name in suite.students
+                for job in jobs.get((task, teacher, name), ())
+            )
+            runs = next(filter(None, choices), ())
             for run in runs:
                 if run.taught:
                     yield Chosen(
@@ -253,11 +251,15 @@ def _chosen(suite: Suite, found: Mapping[Place, Sequence[FinishedJob]]) -> Itera
                     )
 
 
-def _passes(suite: Suite, found: Mapping[Place, Sequence[FinishedJob]]) -> Iterable[Passes]:
+def _passes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Passes]:
     for task in suite.tasks:
         for teacher in suite.teachers:
-            jobs = [one for name in suite.students for one in found.get((task, teacher, name), ())]
-            outputs = [one.result.outputs for one in jobs if one.result.outputs is not None]
+            outputs = [
+                job.result.outputs
+                for name in suite.students
+                for job in jobs.get((task, teacher, name), ())
+                if job.result.outputs is not None
+            ]
             if outputs:
                 computed = sum(each.computed for each in outputs)
                 passes = computed / outputs[0].examples
@@ -288,7 +290,7 @@ def _with_gains(
                 mine = models[model][column.name] if is_primary(column.name) else ()
                 against[model, column.name] = better, _pair(mine, theirs)
     drawn = gains([pair for _, pair in against.values() if pair.ours])
-    found = list(rows)
+    gained = list(rows)
     for number, row in enumerate(rows):
         model = row.teacher, row.student, row.role
         scores = dict(row.scores)
@@ -301,21 +303,23 @@ def _with_gains(
             assert other is not None
             gain = _gain(over, ours.mean - other.mean, pair, drawn)
             scores[column.name] = ours.model_copy(update={"gain": gain})
-        found[number] = row.model_copy(update={"scores": scores})
-    return found
+        gained[number] = row.model_copy(update={"scores": scores})
+    return gained
 
 
 def _pair(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> Pair:
     """The counting models of both, of the seeds that both have."""
-    mine, others = (
-        {_student(one) for one in _counting(found, "distilled")} for found in (ours, theirs)
-    )
-    by_seed = [{one.seed: one for one in some if one is not None} for some in (mine, others)]
-    seeds = [seed for seed in sorted(by_seed[0]) if seed in by_seed[1]]
-    return Pair(*(tuple(some[seed] for seed in seeds) for some in by_seed))
+    mine, others = _students_by_seed(ours), _students_by_seed(theirs)
+    seeds = [seed for seed in sorted(mine) if seed in others]
+    return Pair(tuple(mine[seed] for seed in seeds), tuple(others[seed] for seed in seeds))
 
 
-def _student(measured: Measurement) -> ScoredStudent | None:
+def _students_by_seed(measured: Sequence[Measurement]) -> dict[int, ScoredStudent]:
+    counting = map(_scored_student, _best_by_seed(measured, "distilled"))
+    return {student.seed: student for student in counting if student is not None}
+
+
+def _scored_student(measured: Measurement) -> ScoredStudent | None:
     """Under which its example scores are kept; None of a job of an earlier version."""
     job, line = measured
     seed = line.seeds[0].seed if line.seeds else None
@@ -323,10 +327,16 @@ def _student(measured: Measurement) -> ScoredStudent | None:
 
 
 def _gain(over: Role, value: float, pair: Pair, drawn: Mapping[Pair, Interval]) -> Gain:
-    if (found := drawn.get(pair)) is None:
+    if (interval := drawn.get(pair)) is None:
         return Gain(over=over, value=value, low=None, high=None, seeds=len(pair.ours))
     # of the seeds that both have; the same as of the means once all are there
-    return Gain(over=over, value=found.value, low=found.low, high=found.high, seeds=found.seeds)
+    return Gain(
+        over=over,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        seeds=interval.seeds,
+    )
 
 
 def _notes(rows: Sequence[Compared]) -> Iterable[str]:
@@ -336,13 +346,13 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
     }
     for row in rows:
         whom = f"{row.student} (from {row.teacher})" if several else row.student
-        for name, found in row.scores.items():
-            if not _is_final(found) or (gain := found.gain) is None:
+        for name, score in row.scores.items():
+            if not _is_final(score) or (gain := score.gain) is None:
                 continue
             beside = baselines[row.teacher, row.student, gain.over].scores[name]
             if not _is_final(beside):
                 continue
-            scores = f"{100 * found.mean:.2f} against {100 * beside.mean:.2f} of {gain.over}"
+            scores = f"{100 * score.mean:.2f} against {100 * beside.mean:.2f} of {gain.over}"
             if gain.value <= 0:
                 yield f"distilling did not help {whom} on {name}: {scores}"
             elif gain.low is not None and gain.low <= 0:
@@ -366,5 +376,5 @@ def _busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
             )
 
 
-def _is_final(found: Measured | None) -> TypeGuard[Measured]:
-    return found is not None and found.complete
+def _is_final(score: Measured | None) -> TypeGuard[Measured]:
+    return score is not None and score.complete

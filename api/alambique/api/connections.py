@@ -71,13 +71,13 @@ class LimitedProtocol(H11Protocol):
         if crowd > self.limits.reserve:
             transport.abort()
         elif crowd > 0:
-            self.app = _Crowded(self.app)
-        self._follow()
+            self.app = _HealthOnly(self.app)
+        self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
         """Go on with what came in."""
         super().data_received(data)
-        self._follow()
+        self._set_deadline()
 
     def send_400_response(self, msg: str) -> None:
         """Close a connection by which no HTTP came in, with a problem where one can be sent."""
@@ -90,7 +90,7 @@ class LimitedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Go on with what follows the answer."""
         super().on_response_complete()
-        self._follow()
+        self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
@@ -110,9 +110,9 @@ class LimitedProtocol(H11Protocol):
             self._stalled.cancel()
         super().resume_writing()
 
-    def _follow(self) -> None:
+    def _set_deadline(self) -> None:
         """Set the deadline of the step that the connection is in, where that is a new one."""
-        step = (self._present(), self.cycle)
+        step = (self._current_step(), self.cycle)
         if step == self._step or self.transport.is_closing():
             return
         self._step = step
@@ -122,7 +122,7 @@ class LimitedProtocol(H11Protocol):
         if seconds := self._seconds(step[0]):
             self._deadline = self.loop.call_later(seconds, self._give_up)
 
-    def _present(self) -> _Step:
+    def _current_step(self) -> _Step:
         if self.conn.their_state is h11.SEND_BODY:
             return _Step.BODY
         if self.conn.their_state is not h11.IDLE:
@@ -196,7 +196,7 @@ class _BoundedConnection(h11.Connection):
         return event
 
 
-class _Crowded:
+class _HealthOnly:
     """Answers health, and refuses all else."""
 
     def __init__(self, app: object) -> None:

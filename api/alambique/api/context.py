@@ -42,17 +42,17 @@ async def _context(request: Request) -> Context:
     return context
 
 
-Here = Annotated[Context, Depends(_context)]
+AppContext = Annotated[Context, Depends(_context)]
 
 
-async def _database(context: Here) -> Database:
+async def _database(context: AppContext) -> Database:
     return context.database
 
 
 Db = Annotated[Database, Depends(_database)]
 
 
-async def _writable(context: Here) -> AsyncIterator[Database]:
+async def _wait_for_turn(context: AppContext) -> AsyncIterator[Database]:
     try:
         async with asyncio.timeout(BUSY_SECONDS):
             await context.turns.acquire()
@@ -65,7 +65,7 @@ async def _writable(context: Here) -> AsyncIterator[Database]:
 
 
 # until the route returns, and not until the client has read the answer
-WritableDb = Annotated[Database, Depends(_writable, scope="function")]
+WritableDb = Annotated[Database, Depends(_wait_for_turn, scope="function")]
 """The database, once it is this request's turn to write; after the body, which may be slow."""
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=500)]
@@ -79,10 +79,10 @@ Project = Annotated[str, Query(description="The project that the name is of.")]
 UNCHANGED: dict[str, Any] = {"description": "The client has what there is (`If-None-Match`)"}
 
 
-def unchanged(tag: str, if_none_match: str | None) -> bool:
+def is_unchanged(tag: str, if_none_match: str | None) -> bool:
     """Whether the client has the answer of that ETag already.
 
-    >>> unchanged('"3"', 'W/"2", "3"'), unchanged('"3"', '"4"'), unchanged('"3"', None)
+    >>> is_unchanged('"3"', 'W/"2", "3"'), is_unchanged('"3"', '"4"'), is_unchanged('"3"', None)
     (True, False, False)
     """
     return if_none_match is not None and tag in (

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from alambique.api.views import FileView, VersionView
 from alambique.spec.errors import BadModel, Conflict
 
-Open = Callable[[str], AbstractContextManager[Iterable[bytes]]]
+OpenFile = Callable[[str], AbstractContextManager[Iterable[bytes]]]
 
 
-def save(version: VersionView, folder: Path, open_file: Open) -> None:
+def save(version: VersionView, folder: Path, open_file: OpenFile) -> None:
     """Put every file of `version` into `folder`, which appears once all of them are right.
 
     Args:
@@ -28,18 +28,18 @@ def save(version: VersionView, folder: Path, open_file: Open) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Conflict(f"{folder} is there already and not empty: name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as made:
-        whole = Path(made) / "whole"
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        whole = Path(temporary) / "whole"
         whole.mkdir()
         for file in version.files:
             with open_file(file.name) as pieces:
-                _save_file(file, _inside(whole, file.name), pieces)
+                _save_file(file, _file_path(whole, file.name), pieces)
         if folder.exists():
             folder.rmdir()
         os.replace(whole, folder)
 
 
-def _inside(folder: Path, name: str) -> Path:
+def _file_path(folder: Path, name: str) -> Path:
     """The place of a file in `folder`; a server that names another one is not obeyed."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or PurePosixPath(name).is_absolute():

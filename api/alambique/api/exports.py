@@ -19,12 +19,6 @@ from alambique.api.comparison_table import (
 
 T = TypeVar("T")
 
-_ROLES = {
-    "teacher": "teacher",
-    "gold-only": "gold-only",
-    "same-start": "same-start",
-    "distilled": "distilled",
-}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -41,14 +35,14 @@ class Form(StrEnum):
     LATEX = "latex"
 
 
-def exported(table: Comparison, form: Form) -> str:
+def table_text(table: Comparison, form: Form) -> str:
     """The table as text that ends with a line break."""
     return _FORMS[form](table)
 
 
 def head(table: Comparison) -> list[str]:
     """The titles of the columns; scores are in percent."""
-    several = ["teacher"] if _several_teachers(table) else []
+    several = ["teacher"] if _has_several_teachers(table) else []
     sets = [f"{column.name} {' / '.join(_metrics(column))}".strip() for column in table.columns]
     costs = ["speed-up", "parameters", "ms", "inferences/s", "texts/s"]
     return ["model", *several, "layers", *sets, "score", *costs]
@@ -61,27 +55,29 @@ def _metrics(column: Column) -> tuple[str, ...]:
 
 def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
     """A model's line, as people read it."""
-    several = [row.teacher] if _several_teachers(table) else []
+    several = [row.teacher] if _has_several_teachers(table) else []
     return [
         title(row),
         *several,
-        _or(missing, row.layers, str),
+        _or_missing(missing, row.layers, str),
         *(
-            _or(missing, row.scores[column.name], partial(_scores, column, missing))
+            _or_missing(missing, row.scores[column.name], partial(_scores, column, missing))
             for column in table.columns
         ),
-        _or(missing, row.score, lambda score: f"{100 * score:.2f}{_mark(*row.scores.values())}"),
-        _or(missing, row.speed_up, lambda times: f"{times:.2f}"),
-        _or(missing, row.parameters, _count),
-        _or(missing, row.latency_ms, lambda took: f"{took:.1f}"),
-        _or(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
-        _or(missing, row.throughput, lambda rate: f"{rate:.0f}"),
+        _or_missing(
+            missing, row.score, lambda score: f"{100 * score:.2f}{_mark(*row.scores.values())}"
+        ),
+        _or_missing(missing, row.speed_up, lambda times: f"{times:.2f}"),
+        _or_missing(missing, row.parameters, _count),
+        _or_missing(missing, row.latency_ms, lambda took: f"{took:.1f}"),
+        _or_missing(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
+        _or_missing(missing, row.throughput, lambda rate: f"{rate:.0f}"),
     ]
 
 
 def gains_head(table: Comparison) -> list[str]:
     """The titles of the table of what distilling gained, in points over the better baseline."""
-    several = ["teacher"] if _several_teachers(table) else []
+    several = ["teacher"] if _has_several_teachers(table) else []
     sets = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
     return ["gain (95 %)", *several, *sets]
 
@@ -90,9 +86,9 @@ def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
     """The lines of that table: of each distilled student that has a baseline."""
     by_model = {(row.teacher, row.student, row.role): row for row in table.rows}
     rows = [row for row in table.rows if any(one and one.gain for one in row.scores.values())]
-    found = []
+    lines = []
     for row in rows:
-        several = [row.teacher] if _several_teachers(table) else []
+        several = [row.teacher] if _has_several_teachers(table) else []
         gains = []
         for column in table.columns:
             ours = row.scores[column.name]
@@ -102,11 +98,11 @@ def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
             theirs = by_model[row.teacher, row.student, ours.gain.over].scores[column.name]
             steps = ours.steps, theirs.steps if theirs else None
             gains.append(_gain(ours.gain, *steps) + _mark(ours, theirs))
-        found.append([str(row.student), *several, *gains])
-    return found
+        lines.append([str(row.student), *several, *gains])
+    return lines
 
 
-def _gain(found: Gain, ours: int | None, theirs: int | None) -> str:
+def _gain(gain: Gain, ours: int | None, theirs: int | None) -> str:
     """What was gained over which baseline, and in how many steps of the two; 0 in it is marked.
 
     >>> _gain(Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1), 90, 90)
@@ -114,19 +110,19 @@ def _gain(found: Gain, ours: int | None, theirs: int | None) -> str:
     >>> _gain(Gain(over="gold-only", value=0.021, low=None, high=None, seeds=1), 90, 30)
     '+2.10, over gold-only, 90 steps against 30'
     """
-    told = f"{100 * found.value:+.2f}"
-    if found.low is not None and found.high is not None:
-        told += f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-        told += " holds 0" if found.low <= 0 <= found.high else ""
-    told += f", over {found.over}"
+    text = f"{100 * gain.value:+.2f}"
+    if gain.low is not None and gain.high is not None:
+        text += f" [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
+        text += " holds 0" if gain.low <= 0 <= gain.high else ""
+    text += f", over {gain.over}"
     if ours is None:
-        return told
-    return f"{told}, {ours} steps" + ("" if theirs in (None, ours) else f" against {theirs}")
+        return text
+    return f"{text}, {ours} steps" + ("" if theirs in (None, ours) else f" against {theirs}")
 
 
 def chosen_head(table: Comparison) -> list[str]:
     """The titles of the table of teachers that were chosen."""
-    several = ["teacher"] if _several_teachers(table) else []
+    several = ["teacher"] if _has_several_teachers(table) else []
     return ["taught", *several, "model", *chosen_fields(table), "validation loss", "of"]
 
 
@@ -137,39 +133,39 @@ def chosen_fields(table: Comparison) -> list[str]:
 
 def chosen_cells(table: Comparison, one: Chosen, missing: str = "-") -> list[str]:
     """The line of a teacher that was chosen."""
-    several = [one.teacher] if _several_teachers(table) else []
+    several = [one.teacher] if _has_several_teachers(table) else []
     return [
         one.task,
         *several,
         one.model,
-        *(_or(missing, one.train.get(field), str) for field in chosen_fields(table)),
-        _or(missing, one.loss, lambda loss: f"{loss:.4f}"),
+        *(_or_missing(missing, one.train.get(field), str) for field in chosen_fields(table)),
+        _or_missing(missing, one.loss, lambda loss: f"{loss:.4f}"),
         f"{one.runs} runs",
     ]
 
 
 def title(row: Compared) -> str:
     """What a model is called in the table."""
-    return f"{row.student}, {_ROLES[row.role]}" if row.student else row.teacher
+    return f"{row.student}, {row.role}" if row.student else row.teacher
 
 
-def _or(missing: str, value: T | None, written: Callable[[T], str]) -> str:
-    return missing if value is None else written(value)
+def _or_missing(missing: str, value: T | None, write: Callable[[T], str]) -> str:
+    return missing if value is None else write(value)
 
 
-def _scores(column: Column, missing: str, found: Measured) -> str:
+def _scores(column: Column, missing: str, score: Measured) -> str:
     """All scores of a column."""
-    others = (_or(missing, found.beside.get(name), _score) for name in column.beside)
-    return " / ".join([_score(found), *others]) + _mark(found)
+    others = (_or_missing(missing, score.beside.get(name), _score) for name in column.beside)
+    return " / ".join([_score(score), *others]) + _mark(score)
 
 
-def _score(found: Spread) -> str:
-    spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
-    return f"{100 * found.mean:.2f}{spread}"
+def _score(score: Spread) -> str:
+    spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f}"
+    return f"{100 * score.mean:.2f}{spread}"
 
 
-def _mark(*found: Measured | None) -> str:
-    return "" if all(one is None or one.complete for one in found) else " *"
+def _mark(*scores: Measured | None) -> str:
+    return "" if all(one is None or one.complete for one in scores) else " *"
 
 
 def remarks(table: Comparison) -> list[str]:
@@ -189,8 +185,8 @@ def remarks(table: Comparison) -> list[str]:
 
 def _has_one_seed(table: Comparison) -> bool:
     """Whether there is an interval that says nothing of how much trainings vary."""
-    found = [one.gain for row in table.rows for one in row.scores.values() if one and one.gain]
-    return any(gain.seeds == 1 and gain.low is not None for gain in found)
+    gains = [one.gain for row in table.rows for one in row.scores.values() if one and one.gain]
+    return any(gain.seeds == 1 and gain.low is not None for gain in gains)
 
 
 def _count(parameters: int) -> str:
@@ -203,21 +199,21 @@ def _count(parameters: int) -> str:
     return f"{parameters / (1e6 if millions else 1e3):.3g} {'M' if millions else 'k'}"
 
 
-def _several_teachers(table: Comparison) -> bool:
+def _has_several_teachers(table: Comparison) -> bool:
     return len({row.teacher for row in table.rows}) > 1
 
 
 def _markdown(table: Comparison) -> str:
-    drawn = _drawn(head(table), [cells(table, row) for row in table.rows])
+    drawn = _markdown_table(head(table), [cells(table, row) for row in table.rows])
     notes = [f"- {_in_markdown(remark)}" for remark in remarks(table)]
     gained = gains_rows(table)
-    gains = [*_drawn(gains_head(table), gained), ""] if gained else []
+    gains = [*_markdown_table(gains_head(table), gained), ""] if gained else []
     chosen = [chosen_cells(table, one) for one in table.chosen]
-    teachers = ["", *_drawn(chosen_head(table), chosen)] if chosen else []
+    teachers = ["", *_markdown_table(chosen_head(table), chosen)] if chosen else []
     return "\n".join([*drawn, "", *gains, *notes, *teachers, ""])
 
 
-def _drawn(titles: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def _markdown_table(titles: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     lines = [titles, ["---"] * len(titles), *body]
     return [f"| {' | '.join(_in_markdown(cell) for cell in line)} |" for line in lines]
 
@@ -233,40 +229,41 @@ def _csv(table: Comparison) -> str:
     titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
     about = [f"{title} {what}" for what in ("deviation", "complete", "steps") for title in titles]
     about += [f"{title} {what}" for what in _GAINED for title in titles]
-    beside = [f"{column.name} {metric}" for column, metric in _beside(table)]
+    beside = [f"{column.name} {metric}" for column, metric in _other_scores(table)]
     beside += [f"{title} deviation" for title in beside]
     chosen = [f"{column.name} teacher" for column in table.columns] if table.chosen else []
     writer.writerow([*_PLAIN, *titles, *about, *beside, *chosen])
     for row in table.rows:
-        found = [row.scores[column.name] for column in table.columns]
+        scored = [row.scores[column.name] for column in table.columns]
         others = [
             one and one.beside.get(metric)
-            for column, metric in _beside(table)
+            for column, metric in _other_scores(table)
             for one in [row.scores[column.name]]
         ]
-        scores = [*_each(found, "mean", "deviation", "complete", "steps")]
-        gains = [one and one.gain for one in found]
+        scores = [*_each(scored, "mean", "deviation", "complete", "steps")]
+        gains = [one and one.gain for one in scored]
         scores += [gain and getattr(gain, field) for field in _GAINED.values() for gain in gains]
         scores += [*_each(others, "mean", "deviation")]
-        writer.writerow([*_plain(row), *scores, *(_teachers(table, row) if chosen else ())])
+        plain = [getattr(row, name) for name in _PLAIN]
+        writer.writerow([*plain, *scores, *(_chosen_runs(table, row) if chosen else ())])
     return out.getvalue()
 
 
-def _beside(table: Comparison) -> list[tuple[Column, str]]:
+def _other_scores(table: Comparison) -> list[tuple[Column, str]]:
     """Each score that does not count, with its column."""
     return [(column, metric) for column in table.columns for metric in column.beside]
 
 
-def _teachers(table: Comparison, row: Compared) -> list[str | None]:
+def _chosen_runs(table: Comparison, row: Compared) -> list[str | None]:
     """The run that was chosen to teach each data set; of a student nothing."""
-    found = {
+    runs = {
         one.task: ", ".join(
             [one.model, *(f"{field} {value}" for field, value in one.train.items())]
         )
         for one in table.chosen
         if one.teacher == row.teacher and row.role == "teacher"
     }
-    return [found.get(column.name) for column in table.columns]
+    return [runs.get(column.name) for column in table.columns]
 
 
 _GAINED = {
@@ -291,17 +288,13 @@ _PLAIN = (
 )
 
 
-def _plain(row: Compared) -> Iterable[object]:
-    return (getattr(row, name) for name in _PLAIN)
-
-
-def _each(found: Sequence[Spread | None], *fields: str) -> Iterable[object]:
+def _each(spreads: Sequence[Spread | None], *fields: str) -> Iterable[object]:
     """A field of all of them, then the next."""
-    return (one and getattr(one, field) for field in fields for one in found)
+    return (one and getattr(one, field) for field in fields for one in spreads)
 
 
 def _latex(table: Comparison) -> str:
-    words = 2 if _several_teachers(table) else 1
+    words = 2 if _has_several_teachers(table) else 1
     body = [cells(table, row, missing="--") for row in table.rows]
     chosen = [chosen_cells(table, one, missing="--") for one in table.chosen]
     teachers = _tabular(chosen_head(table), chosen, words=words + 1) if chosen else []

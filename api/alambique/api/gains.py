@@ -26,19 +26,19 @@ class StoredGains:
             wanted = [one for pair in new for one in (*pair.ours, *pair.theirs)]
             with self.database.read() as session:
                 stored = example_scores.of_students(session, wanted)
-            both = {pair: _stacked(pair, stored) for pair in new}
-            whole = {pair: found for pair, found in both.items() if found is not None}
-            drawn = differences(list(whole.values()))
-            self.known.update(zip(whole, drawn, strict=True))
+            both = {pair: _score_pair(pair, stored) for pair in new}
+            known = {pair: scores for pair, scores in both.items() if scores is not None}
+            intervals = differences(list(known.values()))
+            self.known.update(zip(known, intervals, strict=True))
         return {pair: self.known[pair] for pair in pairs if pair in self.known}
 
 
-def _stacked(pair: Pair, stored: Mapping[ScoredStudent, bytes]) -> tuple[Floats, Floats] | None:
+def _score_pair(pair: Pair, stored: Mapping[ScoredStudent, bytes]) -> tuple[Floats, Floats] | None:
     """The example scores (S, E, 2) of both; None where some are not there, or not of one test."""
     if any(one not in stored for one in (*pair.ours, *pair.theirs)):
         return None
-    found = [unpacked(stored[one]) for one in (*pair.ours, *pair.theirs)]
-    if len({one.shape for one in found}) > 1:
+    scores = [unpacked(stored[one]) for one in (*pair.ours, *pair.theirs)]
+    if len({one.shape for one in scores}) > 1:
         return None
     seeds = len(pair.ours)
-    return np.stack(found[:seeds]), np.stack(found[seeds:])
+    return np.stack(scores[:seeds]), np.stack(scores[seeds:])

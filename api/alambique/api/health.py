@@ -5,7 +5,7 @@ from tempfile import TemporaryFile
 
 from fastapi import APIRouter
 
-from alambique.api.context import Here
+from alambique.api.context import AppContext
 from alambique.api.views import Health
 from alambique.registry import jobs
 from alambique.spec.disk import is_disk_full
@@ -24,18 +24,18 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz")
-def readyz(here: Here) -> Health:
+def readyz(context: AppContext) -> Health:
     """The database answers too, and has the tables; a problem with status 503 where not.
 
     And a problem with status 507 where the disk of the home is full.
     """
-    with here.database.read() as session:
+    with context.database.read() as session:
         jobs.page(session, limit=1)
-    _write_something(here.settings.home)
+    _check_disk(context.settings.home)
     return Health(status="ready")
 
 
-def _write_something(home: Path) -> None:
+def _check_disk(home: Path) -> None:
     """Raise `NotEnoughDisk` if nothing can be written in the home, which also a quota may forbid.
 
     A home that may not be written to at all is no full one: with PostgreSQL an API needs none.

@@ -57,9 +57,9 @@ class HubLookUps:
                 f"{self._at_once} look-ups at the hub are waiting for it, and no more are begun "
                 "meanwhile: try again in a moment"
             )
-        given: Future[T] = Future()
-        threading.Thread(target=self._look, args=(look, given), daemon=True).start()
-        while not given.done():
+        future: Future[T] = Future()
+        threading.Thread(target=self._look, args=(look, future), daemon=True).start()
+        while not future.done():
             left = until - time.monotonic()
             if left <= 0:
                 raise Unreachable(
@@ -68,15 +68,15 @@ class HubLookUps:
                 )
             if stop.is_set():
                 raise Unreachable("the server stops, and waits for the hub no longer")
-            wait([given], timeout=min(left, _GLANCE))
-        return given.result()
+            wait([future], timeout=min(left, _GLANCE))
+        return future.result()
 
-    def _look(self, look: Callable[[], T], given: "Future[T]") -> None:
+    def _look(self, look: Callable[[], T], future: "Future[T]") -> None:
         try:
             result = look()
         except Exception as error:
             self._places.release()  # before the asker goes on, who may look for more
-            given.set_exception(error)
+            future.set_exception(error)
         else:
             self._places.release()
-            given.set_result(result)
+            future.set_result(result)

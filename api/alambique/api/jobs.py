@@ -11,14 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alambique.api.context import (
     UNCHANGED,
+    AppContext,
     Cursor,
     Db,
-    Here,
     IdPrefix,
     IfNoneMatch,
     Limit,
     WritableDb,
-    unchanged,
+    is_unchanged,
 )
 from alambique.api.queries import job_page, job_view, trial_page
 from alambique.api.trial_views import TrialView
@@ -71,7 +71,7 @@ def job(
     view = view_of(database, job_id)
     tag = {"ETag": f'"{view.tag}"'}
     # what a waiting job waits for can change while the job itself does not
-    if view.waiting is None and unchanged(tag["ETag"], if_none_match):
+    if view.waiting is None and is_unchanged(tag["ETag"], if_none_match):
         return Response(status_code=304, headers=tag)
     response.headers.update(tag)
     return view
@@ -119,7 +119,7 @@ def list_trials(
         return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
 
-def _known(database: Db, job_id: UUID) -> UUID:
+def _existing_id(database: Db, job_id: UUID) -> UUID:
     """The id of a job that is there: a stream that has begun can refuse nothing."""
     with database.read() as session:
         return jobs.find(session, job_id).id
@@ -127,15 +127,15 @@ def _known(database: Db, job_id: UUID) -> UUID:
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
 async def events(
-    context: Here,
-    job_id: Annotated[UUID, Depends(_known)],
+    context: AppContext,
+    job_id: Annotated[UUID, Depends(_existing_id)],
     last_event_id: Annotated[int, Header(ge=0)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """What happens to a job, live, from after `Last-Event-ID` to its final event."""
     after = last_event_id
     while not context.stop.is_set():
         try:
-            news, over = await run_in_threadpool(_news, context.database, job_id, after)
+            news, over = await run_in_threadpool(_next_events, context.database, job_id, after)
         except SQLAlchemyError as error:
             if not (is_away(error) or is_disk_full(error)):
                 raise
@@ -144,7 +144,8 @@ async def events(
         except UnknownName:
             return  # it was deleted
         for event in news:
-            yield _sent(event)
+            data = EventView.model_validate(event)
+            yield ServerSentEvent(id=str(event.id), event=event.kind, data=data)
             after = event.id
         if len(news) == BATCH:
             continue
@@ -153,15 +154,11 @@ async def events(
         await context.events.wait(job_id, after)
 
 
-def _news(database: Database, job_id: UUID, after: int) -> tuple[tuple[Event, ...], bool]:
+def _next_events(database: Database, job_id: UUID, after: int) -> tuple[tuple[Event, ...], bool]:
     """The next events, and whether the job was over when they were read."""
     with database.read() as session:
         over = jobs.find(session, job_id).state.over
         return jobs.events(session, job_id, after, BATCH), over
-
-
-def _sent(event: Event) -> ServerSentEvent:
-    return ServerSentEvent(id=str(event.id), event=event.kind, data=EventView.model_validate(event))
 
 
 def view_of(database: Database, job_id: UUID) -> JobView:

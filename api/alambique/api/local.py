@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import make_url
-from sqlalchemy.orm import Session
 
 from alambique.api.artifacts import open_artifact, pieces
 from alambique.api.catalogue_views import known_data, known_tasks
@@ -54,7 +53,7 @@ class LocalRegistry:
 
     def job(self, job_id: UUID) -> JobView:
         """A job as it stands."""
-        with self._read() as session:
+        with self._database.read() as session:
             return job_view(session, job_id)
 
     def jobs(
@@ -69,7 +68,7 @@ class LocalRegistry:
         cursor: str | None = None,
     ) -> PageView[JobView]:
         """Jobs, newest first; with `id_prefix` those whose id begins with these digits."""
-        with self._read() as session:
+        with self._database.read() as session:
             page = jobs.page(
                 session,
                 project=project,
@@ -91,12 +90,12 @@ class LocalRegistry:
         cursor: str | None = None,
     ) -> PageView[TrialView]:
         """The trials of a job's search, in the order in which they were begun."""
-        with self._read() as session:
+        with self._database.read() as session:
             return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
     def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
         """What the job wrote after that place."""
-        with self._read() as session:
+        with self._database.read() as session:
             jobs.find(session, job_id)
             return LogPage.of(jobs.logs(session, job_id, after), after)
 
@@ -109,7 +108,7 @@ class LocalRegistry:
         cursor: str | None = None,
     ) -> PageView[ModelView]:
         """Models, newest first."""
-        with self._read() as session:
+        with self._database.read() as session:
             page = versions.models(session, project=project, task=task, limit=limit, cursor=cursor)
         return PageView[ModelView].model_validate(page)
 
@@ -122,7 +121,7 @@ class LocalRegistry:
         cursor: str | None = None,
     ) -> PageView[VersionView]:
         """The versions of a model, newest first."""
-        with self._read() as session:
+        with self._database.read() as session:
             versions.model(session, project, name)
             page = versions.page(session, project=project, name=name, limit=limit, cursor=cursor)
         return PageView[VersionView].model_validate(page)
@@ -131,7 +130,7 @@ class LocalRegistry:
         self, name: str, version: int | str = "latest", *, project: str = "default"
     ) -> VersionView:
         """A version of a model, by its number or the newest."""
-        with self._read() as session:
+        with self._database.read() as session:
             return VersionView.model_validate(versions.find(session, project, name, version))
 
     def download(
@@ -143,22 +142,17 @@ class LocalRegistry:
             BadModel: a file is not the one that was registered.
             Conflict: the folder is there and is not empty.
         """
-        with self._read() as session:
-            found = versions.find(session, project, name, version)
-        entries = {entry.name: entry for entry in found.files}
+        with self._database.read() as session:
+            row = versions.find(session, project, name, version)
+        entries = {entry.name: entry for entry in row.files}
 
         @contextmanager
         def open_file(name: str) -> Iterator[Iterator[bytes]]:
-            yield pieces(open_artifact(self._settings.artifact_root, found, entries[name]))
+            yield pieces(open_artifact(self._settings.artifact_root, row, entries[name]))
 
-        view = VersionView.model_validate(found)
+        view = VersionView.model_validate(row)
         save(view, folder, open_file)
         return view
-
-    @contextmanager
-    def _read(self) -> Iterator[Session]:
-        with self._database.read() as session:
-            yield session
 
     @cached_property
     def _database(self) -> Database:

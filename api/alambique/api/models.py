@@ -8,13 +8,13 @@ from fastapi.responses import StreamingResponse
 from alambique.api.artifacts import open_artifact, pieces
 from alambique.api.context import (
     UNCHANGED,
+    AppContext,
     Cursor,
     Db,
-    Here,
     IfNoneMatch,
     Limit,
     Project,
-    unchanged,
+    is_unchanged,
 )
 from alambique.api.views import ModelView, PageView, VersionView
 from alambique.registry import versions
@@ -77,12 +77,12 @@ def version(
 ) -> VersionView | Response:
     """A version, with its files, metrics and lineage."""
     with database.read() as session:
-        found = versions.find(session, project, name, number)
-    tag = {"ETag": f'"{found.id}"'}  # what is registered never changes
-    if unchanged(tag["ETag"], if_none_match):
+        row = versions.find(session, project, name, number)
+    tag = {"ETag": f'"{row.id}"'}  # what is registered never changes
+    if is_unchanged(tag["ETag"], if_none_match):
         return Response(status_code=304, headers=tag)
     response.headers.update(tag)
-    return VersionView.model_validate(found)
+    return VersionView.model_validate(row)
 
 
 @router.get(
@@ -91,7 +91,7 @@ def version(
     responses={200: _BYTES, 304: UNCHANGED},
 )
 def file(
-    context: Here,
+    context: AppContext,
     name: str,
     number: Number,
     file: Annotated[str, Path(description="The name of one of the version's files.")],
@@ -100,12 +100,12 @@ def file(
 ) -> Response:
     """The bytes of a file, whose ETag is their sha256."""
     with context.database.read() as session:
-        found = versions.find(session, project, name, number)
-    entry = _entry(found, file)
+        row = versions.find(session, project, name, number)
+    entry = _entry(row, file)
     headers = {"ETag": f'"{entry.sha256}"', "Content-Length": str(entry.size)}
-    if unchanged(headers["ETag"], if_none_match):
+    if is_unchanged(headers["ETag"], if_none_match):
         return Response(status_code=304, headers={"ETag": headers["ETag"]})
-    opened = open_artifact(context.settings.artifact_root, found, entry)
+    opened = open_artifact(context.settings.artifact_root, row, entry)
     return StreamingResponse(pieces(opened), headers=headers, media_type="application/octet-stream")
 
 

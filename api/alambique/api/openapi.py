@@ -5,8 +5,10 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from alambique.api.origins import JSON, YAML
 from alambique.api.problems import MEDIA_TYPE
 from alambique.api.views import Problem
+from alambique.spec.fields import Spec
 from alambique.spec.job import Job
 from alambique.spec.suite import Suite
 
@@ -21,8 +23,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """The answer of any route that is no success."""
 
 
-def described(app: FastAPI) -> FastAPI:
-    """The app, whose description has these schemas too."""
+def add_schemas(app: FastAPI) -> None:
+    """Add these schemas to the description of the app."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -32,7 +34,13 @@ def described(app: FastAPI) -> FastAPI:
         return describe()
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own pages do
-    return app
+
+
+def body_description(model: type[Spec]) -> dict[str, Any]:
+    """Return what the description of a route says of its body, which is read by hand."""
+    schema = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+    content = {kind: schema for kind in (JSON, YAML[0])}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:

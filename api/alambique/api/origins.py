@@ -24,7 +24,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class RequestHead:
     """What a request says of where it goes and where it comes from."""
 
     method: str
@@ -47,33 +47,33 @@ class OriginCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer with the problem for which it is refused."""
         if scope["type"] == "http":
-            refusal = refusal_of(_sent(scope), (*self.known, *_address(scope)))
+            refusal = refusal_of(_request_head(scope), (*self.known, *_server_address(scope)))
             if refusal is not None:
                 await problem_response(refusal.problem)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-def refusal_of(sent: Sent, known: Iterable[Host]) -> Refused | None:
+def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refused | None:
     """Return why the request is refused, or None where the server answers it."""
-    host = host_of(sent.host or "")
-    if host is None or not any(_is_same(host, name) for name in known):
+    host = host_of(head.host or "")
+    if host is None or not any(_is_known_as(host, name) for name in known):
         return refused(
             421,
             "unknown_host",
-            f"found Host {_short(sent.host)}, by which this server is not known: ask it as "
+            f"found Host {_short(head.host)}, by which this server is not known: ask it as "
             "localhost or by its address, or add the name to ALAMBIQUE_HOSTS where it runs",
         )
-    if sent.method in _SAFE:
+    if head.method in _SAFE:
         return None
-    if not _is_own(sent, host):
+    if not _is_own(head, host):
         return refused(
             403,
             "foreign_origin",
-            f"found {_provenance(sent)} in a request to {_short(sent.host)}: pages of "
+            f"found {_provenance(head)} in a request to {_short(head.host)}: pages of "
             "other sites may change nothing here; a proxy has to pass Host on with its port",
         )
-    return _type_refusal(sent)
+    return _type_refusal(head)
 
 
 def media_type_of(content_type: str | None) -> str | None:
@@ -92,19 +92,19 @@ def bad_type(media_type: str | None) -> Refused:
     return refused(415, "unsupported_media_type", detail)
 
 
-def _type_refusal(sent: Sent) -> Refused | None:
+def _type_refusal(head: RequestHead) -> Refused | None:
     """Refuse what a form of any page can send, also where nobody reads the body."""
-    media_type = media_type_of(sent.content_type)
-    if media_type in (JSON, *YAML) or (media_type is None and not sent.has_body):
+    media_type = media_type_of(head.content_type)
+    if media_type in (JSON, *YAML) or (media_type is None and not head.has_body):
         return None
     return bad_type(media_type)
 
 
-def _is_own(sent: Sent, host: Host) -> bool:
+def _is_own(head: RequestHead, host: Host) -> bool:
     """Whether the request comes from a page of this server, or from no page."""
-    if sent.origin is None:
-        return sent.site in (None, "same-origin", "none")
-    scheme, _, rest = sent.origin.partition("://")
+    if head.origin is None:
+        return head.site in (None, "same-origin", "none")
+    scheme, _, rest = head.origin.partition("://")
     port = _DEFAULT_PORTS.get(scheme)
     origin = host_of(rest)
     if origin is None or port is None or origin.name != host.name:
@@ -113,16 +113,16 @@ def _is_own(sent: Sent, host: Host) -> bool:
     return (origin.port or port) == (host.port or port)
 
 
-def _is_same(host: Host, known: Host) -> bool:
+def _is_known_as(host: Host, known: Host) -> bool:
     """Whether it is the known one, which without a port is known at every port."""
     ports = (None, host.port) if host.port else (None, *_DEFAULT_PORTS.values())
     return host.name == known.name and known.port in ports
 
 
-def _sent(scope: Scope) -> Sent:
+def _request_head(scope: Scope) -> RequestHead:
     headers = Headers(scope=scope)
     length = headers.get("content-length", "0")
-    return Sent(
+    return RequestHead(
         method=scope["method"],
         host=_only(headers, "host"),
         origin=_only(headers, "origin"),
@@ -144,7 +144,7 @@ def _hosts_of(names: Iterable[str]) -> tuple[Host, ...]:
     return tuple(host for name in bracketed if (host := host_of(name)))
 
 
-def _address(scope: Scope) -> tuple[Host, ...]:
+def _server_address(scope: Scope) -> tuple[Host, ...]:
     """The address at which the connection came in, of which no page can make another one."""
     server = scope.get("server")
     return _hosts_of([server[0]]) if server else ()
@@ -157,11 +157,11 @@ def _is_ipv6(name: str) -> bool:
         return False
 
 
-def _provenance(sent: Sent) -> str:
+def _provenance(head: RequestHead) -> str:
     """The header that says of which site the page is; without an origin it is the other one."""
-    if sent.origin is None:
-        return f"Sec-Fetch-Site {_short(sent.site)}"
-    return f"Origin {_short(sent.origin)}"
+    if head.origin is None:
+        return f"Sec-Fetch-Site {_short(head.site)}"
+    return f"Origin {_short(head.origin)}"
 
 
 def _short(header: str | None) -> str:

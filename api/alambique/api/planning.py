@@ -69,7 +69,7 @@ class LookUp(Protocol):
         ...
 
 
-def _directly(look: Callable[[], T], /) -> T:
+def _call_now(look: Callable[[], T], /) -> T:
     return look()
 
 
@@ -79,7 +79,7 @@ def plan_of(
     database: Database,
     *,
     fetch: Fetch = not_fetched,
-    look_up: LookUp = _directly,
+    look_up: LookUp = _call_now,
 ) -> Plan:
     """What the job would make and take; its data is read where it is at hand.
 
@@ -95,19 +95,19 @@ def plan_of(
         BadSpec: the student cannot be cut from the teacher, or from a candidate, and the like.
         BadData, BadModel: what is there is broken.
     """
-    reads = partial(
+    config = partial(
         config_of, project=job.project, settings=settings, database=database, look_up=look_up
     )
-    found = plan(job, _splits(job, settings, fetch), config_of=reads)
+    planned = plan(job, _splits(job, settings, fetch), config_of=config)
     cache = settings.home / "hub"
     return replace(
-        found,
+        planned,
         hub=tuple(_hub_files(job, cache, look_up)),
         hub_data=tuple(_hub_data(job, cache, look_up)),
     )
 
 
-def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _directly) -> Job:
+def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _call_now) -> Job:
     """Return the job with each model and data set as one that stays the same.
 
     That is one of the hub at the commit that its revision is now, and a model of the registry at
@@ -121,7 +121,7 @@ def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _
 
 
 def pin_all(
-    jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = _directly
+    jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = _call_now
 ) -> Iterator[Job]:
     """Each job as `pin` returns it: whatever several of them name is looked for once.
 
@@ -135,41 +135,41 @@ def pin_all(
             key = (job.project, source)
             try:
                 if key not in known:
-                    known[key] = _pinned(source, job.project, settings, database, look_up)
+                    known[key] = _pinned_name(source, job.project, settings, database, look_up)
             except (UnknownName, Unreachable) as error:
-                said = str(source) if isinstance(source, HubData) else written(source)
-                bad = BadFields([BadField(field, said, str(error))])
+                name = str(source) if isinstance(source, HubData) else written(source)
+                bad = BadFields([BadField(field, name, str(error))])
                 raise type(error)(f"{field}: {error}").with_fields(bad) from None
             names[field] = known[key]
         yield with_names(job, names) if names else job
 
 
-def _pinned(
+def _pinned_name(
     source: Floating, project: str, settings: Settings, database: Database, look_up: LookUp
 ) -> str:
     cache = settings.home / "hub"
     match source:
         case Hub():
-            return written(look_up(partial(_from_hub, resolve, source, cache)))
+            return written(look_up(partial(_ask_hub, resolve, source, cache)))
         case HubData():
-            return str(look_up(partial(_from_hub, resolve_data, source, cache)))
+            return str(look_up(partial(_ask_hub, resolve_data, source, cache)))
         case Registered():
             with database.read() as session:
-                found = versions.find(session, project, source.name, source.version)
-            return written(replace(source, version=str(found.number)))
+                row = versions.find(session, project, source.name, source.version)
+            return written(replace(source, version=str(row.number)))
         case _:
             assert_never(source)
 
 
-class _AskHub(Protocol[S, R]):
+class _HubQuery(Protocol[S, R]):
     """Asks the hub about something, and keeps in `cache` what comes of it."""
 
     def __call__(self, source: S, /, *, cache: Path) -> R: ...
 
 
-def _from_hub(ask: _AskHub[S, R], source: S, cache: Path) -> R:
+def _ask_hub(ask: _HubQuery[S, R], source: S, cache: Path) -> R:
     """What the hub says, without its library's lines about each of its tries."""
-    with _quietly():
+    with _silence_hub_log():
         return ask(source, cache=cache)
 
 
@@ -179,7 +179,7 @@ def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
     for source in dict.fromkeys(one for one in sources if isinstance(one, Hub)):
         name = written(source)
         try:
-            layout, _ = look_up(partial(_from_hub, inspect_repository, source, cache))
+            layout, _ = look_up(partial(_ask_hub, inspect_repository, source, cache))
             yield HubFiles(name, layout.files, layout.imported)
         except BadModel as error:
             yield HubFiles(name, refused=str(error).removeprefix(f"{name}: "))
@@ -190,13 +190,13 @@ def _hub_data(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubDataFiles]:
     sources = map(data_source_of, job.data.names.values())
     for source in dict.fromkeys(one for one in sources if isinstance(one, HubData)):
         try:
-            yield _data_files(source, look_up(partial(_from_hub, list_data_files, source, cache)))
+            yield _data_files(source, look_up(partial(_ask_hub, list_data_files, source, cache)))
         except (BadData, Unreachable) as error:  # the job has no need of the list
             yield HubDataFiles(str(source), why=str(error))
 
 
 def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFiles:
-    found = [(path, size) for path, size in files if path.lower().endswith(_DATA_FILES)]
+    readable = [(path, size) for path, size in files if path.lower().endswith(_DATA_FILES)]
     script = f"{source.repository.partition('/')[2]}.py"
     if any(path == script for path, _ in files):
         refused = (
@@ -204,11 +204,11 @@ def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFil
             "Parquet, such as its revision refs/convert/parquet"
         )
         return HubDataFiles(str(source), refused=refused)
-    if not found:
+    if not readable:
         refused = f"it has no file of data: expected some of *{', *'.join(_TEXTS)}"
         return HubDataFiles(str(source), refused=refused)
-    shown = tuple(path for path, _ in found[:_SHOWN])
-    return HubDataFiles(str(source), shown, len(found), sum(size for _, size in found))
+    shown = tuple(path for path, _ in readable[:_SHOWN])
+    return HubDataFiles(str(source), shown, len(readable), sum(size for _, size in readable))
 
 
 def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
@@ -225,7 +225,7 @@ def config_of(
     project: str,
     settings: Settings,
     database: Database,
-    look_up: LookUp = _directly,
+    look_up: LookUp = _call_now,
 ) -> Config:
     """The config of a model; of a hub repository, that one file is fetched.
 
@@ -237,11 +237,11 @@ def config_of(
     match source:
         case Hub():
             cache = settings.home / "hub"
-            return read_config(look_up(partial(_from_hub, fetch_config, source, cache)))
+            return read_config(look_up(partial(_ask_hub, fetch_config, source, cache)))
         case Registered(name, version):
             with database.read() as session:
-                found = versions.find(session, project, name, version)
-            return _registered(found, settings.artifact_root)
+                row = versions.find(session, project, name, version)
+            return _registered_config(row, settings.artifact_root)
         case Local() | Folder():
             return read_config(find_local(source, settings))
         case Architecture():
@@ -294,7 +294,7 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _silence_hub_log() -> Iterator[None]:
     """Without the hub's lines about each of its tries: what comes of them is in the error."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
@@ -305,7 +305,7 @@ def _quietly() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _registered(version: Version, root: str) -> Config:
+def _registered_config(version: Version, root: str) -> Config:
     """Read through a folder: where the artifacts are, there may be no folders."""
     entry = next(file for file in version.files if file.name == "config.json")
     with tempfile.TemporaryDirectory() as folder, open_artifact(root, version, entry) as opened:

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check, pin_names
-from alambique.api.context import Here, WritableDb
+from alambique.api.context import AppContext, WritableDb
 from alambique.api.jobs import view_of
+from alambique.api.openapi import body_description
 from alambique.api.plan_views import PlanView
 from alambique.api.planning import check_sizes, plan_of
-from alambique.api.reading import Body, Key, described_body, read
+from alambique.api.request_body import Body, Key, read_job
 from alambique.api.views import JobView
 from alambique.registry import jobs
 from alambique.spec.job import Job
@@ -27,10 +28,10 @@ DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing."
     status_code=202,
     response_model=JobView,
     responses={200: _PLANNED},
-    openapi_extra=described_body(Job),
+    openapi_extra=body_description(Job),
 )
 def post_job(
-    context: Here,
+    context: AppContext,
     body: Body,
     database: WritableDb,
     response: Response,
@@ -38,7 +39,7 @@ def post_job(
     idempotency_key: Key = None,
 ) -> JobView | Response:
     """Queue a job, given as JSON or YAML."""
-    posted = read(body)
+    posted = read_job(body)
     if idempotency_key is not None and not dry_run:
         # before anybody is asked what the job names: a retry has its job, whatever became of that
         with database.read() as session:
@@ -50,8 +51,8 @@ def post_job(
     look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     (job,) = pin_names([posted], context, look_up)
     if dry_run:
-        found = plan_of(job, context.settings, database, look_up=look_up)
-        plan = PlanView.model_validate(found)
+        planned = plan_of(job, context.settings, database, look_up=look_up)
+        plan = PlanView.model_validate(planned)
         return Response(plan.model_dump_json(), media_type="application/json")
     check_sizes(job, context.settings)
     with database.write() as session:

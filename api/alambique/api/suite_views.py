@@ -67,7 +67,7 @@ class SuiteView(SuiteLine):
         )
 
 
-def compared(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
+def comparison_of(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
     """The table of a suite; results of a program of another version are left out."""
     known = (finished_job(*one) for one in results)
     return compare(suite_of(row.spec), [one for one in known if one is not None], gains)

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite, pin_names
 from alambique.api.comparison import Gains
-from alambique.api.context import Cursor, Db, Here, IdPrefix, Limit, WritableDb
-from alambique.api.exports import Form, exported
-from alambique.api.reading import Body, Key, described_body, read_suite
-from alambique.api.suite_views import SuiteLine, SuiteView, compared
+from alambique.api.context import AppContext, Cursor, Db, IdPrefix, Limit, WritableDb
+from alambique.api.exports import Form, table_text
+from alambique.api.openapi import body_description
+from alambique.api.request_body import Body, Key, read_suite
+from alambique.api.suite_views import SuiteLine, SuiteView, comparison_of
 from alambique.api.views import PageView
 from alambique.registry import suites
 from alambique.registry.database import Database
@@ -31,9 +32,9 @@ _TABLE: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, openapi_extra=described_body(Suite))
+@router.post("", status_code=202, openapi_extra=body_description(Suite))
 def post_suite(
-    context: Here,
+    context: AppContext,
     body: Body,
     database: WritableDb,
     response: Response,
@@ -79,7 +80,7 @@ def list_suites(
 
 @router.get("/{suite_id}")
 def suite(
-    context: Here,
+    context: AppContext,
     database: Db,
     suite_id: UUID,
     table: Annotated[bool, Query(description="false: without the table, which is quicker.")] = True,
@@ -90,7 +91,7 @@ def suite(
 
 @router.get("/{suite_id}/table", response_class=Response, responses={200: _TABLE})
 def table(
-    context: Here,
+    context: AppContext,
     database: Db,
     suite_id: UUID,
     form: Annotated[Form, Query(alias="format", description="What to write.")] = Form.MARKDOWN,
@@ -98,12 +99,12 @@ def table(
     """The table of a suite, to be pasted."""
     with database.read() as session:
         row, results = suites.find(session, suite_id), suites.results(session, suite_id)
-    found = compared(row, results, context.gains)
-    return Response(exported(found, form), media_type=_TYPES[form])
+    comparison = comparison_of(row, results, context.gains)
+    return Response(table_text(comparison, form), media_type=_TYPES[form])
 
 
 @router.post("/{suite_id}/cancel", status_code=202)
-def cancel(context: Here, database: WritableDb, suite_id: UUID) -> SuiteView:
+def cancel(context: AppContext, database: WritableDb, suite_id: UUID) -> SuiteView:
     """Ask all jobs of a suite to end that are not over."""
     more = True
     while more:
@@ -117,4 +118,4 @@ def _view(database: Database, suite_id: UUID, gains: Gains | None) -> SuiteView:
     with database.read() as session:
         row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
         results = suites.results(session, suite_id) if gains else ()
-    return SuiteView.of(row, jobs, compared(row, results, gains) if gains else None)
+    return SuiteView.of(row, jobs, comparison_of(row, results, gains) if gains else None)

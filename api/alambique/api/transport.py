@@ -70,21 +70,21 @@ class Transport:
             NoServer: nobody answered, or it is not known with what.
             AlambiqueError: the server refused; of the kind that its problem names.
         """
-        with self._reached():
+        with self._translate_errors():
             response = self._http.request(method, path, **options)
-        return self._accepted(response)
+        return self._check_response(response)
 
     @contextmanager
     def stream(
         self, path: str, headers: Mapping[str, str] | None = None
     ) -> Iterator[httpx2.Response]:
         """The server's answer while it comes in; raises as `answer` does."""
-        with self._reached(), self._http.stream("GET", path, headers=headers) as response:
+        with self._translate_errors(), self._http.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
-            yield self._accepted(response)
+            yield self._check_response(response)
 
-    def _accepted(self, response: httpx2.Response) -> httpx2.Response:
+    def _check_response(self, response: httpx2.Response) -> httpx2.Response:
         """The response of a server of ours that did as it was asked; raises as `answer` does."""
         accepted = response.is_success or response.status_code == 304
         if not accepted and response.headers.get("content-type") != "application/problem+json":
@@ -100,7 +100,7 @@ class Transport:
         return response
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:

@@ -211,8 +211,8 @@ class TaskView(View):
     @classmethod
     def of(cls, task: Task[Any, Any]) -> TaskView:
         """A task as clients see it."""
-        told = dict(task.settings(()))
-        return cls(name=task.name, output=task.output, primary=task.primary, settings=told)
+        settings = dict(task.settings(()))
+        return cls(name=task.name, output=task.output, primary=task.primary, settings=settings)
 
 
 class DatasetView(View):
@@ -230,15 +230,15 @@ class DatasetView(View):
     """Whether this server can read it now."""
 
     @classmethod
-    def of(cls, found: Dataset, at_hand: bool) -> DatasetView:
+    def of(cls, dataset: Dataset, at_hand: bool) -> DatasetView:
         """A data set as clients see it: without where it lies."""
         return cls(
-            name=found.name,
-            task=found.task,
-            about=found.about,
-            licence=found.licence,
-            labels=list(found.labels),
-            sizes=dict(found.sizes),
+            name=dataset.name,
+            task=dataset.task,
+            about=dataset.about,
+            licence=dataset.licence,
+            labels=list(dataset.labels),
+            sizes=dict(dataset.sizes),
             at_hand=at_hand,
         )
 

@@ -26,16 +26,16 @@ def main() -> None:
     try:
         program()()
     except Exception as error:
-        said = _said(error)
-        if said is None:
+        message = _error_text(error)
+        if message is None:
             raise
         from alambique.cli.tables import printable
 
-        print(f"error: {printable(said)}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
         sys.exit(1)
 
 
-def _said(error: Exception) -> str | None:
+def _error_text(error: Exception) -> str | None:
     """What a user is told of an error; None: nobody foresaw it, and its traceback is wanted."""
     if isinstance(error, AlambiqueError):
         return str(error)

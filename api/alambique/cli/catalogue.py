@@ -27,11 +27,11 @@ def data(context: typer.Context, json: Json = False) -> None:
     columns = ("data set", "task", "train", "dev", "test", "at hand")
     rows = (
         (
-            found.name,
-            found.task,
-            *(found.sizes.get(split) for split in ("train", "dev", "test")),
-            "yes" if found.at_hand else "no",
+            dataset.name,
+            dataset.task,
+            *(dataset.sizes.get(split) for split in ("train", "dev", "test")),
+            "yes" if dataset.at_hand else "no",
         )
-        for found in page.items
+        for dataset in page.items
     )
     show(table(columns, rows))

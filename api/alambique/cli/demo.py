@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alambique.cli.environment import home_of, program_here, settings_of
+from alambique.cli.environment import home_of, local_program, settings_of
 from alambique.cli.options import Overrides
 from alambique.spec.errors import AlambiqueError
 from alambique.workers.environment import PROGRAM
@@ -34,29 +34,32 @@ def demo(
 ) -> None:
     """Start a server, post a job to it, watch it, stop the server."""
     from alambique.api.client import Client
-    from alambique.cli.jobs import watched
+    from alambique.cli.jobs import watch_and_report
     from alambique.cli.posting import read_file
 
-    said = read_file(job, overrides)
+    spec = read_file(job, overrides)
     with (
         (home_of(context) / "demo.log").open("ab") as log,
-        _server(log) as url,
+        _run_server(log) as url,
         Client(url, patience=PATIENCE) as client,  # nobody starts it again
     ):
-        posted = client.submit(said)
+        posted = client.submit(spec)
         print(f"job {posted.id} posted to {url}; the server's log is {log.name}")
         # the server is gone when the report is read
-        done = watched(client, posted.id, program=program_here(settings_of(context)))
+        done = watch_and_report(client, posted.id, program=local_program(settings_of(context)))
     raise typer.Exit(0 if done else 1)
 
 
 @contextmanager
-def _server(log: "BinaryIO") -> Iterator[str]:
-    """The URL of a server with the settings of this process, on a port of its own."""
+def _run_server(log: "BinaryIO") -> Iterator[str]:
+    """Run a server until the block is left, and yield its URL.
+
+    It has the settings of this process, and a port of its own.
+    """
     command = [*PROGRAM, "up", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
     try:
-        yield _ready(process, log)
+        yield _read_url(process, log)
     finally:
         process.terminate()
         try:
@@ -66,7 +69,7 @@ def _server(log: "BinaryIO") -> Iterator[str]:
             process.wait()
 
 
-def _ready(process: subprocess.Popen[bytes], log: "BinaryIO") -> str:
+def _read_url(process: subprocess.Popen[bytes], log: "BinaryIO") -> str:
     """The URL in the one line that `up` prints once it is ready."""
     assert process.stdout is not None
     line = process.stdout.readline().decode()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alambique.spec.settings import Settings
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
@@ -30,7 +30,7 @@ def _tell_version(asked: bool) -> None:
 Version = Annotated[
     bool,
     typer.Option(
-        "--version", is_eager=True, callback=_tell_version, help="Tell the version, and no more."
+        "--version", is_eager=True, callback=_print_version, help="Tell the version, and no more."
     ),
 ]
 
@@ -45,7 +45,7 @@ def read_settings(context: typer.Context, version: Version = False) -> None:
     try:
         context.obj = Settings()
     except ValidationError as error:
-        raise BadSpec("\n".join(_problem(each) for each in error.errors())) from None
+        raise BadSpec("\n".join(_setting_problem(each) for each in error.errors())) from None
     except SettingsError as error:
         # of the cause only its kind: its sentence may quote a secret
         raise BadSpec(
@@ -54,10 +54,10 @@ def read_settings(context: typer.Context, version: Version = False) -> None:
         ) from None
 
 
-def _problem(error: ErrorDetails) -> str:
+def _setting_problem(error: ErrorDetails) -> str:
     # the value stays unsaid: some of them are secrets
-    said = error["msg"].removeprefix("Value error, ")
-    return f"ALAMBIQUE_{str(error['loc'][0]).upper()}: {said}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"ALAMBIQUE_{str(error['loc'][0]).upper()}: {message}"
 
 
 def settings_of(context: typer.Context) -> Settings:
@@ -126,17 +126,17 @@ def registry_of(context: typer.Context) -> Client | LocalRegistry:
     from alambique.spec.hosts import without_password
 
     settings, client = settings_of(context), client_of(context)
-    if names_a_server(settings) or client.is_there():
+    if has_server_url(settings) or client.is_there():
         return client
     print(f"no server at {without_password(settings.url)}: told from this machine", file=sys.stderr)
     return LocalRegistry(settings)
 
 
-def names_a_server(settings: Settings) -> bool:
+def has_server_url(settings: Settings) -> bool:
     """Whether ALAMBIQUE_URL is set."""
     return "url" in settings.model_fields_set
 
 
-def program_here(settings: Settings) -> str:
+def local_program(settings: Settings) -> str:
     """How a command begins that reads the registry of this machine, whatever server is named."""
-    return "ALAMBIQUE_URL= alambique" if names_a_server(settings) else "alambique"
+    return "ALAMBIQUE_URL= alambique" if has_server_url(settings) else "alambique"

@@ -20,9 +20,11 @@ def listen(host: str, port: int) -> socket.socket:
         Conflict: another process has the port, or the address is not of this machine.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        family, kind, protocol, _, address = found[0]
-        return _bound(socket.socket(family, kind, protocol), (str(address[0]), port))
+        addresses = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )
+        family, kind, protocol, _, address = addresses[0]
+        return _bind(socket.socket(family, kind, protocol), (str(address[0]), port))
     except OSError as error:
         raise Conflict(
             f"cannot listen on {host}:{port} ({error.strerror}): stop what has the port, "
@@ -30,7 +32,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
+def _bind(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
     """Return the socket, listening at the address.
 
     It has been made with TCP as its protocol, which `socket.create_server` leaves unsaid. For
@@ -75,10 +77,10 @@ def serve(
     # uvicorn raises the signal again once it is done, which would end this process too early
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    _Announced(config, stop, ready.format(url=url)).run(sockets=[listener])
+    _AnnouncingServer(config, stop, ready.format(url=url)).run(sockets=[listener])
 
 
-class _Announced(uvicorn.Server):
+class _AnnouncingServer(uvicorn.Server):
     """A server that says when it is ready, and tells the app when it is about to stop."""
 
     def __init__(self, config: uvicorn.Config, stop: threading.Event, ready: str) -> None:

@@ -53,13 +53,13 @@ class JobFollower:
         after, last = 0, False
         while not last:
             last = self._over.is_set()  # then one more look, for what came before
-            for event in self._news(job_id, after):
+            for event in self._new_events(job_id, after):
                 after = event.id
                 yield EventView(id=event.id, at=event.at, kind=event.kind, content=event.content)
             if not last:
                 time.sleep(_LOOK)
 
-    def _news(self, job_id: UUID, after: int) -> tuple[Event, ...]:
+    def _new_events(self, job_id: UUID, after: int) -> tuple[Event, ...]:
         return self._read(lambda session: jobs.events(session, job_id, after), otherwise=())
 
     def _read(self, read: Callable[[Session], T], *, otherwise: T) -> T:

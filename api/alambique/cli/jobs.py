@@ -59,12 +59,12 @@ def show(
     from alambique.cli.tables import show_json
 
     registry = registry_of(context)
-    found = registry.job(find_job(registry, job, project=project))
+    view = registry.job(find_job(registry, job, project=project))
     if json:
-        return show_json(found.model_dump(mode="json"))
-    describe(found)
-    if found.spec.get("search"):
-        describe_search(found, registry)
+        return show_json(view.model_dump(mode="json"))
+    describe(view)
+    if view.spec.get("search"):
+        describe_search(view, registry)
 
 
 def watch(
@@ -80,11 +80,11 @@ def watch(
             print(event.model_dump_json(), flush=True)
         ended = client.outlast(lambda: client.job(job_id))
         raise typer.Exit(0 if ended.state is State.SUCCEEDED else 1)
-    raise typer.Exit(0 if watched(client, job_id) else 1)
+    raise typer.Exit(0 if watch_and_report(client, job_id) else 1)
 
 
-def watched(client: "Client", job_id: UUID, *, program: str = "alambique") -> bool:
-    """Show a job until it is over, then what came of it; whether it succeeded.
+def watch_and_report(client: "Client", job_id: UUID, *, program: str = "alambique") -> bool:
+    """Show a job until it is over, then what came of it; return whether it succeeded.
 
     Args:
         client: of the server that has the job.
@@ -93,12 +93,12 @@ def watched(client: "Client", job_id: UUID, *, program: str = "alambique") -> bo
     """
     from rich.console import Console
 
+    from alambique.cli.job_events import job_events
     from alambique.cli.progress import follow
     from alambique.cli.reports import report
-    from alambique.cli.waiting import news
 
     name = client.outlast(lambda: client.job(job_id)).name or str(job_id)
-    follow(name, news(client, job_id), Console())
+    follow(name, job_events(client, job_id), Console())
     return report(client.outlast(lambda: client.job(job_id)), program=program)
 
 
@@ -133,8 +133,8 @@ def cancel(
 
     client = client_of(context)
     job_id = find_job(client, job, project=project, active=True)
-    found = client.cancel(job_id, kill=kill)
-    if found.state is State.CANCELLING:  # it may come to its end before
-        print(f"{found.state}: alambique jobs watch {found.id} tells how it ends")
+    view = client.cancel(job_id, kill=kill)
+    if view.state is State.CANCELLING:  # it may come to its end before
+        print(f"{view.state}: alambique jobs watch {view.id} tells how it ends")
     else:
-        print(found.state)
+        print(view.state)

@@ -60,10 +60,10 @@ def show(
     from alambique.cli.tables import show_json
 
     name, version = name_and_version(model)
-    found = registry_of(context).version(name, version, project=project)
+    view = registry_of(context).version(name, version, project=project)
     if json:
-        return show_json(found.model_dump(mode="json"))
-    describe_version(found)
+        return show_json(view.model_dump(mode="json"))
+    describe_version(view)
 
 
 def versions(
@@ -97,13 +97,13 @@ def reproduce(
 
     registry = registry_of(context)
     name, version = name_and_version(model)
-    found = registry.version(name, version, project=project)
-    if found.job_id is None:
+    view = registry.version(name, version, project=project)
+    if view.job_id is None:
         raise UnknownName(
-            f"the job that made {found.name}@{found.number} was deleted: its lineage "
+            f"the job that made {view.name}@{view.number} was deleted: its lineage "
             "(`alambique models show --json`) is all that is known of it"
         )
-    text = job_file(found, registry.job(found.job_id))
+    text = job_file(view, registry.job(view.job_id))
     if to is None:
         print(text, end="")
         return
@@ -124,9 +124,9 @@ def download(
     """Fetch a version's files, each checked; transformers loads the folder."""
     registry = registry_of(context)
     name, version = name_and_version(model)
-    found = registry.version(name, version, project=project)
-    folder = to or Path(f"{found.name}-{found.number}")
-    registry.download(name, found.number, folder, project=project)
+    view = registry.version(name, version, project=project)
+    folder = to or Path(f"{view.name}-{view.number}")
+    registry.download(name, view.number, folder, project=project)
     print(folder)
 
 
@@ -154,18 +154,18 @@ def predict(
     from alambique.cli.tables import show_json
     from alambique.workers.scoring.predicting import predict as answer
 
-    folder = _fetched(context, model, project)
-    found = answer(folder, question=question, context=passage, texts=text or ())
+    folder = _fetch(context, model, project)
+    prediction = answer(folder, question=question, context=passage, texts=text or ())
     if json:
-        return show_json(found)
-    show_prediction(found)
+        return show_json(prediction)
+    show_prediction(prediction)
 
 
-def _fetched(context: typer.Context, model: str, project: str) -> Path:
-    """The folder of a version, fetched the first time it is asked for."""
+def _fetch(context: typer.Context, model: str, project: str) -> Path:
+    """Return the folder of a version, which is fetched the first time it is asked for."""
     registry = registry_of(context)
-    found = registry.version(*name_and_version(model), project=project)
-    folder = home_of(context) / "downloads" / str(found.id)
+    view = registry.version(*name_and_version(model), project=project)
+    folder = home_of(context) / "downloads" / str(view.id)
     if not folder.exists():
-        registry.download(found.name, found.number, folder, project=project)
+        registry.download(view.name, view.number, folder, project=project)
     return folder

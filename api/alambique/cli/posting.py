@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from alambique.cli.environment import client_of, database_of, program_here, settings_of
-from alambique.cli.jobs import watched
+from alambique.cli.environment import client_of, database_of, local_program, settings_of
+from alambique.cli.jobs import watch_and_report
 from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides, Wait
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
@@ -41,7 +41,7 @@ def run(
         row = run_here(settings, database, read, posted=following.start)
     finally:
         following.finish()
-    raise typer.Exit(0 if report(row, program=program_here(settings)) else 1)
+    raise typer.Exit(0 if report(row, program=local_program(settings)) else 1)
 
 
 def plan(
@@ -54,10 +54,10 @@ def plan(
 
     settings, database = settings_of(context), database_of(context)
     read = pin(read_file(job, overrides), settings, database)
-    found = plan_of(read, settings, database).as_dict()
+    planned = plan_of(read, settings, database).as_dict()
     if json:
-        return show_json(found)
-    show_plan(found)
+        return show_json(planned)
+    show_plan(planned)
 
 
 def submit(
@@ -70,15 +70,15 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post a job to the server; prints its id, or with --json the job (with --wait: its end)."""
-    from alambique.cli.patience import posted_once
+    from alambique.cli.submission import post_once
     from alambique.cli.tables import show_json
 
     client, read = client_of(context), read_file(job, overrides, fresh=fresh)
-    posted = posted_once(lambda known: client.submit(read, key=known), key)
+    posted = post_once(lambda known: client.submit(read, key=known), key)
     if not json:
         print(posted.id, flush=True)
         if wait:
-            raise typer.Exit(0 if watched(client, posted.id) else 1)
+            raise typer.Exit(0 if watch_and_report(client, posted.id) else 1)
         return
     if wait:
         job_id = posted.id

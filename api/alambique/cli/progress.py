@@ -93,8 +93,8 @@ class Progress:
         if self.stage is None or self.state is not State.RUNNING:
             why = self.waits or self.why
             return f"{self.state}: {why}" if why else str(self.state)
-        told = (f"{self.stage} {self.fraction:4.0%}", self.figures, self.message)
-        return "  ".join(part for part in told if part)
+        parts = (f"{self.stage} {self.fraction:4.0%}", self.figures, self.message)
+        return "  ".join(part for part in parts if part)
 
 
 def follow(name: str, events: Iterable[EventView], console: Console) -> None:
@@ -104,30 +104,30 @@ def follow(name: str, events: Iterable[EventView], console: Console) -> None:
             say(line, flush=True)
         return
     progress = Progress()
-    with Live(_drawn(name, progress), console=console, refresh_per_second=8) as live:
+    with Live(_live_view(name, progress), console=console, refresh_per_second=8) as live:
         for event in events:
             progress = progress.after(event)
-            live.update(_drawn(name, progress))
+            live.update(_live_view(name, progress))
 
 
 def lines(events: Iterable[EventView]) -> Iterator[str]:
     """A line for each new state, stage and reason to wait, and for each tenth of a stage."""
-    told, progress = None, Progress()
+    shown, progress = None, Progress()
     for event in events:
         progress = progress.after(event)
-        if told is None or _news(told, progress):
-            told = progress
+        if shown is None or _is_news(shown, progress):
+            shown = progress
             yield f"{event.at:%H:%M:%S}  {progress.line}"
 
 
-def _news(told: Progress, now: Progress) -> bool:
-    step = abs(now.fraction - told.fraction)  # back where a stage begins again
+def _is_news(shown: Progress, now: Progress) -> bool:
+    step = abs(now.fraction - shown.fraction)  # back where a stage begins again
     moved = step >= _STEP or (step > 0 and now.fraction >= 1)
-    waits = now.waits is not None and now.waits != told.waits
-    return (now.state, now.stage) != (told.state, told.stage) or waits or moved
+    waits = now.waits is not None and now.waits != shown.waits
+    return (now.state, now.stage) != (shown.state, shown.stage) or waits or moved
 
 
-def _drawn(name: str, progress: Progress) -> Group:
+def _live_view(name: str, progress: Progress) -> Group:
     head = Text.assemble((printable(name), "bold"), f"  {progress.state}")
     if progress.why and not progress.state.over:
         head.append(f"  {printable(progress.why)}")

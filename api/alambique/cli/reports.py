@@ -76,10 +76,10 @@ def describe(job: JobView) -> None:
         return
     if job.state is State.RETRYING and job.message:
         say(f"the last attempt failed: {job.message}")
-    say(f"{job.state}: {_now(job)}".removesuffix(": "))
+    say(f"{job.state}: {_progress_text(job)}".removesuffix(": "))
 
 
-def _now(job: JobView) -> str:
+def _progress_text(job: JobView) -> str:
     """What it waits for, or how far it is, as `watch` has it."""
     if job.waiting:
         return reason_to_wait(job.waiting.ahead, job.waiting.why)
@@ -113,17 +113,17 @@ def made_by_lines(stages: Mapping[str, Any] | None) -> Iterator[str]:
     if stages is None:
         yield "code: not recorded, as of all versions before it was"
         return
-    told = {stage: [_maker(one) for one in made_by] for stage, made_by in stages.items()}
-    for stage, makers in told.items():
-        yield f"{stage}: {', then '.join(makers) or 'none, or not recorded'}"
-    outputs = set(told.pop("outputs", ()))
-    stages_by = {maker for makers in told.values() for maker in makers}
-    if len(stages_by) > 1:
+    codes = {stage: [_code_text(one) for one in made_by] for stage, made_by in stages.items()}
+    for stage, each in codes.items():
+        yield f"{stage}: {', then '.join(each) or 'none, or not recorded'}"
+    outputs = set(codes.pop("outputs", ()))
+    stage_codes = {code for each in codes.values() for code in each}
+    if len(stage_codes) > 1:
         yield (
             "warning: its stages were done by different code, or with different libraries: to have "
             "all done by one, run the job again with fresh: true"
         )
-    if outputs - stages_by:
+    if outputs - stage_codes:
         yield (
             "warning: teacher outputs that it learnt from were computed by other code, or with "
             "other libraries. They are read from the cache, with fresh: true as well: to have them "
@@ -131,21 +131,21 @@ def made_by_lines(stages: Mapping[str, Any] | None) -> Iterator[str]:
         )
 
 
-def _maker(one: Mapping[str, Any]) -> str:
+def _code_text(one: Mapping[str, Any]) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in one["libraries"].items())
     return f"alambique {one['code']} ({libraries})"
 
 
 def version_table(versions: Sequence[VersionView]) -> Table:
     """Versions of one model, each with its task's primary score on the test split."""
-    metric = _primary(versions[0].task) if versions else None
+    metric = _primary_metric(versions[0].task) if versions else None
     title = f"{metric.upper()} %" if metric else "metric"
     columns = ("version", "role", title, "parameters", "MACs", "registered (UTC)", "job")
     rows = [
         (
             f"{one.name}@{one.number}",
             one.role,
-            share(_on_test(one, metric)),
+            share(_test_score(one, metric)),
             count(one.parameters),
             count(one.macs_full),
             f"{one.created_at:%Y-%m-%d %H:%M}",
@@ -156,7 +156,7 @@ def version_table(versions: Sequence[VersionView]) -> Table:
     return table(columns, rows)
 
 
-def _primary(task: str) -> str | None:
+def _primary_metric(task: str) -> str | None:
     # not on top: it takes longer to import than most commands take
     from alambique.tasks.all import find
 
@@ -166,46 +166,46 @@ def _primary(task: str) -> str | None:
         return None
 
 
-def _on_test(version: VersionView, metric: str | None) -> float | None:
-    found = (m.value for m in version.metrics if (m.split, m.name) == ("test", metric))
-    return next(found, None)
+def _test_score(version: VersionView, metric: str | None) -> float | None:
+    values = (m.value for m in version.metrics if (m.split, m.name) == ("test", metric))
+    return next(values, None)
 
 
-def show_prediction(found: Mapping[str, Any]) -> None:
+def show_prediction(prediction: Mapping[str, Any]) -> None:
     """Print an answer with its score, words with tags, classes with scores, or a score alone."""
-    if "answer" in found:
-        say(f"{found['answer']}  ({found['score']:.4f})")
+    if "answer" in prediction:
+        say(f"{prediction['answer']}  ({prediction['score']:.4f})")
         return
-    if "score" in found:
-        say(f"{found['score']:.4f}")
-    for label, score in found.get("scores", {}).items():
+    if "score" in prediction:
+        say(f"{prediction['score']:.4f}")
+    for label, score in prediction.get("scores", {}).items():
         say(f"{label}\t{score:.4f}")
-    for word in found.get("words", ()):
+    for word in prediction.get("words", ()):
         say(f"{word['word']}\t{word['tag']}")
 
 
-def show_plan(found: Mapping[str, Any]) -> None:
+def show_plan(plan: Mapping[str, Any]) -> None:
     """Print the sizes of teachers, student and candidates, and what their cache takes."""
-    teachers = found.get("teachers") or [found["teacher"] | {"name": "teacher"}]
-    networks = [*teachers, found["student"] | {"name": "student"}]
+    teachers = plan.get("teachers") or [plan["teacher"] | {"name": "teacher"}]
+    networks = [*teachers, plan["student"] | {"name": "student"}]
     rows = (_sizes(one["name"], one) for one in networks)
     show(table(("", "parameters", "MACs, linear", "MACs, full"), rows))
-    if candidates := found.get("candidates"):
+    if candidates := plan.get("candidates"):
         titles = ("candidate", "parameters", "MACs, linear", "MACs, full", "runs")
         show(table(titles, ((*_sizes(c["model"], c), c["runs"]) for c in candidates)))
-    if beside := found.get("beside"):
-        say(_cost_beside(beside))
-    if search := found.get("search"):
-        say(_cost_of(search))
-    size, why = found["cache"]["bytes"], found["cache"]["why"]
+    if beside := plan.get("beside"):
+        say(_live_teacher_text(beside))
+    if search := plan.get("search"):
+        say(_search_text(search))
+    size, why = plan["cache"]["bytes"], plan["cache"]["why"]
     say(f"teacher outputs: {size_text(size) if size is not None else f'not known: {why}'}")
-    for model in found.get("hub", ()):
-        say(_taken(model))
-    for data in found.get("hub_data", ()):
-        say(_data_there(data))
+    for model in plan.get("hub", ()):
+        say(_model_files_text(model))
+    for data in plan.get("hub_data", ()):
+        say(_data_files_text(data))
 
 
-def _data_there(data: Mapping[str, Any]) -> str:
+def _data_files_text(data: Mapping[str, Any]) -> str:
     """What there is of a data set of the hub, in words."""
     if data["refused"]:
         return f"{data['data']} cannot be used: {data['refused']}"
@@ -216,34 +216,34 @@ def _data_there(data: Mapping[str, Any]) -> str:
     return f"{data['data']}: has {files}; {size_text(data['bytes'])} in all"
 
 
-def _taken(model: Mapping[str, Any]) -> str:
+def _model_files_text(model: Mapping[str, Any]) -> str:
     """What is taken of a model of the hub, in words."""
     if model["refused"]:
         return f"{model['model']} cannot be used: {model['refused']}"
-    told = f"{model['model']}: takes {', '.join(model['files'])}"
-    return f"{told}; imports {', '.join(model['imported'])}" if model["imported"] else told
+    text = f"{model['model']}: takes {', '.join(model['files'])}"
+    return f"{text}; imports {', '.join(model['imported'])}" if model["imported"] else text
 
 
-def _cost_beside(beside: Mapping[str, Any]) -> str:
+def _live_teacher_text(beside: Mapping[str, Any]) -> str:
     """What it takes to compare layers, in words."""
-    told = "layers: the teacher answers beside the student"
+    text = "layers: the teacher answers beside the student"
     if beside["macs"] is None:
-        return told
+        return text
     kept = size_text(beside["bytes"])
-    return f"{told}, about {count(beside['macs'])} MACs; kept, its states would take {kept}"
+    return f"{text}, about {count(beside['macs'])} MACs; kept, its states would take {kept}"
 
 
-def _cost_of(search: Mapping[str, Any]) -> str:
+def _search_text(search: Mapping[str, Any]) -> str:
     """What a search takes, in words."""
     trials, student = search["trials"], search["student"]
-    told = (
+    text = (
         f"search: at most {trials:,} trials, {search['concurrent']} at once, "
         f"{search['epochs']:,} epochs in all"
     )
     largest = f"the largest student {count(student['parameters'])} parameters"
     macs = search["macs"]
     work = "" if macs is None else f"; about {count(macs)} MACs of training"
-    return f"{told}; {largest}, {count(student['macs']['full'])} MACs{work}"
+    return f"{text}; {largest}, {count(student['macs']['full'])} MACs{work}"
 
 
 def _sizes(name: str, cost: Mapping[str, Any]) -> tuple[object, ...]:

@@ -105,7 +105,7 @@ def spread(mean: float | None, deviation: float | None) -> Figure | None:
     return Figure(f"{share(mean)} ± {share(deviation)}")
 
 
-def gain(found: Gain | None) -> Figure | None:
+def gain(difference: Gain | None) -> Figure | None:
     """Write what was gained, in points, with its interval; one that holds 0 is marked.
 
     >>> gain(Gain(over="gold-only", value=0.021, low=0.004, high=0.036, seeds=3))
@@ -113,20 +113,21 @@ def gain(found: Gain | None) -> Figure | None:
     >>> gain(Gain(over="gold-only", value=0.001, low=-0.004, high=0.006, seeds=3))
     '+0.10 [-0.40, +0.60] holds 0'
     """
-    if found is None:
+    if difference is None:
         return None
-    value, low, high = (f"{100 * part:+.2f}" for part in (found.value, found.low, found.high))
-    return Figure(f"{value} [{low}, {high}]{' holds 0' if found.holds_zero else ''}")
+    parts = difference.value, difference.low, difference.high
+    value, low, high = (f"{100 * part:+.2f}" for part in parts)
+    return Figure(f"{value} [{low}, {high}]{' holds 0' if difference.holds_zero else ''}")
 
 
 def learnt_layers(row: ResultRow) -> Iterator[str]:
     """Yield a line for each term that compared layers of a student."""
     for label, layer_map in row.maps.items():
         trial = "" if row.trial is None else f", trial {row.trial}"
-        yield f"{row.name}{trial}, {label}: {_describe(layer_map)}"
+        yield f"{row.name}{trial}, {label}: {_layers_text(layer_map)}"
 
 
-def _describe(layer_map: LayerMap) -> str:
+def _layers_text(layer_map: LayerMap) -> str:
     """Name layer of the student, layer of the teacher: "0 from 1 (0.97 alike), 1 from 3"."""
     if layer_map.weights is not None:
         mixed = enumerate(layer_map.weights)

@@ -23,7 +23,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> N
     from alambique.cli.http_server import listen, serve
     from alambique.cli.supervisor import Supervisor, worker_command
 
-    _log_with_times()
+    _configure_logging()
     settings = settings_of(context)
     upgrade(context)
     with listen(host, port) as socket, Supervisor(worker_command()) as child:
@@ -35,7 +35,7 @@ def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> 
     """Serve the API alone; the database must be migrated."""
     from alambique.cli.http_server import listen, serve
 
-    _log_with_times()
+    _configure_logging()
     database_of(context)  # whether there can be one: whether it answers is told by /readyz
     with listen(host, port) as socket:
         serve(settings_of(context), socket, host=host, ready="the API is ready at {url}")
@@ -50,7 +50,7 @@ def worker(
     from alambique.registry.retry import read
     from alambique.workers.queue.dispatcher import dispatch
 
-    _log_with_times()
+    _configure_logging()
     settings, database = settings_of(context), database_of(context)
     # without tables it ends here, once, and not at every look; a signal ends it too, until there is
     # something to put down
@@ -59,7 +59,7 @@ def worker(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if parent is not None:
-        threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
+        threading.Thread(target=_stop_with_parent, args=(parent, stop), daemon=True).start()
     dispatch(settings, database=database, stop=stop)
 
 
@@ -72,7 +72,7 @@ def drive(
     """Carry out one job under the lease of that token."""
     from alambique.workers.queue.driver import drive as carry_out
 
-    _log_with_times()
+    _configure_logging()
     settings, database = settings_of(context), database_of(context)
     raise typer.Exit(carry_out(settings, database, job, token, parent=parent))
 
@@ -82,7 +82,7 @@ def upgrade(context: typer.Context) -> None:
     database_of(context).upgrade()
 
 
-def _log_with_times() -> None:
+def _configure_logging() -> None:
     """From here on log records are lines on stderr, of our parts from INFO on."""
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -90,7 +90,7 @@ def _log_with_times() -> None:
     logging.getLogger("alambique").setLevel(logging.INFO)
 
 
-def _stop_without(parent: int, stop: threading.Event) -> None:
+def _stop_with_parent(parent: int, stop: threading.Event) -> None:
     """Stop once the process that started this one is gone, however it ended."""
     while not stop.wait(1.0):
         if os.getppid() != parent:

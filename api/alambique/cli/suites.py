@@ -35,9 +35,9 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post all jobs of a suite to the server; prints its id, or with --json the suite."""
-    from alambique.cli.following_suites import follow, in_words, nothing
-    from alambique.cli.patience import posted_once
     from alambique.cli.posting import text_of
+    from alambique.cli.submission import post_once
+    from alambique.cli.suite_follower import follow, no_lines, text_lines
     from alambique.cli.suite_reports import report
     from alambique.cli.tables import show_json
     from alambique.spec.matrix import jobs_of
@@ -46,17 +46,17 @@ def submit(
     client = client_of(context)
     read = read_suite(text_of(suite, "a suite file"), overrides or ())
     jobs_of(read)  # what is wrong is told by its field in the file, before anything is sent
-    posted = posted_once(lambda known: client.submit_suite(read, key=known), key)
+    posted = post_once(lambda known: client.submit_suite(read, key=known), key)
     if not json:
         print(posted.id, flush=True)
     if wait:
-        posted = follow(client, posted.id, nothing if json else in_words)
+        posted = follow(client, posted.id, no_lines if json else text_lines)
     if json:
         show_json(posted.model_dump(mode="json"))
     elif wait:
         report(posted)
     if wait:
-        raise typer.Exit(0 if _succeeded(posted) else 1)
+        raise typer.Exit(0 if _has_succeeded(posted) else 1)
 
 
 def list_suites(
@@ -97,12 +97,12 @@ def show(
     from alambique.cli.tables import show_json
 
     client = client_of(context)
-    found = client.suite(find_suite(client, suite, project=project))
+    view = client.suite(find_suite(client, suite, project=project))
     if json:
-        return show_json(found.model_dump(mode="json"))
+        return show_json(view.model_dump(mode="json"))
     if form is not None:
-        return print_table(found, form)
-    describe(found)
+        return print_table(view, form)
+    describe(view)
 
 
 def watch(
@@ -110,15 +110,15 @@ def watch(
 ) -> None:
     """Follow a suite until it is over; exit 1 where a job of it did not succeed."""
     from alambique.api.lookup import find_suite
-    from alambique.cli.following_suites import as_json, follow, in_words
+    from alambique.cli.suite_follower import follow, json_lines, text_lines
     from alambique.cli.suite_reports import report
 
     client = client_of(context)
     suite_id = find_suite(client, suite, project=project)
-    found = follow(client, suite_id, as_json if json else in_words)
+    view = follow(client, suite_id, json_lines if json else text_lines)
     if not json:
-        report(found)
-    raise typer.Exit(0 if _succeeded(found) else 1)
+        report(view)
+    raise typer.Exit(0 if _has_succeeded(view) else 1)
 
 
 def cancel(context: typer.Context, suite: SuiteNamed, project: InProject = None) -> None:
@@ -131,5 +131,5 @@ def cancel(context: typer.Context, suite: SuiteNamed, project: InProject = None)
     print(states(client.cancel_suite(suite_id).states))
 
 
-def _succeeded(suite: "SuiteView") -> bool:
+def _has_succeeded(suite: "SuiteView") -> bool:
     return set(suite.states) <= {"succeeded"}

@@ -40,7 +40,7 @@ class Supervisor:
         self._pause = pause
         self._grace = grace
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread = threading.Thread(target=self._keep_running, daemon=True)
 
     def start(self) -> None:
         """Start the command; returns at once."""
@@ -61,7 +61,7 @@ class Supervisor:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _keep(self) -> None:
+    def _keep_running(self) -> None:
         deaths = 0
         while not self._stop.is_set():
             began = time.monotonic()

@@ -66,7 +66,7 @@ def printable(text: str) -> str:
     >>> print(printable("año" + chr(27) + "]0;title" + chr(7)))
     año\x1b]0;title\x07
     """
-    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _STEERING.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def say(text: str, *, flush: bool = False) -> None:

@@ -19,7 +19,7 @@ def mlqa_es(text: str) -> str:
     >>> mlqa_es("¿El río Ebro?"), mlqa_es("a lo largo del río")
     ('río ebro', 'a lo largo del río')
     """
-    return _in_words(text, _is_punctuation, _SPANISH)
+    return _normalised_words(text, _is_punctuation, _SPANISH)
 
 
 def squad_en(text: str) -> str:
@@ -28,10 +28,10 @@ def squad_en(text: str) -> str:
     >>> squad_en("a Madrid"), squad_en("¿El río Ebro?")
     ('madrid', '¿el río ebro')
     """
-    return _in_words(text, _is_ascii_punctuation, _ENGLISH)
+    return _normalised_words(text, _is_ascii_punctuation, _ENGLISH)
 
 
-def _in_words(text: str, dropped: Callable[[str], bool], articles: re.Pattern[str]) -> str:
+def _normalised_words(text: str, dropped: Callable[[str], bool], articles: re.Pattern[str]) -> str:
     kept = "".join(character for character in text.lower() if not dropped(character))
     return " ".join(articles.sub(" ", kept).split())
 

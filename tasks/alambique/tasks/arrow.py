@@ -56,7 +56,7 @@ def intact(path: Path) -> bool:
 
     try:
         with pyarrow.memory_map(str(path)) as file:
-            _summed(file)
+            _checked_content(file)
     except (pyarrow.ArrowException, OSError):
         return False
     return True
@@ -75,7 +75,7 @@ def load(path: Path, known: Sequence[Forms]) -> tuple[Forms, list[tuple[Any, ...
 
     try:
         with pyarrow.memory_map(str(path)) as file:
-            reader = pyarrow.ipc.open_file(_summed(file))
+            reader = pyarrow.ipc.open_file(_checked_content(file))
             forms = _forms(reader.schema, known)
             batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
             return forms, [row for batch in batches for row in _rows(batch, forms)]
@@ -86,13 +86,13 @@ def load(path: Path, known: Sequence[Forms]) -> tuple[Forms, list[tuple[Any, ...
         ) from error
 
 
-def _summed(file: Any) -> Any:
+def _checked_content(file: Any) -> Any:
     """What is in the file before its checksum. Arrow itself would read flipped bits as texts."""
     import pyarrow
 
     whole = file.read_buffer()
-    content, said = whole[:-_SUM_BYTES], whole[-_SUM_BYTES:]
-    if hashlib.new(_SUM, content).digest() != said.to_pybytes():
+    content, checksum = whole[:-_SUM_BYTES], whole[-_SUM_BYTES:]
+    if hashlib.new(_SUM, content).digest() != checksum.to_pybytes():
         raise pyarrow.ArrowInvalid("its checksum is that of another content")
     return content
 
@@ -127,25 +127,25 @@ def _rows(batch: Any, forms: Forms) -> Iterator[tuple[Any, ...]]:
 def _values(column: Any, form: Form) -> list[Any]:
     match form:
         case Form.TEXT:
-            return _plain(column)
+            return _python_values(column)
         case Form.TEXTS:
-            return _cut(column, _plain(column.flatten()))
+            return _lists(column, _python_values(column.flatten()))
         case Form.SPANS:
-            texts, starts = map(_plain, column.flatten().flatten())
-            return _cut(column, list(zip(texts, starts, strict=True)))
+            texts, starts = map(_python_values, column.flatten().flatten())
+            return _lists(column, list(zip(texts, starts, strict=True)))
         case Form.NUMBER:
             return list(column.to_pylist())  # as no number and nothing else gives None
         case _:
             assert_never(form)
 
 
-def _plain(column: Any) -> list[Any]:
+def _python_values(column: Any) -> list[Any]:
     # several times as fast as to_pylist, which makes an object of Arrow's own for each value
     values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
     return values
 
 
-def _cut(column: Any, flat: list[Any]) -> list[tuple[Any, ...]]:
+def _lists(column: Any, flat: list[Any]) -> list[tuple[Any, ...]]:
     """The values of all its lists, list by list."""
     offsets = column.offsets.to_numpy().tolist()
     first = offsets[0]

@@ -27,10 +27,10 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
         BadSpec: there is another column than text, or labels are given.
     """
     if labels:
-        said = f"{NAME} distillation reads texts without labels: drop them"
-        refuse([BadField("data.labels", None, said)])
-    found = names_in_file({COLUMN: COLUMN}, called, NAME)
-    return dict.fromkeys(READERS, partial(read, column=found[COLUMN]))
+        message = f"{NAME} distillation reads texts without labels: drop them"
+        refuse([BadField("data.labels", None, message)])
+    columns = names_in_file({COLUMN: COLUMN}, called, NAME)
+    return dict.fromkeys(READERS, partial(read, column=columns[COLUMN]))
 
 
 def read(path: Path, column: str = COLUMN, *, labels: bool = True) -> list[Text]:
@@ -43,7 +43,7 @@ def windows(example: Text, encoder: Encoder) -> tuple[Window, ...]:
     return encoder.passages(example.text)
 
 
-def unanswered(*_: Any) -> NoReturn:
+def refuse_prediction(*_: Any) -> NoReturn:
     """Never an answer.
 
     Raises:
@@ -73,11 +73,11 @@ TASK: Task[Text, NoReturn] = Task(
     word_count=lambda _: 0,
     labels=lambda _: (),
     gold=lambda *_: NoGold(),
-    predict=unanswered,
-    score=unanswered,
-    fractions=unanswered,
-    right=unanswered,
-    confidence=unanswered,
+    predict=refuse_prediction,
+    score=refuse_prediction,
+    fractions=refuse_prediction,
+    right=refuse_prediction,
+    confidence=refuse_prediction,
     baselines=(),
     settings=settings,
 )

@@ -15,7 +15,7 @@ from alambique.spec.tries import tries
 from alambique.tasks.all import find
 
 
-def measured(task: str) -> tuple[str, ...]:
+def trial_numbers(task: str) -> tuple[str, ...]:
     """What a trial of that task has: its score and loss on the validation examples, its costs.
 
     Raises:
@@ -51,7 +51,7 @@ def bad_goals(job: Job) -> Iterator[BadField]:
         UnknownName: there is no such task.
     """
     targets = job.search.targets if job.search else ()
-    known = measured(job.task)
+    known = trial_numbers(job.task)
     for number, goal in enumerate(targets):
         if goal.name not in known:
             yield BadField(

@@ -47,7 +47,7 @@ def logistic_regression(training: Sequence[Labelled], examples: Sequence[Labelle
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(weighted.fit_transform(seen), [example.label for example in seen])
-    return [str(found) for found in model.predict(weighted.transform(examples))]
+    return [str(label) for label in model.predict(weighted.transform(examples))]
 
 
 def tfidf_cosine(training: Sequence[Rated], examples: Sequence[Rated]) -> list[float]:
@@ -86,10 +86,10 @@ def terms(example: Labelled | Rated) -> list[str]:
     """
     words = [_WORD.findall(text[:_CHARACTERS].lower()) for text in example.texts]
     # the empty term: a text may have no words, and a data set has to have a term
-    return [*words[0], ""] if len(words) == 1 else list(_of_a_pair(*words))
+    return [*words[0], ""] if len(words) == 1 else list(_pair_terms(*words))
 
 
-def _of_a_pair(first: Sequence[str], second: Sequence[str]) -> Iterator[str]:
+def _pair_terms(first: Sequence[str], second: Sequence[str]) -> Iterator[str]:
     ours, theirs = set(first), set(second)
     for place, words in enumerate((first, second), start=1):
         yield from (f"{place} {word}" for word in words)

@@ -33,16 +33,16 @@ def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> d
     from seqeval.scheme import IOB2
 
     golds = [list(example.tags) for example in examples]
-    found = [
+    predicted = [
         [OUTSIDE] * len(example.words) if tags is None else list(tags)
         for example, tags in zip(examples, predictions, strict=True)
     ]
     return {
-        "f1": float(f1_score(golds, found, zero_division=0)),
-        "precision": float(precision_score(golds, found, zero_division=0)),
-        "recall": float(recall_score(golds, found, zero_division=0)),
-        "strict-f1": float(f1_score(golds, found, mode="strict", scheme=IOB2, zero_division=0)),
-        "accuracy": float(accuracy_score(golds, found)),
+        "f1": float(f1_score(golds, predicted, zero_division=0)),
+        "precision": float(precision_score(golds, predicted, zero_division=0)),
+        "recall": float(recall_score(golds, predicted, zero_division=0)),
+        "strict-f1": float(f1_score(golds, predicted, mode="strict", scheme=IOB2, zero_division=0)),
+        "accuracy": float(accuracy_score(golds, predicted)),
     }
 
 
@@ -54,12 +54,12 @@ def fractions(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) 
     # not on top: seqeval imports scikit-learn, which takes longer than most commands
     from seqeval.metrics.sequence_labeling import get_entities
 
-    found = np.zeros((len(examples), 2))
-    for row_2, example, tags in zip(found, examples, predictions, strict=True):
+    sums = np.zeros((len(examples), 2))
+    for row_2, example, tags in zip(sums, examples, predictions, strict=True):
         ours = set(get_entities(list(example.tags)))
         theirs = set(get_entities(list(tags))) if tags else set()
         row_2[:] = 2 * len(ours & theirs), len(ours) + len(theirs)
-    return found
+    return sums
 
 
 NAME = "named-entities"
@@ -78,7 +78,7 @@ TASK: Task[Sentence, Tags] = Task(
     word_count=tagging.word_count,
     labels=labels,
     gold=tagging.gold,
-    predict=tagging.likeliest(missing=OUTSIDE),
+    predict=partial(tagging.predict, missing=OUTSIDE),
     score=score,
     fractions=fractions,
     right=partial(tagging.right, missing=OUTSIDE),

@@ -32,25 +32,25 @@ def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> d
     from sklearn.metrics import f1_score
 
     golds = [list(example.tags) for example in examples]
-    found = [
+    predicted = [
         [OTHER] * len(example.words) if tags is None else list(tags)
         for example, tags in zip(examples, predictions, strict=True)
     ]
-    ours, theirs = [list(chain.from_iterable(tags)) for tags in (golds, found)]
+    ours, theirs = [list(chain.from_iterable(tags)) for tags in (golds, predicted)]
     return {
         "accuracy": sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours),
         "macro-f1": float(f1_score(ours, theirs, average="macro", zero_division=0)),
         "micro-f1": float(f1_score(ours, theirs, average="micro", zero_division=0)),
-        "seqeval-f1": _seqeval_f1(golds, found),
+        "seqeval-f1": _seqeval_f1(golds, predicted),
     }
 
 
-def _seqeval_f1(golds: list[list[str]], found: list[list[str]]) -> float:
+def _seqeval_f1(golds: list[list[str]], predicted: list[list[str]]) -> float:
     from seqeval.metrics import f1_score
 
     with warnings.catch_warnings():  # that no tag looks like one of an entity is what it is for
         warnings.filterwarnings("ignore", message=".* seems not to be NE tag")
-        return float(f1_score(golds, found, zero_division=0))
+        return float(f1_score(golds, predicted, zero_division=0))
 
 
 NAME = "part-of-speech"
@@ -73,7 +73,7 @@ TASK: Task[Sentence, Tags] = Task(
     word_count=tagging.word_count,
     labels=labels,
     gold=tagging.gold,
-    predict=tagging.likeliest(missing=OTHER),
+    predict=partial(tagging.predict, missing=OTHER),
     score=score,
     fractions=partial(tagging.fractions, missing=OTHER),
     right=partial(tagging.right, missing=OTHER),

@@ -1,6 +1,7 @@
 """Question answering: the span of a context that answers a question, or none."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
@@ -18,14 +19,18 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Question
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import names_in_file
-from alambique.tasks.formats.parquet import Asked, read_questions
-from alambique.tasks.overlap import BASELINES
-from alambique.tasks.task import Reader, SpanGold, Task
+from alambique.tasks.formats.parquet import QuestionColumns, read_questions
+from alambique.tasks.task import Baseline, Reader, SpanGold, Task
 
 NAME = "question-answering"
 SETTINGS = SpanSettings()
 NULL_THRESHOLD = 0.0
 """Where a data set has questions without answers: answer nothing if that scores higher by more."""
+
+_WORD = re.compile(r"\w+")
+_SENTENCE = re.compile(r"\S.*?(?:(?<![.!?…])[.!?…]+[\"'»”)\]]*(?=\s)|\n|\Z)", re.DOTALL)
+"""A sentence: up to its full stop and what closes behind it, or to the end of the line or text."""
+_NO_ANSWER = Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
 
 
 def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Question]]:
@@ -35,11 +40,11 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
         BadSpec: the task has no such column, or labels are given.
     """
     if labels:
-        said = f"{NAME} finds answers in texts, and has no labels: drop them"
-        refuse([BadField("data.labels", None, said)])
+        message = f"{NAME} finds answers in texts, and has no labels: drop them"
+        refuse([BadField("data.labels", None, message)])
     columns = {name: name for name in ("id", "question", "context", "answers")}
-    asked = Asked(**names_in_file(columns, called, NAME), id_named="id" in called)
-    return {".json": squad.read, ".parquet": partial(read_questions, asked=asked)}
+    fields = QuestionColumns(**names_in_file(columns, called, NAME), id_named="id" in called)
+    return {".json": squad.read, ".parquet": partial(read_questions, fields=fields)}
 
 
 def texts(example: Question) -> tuple[str, str]:
@@ -69,11 +74,11 @@ def gold(example: Question, window: Window, labels: Sequence[str]) -> SpanGold:
         return nowhere
     first, last = _answer_words(example, words_of(example.context))
     low, high = window.whole
-    found = pieces_of(window.first_word_N, window.last_word_N)
-    inside = (found.words_P >= max(first, low)) & (found.words_P <= min(last, high - 1))
+    pieces = pieces_of(window.first_word_N, window.last_word_N)
+    inside = (pieces.words_P >= max(first, low)) & (pieces.words_P <= min(last, high - 1))
     if first < low or last >= high or not inside.any():
         return nowhere
-    return SpanGold(int(found.first_P[inside][0]), int(found.last_P[inside][-1]))
+    return SpanGold(int(pieces.first_P[inside][0]), int(pieces.last_P[inside][-1]))
 
 
 def predict(
@@ -93,7 +98,7 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
     answer to any question is nothing where the null score wins.
     """
     may_be_none = _may_be_none(examples)
-    answers = [_text(prediction, may_be_none) for prediction in predictions]
+    answers = [_answer_text(prediction, may_be_none) for prediction in predictions]
     return {
         "f1": _mean(f1, examples, answers, mlqa_es),
         "em": _mean(exact_match, examples, answers, mlqa_es),
@@ -104,13 +109,13 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
 
 def fractions(examples: Sequence[Question], predictions: Sequence[Span | None]) -> Floats:
     """The F1 of each answer by MLQA's rule, out of one: their mean is the score."""
-    found = _each(f1, examples, predictions)
-    return np.stack([found, np.ones_like(found)], axis=1)
+    values = _mlqa_values(f1, examples, predictions)
+    return np.stack([values, np.ones_like(values)], axis=1)
 
 
 def right(examples: Sequence[Question], predictions: Sequence[Span | None]) -> NDArray[np.bool_]:
     """Whether each answer is one of the gold ones by MLQA's rule."""
-    return _each(exact_match, examples, predictions) > 0
+    return _mlqa_values(exact_match, examples, predictions) > 0
 
 
 def confidence(
@@ -123,15 +128,15 @@ def confidence(
     return np.array([prediction.probability if example.answers else np.nan], np.float32)
 
 
-def _each(
+def _mlqa_values(
     metric: Metric, examples: Sequence[Question], predictions: Sequence[Span | None]
 ) -> Floats:
     """The metric of each answer by MLQA's rule."""
     may_be_none = _may_be_none(examples)
-    answers = [_text(prediction, may_be_none) for prediction in predictions]
+    answers = [_answer_text(prediction, may_be_none) for prediction in predictions]
     return np.array(
         [
-            _one(metric, [answer.text for answer in example.answers], answer, mlqa_es)
+            _answer_value(metric, [answer.text for answer in example.answers], answer, mlqa_es)
             for example, answer in zip(examples, answers, strict=True)
         ]
     )
@@ -139,12 +144,12 @@ def _each(
 
 def settings(examples: Sequence[Question]) -> dict[str, str | int | float]:
     """Those of the decoder; a null threshold only where questions may have no answer."""
-    told: dict[str, str | int | float] = {
+    decoder: dict[str, str | int | float] = {
         "decoder": "run_qa",
         "n_best": SETTINGS.n_best,
         "max_answer_length": SETTINGS.max_answer_length,
     }
-    return told | ({"null_threshold": NULL_THRESHOLD} if _may_be_none(examples) else {})
+    return decoder | ({"null_threshold": NULL_THRESHOLD} if _may_be_none(examples) else {})
 
 
 def _may_be_none(examples: Sequence[Question]) -> bool:
@@ -159,7 +164,7 @@ def _answer_words(example: Question, words_W2: IntArray) -> tuple[int, int]:
     return int(first_1[0]), int(last_1[0])
 
 
-def _text(prediction: Span | None, may_be_none: bool) -> str | None:
+def _answer_text(prediction: Span | None, may_be_none: bool) -> str | None:
     if prediction is None:
         return None
     if may_be_none and prediction.null_score - prediction.score > NULL_THRESHOLD:
@@ -174,15 +179,61 @@ def _mean(
     normalise: Normalise,
 ) -> float:
     return fmean(
-        _one(metric, [answer.text for answer in example.answers], answer, normalise)
+        _answer_value(metric, [answer.text for answer in example.answers], answer, normalise)
         for example, answer in zip(examples, answers, strict=True)
     )
 
 
-def _one(metric: Metric, golds: Sequence[str], answer: str | None, normalise: Normalise) -> float:
+def _answer_value(
+    metric: Metric, golds: Sequence[str], answer: str | None, normalise: Normalise
+) -> float:
     if answer is None:
         return 0.0
     return metric(answer, golds, normalise) if golds else float(not answer)
+
+
+def best_sentences(_: Sequence[Question], examples: Sequence[Question]) -> list[Span]:
+    """The sentence of the context that has most words of the question, of equal ones the first."""
+    return [_best_sentence(example) for example in examples]
+
+
+def no_answers(_: Sequence[Question], examples: Sequence[Question]) -> list[Span]:
+    """No answer to any question: where many have none, this is right for many."""
+    return [_NO_ANSWER] * len(examples)
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """The first character of each sentence, and the one after its last.
+
+    >>> [("¿Qué? «Nada.» Fin"[a:b]) for a, b in sentences("¿Qué? «Nada.» Fin")]
+    ['¿Qué?', '«Nada.»', 'Fin']
+    """
+    for match in _SENTENCE.finditer(text):
+        yield match.start(), match.start() + len(match[0].rstrip())
+
+
+def _best_sentence(example: Question) -> Span:
+    asked = _lower_words(example.question)
+    best = max(
+        sentences(example.context),
+        key=lambda span: len(asked & _lower_words(example.context[slice(*span)])),
+        default=None,
+    )
+    if best is None:
+        return _NO_ANSWER
+    start, end = best
+    text = example.context[start:end]
+    return Span(text, start, end, score=1.0, probability=1.0, null_score=0.0)
+
+
+def _lower_words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
+
+
+BASELINES: tuple[Baseline[Question, Span], ...] = (
+    Baseline("the sentence with most words of the question", best_sentences),
+    Baseline("no answer", no_answers),
+)
 
 
 TASK: Task[Question, Span] = Task(

@@ -93,19 +93,19 @@ class DataSets:
         source = data_source_of(name)
         match source:
             case AtPath(path):
-                return self._at_path(Path(path).expanduser(), split)
+                return self._read_path(Path(path).expanduser(), split)
             case HubData():
                 read = partial(self.readers[".parquet"], labels=labels)
-                return self._of_hub(self._hub_split(source, split), read, limit, counted)
+                return self._read_hub(self._hub_split(source, split), read, limit, counted)
             case Catalogued():
-                found = dataset(source.name)
-                if found.task != self.task.name:
+                known = dataset(source.name)
+                if known.task != self.task.name:
                     raise BadSpec(
-                        f"data set {name} is for {found.task}, the job's task is {self.task.name}"
+                        f"data set {name} is for {known.task}, the job's task is {self.task.name}"
                     )
-                if split not in found.splits:
-                    raise BadSpec(_lacks(found, split))
-                return self.of_catalogue(found, split, limit, labels=labels, counted=counted)
+                if split not in known.splits:
+                    raise BadSpec(_missing_split_text(known, split))
+                return self.of_catalogue(known, split, limit, labels=labels, counted=counted)
             case _:
                 assert_never(source)
 
@@ -113,7 +113,7 @@ class DataSets:
         """The splits made of one file, each with the rows that were left out of it."""
         source = data_source_of(self._data.name)
         if isinstance(source, HubData):
-            found, said = self.rows(self._data.name, "train"), str(source)
+            whole, name = self.rows(self._data.name, "train"), str(source)
         else:
             path = Path(self._data.name).expanduser()
             if path.is_dir():
@@ -121,20 +121,20 @@ class DataSets:
                     f"data.split: {path} is a folder, which holds a file for each split: drop the "
                     "split, or name one file"
                 )
-            found, said = self._of_file(path), str(path)
-        parts = split_examples(found.examples, shares)
+            whole, name = self._read_one_file(path), str(path)
+        parts = split_examples(whole.examples, shares)
         for split, rows in parts.items():
             if not rows and (split != "test" or shares.test is not None):
                 raise BadData(
-                    f"data.split: of the {len(found.examples)} examples of {said} none falls "
+                    f"data.split: of the {len(whole.examples)} examples of {name} none falls "
                     f"into {split}: give more examples, or larger shares"
                 )
         if shares.test is None:
             parts = {split: rows for split, rows in parts.items() if split != "test"}
         # what was left out is of no split: it is told once
-        skipped = {"train": found.skipped}
+        skipped = {"train": whole.skipped}
         return {
-            split: Rows(rows, skipped.get(split, 0), found.labels) for split, rows in parts.items()
+            split: Rows(rows, skipped.get(split, 0), whole.labels) for split, rows in parts.items()
         }
 
     def unlabelled_of_hub(
@@ -151,7 +151,7 @@ class DataSets:
             readers=self.readers,
             or_texts=not named,
         )
-        return self._of_hub(self._hub_split(source, "unlabelled"), read, limit, counted)
+        return self._read_hub(self._hub_split(source, "unlabelled"), read, limit, counted)
 
     def _hub_split(self, source: HubData, split: Limited) -> HubSplit:
         """A split of a data set of the hub, by what the job says it is called there."""
@@ -164,7 +164,7 @@ class DataSets:
         repository, revision = source.repository, source.revision
         return HubSplit(repository, revision, called[split], subset, alone=alone)
 
-    def _of_hub(
+    def _read_hub(
         self,
         source: HubSplit,
         read: Callable[[Path], Sequence[Any] | Rows],
@@ -176,19 +176,19 @@ class DataSets:
         Where rows are left out, or do not count, more of them are asked for.
         """
         if limit is None or source.field is not None:
-            return _rows(read(self._fetch(source)))
+            return _as_rows(read(self._fetch(source)))
         asked = limit
         while True:
             path = self._fetch(replace(source, first=asked))
-            found = _rows(read(path))
+            rows = _as_rows(read(path))
             # another number of rows: it is all of the split
-            if counted(found) >= limit or parquet.row_count(path) != asked:
-                return found
-            asked = max(asked + 2 * (limit - counted(found)), asked * 5 // 4)
+            if counted(rows) >= limit or parquet.row_count(path) != asked:
+                return rows
+            asked = max(asked + 2 * (limit - counted(rows)), asked * 5 // 4)
 
     def of_catalogue(
         self,
-        found: Dataset,
+        known: Dataset,
         split: Split,
         limit: int | None = None,
         *,
@@ -196,39 +196,39 @@ class DataSets:
         counted: Callable[[Rows], int] = _count,
     ) -> Rows:
         """The examples of a data set that is known, as `rows` gives them."""
-        source = found.source
+        source = known.source
         match source:
             case Shipped(folder):
                 return Rows(read_sample(sample_file(folder, split)))
             case Articles(path, turns):
-                articles = squad.read_articles(self._in_root(found, path), labels=labels)
+                articles = squad.read_articles(self._data_file(known, path), labels=labels)
                 turn = [turns[n % len(turns)] for n in range(len(articles))]
                 chosen = zip(turn, articles, strict=True)
                 return Rows([one for to, article in chosen if to == split for one in article])
             case Paragraphs(paths, share):
-                files = [self._in_root(found, path) for path in paths]
+                files = [self._data_file(known, path) for path in paths]
                 texts = [one for file in files for one in read_texts(file)]
-                return Rows(_sampled(texts, share, split))
+                return Rows(_texts_of_split(texts, share, split))
             case Files(paths, read):
-                return _rows(read(self._in_root(found, paths[split]), labels=labels))
+                return _as_rows(read(self._data_file(known, paths[split]), labels=labels))
             case Hub():
                 read = partial(source.read, labels=labels)
-                return self._of_hub(source.split(split), read, limit, counted)
+                return self._read_hub(source.split(split), read, limit, counted)
             case _:
                 assert_never(source)
 
-    def _at_path(self, path: Path, split: Split) -> Rows:
+    def _read_path(self, path: Path, split: Split) -> Rows:
         if path.is_file() and split == "test":
-            return self._of_file(path)  # one file is a test set as it is
+            return self._read_one_file(path)  # one file is a test set as it is
         if path.is_file():
             raise BadSpec(
                 f"{path} is one file: say how it is split, split: {{dev: 0.1, test: 0.1}}, or give "
                 "a folder with a train, a dev and a test file"
             )
-        path = _present(path, split, tuple(self.readers))
-        return self._read(path)
+        path = _split_file(path, split, tuple(self.readers))
+        return self._read_file(path)
 
-    def _of_file(self, path: Path) -> Rows:
+    def _read_one_file(self, path: Path) -> Rows:
         if not path.is_file():
             raise NoData(f"there is no file {path}: correct the path, from the current folder on")
         if path.suffix not in self.readers:
@@ -236,26 +236,26 @@ class DataSets:
                 f"{path}: no file of {self.task.name} is called *{path.suffix}: give one of "
                 f"*{', *'.join(self.readers)}"
             )
-        return self._read(path)
+        return self._read_file(path)
 
-    def _read(self, path: Path) -> Rows:
+    def _read_file(self, path: Path) -> Rows:
         if self._data.columns and path.suffix not in tuple(Format):
             raise BadSpec(
                 f"data.columns: {path} has no columns to be named: drop them, or give a table "
                 f"(*{', *'.join(set(self.readers).intersection(Format))})"
             )
-        return _rows(self.readers[path.suffix](path))
+        return _as_rows(self.readers[path.suffix](path))
 
-    def _in_root(self, found: Dataset, path: str) -> Path:
+    def _data_file(self, dataset: Dataset, path: str) -> Path:
         root = self._root
         if root is None:
             raise NoData(
-                f"data set {found.name} is read from files, and no folder of data sets is known: "
+                f"data set {dataset.name} is read from files, and no folder of data sets is known: "
                 f"set ALAMBIQUE_DATA to one that holds {path}"
             )
         if not (root / path).is_file():
             raise NoData(
-                f"data set {found.name}: there is no file {root / path}: put it there, or set "
+                f"data set {dataset.name}: there is no file {root / path}: put it there, or set "
                 f"ALAMBIQUE_DATA to a folder that holds {path}"
             )
         return root / path
@@ -265,20 +265,21 @@ def wrong_size(name: str, split: Split, rows: Rows, limit: int | None) -> str | 
     """What to say where a split of the catalogue is not as large as it is known to be."""
     if is_own(name):
         return None
-    found = dataset(name)
-    count, expected = len(rows.examples) + rows.skipped, found.sizes[split]
+    known = dataset(name)
+    count, expected = len(rows.examples) + rows.skipped, known.sizes[split]
     # of the hub no more are got than are asked for
-    least = min(limit or expected, expected) if isinstance(found.source, Hub) else expected
+    least = min(limit or expected, expected) if isinstance(known.source, Hub) else expected
     if least <= count <= expected:
         return None
+    where = _source_text(known.source, split)
     return (
-        f"the {split} split of {name}{_place(found.source, split)} has {count} examples, expected "
+        f"the {split} split of {name}{where} has {count} examples, expected "
         f"{expected}: the file is cut short, or of another release; to use it as it is, give its "
         "folder to `alambique run`"
     )
 
 
-def _place(source: Source, split: Split) -> str:
+def _source_text(source: Source, split: Split) -> str:
     """The file that a split is read from, for an error."""
     match source:
         case Shipped():
@@ -295,7 +296,7 @@ def _place(source: Source, split: Split) -> str:
             assert_never(source)
 
 
-def _sampled(texts: Sequence[Text], share: int, split: Split) -> list[Text]:
+def _texts_of_split(texts: Sequence[Text], share: int, split: Split) -> list[Text]:
     """Those of a split, by the hash of each text."""
     turns: dict[int, Split] = {0: "test", 1: "dev"}
     hashed = ((blake2b(one.text.encode(), digest_size=8).digest(), one) for one in texts)
@@ -307,19 +308,19 @@ def _sampled(texts: Sequence[Text], share: int, split: Split) -> list[Text]:
     return [one for _, one in sorted(chosen, key=lambda both: both[0])]
 
 
-def _rows(found: Sequence[Any] | Rows) -> Rows:
-    return found if isinstance(found, Rows) else Rows(list(found))
+def _as_rows(examples: Sequence[Any] | Rows) -> Rows:
+    return examples if isinstance(examples, Rows) else Rows(list(examples))
 
 
-def _lacks(found: Dataset, split: Split) -> str:
-    others = ", ".join(d.name for d in DATASETS if d.task == found.task and split in d.splits)
-    here = f"data set {found.name} has no {split} split, only {', '.join(found.splits)}"
+def _missing_split_text(dataset: Dataset, split: Split) -> str:
+    others = ", ".join(d.name for d in DATASETS if d.task == dataset.task and split in d.splits)
+    here = f"data set {dataset.name} has no {split} split, only {', '.join(dataset.splits)}"
     if split == "test":
         return f"{here}: name a set to test on, data: {{name: …, test: …}}, one of {others}"
     return f"{here}: take one of {others}"
 
 
-def _present(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:
+def _split_file(folder: Path, split: Split, suffixes: Sequence[str]) -> Path:
     for suffix in suffixes:
         if (path := folder / f"{split}{suffix}").is_file():
             return path

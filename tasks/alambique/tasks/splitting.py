@@ -23,19 +23,19 @@ def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split,
     not stratified by label, which would ask the other rows. Each split is in the order of the
     hashes, so that its first examples are a sample of the file.
     """
-    found: dict[Split, list[tuple[bytes, bytes, E]]] = {"train": [], "dev": [], "test": []}
+    by_split: dict[Split, list[tuple[bytes, bytes, E]]] = {"train": [], "dev": [], "test": []}
     for example in examples:
-        digest = _digest(kept_together_by(example))
-        found[_split_at(int.from_bytes(digest) / 2 ** (8 * _BYTES), shares)].append(
+        digest = _digest(grouping_texts(example))
+        by_split[_split_at(int.from_bytes(digest) / 2 ** (8 * _BYTES), shares)].append(
             (digest, _content(example), example)
         )
     return {
         split: [example for _, _, example in sorted(rows, key=lambda row: row[:2])]
-        for split, rows in found.items()
+        for split, rows in by_split.items()
     }
 
 
-def kept_together_by(example: Example) -> tuple[str, ...]:
+def grouping_texts(example: Example) -> tuple[str, ...]:
     """What is the same of examples that have to be in one split, since one tells of the other.
 
     Questions share a context, and pairs a first text, such as a premise; else it is all the text.
@@ -69,5 +69,5 @@ def _content(example: Example) -> bytes:
 def _digest(texts: tuple[str, ...]) -> bytes:
     """Of texts that are equal but for space at their ends and between their words."""
     spaced = [" ".join(text.split()) for text in texts]
-    said = json.dumps(spaced, ensure_ascii=False).encode(errors="surrogatepass")
-    return blake2b(said, digest_size=_BYTES).digest()
+    encoded = json.dumps(spaced, ensure_ascii=False).encode(errors="surrogatepass")
+    return blake2b(encoded, digest_size=_BYTES).digest()

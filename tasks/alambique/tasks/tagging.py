@@ -15,8 +15,8 @@ from alambique.runtime.words import words_of
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats.columns import names_in_file
-from alambique.tasks.formats.parquet import Tokens, read_sentences
-from alambique.tasks.task import Baseline, Predict, Reader, ReadersFor, TagGold
+from alambique.tasks.formats.parquet import TokenColumns, read_sentences
+from alambique.tasks.task import Baseline, Reader, ReadersFor, TagGold
 
 Tags = tuple[str, ...]
 
@@ -38,8 +38,8 @@ def readers_for(
     """
 
     def readers(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Sentence]]:
-        found = names_in_file({"words": "tokens", "tags": tags}, called, task)
-        tokens = Tokens(found["words"], found["tags"], names=labels or None)
+        columns = names_in_file({"words": "tokens", "tags": tags}, called, task)
+        tokens = TokenColumns(columns["words"], columns["tags"], names=labels or None)
         return {**files, ".parquet": partial(read_sentences, tokens=tokens)}
 
     return readers
@@ -72,25 +72,29 @@ def fractions(
     examples: Sequence[Sentence], predictions: Sequence[Tags | None], *, missing: str
 ) -> Floats:
     """The hits among the words of each sentence, and the words: what accuracy is made of."""
-    pairs = _filled(examples, predictions, missing)
-    return np.array([[sum(map(eq, gold, found)), len(gold)] for gold, found in pairs], float)
+    pairs = _tag_pairs(examples, predictions, missing)
+    return np.array(
+        [[sum(map(eq, gold, predicted)), len(gold)] for gold, predicted in pairs], float
+    )
 
 
 def right(
     examples: Sequence[Sentence], predictions: Sequence[Tags | None], *, missing: str
 ) -> NDArray[np.bool_]:
     """Whether each word's tag is the gold one."""
-    pairs = _filled(examples, predictions, missing)
-    return np.array([hit for gold, found in pairs for hit in map(eq, gold, found)], np.bool_)
+    pairs = _tag_pairs(examples, predictions, missing)
+    return np.array(
+        [hit for gold, predicted in pairs for hit in map(eq, gold, predicted)], np.bool_
+    )
 
 
-def _filled(
+def _tag_pairs(
     examples: Sequence[Sentence], predictions: Sequence[Tags | None], missing: str
 ) -> list[tuple[Tags, Tags]]:
     """Gold and predicted tags of each sentence."""
     return [
-        (example.tags, found or (missing,) * len(example.words))
-        for example, found in zip(examples, predictions, strict=True)
+        (example.tags, predicted or (missing,) * len(example.words))
+        for example, predicted in zip(examples, predictions, strict=True)
     ]
 
 
@@ -101,12 +105,7 @@ def confidence(
     return tag_probabilities(windows, logits, len(example.words))
 
 
-def likeliest(missing: str) -> Predict[Sentence, Tags]:
-    """Gives each word its likeliest tag; `missing` to one that no piece stands for."""
-    return partial(_likeliest, missing=missing)
-
-
-def _likeliest(
+def predict(
     example: Sentence,
     windows: Sequence[Window],
     logits: Sequence[FloatArray],
@@ -114,6 +113,7 @@ def _likeliest(
     *,
     missing: str,
 ) -> Tags:
+    """Return the likeliest tag of each word; `missing` of one that no piece stands for."""
     return word_tags(windows, logits, labels, len(example.words), missing=missing)
 
 
@@ -123,7 +123,7 @@ def most_frequent_tags(training: Sequence[Sentence], examples: Sequence[Sentence
     A word that is not there has the tag of the same word in lower case, else the most frequent tag
     of the words that are there once: what is rare there is most like what is not there at all.
     """
-    as_written, in_lower_case = _counts(training, str), _counts(training, str.lower)
+    as_written, in_lower_case = _tag_counts(training, str), _tag_counts(training, str.lower)
     rare = Counter(
         tag for counts in as_written.values() if counts.total() == 1 for tag in counts
     ) or Counter(tag for example in training for tag in example.tags)
@@ -141,7 +141,7 @@ MOST_FREQUENT_TAG: Baseline[Sentence, Tags] = Baseline(
 )
 
 
-def _counts(
+def _tag_counts(
     training: Sequence[Sentence], written: Callable[[str], str]
 ) -> Mapping[str, Counter[str]]:
     """How often each word, written so, has each tag."""

@@ -59,12 +59,12 @@ def read_file(
         BadData: it has neither the task's columns nor one of texts that the task could read.
     """
     try:
-        found = readers[path.suffix](path, labels=False)
+        examples = readers[path.suffix](path, labels=False)
     except NoColumn:
         if not or_texts or task.of_text is None or COLUMN not in parquet.columns(path):
             raise
         return Rows(of_texts(name, read_texts(path), task))
-    return found if isinstance(found, Rows) else Rows(list(found))
+    return examples if isinstance(examples, Rows) else Rows(list(examples))
 
 
 def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any]]) -> Rows:
@@ -81,9 +81,9 @@ def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any
     """
     for file in [path, *(path / f"train{suffix}" for suffix in readers)]:
         if file.is_file() and (reader := readers.get(file.suffix)):
-            found = reader(file, labels=False)
-            return found if isinstance(found, Rows) else Rows(list(found))
-    files = _texts(path)
+            examples = reader(file, labels=False)
+            return examples if isinstance(examples, Rows) else Rows(list(examples))
+    files = _text_files(path)
     if not files:
         known = " or ".join(f"*{suffix}" for suffix in (*readers, _TEXT))
         raise BadSpec(
@@ -93,7 +93,7 @@ def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any
     return Rows([one for file in files for one in of_texts(file.name, read_texts(file), task)])
 
 
-def _texts(path: Path) -> list[Path]:
+def _text_files(path: Path) -> list[Path]:
     """The file, or those of a folder; of one with splits, as `general` has it, no test texts."""
     for file in (path, path / f"train{_TEXT}"):
         if file.is_file() and file.suffix == _TEXT:
@@ -166,12 +166,12 @@ def _digests(
 ) -> tuple[dict[Split, set[bytes]], list[bytes]]:
     """Of the texts of each split, and of each row."""
     # the questions of a context have it each, and follow one another
-    bare = partial(_bare, letters_of=lru_cache(maxsize=4096)(_letters))
+    bare = partial(_text_digest, letters_of=lru_cache(maxsize=4096)(_letters))
     texts = {split: {bare(task.texts(one)) for one in those} for split, those in known.items()}
     return texts, [bare(task.texts(one)) for one in rows.examples]
 
 
-def _bare(texts: tuple[str, ...], letters_of: Callable[[str], str]) -> bytes:
+def _text_digest(texts: tuple[str, ...], letters_of: Callable[[str], str]) -> bytes:
     """A digest of what is the same of a text however it is split into words.
 
     "EE.UU." is one word or four; a treebank has "a el" for "al" or both, "dando le" for "dándole".

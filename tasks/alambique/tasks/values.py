@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
@@ -42,18 +41,18 @@ def check_values(looked_at: Tries, fits: Callable[[Job], object]) -> None:
     """
     if not looked_at.whole:
         return
-    judged = [_Judged(one, _why(one, fits)) for one in looked_at.each]
-    if all(one.why for one in judged):
-        _refuse_all(judged[0])
-    able = {pair for one in judged if one.why is None for pair in one.pairs}
-    for one in judged:
+    checked = [_CheckedTry(one, _misfit(one, fits)) for one in looked_at.each]
+    if all(one.why for one in checked):
+        _refuse_all(checked[0])
+    able = {pair for one in checked if one.why is None for pair in one.pairs}
+    for one in checked:
         for path, value in one.pairs:
             if path in looked_at.listed and (path, value) not in able:
                 refuse([BadField(f"search.space.{path}", value, str(one.why))])
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _CheckedTry:
     tried: Try
     why: BadSpec | None
     """Why it does not fit."""
@@ -61,14 +60,10 @@ class _Judged:
     @property
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Each field with its value, in words."""
-        return ((path, _said(value)) for path, value in self.tried.values.items())
+        return ((path, short(value, limit=200)) for path, value in self.tried.values.items())
 
 
-def _said(value: Any) -> str:
-    return short(value, limit=200)
-
-
-def _why(one: Try, fits: Callable[[Job], object]) -> BadSpec | None:
+def _misfit(one: Try, fits: Callable[[Job], object]) -> BadSpec | None:
     if isinstance(one.job, BadSpec):
         return one.job
     try:
@@ -78,11 +73,11 @@ def _why(one: Try, fits: Callable[[Job], object]) -> BadSpec | None:
     return None
 
 
-def _refuse_all(first: _Judged) -> None:
+def _refuse_all(first: _CheckedTry) -> None:
     """None can be, and the reason is perhaps in no value, but in the job."""
     assert first.why is not None
     if not first.tried.values:
         raise first.why
-    said = ", ".join(f"{path}: {value}" for path, value in first.pairs)
-    message = f"no combination of its values can be trained, such as {said}: {first.why}"
+    example = ", ".join(f"{path}: {value}" for path, value in first.pairs)
+    message = f"no combination of its values can be trained, such as {example}: {first.why}"
     refuse([BadField("search.space", None, message)])

@@ -10,7 +10,7 @@ from alambique.tasks.examples import Answer, Labelled, Question, Sentence
 from alambique.tasks.formats import parquet, tables
 from alambique.tasks.formats.columns import Columns
 from alambique.tasks.formats.conllu import HUB_UPOS
-from alambique.tasks.formats.parquet import Tokens
+from alambique.tasks.formats.parquet import TokenColumns
 
 TAGS = ("O", "B-LOC", "I-LOC")
 
@@ -67,17 +67,17 @@ def test_another_program_s_file_comes_back_in_its_cells(path: Path, compression:
 
 def test_tags_by_number_and_by_name(path: Path) -> None:
     put(path, {"id": "s", "tokens": ["En", "Jaén"], "ner_tags": [0, 1], "upos": ["ADP", "PROPN"]})
-    assert parquet.read_sentences(path, Tokens(names=TAGS)).examples == [
+    assert parquet.read_sentences(path, TokenColumns(names=TAGS)).examples == [
         Sentence("train.parquet:1", ("En", "Jaén"), ("O", "B-LOC"))
     ]
-    assert parquet.read_sentences(path, Tokens(tags="upos", id="id")).examples == [
+    assert parquet.read_sentences(path, TokenColumns(tags="upos", id="id")).examples == [
         Sentence("s", ("En", "Jaén"), ("ADP", "PROPN"))
     ]
 
 
 def test_contractions_of_the_hub(path: Path) -> None:
     put(path, {"tokens": ["del", "de", "el"], "upos": [13, 2, 8]})
-    (found,) = parquet.read_sentences(path, Tokens(tags="upos", names=HUB_UPOS)).examples
+    (found,) = parquet.read_sentences(path, TokenColumns(tags="upos", names=HUB_UPOS)).examples
     assert found.tags == ("_", "ADP", "DET")
 
 
@@ -99,7 +99,7 @@ def test_a_row_that_is_no_tagged_sentence_is_named(
 ) -> None:
     put(path, row)
     with pytest.raises(BadData, match=message):
-        parquet.read_sentences(path, Tokens(names=TAGS))
+        parquet.read_sentences(path, TokenColumns(names=TAGS))
 
 
 def asked(text: list[str], start: list[int]) -> dict[str, Any]:

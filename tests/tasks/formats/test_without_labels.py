@@ -15,7 +15,7 @@ from alambique.tasks.examples import Labelled, Question, Sentence
 from alambique.tasks.formats import conll, conllu, parquet, squad, tables
 from alambique.tasks.formats.columns import NO_SENTENCE, Columns
 from alambique.tasks.formats.conllu import Words
-from alambique.tasks.formats.parquet import Tokens
+from alambique.tasks.formats.parquet import TokenColumns
 from alambique.tasks.formats.treebank import Row
 
 Written = Callable[[str, str | bytes], Path]
@@ -96,7 +96,7 @@ def test_questions_of_squad(written: Written, answers: dict[str, Any]) -> None:
             Labelled("a.parquet:1", ("Uno",), ""),
         ),
         (
-            partial(parquet.read_sentences, tokens=Tokens()),
+            partial(parquet.read_sentences, tokens=TokenColumns()),
             {"tokens": ["En", "Jaén"]},
             Sentence("a.parquet:1", ("En", "Jaén"), ()),
         ),
@@ -121,4 +121,4 @@ def test_a_sentence_of_parquet_has_words(tmp_path: Path) -> None:
     none = pyarrow.array([[]], pyarrow.list_(pyarrow.string()))
     arrow.write_table(pyarrow.table({"tokens": none}), path)
     with pytest.raises(BadData, match="row 1: no words in 'tokens'"):
-        parquet.read_sentences(path, Tokens(), labels=False)
+        parquet.read_sentences(path, TokenColumns(), labels=False)

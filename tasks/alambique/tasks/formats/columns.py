@@ -38,7 +38,7 @@ class Columns:
     """Marks of rows to leave out."""
     numbered: tuple[str, ...] = ()
     """All labels; a number in the label's column is the place of one, from 0 on. Empty: `names`."""
-    told: bool = False
+    from_file: bool = False
     """Whether the file itself says so, and not the job."""
 
     def read(self, *, labels: bool = True) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class Rows:
     """All that there may be, in their order, where the file says so."""
 
 
-def labelled(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
+def labelled_texts(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
     """The labelled texts of some rows; or their texts alone, and nothing is asked of labels.
 
     Raises:
@@ -79,22 +79,22 @@ def labelled(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> R
     examples: list[Labelled] = []
     skipped = 0
     for row in rows:
-        said = {column: _text(row, column) for column in columns.texts}
-        texts = tuple(said.values())
+        cells = {column: _text(row, column) for column in columns.texts}
+        texts = tuple(cells.values())
         if labels:
-            said[columns.label] = _label(row, columns.label)
-        if columns.skipped.intersection(said.values()):
+            cells[columns.label] = _label(row, columns.label)
+        if columns.skipped.intersection(cells.values()):
             skipped += 1
             continue
-        for column, text in said.items():
-            _there(row, column, text)
+        for column, text in cells.items():
+            _check_text(row, column, text)
         name = _label(row, columns.id) if columns.id else row.name
-        label = _named(row, columns) if labels else ""
+        label = _label_name(row, columns) if labels else ""
         examples.append(Labelled(name, texts, label))
     return Rows(examples, skipped)
 
 
-def rated(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
+def rated_texts(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
     """The texts of some rows with the number in the label's column; or their texts alone.
 
     Raises:
@@ -105,25 +105,25 @@ def rated(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows
     for row in rows:
         texts = {column: _text(row, column) for column in columns.texts}
         for column, text in texts.items():
-            _there(row, column, text)
+            _check_text(row, column, text)
         score = _score(row, columns.label) if labels else None
         name = _label(row, columns.id) if columns.id else row.name
         examples.append(Rated(name, tuple(texts.values()), score))
     return Rows(examples)
 
 
-def running(rows: Iterable[Row], column: str) -> list[Text]:
+def running_texts(rows: Iterable[Row], column: str) -> list[Text]:
     """The texts of a column; one of spaces alone is passed over, as an empty line is.
 
     Raises:
         BadData: there is no such column, or it holds something else than text.
     """
-    found = (Text(row.name, _text(row, column).strip()) for row in rows)
-    return [one for one in found if one.text]
+    texts = (Text(row.name, _text(row, column).strip()) for row in rows)
+    return [text for text in texts if text.text]
 
 
 def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[str, str]]:
-    """The rows that `labelled` makes these examples of; ids are lost where no column has them."""
+    """The rows that `labelled_texts` makes these examples of; ids need a column of their own."""
     marks = {name: mark for mark, name in (columns.names or {}).items()}
     for example in examples:
         ids = {columns.id: example.id} if columns.id else {}
@@ -140,10 +140,10 @@ def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> No
     there = list(header)
     for column in wanted:
         if column not in there:
-            raise NoColumn(missing(column, there, where))
+            raise NoColumn(missing_text(column, there, where))
 
 
-def missing(column: str, there: Iterable[str], where: str) -> str:
+def missing_text(column: str, there: Iterable[str], where: str) -> str:
     """What to say of a column that is not there."""
     names = list(map(str, there))
     return (
@@ -184,50 +184,50 @@ def names_in_file(
     """
     for column in called:
         if column not in known:
-            said = (
+            message = (
                 f"{task} reads {', '.join(known)}: give what your data calls these, such as "
                 "{" + f"{[*known][-1]}: NAME" + "}"
             )
-            refuse([BadField(f"data.columns.{column}", None, said)])
-    found = {column: called.get(column, name) for column, name in known.items()}
-    names = list(found.values())
+            refuse([BadField(f"data.columns.{column}", None, message)])
+    columns = {column: called.get(column, name) for column, name in known.items()}
+    names = list(columns.values())
     if twice := [name for name in names if names.count(name) > 1]:
-        said = f"{twice[0]!r} is the column of two of {', '.join(known)}: name each once"
-        refuse([BadField("data.columns", None, said)])
-    return found
+        message = f"{twice[0]!r} is the column of two of {', '.join(known)}: name each once"
+        refuse([BadField("data.columns", None, message)])
+    return columns
 
 
 def _cell(row: Row, column: str) -> object:
     if column not in row.cells:
-        raise NoColumn(missing(column, row.cells, row.where))
+        raise NoColumn(missing_text(column, row.cells, row.where))
     return row.cells[column]
 
 
 def _text(row: Row, column: str) -> str:
-    found = _cell(row, column)
-    if not isinstance(found, str):
+    cell = _cell(row, column)
+    if not isinstance(cell, str):
         raise BadData(
-            f"{row.where}: column {column!r} should hold a text, found {type(found).__name__} "
-            f"({found!r:.40}): correct the row"
+            f"{row.where}: column {column!r} should hold a text, found {type(cell).__name__} "
+            f"({cell!r:.40}): correct the row"
         )
     try:
-        found.encode()
+        cell.encode()
     except UnicodeEncodeError as error:
         raise BadData(
             f"{row.where}: column {column!r} holds half of a surrogate pair, "
-            f"{found[error.start]!r}, at character {error.start}: write the whole character"
+            f"{cell[error.start]!r}, at character {error.start}: write the whole character"
         ) from error
-    return found
+    return cell
 
 
 def _label(row: Row, column: str) -> str:
-    found = _cell(row, column)
-    if found is None:
+    cell = _cell(row, column)
+    if cell is None:
         raise BadData(
             f"{row.where}: column {column!r} has no label: fill it, take the row out, or give the "
             "data as unlabelled (data.unlabelled)"
         )
-    number = _number(found)
+    number = _number(cell)
     return _text(row, column) if number is None else str(number)
 
 
@@ -254,7 +254,7 @@ def _number(cell: object) -> int | None:
     return cell if isinstance(cell, int) and not isinstance(cell, bool) else None
 
 
-def _there(row: Row, column: str, text: str) -> None:
+def _check_text(row: Row, column: str, text: str) -> None:
     if not text.strip():
         raise BadData(f"{row.where}: column {column!r} is empty: fill it, or take the row out")
     if text == NO_SENTENCE:
@@ -265,32 +265,32 @@ def _there(row: Row, column: str, text: str) -> None:
         )
 
 
-def _named(row: Row, columns: Columns) -> str:
-    found = _label(row, columns.label)
+def _label_name(row: Row, columns: Columns) -> str:
+    label = _label(row, columns.label)
     if columns.numbered:
-        return _at_its_place(row, columns, found)
+        return _numbered_label(row, columns, label)
     if columns.names is None:
-        return found
-    if found not in columns.names:
+        return label
+    if label not in columns.names:
         raise BadData(
-            f"{row.where}: unknown label {short(found)} in column {columns.label!r}: expected one "
+            f"{row.where}: unknown label {short(label)} in column {columns.label!r}: expected one "
             f"of {_some(list(columns.names))}; correct the row, or the description of the data set"
         )
-    return columns.names[found]
+    return columns.names[label]
 
 
-def _at_its_place(row: Row, columns: Columns, found: str) -> str:
+def _numbered_label(row: Row, columns: Columns, label: str) -> str:
     """The label that a cell names, or is the place of; text is one only where names are no numbers.
 
     Of names that are numbers nobody could tell what a number that is text means.
     """
     names, number = columns.numbered, _number(row.cells[columns.label])
     if number is None:
-        if found in names:
-            return found
-        is_place = found.isdecimal() and not any(name.isdecimal() for name in names)
-        number = int(found) if is_place else -2
-    elif found in names and names.index(found) != number and not columns.told:
+        if label in names:
+            return label
+        is_place = label.isdecimal() and not any(name.isdecimal() for name in names)
+        number = int(label) if is_place else -2
+    elif label in names and names.index(label) != number and not columns.from_file:
         raise BadData(
             f"{row.where}: {number} in column {columns.label!r} is the name of one label and the "
             f"place of another (data.labels): leave data.labels out, and each number is a label, "
@@ -303,6 +303,6 @@ def _at_its_place(row: Row, columns: Columns, found: str) -> str:
         "as unlabelled (data.unlabelled)"
     )
     raise BadData(
-        f"{row.where}: unknown label {short(found)} in column {columns.label!r}: expected one of "
+        f"{row.where}: unknown label {short(label)} in column {columns.label!r}: expected one of "
         f"{_some(names)}, or its place, from 0 on{unlabelled if number == -1 else ''}"
     )

@@ -9,7 +9,7 @@ from typing import NoReturn, assert_never
 
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Sentence
-from alambique.tasks.formats.lines import MARK, lines_of, parted, text_of
+from alambique.tasks.formats.lines import MARK, lines_of, split_end, text_of
 from alambique.tasks.formats.treebank import COLUMNS, NOTHING, UPOS, Document, Kind, Row, Tree
 
 HUB_UPOS = (
@@ -79,7 +79,7 @@ def document(sentences: Iterable[Sentence]) -> Document:
 
 def _rows(sentence: Sentence) -> Iterator[Row]:
     for number, (word, tag) in enumerate(zip(sentence.words, sentence.tags, strict=True), 1):
-        _known(tag, f"sentence {sentence.id}, word {number} ({word})")
+        _check_tag(tag, f"sentence {sentence.id}, word {number} ({word})")
         yield Row(str(number), word, upos=tag)
 
 
@@ -112,21 +112,22 @@ def _tree(lines: list[str], after: str, start: int, path: Path, labels: bool) ->
             f"{path}:{start}: a sentence of comments only: expected words behind them; add them, "
             "or take the comments out"
         )
-    _in_order(rows, start + first, path)
+    _check_order(rows, start + first, path)
     if labels:
         for line, row in enumerate(rows, start + first):
-            _tagged(row, f"{path}:{line}")
+            if row.kind is Kind.WORD:
+                _check_tag(row.upos, f"{path}:{line}")
     return Tree(start, tuple(lines[:first]), tuple(rows), after)
 
 
 def _row(line: str, where: str) -> Row:
-    said, end = parted(line)
-    if said.startswith("#"):
+    content, end = split_end(line)
+    if content.startswith("#"):
         raise BadData(f"{where}: a comment among the words: put it before the first of them")
-    columns = said.split("\t")
+    columns = content.split("\t")
     if len(columns) != len(COLUMNS):
         raise BadData(
-            f"{where}: {len(columns)} columns in {said!r}: expected {len(COLUMNS)}, with a tab "
+            f"{where}: {len(columns)} columns in {content!r}: expected {len(COLUMNS)}, with a tab "
             f"between them: {' '.join(COLUMNS)}"
         )
     cells = dict(zip(COLUMNS, columns, strict=True))
@@ -141,18 +142,13 @@ def _row(line: str, where: str) -> Row:
     return Row(**cells, end=end)
 
 
-def _tagged(row: Row, where: str) -> None:
-    if row.kind is Kind.WORD:
-        _known(row.upos, where)
-
-
-def _known(tag: str, where: str) -> None:
+def _check_tag(tag: str, where: str) -> None:
     if tag not in UPOS:
         raise BadData(f"{where}: unknown UPOS {tag!r}: expected one of {', '.join(UPOS)}")
 
 
-def _in_order(rows: list[Row], start: int, path: Path) -> None:
-    """Whether words count from 1, and ranges and empty nodes stand where they belong.
+def _check_order(rows: list[Row], start: int, path: Path) -> None:
+    """Check that words count from 1, and ranges and empty nodes stand where they belong.
 
     Raises:
         BadData: they do not.
@@ -161,8 +157,8 @@ def _in_order(rows: list[Row], start: int, path: Path) -> None:
     waiting = ""
     for line, row in enumerate(rows, start):
         first, last = row.numbers
-        if not _fits(row, word, empty, closed):
-            _misplaced(row, f"{path}:{line}", waiting, _expected(row.kind, word, empty))
+        if not _may_follow(row, word, empty, closed):
+            _raise_misplaced(row, f"{path}:{line}", waiting, _expected(row.kind, word, empty))
         match row.kind:
             case Kind.WORD:
                 word, empty = first, 0
@@ -180,7 +176,7 @@ def _in_order(rows: list[Row], start: int, path: Path) -> None:
         )
 
 
-def _fits(row: Row, word: int, empty: int, closed: int) -> bool:
+def _may_follow(row: Row, word: int, empty: int, closed: int) -> bool:
     """Whether a row may follow that word, and so many empty nodes; a range ended at `closed`."""
     first, last = row.numbers
     match row.kind:
@@ -206,7 +202,7 @@ def _expected(kind: Kind, word: int, empty: int) -> str:
             assert_never(kind)
 
 
-def _misplaced(row: Row, where: str, waiting: str, expected: str) -> NoReturn:
+def _raise_misplaced(row: Row, where: str, waiting: str, expected: str) -> NoReturn:
     if waiting and row.kind is Kind.WORD:
         raise BadData(
             f"{waiting} without its words: expected {expected} in line {where.rpartition(':')[2]}, "

@@ -30,15 +30,15 @@ def write(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 def _object(line: str, where: str) -> dict[str, object]:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except json.JSONDecodeError as error:
         raise BadData(
             f"{where}:{error.colno}: broken JSON: {error.msg}; expected one object a line"
         ) from error
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
         raise BadData(f"{where}: JSON that cannot be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise BadData(
-            f'{where}: expected an object such as {{"text": …}}, found {type(found).__name__}'
+            f'{where}: expected an object such as {{"text": …}}, found {type(value).__name__}'
         )
-    return found
+    return value

@@ -41,11 +41,11 @@ def lines_of(text: str) -> list[str]:
     return [f"{line}\n" for line in whole] + ([last] if last else [])
 
 
-def parted(line: str) -> tuple[str, str]:
+def split_end(line: str) -> tuple[str, str]:
     r"""What a line says, and how it ends.
 
-    >>> parted("uno\r\n"), parted("dos")
+    >>> split_end("uno\r\n"), split_end("dos")
     (('uno', '\r\n'), ('dos', ''))
     """
-    said = line.removesuffix("\n").removesuffix("\r")
-    return said, line[len(said) :]
+    content = line.removesuffix("\n").removesuffix("\r")
+    return content, line[len(content) :]

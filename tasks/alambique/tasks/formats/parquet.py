@@ -11,14 +11,14 @@ from alambique.spec.errors import BadData
 from alambique.spec.excerpts import listed
 from alambique.tasks.examples import Question, Sentence
 from alambique.tasks.formats import squad
-from alambique.tasks.formats.columns import NoColumn, Row, Rows, missing
+from alambique.tasks.formats.columns import NoColumn, Row, Rows, missing_text
 
 _FEATURES = b"huggingface"
 """Where `datasets` writes into a file what its columns hold."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenColumns:
     """Which columns hold words and their tags, each a list."""
 
     words: str = "tokens"
@@ -31,7 +31,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionColumns:
     """Which columns hold a question, its context and its answers, of text and answer_start."""
 
     id: str | None = "id"
@@ -43,7 +43,7 @@ class Asked:
     """Whether somebody said what the column of ids is called; else it need not be there."""
 
 
-_ASKED = Asked()
+_FIELDS = QuestionColumns()
 
 
 def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
@@ -58,7 +58,7 @@ def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
         yield Row(row, f"{path}: row {number}", f"{path.name}:{number}")
 
 
-def read_sentences(path: Path, tokens: Tokens, *, labels: bool = True) -> Rows:
+def read_sentences(path: Path, tokens: TokenColumns, *, labels: bool = True) -> Rows:
     """The tagged sentences of a file; or their words alone, and no tags are looked at.
 
     Raises:
@@ -69,22 +69,27 @@ def read_sentences(path: Path, tokens: Tokens, *, labels: bool = True) -> Rows:
         return Rows([_untagged(row, tokens) for row in rows(path, wanted)])
     named = classes(path).get(tokens.tags, ())
     tokens = replace(tokens, names=named or tokens.names)
-    found = [_sentence(row, tokens) for row in rows(path, (*wanted, tokens.tags))]
-    return Rows(found, labels=named)
+    sentences = [_sentence(row, tokens) for row in rows(path, (*wanted, tokens.tags))]
+    return Rows(sentences, labels=named)
 
 
-def read_questions(path: Path, asked: Asked = _ASKED, *, labels: bool = True) -> list[Question]:
+def read_questions(
+    path: Path, fields: QuestionColumns = _FIELDS, *, labels: bool = True
+) -> list[Question]:
     """The questions of a file; without labels, no answers are looked at.
 
     Raises:
         BadData: as `rows`; or a row is not of this form, or an answer not at its offset.
     """
-    if asked.id is not None and not asked.id_named and asked.id not in columns(path):
-        asked = replace(asked, id=None)
-    wanted = (*((asked.id,) if asked.id else ()), asked.question, asked.context)
+    if fields.id is not None and not fields.id_named and fields.id not in columns(path):
+        fields = replace(fields, id=None)
+    wanted = (*((fields.id,) if fields.id else ()), fields.question, fields.context)
     if not labels:
-        return [_question(row, asked) for row in rows(path, wanted)]
-    return [_answered(row, asked) for row in rows(path, (*wanted, asked.answers))]
+        return [
+            squad.unanswered_question(_cells(row, fields), _context(row, fields), row.where)
+            for row in rows(path, wanted)
+        ]
+    return [_question(row, fields) for row in rows(path, (*wanted, fields.answers))]
 
 
 def columns(path: Path) -> list[str]:
@@ -93,8 +98,8 @@ def columns(path: Path) -> list[str]:
     Raises:
         BadData: the file is damaged or no Parquet.
     """
-    with _opened(path) as found:
-        return list(found.schema_arrow.names)
+    with _open(path) as file:
+        return list(file.schema_arrow.names)
 
 
 def row_count(path: Path) -> int:
@@ -103,8 +108,8 @@ def row_count(path: Path) -> int:
     Raises:
         BadData: the file is damaged or no Parquet.
     """
-    with _opened(path) as found:
-        return int(found.metadata.num_rows)
+    with _open(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def classes(path: Path) -> Mapping[str, tuple[str, ...]]:
@@ -115,10 +120,10 @@ def classes(path: Path) -> Mapping[str, tuple[str, ...]]:
     Raises:
         BadData: the file is damaged or no Parquet.
     """
-    with _opened(path) as found:
-        told = (found.schema_arrow.metadata or {}).get(_FEATURES)
+    with _open(path) as file:
+        metadata = (file.schema_arrow.metadata or {}).get(_FEATURES)
     try:
-        features = json.loads(told)["info"]["features"] if told else {}
+        features = json.loads(metadata)["info"]["features"] if metadata else {}
         named = {column: _class_names(features[column]) for column in features}
     except (ValueError, KeyError, TypeError):
         return {}  # written by a version of the library that says it otherwise
@@ -146,17 +151,17 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]])
 
 
 def _columns(path: Path, wanted: Sequence[str]) -> list[list[Any]]:
-    with _opened(path) as found:
-        there = found.schema_arrow.names
+    with _open(path) as file:
+        there = file.schema_arrow.names
         for column in wanted:
             if column not in there:
-                raise NoColumn(missing(column, there, str(path)))
-        table = found.read(columns=list(wanted))
+                raise NoColumn(missing_text(column, there, str(path)))
+        table = file.read(columns=list(wanted))
         return [table.column(column).to_pylist() for column in wanted]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     # not on top: it takes longer to import than most commands take
     import pyarrow
     from pyarrow import parquet
@@ -170,7 +175,7 @@ def _opened(path: Path) -> Iterator[Any]:
             ) from error
 
 
-def _sentence(row: Row, tokens: Tokens) -> Sentence:
+def _sentence(row: Row, tokens: TokenColumns) -> Sentence:
     words, tags = _list(row, tokens.words), _list(row, tokens.tags)
     if len(words) != len(tags) or not words:
         raise BadData(
@@ -180,7 +185,7 @@ def _sentence(row: Row, tokens: Tokens) -> Sentence:
     return replace(_untagged(row, tokens), tags=tuple(_tag(row, tokens, tag) for tag in tags))
 
 
-def _untagged(row: Row, tokens: Tokens) -> Sentence:
+def _untagged(row: Row, tokens: TokenColumns) -> Sentence:
     words = _list(row, tokens.words)
     if not words:
         raise BadData(f"{row.where}: no words in {tokens.words!r}: add some, or drop the row")
@@ -192,36 +197,32 @@ def _untagged(row: Row, tokens: Tokens) -> Sentence:
 
 
 def _list(row: Row, column: str) -> list[Any]:
-    found = row.cells[column]
-    if not isinstance(found, list):
+    cell = row.cells[column]
+    if not isinstance(cell, list):
         raise BadData(
-            f"{row.where}: column {column!r} should hold lists, found {type(found).__name__}: name "
+            f"{row.where}: column {column!r} should hold lists, found {type(cell).__name__}: name "
             "another column in the description of the data set"
         )
-    return found
+    return cell
 
 
-def _tag(row: Row, tokens: Tokens, found: object) -> str:
+def _tag(row: Row, tokens: TokenColumns, cell: object) -> str:
     names = tokens.names
-    if isinstance(found, str) and (names is None or found in names):
-        return found
-    if isinstance(found, int) and names is not None and 0 <= found < len(names):
-        return names[found]
+    if isinstance(cell, str) and (names is None or cell in names):
+        return cell
+    if isinstance(cell, int) and names is not None and 0 <= cell < len(names):
+        return names[cell]
     expected = "a tag in letters" if names is None else f"one of {listed(names)} or its number"
     raise BadData(
-        f"{row.where}: unknown tag {found!r} in {tokens.tags!r}: expected {expected}; correct the "
+        f"{row.where}: unknown tag {cell!r} in {tokens.tags!r}: expected {expected}; correct the "
         "names in the description of the data set"
     )
 
 
-def _question(row: Row, asked: Asked) -> Question:
-    return squad.asked(_cells(row, asked), _context(row, asked), row.where)
-
-
-def _answered(row: Row, asked: Asked) -> Question:
-    answers = row.cells[asked.answers]
+def _question(row: Row, fields: QuestionColumns) -> Question:
+    answers = row.cells[fields.answers]
     texts, starts = (
-        _part(asked.answers, answers, key, row.where) for key in ("text", "answer_start")
+        _part(fields.answers, answers, key, row.where) for key in ("text", "answer_start")
     )
     if len(texts) != len(starts):
         raise BadData(
@@ -230,25 +231,25 @@ def _answered(row: Row, asked: Asked) -> Question:
         )
     pairs = zip(texts, starts, strict=True)
     given = [{"text": text, "answer_start": start} for text, start in pairs]
-    said = {**_cells(row, asked), "answers": given, "is_impossible": not given}
-    return squad.question_of(said, _context(row, asked), row.where)
+    question = {**_cells(row, fields), "answers": given, "is_impossible": not given}
+    return squad.question_of(question, _context(row, fields), row.where)
 
 
-def _cells(row: Row, asked: Asked) -> dict[str, object]:
+def _cells(row: Row, fields: QuestionColumns) -> dict[str, object]:
     """What is asked, under the names that SQuAD has for it."""
-    name = str(row.cells[asked.id]) if asked.id else row.name
-    return {"id": name, "question": row.cells[asked.question]}
+    name = str(row.cells[fields.id]) if fields.id else row.name
+    return {"id": name, "question": row.cells[fields.question]}
 
 
-def _context(row: Row, asked: Asked) -> str:
-    return squad.text_in(row.cells, asked.context, row.where)
+def _context(row: Row, fields: QuestionColumns) -> str:
+    return squad.text_in(row.cells, fields.context, row.where)
 
 
 def _part(column: str, answers: object, key: str, where: str) -> list[Any]:
-    found = answers.get(key) if isinstance(answers, dict) else None
-    if not isinstance(found, list):
+    part = answers.get(key) if isinstance(answers, dict) else None
+    if not isinstance(part, list):
         raise BadData(
             f"{where}: column {column!r} should hold lists text and answer_start, found "
             f"{answers!r:.60}"
         )
-    return found
+    return part

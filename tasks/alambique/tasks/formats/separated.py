@@ -10,7 +10,7 @@ from pathlib import Path
 from alambique.spec.errors import BadData
 from alambique.spec.excerpts import named, short
 from alambique.tasks.formats.columns import Row
-from alambique.tasks.formats.lines import MARK, lines_of, parted, text_of
+from alambique.tasks.formats.lines import MARK, lines_of, split_end, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def parse_tsv(path: Path) -> Table:
     """
     text = text_of(path)
     mark = MARK if text.startswith(MARK) else ""
-    lines = [parted(line) for line in lines_of(text.removeprefix(MARK))]
+    lines = [split_end(line) for line in lines_of(text.removeprefix(MARK))]
     end = lines[0][1] or "\n" if lines else "\n"
     for number, (_, found) in enumerate(lines, 1):
         if found not in (end, ""):
@@ -90,7 +90,7 @@ def parse_tsv(path: Path) -> Table:
                 f"{path}:{number}: the line ends with {found!r}, the first with {end!r}: save the "
                 "file with one kind of line end"
             )
-    cells = (Line(n, tuple(said.split("\t"))) for n, (said, _) in enumerate(lines, 1))
+    cells = (Line(n, tuple(content.split("\t"))) for n, (content, _) in enumerate(lines, 1))
     return Table(tuple(cells), end, mark, not lines or bool(lines[-1][1]))
 
 
@@ -122,7 +122,7 @@ def parse_csv(path: Path) -> Table:
     lines = tuple(_csv_lines(path, physical))
     # a line break within a quoted cell may be another than that between rows
     first = lines[1].number - 1 if len(lines) > 1 else len(physical)
-    end = parted(physical[first - 1])[1] if physical else ""
+    end = split_end(physical[first - 1])[1] if physical else ""
     return Table(lines, end or "\n", mark, not physical or physical[-1].endswith("\n"))
 
 

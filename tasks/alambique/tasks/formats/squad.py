@@ -36,7 +36,7 @@ def read_articles(path: Path, *, labels: bool = True) -> list[list[Question]]:
     Raises:
         BadData: as `read`.
     """
-    of_row = question_of if labels else asked
+    of_row = question_of if labels else unanswered_question
     content = {"data": _articles(path)} if path.suffix == ".parquet" else _json(path)
     articles = _field(content, "data", list, f"{path}")
     return [
@@ -101,7 +101,7 @@ def _paragraph(paragraph: Any, where: str, of_row: OfRow) -> list[Question]:
     return [of_row(row, context, f"{where}, question {n}") for n, row in enumerate(rows, 1)]
 
 
-def asked(row: Any, context: str, where: str) -> Question:
+def unanswered_question(row: Any, context: str, where: str) -> Question:
     """The question of a row with id and question, whose answers are not looked at.
 
     Raises:
@@ -118,9 +118,9 @@ def question_of(row: Any, context: str, where: str) -> Question:
         BadData: the row is not of this form, or an answer is not at its offset in the context;
             the message begins with `where`.
     """
-    question = asked(row, context, where)
+    question = unanswered_question(row, context, where)
     where = f"{where} (id {question.id})"
-    if _impossible(row, where):
+    if _is_impossible(row, where):
         return question
     given = _field(row, "answers", list, where)
     answers = tuple(answer for found in given if (answer := _answer(found, context, where)))
@@ -132,11 +132,11 @@ def question_of(row: Any, context: str, where: str) -> Question:
     return replace(question, answers=answers)
 
 
-def _impossible(row: Any, where: str) -> bool:
-    found = row.get("is_impossible", False)
-    if not isinstance(found, bool):
-        raise BadData(f"{where}: 'is_impossible' should be true or false, found {found!r}")
-    return found
+def _is_impossible(row: Any, where: str) -> bool:
+    value = row.get("is_impossible", False)
+    if not isinstance(value, bool):
+        raise BadData(f"{where}: 'is_impossible' should be true or false, found {value!r}")
+    return value
 
 
 def _answer(row: Any, context: str, where: str) -> Answer | None:
@@ -148,12 +148,12 @@ def _answer(row: Any, context: str, where: str) -> Answer | None:
     if found != text:
         raise BadData(
             f"{where}: the answer {text!r} is not at answer_start {start}, {found!r} is; "
-            + _elsewhere(text, context)
+            + _offset_hint(text, context)
         )
     return Answer(text, start)
 
 
-def _elsewhere(text: str, context: str) -> str:
+def _offset_hint(text: str, context: str) -> str:
     at = context.find(text)
     if at < 0:
         return "it is nowhere in the context: correct the answer"

@@ -15,8 +15,8 @@ from alambique.tasks.formats.columns import (
     Rows,
     cells_of,
     check_header,
-    labelled,
-    rated,
+    labelled_texts,
+    rated_texts,
 )
 
 
@@ -50,11 +50,11 @@ def read(
     """
     rows = _rows(path, columns.read(labels=labels), header)
     if not labels or columns.names is not None:
-        return labelled(rows, columns, labels=labels)
-    named = parquet.classes(path).get(columns.label, ()) if _is_parquet(path) else ()
+        return labelled_texts(rows, columns, labels=labels)
+    named = parquet.classes(path).get(columns.label, ()) if path.suffix == Format.PARQUET else ()
     if named:
-        columns = replace(columns, numbered=named, told=True)
-    return replace(labelled(rows, columns), labels=named)
+        columns = replace(columns, numbered=named, from_file=True)
+    return replace(labelled_texts(rows, columns), labels=named)
 
 
 def read_rated(path: Path, columns: Columns, *, labels: bool = True) -> Rows:
@@ -69,11 +69,7 @@ def read_rated(path: Path, columns: Columns, *, labels: bool = True) -> Rows:
         BadData: the file is broken, lacks a column, or a row is no rated text; the message names
             file and line, or row.
     """
-    return rated(_rows(path, columns.read(labels=labels), None), columns, labels=labels)
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix == Format.PARQUET
+    return rated_texts(_rows(path, columns.read(labels=labels), None), columns, labels=labels)
 
 
 def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
@@ -99,9 +95,9 @@ def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
 def _rows(path: Path, wanted: Sequence[str], header: tuple[str, ...] | None) -> Iterator[Row]:
     match _format(path):
         case Format.TSV:
-            return _separated(path, separated.parse_tsv(path), wanted, header)
+            return _separated_rows(path, separated.parse_tsv(path), wanted, header)
         case Format.CSV:
-            return _separated(path, separated.parse_csv(path), wanted, header)
+            return _separated_rows(path, separated.parse_csv(path), wanted, header)
         case Format.JSONL:
             return jsonl.rows(path)
         case Format.PARQUET:
@@ -110,7 +106,7 @@ def _rows(path: Path, wanted: Sequence[str], header: tuple[str, ...] | None) -> 
             assert_never(other)
 
 
-def _separated(
+def _separated_rows(
     path: Path, table: separated.Table, wanted: Sequence[str], header: tuple[str, ...] | None
 ) -> Iterator[Row]:
     check_header(header or separated.header_of(path, table), wanted, str(path))

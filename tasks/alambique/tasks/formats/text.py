@@ -6,7 +6,7 @@ from pathlib import Path
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Text
 from alambique.tasks.formats import jsonl, parquet
-from alambique.tasks.formats.columns import running
+from alambique.tasks.formats.columns import running_texts
 from alambique.tasks.formats.lines import MARK, lines_of, text_of
 
 COLUMN = "text"
@@ -39,13 +39,13 @@ def write(path: Path, texts: Iterable[str]) -> None:
 
 def _lines(path: Path, _: str) -> list[Text]:
     lines = enumerate(lines_of(text_of(path).removeprefix(MARK)), 1)
-    said = ((number, line.strip()) for number, line in lines)
-    return [Text(f"{path.name}:{number}", line) for number, line in said if line]
+    stripped = ((number, line.strip()) for number, line in lines)
+    return [Text(f"{path.name}:{number}", line) for number, line in stripped if line]
 
 
 READERS: Mapping[str, Callable[[Path, str], list[Text]]] = {
     ".txt": _lines,
-    ".jsonl": lambda path, column: running(jsonl.rows(path), column),
-    ".parquet": lambda path, column: running(parquet.rows(path, (column,)), column),
+    ".jsonl": lambda path, column: running_texts(jsonl.rows(path), column),
+    ".parquet": lambda path, column: running_texts(parquet.rows(path, (column,)), column),
 }
 """By how the name of a file ends."""

@@ -17,7 +17,7 @@ from alambique.distill.similarity import cka_of_moments, moments
 from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
-from alambique.tasks.general import unanswered
+from alambique.tasks.general import refuse_prediction
 from alambique.tasks.task import Gold, NoGold
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
@@ -100,4 +100,4 @@ class States:
 
     def answer(self, query: Query, model: AnsweringModel) -> NoReturn:
         """Raise `BadSpec`: the network has no head to answer with."""
-        unanswered()
+        refuse_prediction()

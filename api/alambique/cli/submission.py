@@ -1,4 +1,4 @@
-"""A server that is gone for a moment: asked again, without having it do anything twice."""
+"""Posting to a server that may be gone for a moment: sent again, and nothing is queued twice."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ _TRIES = 2
 """More of them, for what a server may have queued already: one may take a minute."""
 
 
-def posted_once(post: Callable[[str], V], key: str | None, *, pause: float = _PAUSE) -> V:
-    """What the server made of what `post` sends it; where its answer is lost, it is sent again.
+def post_once(post: Callable[[str], V], key: str | None, *, pause: float = _PAUSE) -> V:
+    """Return what the server made of what `post` sends; where its answer is lost, it is sent again.
 
     Args:
         post: sends it under a key, by which the server knows it again.
@@ -32,7 +32,7 @@ def posted_once(post: Callable[[str], V], key: str | None, *, pause: float = _PA
     except NoAnswer:
         time.sleep(pause)
     try:
-        return _sent_again(lambda: post(known), pause)
+        return _retry(lambda: post(known), pause)
     except NoServer as error:
         raise NoAnswer(
             f"{error}; it may have been queued all the same: give the same command again with "
@@ -40,7 +40,7 @@ def posted_once(post: Callable[[str], V], key: str | None, *, pause: float = _PA
         ) from error
 
 
-def _sent_again(send: Callable[[], V], pause: float) -> V:
+def _retry(send: Callable[[], V], pause: float) -> V:
     for _ in range(_TRIES):
         try:
             return send()

@@ -1,4 +1,4 @@
-"""What happens to a job, and why nothing does while it waits."""
+"""The events of a job on a server, and why nothing happens while it waits."""
 
 import time
 from collections.abc import Iterator
@@ -14,28 +14,28 @@ _LOOK = 1.0
 """Seconds between two looks at a job that waits: what it waits for is no event of its own."""
 
 
-def news(client: Client, job_id: UUID, *, pause: float = _LOOK) -> Iterator[EventView]:
-    """The events of a job until it is over; while it waits, also some of kind "waiting".
+def job_events(client: Client, job_id: UUID, *, pause: float = _LOOK) -> Iterator[EventView]:
+    """Yield the events of a job until it is over; while it waits, also some of kind "waiting".
 
     Such a one says `ahead` and `why`, and comes first at once, then whenever these change.
     """
     for event in client.watch(job_id):
         yield event
         if event.kind == "state" and event.content["state"] in WAITING:
-            yield from _reasons(client, job_id, pause)
+            yield from _waiting_events(client, job_id, pause)
 
 
-def _reasons(client: Client, job_id: UUID, pause: float) -> Iterator[EventView]:
-    """Why the job waits, until it does not; its events come in meanwhile, and are read then."""
-    told = None
-    while (waiting := _seen(client, job_id)) is not None:
-        if waiting != told:
+def _waiting_events(client: Client, job_id: UUID, pause: float) -> Iterator[EventView]:
+    """Yield why the job waits, until it does not; events come in meanwhile, and are read then."""
+    last = None
+    while (waiting := _waiting(client, job_id)) is not None:
+        if waiting != last:
             yield EventView(id=0, at=datetime.now(UTC), kind="waiting", content=waiting)
-            told = waiting
+            last = waiting
         time.sleep(pause)
 
 
-def _seen(client: Client, job_id: UUID) -> dict[str, object] | None:
+def _waiting(client: Client, job_id: UUID) -> dict[str, object] | None:
     try:
         waiting = client.job(job_id).waiting
     except NoServer:

@@ -10,7 +10,7 @@ import pytest
 
 from alambique.api.transport import NoAnswer, NoServer
 from alambique.cli.job_follower import JobFollower
-from alambique.cli.patience import posted_once
+from alambique.cli.submission import post_once
 from alambique.registry.database import Database
 from alambique.spec.errors import BadSpec
 
@@ -30,18 +30,18 @@ def failing(*errors: Exception) -> tuple[list[Any], Callable[..., str]]:
 
 def test_an_answer_that_is_lost_is_asked_for_under_the_same_key() -> None:
     sent, post = failing(NoAnswer("read timeout"), NoServer("refused"))
-    assert posted_once(post, None, pause=0) == "answered"
+    assert post_once(post, None, pause=0) == "answered"
     assert len({key for (key,) in sent}) == 1
     assert UUID(sent[0][0])
     sent, post = failing(NoAnswer("read timeout"))
-    assert posted_once(post, "mine", pause=0) == "answered"
+    assert post_once(post, "mine", pause=0) == "answered"
     assert sent == [("mine",), ("mine",)]
 
 
 def test_where_no_answer_comes_it_is_told_how_to_send_it_again() -> None:
     sent, post = failing(*[NoAnswer("read timeout")] * 9)
     with pytest.raises(NoServer) as raised:
-        posted_once(post, None, pause=0)
+        post_once(post, None, pause=0)
     assert str(raised.value) == (
         "read timeout; it may have been queued all the same: give the same command again with "
         f"--key {sent[0][0]}, and nothing is queued twice"
@@ -52,7 +52,7 @@ def test_where_no_answer_comes_it_is_told_how_to_send_it_again() -> None:
 def test_what_was_not_taken_is_not_sent_again(error: Exception) -> None:
     sent, post = failing(error)
     with pytest.raises(type(error), match=f"^{error}$"):
-        posted_once(post, None, pause=0)
+        post_once(post, None, pause=0)
     assert len(sent) == 1
 
 
