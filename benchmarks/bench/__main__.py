@@ -111,13 +111,22 @@ def _epochs(told: Path, pairs: int) -> Turns:
 
 
 def _rounds(told: Path, rounds: int, sides: Sequence[str]) -> Turns:
+    """Trainings of all sides, round by round; with Ctrl-C those of the rounds that are over."""
     turns: Turns = defaultdict(list)
     for number in range(1, rounds + 1):
-        for name in sides if number % 2 else reversed(sides):
-            with _started(told, name) as process:
-                found = _turn(process)
-            shown = ", ".join(f"{what} {value:.1f}" for what, value in found.items())
-            _tell(f"round {number} of {rounds}, {name}: {shown}")
+        one_round = {}
+        try:
+            for name in sides if number % 2 else reversed(sides):
+                with _started(told, name) as process:
+                    one_round[name] = _turn(process)
+                shown = ", ".join(f"{what} {value:.1f}" for what, value in one_round[name].items())
+                _tell(f"round {number} of {rounds}, {name}: {shown}")
+        except KeyboardInterrupt:
+            if number == 1:
+                raise
+            _tell(f"broken off: the table is of {number - 1} rounds")
+            break
+        for name, found in one_round.items():
             turns[name].append(found)
     return turns
 

@@ -22,6 +22,7 @@ from alambique.spec.states import State
             "En\tO\nJaén\tB-LOC\n",
         ),
         ({"label": "yes", "scores": {"yes": 0.75, "no": 0.25}}, "yes\t0.7500\nno\t0.2500\n"),
+        ({"score": 3.25}, "3.2500\n"),
         ({"answer": "Jaén", "start": 9, "end": 13, "score": 0.5}, "Jaén  (0.5000)\n"),
     ],
 )

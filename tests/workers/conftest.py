@@ -46,6 +46,7 @@ SETS = {
     "named-entities": "sample-entities",
     "paraphrase": "sample-paraphrases",
     "document-classification": "sample-documents",
+    "similarity": "sample-similarities",
     "general": "sample-text",
 }
 TRAIN = Train(

@@ -82,11 +82,18 @@ def test_a_class_has_its_probability(version: Made, task: str, texts: list[str])
     assert list(found["scores"].values()) == sorted(found["scores"].values(), reverse=True)
 
 
+def test_a_score_is_said_as_it_is(version: Made) -> None:
+    folder, texts = version("similarity"), ["Nació en Lugo.", "Lugo es su ciudad natal."]
+    _, logits_1 = plain(folder, AutoModelForSequenceClassification, *texts)
+    assert predict(folder, texts=texts) == {"score": pytest.approx(logits_1.item(), abs=1e-6)}
+
+
 @pytest.mark.parametrize(
     ("task", "texts", "said"),
     [
         ("named-entities", ["uno", "dos"], "tags words: give one text"),
         ("paraphrase", ["uno"], "reads .* and .*: give a text for each, in this order"),
+        ("similarity", ["uno"], "reads .* and .*: give a text for each, in this order"),
         ("document-classification", ["uno", "dos"], "reads text: give a text for each"),
         ("question-answering", ["uno"], "answers questions: give a question and a context"),
     ],
