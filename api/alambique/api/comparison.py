@@ -21,7 +21,7 @@ from alambique.api.comparison_table import (
     Spread,
 )
 from alambique.api.results import FinishedJob
-from alambique.registry.job_result import ResultRow
+from alambique.registry.job_result import ResultRow, busy_note
 from alambique.registry.records import ScoredStudent
 from alambique.spec.suite import Suite
 
@@ -32,8 +32,6 @@ Measurement = tuple[FinishedJob, ResultRow]
 """A model, and the job that measured it."""
 Model = tuple[str, str | None, Role]
 """The teacher, the student and the role of a line."""
-BUSY = 1.1
-"""Networks of one shape should take equally long; more than that apart, the machine was busy."""
 _BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 CellKey = tuple[str, str, str]
 """The task, teacher and student of a cell."""
@@ -83,7 +81,7 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
         reference=next((job.result.reference.name for job in finished), None),
         passes=tuple(_passes(suite, jobs)),
         chosen=tuple(_chosen(suite, jobs)),
-        notes=(*_notes(rows), *_busy_notes(rows)),
+        notes=(*_notes(rows), *filter(None, _busy_notes(rows))),
     )
 
 
@@ -359,7 +357,7 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
                 yield f"the gain of {whom} on {name} may be chance, its interval holds 0: {scores}"
 
 
-def _busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
+def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:
     """A note for the lines of one shape that did not take equally long: jobs run at other times."""
     by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
@@ -368,12 +366,7 @@ def _busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
             shape = row.layers, row.parameters, row.speed_up
             by_shape[shape].append((row.latency_ms, name))
     for twins in by_shape.values():
-        (least, quick), (most, slow) = min(twins), max(twins)
-        if most > BUSY * least:
-            yield (
-                f"the machine was busy: {quick} took {least:.3g} ms and {slow}, a network of the "
-                f"same shape, {most:.3g} ms; times of this table are not to be relied on"
-            )
+        yield busy_note(twins)
 
 
 def _is_final(score: Measured | None) -> TypeGuard[Measured]:

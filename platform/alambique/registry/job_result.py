@@ -4,9 +4,14 @@ Workers write it once; the registry keeps it as JSON; the API, suites and the co
 Fields that were added later have defaults, so that results of earlier versions can still be read.
 """
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+_TWINS_APART = 1.1
+"""Networks of one shape should take equally long; more than that apart, the machine was busy."""
 
 
 class _Record(BaseModel):
@@ -46,6 +51,23 @@ class SpeedFigures(_Record):
     """Of one text at a time."""
     throughput: float | None = None
     """Examples per second, many at a time. None: a result of an earlier version."""
+
+
+def busy_note(twins: Sequence[tuple[float, str]], device: str | None = None) -> str | None:
+    """Return a note if networks of one shape did not take equally long; None: they did.
+
+    Args:
+        twins: the latency in milliseconds of each network, and its name.
+        device: what they ran on, if the note is to say it.
+    """
+    (least, quick), (most, slow) = min(twins), max(twins)
+    if most <= _TWINS_APART * least:
+        return None
+    where = f" on its {device.upper()}" if device else ""
+    return (
+        f"the machine was busy: {quick} took {least:.3g} ms{where} and {slow}, a network of the "
+        f"same shape, {most:.3g} ms; times of this table are not to be relied on"
+    )
 
 
 class DeviceSpeed(SpeedFigures):

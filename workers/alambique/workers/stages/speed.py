@@ -13,6 +13,7 @@ import torch
 
 from alambique.models.configs import read_config
 from alambique.models.folders import model_hash
+from alambique.registry.job_result import busy_note
 from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_turns, turn
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
@@ -26,8 +27,6 @@ _EXAMPLES = 128
 _ROUNDS = 3
 """In which every network reads them."""
 _THROUGHPUT = f"of {_EXAMPLES} test examples as many per second, batched by length, in turns"
-BUSY = 1.1
-"""Networks of one shape should take equally long; more than that apart, the machine was busy."""
 
 
 def devices() -> tuple[torch.device, ...]:
@@ -132,22 +131,16 @@ def busy_notes(names: Sequence[str], shapes: Sequence[object], raced: SpeedResul
         shapes: what decides how long each takes; equal ones should take equally long.
         raced: their speeds.
     """
-    notes = []
+    notes: list[str | None] = []
     for speeds in zip(*raced.networks, strict=True):  # of one device after the other
         for shape in dict.fromkeys(shapes):
-            twins = sorted(
-                (one.latency_ms, name)
-                for one, name, its in zip(speeds, names, shapes, strict=True)
+            twins = [
+                (speed.latency_ms, name)
+                for speed, name, its in zip(speeds, names, shapes, strict=True)
                 if its == shape
-            )
-            (least, quick), (most, slow) = twins[0], twins[-1]
-            if most > BUSY * least:
-                notes.append(
-                    f"the machine was busy: {quick} took {least:.3g} ms on its "
-                    f"{speeds[0].device.upper()} and {slow}, a network of the same shape, "
-                    f"{most:.3g} ms; times of this table are not to be relied on"
-                )
-    return notes
+            ]
+            notes.append(busy_note(twins, speeds[0].device))
+    return [note for note in notes if note]
 
 
 def _pass_seconds(passes: Sequence[Callable[[], object]]) -> list[float]:
