@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-
 _TWINS_APART = 1.1
 """Networks of one shape should take equally long; more than that apart, the machine was busy."""
 
