@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alambique.spec.data_sources import PREFIX, SUBSET, Catalogued, HubData, data_source_of, is_own
-from alambique.spec.fields import Positive, Share, Spec, fault_at, left_out_at
+from alambique.spec.fields import Positive, Share, Spec, fault_at, left_out_at, repeated
 
 Split = Literal["train", "dev", "test"]
 Limited = Literal[Split, "unlabelled"]
@@ -100,7 +100,7 @@ class Data(Spec):
     @field_validator("labels")
     @classmethod
     def _each_once(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if labels is not None and len(set(labels)) != len(labels):
+        if labels is not None and repeated(labels):
             raise ValueError("a label stands there twice: name each once")
         return labels
 

@@ -1,14 +1,17 @@
 """What every part of a job's spec is made of: a frozen record, deaf to unknown keys."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     ValidationError,
@@ -19,6 +22,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 3650 * 86400
 
+V = TypeVar("V")
 
 LONGEST_TEXT = 4096
 """Characters of any text in a record: a path of Linux has no more."""
@@ -36,6 +40,46 @@ def left_out_at(default: object) -> Callable[[object], bool]:
     What a job says decides the keys of its stages; with a new field they stay those of before.
     """
     return lambda value: value == default
+
+
+def tag_where(applies: Callable[[object], bool], tag: str, otherwise: str) -> Discriminator:
+    """Return what tells the two branches of a union apart by the way in which a value is written.
+
+    Args:
+        applies: whether a value, as it is given, is of the first branch.
+        tag: of the first branch.
+        otherwise: the tag of the other branch.
+    """
+    return Discriminator(lambda value: tag if applies(value) else otherwise)
+
+
+def is_list(value: object) -> bool:
+    """Return whether a value is written as a list."""
+    return isinstance(value, list | tuple)
+
+
+def not_empty(message: str) -> AfterValidator:
+    """Return a validator that refuses a list without items with this message.
+
+    It stands in the place of `min_length`: of a list whose items are wrong, pydantic would say that
+    the list is too short as well.
+    """
+
+    def check_not_empty(values: tuple[V, ...]) -> tuple[V, ...]:
+        if not values:
+            raise ValueError(message)
+        return values
+
+    return AfterValidator(check_not_empty)
+
+
+def repeated(values: Iterable[V]) -> list[V]:
+    """Return the values that are there more than once, in the order in which they come first.
+
+    >>> repeated(["f1", "loss", "f1"])
+    ['f1']
+    """
+    return [value for value, times in Counter(values).items() if times > 1]
 
 
 def fault_at(field: tuple[str | int, ...], message: str, found: object) -> ValidationError:

@@ -20,6 +20,7 @@ from alambique.spec.fields import (
     Width,
     fault_at,
     left_out_at,
+    repeated,
 )
 from alambique.spec.objective import (
     Gold,
@@ -189,7 +190,7 @@ class Job(Spec):
     @field_validator("compare", "seeds")
     @classmethod
     def _each_once(cls, values: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
-        if len(set(values)) < len(values):
+        if repeated(values):
             raise ValueError(f"one of {info.field_name} is given twice: it would do the same again")
         return values
 

@@ -6,14 +6,22 @@ tagging, examples of classification, starts and ends of spans; and windows, wher
 compared. Padding takes no part. `reduction` names the means that published code takes instead.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Protocol, TypeVar, get_args
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, model_validator
 
 from alambique.spec.changing import Temperature, Weight, highest
-from alambique.spec.fields import Positive, Spec, Whole, left_out_at
+from alambique.spec.fields import (
+    Positive,
+    Spec,
+    Whole,
+    is_list,
+    left_out_at,
+    not_empty,
+    repeated,
+    tag_where,
+)
 
 NamedMapping = Literal["uniform", "3k", "first", "last", "skip"]
 """Maps from the layers of a student to those of its teacher that follow from both depths."""
@@ -22,20 +30,14 @@ ListedMapping = tuple[tuple[_Layer, _Layer], ...]
 """Pairs of a layer of the student and a layer of the teacher, both counted from 0."""
 
 
-def _not_empty(pairs: ListedMapping) -> ListedMapping:
-    if not pairs:
-        raise ValueError("the map has no pair: give [student layer, teacher layer], or a name")
-    return pairs
-
-
-def _mapping_form(value: object) -> Literal["name", "pairs"]:
-    return "pairs" if isinstance(value, list | tuple) else "name"
-
-
 LayerMapping = Annotated[
     Annotated[Literal[NamedMapping, "learned", "similar"], Tag("name")]
-    | Annotated[ListedMapping, AfterValidator(_not_empty), Tag("pairs")],
-    Discriminator(_mapping_form),
+    | Annotated[
+        ListedMapping,
+        not_empty("the map has no pair: give [student layer, teacher layer], or a name"),
+        Tag("pairs"),
+    ],
+    tag_where(is_list, "pairs", otherwise="name"),
 ]
 """Which layer of the teacher each layer of the student learns from (`distill.mapping`).
 
@@ -47,8 +49,8 @@ Relation = Literal["qq", "kk", "vv", "qk", "kv"]
 """The two factors of a relation between tokens: queries, keys or values."""
 
 
-def _each_once(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
-    if not pairs or len(set(pairs)) < len(pairs):
+def _check_relations(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
+    if not pairs or repeated(pairs):
         raise ValueError("expected at least one of qq, kk, vv, qk and kv, each once")
     return pairs
 
@@ -130,7 +132,7 @@ class Logits(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_check_reduction(self) -> "Logits":
+    def _check_own_reduction(self) -> "Logits":
         return _check_reduction(self, {"tinybert": ("ce",)})
 
 
@@ -152,7 +154,7 @@ class Hidden(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_check_reduction(self) -> "Hidden":
+    def _check_own_reduction(self) -> "Hidden":
         return _check_reduction(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
 
 
@@ -170,7 +172,7 @@ class Attention(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_check_reduction(self) -> "Attention":
+    def _check_own_reduction(self) -> "Attention":
         return _check_reduction(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
 
 
@@ -182,7 +184,7 @@ class Relations(_LabelledTerm):
     """
 
     kind: Literal["relations"] = "relations"
-    pairs: Annotated[tuple[Relation, ...], AfterValidator(_each_once)] = ("qq", "kk", "vv")
+    pairs: Annotated[tuple[Relation, ...], AfterValidator(_check_relations)] = ("qq", "kk", "vv")
     heads: Positive | None = None
     """Relation heads, which divide both widths; where not given, as many as the teacher's heads."""
     layer: _Layer | None = None
@@ -230,7 +232,7 @@ def at_highest_weight(term: Term) -> Term:
 def _check_objective(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     if not any(is_active(term) for term in terms):
         raise ValueError("every term has weight 0: nothing would be learnt")
-    if twice := [label for label, often in Counter(t.label for t in terms).items() if often > 1]:
+    if twice := repeated(term.label for term in terms):
         raise ValueError(
             f"two terms are called {twice[0]}: give one of them a name, such as "
             f"{{kind: …, name: other-{twice[0]}}}"

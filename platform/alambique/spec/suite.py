@@ -17,7 +17,15 @@ from pydantic import (
 )
 
 from alambique.spec.faults import BadField, bad_fields, refuse
-from alambique.spec.fields import Name, Seed, Spec, fault_at, left_out_at
+from alambique.spec.fields import (
+    Name,
+    Seed,
+    Spec,
+    fault_at,
+    left_out_at,
+    not_empty,
+    repeated,
+)
 from alambique.spec.reading import (
     mapping,
     overridden,
@@ -38,22 +46,13 @@ What YAML has beside JSON, such as dates and names that are no texts, no job has
 """
 
 
-def _some(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
-    # not by min_length: of values that are wrong, pydantic says that they are too few as well
-    if not values:
-        raise ValueError("expected at least 1 of them")
-    return values
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names:
-        raise ValueError("the list is empty: name a score, or leave the task out")
-    if len(set(names)) < len(names):
+def _check_each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated(names):
         raise ValueError("a score is named twice: name each once")
     return names
 
 
-Values = Annotated[tuple[JsonValue, ...], AfterValidator(_some)]
+Values = Annotated[tuple[JsonValue, ...], not_empty("expected at least 1 of them")]
 """What a field takes in one job after another."""
 Tuned = Literal["gold-only"]
 """What jobs train beside the distilled student, and may have a grid of its own."""
@@ -76,7 +75,9 @@ Varied = Annotated[dict[str, Values], AfterValidator(_varying_the_training)]
 """Values of fields, by their path in the job."""
 Named = Annotated[dict[Name, Fields], Field(min_length=1)]
 Metrics = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], AfterValidator(_each_once)
+    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
+    not_empty("the list is empty: name a score, or leave the task out"),
+    AfterValidator(_check_each_once),
 ]
 """Names of scores."""
 
@@ -147,7 +148,7 @@ class Suite(Spec):
     @field_validator("seeds")
     @classmethod
     def _seeds_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
+        if repeated(seeds):
             raise ValueError("a seed is given twice: it would do the same again")
         return seeds
 

@@ -1,6 +1,5 @@
 """A teacher: one model, or candidates of which the best run of fine-tuning teaches."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +9,6 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
     ModelWrapValidatorHandler,
     Tag,
@@ -26,6 +24,9 @@ from alambique.spec.fields import (
     Real,
     Spec,
     left_out_at,
+    not_empty,
+    repeated,
+    tag_where,
 )
 from alambique.spec.sources import Architecture, Model
 from alambique.spec.train import Train
@@ -36,22 +37,17 @@ MOST_RUNS = 1000
 V = TypeVar("V")
 
 
-def some(values: tuple[V, ...]) -> tuple[V, ...]:
-    """The values, which are not none at all."""
-    # not by min_length: of a list whose items are wrong, pydantic says that it is too short as well
-    if not values:
-        raise ValueError("the list is empty: give something in it, or leave the field out")
-    return values
+NOT_EMPTY = not_empty("the list is empty: give something in it, or leave the field out")
+"""The validator of lists that have at least one item."""
 
 
-def _each_once(values: tuple[V, ...]) -> tuple[V, ...]:
-    twice = [value for value, times in Counter(values).items() if times > 1]
-    if twice:
+def _check_each_once(values: tuple[V, ...]) -> tuple[V, ...]:
+    if twice := repeated(values):
         raise ValueError(f"{twice[0]} is there more than once: give each value once")
     return values
 
 
-Values = Annotated[tuple[V, ...], AfterValidator(some), AfterValidator(_each_once)]
+Values = Annotated[tuple[V, ...], NOT_EMPTY, AfterValidator(_check_each_once)]
 """What a field takes in one run after another."""
 
 
@@ -93,14 +89,15 @@ class Candidate(Spec):
     """Its fields take the place of those of the common one."""
 
 
-def _form(said: object) -> Literal["form", "mapping"]:
-    """How a candidate is written; the architecture of a network from scratch is a mapping too."""
-    scratch = isinstance(said, Mapping) and "architecture" in said
-    return "mapping" if isinstance(said, Mapping | Candidate) and not scratch else "form"
+def _is_candidate(value: object) -> bool:
+    """Return whether it is no form of a model: an architecture is written as a mapping too."""
+    is_architecture = isinstance(value, Mapping) and "architecture" in value
+    return isinstance(value, Mapping | Candidate) and not is_architecture
 
 
-Written = Annotated[
-    Annotated[Model, Tag("form")] | Annotated[Candidate, Tag("mapping")], Discriminator(_form)
+CandidateEntry = Annotated[
+    Annotated[Model, Tag("form")] | Annotated[Candidate, Tag("mapping")],
+    tag_where(_is_candidate, "mapping", otherwise="form"),
 ]
 """A candidate as the job has it: a form of a model, or a mapping."""
 
@@ -133,7 +130,7 @@ class Teacher(Spec):
 
     model: Model | None = None
     """The one that teaches; or else `candidates`."""
-    candidates: Annotated[tuple[Written, ...], AfterValidator(some)] | None = None
+    candidates: Annotated[tuple[CandidateEntry, ...], NOT_EMPTY] | None = None
     """Each is fine-tuned over its grid; the run with the lowest validation loss teaches."""
     grid: Grid | None = None
     """What its runs try, for all candidates, or for the one model."""

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
+from pydantic import AfterValidator, BeforeValidator, Tag
 
 from alambique.spec.errors import AlambiqueError
-from alambique.spec.fields import fault_at
-from alambique.spec.teacher import MOST_RUNS, Candidate, Teacher, some
+from alambique.spec.fields import fault_at, is_list, tag_where
+from alambique.spec.teacher import MOST_RUNS, NOT_EMPTY, Candidate, Teacher
 
 _MOST = 32
 """Teachers of one job: each answers all examples, and each may have a thousand runs to look at."""
@@ -94,22 +94,18 @@ def _one_or_several(teachers: tuple[Teacher, ...]) -> Teacher | tuple[Teacher, .
     return teachers if len(teachers) > 1 else teachers[0]
 
 
-def _form(said: object) -> Literal["one", "several"]:
-    return "several" if isinstance(said, list | tuple) else "one"
-
-
 Teachers = Annotated[
     Annotated[Teacher, Tag("one")]
     | Annotated[
         tuple[Teacher, ...],
         BeforeValidator(_few),
-        AfterValidator(some),
+        NOT_EMPTY,
         AfterValidator(_each_other),
         AfterValidator(_few_runs),
         AfterValidator(_one_or_several),
         Tag("several"),
     ],
-    Discriminator(_form),
+    tag_where(is_list, "several", otherwise="one"),
 ]
 """One teacher, or a list of them. They may be of different vocabularies: outputs are of words."""
 
