@@ -1,6 +1,6 @@
 """How jobs stand: one, a page of them, who is next, what happened. Nothing here changes a row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import tables
 from alambique.registry.clock import now
 from alambique.registry.moves import job_row
-from alambique.registry.pages import page_of, starts_with
+from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Event, JobRow, Page, Waiting
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import BadSpec, UnknownName
@@ -76,7 +76,16 @@ def page(
     query = select(job).where(*(column == value for column, value in asked if value is not None))
     if id_prefix is not None:
         query = query.where(starts_with(job.id, id_prefix))
-    return page_of(session, query, job.id, cursor, limit, _with_ids, size=_STORED, most=PAGE)
+    return page_of(
+        session,
+        query,
+        newest_first(job.id),
+        cursor,
+        limit,
+        lambda rows: [job_row(row) for row in rows],
+        size=_STORED,
+        most=PAGE,
+    )
 
 
 def candidates(session: Session, limit: int = 20) -> tuple[JobRow, ...]:
@@ -155,10 +164,6 @@ def _events(session: Session, limit: int | None, *which: ColumnElement[bool]) ->
         Event(found.id, found.job_id, found.at, found.kind, found.content)
         for found in session.scalars(query)
     )
-
-
-def _with_ids(jobs: Sequence[tables.Job]) -> list[tuple[UUID, JobRow]]:
-    return [(job.id, job_row(job)) for job in jobs]
 
 
 def _before(job: JobRow) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import jobs, tables
 from alambique.registry.clock import now
-from alambique.registry.pages import page_of, starts_with
+from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Page, Standing, SuiteRow
 from alambique.registry.statements import insert_if_new
 from alambique.registry.submissions import hashed
@@ -107,11 +108,8 @@ def page(
         query = query.where(tables.Suite.name == name)
     if id_prefix is not None:
         query = query.where(starts_with(tables.Suite.id, id_prefix))
-
-    def records(rows: Sequence[tables.Suite]) -> list[tuple[UUID, SuiteRow]]:
-        return [(row.id, row) for row in _rows(session, rows)]
-
-    return page_of(session, query, tables.Suite.id, cursor, limit, records)
+    order = newest_first(tables.Suite.id)
+    return page_of(session, query, order, cursor, limit, partial(_rows, session))
 
 
 def jobs_in(session: Session, suite_id: UUID) -> tuple[Standing, ...]:

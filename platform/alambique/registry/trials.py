@@ -1,7 +1,5 @@
 """The trials of a job's search: what was tried, and what came of it."""
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -14,10 +12,10 @@ from alambique.registry import tables
 from alambique.registry.bounds import bounded_message
 from alambique.registry.clock import now
 from alambique.registry.moves import locked
+from alambique.registry.pages import ListOrder, page_of
 from alambique.registry.records import Page, Trial
 from alambique.registry.statements import finite
 from alambique.registry.transitions import HELD
-from alambique.spec.errors import BadSpec
 from alambique.spec.states import Reason, TrialState
 
 _LAST = 2**31 - 1
@@ -120,18 +118,24 @@ def page(
         BadSpec: the cursor is not one that a page gave.
     """
     trial = tables.Trial
-    query = select(trial).where(trial.job_id == job_id, trial.number > _read(cursor))
+    query = select(trial).where(trial.job_id == job_id)
     held = session.scalar(select(tables.Job.state).where(tables.Job.id == job_id)) in HELD
     if state is not None:
         query = query.where(trial.state.in_(_stored(state, held=held)))
-    rows = session.scalars(query.order_by(trial.number).limit(limit + 1)).all()
-    found = tuple(_told(_trial(row), held=held) for row in rows[:limit])
-    return Page(found, _write(found[-1].number) if len(rows) > limit else None)
 
+    def records(rows: Sequence[tables.Trial]) -> list[Trial]:
+        whole = [_trial(row) for row in rows]
+        if held:
+            return whole
+        return [
+            replace(trial, state=TrialState.INTERRUPTED)
+            if trial.state is TrialState.RUNNING
+            else trial
+            for trial in whole
+        ]
 
-def _told(trial: Trial, *, held: bool) -> Trial:
-    begun = trial.state is TrialState.RUNNING
-    return replace(trial, state=TrialState.INTERRUPTED) if begun and not held else trial
+    order = ListOrder(trial.number, _encode_number, _decode_number)
+    return page_of(session, query, order, cursor, limit, records)
 
 
 def _stored(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
@@ -151,19 +155,13 @@ def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if finite(value) is not None}
 
 
-def _write(number: int) -> str:
-    return urlsafe_b64encode(f"trial:{number}".encode()).decode().rstrip("=")
+def _encode_number(number: int) -> bytes:
+    return f"trial:{number}".encode()
 
 
-def _read(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        kind, _, number = urlsafe_b64decode(cursor + "==").decode().partition(":")
-        if kind == "trial" and 0 < int(number) <= _LAST:
-            return int(number)
-    except (ValueError, binascii.Error):  # said below
-        pass
-    raise BadSpec(
-        f"{cursor[:40]!r} is no cursor of this list: give the one of the page before, or none"
-    )
+def _decode_number(content: bytes) -> int:
+    kind, _, text = content.decode().partition(":")
+    number = int(text)
+    if kind != "trial" or not 0 < number <= _LAST:
+        raise ValueError(f"{content!r} is no trial's")
+    return number

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from uuid_utils.compat import uuid7
 from alambique.registry import tables
 from alambique.registry.clock import now
 from alambique.registry.moves import locked
-from alambique.registry.pages import page_of
+from alambique.registry.pages import newest_first, page_of
 from alambique.registry.records import Edge, File, Metric, Model, Page, Version
 from alambique.registry.statements import insert_if_new
 from alambique.registry.version_rows import models_of, parts, versions_of
@@ -156,11 +157,8 @@ def page(
         query = query.where(tables.Version.role == role)
     if job_id is not None:
         query = query.where(tables.Version.job_id == job_id)
-
-    def records(rows: Sequence[tables.Version]) -> list[tuple[UUID, Version]]:
-        return [(version.id, version) for version in versions_of(session, rows)]
-
-    return page_of(session, query, tables.Version.id, cursor, limit, records)
+    order = newest_first(tables.Version.id)
+    return page_of(session, query, order, cursor, limit, partial(versions_of, session))
 
 
 def model(session: Session, project: str, name: str) -> Model:
@@ -198,11 +196,8 @@ def models(
         query = query.where(tables.Model.project == project)
     if task is not None:
         query = query.where(tables.Model.task == task)
-
-    def records(rows: Sequence[tables.Model]) -> list[tuple[UUID, Model]]:
-        return [(model.id, model) for model in models_of(session, rows)]
-
-    return page_of(session, query, tables.Model.id, cursor, limit, records)
+    order = newest_first(tables.Model.id)
+    return page_of(session, query, order, cursor, limit, partial(models_of, session))
 
 
 def _number(version: int | str) -> int:
