@@ -26,7 +26,7 @@ def read(posted: Posted) -> Job:
     """The job that a body describes.
 
     Raises:
-        Refused: it is not said to be JSON or YAML.
+        Refusal: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return job_of(mapping(_content(posted), "a job"))
@@ -36,7 +36,7 @@ def read_suite(posted: Posted) -> Suite:
     """The suite that a body describes.
 
     Raises:
-        Refused: it is not said to be JSON or YAML.
+        Refusal: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return suite_of(mapping(_content(posted), "a suite", NEEDS))

@@ -46,6 +46,11 @@ class BadFields:
         self.more = more + len(fields) - len(self.fields)
 
     @property
+    def text(self) -> str:
+        """What is told of all of them, each on a line of its own."""
+        return "\n".join(self.lines)
+
+    @property
     def lines(self) -> list[str]:
         """What is told of each field, and how many more there are."""
         rest = [f"and {self.more:,} more: mend these first"] if self.more else []
@@ -59,7 +64,7 @@ def refuse(fields: Sequence[BadField] | BadFields) -> NoReturn:
         BadSpec: always, each field on a line of its own and among its `fields`.
     """
     bad = fields if isinstance(fields, BadFields) else BadFields(fields)
-    raise BadSpec("\n".join(bad.lines)).with_fields(bad)
+    raise BadSpec(bad.text).with_fields(bad)
 
 
 @contextmanager

@@ -9,21 +9,10 @@ from alambique.spec.alpha import balanced, with_field
 from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
+from alambique.spec.faults import BadField, bad_fields, refuse
 from alambique.spec.job import Job
 from alambique.spec.space import bad_dimensions
 from alambique.spec.work import WORK, work_of
-
-__all__ = [
-    "BadField",
-    "BadFields",
-    "bad_fields",
-    "job_of",
-    "mapping",
-    "overridden",
-    "read_job",
-    "yaml_of",
-]
 
 _NEEDS = "task, data, teacher and student"
 
