@@ -142,7 +142,8 @@ def _registered(context: Context, jobs: Iterable[Job]) -> dict[str, set[tuple[st
         return {}
     with context.database.read() as session:
         return {
-            project: versions.existing(session, project, named) for project, named in asked.items()
+            project: versions.find_existing(session, project, named)
+            for project, named in asked.items()
         }
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
-from alambique.models.locks import alone
+from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, named
 
@@ -87,7 +87,7 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
     if found := _kept(folder, layout):
         return found
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with alone(folder.with_name(f"{folder.name}.lock")):
+    with file_lock(folder.with_name(f"{folder.name}.lock")):
         if found := _kept(folder, layout):  # of another job, which was waited for
             return found
         for left in folder.parent.glob(f"{folder.name}.*/"):  # by a process that was killed

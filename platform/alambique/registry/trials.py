@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_message
 from alambique.registry.clock import now
-from alambique.registry.moves import locked
+from alambique.registry.moves import lock_job
 from alambique.registry.pages import ListOrder, page_of
 from alambique.registry.records import Page, Trial
 from alambique.registry.statements import finite
@@ -30,7 +30,7 @@ def begin(
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     at = now(session)
     row = session.get(tables.Trial, (job_id, number))
     if row is None:
@@ -42,7 +42,7 @@ def begin(
     return _trial(row)
 
 
-def tell(
+def record_progress(
     session: Session,
     job_id: UUID,
     token: int,
@@ -57,10 +57,10 @@ def tell(
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     row = session.get_one(tables.Trial, (job_id, number))
-    row.epochs, row.metrics = epochs, _finite(metrics)
-    row.curve = [_finite(point) for point in curve]
+    row.epochs, row.metrics = epochs, _finite_numbers(metrics)
+    row.curve = [_finite_numbers(point) for point in curve]
 
 
 def end(
@@ -80,10 +80,10 @@ def end(
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     at = now(session)
     row = session.get_one(tables.Trial, (job_id, number))
-    row.state, row.epochs, row.metrics = state, epochs, _finite(metrics)
+    row.state, row.epochs, row.metrics = state, epochs, _finite_numbers(metrics)
     row.reason, row.error, row.finished_at = reason, bounded_message(error), at
     session.flush()
     return _trial(row)
@@ -99,7 +99,7 @@ def counts(session: Session, job_id: UUID) -> dict[TrialState, int]:
     """How many trials of a job are in which state; those in which none is are left out."""
     state = tables.Trial.state
     query = select(state, func.count()).where(tables.Trial.job_id == job_id).group_by(state)
-    return {found: count for found, count in session.execute(query)}
+    return {trial_state: count for trial_state, count in session.execute(query)}
 
 
 def page(
@@ -121,7 +121,7 @@ def page(
     query = select(trial).where(trial.job_id == job_id)
     held = session.scalar(select(tables.Job.state).where(tables.Job.id == job_id)) in HELD
     if state is not None:
-        query = query.where(trial.state.in_(_stored(state, held=held)))
+        query = query.where(trial.state.in_(_stored_states(state, held=held)))
 
     def records(rows: Sequence[tables.Trial]) -> list[Trial]:
         whole = [_trial(row) for row in rows]
@@ -138,7 +138,7 @@ def page(
     return page_of(session, query, order, cursor, limit, records)
 
 
-def _stored(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
+def _stored_states(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
     """What the rows have of which that state is told: no row is ever made interrupted."""
     if state not in (TrialState.RUNNING, TrialState.INTERRUPTED):
         return (state,)
@@ -150,7 +150,7 @@ def _trial(row: tables.Trial) -> Trial:
     return Trial(**content | {"curve": tuple(row.curve)})
 
 
-def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+def _finite_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
     """Those that JSON has a word for."""
     return {name: value for name, value in numbers.items() if finite(value) is not None}
 

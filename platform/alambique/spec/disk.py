@@ -1,6 +1,10 @@
-"""Disks: sizes in units that show, and how a disk that is full makes itself known."""
+"""Disks: sizes in units that show, locks, and how a disk that is full makes itself known."""
 
 import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -34,6 +38,14 @@ def size_text(size: float) -> str:
         if size >= 0.9995 * scale:
             return f"{size / scale:.3g} {unit}"
     return f"{size:.0f} B"
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file that no other process or thread of this machine holds meanwhile."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def is_disk_full(error: BaseException) -> bool:
