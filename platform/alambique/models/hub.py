@@ -37,7 +37,7 @@ from alambique.models.layouts import CONFIG, LARGEST_INDEX
 from alambique.spec.data_sources import HubData
 from alambique.spec.errors import BadData, BadModel, UnknownName, Unreachable
 from alambique.spec.excerpts import named, short
-from alambique.spec.sources import Hub, is_commit, written
+from alambique.spec.sources import Hub, is_commit, source_text
 
 HUB_ERRORS = (
     HfHubHTTPError,
@@ -200,7 +200,7 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
         raise refusal from error
     if len(entries) > _MOST_FILES:
         raise BadModel(
-            f"{written(source)} has more than the {_MOST_FILES:,} files that are looked at: no "
+            f"{source_text(source)} has more than the {_MOST_FILES:,} files that are looked at: no "
             "model that is known here has as many"
         )
     names = [entry.path for entry in entries if isinstance(entry, RepoFile)]
@@ -248,10 +248,10 @@ def _fetch_small(source: Hub, name: str, most: int, cache: Path, endpoint: str |
         assert isinstance(found, DryRunFileInfo)
         size = found.file_size
         if size is None or size > most:
-            told = "an untold number of" if size is None else f"{size:,}"
+            count = "an untold number of" if size is None else f"{size:,}"
             raise BadModel(
-                f"{name} of {written(source)} has {told} bytes, and at most {most:,} are read: no "
-                "model that is known here needs as many"
+                f"{name} of {source_text(source)} has {count} bytes, and at most {most:,} are "
+                "read: no model that is known here needs as many"
             )
         path = hf_hub_download(
             repository, name, revision=revision, cache_dir=cache, endpoint=endpoint
@@ -282,7 +282,7 @@ def fetch_files(
     # where the hub goes away meanwhile, the library returns what it has
     if lost := [name for name in names if not (Path(folder) / name).is_file()]:
         raise Unreachable(
-            f"{written(source)} could not be had from the hub: {named(lost)} did not come; try "
+            f"{source_text(source)} could not be had from the hub: {named(lost)} did not come; try "
             "again once the hub answers"
         )
     return Path(folder)
@@ -292,7 +292,7 @@ def hub_failure(error: Exception, source: Hub) -> UnknownName | Unreachable:
     """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
     return hub_error(
         error,
-        written(source),
+        source_text(source),
         "Check id and revision, and HF_TOKEN if it is private; with no network, put its folder "
         "under ALAMBIQUE_MODELS and give its name",
     )

@@ -14,7 +14,7 @@ from alambique.models.layouts import LARGEST_INDEX, Layout, layout_of, with_shar
 from alambique.models.weights import check_finite
 from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.excerpts import named
-from alambique.spec.sources import Folder, Hub, Local, written
+from alambique.spec.sources import Folder, Hub, Local, source_text
 from alambique.spec.spelling import hint
 
 SAMPLES = {"sample-encoder": Path(__file__).with_name("sample_encoder")}
@@ -99,7 +99,7 @@ def _of_hub(source: Hub, cache: Path, endpoint: str | None) -> Located:
     try:
         made = import_model(snapshot, layout, model_type, folder)
     except BadModel as error:
-        raise BadModel(f"{written(pinned)}: {error}") from error
+        raise BadModel(f"{source_text(pinned)}: {error}") from error
     return Located(made.folder, commit, made.sources, made.notes)
 
 
@@ -125,7 +125,7 @@ def inspect_repository(
             layout = with_shards(layout, bounded_bytes(index, LARGEST_INDEX))
         return layout, model_type
     except BadModel as error:
-        raise BadModel(f"{written(source)}: {error}") from error
+        raise BadModel(f"{source_text(source)}: {error}") from error
 
 
 def _check_not_quantised(config: Config, what: str) -> None:

@@ -54,12 +54,12 @@ def is_disk_full(error: BaseException) -> bool:
     SQLite, PostgreSQL, pyarrow, safetensors and torch each say it in their own way.
     """
     seen: list[BaseException] = []
-    one: BaseException | None = error
-    while one is not None and one not in seen:
-        if _says_full(one):
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if _says_full(cause):
             return True
-        seen.append(one)
-        one = one.__cause__
+        seen.append(cause)
+        cause = cause.__cause__
     return False
 
 
@@ -77,4 +77,4 @@ def _says_full(error: BaseException) -> bool:
     if getattr(error, "sqlstate", None) == _POSTGRESQL_FULL:
         return True
     text = str(error).lower()
-    return any(known in text for known in _TEXTS)
+    return any(sign in text for sign in _TEXTS)

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.expected import expected, kind_of
+from alambique.spec.expected import error_text, kind_of
 from alambique.spec.spelling import fields_at, hint
 
 NAMED = 20
@@ -110,7 +110,7 @@ def _bad_field(line: ErrorDetails, content: object, record: type[BaseModel]) -> 
     path = ".".join(_path(location, content, lacking=kind == "missing"))
     path = excerpt(path, _PATH) or record.__name__.lower()
     unsaid = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
-    message = excerpt(expected(line, _hint(line, record)), _MESSAGE)
+    message = excerpt(error_text(line, _hint(line, record)), _MESSAGE)
     return BadField(path, None if unsaid else short(value), message)
 
 

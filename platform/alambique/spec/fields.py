@@ -34,10 +34,11 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
 
-def left_out_at(default: object) -> Callable[[object], bool]:
-    """For `exclude_if`: a job is written without the field where it has its default.
+def equal_to(default: object) -> Callable[[object], bool]:
+    """Return what tells whether a field has its default, for `exclude_if`.
 
-    What a job says decides the keys of its stages; with a new field they stay those of before.
+    A job is written without the field then. What a job says decides the keys of its stages: with a
+    new field they stay those of before.
     """
     return lambda value: value == default
 
@@ -83,7 +84,7 @@ def repeated(values: Iterable[V]) -> list[V]:
 
 
 def fault_at(field: tuple[str | int, ...], message: str, found: object) -> ValidationError:
-    """What a validator of a whole record raises where one field of it is to blame."""
+    """Return what a validator of a whole record raises where one field of it is to blame."""
     fault = PydanticCustomError("value_error", message)
     return ValidationError.from_exception_data(
         "", [InitErrorDetails(type=fault, loc=field, input=found)]
@@ -94,10 +95,10 @@ def _read_duration(value: Any) -> Any:
     """A `timedelta` from "90s", "15m", "6h" or "2d"."""
     if isinstance(value, timedelta):
         return value
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
         raise ValueError("expected a number and a unit: 90s, 15m, 6h, 2d")
-    seconds = float(found[1]) * _SECONDS[found[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
     if not 1 <= seconds <= _LONGEST:
         raise ValueError(f"expected at least 1s and at most {_LONGEST // _SECONDS['d']}d")
     return timedelta(seconds=seconds)
@@ -120,7 +121,7 @@ Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{LETTERS - 
 """What a user may call a thing: it becomes part of a URL, never of a path."""
 
 
-def _no_truth(value: Any) -> Any:
+def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a number")
     return value
@@ -134,7 +135,7 @@ Length = Annotated[Whole, Field(ge=16, le=1_000_000)]
 """Tokens of the longest window, special tokens counted."""
 Overlap = Annotated[Whole, Field(ge=0, le=1_000_000)]
 """Tokens that two neighbouring windows of one text share."""
-Real = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
+Real = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0, le=1)]
 """The highest learning rate of a run."""
 Epochs = Annotated[Positive, Field(le=10_000)]

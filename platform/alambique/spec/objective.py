@@ -16,8 +16,8 @@ from alambique.spec.fields import (
     Positive,
     Spec,
     Whole,
+    equal_to,
     is_list,
-    left_out_at,
     not_empty,
     repeated,
     tag_where,
@@ -65,7 +65,7 @@ class _HasReduction(Protocol):
 R = TypeVar("R", bound=_HasReduction)
 
 
-def _check_reduction(term: R, losses: Mapping[str, tuple[str, ...]]) -> R:
+def _check_reduction_of_loss(term: R, losses: Mapping[str, tuple[str, ...]]) -> R:
     """Return the term if its reduction is one of its loss.
 
     Args:
@@ -90,7 +90,7 @@ class _LabelledTerm(Spec):
     kind: str
     name: Annotated[
         str | None,
-        Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", exclude_if=left_out_at(None)),
+        Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", exclude_if=equal_to(None)),
     ] = None
     """What the term is called in progress and results; its kind if not given. Of two terms of one
     kind, one needs a name."""
@@ -124,7 +124,7 @@ class Logits(_LabelledTerm):
     """Above 1, the teacher's second choices weigh more."""
     reduction: Literal["rows", "tinybert"] = "rows"
     """Of ce. tinybert: the mean is over classes too, and there is no T²."""
-    combine: Annotated[Literal["average", "best"], Field(exclude_if=left_out_at("average"))] = (
+    combine: Annotated[Literal["average", "best"], Field(exclude_if=equal_to("average"))] = (
         "average"
     )
     """Of several teachers. average: the weighted mean of their distributions; best: for each window
@@ -132,8 +132,8 @@ class Logits(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _check_own_reduction(self) -> "Logits":
-        return _check_reduction(self, {"tinybert": ("ce",)})
+    def _check_reduction(self) -> "Logits":
+        return _check_reduction_of_loss(self, {"tinybert": ("ce",)})
 
 
 class Hidden(_LabelledTerm):
@@ -154,8 +154,10 @@ class Hidden(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _check_own_reduction(self) -> "Hidden":
-        return _check_reduction(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
+    def _check_reduction(self) -> "Hidden":
+        return _check_reduction_of_loss(
+            self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")}
+        )
 
 
 class Attention(_LabelledTerm):
@@ -172,8 +174,10 @@ class Attention(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _check_own_reduction(self) -> "Attention":
-        return _check_reduction(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
+    def _check_reduction(self) -> "Attention":
+        return _check_reduction_of_loss(
+            self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)}
+        )
 
 
 class Relations(_LabelledTerm):

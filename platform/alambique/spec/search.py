@@ -95,11 +95,11 @@ def _check_dimensions(space: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_direction(text: str) -> str:
-    found = _GOAL.fullmatch(text)
-    if found is None:
+    match = _GOAL.fullmatch(text)
+    if match is None:
         raise ValueError("expected a name and max or min, such as f1 max, loss min or macs min")
-    if (found[2] == "min") != (found[1] in (LOSS, *COSTS)):
-        raise ValueError(f"{found[1]} is better the other way round: give the other of max and min")
+    if (match[2] == "min") != (match[1] in (LOSS, *COSTS)):
+        raise ValueError(f"{match[1]} is better the other way round: give the other of max and min")
     return text
 
 
@@ -157,7 +157,7 @@ class Search(Spec):
 
     @model_validator(mode="after")
     def _check_counts(self) -> "Search":
-        listed = sum(len(one) for one in self.space.values() if not isinstance(one, Range))
+        listed = sum(len(values) for values in self.space.values() if not isinstance(values, Range))
         if listed > MOST_TRIALS:
             raise ValueError(
                 f"the space lists {listed:,} values, and there are at most {MOST_TRIALS:,} trials: "
