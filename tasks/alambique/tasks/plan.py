@@ -273,9 +273,9 @@ def _teacher(teacher: TeacherEntry, model: Source, config_of: ConfigOf) -> Confi
 def _student(job: Job, field: str, teacher: Config, config_of: ConfigOf) -> Config:
     start = job.student.start
     if start not in ("teacher", "random"):
-        return shapes.of_student(job.student, config_of(source_of(start)))
+        return shapes.student_config(job.student, config_of(source_of(start)))
     with job.teachers[0].prefix_errors(field):
-        return shapes.of_student(job.student, teacher)
+        return shapes.student_config(job.student, teacher)
 
 
 def _cost(job: Job, config: Config, labels: int) -> Cost:

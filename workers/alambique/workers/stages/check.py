@@ -18,7 +18,7 @@ from alambique.models.configs import read_config
 from alambique.models.folders import model_hash
 from alambique.models.networks import Network
 from alambique.models.networks import load as load_network
-from alambique.models.sources import Located, check_folder, locate
+from alambique.models.sources import LocatedModel, check_folder, locate
 from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
@@ -262,12 +262,12 @@ def _load_notes(network: Network) -> Iterator[str]:
 
 def _locate(
     context: JobContext, source: Hub | Registered | Local | Folder
-) -> tuple[Located, Version | None]:
+) -> tuple[LocatedModel, Version | None]:
     """Return where a model is, and which version of the registry it is, if it is one."""
     if isinstance(source, Registered):
         project, name, number = context.job.project, source.name, source.version
         version = context.read(lambda session: versions.find(session, project, name, number))
-        return Located(fetch_model(context.settings, version), None), version
+        return LocatedModel(fetch_model(context.settings, version), None), version
     home = context.settings.home.absolute()
     return locate(source, models=context.settings.models, cache=home / "hub"), None
 
