@@ -14,7 +14,6 @@ from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Event, JobRow, Page, Waiting
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import BadSpec
-from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.states import State
 from alambique.spec.train import Resources
@@ -185,18 +184,15 @@ def _count(session: Session, which: ColumnElement[bool]) -> int:
 
 def _next_text(job: JobRow, *, running: int) -> str:
     try:
-        room = _room_text(job_of(job.spec))
+        spec = job_of(job.spec)
+        # of a search those of the trials that run at once
+        workers = spec.resources.workers * (spec.search.concurrent if spec.search else 1)
+        room = _workers_text(workers, spec.resources)
     except BadSpec:  # of a program of another version
         room = "it"
     if running == 0:
         return f"it is next: a dispatcher (`alambique worker`) with room for {room} takes it"
     return f"it is next: it starts when there is room for {room}; now running: {running}"
-
-
-def _room_text(job: Job) -> str:
-    """What its workers take, in words; of a search those of the trials that run at once."""
-    workers = job.resources.workers * (job.search.concurrent if job.search else 1)
-    return _workers_text(workers, job.resources)
 
 
 def _workers_text(number: int, each: Resources) -> str:

@@ -32,7 +32,7 @@ def submit(
     *,
     key: str | None = None,
 ) -> SuiteRow:
-    """Puts all jobs of a suite into the queue; with a key known in the project: the suite of then.
+    """Put all jobs of a suite into the queue; of a known key, return the suite that it made then.
 
     Args:
         session: a transaction; all jobs are in it, or none.
@@ -129,7 +129,7 @@ def results(
 
 
 def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:
-    """Jobs of the suite that are not over cancelled, or asked to end where they run.
+    """Cancel the jobs of a suite that are not over, or ask them to end where they run.
 
     Args:
         session: a transaction: others wait until it ends, drivers with their heartbeats too.
@@ -168,7 +168,7 @@ def _find_made(session: Session, suite: Suite, key: str, key_hash: object) -> Su
 
 
 def _rows(session: Session, rows: Sequence[tables.Suite]) -> list[SuiteRow]:
-    """The suites as records, with the states of their jobs."""
+    """Return the suites as records, with the states of their jobs."""
     job = tables.Job
     query = select(job.suite_id, job.state, func.count()).group_by(job.suite_id, job.state)
     states: dict[UUID | None, dict[State, int]] = defaultdict(dict)

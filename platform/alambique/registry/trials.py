@@ -25,7 +25,7 @@ _LAST = 2**31 - 1
 def begin(
     session: Session, job_id: UUID, token: int, number: int, values: Mapping[str, Any]
 ) -> Trial:
-    """The trial, running; one that an earlier attempt at the job has begun begins anew.
+    """Begin a trial; one that an earlier attempt at the job has begun begins anew.
 
     Raises:
         LostLease: the job is not held under `token` any more.
@@ -52,7 +52,7 @@ def record_progress(
     metrics: Mapping[str, float],
     curve: Sequence[Mapping[str, float]],
 ) -> None:
-    """How far a running trial is; the whole picture each time.
+    """Write how far a running trial is: each time all that is known.
 
     Raises:
         LostLease: the job is not held under `token` any more.
@@ -75,7 +75,7 @@ def end(
     reason: Reason | None = None,
     error: str | None = None,
 ) -> Trial:
-    """The trial, over.
+    """End a trial, and return it.
 
     Raises:
         LostLease: the job is not held under `token` any more.
@@ -110,7 +110,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Trial]:
-    """Trials of a job, by their number: those in that state.
+    """Return trials of a job, by their number: those in that state, or all.
 
     While nobody holds the job, what was begun is not running, but interrupted.
 
@@ -139,7 +139,7 @@ def page(
 
 
 def _stored_states(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
-    """What the rows have of which that state is told: no row is ever made interrupted."""
+    """Return the states that the rows of a state have: no row is ever stored as interrupted."""
     if state not in (TrialState.RUNNING, TrialState.INTERRUPTED):
         return (state,)
     return (TrialState.RUNNING,) if held is (state is TrialState.RUNNING) else ()
