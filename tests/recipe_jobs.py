@@ -7,7 +7,7 @@ import yaml
 
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
-from alambique.spec.reading import job_of, overridden, read_job
+from alambique.spec.reading import job_of, read_job, with_override
 from alambique.spec.suite import read_suite
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -21,5 +21,5 @@ def first_job(name: str, overrides: Iterable[str] = ()) -> Job:
     (_, job), *_ = jobs_of(read_suite(text))
     content = job.model_dump(mode="json")
     for override in overrides:
-        content = overridden(content, override)
+        content = with_override(content, override)
     return job_of(content)

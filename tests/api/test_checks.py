@@ -9,7 +9,7 @@ from alambique.api.checks import check, check_suite
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
-from alambique.api.problems import Refused
+from alambique.api.problems import Refusal
 from alambique.registry.database import Database
 from alambique.spec.faults import NAMED
 from alambique.spec.matrix import jobs_of
@@ -50,7 +50,7 @@ def suite(*unfit: int) -> Suite:
 
 def test_the_sizes_of_so_many_jobs_are_looked_at_and_no_more(context: Context) -> None:
     checked = suite(3)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refusal) as caught:
         check_suite(checked, jobs_of(checked), context)
     assert [bad.path for bad in caught.value.problem.errors or ()] == ["tasks.t3.student"]
     left = suite(599)  # to the first stage of that job
@@ -60,7 +60,7 @@ def test_the_sizes_of_so_many_jobs_are_looked_at_and_no_more(context: Context) -
 def test_the_scores_that_a_suite_names_are_those_of_its_tasks(context: Context) -> None:
     said = {"metrics": {"t1": ["f1", "strict-f1", "seqeval-f1"], "t2": ["accuracy"]}}
     named = suite_of(suite().model_dump() | said)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refusal) as caught:
         check_suite(named, jobs_of(named), context)
     found = caught.value.problem.errors or []
     assert [bad.path for bad in found] == ["metrics.t1.2"]
@@ -79,7 +79,7 @@ def test_models_of_the_registry_are_looked_for_together(
             "student": {"layers": 1},
         }
     )
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refusal) as caught:
         check(job, context)
     assert len(caught.value.problem.errors or ()) == NAMED
     looks = 0

@@ -69,7 +69,7 @@ def test_what_watches_goes_on_when_the_server_is_back(
         {
             "name": "one",
             "project": job.project,
-            "shared": {"teacher": job.teachers[0].said.model_dump(mode="json", exclude_unset=True)},
+            "shared": {"teacher": job.teachers[0].spec.model_dump(mode="json", exclude_unset=True)},
             "tasks": {"ner": {"task": job.task, "data": job.data.name}},
             "students": {"small": {"layers": 1}},
         }

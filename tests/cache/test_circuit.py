@@ -13,14 +13,14 @@ def test_one_line_for_each_change_and_a_pause_that_doubles(
     pauses = []
     for _ in range(4):
         assert circuit.allows()
-        circuit.failed(OSError("refused"))
+        circuit.record_failure(OSError("refused"))
         start = now
         while not circuit.allows():
             now += 0.5
         pauses.append(now - start)
     assert pauses == [1, 2, 3, 3]
-    circuit.worked()
-    circuit.worked()
+    circuit.record_success()
+    circuit.record_success()
     assert [record.getMessage() for record in caplog.records] == ["down (OSError: refused)", "up"]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
@@ -29,8 +29,8 @@ def test_after_a_success_the_pause_is_short_again() -> None:
     now = 0.0
     circuit = CircuitBreaker(broken="down", mended="up", pause=1, clock=lambda: now)
     for _ in range(5):
-        circuit.failed(OSError())
-    circuit.worked()
-    circuit.failed(OSError())
+        circuit.record_failure(OSError())
+    circuit.record_success()
+    circuit.record_failure(OSError())
     now = 1.0
     assert circuit.allows()

@@ -136,7 +136,7 @@ def test_an_empty_store_has_nothing(case: Case, namespace: Namespace) -> None:
     key = example_key(namespace, ["a"])
     assert outputs.get(key) is None
     assert outputs.missing([key]) == [key]
-    assert (outputs.hits, outputs.misses, outputs.damaged) == (0, 1, 0)
+    assert (outputs.hits, outputs.misses, outputs.damaged_packs) == (0, 1, 0)
 
 
 def test_who_made_what_was_found_is_told(case: Case, namespace: Namespace) -> None:
@@ -196,11 +196,11 @@ def test_a_damaged_pack_is_a_miss_and_one_line_in_the_log(
     changed[-1] ^= 1
     case.spoil(bucket, pack, bytes(changed))
     outputs = Outputs(case.again(), namespace)
-    refused = outputs.damaged  # a store in memory is not opened again
+    refused = outputs.damaged_packs  # a store in memory is not opened again
     assert outputs.get(pack.key(0)) is None
     assert outputs.misses == 1
     tiers = 2 if isinstance(outputs.store, TwoTiers) else 1
-    assert outputs.damaged - refused == tiers
+    assert outputs.damaged_packs - refused == tiers
     warnings = [
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
     ]
@@ -208,7 +208,7 @@ def test_a_damaged_pack_is_a_miss_and_one_line_in_the_log(
     assert all("is damaged" in warning for warning in warnings)
     outputs.refresh()
     assert outputs.get(pack.key(0)) is None
-    assert outputs.damaged - refused == tiers  # it was dropped, and is not met again
+    assert outputs.damaged_packs - refused == tiers  # it was dropped, and is not met again
 
 
 @FIXTURES
@@ -224,7 +224,7 @@ def test_packs_cut_short_or_of_others_are_misses(case: Case, data: st.DataObject
     )
     outputs = Outputs(case.again(), namespace)
     assert outputs.missing([pack.key(0)]) == [pack.key(0)]
-    assert outputs.damaged >= 1
+    assert outputs.damaged_packs >= 1
 
 
 def test_what_was_damaged_is_computed_again_and_stays(case: Case, namespace: Namespace) -> None:

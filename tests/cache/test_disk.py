@@ -116,7 +116,7 @@ def test_killed_between_any_two_writes(tmp_path: Path, place: Path) -> None:
     store = DiskPacks(tmp_path)
     for number in [*range(21), *told]:
         assert value(store, number) == number
-    assert store.damaged == 0
+    assert store.damaged_packs == 0
 
 
 def test_killed_in_the_middle_of_a_write(tmp_path: Path, place: Path) -> None:
@@ -194,7 +194,7 @@ def test_abandoned_files_are_ignored_then_swept(tmp_path: Path, place: Path) -> 
     long_ago = young.stat().st_mtime - 2 * ABANDONED
     os.utime(old, (long_ago, long_ago))
     assert value(store, 1) == 1
-    assert (old.exists(), young.exists(), store.damaged) == (False, True, 0)
+    assert (old.exists(), young.exists(), store.damaged_packs) == (False, True, 0)
 
 
 def test_a_file_cut_under_an_open_map_is_a_miss_and_kills_nobody(
@@ -206,7 +206,7 @@ def test_a_file_cut_under_an_open_map_is_a_miss_and_kills_nobody(
     assert shelf.find(key(1))
     os.truncate(next(place.glob("*.pack")), 0)
     assert shelf.find(key(1)) is None
-    assert store.damaged == 1
+    assert store.damaged_packs == 1
 
 
 def test_a_pack_that_was_replaced_is_verified_again(tmp_path: Path, place: Path) -> None:

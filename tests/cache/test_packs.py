@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from alambique.cache.packs import LIMIT, Damaged, Pack, Record, decode, encode, flaw, split
+from alambique.cache.packs import LIMIT, DamagedPack, Pack, Record, decode, encode, flaw, split
 
 OURS, THEIRS = "0a" * 16, "0b" * 16
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -73,7 +73,7 @@ def test_equal_content_has_an_equal_name(some: list[Record], random: Random) -> 
 def test_any_flipped_byte_is_found(some: list[Record], data: st.DataObject) -> None:
     changed = bytearray(encode(OURS, some).data)
     changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedPack):
         decode(bytes(changed), OURS)
 
 
@@ -82,23 +82,23 @@ def test_each_bit_and_each_length_of_a_small_pack() -> None:
     for at in range(len(whole)):
         for bit in range(8):
             changed = whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :]
-            with pytest.raises(Damaged):
+            with pytest.raises(DamagedPack):
                 decode(changed, OURS)
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedPack):
             decode(whole[:at], OURS)
 
 
 @given(st.binary(max_size=300))
 def test_other_bytes_are_no_pack(data: bytes) -> None:
     for more in (data, b"ALMBPACK" + data, bytes(small().data) + data + b"\0"):
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedPack):
             decode(more, OURS)
 
 
 def test_a_pack_of_another_namespace_or_name_is_refused() -> None:
-    with pytest.raises(Damaged, match="of the namespace 0a0a"):
+    with pytest.raises(DamagedPack, match="of the namespace 0a0a"):
         decode(bytes(small().data), THEIRS)
-    with pytest.raises(Damaged, match="it is the pack"):
+    with pytest.raises(DamagedPack, match="it is the pack"):
         decode(bytes(small().data), OURS, name="00" * 16)
 
 

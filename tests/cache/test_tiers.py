@@ -67,7 +67,7 @@ def test_a_damaged_near_pack_comes_back_from_the_shared_tier(
     (file,) = tmp_path.rglob("*.pack")
     file.write_bytes(bytes(pack.data[:-1]) + b"\xff")
     assert values(store, namespace, 1) == [1]
-    assert store.damaged == 1
+    assert store.damaged_packs == 1
     assert file.read_bytes() == pack.data
 
 
@@ -81,7 +81,7 @@ def test_a_damaged_shared_pack_is_not_copied(
         store = open_store(tmp_path / "b", redis_url)
         assert values(store, namespace, 1) == [None]
         assert not client.exists(name)
-    assert store.damaged == 1
+    assert store.damaged_packs == 1
     assert not list((tmp_path / "b").rglob("*.pack"))
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from alambique.distill.attention import (
     attention_scores,
-    averaged_heads,
     divergence,
+    mean_over_heads,
     real_pairs,
     squared_probabilities,
     squared_scores,
@@ -191,10 +191,10 @@ def test_head_counts_must_match_unless_averaged(distance: Distance) -> None:
     seen_BNN = torch.ones(2, 3, 3, dtype=torch.bool)
     with pytest.raises(BadSpec, match=r"has 1 attention heads, the teacher 4.*mean over heads"):
         distance(student_BHNN, teacher_BHNN, seen_BNN)
-    value_B = distance(student_BHNN, averaged_heads(teacher_BHNN), seen_BNN)
+    value_B = distance(student_BHNN, mean_over_heads(teacher_BHNN), seen_BNN)
     assert value_B.isfinite().all()
 
 
 def test_heads_are_averaged() -> None:
     scores_BHNN = torch.arange(8.0).view(1, 2, 2, 2)
-    assert averaged_heads(scores_BHNN).tolist() == [[[[2, 3], [4, 5]]]]
+    assert mean_over_heads(scores_BHNN).tolist() == [[[[2, 3], [4, 5]]]]

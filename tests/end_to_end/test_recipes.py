@@ -14,7 +14,7 @@ from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Relations, Term
 from alambique.spec.settings import Settings
-from alambique.spec.sources import Source, written
+from alambique.spec.sources import Source, source_text
 from alambique.spec.states import State
 from alambique.spec.suite import read_suite
 from alambique.tasks.catalogue import dataset
@@ -137,7 +137,7 @@ def test_two_teachers_and_a_student_of_a_third_vocabulary() -> None:
     configs = {"bert-base": BERT, "roberta-base": base, "albert-tiny": tiny}
 
     def config_of(source: Source) -> Config:
-        return next(config for name, config in configs.items() if name in written(source))
+        return next(config for name, config in configs.items() if name in source_text(source))
 
     found = plan(recipe("teachers"), UnknownName("the data is not at hand"), config_of=config_of)
     labels = len(dataset("ancora-contracted").labels)

@@ -7,7 +7,7 @@ import pytest
 
 from alambique.models.comparability import check_comparable
 from alambique.models.configs import Config
-from alambique.models.shapes import resized
+from alambique.models.shapes import resized_config
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Attention, Hidden, IntermediateLoss, Relations
 
@@ -34,12 +34,12 @@ def test_what_cannot_be_compared_is_told(
 ) -> None:
     teacher = tiny("bert")
     with pytest.raises(BadSpec, match=said):
-        check_comparable([term], resized(teacher, **student), teacher)
+        check_comparable([term], resized_config(teacher, **student), teacher)
 
 
 def test_heads_that_differ_are_compared_by_their_mean_or_by_relations(tiny: Tiny) -> None:
     teacher = tiny("bert")
-    student = resized(teacher, layers=2, heads=4)
+    student = resized_config(teacher, layers=2, heads=4)
     check_comparable([Attention(heads="mean"), Relations()], student, teacher)
 
 
@@ -52,4 +52,4 @@ def test_attention_of_a_deberta_is_refused_and_its_relations_are_not(tiny: Tiny)
 
 def test_a_map_that_is_still_to_be_chosen_fits_any_depth(tiny: Tiny) -> None:
     teacher = tiny("bert")
-    check_comparable([Hidden(mapping="similar")], resized(teacher, layers=9), teacher)
+    check_comparable([Hidden(mapping="similar")], resized_config(teacher, layers=9), teacher)

@@ -20,7 +20,7 @@ from alambique.models.distillation_model import (
 )
 from alambique.models.families import family_of
 from alambique.models.networks import Network, new
-from alambique.models.shapes import resized
+from alambique.models.shapes import resized_config
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Attention, Gold, Hidden, IntermediateLoss, Relations
 from alambique.spec.outputs import Output
@@ -149,7 +149,7 @@ def test_of_equal_networks_there_is_nothing_to_learn(config: Config, batch: Batc
 
 
 def test_of_others_every_term_teaches_layers(config: Config, batch: Batch) -> None:
-    student = resized(config, layers=3)
+    student = resized_config(config, layers=3)
     for term in fitting(config):
         model = DistillationModel(tags(student, 1), tags(config, 2), [term])
         value = losses(model, [term], batch, torch.ones(2))
@@ -160,7 +160,7 @@ def test_of_others_every_term_teaches_layers(config: Config, batch: Batch) -> No
 
 
 def test_padding_and_windows_beside_change_no_value(config: Config, batch: Batch) -> None:
-    student = resized(config, layers=2)
+    student = resized_config(config, layers=2)
     for term in fitting(config):
         if not isinstance(term, Relations) and term.mapping == ((1, 2),):
             continue  # of TextBrewer: a mean over the tokens of all windows
@@ -178,7 +178,7 @@ def test_a_wider_teacher_is_met_through_a_projection(
     tiny: Callable[[str], Config], batch: Batch
 ) -> None:
     config = tiny("bert")
-    student = resized(config, layers=2, width=8)
+    student = resized_config(config, layers=2, width=8)
     for projection, names in (("shared", 1), ("per-layer", 3)):
         term = Hidden.model_validate({"projection": projection})
         model = DistillationModel(tags(student, 1), tags(config, 2), [term])
@@ -204,7 +204,7 @@ def test_through_the_identity_it_is_the_mean_squared_difference(
 ) -> None:
     """Of real tokens; added up over the embeddings and two layers, the mean over windows."""
     config = tiny("bert")
-    student, teacher = tags(resized(config, layers=2), 1), tags(config, 2)
+    student, teacher = tags(resized_config(config, layers=2), 1), tags(config, 2)
     term = Hidden(projection="shared")
     value = losses(DistillationModel(student, teacher, [term]), [term], batch, torch.ones(2))
     ours, theirs = states_of(student, batch), states_of(teacher, batch)
@@ -223,7 +223,7 @@ def test_a_map_that_is_learnt_finds_the_layer_that_is_alike(
     config = tiny("bert")
     teacher = tags(config, 2)
     term = Hidden(mapping="learned", projection="none", embeddings=False)
-    student = tags(resized(config, layers=3), 1)
+    student = tags(resized_config(config, layers=3), 1)
     # its three layers are the teacher's first three: the map begins at 0, 2 and 3
     student.load_state_dict({name: teacher.state_dict()[name] for name in student.state_dict()})
     model = DistillationModel(student, teacher, [term])

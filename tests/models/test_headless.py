@@ -11,7 +11,7 @@ from torch import Tensor
 from alambique.models.configs import Config, labels_of, read_config
 from alambique.models.families import family_of
 from alambique.models.networks import Network, load, new, save
-from alambique.models.shapes import narrowed
+from alambique.models.shapes import narrowed_config
 from alambique.models.students import cut, narrow
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
@@ -93,7 +93,7 @@ def test_it_is_cut_as_with_a_head(saved: Saved, kind: str, kept: tuple[int, ...]
 def test_it_is_sliced_as_with_a_head(saved: Saved, batch: Batch, kind: str) -> None:
     tags = LABELS[Output.TAGS]
     folder = saved(kind, Output.TAGS, tags)
-    asked = narrowed(read_config(folder), width=12, heads=2, ffn=12)
+    asked = narrowed_config(read_config(folder), width=12, heads=2, ffn=12)
     with_one = narrow(load(folder, Output.TAGS, tags), asked)
     found = narrow(load(folder, Output.STATES, ()), asked)
     assert same(body_of(found), body_of(with_one))
@@ -104,7 +104,7 @@ def test_the_norm_of_projected_embeddings_is_sliced_to_the_width(tiny: Tiny) -> 
     """Of a DeBERTa, whose norm comes after the projection."""
     config = {**tiny("deberta-v2"), "embedding_size": 12}
     wide = new(config, Output.STATES, (), seed=1)
-    found = narrow(wide, narrowed(config, width=8)).inner.state_dict()
+    found = narrow(wide, narrowed_config(config, width=8)).inner.state_dict()
     norm, table = found["embeddings.LayerNorm.weight"], found["embeddings.word_embeddings.weight"]
     assert (norm.shape, table.shape[1]) == ((8,), 12)
 

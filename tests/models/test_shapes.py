@@ -14,9 +14,9 @@ from alambique.models.networks import new
 from alambique.models.shapes import (
     attention_kinds,
     from_scratch,
-    narrowed,
-    of_student,
-    resized,
+    narrowed_config,
+    resized_config,
+    student_config,
     with_layers,
 )
 from alambique.spec.errors import BadSpec
@@ -69,15 +69,15 @@ def test_a_bert_is_cut_by_its_number_of_layers() -> None:
 
 
 def test_a_resized_network_repeats_the_kinds_of_attention() -> None:
-    again = resized(MODERNBERT, layers=8)
+    again = resized_config(MODERNBERT, layers=8)
     assert again["layer_types"] == [GLOBAL, LOCAL, LOCAL] * 2 + [GLOBAL, GLOBAL]
-    assert resized(BERT, layers=2, width=32, ffn=8)["hidden_size"] == 32
+    assert resized_config(BERT, layers=2, width=32, ffn=8)["hidden_size"] == 32
 
 
 @pytest.mark.parametrize(("config", "width"), [(BERT, 30), (MODERNBERT, 36)])
 def test_heads_that_do_not_share_the_width(config: dict[str, Any], width: int) -> None:
     with pytest.raises(BadSpec, match=r"width \d+ is not a multiple of \d \(4 heads\)"):
-        resized(config, layers=2, width=width)
+        resized_config(config, layers=2, width=width)
 
 
 def counted(config: Config) -> int:
@@ -117,16 +117,16 @@ def test_a_network_from_scratch_is_what_was_asked_for(family: str) -> None:
 def test_every_family_is_cut_and_resized_by_our_words(config: Config) -> None:
     fields = family_of(config).fields
     assert with_layers(config, (0, 2))[fields["layers"]] == 2
-    new = sizes_of(resized(config, layers=6, width=24, heads=4, ffn=8))
+    new = sizes_of(resized_config(config, layers=6, width=24, heads=4, ffn=8))
     assert (new.layers, new.width, new.heads, new.ffn) == (6, 24, 4, 8)
-    assert sizes_of(resized(config, layers=4)) == sizes_of(config)
+    assert sizes_of(resized_config(config, layers=4)) == sizes_of(config)
 
 
 @pytest.mark.parametrize("family", ["albert", "electra"])
 def test_embeddings_of_their_own_width(tiny: Tiny, family: str) -> None:
     config = tiny(family)
-    assert resized(config, layers=4, width=24)["embedding_size"] == 8
-    assert resized(config, layers=4, embedding=4)["embedding_size"] == 4
+    assert resized_config(config, layers=4, width=24)["embedding_size"] == 8
+    assert resized_config(config, layers=4, embedding=4)["embedding_size"] == 4
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_embeddings_of_their_own_width(tiny: Tiny, family: str) -> None:
 )
 def test_embeddings_as_wide_as_the_layers(tiny: Tiny, family: str) -> None:
     with pytest.raises(BadSpec, match=rf"embedding 8: the embeddings of a {family} .* leave"):
-        resized(tiny(family), layers=4, embedding=8)
+        resized_config(tiny(family), layers=4, embedding=8)
 
 
 @pytest.mark.parametrize("family", ["electra", "deberta-v2"])
 def test_embeddings_that_were_as_wide_as_the_layers_stay_so(tiny: Tiny, family: str) -> None:
-    again = resized({**tiny(family), "embedding_size": 16}, layers=4, width=24)
+    again = resized_config({**tiny(family), "embedding_size": 16}, layers=4, width=24)
     assert again["embedding_size"] == 24
 
 
 def test_what_a_deberta_says_twice_is_changed_twice(tiny: Tiny) -> None:
     config = {**tiny("deberta-v2"), "pooler_hidden_size": 16, "attention_head_size": 8}
-    again = resized(config, layers=4, width=32, heads=2)
+    again = resized_config(config, layers=4, width=32, heads=2)
     assert (again["pooler_hidden_size"], again["attention_head_size"]) == (32, 16)
 
 
@@ -154,7 +154,7 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
     with pytest.raises(BadSpec, match="this albert has 2 layers that take turns"):
         with_layers(config, (0,))
     with pytest.raises(BadSpec, match="this albert has 2 layers that take turns"):
-        resized(config, layers=2)
+        resized_config(config, layers=2)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
 )
 def test_what_cannot_be_sliced(tiny: Tiny, asked: dict[str, int], said: str) -> None:
     with pytest.raises(BadSpec, match=said):
-        narrowed(tiny("bert"), **asked)
+        narrowed_config(tiny("bert"), **asked)
 
 
 def test_slicing_neither_makes_nor_drops_a_projection(tiny: Tiny) -> None:
@@ -179,15 +179,15 @@ def test_slicing_neither_makes_nor_drops_a_projection(tiny: Tiny) -> None:
         ({**electra, "embedding_size": 16}, {"width": 8, "embedding": 4}),
     ):
         with pytest.raises(BadSpec, match="cannot be sliced from the electra's 16 and"):
-            narrowed(config, **asked)
-    assert narrowed(tiny("albert"), width=8)["embedding_size"] == 8
+            narrowed_config(config, **asked)
+    assert narrowed_config(tiny("albert"), width=8)["embedding_size"] == 8
 
 
 def test_a_convolution_of_groups_is_not_sliced(tiny: Tiny) -> None:
     config = {**tiny("deberta-v2"), "conv_groups": 2}
-    assert narrowed(config, ffn=12)["intermediate_size"] == 12
+    assert narrowed_config(config, ffn=12)["intermediate_size"] == 12
     with pytest.raises(BadSpec, match="has 2 groups, which do not slice"):
-        narrowed(config, width=8)
+        narrowed_config(config, width=8)
 
 
 @pytest.mark.parametrize(
@@ -198,27 +198,27 @@ def test_as_many_heads_share_keys_as_before(tiny: Tiny, heads: int, keys: tuple[
     base: dict[str, Any] = {**tiny("eurobert"), "hidden_size": 144, "num_attention_heads": 12}
     for was, now in zip((4, 12), keys, strict=True):
         config = base | {"num_key_value_heads": was, "head_dim": 12}
-        new = resized(config, layers=4, width=12 * heads, heads=heads)
+        new = resized_config(config, layers=4, width=12 * heads, heads=heads)
         assert (sizes_of(new).key_heads, new["head_dim"]) == (now, 12)
     with pytest.raises(BadSpec, match="read by 3 heads of queries: give a multiple of 3, such as"):
-        resized(base | {"num_key_value_heads": 4}, layers=4, width=80, heads=8)
+        resized_config(base | {"num_key_value_heads": 4}, layers=4, width=80, heads=8)
 
 
 @pytest.mark.parametrize("start", ["teacher", "random"])
 def test_the_student_of_a_job(config: Config, start: str) -> None:
     keep: Any = "last" if start == "teacher" else "uniform"
     said = Student(start=start, layers=2, keep=keep, width=12, ffn=6)
-    found = sizes_of(of_student(said, config))
+    found = sizes_of(student_config(said, config))
     assert (found.layers, found.width, found.heads, found.ffn) == (2, 12, 2, 6)
 
 
 def test_a_random_student_may_be_larger_than_its_teacher(tiny: Tiny) -> None:
     said = Student(start="random", layers=9, width=32)
-    assert sizes_of(of_student(said, tiny("roberta"))).width == 32
+    assert sizes_of(student_config(said, tiny("roberta"))).width == 32
     with pytest.raises(BadSpec, match="cannot be cut from a model of 4"):
-        of_student(said.model_copy(update={"start": "teacher"}), tiny("roberta"))
+        student_config(said.model_copy(update={"start": "teacher"}), tiny("roberta"))
 
 
 def test_a_modernbert_is_cut_before_it_is_narrowed(tiny: Tiny) -> None:
     said = Student(layers=2, keep=(1, 3), width=8)
-    assert attention_kinds(of_student(said, tiny("modernbert"))) == (LOCAL, GLOBAL)
+    assert attention_kinds(student_config(said, tiny("modernbert"))) == (LOCAL, GLOBAL)

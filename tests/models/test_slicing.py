@@ -9,8 +9,8 @@ from torch import Tensor
 from alambique.models.configs import Config
 from alambique.models.families import family_of
 from alambique.models.networks import PREFIX, Network, new
-from alambique.models.shapes import narrowed
-from alambique.models.slicing import sliced
+from alambique.models.shapes import narrowed_config
+from alambique.models.slicing import slice_weights
 from alambique.models.students import narrow
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
@@ -45,7 +45,7 @@ def answer(network: Network, batch: Batch) -> Tensor:
 @OUTPUTS
 def test_slices_of_equal_size_are_the_weights(config: Config, output: Output) -> None:
     weights = network_of(config, output).state_dict()
-    same = sliced(weights, config, narrowed(config))
+    same = slice_weights(weights, config, narrowed_config(config))
     assert same.keys() == weights.keys()
     assert all(torch.equal(same[name], weights[name]) for name in weights)
 
@@ -57,7 +57,7 @@ def test_slices_fit_the_network_of_the_new_config(
 ) -> None:
     """Also a narrower embedding, where there is one."""
     narrower = 5 if "embedding" in family_of(config).fields else None
-    asked = narrowed(config, width=width, heads=heads, ffn=ffn, embedding=narrower)
+    asked = narrowed_config(config, width=width, heads=heads, ffn=ffn, embedding=narrower)
     wide = network_of(config, output)
     student = narrow(wide, asked)
     assert student.labels == wide.labels
@@ -70,14 +70,14 @@ def test_slices_fit_the_network_of_the_new_config(
 
 def test_a_network_of_the_size_asked_for_is_left_alone(config: Config) -> None:
     network = network_of(config, Output.TAGS)
-    assert narrow(network, narrowed(config)) is network
+    assert narrow(network, narrowed_config(config)) is network
 
 
 def layer_of(config: Config, name: str, rows: int, columns: int, **sizes: int) -> Tensor:
     """What is kept of a layer whose entry (i, j) is 100 i + j."""
     layer = 100 * torch.arange(rows)[:, None] + torch.arange(columns)
     weights = {f"{PREFIX}{name}.weight": layer, f"{PREFIX}{name}.bias": torch.arange(rows)}
-    kept = sliced(weights, config, narrowed(config, **sizes))
+    kept = slice_weights(weights, config, narrowed_config(config, **sizes))
     matrix, bias = kept[f"{PREFIX}{name}.weight"], kept[f"{PREFIX}{name}.bias"]
     assert torch.equal(matrix[:, 0] // 100, bias)
     return matrix
@@ -149,18 +149,18 @@ def test_a_feed_forward_layer_without_what_is_zero_computes_the_same(
     for name, weight in wide.named_parameters():
         if name.removesuffix(".weight").endswith(after) and "attention" not in name:
             weight[:, 16:] = 0
-    narrower = narrow(wide, narrowed(config, ffn=16))
+    narrower = narrow(wide, narrowed_config(config, ffn=16))
     torch.testing.assert_close(answer(narrower, batch), answer(wide, batch), rtol=0, atol=1e-6)
 
 
 def test_pairs_of_a_narrower_head_have_the_pace_of_those_kept(tiny: Tiny) -> None:
     """Pairs that turn together stay together, and turn as fast as before."""
     config = {**tiny("modernbert"), "hidden_size": 32, "num_attention_heads": 2}
-    asked = narrowed(config, width=16)
+    asked = narrowed_config(config, width=16)
     wide, narrower = (network_of(one, Output.TAGS) for one in (config, asked))
     name = "inner.model.layers.0.attn.Wqkv.weight"
     rows = torch.arange(96)[:, None].expand(96, 32)
-    kept = sliced({name: rows}, config, asked)[name][:8, 0]
+    kept = slice_weights({name: rows}, config, asked)[name][:8, 0]
     assert torch.equal(kept[4:], kept[:4] + 8)
     for kind in ("full_attention", "sliding_attention"):
         paces, theirs = (
@@ -171,11 +171,11 @@ def test_pairs_of_a_narrower_head_have_the_pace_of_those_kept(tiny: Tiny) -> Non
 
 def test_paces_of_a_narrower_head_of_a_eurobert(tiny: Tiny) -> None:
     config = {**tiny("eurobert"), "hidden_size": 32}
-    asked = narrowed(config, width=16)
+    asked = narrowed_config(config, width=16)
     wide, narrower = (network_of(one, Output.TAGS) for one in (config, asked))
     name = "inner.model.layers.0.self_attn.k_proj.weight"
     rows = torch.arange(16)[:, None].expand(16, 32)
-    kept = sliced({name: rows}, config, asked)[name][:, 0]
+    kept = slice_weights({name: rows}, config, asked)[name][:, 0]
     assert torch.equal(kept[4:], kept[:4] + 8)
     paces, theirs = (one.inner.get_buffer("model.rotary_emb.inv_freq") for one in (wide, narrower))
     torch.testing.assert_close(theirs, paces[kept[:4]])
@@ -183,4 +183,4 @@ def test_paces_of_a_narrower_head_of_a_eurobert(tiny: Tiny) -> None:
 
 def test_a_weight_that_nobody_knows() -> None:
     with pytest.raises(BadModel, match=r"axes of the weight 'bert\.adapter\.weight'"):
-        sliced({"bert.adapter.weight": torch.zeros(2, 2)}, BERT, BERT)
+        slice_weights({"bert.adapter.weight": torch.zeros(2, 2)}, BERT, BERT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.models.sources import SAMPLES, Located, check_folder, locate
+from alambique.models.sources import SAMPLES, LocatedModel, check_folder, locate
 from alambique.spec.errors import BadModel, UnknownName, Unreachable
 from alambique.spec.outputs import Output
 from alambique.spec.sources import Folder, Hub, Local
@@ -55,7 +55,7 @@ def place(
     *,
     models: Path | None = None,
     endpoint: str | None = None,
-) -> Located:
+) -> LocatedModel:
     return locate(
         source,
         models=models,
@@ -118,7 +118,7 @@ def test_a_hub_that_names_no_commit(
 
 def test_a_name_under_the_folder_of_models(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS, name="mine")
-    assert place(Local("mine"), tmp_path, models=tmp_path) == Located(folder, None)
+    assert place(Local("mine"), tmp_path, models=tmp_path) == LocatedModel(folder, None)
     with pytest.raises(UnknownName, match=r"no model 'yours' in .*, which has mine; the samples"):
         place(Local("yours"), tmp_path, models=tmp_path)
     with pytest.raises(UnknownName, match="set ALAMBIQUE_MODELS"):
@@ -131,7 +131,7 @@ def test_the_samples_need_no_folder_of_models(tmp_path: Path) -> None:
 
 def test_a_path(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
-    assert place(Folder(str(folder)), tmp_path) == Located(folder, None)
+    assert place(Folder(str(folder)), tmp_path) == LocatedModel(folder, None)
     with pytest.raises(UnknownName, match="there is no folder"):
         place(Folder(str(tmp_path / "nowhere")), tmp_path)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.networks import Network, load, new, save
-from alambique.models.shapes import attention_kinds, resized, with_layers
+from alambique.models.shapes import attention_kinds, resized_config, with_layers
 from alambique.models.students import cut
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
@@ -123,7 +123,7 @@ def test_a_random_student_has_the_size_asked_for(
     saved: Saved, batch: Batch, kind: str, config: Config
 ) -> None:
     teacher = load(saved(kind, Output.TAGS, TAGS), Output.TAGS, TAGS)
-    asked = resized(teacher.config, layers=5, width=24, heads=4, ffn=8)
+    asked = resized_config(teacher.config, layers=5, width=24, heads=4, ffn=8)
     student = new(asked, Output.TAGS, TAGS, seed=1)
     assert answer(student, batch).shape == (2, 24, 3)
     said = sizes_of(student.config)

@@ -8,7 +8,7 @@ from alambique.models.configs import Config
 from alambique.spec.errors import UnknownName
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import read_job
-from alambique.spec.sources import Source, written
+from alambique.spec.sources import Source, source_text
 from alambique.spec.space import Between, Listed, axes, job_with_values, trial_count
 from alambique.tasks.plan import plan
 
@@ -56,7 +56,7 @@ def test_its_published_choice_is_a_trial_of_it() -> None:
 
 def test_its_networks_weigh_what_the_paper_s_do() -> None:
     def config_of(source: Source) -> Config:
-        return TINY if "tiny" in written(source) else ALBERT
+        return TINY if "tiny" in source_text(source) else ALBERT
 
     found = plan(JOB, UnknownName("the data is not at hand"), config_of=config_of)
     # of two classes, the published 11 813 891 and 5 345 075 of three

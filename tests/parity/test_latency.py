@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.parity.golden_files import read_json
 
-from alambique.runtime.latency import THRESHOLD, latency, typical
+from alambique.runtime.latency import THRESHOLD, is_typical, latency
 
 
 @pytest.mark.parametrize("threshold", [0.75, 3.5])
@@ -17,7 +17,7 @@ def test_as_many_runs_are_kept_and_their_mean_is_the_reference_s(
         # with MAD = 0 the reference keeps nothing: the recommended guard is ours
         expected = results.get("guard_keep_equal_to_median", results["reference"])
         times = np.array(case["latencies_ms"])
-        kept = times[typical(times, threshold)]
+        kept = times[is_typical(times, threshold)]
         assert len(kept) == expected["kept"], case["name"]
         assert kept.mean() == pytest.approx(expected["mean"], rel=1e-9)
         if threshold == THRESHOLD:

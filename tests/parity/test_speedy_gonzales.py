@@ -110,14 +110,14 @@ def test_gold_labels_alone_are_learnt_over_the_grid_of_fine_tuning(jobs: Jobs) -
     gold = [(cell, job.train) for cell, job in jobs if cell.tuned == "gold-only"]
     assert len(gold) == 8 * 6 * (3 * 3 * 4)
     tried = {(one.batch_size, one.epochs, one.learning_rate) for _, one in gold}
-    teacher = jobs[0][1].teachers[0].said
+    teacher = jobs[0][1].teachers[0].spec
     assert teacher.candidates is not None
     runs = {run.train for run in teacher.runs if run.candidate == 0}
     assert tried == {(one.batch_size, one.epochs, one.learning_rate) for one in runs if one}
 
 
 def test_the_teacher_is_the_best_of_eleven_candidates(jobs: Jobs) -> None:
-    runs = jobs[0][1].teachers[0].said.runs
+    runs = jobs[0][1].teachers[0].spec.runs
     assert len(runs) == 11 * 3 * 3 * 4
     rates: dict[Any, set[float]] = {}
     for run in runs:

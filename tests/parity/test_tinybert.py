@@ -193,7 +193,7 @@ def test_textbrewer_on_attention(golden: Golden) -> None:
     squared, entropy, summed, averaged = [], [], [], []
     for student_BHNN, teacher_BHNN in golden.scores():
         seen_BNN, heads = golden.seen_BNN, student_BHNN.shape[1]
-        one = attention.averaged_heads(student_BHNN), attention.averaged_heads(teacher_BHNN)
+        one = attention.mean_over_heads(student_BHNN), attention.mean_over_heads(teacher_BHNN)
         squares = published.textbrewer_attention_squared
         squared.append(over_all(squares(student_BHNN, teacher_BHNN, seen_BNN)))
         entropy.append(over_all(cross_entropies(student_BHNN, teacher_BHNN, seen_BNN)))

@@ -132,7 +132,7 @@ def planned(row: JobRow) -> str:
 
 def record(session: Session, row: JobRow) -> None:
     output = {"token": row.token}
-    stages.done(session, row.id, row.token, row.project, row.name or "", StageName.TEACH, output)
+    stages.record(session, row.id, row.token, row.project, row.name or "", StageName.TEACH, output)
     versions.record(
         session,
         row.id,

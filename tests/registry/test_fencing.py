@@ -45,7 +45,7 @@ WRITES: dict[str, Write] = {
     "fail": lambda session, job_id, token: jobs.fail(session, job_id, token, Reason.INTERNAL, ""),
     "release": lambda session, job_id, token: jobs.release(session, job_id, token),
     "move": lambda session, job_id, token: jobs.move(session, job_id, State.PAUSED, token=token),
-    "done": lambda session, job_id, token: stages.done(
+    "done": lambda session, job_id, token: stages.record(
         session, job_id, token, "default", "key", StageName.TEACH, {}
     ),
     "record": _record,

@@ -34,7 +34,9 @@ def test_the_last_to_do_a_stage_has_done_it(database: Database, two: tuple[JobRo
         assert stages.find(session, "default", "k") is None
     for row, output in ((first, {"weights": "a"}), (second, {"weights": "b"})):
         with database.write() as session:
-            done = stages.done(session, row.id, row.token, "default", "k", StageName.TEACH, output)
+            done = stages.record(
+                session, row.id, row.token, "default", "k", StageName.TEACH, output
+            )
         assert done == StageDone("k", StageName.TEACH, output, row.id)
     with database.read() as session:
         assert stages.find(session, "default", "k") == done
@@ -46,7 +48,7 @@ def test_a_stage_of_a_failed_transaction_is_not_done(
 ) -> None:
     def fail() -> None:
         with database.write() as session:
-            stages.done(session, two[0].id, two[0].token, "default", "k", StageName.TEACH, {})
+            stages.record(session, two[0].id, two[0].token, "default", "k", StageName.TEACH, {})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

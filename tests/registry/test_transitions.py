@@ -4,7 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alambique.registry.transitions import HELD, WAITING, Retries, Verdict, after_failure, allowed
+from alambique.registry.transitions import (
+    HELD,
+    WAITING,
+    Retries,
+    Verdict,
+    after_failure,
+    next_states,
+)
 from alambique.spec.states import Reason, State
 
 # rows: from; columns: to, in the order of State (queued running retrying paused cancelling
@@ -35,17 +42,17 @@ PASSING = {
 @pytest.mark.parametrize("before", State)
 @pytest.mark.parametrize("after", State)
 def test_every_pair_of_states(before: State, after: State) -> None:
-    assert (after in allowed(before)) == (TABLE[before][list(State).index(after)] != "-")
+    assert (after in next_states(before)) == (TABLE[before][list(State).index(after)] != "-")
 
 
 def test_a_job_that_is_over_goes_nowhere_by_itself() -> None:
     for state in State:
         if state.over:
-            assert allowed(state) <= {State.QUEUED}  # only somebody's retry
+            assert next_states(state) <= {State.QUEUED}  # only somebody's retry
 
 
 def test_every_state_that_may_be_taken_may_run() -> None:
-    assert {state for state in State if State.RUNNING in allowed(state)} == WAITING
+    assert {state for state in State if State.RUNNING in next_states(state)} == WAITING
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -93,7 +100,7 @@ def test_a_failure_leads_where_the_table_allows(
     state: State, reason: Reason, attempts: int
 ) -> None:
     verdict = after_failure(state, reason, attempts=attempts, now=NOW, retries=RETRIES)
-    assert verdict.state in allowed(state)
+    assert verdict.state in next_states(state)
 
 
 def test_pauses_double_and_a_lost_worker_needs_none() -> None:

@@ -39,7 +39,7 @@ def test_a_trial_from_its_beginning_to_its_end(database: Database, held: JobRow)
     curve = [{"epoch": 1, "loss": 0.75}, {"epoch": 2, "loss": 0.5}]
     with database.write() as session:
         how = {"loss": 0.5, "macs": 10.0}
-        trials.tell(session, held.id, held.token, 1, epochs=2, metrics=how, curve=curve)
+        trials.record_progress(session, held.id, held.token, 1, epochs=2, metrics=how, curve=curve)
     with database.read() as session:
         (seen,) = trials.of_job(session, held.id)
     assert (seen.epochs, seen.metrics, seen.curve) == (2, how, tuple(curve))

@@ -63,8 +63,8 @@ def test_a_version_is_read_as_it_was_recorded(database: Database, job: Job) -> N
         assert versions.get(session, teacher.id).role == "teacher"
         there = {("tiny-ner", "1"), ("tiny-ner", "latest"), ("teacher", "1")}
         absent = {("tiny-ner", "2"), ("tiny-ner", "0"), ("teacher", "x"), ("none", "latest")}
-        assert versions.existing(session, "default", there | absent) == there
-        assert versions.existing(session, "other", there) == set()
+        assert versions.find_existing(session, "default", there | absent) == there
+        assert versions.find_existing(session, "other", there) == set()
 
 
 def test_a_job_records_a_role_once(database: Database, job: Job) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.runtime.latency import latency, measure, measure_in_turns, turn, typical
+from alambique.runtime.latency import is_typical, latency, measure, measure_in_turns, turn
 
 times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
 
@@ -52,5 +52,5 @@ def test_something_is_always_kept_and_lies_within_what_was_measured(values: list
 
 @given(times, st.floats(0.1, 10))
 def test_a_wider_threshold_keeps_more(values: list[float], threshold: float) -> None:
-    narrow, wide = (typical(np.array(values), t) for t in (threshold, threshold * 2))
+    narrow, wide = (is_typical(np.array(values), t) for t in (threshold, threshold * 2))
     assert (wide | ~narrow).all()

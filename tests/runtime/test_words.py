@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.runtime.words import covered, words_of
+from alambique.runtime.words import covered_words, words_of
 
 
 @given(st.text(max_size=60))
@@ -26,7 +26,7 @@ def test_covered_words_are_those_that_overlap(text: str, start: int, length: int
     words_W2 = words_of(text)
     span = (start, start + length)
     overlapping = [n for n, (a, b) in enumerate(words_W2) if a < span[1] and b > span[0]]
-    first_1, last_1 = covered(words_W2, np.array([span], np.int32))
+    first_1, last_1 = covered_words(words_W2, np.array([span], np.int32))
     assert (first_1[0], last_1[0]) == (
         (overlapping[0], overlapping[-1]) if overlapping and length else (-1, -1)
     )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.spec.alpha import with_field
 from alambique.spec.errors import BadSpec
+from alambique.spec.field_paths import with_field
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of, read_job

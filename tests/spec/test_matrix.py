@@ -29,8 +29,8 @@ def test_each_part_is_laid_over_what_is_shared() -> None:
     job = jobs["pos", "large", 8]
     assert (job.task, job.data.name, job.project) == ("part-of-speech", "ud-gsd", "default")
     assert (job.student.layers, job.student.keep) == (4, "first")
-    assert job.teachers[0].said.train is not None
-    assert (job.teachers[0].said.model, job.teachers[0].said.train.epochs) == ("mini-es", 6)
+    assert job.teachers[0].spec.train is not None
+    assert (job.teachers[0].spec.model, job.teachers[0].spec.train.epochs) == ("mini-es", 6)
     assert (job.train.epochs, job.train.seed, job.train.learning_rate) == (8, 3, 1.0e-4)
     assert len(job.objective) == 2
 
@@ -170,7 +170,7 @@ def test_what_may_be_a_text_or_a_mapping_may_be_covered() -> None:
     said = ["shared.data=conll2002", "tasks.ner.data={limit: {dev: 3}}"]
     (_, job), *_ = jobs_of(read_suite(SUITE, [*said, f"teachers={{a: {{model: {model}}}}}"]))
     assert (job.data.name, job.data.limit) == ("conll2002", {"dev": 3})
-    assert isinstance(job.teachers[0].said.model, Architecture)
+    assert isinstance(job.teachers[0].spec.model, Architecture)
 
 
 def test_an_override_reaches_into_data_by_name() -> None:
@@ -193,7 +193,7 @@ def test_a_name_that_becomes_too_long_says_which() -> None:
 
 def test_a_teacher_is_looked_at_once_for_each_task() -> None:
     planned = jobs_of(read_suite(SUITE, ["seeds=[1, 2]", "grid={train.epochs: [1, 2]}"]))
-    said = (job.teachers[0].said for _, job in planned)
+    said = (job.teachers[0].spec for _, job in planned)
     teachers = {id(one): one for one in said}
     assert sorted(one.train.epochs for one in teachers.values() if one.train) == [4, 6]
 

@@ -6,9 +6,9 @@ import pytest
 
 from alambique.spec.data_sources import HubData
 from alambique.spec.job import Job
-from alambique.spec.pinning import Floating, unpinned, with_names
+from alambique.spec.pinning import Floating, unpinned_sources, with_names
 from alambique.spec.reading import job_of
-from alambique.spec.sources import Hub, written
+from alambique.spec.sources import Hub, source_text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -24,7 +24,7 @@ def job(**changed: Any) -> Job:
 
 
 def text_of(source: Floating) -> str:
-    return str(source) if isinstance(source, HubData) else written(source)
+    return str(source) if isinstance(source, HubData) else source_text(source)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_each_model_of_the_hub_is_pinned_and_nothing_else_changes(
     changed: dict[str, Any], fields: list[str]
 ) -> None:
     before = job(**changed)
-    found = list(unpinned(before))
+    found = list(unpinned_sources(before))
     assert [field for field, _ in found] == fields
     names = {field: text_of(one).partition("@")[0] for field, one in found}
     after = with_names(before, {field: f"{name}@{COMMIT}" for field, name in names.items()})
-    assert list(unpinned(after)) == []
+    assert list(unpinned_sources(after)) == []
     said = before.model_dump_json()
     for _, source in sorted(found, key=lambda one: -len(text_of(one[1]))):
         assert isinstance(source, Hub)
@@ -87,9 +87,9 @@ def test_the_students_of_a_search_start_from_what_was_found_too() -> None:
 def test_a_data_set_of_the_hub_is_pinned_wherever_it_is_named() -> None:
     said = {"hub": "team/reviews@v2", "test": "hub:team/test", "unlabelled": f"hub:team/b@{COMMIT}"}
     before = job(data=said, teacher={"model": "mini-es"})
-    assert dict(unpinned(before)) == {
+    assert dict(unpinned_sources(before)) == {
         "data.name": HubData("team/reviews", "v2"),
         "data.test": HubData("team/test", None),
     }
     names = {"data.name": f"hub:team/reviews@{COMMIT}", "data.test": f"hub:team/test@{COMMIT}"}
-    assert list(unpinned(with_names(before, names))) == []
+    assert list(unpinned_sources(with_names(before, names))) == []

@@ -50,7 +50,7 @@ def test_there_is_one_job_for_each_cell(
     planned = jobs_of(suite)
     assert suite.size == len(planned) == len({cell.model_dump_json() for cell, _ in planned})
     for cell, job in planned:
-        assert job.teachers[0].said.model == cell.teacher
+        assert job.teachers[0].spec.model == cell.teacher
         assert cell.seed is None or job.train.seed == cell.seed
         assert job.train.learning_rate == cell.point.get("train.learning_rate", 5.0e-5)
     # jobs that run side by side have teachers of their own

@@ -30,7 +30,7 @@ def job(teacher: dict[str, Any]) -> Job:
 
 def one(teacher: dict[str, Any]) -> Teacher:
     """The teacher of a job that has one."""
-    return job(teacher).teachers[0].said
+    return job(teacher).teachers[0].spec
 
 
 def run(*said: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_one_model_has_one_run_as_it_says() -> None:
     tuned, train = one({"model": "a"}), Train(epochs=2)
     assert [(r.candidate, r.model, r.train, r.point) for r in tuned.runs] == [(0, "a", None, ())]
     (only,) = one({"model": "a", "train": {"epochs": 2}}).runs
-    assert (only.train, only.point, only.said) == (train, (), "")
+    assert (only.train, only.point, only.point_text) == (train, (), "")
 
 
 def test_runs_come_by_candidate_then_batch_then_epochs_then_rate() -> None:
@@ -62,7 +62,7 @@ def test_runs_come_by_candidate_then_batch_then_epochs_then_rate() -> None:
         ("b", 4, 2, 3e-6),
     ]
     assert {run.train.seed for run in teacher.runs if run.train} == {7}
-    assert teacher.runs[1].said == "batch_size 8, epochs 1, learning_rate 2e-05"
+    assert teacher.runs[1].point_text == "batch_size 8, epochs 1, learning_rate 2e-05"
 
 
 def test_a_teacher_that_was_looked_at_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_candidates_read_back_as_they_were_written() -> None:
     written = ["a", {"model": "./b", "grid": {"epochs": [2]}}, SCRATCH, "~/c"]
     read = job({"candidates": written, "grid": {"batch_size": [4, 8]}})
     assert job_of(read.model_dump(mode="json")) == read
-    assert [type(one) for one in read.teachers[0].said.candidates or ()] == [
+    assert [type(one) for one in read.teachers[0].spec.candidates or ()] == [
         str,
         Candidate,
         Architecture,
@@ -231,7 +231,7 @@ def test_the_gate_is_read_as_it_is_written(said: str, gate: str) -> None:
         [f"teacher.gate={said}"],
     )
     (only,) = read.teachers
-    assert only.said.gate == gate
+    assert only.spec.gate == gate
     written = read.model_dump(mode="json")
     assert written["teacher"].get("gate") == (None if gate == "on" else gate)  # as jobs of before
     assert job_of(written) == read

@@ -26,7 +26,7 @@ def job(teacher: Any, **more: Any) -> Job:
 def test_several_are_called_by_their_number_after_the_first() -> None:
     said = job([*TWO, {"candidates": ["c", {"model": "d"}]}])
     assert [one.role for one in said.teachers] == ["teacher", "teacher-2", "teacher-3"]
-    assert [one.said.weight for one in said.teachers] == [2, 1, 1]
+    assert [one.spec.weight for one in said.teachers] == [2, 1, 1]
     assert [field for field, _ in said.models()] == [
         "teacher.0.model",
         "teacher.1.model",

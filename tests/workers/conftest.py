@@ -184,7 +184,7 @@ def work(tmp_path: Path) -> Callable[..., JobContext]:
 
 
 def _without_gate(job: Job) -> Job:
-    teachers = [one.said.model_copy(update={"gate": "off"}) for one in job.teachers]
+    teachers = [one.spec.model_copy(update={"gate": "off"}) for one in job.teachers]
     return job.model_copy(update={"teacher": tuple(teachers) if teachers[1:] else teachers[0]})
 
 

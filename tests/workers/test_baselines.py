@@ -182,7 +182,7 @@ def test_seeds_and_a_seed_are_two_words_for_one_thing() -> None:
 
 def test_a_job_of_several_seeds_is_several_jobs_of_one() -> None:
     job = read_job(RECIPE, ("seeds=[4, 7]", "intermediate={objective: [{kind: relations}]}"))
-    assert [(one.train.seed, one.seeds) for one in job.seeded] == [(4, ()), (7, ())]
-    assert job.seeded[1].intermediate is not None
-    assert job.seeded[1].intermediate.train.seed == 7
-    assert read_job(RECIPE).seeded == (read_job(RECIPE),)
+    assert [(one.train.seed, one.seeds) for one in job.per_seed] == [(4, ()), (7, ())]
+    assert job.per_seed[1].intermediate is not None
+    assert job.per_seed[1].intermediate.train.seed == 7
+    assert read_job(RECIPE).per_seed == (read_job(RECIPE),)

@@ -246,7 +246,7 @@ def test_labels_that_were_put_right_are_taken_up(checked: Taken, folder_of: Made
     teacher = folder_of()
     context = checked(f"teacher.model={teacher}", *TUNED)
     (entry,) = context.job.teachers
-    run = FineTune(entry, entry.said.runs[0], 1, StagePart(StageName.TEACH, "teacher"))
+    run = FineTune(entry, entry.spec.runs[0], 1, StagePart(StageName.TEACH, "teacher"))
     before = run.key_inputs(context)
     config = json.loads((teacher / "config.json").read_text())
     names = list(config["id2label"].values())

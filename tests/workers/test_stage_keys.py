@@ -86,13 +86,13 @@ def keys(work: Callable[..., JobContext], folder_of: Callable[..., Path]) -> Cal
     def of(job: Job) -> dict[str, str]:
         context = replace(held, job=job)
         entry = job.teachers[0]
-        teacher = SelectedTeacher(model=trained("teacher", taught, entry.said), start=start)
+        teacher = SelectedTeacher(model=trained("teacher", taught, entry.spec), start=start)
         context = replace(context, checked=check_job(context), teachers=(teacher,))
         context = replace(context, outputs=fill_caches(context))
         models = [teacher.model, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         length = text_length(context, models)
         part = StagePart(StageName.TEACH, "any")
-        stages: dict[str, Stage[Any]] = {"teach": FineTune(entry, entry.said.runs[0], 1, part)}
+        stages: dict[str, Stage[Any]] = {"teach": FineTune(entry, entry.spec.runs[0], 1, part)}
         stages |= {f"evaluate {model.name}": Evaluate(model, length, part) for model in models}
         stages |= {role: TrainStudent(role, part) for role in StudentRole}
         # parts of one name: what a stage is called is no part of what it depends on
@@ -156,7 +156,7 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
     def keys(*said: str) -> set[str]:
         context = work(*said)
         context = replace(context, checked=check_job(context))
-        windows = context.job.teachers[0].said
+        windows = context.job.teachers[0].spec
         stage = TrainStudent(StudentRole.GOLD_ONLY, StagePart(StageName.DISTIL, "gold-only"))
         teachers = [
             SelectedTeacher(model=trained("teacher", folder, windows), start=folder)

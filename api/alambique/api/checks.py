@@ -7,15 +7,14 @@ from functools import cache, partial
 from alambique.api.columns import bad_metrics
 from alambique.api.context import Context
 from alambique.api.planning import LookUp, check_sizes, find_local, local_config, pin_all
-from alambique.api.problems import refused
+from alambique.api.problems import refusal_of_fields
 from alambique.registry import versions
 from alambique.spec.data import Split
 from alambique.spec.data_sources import is_own
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
-from alambique.spec.faults import NAMED
+from alambique.spec.faults import NAMED, BadField
 from alambique.spec.job import Job
 from alambique.spec.matrix import field_at
-from alambique.spec.reading import BadField, BadFields
 from alambique.spec.sources import Local, Registered, Source, source_of
 from alambique.spec.suite import Cell, Suite
 from alambique.tasks.all import find
@@ -32,18 +31,18 @@ def check(job: Job, context: Context) -> None:
     """Nothing, where the job can be queued.
 
     Raises:
-        Refused: it names a path of this machine, or something that is not there.
+        Refusal: it names a path of this machine, or something that is not there.
     """
     code, fields = _faults_of(job, _LookUps(context, [job]))
     if fields:
-        raise _refused(code, fields)
+        raise refusal_of_fields(code, fields)
 
 
 def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Context) -> None:
     """Nothing, where all jobs of the suite can be queued.
 
     Raises:
-        Refused: one of them cannot; its fields are named where the suite has them.
+        Refusal: one of them cannot; its fields are named where the suite has them.
     """
     wrong: dict[str, tuple[str, BadField]] = {}
     look_ups, room = _LookUps(context, [job for _, job in planned]), _SIZED
@@ -62,7 +61,7 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
             path = field_at(suite, cell, bad.path)
             wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
     if wrong:
-        raise _refused(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
+        raise refusal_of_fields(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
 
 
 def pin_names(
@@ -80,7 +79,7 @@ def pin_names(
         place: from the number of a job, from 0 on, and a field of it to where the request says it.
 
     Raises:
-        Refused: there is no such model, data set or revision.
+        Refusal: there is no such model, data set or revision.
         Unreachable: the hub does not answer in time.
     """
     pinned: list[Job] = []
@@ -90,7 +89,7 @@ def pin_names(
     except UnknownName as error:
         # those before it have been pinned
         said = [replace(bad, path=place(len(pinned), bad.path)) for bad in error.fields]
-        raise _refused("unknown_name", said) from error
+        raise refusal_of_fields("unknown_name", said) from error
     return pinned
 
 
@@ -140,7 +139,7 @@ def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[t
         return {}
     with context.database.read() as session:
         return {
-            project: versions.existing(session, project, names)
+            project: versions.find_existing(session, project, names)
             for project, names in named_versions.items()
         }
 
@@ -161,11 +160,6 @@ def _size_faults(job: Job, context: Context, look_ups: _LookUps) -> Iterator[Bad
         check_sizes(job, context.settings, known=look_ups.config)
     except (BadSpec, BadModel) as error:
         yield from error.fields or [BadField("student", None, str(error))]
-
-
-def _refused(code: str, fields: Sequence[BadField]) -> Exception:
-    found = BadFields(fields)
-    return refused(422, code, "\n".join(found.lines), found.fields)
 
 
 def _path_faults(job: Job) -> Iterator[BadField]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -83,10 +83,11 @@ def _find(
     if newest.items and not active:
         return newest.items[0].id
     if newest.items:
-        going = [one for one in _all(page, said, newest) if not is_over(one)]
-        if len(going) > 1:
-            raise _several(going, f"{kind}s called {said!r} that are not over")
-        return (going or newest.items)[0].id
+        named = newest.all_items(lambda cursor: page(said, None, cursor))
+        unfinished = [one for one in named if not is_over(one)]
+        if len(unfinished) > 1:
+            raise _several(unfinished, f"{kind}s called {said!r} that are not over")
+        return (unfinished or newest.items)[0].id
     if len(begun) > 1:
         raise _several(begun, f"{kind}s whose id begins with {said}")
     if not begun:
@@ -95,15 +96,6 @@ def _find(
             f"first digits of its id; `alambique {kind}s list` shows those there are"
         )
     return begun[0].id
-
-
-def _all(page: _Page[N], name: str, first: PageView[N]) -> Iterator[N]:
-    yield from first.items
-    cursor = first.next
-    while cursor is not None:
-        more = page(name, None, cursor)
-        yield from more.items
-        cursor = more.next
 
 
 def _several(every: Sequence[JobView | SuiteLine], what: str) -> Conflict:

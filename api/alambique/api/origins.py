@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from alambique.api.problems import Refused, problem_response, refused
+from alambique.api.problems import Refusal, problem_response, refusal
 from alambique.spec.hosts import Host, host_of
 
 JSON = "application/json"
@@ -47,18 +47,18 @@ class OriginCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer with the problem for which it is refused."""
         if scope["type"] == "http":
-            refusal = refusal_of(_request_head(scope), (*self.known, *_server_address(scope)))
-            if refusal is not None:
-                await problem_response(refusal.problem)(scope, receive, send)
+            cause = refusal_of(_request_head(scope), (*self.known, *_server_address(scope)))
+            if cause is not None:
+                await problem_response(cause.problem)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refused | None:
+def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refusal | None:
     """Return why the request is refused, or None where the server answers it."""
     host = host_of(head.host or "")
     if host is None or not any(_is_known_as(host, name) for name in known):
-        return refused(
+        return refusal(
             421,
             "unknown_host",
             f"found Host {_short(head.host)}, by which this server is not known: ask it as "
@@ -67,7 +67,7 @@ def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refused | None:
     if head.method in _SAFE:
         return None
     if not _is_own(head, host):
-        return refused(
+        return refusal(
             403,
             "foreign_origin",
             f"found {_provenance(head)} in a request to {_short(head.host)}: pages of "
@@ -85,14 +85,14 @@ def media_type_of(content_type: str | None) -> str | None:
     return (content_type or "").partition(";")[0].strip().lower() or None
 
 
-def bad_type(media_type: str | None) -> Refused:
+def bad_type(media_type: str | None) -> Refusal:
     """Return what to raise for a body of another type, or of none."""
     found = media_type or "no Content-Type"
     detail = f"found {found[:80]}: send Content-Type: {JSON} or {YAML[0]}"
-    return refused(415, "unsupported_media_type", detail)
+    return refusal(415, "unsupported_media_type", detail)
 
 
-def _type_refusal(head: RequestHead) -> Refused | None:
+def _type_refusal(head: RequestHead) -> Refusal | None:
     """Refuse what a form of any page can send, also where nobody reads the body."""
     media_type = media_type_of(head.content_type)
     if media_type in (JSON, *YAML) or (media_type is None and not head.has_body):

@@ -20,7 +20,7 @@ from alambique.spec.data_sources import HubData, data_source_of
 from alambique.spec.errors import BadData, BadModel, BadSpec, UnknownName, Unreachable
 from alambique.spec.faults import BadField, BadFields
 from alambique.spec.job import Job
-from alambique.spec.pinning import Floating, unpinned, with_names
+from alambique.spec.pinning import Floating, unpinned_sources, with_names
 from alambique.spec.settings import Settings
 from alambique.spec.sources import (
     Architecture,
@@ -30,7 +30,7 @@ from alambique.spec.sources import (
     Registered,
     Source,
     source_of,
-    written,
+    source_text,
 )
 from alambique.tasks.all import find
 from alambique.tasks.costs import HubDataFiles, HubFiles, Plan
@@ -131,13 +131,13 @@ def pin_all(
     known: dict[tuple[str, Floating], str] = {}
     for job in jobs:
         names: dict[str, str] = {}
-        for field, source in unpinned(job):
+        for field, source in unpinned_sources(job):
             key = (job.project, source)
             try:
                 if key not in known:
                     known[key] = _pinned_name(source, job.project, settings, database, look_up)
             except (UnknownName, Unreachable) as error:
-                name = str(source) if isinstance(source, HubData) else written(source)
+                name = str(source) if isinstance(source, HubData) else source_text(source)
                 bad = BadFields([BadField(field, name, str(error))])
                 raise type(error)(f"{field}: {error}").with_fields(bad) from None
             names[field] = known[key]
@@ -150,13 +150,13 @@ def _pinned_name(
     cache = settings.home / "hub"
     match source:
         case Hub():
-            return written(look_up(partial(_ask_hub, resolve, source, cache)))
+            return source_text(look_up(partial(_ask_hub, resolve, source, cache)))
         case HubData():
             return str(look_up(partial(_ask_hub, resolve_data, source, cache)))
         case Registered():
             with database.read() as session:
                 row = versions.find(session, project, source.name, source.version)
-            return written(replace(source, version=str(row.number)))
+            return source_text(replace(source, version=str(row.number)))
         case _:
             assert_never(source)
 
@@ -177,7 +177,7 @@ def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
     """What is taken of each model of the hub that the job names, each once."""
     sources = [source_of(model) for _, model in job.models()]
     for source in dict.fromkeys(one for one in sources if isinstance(one, Hub)):
-        name = written(source)
+        name = source_text(source)
         try:
             layout, _ = look_up(partial(_ask_hub, inspect_repository, source, cache))
             yield HubFiles(name, layout.files, layout.imported)

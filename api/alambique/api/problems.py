@@ -22,7 +22,7 @@ from alambique.registry.db_errors import database_text
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.reading import BadField, BadFields
+from alambique.spec.faults import BadField, BadFields
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -65,7 +65,7 @@ _DETAIL = 32_000
 _log = logging.getLogger(__name__)
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """A request that ends here, with the problem to answer."""
 
     def __init__(self, problem: Problem) -> None:
@@ -74,14 +74,20 @@ class Refused(Exception):
         self.problem = problem
 
 
-def refused(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Refused:
+def refusal(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Refusal:
     """What to raise so that the client is told `detail`, and about each of `fields`."""
-    return Refused(_problem(status, code, detail, fields))
+    return Refusal(_problem(status, code, detail, fields))
 
 
-def busy() -> Refused:
+def refusal_of_fields(code: str, fields: Sequence[BadField]) -> Refusal:
+    """Return what to raise where these fields cannot stay as they are, each on a line."""
+    bad = BadFields(fields)
+    return refusal(422, code, bad.text, bad.fields)
+
+
+def busy() -> Refusal:
     """Return what to raise where others that write have kept a request waiting for too long."""
-    return refused(
+    return refusal(
         503,
         "unavailable",
         "the database is busy: others have been writing for as long as a request waits; try again "
@@ -96,7 +102,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
 
 def answer_with_problems(app: FastAPI) -> None:
     """Make every error of `app`, its own or the framework's, a problem."""
-    app.add_exception_handler(Refused, _refusal)
+    app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(AlambiqueError, _known)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
@@ -138,27 +144,26 @@ def _problem(status: int, code: str, detail: str, fields: Sequence[BadField] = (
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     content = problem.model_dump(mode="json", exclude_none=True)
-    # here too: not all problems pass by what stands around the app
-    return JSONResponse(content, problem.status, PROTECTION | (headers or {}), MEDIA_TYPE)
+    later = _LATER if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    # protection here too: not all problems pass by what stands around the app
+    return JSONResponse(content, problem.status, PROTECTION | later | (headers or {}), MEDIA_TYPE)
 
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refused)
-    later = error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE
-    return _response(error.problem, _LATER if later else None)
+    assert isinstance(error, Refusal)
+    return _response(error.problem)
 
 
 async def _known(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AlambiqueError)
     status = _STATUS.get(error.code, 500)
-    headers = _LATER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return _response(_problem(status, error.code, str(error), error.fields), headers)
+    return _response(_problem(status, error.code, str(error), error.fields))
 
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = BadFields([_bad_field(line) for line in error.errors()])
-    return _response(_problem(422, _CODE[422], "\n".join(found.lines), found.fields))
+    fields = [_bad_field(line) for line in error.errors()]
+    return _response(refusal_of_fields(_CODE[422], fields).problem)
 
 
 def _bad_field(line: dict[str, Any]) -> BadField:
@@ -198,12 +203,12 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
         return _full(error)
     if _is_busy(error):
         _log.error("the database is busy", exc_info=error)
-        return _response(busy().problem, _LATER)
+        return _response(busy().problem)
     detail = database_text(error)
     if detail is None:
         raise error
     _log.error(detail, exc_info=error)
-    return _response(_problem(503, "unavailable", detail), _LATER)
+    return _response(_problem(503, "unavailable", detail))
 
 
 def _is_busy(error: Exception) -> bool:

@@ -9,9 +9,9 @@ import yaml
 
 from alambique.api.views import JobView, VersionView
 from alambique.spec.data_sources import HubData
-from alambique.spec.pinning import unpinned
+from alambique.spec.pinning import unpinned_sources
 from alambique.spec.reading import job_of
-from alambique.spec.sources import written
+from alambique.spec.sources import source_text
 from alambique.spec.space import job_with_values
 
 
@@ -39,8 +39,8 @@ def job_file(version: VersionView, job: JobView) -> str:
         spec = spec.with_seed(seed)
     content = spec.model_copy(update={"fresh": True}).model_dump(mode="json")
     floating = [
-        f"{field}: {source if isinstance(source, HubData) else written(source)}"
-        for field, source in unpinned(spec)
+        f"{field}: {source if isinstance(source, HubData) else source_text(source)}"
+        for field, source in unpinned_sources(spec)
     ]
     head = "".join(f"# {line}\n" for line in _head(version, floating))
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)

@@ -25,7 +25,7 @@ def read_job(body: RequestBody) -> Job:
     """The job that a body describes.
 
     Raises:
-        Refused: it is not said to be JSON or YAML.
+        Refusal: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return job_of(mapping(_content(body), "a job"))
@@ -35,7 +35,7 @@ def read_suite(body: RequestBody) -> Suite:
     """The suite that a body describes.
 
     Raises:
-        Refused: it is not said to be JSON or YAML.
+        Refusal: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return suite_of(mapping(_content(body), "a suite", NEEDS))

@@ -11,7 +11,7 @@ from alambique.api.comparison import Gains, compare
 from alambique.api.comparison_table import Comparison
 from alambique.api.results import finished_job
 from alambique.api.views import View
-from alambique.registry.records import Standing, SuiteRow
+from alambique.registry.records import SuiteJobRow, SuiteRow
 from alambique.spec.states import Reason, StageName, State
 from alambique.spec.suite import Cell, suite_of
 
@@ -57,7 +57,7 @@ class SuiteView(SuiteLine):
 
     @classmethod
     def of(
-        cls, row: SuiteRow, jobs: Sequence[Standing], comparison: Comparison | None = None
+        cls, row: SuiteRow, jobs: Sequence[SuiteJobRow], comparison: Comparison | None = None
     ) -> SuiteView:
         """The suite as clients see it, with its table where that is given."""
         return cls(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
@@ -195,6 +195,18 @@ class PageView(View, Generic[T]):
 
     items: list[T]
     next: str | None
+
+    def all_items(self, page_at: Callable[[str], PageView[T]]) -> Iterator[T]:
+        """Yield the items of this part of the list, then those of all parts after it.
+
+        Args:
+            page_at: gives the part of the list that a cursor asks for.
+        """
+        page = self
+        yield from page.items
+        while page.next is not None:
+            page = page_at(page.next)
+            yield from page.items
 
 
 class TaskView(View):

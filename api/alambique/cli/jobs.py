@@ -24,7 +24,7 @@ def list_jobs(
     json: Json = False,
 ) -> None:
     """Jobs, newest first."""
-    from alambique.cli.tables import show, show_json, table
+    from alambique.cli.tables import show_json, show_list, table
 
     page = registry_of(context).jobs(
         project=project, state=state, task=task, name=name, limit=limit, cursor=cursor
@@ -44,9 +44,7 @@ def list_jobs(
         )
         for job in page.items
     ]
-    show(table(columns, rows, only_if_several="project"))
-    if page.next:
-        print(f"more with --cursor {page.next}")
+    show_list(table(columns, rows, only_if_several="project"), page.next)
 
 
 def show(

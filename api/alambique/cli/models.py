@@ -28,7 +28,7 @@ def list_models(
     json: Json = False,
 ) -> None:
     """Models, newest first."""
-    from alambique.cli.tables import count, show, show_json, table
+    from alambique.cli.tables import count, show_json, show_list, table
 
     page = registry_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
     if json:
@@ -47,9 +47,7 @@ def list_models(
         )
         for model in page.items
     )
-    show(table(columns, rows, only_if_several="project"))
-    if page.next:
-        print(f"more with --cursor {page.next}")
+    show_list(table(columns, rows, only_if_several="project"), page.next)
 
 
 def show(
@@ -76,14 +74,12 @@ def versions(
 ) -> None:
     """The versions of a model, newest first, each with its score on the test split."""
     from alambique.cli.reports import version_table
-    from alambique.cli.tables import show, show_json
+    from alambique.cli.tables import show_json, show_list
 
     page = registry_of(context).versions(model, project=project, limit=limit, cursor=cursor)
     if json:
         return show_json(page.model_dump(mode="json"))
-    show(version_table(page.items))
-    if page.next:
-        print(f"more with --cursor {page.next}")
+    show_list(version_table(page.items), page.next)
 
 
 def reproduce(

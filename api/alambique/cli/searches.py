@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from rich.table import Table
 
@@ -24,22 +23,13 @@ FRONT = "*"
 
 def describe_search(job: JobView, registry: Client | LocalRegistry) -> None:
     """Print the trials of a job, those on the front marked."""
-    trials = list(all_trials(registry, job.id))
+    first = registry.trials(job.id)
+    trials = list(first.all_items(lambda cursor: registry.trials(job.id, cursor=cursor)))
     if trials:
         show(trial_table(job.spec["search"], trials))
     for trial in trials:
         if trial.error:
             say(f"trial {trial.number} failed ({trial.reason}): {trial.error}")
-
-
-def all_trials(registry: Client | LocalRegistry, job_id: UUID) -> Iterator[TrialView]:
-    """Every trial, page after page."""
-    cursor: str | None = None
-    while True:
-        page = registry.trials(job_id, cursor=cursor)
-        yield from page.items
-        if (cursor := page.next) is None:
-            return
 
 
 def trial_table(search: Mapping[str, Any], trials: Sequence[TrialView]) -> Table:

@@ -68,8 +68,7 @@ def list_suites(
 ) -> None:
     """Suites, newest first."""
     from alambique.cli.suite_reports import states
-    from alambique.cli.tables import show as show_table
-    from alambique.cli.tables import show_json, table
+    from alambique.cli.tables import show_json, show_list, table
 
     page = client_of(context).suites(project=project, limit=limit, cursor=cursor)
     if json:
@@ -79,9 +78,7 @@ def list_suites(
         for one in page.items
     ]
     columns = ("id", "project", "name", "jobs", "posted (UTC)")
-    show_table(table(columns, rows, only_if_several="project"))
-    if page.next:
-        print(f"more with --cursor {page.next}")
+    show_list(table(columns, rows, only_if_several="project"), page.next)
 
 
 def show(

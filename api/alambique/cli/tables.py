@@ -55,6 +55,13 @@ def show(drawn: object) -> None:
     Console(width=plain.width if plain.is_terminal else 240, highlight=False).print(drawn)
 
 
+def show_list(rows: Table, next_cursor: str | None) -> None:
+    """Print a part of a list, and how to get the part after it."""
+    show(rows)
+    if next_cursor:
+        print(f"more with --cursor {next_cursor}")
+
+
 def show_json(content: object) -> None:
     """Print for another program to read."""
     print(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""A shelf: the packs of one bucket, as they were when it was opened, to be read in any order."""
+"""A view of a bucket: its packs as they were when it was opened, to be read in any order."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,13 +10,13 @@ class BucketView:
     """Finds the record of a key, and takes from the packs only what is asked for."""
 
     def __init__(self, index: Index, pack: Callable[[str], Pack | None]) -> None:
-        """Over an index and what opens a pack by name, or answers None where it is not whole."""
+        """Over an index and what opens a pack by its name, or returns None if it is not whole."""
         self._index = index
         self._pack = pack
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the packs on the shelf."""
+        """The names of the packs in view."""
         return self._index.names
 
     def packs(self) -> Iterator[Pack]:
@@ -33,5 +33,5 @@ class BucketView:
 
 
 def bucket_view(packs: Sequence[Pack]) -> BucketView:
-    """A shelf of packs that are in memory."""
+    """Return a view of packs that are in memory."""
     return BucketView(index_of(packs), {pack.name: pack for pack in packs}.get)

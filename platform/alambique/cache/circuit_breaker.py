@@ -34,23 +34,23 @@ class CircuitBreaker:
         self._until = 0.0
 
     @property
-    def failing(self) -> bool:
+    def is_failing(self) -> bool:
         """Whether the last thing heard of it is a failure."""
         return self._pause > 0
 
     def allows(self) -> bool:
         """Whether to ask now."""
-        return not self.failing or self._clock() >= self._until
+        return not self.is_failing or self._clock() >= self._until
 
-    def failed(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         """It was asked and failed."""
-        if not self.failing:
+        if not self.is_failing:
             log.warning("%s (%s: %s)", self._broken, type(error).__name__, error)
         self._pause = min(2 * self._pause or self._first, self._longest)
         self._until = self._clock() + self._pause
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         """It was asked and worked."""
-        if self.failing:
+        if self.is_failing:
             log.warning("%s", self._mended)
         self._pause = 0.0

@@ -21,8 +21,8 @@ from uuid import uuid4
 from alambique.cache.bucket_view import BucketView
 from alambique.cache.index import EMPTY, Index, decode_index, encode_index, index_of
 from alambique.cache.keys import Bucket
-from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, opened, read_header
-from alambique.cache.stores import Usage, summed, warn_damaged
+from alambique.cache.packs import HEADER_BYTES, DamagedPack, Pack, decode, parse_pack, read_header
+from alambique.cache.stores import Usage, usage_by_namespace, warn_damaged
 from alambique.spec.disk import size_text
 from alambique.spec.errors import NotEnoughDisk
 
@@ -42,7 +42,7 @@ class _Mapped:
     map: mmap
     pack: Pack
 
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether the file has its length still: reading past its end would kill the process."""
         return self.map.size() == len(self.pack.data)
 
@@ -58,7 +58,7 @@ class DiskPacks:
             maps: How many packs are mapped at once. Each takes a file descriptor, and so does the
                 index of each bucket that is open.
         """
-        self.damaged = 0
+        self.damaged_packs = 0
         self._folder = folder
         self._maps = maps
         self._mapped: OrderedDict[_Name, _Mapped] = OrderedDict()
@@ -79,9 +79,9 @@ class DiskPacks:
         Raises:
             NotEnoughDisk: There is no room for it.
         """
-        place = self._place(bucket)
+        folder = self._bucket_folder(bucket)
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             _write(self._path((bucket, pack.name)), pack.data)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -93,22 +93,22 @@ class DiskPacks:
 
     def usage(self) -> Sequence[Usage]:
         """What there is, by namespace."""
-        found = []
+        sizes = []
         for path in self._files():
-            with suppress(OSError, Damaged), path.open("rb") as file:
+            with suppress(OSError, DamagedPack), path.open("rb") as file:
                 records = read_header(file.read(HEADER_BYTES)).records
-                found.append((path.parts[-3], records, path.stat().st_size))
-        return summed("near", found)
+                sizes.append((path.parts[-3], records, path.stat().st_size))
+        return usage_by_namespace("near", sizes)
 
     def clear(self, namespace: str) -> int:
         """Drop a namespace; how many packs that were. Its folders stay, for who appends now."""
-        gone = [path for path in self._files() if path.parts[-3] == namespace]
-        for path in gone:
+        dropped = [path for path in self._files() if path.parts[-3] == namespace]
+        for path in dropped:
             path.unlink(missing_ok=True)
             path.with_name("index").unlink(missing_ok=True)
-        return len(gone)
+        return len(dropped)
 
-    def _place(self, bucket: Bucket) -> Path:
+    def _bucket_folder(self, bucket: Bucket) -> Path:
         return self._folder / bucket.namespace / f"{bucket.number:02x}"
 
     def _files(self) -> Iterator[Path]:
@@ -116,17 +116,17 @@ class DiskPacks:
 
     def _index(self, bucket: Bucket) -> Index:
         """The index over the packs that are there, read or else made and kept."""
-        place = self._place(bucket)
-        names = _packs_in(place)
-        kept = _read_index(place / "index")
-        if names == set(kept.names):
-            return kept
-        if not names.issuperset(kept.names):
-            kept = EMPTY
-        fresh = (self._pack(bucket, name) for name in sorted(names.difference(kept.names)))
-        index = index_of(filter(None, fresh), after=kept)
+        folder = self._bucket_folder(bucket)
+        names = _pack_names(folder)
+        stored = _read_index(folder / "index")
+        if names == set(stored.names):
+            return stored
+        if not names.issuperset(stored.names):
+            stored = EMPTY
+        fresh = (self._pack(bucket, name) for name in sorted(names.difference(stored.names)))
+        index = index_of(filter(None, fresh), after=stored)
         with suppress(OSError):  # without room or right to write, the next look makes it again
-            _write(place / "index", encode_index(index))
+            _write(folder / "index", encode_index(index))
         return index
 
     def _pack(self, bucket: Bucket, name: str) -> Pack | None:
@@ -139,7 +139,7 @@ class DiskPacks:
             except OSError as error:
                 log.warning("teacher outputs: pack %s of %s: %s", name, bucket, error)
                 return None
-            except Damaged as error:
+            except DamagedPack as error:
                 self._drop((bucket, name))
                 warn_damaged("near", bucket, name, error)
                 return None
@@ -150,8 +150,8 @@ class DiskPacks:
             mapped = self._mapped[name] = self._map(name)
             while len(self._mapped) > self._maps:
                 self._mapped.popitem(last=False)
-        if not mapped.whole():
-            raise Damaged("its file changed its length")
+        if not mapped.is_whole():
+            raise DamagedPack("its file changed its length")
         self._mapped.move_to_end(name)
         return mapped
 
@@ -160,21 +160,21 @@ class DiskPacks:
         data, identity = _map(self._path(name))
         if self._verified.get(name) == identity:
             view = memoryview(data)
-            return _Mapped(data, opened(view, read_header(view)))
+            return _Mapped(data, parse_pack(view, read_header(view)))
         pack = decode(data, name[0].namespace, name=name[1])
         self._verified[name] = identity
         return _Mapped(data, pack)
 
     def _drop(self, name: _Name) -> None:
         """Forget a damaged pack, and make room for a whole one of that name."""
-        self.damaged += 1
+        self.damaged_packs += 1
         self._mapped.pop(name, None)
         self._verified.pop(name, None)
         with suppress(OSError):
             self._path(name).unlink()
 
     def _path(self, name: _Name) -> Path:
-        return self._place(name[0]) / f"{name[1]}.pack"
+        return self._bucket_folder(name[0]) / f"{name[1]}.pack"
 
 
 def _map(path: Path) -> tuple[mmap, _Identity]:
@@ -182,35 +182,31 @@ def _map(path: Path) -> tuple[mmap, _Identity]:
     with path.open("rb") as file:
         stat = os.fstat(file.fileno())
         if stat.st_size == 0:
-            raise Damaged("it is empty")
+            raise DamagedPack("it is empty")
         data = mmap(file.fileno(), 0, access=ACCESS_READ)
     return data, (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
 def _read_index(path: Path) -> Index:
-    """The index that is kept, or an empty one."""
+    """Return the index that is stored, or an empty one."""
     try:
         return decode_index(_map(path)[0])
-    except (OSError, Damaged):
+    except (OSError, DamagedPack):
         return EMPTY
 
 
-def _packs_in(place: Path) -> set[str]:
-    """The names of the packs in a bucket's folder, from which abandoned files are swept."""
+def _pack_names(folder: Path) -> set[str]:
+    """Return the names of the packs in a bucket's folder, and remove abandoned files from it."""
     try:
-        files = list(place.iterdir())
+        files = list(folder.iterdir())
     except FileNotFoundError:
         return set()
     for file in files:
         if file.suffix == ".tmp":
-            _sweep(file)
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > ABANDONED:
+                    file.unlink()
     return {file.stem for file in files if file.suffix == ".pack"}
-
-
-def _sweep(file: Path) -> None:
-    with suppress(OSError):
-        if time.time() - file.stat().st_mtime > ABANDONED:
-            file.unlink()
 
 
 def _write(path: Path, data: memoryview | bytes) -> None:

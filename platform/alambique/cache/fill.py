@@ -43,8 +43,8 @@ def by_bucket(
 ) -> Mapping[int, Sequence[FillRequest[Example]]]:
     """The wanted examples by the number of their bucket, ascending."""
     buckets: dict[int, list[FillRequest[Example]]] = defaultdict(list)
-    for one in wanted:
-        buckets[bucket_of(one.key)].append(one)
+    for request in wanted:
+        buckets[bucket_of(request.key)].append(request)
     return dict(sorted(buckets.items()))
 
 
@@ -96,17 +96,19 @@ def fill(
     """
     unique: dict[bytes, FillRequest[Example]] = {}
     for bucket, examples in wanted.items():
-        if strays := [one.name for one in examples if bucket_of(one.key) != bucket]:
+        if strays := [request.name for request in examples if bucket_of(request.key) != bucket]:
             raise ValueError(
                 f"examples of other buckets than {bucket}: {strays[:5]}: use by_bucket()"
             )
-        unique |= {one.key: one for one in examples}
+        unique |= {request.key: request for request in examples}
         outputs.refresh(bucket)
     missing = [unique[key] for key in outputs.missing(unique)]
-    answers = compute([one.example for one in missing]) if missing else []
+    answers = compute([request.example for request in missing]) if missing else []
     records: dict[int, list[Record]] = defaultdict(list)
-    for one, values in zip(missing, answers, strict=True):
-        records[bucket_of(one.key)].append((one.key, _checked(one, values, columns)))
+    for request, values in zip(missing, answers, strict=True):
+        records[bucket_of(request.key)].append(
+            (request.key, _check_output(request, values, columns))
+        )
     for bucket, mine in records.items():
         for pack in split(outputs.namespace.digest, mine, made_by=made_by):
             outputs.store.append(outputs.bucket(bucket), pack)
@@ -114,20 +116,20 @@ def fill(
     return FillResult(found=len(unique) - len(missing), computed=len(missing))
 
 
-def _checked(
-    one: FillRequest[Example], values: NDArray[np.float32], columns: int
+def _check_output(
+    request: FillRequest[Example], values: NDArray[np.float32], columns: int
 ) -> NDArray[np.float32]:
     """The teacher's output, if it is one."""
-    if values.shape != (one.rows, columns):
+    if values.shape != (request.rows, columns):
         raise BadTeacher(
-            f"the teacher's output for example {one.name!r} has the shape {values.shape}, expected "
-            f"{(one.rows, columns)}: one row for each word, one column for each label"
+            f"the teacher's output for example {request.name!r} has the shape {values.shape}, "
+            f"expected {(request.rows, columns)}: one row for each word, one column for each label"
         )
     with np.errstate(over="ignore"):
         values_RC = np.asarray(values, dtype=np.float32)
-    if found := flaw(values_RC):
+    if fault := flaw(values_RC):
         raise BadTeacher(
-            f"the teacher's output for example {one.name!r} holds {found}: check the teacher's "
+            f"the teacher's output for example {request.name!r} holds {fault}: check the teacher's "
             "weights, or let it compute in float32"
         )
     return values_RC

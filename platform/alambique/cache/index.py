@@ -16,7 +16,7 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
-from alambique.cache.packs import Damaged, Pack
+from alambique.cache.packs import DamagedPack, Pack
 
 MAGIC = b"ALMBIDX1"
 
@@ -40,13 +40,13 @@ class Index:
         """The packs and the records in them that may hold the key."""
         tag = np.frombuffer(key, "<u8", 1, len(key) - 8)[0]
         at = int(self.tags_N.searchsorted(tag))
-        found = []
+        matches = []
         while at < len(self.tags_N) and self.tags_N[at] == tag:
             place = int(self.places_N[at])
             pack = int(self.starts_P.searchsorted(place, "right")) - 1
-            found.append((pack, place - int(self.starts_P[pack])))
+            matches.append((pack, place - int(self.starts_P[pack])))
             at += 1
-        return found
+        return matches
 
     def counts(self) -> list[int]:
         """How many records each pack has."""
@@ -91,11 +91,11 @@ def decode_index(data: bytes | mmap) -> Index:
     """
     view = memoryview(data)
     if len(view) < _HEADER.size:
-        raise Damaged(f"an index of {len(view)} bytes")
+        raise DamagedPack(f"an index of {len(view)} bytes")
     magic, checksum, packs, records = _HEADER.unpack_from(view)
     size = _HEADER.size + 12 * records + (4 + _NAME_BYTES) * packs
     if magic != MAGIC or len(view) != size or checksum != _checksum(view[_COVERED:]):
-        raise Damaged("an index whose checksum does not fit")
+        raise DamagedPack("an index whose checksum does not fit")
     places_at = _HEADER.size + 8 * records
     counts_at = places_at + 4 * records
     names = view[counts_at + 4 * packs :].hex()

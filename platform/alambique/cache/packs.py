@@ -35,7 +35,7 @@ Record = tuple[bytes, NDArray[np.float32]]
 """An example key with its output, (rows, C); a row of NaN says that the word has no piece."""
 
 
-class Damaged(ValueError):
+class DamagedPack(ValueError):
     """These bytes are not a pack of this namespace. Never leaves the cache: it becomes a miss."""
 
 
@@ -109,7 +109,7 @@ def encode(namespace: str, records: Sequence[Record], *, made_by: str = "") -> P
     data = MAGIC + _checksum(memoryview(unsigned)) + unsigned[_COVERED:]
     try:
         return decode(data, namespace)
-    except Damaged as error:
+    except DamagedPack as error:
         raise ValueError(f"records that make no pack: {error}") from error
 
 
@@ -148,14 +148,14 @@ def decode(data: bytes | mmap, namespace: str, *, name: str | None = None) -> Pa
     view = memoryview(data)
     header = read_header(view)
     if header.checksum != _checksum(view):
-        raise Damaged("its checksum does not fit its content")
+        raise DamagedPack("its checksum does not fit its content")
     if header.namespace.hex() != namespace:
-        raise Damaged(f"it is of the namespace {header.namespace.hex()}")
+        raise DamagedPack(f"it is of the namespace {header.namespace.hex()}")
     if name not in (None, header.checksum.hex()):
-        raise Damaged(f"it is the pack {header.checksum.hex()}")
-    pack = opened(view, header)
-    if found := _misfit(pack):
-        raise Damaged(found)
+        raise DamagedPack(f"it is the pack {header.checksum.hex()}")
+    pack = parse_pack(view, header)
+    if fault := _misfit(pack):
+        raise DamagedPack(fault)
     return pack
 
 
@@ -166,23 +166,23 @@ def read_header(data: memoryview | bytes) -> Header:
         Damaged: It is too short, no pack, or of another version.
     """
     if len(data) < _HEADER.size:
-        raise Damaged(f"it has {len(data)} bytes, less than a header's {_HEADER.size}")
+        raise DamagedPack(f"it has {len(data)} bytes, less than a header's {_HEADER.size}")
     header = Header(*_HEADER.unpack_from(data))
     if header.magic != MAGIC:
-        raise Damaged(f"it begins with {header.magic!r}, not {MAGIC!r}")
+        raise DamagedPack(f"it begins with {header.magic!r}, not {MAGIC!r}")
     if header.version not in (1, VERSION) or header.dtype != FLOAT32:
-        raise Damaged(f"it is of version {header.version} with {header.dtype!r}")
+        raise DamagedPack(f"it is of version {header.version} with {header.dtype!r}")
     return header
 
 
-def opened(view: memoryview, header: Header) -> Pack:
+def parse_pack(view: memoryview, header: Header) -> Pack:
     """The pack over bytes whose checksum is known to fit.
 
     Raises:
         Damaged: The shapes in the header do not fill the bytes exactly.
     """
     if header.columns == 0 or header.size != len(view):
-        raise Damaged(f"it has {len(view)} bytes, its shapes say {header.size}")
+        raise DamagedPack(f"it has {len(view)} bytes, its shapes say {header.size}")
     records, columns = header.records, header.columns
     keys_at, sizes_at = _HEADER.size, _HEADER.size + records * KEY_BYTES
     keys_NK = np.frombuffer(view, np.uint8, records * KEY_BYTES, keys_at).reshape(-1, KEY_BYTES)
@@ -191,7 +191,7 @@ def opened(view: memoryview, header: Header) -> Pack:
     made_by = bytes(view[header.size - header.made_by :]).decode(errors="replace")
     ends_N = np.cumsum(sizes_N, dtype=np.int64)
     if header.rows != (ends_N[-1] if records else 0):
-        raise Damaged(f"its records have other than the {header.rows} rows of its header")
+        raise DamagedPack(f"its records have other than the {header.rows} rows of its header")
     values_RC = values.reshape(-1, columns)
     return Pack(header.checksum.hex(), view, keys_NK, ends_N, values_RC, made_by)
 
@@ -213,8 +213,8 @@ def _misfit(pack: Pack) -> str | None:
     keys_N = np.ascontiguousarray(pack.keys_NK).view(f"S{KEY_BYTES}").ravel()
     if not (keys_N[:-1] < keys_N[1:]).all():
         return "its keys are not in ascending order"
-    found = flaw(pack.values_RC)
-    return found and f"it holds {found}"
+    fault = flaw(pack.values_RC)
+    return fault and f"it holds {fault}"
 
 
 def _checksum(view: memoryview) -> bytes:

@@ -25,7 +25,7 @@ class Outputs:
         self.misses = 0
         self.makers: set[str] = set()
         """Who computed what was found since the last look at all buckets, as the packs say it."""
-        self._shelves: dict[int, BucketView] = {}
+        self._views: dict[int, BucketView] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         """The counts and what is open stay here."""
@@ -41,26 +41,26 @@ class Outputs:
 
     def get(self, key: bytes) -> NDArray[np.float32] | None:
         """The output, (rows, C), a copy; None where it has to be computed. Counted either way."""
-        found = self._find(key)
-        if found is None:
+        place = self._find(key)
+        if place is None:
             self.misses += 1
             return None
         self.hits += 1
-        pack, record = found
+        pack, record = place
         return pack.rows(record)
 
     @property
-    def damaged(self) -> int:
+    def damaged_packs(self) -> int:
         """How many packs its store has refused."""
-        return self.store.damaged
+        return self.store.damaged_packs
 
     def refresh(self, bucket: int | None = None) -> None:
         """Look again for what was appended since, in one bucket or in all."""
         if bucket is None:
-            self._shelves.clear()
+            self._views.clear()
             self.makers.clear()
         else:
-            self._shelves.pop(bucket, None)
+            self._views.pop(bucket, None)
 
     def bucket(self, number: int) -> Bucket:
         """The bucket of that number in this namespace."""
@@ -68,16 +68,16 @@ class Outputs:
 
     def _find(self, key: bytes) -> tuple[Pack, int] | None:
         number = bucket_of(key)
-        shelf = self._shelves.get(number) or self._opened(number)
-        refused = self.store.damaged
-        found = shelf.find(key)
-        if found is None and self.store.damaged > refused:
+        view = self._views.get(number) or self._open(number)
+        refused = self.store.damaged_packs
+        place = view.find(key)
+        if place is None and self.store.damaged_packs > refused:
             # A pack was dropped just now: another tier may have a whole one.
-            found = self._opened(number).find(key)
-        if found is not None:
-            self.makers.add(found[0].made_by)
-        return found
+            place = self._open(number).find(key)
+        if place is not None:
+            self.makers.add(place[0].made_by)
+        return place
 
-    def _opened(self, number: int) -> BucketView:
-        shelf = self._shelves[number] = self.store.get(self.bucket(number))
-        return shelf
+    def _open(self, number: int) -> BucketView:
+        view = self._views[number] = self.store.get(self.bucket(number))
+        return view

@@ -19,8 +19,8 @@ from redis.retry import Retry
 from alambique.cache.bucket_view import BucketView, bucket_view
 from alambique.cache.circuit_breaker import CircuitBreaker
 from alambique.cache.keys import Bucket
-from alambique.cache.packs import HEADER_BYTES, Damaged, Pack, decode, read_header
-from alambique.cache.stores import Usage, summed, warn_damaged
+from alambique.cache.packs import HEADER_BYTES, DamagedPack, Pack, decode, read_header
+from alambique.cache.stores import Usage, usage_by_namespace, warn_damaged
 
 AT_ONCE = 8
 """Packs of one MGET: with 1 MiB each the server is never held for long."""
@@ -42,7 +42,7 @@ class RedisPacks:
         Raises:
             ValueError: The URL has another scheme.
         """
-        self.damaged = 0
+        self.damaged_packs = 0
         self._rebuild = partial(RedisPacks, url, timeout=timeout, pause=pause)
         # A connection that the server closed meanwhile is worth one more try, a timeout is not.
         self._redis: Redis = Redis.from_url(
@@ -51,12 +51,12 @@ class RedisPacks:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 1, supported_errors=(Unreachable,)),
         )
-        self._reach = CircuitBreaker(
+        self._connection = CircuitBreaker(
             broken="the shared tier of teacher outputs (Redis) does not answer: going on without",
             mended="the shared tier of teacher outputs (Redis) answers again",
             pause=pause,
         )
-        self._room = CircuitBreaker(
+        self._writes = CircuitBreaker(
             broken="the shared tier of teacher outputs (Redis) takes nothing more: what is "
             "computed now is kept on this machine only",
             mended="the shared tier of teacher outputs (Redis) takes packs again",
@@ -81,31 +81,31 @@ class RedisPacks:
 
     def append(self, bucket: Bucket, pack: Pack) -> None:
         """Add a pack, or nothing where Redis is down or full."""
-        if self._room.allows():
+        if self._writes.allows():
             self._ask(lambda: self._write(bucket, pack), None)
 
     def usage(self) -> Sequence[Usage]:
         """What there is, by namespace."""
         sizes = [self._ask(partial(self._size, key), None) for key in self._keys()]
-        return summed("shared", [size for size in sizes if size is not None])
+        return usage_by_namespace("shared", [size for size in sizes if size is not None])
 
     def clear(self, namespace: str) -> int:
         """Drop a namespace; how many packs that were."""
-        gone = [key for key in self._keys() if _namespace(key) == namespace]
-        for at in range(0, len(gone), 1000):
-            self._ask(partial(self._redis.unlink, *gone[at : at + 1000]), 0)
-        return sum(not key.endswith(":names") for key in gone)
+        dropped = [key for key in self._keys() if _namespace(key) == namespace]
+        for at in range(0, len(dropped), 1000):
+            self._ask(partial(self._redis.unlink, *dropped[at : at + 1000]), 0)
+        return sum(not key.endswith(":names") for key in dropped)
 
     def _ask(self, call: Callable[[], Answer], otherwise: Answer) -> Answer:
         """What Redis answers, or the other thing where it cannot be asked."""
-        if not self._reach.allows():
+        if not self._connection.allows():
             return otherwise
         try:
             answer = call()
         except (RedisError, OSError) as error:
-            self._reach.failed(error)
+            self._connection.record_failure(error)
             return otherwise
-        self._reach.worked()
+        self._connection.record_success()
         return answer
 
     def _write(self, bucket: Bucket, pack: Pack) -> None:
@@ -115,9 +115,9 @@ class RedisPacks:
                 both.sadd(_key(bucket, "names"), pack.name)
                 both.execute()
         except ResponseError as error:  # it answers, but has no memory or may not write
-            self._room.failed(error)
+            self._writes.record_failure(error)
         else:
-            self._room.worked()
+            self._writes.record_success()
 
     def _fetch(self, bucket: Bucket, names: Sequence[str]) -> Iterator[Pack]:
         keys = [_key(bucket, name) for name in names]
@@ -125,29 +125,29 @@ class RedisPacks:
         blobs = self._ask(lambda: self._redis.mget(keys), nothing)
         for name, blob in zip(names, blobs, strict=False):
             if isinstance(blob, bytes):
-                pack = self._decoded(bucket, name, blob)
+                pack = self._decode(bucket, name, blob)
                 if pack is not None:
                     yield pack
             else:
-                self._strike(bucket, name)
+                self._remove_name(bucket, name)
 
-    def _decoded(self, bucket: Bucket, name: str, blob: bytes) -> Pack | None:
+    def _decode(self, bucket: Bucket, name: str, blob: bytes) -> Pack | None:
         try:
             return decode(blob, bucket.namespace, name=name)
-        except Damaged as error:
-            self.damaged += 1
+        except DamagedPack as error:
+            self.damaged_packs += 1
             warn_damaged("shared", bucket, name, error)
-            self._strike(bucket, name)
+            self._remove_name(bucket, name)
             self._ask(lambda: self._redis.unlink(_key(bucket, name)), 0)
             return None
 
-    def _strike(self, bucket: Bucket, name: str) -> None:
+    def _remove_name(self, bucket: Bucket, name: str) -> None:
         """Strike out the name of a pack that was evicted or is damaged."""
         self._ask(lambda: self._redis.srem(_key(bucket, "names"), name), 0)
 
     def _keys(self) -> list[str]:
-        found = partial(self._redis.scan_iter, "alambique:{*", count=1000)
-        return self._ask(lambda: [_text(key) for key in found()], [])
+        scan = partial(self._redis.scan_iter, "alambique:{*", count=1000)
+        return self._ask(lambda: [_text(key) for key in scan()], [])
 
     def _size(self, key: str) -> tuple[str, int, int] | None:
         """Namespace, records and bytes of the pack under a key; None where it is no pack."""
@@ -156,7 +156,7 @@ class RedisPacks:
         head = self._redis.getrange(key, 0, HEADER_BYTES - 1)
         try:
             header = read_header(head if isinstance(head, bytes) else b"")
-        except Damaged:
+        except DamagedPack:
             return None
         return _namespace(key), header.records, header.size
 

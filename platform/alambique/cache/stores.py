@@ -7,7 +7,7 @@ from typing import Protocol
 
 from alambique.cache.bucket_view import BucketView, bucket_view
 from alambique.cache.keys import Bucket
-from alambique.cache.packs import Damaged, Pack, decode
+from alambique.cache.packs import DamagedPack, Pack, decode
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Packs(Protocol):
     """An append-only list of packs for each bucket. Any of them may be gone at the next look."""
 
     @property
-    def damaged(self) -> int:
+    def damaged_packs(self) -> int:
         """How many packs this object has refused so far."""
 
     def get(self, bucket: Bucket) -> BucketView:
@@ -56,7 +56,7 @@ class MemoryPacks:
     def __init__(self) -> None:
         """An empty store."""
         self.blobs: dict[Bucket, dict[str, bytes]] = {}
-        self.damaged = 0
+        self.damaged_packs = 0
 
     def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now."""
@@ -65,7 +65,7 @@ class MemoryPacks:
     def fetch(self, bucket: Bucket, known: Collection[str]) -> Sequence[Pack]:
         """The packs of the bucket, except those of known names."""
         blobs = self.blobs.get(bucket, {})
-        packs = [self._decoded(bucket, name) for name in [*blobs] if name not in known]
+        packs = [self._decode(bucket, name) for name in [*blobs] if name not in known]
         return [pack for pack in packs if pack is not None]
 
     def append(self, bucket: Bucket, pack: Pack) -> None:
@@ -79,24 +79,24 @@ class MemoryPacks:
             for bucket in self.blobs
             for pack in self.fetch(bucket, ())
         ]
-        return summed("memory", packs)
+        return usage_by_namespace("memory", packs)
 
     def clear(self, namespace: str) -> int:
         """Drop a namespace; how many packs that were."""
-        gone = [bucket for bucket in self.blobs if bucket.namespace == namespace]
-        return sum(len(self.blobs.pop(bucket)) for bucket in gone)
+        dropped = [bucket for bucket in self.blobs if bucket.namespace == namespace]
+        return sum(len(self.blobs.pop(bucket)) for bucket in dropped)
 
-    def _decoded(self, bucket: Bucket, name: str) -> Pack | None:
+    def _decode(self, bucket: Bucket, name: str) -> Pack | None:
         try:
             return decode(self.blobs[bucket][name], bucket.namespace, name=name)
-        except Damaged as error:
-            self.damaged += 1
+        except DamagedPack as error:
+            self.damaged_packs += 1
             warn_damaged("memory", bucket, name, error)
             del self.blobs[bucket][name]
             return None
 
 
-def warn_damaged(tier: str, bucket: Bucket, name: str, error: Damaged) -> None:
+def warn_damaged(tier: str, bucket: Bucket, name: str, error: DamagedPack) -> None:
     """Say that a pack was dropped, and that nothing more follows from it."""
     log.warning(
         "teacher outputs: pack %s of bucket %s (%s) is damaged: %s. It was dropped, and its "
@@ -105,7 +105,7 @@ def warn_damaged(tier: str, bucket: Bucket, name: str, error: Damaged) -> None:
     )
 
 
-def summed(tier: str, packs: Sequence[tuple[str, int, int]]) -> Sequence[Usage]:
+def usage_by_namespace(tier: str, packs: Sequence[tuple[str, int, int]]) -> Sequence[Usage]:
     """The usage by namespace from (namespace, records, bytes) of each pack."""
     return [
         Usage(tier, namespace, len(mine), sum(n for _, n, _ in mine), sum(b for _, _, b in mine))

@@ -28,9 +28,9 @@ class TwoTiers:
         self.shared = shared
 
     @property
-    def damaged(self) -> int:
+    def damaged_packs(self) -> int:
         """How many packs both have refused."""
-        return self.near.damaged + self.shared.damaged
+        return self.near.damaged_packs + self.shared.damaged_packs
 
     def get(self, bucket: Bucket) -> BucketView:
         """The packs that the bucket has now in either store."""

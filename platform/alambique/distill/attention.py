@@ -33,7 +33,7 @@ def real_pairs(real_BN: Tensor, *, reach: int | None = None) -> Tensor:
     return real_BNN & ((position_N[:, None] - position_N).abs() <= reach)
 
 
-def averaged_heads(scores_BHNN: Tensor) -> Tensor:
+def mean_over_heads(scores_BHNN: Tensor) -> Tensor:
     """Return the mean over heads, of shape (B, 1, N, N): for networks whose head counts differ."""
     return scores_BHNN.mean(1, keepdim=True)
 

@@ -20,13 +20,13 @@ def cka(x_TD: Tensor, y_TE: Tensor) -> float:
     (Kornblith et al., 2019, §3). Rotating, scaling or shifting all states of one network changes
     nothing. It is 0 where all states of one network are the same.
     """
-    return _alignment(_standardised(x_TD), _standardised(y_TE))
+    return _alignment(_standardise(x_TD), _standardise(y_TE))
 
 
 def cka_table(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
     """Return `cka` of each layer of the student with each of the teacher, (S, L), float64."""
-    ready = [_standardised(y_TE) for y_TE in teachers]
-    rows = [[_alignment(x_TD, y_TE) for y_TE in ready] for x_TD in map(_standardised, students)]
+    ready = [_standardise(y_TE) for y_TE in teachers]
+    rows = [[_alignment(x_TD, y_TE) for y_TE in ready] for x_TD in map(_standardise, students)]
     return torch.tensor(rows, dtype=torch.float64)
 
 
@@ -84,7 +84,7 @@ def cka_of_moments(moments_ZZ: Tensor, width: int) -> float:
     return float((xy_DE.square().sum() / both.masked_fill(both == 0, 1)).clamp(max=1))
 
 
-def _standardised(states_TD: Tensor) -> Tensor:
+def _standardise(states_TD: Tensor) -> Tensor:
     """Return centred columns, scaled so that ||Xᵀ X|| is 1; 0 where all states are the same."""
     states_TD = states_TD.double()
     # less the first row, then the mean: of equal rows, rounding of their mean would leave noise

@@ -138,7 +138,7 @@ class ActivationHooks:
             return QueryKeyValue(*parts)
         sizes = sizes_of(self._config)
         parts_BHNd = [_split_heads(part, sizes.head) for part in _split_qkv(parts, sizes)]
-        return _rotated(parts_BHNd, self._rotations.kept[layer], sizes)
+        return _rotate(parts_BHNd, self._rotations.kept[layer], sizes)
 
 
 def _input(args: Any, kwargs: Any, _: Any) -> Any:
@@ -203,7 +203,7 @@ def _join_heads(split_BHNd: Tensor) -> Tensor:
     return split_BHNd.transpose(1, 2).flatten(2)
 
 
-def _rotated(
+def _rotate(
     parts_BHNd: list[Tensor], rotation: tuple[Tensor, Tensor], sizes: Sizes
 ) -> QueryKeyValue:
     """Return queries and keys rotated by their positions; shared heads are repeated."""

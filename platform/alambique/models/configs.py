@@ -71,10 +71,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         family_of(config)
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from error
-    return _with_todays_names(config)
+    return _with_current_names(config)
 
 
-def _with_todays_names(config: dict[str, Any]) -> dict[str, Any]:
+def _with_current_names(config: dict[str, Any]) -> dict[str, Any]:
     """The fields, of which the code in older EuroBERT repositories calls one otherwise.
 
     transformers 5.23 leaves that one aside without a word, and pools as it does by default.
@@ -117,9 +117,9 @@ def check_size(path: Path, most: int) -> None:
         raise BadModel(f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):  # a pipe or a device may be without an end
         raise BadModel(f"{path} is no file: put the model's own in its place")
-    if (found := status.st_size) > most:
+    if (size := status.st_size) > most:
         raise BadModel(
-            f"{path} has {found:,} bytes, and at most {most:,} are read: no model that is known "
+            f"{path} has {size:,} bytes, and at most {most:,} are read: no model that is known "
             "here needs as many"
         )
 
@@ -212,12 +212,13 @@ def _key_heads(config: Config, width: int, heads: int) -> int:
         )
     if config.get("num_key_value_heads") is None:
         return heads
-    found = number(config, "num_key_value_heads")
-    if heads % found:
+    key_heads = number(config, "num_key_value_heads")
+    if heads % key_heads:
         raise BadModel(
-            f"config.json says num_key_value_heads {found}: expected a divisor of the {heads} heads"
+            f"config.json says num_key_value_heads {key_heads}: expected a divisor of the {heads} "
+            "heads"
         )
-    return found
+    return key_heads
 
 
 def _embedding(config: Config, width: int) -> int:
@@ -243,18 +244,18 @@ def longest_text(config: Config) -> int | None:
             return None  # distances beyond the farthest that it knows count as that one
         case "roberta" | "xlm-roberta":
             # the row of the padding id and all before it are never a position of a piece
-            return number(config, "max_position_embeddings", 512) - _padding(config) - 1
+            return number(config, "max_position_embeddings", 512) - _padding_id(config) - 1
         case _:
             return number(config, "max_position_embeddings", 512)
 
 
-def _padding(config: Config) -> int:
-    found = config.get("pad_token_id", 1)
-    if not isinstance(found, int):
+def _padding_id(config: Config) -> int:
+    padding = config.get("pad_token_id", 1)
+    if not isinstance(padding, int):
         raise BadModel(
-            f"config.json says pad_token_id {short(found)}: expected the id of the padding"
+            f"config.json says pad_token_id {short(padding)}: expected the id of the padding"
         )
-    return found
+    return padding
 
 
 def number(config: Config, field: str, default: int | None = None, *, most: int = _HIGHEST) -> int:
@@ -263,9 +264,9 @@ def number(config: Config, field: str, default: int | None = None, *, most: int 
     Raises:
         BadModel: nothing where there is no default, or no number from 1 to `most`.
     """
-    found = config.get(field, default)
-    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= most:
+    value = config.get(field, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise BadModel(
-            f"config.json says {field} {short(found)}: expected a number above 0, at most {most:,}"
+            f"config.json says {field} {short(value)}: expected a number above 0, at most {most:,}"
         )
-    return found
+    return value

@@ -23,7 +23,7 @@ _OPEN_FILES = 256
 _NO_NEW_PRIVILEGES, _PARENT_DEATH = 38, 1
 """PR_SET_NO_NEW_PRIVS and PR_SET_PDEATHSIG of prctl(2)."""
 _LIBRARIES = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache")
-_OF_THE_MACHINE = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system")
+_MACHINE_FILES = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system")
 """What libraries look at to know how many processors there are, and of what kind."""
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 """Those that hold nothing."""
@@ -45,11 +45,11 @@ def confine(
         writes: the folder that it may write into.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    walls = [_without_network(library)]
+    walls = [_leave_network(library)]
     if library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
         walls.append("no new privileges")
     devices = [Path(name) for name in _DEVICES]
-    walls.append(restrict_files(library, reads=[*reads, *_code()], writes=[writes, *devices]))
+    walls.append(restrict_files(library, reads=[*reads, *_code_paths()], writes=[writes, *devices]))
     # after the namespaces, whose change of credentials would take it back
     library.prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
     limits = [
@@ -66,14 +66,14 @@ def confine(
     return [*walls, "limits on memory, time and files"]
 
 
-def _code() -> list[Path]:
+def _code_paths() -> list[Path]:
     """Python, what it imports, and the libraries beneath: they are loaded when they are wanted."""
-    given = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    library_paths = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     python = [sys.prefix, sys.exec_prefix, sys.base_prefix, *sys.path, *alambique.__path__]
-    return [Path(name) for name in (*python, *given, *_LIBRARIES, *_OF_THE_MACHINE) if name]
+    return [Path(name) for name in (*python, *library_paths, *_LIBRARIES, *_MACHINE_FILES) if name]
 
 
-def _without_network(library: ctypes.CDLL) -> str:
+def _leave_network(library: ctypes.CDLL) -> str:
     """Leave for a network namespace that has no interface up; say so where it is not allowed."""
     # inside a user namespace of its own, root too has no rights over the machine; where those are
     # forbidden, root may have the other one alone

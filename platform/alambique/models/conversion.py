@@ -106,27 +106,27 @@ def convert_tokenizer(folder: Path, model_type: str, out: Path) -> list[str]:
     except BadModel:
         raise
     except Exception as error:  # the libraries beneath raise anything
-        said = next(filter(None, str(error).splitlines()), "")
+        first_line = next(filter(None, str(error).splitlines()), "")
         raise BadModel(
-            f"the tokenizer cannot be converted: {type(error).__name__} {excerpt(said, 300)}"
+            f"the tokenizer cannot be converted: {type(error).__name__} {excerpt(first_line, 300)}"
         ) from error
 
 
 def _copy(folder: Path, model_type: str, clean: Path) -> dict[str, Any]:
     """Put the vocabulary into a folder, and of its config what is on a closed list."""
     sets = OLDER_TOKENIZERS[model_type]
-    names = next((one for one in sets if all((folder / n).is_file() for n in one)), ())
+    names = next((files for files in sets if all((folder / n).is_file() for n in files)), ())
     for name in names:
         shutil.copyfile(folder / name, clean / _AS_READ.get((model_type, name), name))
-    said = _fields(folder, "tokenizer_config.json")
-    _check_class(said.get("tokenizer_class"), model_type)
-    config: dict[str, Any] = {k: said[k] for k in _FLAGS if isinstance(said.get(k), bool)}
-    if isinstance(said.get(_LONGEST), int | float):
-        config[_LONGEST] = said[_LONGEST]
+    fields = _fields(folder, "tokenizer_config.json")
+    _check_class(fields.get("tokenizer_class"), model_type)
+    config: dict[str, Any] = {k: fields[k] for k in _FLAGS if isinstance(fields.get(k), bool)}
+    if isinstance(fields.get(_LONGEST), int | float):
+        config[_LONGEST] = fields[_LONGEST]
     special = _fields(folder, "special_tokens_map.json")
     for key in _TOKENS:
-        for one in (said.get(key), special.get(key)):
-            text = one.get("content") if isinstance(one, dict) else one
+        for value in (fields.get(key), special.get(key)):
+            text = value.get("content") if isinstance(value, dict) else value
             if isinstance(text, str):
                 config[key] = text
     added = {
@@ -141,11 +141,11 @@ def _copy(folder: Path, model_type: str, clean: Path) -> dict[str, Any]:
 
 
 def _check_class(name: object, model_type: str) -> None:
-    known = _KNOWN_AS[model_type]
-    if name is not None and str(name).removesuffix("Fast") not in known:
+    accepted = _KNOWN_AS[model_type]
+    if name is not None and str(name).removesuffix("Fast") not in accepted:
         raise BadModel(
             f"tokenizer_config.json says tokenizer_class {short(name)}, and a {model_type} is "
-            f"converted as {' or '.join(sorted(known))} alone: save it with transformers as "
+            f"converted as {' or '.join(sorted(accepted))} alone: save it with transformers as "
             "tokenizer.json"
         )
 
@@ -167,14 +167,14 @@ def _check_whole(clean: Path, tokenizer: Any) -> None:
     """Refuse a tokenizer that has not the pieces of its source, or whose source is none."""
     pieces = _pieces(clean)
     if (clean / _WORDS).is_file():
-        wanted = {str(tokenizer.unk_token), str(tokenizer.cls_token), str(tokenizer.sep_token)}
-        if lost := sorted(wanted - pieces.keys()):
+        special = {str(tokenizer.unk_token), str(tokenizer.cls_token), str(tokenizer.sep_token)}
+        if lost := sorted(special - pieces.keys()):
             raise BadModel(
                 f"{_WORDS} has {len(pieces):,} pieces without {named(lost)}: it is no vocabulary, "
                 "or another one's; fetch the model again"
             )
-    made = tokenizer.get_vocab()
-    if lost := [piece for piece, number in pieces.items() if made.get(piece) != number]:
+    vocabulary = tokenizer.get_vocab()
+    if lost := [piece for piece, number in pieces.items() if vocabulary.get(piece) != number]:
         raise BadModel(
             f"the tokenizer comes out without {len(lost):,} of {len(pieces):,} pieces, or with "
             f"other numbers for them, such as {named(lost, 5)}: its files are of another kind"

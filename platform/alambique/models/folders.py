@@ -20,8 +20,8 @@ def model_hash(folder: Path) -> str:
         BadModel: the folder's config or weights cannot be read.
     """
     config = read_config(folder)
-    said = [weights_hash(folder), config.get("architectures"), labels_of(config)]
-    digest = hashlib.sha256(json.dumps(said).encode())
+    content_keys = [weights_hash(folder), config.get("architectures"), labels_of(config)]
+    digest = hashlib.sha256(json.dumps(content_keys).encode())
     for name in TOKENIZER_FILES:
         path = folder / name
         content = path.read_bytes() if path.is_file() else b""

@@ -37,7 +37,7 @@ from alambique.models.layouts import CONFIG, LARGEST_INDEX
 from alambique.spec.data_sources import HubData
 from alambique.spec.errors import BadData, BadModel, UnknownName, Unreachable
 from alambique.spec.excerpts import named, short
-from alambique.spec.sources import Hub, is_commit, written
+from alambique.spec.sources import Hub, is_commit, source_text
 
 HUB_ERRORS = (
     HfHubHTTPError,
@@ -92,14 +92,14 @@ def resolve_data(source: HubData, *, cache: Path, endpoint: str | None = None) -
 def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str | None) -> str:
     api = HfApi(endpoint=endpoint)
     try:
-        found = api.resolve_revision(
+        commit = api.resolve_revision(
             source.repository, repo_type=kind, revision=source.revision, cache_dir=cache
         ).resolved
     except RevisionResolutionError:  # the hub is away
-        known = list(_snapshots(source, kind, cache))
-        if len(known) != 1:
+        snapshots = list(_snapshots(source, kind, cache))
+        if len(snapshots) != 1:
             raise
-        found = known[0]
+        commit = snapshots[0]
     except RevisionNotFoundError:
         whole = _whole_commit(
             source,
@@ -107,13 +107,13 @@ def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str 
         )
         if whole is None:
             raise
-        found = whole
-    if not is_commit(found):  # it becomes part of paths on this machine
+        commit = whole
+    if not is_commit(commit):  # it becomes part of paths on this machine
         raise Unreachable(
             f"the hub says that {source.repository} at {source.revision or 'its newest'} is the "
-            f"commit {short(found)}, which is none: it should have 40 digits; check HF_ENDPOINT"
+            f"commit {short(commit)}, which is none: it should have 40 digits; check HF_ENDPOINT"
         )
-    return found
+    return commit
 
 
 def _snapshots(source: Hub | HubData, kind: str | None, cache: Path) -> Iterator[str]:
@@ -132,8 +132,8 @@ def _whole_commit(source: Hub | HubData, refs: GitRefs) -> str | None:
         return None
     named = [*refs.branches, *refs.converts, *refs.tags, *(refs.pull_requests or ())]
     commits = {ref.target_commit for ref in named}
-    found = [commit for commit in commits if commit.startswith(source.revision or "")]
-    return found[0] if len(found) == 1 else None
+    matching = [commit for commit in commits if commit.startswith(source.revision or "")]
+    return matching[0] if len(matching) == 1 else None
 
 
 def list_data_files(
@@ -147,10 +147,10 @@ def list_data_files(
         UnknownName, Unreachable: it cannot be had.
         BadData: there are more files than are looked at.
     """
-    kept = cache / "listings" / "datasets" / source.repository.replace("/", "--")
-    kept /= f"{source.revision}.json"
-    if kept.is_file():
-        return [(path, size) for path, size in json.loads(kept.read_text())]
+    listing = cache / "listings" / "datasets" / source.repository.replace("/", "--")
+    listing /= f"{source.revision}.json"
+    if listing.is_file():
+        return [(path, size) for path, size in json.loads(listing.read_text())]
     try:
         tree = HfApi(endpoint=endpoint).list_repo_tree(
             source.repository, revision=source.revision, repo_type=_DATA, recursive=True
@@ -163,12 +163,12 @@ def list_data_files(
             f"{source} has more than the {_MOST_FILES:,} files that are looked at: name one with "
             "fewer, such as its copy in Parquet"
         )
-    found = [(entry.path, entry.size) for entry in entries if isinstance(entry, RepoFile)]
-    _keep(kept, found)
-    return found
+    files = [(entry.path, entry.size) for entry in entries if isinstance(entry, RepoFile)]
+    _write_listing(listing, files)
+    return files
 
 
-def _keep(path: Path, content: object) -> None:
+def _write_listing(path: Path, content: object) -> None:
     """Write a listing, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile("w", prefix=f"{path.name}.", dir=path.parent, delete=False) as aside:
@@ -186,29 +186,29 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
         UnknownName, Unreachable: it cannot be had.
         BadModel: there are more files than any model has.
     """
-    kept = cache / "listings" / source.repository.replace("/", "--") / f"{source.revision}.json"
-    if kept.is_file():
-        names: list[str] = json.loads(kept.read_text())
+    listing = cache / "listings" / source.repository.replace("/", "--") / f"{source.revision}.json"
+    if listing.is_file():
+        names: list[str] = json.loads(listing.read_text())
         return names
     try:
         tree = HfApi(endpoint=endpoint).list_repo_tree(source.repository, revision=source.revision)
         entries = list(islice(tree, _MOST_FILES + 1))
     except HUB_ERRORS as error:
         refusal = hub_failure(error, source)
-        if isinstance(refusal, Unreachable) and (names := _fetched(source, cache)):
+        if isinstance(refusal, Unreachable) and (names := _fetched_names(source, cache)):
             return names
         raise refusal from error
     if len(entries) > _MOST_FILES:
         raise BadModel(
-            f"{written(source)} has more than the {_MOST_FILES:,} files that are looked at: no "
+            f"{source_text(source)} has more than the {_MOST_FILES:,} files that are looked at: no "
             "model that is known here has as many"
         )
     names = [entry.path for entry in entries if isinstance(entry, RepoFile)]
-    _keep(kept, names)
+    _write_listing(listing, names)
     return names
 
 
-def _fetched(source: Hub, cache: Path) -> list[str]:
+def _fetched_names(source: Hub, cache: Path) -> list[str]:
     """The names of what was fetched of a commit before, by a version that kept no listing."""
     config = try_to_load_from_cache(
         source.repository, CONFIG, cache_dir=cache, revision=source.revision
@@ -242,16 +242,16 @@ def _fetch_small(source: Hub, name: str, most: int, cache: Path, endpoint: str |
     repository, revision = source.repository, source.revision
     try:
         # first its size: what anybody may put on a hub is not fetched to be looked at
-        found = hf_hub_download(
+        download = hf_hub_download(
             repository, name, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
         )
-        assert isinstance(found, DryRunFileInfo)
-        size = found.file_size
+        assert isinstance(download, DryRunFileInfo)
+        size = download.file_size
         if size is None or size > most:
-            told = "an untold number of" if size is None else f"{size:,}"
+            count = "an untold number of" if size is None else f"{size:,}"
             raise BadModel(
-                f"{name} of {written(source)} has {told} bytes, and at most {most:,} are read: no "
-                "model that is known here needs as many"
+                f"{name} of {source_text(source)} has {count} bytes, and at most {most:,} are "
+                "read: no model that is known here needs as many"
             )
         path = hf_hub_download(
             repository, name, revision=revision, cache_dir=cache, endpoint=endpoint
@@ -282,7 +282,7 @@ def fetch_files(
     # where the hub goes away meanwhile, the library returns what it has
     if lost := [name for name in names if not (Path(folder) / name).is_file()]:
         raise Unreachable(
-            f"{written(source)} could not be had from the hub: {named(lost)} did not come; try "
+            f"{source_text(source)} could not be had from the hub: {named(lost)} did not come; try "
             "again once the hub answers"
         )
     return Path(folder)
@@ -292,7 +292,7 @@ def hub_failure(error: Exception, source: Hub) -> UnknownName | Unreachable:
     """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
     return hub_error(
         error,
-        written(source),
+        source_text(source),
         "Check id and revision, and HF_TOKEN if it is private; with no network, put its folder "
         "under ALAMBIQUE_MODELS and give its name",
     )
@@ -312,11 +312,11 @@ def data_failure(error: Exception, source: HubData) -> UnknownName | Unreachable
 def hub_error(error: Exception, what: str, advice: str) -> UnknownName | Unreachable:
     """The error of ours for one of `HUB_ERRORS`, about the thing that was asked for."""
     reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
-    kind = UnknownName if _refuses(error) else Unreachable
+    kind = UnknownName if _is_refusal(error) else Unreachable
     return kind(f"{what} could not be had from the hub: {reason}. {advice}")
 
 
-def _refuses(error: Exception) -> bool:
+def _is_refusal(error: Exception) -> bool:
     """Whether asking again would be answered alike: the request is at fault, and not only early."""
     response = error.response if isinstance(error, HfHubHTTPError) else None
     if response is None:

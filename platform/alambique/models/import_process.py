@@ -40,7 +40,7 @@ _NO_WEIGHT = "position_ids"
 
 
 def main() -> None:
-    """Does what its input says; a refusal is reported as well, and is no failure of the process."""
+    """Do what the input says; a refusal is reported as well, and is no failure of the process."""
     request = ImportRequest(**json.load(sys.stdin))
     walls = confine(
         memory=request.memory,
@@ -54,12 +54,12 @@ def main() -> None:
         try:
             report = import_files(request, walls)
         except BadModel as error:
-            if _of_full_disk(error):
+            if _is_disk_full(error):
                 raise
             report = ImportReport(isolation=walls, refused=str(error))
         Path(REPORT).write_text(json.dumps(asdict(report)))
     except Exception as error:
-        if _of_full_disk(error):
+        if _is_disk_full(error):
             sys.exit(NO_ROOM)
         raise
 
@@ -74,7 +74,7 @@ def _inputs(request: ImportRequest) -> list[Path]:
     ]
 
 
-def _of_full_disk(error: BaseException | None) -> bool:
+def _is_disk_full(error: BaseException | None) -> bool:
     """Whether that is the cause: the libraries beneath tell it in words alone."""
     while error is not None:
         if getattr(error, "errno", None) == errno.ENOSPC or _FULL in str(error):
@@ -95,8 +95,8 @@ def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
     if request.weights:
         from safetensors.torch import save_file
 
-        stored = _merged(_tensors_of(Path(path)) for path in request.weights)
-        weights = _cleaned(stored, renamed, dropped)
+        stored = _merge_shards(_tensors_of(Path(path)) for path in request.weights)
+        weights = _clean_names(stored, renamed, dropped)
         _check_size(weights, request.largest_file)
         # tensors that share their memory, such as tied embeddings, are written twice: safetensors
         # has no way to say that two are one
@@ -115,12 +115,12 @@ def _tensors_of(path: Path) -> dict[str, "Tensor"]:
     from torch import Tensor
 
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken or hostile file leads to
-        raise BadModel(_refusal(path, error)) from error
-    if not isinstance(found, Mapping):
-        raise BadModel(f"{path.name} holds a {type(found).__name__}: expected tensors by name")
-    for name, value in found.items():
+        raise BadModel(_refusal_message(path, error)) from error
+    if not isinstance(stored, Mapping):
+        raise BadModel(f"{path.name} holds a {type(stored).__name__}: expected tensors by name")
+    for name, value in stored.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise BadModel(
                 f"{path.name} holds {excerpt(str(name), 100)!r}, a {type(value).__name__}: "
@@ -135,20 +135,22 @@ def _tensors_of(path: Path) -> dict[str, "Tensor"]:
                 f"{path.name} holds {name!r} of type {kind}, which is not supported: save the "
                 "model as float32"
             )
-    return dict(found)
+    return dict(stored)
 
 
-def _refusal(path: Path, error: Exception) -> str:
-    if asked := _GLOBAL.search(str(error)):
+def _refusal_message(path: Path, error: Exception) -> str:
+    if match := _GLOBAL.search(str(error)):
         return (
-            f"{path.name} asks for {asked[1]}, and a file of weights needs tensors alone: it was "
+            f"{path.name} asks for {match[1]}, and a file of weights needs tensors alone: it was "
             "not read, and may have been made to run code"
         )
-    said = next(filter(None, str(error).splitlines()), "")
-    return f"{path.name} cannot be read as weights: {type(error).__name__} {excerpt(said, 300)}"
+    first_line = next(filter(None, str(error).splitlines()), "")
+    return (
+        f"{path.name} cannot be read as weights: {type(error).__name__} {excerpt(first_line, 300)}"
+    )
 
 
-def _merged(parts: Iterable[dict[str, "Tensor"]]) -> dict[str, "Tensor"]:
+def _merge_shards(parts: Iterable[dict[str, "Tensor"]]) -> dict[str, "Tensor"]:
     merged: dict[str, Tensor] = {}
     for part in parts:
         if twice := sorted(merged.keys() & part.keys()):
@@ -157,7 +159,7 @@ def _merged(parts: Iterable[dict[str, "Tensor"]]) -> dict[str, "Tensor"]:
     return merged
 
 
-def _cleaned(
+def _clean_names(
     stored: Mapping[str, "Tensor"], renamed: list[str], dropped: list[str]
 ) -> dict[str, "Tensor"]:
     """The weights under today's names; what was changed is added to the two lists."""
@@ -177,7 +179,7 @@ def _cleaned(
 
 
 def _check_size(weights: Mapping[str, "Tensor"], most: int) -> None:
-    """That tensors are as large as the file they come from: a view may claim any size."""
+    """Check that tensors are as large as the file they come from: a view may claim any size."""
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     if claimed > most:
         raise BadModel(f"the weights claim {claimed:,} bytes, and at most {most:,} fit such files")

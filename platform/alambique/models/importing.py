@@ -24,7 +24,7 @@ from typing import Any
 
 from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
-from alambique.models.locks import alone
+from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadModel, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, named
 
@@ -32,7 +32,7 @@ _VERSION = 2
 """Raised when the same files come to be imported as something else."""
 _RECORD = "import.json"
 
-_OF_LIBRARIES = 8 << 30
+_LIBRARY_BYTES = 8 << 30
 """Bytes of address space that torch and transformers map before they read anything."""
 _COPIES = 4
 """Times the pickles' bytes that are in memory at once, with room to spare."""
@@ -57,7 +57,7 @@ _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedModel:
     """A folder that was made of a repository's files, and how."""
 
     folder: Path
@@ -67,8 +67,8 @@ class Imported:
     """What the job's log says of it."""
 
 
-def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
-    """Return the folder made of a snapshot; makes it where it is not there, or damaged.
+def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> ImportedModel:
+    """Return the folder made of a snapshot, which is made where it is not there, or damaged.
 
     It is written aside and renamed, so that a process that ends half-way leaves none that counts;
     who wants the same at the same time waits for it.
@@ -84,18 +84,18 @@ def import_model(snapshot: Path, layout: Layout, model_type: str, folder: Path) 
             memory or time than files of their size may.
         NotEnoughDisk: there is no room for what would be made.
     """
-    if found := _kept(folder, layout):
-        return found
+    if imported := _find_imported(folder, layout):
+        return imported
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with alone(folder.with_name(f"{folder.name}.lock")):
-        if found := _kept(folder, layout):  # of another job, which was waited for
-            return found
+    with file_lock(folder.with_name(f"{folder.name}.lock")):
+        if imported := _find_imported(folder, layout):  # of another job, which was waited for
+            return imported
         for left in folder.parent.glob(f"{folder.name}.*/"):  # by a process that was killed
             shutil.rmtree(left)
-        return _made(snapshot, layout, model_type, folder)
+        return _import_aside(snapshot, layout, model_type, folder)
 
 
-def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Imported:
+def _import_aside(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> ImportedModel:
     _check_room(snapshot, layout, folder.parent)
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
@@ -103,62 +103,62 @@ def _made(snapshot: Path, layout: Layout, model_type: str, folder: Path) -> Impo
         if report.refused:
             raise BadModel(excerpt(str(report.refused), 2000))
         _copy(snapshot, aside, layout)
-        _record(snapshot, aside, layout, report)
+        _write_record(snapshot, aside, layout, report)
         if folder.exists():  # one that is damaged, or of an older program
             shutil.rmtree(folder)
         aside.rename(folder)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise NotEnoughDisk(_no_room(folder.parent)) from error
+        raise NotEnoughDisk(_no_room_message(folder.parent)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    made = _kept(folder, layout)
-    assert made is not None
-    return made
+    imported = _find_imported(folder, layout)
+    assert imported is not None
+    return imported
 
 
 def _check_room(snapshot: Path, layout: Layout, where: Path) -> None:
     """Refuse to begin where the disk has no room for the weights, of which some may be tied."""
-    wanted = 2 * sum((snapshot / name).stat().st_size for name in layout.weights)
+    needed = 2 * sum((snapshot / name).stat().st_size for name in layout.weights)
     free = shutil.disk_usage(where).free
-    if free < wanted:
-        raise NotEnoughDisk(f"{_no_room(where)}: it has {free:,} bytes, {wanted:,} are wanted")
+    if free < needed:
+        raise NotEnoughDisk(
+            f"{_no_room_message(where)}: it has {free:,} bytes, {needed:,} are wanted"
+        )
 
 
-def _no_room(where: Path) -> str:
+def _no_room_message(where: Path) -> str:
     return f"the disk of {where} has no room for an imported model; make room there"
 
 
 def _request(snapshot: Path, layout: Layout, model_type: str, out: Path) -> ImportRequest:
-    pickles = [snapshot / name for name in layout.weights if layout.pickled and _is_pickle(name)]
+    pickles = [
+        snapshot / name for name in layout.weights if layout.pickled and name.endswith(".bin")
+    ]
     size = sum(path.stat().st_size for path in pickles)
     return ImportRequest(
         weights=[str(path) for path in pickles],
         tokenizer=str(snapshot) if layout.needs_conversion else None,
         model_type=model_type,
         out=str(out),
-        memory=_OF_LIBRARIES + _COPIES * size,
+        memory=_LIBRARY_BYTES + _COPIES * size,
         seconds=_SECONDS + size // _BYTES_A_SECOND,
         # tensors that share their memory are written one by one
         largest_file=_SMALL_FILE + 2 * size,
     )
 
 
-def _is_pickle(name: str) -> bool:
-    return name.endswith(".bin")
-
-
 def _run(request: ImportRequest) -> ImportReport:
-    """What the process says; it finds nothing in its environment that is worth taking."""
-    given = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    """Run the import process, whose environment holds nothing worth taking; return its report."""
+    variables = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     command = [sys.executable, "-P", "-m", "alambique.models.import_process"]
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(json.dumps(asdict(request)).encode())
         stdin.seek(0)
         process = subprocess.Popen(
             command,
-            env=given | _ENVIRONMENT | {"HOME": request.out},
+            env=variables | _ENVIRONMENT | {"HOME": request.out},
             stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -169,13 +169,13 @@ def _run(request: ImportRequest) -> ImportReport:
         finally:
             code = _end(process)
         stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
-        said = stderr.read(_LAST_WORDS).decode(errors="replace")
+        last_words = stderr.read(_LAST_WORDS).decode(errors="replace")
     if code == NO_ROOM:
-        raise NotEnoughDisk(_no_room(Path(request.out).parent))
+        raise NotEnoughDisk(_no_room_message(Path(request.out).parent))
     if code != 0:
-        raise BadModel(_ending(code, said, request))
+        raise BadModel(_exit_message(code, last_words, request))
     _check_regular(Path(request.out))
-    return _reported(Path(request.out) / REPORT)
+    return _read_report(Path(request.out) / REPORT)
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", *, seconds: int) -> None:
@@ -214,8 +214,8 @@ def _check_regular(out: Path) -> None:
             )
 
 
-def _reported(path: Path) -> ImportReport:
-    """What the process said at its end, which is taken away; believed in nothing but its words."""
+def _read_report(path: Path) -> ImportReport:
+    """Read the report of the process and remove it; nothing but its words is believed."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_REPORT + 1)
@@ -233,8 +233,8 @@ def _reported(path: Path) -> ImportReport:
     return report
 
 
-def _ending(code: int, stderr: str, request: ImportRequest) -> str:
-    """What to say of a process that came to no report."""
+def _exit_message(code: int, stderr: str, request: ImportRequest) -> str:
+    """Return what to say of a process that came to no report."""
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return (
             f"the process that reads the files was killed: it may take {request.seconds} s of the "
@@ -247,16 +247,16 @@ def _ending(code: int, stderr: str, request: ImportRequest) -> str:
 
 def _copy(snapshot: Path, aside: Path, layout: Layout) -> None:
     """Put what needs no import beside what was imported."""
-    kept = [CONFIG]
+    names = [CONFIG]
     if not layout.pickled:
-        kept += layout.weights
+        names += layout.weights
     if not layout.needs_conversion:  # else what goes with it was written with it
-        kept += [TOKENIZER, *layout.beside]
-    for name in kept:
+        names += [TOKENIZER, *layout.beside]
+    for name in names:
         shutil.copyfile(snapshot / name, aside / name)
 
 
-def _record(snapshot: Path, aside: Path, layout: Layout, report: ImportReport) -> None:
+def _write_record(snapshot: Path, aside: Path, layout: Layout, report: ImportReport) -> None:
     content = {
         "version": _VERSION,
         "libraries": _libraries(layout),
@@ -288,7 +288,7 @@ def _libraries(layout: Layout) -> dict[str, str]:
     return {name: version(name) for name in ("torch", *converting)}
 
 
-def _kept(folder: Path, layout: Layout) -> Imported | None:
+def _find_imported(folder: Path, layout: Layout) -> ImportedModel | None:
     """The folder, where it is there as it was written, its tokenizer by the libraries of today."""
     record = folder / _RECORD
     if not record.is_file():
@@ -305,14 +305,14 @@ def _kept(folder: Path, layout: Layout) -> Imported | None:
             return None
         if _hashes(folder, written) != written:
             return None
-        return Imported(folder, dict(content["sources"]), tuple(content["notes"]))
+        return ImportedModel(folder, dict(content["sources"]), tuple(content["notes"]))
     except (ValueError, KeyError, TypeError, AttributeError):  # a record that is damaged
         return None
 
 
 def _hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    found = {}
+    hashes = {}
     for name in names:
         with (folder / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes

@@ -56,15 +56,17 @@ def restrict_files(library: ctypes.CDLL, *, reads: Iterable[Path], writes: Itera
     version = library.syscall(_CREATE, None, ctypes.c_size_t(0), _ASK_VERSION)
     if version < 1:
         return f"all files of its user (Landlock: {os.strerror(ctypes.get_errno())})"
-    known = (1 << _KNOWN.get(version, 16)) - 1
-    asked = _Ruleset(known, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
-    size = ctypes.sizeof(asked) if version >= 6 else 16 if version >= 4 else 8
-    ruleset = _result_of(library.syscall(_CREATE, ctypes.byref(asked), ctypes.c_size_t(size), 0))
+    known_rights = (1 << _KNOWN.get(version, 16)) - 1
+    attributes = _Ruleset(known_rights, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    size = ctypes.sizeof(attributes) if version >= 6 else 16 if version >= 4 else 8
+    ruleset = _result_of(
+        library.syscall(_CREATE, ctypes.byref(attributes), ctypes.c_size_t(size), 0)
+    )
     try:
         for path in reads:
             _allow(library, ruleset, path, _READ | _LIST)
         for path in writes:
-            _allow(library, ruleset, path, known & ~_SPECIAL)
+            _allow(library, ruleset, path, known_rights & ~_SPECIAL)
         _result_of(library.syscall(_RESTRICT, ruleset, 0))
     finally:
         os.close(ruleset)

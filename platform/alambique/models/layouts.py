@@ -133,8 +133,9 @@ def _weights(there: set[str]) -> tuple[tuple[str, ...], bool]:
     if PICKLE_INDEX in there:
         return (PICKLE_INDEX, *sorted(filter(_PICKLE_SHARD.fullmatch, there))), True
     raise BadModel(
-        f"it has no {SAFE} and no {PICKLE}, nor an index of either, but {_listed(there)}: weights "
-        "of other kinds are not read; look for a revision that has them (team/model@refs/pr/N)"
+        f"it has no {SAFE} and no {PICKLE}, nor an index of either, but {_list_files(there)}: "
+        "weights of other kinds are not read; look for a revision that has them "
+        "(team/model@refs/pr/N)"
     )
 
 
@@ -145,12 +146,12 @@ def _tokenizer(there: set[str], model_type: str) -> tuple[str, ...]:
     for names in sets:
         if there.issuperset(names):
             return names
-    wanted = " or ".join([TOKENIZER, *(" with ".join(names) for names in sets)])
+    expected = " or ".join([TOKENIZER, *(" with ".join(names) for names in sets)])
     raise BadModel(
-        f"it has no tokenizer that a {model_type} is read with, but {_listed(there)}: expected "
-        f"{wanted}"
+        f"it has no tokenizer that a {model_type} is read with, but {_list_files(there)}: expected "
+        f"{expected}"
     )
 
 
-def _listed(there: set[str]) -> str:
+def _list_files(there: set[str]) -> str:
     return named(sorted(there)) or "nothing"

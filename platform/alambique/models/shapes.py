@@ -11,7 +11,7 @@ from alambique.spec.job import Student
 from alambique.spec.sources import Architecture
 
 
-def of_student(said: Student, start: Config) -> dict[str, Any]:
+def student_config(said: Student, start: Config) -> dict[str, Any]:
     """The config of the student that a job asks for.
 
     Args:
@@ -29,9 +29,9 @@ def of_student(said: Student, start: Config) -> dict[str, Any]:
         "embedding": said.embedding,
     }
     if said.start == "random":
-        return resized(start, layers=said.layers, **sizes)
+        return resized_config(start, layers=said.layers, **sizes)
     layers = kept_layers(said.keep, said.layers, depth(start))
-    return narrowed(with_layers(start, layers), **sizes)
+    return narrowed_config(with_layers(start, layers), **sizes)
 
 
 def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
@@ -52,11 +52,11 @@ def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
         )
     cut = {**config, family_of(config).fields["layers"]: len(kept)}
     if config["model_type"] == "modernbert":
-        cut |= _own_kinds(config, kept)
+        cut |= _attention_fields(config, kept)
     return cut
 
 
-def _own_kinds(config: Config, layers: Iterable[int]) -> dict[str, Any]:
+def _attention_fields(config: Config, layers: Iterable[int]) -> dict[str, Any]:
     """The kinds of these layers of a ModernBERT, in both forms that transformers knows.
 
     Where no rule "every n-th is global" gives them, the older form is None: a transformers that
@@ -64,7 +64,7 @@ def _own_kinds(config: Config, layers: Iterable[int]) -> dict[str, Any]:
     """
     of = attention_kinds(config)
     kinds = tuple(of[layer % len(of)] for layer in layers)
-    rules = (n for n in range(1, len(kinds) + 1) if _every(n, len(kinds)) == kinds)
+    rules = (n for n in range(1, len(kinds) + 1) if _global_every(n, len(kinds)) == kinds)
     return {"layer_types": list(kinds), "global_attn_every_n_layers": next(rules, None)}
 
 
@@ -76,15 +76,17 @@ def attention_kinds(config: Config) -> tuple[str, ...]:
     """
     if kinds := config.get("layer_types"):
         return tuple(kinds)
-    return _every(config.get("global_attn_every_n_layers", 3), number(config, "num_hidden_layers"))
+    return _global_every(
+        config.get("global_attn_every_n_layers", 3), number(config, "num_hidden_layers")
+    )
 
 
-def _every(n: int, layers: int) -> tuple[str, ...]:
+def _global_every(n: int, layers: int) -> tuple[str, ...]:
     """Global attention in every n-th layer, from the first on."""
     return tuple("sliding_attention" if layer % n else "full_attention" for layer in range(layers))
 
 
-def resized(
+def resized_config(
     config: Config,
     *,
     layers: int,
@@ -117,15 +119,15 @@ def resized(
     }
     new = {**config, **{fields[size]: n for size, n in asked.items() if n is not None}}
     if config["model_type"] == "eurobert":
-        new |= _sharing_as_before(config, new)
+        new |= _key_head_fields(config, new)
     if embedding is None:
-        new |= _embedding_as_wide(config, new)
+        new |= _embedding_fields(config, new)
     sizes = sizes_of(new)
     _check_heads(sizes.width, sizes.heads, config["model_type"])
-    return new | _following(config, new)
+    return new | _dependent_fields(config, new)
 
 
-def _sharing_as_before(config: Config, new: Config) -> dict[str, int]:
+def _key_head_fields(config: Config, new: Config) -> dict[str, int]:
     """The heads of keys and values of a EuroBERT that has new heads, and their columns.
 
     As many heads of queries share one as before, or all of them where there are fewer: the heads
@@ -143,7 +145,7 @@ def _sharing_as_before(config: Config, new: Config) -> dict[str, int]:
     return fields
 
 
-def _embedding_as_wide(config: Config, new: Config) -> dict[str, Any]:
+def _embedding_fields(config: Config, new: Config) -> dict[str, Any]:
     """The embeddings' width, where no linear layer makes it that of the layers."""
     old, asked = sizes_of(config), sizes_of(new)
     if asked.width == old.width or old.embedding != old.width:
@@ -157,20 +159,20 @@ def _embedding_as_wide(config: Config, new: Config) -> dict[str, Any]:
             return {}
 
 
-def _following(config: Config, new: Config) -> dict[str, Any]:
+def _dependent_fields(config: Config, new: Config) -> dict[str, Any]:
     """The fields that say once more what the new sizes say, where the config has them."""
     match config["model_type"]:
         case "modernbert":
-            return _own_kinds(config, range(depth(new)))
+            return _attention_fields(config, range(depth(new)))
         case "deberta-v2":
             sizes = sizes_of(new)
-            said = {"pooler_hidden_size": sizes.width, "attention_head_size": sizes.head}
-            return {name: size for name, size in said.items() if name in config}
+            derived = {"pooler_hidden_size": sizes.width, "attention_head_size": sizes.head}
+            return {name: size for name, size in derived.items() if name in config}
         case _:
             return {}
 
 
-def narrowed(
+def narrowed_config(
     config: Config,
     *,
     width: int | None = None,
@@ -184,7 +186,7 @@ def narrowed(
         BadSpec: a size is larger than this one's, or cannot be given to such a network.
         BadModel: the config does not say its sizes.
     """
-    new = resized(
+    new = resized_config(
         config, layers=depth(config), width=width, heads=heads, ffn=ffn, embedding=embedding
     )
     old, asked = sizes_of(config), sizes_of(new)
@@ -209,7 +211,7 @@ def _check_smaller(old: Sizes, new: Sizes) -> None:
 
 
 def _check_same_layers(config: Config, old: Sizes, new: Sizes) -> None:
-    """That slicing neither drops a linear layer nor lacks one."""
+    """Check that slicing neither drops a linear layer nor lacks one."""
     family = config["model_type"]
     were_equal, are_equal = old.embedding == old.width, new.embedding == new.width
     if family != "albert" and were_equal != are_equal:  # an ALBERT has that layer in any case
@@ -265,10 +267,10 @@ def from_scratch(
         "max_position_embeddings": positions,
         "pad_token_id": pad,
     }
-    return size | _published(architecture, size, cls=cls, sep=sep, mask=mask)
+    return size | _published_fields(architecture, size, cls=cls, sep=sep, mask=mask)
 
 
-def _published(
+def _published_fields(
     architecture: Architecture, size: Config, *, cls: int, sep: int, mask: int
 ) -> dict[str, Any]:
     """What the published models of the kind have that its config class does not say by default."""
@@ -315,7 +317,7 @@ def _published(
 
 
 def _check_one_group(config: Config) -> None:
-    """That all layers of an ALBERT are one, as in every published one."""
+    """Check that all layers of an ALBERT are one, as in every published one."""
     groups = config.get("num_hidden_groups", 1)
     if config["model_type"] == "albert" and groups != 1:
         raise BadSpec(

@@ -66,8 +66,8 @@ _OWN: Mapping[str, tuple[tuple[tuple[_Axis, ...], tuple[str, ...]], ...]] = {
 """Those of a model type that come before those of all."""
 
 
-def sliced(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str, Tensor]:
-    """The weights of the network of `new`, taken out of those of the wider one of `old`.
+def slice_weights(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str, Tensor]:
+    """Return the weights of the network of `new`, taken out of those of the wider one of `old`.
 
     Of width, feed-forward layer and embeddings, the first ones; of attention, the first heads, and
     of each head its first columns. In ModernBERT and EuroBERT the columns of queries and keys are
@@ -77,17 +77,17 @@ def sliced(weights: Mapping[str, Tensor], old: Config, new: Config) -> dict[str,
     Args:
         weights: by their names in transformers, with any prefix.
         old: the config of the network that has them.
-        new: `shapes.narrowed` from it, with as many layers.
+        new: `shapes.narrowed_config` from it, with as many layers.
 
     Raises:
         BadModel: a weight is of no layer that is known here.
     """
-    kept = _kept(sizes_of(old), sizes_of(new))
+    indices = _kept_indices(sizes_of(old), sizes_of(new))
     kind = old["model_type"]
-    return {name: _slice(tensor, _axes(name, kind), kept) for name, tensor in weights.items()}
+    return {name: _slice(tensor, _axes_of(name, kind), indices) for name, tensor in weights.items()}
 
 
-def _axes(weight: str, kind: str) -> tuple[_Axis, ...]:
+def _axes_of(weight: str, kind: str) -> tuple[_Axis, ...]:
     layer = f".{weight.rpartition('.')[0]}"
     for axes, names in (*_OWN.get(kind, ()), *_AXES):
         if any(layer.endswith(f".{name}") for name in names):
@@ -95,18 +95,18 @@ def _axes(weight: str, kind: str) -> tuple[_Axis, ...]:
     raise BadModel(f"nothing is known about the axes of the weight {weight!r}: it cannot be sliced")
 
 
-def _slice(tensor: Tensor, axes: tuple[_Axis, ...], kept: _Kept) -> Tensor:
+def _slice(tensor: Tensor, axes: tuple[_Axis, ...], indices: _Kept) -> Tensor:
     for dimension, axis in enumerate(axes[: tensor.ndim]):
         if axis != "whole":
-            tensor = tensor.index_select(dimension, kept[axis])
+            tensor = tensor.index_select(dimension, indices[axis])
     return tensor
 
 
-def _kept(old: Sizes, new: Sizes) -> _Kept:
+def _kept_indices(old: Sizes, new: Sizes) -> _Kept:
     first = torch.arange
     columns, pairs = first(new.head), _pairs(old.head, new.head)
-    plain = _of_each_head(columns, new.heads, old.head)
-    turned = _of_each_head(pairs, new.heads, old.head)
+    plain = _head_columns(columns, new.heads, old.head)
+    turned = _head_columns(pairs, new.heads, old.head)
     return {
         "width": first(new.width),
         "embedding": first(new.embedding),
@@ -115,12 +115,12 @@ def _kept(old: Sizes, new: Sizes) -> _Kept:
         "heads": plain,
         "qkv": torch.cat((turned, old.width + turned, 2 * old.width + plain)),
         "queries": turned,
-        "keys": _of_each_head(pairs, new.key_heads, old.head),
-        "values": _of_each_head(columns, new.key_heads, old.head),
+        "keys": _head_columns(pairs, new.key_heads, old.head),
+        "values": _head_columns(columns, new.key_heads, old.head),
     }
 
 
-def _of_each_head(columns: Tensor, heads: int, wide: int) -> Tensor:
+def _head_columns(columns: Tensor, heads: int, wide: int) -> Tensor:
     """These columns of each of the first heads, among those of all heads, which are `wide`."""
     return (torch.arange(heads)[:, None] * wide + columns).flatten()
 

@@ -14,7 +14,7 @@ from alambique.models.layouts import LARGEST_INDEX, Layout, layout_of, with_shar
 from alambique.models.weights import check_finite
 from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.excerpts import named
-from alambique.spec.sources import Folder, Hub, Local, written
+from alambique.spec.sources import Folder, Hub, Local, source_text
 from alambique.spec.spelling import hint
 
 SAMPLES = {"sample-encoder": Path(__file__).with_name("sample_encoder")}
@@ -28,7 +28,7 @@ _BESIDE = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocatedModel:
     """A model on this machine."""
 
     folder: Path
@@ -46,7 +46,7 @@ def locate(
     models: Path | None,
     cache: Path,
     endpoint: str | None = None,
-) -> Located:
+) -> LocatedModel:
     """The folder of a model, fetched if need be; `check_folder` says whether it can be used.
 
     Args:
@@ -63,11 +63,11 @@ def locate(
     """
     match source:
         case Hub():
-            return _of_hub(source, cache, endpoint)
+            return _locate_on_hub(source, cache, endpoint)
         case Local(name):
-            return Located(_named(name, models), None)
+            return LocatedModel(_named_folder(name, models), None)
         case Folder(path):
-            return Located(_folder(path), None)
+            return LocatedModel(_existing_folder(path), None)
         case _:
             assert_never(source)
 
@@ -87,20 +87,20 @@ def check_folder(folder: Path) -> Config:
     return config
 
 
-def _of_hub(source: Hub, cache: Path, endpoint: str | None) -> Located:
+def _locate_on_hub(source: Hub, cache: Path, endpoint: str | None) -> LocatedModel:
     pinned = hub.resolve(source, cache=cache, endpoint=endpoint)
     commit = pinned.revision
     assert commit is not None
     layout, model_type = inspect_repository(pinned, cache=cache, endpoint=endpoint)
     snapshot = hub.fetch_files(pinned, layout.files, cache=cache, endpoint=endpoint)
     if not layout.imported:
-        return Located(snapshot, commit)
+        return LocatedModel(snapshot, commit)
     folder = cache / "imported" / pinned.repository.replace("/", "--") / commit
     try:
-        made = import_model(snapshot, layout, model_type, folder)
+        imported = import_model(snapshot, layout, model_type, folder)
     except BadModel as error:
-        raise BadModel(f"{written(pinned)}: {error}") from error
-    return Located(made.folder, commit, made.sources, made.notes)
+        raise BadModel(f"{source_text(pinned)}: {error}") from error
+    return LocatedModel(imported.folder, commit, imported.sources, imported.notes)
 
 
 def inspect_repository(
@@ -125,7 +125,7 @@ def inspect_repository(
             layout = with_shards(layout, bounded_bytes(index, LARGEST_INDEX))
         return layout, model_type
     except BadModel as error:
-        raise BadModel(f"{written(source)}: {error}") from error
+        raise BadModel(f"{source_text(source)}: {error}") from error
 
 
 def _check_not_quantised(config: Config, what: str) -> None:
@@ -133,7 +133,7 @@ def _check_not_quantised(config: Config, what: str) -> None:
         raise BadModel(f"{what} holds a quantised model: give the one that it was made from")
 
 
-def _named(name: str, models: Path | None) -> Path:
+def _named_folder(name: str, models: Path | None) -> Path:
     if name in SAMPLES:
         return SAMPLES[name]
     if models is None:
@@ -152,7 +152,7 @@ def _named(name: str, models: Path | None) -> Path:
     )
 
 
-def _folder(path: str) -> Path:
+def _existing_folder(path: str) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise UnknownName(f"there is no folder {folder}: give the folder that holds config.json")
@@ -175,9 +175,9 @@ def _check_tokenizer(folder: Path, config: Config) -> None:
         vocabulary = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
     except Exception as error:  # the library raises just that
         raise BadModel(f"{path} cannot be read: {error}") from error
-    highest, known = max(vocabulary.values(), default=-1), vocabulary_of(config)
-    if highest >= known:
+    highest, size = max(vocabulary.values(), default=-1), vocabulary_of(config)
+    if highest >= size:
         raise BadModel(
-            f"{path} gives ids up to {highest}, the network knows {known}: the tokenizer is of "
+            f"{path} gives ids up to {highest}, the network knows {size}: the tokenizer is of "
             "another model"
         )

@@ -12,7 +12,7 @@ from alambique.models.configs import Config, sizes_of
 from alambique.models.families import family_of
 from alambique.models.networks import PREFIX, Network, load, new
 from alambique.models.shapes import with_layers
-from alambique.models.slicing import sliced
+from alambique.models.slicing import slice_weights
 from alambique.spec.outputs import Output
 
 
@@ -44,16 +44,16 @@ def cut(
 
 
 def narrow(wide: Network, config: Config) -> Network:
-    """A student with the leading slices of the weights of a network; see `slicing.sliced`.
+    """A student with the leading slices of the weights of a network; see `slicing.slice_weights`.
 
     Args:
         wide: the network, which has the same layers.
-        config: `shapes.narrowed` from its config.
+        config: `shapes.narrowed_config` from its config.
     """
     if sizes_of(wide.config) == sizes_of(config):
         return wide
     student = new(config, wide.output, wide.labels, seed=0)
-    student.load_state_dict(sliced(wide.state_dict(), wide.config, student.config))
+    student.load_state_dict(slice_weights(wide.state_dict(), wide.config, student.config))
     student.head_present = wide.head_present
     return student
 

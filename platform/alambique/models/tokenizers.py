@@ -44,7 +44,7 @@ def train_tokenizer(
         folder: gets tokenizer.json and tokenizer_config.json; made if it is not there.
         max_length: what transformers takes as the longest text.
     """
-    tokenizer = _with(_learnt(list(texts), vocabulary))
+    tokenizer = _wordpiece_tokenizer(_learn_pieces(list(texts), vocabulary))
     tokenizer.add_special_tokens(list(SPECIAL))
     tokenizer.decoder = WordPieceDecoder()
     tokenizer.post_processor = TemplateProcessing(
@@ -59,21 +59,21 @@ def train_tokenizer(
     return tokenizer.get_vocab_size()
 
 
-def _with(pieces: dict[str, int]) -> Tokenizer:
+def _wordpiece_tokenizer(pieces: dict[str, int]) -> Tokenizer:
     tokenizer = Tokenizer(WordPiece(pieces, unk_token=UNK))
     tokenizer.normalizer = BertNormalizer(lowercase=False, strip_accents=False)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     return tokenizer
 
 
-def _learnt(texts: list[str], vocabulary: int) -> dict[str, int]:
+def _learn_pieces(texts: list[str], vocabulary: int) -> dict[str, int]:
     """The pieces and their ids.
 
     The trainer numbers characters inside words as it meets them, in the order of a hash table that
     each run seeds anew, and breaks ties between pairs by those numbers: left alone it gives another
     vocabulary each time. So all characters get their numbers before, as if they were special.
     """
-    learner = _with({})
+    learner = _wordpiece_tokenizer({})
     letters, inside = _alphabet(texts, learner, most=min(1000, (vocabulary - len(SPECIAL)) // 2))
     trainer = WordPieceTrainer(
         vocab_size=vocabulary,
@@ -91,7 +91,7 @@ def _alphabet(texts: list[str], tokenizer: Tokenizer, *, most: int) -> tuple[lis
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    kept = set(tokenizer.normalizer.normalize_str("".join(counts))) - {" "}
-    ranked = sorted(kept, key=lambda letter: (-counts[letter], letter))[:most]
+    letters = set(tokenizer.normalizer.normalize_str("".join(counts))) - {" "}
+    ranked = sorted(letters, key=lambda letter: (-counts[letter], letter))[:most]
     splits = tokenizer.pre_tokenizer.pre_tokenize_str
     return ranked, [letter for letter in ranked if len(splits(f"a{letter}")) == 1]

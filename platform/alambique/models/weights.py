@@ -62,7 +62,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     if single.is_file():
         return (single,)
     if not index.is_file():
-        raise BadModel(_no_weights(folder))
+        raise BadModel(_no_weights_message(folder))
     try:
         content = bounded_bytes(index, _LARGEST).decode()
         names = sorted(set(json.loads(content)["weight_map"].values()))
@@ -80,8 +80,8 @@ def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
     Raises:
         BadModel: the folder has no safetensors, or one is damaged.
     """
-    found = [tensor for path in weight_files(folder) for tensor in tensors_of(path)]
-    yield from sorted(found, key=lambda tensor: tensor.name)
+    tensors = [tensor for path in weight_files(folder) for tensor in tensors_of(path)]
+    yield from sorted(tensors, key=lambda tensor: tensor.name)
 
 
 def tensors_of(path: Path) -> Iterator[StoredTensor]:
@@ -100,14 +100,14 @@ def tensors_of(path: Path) -> Iterator[StoredTensor]:
 
 
 def check_finite(folder: Path) -> None:
-    """Nothing, where every weight of the folder is a finite number.
+    """Check that every weight of the folder is a finite number.
 
     Raises:
         BadModel: one is NaN or infinite, or of a type that is not read here.
     """
     for tensor in stored_tensors(folder):
         for start in range(0, len(tensor.data), _CHUNK):
-            if not _finite(tensor.dtype, tensor.data[start : start + _CHUNK]):
+            if not _is_finite(tensor.dtype, tensor.data[start : start + _CHUNK]):
                 raise BadModel(
                     f"the weights {tensor.name!r} in {folder} are not all finite (NaN or infinity):"
                     " the training that made them diverged; take an earlier checkpoint"
@@ -136,7 +136,7 @@ def _hash(config: Config, tensors: Iterator[StoredTensor]) -> str:
     return digest.hexdigest()
 
 
-def _finite(dtype: str, data: NDArray[np.uint8]) -> bool:
+def _is_finite(dtype: str, data: NDArray[np.uint8]) -> bool:
     if dtype in _FLOATS:
         return bool(np.isfinite(data.view(_FLOATS[dtype])).all())
     if dtype == "BF16":
@@ -166,7 +166,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     return {name: entry for name, entry in header.items() if name != "__metadata__"}, 8 + length
 
 
-def _no_weights(folder: Path) -> str:
+def _no_weights_message(folder: Path) -> str:
     pickled = sorted(path.name for path in folder.glob("*.bin"))
     found = f", only {', '.join(pickled)}" if pickled else ""
     return (

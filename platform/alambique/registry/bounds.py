@@ -27,9 +27,9 @@ def bounded_message(text: str | None) -> str | None:
 
 def bounded_content(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of an event as it is stored: messages and log lines cut, and all of it too."""
-    kept = bounded_fields(content)
-    text = json.dumps(kept, ensure_ascii=False)
-    return kept if len(text) <= CONTENT else {"cut": excerpt(text, MESSAGE)}
+    bounded = bounded_fields(content)
+    text = json.dumps(bounded, ensure_ascii=False)
+    return bounded if len(text) <= CONTENT else {"cut": excerpt(text, MESSAGE)}
 
 
 def bounded_fields(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,31 +41,31 @@ def bounded_lines(lines: Iterable[str]) -> list[str]:
     """The lines of a log event as they are stored: each cut, and at the end the number left out."""
     kept, left, rest = list[str](), LINES, 0
     for line in lines:
-        one = excerpt(str(storable(line)), LINE)
-        if len(one) > left or rest:
+        cut = excerpt(str(storable(line)), LINE)
+        if len(cut) > left or rest:
             rest += 1
         else:
-            kept.append(one)
-            left -= len(one) + 1
+            kept.append(cut)
+            left -= len(cut) + 1
     return [*kept, *([f"… [{rest:,} more lines]"] if rest else [])]
 
 
 def slices_of(lines: Iterable[str]) -> list[list[str]]:
     """The lines of a log in as many events as hold all of them, in their order."""
-    found, room = list[list[str]](), 0
+    slices, room = list[list[str]](), 0
     for line in lines:
         size = min(len(line), LINE) + 1
         if size > room:
-            found.append([])
+            slices.append([])
             room = LINES
-        found[-1].append(line)
+        slices[-1].append(line)
         room -= size
-    return found
+    return slices
 
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return bounded_message(value)
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return bounded_lines(value)
     return value

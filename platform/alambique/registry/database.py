@@ -44,16 +44,19 @@ class Database:
     """Connections to the database at `url`, in two pools; each process makes its own."""
 
     def __init__(self, url: str) -> None:
-        """Connects on first use; makes the folder of an SQLite file, for this user alone.
+        """Connect on first use; make the folder of an SQLite file, for this user alone.
 
         Raises:
             BadSpec: the URL is of neither kind.
         """
-        parsed = _checked(url)
+        parsed = _parse_url(url)
         if parsed.get_backend_name() == "sqlite":
             self._writing, self._reading = _sqlite(parsed, reads=False), _sqlite(parsed, reads=True)
         else:
-            self._writing, self._reading = _postgresql(parsed), _reading_postgresql(parsed)
+            self._writing = _postgresql(parsed)
+            self._reading = _postgresql(parsed).execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -68,7 +71,7 @@ class Database:
             yield session
 
     def upgrade(self) -> None:
-        """Brings the schema to this program's revision; several processes may do so at once.
+        """Bring the schema to this program's revision; several processes may do so at once.
 
         Raises:
             Conflict: the schema is of a newer program.
@@ -78,12 +81,12 @@ class Database:
         upgrade(self._writing)
 
     def dispose(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         self._writing.dispose()
         self._reading.dispose()
 
 
-def _checked(url: str) -> URL:
+def _parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: of the port
@@ -106,12 +109,6 @@ def _postgresql(url: URL) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": SILENT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1000},
         **_ENGINE,
-    )
-
-
-def _reading_postgresql(url: URL) -> Engine:
-    return _postgresql(url).execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.moves import locked
+from alambique.registry.moves import lock_job
 from alambique.registry.records import ScoredStudent
 
 
@@ -28,7 +28,7 @@ def record(
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     session.execute(delete(tables.ExampleScores).where(tables.ExampleScores.job_id == job_id))
     session.add_all(
         tables.ExampleScores(job_id=job_id, role=role, seed=seed, fractions=one)
@@ -38,9 +38,8 @@ def record(
 
 def of_students(session: Session, students: Iterable[ScoredStudent]) -> dict[ScoredStudent, bytes]:
     """Return the example scores of these students, as far as they are known."""
-    wanted = set(students)
-    jobs = {one.job_id for one in wanted}
-    row = tables.ExampleScores
-    found = session.scalars(select(row).where(row.job_id.in_(jobs)))
-    keyed = ((ScoredStudent(one.job_id, one.role, one.seed), one) for one in found)
-    return {student: one.fractions for student, one in keyed if student in wanted}
+    asked = set(students)
+    table = tables.ExampleScores
+    rows = session.scalars(select(table).where(table.job_id.in_({one.job_id for one in asked})))
+    keyed = ((ScoredStudent(row.job_id, row.role, row.seed), row) for row in rows)
+    return {student: row.fractions for student, row in keyed if student in asked}

@@ -5,37 +5,31 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_fields, bounded_message
 from alambique.registry.clock import now
-from alambique.registry.endings import (
-    TOO_LATE,
-    cancel_message,
-    deadline_message,
-    end_failed_attempt,
-)
-from alambique.registry.moves import emit, job_row, locked, move, touch
+from alambique.registry.moves import emit, job_row, lock_job, move, touch
 from alambique.registry.reading import (
     IN_TURN,
     candidates,
     events,
     find,
+    is_ready,
     logs,
     newest_events,
     notes,
     page,
-    ready,
     waiting,
     waiting_of,
 )
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.statements import finite, insert_if_new
-from alambique.registry.submissions import claim, claimed
-from alambique.registry.transitions import HELD, WAITING, Retries
+from alambique.registry.submissions import claim, find_claimed
+from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
 from alambique.spec.errors import Conflict, LostLease
 from alambique.spec.job import Job
 from alambique.spec.states import Reason, StageName, State
@@ -67,7 +61,8 @@ __all__ = [
 ]
 
 _RETRIES = Retries()
-_MAY_BE_LATE = (*WAITING, State.PAUSED, State.RUNNING)
+_TOO_LATE = "it was to be cancelled, but the request came too late: it had come to its end"
+_MAY_BE_OVERDUE = (*WAITING, State.PAUSED, State.RUNNING)
 
 
 def find_submitted(session: Session, posted: Job, key: str) -> JobRow | None:
@@ -76,14 +71,14 @@ def find_submitted(session: Session, posted: Job, key: str) -> JobRow | None:
     Raises:
         Conflict: the key has made a job of another spec.
     """
-    known = claimed(session, posted.project, key, posted.model_dump(mode="json"))
-    return None if known is None else find(session, known)
+    job_id = find_claimed(session, posted.project, key, posted.model_dump(mode="json"))
+    return None if job_id is None else find(session, job_id)
 
 
 def submit(
     session: Session, job: Job, *, key: str | None = None, posted: Job | None = None
 ) -> JobRow:
-    """Puts a job into the queue; with a key known in the project: the job that it made then.
+    """Put a job into the queue; of a key known in the project, return the job that it made then.
 
     Args:
         session: a transaction.
@@ -96,27 +91,27 @@ def submit(
         Conflict: the key has made a job of another spec.
     """
     at = now(session)
-    values = _queued(job, at)
+    values = _new_row(job, at)
     insert_if_new(session, tables.Project, name=job.project, created_at=at)
     if key is not None:
         spec = values["spec"] if posted is None else posted.model_dump(mode="json")
         owner = claim(session, job.project, key, spec, values["id"], at)
         if owner != values["id"]:
-            return job_row(locked(session, owner))
+            return job_row(lock_job(session, owner))
     _add(session, [values])
     return job_row(tables.Job(**values))
 
 
 def submit_all(session: Session, suite_id: UUID, planned: Iterable[tuple[Cell, Job]]) -> None:
-    """Puts all jobs of a suite into the queue, in their order; its project is there.
+    """Put all jobs of a suite into the queue, in their order; its project is there.
 
-    In few statements, however many jobs: the transaction keeps heartbeats waiting.
+    It takes few statements, however many jobs: the transaction keeps heartbeats waiting.
     """
     at = now(session)
-    _add(session, [_queued(job, at, suite_id, cell) for cell, job in planned])
+    _add(session, [_new_row(job, at, suite_id, cell) for cell, job in planned])
 
 
-def _queued(
+def _new_row(
     job: Job, at: datetime, suite_id: UUID | None = None, cell: Cell | None = None
 ) -> dict[str, Any]:
     return dict(
@@ -139,9 +134,9 @@ def _queued(
 
 
 def _add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Stores new jobs, each with its first event.
+    """Store new jobs, each with its first event.
 
-    Not as objects: those take as long again, and the ids of events would be asked for one by one.
+    They are no objects: those take as long again, and would ask for the ids of events one by one.
     """
     session.execute(insert(tables.Job), rows)
     content = {"from": None, "state": State.QUEUED}
@@ -152,19 +147,19 @@ def _add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 def take(
     session: Session, holder: str, lease: timedelta, *, job_id: UUID | None = None
 ) -> JobRow | None:
-    """The next job (or that one), now held under a new token; None where it may not be taken."""
+    """Take the next job (or that one) under a new token; None where there is none to be taken."""
     at = now(session)
-    query = select(tables.Job.id).where(ready(at)).order_by(*IN_TURN).limit(1)
+    query = select(tables.Job.id).where(is_ready(at)).order_by(*IN_TURN).limit(1)
     if job_id is not None:
         query = query.where(tables.Job.id == job_id)
-    found = session.scalar(query.with_for_update(key_share=True, skip_locked=True))
-    if found is None:
+    next_id = session.scalar(query.with_for_update(key_share=True, skip_locked=True))
+    if next_id is None:
         return None
-    return move(session, found, State.RUNNING, holder=holder, lease_until=at + lease)
+    return move(session, next_id, State.RUNNING, holder=holder, lease_until=at + lease)
 
 
 def renew(session: Session, job_id: UUID, token: int, lease: timedelta) -> Asked | None:
-    """Holds the job for another `lease` from now; what its holder is asked to do meanwhile.
+    """Hold the job for another `lease` from now, and return what its holder is asked to do.
 
     Raises:
         LostLease: the job is not held under `token` any more.
@@ -189,12 +184,12 @@ def progress(
     metric: float | None = None,
     message: str | None = None,
 ) -> None:
-    """How far a stage is: the whole picture each time, what is not given is not known.
+    """Write how far a stage is: each time all that is known, so that what is not given is not.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    job, at = locked(session, job_id, token=token), now(session)
+    job, at = lock_job(session, job_id, token=token), now(session)
     job.stage, job.progress, job.eta_seconds = stage, finite(fraction), finite(eta_seconds)
     job.loss, job.metric, job.message = finite(loss), finite(metric), bounded_message(message)
     touch(job, at)
@@ -212,26 +207,26 @@ def progress(
 def note(
     session: Session, job_id: UUID, token: int | None, kind: str, content: dict[str, Any]
 ) -> Event:
-    """Another event of the job; of kind "log": `{"lines": [...]}`.
+    """Write another event of the job; one of kind "log" has the content `{"lines": [...]}`.
 
     Raises:
         LostLease: `token` is given, and the job is not held under it any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     return emit(session, job_id, kind, content, now(session))
 
 
 def finish(session: Session, job_id: UUID, token: int, result: dict[str, Any]) -> JobRow:
-    """Succeeded, also where the holder was asked to stop: it had ended before it saw that.
+    """End a job as succeeded, also where its holder was asked to stop and had ended before that.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    job = locked(session, job_id, token=token)
+    job = lock_job(session, job_id, token=token)
     asked = job.state is State.CANCELLING and job.reason is Reason.USER
-    message = TOO_LATE if asked else None
-    kept = bounded_fields(result)  # its notes may repeat what a data file says
-    return move(session, job_id, State.SUCCEEDED, message=message, result=kept, progress=1.0)
+    message = _TOO_LATE if asked else None
+    bounded = bounded_fields(result)  # its notes may repeat what a data file says
+    return move(session, job_id, State.SUCCEEDED, message=message, result=bounded, progress=1.0)
 
 
 def fail(
@@ -243,44 +238,43 @@ def fail(
     *,
     retries: Retries = _RETRIES,
 ) -> JobRow:
-    """Tried again later, or failed; cancelled where somebody had asked for the end.
+    """End an attempt that failed: the job is tried again, or over; cancelled where that was asked.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    return end_failed_attempt(
-        session, locked(session, job_id, token=token), reason, message, retries
-    )
+    job = lock_job(session, job_id, token=token)
+    return _end_failed_attempt(session, job, reason, message, retries)
 
 
 def release(session: Session, job_id: UUID, token: int) -> JobRow:
-    """Back in the queue by a clean shutdown, the attempt not counted; cancelled where asked for.
+    """Give a job back by a clean shutdown, the attempt not counted; cancel it where that was asked.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    job = locked(session, job_id, token=token)
+    job = lock_job(session, job_id, token=token)
     if job.state is State.CANCELLING:
         return move(
-            session, job_id, State.CANCELLED, reason=job.reason, message=cancel_message(job)
+            session, job_id, State.CANCELLED, reason=job.reason, message=_cancel_message(job)
         )
-    given_back, reason = job.attempts - 1, Reason.SHUTDOWN
-    return move(session, job_id, State.QUEUED, reason=reason, attempts=given_back)
+    attempts = job.attempts - 1
+    return move(session, job_id, State.QUEUED, reason=Reason.SHUTDOWN, attempts=attempts)
 
 
 def cancel(session: Session, job_id: UUID, *, kill: bool = False) -> JobRow:
-    """Cancelled where nobody holds it, else its holder is asked to stop, or is killed.
+    """Cancel a job that nobody holds; else ask its holder to stop, or to be killed.
 
     Raises:
         UnknownName: there is no such job.
         Conflict: it has succeeded or failed.
     """
-    job = locked(session, job_id)
+    job = lock_job(session, job_id)
     if job.state is State.RUNNING:
         asked: Asked = "kill" if kill else "cancel"
         return move(session, job_id, State.CANCELLING, reason=Reason.USER, asked=asked)
     if job.state is State.CANCELLING:
-        return _urged(session, job) if kill and job.asked != "kill" else job_row(job)
+        return _ask_to_kill(session, job) if kill and job.asked != "kill" else job_row(job)
     if job.state is State.CANCELLED:
         return job_row(job)
     if job.state.over:
@@ -291,28 +285,66 @@ def cancel(session: Session, job_id: UUID, *, kill: bool = False) -> JobRow:
 
 
 def reap(session: Session, *, retries: Retries = _RETRIES) -> tuple[JobRow, ...]:
-    """The jobs that changed because their lease ran out or their deadline passed."""
+    """End the attempts whose lease ran out or whose deadline passed, and return their jobs."""
     at, changed = now(session), dict[UUID, JobRow]()
-    for job in _due(session, tables.Job.state.in_(HELD), tables.Job.lease_until <= at):
+    for job in _lock_matching(session, tables.Job.state.in_(HELD), tables.Job.lease_until <= at):
         message = f"{job.holder} has given no sign of life since before {job.lease_until:%H:%M:%S}"
-        changed[job.id] = end_failed_attempt(
+        changed[job.id] = _end_failed_attempt(
             session, job, Reason.LOST_WORKER, f"{message} UTC", retries
         )
-    for job in _due(session, tables.Job.state.in_(_MAY_BE_LATE), tables.Job.deadline_at <= at):
-        changed[job.id] = _late(session, job)
+    for job in _lock_matching(
+        session, tables.Job.state.in_(_MAY_BE_OVERDUE), tables.Job.deadline_at <= at
+    ):
+        changed[job.id] = _end_overdue(session, job)
     return tuple(changed.values())
 
 
-def _late(session: Session, job: tables.Job) -> JobRow:
-    message, reason = deadline_message(job), Reason.DEADLINE
+def _end_failed_attempt(
+    session: Session, job: tables.Job, reason: Reason, message: str, retries: Retries
+) -> JobRow:
+    """End the attempt of a job that is locked: it is tried again, or over."""
+    at, outages = now(session), 0
+    if reason is Reason.NO_DATABASE:
+        before = (tables.Attempt.job_id == job.id, tables.Attempt.reason == reason)
+        outages = session.scalar(select(func.count()).where(*before)) or 0
+    verdict = after_failure(
+        job.state, reason, attempts=job.attempts, outages=outages, now=at, retries=retries
+    )
+    if job.state is State.CANCELLING and job.reason is not None:
+        reason, message = job.reason, _cancel_message(job)
+    return move(
+        session,
+        job.id,
+        verdict.state,
+        reason=reason,
+        message=message,
+        not_before=verdict.not_before,
+        attempts=job.attempts if verdict.counted else job.attempts - 1,
+    )
+
+
+def _cancel_message(job: tables.Job) -> str:
+    """Return why a job that was to be cancelled has ended."""
+    if job.reason is Reason.DEADLINE:
+        return _deadline_message(job)
+    return "killed on request" if job.asked == "kill" else "cancelled on request"
+
+
+def _deadline_message(job: tables.Job) -> str:
+    """Return what to say of a job whose deadline has passed."""
+    return f"its deadline was {job.deadline_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _end_overdue(session: Session, job: tables.Job) -> JobRow:
+    message, reason = _deadline_message(job), Reason.DEADLINE
     if job.state is not State.RUNNING:
         return move(session, job.id, State.CANCELLED, reason=reason, message=message)
     to = State.CANCELLING
     return move(session, job.id, to, reason=reason, message=message, asked="cancel")
 
 
-def _urged(session: Session, job: tables.Job) -> JobRow:
-    """To be killed, after it had been asked to stop."""
+def _ask_to_kill(session: Session, job: tables.Job) -> JobRow:
+    """Ask for the end of a holder that had been asked to stop."""
     at = now(session)
     job.asked = "kill"
     touch(job, at)
@@ -320,7 +352,7 @@ def _urged(session: Session, job: tables.Job) -> JobRow:
     return job_row(job)
 
 
-def _due(session: Session, *conditions: ColumnElement[bool]) -> list[tables.Job]:
+def _lock_matching(session: Session, *conditions: ColumnElement[bool]) -> list[tables.Job]:
     query = select(tables.Job).where(*conditions).order_by(tables.Job.id)
     query = query.with_for_update(key_share=True, skip_locked=True)
     return list(session.scalars(query.execution_options(populate_existing=True)))

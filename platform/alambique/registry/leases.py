@@ -19,27 +19,27 @@ from alambique.registry.statements import insert
 def take(
     session: Session, names: Sequence[str], holder: str, lease: timedelta
 ) -> tuple[Lease, ...]:
-    """Those of `names` that were free or whose lease had run out, now the holder's."""
+    """Take those of `names` that were free or whose lease had run out, for the holder."""
     at = now(session)
-    taken = [_take(session, name, holder, at, at + lease) for name in sorted(set(names))]
-    return tuple(one for one in taken if one is not None)
+    leases = [_take(session, name, holder, at, at + lease) for name in sorted(set(names))]
+    return tuple(filter(None, leases))
 
 
 def renew(session: Session, held: Sequence[Lease], lease: timedelta) -> tuple[Lease, ...]:
-    """Those of `held` that nobody has taken since, each for another `lease` from now."""
+    """Renew those of `held` that nobody has taken since, each for another `lease` from now."""
     until = now(session) + lease
-    return tuple(one for one in _in_order(held) if _prolong(session, one, until))
+    return tuple(each for each in _by_name(held) if _prolong(session, each, until))
 
 
 def drop(session: Session, held: Sequence[Lease]) -> None:
-    """Frees those of `held` that nobody has taken since."""
+    """Free those of `held` that nobody has taken since."""
     at = now(session)
-    for one in _in_order(held):
-        _free(session, one, at)
+    for lease in _by_name(held):
+        _free(session, lease, at)
 
 
 def forget(session: Session, holder: str, names: Collection[str] | None = None) -> None:
-    """Frees all that `holder` has, of `names` where given: it is gone, or begins anew."""
+    """Free all that `holder` has, of `names` where given: it is gone, or begins anew."""
     if names is not None and not names:
         return
     at = now(session)
@@ -47,11 +47,11 @@ def forget(session: Session, holder: str, names: Collection[str] | None = None) 
     if names is not None:
         mine.append(tables.Lease.name.in_(names))
     rows = session.scalars(select(tables.Lease).where(*mine)).all()
-    for one in _in_order([Lease(row.name, row.token) for row in rows]):
-        _free(session, one, at)
+    for lease in _by_name([Lease(row.name, row.token) for row in rows]):
+        _free(session, lease, at)
 
 
-def _in_order(held: Sequence[Lease]) -> list[Lease]:
+def _by_name(held: Sequence[Lease]) -> list[Lease]:
     # the same for all, so that two who want the same names never wait for each other in a circle
     return sorted(held, key=lambda one: one.name)
 
@@ -69,14 +69,14 @@ def _take(session: Session, name: str, holder: str, at: datetime, until: datetim
 
 def _prolong(session: Session, held: Lease, until: datetime) -> bool:
     """Whether the lease was still the holder's."""
-    statement = update(tables.Lease).where(*_is(held)).values(until=until)
+    statement = update(tables.Lease).where(*_matches(held)).values(until=until)
     return session.execute(statement.returning(tables.Lease.token)).first() is not None
 
 
 def _free(session: Session, held: Lease, at: datetime) -> None:
     values = {"until": at, "token": held.token + 1}
-    session.execute(update(tables.Lease).where(*_is(held)).values(**values))
+    session.execute(update(tables.Lease).where(*_matches(held)).values(**values))
 
 
-def _is(held: Lease) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _matches(held: Lease) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return tables.Lease.name == held.name, tables.Lease.token == held.token

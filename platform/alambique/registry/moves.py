@@ -12,7 +12,7 @@ from alambique.registry import tables
 from alambique.registry.bounds import bounded_content, bounded_message
 from alambique.registry.clock import now
 from alambique.registry.records import Asked, Event, JobRow
-from alambique.registry.transitions import HELD, allowed
+from alambique.registry.transitions import HELD, next_states
 from alambique.spec.errors import Conflict, LostLease, UnknownName
 from alambique.spec.states import Reason, State
 
@@ -39,7 +39,7 @@ def move(
     token: int | None = None,
     **changed: Unpack[Changes],
 ) -> JobRow:
-    """The job in its next state, with the event of it in the same transaction.
+    """Put a job into its next state, and write the event of it in the same transaction.
 
     Into running it begins an attempt under a new token; out of a held state it ends the attempt,
     and with it the token.
@@ -49,10 +49,12 @@ def move(
         LostLease: `token` is given and not the job's any more.
         Conflict: its state does not allow this.
     """
-    job = locked(session, job_id, token=token)
+    job = lock_job(session, job_id, token=token)
     before, at = job.state, now(session)
-    if to not in allowed(before):
-        raise Conflict(f"job {job_id} is {before} and cannot become {to}: {_may(before)}")
+    if to not in next_states(before):
+        raise Conflict(
+            f"job {job_id} is {before} and cannot become {to}: {_next_states_text(before)}"
+        )
     job.state, job.reason, job.message = to, reason, bounded_message(message)
     job.not_before = None
     job.finished_at = at if to.over else None
@@ -63,12 +65,19 @@ def move(
     if to is State.RUNNING:
         _begin(session, job, at)
     touch(job, at)
-    emit(session, job_id, "state", _told(job, before), at)
+    content = {
+        "from": before,
+        "state": job.state,
+        "reason": job.reason,
+        "message": job.message,
+        "attempt": job.token,
+    }
+    emit(session, job_id, "state", content, at)
     return job_row(job)
 
 
-def locked(session: Session, job_id: UUID, *, token: int | None = None) -> tables.Job:
-    """The job's row, which no other transaction changes until this one ends.
+def lock_job(session: Session, job_id: UUID, *, token: int | None = None) -> tables.Job:
+    """Return the job's row, which no other transaction changes until this one ends.
 
     Raises:
         UnknownName: there is no such job.
@@ -78,7 +87,7 @@ def locked(session: Session, job_id: UUID, *, token: int | None = None) -> table
     query = select(tables.Job).where(tables.Job.id == job_id).with_for_update(key_share=True)
     job = session.scalar(query.execution_options(populate_existing=True))
     if job is None:
-        raise UnknownName(f"there is no job {job_id}: `alambique jobs list` shows those there are")
+        raise unknown_job(job_id)
     if token is not None and (job.token != token or job.state not in HELD):
         raise LostLease(
             f"attempt {token} does not hold job {job_id} any more (it is {job.state}, "
@@ -87,14 +96,19 @@ def locked(session: Session, job_id: UUID, *, token: int | None = None) -> table
     return job
 
 
+def unknown_job(job_id: UUID) -> UnknownName:
+    """Return what to raise where there is no job of that id."""
+    return UnknownName(f"there is no job {job_id}: `alambique jobs list` shows those there are")
+
+
 def touch(job: tables.Job, at: datetime) -> None:
-    """Marks a change that readers see."""
+    """Mark a change that readers see."""
     job.updated_at = at
     job.tag += 1
 
 
 def emit(session: Session, job_id: UUID, kind: str, content: dict[str, Any], at: datetime) -> Event:
-    """Writes an event. The job's row is locked: ids of its events are in the order of commits."""
+    """Write an event. The job's row is locked: ids of its events are in the order of commits."""
     content = bounded_content(content)
     event = tables.Event(job_id=job_id, at=at, kind=kind, content=content)
     session.add(event)
@@ -103,7 +117,7 @@ def emit(session: Session, job_id: UUID, kind: str, content: dict[str, Any], at:
 
 
 def job_row(job: tables.Job) -> JobRow:
-    """The job as a record."""
+    """Return the job as a record."""
     return JobRow(**{field.name: getattr(job, field.name) for field in fields(JobRow)})
 
 
@@ -124,17 +138,7 @@ def _end(session: Session, job: tables.Job, at: datetime) -> None:
         job.stage = job.progress = job.loss = job.metric = None
 
 
-def _told(job: tables.Job, before: State) -> dict[str, Any]:
-    return {
-        "from": before,
-        "state": job.state,
-        "reason": job.reason,
-        "message": job.message,
-        "attempt": job.token,
-    }
-
-
-def _may(state: State) -> str:
-    if not allowed(state):
+def _next_states_text(state: State) -> str:
+    if not next_states(state):
         return "it is over"
-    return f"from there it may become {', '.join(sorted(allowed(state)))}"
+    return f"from there it may become {', '.join(sorted(next_states(state)))}"

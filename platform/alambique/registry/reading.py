@@ -1,6 +1,6 @@
 """How jobs stand: one, a page of them, who is next, what happened. Nothing here changes a row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.clock import now
-from alambique.registry.moves import job_row
-from alambique.registry.pages import page_of, starts_with
+from alambique.registry.moves import job_row, unknown_job
+from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Event, JobRow, Page, Waiting
 from alambique.registry.transitions import WAITING
-from alambique.spec.errors import BadSpec, UnknownName
-from alambique.spec.job import Job
+from alambique.spec.errors import BadSpec
 from alambique.spec.reading import job_of
 from alambique.spec.states import State
 from alambique.spec.train import Resources
@@ -25,14 +24,16 @@ IN_TURN = (tables.Job.priority.desc(), tables.Job.created_at, tables.Job.id)
 _LAST = 2**63 - 1
 """No id is above it, and SQLite takes no number that is."""
 
-
+PAGE = 4 << 20
+"""Characters of the specs and results of a page's jobs, as they are stored: it ends with the job by
+which it comes to these. A job may have a million, and a slow reader keeps a page in memory."""
 _STORED = func.length(cast(tables.Job.spec, Text)) + func.coalesce(
     func.length(cast(tables.Job.result, Text)), 0
 )
 """Characters that are large of a job, where it is."""
 
 
-def ready(at: datetime) -> ColumnElement[bool]:
+def is_ready(at: datetime) -> ColumnElement[bool]:
     """Whether a job may be taken at that time."""
     due = or_(tables.Job.not_before.is_(None), tables.Job.not_before <= at)
     return tables.Job.state.in_(WAITING) & due
@@ -46,13 +47,8 @@ def find(session: Session, job_id: UUID) -> JobRow:
     """
     job = session.get(tables.Job, job_id)
     if job is None:
-        raise UnknownName(f"there is no job {job_id}: `alambique jobs list` shows those there are")
+        raise unknown_job(job_id)
     return job_row(job)
-
-
-PAGE = 4 << 20
-"""Characters of the specs and results of a page's jobs, as they are stored: it ends with the job by
-which it comes to these. A job may have a million, and a slow reader keeps a page in memory."""
 
 
 def page(
@@ -76,12 +72,21 @@ def page(
     query = select(job).where(*(column == value for column, value in asked if value is not None))
     if id_prefix is not None:
         query = query.where(starts_with(job.id, id_prefix))
-    return page_of(session, query, job.id, cursor, limit, _with_ids, size=_STORED, most=PAGE)
+    return page_of(
+        session,
+        query,
+        newest_first(job.id),
+        cursor,
+        limit,
+        lambda rows: [job_row(row) for row in rows],
+        size=_STORED,
+        most=PAGE,
+    )
 
 
 def candidates(session: Session, limit: int = 20) -> tuple[JobRow, ...]:
     """Jobs that may be taken now, the next one first. Takes nothing, locks nothing."""
-    query = select(tables.Job).where(ready(now(session))).order_by(*IN_TURN).limit(limit)
+    query = select(tables.Job).where(is_ready(now(session))).order_by(*IN_TURN).limit(limit)
     return tuple(job_row(job) for job in session.scalars(query))
 
 
@@ -96,8 +101,8 @@ def waiting(session: Session, job_id: UUID) -> Waiting:
         return Waiting(0, "it is paused until somebody resumes it")
     if job.state not in WAITING:
         return Waiting(0, f"it does not wait: it is {job.state}")
-    ahead = _count(session, ready(at) & _before(job))
-    return _standing(job, at, ahead, _count(session, tables.Job.state == State.RUNNING))
+    ahead = _count(session, is_ready(at) & _comes_before(job))
+    return _describe_wait(job, at, ahead, _count(session, tables.Job.state == State.RUNNING))
 
 
 def waiting_of(session: Session, rows: Iterable[JobRow]) -> dict[UUID, Waiting]:
@@ -110,12 +115,12 @@ def waiting_of(session: Session, rows: Iterable[JobRow]) -> dict[UUID, Waiting]:
         return {}
     job, at = tables.Job, now(session)
     # one that is tried again later waits too, and is ahead of nobody until then
-    in_turn = func.sum(case((ready(at), 1), else_=0)).over(order_by=IN_TURN, rows=(None, -1))
+    in_turn = func.sum(case((is_ready(at), 1), else_=0)).over(order_by=IN_TURN, rows=(None, -1))
     queue = select(job.id, in_turn.label("ahead")).where(job.state.in_(WAITING)).subquery()
     running = select(func.count()).where(job.state == State.RUNNING).scalar_subquery()
     query = select(queue.c.id, func.coalesce(queue.c.ahead, 0), running)
-    found = session.execute(query.where(queue.c.id.in_(queued)))
-    return {key: _standing(queued[key], at, ahead, others) for key, ahead, others in found}
+    counted = session.execute(query.where(queue.c.id.in_(queued)))
+    return {key: _describe_wait(queued[key], at, ahead, others) for key, ahead, others in counted}
 
 
 def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
@@ -152,38 +157,37 @@ def notes(session: Session, job_id: UUID, kind: str) -> tuple[Event, ...]:
 def _events(session: Session, limit: int | None, *which: ColumnElement[bool]) -> tuple[Event, ...]:
     query = select(tables.Event).where(*which).order_by(tables.Event.id).limit(limit)
     return tuple(
-        Event(found.id, found.job_id, found.at, found.kind, found.content)
-        for found in session.scalars(query)
+        Event(event.id, event.job_id, event.at, event.kind, event.content)
+        for event in session.scalars(query)
     )
 
 
-def _with_ids(jobs: Sequence[tables.Job]) -> list[tuple[UUID, JobRow]]:
-    return [(job.id, job_row(job)) for job in jobs]
-
-
-def _before(job: JobRow) -> ColumnElement[bool]:
+def _comes_before(job: JobRow) -> ColumnElement[bool]:
     """Whether another job comes before this one in `IN_TURN`."""
     age = tuple_(tables.Job.created_at, tables.Job.id) < (job.created_at, job.id)
     same = tables.Job.priority == job.priority
     return (tables.Job.priority > job.priority) | (same & age)
 
 
-def _standing(job: JobRow, at: datetime, ahead: int, running: int) -> Waiting:
+def _describe_wait(job: JobRow, at: datetime, ahead: int, running: int) -> Waiting:
     """Say how a job that waits stands at that time, with so many ahead and so many running."""
     if job.not_before is not None and job.not_before > at:
         return Waiting(ahead, f"{job.reason}: it is tried again at {job.not_before:%H:%M:%S} UTC")
     if ahead > 0:
         return Waiting(ahead, f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead of it")
-    return Waiting(0, _next(job, running=running))
+    return Waiting(0, _next_text(job, running=running))
 
 
 def _count(session: Session, which: ColumnElement[bool]) -> int:
     return session.execute(select(func.count()).select_from(tables.Job).where(which)).scalar_one()
 
 
-def _next(job: JobRow, *, running: int) -> str:
+def _next_text(job: JobRow, *, running: int) -> str:
     try:
-        room = _room(job_of(job.spec))
+        spec = job_of(job.spec)
+        # of a search those of the trials that run at once
+        workers = spec.resources.workers * (spec.search.concurrent if spec.search else 1)
+        room = _workers_text(workers, spec.resources)
     except BadSpec:  # of a program of another version
         room = "it"
     if running == 0:
@@ -191,21 +195,15 @@ def _next(job: JobRow, *, running: int) -> str:
     return f"it is next: it starts when there is room for {room}; now running: {running}"
 
 
-def _room(job: Job) -> str:
-    """What its workers take, in words; of a search those of the trials that run at once."""
-    workers = job.resources.workers * (job.search.concurrent if job.search else 1)
-    return _workers(workers, job.resources)
-
-
-def _workers(number: int, each: Resources) -> str:
+def _workers_text(number: int, each: Resources) -> str:
     """So many workers, in words.
 
-    >>> _workers(1, Resources()), _workers(2, Resources(gpus=0.5))
+    >>> _workers_text(1, Resources()), _workers_text(2, Resources(gpus=0.5))
     ('1 worker of 1 CPU', '2 workers of 1 CPU and 0.5 GPUs')
     """
-    gpus = f" and {_several(each.gpus, 'GPU')}" if each.gpus else ""
-    return f"{_several(number, 'worker')} of {_several(each.cpus, 'CPU')}{gpus}"
+    gpus = f" and {_counted(each.gpus, 'GPU')}" if each.gpus else ""
+    return f"{_counted(number, 'worker')} of {_counted(each.cpus, 'CPU')}{gpus}"
 
 
-def _several(number: float, thing: str) -> str:
+def _counted(number: float, thing: str) -> str:
     return f"{number:g} {thing}{'' if number == 1 else 's'}"

@@ -88,7 +88,7 @@ class SuiteRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SuiteJobRow:
     """How a job of a suite stands, without its spec and its result; fields as in `JobRow`."""
 
     id: UUID

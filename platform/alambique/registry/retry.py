@@ -45,7 +45,7 @@ def with_retry(transact: Callable[[], T], *, patience: float) -> T:
     began: float | None = None
     while True:
         try:
-            given = transact()
+            result = transact()
         except Exception as error:
             now = time.monotonic()
             if not is_away(error) or (began is not None and now - began > patience):
@@ -57,7 +57,7 @@ def with_retry(transact: Callable[[], T], *, patience: float) -> T:
         else:
             if began is not None:
                 _LOG.warning("the database answers again after %.1f s", time.monotonic() - began)
-            return given
+            return result
 
 
 def _in_session(

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.clock import now
-from alambique.registry.moves import locked
+from alambique.registry.moves import lock_job
 from alambique.registry.records import StageDone
 from alambique.registry.statements import insert
 from alambique.spec.states import StageName
@@ -19,7 +19,7 @@ def find(session: Session, project: str, key: str) -> StageDone | None:
     return None if row is None else StageDone(row.key, row.stage, row.output, row.job_id)
 
 
-def done(
+def record(
     session: Session,
     job_id: UUID,
     token: int,
@@ -28,13 +28,13 @@ def done(
     stage: StageName,
     output: dict[str, Any],
 ) -> StageDone:
-    """Stores what a stage gave, in the place of what it gave before.
+    """Store what a stage gave, in the place of what it gave before.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
-    given = {"output": output, "job_id": job_id, "created_at": now(session)}
-    new = insert(session, tables.StageDone).values(project=project, key=key, stage=stage, **given)
-    session.execute(new.on_conflict_do_update(index_elements=["project", "key"], set_=given))
+    lock_job(session, job_id, token=token)
+    values = {"output": output, "job_id": job_id, "created_at": now(session)}
+    new = insert(session, tables.StageDone).values(project=project, key=key, stage=stage, **values)
+    session.execute(new.on_conflict_do_update(index_elements=["project", "key"], set_=values))
     return StageDone(key, stage, output, job_id)

@@ -1,10 +1,10 @@
 """Suites: posted whole, with all their jobs, and read with how those stand."""
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,10 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import jobs, tables
 from alambique.registry.clock import now
-from alambique.registry.pages import page_of, starts_with
-from alambique.registry.records import Page, Standing, SuiteRow
+from alambique.registry.pages import newest_first, page_of, starts_with
+from alambique.registry.records import Page, SuiteJobRow, SuiteRow
 from alambique.registry.statements import insert_if_new
-from alambique.registry.submissions import hashed
+from alambique.registry.submissions import canonical_json, hash_text, key_conflict
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import Conflict, UnknownName
 from alambique.spec.job import Job
@@ -32,7 +32,7 @@ def submit(
     *,
     key: str | None = None,
 ) -> SuiteRow:
-    """Puts all jobs of a suite into the queue; with a key known in the project: the suite of then.
+    """Put all jobs of a suite into the queue; of a known key, return the suite that it made then.
 
     Args:
         session: a transaction; all jobs are in it, or none.
@@ -51,10 +51,10 @@ def submit(
         "name": suite.name,
         "spec": suite.model_dump(mode="json"),
         "created_at": at,
-        "key": None if key is None else hashed(key),
+        "key": None if key is None else hash_text(key),
     }
     if not insert_if_new(session, tables.Suite, **values):
-        return _made_before(session, suite, str(key), values["key"])
+        return _find_made(session, suite, str(key), values["key"])
     jobs.submit_all(session, suite_id, planned)
     return find(session, suite_id)
 
@@ -65,11 +65,11 @@ def find_submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
     Raises:
         Conflict: the key has made a suite of another spec.
     """
-    kept = hashed(key)
-    known = select(tables.Suite.id).filter_by(project=suite.project, key=kept)
-    if session.scalars(known).one_or_none() is None:
+    key_hash = hash_text(key)
+    query = select(tables.Suite.id).filter_by(project=suite.project, key=key_hash)
+    if session.scalars(query).one_or_none() is None:
         return None
-    return _made_before(session, suite, key, kept)
+    return _find_made(session, suite, key, key_hash)
 
 
 def find(session: Session, suite_id: UUID) -> SuiteRow:
@@ -107,18 +107,15 @@ def page(
         query = query.where(tables.Suite.name == name)
     if id_prefix is not None:
         query = query.where(starts_with(tables.Suite.id, id_prefix))
-
-    def records(rows: Sequence[tables.Suite]) -> list[tuple[UUID, SuiteRow]]:
-        return [(row.id, row) for row in _rows(session, rows)]
-
-    return page_of(session, query, tables.Suite.id, cursor, limit, records)
+    order = newest_first(tables.Suite.id)
+    return page_of(session, query, order, cursor, limit, partial(_rows, session))
 
 
-def jobs_in(session: Session, suite_id: UUID) -> tuple[Standing, ...]:
+def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
     """How all jobs of a suite stand, in the order in which they were queued."""
-    columns = [getattr(tables.Job, field.name) for field in fields(Standing)]
+    columns = [getattr(tables.Job, field.name) for field in fields(SuiteJobRow)]
     query = select(*columns).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
-    return tuple(Standing(*row) for row in session.execute(query))
+    return tuple(SuiteJobRow(*row) for row in session.execute(query))
 
 
 def results(
@@ -132,7 +129,7 @@ def results(
 
 
 def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:
-    """Jobs of the suite that are not over cancelled, or asked to end where they run.
+    """Cancel the jobs of a suite that are not over, or ask them to end where they run.
 
     Args:
         session: a transaction: others wait until it ends, drivers with their heartbeats too.
@@ -149,36 +146,29 @@ def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:
     job = tables.Job
     endable = job.state.in_((*WAITING, State.RUNNING, State.PAUSED))
     query = select(job.id).where(job.suite_id == suite_id, endable).order_by(job.id).limit(limit)
-    found = session.scalars(query).all()
-    for job_id in found:
+    job_ids = session.scalars(query).all()
+    for job_id in job_ids:
         # it may have ended meanwhile by itself
         with suppress(Conflict):
             jobs.cancel(session, job_id)
-    return len(found) == limit
+    return len(job_ids) == limit
 
 
-def _made_before(session: Session, suite: Suite, key: str, kept: object) -> SuiteRow:
-    """The suite that the key made.
+def _find_made(session: Session, suite: Suite, key: str, key_hash: object) -> SuiteRow:
+    """Return the suite that the key made.
 
     Raises:
         Conflict: it is another one.
     """
-    known = select(tables.Suite).filter_by(project=suite.project, key=kept)
-    row = session.scalars(known).one()
-    if _text(row.spec) != _text(suite.model_dump(mode="json")):
-        raise Conflict(
-            f"idempotency key {key!r} was used for another spec, which became suite {row.id}: send "
-            "that spec again, or take a new key"
-        )
+    query = select(tables.Suite).filter_by(project=suite.project, key=key_hash)
+    row = session.scalars(query).one()
+    if canonical_json(row.spec) != canonical_json(suite.model_dump(mode="json")):
+        raise key_conflict(key, f"suite {row.id}")
     return find(session, row.id)
 
 
-def _text(spec: Mapping[str, object]) -> str:
-    return json.dumps(spec, sort_keys=True)
-
-
 def _rows(session: Session, rows: Sequence[tables.Suite]) -> list[SuiteRow]:
-    """The suites as records, with the states of their jobs."""
+    """Return the suites as records, with the states of their jobs."""
     job = tables.Job
     query = select(job.suite_id, job.state, func.count()).group_by(job.suite_id, job.state)
     states: dict[UUID | None, dict[State, int]] = defaultdict(dict)

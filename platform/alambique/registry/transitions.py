@@ -32,7 +32,7 @@ class Verdict:
     """Whether the attempt counts among those that a job has."""
 
 
-def allowed(state: State) -> frozenset[State]:
+def next_states(state: State) -> frozenset[State]:
     """The states that may follow `state`."""
     match state:
         case State.QUEUED | State.RETRYING:

@@ -1,7 +1,5 @@
 """The trials of a job's search: what was tried, and what came of it."""
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -13,11 +11,11 @@ from sqlalchemy.orm import Session
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_message
 from alambique.registry.clock import now
-from alambique.registry.moves import locked
+from alambique.registry.moves import lock_job
+from alambique.registry.pages import ListOrder, page_of
 from alambique.registry.records import Page, Trial
 from alambique.registry.statements import finite
 from alambique.registry.transitions import HELD
-from alambique.spec.errors import BadSpec
 from alambique.spec.states import Reason, TrialState
 
 _LAST = 2**31 - 1
@@ -27,12 +25,12 @@ _LAST = 2**31 - 1
 def begin(
     session: Session, job_id: UUID, token: int, number: int, values: Mapping[str, Any]
 ) -> Trial:
-    """The trial, running; one that an earlier attempt at the job has begun begins anew.
+    """Begin a trial; one that an earlier attempt at the job has begun begins anew.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     at = now(session)
     row = session.get(tables.Trial, (job_id, number))
     if row is None:
@@ -44,7 +42,7 @@ def begin(
     return _trial(row)
 
 
-def tell(
+def record_progress(
     session: Session,
     job_id: UUID,
     token: int,
@@ -54,15 +52,15 @@ def tell(
     metrics: Mapping[str, float],
     curve: Sequence[Mapping[str, float]],
 ) -> None:
-    """How far a running trial is; the whole picture each time.
+    """Write how far a running trial is: each time all that is known.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     row = session.get_one(tables.Trial, (job_id, number))
-    row.epochs, row.metrics = epochs, _finite(metrics)
-    row.curve = [_finite(point) for point in curve]
+    row.epochs, row.metrics = epochs, _finite_numbers(metrics)
+    row.curve = [_finite_numbers(point) for point in curve]
 
 
 def end(
@@ -77,15 +75,15 @@ def end(
     reason: Reason | None = None,
     error: str | None = None,
 ) -> Trial:
-    """The trial, over.
+    """End a trial, and return it.
 
     Raises:
         LostLease: the job is not held under `token` any more.
     """
-    locked(session, job_id, token=token)
+    lock_job(session, job_id, token=token)
     at = now(session)
     row = session.get_one(tables.Trial, (job_id, number))
-    row.state, row.epochs, row.metrics = state, epochs, _finite(metrics)
+    row.state, row.epochs, row.metrics = state, epochs, _finite_numbers(metrics)
     row.reason, row.error, row.finished_at = reason, bounded_message(error), at
     session.flush()
     return _trial(row)
@@ -101,7 +99,7 @@ def counts(session: Session, job_id: UUID) -> dict[TrialState, int]:
     """How many trials of a job are in which state; those in which none is are left out."""
     state = tables.Trial.state
     query = select(state, func.count()).where(tables.Trial.job_id == job_id).group_by(state)
-    return {found: count for found, count in session.execute(query)}
+    return {trial_state: count for trial_state, count in session.execute(query)}
 
 
 def page(
@@ -112,7 +110,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Trial]:
-    """Trials of a job, by their number: those in that state.
+    """Return trials of a job, by their number: those in that state, or all.
 
     While nobody holds the job, what was begun is not running, but interrupted.
 
@@ -120,22 +118,28 @@ def page(
         BadSpec: the cursor is not one that a page gave.
     """
     trial = tables.Trial
-    query = select(trial).where(trial.job_id == job_id, trial.number > _read(cursor))
+    query = select(trial).where(trial.job_id == job_id)
     held = session.scalar(select(tables.Job.state).where(tables.Job.id == job_id)) in HELD
     if state is not None:
-        query = query.where(trial.state.in_(_stored(state, held=held)))
-    rows = session.scalars(query.order_by(trial.number).limit(limit + 1)).all()
-    found = tuple(_told(_trial(row), held=held) for row in rows[:limit])
-    return Page(found, _write(found[-1].number) if len(rows) > limit else None)
+        query = query.where(trial.state.in_(_stored_states(state, held=held)))
+
+    def records(rows: Sequence[tables.Trial]) -> list[Trial]:
+        whole = [_trial(row) for row in rows]
+        if held:
+            return whole
+        return [
+            replace(trial, state=TrialState.INTERRUPTED)
+            if trial.state is TrialState.RUNNING
+            else trial
+            for trial in whole
+        ]
+
+    order = ListOrder(trial.number, _encode_number, _decode_number)
+    return page_of(session, query, order, cursor, limit, records)
 
 
-def _told(trial: Trial, *, held: bool) -> Trial:
-    begun = trial.state is TrialState.RUNNING
-    return replace(trial, state=TrialState.INTERRUPTED) if begun and not held else trial
-
-
-def _stored(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
-    """What the rows have of which that state is told: no row is ever made interrupted."""
+def _stored_states(state: TrialState, *, held: bool) -> tuple[TrialState, ...]:
+    """Return the states that the rows of a state have: no row is ever stored as interrupted."""
     if state not in (TrialState.RUNNING, TrialState.INTERRUPTED):
         return (state,)
     return (TrialState.RUNNING,) if held is (state is TrialState.RUNNING) else ()
@@ -146,24 +150,18 @@ def _trial(row: tables.Trial) -> Trial:
     return Trial(**content | {"curve": tuple(row.curve)})
 
 
-def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+def _finite_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
     """Those that JSON has a word for."""
     return {name: value for name, value in numbers.items() if finite(value) is not None}
 
 
-def _write(number: int) -> str:
-    return urlsafe_b64encode(f"trial:{number}".encode()).decode().rstrip("=")
+def _encode_number(number: int) -> bytes:
+    return f"trial:{number}".encode()
 
 
-def _read(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        kind, _, number = urlsafe_b64decode(cursor + "==").decode().partition(":")
-        if kind == "trial" and 0 < int(number) <= _LAST:
-            return int(number)
-    except (ValueError, binascii.Error):  # said below
-        pass
-    raise BadSpec(
-        f"{cursor[:40]!r} is no cursor of this list: give the one of the page before, or none"
-    )
+def _decode_number(content: bytes) -> int:
+    kind, _, text = content.decode().partition(":")
+    number = int(text)
+    if kind != "trial" or not 0 < number <= _LAST:
+        raise ValueError(f"{content!r} is no trial's")
+    return number

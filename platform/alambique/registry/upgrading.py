@@ -1,26 +1,27 @@
 """The schema, brought to this program's revision under a lock, in one transaction."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 
+from alambique.spec.disk import file_lock
 from alambique.spec.errors import Conflict
 
 _LOCK = 0x616C616D62697175  # "alambiqu": the advisory lock of those who change the schema
 
 
 def upgrade(engine: Engine) -> None:
-    """Runs the migrations that the database lacks; all of them, or none.
+    """Run the migrations that the database lacks; all of them, or none.
 
     Raises:
         Conflict: the database has a revision that this program does not know.
     """
-    with _alone(engine) as connection:
+    with _exclusive_connection(engine) as connection:
         config = Config()
         config.set_main_option("script_location", "alambique.registry:migrations")
         config.attributes["connection"] = connection
@@ -34,11 +35,11 @@ def upgrade(engine: Engine) -> None:
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction, while no other process is here."""
+def _exclusive_connection(engine: Engine) -> Iterator[Connection]:
+    """Return a connection in a transaction, while no other process changes the schema."""
     if engine.dialect.name == "sqlite":
-        with _file_lock(f"{engine.url.database}.lock"):
-            _keep_a_log(engine)
+        with file_lock(Path(f"{engine.url.database}.lock")):
+            _set_write_ahead_log(engine)
             with engine.begin() as connection:
                 yield connection
     else:
@@ -47,15 +48,8 @@ def _alone(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-@contextmanager
-def _file_lock(path: str) -> Iterator[None]:
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _keep_a_log(engine: Engine) -> None:
-    """Sets SQLite's write-ahead log, which the file remembers: readers and a writer at once.
+def _set_write_ahead_log(engine: Engine) -> None:
+    """Set SQLite's write-ahead log, which the file remembers: readers and a writer at once.
 
     Only alone: two processes that set it at the same time fail as locked, whatever the timeout.
     """

@@ -43,9 +43,9 @@ def versions_of(session: Session, rows: Sequence[tables.Version]) -> list[Versio
     ids = [row.id for row in rows]
     of_rows = tables.Model.id.in_([row.model_id for row in rows])
     models = {model.id: model for model in session.scalars(select(tables.Model).where(of_rows))}
-    files = _by_version(session.scalars(_rows_of(tables.File, ids)))
-    metrics = _by_version(session.scalars(_rows_of(tables.Metric, ids)))
-    edges = _by_version(session.scalars(_rows_of(tables.Edge, ids)))
+    files = _by_version(session.scalars(_select_parts(tables.File, ids)))
+    metrics = _by_version(session.scalars(_select_parts(tables.Metric, ids)))
+    edges = _by_version(session.scalars(_select_parts(tables.Edge, ids)))
     return [
         Version(
             id=row.id,
@@ -63,9 +63,14 @@ def versions_of(session: Session, rows: Sequence[tables.Version]) -> list[Versio
             weights=row.weights,
             artifact=row.artifact,
             details=row.details,
-            files=tuple(File(one.name, one.sha256, one.size) for one in files[row.id]),
-            metrics=tuple(_metric(one) for one in metrics[row.id]),
-            lineage=tuple(Edge(one.relation, one.parent_id, one.hashes) for one in edges[row.id]),
+            files=tuple(File(part.name, part.sha256, part.size) for part in files[row.id]),
+            metrics=tuple(
+                Metric(part.data, part.split, part.name, part.value, part.settings)
+                for part in metrics[row.id]
+            ),
+            lineage=tuple(
+                Edge(part.relation, part.parent_id, part.hashes) for part in edges[row.id]
+            ),
         )
         for row in rows
     ]
@@ -78,25 +83,23 @@ def models_of(session: Session, rows: Sequence[tables.Model]) -> list[Model]:
         (tables.Model.id == tables.Version.model_id)
         & (tables.Model.newest == tables.Version.number),
     )
-    found = session.scalars(newest.where(tables.Model.id.in_([row.id for row in rows]))).all()
-    latest = dict(zip((row.model_id for row in found), versions_of(session, found), strict=True))
+    newest_rows = session.scalars(newest.where(tables.Model.id.in_([row.id for row in rows]))).all()
+    latest = dict(
+        zip((row.model_id for row in newest_rows), versions_of(session, newest_rows), strict=True)
+    )
     return [
         Model(row.id, row.project, row.name, row.task, row.created_at, row.newest, latest[row.id])
         for row in rows
     ]
 
 
-def _rows_of(table: type[P], ids: Sequence[UUID]) -> Select[P]:
+def _select_parts(table: type[P], ids: Sequence[UUID]) -> Select[P]:
     query = select(table).where(table.version_id.in_(ids))
     return query.order_by(*table.__table__.primary_key)
 
 
 def _by_version(rows: Iterable[P]) -> dict[UUID, list[P]]:
-    found: dict[UUID, list[P]] = defaultdict(list)
+    grouped: dict[UUID, list[P]] = defaultdict(list)
     for row in rows:
-        found[row.version_id].append(row)
-    return found
-
-
-def _metric(row: tables.Metric) -> Metric:
-    return Metric(row.data, row.split, row.name, row.value, row.settings)
+        grouped[row.version_id].append(row)
+    return grouped

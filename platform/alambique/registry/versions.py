@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,8 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
 from alambique.registry.clock import now
-from alambique.registry.moves import locked
-from alambique.registry.pages import page_of
+from alambique.registry.moves import lock_job
+from alambique.registry.pages import newest_first, page_of
 from alambique.registry.records import Edge, File, Metric, Model, Page, Version
 from alambique.registry.statements import insert_if_new
 from alambique.registry.version_rows import models_of, parts, versions_of
@@ -54,10 +55,11 @@ def record(
         LostLease: the job is not held under `token` any more.
         Conflict: the model of that name is of another task.
     """
-    job = locked(session, job_id, token=token)  # also: one transaction at a time for a job's roles
+    # this makes the transactions for a job's roles come one at a time, too
+    job = lock_job(session, job_id, token=token)
     before = select(tables.Version).filter_by(job_id=job_id, role=role)
-    if known := session.scalar(before):
-        return versions_of(session, [known])[0]
+    if recorded := session.scalar(before):
+        return versions_of(session, [recorded])[0]
     at, version_id = now(session), uuid7()
     model_id = _model_id(session, job.project, name, task, at)
     version = tables.Version(
@@ -101,7 +103,7 @@ def find(session: Session, project: str, name: str, version: int | str = "latest
     return versions_of(session, [row])[0]
 
 
-def existing(
+def find_existing(
     session: Session, project: str, asked: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Return those of the names with versions that `find` finds, by one query."""
@@ -130,7 +132,7 @@ def get(session: Session, version_id: UUID) -> Version:
 
 def by_weights(session: Session, project: str, weights: str) -> Version | None:
     """The newest version in the project with weights of that hash."""
-    query = _of(project=project).where(tables.Version.weights == weights)
+    query = _versions_of(project=project).where(tables.Version.weights == weights)
     row = session.scalar(query.order_by(tables.Version.id.desc()).limit(1))
     return None if row is None else versions_of(session, [row])[0]
 
@@ -151,16 +153,13 @@ def page(
     Raises:
         BadSpec: the cursor is not one that a page gave.
     """
-    query = _of(project=project, name=name, task=task)
+    query = _versions_of(project=project, name=name, task=task)
     if role is not None:
         query = query.where(tables.Version.role == role)
     if job_id is not None:
         query = query.where(tables.Version.job_id == job_id)
-
-    def records(rows: Sequence[tables.Version]) -> list[tuple[UUID, Version]]:
-        return [(version.id, version) for version in versions_of(session, rows)]
-
-    return page_of(session, query, tables.Version.id, cursor, limit, records)
+    order = newest_first(tables.Version.id)
+    return page_of(session, query, order, cursor, limit, partial(versions_of, session))
 
 
 def model(session: Session, project: str, name: str) -> Model:
@@ -198,11 +197,8 @@ def models(
         query = query.where(tables.Model.project == project)
     if task is not None:
         query = query.where(tables.Model.task == task)
-
-    def records(rows: Sequence[tables.Model]) -> list[tuple[UUID, Model]]:
-        return [(model.id, model) for model in models_of(session, rows)]
-
-    return page_of(session, query, tables.Model.id, cursor, limit, records)
+    order = newest_first(tables.Model.id)
+    return page_of(session, query, order, cursor, limit, partial(models_of, session))
 
 
 def _number(version: int | str) -> int:
@@ -216,14 +212,14 @@ def task_of(session: Session, project: str, name: str) -> str | None:
     return session.scalar(query)
 
 
-def _of(
+def _versions_of(
     project: str | None = None, name: str | None = None, task: str | None = None
 ) -> Select[tables.Version]:
     """Versions of the models that are as asked for."""
     model = tables.Model
-    asked = ((model.project, project), (model.name, name), (model.task, task))
+    filters = ((model.project, project), (model.name, name), (model.task, task))
     query = select(tables.Version).join(model, model.id == tables.Version.model_id)
-    return query.where(*(column == value for column, value in asked if value is not None))
+    return query.where(*(column == value for column, value in filters if value is not None))
 
 
 def _model_id(session: Session, project: str, name: str, task: str, at: datetime) -> UUID:

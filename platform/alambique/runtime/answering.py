@@ -61,9 +61,9 @@ def window_logits(
     windows: Sequence[Window], encoder: Encoder, forward: Forward, *, batch: int = 8
 ) -> list[FloatArray]:
     """The logits (N, C) of each window, without those of the padding."""
-    found: list[FloatArray] = []
+    logits: list[FloatArray] = []
     for start in range(0, len(windows), batch):
         group = windows[start : start + batch]
         logits_BNC = forward(pad(group, encoder.pad_id))
-        found += [logits_NC[: len(w)] for w, logits_NC in zip(group, logits_BNC, strict=True)]
-    return found
+        logits += [logits_NC[: len(w)] for w, logits_NC in zip(group, logits_BNC, strict=True)]
+    return logits

@@ -105,12 +105,12 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     try:
         content = json.loads(path.read_bytes())
         config = _fields(folder / "tokenizer_config.json")
-        told = _fields(folder / "config.json").get("pad_token_id")
+        configured_pad = _fields(folder / "config.json").get("pad_token_id")
         normalizer = content.get("normalizer") or {}
         if normalizer.get("type") == "BertNormalizer":
             normalizer |= {_BERT_OPTIONS[k]: v for k, v in config.items() if k in _BERT_OPTIONS}
         if str(config.get("tokenizer_class")) in _ROBERTA:
-            _begin_words(content, config.get("add_prefix_space", False))
+            _set_prefix_space(content, config.get("add_prefix_space", False))
         tokenizer = Tokenizer.from_str(json.dumps(content))
     except FileNotFoundError as error:
         raise BadModel(
@@ -122,7 +122,7 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     padding = tokenizer.padding
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return tokenizer, _pad_id(folder, tokenizer, config, padding, told)
+    return tokenizer, _pad_id(folder, tokenizer, config, padding, configured_pad)
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -135,24 +135,24 @@ def _pad_id(
     tokenizer: Tokenizer,
     config: dict[str, Any],
     padding: dict[str, Any] | None,
-    told: object,
+    configured_pad: object,
 ) -> int:
     if padding is not None:
         return int(padding["pad_id"])
-    named = config.get("pad_token")
-    named = named["content"] if isinstance(named, dict) else named
-    for token in (named, "[PAD]", "<pad>"):
-        if token is not None and (found := tokenizer.token_to_id(token)) is not None:
-            return int(found)
-    if type(told) is int and 0 <= told < tokenizer.get_vocab_size():
-        return told
+    pad_token = config.get("pad_token")
+    pad_token = pad_token["content"] if isinstance(pad_token, dict) else pad_token
+    for token in (pad_token, "[PAD]", "<pad>"):
+        if token is not None and (pad_id := tokenizer.token_to_id(token)) is not None:
+            return int(pad_id)
+    if type(configured_pad) is int and 0 <= configured_pad < tokenizer.get_vocab_size():
+        return configured_pad
     raise BadModel(
-        f"{folder}: the tokenizer has no padding piece (tokenizer_config.json says {named!r}): "
+        f"{folder}: the tokenizer has no padding piece (tokenizer_config.json says {pad_token!r}): "
         "set pad_token there to a piece of the vocabulary"
     )
 
 
-def presplit(tokenizer: Tokenizer) -> Tokenizer:
+def presplit_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     """The same tokenizer for pre-split words: each word begins as after a space.
 
     Byte-level BPE and metaspace tokenizers may leave that space to the text, where pre-split
@@ -161,10 +161,10 @@ def presplit(tokenizer: Tokenizer) -> Tokenizer:
     content = json.loads(tokenizer.to_str())
     if _splits_before_bytes(content):
         # as Llama 3 and EuroBERT do: each part of a word would begin with a space there
-        _put_space_first(content)
+        _prepend_space(content)
     else:
-        _begin_words(content, True)
-    for step in _splits(content):
+        _set_prefix_space(content, True)
+    for step in _split_steps(content):
         if step.get("type") == "Metaspace":
             step["prepend_scheme"] = "always"
     return Tokenizer.from_str(json.dumps(content))
@@ -172,27 +172,27 @@ def presplit(tokenizer: Tokenizer) -> Tokenizer:
 
 def _splits_before_bytes(content: dict[str, Any]) -> bool:
     """Whether a text is split by something else before a byte-level step, which adds no space."""
-    kinds = [step.get("type") for step in _splits(content)]
+    kinds = [step.get("type") for step in _split_steps(content)]
     if "ByteLevel" not in kinds[1:]:
         return False
-    return not _splits(content)[kinds.index("ByteLevel")].get("add_prefix_space")
+    return not _split_steps(content)[kinds.index("ByteLevel")].get("add_prefix_space")
 
 
-def _put_space_first(content: dict[str, Any]) -> None:
-    """Has the normaliser begin every text with a space."""
+def _prepend_space(content: dict[str, Any]) -> None:
+    """Have the normaliser begin every text with a space."""
     before = [content["normalizer"]] if content.get("normalizer") else []
     space = {"type": "Prepend", "prepend": " "}
     content["normalizer"] = {"type": "Sequence", "normalizers": [*before, space]}
 
 
-def _begin_words(content: dict[str, Any], begin: bool) -> None:
-    """Says whether a byte-level tokenizer takes the start of a text for that of a word."""
-    for step in _splits(content):
+def _set_prefix_space(content: dict[str, Any], begin: bool) -> None:
+    """Set whether a byte-level tokenizer takes the start of a text for that of a word."""
+    for step in _split_steps(content):
         if step.get("type") == "ByteLevel":
             step["add_prefix_space"] = begin
 
 
-def _splits(content: dict[str, Any]) -> list[dict[str, Any]]:
+def _split_steps(content: dict[str, Any]) -> list[dict[str, Any]]:
     """The steps of its pre-tokenizer."""
     outer = content.get("pre_tokenizer") or {}
     steps: list[dict[str, Any]] = outer.get("pretokenizers", [outer])

@@ -76,7 +76,7 @@ def measure_in_turns(
             start = clock()
             calls[which]()
             times[which].append((clock() - start) * 1000)
-    return [latency(one) for one in times]
+    return [latency(call_times) for call_times in times]
 
 
 def turn(calls: int, number: int) -> list[int]:
@@ -92,14 +92,14 @@ def turn(calls: int, number: int) -> list[int]:
 def latency(times_ms: Sequence[float]) -> Latency:
     """What the times of a call come to, outliers left out."""
     times = np.asarray(times_ms, np.float64)
-    kept = times[typical(times)]
+    kept = times[is_typical(times)]
     low, median, high = np.quantile(times, [0.1, 0.5, 0.9])
     return Latency(
         float(kept.mean()), float(median), float(low), float(high), len(kept), len(times)
     )
 
 
-def typical(times: NDArray[np.float64], threshold: float = THRESHOLD) -> NDArray[np.bool_]:
+def is_typical(times: NDArray[np.float64], threshold: float = THRESHOLD) -> NDArray[np.bool_]:
     """Which times have a modified z-score, 0.6745 (x - median) / MAD, nearer to 0 than that.
 
     MAD is the median distance from the median. Where it is 0, more than half of the times equal

@@ -66,9 +66,9 @@ def best_span(
     settings = settings or SpanSettings()
     spans = nbest(windows, logits, context, settings)
     best = next(span for span in spans if span.text)
-    found = best.end > best.start
+    has_span = best.end > best.start
     threshold = settings.null_threshold
-    if found and (threshold is None or best.null_score - best.score <= threshold):
+    if has_span and (threshold is None or best.null_score - best.score <= threshold):
         return best
     none = next((span for span in spans if not span.text), best)
     return replace(none, text="", start=0, end=0)
@@ -98,7 +98,8 @@ def nbest(
         spans.append(Span("", 0, 0, null, 0.0, null))
     if not any(span.text for span in spans):
         spans.insert(0, Span(NO_SPAN, 0, 0, 0.0, 0.0, null))
-    return _with_probabilities(spans)
+    probabilities = softmax(np.array([span.score for span in spans])).tolist()
+    return [replace(span, probability=p) for span, p in zip(spans, probabilities, strict=True)]
 
 
 def _candidates(
@@ -128,8 +129,3 @@ def _pairs(logits_N2: FloatArray, count: int) -> tuple[LongArray, LongArray]:
     best_2N = np.argsort(-logits_N2, axis=0, kind="stable")[:count].T
     starts, ends = np.meshgrid(best_2N[0], best_2N[1], indexing="ij")
     return starts.ravel(), ends.ravel()
-
-
-def _with_probabilities(spans: list[Span]) -> list[Span]:
-    chances = softmax(np.array([span.score for span in spans])).tolist()
-    return [replace(span, probability=p) for span, p in zip(spans, chances, strict=True)]

@@ -45,8 +45,8 @@ def tag_probabilities(
 
     A word that no piece stands for has 0.
     """
-    found: FloatArray = np.zeros(words, np.float32)
+    probabilities: FloatArray = np.zeros(words, np.float32)
     for window, logits_NC in zip(windows, logits, strict=True):
         words_P, positions_P = first_pieces(window)
-        found[words_P] = softmax(logits_NC[positions_P]).max(1)
-    return found
+        probabilities[words_P] = softmax(logits_NC[positions_P]).max(1)
+    return probabilities

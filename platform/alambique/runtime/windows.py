@@ -16,11 +16,11 @@ from alambique.runtime.frames import (
     LongArray,
     Run,
     pair_frame,
-    presplit,
+    presplit_tokenizer,
     read_tokenizer,
     single_frame,
 )
-from alambique.runtime.words import covered, words_of
+from alambique.runtime.words import covered_words, words_of
 
 PREPROCESSING = 2
 """Part of every fingerprint: one more whenever the same text would get other windows."""
@@ -83,8 +83,15 @@ class Encoder:
         Raises:
             BadModel: the tokenizer puts no special piece before a text.
         """
-        split, single, pair = presplit(tokenizer), single_frame(tokenizer), pair_frame(tokenizer)
-        return cls(tokenizer, max_length, stride, pad_id, split, single, pair)
+        return cls(
+            tokenizer,
+            max_length,
+            stride,
+            pad_id,
+            presplit=presplit_tokenizer(tokenizer),
+            single=single_frame(tokenizer),
+            pair=pair_frame(tokenizer),
+        )
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_length: int, stride: int) -> Self:
@@ -125,21 +132,21 @@ class Encoder:
 
         Of a pair the longer text is cut first, and both once they are equally long.
         """
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        first_ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         if second is None:
             room = self.max_length - self.single.size
-            return _wordless(self.single, [], ids[:room])
-        others = self.tokenizer.encode(second, add_special_tokens=False).ids
+            return _wordless_window(self.single, [], first_ids[:room])
+        second_ids = self.tokenizer.encode(second, add_special_tokens=False).ids
         room = self.max_length - self.pair.size
-        first, last = _shared_out(len(ids), len(others), room)
-        return _wordless(self.pair, ids[:first], others[:last])
+        first, last = _share_room(len(first_ids), len(second_ids), room)
+        return _wordless_window(self.pair, first_ids[:first], second_ids[:last])
 
     def passages(self, text: str) -> tuple[Window, ...]:
         """The windows of running text, of which no piece belongs to a word; at least one."""
         ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         room = self.max_length - self.single.size
         ranges = _ranges(len(ids), room, min(self.stride, room // 2))
-        return tuple(_wordless(self.single, [], ids[start:end]) for start, end in ranges)
+        return tuple(_wordless_window(self.single, [], ids[start:end]) for start, end in ranges)
 
     def _context(self, context: str) -> _Pieces:
         pieces = self._last.get(context)
@@ -162,7 +169,7 @@ class Encoder:
 
 def _text_pieces(encoding: Encoding, words_W2: IntArray) -> _Pieces:
     offsets_M2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
-    first_M, last_M = covered(words_W2, offsets_M2)
+    first_M, last_M = covered_words(words_W2, offsets_M2)
     if len(words_W2):  # words hold every character but spaces: byte-level pieces lose theirs
         inside_M = first_M >= 0
         offsets_M2[:, 0] = np.where(
@@ -180,7 +187,7 @@ def _word_pieces(encoding: Encoding, words: int) -> _Pieces:
     return _Pieces(np.array(encoding.ids, np.int64), word_M, word_M, offsets_M2, words)
 
 
-def _wordless(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> Window:
+def _wordless_window(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> Window:
     """The window of a text that is read as a whole: no piece belongs to a word."""
     runs = _runs(frame, np.array(lead, np.int64), np.array(ids, np.int64))
     length = sum(map(len, runs))
@@ -198,10 +205,10 @@ def _wordless(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> Window:
     )
 
 
-def _shared_out(first: int, second: int, room: int) -> tuple[int, int]:
+def _share_room(first: int, second: int, room: int) -> tuple[int, int]:
     """How much of two lengths fits into `room`, when the longer gives first.
 
-    >>> _shared_out(9, 3, 10), _shared_out(3, 9, 10), _shared_out(9, 8, 11), _shared_out(2, 3, 9)
+    >>> _share_room(9, 3, 10), _share_room(3, 9, 10), _share_room(9, 8, 11), _share_room(2, 3, 9)
     ((7, 3), (3, 7), (6, 5), (2, 3))
     """
     shorter = min(first, second)
@@ -223,7 +230,7 @@ def _ranges(pieces: int, room: int, stride: int) -> list[tuple[int, int]]:
     return [(start, min(start + room, pieces)) for start in starts]
 
 
-def _best_words(found: WordPieces, ranges: list[tuple[int, int]]) -> list[IntArray]:
+def _best_words(word_pieces: WordPieces, ranges: list[tuple[int, int]]) -> list[IntArray]:
     """For each range of pieces, the words whose best window it is.
 
     As in transformers' run_qa: context is the smaller of the pieces to the left and to the right,
@@ -231,13 +238,13 @@ def _best_words(found: WordPieces, ranges: list[tuple[int, int]]) -> list[IntArr
     piece is; one that an edge cuts has negative context.
     """
     if len(ranges) == 1:
-        return [found.words_P]
+        return [word_pieces.words_P]
     start_R1, end_R1 = np.array(ranges).T[:, :, None]
-    context_RP = np.minimum(found.first_P - start_R1, end_R1 - 1 - found.last_P)
+    context_RP = np.minimum(word_pieces.first_P - start_R1, end_R1 - 1 - word_pieces.last_P)
     score_RP = context_RP + 0.01 * (end_R1 - start_R1)
-    has_first_RP = (found.first_P >= start_R1) & (found.first_P < end_R1)
+    has_first_RP = (word_pieces.first_P >= start_R1) & (word_pieces.first_P < end_R1)
     best_P = np.where(has_first_RP, score_RP, -np.inf).argmax(axis=0)
-    return [found.words_P[best_P == r] for r in range(len(ranges))]
+    return [word_pieces.words_P[best_P == r] for r in range(len(ranges))]
 
 
 def _window(
@@ -265,7 +272,7 @@ def _window(
         last_word_N=words_N2[:, 1],
         offsets_N2=offsets_N2,
         best_words_K=best_words_K,
-        whole=_whole(pieces, start, end),
+        whole=_whole_words(pieces, start, end),
     )
 
 
@@ -276,7 +283,7 @@ def _runs(frame: Frame, lead: LongArray, ids: LongArray) -> tuple[Run, ...]:
     return frame.before, question, frame.between, text, frame.after
 
 
-def _whole(pieces: _Pieces, start: int, end: int) -> tuple[int, int]:
+def _whole_words(pieces: _Pieces, start: int, end: int) -> tuple[int, int]:
     """The range of words that have no piece outside of a range of pieces."""
     before, after = pieces.last_word_M[:start], pieces.first_word_M[end:]
     after = after[after >= 0]

@@ -20,11 +20,11 @@ def words_of(text: str) -> IntArray:
     >>> [("¿Nació en 1.º?"[a:b]) for a, b in words_of("¿Nació en 1.º?")]
     ['¿', 'Nació', 'en', '1', '.', 'º', '?']
     """
-    found = [match.span() for match in _WORD.finditer(text)]
-    return np.array(found, dtype=np.int32).reshape(-1, 2)
+    spans = [match.span() for match in _WORD.finditer(text)]
+    return np.array(spans, dtype=np.int32).reshape(-1, 2)
 
 
-def covered(words_W2: IntArray, spans_N2: IntArray) -> tuple[IntArray, IntArray]:
+def covered_words(words_W2: IntArray, spans_N2: IntArray) -> tuple[IntArray, IntArray]:
     """The first and the last word that each span of characters overlaps; -1 where there is none.
 
     Args:

@@ -3,9 +3,9 @@
 import math
 from typing import Annotated, Literal, assert_never
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field, Tag
 
-from alambique.spec.fields import Fraction, Real, Spec
+from alambique.spec.fields import Fraction, Real, Spec, tag_where
 
 _NonNegative = Annotated[Real, Field(ge=0)]
 _MAX_TEMPERATURE = 1e6
@@ -52,12 +52,9 @@ def _check_temperature(value: float | Change) -> float | Change:
     return value
 
 
-def _form(content: object) -> Literal["number", "change"]:
-    return "change" if isinstance(content, dict | Change) else "number"
-
-
 _Changing = Annotated[
-    Annotated[Real, Tag("number")] | Annotated[Change, Tag("change")], Discriminator(_form)
+    Annotated[Real, Tag("number")] | Annotated[Change, Tag("change")],
+    tag_where(lambda value: isinstance(value, dict | Change), "change", otherwise="number"),
 ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from alambique.spec.data_sources import PREFIX, SUBSET, Catalogued, HubData, data_source_of, is_own
-from alambique.spec.fields import Positive, Share, Spec, fault_at, left_out_at
+from alambique.spec.fields import Positive, Share, Spec, equal_to, fault_at, repeated
 
 Split = Literal["train", "dev", "test"]
 Limited = Literal[Split, "unlabelled"]
@@ -21,11 +21,11 @@ class SplitShares(Spec):
     """How much of one file is for choosing and for measuring; training has the rest."""
 
     dev: Share
-    test: Annotated[Share | None, Field(exclude_if=left_out_at(None))] = None
+    test: Annotated[Share | None, Field(exclude_if=equal_to(None))] = None
     """None where the job is tested on another file."""
 
     @model_validator(mode="after")
-    def _leaves_something(self) -> "SplitShares":
+    def _check_shares(self) -> "SplitShares":
         if self.dev + (self.test or 0.0) >= 1:
             raise ValueError(
                 f"dev {self.dev:g} and test {self.test or 0:g} leave nothing to train on: give "
@@ -44,69 +44,69 @@ class Data(Spec):
     """How many examples of a split to use, the first ones; all where not given."""
     test: str | None = None
     """Another data set, whose test split takes the place of this one's."""
-    unlabelled: Annotated[str | None, Field(exclude_if=left_out_at(None))] = None
+    unlabelled: Annotated[str | None, Field(exclude_if=equal_to(None))] = None
     """Another one whose training examples, or a text set whose lines, the teacher alone teaches the
     student: labels that they may have are not read."""
-    columns: Annotated[dict[str, Column] | None, Field(exclude_if=left_out_at(None))] = None
+    columns: Annotated[dict[str, Column] | None, Field(exclude_if=equal_to(None))] = None
     """From what the task calls a column to what it is called in data sets that are no catalogue's,
     those of the hub and the files at a path; likewise the labels."""
-    labels: Annotated[
-        tuple[Label, ...] | None, Field(min_length=1, exclude_if=left_out_at(None))
-    ] = None
+    labels: Annotated[tuple[Label, ...] | None, Field(min_length=1, exclude_if=equal_to(None))] = (
+        None
+    )
     """The names of all classes or tags in their order; a number in the data is one's place there,
     counted from 0."""
-    subset: Annotated[str | None, Field(exclude_if=left_out_at(None), pattern=f"^{SUBSET}$")] = None
+    subset: Annotated[str | None, Field(exclude_if=equal_to(None), pattern=f"^{SUBSET}$")] = None
     """Which part of `hub`, where it has several; other data sets of the hub have theirs behind a #,
     hub:team/name#es."""
     splits: Annotated[
         dict[Limited, Annotated[str, Field(pattern=_SPLIT)]] | None,
-        Field(exclude_if=left_out_at(None)),
+        Field(exclude_if=equal_to(None)),
     ] = None
     """What the splits of data sets of the hub are called there; not given, they are train,
     validation and test, and unlabelled is train."""
-    split: Annotated[SplitShares | None, Field(exclude_if=left_out_at(None))] = None
+    split: Annotated[SplitShares | None, Field(exclude_if=equal_to(None))] = None
     """How one file at a path, or the train split of a data set of the hub, is split."""
 
     @model_validator(mode="before")
     @classmethod
-    def _path_or_hub_is_a_name(cls, said: object) -> object:
-        if not isinstance(said, dict):
-            return said
-        given = [field for field in ("name", "path", "hub") if field in said]
+    def _read_path_or_hub(cls, content: object) -> object:
+        if not isinstance(content, dict):
+            return content
+        given = [field for field in ("name", "path", "hub") if field in content]
         if given in ([], ["name"]):
-            return said
+            return content
         if len(given) > 1:
             raise fault_at(
                 (given[-1],),
                 f"{' and '.join(given)} both say where the data is: keep one",
-                said[given[-1]],
+                content[given[-1]],
             )
-        field, rest = given[0], {one: said[one] for one in said if one != given[0]}
-        found = said[field]
-        if not isinstance(found, str) or not found:
+        field, rest = given[0], {name: content[name] for name in content if name != given[0]}
+        value = content[field]
+        if not isinstance(value, str) or not value:
             example = {"path": "a path, such as ./mine.csv", "hub": "an id, such as team/reviews"}
-            raise fault_at((field,), f"expected {example[field]}", found)
+            raise fault_at((field,), f"expected {example[field]}", value)
         if field == "hub":
-            return {"name": f"{PREFIX}{found.removeprefix(PREFIX)}", **rest}
-        return {"name": found if "/" in found else f"./{found}", **rest}
+            return {"name": f"{PREFIX}{value.removeprefix(PREFIX)}", **rest}
+        return {"name": value if "/" in value else f"./{value}", **rest}
 
     @field_validator("name", "test", "unlabelled")
     @classmethod
-    def _of_some_form(cls, name: str | None) -> str | None:
+    def _check_source(cls, name: str | None) -> str | None:
         if name is not None:
             data_source_of(name)
         return name
 
     @field_validator("labels")
     @classmethod
-    def _each_once(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if labels is not None and len(set(labels)) != len(labels):
+    def _check_labels(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if labels is not None and repeated(labels):
             raise ValueError("a label stands there twice: name each once")
         return labels
 
     @model_validator(mode="after")
-    def _says_what_is_not_known(self) -> "Data":
-        """That what describes a data set describes one that the catalogue does not know."""
+    def _check_descriptions(self) -> "Data":
+        """Check that what describes a data set is of one that the catalogue does not know."""
         sources = [data_source_of(name) for name in self.names.values()]
         if all(isinstance(source, Catalogued) for source in sources):
             for field in ("columns", "labels"):
@@ -140,7 +140,7 @@ class Data(Spec):
         return self
 
     @model_validator(mode="after")
-    def _split_of_ones_own(self) -> "Data":
+    def _check_split(self) -> "Data":
         if self.split is None:
             return self
         cut = ("dev", *(("test",) if self.test is None else ()))
@@ -151,16 +151,16 @@ class Data(Spec):
                     "split takes it from the train split: drop one of the two",
                     (self.splits or {})[name],
                 )
-        said = self.split.model_dump(mode="json")
+        shares = self.split.model_dump(mode="json")
         if not is_own(self.name):
             raise fault_at(
-                ("split",), f"{self.name} has its splits: drop this, or give data of yours", said
+                ("split",), f"{self.name} has its splits: drop this, or give data of yours", shares
             )
         if self.test is None and self.split.test is None:
             raise fault_at(
                 ("split",),
                 "nothing to test on: add a share, {dev: 0.1, test: 0.1}, or data.test",
-                said,
+                shares,
             )
         if self.test is not None and self.split.test is not None:
             raise fault_at(
@@ -177,7 +177,7 @@ class Data(Spec):
         return {field: name for field, name in given.items() if name is not None}
 
     @model_validator(mode="after")
-    def _limits_what_there_is(self) -> "Data":
+    def _check_limits(self) -> "Data":
         if "unlabelled" in self.limit and self.unlabelled is None:
             raise fault_at(
                 ("limit", "unlabelled"),

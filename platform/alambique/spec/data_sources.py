@@ -62,8 +62,8 @@ def data_source_of(name: str) -> DataSource:
         ValueError: it begins as one of the hub, and is none.
     """
     if name.startswith(PREFIX):
-        if found := _OF_HUB.fullmatch(name):
-            return HubData(found[1], found[2], found[3])
+        if match := _OF_HUB.fullmatch(name):
+            return HubData(match[1], match[2], match[3])
         raise ValueError(
             f"{short(name)} names no data set of the hub: expected an id, hub:team/name, behind it "
             "where need be @ with a commit, tag or branch, and # with a subset; no address"

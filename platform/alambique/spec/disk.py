@@ -1,6 +1,10 @@
-"""Disks: sizes in units that show, and how a disk that is full makes itself known."""
+"""Disks: sizes in units that show, locks, and how a disk that is full makes itself known."""
 
 import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,18 +40,26 @@ def size_text(size: float) -> str:
     return f"{size:.0f} B"
 
 
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file that no other process or thread of this machine holds meanwhile."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Return whether an error, or what it was raised from, says that a disk is full.
 
     SQLite, PostgreSQL, pyarrow, safetensors and torch each say it in their own way.
     """
     seen: list[BaseException] = []
-    one: BaseException | None = error
-    while one is not None and one not in seen:
-        if _says_full(one):
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if _says_full(cause):
             return True
-        seen.append(one)
-        one = one.__cause__
+        seen.append(cause)
+        cause = cause.__cause__
     return False
 
 
@@ -65,4 +77,4 @@ def _says_full(error: BaseException) -> bool:
     if getattr(error, "sqlstate", None) == _POSTGRESQL_FULL:
         return True
     text = str(error).lower()
-    return any(known in text for known in _TEXTS)
+    return any(sign in text for sign in _TEXTS)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any, cast
 
 import yaml
@@ -14,7 +13,7 @@ from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.work import nodes_of, within
+from alambique.spec.work import inner_values, nodes_of
 
 NODES = 10_000
 """Names, values and lists of a document together. The largest that makes sense, a suite of some
@@ -28,12 +27,14 @@ _DIRECTIVES = 8
 """Lines that begin with %: libyaml compares each with all before it."""
 _DIRECTIVE = re.compile("(?:\\A|[\\n\\r\\x85\\u2028\\u2029])\ufeff?%")
 """One of them, after any of the signs that end a line of YAML."""
-_TOLD = 1000
+_MESSAGE = 1000
 """Characters of a message, in which a parser may repeat what it was given."""
 
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = frozenset({f"{_TAG}int", f"{_TAG}float"})
-_TAKEN = frozenset({f"{_TAG}{kind}" for kind in ("null", "bool", "str", "seq", "map")}) | _NUMBERS
+_TAGS_TAKEN = (
+    frozenset({f"{_TAG}{kind}" for kind in ("null", "bool", "str", "seq", "map")}) | _NUMBERS
+)
 """What JSON has too: no field takes dates, bytes, sets or pairs."""
 _LONG = re.compile(rf"[0-9]{{{DIGITS}}}")
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*)")
@@ -63,13 +64,13 @@ class _Rules(Composer, SafeConstructor, Resolver):
         """The next node."""
         event = cast("Any", self).peek_event()  # of the parser, which the subclasses bring
         if not self.aliases and isinstance(event, yaml.AliasEvent):
-            raise _at(event, "aliases (*name) are not taken here: write the value out")
+            raise _yaml_error(event, "aliases (*name) are not taken here: write the value out")
         self._nodes += 1
         self._depth += 1
         if self._nodes > NODES:
-            raise _at(event, _TOO_MANY)
+            raise _yaml_error(event, _TOO_MANY)
         if self._depth > DEPTH:
-            raise _at(event, _TOO_DEEP)
+            raise _yaml_error(event, _TOO_DEEP)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -83,15 +84,17 @@ class _Rules(Composer, SafeConstructor, Resolver):
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # what PyYAML meets where a tag is written out, and its value is none of the kind
             kind = node.tag.removeprefix(_TAG)
-            raise _at(node, f"{short(node.value)} is no {short(kind)}") from error
+            raise _yaml_error(node, f"{short(node.value)} is no {short(kind)}") from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping of a node: of two values of one name, one would be lost unsaid."""
         seen = set[str]()
-        for key in _scalar_keys(node):
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen:
-                told = excerpt(key.value, 80)
-                raise _at(key, f"{told} is given a second time: keep one")
+                name = excerpt(key.value, 80)
+                raise _yaml_error(key, f"{name} is given a second time: keep one")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -101,7 +104,10 @@ class _Rules(Composer, SafeConstructor, Resolver):
         A few merges of one another, each several times, would have more pairs than fit in memory.
         """
         super().flatten_mapping(node)
-        last = {_name_of(key): (key, value) for key, value in node.value}
+        last = {
+            (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key: (key, value)
+            for key, value in node.value
+        }
         node.value = list(last.values())
 
     def construct_undefined(self, node: yaml.Node) -> Any:
@@ -111,7 +117,7 @@ class _Rules(Composer, SafeConstructor, Resolver):
             yaml.YAMLError: always.
         """
         tag = node.tag.replace(_TAG, "!!")
-        raise _at(
+        raise _yaml_error(
             node,
             f"the tag {excerpt(tag, 80)} is not taken: a document has texts, numbers, true, false, "
             "null, lists and mappings",
@@ -122,7 +128,9 @@ _TOO_MANY = f"it has more than {NODES:,} names and values together: leave some o
 _TOO_DEEP = f"it is nested too deeply: at most {DEPTH} lists and mappings within each other"
 
 _Rules.yaml_constructors = {
-    tag: construct for tag, construct in SafeConstructor.yaml_constructors.items() if tag in _TAKEN
+    tag: construct
+    for tag, construct in SafeConstructor.yaml_constructors.items()
+    if tag in _TAGS_TAKEN
 } | {None: _Rules.construct_undefined}
 # YAML 1.1 has numbers to the base 60 (1:30 is 90), octal ones (010 is 8), and dates: whoever writes
 # one of these means a text, or is better told than misread. YAML 1.2 has none of them
@@ -140,7 +148,7 @@ for _kind, _form in (("int", _WHOLE), ("float", _REAL)):
     )
 
 
-class _Pure(_Rules, Reader, Scanner, Parser):
+class _PythonLoader(_Rules, Reader, Scanner, Parser):
     """With PyYAML's own parser, which is everywhere and ten times as slow."""
 
     def __init__(self, text: str) -> None:
@@ -150,7 +158,7 @@ class _Pure(_Rules, Reader, Scanner, Parser):
         _Rules.__init__(self)
 
 
-LOADERS: tuple[type[Any], ...] = (_Pure,)
+LOADERS: tuple[type[Any], ...] = (_PythonLoader,)
 """What reads YAML, the fastest first: all of them take the same documents."""
 
 try:
@@ -159,14 +167,14 @@ except ImportError:  # PyYAML built without libyaml: the limits keep the other o
     pass
 else:
 
-    class _Fast(_Rules, CParser):
+    class _LibyamlLoader(_Rules, CParser):
         """With libyaml's parser: the rules are in composing and constructing, as they are above."""
 
         def __init__(self, text: str) -> None:
             CParser.__init__(self, text)
             _Rules.__init__(self)
 
-    LOADERS = (_Fast, _Pure)
+    LOADERS = (_LibyamlLoader, _PythonLoader)
 
 
 def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]) -> Any:
@@ -190,7 +198,7 @@ def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]
         finally:
             reading.dispose()
     except yaml.YAMLError as error:
-        raise Unreadable(excerpt(str(error), _TOLD)) from error
+        raise Unreadable(excerpt(str(error), _MESSAGE)) from error
     # aliases are not copies yet: who compares or tells what they describe would write it out
     if aliases and nodes_of(value, NODES) > NODES:
         raise Unreadable(f"with its aliases written out {_TOO_MANY}")
@@ -206,39 +214,30 @@ def from_json(content: bytes) -> Any:
     try:
         text = content.decode(json.detect_encoding(content))
         # called for each number, it doubles the time: only where one may be too long
-        whole = _whole if _LONG.search(text) else None
+        whole = _read_whole_number if _LONG.search(text) else None
         value = json.loads(
-            text, object_pairs_hook=_each_once, parse_int=whole, parse_constant=_constant
+            text, object_pairs_hook=_read_object, parse_int=whole, parse_constant=_refuse_constant
         )
     except RecursionError as error:
         raise Unreadable(_TOO_DEEP) from error
     except ValueError as error:
-        raise Unreadable(excerpt(str(error), _TOLD)) from error
-    _check(value)
+        raise Unreadable(excerpt(str(error), _MESSAGE)) from error
+    _check_limits(value)
     return value
 
 
-def _at(place: Any, message: str) -> yaml.YAMLError:
+def _yaml_error(place: Any, message: str) -> yaml.YAMLError:
     return yaml.YAMLError(f"line {place.start_mark.line + 1}: {message}")
 
 
 def _check_scalar(node: yaml.ScalarNode) -> None:
     if node.tag in _NUMBERS and len(node.value) > DIGITS:
-        raise _at(node, _too_long(node.value))
+        raise _yaml_error(node, _too_long_text(node.value))
     if not _is_whole_text(node.value):
-        raise _at(node, _HALF)
+        raise _yaml_error(node, _HALF)
 
 
-def _name_of(key: yaml.Node) -> object:
-    return (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key
-
-
-def _scalar_keys(node: yaml.Node) -> Sequence[yaml.ScalarNode]:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    return [key for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
-
-
-def _too_long(number: str) -> str:
+def _too_long_text(number: str) -> str:
     return f"a number of {len(number):,} characters: at most {DIGITS} are read"
 
 
@@ -258,42 +257,42 @@ def _is_whole_text(text: str) -> bool:
     return True
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of these pairs: of two values under one name, one would be lost unsaid."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         seen = set[str]()
         for name, _ in pairs:
             if name in seen:
                 raise ValueError(f"{excerpt(name, 80)} is given twice: keep one")
             seen.add(name)
-    return found
+    return content
 
 
-def _whole(digits: str) -> int:
+def _read_whole_number(digits: str) -> int:
     if len(digits) > DIGITS:
-        raise ValueError(_too_long(digits))
+        raise ValueError(_too_long_text(digits))
     return int(digits)
 
 
-def _constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON: give one that is finite")
 
 
-def _check(value: Any) -> None:
-    """Nothing, where a value of JSON is within the limits.
+def _check_limits(value: Any) -> None:
+    """Check that a value of JSON is within the limits.
 
     Raises:
         Unreadable: it is not.
     """
     left, nodes = [(value, 1)], 1
     while left:
-        found, depth = left.pop()
+        node, depth = left.pop()
         if depth > DEPTH:
             raise Unreadable(_TOO_DEEP)
-        if isinstance(found, str) and not _is_whole_text(found):
+        if isinstance(node, str) and not _is_whole_text(node):
             raise Unreadable(_HALF)
-        inner = tuple(within(found))
+        inner = tuple(inner_values(node))
         nodes += len(inner)
         if nodes > NODES:
             raise Unreadable(_TOO_MANY)

@@ -1,7 +1,5 @@
 """What would be right in place of a field that was refused: pydantic's faults in our words."""
 
-from typing import Any
-
 from pydantic_core import ErrorDetails
 
 _WORDS = {
@@ -54,22 +52,18 @@ _EXAMPLES = {
 """Of the mapping that a record is read from."""
 
 
-def expected(fault: ErrorDetails, hint: str = "") -> str:
-    """What is wrong with a field, and what would be right; of an unknown one with that hint."""
+def error_text(fault: ErrorDetails, hint: str = "") -> str:
+    """Return what is wrong with a field, and what would be right; of an unknown one with a hint."""
     kind, context = kind_of(fault), fault.get("ctx", {}) | {"hint": hint}
     if kind in ("model_type", "model_attributes_type"):
-        return f"expected a mapping of fields{_such_as(context)}"
+        example = _EXAMPLES.get(context.get("class_name", ""))
+        return f"expected a mapping of fields{f', such as {example}' if example else ''}"
     if words := _WORDS.get(kind):
         return words.format(**context)
     return fault["msg"].removeprefix("Value error, ")
 
 
 def kind_of(fault: ErrorDetails) -> str:
-    """The kind of fault; of a name that is no text it is the same in every mapping."""
+    """Return the kind of fault; of a name that is no text it is the same in every mapping."""
     no_text = fault["loc"][-1:] == ("[key]",) and not isinstance(fault["input"], str)
     return "invalid_key" if no_text else fault["type"]
-
-
-def _such_as(context: dict[str, Any]) -> str:
-    example = _EXAMPLES.get(context.get("class_name", ""))
-    return f", such as {example}" if example else ""

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.expected import expected, kind_of
+from alambique.spec.expected import error_text, kind_of
 from alambique.spec.spelling import fields_at, hint
 
 NAMED = 20
@@ -46,6 +46,11 @@ class BadFields:
         self.more = more + len(fields) - len(self.fields)
 
     @property
+    def text(self) -> str:
+        """What is told of all of them, each on a line of its own."""
+        return "\n".join(self.lines)
+
+    @property
     def lines(self) -> list[str]:
         """What is told of each field, and how many more there are."""
         rest = [f"and {self.more:,} more: mend these first"] if self.more else []
@@ -59,7 +64,7 @@ def refuse(fields: Sequence[BadField] | BadFields) -> NoReturn:
         BadSpec: always, each field on a line of its own and among its `fields`.
     """
     bad = fields if isinstance(fields, BadFields) else BadFields(fields)
-    raise BadSpec("\n".join(bad.lines)).with_fields(bad)
+    raise BadSpec(bad.text).with_fields(bad)
 
 
 @contextmanager
@@ -105,7 +110,7 @@ def _bad_field(line: ErrorDetails, content: object, record: type[BaseModel]) -> 
     path = ".".join(_path(location, content, lacking=kind == "missing"))
     path = excerpt(path, _PATH) or record.__name__.lower()
     unsaid = kind == "missing" or (kind == "value_error" and isinstance(value, dict))
-    message = excerpt(expected(line, _hint(line, record)), _MESSAGE)
+    message = excerpt(error_text(line, _hint(line, record)), _MESSAGE)
     return BadField(path, None if unsaid else short(value), message)
 
 

@@ -1,14 +1,17 @@
 """What every part of a job's spec is made of: a frozen record, deaf to unknown keys."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     ValidationError,
@@ -19,6 +22,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 3650 * 86400
 
+V = TypeVar("V")
 
 LONGEST_TEXT = 4096
 """Characters of any text in a record: a path of Linux has no more."""
@@ -30,16 +34,57 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
 
-def left_out_at(default: object) -> Callable[[object], bool]:
-    """For `exclude_if`: a job is written without the field where it has its default.
+def equal_to(default: object) -> Callable[[object], bool]:
+    """Return what tells whether a field has its default, for `exclude_if`.
 
-    What a job says decides the keys of its stages; with a new field they stay those of before.
+    A job is written without the field then. What a job says decides the keys of its stages: with a
+    new field they stay those of before.
     """
     return lambda value: value == default
 
 
+def tag_where(applies: Callable[[object], bool], tag: str, otherwise: str) -> Discriminator:
+    """Return what tells the two branches of a union apart by the way in which a value is written.
+
+    Args:
+        applies: whether a value, as it is given, is of the first branch.
+        tag: of the first branch.
+        otherwise: the tag of the other branch.
+    """
+    return Discriminator(lambda value: tag if applies(value) else otherwise)
+
+
+def is_list(value: object) -> bool:
+    """Return whether a value is written as a list."""
+    return isinstance(value, list | tuple)
+
+
+def not_empty(message: str) -> AfterValidator:
+    """Return a validator that refuses a list without items with this message.
+
+    It stands in the place of `min_length`: of a list whose items are wrong, pydantic would say that
+    the list is too short as well.
+    """
+
+    def check_not_empty(values: tuple[V, ...]) -> tuple[V, ...]:
+        if not values:
+            raise ValueError(message)
+        return values
+
+    return AfterValidator(check_not_empty)
+
+
+def repeated(values: Iterable[V]) -> list[V]:
+    """Return the values that are there more than once, in the order in which they come first.
+
+    >>> repeated(["f1", "loss", "f1"])
+    ['f1']
+    """
+    return [value for value, times in Counter(values).items() if times > 1]
+
+
 def fault_at(field: tuple[str | int, ...], message: str, found: object) -> ValidationError:
-    """What a validator of a whole record raises where one field of it is to blame."""
+    """Return what a validator of a whole record raises where one field of it is to blame."""
     fault = PydanticCustomError("value_error", message)
     return ValidationError.from_exception_data(
         "", [InitErrorDetails(type=fault, loc=field, input=found)]
@@ -50,10 +95,10 @@ def _read_duration(value: Any) -> Any:
     """A `timedelta` from "90s", "15m", "6h" or "2d"."""
     if isinstance(value, timedelta):
         return value
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
         raise ValueError("expected a number and a unit: 90s, 15m, 6h, 2d")
-    seconds = float(found[1]) * _SECONDS[found[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
     if not 1 <= seconds <= _LONGEST:
         raise ValueError(f"expected at least 1s and at most {_LONGEST // _SECONDS['d']}d")
     return timedelta(seconds=seconds)
@@ -76,7 +121,7 @@ Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{LETTERS - 
 """What a user may call a thing: it becomes part of a URL, never of a path."""
 
 
-def _no_truth(value: Any) -> Any:
+def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a number")
     return value
@@ -90,7 +135,7 @@ Length = Annotated[Whole, Field(ge=16, le=1_000_000)]
 """Tokens of the longest window, special tokens counted."""
 Overlap = Annotated[Whole, Field(ge=0, le=1_000_000)]
 """Tokens that two neighbouring windows of one text share."""
-Real = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
+Real = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0, le=1)]
 """The highest learning rate of a run."""
 Epochs = Annotated[Positive, Field(le=10_000)]

@@ -11,7 +11,7 @@ NAME = "general"
 
 
 def check_objective(terms: Sequence[Term]) -> None:
-    """Nothing, where all terms compare layers.
+    """Check that all terms compare layers.
 
     Raises:
         ValueError: one compares outputs, which a network without a head does not have.
@@ -26,21 +26,21 @@ def check_objective(terms: Sequence[Term]) -> None:
 
 
 def check_teacher(teacher: Teacher) -> None:
-    """Nothing, where the teacher is one model that is taken as it is.
+    """Check that the teacher is one model that is taken as it is.
 
     Raises:
         ValueError: it is to be fine-tuned, or chosen.
     """
-    said = [field for field in ("candidates", "grid", "train") if getattr(teacher, field)]
-    if said:
+    changes = [field for field in ("candidates", "grid", "train") if getattr(teacher, field)]
+    if changes:
         raise ValueError(
             f"{NAME} distillation takes a pre-trained model as it is, for there are no labels to "
-            f"fine-tune or choose it by: leave out {' and '.join(said)}, and give model"
+            f"fine-tune or choose it by: leave out {' and '.join(changes)}, and give model"
         )
 
 
 def check_unlabelled(name: str | None) -> None:
-    """Nothing, where no examples are without labels among others that have some.
+    """Check that no examples are without labels among others that have some.
 
     Raises:
         ValueError: some are.
@@ -53,7 +53,7 @@ def check_unlabelled(name: str | None) -> None:
 
 
 def check_compare(compare: Sequence[str]) -> None:
-    """Nothing, where nothing is to be trained on gold labels.
+    """Check that nothing is to be trained on gold labels.
 
     Raises:
         ValueError: something is.

@@ -24,10 +24,10 @@ def host_of(text: str) -> Host | None:
     >>> [host_of(text) for text in ("", "a/b", "a:b", "a:0", "me@a", "*", "[::1", "::1")]
     [None, None, None, None, None, None, None, None]
     """
-    found = _FORM.fullmatch(text.lower())
-    if found is None:
+    match = _FORM.fullmatch(text.lower())
+    if match is None:
         return None
-    name, port = found["name"].removesuffix("."), found["port"]
+    name, port = match["name"].removesuffix("."), match["port"]
     if name.startswith("["):
         try:
             name = f"[{IPv6Address(name[1:-1]).compressed}]"

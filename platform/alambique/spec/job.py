@@ -18,8 +18,9 @@ from alambique.spec.fields import (
     Spec,
     Whole,
     Width,
+    equal_to,
     fault_at,
-    left_out_at,
+    repeated,
 )
 from alambique.spec.objective import (
     Gold,
@@ -32,7 +33,7 @@ from alambique.spec.objective import (
 )
 from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
-from alambique.spec.teachers import TeacherEntry, Teachers, teachings
+from alambique.spec.teachers import TeacherEntry, Teachers, teacher_entries
 from alambique.spec.train import Resources, Train
 
 _ROLES = ("teacher", "random")
@@ -66,7 +67,7 @@ class Student(Spec):
 
     @field_validator("start")
     @classmethod
-    def _named(cls, start: Model) -> Model:
+    def _check_start(cls, start: Model) -> Model:
         if isinstance(start, Architecture):
             raise ValueError(
                 "an architecture has no weights to start from: say start: random, with width, "
@@ -75,7 +76,7 @@ class Student(Spec):
         return start
 
     @model_validator(mode="after")
-    def _as_many_as_layers(self) -> "Student":
+    def _check_kept_layers(self) -> "Student":
         if isinstance(self.keep, tuple) and len(self.keep) != self.layers:
             raise ValueError(
                 f"keep lists {len(self.keep)} layers, the student has {self.layers}: "
@@ -97,7 +98,7 @@ class Intermediate(Spec):
 
     @field_validator("train", mode="before")
     @classmethod
-    def _constant_unless_said(cls, train: object) -> object:
+    def _set_constant_rate(cls, train: object) -> object:
         return {"schedule": "constant", "warmup": 0.0} | train if isinstance(train, dict) else train
 
 
@@ -120,7 +121,7 @@ class Job(Spec):
     optimizer steps as the distilled student, on the schedule of `train`."""
     seeds: Annotated[tuple[Seed, ...], Field(max_length=100)] = ()
     """Each student is trained once for each of them, in the place of `train.seed`."""
-    distil: Annotated[bool, Field(strict=True, exclude_if=left_out_at(True))] = True
+    distil: Annotated[bool, Field(strict=True, exclude_if=equal_to(True))] = True
     """Whether to train the distilled student; where not, those alone that `compare` names."""
     search: Search | None = None
     """Many students in the place of one, to find the best."""
@@ -134,33 +135,37 @@ class Job(Spec):
 
     @field_validator("name")
     @classmethod
-    def _name_of_its_own(cls, name: str | None) -> str | None:
-        if name and (found := _REGISTERED_AS.fullmatch(name)):
+    def _check_name(cls, name: str | None) -> str | None:
+        if name and (match := _REGISTERED_AS.fullmatch(name)):
             raise ValueError(
-                f"{name} is what the {found[2]} of a job {found[1]} is registered as: give the "
+                f"{name} is what the {match[2]} of a job {match[1]} is registered as: give the "
                 "job another name"
             )
         return name
 
     @field_validator("data", mode="before")
     @classmethod
-    def _data_by_name(cls, data: object) -> object:
+    def _expand_data_name(cls, data: object) -> object:
         return {"name": data} if isinstance(data, str) else data
 
     @field_validator("objective")
     @classmethod
-    def _anchored(cls, objective: tuple[Term, ...], info: ValidationInfo) -> tuple[Term, ...]:
-        _check_anchored(info.data.get("task"), objective)
+    def _check_objective(
+        cls, objective: tuple[Term, ...], info: ValidationInfo
+    ) -> tuple[Term, ...]:
+        _check_anchor(info.data.get("task"), objective)
         return objective
 
     @field_validator("intermediate")
     @classmethod
-    def _anchored_too(cls, first: Intermediate | None, info: ValidationInfo) -> Intermediate | None:
-        _check_anchored(info.data.get("task"), first.objective if first else ())
+    def _check_intermediate(
+        cls, first: Intermediate | None, info: ValidationInfo
+    ) -> Intermediate | None:
+        _check_anchor(info.data.get("task"), first.objective if first else ())
         return first
 
     @model_validator(mode="after")
-    def _layers_of_one_teacher(self) -> "Job":
+    def _check_one_teacher_of_layers(self) -> "Job":
         if len(self.teachers) == 1:
             return self
         for place, terms in self.objective_places:
@@ -176,7 +181,7 @@ class Job(Spec):
         return self
 
     @model_validator(mode="after")
-    def _taught_what_is_unlabelled(self) -> "Job":
+    def _check_unlabelled(self) -> "Job":
         if self.data.unlabelled is not None and not any(map(has_teacher_loss, self.objectives)):
             raise fault_at(
                 ("data", "unlabelled"),
@@ -188,13 +193,15 @@ class Job(Spec):
 
     @field_validator("compare", "seeds")
     @classmethod
-    def _each_once(cls, values: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
-        if len(set(values)) < len(values):
+    def _check_each_once(
+        cls, values: tuple[object, ...], info: ValidationInfo
+    ) -> tuple[object, ...]:
+        if repeated(values):
             raise ValueError(f"one of {info.field_name} is given twice: it would do the same again")
         return values
 
     @model_validator(mode="after")
-    def _seeded_once(self) -> "Job":
+    def _check_seeds(self) -> "Job":
         for place, train in self._trainings:
             if self.seeds and train.seed != Train().seed:
                 raise fault_at(
@@ -212,7 +219,7 @@ class Job(Spec):
         return (*first, (("train",), self.train))
 
     @property
-    def seeded(self) -> tuple["Job", ...]:
+    def per_seed(self) -> tuple["Job", ...]:
         """The job with each of its seeds, in their order; without any, as it is."""
         return tuple(self.with_seed(seed) for seed in self.seeds) or (self,)
 
@@ -228,7 +235,7 @@ class Job(Spec):
         return self.model_copy(update=update)
 
     @model_validator(mode="after")
-    def _something_to_train(self) -> "Job":
+    def _check_distil(self) -> "Job":
         if self.distil:
             return self
         if not self.compare:
@@ -249,17 +256,17 @@ class Job(Spec):
     @property
     def teachers(self) -> tuple[TeacherEntry, ...]:
         """The one teacher, or each of several in their order."""
-        return teachings(self.teacher)
+        return teacher_entries(self.teacher)
 
     @field_validator("data", "teacher", "objective", "intermediate", "compare")
     @classmethod
-    def _fit_for_general(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_general(cls, value: Any, info: ValidationInfo) -> Any:
         match info.data.get("task"), info.field_name:
             case general.NAME, "data":
                 general.check_unlabelled(value.unlabelled)
             case general.NAME, "teacher":
-                for one in teachings(value):
-                    general.check_teacher(one.said)
+                for one in teacher_entries(value):
+                    general.check_teacher(one.spec)
             case general.NAME, "objective":
                 general.check_objective(value)
             case general.NAME, "intermediate" if value is not None:
@@ -269,7 +276,7 @@ class Job(Spec):
         return value
 
     @model_validator(mode="after")
-    def _told_what_to_compare(self) -> "Job":
+    def _check_general_objective(self) -> "Job":
         if self.task == general.NAME:  # where no objective is given, the default is of outputs
             general.check_objective(self.objective)
         return self
@@ -297,8 +304,8 @@ class Job(Spec):
 
     def models(self) -> Iterator[tuple[str, str | Architecture]]:
         """Each field that names a model, with the model."""
-        for one in self.teachers:
-            for field, candidate in one.named:
+        for entry in self.teachers:
+            for field, candidate in entry.named_candidates:
                 yield field, candidate.model
         if self.student.start not in _ROLES:
             yield "student.start", self.student.start
@@ -313,7 +320,7 @@ class Job(Spec):
                 yield f"data.{field}", name
 
 
-def _check_anchored(task: object, terms: tuple[Term, ...]) -> None:
+def _check_anchor(task: object, terms: tuple[Term, ...]) -> None:
     """That where logits of spans are learnt by mse, something teaches the other positions."""
     mse = any(_is_mse(term) and is_active(term) for term in terms)
     others = (Gold, Logits)

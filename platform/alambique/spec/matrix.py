@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from alambique.spec import general
-from alambique.spec.alpha import weights, with_field
 from alambique.spec.errors import BadSpec
 from alambique.spec.faults import NAMED, BadField, BadFields, refuse
+from alambique.spec.field_paths import weights, with_field
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
@@ -47,27 +47,29 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
             # as if those that are left were alike: what is too much is refused at once
             work += (one := work_of(content))
             if work + one * (suite.size - number - 1) > WORK:
-                wrong = {"": _too_much(suite, one)}
+                wrong = {"": _work_fault(suite, one)}
                 break
             stored += (length := len(json.dumps(content, default=str)))
             if stored + length * (suite.size - number - 1) > _STORED:
-                wrong = {"": _too_large(suite, length)}
+                wrong = {"": _size_fault(suite, length)}
                 break
-            wrong |= {bad.path: bad for bad in _covered(suite, cell, content, judged)}
-            jobs.append((cell, _job(cell, content, known)))
+            wrong |= {bad.path: bad for bad in _covered_faults(suite, cell, content, judged)}
+            jobs.append((cell, _read_job(cell, content, known)))
         except BadSpec as error:
             refused += 1
             for bad in _fields_of(error):
-                placed = _placed(suite, cell, bad, known)
+                placed = _locate_fault(suite, cell, bad, known)
                 wrong.setdefault(placed.path, placed)
     if not wrong:
-        wrong |= {bad.path: bad for bad in (*_names_twice(jobs), *_of_no_task(jobs))}
+        wrong |= {
+            bad.path: bad for bad in (*_shared_name_faults(jobs), *_mixed_general_faults(jobs))
+        }
     if wrong:
         refuse(tuple(wrong.values()))
     return tuple(jobs)
 
 
-def _too_much(suite: Suite, one: int) -> BadField:
+def _work_fault(suite: Suite, one: int) -> BadField:
     message = (
         f"{suite.size:,} jobs, of which one makes {one:,} names and values to look at, with each "
         f"value of its search anew, are too many: at most {WORK:,} together; leave out cells, or "
@@ -76,7 +78,7 @@ def _too_much(suite: Suite, one: int) -> BadField:
     return BadField("suite", None, message)
 
 
-def _too_large(suite: Suite, length: int) -> BadField:
+def _size_fault(suite: Suite, length: int) -> BadField:
     message = (
         f"{suite.size:,} jobs, of which one has {length:,} characters, are too many: a suite "
         f"stores at most {_STORED:,} together; leave out cells, or what their parts say"
@@ -84,7 +86,7 @@ def _too_large(suite: Suite, length: int) -> BadField:
     return BadField("suite", None, message)
 
 
-def _job(cell: Cell, content: Content, known: Teachers) -> Job:
+def _read_job(cell: Cell, content: Content, known: Teachers) -> Job:
     """The job of that content, with the teacher that others of its kind have.
 
     A teacher is looked at once: all runs of its grid are made for that, which takes milliseconds.
@@ -104,7 +106,7 @@ def _fields_of(error: BadSpec) -> Sequence[BadField]:
     return error.fields
 
 
-def _of_no_task(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
+def _mixed_general_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
     """A fault where general distillation is beside a task: the table has the mean of their scores.
 
     How alike two networks are and how good one is at a task are not of one kind.
@@ -122,7 +124,7 @@ def _of_no_task(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
             )
 
 
-def _names_twice(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
+def _shared_name_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
     """A fault for each cell whose models would become versions of another cell's."""
     first: dict[str | None, Cell] = {}
     for cell, job in jobs:
@@ -136,9 +138,9 @@ def _names_twice(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
             )
 
 
-def _placed(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> BadField:
+def _locate_fault(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> BadField:
     """The fault of a cell's job, where the suite says what is wrong."""
-    name = _name(suite, cell)
+    name = _job_name(suite, cell)
     if bad.path == "name" and len(name) > LETTERS:
         parts = ("task, teacher" if len(suite.teachers) > 1 else "task") + " or student"
         return BadField(
@@ -147,11 +149,11 @@ def _placed(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> BadFiel
             f"the jobs would be called {name}, {len(name)} letters, at most {LETTERS}: shorten the "
             f"name of the suite, {parts}",
         )
-    path = _varied_at(suite, cell, bad, known) or field_at(suite, cell, bad.path)
+    path = _grid_path(suite, cell, bad, known) or field_at(suite, cell, bad.path)
     return BadField(path, bad.found, bad.message)
 
 
-def _varied_at(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str | None:
+def _grid_path(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str | None:
     """The value of the grid without which what it is a part of has no such fault."""
     for point in cell.point:
         if bad.path != "job" and not point.startswith(f"{bad.path}."):
@@ -159,7 +161,7 @@ def _varied_at(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str 
         others = {path: value for path, value in cell.point.items() if path != point}
         without = cell.model_copy(update={"point": others})
         try:
-            _job(without, _content(suite, without), known)
+            _read_job(without, _content(suite, without), known)
         except BadSpec as error:
             if (bad.path, bad.message) in [(one.path, one.message) for one in _fields_of(error)]:
                 continue
@@ -179,7 +181,9 @@ def field_at(suite: Suite, cell: Cell, path: str) -> str:
     if path.startswith("grids."):
         return path
     head, _, rest = path.partition(".")
-    places = [(_depth(part, path), f"{where}.{path}") for where, part in _below(suite, cell)[::-1]]
+    places = [
+        (_depth(part, path), f"{where}.{path}") for where, part in _lower_parts(suite, cell)[::-1]
+    ]
     for kind, name, parts in (
         ("teacher", cell.teacher, suite.teachers),
         ("student", cell.student, suite.students),
@@ -202,7 +206,7 @@ def _depth(part: Any, path: str) -> float:
     return 1 if isinstance(part, str) and path == "name" else 0
 
 
-def _below(suite: Suite, cell: Cell) -> list[tuple[str, Content]]:
+def _lower_parts(suite: Suite, cell: Cell) -> list[tuple[str, Content]]:
     """The parts that the others are laid over, the lowest first, each with where it is."""
     return [("shared", suite.shared), (f"tasks.{cell.task}", suite.tasks[cell.task])]
 
@@ -214,20 +218,23 @@ def _content(suite: Suite, cell: Cell) -> Content:
         BadSpec: the grid names a place that it does not have, which is in its `fields`.
     """
     content: Content = {}
-    for _, part in _below(suite, cell):
-        content = _with_data(_over(content, part), content, part)
+    for _, part in _lower_parts(suite, cell):
+        content = _with_data(_merge(content, part), content, part)
     own = {"teacher": suite.teachers[cell.teacher], "student": suite.students[cell.student]}
-    content = _over(content, own)
+    content = _merge(content, own)
     if cell.seed is not None:
-        content = _over(content, _seeded(content, cell.seed))
-    content = content | _trained(suite, cell, content)
+        # of each training of a student
+        train = {"train": {"seed": cell.seed}}
+        first = {"intermediate": train} if content.get("intermediate") else {}
+        content = _merge(content, train | first)
+    content = content | _compare_fields(suite, cell, content)
     for path, value in cell.point.items():
-        content = _varied(content, path, value)
+        content = _with_grid_value(content, path, value)
     _check_weights_once(content, cell.point)
-    return content | {"name": _name(suite, cell), "project": suite.project}
+    return content | {"name": _job_name(suite, cell), "project": suite.project}
 
 
-def _trained(suite: Suite, cell: Cell, content: Content) -> Content:
+def _compare_fields(suite: Suite, cell: Cell, content: Content) -> Content:
     """What a job of the cell trains, where a student has a grid of its own.
 
     Raises:
@@ -246,18 +253,12 @@ def _trained(suite: Suite, cell: Cell, content: Content) -> Content:
     return {"compare": [name for name in compared if name not in suite.grids]}
 
 
-def _seeded(content: Content, seed: int) -> Content:
-    """What gives each training of a student the seed."""
-    train = {"train": {"seed": seed}}
-    return train | ({"intermediate": train} if content.get("intermediate") else {})
-
-
-def _name(suite: Suite, cell: Cell) -> str:
+def _job_name(suite: Suite, cell: Cell) -> str:
     several = (f"-{cell.teacher}",) if len(suite.teachers) > 1 else ()
     return f"{suite.name}-{cell.task}{''.join(several)}-{cell.student}"
 
 
-def _varied(content: Content, path: str, value: object) -> Content:
+def _with_grid_value(content: Content, path: str, value: object) -> Content:
     try:
         return with_field(content, path, value)
     except BadSpec as error:
@@ -291,17 +292,19 @@ def _with_data(content: Content, below: Content, part: Content) -> Content:
     return content | {"data": {"name": data, "limit": limit}}
 
 
-def _over(below: Any, above: Any) -> Any:
+def _merge(below: Any, above: Any) -> Any:
     """Two parts laid over each other: of mappings all fields, of anything else the upper one."""
     if above == {} and below is not None:
         return below
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
-    both = {key: _over(below[key], above[key]) for key in below.keys() & above.keys()}
+    both = {key: _merge(below[key], above[key]) for key in below.keys() & above.keys()}
     return below | above | both
 
 
-def _covered(suite: Suite, cell: Cell, content: Content, judged: set[str]) -> Iterator[BadField]:
+def _covered_faults(
+    suite: Suite, cell: Cell, content: Content, judged: set[str]
+) -> Iterator[BadField]:
     """The faults of what is there in a lower part, and of which nothing is left in the content.
 
     Args:
@@ -310,21 +313,21 @@ def _covered(suite: Suite, cell: Cell, content: Content, judged: set[str]) -> It
         content: what comes of that.
         judged: what was looked at already, by its place; grows.
     """
-    for where, part in _below(suite, cell):
+    for where, part in _lower_parts(suite, cell):
         found: dict[str, tuple[tuple[str, ...], object]] = {}
-        for path, value in _under_mappings(part, content):
+        for path, value in _covered_values(part, content):
             if (place := ".".join((where, *path))) not in judged:
                 judged.add(place)
                 found[".".join(path)] = path, value
         # all of them at once, since each look is at the whole job; what seems wrong then, alone
-        for bad in _faults(_over(content, _nested(found.values()))) if found else ():
+        for bad in _faults(_merge(content, _nest(found.values()))) if found else ():
             if bad.path in found:
-                alone = _faults(_put(content, *found[bad.path]))
+                alone = _faults(_with_value(content, *found[bad.path]))
                 if any(one.path == bad.path for one in alone):
                     yield BadField(f"{where}.{bad.path}", bad.found, bad.message)
 
 
-def _nested(values: Iterable[tuple[Sequence[str], object]]) -> Content:
+def _nest(values: Iterable[tuple[Sequence[str], object]]) -> Content:
     """Values at their paths, none of which is within another."""
     whole: Content = {}
     for (*above, last), value in values:
@@ -335,20 +338,20 @@ def _nested(values: Iterable[tuple[Sequence[str], object]]) -> Content:
     return whole
 
 
-def _under_mappings(part: Content, whole: Content) -> Iterator[tuple[tuple[str, ...], object]]:
+def _covered_values(part: Content, whole: Content) -> Iterator[tuple[tuple[str, ...], object]]:
     """What a part says in one value where the whole has a mapping, with its path."""
     for key, value in part.items():
         upper = whole.get(key)
         if isinstance(upper, dict) and isinstance(value, dict):
-            for path, inner in _under_mappings(value, upper):
+            for path, inner in _covered_values(value, upper):
                 yield (key, *path), inner
         elif isinstance(upper, dict) and value is not None:
             yield (key,), value
 
 
-def _put(content: Content, path: Sequence[str], value: object) -> Content:
+def _with_value(content: Content, path: Sequence[str], value: object) -> Content:
     head, *rest = path
-    return content | {head: _put(content[head], rest, value) if rest else value}
+    return content | {head: _with_value(content[head], rest, value) if rest else value}
 
 
 def _faults(content: Content) -> Sequence[BadField]:

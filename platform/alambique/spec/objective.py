@@ -6,14 +6,22 @@ tagging, examples of classification, starts and ends of spans; and windows, wher
 compared. Padding takes no part. `reduction` names the means that published code takes instead.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Protocol, TypeVar, get_args
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, model_validator
 
 from alambique.spec.changing import Temperature, Weight, highest
-from alambique.spec.fields import Positive, Spec, Whole, left_out_at
+from alambique.spec.fields import (
+    Positive,
+    Spec,
+    Whole,
+    equal_to,
+    is_list,
+    not_empty,
+    repeated,
+    tag_where,
+)
 
 NamedMapping = Literal["uniform", "3k", "first", "last", "skip"]
 """Maps from the layers of a student to those of its teacher that follow from both depths."""
@@ -22,20 +30,14 @@ ListedMapping = tuple[tuple[_Layer, _Layer], ...]
 """Pairs of a layer of the student and a layer of the teacher, both counted from 0."""
 
 
-def _not_empty(pairs: ListedMapping) -> ListedMapping:
-    if not pairs:
-        raise ValueError("the map has no pair: give [student layer, teacher layer], or a name")
-    return pairs
-
-
-def _mapping_form(value: object) -> Literal["name", "pairs"]:
-    return "pairs" if isinstance(value, list | tuple) else "name"
-
-
 LayerMapping = Annotated[
     Annotated[Literal[NamedMapping, "learned", "similar"], Tag("name")]
-    | Annotated[ListedMapping, AfterValidator(_not_empty), Tag("pairs")],
-    Discriminator(_mapping_form),
+    | Annotated[
+        ListedMapping,
+        not_empty("the map has no pair: give [student layer, teacher layer], or a name"),
+        Tag("pairs"),
+    ],
+    tag_where(is_list, "pairs", otherwise="name"),
 ]
 """Which layer of the teacher each layer of the student learns from (`distill.mapping`).
 
@@ -47,8 +49,8 @@ Relation = Literal["qq", "kk", "vv", "qk", "kv"]
 """The two factors of a relation between tokens: queries, keys or values."""
 
 
-def _each_once(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
-    if not pairs or len(set(pairs)) < len(pairs):
+def _check_relations(pairs: tuple[Relation, ...]) -> tuple[Relation, ...]:
+    if not pairs or repeated(pairs):
         raise ValueError("expected at least one of qq, kk, vv, qk and kv, each once")
     return pairs
 
@@ -63,7 +65,7 @@ class _HasReduction(Protocol):
 R = TypeVar("R", bound=_HasReduction)
 
 
-def _check_reduction(term: R, losses: Mapping[str, tuple[str, ...]]) -> R:
+def _check_reduction_of_loss(term: R, losses: Mapping[str, tuple[str, ...]]) -> R:
     """Return the term if its reduction is one of its loss.
 
     Args:
@@ -88,7 +90,7 @@ class _LabelledTerm(Spec):
     kind: str
     name: Annotated[
         str | None,
-        Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", exclude_if=left_out_at(None)),
+        Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", exclude_if=equal_to(None)),
     ] = None
     """What the term is called in progress and results; its kind if not given. Of two terms of one
     kind, one needs a name."""
@@ -122,7 +124,7 @@ class Logits(_LabelledTerm):
     """Above 1, the teacher's second choices weigh more."""
     reduction: Literal["rows", "tinybert"] = "rows"
     """Of ce. tinybert: the mean is over classes too, and there is no T²."""
-    combine: Annotated[Literal["average", "best"], Field(exclude_if=left_out_at("average"))] = (
+    combine: Annotated[Literal["average", "best"], Field(exclude_if=equal_to("average"))] = (
         "average"
     )
     """Of several teachers. average: the weighted mean of their distributions; best: for each window
@@ -130,8 +132,8 @@ class Logits(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_check_reduction(self) -> "Logits":
-        return _check_reduction(self, {"tinybert": ("ce",)})
+    def _check_reduction(self) -> "Logits":
+        return _check_reduction_of_loss(self, {"tinybert": ("ce",)})
 
 
 class Hidden(_LabelledTerm):
@@ -152,8 +154,10 @@ class Hidden(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_check_reduction(self) -> "Hidden":
-        return _check_reduction(self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")})
+    def _check_reduction(self) -> "Hidden":
+        return _check_reduction_of_loss(
+            self, {"tinybert": ("mse",), "textbrewer": ("mse", "cosine")}
+        )
 
 
 class Attention(_LabelledTerm):
@@ -170,8 +174,10 @@ class Attention(_LabelledTerm):
     weight: Weight = 1.0
 
     @model_validator(mode="after")
-    def _reduced_as_check_reduction(self) -> "Attention":
-        return _check_reduction(self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)})
+    def _check_reduction(self) -> "Attention":
+        return _check_reduction_of_loss(
+            self, {"tinybert": ("score-mse",), "textbrewer": ("score-mse",)}
+        )
 
 
 class Relations(_LabelledTerm):
@@ -182,7 +188,7 @@ class Relations(_LabelledTerm):
     """
 
     kind: Literal["relations"] = "relations"
-    pairs: Annotated[tuple[Relation, ...], AfterValidator(_each_once)] = ("qq", "kk", "vv")
+    pairs: Annotated[tuple[Relation, ...], AfterValidator(_check_relations)] = ("qq", "kk", "vv")
     heads: Positive | None = None
     """Relation heads, which divide both widths; where not given, as many as the teacher's heads."""
     layer: _Layer | None = None
@@ -230,7 +236,7 @@ def at_highest_weight(term: Term) -> Term:
 def _check_objective(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     if not any(is_active(term) for term in terms):
         raise ValueError("every term has weight 0: nothing would be learnt")
-    if twice := [label for label, often in Counter(t.label for t in terms).items() if often > 1]:
+    if twice := repeated(term.label for term in terms):
         raise ValueError(
             f"two terms are called {twice[0]}: give one of them a name, such as "
             f"{{kind: …, name: other-{twice[0]}}}"

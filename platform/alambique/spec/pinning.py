@@ -14,7 +14,7 @@ Floating = Hub | Registered | HubData
 """What may be named so that it comes to be another one."""
 
 
-def unpinned(job: Job) -> Iterator[tuple[str, Floating]]:
+def unpinned_sources(job: Job) -> Iterator[tuple[str, Floating]]:
     """Each field that names a model or data set which may come to be another one, with it.
 
     That is one of the hub at something else than a commit, and a model of the registry at its
@@ -42,15 +42,15 @@ def with_names(job: Job, names: Mapping[str, str]) -> Job:
         *above, last = (int(part) if part.isdecimal() else part for part in field.split("."))
         reduce(getitem, above, content)[last] = text
     if job.search and "student.start" in names:
-        said, new = job.student.start, names["student.start"]
+        old_start, new = job.student.start, names["student.start"]
         space = content["search"]["space"]
         for field in {"student", "student.start"} & space.keys():
-            space[field] = [_start(value, said, new) for value in space[field]]
+            space[field] = [_with_start(value, old_start, new) for value in space[field]]
     return job_of(content)
 
 
-def _start(value: Any, said: object, new: str) -> Any:
+def _with_start(value: Any, old: object, new: str) -> Any:
     """A student of a space, or its start: of models, the job's own is the only one there may be."""
     if isinstance(value, dict):
-        return value | ({"start": new} if value.get("start") == said else {})
-    return new if value == said else value
+        return value | ({"start": new} if value.get("start") == old else {})
+    return new if value == old else value

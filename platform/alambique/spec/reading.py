@@ -5,25 +5,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alambique.spec.alpha import balanced, with_field
 from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, BadFields, bad_fields, refuse
+from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_paths import alpha_objective, with_field
 from alambique.spec.job import Job
 from alambique.spec.space import bad_dimensions
 from alambique.spec.work import WORK, work_of
-
-__all__ = [
-    "BadField",
-    "BadFields",
-    "bad_fields",
-    "job_of",
-    "mapping",
-    "overridden",
-    "read_job",
-    "yaml_of",
-]
 
 _NEEDS = "task, data, teacher and student"
 
@@ -36,7 +25,7 @@ def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
     """
     content = mapping(yaml_of(text, "not a job file"), "a job file")
     for override in overrides:
-        content = overridden(content, override)
+        content = with_override(content, override)
     return job_of(content)
 
 
@@ -77,7 +66,7 @@ def job_of(content: Mapping[str, Any]) -> Job:
     return job
 
 
-def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
+def with_override(content: dict[str, Any], override: str) -> dict[str, Any]:
     """The content with the `path=value` of an override set in it.
 
     Raises:
@@ -86,11 +75,11 @@ def overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
     path, sign, value = override.partition("=")
     if not sign or not path:
         raise BadSpec(f"--set takes path=value, found {short(override)}")
-    given = yaml_of(value, f"--set {path}: no YAML value")
+    new_value = yaml_of(value, f"--set {path}: no YAML value")
     try:
-        return with_field(content, path, given)
+        return with_field(content, path, new_value)
     except BadSpec as error:
-        at = f"{path}: " if balanced(path) else ""
+        at = f"{path}: " if alpha_objective(path) else ""
         raise BadSpec(f"--set {at}{error}") from error
 
 

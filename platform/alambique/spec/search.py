@@ -3,15 +3,14 @@
 import json
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, Tag, model_validator
 
-from alambique.spec.fields import Real, Spec, Whole, Workers
+from alambique.spec.fields import Real, Spec, Whole, Workers, not_empty, repeated, tag_where
 
 MOST_TRIALS = 1000
 """The most trials of one job: more of them are a mistake, or several jobs."""
@@ -52,9 +51,6 @@ class Range(Spec):
 
 
 def _check_each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    # not by min_length, whose words are of another thing
-    if not values:
-        raise ValueError("the list is empty: give the values to try")
     if len({as_json(value) for value in values}) < len(values):
         raise ValueError("a value is there more than once: give each value once")
     return values
@@ -65,13 +61,14 @@ def as_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _form(content: object) -> Literal["values", "range"]:
-    return "range" if isinstance(content, Mapping | Range) else "values"
-
-
-Values = Annotated[tuple[Any, ...], AfterValidator(_check_each_once)]
+Values = Annotated[
+    tuple[Any, ...],
+    not_empty("the list is empty: give the values to try"),
+    AfterValidator(_check_each_once),
+]
 Dimension = Annotated[
-    Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")], Discriminator(_form)
+    Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")],
+    tag_where(lambda value: isinstance(value, Mapping | Range), "range", otherwise="values"),
 ]
 """What a field of the job takes: a list of values, whole lists and mappings too, or a range."""
 
@@ -98,19 +95,16 @@ def _check_dimensions(space: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_direction(text: str) -> str:
-    found = _GOAL.fullmatch(text)
-    if found is None:
+    match = _GOAL.fullmatch(text)
+    if match is None:
         raise ValueError("expected a name and max or min, such as f1 max, loss min or macs min")
-    if (found[2] == "min") != (found[1] in (LOSS, *COSTS)):
-        raise ValueError(f"{found[1]} is better the other way round: give the other of max and min")
+    if (match[2] == "min") != (match[1] in (LOSS, *COSTS)):
+        raise ValueError(f"{match[1]} is better the other way round: give the other of max and min")
     return text
 
 
 def _check_goals(goals: tuple[str, ...]) -> tuple[str, ...]:
-    if not goals:
-        raise ValueError("the list is empty: give a goal, such as loss min")
-    times = Counter(goal.split()[0] for goal in goals)
-    if twice := [name for name, often in times.items() if often > 1]:
+    if twice := repeated(goal.split()[0] for goal in goals):
         raise ValueError(f"{twice[0]} is there more than once: give each goal once")
     return goals
 
@@ -136,7 +130,9 @@ class Search(Spec):
     scheduler: Literal["asha", "hyperband", "none"] = "asha"
     """What stops trials early that are worse than most after as many epochs."""
     goals: Annotated[
-        tuple[Annotated[str, AfterValidator(_check_direction)], ...], AfterValidator(_check_goals)
+        tuple[Annotated[str, AfterValidator(_check_direction)], ...],
+        not_empty("the list is empty: give a goal, such as loss min"),
+        AfterValidator(_check_goals),
     ] = ("loss min",)
     """What trials are judged by on the validation examples; the Pareto front of all is kept."""
     concurrent: Workers = 1
@@ -161,7 +157,7 @@ class Search(Spec):
 
     @model_validator(mode="after")
     def _check_counts(self) -> "Search":
-        listed = sum(len(one) for one in self.space.values() if not isinstance(one, Range))
+        listed = sum(len(values) for values in self.space.values() if not isinstance(values, Range))
         if listed > MOST_TRIALS:
             raise ValueError(
                 f"the space lists {listed:,} values, and there are at most {MOST_TRIALS:,} trials: "

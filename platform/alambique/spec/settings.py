@@ -71,7 +71,7 @@ class Settings(BaseSettings):
 
     @field_validator("secrets")
     @classmethod
-    def _of_files(cls, folder: Path | None) -> Path | None:
+    def _check_secrets_folder(cls, folder: Path | None) -> Path | None:
         if folder is not None and not folder.is_dir():
             raise ValueError(
                 f"there is no folder {folder}: give the one that holds files such as "
@@ -81,8 +81,8 @@ class Settings(BaseSettings):
 
     @field_validator("home", "data", "models")
     @classmethod
-    def _of_a_user(cls, path: Path | None) -> Path | None:
-        """With `~` written out, which a shell does only where it stands unquoted and first."""
+    def _expand_home(cls, path: Path | None) -> Path | None:
+        """Write `~` out, which a shell does only where it stands unquoted and first."""
         try:
             return path and path.expanduser()
         except RuntimeError as error:
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     @field_validator("heartbeat")
     @classmethod
-    def _before_the_lease_ends(cls, heartbeat: float, info: ValidationInfo) -> float:
+    def _check_heartbeat(cls, heartbeat: float, info: ValidationInfo) -> float:
         lease = info.data.get("lease")
         if lease is not None and heartbeat >= lease:
             raise ValueError(
@@ -101,14 +101,14 @@ class Settings(BaseSettings):
 
     @field_validator("hosts", mode="before")
     @classmethod
-    def _apart(cls, hosts: Any) -> Any:
+    def _split_hosts(cls, hosts: Any) -> Any:
         if isinstance(hosts, str):
             return [name.strip() for name in hosts.split(",") if name.strip()]
         return hosts
 
     @field_validator("hosts")
     @classmethod
-    def _of_servers(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for name in hosts:
             if host_of(name) is None:
                 raise ValueError(
@@ -119,8 +119,8 @@ class Settings(BaseSettings):
 
     @field_validator("url")
     @classmethod
-    def _of_a_server(cls, url: str) -> str:
-        if not _names_a_server(url):
+    def _check_url(cls, url: str) -> str:
+        if not _is_server_url(url):
             shown = url.rpartition("@")[2]  # a password may stand before, wherever it begins
             raise ValueError(f"{shown!r} is no URL of a server: give one as http://127.0.0.1:8400")
         return url
@@ -156,10 +156,10 @@ class _SecretFiles(SecretsSettingsSource):
         return value or None, key, is_complex
 
 
-def _names_a_server(url: str) -> bool:
+def _is_server_url(url: str) -> bool:
     """Whether it has the scheme, the host and, where it has one, the port of a server.
 
-    >>> [_names_a_server(f"http://{rest}") for rest in ("localhost", "[::1]:80", "a:b", "a:99999")]
+    >>> [_is_server_url(f"http://{rest}") for rest in ("localhost", "[::1]:80", "a:b", "a:99999")]
     [True, True, False, False]
     """
     try:

@@ -104,12 +104,12 @@ def source_of(model: str | Architecture) -> Source:
     """
     if isinstance(model, Architecture):
         return model
-    if found := _REGISTERED.fullmatch(model):
-        return Registered(found[1], found[2])
+    if match := _REGISTERED.fullmatch(model):
+        return Registered(match[1], match[2])
     if model.startswith(("/", "./", "../", "~")):
         return Folder(model)
-    if found := _HUB.fullmatch(model):
-        return Hub(found[1], found[2])
+    if match := _HUB.fullmatch(model):
+        return Hub(match[1], match[2])
     if _NAME.fullmatch(model):
         return Local(model)
     raise BadSpec(
@@ -119,7 +119,7 @@ def source_of(model: str | Architecture) -> Source:
     )
 
 
-def written(source: Source) -> str:
+def source_text(source: Source) -> str:
     """The text that `source_of` reads back (an architecture: what it looks like)."""
     match source:
         case Hub(repository, None):
@@ -138,7 +138,7 @@ def written(source: Source) -> str:
             assert_never(source)
 
 
-def _of_some_form(model: str | Architecture) -> str | Architecture:
+def _check_form(model: str | Architecture) -> str | Architecture:
     try:
         source_of(model)
     except BadSpec as error:
@@ -147,6 +147,6 @@ def _of_some_form(model: str | Architecture) -> str | Architecture:
 
 
 Model = Annotated[
-    str | Architecture, Field(union_mode="left_to_right"), AfterValidator(_of_some_form)
+    str | Architecture, Field(union_mode="left_to_right"), AfterValidator(_check_form)
 ]
 """A field that names a model, in one of its forms."""

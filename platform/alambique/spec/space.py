@@ -11,10 +11,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from alambique.spec.alpha import balanced, balanced_terms, weights, with_field
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
 from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_paths import alpha_objective, balanced_terms, weights, with_field
 from alambique.spec.job import Job
 from alambique.spec.objective import Term
 from alambique.spec.search import Dimension, Range, Search
@@ -63,12 +63,12 @@ def _axis(job: Job, path: str, dimension: Dimension) -> Axis:
 
 def value_lists(axes: Iterable[Axis]) -> list[Sequence[Any]] | None:
     """Return all values of each dimension; None where one takes any number between two."""
-    lists = [_values(axis) for axis in axes]
+    lists = [_value_list(axis) for axis in axes]
     known = [values for values in lists if values is not None]
     return known if len(known) == len(lists) else None
 
 
-def _values(axis: Axis) -> Sequence[Any] | None:
+def _value_list(axis: Axis) -> Sequence[Any] | None:
     if isinstance(axis, Listed):
         return axis.values
     return range(int(axis.low), int(axis.high) + 1) if axis.whole else None
@@ -122,7 +122,7 @@ def job_with_values(job: Job, values: Mapping[str, Any]) -> Job:
     # runs takes long, and a search may have many combinations
     content = job.model_dump(mode="json", exclude={"search", "teacher"}) | {"teacher": job.teacher}
     for path, value in values.items():
-        content = with_field(content, _place(content, path), value)
+        content = with_field(content, _numbered_path(content, path), value)
     try:
         return Job.model_validate(content)
     except ValidationError as error:
@@ -152,9 +152,9 @@ def int_if_whole(number: float) -> float | int:
 
 def takes_whole_numbers(job: Job, path: str) -> bool:
     """Return whether the field at a path of a job is declared to take whole numbers only."""
-    if balanced(path) is not None:
+    if alpha_objective(path) is not None:
         return False
-    types = _declared_types(Job, job, _placed(job, path).split("."))
+    types = _declared_types(Job, job, _job_path(job, path).split("."))
     return float not in types and bool(types & {int, bool})
 
 
@@ -223,12 +223,12 @@ def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
     if why := _why_not_varied(path):
         return BadField(f"{_SPACE}.{path}", None, why)
     try:
-        place = _placed(job, path)
+        place = _job_path(job, path)
     except BadSpec as error:
         return BadField(f"{_SPACE}.{path}", None, str(error))
     others = dict(_other_places(job, path))
     own = _places(job, path)
-    if above := [other for other, places in others.items() if _overlap(own, places)]:
+    if above := [other for other, places in others.items() if _overlaps(own, places)]:
         return BadField(f"{_SPACE}.{path}", None, f"{above[0]} is varied too: keep one of the two")
     if job.search.sampler == "grid" and isinstance(dimension, Range):
         return BadField(
@@ -238,7 +238,7 @@ def _fault(job: Job, path: str, dimension: Dimension) -> BadField | None:
         )
     for value in listed_values(dimension):
         for bad in _refused_fields(job, path, value):
-            if not any(_within(other, bad.path) for other in chain(*others.values())):
+            if not any(_is_within(other, bad.path) for other in chain(*others.values())):
                 message = bad.message if bad.path == place else f"{bad.path}: {bad.message}"
                 return BadField(f"{_SPACE}.{path}", short(value), message)
     return None
@@ -253,7 +253,7 @@ def _other_places(job: Job, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield other, _places(job, other)
 
 
-def _overlap(own: Iterable[str], others: Iterable[str]) -> bool:
+def _overlaps(own: Iterable[str], others: Iterable[str]) -> bool:
     """Return whether a place of our own is one of the others, or a part of it."""
     return any(f"{place}.".startswith(f"{other}.") for place in own for other in others)
 
@@ -277,16 +277,16 @@ def _why_not_varied(path: str) -> str | None:
     return f"no such field: a search varies {', '.join(_VARIED)}, such as student.layers"
 
 
-def _placed(job: Job, path: str) -> str:
-    """Return the path of a dimension as `_place` does, by the terms that the job has."""
-    return _place(_term_labels(job), path)
+def _job_path(job: Job, path: str) -> str:
+    """Return the path of a dimension as `_numbered_path` does, by the terms that the job has."""
+    return _numbered_path(_term_labels(job), path)
 
 
 def _places(job: Job, path: str) -> tuple[str, ...]:
     """Return the places of the job that a dimension sets: of alpha two weights."""
-    objective = balanced(path)
+    objective = alpha_objective(path)
     if objective is None:
-        return (_placed(job, path),)
+        return (_job_path(job, path),)
     return tuple(weights(objective, _terms(_term_labels(job), objective)))
 
 
@@ -306,13 +306,13 @@ def _terms(content: Mapping[str, Any], path: str) -> Any:
     return outer.get("objective", ())
 
 
-def _place(content: Mapping[str, Any], path: str) -> str:
+def _numbered_path(content: Mapping[str, Any], path: str) -> str:
     """Return the path with the number of a term for its name or kind; that of alpha stays as it is.
 
     Raises:
         BadSpec: there is no such term, or there are none that alpha weighs.
     """
-    if (objective := balanced(path)) is not None:
+    if (objective := alpha_objective(path)) is not None:
         balanced_terms(_terms(content, objective))
         return path
     first = path.startswith(f"{_FIRST}.")
@@ -334,7 +334,7 @@ def _refused_fields(job: Job, path: str, value: object) -> tuple[BadField, ...]:
     try:
         start = job_with_values(job, {path: value}).student.start
     except BadSpec as error:
-        return error.fields or (BadField(_placed(job, path), None, str(error)),)
+        return error.fields or (BadField(_job_path(job, path), None, str(error)),)
     if start in ("teacher", "random", job.student.start):
         return ()
     why = (
@@ -344,6 +344,6 @@ def _refused_fields(job: Job, path: str, value: object) -> tuple[BadField, ...]:
     return (BadField("student.start", None, why),)
 
 
-def _within(path: str, outer: str) -> bool:
+def _is_within(path: str, outer: str) -> bool:
     """Return whether a field is a part of another; `job` is all of it."""
     return outer == "job" or path.startswith(f"{outer}.")

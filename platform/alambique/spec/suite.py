@@ -17,10 +17,18 @@ from pydantic import (
 )
 
 from alambique.spec.faults import BadField, bad_fields, refuse
-from alambique.spec.fields import Name, Seed, Spec, fault_at, left_out_at
+from alambique.spec.fields import (
+    Name,
+    Seed,
+    Spec,
+    equal_to,
+    fault_at,
+    not_empty,
+    repeated,
+)
 from alambique.spec.reading import (
     mapping,
-    overridden,
+    with_override,
     yaml_of,
 )
 from alambique.spec.work import WORK
@@ -38,45 +46,38 @@ What YAML has beside JSON, such as dates and names that are no texts, no job has
 """
 
 
-def _some(values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
-    # not by min_length: of values that are wrong, pydantic says that they are too few as well
-    if not values:
-        raise ValueError("expected at least 1 of them")
-    return values
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names:
-        raise ValueError("the list is empty: name a score, or leave the task out")
-    if len(set(names)) < len(names):
+def _check_each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated(names):
         raise ValueError("a score is named twice: name each once")
     return names
 
 
-Values = Annotated[tuple[JsonValue, ...], AfterValidator(_some)]
+Values = Annotated[tuple[JsonValue, ...], not_empty("expected at least 1 of them")]
 """What a field takes in one job after another."""
 Tuned = Literal["gold-only"]
 """What jobs train beside the distilled student, and may have a grid of its own."""
 
 
-def _varying_the_training(grid: dict[str, Any]) -> dict[str, Any]:
+def _check_grid(grid: dict[str, Any]) -> dict[str, Any]:
     if len(grid) > _MOST_VARIED:  # each is compared with all others
         raise ValueError(
             f"it varies {len(grid):,} fields, and a suite at most {_MOST_VARIED}: leave out "
             "those that matter least"
         )
     for path, values in grid.items():
-        _check_varied(path, values)
+        _check_grid_field(path, values)
         if above := [other for other in grid if path.startswith(f"{other}.")]:
             raise ValueError(f"{path} is a part of {above[0]}: one would undo the other")
     return grid
 
 
-Varied = Annotated[dict[str, Values], AfterValidator(_varying_the_training)]
+Varied = Annotated[dict[str, Values], AfterValidator(_check_grid)]
 """Values of fields, by their path in the job."""
 Named = Annotated[dict[Name, Fields], Field(min_length=1)]
 Metrics = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], AfterValidator(_each_once)
+    tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
+    not_empty("the list is empty: name a score, or leave the task out"),
+    AfterValidator(_check_each_once),
 ]
 """Names of scores."""
 
@@ -131,14 +132,14 @@ class Suite(Spec):
     grid: Varied = Field(default_factory=dict)
     """Values of fields, by their path in the job; of its points the one of the lowest validation
     loss stands in the table."""
-    grids: Annotated[dict[Tuned, Varied], Field(exclude_if=left_out_at({}))] = Field(
+    grids: Annotated[dict[Tuned, Varied], Field(exclude_if=equal_to({}))] = Field(
         default_factory=dict
     )
     """Grids of their own, in place of `grid`, for what jobs train beside the distilled student."""
     seeds: tuple[Seed, ...] = ()
     """Of the students' training; the table has the mean over them."""
 
-    metrics: Annotated[dict[str, Metrics], Field(exclude_if=left_out_at({}))] = Field(
+    metrics: Annotated[dict[str, Metrics], Field(exclude_if=equal_to({}))] = Field(
         default_factory=dict
     )
     """By the name of a task, the scores of its column, the one that counts first; of a task that
@@ -146,14 +147,14 @@ class Suite(Spec):
 
     @field_validator("seeds")
     @classmethod
-    def _seeds_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
+    def _check_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if repeated(seeds):
             raise ValueError("a seed is given twice: it would do the same again")
         return seeds
 
     @field_validator("teachers", mode="before")
     @classmethod
-    def _one_teacher_a_job(cls, teachers: Any) -> Any:
+    def _check_one_teacher(cls, teachers: Any) -> Any:
         for name, said in teachers.items() if isinstance(teachers, Mapping) else ():
             if isinstance(said, list | tuple):
                 raise fault_at((name,), ONE_TEACHER, said)
@@ -161,7 +162,7 @@ class Suite(Spec):
 
     @field_validator("grids")
     @classmethod
-    def _of_gold_labels(cls, grids: dict[Tuned, Varied]) -> dict[Tuned, Varied]:
+    def _check_grids(cls, grids: dict[Tuned, Varied]) -> dict[Tuned, Varied]:
         for name, grid in grids.items():
             if not grid:
                 raise fault_at((name,), "it is empty: give fields to vary, or leave it out", grid)
@@ -177,7 +178,7 @@ class Suite(Spec):
 
     @field_validator("metrics")
     @classmethod
-    def _metrics_of_tasks(
+    def _check_metrics(
         cls, metrics: dict[str, tuple[str, ...]], info: ValidationInfo
     ) -> dict[str, tuple[str, ...]]:
         tasks = info.data.get("tasks", metrics)  # where these are wrong, that is told
@@ -188,7 +189,7 @@ class Suite(Spec):
         return metrics
 
     @model_validator(mode="after")
-    def _names_of_its_own(self) -> "Suite":
+    def _check_reserved_fields(self) -> "Suite":
         parts = {"shared": self.shared} | {
             f"tasks.{name}": part for name, part in self.tasks.items()
         }
@@ -201,7 +202,7 @@ class Suite(Spec):
         return self
 
     @model_validator(mode="after")
-    def _not_too_many(self) -> "Suite":
+    def _check_size(self) -> "Suite":
         if self.size > LARGEST:
             raise ValueError(
                 f"the matrix has {self.size:,} cells, and a suite at most {LARGEST:,}: leave out "
@@ -260,7 +261,7 @@ def read_suite(text: str, overrides: Iterable[str] = ()) -> Suite:
     """
     content = mapping(yaml_of(text, "not a suite file"), "a suite file", NEEDS)
     for override in overrides:
-        content = overridden(content, override)
+        content = with_override(content, override)
     return suite_of(content)
 
 
@@ -298,7 +299,7 @@ def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             left += [(f"{path}.{name}", one) for name, one in value.items()]
 
 
-def _check_varied(path: str, values: Sequence[JsonValue]) -> None:
+def _check_grid_field(path: str, values: Sequence[JsonValue]) -> None:
     head, _, rest = path.partition(".")
     if head not in _VARIED or (head == "train" and not rest):
         raise ValueError(

@@ -1,6 +1,5 @@
 """A teacher: one model, or candidates of which the best run of fine-tuning teaches."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +9,6 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
     ModelWrapValidatorHandler,
     Tag,
@@ -25,7 +23,10 @@ from alambique.spec.fields import (
     Rate,
     Real,
     Spec,
-    left_out_at,
+    equal_to,
+    not_empty,
+    repeated,
+    tag_where,
 )
 from alambique.spec.sources import Architecture, Model
 from alambique.spec.train import Train
@@ -36,22 +37,17 @@ MOST_RUNS = 1000
 V = TypeVar("V")
 
 
-def some(values: tuple[V, ...]) -> tuple[V, ...]:
-    """The values, which are not none at all."""
-    # not by min_length: of a list whose items are wrong, pydantic says that it is too short as well
-    if not values:
-        raise ValueError("the list is empty: give something in it, or leave the field out")
-    return values
+NOT_EMPTY = not_empty("the list is empty: give something in it, or leave the field out")
+"""The validator of lists that have at least one item."""
 
 
-def _each_once(values: tuple[V, ...]) -> tuple[V, ...]:
-    twice = [value for value, times in Counter(values).items() if times > 1]
-    if twice:
+def _check_each_once(values: tuple[V, ...]) -> tuple[V, ...]:
+    if twice := repeated(values):
         raise ValueError(f"{twice[0]} is there more than once: give each value once")
     return values
 
 
-Values = Annotated[tuple[V, ...], AfterValidator(some), AfterValidator(_each_once)]
+Values = Annotated[tuple[V, ...], NOT_EMPTY, AfterValidator(_check_each_once)]
 """What a field takes in one run after another."""
 
 
@@ -64,25 +60,25 @@ class Grid(Spec):
     learning_rate: Values[Rate] | None = None
 
     @property
-    def given(self) -> Mapping[str, tuple[int | float, ...]]:
-        """The fields that are, with their values."""
+    def given_fields(self) -> Mapping[str, tuple[int | float, ...]]:
+        """The fields that are given, with their values."""
         return {field: values for field, values in self if values is not None}
 
     @property
     def points(self) -> Iterator[tuple[tuple[str, int | float], ...]]:
         """Each combination, field by field; the learning rate changes first, the batch last."""
-        given = self.given
-        for values in product(*given.values()):
-            yield tuple(zip(given, values, strict=True))
+        fields = self.given_fields
+        for values in product(*fields.values()):
+            yield tuple(zip(fields, values, strict=True))
 
     @property
     def size(self) -> int:
         """How many combinations there are."""
-        return prod(len(values) for values in self.given.values())
+        return prod(len(values) for values in self.given_fields.values())
 
     def with_own(self, own: "Grid | None") -> "Grid":
         """This grid with the fields of `own` in the place of its."""
-        return self if own is None else self.model_copy(update=dict(own.given))
+        return self if own is None else self.model_copy(update=dict(own.given_fields))
 
 
 class Candidate(Spec):
@@ -93,14 +89,15 @@ class Candidate(Spec):
     """Its fields take the place of those of the common one."""
 
 
-def _form(said: object) -> Literal["form", "mapping"]:
-    """How a candidate is written; the architecture of a network from scratch is a mapping too."""
-    scratch = isinstance(said, Mapping) and "architecture" in said
-    return "mapping" if isinstance(said, Mapping | Candidate) and not scratch else "form"
+def _is_candidate(value: object) -> bool:
+    """Return whether it is no form of a model: an architecture is written as a mapping too."""
+    is_architecture = isinstance(value, Mapping) and "architecture" in value
+    return isinstance(value, Mapping | Candidate) and not is_architecture
 
 
-Written = Annotated[
-    Annotated[Model, Tag("form")] | Annotated[Candidate, Tag("mapping")], Discriminator(_form)
+CandidateEntry = Annotated[
+    Annotated[Model, Tag("form")] | Annotated[Candidate, Tag("mapping")],
+    tag_where(_is_candidate, "mapping", otherwise="form"),
 ]
 """A candidate as the job has it: a form of a model, or a mapping."""
 
@@ -118,14 +115,14 @@ class Run:
     """The fields of `train` that are the grid's."""
 
     @property
-    def said(self) -> str:
-        """The point in words: "batch_size 16, learning_rate 1e-05"."""
+    def point_text(self) -> str:
+        """The point of the grid in words: "batch_size 16, learning_rate 1e-05"."""
         return ", ".join(f"{field} {value}" for field, value in self.point)
 
 
-def _as_word(said: object) -> object:
-    """The word where YAML reads it as a truth value, as it does on and off without quotes."""
-    return ("on" if said else "off") if isinstance(said, bool) else said
+def _read_switch(value: object) -> object:
+    """Return the word that YAML reads as a truth value, as it does on and off without quotes."""
+    return ("on" if value else "off") if isinstance(value, bool) else value
 
 
 class Teacher(Spec):
@@ -133,7 +130,7 @@ class Teacher(Spec):
 
     model: Model | None = None
     """The one that teaches; or else `candidates`."""
-    candidates: Annotated[tuple[Written, ...], AfterValidator(some)] | None = None
+    candidates: Annotated[tuple[CandidateEntry, ...], NOT_EMPTY] | None = None
     """Each is fine-tuned over its grid; the run with the lowest validation loss teaches."""
     grid: Grid | None = None
     """What its runs try, for all candidates, or for the one model."""
@@ -143,32 +140,32 @@ class Teacher(Spec):
     max_length: Length = 384
     """Tokens of its windows when it teaches; students have their own."""
     stride: Overlap = 128
-    weight: Annotated[Real, Field(gt=0, le=1e6, exclude_if=left_out_at(1.0))] = 1.0
+    weight: Annotated[Real, Field(gt=0, le=1e6, exclude_if=equal_to(1.0))] = 1.0
     """How much its outputs count beside those of other teachers; alone it is never asked."""
     gate: Annotated[
-        Literal["on", "off"], BeforeValidator(_as_word), Field(exclude_if=left_out_at("on"))
+        Literal["on", "off"], BeforeValidator(_read_switch), Field(exclude_if=equal_to("on"))
     ] = "on"
     """Whether it has to be better than a cheap baseline, and no candidate far below the others.
     Off: it teaches as it is, and the job and its versions say so."""
 
     @property
-    def named(self) -> tuple[tuple[str, Candidate], ...]:
+    def named_candidates(self) -> tuple[tuple[str, Candidate], ...]:
         """The one model or each candidate, in their order, with its field, from this record on."""
         if self.candidates is None:
             assert self.model is not None  # one of the two is given, says a validator
             return (("model", Candidate(model=self.model)),)
         return tuple(
-            (f"candidates.{number}.model", one)
-            if isinstance(one, Candidate)
-            else (f"candidates.{number}", Candidate(model=one))
-            for number, one in enumerate(self.candidates)
+            (f"candidates.{number}.model", entry)
+            if isinstance(entry, Candidate)
+            else (f"candidates.{number}", Candidate(model=entry))
+            for number, entry in enumerate(self.candidates)
         )
 
     @property
     def training(self) -> Train | None:
         """What all runs share; None: the model is fine-tuned already."""
-        tried = self.candidates is not None or self.grid is not None
-        return self.train or (Train() if tried else None)
+        has_several_runs = self.candidates is not None or self.grid is not None
+        return self.train or (Train() if has_several_runs else None)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -179,9 +176,9 @@ class Teacher(Spec):
         """
         shared = self.training
         return tuple(
-            Run(number, one.model, shared and shared.model_copy(update=dict(point)), point)
-            for number, (_, one) in enumerate(self.named)
-            for point in self._grid(one).points
+            Run(number, each.model, shared and shared.model_copy(update=dict(point)), point)
+            for number, (_, each) in enumerate(self.named_candidates)
+            for point in self._grid(each).points
         )
 
     @property
@@ -190,11 +187,11 @@ class Teacher(Spec):
         shared = self.training
         return max(512, self.max_length, shared.max_length if shared else 0)
 
-    def _grid(self, one: Candidate) -> Grid:
-        return (self.grid or Grid()).with_own(one.grid)
+    def _grid(self, candidate: Candidate) -> Grid:
+        return (self.grid or Grid()).with_own(candidate.grid)
 
     @model_validator(mode="after")
-    def _one_or_several(self) -> "Teacher":
+    def _check_model_or_candidates(self) -> "Teacher":
         if self.model is not None and self.candidates is not None:
             raise ValueError(
                 "model and candidates are both given: keep candidates, with the model among them, "
@@ -208,7 +205,7 @@ class Teacher(Spec):
         return self
 
     @model_validator(mode="after")
-    def _able_to_teach(self) -> "Teacher":
+    def _check_can_teach(self) -> "Teacher":
         if isinstance(self.model, Architecture) and self.training is None:
             raise ValueError(
                 "model is an architecture, whose weights have learnt nothing: say how to train it "
@@ -222,12 +219,12 @@ class Teacher(Spec):
         return self
 
     @model_validator(mode="after")
-    def _one_batch_measure(self) -> "Teacher":
+    def _check_batch_measure(self) -> "Teacher":
         if self.train is None or self.train.batch_tokens is None:
             return self
-        for number, (_, one) in enumerate(self.named):
-            if self._grid(one).batch_size is not None:
-                own = one.grid is not None and one.grid.batch_size is not None
+        for number, (_, candidate) in enumerate(self.named_candidates):
+            if self._grid(candidate).batch_size is not None:
+                own = candidate.grid is not None and candidate.grid.batch_size is not None
                 grid = f"candidates.{number}.grid" if own else "grid"
                 raise ValueError(
                     f"{grid}.batch_size and train.batch_tokens are two measures of one thing: "
@@ -236,8 +233,8 @@ class Teacher(Spec):
         return self
 
     @model_validator(mode="after")
-    def _few_runs(self) -> "Teacher":
-        count = sum(self._grid(one).size for _, one in self.named)
+    def _check_run_count(self) -> "Teacher":
+        count = sum(self._grid(candidate).size for _, candidate in self.named_candidates)
         if count > MOST_RUNS:
             raise ValueError(
                 f"candidates and grid make {count} runs, a job has at most {MOST_RUNS}: give fewer "
@@ -246,22 +243,24 @@ class Teacher(Spec):
         return self
 
     @model_validator(mode="after")
-    def _each_run_once(self) -> "Teacher":
-        fields = [field for field, _ in self.named]
+    def _check_distinct_runs(self) -> "Teacher":
+        fields = [field for field, _ in self.named_candidates]
         seen: dict[tuple[object, object], Run] = {}
         for run in self.runs:
             same = seen.setdefault((run.model, run.train), run)
             if same is not run:
+                point = f" ({run.point_text})" if run.point_text else ""
                 raise ValueError(
                     f"{fields[same.candidate]} and {fields[run.candidate]} are the same model, "
-                    f"and would be trained alike{f' ({run.said})' if run.said else ''}: "
-                    "drop one, or give them other grids"
+                    f"and would be trained alike{point}: drop one, or give them other grids"
                 )
         return self
 
     @model_validator(mode="wrap")
     @classmethod
-    def _looked_at_once(cls, said: object, look: ModelWrapValidatorHandler["Teacher"]) -> "Teacher":
+    def _skip_checked(
+        cls, value: object, validate: ModelWrapValidatorHandler["Teacher"]
+    ) -> "Teacher":
         # the last one is around the others: of a teacher that went through them they need not make
         # all runs again, which takes milliseconds for each job of a suite
-        return said if isinstance(said, Teacher) else look(said)
+        return value if isinstance(value, Teacher) else validate(value)

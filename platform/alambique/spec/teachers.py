@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
+from pydantic import AfterValidator, BeforeValidator, Tag
 
 from alambique.spec.errors import AlambiqueError
-from alambique.spec.fields import fault_at
-from alambique.spec.teacher import MOST_RUNS, Candidate, Teacher, some
+from alambique.spec.fields import fault_at, is_list, tag_where
+from alambique.spec.teacher import MOST_RUNS, NOT_EMPTY, Candidate, Teacher
 
 _MOST = 32
 """Teachers of one job: each answers all examples, and each may have a thousand runs to look at."""
@@ -19,7 +19,7 @@ _MOST = 32
 class TeacherEntry:
     """A teacher of a job, and what it is called there."""
 
-    said: Teacher
+    spec: Teacher
     number: int = 0
     """Which one of the job's, from 0."""
     alone: bool = True
@@ -35,41 +35,43 @@ class TeacherEntry:
         return f"teacher-{self.number + 1}" if self.number else "teacher"
 
     @property
-    def named(self) -> tuple[tuple[str, Candidate], ...]:
+    def named_candidates(self) -> tuple[tuple[str, Candidate], ...]:
         """Its one model or each candidate, in their order, with the field that names its model."""
-        return tuple((f"{self.field}.{field}", one) for field, one in self.said.named)
+        return tuple(
+            (f"{self.field}.{field}", candidate) for field, candidate in self.spec.named_candidates
+        )
 
     def candidate_role(self, run: int) -> str:
         """What the network of a run is called that does not teach; runs are counted from 1."""
         return f"{self.role}-candidate-{run}" if self.number else f"candidate-{run}"
 
     @contextmanager
-    def telling(self, field: str) -> Iterator[None]:
-        """Puts the field in front of what is found of its model, where there are several."""
+    def prefix_errors(self, field: str) -> Iterator[None]:
+        """Put the field in front of what is found of its model, where there are several."""
         try:
             yield
         except AlambiqueError as error:
-            one_model = self.alone and self.said.candidates is None
+            one_model = self.alone and self.spec.candidates is None
             if one_model or str(error).startswith(f"{field}: "):
                 raise
-            named = type(error)(f"{field}: {error}")
-            named.fields, named.more_fields = error.fields, error.more_fields
+            prefixed = type(error)(f"{field}: {error}")
+            prefixed.fields, prefixed.more_fields = error.fields, error.more_fields
             # not from the error itself: what a job is told is the innermost message
-            raise named from error.__cause__
+            raise prefixed from error.__cause__
 
 
-def _few(said: object) -> object:
+def _check_count(value: object) -> object:
     # before any of them is looked at
-    if isinstance(said, list | tuple) and len(said) > _MOST:
-        raise ValueError(f"a job has at most {_MOST} teachers, and these are {len(said):,}")
-    return said
+    if isinstance(value, list | tuple) and len(value) > _MOST:
+        raise ValueError(f"a job has at most {_MOST} teachers, and these are {len(value):,}")
+    return value
 
 
-def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
+def _check_distinct(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
     # two that differ by their weight, or by what they have to pass, would answer alike
-    known: dict[Teacher, int] = {}
+    seen: dict[Teacher, int] = {}
     for number, teacher in enumerate(teachers):
-        first = known.setdefault(teacher.model_copy(update={"weight": 1.0, "gate": "on"}), number)
+        first = seen.setdefault(teacher.model_copy(update={"weight": 1.0, "gate": "on"}), number)
         if first < number:
             raise fault_at(
                 (number,),
@@ -79,8 +81,8 @@ def _each_other(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
     return teachers
 
 
-def _few_runs(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
-    count = sum(len(one.runs) for one in teachers)
+def _check_run_count(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
+    count = sum(len(teacher.runs) for teacher in teachers)
     if count > MOST_RUNS:
         raise ValueError(
             f"the teachers make {count} runs, a job has at most {MOST_RUNS}: give fewer values in "
@@ -89,33 +91,31 @@ def _few_runs(teachers: tuple[Teacher, ...]) -> tuple[Teacher, ...]:
     return teachers
 
 
-def _one_or_several(teachers: tuple[Teacher, ...]) -> Teacher | tuple[Teacher, ...]:
-    """A list of one says the same as the one alone."""
+def _unwrap_single(teachers: tuple[Teacher, ...]) -> Teacher | tuple[Teacher, ...]:
+    """Return the one teacher of a list of one, which says the same as the one alone."""
     return teachers if len(teachers) > 1 else teachers[0]
-
-
-def _form(said: object) -> Literal["one", "several"]:
-    return "several" if isinstance(said, list | tuple) else "one"
 
 
 Teachers = Annotated[
     Annotated[Teacher, Tag("one")]
     | Annotated[
         tuple[Teacher, ...],
-        BeforeValidator(_few),
-        AfterValidator(some),
-        AfterValidator(_each_other),
-        AfterValidator(_few_runs),
-        AfterValidator(_one_or_several),
+        BeforeValidator(_check_count),
+        NOT_EMPTY,
+        AfterValidator(_check_distinct),
+        AfterValidator(_check_run_count),
+        AfterValidator(_unwrap_single),
         Tag("several"),
     ],
-    Discriminator(_form),
+    tag_where(is_list, "several", otherwise="one"),
 ]
 """One teacher, or a list of them. They may be of different vocabularies: outputs are of words."""
 
 
-def teachings(teachers: Teacher | tuple[Teacher, ...]) -> tuple[TeacherEntry, ...]:
-    """Each of them, in the order of the job."""
+def teacher_entries(teachers: Teacher | tuple[Teacher, ...]) -> tuple[TeacherEntry, ...]:
+    """Return an entry for each teacher, in the order of the job."""
     if isinstance(teachers, Teacher):
         return (TeacherEntry(teachers),)
-    return tuple(TeacherEntry(one, number, alone=False) for number, one in enumerate(teachers))
+    return tuple(
+        TeacherEntry(teacher, number, alone=False) for number, teacher in enumerate(teachers)
+    )

@@ -51,7 +51,7 @@ class Train(Spec):
     """Steps between two checkpoints, apart from the one after each epoch."""
 
     @model_validator(mode="after")
-    def _one_batch_measure(self) -> "Train":
+    def _check_batch_and_stride(self) -> "Train":
         if self.batch_size is not None and self.batch_tokens is not None:
             raise ValueError("batch_size and batch_tokens are two measures of one thing: give one")
         if self.stride >= self.max_length:

@@ -52,21 +52,25 @@ def tries(job: Job, *heads: str) -> Tries:
     """Combinations of the dimensions under these fields; of very many some of everywhere."""
     if job.search is None:
         return Tries((Try({}, job),), frozenset(), whole=True)
-    space = _under(job, heads)
-    values = {path: _looked_at(job, path, dimension) for path, dimension in space.items()}
-    lists = [found for found, _ in values.values()]
-    said = [
+    space = _dimensions_under(job, heads)
+    values = {
+        path: _representative_values(job, path, dimension) for path, dimension in space.items()
+    }
+    lists = [each for each, _ in values.values()]
+    points = [
         dict(zip(values, combination(lists, number), strict=True))
         for number in spread_combinations(lists, _MOST)
     ]
-    whole = combination_count(lists) <= _MOST and all(known for _, known in values.values())
+    whole = combination_count(lists) <= _MOST and all(
+        none_missed for _, none_missed in values.values()
+    )
     listed = frozenset(path for path, each in space.items() if not isinstance(each, Range))
-    return Tries(tuple(Try(one, _made(job, one)) for one in said), listed, whole)
+    return Tries(tuple(Try(point, _job_or_error(job, point)) for point in points), listed, whole)
 
 
 def same_tries(job: Job, heads: Iterable[str], others: Iterable[str]) -> bool:
     """Return whether the job's search varies the same under both: to make the tries takes long."""
-    return _under(job, heads).keys() == _under(job, others).keys()
+    return _dimensions_under(job, heads).keys() == _dimensions_under(job, others).keys()
 
 
 def needs_outputs(job: Job) -> bool:
@@ -79,20 +83,20 @@ def needs_outputs(job: Job) -> bool:
     return any(variant.needs_outputs for variant in chain([job], single_value_jobs(job), *learning))
 
 
-def _under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
+def _dimensions_under(job: Job, heads: Iterable[str]) -> dict[str, Dimension]:
     space = job.search.space if job.search else {}
     within = tuple(f"{head}." for head in heads)
     return {path: each for path, each in space.items() if f"{path}.".startswith(within)}
 
 
-def _made(job: Job, values: Mapping[str, Any]) -> Job | BadSpec:
+def _job_or_error(job: Job, values: Mapping[str, Any]) -> Job | BadSpec:
     try:
         return job_with_values(job, values)
     except BadSpec as error:
         return error
 
 
-def _looked_at(job: Job, path: str, dimension: Dimension) -> tuple[Sequence[Any], bool]:
+def _representative_values(job: Job, path: str, dimension: Dimension) -> tuple[Sequence[Any], bool]:
     """Values that stand for all of a dimension, and whether none is missed."""
     if isinstance(dimension, Range):
         if not takes_whole_numbers(job, path):

@@ -26,35 +26,33 @@ def work_of(content: Mapping[str, Any]) -> int:
     once = _DEFAULTS + nodes_of(content, WORK)
     if not _space(content):
         return once
-    terms = nodes_of(_objectives(content), WORK)
-    return once + _tries(content) * (_TRIED + _TERMS * terms)
+    first = content.get("intermediate")
+    first_objective = first.get("objective") if isinstance(first, dict) else None
+    terms = nodes_of((content.get("objective"), first_objective), WORK)
+    return once + _trial_jobs(content) * (_TRIED + _TERMS * terms)
 
 
-def _tries(content: Mapping[str, Any]) -> int:
+def _trial_jobs(content: Mapping[str, Any]) -> int:
     """How many jobs are made of a search: one of each value, and of combinations of them.
 
     Students are made of these for each candidate of the first teacher.
     """
-    values = {
-        path: len(one) if isinstance(one, list) else 2 for path, one in _space(content).items()
+    counts = {
+        path: len(values) if isinstance(values, list) else 2
+        for path, values in _space(content).items()
     }
     # of numbers of the training the least and the greatest stand for all
     together = (
-        min(count, 2) if str(path).startswith("train.") else count for path, count in values.items()
+        min(count, 2) if str(path).startswith("train.") else count for path, count in counts.items()
     )
-    return sum(values.values()) + min(_COMBINATIONS, prod(together)) * (1 + _candidates(content))
+    return sum(counts.values()) + min(_COMBINATIONS, prod(together)) * (1 + _candidates(content))
 
 
 def _candidates(content: Mapping[str, Any]) -> int:
-    said = content.get("teacher")
-    first = said[0] if isinstance(said, list | tuple) and said else said
+    teacher = content.get("teacher")
+    first = teacher[0] if isinstance(teacher, list | tuple) and teacher else teacher
     candidates = first.get("candidates") if isinstance(first, dict) else None
     return max(1, len(candidates)) if isinstance(candidates, list | tuple) else 1
-
-
-def _objectives(content: Mapping[str, Any]) -> tuple[object, ...]:
-    first = content.get("intermediate")
-    return content.get("objective"), first.get("objective") if isinstance(first, dict) else None
 
 
 def nodes_of(value: object, most: int) -> int:
@@ -67,13 +65,13 @@ def nodes_of(value: object, most: int) -> int:
     """
     left, nodes = [value], 0
     while left and nodes <= most:
-        inner = tuple(within(left.pop()))
+        inner = tuple(inner_values(left.pop()))
         nodes += len(inner)
         left += inner
     return nodes
 
 
-def within(value: object) -> Iterable[object]:
+def inner_values(value: object) -> Iterable[object]:
     """What is directly in a value: of a mapping the names too."""
     if isinstance(value, dict):
         return (*value, *value.values())

@@ -16,7 +16,7 @@ from alambique.spec.errors import AlambiqueError, BadSpec
 from alambique.spec.faults import prefix_paths, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term, intermediate_losses
-from alambique.spec.sources import Architecture, Source, source_of, written
+from alambique.spec.sources import Architecture, Source, source_of, source_text
 from alambique.spec.space import axes, single_value_jobs, trial_count
 from alambique.spec.teachers import TeacherEntry
 from alambique.spec.tries import Tries, needs_outputs, same_tries, tries
@@ -76,11 +76,11 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
     )
     firsts = [
         candidate(field, source_of(one.model), _runs(first, number))
-        for number, (field, one) in enumerate(first.named)
+        for number, (field, one) in enumerate(first.named_candidates)
     ]
     candidates = [[one.teacher for one in firsts]]
     candidates += [_candidates(job, one, labels, config_of) for one in others]
-    choice = any(len(one.said.runs) > 1 for one in job.teachers)
+    choice = any(len(one.spec.runs) > 1 for one in job.teachers)
     costliest = max(firsts, key=lambda one: one.teacher.macs.full)
     most = max(firsts, key=lambda one: one.largest.macs.full)
     return Plan(
@@ -120,7 +120,7 @@ def _candidate(
     config_of: ConfigOf,
 ) -> _Candidate:
     first = job.teachers[0]
-    with first.telling(field):
+    with first.prefix_errors(field):
         teacher = _teacher(first, model, config_of)
         own = _cost(job, teacher, labels)
 
@@ -129,7 +129,7 @@ def _candidate(
 
     def fits(variant: Job) -> None:
         config = student(variant)
-        with first.telling(field):
+        with first.prefix_errors(field):
             _check_terms(variant, config, teacher)
 
     fits(job)
@@ -137,7 +137,7 @@ def _candidate(
         check_values(looked_at, fits)
     config = student(job)
     return _Candidate(
-        teacher=CandidateCost(own.parameters, own.macs, written(model), runs),
+        teacher=CandidateCost(own.parameters, own.macs, source_text(model), runs),
         config=teacher,
         student=_cost(job, config, labels),
         layers=depth(config),
@@ -153,7 +153,7 @@ def _check_terms(job: Job, student: Config, teacher: Config) -> None:
 
 
 def _runs(teacher: TeacherEntry, candidate: int) -> int:
-    return [run.candidate for run in teacher.said.runs].count(candidate)
+    return [run.candidate for run in teacher.spec.runs].count(candidate)
 
 
 def _candidates(
@@ -161,12 +161,12 @@ def _candidates(
 ) -> list[CandidateCost]:
     """What the candidates of a teacher take that no student is made of."""
     found = []
-    for number, (field, one) in enumerate(teacher.named):
+    for number, (field, one) in enumerate(teacher.named_candidates):
         model = source_of(one.model)
-        with teacher.telling(field):
+        with teacher.prefix_errors(field):
             own = _cost(job, _teacher(teacher, model, config_of), labels)
         runs = _runs(teacher, number)
-        found.append(CandidateCost(own.parameters, own.macs, written(model), runs))
+        found.append(CandidateCost(own.parameters, own.macs, source_text(model), runs))
     return found
 
 
@@ -261,7 +261,7 @@ def _has_unknown_labels(job: Job, data: Splits | AlambiqueError) -> bool:
 def _teacher(teacher: TeacherEntry, model: Source, config_of: ConfigOf) -> Config:
     if not isinstance(model, Architecture):
         return config_of(model)
-    positions = teacher.said.positions
+    positions = teacher.spec.positions
     return shapes.from_scratch(
         model, vocabulary=model.vocabulary, pad=0, cls=2, sep=3, mask=4, positions=positions
     )
@@ -270,9 +270,9 @@ def _teacher(teacher: TeacherEntry, model: Source, config_of: ConfigOf) -> Confi
 def _student(job: Job, field: str, teacher: Config, config_of: ConfigOf) -> Config:
     start = job.student.start
     if start not in ("teacher", "random"):
-        return shapes.of_student(job.student, config_of(source_of(start)))
-    with job.teachers[0].telling(field):
-        return shapes.of_student(job.student, teacher)
+        return shapes.student_config(job.student, config_of(source_of(start)))
+    with job.teachers[0].prefix_errors(field):
+        return shapes.student_config(job.student, teacher)
 
 
 def _cost(job: Job, config: Config, labels: int) -> Cost:

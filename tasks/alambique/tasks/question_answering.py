@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alambique.distill.alignment import FloatArray, pieces_of
 from alambique.runtime.spans import Span, SpanSettings, best_span
 from alambique.runtime.windows import Encoder, Window
-from alambique.runtime.words import IntArray, covered, words_of
+from alambique.runtime.words import IntArray, covered_words, words_of
 from alambique.spec.faults import BadField, refuse
 from alambique.spec.outputs import Output
 from alambique.tasks.answers import Metric, Normalise, exact_match, f1, mlqa_es, squad_en
@@ -160,7 +160,7 @@ def _answer_words(example: Question, words_W2: IntArray) -> tuple[int, int]:
     """The first and last word that the gold answer touches."""
     answer = example.answers[0]
     span_12 = np.array([[answer.start, answer.end]], np.int32)
-    first_1, last_1 = covered(words_W2, span_12)
+    first_1, last_1 = covered_words(words_W2, span_12)
     return int(first_1[0]), int(last_1[0])
 
 

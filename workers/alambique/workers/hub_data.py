@@ -13,8 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import assert_never
 
-from alambique.models.locks import alone
 from alambique.spec.data_sources import HubData
+from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadData, LostWorker, NoData, NotEnoughDisk, Unreachable
 from alambique.spec.excerpts import excerpt
 from alambique.tasks.datasets import HubSplit
@@ -54,7 +54,7 @@ def _fetch(
     if file := _find_kept(folder, source):
         return file
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder / ".lock"):
+    with file_lock(folder / ".lock"):
         if file := _find_kept(folder, source):  # of another job, which was waited for
             return file
         tell(f"loading {_name_of(source)} from the hub")

@@ -104,7 +104,7 @@ class AttentionComparison:
                 for all_BND in (qkv.queries_BND, qkv.keys_BND)
             )
         )
-        return attention.averaged_heads(scores_BHNN) if self.term.heads == "mean" else scores_BHNN
+        return attention.mean_over_heads(scores_BHNN) if self.term.heads == "mean" else scores_BHNN
 
     def _seen_pairs(self, outputs: "LayerOutputs") -> "list[Tensor]":
         """Return for each pair of layers which pairs of tokens (B, N, N) both of them see."""

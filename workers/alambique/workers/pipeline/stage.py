@@ -136,7 +136,7 @@ def record_stage(context: JobContext, location: StageLocation, result: Result) -
     write_text(location.folder / _RECORD, json.dumps(content))
     project, key = context.job.project, location.key
     context.write(
-        lambda session: stages.done(
+        lambda session: stages.record(
             session, context.id, context.token, project, key, location.stage, content
         )
     )

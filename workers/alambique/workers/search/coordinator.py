@@ -187,7 +187,7 @@ class TrialCoordinator:
         context = self._context
         # a database that does not answer now is told with the next epoch
         with suppress(SQLAlchemyError), context.database.write() as session:
-            trials.tell(
+            trials.record_progress(
                 session,
                 context.id,
                 context.token,

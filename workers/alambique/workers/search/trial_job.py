@@ -76,7 +76,7 @@ class SearchInputs:
             BadSpec: a job cannot have these values together.
         """
         context = self.context
-        job, *_ = job_with_values(self.job, values).seeded
+        job, *_ = job_with_values(self.job, values).per_seed
         check_head(job, context.inputs.student_start)
         # a model of its own is the same for all trials: the space may leave it, and name no other
         if job.student.start in ("teacher", "random"):

@@ -186,7 +186,7 @@ def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -
         teacher.folder, max_length=teacher.max_length, stride=teacher.stride
     )
     unlabelled = context.data.unlabelled
-    is_bf16 = (entry.said.training or context.job.train).precision == "bf16"
+    is_bf16 = (entry.spec.training or context.job.train).precision == "bf16"
     # the head's classes are part of what it answers, and no part of its weights' hash
     classes: dict[str, str] = read_config(teacher.folder).get("id2label") or {}
     names = [classes[number] for number in sorted(classes, key=int)]
@@ -205,7 +205,7 @@ def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -
             tokenizer=encoder.fingerprint,
             preprocessing=str(PREPROCESSING),
             dtype="bf16" if is_bf16 else "fp32",
-            weight=entry.said.weight,
+            weight=entry.spec.weight,
         ),
     )
 

@@ -18,7 +18,7 @@ from alambique.models.configs import read_config
 from alambique.models.folders import model_hash
 from alambique.models.networks import Network
 from alambique.models.networks import load as load_network
-from alambique.models.sources import Located, check_folder, locate
+from alambique.models.sources import LocatedModel, check_folder, locate
 from alambique.models.weights import weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
@@ -35,7 +35,7 @@ from alambique.spec.sources import (
     Registered,
     Source,
     source_of,
-    written,
+    source_text,
 )
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.teachers import TeacherEntry
@@ -101,14 +101,14 @@ def check_job(context: JobContext) -> JobInputs:
     teachers = tuple(
         tuple(
             _check_teacher(context, teacher, field, candidate.model, data.labels)
-            for field, candidate in teacher.named
+            for field, candidate in teacher.named_candidates
         )
         for teacher in job.teachers
     )
     student = _check_student_start(context, data.labels)
     check_values(checked_tries(job), partial(check_head, student=student))
     # terms that compare layers have one teacher, says the spec
-    for (field, _), start in zip(job.teachers[0].named, teachers[0], strict=True):
+    for (field, _), start in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
         check_live_teacher(job, field, start, student)
     inputs = JobInputs(data=data, teacher_starts=teachers, student_start=student)
     _check_disk(replace(context, checked=inputs), splits)
@@ -159,7 +159,7 @@ def _check_names(context: JobContext) -> None:
     job = context.job
     roles = []
     for teacher in job.teachers:
-        runs = len(teacher.said.runs)
+        runs = len(teacher.spec.runs)
         roles.append(teacher.role)
         roles += map(teacher.candidate_role, range(1, runs + 1)) if runs > 1 else []
     for role in (*roles, *job.compare, StudentRole.DISTILLED):
@@ -202,9 +202,9 @@ def _check_teacher(
 ) -> InitialWeights | None:
     """Return the model that teaches, or may come to: whichever it will be, the student fits it."""
     source = source_of(model)
-    with teacher.telling(field):
+    with teacher.prefix_errors(field):
         start = _open_model(context, teacher, source, labels)
-        if teacher.said.training is None:
+        if teacher.spec.training is None:
             check_fine_tuned(context.job, teacher, start, labels)
         check_teaching(teacher, source, start)
         if teacher.number == 0 and context.job.student.start in ("teacher", "random"):
@@ -233,10 +233,10 @@ def _open_model(
     check_folder(located.folder)
     network = load_network(located.folder, context.task.output, labels)
     Encoder.from_folder(
-        located.folder, max_length=teacher.said.max_length, stride=teacher.said.stride
+        located.folder, max_length=teacher.spec.max_length, stride=teacher.spec.stride
     )
     number = located.commit or (str(version.number) if version else None)
-    name = written(source)
+    name = source_text(source)
     name = f"{name.partition('@')[0]}@{number}" if number else name
     context.log(*(f"{name}: {line}" for line in (*located.notes, *_load_notes(network))))
     return InitialWeights(
@@ -262,12 +262,12 @@ def _load_notes(network: Network) -> Iterator[str]:
 
 def _locate(
     context: JobContext, source: Hub | Registered | Local | Folder
-) -> tuple[Located, Version | None]:
+) -> tuple[LocatedModel, Version | None]:
     """Return where a model is, and which version of the registry it is, if it is one."""
     if isinstance(source, Registered):
         project, name, number = context.job.project, source.name, source.version
         version = context.read(lambda session: versions.find(session, project, name, number))
-        return Located(fetch_model(context.settings, version), None), version
+        return LocatedModel(fetch_model(context.settings, version), None), version
     home = context.settings.home.absolute()
     return locate(source, models=context.settings.models, cache=home / "hub"), None
 
@@ -275,14 +275,16 @@ def _locate(
 def _check_disk(context: JobContext, splits: Splits) -> None:
     """Raise `NotEnoughDisk` if the disk lacks what the plan needs beside what is there already."""
     job, inputs = context.job, context.inputs
-    models = [candidate.model for teacher in job.teachers for _, candidate in teacher.named]
+    models = [
+        candidate.model for teacher in job.teachers for _, candidate in teacher.named_candidates
+    ]
     starts = zip(
         [*models, job.student.start],
         [*chain.from_iterable(inputs.teacher_starts), inputs.student_start],
         strict=True,
     )
     folders = {str(name): start.folder for name, start in starts if start}
-    planned = plan(job, splits, config_of=lambda source: read_config(folders[written(source)]))
+    planned = plan(job, splits, config_of=lambda source: read_config(folders[source_text(source)]))
     needed = planned.disk_bytes(_COPIES, kept=_KEPT, runs=_count_runs_left(context))
     home = context.settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -299,7 +301,7 @@ def _count_runs_left(context: JobContext) -> Counter[int]:
 
     Candidates are numbered from 0 over all teachers of the job.
     """
-    first = [0, *accumulate(len(teacher.named) for teacher in context.job.teachers)]
+    first = [0, *accumulate(len(teacher.named_candidates) for teacher in context.job.teachers)]
     return Counter(
         first[stage.teacher.number] + stage.settings.candidate
         for stage in fine_tune_stages(context)

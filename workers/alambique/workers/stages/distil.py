@@ -220,7 +220,7 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
         AlambiqueError: none of those could be trained, or another attempt may go otherwise.
     """
     roles = student_roles(context)
-    students = [(job, role) for job in context.job.seeded for role in roles]
+    students = [(job, role) for job in context.job.per_seed for role in roles]
     models: list[TrainedModel] = []
     failures: dict[StudentRole, Exception] = {}
     notes = []

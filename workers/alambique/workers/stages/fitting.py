@@ -61,7 +61,7 @@ def check_teaching(teacher: TeacherEntry, model: Source, weights: InitialWeights
     Raises:
         BadSpec: the windows are longer than it has positions for.
     """
-    said, field = teacher.said, teacher.field
+    said, field = teacher.spec, teacher.field
     lengths = {f"{field}.max_length": said.max_length}
     if said.training:
         lengths[f"{field}.train.max_length"] = said.training.max_length
@@ -165,7 +165,7 @@ def _max_positions(
     """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
     if weights is None:
         turned = FAMILIES[_as_architecture(model).architecture].turned
-        return None if turned else teacher.said.positions
+        return None if turned else teacher.spec.positions
     return longest_text(read_config(weights.folder))
 
 

@@ -280,7 +280,7 @@ def _job_notes(job: Job) -> Iterator[str]:
             "the students on the front were chosen among the trials, and their baselines, which "
             "have the same settings, were not: a part of what is gained may be that choice"
         )
-    came_fine_tuned = job.teachers[0].said.training is None and not job.teachers[0].said.candidates
+    came_fine_tuned = job.teachers[0].spec.training is None and not job.teachers[0].spec.candidates
     if came_fine_tuned and "gold-only" in job.compare and job.student.start == "teacher":
         yield (
             "the teacher came fine-tuned, and nobody here knows the encoder that it was before: "

@@ -10,7 +10,7 @@ from typing import Any
 
 from alambique.models.weights import weights_hash
 from alambique.spec.errors import BadTeacher, Diverged
-from alambique.spec.sources import Architecture, source_of, written
+from alambique.spec.sources import Architecture, source_of, source_text
 from alambique.spec.states import StageName
 from alambique.spec.teacher import Run
 from alambique.spec.teachers import TeacherEntry
@@ -59,7 +59,7 @@ class FineTune:
             "task": context.job.task,
             "model": start.content if start else self.settings.model,
             "train": self.settings.train,
-            "windows": [self.teacher.said.max_length, self.teacher.said.stride],
+            "windows": [self.teacher.spec.max_length, self.teacher.spec.stride],
             "labels": context.data.labels,
             "data": [context.data.hashes["train"], context.data.hashes["dev"]],
             "processes": processes(context.job.resources, distilled=False),
@@ -99,12 +99,12 @@ class FineTune:
     def model_name(self, context: JobContext) -> str:
         """Return the candidate as the job names it, with the commit or number that was found."""
         start = self.initial_weights(context)
-        return start.name if start else written(source_of(self.settings.model))
+        return start.name if start else source_text(source_of(self.settings.model))
 
     def run_name(self, context: JobContext) -> str:
         """Return what people call the run: the candidate and, of a grid, the point."""
         model = self.model_name(context)
-        return f"{model}, {self.settings.said}" if self.settings.point else model
+        return f"{model}, {self.settings.point_text}" if self.settings.point else model
 
     def _train_and_test(
         self, context: JobContext, start: Path, folder: Path
@@ -139,15 +139,15 @@ class FineTune:
             return 1.0, None
         message = f"testing the {role} on the validation examples"
         context.report(StageName.TEACH, fraction, message=message)
-        return validate_teacher(context, folder, self.teacher.said)
+        return validate_teacher(context, folder, self.teacher.spec)
 
     def _model(self, folder: Path, *, loss: float | None, metric: float) -> TrainedModel:
         return TrainedModel(
             name=self.teacher.role,
             folder=folder,
             weights=weights_hash(folder),
-            max_length=self.teacher.said.max_length,
-            stride=self.teacher.said.stride,
+            max_length=self.teacher.spec.max_length,
+            stride=self.teacher.spec.stride,
             loss=loss,
             metric=metric,
             seconds=0.0,
@@ -158,7 +158,7 @@ class FineTune:
         start, train = self.initial_weights(context), self.settings.train
         inputs = {
             "task": context.job.task,
-            "start": start.content if start else [self.settings.model, self.teacher.said.positions],
+            "start": start.content if start else [self.settings.model, self.teacher.spec.positions],
             "texts": None if start else context.data.hashes["train"],
             "labels": context.data.labels,
             "seed": train.seed if train else None,
@@ -174,7 +174,7 @@ class FineTune:
         if isinstance(self.settings.model, Architecture):
             examples = read(context.data.files["train"])
             texts = (text for example in examples for text in task.texts(example))
-            positions = self.teacher.said.positions
+            positions = self.teacher.spec.positions
             write_from_scratch(
                 self.settings.model, texts, task.output, labels, into, positions, seed=seed
             )
@@ -189,13 +189,13 @@ def fine_tune_stages(context: JobContext) -> list[FineTune]:
     runs = [
         (teacher, run, number)
         for teacher in context.job.teachers
-        for number, run in enumerate(teacher.said.runs, start=1)
+        for number, run in enumerate(teacher.spec.runs, start=1)
     ]
     stages = []
     for position, (teacher, run, number) in enumerate(runs):
         part = StagePart(StageName.TEACH, teacher.role, position, len(runs))
         stage = FineTune(teacher, run, number, part)
-        if (of := len(teacher.said.runs)) > 1:
+        if (of := len(teacher.spec.runs)) > 1:
             which = f"{'' if teacher.alone else ', run'} {number} of {of}"
             name = f"{teacher.role}{which}, {stage.run_name(context)}"
             stage = replace(stage, part=replace(part, name=name))
@@ -246,7 +246,7 @@ def select_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTe
         BadTeacher: every run has collapsed.
         Diverged: the only run has, before it had any weights.
     """
-    off = teacher.said.gate == "off"
+    off = teacher.spec.gate == "off"
     able = [run for run in runs if run.collapsed is None]
     if off and not able:
         able = [run for run in runs if run.result.model is not None]

@@ -50,7 +50,7 @@ def write_student(
         BadModel: the folder cannot be loaded.
     """
     start = read_config(source)
-    config = shapes.of_student(student, start)
+    config = shapes.student_config(student, start)
     if student.start == "random":
         network = new(config, output, labels, seed=seed)
     else:
