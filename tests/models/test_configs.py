@@ -69,14 +69,16 @@ def test_a_config_of_millions_of_bytes_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(f"{field}{'x' * room}{rest}")
     assert read_config(tmp_path)["model_type"] == "bert"
     (tmp_path / "config.json").write_text(f"{field}{'x' * (room + 1)}{rest}")
-    with pytest.raises(BadModel, match="has 4,194,305 bytes, and at most 4,194,304 are read"):
+    with pytest.raises(
+        BadModel, match=r"config\.json has 4,194,305 bytes, and at most 4,194,304 are read"
+    ):
         read_config(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, f'{{"model_type": "bert", "a": {"9" * 5000}}}'])
 def test_a_config_that_python_cannot_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(BadModel, match="cannot be read as JSON"):
+    with pytest.raises(BadModel, match=r"config\.json.* JSON"):
         read_config(tmp_path)
 
 
@@ -94,7 +96,7 @@ def test_labels_that_are_no_texts(name: object) -> None:
 
 
 def test_what_is_told_of_many_labels_is_short() -> None:
-    with pytest.raises(BadModel, match="more") as caught:
+    with pytest.raises(BadModel, match="id2label") as caught:
         labels_of({"id2label": {f"a{number}": "O" for number in range(10_000)}})
     assert len(str(caught.value)) < 1000
 

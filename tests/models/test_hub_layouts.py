@@ -181,9 +181,9 @@ def test_what_the_hub_has_no_weights_of(saved: Saved, hub: Any, tmp_path: Path) 
         source = Hub("team/model", revision)
         return locate(source, models=None, cache=tmp_path / "cache", endpoint=hub.endpoint)
 
-    with pytest.raises(BadModel, match=rf"team/model@{commit}: it has no .*flax_model\.msgpack"):
+    with pytest.raises(BadModel, match=rf"team/model@{commit}: .*flax_model\.msgpack"):
         get(None)
-    with pytest.raises(UnknownName, match="team/model@v9 could not be had"):
+    with pytest.raises(UnknownName, match="team/model@v9"):
         get("v9")
 
 

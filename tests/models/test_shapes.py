@@ -102,7 +102,7 @@ def test_a_network_from_scratch_is_what_was_asked_for(family: str) -> None:
     assert logits_BNC.isfinite().all()
     if family == "modernbert":
         assert set(attention_kinds(config)) == {GLOBAL}
-    with pytest.raises(BadSpec, match="heads"):
+    with pytest.raises(BadSpec, match=r"width 32 .*\(5 heads\)"):
         from_scratch(
             architecture.model_copy(update={"heads": 5}),
             vocabulary=77,
@@ -153,7 +153,7 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
     config = {**tiny("albert"), "num_hidden_groups": 2}
     with pytest.raises(BadSpec, match="this albert has 2 layers that take turns"):
         with_layers(config, (0,))
-    with pytest.raises(BadSpec, match="this albert has 2 layers that take turns"):
+    with pytest.raises(BadSpec, match="num_hidden_groups"):
         resized(config, layers=2)
 
 
@@ -164,7 +164,7 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
         ({"heads": 4}, "heads 4 cannot be sliced from a model of heads 2"),
         ({"ffn": 25}, "ffn 25 cannot be sliced"),
         ({"heads": 1}, "make heads of 16 columns, which cannot be sliced from heads of 8"),
-        ({"width": 9}, "width 9 is not a multiple of 2"),
+        ({"width": 9}, r"width 9 .* 2 \(2 heads\)"),
     ],
 )
 def test_what_cannot_be_sliced(tiny: Tiny, asked: dict[str, int], said: str) -> None:
@@ -215,7 +215,7 @@ def test_the_student_of_a_job(config: Config, start: str) -> None:
 def test_a_random_student_may_be_larger_than_its_teacher(tiny: Tiny) -> None:
     said = Student(start="random", layers=9, width=32)
     assert sizes_of(of_student(said, tiny("roberta"))).width == 32
-    with pytest.raises(BadSpec, match="cannot be cut from a model of 4"):
+    with pytest.raises(BadSpec, match=r"9 layers .* 4\b"):
         of_student(said.model_copy(update={"start": "teacher"}), tiny("roberta"))
 
 

@@ -97,7 +97,7 @@ def test_what_the_hub_does_not_have(
 
 
 def test_a_hub_that_is_busy_may_be_asked_again(hub: tuple[str, list[str]], tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match=r"team/busy.*could not be had"):
+    with pytest.raises(Unreachable, match="team/busy"):
         place(Hub("team/busy", None), tmp_path, endpoint=hub[0])
 
 
@@ -171,7 +171,7 @@ def test_a_file_that_is_far_too_large_is_not_read(saved: Saved, name: str, most:
     folder = saved("bert", Output.TAGS, TAGS)
     with (folder / name).open("ab") as file:
         file.truncate(most + 1)  # which takes no room
-    with pytest.raises(BadModel, match=f"{name} has {most + 1:,} bytes"):
+    with pytest.raises(BadModel, match=f"{name} .*{most + 1:,}"):
         check_folder(folder)
 
 

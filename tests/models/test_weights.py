@@ -108,7 +108,7 @@ def test_one_weight_that_is_not_finite(tmp_path: Path, dtype: torch.dtype, bad: 
 def test_the_last_of_many_weights_is_looked_at_too(tmp_path: Path) -> None:
     many = torch.zeros(2**22 + 2)  # two more than are looked at together
     many[-1] = torch.nan
-    with pytest.raises(BadModel, match=r"'z' .* not all finite"):
+    with pytest.raises(BadModel, match=r"'z' .*NaN"):
         check_finite(folder_of(tmp_path / "model", {"z": many}))
 
 
@@ -126,14 +126,14 @@ def framed(header: bytes) -> bytes:
 def test_a_file_cut_short(folder: Path, kept: int) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadModel, match=r"damaged.*fetch the model again"):
+    with pytest.raises(BadModel, match=r"is no safetensors file.*damaged.*fetch the model again"):
         check_finite(folder)
 
 
 @pytest.mark.parametrize("junk", [b"x" * 200, framed(b"[]"), framed(b'{"a": {}}')])
 def test_a_file_that_is_something_else(folder: Path, junk: bytes) -> None:
     (folder / "model.safetensors").write_bytes(junk)
-    with pytest.raises(BadModel, match="no safetensors file"):
+    with pytest.raises(BadModel, match=r"model\.safetensors .*header"):
         check_finite(folder)
 
 
