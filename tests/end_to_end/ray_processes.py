@@ -1,4 +1,4 @@
-"""A Ray that a process keeps for all tests, and drivers that connect to it from processes of their own."""
+"""A Ray that a process keeps for all tests, and drivers that connect to it from their own."""
 
 import json
 import subprocess

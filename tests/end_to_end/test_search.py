@@ -1,6 +1,7 @@
 """A whole search on a real Ray: stopped in order, killed, gone on with; trials that fail, or stop.
 
-One Ray for all tests, which the drivers connect to from processes of their own."""
+One Ray for all tests, which the drivers connect to from processes of their own.
+"""
 
 import json
 import os
