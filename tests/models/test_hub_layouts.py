@@ -111,8 +111,8 @@ def test_a_model_as_the_hub_has_it(
     tokenizer = Tokenizer.from_file(str(found.folder / "tokenizer.json"))
     text = "El niño de Málaga"
     encoded = tokenizer.encode(text)
-    covered = {place for begin, end in encoded.offsets for place in range(begin, end)}
-    assert covered >= {place for place, letter in enumerate(text) if letter != " "}
+    covered = {position for begin, end in encoded.offsets for position in range(begin, end)}
+    assert covered >= {position for position, letter in enumerate(text) if letter != " "}
     # from now on it is there, whatever becomes of the hub
     hub.fetched.clear()
     hub.repositories.clear()

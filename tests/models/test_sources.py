@@ -49,7 +49,7 @@ def hub(saved: Saved, serving: Callable[..., str]) -> tuple[str, list[str]]:
     return serving(partial(answered, folder, fetched)), fetched
 
 
-def place(
+def located(
     source: Hub | Local | Folder,
     tmp_path: Path,
     *,
@@ -69,7 +69,7 @@ def test_a_snapshot_of_the_hub_and_its_commit(
     hub: tuple[str, list[str]], tmp_path: Path, revision: str | None
 ) -> None:
     endpoint, fetched = hub
-    found = place(Hub("team/tiny", revision), tmp_path, endpoint=endpoint)
+    found = located(Hub("team/tiny", revision), tmp_path, endpoint=endpoint)
     assert found.commit == COMMIT
     assert check_folder(found.folder)["model_type"] == "bert"
     assert set(fetched) == {
@@ -82,9 +82,9 @@ def test_a_snapshot_of_the_hub_and_its_commit(
 
 def test_a_snapshot_that_is_there_needs_no_hub(hub: tuple[str, list[str]], tmp_path: Path) -> None:
     endpoint, fetched = hub
-    first = place(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint)
+    first = located(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint)
     fetched.clear()
-    assert place(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint) == first
+    assert located(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint) == first
     assert fetched == []
 
 
@@ -93,17 +93,17 @@ def test_what_the_hub_does_not_have(
     hub: tuple[str, list[str]], tmp_path: Path, source: Hub
 ) -> None:
     with pytest.raises(UnknownName, match=rf"{source.repository}.*could not be had.*HF_TOKEN"):
-        place(source, tmp_path, endpoint=hub[0])
+        located(source, tmp_path, endpoint=hub[0])
 
 
 def test_a_hub_that_is_busy_may_be_asked_again(hub: tuple[str, list[str]], tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="team/busy"):
-        place(Hub("team/busy", None), tmp_path, endpoint=hub[0])
+        located(Hub("team/busy", None), tmp_path, endpoint=hub[0])
 
 
 def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
     with pytest.raises(Unreachable, match="put its folder under ALAMBIQUE_MODELS"):
-        place(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
+        located(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
 
 
 @pytest.mark.parametrize("commit", ["../../victim", COMMIT[:39], None])
@@ -113,27 +113,27 @@ def test_a_hub_that_names_no_commit(
     said = json.dumps({"id": "team/tiny", "sha": commit, "siblings": []}).encode()
     endpoint = serving(lambda _: (200, said, {}))
     with pytest.raises(Unreachable):
-        place(Hub("team/tiny", None), tmp_path, endpoint=endpoint)
+        located(Hub("team/tiny", None), tmp_path, endpoint=endpoint)
 
 
 def test_a_name_under_the_folder_of_models(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS, name="mine")
-    assert place(Local("mine"), tmp_path, models=tmp_path) == Located(folder, None)
+    assert located(Local("mine"), tmp_path, models=tmp_path) == Located(folder, None)
     with pytest.raises(UnknownName, match=r"no model 'yours' in .*, which has mine; the samples"):
-        place(Local("yours"), tmp_path, models=tmp_path)
+        located(Local("yours"), tmp_path, models=tmp_path)
     with pytest.raises(UnknownName, match="set ALAMBIQUE_MODELS"):
-        place(Local("mine"), tmp_path)
+        located(Local("mine"), tmp_path)
 
 
 def test_the_samples_need_no_folder_of_models(tmp_path: Path) -> None:
-    assert place(Local("sample-encoder"), tmp_path).folder == SAMPLES["sample-encoder"]
+    assert located(Local("sample-encoder"), tmp_path).folder == SAMPLES["sample-encoder"]
 
 
 def test_a_path(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
-    assert place(Folder(str(folder)), tmp_path) == Located(folder, None)
+    assert located(Folder(str(folder)), tmp_path) == Located(folder, None)
     with pytest.raises(UnknownName, match="there is no folder"):
-        place(Folder(str(tmp_path / "nowhere")), tmp_path)
+        located(Folder(str(tmp_path / "nowhere")), tmp_path)
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])

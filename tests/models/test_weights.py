@@ -26,11 +26,11 @@ def state() -> dict[str, Tensor]:
     }
 
 
-def folder_of(place: Path, weights: dict[str, Tensor], **config: object) -> Path:
-    place.mkdir(exist_ok=True)
-    (place / "config.json").write_text(json.dumps(CONFIG | config))
-    save_file(weights, place / "model.safetensors")
-    return place
+def folder_of(folder: Path, weights: dict[str, Tensor], **config: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG | config))
+    save_file(weights, folder / "model.safetensors")
+    return folder
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ LAYERS: tuple[Term, ...] = (Hidden(projection="per-layer", mapping="learned"), R
 
 
 @pytest.fixture
-def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
+def general(training_spec: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
     """A course beside a deeper and wider teacher, whose layers have something to say."""
 
     def made(**changed: object) -> TrainingSpec:
@@ -47,7 +47,7 @@ def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
             sharper = {name: w * 6 if w.ndim > 1 else w for name, w in weights.items()}
             save_file(sharper, teacher / "model.safetensors", metadata={"format": "pt"})
         said = {"objective": LAYERS, "live_teacher": teacher, "train": QUICK, **changed}
-        told = course("general", **said)
+        told = training_spec("general", **said)
         write(told.training, read(told.training)[:16])
         return told
 
@@ -148,10 +148,10 @@ class Together:
         self._barrier.wait(60)
 
 
-def validated(told: TrainingSpec, place: Any) -> Validation:
-    model, inputs = load_inputs(told, place)
+def validated(told: TrainingSpec, context: Any) -> Validation:
+    model, inputs = load_inputs(told, context)
     networks = StudentAndTeacher(model.eval())
-    return validate(networks.forward, inputs.validation, inputs.collator, place, told.objective)
+    return validate(networks.forward, inputs.validation, inputs.collator, context, told.objective)
 
 
 def test_processes_together_find_what_one_finds(general: Made) -> None:
@@ -161,9 +161,9 @@ def test_processes_together_find_what_one_finds(general: Made) -> None:
     long = Text("long", " ".join(text.text for text in some if isinstance(text, Text)))
     write(told.validation, [long, *some[1:]])
     shelf, barrier = dict[int, Any](), Barrier(3)
-    places = [Together(rank, 3, shelf, barrier) for rank in range(3)]
+    contexts = [Together(rank, 3, shelf, barrier) for rank in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda place: validated(told, place), places))
+        found = list(pool.map(lambda context: validated(told, context), contexts))
     alone = validated(told, HERE)
     for one in found:
         assert one.loss == pytest.approx(alone.loss, rel=1e-6)

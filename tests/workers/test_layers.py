@@ -33,14 +33,14 @@ LAYERS: tuple[Term, ...] = (
 
 
 @pytest.fixture
-def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
+def layered(training_spec: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
     """A course beside a deeper and wider teacher."""
 
     def made(**changed: object) -> TrainingSpec:
         teacher = tmp_path / "deep"
         if not teacher.exists():
             folder_of(teacher.name, layers=4, width=48, seed=2, positions=128)
-        return course(**{"objective": LAYERS, "live_teacher": teacher, **changed})
+        return training_spec(**{"objective": LAYERS, "live_teacher": teacher, **changed})
 
     return made
 

@@ -51,7 +51,7 @@ TERMS: Mapping[str, Term] = {
 
 def test_the_numbers_of_this_schema(
     distilled: Callable[..., TrainingSpec],
-    course: Callable[..., TrainingSpec],
+    training_spec: Callable[..., TrainingSpec],
     recorded: Callable[..., "Recorded"],
     folder_of: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
@@ -65,12 +65,12 @@ def test_the_numbers_of_this_schema(
     found = {task: losses(distilled(task, objective=terms)) for task, terms in OUTPUTS.items()}
     teacher = folder_of("beside", seed=2)
     for name, term in TERMS.items():
-        told = distilled(TAGS) if isinstance(term, Logits) else course(TAGS)
+        told = distilled(TAGS) if isinstance(term, Logits) else training_spec(TAGS)
         layers = {} if isinstance(term, Gold | Logits) else {"live_teacher": teacher}
         found[name] = losses(told.model_copy(update={"objective": (term,), **layers}))
     deep = folder_of("deep", task="general", layers=4, width=48, seed=2, positions=128)
     states = (Hidden(projection="per-layer"), Relations(heads=8))
-    found["general"] = losses(course("general", objective=states, live_teacher=deep))
+    found["general"] = losses(training_spec("general", objective=states, live_teacher=deep))
     mixed = {"objective": (Logits(), Gold(), TERMS["hidden pkd"]), "live_teacher": teacher}
     found |= with_deepspeed([quick(distilled(TAGS, zero=stage, **mixed)) for stage in range(4)])
     fresh = tmp_path_factory.getbasetemp() / PINNED.name

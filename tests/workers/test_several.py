@@ -39,7 +39,7 @@ SIZES = {
 def taught_by(
     tmp_path: Path,
     few: Callable[[str], Splits],
-    order_for: Ordered,
+    fill_task_for: Ordered,
     learnt: Callable[..., Any],
 ) -> Callable[[TrainingSpec], list[FillTask]]:
     """The orders of two teachers with vocabularies and windows of their own."""
@@ -47,7 +47,7 @@ def taught_by(
     def orders(told: TrainingSpec) -> list[FillTask]:
         write(told.training, few(told.task).train[:16])
         return [
-            order_for(
+            fill_task_for(
                 told,
                 tmp_path / "near",
                 teacher=_network(told, name, few(told.task), learnt, tmp_path / name),
@@ -111,20 +111,20 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Outputs]:
     ],
 )
 def test_a_student_of_a_third_vocabulary_learns_from_both(
-    course: Made,
+    training_spec: Made,
     taught_by: Callable[[TrainingSpec], list[FillTask]],
     recorded: Recorder,
     opened: list[Outputs],
     task: str,
     combine: str,
 ) -> None:
-    told = course(task)
+    told = training_spec(task)
     orders = taught_by(told)
     examples = len({find(task).texts(e) for e in read(orders[0].examples)})
     assert [filled(order) for order in orders] == [examples, examples]
     outputs = tuple(order.outputs for order in orders)
     term = Logits.model_validate({"combine": combine, "loss": "ce"})
-    run = recorded(course(task, teachers=outputs, objective=(term, Gold(weight=0.1))))
+    run = recorded(training_spec(task, teachers=outputs, objective=(term, Gold(weight=0.1))))
     run.run()
     assert run.losses[-1] < run.losses[0]
     assert [outputs.misses for outputs in opened] == [0, 0]
@@ -134,19 +134,19 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
 
 @pytest.mark.parametrize("task", ["named-entities", "question-answering"])
 def test_a_teacher_beside_itself_teaches_as_it_does_alone(
-    course: Made,
+    training_spec: Made,
     taught_by: Callable[[TrainingSpec], list[FillTask]],
     recorded: Recorder,
     task: str,
 ) -> None:
-    told = course(task)
+    told = training_spec(task)
     order = taught_by(told)[1]
     filled(order)
 
     def losses(*teachers: TeacherOutputs, **said: Any) -> list[float]:
         terms = (Logits.model_validate({"temperature": 2.0, **said}),)
         short = told.train.model_copy(update={"epochs": 1})
-        run = recorded(course(task, teachers=teachers, objective=terms, train=short))
+        run = recorded(training_spec(task, teachers=teachers, objective=terms, train=short))
         run.run()
         return run.losses
 
@@ -157,9 +157,9 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
 
 
 def test_micro_batches_split_memory_and_not_what_teachers_say_together(
-    course: Made, taught_by: Callable[[TrainingSpec], list[FillTask]], recorded: Recorder
+    training_spec: Made, taught_by: Callable[[TrainingSpec], list[FillTask]], recorded: Recorder
 ) -> None:
-    told = course()
+    told = training_spec()
     orders = taught_by(told)
     for order in orders:
         filled(order)
@@ -168,7 +168,7 @@ def test_micro_batches_split_memory_and_not_what_teachers_say_together(
         "objective": (Logits(combine="best"), Gold(weight=0.5)),
     }
     runs = [
-        recorded(course(train=told.train.model_copy(update={"accumulate": pieces}), **said))
+        recorded(training_spec(train=told.train.model_copy(update={"accumulate": pieces}), **said))
         for pieces in (1, 3)
     ]
     for run in runs:

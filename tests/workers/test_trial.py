@@ -26,10 +26,10 @@ for again in range(2):
 
 @pytest.mark.slow
 def test_a_group_of_one(
-    course: Callable[..., TrainingSpec], folder_of: Callable[..., Path], tmp_path: Path
+    training_spec: Callable[..., TrainingSpec], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     """What is over already is told at once, by a process that served another trial before."""
-    own = course(zero=1)
+    own = training_spec(zero=1)
     own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
     spec = TrialSpec(
         number=1, trainings=(own,), student=Student(layers=1), source=folder_of(), resources=None

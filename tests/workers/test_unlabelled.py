@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Made = Callable[..., TrainingSpec]
 Few = Callable[[str], Splits]
 Recorder = Callable[..., "Recorded"]
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 TASKS = ["named-entities", "question-answering", "document-classification"]
 CPU = torch.device("cpu")
 BOTH = (Logits(), Gold(weight=0.5))
@@ -44,20 +44,20 @@ BOTH = (Logits(), Gold(weight=0.5))
 
 @pytest.fixture
 def beside(
-    course: Made, order_for: Callable[..., FillTask], few: Few, tmp_path: Path
+    training_spec: Made, fill_task_for: Callable[..., FillTask], few: Few, tmp_path: Path
 ) -> Callable[..., TrainingSpec]:
     """A course with the examples of dev, without labels, beside some of those of train."""
 
     def made(task: str, **said: Any) -> TrainingSpec:
-        told = course(task)
+        told = training_spec(task)
         write(told.training, few(task).train[:12])
         more = told.training.with_name("unlabelled.arrow")
         write(more, [without_labels(example) for example in few(task).dev])
-        order = order_for(told, tmp_path / "near", unlabelled=more)
+        order = fill_task_for(told, tmp_path / "near", unlabelled=more)
         filler = Filler(order)
         filler.fill(list(filler.missing()))
         fields = {"unlabelled": more, "teachers": (order.outputs,), "objective": BOTH}
-        return course(task, **(fields | said))
+        return training_spec(task, **(fields | said))
 
     return made
 
@@ -174,15 +174,15 @@ def student_keys(context: JobContext, teacher: TrainedModel) -> dict[StudentRole
 
 
 def test_labels_of_unlabelled_examples_are_never_read(
-    work: Taken,
+    job_context: MakeContext,
     other: Callable[..., Path],
     folder_of: Callable[..., Path],
     as_teacher: Callable[..., TrainedModel],
 ) -> None:
     """Whatever they say, it is the same job; a baseline takes as many steps, and reads no label."""
     data = "data={name: sample-entities, limit: {train: 40, dev: 4, test: 4}, unlabelled: %s}"
-    plain = work()
-    jobs_of = [work(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
+    plain = job_context()
+    jobs_of = [job_context(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
     found = [check_job(one).data for one in jobs_of]
     hashes = {one.unlabelled.hash for one in found if one.unlabelled}
     assert len(hashes) == 1
@@ -193,15 +193,15 @@ def test_labels_of_unlabelled_examples_are_never_read(
     teacher = as_teacher(folder_of(), max_length=64, stride=16)
     first, second, without = (
         student_keys(one, teacher)
-        for one in (*jobs_of, work("data.limit={train: 40, dev: 4, test: 4}"))
+        for one in (*jobs_of, job_context("data.limit={train: 40, dev: 4, test: 4}"))
     )
     assert first == second
     assert all(first[role] != without[role] for role in first)
 
 
-def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
+def test_what_the_job_has_already_is_left_out_and_told(job_context: MakeContext) -> None:
     limit = "limit: {train: 40, dev: 13, test: 12, unlabelled: 25}"
-    job = work(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
+    job = job_context(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
     data = check_job(job).data
     assert data.unlabelled is not None
     assert data.unlabelled.count == 25
@@ -217,8 +217,8 @@ def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
 
 
 def test_a_set_of_which_nothing_is_left(
-    work: Taken, few: Few, tmp_path: Path, refused: Callable[..., None]
+    job_context: MakeContext, few: Few, tmp_path: Path, refused: Callable[..., None]
 ) -> None:
     conll.write(tmp_path / "same.conll", few("named-entities").train[:9])
-    job = work(f"data.unlabelled={tmp_path}/same.conll")
+    job = job_context(f"data.unlabelled={tmp_path}/same.conll")
     refused(job, BadData, "data.unlabelled: ", "no example beyond those of train, dev, test")
