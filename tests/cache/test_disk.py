@@ -112,9 +112,9 @@ def test_killed_between_any_two_writes(tmp_path: Path, bucket_folder: Path) -> N
         while int(process.stdout.readline()) < 20:
             pass
         process.send_signal(signal.SIGKILL)
-        told = [int(line) for line in process.stdout.read().splitlines()]
+        numbers = [int(line) for line in process.stdout.read().splitlines()]
     store = DiskPacks(tmp_path)
-    for number in [*range(21), *told]:
+    for number in [*range(21), *numbers]:
         assert value(store, number) == number
     assert store.damaged == 0
 

@@ -15,7 +15,7 @@ Tiny = Callable[[str], Config]
 
 
 @pytest.mark.parametrize(
-    ("term", "student", "path", "said"),
+    ("term", "student", "path", "sentence"),
     [
         (Hidden(mapping="3k"), {"layers": 2}, "mapping", "a teacher of at least 6, this one has 4"),
         (Hidden(mapping=((0, 4),)), {"layers": 2}, "mapping", "the teacher 0 to 3"),
@@ -30,10 +30,10 @@ Tiny = Callable[[str], Config]
     ],
 )
 def test_networks_that_cannot_be_compared_name_the_field_to_change(
-    tiny: Tiny, term: IntermediateLoss, student: dict[str, Any], path: str, said: str
+    tiny: Tiny, term: IntermediateLoss, student: dict[str, Any], path: str, sentence: str
 ) -> None:
     teacher = tiny("bert")
-    with pytest.raises(BadSpec, match=said) as caught:
+    with pytest.raises(BadSpec, match=sentence) as caught:
         check_comparable([term], resized(teacher, **student), teacher)
     assert [bad.path for bad in caught.value.fields] == [path]
 

@@ -20,7 +20,7 @@ BERT = {"model_type": "bert", "num_hidden_layers": 7}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         (None, r"has no config\.json"),
         ("{", "cannot be read as JSON"),
@@ -29,10 +29,10 @@ BERT = {"model_type": "bert", "num_hidden_layers": 7}
         ('{"model_type": "gpt2"}', "'gpt2' is not supported: give a model of type bert, roberta"),
     ],
 )
-def test_a_config_that_cannot_be_used(tmp_path: Path, text: str | None, said: str) -> None:
+def test_a_config_that_cannot_be_used(tmp_path: Path, text: str | None, sentence: str) -> None:
     if text is not None:
         (tmp_path / "config.json").write_text(text)
-    with pytest.raises(BadModel, match=said):
+    with pytest.raises(BadModel, match=sentence):
         read_config(tmp_path)
 
 

@@ -158,7 +158,7 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "sentence"),
     [
         ({"width": 24}, "width 24 cannot be sliced from a model of width 16: give at most that"),
         ({"heads": 4}, "heads 4 cannot be sliced from a model of heads 2"),
@@ -167,8 +167,8 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
         ({"width": 9}, r"width 9 .* 2 \(2 heads\)"),
     ],
 )
-def test_what_cannot_be_sliced(tiny: Tiny, asked: dict[str, int], said: str) -> None:
-    with pytest.raises(BadSpec, match=said):
+def test_what_cannot_be_sliced(tiny: Tiny, asked: dict[str, int], sentence: str) -> None:
+    with pytest.raises(BadSpec, match=sentence):
         narrowed(tiny("bert"), **asked)
 
 

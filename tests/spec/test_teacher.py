@@ -179,7 +179,7 @@ def test_a_teacher_that_cannot_be_is_refused_by_its_fields(
 
 
 @pytest.mark.parametrize(
-    ("teacher", "said"),
+    ("teacher", "sentence"),
     [
         ({}, "neither model nor candidates is given: give the model"),
         ({"model": "a", "candidates": ["b"]}, "model and candidates are both given: keep"),
@@ -206,11 +206,11 @@ def test_a_teacher_that_cannot_be_is_refused_by_its_fields(
     ],
     ids=str,
 )
-def test_what_is_said_of_a_teacher_that_cannot_be(teacher: dict[str, Any], said: str) -> None:
+def test_what_is_said_of_a_teacher_that_cannot_be(teacher: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadSpec) as caught:
         job(teacher)
     (bad,) = caught.value.fields
-    assert said in bad.message
+    assert sentence in bad.message
 
 
 def test_a_job_is_not_called_as_another_one_s_candidate() -> None:

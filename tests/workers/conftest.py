@@ -72,9 +72,9 @@ def few() -> Callable[[str], Splits]:
 
 @pytest.fixture
 def training_spec(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., TrainingSpec]:
-    """A course for a task, in a folder of its own; what else is given replaces its fields.
+    """A training for a task, in a folder of its own; what else is given replaces its fields.
 
-    Courses of one task share their start and their examples.
+    Trainings of one task share their start and their examples.
     """
 
     def made(task: str = "named-entities", **changed: Any) -> TrainingSpec:
@@ -119,7 +119,7 @@ def _network(
 
 @pytest.fixture(scope="session")
 def recorded() -> Callable[..., "Recorded"]:
-    """A run of a course in this process that remembers its losses; keywords as in recorder.py."""
+    """A training in this process that remembers its losses; keywords as in recorder.py."""
     # torchrun starts that file by its path, and so it is in no package to import it from
     spec = spec_from_file_location("recorder", Path(__file__).with_name("recorder.py"))
     assert spec is not None
@@ -133,7 +133,7 @@ def recorded() -> Callable[..., "Recorded"]:
 
 @pytest.fixture
 def fill_task_for() -> Callable[..., FillTask]:
-    """The order to fill a cache by what a course starts from; what else is given replaces it."""
+    """A task to fill a cache by the start of a training; what else is given replaces its fields."""
 
     def made(training_spec: TrainingSpec, near: Path, **changed: Any) -> FillTask:
         outputs = TeacherOutputs(
@@ -193,7 +193,7 @@ def _no_cluster() -> Any:
 
 @pytest.fixture
 def checked(job_context: Callable[..., JobContext]) -> Callable[..., JobContext]:
-    """A job as `work` gives it, after its check."""
+    """A job as `job_context` gives it, after its check."""
 
     def made(*overrides: str, **settings: Any) -> JobContext:
         context = job_context(*overrides, **settings)
@@ -239,7 +239,7 @@ def distilled(
     folder_of: Callable[..., Path],
     tmp_path: Path,
 ) -> Callable[..., TrainingSpec]:
-    """A course with a teacher that the cache holds all of, and with gold labels beside it."""
+    """A training with a teacher that the cache holds all of, and with gold labels beside it."""
 
     def made(task: str, **changed: Any) -> TrainingSpec:
         teacher = tmp_path / f"{task}-teacher"
@@ -249,9 +249,9 @@ def distilled(
             filler = Filler(order)
             filler.fill(list(filler.missing()))
         # Adam does not see how long gradients are, unless they are cut at some steps alone
-        told = training_spec(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
-        train = told.train.model_copy(update={"clip": 8.0})
-        return told.model_copy(update={"train": train} | changed)
+        spec = training_spec(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
+        train = spec.train.model_copy(update={"clip": 8.0})
+        return spec.model_copy(update={"train": train} | changed)
 
     return made
 

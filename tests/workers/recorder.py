@@ -24,8 +24,8 @@ class Recorded(TrainingLoop):
     """A run with the losses of the steps it has done.
 
     Args:
-        course: what to run.
-        place: this process.
+        training_spec: what to run.
+        context: this process.
         stop_at: the step, from 0, before which the run is broken off, on every process alike.
         before: called before each step, with the network and the number of the step.
     """
@@ -54,7 +54,7 @@ class Recorded(TrainingLoop):
 
 
 def record(path: Path, stop_at: int | None) -> None:
-    """Runs the course of a file; where there is a step to stop at, only on from there is told."""
+    """Runs the training of a file; where there is a step to stop at, only on from there is told."""
     training_spec = TrainingSpec.model_validate_json(path.read_text())
     if stop_at is not None:
         with suppress(KeyboardInterrupt):

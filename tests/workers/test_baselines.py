@@ -152,7 +152,7 @@ def test_a_job_for_baselines_alone_fails_with_the_first_of_them(
         train_students(spoilt(cached("distil=false")))
 
 
-def test_the_course_of_a_baseline_without_more_text_is_that_of_its_epochs(
+def test_the_training_of_a_baseline_without_more_text_is_that_of_its_epochs(
     cached: Made, tmp_path: Path
 ) -> None:
     context = cached()

@@ -81,8 +81,8 @@ def test_buckets_that_another_job_fills_are_waited_for(
         filling.result(60)
     by_us, wanted = sum(missing.values()) - by_them, ours.data.counts["train"]
     with ours.database.read() as session:
-        told = [event.content.get("message") for event in jobs.events(session, ours.id)]
-    assert told[-1] == f"{by_us} of {wanted} outputs computed"
+        messages = [event.content.get("message") for event in jobs.events(session, ours.id)]
+    assert messages[-1] == f"{by_us} of {wanted} outputs computed"
     assert Filler(order).missing() == {}
     everything = [bucket_lease(order, bucket) for bucket in missing]
     assert set(theirs.leases.take(everything)) == set(everything)

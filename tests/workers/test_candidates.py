@@ -60,7 +60,7 @@ def trained(job_context: JobContext) -> list[str]:
     with job_context.database.read() as session:
         events = jobs.events(session, job_context.id)
     contents = (event.content for event in events if event.kind == "progress")
-    steps = (told["message"] for told in contents if told["stage"] == "teach")
+    steps = (content["message"] for content in contents if content["stage"] == "teach")
     return list(dict.fromkeys(m.partition(": step")[0] for m in steps if ": step" in m))
 
 
@@ -68,7 +68,7 @@ def registering(job_context: JobContext) -> list[float]:
     """How far the last stage said it was, each time."""
     with job_context.database.read() as session:
         events = jobs.notes(session, job_context.id, "progress")
-    return [told.content["fraction"] for told in events if told.content["stage"] == "register"]
+    return [event.content["fraction"] for event in events if event.content["stage"] == "register"]
 
 
 def registered(job_context: JobContext) -> dict[str, Version]:

@@ -38,8 +38,11 @@ def driver(job_context: JobContext, parent: int) -> Iterator["subprocess.Popen[b
         str(job_context.id),
         str(job_context.token),
     ]
-    told = os.environ | {"ALAMBIQUE_HOME": str(job_context.settings.home), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([*command, "--parent", str(parent)], env=told) as process:
+    variables = os.environ | {
+        "ALAMBIQUE_HOME": str(job_context.settings.home),
+        "OMP_NUM_THREADS": "1",
+    }
+    with subprocess.Popen([*command, "--parent", str(parent)], env=variables) as process:
         try:
             yield process
         finally:

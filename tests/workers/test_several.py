@@ -44,13 +44,13 @@ def taught_by(
 ) -> Callable[[TrainingSpec], list[FillTask]]:
     """The orders of two teachers with vocabularies and windows of their own."""
 
-    def orders(told: TrainingSpec) -> list[FillTask]:
-        write(told.training, few(told.task).train[:16])
+    def orders(spec: TrainingSpec) -> list[FillTask]:
+        write(spec.training, few(spec.task).train[:16])
         return [
             fill_task_for(
-                told,
+                spec,
                 tmp_path / "near",
-                teacher=_network(told, name, few(told.task), learnt, tmp_path / name),
+                teacher=_network(spec, name, few(spec.task), learnt, tmp_path / name),
                 max_length=64 + 32 * number,
                 outputs=_outputs(tmp_path, name, 1.0 + number),
             )
@@ -60,14 +60,14 @@ def taught_by(
     return orders
 
 
-def _network(told: TrainingSpec, name: str, splits: Splits, learnt: Any, folder: Path) -> Path:
+def _network(spec: TrainingSpec, name: str, splits: Splits, learnt: Any, folder: Path) -> Path:
     if not folder.exists():
         folder.mkdir()
-        texts = [text for e in splits.train for text in find(told.task).texts(e)]
+        texts = [text for e in splits.train for text in find(spec.task).texts(e)]
         learnt(KINDS[name], texts, 300).save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text('{"pad_token": "<pad>"}')
         config = SIZES | {"model_type": name, "vocab_size": 300}
-        save(new(config, find(told.task).output, told.labels, seed=1), folder, folder)
+        save(new(config, find(spec.task).output, spec.labels, seed=1), folder, folder)
     return folder
 
 
@@ -118,8 +118,8 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
     task: str,
     combine: str,
 ) -> None:
-    told = training_spec(task)
-    orders = taught_by(told)
+    spec = training_spec(task)
+    orders = taught_by(spec)
     examples = len({find(task).texts(e) for e in read(orders[0].examples)})
     assert [filled(order) for order in orders] == [examples, examples]
     outputs = tuple(order.outputs for order in orders)
@@ -139,13 +139,13 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
     recorded: Recorder,
     task: str,
 ) -> None:
-    told = training_spec(task)
-    order = taught_by(told)[1]
+    spec = training_spec(task)
+    order = taught_by(spec)[1]
     filled(order)
 
     def losses(*teachers: TeacherOutputs, **said: Any) -> list[float]:
         terms = (Logits.model_validate({"temperature": 2.0, **said}),)
-        short = told.train.model_copy(update={"epochs": 1})
+        short = spec.train.model_copy(update={"epochs": 1})
         run = recorded(training_spec(task, teachers=teachers, objective=terms, train=short))
         run.run()
         return run.losses
@@ -159,8 +159,8 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
 def test_micro_batches_split_memory_and_not_what_teachers_say_together(
     training_spec: Made, taught_by: Callable[[TrainingSpec], list[FillTask]], recorded: Recorder
 ) -> None:
-    told = training_spec()
-    orders = taught_by(told)
+    spec = training_spec()
+    orders = taught_by(spec)
     for order in orders:
         filled(order)
     said = {
@@ -168,7 +168,7 @@ def test_micro_batches_split_memory_and_not_what_teachers_say_together(
         "objective": (Logits(combine="best"), Gold(weight=0.5)),
     }
     runs = [
-        recorded(training_spec(train=told.train.model_copy(update={"accumulate": pieces}), **said))
+        recorded(training_spec(train=spec.train.model_copy(update={"accumulate": pieces}), **said))
         for pieces in (1, 3)
     ]
     for run in runs:

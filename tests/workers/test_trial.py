@@ -36,8 +36,8 @@ def test_a_group_of_one(
     )
     path = tmp_path / "trial.json"
     path.write_text(spec.model_dump_json())
-    said = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
-    assert said.splitlines()[-2:] == ["1 2", "2"]
+    output = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
+    assert output.splitlines()[-2:] == ["1 2", "2"]
     outcome = read_result(own)
     assert outcome is not None
     assert (outcome.epochs, outcome.diverged) == (2, False)

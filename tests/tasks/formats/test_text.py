@@ -52,7 +52,7 @@ def test_tables_have_a_column_of_texts(written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "sentence"),
     [
         ("some.txt", "Uno.\nCaf\u00e9".encode("latin-1"), r"some\.txt:2: byte 0xe9 is not UTF-8"),
         ("some.jsonl", '{"text": "a"}\n{"text": 3}', r"some\.jsonl:2: column 'text' should hold a"),
@@ -61,7 +61,7 @@ def test_tables_have_a_column_of_texts(written: Written) -> None:
     ],
 )
 def test_what_is_no_text_is_named(
-    written: Written, name: str, content: str | bytes, said: str
+    written: Written, name: str, content: str | bytes, sentence: str
 ) -> None:
-    with pytest.raises(BadData, match=said):
+    with pytest.raises(BadData, match=sentence):
         read_texts(written(name, content))

@@ -46,8 +46,8 @@ def put(path: Path, rows: Sequence[Mapping[str, Any]], **named: Any) -> None:
     table = pyarrow.Table.from_pylist(list(rows))
     others = {name: {"dtype": "string", "_type": "Value"} for name in table.column_names}
     if named:
-        told = {"info": {"features": others | named}}
-        table = table.replace_schema_metadata({"huggingface": json.dumps(told)})
+        metadata = {"info": {"features": others | named}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(metadata)})
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(table, path)
 

@@ -114,8 +114,8 @@ def test_classes_that_are_called_by_numbers(hub: "Hub", tmp_path: Path) -> None:
 def test_the_first_rows_are_streamed_and_kept(
     repository: tuple[Path, str], hub: "Hub", tmp_path: Path
 ) -> None:
-    told = list[str]()
-    fetch = fetcher(tmp_path / "home", tell=told.append, endpoint=hub.endpoint)
+    lines = list[str]()
+    fetch = fetcher(tmp_path / "home", tell=lines.append, endpoint=hub.endpoint)
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es", first=5)
     path = fetch(split)
     assert parquet.read_table(path).num_rows == 5
@@ -123,7 +123,7 @@ def test_the_first_rows_are_streamed_and_kept(
     hub.fetched.clear()
     assert fetch(split) == path
     assert hub.fetched == []
-    (line,) = told
+    (line,) = lines
     assert line.startswith("loading the first 5 rows of the train split of hub:team/reviews@")
     assert [one.name for one in path.parent.parent.iterdir() if one.is_dir()] == ["first-5"]
 

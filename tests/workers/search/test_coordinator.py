@@ -127,14 +127,14 @@ def test_progress_is_told(inputs: Callable[..., SearchInputs]) -> None:
     coordinator = coordinator_of(given)
     first = coordinator.next_trial()
     assert first is not None
-    told = run_to_end(coordinator, first)
+    reports = run_to_end(coordinator, first)
     for _ in range(2):
         assert coordinator.next_trial() is not None
     coordinator.record_report(2, TrialReport(1, 0.5, 0.25))
     coordinator.report_progress()
     with given.context.database.read() as session:
         job = jobs.find(session, given.context.id)
-    best = f"best f1 {100 * told[-1].metric:.2f} % (trial 1)"
+    best = f"best f1 {100 * reports[-1].metric:.2f} % (trial 1)"
     assert job.message == f"trial 3 of 4, 2 running; {best}"
     assert (job.state, job.progress) == (State.RUNNING, (1 + 0.5) / 4)
     assert job.eta_seconds is not None
