@@ -99,8 +99,9 @@ def test_a_server_without_its_database_has_no_answer(other_server: str) -> None:
 
 
 def test_problems_come_as_their_kinds(client: Client) -> None:
-    with pytest.raises(BadSpec, match="no such field"):
+    with pytest.raises(BadSpec) as raised:
         client.submit("taskk: x")
+    assert "taskk" in [field.path for field in raised.value.fields]
     with pytest.raises(UnknownName, match="none"):
         client.model("none")
 
@@ -113,7 +114,7 @@ def test_a_mapping_is_submitted_as_it_is(client: Client, job: Job) -> None:
 
 def test_what_is_wrong_with_a_mapping_is_told_by_field(client: Client, job: Job) -> None:
     said = job.model_dump(mode="json", exclude_unset=True)
-    with pytest.raises(BadSpec, match=r"student\.layerz") as raised:
+    with pytest.raises(BadSpec) as raised:
         client.submit({**said, "student": {"layerz": 1}})
     paths = [field.path for field in raised.value.fields]
     assert paths == ["student.layers", "student.layerz"]

@@ -87,8 +87,9 @@ def test_one_run_has_no_candidates(settings: Settings, database: Database) -> No
 def test_a_candidate_that_no_student_is_made_of_is_named(settings: Settings, start: str) -> None:
     odd = {"model": SCRATCH | {"layers": 1, "heads": 4}}
     student = {"start": start} | ({"layers": 2} if start == "teacher" else {"width": 30})
-    with pytest.raises(BadSpec, match=r"^teacher\.candidates\.1\.model: "):
+    with pytest.raises(BadSpec) as caught:
         check_sizes(choosing(SCRATCH, odd, **student), settings)
+    assert paths(caught) == ["teacher.candidates.1.model"]
 
 
 def test_each_of_several_teachers_is_planned(settings: Settings, database: Database) -> None:
@@ -125,8 +126,9 @@ def test_a_second_teacher_may_be_shallower_than_the_student(settings: Settings) 
     deep, shallow = ({"model": SCRATCH | {"layers": n}, "train": {}} for n in (2, 1))
     job["student"] = {"layers": 2}
     check_sizes(Job.model_validate(job | {"teacher": [deep, shallow]}), settings)
-    with pytest.raises(BadSpec, match=r"^teacher\.0\.model: "):
+    with pytest.raises(BadSpec) as caught:
         check_sizes(Job.model_validate(job | {"teacher": [shallow, deep]}), settings)
+    assert paths(caught) == ["teacher.0.model"]
 
 
 def test_only_data_that_was_not_asked_for_has_labels_that_are_supposed(
@@ -204,7 +206,7 @@ def test_a_teacher_beside_the_student_has_its_cost(settings: Settings, database:
 def test_a_search_whose_student_cannot_be_is_refused(
     settings: Settings, database: Database
 ) -> None:
-    with pytest.raises(BadSpec, match="a student of 3 layers") as caught:
+    with pytest.raises(BadSpec) as caught:
         plan_of(searching({"student.layers": [1, 3]}), settings, database)
     (bad,) = caught.value.fields
     assert (bad.path, bad.found) == ("search.space.student.layers", "3")

@@ -68,7 +68,7 @@ def test_pages_and_states(client: Client, searched: UUID) -> None:
     (running,) = client.trials(searched, state=TrialState.RUNNING).items
     assert running.number == 6
     assert [one.front for one in client.trials(searched, limit=2).items] == [True, True]
-    with pytest.raises(BadSpec, match="no cursor"):
+    with pytest.raises(BadSpec, match="'x'"):
         client.trials(searched, cursor="x")
 
 

@@ -154,10 +154,10 @@ def test_unlabelled_examples_are_of_the_column_that_is_named(hub: "Hub", tmp_pat
         "unlabelled": f"hub:team/titled@{commit}",
         "columns": {"text": "opinion"},
     }
-    with pytest.raises(BadData, match=r"row 4: column 'opinion' is empty"):
+    with pytest.raises(BadData, match=r"row 4: .*'opinion'"):
         loaded(said, "document-classification", hub, tmp_path / "home")
     slip = {**said, "columns": {"text": "opinoin"}}
-    with pytest.raises(BadData, match=r"no column 'opinoin'.*did you mean opinion"):
+    with pytest.raises(BadData, match=r"'opinoin'.*\bopinion\b"):
         loaded(slip, "document-classification", hub, tmp_path / "home")
     words = loaded(
         {**said, "name": "sample-entities", "columns": None}, "named-entities", hub, tmp_path
