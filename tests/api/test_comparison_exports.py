@@ -31,7 +31,7 @@ def table() -> Comparison:
     return compare(suite(seeds=[1, 2]), [*jobs, ended("ner", "small", *rows[:1], seed=2)])
 
 
-def test_as_markdown(table: Comparison) -> None:
+def test_markdown_has_the_table_the_gains_and_notes(table: Comparison) -> None:
     costs = "score | speed-up | parameters | ms | inferences/s | texts/s |"
     assert exported(table, Form.MARKDOWN).splitlines()[:4] == [
         f"| model | layers | ner f1 | pos_ud f1 | {costs}",
@@ -50,7 +50,7 @@ def test_as_markdown(table: Comparison) -> None:
     ]
 
 
-def test_as_latex(table: Comparison) -> None:
+def test_latex_is_a_tabular_with_escaped_names(table: Comparison) -> None:
     lines = exported(table, Form.LATEX).splitlines()
     assert lines[0] == r"\begin{tabular}{lrrrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
@@ -58,7 +58,7 @@ def test_as_latex(table: Comparison) -> None:
     assert lines[8] == r"\end{tabular}" if lines[7] == r"\hline" else lines[7] == r"\end{tabular}"
 
 
-def test_as_csv_the_figures_are_whole(table: Comparison) -> None:
+def test_figures_are_whole_in_csv(table: Comparison) -> None:
     lines = list(csv.DictReader(io.StringIO(exported(table, Form.CSV))))
     assert [one["role"] for one in lines] == ["gold-only", "distilled"]
     assert float(lines[1]["ner f1"]) == float(lines[1]["score"]) == 0.61234

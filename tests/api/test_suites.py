@@ -156,7 +156,7 @@ def test_the_client_lists_and_cancels_suites(client: Client, text: str, project:
     assert (ended.states, ended.over) == ({State.CANCELLED: 4}, True)
 
 
-def test_the_client_is_told_what_is_wrong(client: Client, text: str, suite: Suite) -> None:
+def test_the_client_raises_what_the_server_refused(client: Client, text: str, suite: Suite) -> None:
     with pytest.raises(BadSpec) as caught:
         client.submit_suite(text.replace("layers: 1", "layers: 0"))
     assert [bad.path for bad in caught.value.fields] == ["students.small.layers"]

@@ -41,7 +41,7 @@ def test_pickles_and_the_files_of_an_older_tokenizer(model_type: str) -> None:
     ("stem", "end", "pickled"),
     [("model", "safetensors", False), ("pytorch_model", "bin", True)],
 )
-def test_shards(stem: str, end: str, pickled: bool) -> None:
+def test_weights_in_shards_are_found_by_their_index(stem: str, end: str, pickled: bool) -> None:
     shards = [f"{stem}-0000{number}-of-00002.{end}" for number in (1, 2)]
     index = f"{stem}.{end}.index.json"
     layout = layout_of([*reversed(shards), index, "tokenizer.json", f"x-{shards[0]}"], "bert")
@@ -83,6 +83,6 @@ def test_the_index_says_which_shards_count() -> None:
         ([], "is not an index"),
     ],
 )
-def test_an_index_of_something_else(index: object, sentence: str) -> None:
+def test_an_index_of_something_else_is_refused(index: object, sentence: str) -> None:
     with pytest.raises(BadModel, match=sentence):
         with_shards(layout_of(SHARDED, "bert"), json.dumps(index).encode())

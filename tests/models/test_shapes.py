@@ -75,7 +75,7 @@ def test_a_resized_network_repeats_the_kinds_of_attention() -> None:
 
 
 @pytest.mark.parametrize(("config", "width"), [(BERT, 30), (MODERNBERT, 36)])
-def test_heads_that_do_not_share_the_width(config: dict[str, Any], width: int) -> None:
+def test_heads_that_do_not_divide_the_width_are_refused(config: dict[str, Any], width: int) -> None:
     with pytest.raises(BadSpec, match=r"width \d+ is not a multiple of \d \(4 heads\)"):
         resized(config, layers=2, width=width)
 
@@ -132,7 +132,7 @@ def test_embeddings_of_their_own_width(tiny: Tiny, family: str) -> None:
 @pytest.mark.parametrize(
     "family", ["bert", "roberta", "distilbert", "deberta-v2", "modernbert", "eurobert"]
 )
-def test_embeddings_as_wide_as_the_layers(tiny: Tiny, family: str) -> None:
+def test_embeddings_as_wide_as_the_layers_cannot_be_narrowed(tiny: Tiny, family: str) -> None:
     with pytest.raises(BadSpec, match=rf"embedding 8: the embeddings of a {family} .* leave"):
         resized(tiny(family), layers=4, embedding=8)
 
@@ -149,7 +149,7 @@ def test_what_a_deberta_says_twice_is_changed_twice(tiny: Tiny) -> None:
     assert (again["pooler_hidden_size"], again["attention_head_size"]) == (32, 16)
 
 
-def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
+def test_an_albert_whose_layers_take_turns_is_refused(tiny: Tiny) -> None:
     config = {**tiny("albert"), "num_hidden_groups": 2}
     with pytest.raises(BadSpec, match="this albert has 2 layers that take turns"):
         with_layers(config, (0,))
@@ -167,7 +167,9 @@ def test_layers_of_an_albert_that_take_turns(tiny: Tiny) -> None:
         ({"width": 9}, r"width 9 .* 2 \(2 heads\)"),
     ],
 )
-def test_what_cannot_be_sliced(tiny: Tiny, asked: dict[str, int], sentence: str) -> None:
+def test_sizes_that_cannot_be_sliced_are_refused(
+    tiny: Tiny, asked: dict[str, int], sentence: str
+) -> None:
     with pytest.raises(BadSpec, match=sentence):
         narrowed(tiny("bert"), **asked)
 
@@ -205,7 +207,7 @@ def test_as_many_heads_share_keys_as_before(tiny: Tiny, heads: int, keys: tuple[
 
 
 @pytest.mark.parametrize("start", ["teacher", "random"])
-def test_the_student_of_a_job(config: Config, start: str) -> None:
+def test_a_student_has_the_sizes_that_its_job_gives(config: Config, start: str) -> None:
     keep: Any = "last" if start == "teacher" else "uniform"
     said = Student(start=start, layers=2, keep=keep, width=12, ffn=6)
     found = sizes_of(of_student(said, config))

@@ -89,7 +89,7 @@ def test_a_snapshot_that_is_there_needs_no_hub(hub: tuple[str, list[str]], tmp_p
 
 
 @pytest.mark.parametrize("source", [Hub("team/other", None), Hub("team/tiny", "v9")])
-def test_what_the_hub_does_not_have(
+def test_a_repository_that_the_hub_does_not_have_is_unknown(
     hub: tuple[str, list[str]], tmp_path: Path, source: Hub
 ) -> None:
     with pytest.raises(UnknownName, match=rf"{source.repository}.*could not be had.*HF_TOKEN"):
@@ -101,13 +101,13 @@ def test_a_hub_that_is_busy_may_be_asked_again(hub: tuple[str, list[str]], tmp_p
         located(Hub("team/busy", None), tmp_path, endpoint=hub[0])
 
 
-def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
+def test_a_hub_that_is_away_is_unreachable(tmp_path: Path, free_port: int) -> None:
     with pytest.raises(Unreachable, match="put its folder under ALAMBIQUE_MODELS"):
         located(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
 
 
 @pytest.mark.parametrize("commit", ["../../victim", COMMIT[:39], None])
-def test_a_hub_that_names_no_commit(
+def test_a_hub_that_names_no_commit_is_not_believed(
     serving: Callable[..., str], tmp_path: Path, commit: str | None
 ) -> None:
     said = json.dumps({"id": "team/tiny", "sha": commit, "siblings": []}).encode()
@@ -129,7 +129,7 @@ def test_the_samples_need_no_folder_of_models(tmp_path: Path) -> None:
     assert located(Local("sample-encoder"), tmp_path).folder == SAMPLES["sample-encoder"]
 
 
-def test_a_path(saved: Saved, tmp_path: Path) -> None:
+def test_a_path_is_the_folder_itself(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     assert located(Folder(str(folder)), tmp_path) == Located(folder, None)
     with pytest.raises(UnknownName, match="there is no folder"):
@@ -141,7 +141,7 @@ def test_a_whole_folder_passes(saved: Saved, family: str) -> None:
     assert check_folder(saved(family, Output.TAGS, TAGS))["model_type"] == family
 
 
-def test_a_quantised_model(saved: Saved) -> None:
+def test_a_quantised_model_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {}}))
@@ -149,14 +149,14 @@ def test_a_quantised_model(saved: Saved) -> None:
         check_folder(folder)
 
 
-def test_a_folder_without_a_fast_tokenizer(saved: Saved) -> None:
+def test_a_folder_without_a_fast_tokenizer_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     (folder / "tokenizer.json").rename(folder / "vocab.txt")
     with pytest.raises(BadModel, match=r"no tokenizer\.json.*vocab\.txt, convert"):
         check_folder(folder)
 
 
-def test_a_tokenizer_that_cannot_be_read(saved: Saved) -> None:
+def test_a_tokenizer_that_cannot_be_read_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(BadModel, match=r"tokenizer\.json cannot be read"):
@@ -175,7 +175,7 @@ def test_a_file_that_is_far_too_large_is_not_read(saved: Saved, name: str, most:
         check_folder(folder)
 
 
-def test_a_tokenizer_of_another_model(saved: Saved) -> None:
+def test_a_tokenizer_of_another_model_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 50}))

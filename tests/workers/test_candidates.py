@@ -241,7 +241,7 @@ def candidates(*models: object) -> Iterator[str]:
         ("{model: registry:tiny@7}", "teacher.candidates.1.model: project 'default' has no model"),
     ],
 )
-def test_a_candidate_that_is_nowhere(
+def test_a_candidate_that_is_nowhere_is_named(
     job_context: MakeContext, folder_of: Made, refused: Refused, written: str, said: str
 ) -> None:
     refused(job_context(*candidates(folder_of(), written)), UnknownName, said)
@@ -257,7 +257,7 @@ def test_the_student_has_to_fit_every_candidate(
     refused(job, BadSpec, "teacher.candidates.1: ")
 
 
-def test_a_candidate_with_too_few_positions(
+def test_a_candidate_with_too_few_positions_is_refused(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     short = folder_of("short", architecture="bert", positions=32)

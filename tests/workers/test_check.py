@@ -88,7 +88,9 @@ def entities(tmp_path: Path, few: Callable[[str], Splits]) -> Path:
     return folder
 
 
-def test_broken_conll(job_context: MakeContext, entities: Path, refused: Refused) -> None:
+def test_broken_conll_is_named_by_line(
+    job_context: MakeContext, entities: Path, refused: Refused
+) -> None:
     with (entities / "dev.conll").open("a") as out:
         out.write("Jaén\n")
     line = len((entities / "dev.conll").read_text().splitlines())
@@ -96,7 +98,7 @@ def test_broken_conll(job_context: MakeContext, entities: Path, refused: Refused
     refused(job, BadData, f"dev.conll:{line}: 1 columns in 'Jaén'", "expected a word and its tag")
 
 
-def test_a_split_without_examples(
+def test_a_split_without_examples_is_refused(
     job_context: MakeContext, entities: Path, refused: Refused
 ) -> None:
     (entities / "test.conll").write_text("\n\n")
@@ -160,7 +162,7 @@ def questions(tmp_path: Path) -> Path:
         ('"context"', '"contexto"', ["has no 'context'", "paragraph 1"]),
     ],
 )
-def test_broken_squad(
+def test_broken_squad_is_named_by_file(
     job_context: MakeContext,
     questions: Path,
     broken: str,
@@ -174,7 +176,9 @@ def test_broken_squad(
     refused(job, BadData, str(path), *said)
 
 
-def test_a_disk_without_room(job_context: MakeContext, refused: Refused) -> None:
+def test_a_job_that_the_disk_has_no_room_for_is_refused(
+    job_context: MakeContext, refused: Refused
+) -> None:
     """Some petabytes, which the plan counts and nobody makes."""
     sizes = {"layers": 1000, "width": 1_000_000, "heads": 1000, "ffn": 1_000_000}
     job = job_context(*(f"teacher.model.{field}={size}" for field, size in sizes.items()))

@@ -39,7 +39,7 @@ TUNED = ("teacher.train=null", "teacher.max_length=48", "train.max_length=48")
 Refused = Callable[..., None]
 
 
-def test_labels_of_another_name(
+def test_labels_of_another_name_are_refused(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     teacher = folder_of(labels=("O", "B-PERSONA", "I-PERSONA"))
@@ -57,7 +57,7 @@ def test_labels_without_names(
 
 
 @pytest.mark.parametrize("task", ["named-entities", "question-answering"])
-def test_a_teacher_without_a_head(
+def test_a_teacher_without_a_head_is_refused(
     job_context: MakeContext, folder_of: Made, task: str, refused: Refused
 ) -> None:
     teacher = folder_of(task=task)
@@ -71,7 +71,9 @@ def test_a_teacher_without_a_head(
 
 
 @pytest.mark.parametrize("start", ["random", "sample-encoder"])
-def test_a_head_that_nobody_trains(job_context: MakeContext, refused: Refused, start: str) -> None:
+def test_a_head_that_nobody_trains_is_refused(
+    job_context: MakeContext, refused: Refused, start: str
+) -> None:
     """Layers alone do not reach it: the model would answer by chance, and be registered."""
     said = (f"student.start={start}", "teacher.model=sample-encoder", "compare=[]")
     layers = "[{kind: hidden, mapping: last}]"
@@ -106,7 +108,7 @@ def test_a_head_that_trials_train(
     )
 
 
-def test_weights_that_are_not_finite(
+def test_weights_that_are_not_finite_are_refused(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     teacher = folder_of()
@@ -118,7 +120,7 @@ def test_weights_that_are_not_finite(
     refused(job, BadModel, repr(name), "not all finite", "take an earlier checkpoint")
 
 
-def test_weights_that_are_pickled(
+def test_weights_that_are_pickled_are_refused(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     teacher = folder_of()
@@ -162,7 +164,9 @@ def test_a_teacher_worse_than_a_cheap_baseline(checked: MakeContext, folder_of: 
     assert (selected.model.metric, selected.gate.score, selected.gate_off) == (0, 0, True)
 
 
-def test_labels_in_another_order(checked: MakeContext, folder_of: Made, tmp_path: Path) -> None:
+def test_labels_may_be_in_another_order(
+    checked: MakeContext, folder_of: Made, tmp_path: Path
+) -> None:
     """They are accepted, and the outputs put into the order of the data."""
     teacher, permuted = folder_of(), tmp_path / "permuted"
     shutil.copytree(teacher, permuted)

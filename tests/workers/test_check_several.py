@@ -28,7 +28,7 @@ def teachers(*each: object, more: str = "train: {max_length: 64, stride: 16}") -
     yield from SHORT
 
 
-def test_a_teacher_that_is_nowhere(
+def test_a_teacher_that_is_nowhere_is_named(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     said = "teacher.1.model: there is no model 'mini'"
@@ -43,7 +43,7 @@ def test_labels_of_another_name_are_told_once(
     refused(job, LabelMismatch, "teacher.1.model: the data has labels", "(teacher.1.train)")
 
 
-def test_a_teacher_without_a_head(
+def test_a_second_teacher_without_a_head_is_refused(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     other = folder_of("other", task="document-classification")
@@ -54,7 +54,7 @@ def test_a_teacher_without_a_head(
     refused(job, BadTeacher, "teacher.1.model: the teacher ", "has no head", "(teacher.1.train)")
 
 
-def test_a_teacher_with_too_few_positions(
+def test_a_teacher_with_too_few_positions_is_refused(
     job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     short = folder_of("short", architecture="bert", positions=32)

@@ -49,7 +49,7 @@ TERMS: Mapping[str, Term] = {
 }
 
 
-def test_the_numbers_of_this_schema(
+def test_numbers_change_only_with_the_schema(
     distilled: Callable[..., TrainingSpec],
     training_spec: Callable[..., TrainingSpec],
     recorded: Callable[..., "Recorded"],

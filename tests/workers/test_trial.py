@@ -25,7 +25,7 @@ for again in range(2):
 
 
 @pytest.mark.slow
-def test_a_group_of_one(
+def test_a_finished_trial_is_reported_at_once_by_a_group_of_one(
     training_spec: Callable[..., TrainingSpec], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     """What is over already is told at once, by a process that served another trial before."""

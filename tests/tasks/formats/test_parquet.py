@@ -24,7 +24,7 @@ def put(path: Path, *rows: dict[str, Any]) -> None:
     arrow.write_table(pyarrow.Table.from_pylist(list(rows)), path)
 
 
-def test_classes_by_number(path: Path) -> None:
+def test_a_class_is_read_by_its_number(path: Path) -> None:
     put(path, {"premise": "a", "hypothesis": "b", "label": 1, "more": [1]})
     names = {"0": "entailment", "1": "neutral"}
     found = tables.read(path, Columns(("premise", "hypothesis"), "label", names=names))

@@ -49,7 +49,7 @@ def test_a_data_set_of_ones_own_with_its_columns_splits_and_labels(
     assert len(hub.fetched) == asked
 
 
-def test_of_a_limited_job_nothing_else_is_fetched(hub: "Hub", tmp_path: Path) -> None:
+def test_a_limited_job_fetches_nothing_else(hub: "Hub", tmp_path: Path) -> None:
     folder = tmp_path / "sharded"
     for shard in range(3):
         put(folder / f"train-{shard}.parquet", [{"text": f"{shard} {n}"} for n in range(5)])

@@ -58,7 +58,7 @@ def test_what_is_broken_is_a_fault_of_the_data(
         fetch(HubSplit("team/broken", commit, "train", first=first))
 
 
-def test_a_full_disk(
+def test_a_full_disk_is_no_fault_of_the_data(
     hub: "Hub",
     tmp_path: Path,
     largest_file: Callable[[int], AbstractContextManager[None]],
@@ -84,7 +84,7 @@ def test_a_full_disk(
         ({"split": "train", "repository": "team/none"}, NoData, "team/none"),
     ],
 )
-def test_what_the_hub_has_not_is_said(
+def test_what_the_hub_does_not_have_is_named(
     repository: tuple[Path, str],
     hub: "Hub",
     tmp_path: Path,
@@ -166,7 +166,9 @@ def test_what_the_library_makes_of_it_is_looked_at_too(tmp_path: Path) -> None:
     assert "mine.csv', which is no file of that repository at that commit" in done.stderr
 
 
-def test_a_hub_that_does_not_answer(tmp_path: Path, serving: Callable[..., str]) -> None:
+def test_a_hub_that_does_not_answer_is_unreachable(
+    tmp_path: Path, serving: Callable[..., str]
+) -> None:
     endpoint = serving(lambda _: (501, b"", {}))  # a status for which nobody waits
     split = HubSplit(REPOSITORY, "0" * 40, "train")
     with pytest.raises(Unreachable, match=REPOSITORY):
@@ -182,7 +184,7 @@ def test_a_hub_that_does_not_answer(tmp_path: Path, serving: Callable[..., str])
         ("general", {"labels": ["a"]}, r"data\.labels: .* without labels"),
     ],
 )
-def test_what_does_not_suit_the_task(
+def test_fields_that_do_not_suit_the_task_are_refused(
     task: str, said: dict[str, Any], message: str, hub: "Hub", tmp_path: Path
 ) -> None:
     data = {"hub": f"{REPOSITORY}@{'0' * 40}"} | said

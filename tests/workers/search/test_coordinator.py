@@ -109,7 +109,7 @@ def test_a_trial_is_where_the_plain_job_has_its_student(
         assert given.trial_job(values).location == locate_stage(plain, student)
 
 
-def test_so_many_at_once(inputs: Callable[..., SearchInputs]) -> None:
+def test_no_more_trials_run_at_once_than_asked_for(inputs: Callable[..., SearchInputs]) -> None:
     coordinator = coordinator_of(inputs(more="sampler: grid, concurrent: 2"))
     first, second = coordinator.next_trial(), coordinator.next_trial()
     assert first is not None
@@ -122,7 +122,7 @@ def test_so_many_at_once(inputs: Callable[..., SearchInputs]) -> None:
     assert third.number == 3
 
 
-def test_progress_is_told(inputs: Callable[..., SearchInputs]) -> None:
+def test_progress_names_the_best_trial(inputs: Callable[..., SearchInputs]) -> None:
     given = inputs(more="sampler: grid, concurrent: 2, goals: [f1 max]")
     coordinator = coordinator_of(given)
     first = coordinator.next_trial()

@@ -51,7 +51,9 @@ def test_a_combination_that_cannot_be_fails_alone(
     assert f"trial {failed.number} failed: {failed.error}" in logged(given)
 
 
-def test_trials_that_failed_or_were_stopped(inputs: Callable[..., SearchInputs]) -> None:
+def test_trials_that_failed_or_were_stopped_are_recorded_so(
+    inputs: Callable[..., SearchInputs],
+) -> None:
     given = inputs()
     coordinator = coordinator_of(given)
     for ended, error in ((1, LostWorker("gone")), (2, None), (3, MemoryError("too large"))):
@@ -114,7 +116,7 @@ def test_one_that_was_stopped_may_be_without_costs(inputs: Callable[..., SearchI
     assert coordinator.next_trial() is not None
 
 
-def test_where_all_fail_the_job_does(inputs: Callable[..., SearchInputs]) -> None:
+def test_a_search_fails_where_all_trials_fail(inputs: Callable[..., SearchInputs]) -> None:
     given = inputs("space: {student.layers: [1], student.keep: [[0], [1]]}")
     coordinator = coordinator_of(given)
     while trial := coordinator.next_trial():
