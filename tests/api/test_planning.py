@@ -87,9 +87,8 @@ def test_one_run_has_no_candidates(settings: Settings, database: Database) -> No
 def test_a_candidate_that_no_student_is_made_of_is_named(settings: Settings, start: str) -> None:
     odd = {"model": SCRATCH | {"layers": 1, "heads": 4}}
     student = {"start": start} | ({"layers": 2} if start == "teacher" else {"width": 30})
-    with pytest.raises(BadSpec) as caught:
+    with pytest.raises(BadSpec, match=r"^teacher\.candidates\.1\.model: "):
         check_sizes(choosing(SCRATCH, odd, **student), settings)
-    assert paths(caught) == ["teacher.candidates.1.model"]
 
 
 def test_each_of_several_teachers_is_planned(settings: Settings, database: Database) -> None:
@@ -126,9 +125,8 @@ def test_a_second_teacher_may_be_shallower_than_the_student(settings: Settings) 
     deep, shallow = ({"model": SCRATCH | {"layers": n}, "train": {}} for n in (2, 1))
     job["student"] = {"layers": 2}
     check_sizes(Job.model_validate(job | {"teacher": [deep, shallow]}), settings)
-    with pytest.raises(BadSpec) as caught:
+    with pytest.raises(BadSpec, match=r"^teacher\.0\.model: "):
         check_sizes(Job.model_validate(job | {"teacher": [shallow, deep]}), settings)
-    assert paths(caught) == ["teacher.0.model"]
 
 
 def test_only_data_that_was_not_asked_for_has_labels_that_are_supposed(
