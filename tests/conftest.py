@@ -32,7 +32,7 @@ LONG = (
     "tests/end_to_end/test_outages",
     "tests/deploy/test_images",
     "tests/workers/test_zero",
-    "tests/test_docs",
+    "tests/test_docs.py",
     "tests/end_to_end",
     "tests/registry/test_takers",
     "tests/workers/test_candidates",

@@ -15,7 +15,7 @@ from alambique.spec.job import Job
 Answered = Callable[[str], tuple[int, bytes, dict[str, str]]]
 
 
-def test_nobody_there(free_port: int) -> None:
+def test_a_server_that_is_not_there_is_named(free_port: int) -> None:
     url = f"http://127.0.0.1:{free_port}"
     with Client(url) as client, pytest.raises(NoServer, match="alambique up") as raised:
         client.tasks()
@@ -34,20 +34,20 @@ def test_the_password_of_a_proxy_is_in_no_message(
 
 
 @pytest.mark.parametrize("url", ["not a url", "ftp://somewhere", "http://"])
-def test_no_url(url: str) -> None:
+def test_a_text_that_is_no_url_names_no_server(url: str) -> None:
     with pytest.raises(NoServer), Client(url) as client:
         client.tasks()
 
 
 @pytest.mark.parametrize("key", ["ñandú", "", "a" * 201, "two\nlines"])
-def test_a_key_that_no_header_takes(client: Client, job: Job, key: str) -> None:
+def test_a_key_that_no_header_takes_is_refused(client: Client, job: Job, key: str) -> None:
     with pytest.raises(BadSpec, match="no key of a submission"):
         client.submit(job, key=key)
     assert client.jobs(project=job.project).items == []
 
 
 @pytest.mark.parametrize("token", ["ñandú", "two\nlines"])
-def test_a_token_that_no_header_takes(token: str) -> None:
+def test_a_token_that_no_header_takes_is_refused_and_not_repeated(token: str) -> None:
     with pytest.raises(BadSpec, match="ALAMBIQUE_TOKEN") as raised:
         Client("http://127.0.0.1:8400", token)
     assert token not in str(raised.value)
@@ -85,7 +85,7 @@ def other_server() -> Iterator[str]:
         thread.join()
 
 
-def test_somebody_else_there(other_server: str) -> None:
+def test_another_kind_of_server_is_no_server(other_server: str) -> None:
     with Client(other_server) as client, pytest.raises(NoServer, match="ALAMBIQUE_URL"):
         client.tasks()
 
@@ -99,8 +99,9 @@ def test_a_server_without_its_database_has_no_answer(other_server: str) -> None:
 
 
 def test_problems_come_as_their_kinds(client: Client) -> None:
-    with pytest.raises(BadSpec, match="no such field"):
+    with pytest.raises(BadSpec) as raised:
         client.submit("taskk: x")
+    assert "taskk" in [field.path for field in raised.value.fields]
     with pytest.raises(UnknownName, match="none"):
         client.model("none")
 
@@ -113,7 +114,7 @@ def test_a_mapping_is_submitted_as_it_is(client: Client, job: Job) -> None:
 
 def test_what_is_wrong_with_a_mapping_is_told_by_field(client: Client, job: Job) -> None:
     said = job.model_dump(mode="json", exclude_unset=True)
-    with pytest.raises(BadSpec, match=r"student\.layerz") as raised:
+    with pytest.raises(BadSpec) as raised:
         client.submit({**said, "student": {"layerz": 1}})
     paths = [field.path for field in raised.value.fields]
     assert paths == ["student.layers", "student.layerz"]

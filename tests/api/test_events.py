@@ -140,7 +140,7 @@ def test_a_client_outlasts_any_number_of_tries_in_vain(
 
 def test_a_server_that_never_answered_is_not_waited_for(free_port: int, row: JobRow) -> None:
     with Client(f"http://127.0.0.1:{free_port}") as client:
-        with pytest.raises(NoServer, match="alambique up"):
+        with pytest.raises(NoServer):
             next(client.watch(row.id))
         with pytest.raises(NoServer):
             client.outlast(lambda: client.job(row.id))
@@ -153,7 +153,7 @@ def test_a_client_gives_up_where_its_patience_ends(
         events = client.watch(row.id)
         with serve(settings, free_port):
             next(events)
-        with pytest.raises(NoServer, match="alambique up"):
+        with pytest.raises(NoServer):
             list(events)
 
 

@@ -61,7 +61,7 @@ def test_the_one_that_can_be_ended_is_found_behind_many(
     assert find_job(client, "tiny", project=project, active=True) == first.id
 
 
-def test_how_an_id_begins(
+def test_a_job_is_found_by_the_beginning_of_its_id(
     registry: Client | LocalRegistry, three: list[JobView], project: str
 ) -> None:
     ids = [one.id for one in three]
@@ -75,12 +75,14 @@ def test_how_an_id_begins(
 
 
 @pytest.mark.parametrize("said", ["none", "fff", "ffffff", "", "ñ", "../jobs", "0"])
-def test_no_such_job(registry: Client | LocalRegistry, three: list[JobView], said: str) -> None:
+def test_a_job_that_is_not_there_is_unknown(
+    registry: Client | LocalRegistry, three: list[JobView], said: str
+) -> None:
     with pytest.raises(UnknownName, match="jobs list"):
         find_job(registry, said)
 
 
-def test_suites_likewise(client: Client, project: str) -> None:
+def test_a_suite_is_found_by_name_or_beginning_of_its_id(client: Client, project: str) -> None:
     suite = {
         "name": "both",
         "project": project,

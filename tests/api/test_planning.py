@@ -204,7 +204,7 @@ def test_a_teacher_beside_the_student_has_its_cost(settings: Settings, database:
 def test_a_search_whose_student_cannot_be_is_refused(
     settings: Settings, database: Database
 ) -> None:
-    with pytest.raises(BadSpec, match="a student of 3 layers") as caught:
+    with pytest.raises(BadSpec) as caught:
         plan_of(searching({"student.layers": [1, 3]}), settings, database)
     (bad,) = caught.value.fields
     assert (bad.path, bad.found) == ("search.space.student.layers", "3")
@@ -381,7 +381,7 @@ def test_a_number_of_a_range_is_left_to_the_trials(
 
 
 @pytest.mark.parametrize(
-    ("term", "path", "said"),
+    ("term", "path", "sentence"),
     [
         ({"kind": "relations", "heads": 5}, "objective.1.heads", "heads: one of 1, 2, 4"),
         ({"kind": "relations", "layer": 9}, "objective.1.layer", "0 to 3: give one of those"),
@@ -390,13 +390,13 @@ def test_a_number_of_a_range_is_left_to_the_trials(
     ],
 )
 def test_a_term_that_cannot_compare_is_told_by_its_field(
-    settings: Settings, database: Database, term: dict[str, Any], path: str, said: str
+    settings: Settings, database: Database, term: dict[str, Any], path: str, sentence: str
 ) -> None:
     job = choosing(SCRATCH | {"layers": 4}, layers=2).model_dump(mode="json")
     for head, fields in (("", {}), ("intermediate.", {"objective": [{"kind": "gold"}]})):
         terms = {"objective": [{"kind": "logits"}, term]}
         said_so = {"intermediate": terms, **fields} if head else terms
-        with pytest.raises(BadSpec, match=said) as caught:
+        with pytest.raises(BadSpec, match=sentence) as caught:
             plan_of(Job.model_validate(job | said_so), settings, database)
         assert [bad.path for bad in caught.value.fields] == [head + path]
 

@@ -168,7 +168,7 @@ RESIZED = {"start": "random", "layers": 1, "width": 33, "heads": 2}
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "sentence"),
     [
         ({"student": {"layers": 3}}, "3 layers"),
         ({"student": RESIZED}, "width 33"),
@@ -177,10 +177,10 @@ RESIZED = {"start": "random", "layers": 1, "width": 33, "heads": 2}
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_before_a_row_is_written(
-    http: httpx2.Client, database: Database, job: Job, fields: dict[str, Any], said: str
+    http: httpx2.Client, database: Database, job: Job, fields: dict[str, Any], sentence: str
 ) -> None:
     found = problem(http.post("/v1/jobs", json=changed(job, **fields)), 422, "bad_spec")
-    assert said in found["detail"]
+    assert sentence in found["detail"]
     with database.read() as session:
         assert jobs.page(session, project=job.project).items == ()
 

@@ -36,7 +36,7 @@ def read(text: str) -> tuple[str, Job]:
     return head, job_of(yaml.safe_load(text))
 
 
-def test_a_student(made: Made, job: Job) -> None:
+def test_a_job_file_reproduces_a_student(made: Made, job: Job) -> None:
     other = MAKER | {"code": "0.0.9+fedcba"}
     head, again = read(job_file(*made({"made_by": {"training": [MAKER], "outputs": [other]}})))
     assert again == job.model_copy(update={"fresh": True})

@@ -84,7 +84,7 @@ def appender(folder: Path, first: int, count: int) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def bucket_folder(tmp_path: Path) -> Path:
     return tmp_path / str(BUCKET)
 
 
@@ -102,7 +102,7 @@ def test_processes_appending_to_one_bucket_lose_nothing(tmp_path: Path) -> None:
         assert value(store, number) == number
 
 
-def test_killed_between_any_two_writes(tmp_path: Path, place: Path) -> None:
+def test_killed_between_any_two_writes(tmp_path: Path, bucket_folder: Path) -> None:
     process = appender(tmp_path, 0, 10_000)
     with process:
         assert process.stdin is not None
@@ -112,83 +112,83 @@ def test_killed_between_any_two_writes(tmp_path: Path, place: Path) -> None:
         while int(process.stdout.readline()) < 20:
             pass
         process.send_signal(signal.SIGKILL)
-        told = [int(line) for line in process.stdout.read().splitlines()]
+        numbers = [int(line) for line in process.stdout.read().splitlines()]
     store = DiskPacks(tmp_path)
-    for number in [*range(21), *told]:
+    for number in [*range(21), *numbers]:
         assert value(store, number) == number
     assert store.damaged_packs == 0
 
 
-def test_killed_in_the_middle_of_a_write(tmp_path: Path, place: Path) -> None:
+def test_killed_in_the_middle_of_a_write(tmp_path: Path, bucket_folder: Path) -> None:
     """Past a limit of the system the kernel ends the process, with half of the pack written."""
     done = subprocess.run([sys.executable, "-c", KILLED_WRITING, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGXFSZ
-    assert [file.stat().st_size for file in place.iterdir()] == [50]
-    assert list(place.glob("*.pack")) == []
+    assert [file.stat().st_size for file in bucket_folder.iterdir()] == [50]
+    assert list(bucket_folder.glob("*.pack")) == []
     assert value(DiskPacks(tmp_path), 0) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 200])
-def test_a_damaged_index_is_made_again(tmp_path: Path, place: Path, content: bytes) -> None:
+def test_a_damaged_index_is_made_again(tmp_path: Path, bucket_folder: Path, content: bytes) -> None:
     store = DiskPacks(tmp_path)
     store.append(BUCKET, pack(1, 2))
     assert value(store, 1) == 1
-    whole = (place / "index").read_bytes()
-    (place / "index").write_bytes(content)
+    whole = (bucket_folder / "index").read_bytes()
+    (bucket_folder / "index").write_bytes(content)
     assert value(DiskPacks(tmp_path), 2) == 2
-    assert (place / "index").read_bytes() == whole
+    assert (bucket_folder / "index").read_bytes() == whole
 
 
-def test_any_flipped_byte_of_an_index_is_found(tmp_path: Path, place: Path) -> None:
+def test_any_flipped_byte_of_an_index_is_found(tmp_path: Path, bucket_folder: Path) -> None:
     store = DiskPacks(tmp_path)
     store.append(BUCKET, pack(1, 2))
     store.get(BUCKET)
-    whole = (place / "index").read_bytes()
+    whole = (bucket_folder / "index").read_bytes()
     for at in range(len(whole)):
         changed = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-        (place / "index").write_bytes(changed)
+        (bucket_folder / "index").write_bytes(changed)
         assert (value(store, 1), value(store, 2)) == (1, 2)
-        assert (place / "index").read_bytes() == whole
+        assert (bucket_folder / "index").read_bytes() == whole
 
 
-def test_an_index_grows_by_what_was_appended(tmp_path: Path, place: Path) -> None:
+def test_an_index_grows_by_what_was_appended(tmp_path: Path, bucket_folder: Path) -> None:
     store = DiskPacks(tmp_path)
     packs = [pack(1, 5), pack(3), pack(2, 4)]
     for one in packs:
         store.append(BUCKET, one)
         store.get(BUCKET)
-    index = decode_index((place / "index").read_bytes())
+    index = decode_index((bucket_folder / "index").read_bytes())
     assert index.names == tuple(one.name for one in packs)
     assert index.counts() == [2, 1, 2]
     assert [value(DiskPacks(tmp_path), n) for n in range(1, 6)] == [1, 2, 3, 4, 5]
 
 
 def test_a_wrong_index_costs_misses_but_never_gives_another_text(
-    tmp_path: Path, place: Path
+    tmp_path: Path, bucket_folder: Path
 ) -> None:
     store = DiskPacks(tmp_path)
     store.append(BUCKET, pack(1, 2, 3))
     store.get(BUCKET)
-    index = decode_index((place / "index").read_bytes())
+    index = decode_index((bucket_folder / "index").read_bytes())
     for places in ([2, 1, 0], [1, 2, 7]):
         wrong = replace(index, places_N=np.array(places, np.uint32))
-        (place / "index").write_bytes(encode_index(wrong))
+        (bucket_folder / "index").write_bytes(encode_index(wrong))
         for number in (1, 2, 3):
             assert value(DiskPacks(tmp_path), number) in (None, number)
 
 
-def test_an_index_that_cannot_be_written_is_no_error(tmp_path: Path, place: Path) -> None:
-    (place / "index").mkdir(parents=True)
+def test_an_index_that_cannot_be_written_is_no_error(tmp_path: Path, bucket_folder: Path) -> None:
+    (bucket_folder / "index").mkdir(parents=True)
     store = DiskPacks(tmp_path)
     store.append(BUCKET, pack(1))
     assert value(store, 1) == 1
-    assert not list(place.glob(".*"))
+    assert not list(bucket_folder.glob(".*"))
 
 
-def test_abandoned_files_are_ignored_then_swept(tmp_path: Path, place: Path) -> None:
+def test_abandoned_files_are_ignored_then_swept(tmp_path: Path, bucket_folder: Path) -> None:
     store = DiskPacks(tmp_path)
     store.append(BUCKET, pack(1))
-    old, young = place / ".a.pack.1.tmp", place / ".b.pack.2.tmp"
+    old, young = bucket_folder / ".a.pack.1.tmp", bucket_folder / ".b.pack.2.tmp"
     for file in (old, young):
         file.write_bytes(b"half a pack")
     long_ago = young.stat().st_mtime - 2 * ABANDONED
@@ -198,25 +198,25 @@ def test_abandoned_files_are_ignored_then_swept(tmp_path: Path, place: Path) -> 
 
 
 def test_a_file_cut_under_an_open_map_is_a_miss_and_kills_nobody(
-    tmp_path: Path, place: Path
+    tmp_path: Path, bucket_folder: Path
 ) -> None:
     store = DiskPacks(tmp_path)
     store.append(BUCKET, pack(1))
     shelf = store.get(BUCKET)
     assert shelf.find(key(1))
-    os.truncate(next(place.glob("*.pack")), 0)
+    os.truncate(next(bucket_folder.glob("*.pack")), 0)
     assert shelf.find(key(1)) is None
     assert store.damaged_packs == 1
 
 
-def test_a_pack_that_was_replaced_is_verified_again(tmp_path: Path, place: Path) -> None:
+def test_a_pack_that_was_replaced_is_verified_again(tmp_path: Path, bucket_folder: Path) -> None:
     store = DiskPacks(tmp_path, maps=1)
     one, other = pack(1), pack(2)
     store.append(BUCKET, one)
     store.append(BUCKET, other)
     assert (value(store, 1), value(store, 2)) == (1, 2)
-    (place / "new").write_bytes(bytes(one.data[:-1]) + b"\xff")
-    (place / "new").rename(place / f"{one.name}.pack")
+    (bucket_folder / "new").write_bytes(bytes(one.data[:-1]) + b"\xff")
+    (bucket_folder / "new").rename(bucket_folder / f"{one.name}.pack")
     assert (value(store, 1), value(store, 2)) == (None, 2)
 
 
@@ -232,11 +232,11 @@ def test_open_files_stay_few(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
-    tmp_path: Path, place: Path, largest_file: Callable[[int], AbstractContextManager[None]]
+    tmp_path: Path, bucket_folder: Path, largest_file: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     store = DiskPacks(tmp_path)
     with largest_file(50), pytest.raises(NotEnoughDisk, match="no room for 108 B"):
         store.append(BUCKET, pack(1))
-    assert list(place.iterdir()) == []
+    assert list(bucket_folder.iterdir()) == []
     store.append(BUCKET, pack(1))
     assert value(store, 1) == 1

@@ -42,7 +42,7 @@ def values(store: Packs, namespace: Namespace, *numbers: int) -> list[float | No
     return [None if one is None else float(one[1, 2]) for one in found]
 
 
-def test_one_tier_without_a_url(tmp_path: Path) -> None:
+def test_without_a_url_the_store_is_of_one_tier(tmp_path: Path) -> None:
     assert isinstance(open_store(tmp_path, None), DiskPacks)
 
 

@@ -84,7 +84,7 @@ def test_completion_is_shown_for_a_shell(shell: str) -> None:
     assert f"_ALAMBIQUE_COMPLETE=complete_{shell}" in found.stdout
 
 
-def test_no_server(alambique: Alambique, free_port: int) -> None:
+def test_a_command_without_a_server_names_its_url(alambique: Alambique, free_port: int) -> None:
     url = f"http://127.0.0.1:{free_port}"
     refused(alambique("tasks", ALAMBIQUE_URL=url), url, "alambique up", "ALAMBIQUE_URL")
 
@@ -125,7 +125,9 @@ def test_a_port_that_is_none(alambique: Alambique, port: str) -> None:
 
 
 @pytest.mark.parametrize("command", [("db", "upgrade"), ("worker",), ("up",), ("api",), ("demo",)])
-def test_a_home_that_cannot_be(alambique: Alambique, command: tuple[str, ...]) -> None:
+def test_a_home_that_cannot_be_made_is_refused(
+    alambique: Alambique, command: tuple[str, ...]
+) -> None:
     found = alambique(*command, ALAMBIQUE_HOME="/dev/null/x")
     refused(found, "ALAMBIQUE_HOME", "/dev/null/x", "may write")
 
@@ -158,7 +160,9 @@ def test_a_worker_waits_for_its_database_as_long_as_a_lease_lasts(
     assert "hunter2" not in found.stderr
 
 
-def test_a_database_without_tables(alambique: Alambique, job_file: Path, tmp_path: Path) -> None:
+def test_a_database_without_tables_has_to_be_upgraded(
+    alambique: Alambique, job_file: Path, tmp_path: Path
+) -> None:
     fresh = {"ALAMBIQUE_HOME": str(tmp_path)}
     refused(alambique("worker", **fresh), "alambique db upgrade")
     planned = alambique("plan", job_file, "--set", "teacher.model=registry:x@1", **fresh)
@@ -178,7 +182,7 @@ def test_run_posts_nothing_that_cannot_be(
     database.dispose()
 
 
-def test_no_hub(alambique: Alambique, job_file: Path) -> None:
+def test_a_model_of_a_hub_that_is_away_is_refused(alambique: Alambique, job_file: Path) -> None:
     """What the hub's own library says ends with a point; ours goes on after it."""
     named = ("--set", "teacher.model=team/none", "--set", "data=sample-entities")
     found = alambique("plan", job_file, *named, HF_HUB_OFFLINE="1")
@@ -189,11 +193,13 @@ def test_no_hub(alambique: Alambique, job_file: Path) -> None:
 @pytest.mark.parametrize(
     "options", [(), ("--question", "a"), ("--context", "a"), ("--question", "a", "--text", "b")]
 )
-def test_a_prediction_without_its_input(alambique: Alambique, options: tuple[str, ...]) -> None:
+def test_a_prediction_without_its_input_is_refused(
+    alambique: Alambique, options: tuple[str, ...]
+) -> None:
     refused(alambique("models", "predict", "none", *options), "--question", "--context", "--text")
 
 
-def test_the_version(alambique: Alambique) -> None:
+def test_the_version_is_that_of_the_package(alambique: Alambique) -> None:
     found = alambique("--version")
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout == f"alambique {version('alambique')}\n"
@@ -235,7 +241,7 @@ def test_a_port_that_is_taken(alambique: Alambique) -> None:
         refused(alambique("api", "--port", port), port, "--port")
 
 
-def test_an_unknown_command(alambique: Alambique) -> None:
+def test_an_unknown_command_is_named(alambique: Alambique) -> None:
     found = alambique("distill")
     assert found.returncode == 2
     assert "distill" in found.stderr

@@ -26,7 +26,7 @@ from alambique.spec.states import State
         ({"answer": "Jaén", "start": 9, "end": 13, "score": 0.5}, "Jaén  (0.5000)\n"),
     ],
 )
-def test_a_prediction(
+def test_a_prediction_is_printed_by_its_kind(
     capsys: pytest.CaptureFixture[str], found: dict[str, Any], printed: str
 ) -> None:
     show_prediction(found)

@@ -80,7 +80,7 @@ def test_the_teacher_itself_is_at_no_distance(distance: Distance, found: Scores)
 
 @FEW
 @given(scores())
-def test_each_query_by_itself(found: Scores) -> None:
+def test_a_batch_equals_its_queries_one_by_one(found: Scores) -> None:
     """The same again, query by query, over the keys that it sees alone."""
     for b, seen_NN in enumerate(found.seen_BNN):
         rows = [

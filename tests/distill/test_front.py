@@ -106,7 +106,7 @@ def test_no_octave_where_all_cost_the_same() -> None:
     assert score_per_octave([]) is None
 
 
-def test_retention() -> None:
+def test_retention_is_a_part_of_the_teachers_score() -> None:
     assert retention(0.6, 0.8) == pytest.approx(0.75)
     assert retention(0.5, 0.0) is None
 
@@ -138,6 +138,6 @@ def test_the_best_by_the_first_goal_comes_last(
     assert front_of(goals, MEASURED) == numbers
 
 
-def test_the_best_of_nothing() -> None:
+def test_of_no_trials_none_is_best() -> None:
     assert best_of(F1, [], MEASURED) is None
     assert front_of((F1,), {}) == ()

@@ -72,7 +72,7 @@ def test_the_teacher_itself_is_at_no_distance(distance: Distance, found: States)
 
 @FEW
 @given(states())
-def test_each_window_by_itself(found: States) -> None:
+def test_a_batch_equals_its_windows_one_by_one(found: States) -> None:
     """The same again, window by window, of its real tokens alone."""
     for b, real_N in enumerate(found.real_BN):
         if not real_N.any():

@@ -39,7 +39,7 @@ def test_no_more_layers_than_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keep", "said"),
+    ("keep", "sentence"),
     [
         ((0,), "lists 1 layers, the student has 2"),
         ((3, 1), "ascending"),
@@ -48,6 +48,6 @@ def test_no_more_layers_than_there_are() -> None:
         ((-1, 2), r"\[-1\]"),
     ],
 )
-def test_a_list_that_cannot_be_kept(keep: tuple[int, ...], said: str) -> None:
-    with pytest.raises(BadSpec, match=said):
+def test_a_list_that_cannot_be_kept(keep: tuple[int, ...], sentence: str) -> None:
+    with pytest.raises(BadSpec, match=sentence):
         kept_layers(keep, 2, 6)

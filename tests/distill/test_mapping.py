@@ -58,7 +58,7 @@ def test_maps_of_the_papers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "layers", "of", "said"),
+    ("rule", "layers", "of", "sentence"),
     [
         ("3k", 6, 12, "student of 6 layers needs a teacher of at least 18, this one has 12"),
         ("first", 7, 6, "at least 7, this one has 6"),
@@ -67,9 +67,9 @@ def test_maps_of_the_papers() -> None:
     ],
 )
 def test_a_rule_for_which_there_are_too_few_layers(
-    rule: Literal["3k", "first", "last", "skip"], layers: int, of: int, said: str
+    rule: Literal["3k", "first", "last", "skip"], layers: int, of: int, sentence: str
 ) -> None:
-    with pytest.raises(BadSpec, match=said):
+    with pytest.raises(BadSpec, match=sentence):
         layer_pairs(rule, layers, of)
 
 
@@ -80,7 +80,7 @@ def test_a_list_is_taken_as_it_is(ours: set[int], data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("listed", "sentence"),
     [
         ((), "no pair"),
         (((1, 0), (0, 1)), r"\[1, 0\]: give each once, in ascending"),
@@ -91,6 +91,6 @@ def test_a_list_is_taken_as_it_is(ours: set[int], data: st.DataObject) -> None:
         (((0, -1),), r"\[\(0, -1\)\]"),
     ],
 )
-def test_a_list_that_cannot_be_compared(listed: tuple[tuple[int, int], ...], said: str) -> None:
-    with pytest.raises(BadSpec, match=said):
+def test_a_list_that_cannot_be_compared(listed: tuple[tuple[int, int], ...], sentence: str) -> None:
+    with pytest.raises(BadSpec, match=sentence):
         layer_pairs(listed, 2, 6)

@@ -138,5 +138,5 @@ def test_textbrewer_counts_each_pair_of_a_batch_alike(found: Windows) -> None:
 
 def test_head_counts_must_match() -> None:
     real_BN = torch.ones(1, 2, dtype=torch.bool)
-    with pytest.raises(BadSpec, match="has 1 attention heads, the teacher 4"):
+    with pytest.raises(BadSpec, match=r"\b1\b.*\b4\b"):
         published.tinybert_attention(torch.zeros(1, 1, 2, 2), torch.zeros(1, 4, 2, 2), real_BN)

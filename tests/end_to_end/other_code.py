@@ -43,7 +43,7 @@ class OneTrial:
         """Nothing to say meanwhile."""
 
 
-def course(folder: Path) -> TrainingSpec:
+def training_spec(folder: Path) -> TrainingSpec:
     """What nobody reads: it is of files that are not there."""
     return TrainingSpec(
         task="named-entities",
@@ -72,13 +72,13 @@ def fill(cluster: Cluster, folder: Path) -> None:
 
 
 def train(cluster: Cluster, folder: Path) -> None:
-    cluster.train(course(folder), ONE)
+    cluster.train(training_spec(folder), ONE)
 
 
 def search(cluster: Cluster, folder: Path) -> None:
     trial = TrialSpec(
         number=1,
-        trainings=(course(folder),),
+        trainings=(training_spec(folder),),
         student=Student(layers=1),
         source=folder / "teacher",
         resources=None,

@@ -36,9 +36,9 @@ def put(folder: Path) -> None:
 
 
 def alambique(home: Path, endpoint: str, *arguments: str) -> str:
-    told = {"ALAMBIQUE_HOME": str(home), "HF_ENDPOINT": endpoint}
+    variables = {"ALAMBIQUE_HOME": str(home), "HF_ENDPOINT": endpoint}
     command = [sys.executable, "-P", "-m", "alambique.cli", *arguments]
-    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True)
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

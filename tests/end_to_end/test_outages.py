@@ -76,7 +76,7 @@ def server() -> Iterator[Server]:
 @contextmanager
 def worker(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
     assert settings.database_url is not None
-    told = {
+    variables = {
         "ALAMBIQUE_HOME": str(settings.home),
         "ALAMBIQUE_DATABASE_URL": settings.database_url.get_secret_value(),
         "ALAMBIQUE_LEASE": str(settings.lease),
@@ -84,7 +84,7 @@ def worker(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "alambique.cli", "worker"]
-    with subprocess.Popen(command, env=os.environ | told) as process:
+    with subprocess.Popen(command, env=os.environ | variables) as process:
         try:
             yield process
         finally:

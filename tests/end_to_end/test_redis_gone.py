@@ -45,8 +45,8 @@ def test_the_job_goes_on_from_the_near_tier(
     messages: list[str | None] = []
     report = JobContext.report
 
-    def reported(work: JobContext, stage: StageName, fraction: float, **more: Any) -> None:
-        report(work, stage, fraction, **more)
+    def reported(context: JobContext, stage: StageName, fraction: float, **more: Any) -> None:
+        report(context, stage, fraction, **more)
         if stage is StageName.CACHE:
             messages.append(more.get("message"))
             server.kill()  # it has just been asked what is missing, and is told nothing any more

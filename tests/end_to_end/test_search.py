@@ -13,16 +13,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 from tempfile import mkdtemp
-from typing import Any
 from uuid import UUID
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 from redis import Redis
+from tests.end_to_end.ray_processes import Cluster, Drivers, started
 
 from alambique.registry import jobs, trials, versions
 from alambique.registry.database import Database
@@ -60,40 +60,6 @@ SECRETS = {name: f"9c2a81e6{name}" for name in ("ALAMBIQUE_TOKEN", "HF_TOKEN")}
 """What a driver has in its environment, and no worker of Ray."""
 
 
-class Cluster:
-    """A Ray that a process of its own keeps."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self.address = self._line()
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """All that Ray has running, its workers among it, and who keeps it."""
-        keeper = psutil.Process(self._process.pid)
-        return [keeper, *keeper.children(recursive=True)]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a worker finds in its own."""
-        found: dict[str, str] = self._asked("environment")
-        return found
-
-    def is_free(self) -> bool:
-        """Whether nothing is reserved, and nothing runs."""
-        found: dict[str, float] = self._asked("reserved")
-        return found == {"CPU": 0, "places": 0}
-
-    def _asked(self, what: str) -> Any:
-        assert self._process.stdin is not None
-        print(what, file=self._process.stdin, flush=True)
-        return json.loads(self._line())
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
 @pytest.fixture(scope="module")
 def redis(start_redis: Callable[..., "subprocess.Popen[str]"]) -> Iterator[str]:
     """A Redis that asks for a password, and its URL."""
@@ -121,35 +87,6 @@ def environment(
     return os.environ | told | SECRETS | {REDIS: redis, "RAY_TMPDIR": str(temporary)}
 
 
-class Drivers:
-    """Drivers of this test's own, each in a process forked from one."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """The driver that is at work, and what it has started."""
-        found: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
-        return found
-
-    def attempt(
-        self, settings: Settings, database: Database, job: UUID, where: str, number: int
-    ) -> int:
-        """One attempt at the job, ended there; its exit code."""
-        with database.write() as session:
-            taken = jobs.take(session, "test", settings.lease_time, job_id=job)
-        assert taken is not None
-        asked = {"job": str(job), "token": taken.token, "where": where, "number": number}
-        said = settings.model_dump(
-            mode="json", include={"home", "lease", "heartbeat", "ray_address"}
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(asked | {"settings": said}), file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
-
-
 @pytest.fixture(scope="module")
 def drivers(environment: dict[str, str]) -> Iterator[Drivers]:
     with started(environment, KILLED, *SEARCHING) as process:
@@ -160,15 +97,6 @@ def drivers(environment: dict[str, str]) -> Iterator[Drivers]:
 def cluster(environment: dict[str, str], drivers: Drivers) -> Iterator[Cluster]:
     with started(environment, KEEPER) as process:  # while the drivers import what they need
         yield Cluster(process)
-
-
-@contextmanager
-def started(
-    environment: dict[str, str], script: Path, *more: str
-) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, str(script), *more]
-    with subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True) as process:
-        yield process  # it ends with its input
 
 
 @pytest.fixture

@@ -15,26 +15,27 @@ Tiny = Callable[[str], Config]
 
 
 @pytest.mark.parametrize(
-    ("term", "student", "said"),
+    ("term", "student", "path", "sentence"),
     [
-        (Hidden(mapping="3k"), {"layers": 2}, "needs a teacher of at least 6, this one has 4"),
-        (Hidden(mapping=((0, 4),)), {"layers": 2}, "the teacher 0 to 3"),
-        (Attention(mapping=((2, 1),)), {"layers": 2}, "the student has layers 0 to 1"),
-        (Attention(mapping="last"), {"layers": 5}, "needs a teacher of at least 5, this one has 4"),
-        (Hidden(mapping="skip"), {"layers": 1}, "a student of at least 2 layers"),
-        (Hidden(projection="none"), {"layers": 2, "width": 8}, "8 wide, the teacher's 16"),
-        (Attention(), {"layers": 2, "heads": 4}, "4 attention heads, the teacher 2"),
-        (Relations(layer=4), {"layers": 2}, "relations of layer 4, and the teacher has layers 0"),
-        (Relations(heads=3), {"layers": 2}, "3 relation heads do not divide the widths 16"),
-        (Relations(heads=16), {"layers": 2, "width": 8}, "give heads: one of 1, 2, 4, 8"),
+        (Hidden(mapping="3k"), {"layers": 2}, "mapping", "a teacher of at least 6, this one has 4"),
+        (Hidden(mapping=((0, 4),)), {"layers": 2}, "mapping", "the teacher 0 to 3"),
+        (Attention(mapping=((2, 1),)), {"layers": 2}, "mapping", "the student has layers 0 to 1"),
+        (Attention(mapping="last"), {"layers": 5}, "mapping", "5, this one has 4"),
+        (Hidden(mapping="skip"), {"layers": 1}, "mapping", "a student of at least 2 layers"),
+        (Hidden(projection="none"), {"layers": 2, "width": 8}, "projection", "teacher's 16"),
+        (Attention(), {"layers": 2, "heads": 4}, "heads", "4 attention heads, the teacher 2"),
+        (Relations(layer=4), {"layers": 2}, "layer", "layer 4, and the teacher has layers 0"),
+        (Relations(heads=3), {"layers": 2}, "heads", "3 relation heads do not divide"),
+        (Relations(heads=16), {"layers": 2, "width": 8}, "heads", "give heads: one of 1, 2, 4, 8"),
     ],
 )
-def test_what_cannot_be_compared_is_told(
-    tiny: Tiny, term: IntermediateLoss, student: dict[str, Any], said: str
+def test_networks_that_cannot_be_compared_name_the_field_to_change(
+    tiny: Tiny, term: IntermediateLoss, student: dict[str, Any], path: str, sentence: str
 ) -> None:
     teacher = tiny("bert")
-    with pytest.raises(BadSpec, match=said):
+    with pytest.raises(BadSpec, match=sentence) as caught:
         check_comparable([term], resized_config(teacher, **student), teacher)
+    assert [bad.path for bad in caught.value.fields] == [path]
 
 
 def test_heads_that_differ_are_compared_by_their_mean_or_by_relations(tiny: Tiny) -> None:

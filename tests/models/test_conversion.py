@@ -107,7 +107,7 @@ def test_pieces_that_another_family_numbers(older_tokenizer: Older, tmp_path: Pa
         ("deberta-v2", "DebertaV2TokenizerFast", True),
     ],
 )
-def test_a_tokenizer_of_another_class(
+def test_a_tokenizer_is_converted_only_as_the_class_of_its_family(
     older_tokenizer: Older, tmp_path: Path, family: str, name: object, taken: bool
 ) -> None:
     folder = older(tmp_path / "older", older_tokenizer, family)

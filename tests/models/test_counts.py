@@ -258,7 +258,7 @@ def test_parameters_of_published_sizes(config: dict[str, Any], task: Output) -> 
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "sentence"),
     [
         ({"model_type": "gpt2"}, "model_type 'gpt2'"),
         ({}, "model_type None"),
@@ -271,8 +271,8 @@ def test_parameters_of_published_sizes(config: dict[str, Any], task: Output) -> 
         (EUROBERT | {"head_dim": 16}, "head_dim 16: heads whose columns are not width / heads"),
     ],
 )
-def test_what_cannot_be_counted(config: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadModel, match=said):
+def test_a_config_that_cannot_be_counted_is_refused(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadModel, match=sentence):
         count(config, task=Output.SPAN, labels=2, length=8)
 
 

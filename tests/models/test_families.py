@@ -132,7 +132,7 @@ def test_types_that_a_network_does_not_have(
     assert answer(network, batch).isfinite().all()
 
 
-def test_sizes_by_our_words(config: Config) -> None:
+def test_sizes_are_read_by_one_word_in_each_family(config: Config) -> None:
     found = sizes_of(config)
     assert (found.layers, found.width, found.heads, found.ffn, found.head) == (4, 16, 2, 24, 8)
     projected = config["model_type"] in ("albert", "electra")

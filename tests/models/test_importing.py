@@ -91,7 +91,7 @@ def test_a_tokenizer_is_converted_anew_by_other_libraries(
         assert (json.loads(record.read_text())["libraries"][name] == "0") is kept
 
 
-def test_shards_of_pickles(saved: Saved, tmp_path: Path) -> None:
+def test_shards_of_pickles_are_imported(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -157,7 +157,7 @@ def test_a_pickle_that_would_run_a_command(saved: Saved, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_pickle_of_anything_but_tensors(tmp_path: Path, kind: str) -> None:
+def test_a_pickle_of_anything_but_tensors_is_refused(tmp_path: Path, kind: str) -> None:
     content, said = BAD[kind]
     torch.save(content, tmp_path / "pytorch_model.bin")
     with pytest.raises(BadModel, match=said):
@@ -165,7 +165,7 @@ def test_a_pickle_of_anything_but_tensors(tmp_path: Path, kind: str) -> None:
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_file_that_is_no_pickle(tmp_path: Path) -> None:
+def test_a_file_that_is_no_pickle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"version https://git-lfs" * 9)
     with pytest.raises(BadModel, match=r"pytorch_model\.bin cannot be read as weights"):
         import_files(request_of(tmp_path), [])

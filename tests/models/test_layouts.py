@@ -41,7 +41,7 @@ def test_pickles_and_the_files_of_an_older_tokenizer(model_type: str) -> None:
     ("stem", "end", "pickled"),
     [("model", "safetensors", False), ("pytorch_model", "bin", True)],
 )
-def test_shards(stem: str, end: str, pickled: bool) -> None:
+def test_weights_in_shards_are_found_by_their_index(stem: str, end: str, pickled: bool) -> None:
     shards = [f"{stem}-0000{number}-of-00002.{end}" for number in (1, 2)]
     index = f"{stem}.{end}.index.json"
     layout = layout_of([*reversed(shards), index, "tokenizer.json", f"x-{shards[0]}"], "bert")
@@ -49,7 +49,7 @@ def test_shards(stem: str, end: str, pickled: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("there", "sentence"),
     [
         (["tf_model.h5", "flax_model.msgpack"], "tf_model.h5"),
         (["folder/model.safetensors"], "nothing"),
@@ -57,8 +57,8 @@ def test_shards(stem: str, end: str, pickled: bool) -> None:
         (["model.safetensors"], "expected"),
     ],
 )
-def test_what_cannot_be_used_is_said(there: list[str], said: str) -> None:
-    with pytest.raises(BadModel, match=said):
+def test_what_cannot_be_used_is_said(there: list[str], sentence: str) -> None:
+    with pytest.raises(BadModel, match=sentence):
         layout_of(there, "bert")
 
 
@@ -74,7 +74,7 @@ def test_the_index_says_which_shards_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "said"),
+    ("index", "sentence"),
     [
         ({"weight_map": {}}, "names no files"),
         ({"weight_map": {"a": "model-00001-of-00009.safetensors"}}, "00009"),
@@ -83,6 +83,6 @@ def test_the_index_says_which_shards_count() -> None:
         ([], "is not an index"),
     ],
 )
-def test_an_index_of_something_else(index: object, said: str) -> None:
-    with pytest.raises(BadModel, match=said):
+def test_an_index_of_something_else_is_refused(index: object, sentence: str) -> None:
+    with pytest.raises(BadModel, match=sentence):
         with_shards(layout_of(SHARDED, "bert"), json.dumps(index).encode())

@@ -49,7 +49,7 @@ def hub(saved: Saved, serving: Callable[..., str]) -> tuple[str, list[str]]:
     return serving(partial(answered, folder, fetched)), fetched
 
 
-def place(
+def located(
     source: Hub | Local | Folder,
     tmp_path: Path,
     *,
@@ -69,7 +69,7 @@ def test_a_snapshot_of_the_hub_and_its_commit(
     hub: tuple[str, list[str]], tmp_path: Path, revision: str | None
 ) -> None:
     endpoint, fetched = hub
-    found = place(Hub("team/tiny", revision), tmp_path, endpoint=endpoint)
+    found = located(Hub("team/tiny", revision), tmp_path, endpoint=endpoint)
     assert found.commit == COMMIT
     assert check_folder(found.folder)["model_type"] == "bert"
     assert set(fetched) == {
@@ -82,58 +82,58 @@ def test_a_snapshot_of_the_hub_and_its_commit(
 
 def test_a_snapshot_that_is_there_needs_no_hub(hub: tuple[str, list[str]], tmp_path: Path) -> None:
     endpoint, fetched = hub
-    first = place(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint)
+    first = located(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint)
     fetched.clear()
-    assert place(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint) == first
+    assert located(Hub("team/tiny", COMMIT), tmp_path, endpoint=endpoint) == first
     assert fetched == []
 
 
 @pytest.mark.parametrize("source", [Hub("team/other", None), Hub("team/tiny", "v9")])
-def test_what_the_hub_does_not_have(
+def test_a_repository_that_the_hub_does_not_have_is_unknown(
     hub: tuple[str, list[str]], tmp_path: Path, source: Hub
 ) -> None:
     with pytest.raises(UnknownName, match=rf"{source.repository}.*could not be had.*HF_TOKEN"):
-        place(source, tmp_path, endpoint=hub[0])
+        located(source, tmp_path, endpoint=hub[0])
 
 
 def test_a_hub_that_is_busy_may_be_asked_again(hub: tuple[str, list[str]], tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match=r"team/busy.*could not be had"):
-        place(Hub("team/busy", None), tmp_path, endpoint=hub[0])
+    with pytest.raises(Unreachable, match="team/busy"):
+        located(Hub("team/busy", None), tmp_path, endpoint=hub[0])
 
 
-def test_no_hub_at_all(tmp_path: Path, free_port: int) -> None:
+def test_a_hub_that_is_away_is_unreachable(tmp_path: Path, free_port: int) -> None:
     with pytest.raises(Unreachable, match="put its folder under ALAMBIQUE_MODELS"):
-        place(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
+        located(Hub("team/tiny", None), tmp_path, endpoint=f"http://127.0.0.1:{free_port}")
 
 
 @pytest.mark.parametrize("commit", ["../../victim", COMMIT[:39], None])
-def test_a_hub_that_names_no_commit(
+def test_a_hub_that_names_no_commit_is_not_believed(
     serving: Callable[..., str], tmp_path: Path, commit: str | None
 ) -> None:
     said = json.dumps({"id": "team/tiny", "sha": commit, "siblings": []}).encode()
     endpoint = serving(lambda _: (200, said, {}))
     with pytest.raises(Unreachable):
-        place(Hub("team/tiny", None), tmp_path, endpoint=endpoint)
+        located(Hub("team/tiny", None), tmp_path, endpoint=endpoint)
 
 
 def test_a_name_under_the_folder_of_models(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS, name="mine")
-    assert place(Local("mine"), tmp_path, models=tmp_path) == LocatedModel(folder, None)
+    assert located(Local("mine"), tmp_path, models=tmp_path) == LocatedModel(folder, None)
     with pytest.raises(UnknownName, match=r"no model 'yours' in .*, which has mine; the samples"):
-        place(Local("yours"), tmp_path, models=tmp_path)
+        located(Local("yours"), tmp_path, models=tmp_path)
     with pytest.raises(UnknownName, match="set ALAMBIQUE_MODELS"):
-        place(Local("mine"), tmp_path)
+        located(Local("mine"), tmp_path)
 
 
 def test_the_samples_need_no_folder_of_models(tmp_path: Path) -> None:
-    assert place(Local("sample-encoder"), tmp_path).folder == SAMPLES["sample-encoder"]
+    assert located(Local("sample-encoder"), tmp_path).folder == SAMPLES["sample-encoder"]
 
 
-def test_a_path(saved: Saved, tmp_path: Path) -> None:
+def test_a_path_is_the_folder_itself(saved: Saved, tmp_path: Path) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
-    assert place(Folder(str(folder)), tmp_path) == LocatedModel(folder, None)
+    assert located(Folder(str(folder)), tmp_path) == LocatedModel(folder, None)
     with pytest.raises(UnknownName, match="there is no folder"):
-        place(Folder(str(tmp_path / "nowhere")), tmp_path)
+        located(Folder(str(tmp_path / "nowhere")), tmp_path)
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
@@ -141,7 +141,7 @@ def test_a_whole_folder_passes(saved: Saved, family: str) -> None:
     assert check_folder(saved(family, Output.TAGS, TAGS))["model_type"] == family
 
 
-def test_a_quantised_model(saved: Saved) -> None:
+def test_a_quantised_model_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {}}))
@@ -149,14 +149,14 @@ def test_a_quantised_model(saved: Saved) -> None:
         check_folder(folder)
 
 
-def test_a_folder_without_a_fast_tokenizer(saved: Saved) -> None:
+def test_a_folder_without_a_fast_tokenizer_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     (folder / "tokenizer.json").rename(folder / "vocab.txt")
     with pytest.raises(BadModel, match=r"no tokenizer\.json.*vocab\.txt, convert"):
         check_folder(folder)
 
 
-def test_a_tokenizer_that_cannot_be_read(saved: Saved) -> None:
+def test_a_tokenizer_that_cannot_be_read_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(BadModel, match=r"tokenizer\.json cannot be read"):
@@ -171,11 +171,11 @@ def test_a_file_that_is_far_too_large_is_not_read(saved: Saved, name: str, most:
     folder = saved("bert", Output.TAGS, TAGS)
     with (folder / name).open("ab") as file:
         file.truncate(most + 1)  # which takes no room
-    with pytest.raises(BadModel, match=f"{name} has {most + 1:,} bytes"):
+    with pytest.raises(BadModel, match=f"{name} .*{most + 1:,}"):
         check_folder(folder)
 
 
-def test_a_tokenizer_of_another_model(saved: Saved) -> None:
+def test_a_tokenizer_of_another_model_is_refused(saved: Saved) -> None:
     folder = saved("bert", Output.TAGS, TAGS)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 50}))

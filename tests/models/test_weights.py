@@ -26,11 +26,11 @@ def state() -> dict[str, Tensor]:
     }
 
 
-def folder_of(place: Path, weights: dict[str, Tensor], **config: object) -> Path:
-    place.mkdir(exist_ok=True)
-    (place / "config.json").write_text(json.dumps(CONFIG | config))
-    save_file(weights, place / "model.safetensors")
-    return place
+def folder_of(folder: Path, weights: dict[str, Tensor], **config: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG | config))
+    save_file(weights, folder / "model.safetensors")
+    return folder
 
 
 @pytest.fixture
@@ -97,7 +97,9 @@ def test_finite_weights_pass(folder: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-def test_one_weight_that_is_not_finite(tmp_path: Path, dtype: torch.dtype, bad: float) -> None:
+def test_one_weight_that_is_not_finite_is_refused(
+    tmp_path: Path, dtype: torch.dtype, bad: float
+) -> None:
     weights = state() | {"z": torch.tensor([1.0, bad, torch.finfo(dtype).max], dtype=dtype)}
     with pytest.raises(BadModel, match=r"'z' .* not all finite"):
         check_finite(folder_of(tmp_path / "model", weights))
@@ -108,11 +110,11 @@ def test_one_weight_that_is_not_finite(tmp_path: Path, dtype: torch.dtype, bad: 
 def test_the_last_of_many_weights_is_looked_at_too(tmp_path: Path) -> None:
     many = torch.zeros(2**22 + 2)  # two more than are looked at together
     many[-1] = torch.nan
-    with pytest.raises(BadModel, match=r"'z' .* not all finite"):
+    with pytest.raises(BadModel, match=r"'z' .*NaN"):
         check_finite(folder_of(tmp_path / "model", {"z": many}))
 
 
-def test_weights_of_a_type_that_is_not_read(tmp_path: Path) -> None:
+def test_weights_of_a_type_that_is_not_read_are_refused(tmp_path: Path) -> None:
     weights = {"q": torch.zeros(2).to(torch.float8_e4m3fn)}
     with pytest.raises(BadModel, match="type F8_E4M3 are not supported"):
         check_finite(folder_of(tmp_path / "model", weights))
@@ -123,21 +125,21 @@ def framed(header: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kept", [0, 4, 40, -1])
-def test_a_file_cut_short(folder: Path, kept: int) -> None:
+def test_a_file_that_is_cut_short_is_refused(folder: Path, kept: int) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadModel, match=r"damaged.*fetch the model again"):
+    with pytest.raises(BadModel, match=r"is no safetensors file.*damaged.*fetch the model again"):
         check_finite(folder)
 
 
 @pytest.mark.parametrize("junk", [b"x" * 200, framed(b"[]"), framed(b'{"a": {}}')])
-def test_a_file_that_is_something_else(folder: Path, junk: bytes) -> None:
+def test_a_file_that_is_something_else_is_refused(folder: Path, junk: bytes) -> None:
     (folder / "model.safetensors").write_bytes(junk)
-    with pytest.raises(BadModel, match="no safetensors file"):
+    with pytest.raises(BadModel, match=r"model\.safetensors .*header"):
         check_finite(folder)
 
 
-def test_a_shard_that_is_missing(folder: Path) -> None:
+def test_a_shard_that_is_missing_is_named(folder: Path) -> None:
     shard(folder)
     (folder / "model-1.safetensors").unlink()
     with pytest.raises(BadModel, match=r"names model-1\.safetensors, not there"):
@@ -145,7 +147,7 @@ def test_a_shard_that_is_missing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", '{"weight_map": {"a": {}}}', "[" * 100_000])
-def test_an_index_that_is_none(folder: Path, content: str) -> None:
+def test_an_index_that_is_none_is_refused(folder: Path, content: str) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(content)
     with pytest.raises(BadModel, match="not an index of weights"):

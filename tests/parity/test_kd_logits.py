@@ -73,7 +73,7 @@ def published(name: str, temperature: float) -> Callable[[Tensor, Tensor], Tenso
 
 
 @pytest.mark.parametrize("name", ["kldiv", "ce", "mse"])
-def test_classification(golden: Golden, name: str) -> None:
+def test_losses_of_classification_are_the_published_ones(golden: Golden, name: str) -> None:
     for c in golden.cases("c"):
         student, teacher = golden.tensor(f"{c}_student"), golden.tensor(f"{c}_teacher")
         hard = gold(student, golden.tensor(f"{c}_labels")).mean()
@@ -101,7 +101,7 @@ def test_each_row_and_the_other_toolkits(golden: Golden) -> None:
             golden.close(entropy, f"{c}_teacher_entropy", i)
 
 
-def test_gradients(golden: Golden) -> None:
+def test_gradients_are_those_of_the_published_losses(golden: Golden) -> None:
     for c in golden.cases("c"):
         teacher, labels = golden.tensor(f"{c}_teacher"), golden.tensor(f"{c}_labels")
         student = golden.tensor(f"{c}_student").requires_grad_()

@@ -73,7 +73,9 @@ def test_each_relation_and_each_number_of_heads(arrays: dict[str, Any], dtype: t
 
 
 @DTYPES
-def test_gradients(arrays: dict[str, Any], dtype: torch.dtype) -> None:
+def test_gradients_are_those_of_the_published_relations(
+    arrays: dict[str, Any], dtype: torch.dtype
+) -> None:
     for case in cases(arrays, "v2", dtype):
         leaves = [case.student[x].requires_grad_() for x in "QKV"]
         loss = torch.stack([case.loss(relation, 4) for relation in THIRDS]).mean()
@@ -82,7 +84,9 @@ def test_gradients(arrays: dict[str, Any], dtype: torch.dtype) -> None:
 
 
 @DTYPES
-def test_the_first_version(arrays: dict[str, Any], dtype: torch.dtype) -> None:
+def test_the_first_version_compares_attention_and_values(
+    arrays: dict[str, Any], dtype: torch.dtype
+) -> None:
     """Attention's and the values' relations, in as many heads as both networks have."""
     described = {x["prefix"]: x for x in json.loads(str(arrays["meta"]))["cases"]}
     for case in cases(arrays, "v1", dtype):

@@ -17,7 +17,7 @@ def golden() -> Any:
 
 
 @pytest.mark.parametrize("normalise", [mlqa_es, squad_en])
-def test_each_item(golden: Any, normalise: Any) -> None:
+def test_each_item_scores_as_in_the_published_metric(golden: Any, normalise: Any) -> None:
     for item in golden["items"]:
         expected = item[normalise.__name__]
         assert normalise(item["prediction"]) == expected["normalized_prediction"], item["id"]

@@ -129,7 +129,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("model_type", FILES)
-def test_sentencepiece(
+def test_a_sentencepiece_model_is_converted(
     sentences: tuple[list[str], list[str]], tmp_path: Path, model_type: str
 ) -> None:
     import sentencepiece
@@ -196,7 +196,7 @@ def trimmed(text: str, pieces: Pieces) -> list[range]:
 
 
 @pytest.mark.parametrize("lower", [False, True])
-def test_wordpiece(
+def test_a_wordpiece_vocabulary_is_converted(
     sentences: tuple[list[str], list[str]], learnt: Learnt, tmp_path: Path, lower: bool
 ) -> None:
     learnt_from, tested = sentences
@@ -281,7 +281,7 @@ def alone(letter: str) -> bool:
     )
 
 
-def test_byte_level_pairs(
+def test_byte_level_pairs_are_converted(
     sentences: tuple[list[str], list[str]], learnt: Learnt, tmp_path: Path
 ) -> None:
     learnt_from, tested = sentences

@@ -118,7 +118,7 @@ def test_a_thousand_jobs_are_queued_in_few_statements(database: Database, suite:
     assert 0 < len(seen) < 100
 
 
-def test_all_jobs_or_none(database: Database, suite: Suite) -> None:
+def test_a_suite_has_all_of_its_jobs_or_none(database: Database, suite: Suite) -> None:
     def broken() -> None:
         with database.write() as session:
             suites.submit(session, suite, jobs_of(suite))

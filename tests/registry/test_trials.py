@@ -63,7 +63,7 @@ def test_a_failed_one_tells_why_and_may_begin_anew(database: Database, held: Job
     assert (again.state, again.reason, again.error, again.finished_at) == ("running",) + (None,) * 3
 
 
-def test_pages_and_states(database: Database, held: JobRow) -> None:
+def test_trials_come_in_pages_and_by_state(database: Database, held: JobRow) -> None:
     states = [TrialState.FINISHED, TrialState.STOPPED, TrialState.FINISHED, TrialState.FAILED]
     for number, state in enumerate(states, 1):
         begun(database, held, number)
@@ -86,7 +86,7 @@ def test_pages_and_states(database: Database, held: JobRow) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "dHJpYWw6LTE", "dHJpYWw6eA", "ú" * 80])
-def test_a_cursor_of_nobody(database: Database, held: JobRow, cursor: str) -> None:
+def test_a_cursor_of_nobody_is_refused(database: Database, held: JobRow, cursor: str) -> None:
     with database.read() as session, pytest.raises(BadSpec, match="no cursor of this list"):
         trials.page(session, held.id, cursor=cursor)
 

@@ -116,7 +116,7 @@ def test_what_is_said_of_what_is_no_part_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("terms", "said"),
+    ("terms", "sentence"),
     [
         ("[{kind: logits}]", "has none of kind gold: add {kind: gold}"),
         ("[{kind: gold}, {kind: hidden}]", "has none of kind logits: add {kind: logits}"),
@@ -130,10 +130,10 @@ def test_what_is_said_of_what_is_no_part_of_one() -> None:
         ),
     ],
 )
-def test_it_weighs_one_gold_and_one_logits_term(terms: str, said: str) -> None:
+def test_it_weighs_one_gold_and_one_logits_term(terms: str, sentence: str) -> None:
     ((path, message, _),) = refused(f"objective.alpha: {UNIT}", f"objective={terms}")
     assert path == "search.space.objective.alpha"
-    assert said in message
+    assert sentence in message
     with pytest.raises(BadSpec) as caught:
         read_job(JOB, [f"objective={terms}", "objective.alpha=0.5"])
     assert str(caught.value).startswith("--set objective.alpha: ")

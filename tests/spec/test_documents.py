@@ -32,13 +32,13 @@ def test_as_many_names_and_values_as_the_limit_are_read_and_no_more(kind: str) -
     with pytest.raises(Unreadable, match=f"more than {NODES:,} names and values"):
         read(json.dumps([1] * NODES), kind)
     names = {f"k{number}": 1 for number in range(NODES // 2)}
-    with pytest.raises(Unreadable, match=f"{NODES:,}"):
+    with pytest.raises(Unreadable, match=rf"\b{NODES:,}\b"):
         read(json.dumps(names), kind)
 
 
 def test_what_is_beyond_the_limit_is_not_read_to_its_end() -> None:
     """A syntax error behind it is never met."""
-    with pytest.raises(Unreadable, match="names and values"):
+    with pytest.raises(Unreadable, match=rf"\b{NODES:,}\b"):
         from_yaml("[" + "1," * NODES + "}")
 
 
@@ -62,7 +62,7 @@ def test_a_number_of_very_many_digits_is_refused(kind: str, digits: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         (b'{"a": 1, "b": {"x": 1, "y": 2, "x": 3}}', "x is given twice"),
         (b"[NaN]", "NaN is no number"),
@@ -73,14 +73,14 @@ def test_a_number_of_very_many_digits_is_refused(kind: str, digits: int) -> None
         (b'{"a": 1', "delimiter"),
     ],
 )
-def test_a_json_text_that_cannot_be_read(content: bytes, said: str) -> None:
-    with pytest.raises(Unreadable, match=said):
+def test_a_json_text_that_cannot_be_read(content: bytes, sentence: str) -> None:
+    with pytest.raises(Unreadable, match=sentence):
         from_json(content)
 
 
 @each_loader
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("a: 1\nb: 2\na: 3", "line 3: a is given a second time"),
         ("a:\n  b: 1\n  b: 2", "line 3: b is given"),
@@ -103,8 +103,8 @@ def test_a_json_text_that_cannot_be_read(content: bytes, said: str) -> None:
         ("--- 1\n--- 2", "line 2"),
     ],
 )
-def test_a_yaml_text_that_cannot_be_read(loader: type[Any], text: str, said: str) -> None:
-    with pytest.raises(Unreadable, match=said):
+def test_a_yaml_text_that_cannot_be_read(loader: type[Any], text: str, sentence: str) -> None:
+    with pytest.raises(Unreadable, match=sentence):
         from_yaml(text, loader=loader)
 
 

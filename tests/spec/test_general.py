@@ -22,7 +22,7 @@ def test_it_is_taught_by_layers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "sentence"),
     [
         ("objective=[{kind: logits}]", "objective: general distillation is of layers: .* logits"),
         ("objective=[{kind: relations}, {kind: gold, weight: 0}]", "objective: .* for gold to"),
@@ -37,10 +37,10 @@ def test_it_is_taught_by_layers() -> None:
         ("compare=[gold-only]", "compare: .* no gold labels to learn from instead: leave out"),
     ],
 )
-def test_what_needs_labels_is_refused(override: str, said: str) -> None:
-    with pytest.raises(BadSpec, match=said) as caught:
+def test_what_needs_labels_is_refused(override: str, sentence: str) -> None:
+    with pytest.raises(BadSpec, match=sentence) as caught:
         read_job(JOB, [override])
-    assert [bad.path for bad in caught.value.fields] == [said.partition(":")[0]]
+    assert [bad.path for bad in caught.value.fields] == [sentence.partition(":")[0]]
 
 
 def test_its_objective_has_no_default() -> None:

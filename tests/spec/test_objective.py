@@ -69,7 +69,7 @@ def test_a_term_that_cannot_be_is_named(term: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("term", "said"),
+    ("term", "sentence"),
     [
         ("{kind: hidden, mapping: []}", "the map has no pair: give"),
         ("{kind: hidden, loss: cosine, reduction: tinybert}", "reduction tinybert is"),
@@ -82,9 +82,9 @@ def test_a_term_that_cannot_be_is_named(term: str, path: str) -> None:
         (ANGLE, "terms of kind hidden share their projections, and these are none and share"),
     ],
 )
-def test_what_is_said_of_a_term_that_cannot_be(term: str, said: str) -> None:
+def test_what_is_said_of_a_term_that_cannot_be(term: str, sentence: str) -> None:
     (bad,) = refused(f"objective=[{term}]")
-    assert said in bad.message
+    assert sentence in bad.message
 
 
 def test_terms_of_one_kind_have_names() -> None:

@@ -51,7 +51,7 @@ def test_a_job_reads_back_from_what_it_is_stored_as() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("[1, 2]", "found a list"),
         ("", "empty"),
@@ -61,10 +61,10 @@ def test_a_job_reads_back_from_what_it_is_stored_as() -> None:
         ("[" * 5000, "too deep"),
     ],
 )
-def test_a_text_that_is_no_job_file(text: str, said: str) -> None:
+def test_a_text_that_is_no_job_file(text: str, sentence: str) -> None:
     message = "\n".join(refused(text))
     assert "job file" in message
-    assert said in message
+    assert sentence in message
 
 
 def test_a_key_that_is_there_twice() -> None:
@@ -118,7 +118,7 @@ def test_each_bad_field_is_named(override: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "sentence"),
     [
         (
             "teacher=3",
@@ -162,8 +162,8 @@ def test_each_bad_field_is_named(override: str, path: str) -> None:
         ("data.limit={1: 3}", "data.limit: a name in it is no text, as YAML reads it"),
     ],
 )
-def test_a_refusal_says_what_would_be_right(override: str, said: str) -> None:
-    assert said in "\n".join(refused(TEXT, override))
+def test_a_refusal_says_what_would_be_right(override: str, sentence: str) -> None:
+    assert sentence in "\n".join(refused(TEXT, override))
 
 
 def test_answers_by_mse_alone_are_refused_where_the_objective_says_so() -> None:

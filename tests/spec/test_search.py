@@ -100,7 +100,7 @@ def test_each_bad_dimension_is_named(space: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "said"),
+    ("space", "sentence"),
     [
         ("layers: [1]", "such as student.layers"),
         ("task: [inference]", "a suite"),
@@ -118,8 +118,8 @@ def test_each_bad_dimension_is_named(space: str, path: str) -> None:
         ("student: [{layers: 2}], student.layers: [1]", "student is varied too"),
     ],
 )
-def test_what_is_said_of_a_bad_dimension(space: str, said: str) -> None:
-    assert said in refused(space)[-1].message
+def test_what_is_said_of_a_bad_dimension(space: str, sentence: str) -> None:
+    assert sentence in refused(space)[-1].message
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_each_bad_field_is_named(more: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         ("trials: 1000000", "1,000,000 trials"),
         ("sampler: random", "trials is missing"),
@@ -154,9 +154,9 @@ def test_each_bad_field_is_named(more: str, path: str) -> None:
         ("trials: 3, goals: [f1 max, f1 max]", "f1 is there more than once"),
     ],
 )
-def test_what_is_said_of_a_bad_field(more: str, said: str) -> None:
+def test_what_is_said_of_a_bad_field(more: str, sentence: str) -> None:
     (bad,) = refused(FOUR, more)
-    assert said in bad.message
+    assert sentence in bad.message
 
 
 def test_a_grid_has_a_limit_and_no_ranges() -> None:

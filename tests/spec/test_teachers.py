@@ -92,7 +92,7 @@ def test_what_cannot_be_is_refused_at_its_field(
 
 
 @pytest.mark.parametrize(
-    ("teacher", "more", "said"),
+    ("teacher", "more", "sentence"),
     [
         ([*TWO, TWO[1] | {"weight": 3}], {}, "it is the same as teacher.1: drop one"),
         (WIDE, {}, "the teachers make 1001 runs, a job has at most 1000"),
@@ -111,11 +111,11 @@ def test_what_cannot_be_is_refused_at_its_field(
         (TWO[0], LIMIT_OF_NOTHING, "there are no unlabelled examples: name them"),
     ],
 )
-def test_what_is_said_of_what_cannot_be(teacher: Any, more: dict[str, Any], said: str) -> None:
+def test_what_is_said_of_what_cannot_be(teacher: Any, more: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadSpec) as caught:
         job(teacher, **more)
     (bad,) = caught.value.fields
-    assert bad.message.startswith(said)
+    assert bad.message.startswith(sentence)
 
 
 def test_layers_that_are_only_measured_by_no_one_are_no_hindrance() -> None:

@@ -94,7 +94,7 @@ def test_entities_of_known_names() -> None:
     assert one.predict(training, gold) == [("B-PER", "O", "B-LOC")]
 
 
-def test_the_commonest_class() -> None:
+def test_the_first_baseline_predicts_the_commonest_class() -> None:
     training = [Labelled("d", ("x",), label) for label in "babca"]
     (one, *_) = inference.TASK.baselines
     assert one.predict(training, training[:2]) == ["a", "a"]

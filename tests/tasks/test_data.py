@@ -307,7 +307,9 @@ def _refused(root: Path, what: str) -> tuple[Data, Path | None]:
         ),
     ],
 )
-def test_what_cannot_be_loaded(root: Path, what: str, kind: type[Exception], message: str) -> None:
+def test_data_that_cannot_be_loaded_is_refused(
+    root: Path, what: str, kind: type[Exception], message: str
+) -> None:
     data, folder = _refused(root, what)
     with pytest.raises(kind, match=message):
         load(data, task=ENTITIES, root=folder)

@@ -36,7 +36,9 @@ def sentence(tags: list[str]) -> Sentence:
     ("task", "tags"), [(named_entities.TASK, TAGS), (part_of_speech.TASK, UPOS)]
 )
 @given(data=st.data())
-def test_of_tags(task: Task[Any, Any], tags: st.SearchStrategy[str], data: st.DataObject) -> None:
+def test_fractions_of_tags_make_the_score(
+    task: Task[Any, Any], tags: st.SearchStrategy[str], data: st.DataObject
+) -> None:
     pairs = data.draw(st.lists(tagged(tags), min_size=1, max_size=6))
     examples = [sentence(gold) for gold, _ in pairs]
     predictions = [None if found is None else tuple(found) for _, found in pairs]
@@ -48,7 +50,7 @@ def test_of_tags(task: Task[Any, Any], tags: st.SearchStrategy[str], data: st.Da
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("abc")), min_size=1))
-def test_of_classes(pairs: list[tuple[str, str | None]]) -> None:
+def test_fractions_of_classes_make_the_score(pairs: list[tuple[str, str | None]]) -> None:
     task, examples = inference.TASK, [Labelled("p", ("una", "otra"), gold) for gold, _ in pairs]
     predictions = [found for _, found in pairs]
     expected = task.score(examples, predictions)["accuracy"]
@@ -64,7 +66,9 @@ GOLDS = st.sampled_from([(), (Answer("Lugo", 18),), (Answer("1931", 26),)])
 
 
 @given(st.lists(st.tuples(GOLDS, st.none() | SPANS), min_size=1, max_size=6))
-def test_of_answers(pairs: list[tuple[tuple[Answer, ...], Span | None]]) -> None:
+def test_fractions_of_answers_make_the_score(
+    pairs: list[tuple[tuple[Answer, ...], Span | None]],
+) -> None:
     task = question_answering.TASK
     examples = [Question("q", "¿Dónde?", CONTEXT, golds) for golds, _ in pairs]
     predictions = [found for _, found in pairs]

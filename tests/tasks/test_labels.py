@@ -14,7 +14,7 @@ def test_the_order_does_not_matter(theirs: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "said"),
+    ("theirs", "sentence"),
     [
         (["O", "LABEL_1"], "know ['B-PER', 'I-PER', 'B-LOC', 'I-LOC'], the data does not use ['LA"),
         (NAMES[:-1], "the model does not know ['I-LOC'], the data does not use []: name"),
@@ -22,12 +22,14 @@ def test_the_order_does_not_matter(theirs: list[str]) -> None:
         ([*NAMES, "O"], "(id2label) as the data does"),
     ],
 )
-def test_other_labels_are_refused_with_field_and_both_lists(theirs: list[str], said: str) -> None:
+def test_other_labels_are_refused_with_field_and_both_lists(
+    theirs: list[str], sentence: str
+) -> None:
     with pytest.raises(LabelMismatch, match=r"^teacher\.model: ") as raised:
         check_labels(NAMES, theirs)
     assert str(NAMES) in str(raised.value)
     assert str(theirs) in str(raised.value)
-    assert said in str(raised.value)
+    assert sentence in str(raised.value)
 
 
 def test_of_very_many_labels_the_first_ones_are_told() -> None:

@@ -25,7 +25,7 @@ def said(examples: Sequence[Labelled]) -> list[tuple[tuple[str, ...], str]]:
     return [(one.texts, one.label) for one in examples]
 
 
-def place(examples: Sequence[Labelled], shares: SplitShares = SHARES) -> dict[str, Split]:
+def split_of_texts(examples: Sequence[Labelled], shares: SplitShares = SHARES) -> dict[str, Split]:
     """The split of each first text."""
     splits = split_examples(examples, shares).items()
     return {one.texts[0]: split for split, some in splits for one in some}
@@ -56,7 +56,7 @@ def test_the_order_of_the_rows_changes_nothing(
 def test_rows_that_are_added_move_no_other(
     rows: list[tuple[tuple[str, ...], str]], more: list[tuple[tuple[str, ...], str]]
 ) -> None:
-    before, after = place(numbered(rows)), place(numbered([*rows, *more]))
+    before, after = split_of_texts(numbered(rows)), split_of_texts(numbered([*rows, *more]))
     assert {text: after[text] for text in before} == before
 
 

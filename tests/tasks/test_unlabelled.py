@@ -174,7 +174,7 @@ def test_a_sentence_of_a_corpus_is_recognised_in_plain_text(
 
 
 @pytest.mark.parametrize(
-    ("task", "unlabelled", "kind", "said"),
+    ("task", "unlabelled", "kind", "sentence"),
     [
         ("paraphrase", "FOLDER/more.txt", BadSpec, "an example of paraphrase is sentence1 and sen"),
         ("question", "FOLDER/more.txt", BadSpec, "is question and context: give a data set of"),
@@ -191,7 +191,7 @@ def test_a_sentence_of_a_corpus_is_recognised_in_plain_text(
     ],
 )
 def test_what_cannot_be_is_told(
-    tmp_path: Path, task: str, unlabelled: str, kind: type[Exception], said: str
+    tmp_path: Path, task: str, unlabelled: str, kind: type[Exception], sentence: str
 ) -> None:
     (tmp_path / "more.txt").write_text(TEXT)
     (tmp_path / "bad.txt").write_bytes(b"uno\n\xff\n")
@@ -203,7 +203,7 @@ def test_what_cannot_be_is_told(
     )
     with pytest.raises(kind) as caught:
         load(data, task=find(name), root=None)
-    assert said in str(caught.value)
+    assert sentence in str(caught.value)
 
 
 def test_examples_of_each_kind_are_the_same_whatever_is_right(tmp_path: Path) -> None:

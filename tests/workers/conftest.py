@@ -72,10 +72,10 @@ def few() -> Callable[[str], Splits]:
 
 
 @pytest.fixture
-def course(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., TrainingSpec]:
-    """A course for a task, in a folder of its own; what else is given replaces its fields.
+def training_spec(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., TrainingSpec]:
+    """A training for a task, in a folder of its own; what else is given replaces its fields.
 
-    Courses of one task share their start and their examples.
+    Trainings of one task share their start and their examples.
     """
 
     def made(task: str = "named-entities", **changed: Any) -> TrainingSpec:
@@ -120,23 +120,23 @@ def _network(
 
 @pytest.fixture(scope="session")
 def recorded() -> Callable[..., "Recorded"]:
-    """A run of a course in this process that remembers its losses; keywords as in recorder.py."""
+    """A training in this process that remembers its losses; keywords as in recorder.py."""
     # torchrun starts that file by its path, and so it is in no package to import it from
     spec = spec_from_file_location("recorder", Path(__file__).with_name("recorder.py"))
     assert spec is not None
     assert spec.loader is not None
     recorder = module_from_spec(spec)
     spec.loader.exec_module(recorder)
-    return lambda course, **said: recorder.Recorded(
-        course, SingleProcess(torch.device("cpu")), **said
+    return lambda training_spec, **said: recorder.Recorded(
+        training_spec, SingleProcess(torch.device("cpu")), **said
     )
 
 
 @pytest.fixture
-def order_for() -> Callable[..., FillTask]:
-    """The order to fill a cache by what a course starts from; what else is given replaces it."""
+def fill_task_for() -> Callable[..., FillTask]:
+    """A task to fill a cache by the start of a training; what else is given replaces its fields."""
 
-    def made(course: TrainingSpec, near: Path, **changed: Any) -> FillTask:
+    def made(training_spec: TrainingSpec, near: Path, **changed: Any) -> FillTask:
         outputs = TeacherOutputs(
             near=near,
             shared=False,
@@ -146,12 +146,12 @@ def order_for() -> Callable[..., FillTask]:
             dtype="fp32",
         )
         fields: dict[str, Any] = {
-            "task": course.task,
-            "labels": course.labels,
-            "teacher": course.start,
-            "examples": course.training,
-            "max_length": course.train.max_length,
-            "stride": course.train.stride,
+            "task": training_spec.task,
+            "labels": training_spec.labels,
+            "teacher": training_spec.start,
+            "examples": training_spec.training,
+            "max_length": training_spec.train.max_length,
+            "stride": training_spec.train.stride,
             "outputs": outputs,
         }
         return FillTask(**(fields | changed))
@@ -160,7 +160,7 @@ def order_for() -> Callable[..., FillTask]:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Callable[..., JobContext]:
+def job_context(tmp_path: Path) -> Callable[..., JobContext]:
     """The smallest job, changed by overrides, in the hands of this process; keywords: settings.
 
     Its teachers learn too little to pass the gate, which is off where `gated` does not say else.
@@ -177,8 +177,8 @@ def work(tmp_path: Path) -> Callable[..., JobContext]:
             posted = jobs.submit(session, job)
             row = jobs.take(session, "test", settings.lease_time, job_id=posted.id)
         assert row is not None
-        holding = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
-        return JobContext(row.id, row.token, job, settings, database, holding, _no_cluster)
+        keeper = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
+        return JobContext(row.id, row.token, job, settings, database, keeper, _no_cluster)
 
     return taken
 
@@ -193,11 +193,11 @@ def _no_cluster() -> Any:
 
 
 @pytest.fixture
-def checked(work: Callable[..., JobContext]) -> Callable[..., JobContext]:
-    """A job as `work` gives it, after its check."""
+def checked(job_context: Callable[..., JobContext]) -> Callable[..., JobContext]:
+    """A job as `job_context` gives it, after its check."""
 
     def made(*overrides: str, **settings: Any) -> JobContext:
-        context = work(*overrides, **settings)
+        context = job_context(*overrides, **settings)
         return replace(context, checked=check_job(context))
 
     return made
@@ -235,24 +235,24 @@ def folder_of(tmp_path: Path, few: Callable[[str], Splits]) -> Callable[..., Pat
 
 @pytest.fixture
 def distilled(
-    course: Callable[..., TrainingSpec],
-    order_for: Callable[..., FillTask],
+    training_spec: Callable[..., TrainingSpec],
+    fill_task_for: Callable[..., FillTask],
     folder_of: Callable[..., Path],
     tmp_path: Path,
 ) -> Callable[..., TrainingSpec]:
-    """A course with a teacher that the cache holds all of, and with gold labels beside it."""
+    """A training with a teacher that the cache holds all of, and with gold labels beside it."""
 
     def made(task: str, **changed: Any) -> TrainingSpec:
         teacher = tmp_path / f"{task}-teacher"
-        order = order_for(course(task), tmp_path / "near", teacher=teacher)
+        order = fill_task_for(training_spec(task), tmp_path / "near", teacher=teacher)
         if not teacher.exists():
             folder_of(teacher.name, task=task, seed=2)
             filler = Filler(order)
             filler.fill(list(filler.missing()))
         # Adam does not see how long gradients are, unless they are cut at some steps alone
-        told = course(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
-        train = told.train.model_copy(update={"clip": 8.0})
-        return told.model_copy(update={"train": train} | changed)
+        spec = training_spec(task, teachers=(order.outputs,), objective=(Logits(), Gold()))
+        train = spec.train.model_copy(update={"clip": 8.0})
+        return spec.model_copy(update={"train": train} | changed)
 
     return made
 
@@ -280,20 +280,20 @@ def as_teacher() -> Callable[..., TrainedModel]:
 def refused() -> Callable[..., None]:
     """Asserts that the check says all of this of a job, and leaves nothing but examples."""
 
-    def assert_refused(work: JobContext, kind: type[AlambiqueError], *said: str) -> None:
+    def assert_refused(job_context: JobContext, kind: type[AlambiqueError], *said: str) -> None:
         with pytest.raises(kind) as error:
-            check_job(work)
+            check_job(job_context)
         for part in said:
             assert part in str(error.value)
         assert type(error.value) is kind
-        left = {path.name for path in work.settings.home.rglob("*") if path.is_file()}
+        left = {path.name for path in job_context.settings.home.rglob("*") if path.is_file()}
         assert {name for name in left if not name.startswith("alambique.db")} <= {"examples.arrow"}
 
     return assert_refused
 
 
 @pytest.fixture
-def called() -> Callable[[JobContext, str], None]:
+def register_version() -> Callable[[JobContext, str], None]:
     """Registers a version of another task, question answering, under a name."""
 
     def record(job: JobContext, name: str) -> None:

@@ -24,21 +24,21 @@ class Recorded(TrainingLoop):
     """A run with the losses of the steps it has done.
 
     Args:
-        course: what to run.
-        place: this process.
+        training_spec: what to run.
+        context: this process.
         stop_at: the step, from 0, before which the run is broken off, on every process alike.
         before: called before each step, with the network and the number of the step.
     """
 
     def __init__(
         self,
-        course: TrainingSpec,
-        place: DistributedContext,
+        training_spec: TrainingSpec,
+        context: DistributedContext,
         *,
         stop_at: int | None = None,
         before: Callable[[nn.Module, int], None] = lambda network, step: None,
     ) -> None:
-        super().__init__(course, place)
+        super().__init__(training_spec, context)
         self.losses: list[float] = []
         self._stop_at = stop_at
         self._before = before
@@ -54,15 +54,15 @@ class Recorded(TrainingLoop):
 
 
 def record(path: Path, stop_at: int | None) -> None:
-    """Runs the course of a file; where there is a step to stop at, only on from there is told."""
-    course = TrainingSpec.model_validate_json(path.read_text())
+    """Runs the training of a file; where there is a step to stop at, only on from there is told."""
+    training_spec = TrainingSpec.model_validate_json(path.read_text())
     if stop_at is not None:
         with suppress(KeyboardInterrupt):
-            Recorded(course, distributed_context(), stop_at=stop_at).run()
-    run = Recorded(course, distributed_context())
+            Recorded(training_spec, distributed_context(), stop_at=stop_at).run()
+    run = Recorded(training_spec, distributed_context())
     run.run()
     if distributed_context().rank == 0:
-        (course.folder / "losses.json").write_text(json.dumps(run.losses))
+        (training_spec.folder / "losses.json").write_text(json.dumps(run.losses))
 
 
 if __name__ == "__main__":

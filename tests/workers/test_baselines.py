@@ -26,13 +26,15 @@ RECIPE = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
 @pytest.fixture
 def cached(
-    work: Made, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+    job_context: Made, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
 ) -> Made:
     """A job with both baselines, before its students are trained; its teacher was `before`."""
     before, after = folder_of("before", seed=1), folder_of("after", seed=2)
 
     def made(*said: str) -> JobContext:
-        context = work(BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said)
+        context = job_context(
+            BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said
+        )
         teacher = SelectedTeacher(model=as_teacher(after, max_length=64, stride=16), start=before)
         context = replace(context, checked=check_job(context), teachers=(teacher,))
         return replace(context, outputs=fill_caches(context))
@@ -150,7 +152,7 @@ def test_a_job_for_baselines_alone_fails_with_the_first_of_them(
         train_students(spoilt(cached("distil=false")))
 
 
-def test_the_course_of_a_baseline_without_more_text_is_that_of_its_epochs(
+def test_the_training_of_a_baseline_without_more_text_is_that_of_its_epochs(
     cached: Made, tmp_path: Path
 ) -> None:
     context = cached()

@@ -25,7 +25,7 @@ from alambique.workers.stages.check import check_job
 from alambique.workers.stages.fill_task import Filler
 from alambique.workers.training.inputs import namespace_of
 
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 
 
 @pytest.fixture
@@ -36,12 +36,12 @@ def teacher(
     return as_teacher(folder_of(), max_length=64, stride=16)
 
 
-def waits(work: JobContext, filling: "Future[CachedOutputs]", times: int) -> None:
+def waits(job_context: JobContext, filling: "Future[CachedOutputs]", times: int) -> None:
     """Comes back once the job has said so often that it waits, or is through."""
     said, pause = "cache: another job is filling it", threading.Event()
     while not filling.done():
-        with work.database.read() as session:
-            log = [event.content["lines"] for event in jobs.logs(session, work.id)]
+        with job_context.database.read() as session:
+            log = [event.content["lines"] for event in jobs.logs(session, job_context.id)]
         if log.count([said]) == times:
             return
         pause.wait(0.05)
@@ -56,8 +56,10 @@ def filled(context: JobContext, teacher: TrainedModel) -> CachedOutputs:
     return fill_cache(context, teacher, entry, StagePart(StageName.CACHE, "teacher"))
 
 
-def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: TrainedModel) -> None:
-    ours, theirs = checked(work()), work()
+def test_buckets_that_another_job_fills_are_waited_for(
+    job_context: MakeContext, teacher: TrainedModel
+) -> None:
+    ours, theirs = checked(job_context()), job_context()
     order = fill_task(ours, teacher, ours.job.teachers[0])
     missing = Filler(order).missing()
     held = sorted(missing)[::3]
@@ -79,17 +81,17 @@ def test_buckets_that_another_job_fills_are_waited_for(work: Taken, teacher: Tra
         filling.result(60)
     by_us, wanted = sum(missing.values()) - by_them, ours.data.counts["train"]
     with ours.database.read() as session:
-        told = [event.content.get("message") for event in jobs.events(session, ours.id)]
-    assert told[-1] == f"{by_us} of {wanted} outputs computed"
+        messages = [event.content.get("message") for event in jobs.events(session, ours.id)]
+    assert messages[-1] == f"{by_us} of {wanted} outputs computed"
     assert Filler(order).missing() == {}
     everything = [bucket_lease(order, bucket) for bucket in missing]
     assert set(theirs.leases.take(everything)) == set(everything)
 
 
 def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
-    work: Taken, teacher: TrainedModel, monkeypatch: pytest.MonkeyPatch
+    job_context: MakeContext, teacher: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job, fill, counts = checked(work()), Filler.fill, list[int]()
+    job, fill, counts = checked(job_context()), Filler.fill, list[int]()
 
     def broken(filler: Filler, buckets: Sequence[int]) -> int:
         if len(counts) == 3:
@@ -105,14 +107,14 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
     found = filled(job, teacher)
     assert sum(counts) > 0
     assert found.computed == found.wanted == job.data.counts["train"]
-    assert filled(checked(work()), teacher).computed == 0
+    assert filled(checked(job_context()), teacher).computed == 0
 
 
 def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
-    work: Taken, teacher: TrainedModel
+    job_context: MakeContext, teacher: TrainedModel
 ) -> None:
     exact, rounded = (
-        outputs(work(f"teacher.train.precision={precision}"), teacher)
+        outputs(job_context(f"teacher.train.precision={precision}"), teacher)
         for precision in ("fp32", "bf16")
     )
     # over all words and labels: of thousands of roundings the largest is a few times that
@@ -121,9 +123,9 @@ def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
     assert 1e-4 * scale < difference < 5e-3 * scale  # in fp32 it would be below 1e-5
 
 
-def outputs(work: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
+def outputs(job_context: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
     """What the stage has filled the cache with, one row a word."""
-    context = checked(work)
+    context = checked(job_context)
     outputs = filled(context, teacher).outputs
     task = context.task
     assert task.output is Output.TAGS

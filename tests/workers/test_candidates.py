@@ -24,7 +24,7 @@ from alambique.workers.stages.check import check_job
 from alambique.workers.stages.teach import select_teachers
 
 Made = Callable[..., Path]
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 Refused = Callable[..., None]
 
 TRAIN = "teacher.train={epochs: 5, batch_size: 8, max_length: 64, stride: 16}"
@@ -35,44 +35,46 @@ RUINOUS = "{learning_rate: [2.0e-3, 1.0]}"
 
 
 @pytest.fixture
-def choice(work: Taken, folder_of: Made) -> Callable[..., JobContext]:
+def choice(job_context: MakeContext, folder_of: Made) -> Callable[..., JobContext]:
     """A job with two candidates and two rates each, of which the last ruins its network."""
     wide, narrow = folder_of("wide", layers=2), folder_of("narrow", layers=1, seed=2)
 
     def made(*overrides: str) -> JobContext:
         teacher = f"[{wide}, {{model: {narrow}, grid: {RUINOUS}}}]"
         said = f"teacher={{candidates: {teacher}, grid: {GRID}, max_length: 64, stride: 16}}"
-        return work(said, TRAIN, *SHORT, *overrides)
+        return job_context(said, TRAIN, *SHORT, *overrides)
 
     return made
 
 
-def told(work: JobContext) -> list[str]:
+def told(job_context: JobContext) -> list[str]:
     """What a job wrote into its log."""
-    with work.database.read() as session:
-        return [line for event in jobs.logs(session, work.id) for line in event.content["lines"]]
+    with job_context.database.read() as session:
+        return [
+            line for event in jobs.logs(session, job_context.id) for line in event.content["lines"]
+        ]
 
 
-def trained(work: JobContext) -> list[str]:
+def trained(job_context: JobContext) -> list[str]:
     """The names of the runs of fine-tuning that took steps in a job, in their order."""
-    with work.database.read() as session:
-        events = jobs.events(session, work.id)
+    with job_context.database.read() as session:
+        events = jobs.events(session, job_context.id)
     contents = (event.content for event in events if event.kind == "progress")
-    steps = (told["message"] for told in contents if told["stage"] == "teach")
+    steps = (content["message"] for content in contents if content["stage"] == "teach")
     return list(dict.fromkeys(m.partition(": step")[0] for m in steps if ": step" in m))
 
 
-def registering(work: JobContext) -> list[float]:
+def registering(job_context: JobContext) -> list[float]:
     """How far the last stage said it was, each time."""
-    with work.database.read() as session:
-        events = jobs.notes(session, work.id, "progress")
-    return [told.content["fraction"] for told in events if told.content["stage"] == "register"]
+    with job_context.database.read() as session:
+        events = jobs.notes(session, job_context.id, "progress")
+    return [event.content["fraction"] for event in events if event.content["stage"] == "register"]
 
 
-def registered(work: JobContext) -> dict[str, Version]:
+def registered(job_context: JobContext) -> dict[str, Version]:
     """By role, the versions that a job has made."""
-    with work.database.read() as session:
-        return {found.role: found for found in versions.page(session, job_id=work.id).items}
+    with job_context.database.read() as session:
+        return {found.role: found for found in versions.page(session, job_id=job_context.id).items}
 
 
 def dev(version: Version) -> dict[str, float]:
@@ -113,9 +115,9 @@ def test_the_lowest_loss_teaches_and_all_runs_are_registered_once(
     assert [row.version for row in again if row.taught] == ["second-teacher@1"]
 
 
-def _as_registered(work: JobContext, rows: Sequence[Candidate]) -> None:
+def _as_registered(job_context: JobContext, rows: Sequence[Candidate]) -> None:
     """The versions of the runs have the scores by which they were compared."""
-    made = registered(work)
+    made = registered(job_context)
     for number, row in enumerate(rows, start=1):
         version = made["teacher" if row.taught else f"candidate-{number}"]
         assert row.version == f"{version.name}@{version.number}"
@@ -164,7 +166,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     assert trained(third) == []  # also the run that collapsed
 
 
-def test_a_job_of_one_model_takes_the_run_of_a_grid(checked: Taken, folder_of: Made) -> None:
+def test_a_job_of_one_model_takes_the_run_of_a_grid(checked: MakeContext, folder_of: Made) -> None:
     folder = folder_of()
     rates = "teacher.grid={learning_rate: [1.0, 3.0e-3]}"
     (of_grid,) = select_teachers(checked(TRAIN, *SHORT, f"teacher.model={folder}", rates))
@@ -195,10 +197,10 @@ def bursting(folder_of: Made) -> Path:
 
 
 def test_a_run_that_diverges_cannot_teach_and_has_no_version(
-    work: Taken, checked: Taken, folder_of: Made, bursting: Path
+    job_context: MakeContext, checked: MakeContext, folder_of: Made, bursting: Path
 ) -> None:
     rate = "teacher.train.learning_rate=3e-3"
-    job = work(f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, rate, *SHORT)
+    job = job_context(f"teacher={{candidates: [{bursting}, {folder_of()}]}}", TRAIN, rate, *SHORT)
     first, second = run_stages(job).candidates
     assert (first.loss, first.metric, first.version) == (None, None, None)
     assert first.collapsed is not None
@@ -206,12 +208,12 @@ def test_a_run_that_diverges_cannot_teach_and_has_no_version(
     assert second.taught
     assert set(registered(job)) == {"teacher", "student"}
     alone = checked(f"teacher.model={bursting}", TRAIN, rate, *SHORT)
-    with pytest.raises(Diverged, match="the loss became"):
+    with pytest.raises(Diverged):
         select_teachers(alone)
 
 
 def test_where_every_run_collapses_all_are_told(
-    checked: Taken, folder_of: Made, bursting: Path
+    checked: MakeContext, folder_of: Made, bursting: Path
 ) -> None:
     grid = "teacher.grid={learning_rate: [1.0]}"
     context = checked(
@@ -239,42 +241,44 @@ def candidates(*models: object) -> Iterator[str]:
         ("{model: registry:tiny@7}", "teacher.candidates.1.model: project 'default' has no model"),
     ],
 )
-def test_a_candidate_that_is_nowhere(
-    work: Taken, folder_of: Made, refused: Refused, written: str, said: str
+def test_a_candidate_that_is_nowhere_is_named(
+    job_context: MakeContext, folder_of: Made, refused: Refused, written: str, said: str
 ) -> None:
-    refused(work(*candidates(folder_of(), written)), UnknownName, said)
+    refused(job_context(*candidates(folder_of(), written)), UnknownName, said)
 
 
 @pytest.mark.parametrize("start", ["teacher", "random"])
 def test_the_student_has_to_fit_every_candidate(
-    work: Taken, folder_of: Made, refused: Refused, start: str
+    job_context: MakeContext, folder_of: Made, refused: Refused, start: str
 ) -> None:
     one, other = folder_of(), folder_of("other", layers=1, width=24, heads=3)
     size = "student.layers=2" if start == "teacher" else "student.width=32"
-    job = work(*candidates(one, other), f"student.start={start}", size)
+    job = job_context(*candidates(one, other), f"student.start={start}", size)
     refused(job, BadSpec, "teacher.candidates.1: ")
 
 
-def test_a_candidate_with_too_few_positions(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_a_candidate_with_too_few_positions_is_refused(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     short = folder_of("short", architecture="bert", positions=32)
-    job = work(*candidates(folder_of(), short))
+    job = job_context(*candidates(folder_of(), short))
     refused(job, BadSpec, "teacher.candidates.1: teacher.max_length is", "positions for 32")
 
 
 def test_a_start_of_the_student_s_own_is_no_fault_of_a_candidate(
-    work: Taken, folder_of: Made
+    job_context: MakeContext, folder_of: Made
 ) -> None:
-    job = work(
+    job = job_context(
         *candidates(folder_of()), f"student.start={folder_of('own', layers=1)}", "student.layers=2"
     )
-    with pytest.raises(BadSpec, match=r"^a student of 2 layers cannot be cut from a model of 1"):
+    with pytest.raises(BadSpec, match=r"^a student of 2 layers .* 1\b"):
         check_job(job)
 
 
 def test_the_names_of_candidates_are_not_another_task_s(
-    work: Taken, folder_of: Made, called: Callable[[JobContext, str], None]
+    job_context: MakeContext, folder_of: Made, register_version: Callable[[JobContext, str], None]
 ) -> None:
-    called(work("name=mine"), "mine-candidate-2")
-    several = work(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")
-    with pytest.raises(BadSpec, match=r"'mine-candidate-2' .* is for question-answering"):
+    register_version(job_context("name=mine"), "mine-candidate-2")
+    several = job_context(*candidates(folder_of(), folder_of("other", seed=2)), "name=mine")
+    with pytest.raises(BadSpec, match=r"'mine-candidate-2' .*\bquestion-answering\b"):
         check_job(several)

@@ -21,15 +21,17 @@ from alambique.tasks.formats import conll, squad
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.stages.check import check_job
 
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 Refused = Callable[..., None]
 
 
 @pytest.mark.parametrize(
     ("setting", "url"), [("redis_url", "foo://x"), ("artifacts", "nosuch://somewhere")]
 )
-def test_a_store_of_no_known_kind(work: Taken, refused: Refused, setting: str, url: str) -> None:
-    refused(work(**{setting: url}), BadSpec, f"ALAMBIQUE_{setting.upper()}")
+def test_a_store_of_no_known_kind(
+    job_context: MakeContext, refused: Refused, setting: str, url: str
+) -> None:
+    refused(job_context(**{setting: url}), BadSpec, f"ALAMBIQUE_{setting.upper()}")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_a_store_of_no_known_kind(work: Taken, refused: Refused, setting: str, u
     ],
 )
 def test_what_is_not_there_or_does_not_fit(
-    work: Taken,
+    job_context: MakeContext,
     tmp_path: Path,
     overrides: Sequence[str],
     kind: type[AlambiqueError],
@@ -61,17 +63,19 @@ def test_what_is_not_there_or_does_not_fit(
     refused: Refused,
 ) -> None:
     asked, told = ([one.replace("FOLDER", f"{tmp_path}") for one in x] for x in (overrides, said))
-    refused(work(*asked), kind, *told)
+    refused(job_context(*asked), kind, *told)
 
 
-def test_a_folder_of_data_without_the_file(work: Taken, tmp_path: Path, refused: Refused) -> None:
-    job = work("data.name=conll2002", data=tmp_path)
+def test_a_folder_of_data_without_the_file(
+    job_context: MakeContext, tmp_path: Path, refused: Refused
+) -> None:
+    job = job_context("data.name=conll2002", data=tmp_path)
     refused(job, NoData, str(tmp_path / "conll2002" / "train.conll"), "ALAMBIQUE_DATA")
 
 
-def test_squared_distances_for_answers_need_gold(work: Taken) -> None:
+def test_squared_distances_for_answers_need_gold(job_context: MakeContext) -> None:
     with pytest.raises(BadSpec, match=r"add \{kind: gold, weight: …\} above 0"):
-        work("task=question-answering", "objective=[{kind: logits, loss: mse}]")
+        job_context("task=question-answering", "objective=[{kind: logits, loss: mse}]")
 
 
 @pytest.fixture
@@ -84,30 +88,40 @@ def entities(tmp_path: Path, few: Callable[[str], Splits]) -> Path:
     return folder
 
 
-def test_broken_conll(work: Taken, entities: Path, refused: Refused) -> None:
+def test_broken_conll_is_named_by_line(
+    job_context: MakeContext, entities: Path, refused: Refused
+) -> None:
     with (entities / "dev.conll").open("a") as out:
         out.write("Jaén\n")
     line = len((entities / "dev.conll").read_text().splitlines())
-    job = work(f"data.name={entities}")
+    job = job_context(f"data.name={entities}")
     refused(job, BadData, f"dev.conll:{line}: 1 columns in 'Jaén'", "expected a word and its tag")
 
 
-def test_a_split_without_examples(work: Taken, entities: Path, refused: Refused) -> None:
+def test_a_split_without_examples_is_refused(
+    job_context: MakeContext, entities: Path, refused: Refused
+) -> None:
     (entities / "test.conll").write_text("\n\n")
-    refused(work(f"data.name={entities}"), BadData, "the test split of", "no examples", "give it")
+    refused(
+        job_context(f"data.name={entities}"), BadData, "the test split of", "no examples", "give it"
+    )
 
 
 def test_a_split_of_another_size_than_the_catalogue_tells(
-    work: Taken, entities: Path, refused: Refused
+    job_context: MakeContext, entities: Path, refused: Refused
 ) -> None:
     entities.rename(entities.with_name("conll2002"))
     said = "of conll2002 (conll2002/train.conll) has 40 examples, expected 8323: the file is cut"
-    refused(work("data.name=conll2002", data=entities.parent), BadData, said, "give its folder")
+    refused(
+        job_context("data.name=conll2002", data=entities.parent), BadData, said, "give its folder"
+    )
 
 
-def test_splits_that_share_examples_are_told_in_the_log(work: Taken, entities: Path) -> None:
+def test_splits_that_share_examples_are_told_in_the_log(
+    job_context: MakeContext, entities: Path
+) -> None:
     shutil.copy(entities / "train.conll", entities / "test.conll")
-    job = work(f"data.name={entities}")
+    job = job_context(f"data.name={entities}")
     check_job(job)
     with job.database.read() as session:
         (logged,) = jobs.logs(session, job.id)
@@ -117,13 +131,13 @@ def test_splits_that_share_examples_are_told_in_the_log(work: Taken, entities: P
     ]
 
 
-def test_damaged_examples_are_written_again(work: Taken) -> None:
-    path = check_job(work()).data.files["train"]
+def test_damaged_examples_are_written_again(job_context: MakeContext) -> None:
+    path = check_job(job_context()).data.files["train"]
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"Lugo", b"Vigo"))
     with pytest.raises(BadData, match="its checksum is that of another content"):
         read(path)
-    assert check_job(work()).data.files["train"] == path
+    assert check_job(job_context()).data.files["train"] == path
     assert path.read_bytes() == whole
 
 
@@ -148,30 +162,39 @@ def questions(tmp_path: Path) -> Path:
         ('"context"', '"contexto"', ["has no 'context'", "paragraph 1"]),
     ],
 )
-def test_broken_squad(
-    work: Taken, questions: Path, broken: str, by: str, said: Sequence[str], refused: Refused
+def test_broken_squad_is_named_by_file(
+    job_context: MakeContext,
+    questions: Path,
+    broken: str,
+    by: str,
+    said: Sequence[str],
+    refused: Refused,
 ) -> None:
     path = questions / "dev.json"
     path.write_text(path.read_text().replace(broken, by))
-    job = work("task=question-answering", f"data.name={questions}")
+    job = job_context("task=question-answering", f"data.name={questions}")
     refused(job, BadData, str(path), *said)
 
 
-def test_a_disk_without_room(work: Taken, refused: Refused) -> None:
+def test_a_job_that_the_disk_has_no_room_for_is_refused(
+    job_context: MakeContext, refused: Refused
+) -> None:
     """Some petabytes, which the plan counts and nobody makes."""
     sizes = {"layers": 1000, "width": 1_000_000, "heads": 1000, "ffn": 1_000_000}
-    job = work(*(f"teacher.model.{field}={size}" for field, size in sizes.items()))
+    job = job_context(*(f"teacher.model.{field}={size}" for field, size in sizes.items()))
     refused(job, NotEnoughDisk, "make room", "ALAMBIQUE_HOME")
 
 
 def test_a_name_that_is_another_task_s(
-    work: Taken, called: Callable[[JobContext, str], None]
+    job_context: MakeContext, register_version: Callable[[JobContext, str], None]
 ) -> None:
-    called(work("name=mine"), "mine-teacher")
+    register_version(job_context("name=mine"), "mine-teacher")
     with pytest.raises(BadSpec, match=r"'mine-teacher' .* is for question-answering, this job"):
-        check_job(work("name=mine"))
+        check_job(job_context("name=mine"))
 
 
-def test_more_workers_than_this_machine_has_room_for(work: Taken, refused: Refused) -> None:
-    job = work("resources.workers=2", "resources.cpus=1000")
+def test_more_workers_than_this_machine_has_room_for(
+    job_context: MakeContext, refused: Refused
+) -> None:
+    job = job_context("resources.workers=2", "resources.cpus=1000")
     refused(job, BadSpec, "needs 2000 CPUs", "lower workers", "ALAMBIQUE_RAY_ADDRESS")

@@ -32,31 +32,33 @@ from alambique.workers.stages.teach import FineTune, select_teachers
 from alambique.workers.training.initial_weights import write_with_head
 
 Made = Callable[..., Path]
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 
 BERT = {"architecture": "bert"}
 TUNED = ("teacher.train=null", "teacher.max_length=48", "train.max_length=48")
 Refused = Callable[..., None]
 
 
-def test_labels_of_another_name(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_labels_of_another_name_are_refused(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     teacher = folder_of(labels=("O", "B-PERSONA", "I-PERSONA"))
-    job = work(f"teacher.model={teacher}", *TUNED)
+    job = job_context(f"teacher.model={teacher}", *TUNED)
     refused(job, LabelMismatch, "B-PER'", "B-PERSONA", "id2label", "teacher.train")
 
 
 def test_labels_without_names(
-    work: Taken, folder_of: Made, few: Callable[[str], Splits], refused: Refused
+    job_context: MakeContext, folder_of: Made, few: Callable[[str], Splits], refused: Refused
 ) -> None:
     count = len(few("named-entities").labels)
     teacher = folder_of(labels=tuple(f"LABEL_{number}" for number in range(count)))
-    job = work(f"teacher.model={teacher}", *TUNED)
+    job = job_context(f"teacher.model={teacher}", *TUNED)
     refused(job, LabelMismatch, "does not name its labels", "id2label")
 
 
 @pytest.mark.parametrize("task", ["named-entities", "question-answering"])
-def test_a_teacher_without_a_head(
-    work: Taken, folder_of: Made, task: str, refused: Refused
+def test_a_teacher_without_a_head_is_refused(
+    job_context: MakeContext, folder_of: Made, task: str, refused: Refused
 ) -> None:
     teacher = folder_of(task=task)
     weights = load_file(teacher / "model.safetensors")
@@ -64,22 +66,30 @@ def test_a_teacher_without_a_head(
     assert len(body) < len(weights)
     save_file(body, teacher / "model.safetensors", metadata={"format": "pt"})
     data = {"named-entities": "sample-entities", "question-answering": "sample-questions"}[task]
-    job = work(f"task={task}", f"data.name={data}", f"teacher.model={teacher}", *TUNED)
+    job = job_context(f"task={task}", f"data.name={data}", f"teacher.model={teacher}", *TUNED)
     refused(job, BadTeacher, str(teacher), f"no head for {task}", "teacher.train")
 
 
 @pytest.mark.parametrize("start", ["random", "sample-encoder"])
-def test_a_head_that_nobody_trains(work: Taken, refused: Refused, start: str) -> None:
+def test_a_head_that_nobody_trains_is_refused(
+    job_context: MakeContext, refused: Refused, start: str
+) -> None:
     """Layers alone do not reach it: the model would answer by chance, and be registered."""
     said = (f"student.start={start}", "teacher.model=sample-encoder", "compare=[]")
     layers = "[{kind: hidden, mapping: last}]"
-    job = work(*said, f"objective={layers}")
+    job = job_context(*said, f"objective={layers}")
     refused(job, BadSpec, f"starts from {start} has no head", "add {kind: logits}", "intermediate")
-    check_job(work(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]"))
-    check_job(work(*said[1:], f"objective={layers}"))  # from the teacher, which has learnt one
+    check_job(
+        job_context(*said, f"intermediate={{objective: {layers}}}", "objective=[{kind: gold}]")
+    )
+    check_job(
+        job_context(*said[1:], f"objective={layers}")
+    )  # from the teacher, which has learnt one
 
 
-def test_a_head_that_trials_train(work: Taken, checked: Taken, refused: Refused) -> None:
+def test_a_head_that_trials_train(
+    job_context: MakeContext, checked: MakeContext, refused: Refused
+) -> None:
     """The job itself is no trial; one that trains no head fails alone, if others train one."""
     said = ("student.start=random", "objective=[{kind: hidden, mapping: last}]", "compare=[]")
     layers, both = "[{kind: hidden}]", "[{kind: hidden}, {kind: logits}]"
@@ -87,54 +97,60 @@ def test_a_head_that_trials_train(work: Taken, checked: Taken, refused: Refused)
     space = "search={space: {objective: [%s]}, %s}"
     first = checked(*said, space % (f"{both}, [{{kind: logits}}]", more))
     starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
-    mixed = work(*said, starts % (layers, both, more))
+    mixed = job_context(*said, starts % (layers, both, more))
     check_job(mixed)
     inputs = SearchInputs(replace(mixed, checked=first.inputs))
     inputs.trial_job({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
     with pytest.raises(BadSpec, match="starts from random has no head"):
         inputs.trial_job({"student.start": "random", "objective": [{"kind": "hidden"}]})
-    refused(work(*said, space % (f"{layers}, {both}", more)), BadSpec, "search.space.objective")
+    refused(
+        job_context(*said, space % (f"{layers}, {both}", more)), BadSpec, "search.space.objective"
+    )
 
 
-def test_weights_that_are_not_finite(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_weights_that_are_not_finite_are_refused(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     teacher = folder_of()
     weights = load_file(teacher / "model.safetensors")
     name = next(iter(weights))
     weights[name].view(-1)[0] = torch.nan
     save_file(weights, teacher / "model.safetensors", metadata={"format": "pt"})
-    job = work(f"teacher.model={teacher}")
+    job = job_context(f"teacher.model={teacher}")
     refused(job, BadModel, repr(name), "not all finite", "take an earlier checkpoint")
 
 
-def test_weights_that_are_pickled(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_weights_that_are_pickled_are_refused(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     teacher = folder_of()
     (teacher / "model.safetensors").rename(teacher / "pytorch_model.bin")
-    job = work(f"teacher.model={teacher}")
+    job = job_context(f"teacher.model={teacher}")
     refused(job, BadModel, "no model.safetensors, only pytorch_model.bin", "convert them once")
 
 
 @pytest.mark.parametrize("field", ["teacher.max_length", "teacher.train.max_length"])
 def test_windows_longer_than_the_teacher_reads(
-    work: Taken, folder_of: Made, field: str, refused: Refused
+    job_context: MakeContext, folder_of: Made, field: str, refused: Refused
 ) -> None:
     teacher = folder_of(**BERT)
     lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=64"]
-    job = work(f"teacher.model={teacher}", *lengths, f"{field}=96")
+    job = job_context(f"teacher.model={teacher}", *lengths, f"{field}=96")
     refused(job, BadSpec, f"{field} is 96", "positions for 64", "lower it")
 
 
 @pytest.mark.parametrize("start", ["teacher", "random", "folder"])
 def test_windows_longer_than_the_student_reads(
-    work: Taken, folder_of: Made, start: str, refused: Refused
+    job_context: MakeContext, folder_of: Made, start: str, refused: Refused
 ) -> None:
     teacher, other = folder_of(**BERT), folder_of("other", **BERT)
     lengths = ["teacher.max_length=64", "teacher.train.max_length=64", "train.max_length=96"]
     start = str(other) if start == "folder" else start
-    job = work(f"teacher.model={teacher}", f"student.start={start}", *lengths)
+    job = job_context(f"teacher.model={teacher}", f"student.start={start}", *lengths)
     refused(job, BadSpec, "train.max_length is 96", "positions for 64")
 
 
-def test_a_teacher_worse_than_a_cheap_baseline(checked: Taken, folder_of: Made) -> None:
+def test_a_teacher_worse_than_a_cheap_baseline(checked: MakeContext, folder_of: Made) -> None:
     teacher = folder_of()
     weights = load_file(teacher / "model.safetensors")
     weights["classifier.bias"][0] += 100  # O, whatever it reads
@@ -148,7 +164,9 @@ def test_a_teacher_worse_than_a_cheap_baseline(checked: Taken, folder_of: Made) 
     assert (selected.model.metric, selected.gate.score, selected.gate_off) == (0, 0, True)
 
 
-def test_labels_in_another_order(checked: Taken, folder_of: Made, tmp_path: Path) -> None:
+def test_labels_may_be_in_another_order(
+    checked: MakeContext, folder_of: Made, tmp_path: Path
+) -> None:
     """They are accepted, and the outputs put into the order of the data."""
     teacher, permuted = folder_of(), tmp_path / "permuted"
     shutil.copytree(teacher, permuted)
@@ -185,7 +203,7 @@ def _said(context: JobContext, teacher: Path, into: Path) -> list[Any]:
 
 
 def test_a_longer_window_of_the_student_than_the_teacher_has(
-    checked: Taken, folder_of: Made, tmp_path: Path
+    checked: MakeContext, folder_of: Made, tmp_path: Path
 ) -> None:
     """Outputs belong to words: the student may see more of them at once."""
     teacher, other = folder_of(**BERT), folder_of("other")
@@ -223,25 +241,31 @@ def network(name: str, folder: Path, max_length: int) -> TrainedModel:
     ],
 )
 def test_a_config_that_makes_no_sense(
-    work: Taken, folder_of: Made, of: str, field: str, value: object, said: str, refused: Refused
+    job_context: MakeContext,
+    folder_of: Made,
+    of: str,
+    field: str,
+    value: object,
+    said: str,
+    refused: Refused,
 ) -> None:
     """Also of the student's start, which nobody opens before the teacher is trained."""
     folder = folder_of()
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {field: value}))
-    refused(work(f"{of}={folder}"), BadModel, said)
+    refused(job_context(f"{of}={folder}"), BadModel, said)
 
 
 def test_a_tokenizer_that_marks_no_beginning(
-    work: Taken, folder_of: Made, refused: Refused
+    job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     folder = folder_of()
     content = json.loads((folder / "tokenizer.json").read_text())
     (folder / "tokenizer.json").write_text(json.dumps(content | {"post_processor": None}))
-    refused(work(f"student.start={folder}"), BadModel, "[CLS]")
+    refused(job_context(f"student.start={folder}"), BadModel, "[CLS]")
 
 
-def test_labels_that_were_put_right_are_taken_up(checked: Taken, folder_of: Made) -> None:
+def test_labels_that_were_put_right_are_taken_up(checked: MakeContext, folder_of: Made) -> None:
     """A stage is skipped only where nothing that it depends on has changed."""
     teacher = folder_of()
     context = checked(f"teacher.model={teacher}", *TUNED)

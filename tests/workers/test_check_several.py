@@ -14,7 +14,7 @@ from alambique.workers.stages.check import check_job
 from alambique.workers.stages.teach import select_run
 
 Made = Callable[..., Path]
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 Refused = Callable[..., None]
 
 SHORT = ("train.max_length=64", "train.stride=16", "student.layers=2")
@@ -28,50 +28,60 @@ def teachers(*each: object, more: str = "train: {max_length: 64, stride: 16}") -
     yield from SHORT
 
 
-def test_a_teacher_that_is_nowhere(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_a_teacher_that_is_nowhere_is_named(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     said = "teacher.1.model: there is no model 'mini'"
-    refused(work(*teachers(folder_of(), "mini")), UnknownName, said)
+    refused(job_context(*teachers(folder_of(), "mini")), UnknownName, said)
 
 
 def test_labels_of_another_name_are_told_once(
-    work: Taken, folder_of: Made, refused: Refused
+    job_context: MakeContext, folder_of: Made, refused: Refused
 ) -> None:
     other = folder_of("other", labels=("O", "B-PERSONA", "I-PERSONA"))
-    job = work(*teachers(folder_of(), other, more="train: null"))
+    job = job_context(*teachers(folder_of(), other, more="train: null"))
     refused(job, LabelMismatch, "teacher.1.model: the data has labels", "(teacher.1.train)")
 
 
-def test_a_teacher_without_a_head(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_a_second_teacher_without_a_head_is_refused(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     other = folder_of("other", task="document-classification")
     (other / "config.json").write_text(
         (folder_of() / "config.json").read_text()  # with the labels of the data
     )
-    job = work(*teachers(folder_of("first"), other, more="train: null"))
+    job = job_context(*teachers(folder_of("first"), other, more="train: null"))
     refused(job, BadTeacher, "teacher.1.model: the teacher ", "has no head", "(teacher.1.train)")
 
 
-def test_a_teacher_with_too_few_positions(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_a_teacher_with_too_few_positions_is_refused(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     short = folder_of("short", architecture="bert", positions=32)
-    job = work(*teachers(folder_of(), short))
+    job = job_context(*teachers(folder_of(), short))
     refused(job, BadSpec, "teacher.1.model: teacher.1.max_length is 64, the model has positions")
 
 
-def test_the_student_is_cut_from_the_first(work: Taken, folder_of: Made, refused: Refused) -> None:
+def test_the_student_is_cut_from_the_first(
+    job_context: MakeContext, folder_of: Made, refused: Refused
+) -> None:
     deep, shallow = folder_of("deep"), folder_of("shallow", layers=1, width=24, heads=3)
-    found = check_job(work(*teachers(deep, shallow)))
+    found = check_job(job_context(*teachers(deep, shallow)))
     assert [[one.folder for one in each if one] for each in found.teacher_starts] == [
         [deep],
         [shallow],
     ]
-    refused(work(*teachers(shallow, deep)), BadSpec, "teacher.0.model: a student of 2 layers")
+    refused(
+        job_context(*teachers(shallow, deep)), BadSpec, "teacher.0.model: a student of 2 layers"
+    )
 
 
 def test_names_that_are_another_task_s(
-    work: Taken, folder_of: Made, called: Callable[[JobContext, str], None]
+    job_context: MakeContext, folder_of: Made, register_version: Callable[[JobContext, str], None]
 ) -> None:
-    called(work("name=mine"), "mine-teacher-2")
-    job = work(*teachers(folder_of(), folder_of("other", seed=2)), "name=mine")
-    with pytest.raises(BadSpec, match=r"'mine-teacher-2' .* is for question-answering"):
+    register_version(job_context("name=mine"), "mine-teacher-2")
+    job = job_context(*teachers(folder_of(), folder_of("other", seed=2)), "name=mine")
+    with pytest.raises(BadSpec, match=r"'mine-teacher-2' .*\bquestion-answering\b"):
         check_job(job)
 
 

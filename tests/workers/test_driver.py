@@ -21,44 +21,54 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
 from alambique.workers.queue.driver import run_here
 
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 ONE = str(Path("./one").absolute())
 LONG = ("teacher.train.epochs=10000", "teacher.train.patience=10000")
 
 
 @contextmanager
-def driver(work: JobContext, parent: int) -> Iterator["subprocess.Popen[bytes]"]:
+def driver(job_context: JobContext, parent: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A driver of that job, started as the dispatcher does, which `parent` is the process of."""
-    command = [sys.executable, "-m", "alambique.cli", "drive", str(work.id), str(work.token)]
-    told = os.environ | {"ALAMBIQUE_HOME": str(work.settings.home), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([*command, "--parent", str(parent)], env=told) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "alambique.cli",
+        "drive",
+        str(job_context.id),
+        str(job_context.token),
+    ]
+    variables = os.environ | {
+        "ALAMBIQUE_HOME": str(job_context.settings.home),
+        "OMP_NUM_THREADS": "1",
+    }
+    with subprocess.Popen([*command, "--parent", str(parent)], env=variables) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def found(work: JobContext) -> JobRow:
-    with work.database.read() as session:
-        return jobs.find(session, work.id)
+def found(job_context: JobContext) -> JobRow:
+    with job_context.database.read() as session:
+        return jobs.find(session, job_context.id)
 
 
-def trains(work: JobContext, process: "subprocess.Popen[bytes]") -> None:
+def trains(job_context: JobContext, process: "subprocess.Popen[bytes]") -> None:
     """Comes back once the registry says that the teacher learns and has been validated.
 
     Before that, validating imports scipy, which runs pieces of text: after an interrupt in there
     `python -m` ends with SIGINT's code (`unhandled_keyboard_interrupt` in its pythonrun.c).
     """
     pause = threading.Event()
-    while (row := found(work)).stage is not StageName.TEACH or row.metric is None:
+    while (row := found(job_context)).stage is not StageName.TEACH or row.metric is None:
         assert process.poll() is None
         pause.wait(0.05)
 
 
 @pytest.mark.slow  # the stopped server's driver is told so too
-def test_a_driver_that_is_told_to_stop_gives_its_job_back(work: Taken) -> None:
-    job = work(*LONG)
+def test_a_driver_that_is_told_to_stop_gives_its_job_back(job_context: MakeContext) -> None:
+    job = job_context(*LONG)
     with driver(job, parent=os.getpid()) as process:
         trains(job, process)
         process.terminate()
@@ -67,8 +77,8 @@ def test_a_driver_that_is_told_to_stop_gives_its_job_back(work: Taken) -> None:
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
 
 
-def test_a_driver_whose_dispatcher_is_gone_gives_its_job_back(work: Taken) -> None:
-    job = work(*LONG)
+def test_a_driver_whose_dispatcher_is_gone_gives_its_job_back(job_context: MakeContext) -> None:
+    job = job_context(*LONG)
     with driver(job, parent=os.getppid()) as process:  # not its own: it was left to another
         assert process.wait(120) == GIVEN_BACK
     row = found(job)

@@ -18,7 +18,7 @@ from alambique.workers.pipeline.records import Evaluation, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.evaluate import Evaluate
 
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 
 SOFT_HYPHEN = "\u00ad"
 """Which a WordPiece tokenizer drops: its normaliser takes it for a control character."""
@@ -32,7 +32,7 @@ def with_lost_words(sentence: Sentence) -> Sentence:
 
 @pytest.fixture
 def evaluated(
-    checked: Taken,
+    checked: MakeContext,
     few: Callable[[str], Splits],
     folder_of: Callable[..., Path],
     as_teacher: Callable[..., TrainedModel],

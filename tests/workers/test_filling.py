@@ -53,26 +53,26 @@ def values(order: FillTask) -> list[Any]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_there_is_not_computed_again_in_whatever_order(
-    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
+    training_spec: Made, fill_task_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
-    told = course(task)
-    order = order_for(told, tmp_path / "near")
+    spec = training_spec(task)
+    order = fill_task_for(spec, tmp_path / "near")
     assert filled(order) == len(few(task).train)
     shuffled = list(few(task).train)
     random.Random(1).shuffle(shuffled)
     write(tmp_path / "shuffled.arrow", shuffled)
-    assert filled(order_for(told, tmp_path / "near", examples=tmp_path / "shuffled.arrow")) == 0
+    assert filled(fill_task_for(spec, tmp_path / "near", examples=tmp_path / "shuffled.arrow")) == 0
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_examples_that_are_new_are_the_ones_computed(
-    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
+    training_spec: Made, fill_task_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
-    told, examples = course(task), few(task)
-    order = order_for(told, tmp_path / "near")
+    spec, examples = training_spec(task), few(task)
+    order = fill_task_for(spec, tmp_path / "near")
     filled(order)
     write(tmp_path / "more.arrow", [*examples.train, *examples.dev])
-    more = order_for(told, tmp_path / "near", examples=tmp_path / "more.arrow")
+    more = fill_task_for(spec, tmp_path / "near", examples=tmp_path / "more.arrow")
     texts = find(task).texts
     new = {texts(e) for e in examples.dev} - {texts(e) for e in examples.train}
     assert filled(more) == len(new)
@@ -80,26 +80,30 @@ def test_examples_that_are_new_are_the_ones_computed(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_an_output_does_not_depend_on_what_it_was_computed_with(
-    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
+    training_spec: Made, fill_task_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
-    told, examples = course(task), few(task)
-    together = order_for(told, tmp_path / "together")
+    spec, examples = training_spec(task), few(task)
+    together = fill_task_for(spec, tmp_path / "together")
     filled(together)
-    apart = order_for(told, tmp_path / "apart")
+    apart = fill_task_for(spec, tmp_path / "apart")
     for number, example in enumerate(examples.train[:6]):
         one = tmp_path / f"{number}.arrow"
         write(one, [example])
-        filled(order_for(told, tmp_path / "apart", examples=one))
+        filled(fill_task_for(spec, tmp_path / "apart", examples=one))
     pairs = list(zip(values(together), values(apart), strict=True))[:6]
     assert all(np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in pairs)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_windows_of_many_buckets_are_batched_by_length(
-    course: Made, order_for: Ordered, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
+    training_spec: Made,
+    fill_task_for: Ordered,
+    tmp_path: Path,
+    task: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = course(task)
-    order = order_for(told, tmp_path / "near")
+    spec = training_spec(task)
+    order = fill_task_for(spec, tmp_path / "near")
     filler = Filler(order)
     shapes: list[tuple[int, ...]] = []
     held: list[int] = []
@@ -122,23 +126,23 @@ def test_windows_of_many_buckets_are_batched_by_length(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_missing_decides_the_packs(
-    course: Made, order_for: Ordered, few: Few, tmp_path: Path, task: str
+    training_spec: Made, fill_task_for: Ordered, few: Few, tmp_path: Path, task: str
 ) -> None:
-    told = course(task)
+    spec = training_spec(task)
     shuffled = [*few(task).train, *few(task).train]
     random.Random(1).shuffle(shuffled)
     write(tmp_path / "shuffled.arrow", shuffled)
-    filled(order_for(told, tmp_path / "one"))
-    filled(order_for(told, tmp_path / "other", examples=tmp_path / "shuffled.arrow"))
+    filled(fill_task_for(spec, tmp_path / "one"))
+    filled(fill_task_for(spec, tmp_path / "other", examples=tmp_path / "shuffled.arrow"))
     # a pack is named by its content
     one, other = (sorted(p.stem for p in (tmp_path / n).rglob("*.pack")) for n in ("one", "other"))
     assert one == other
 
 
 def test_runs_are_shared_out_among_fillers(
-    course: Made, order_for: Ordered, tmp_path: Path
+    training_spec: Made, fill_task_for: Ordered, tmp_path: Path
 ) -> None:
-    filler = Filler(order_for(course("named-entities"), tmp_path / "near"))
+    filler = Filler(fill_task_for(training_spec("named-entities"), tmp_path / "near"))
     buckets = list(filler.missing())
     for fillers in (1, 2, 5, 1000):
         runs = filler.runs(buckets, fillers=fillers)
@@ -148,9 +152,9 @@ def test_runs_are_shared_out_among_fillers(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_damaged_pack_is_computed_again_and_never_read(
-    course: Made, order_for: Ordered, tmp_path: Path, task: str
+    training_spec: Made, fill_task_for: Ordered, tmp_path: Path, task: str
 ) -> None:
-    order = order_for(course(task), tmp_path / "near")
+    order = fill_task_for(training_spec(task), tmp_path / "near")
     everything = filled(order)
     before = values(order)
     pack = next(path for path in (tmp_path / "near").rglob("*.pack"))
@@ -167,22 +171,24 @@ def test_a_damaged_pack_is_computed_again_and_never_read(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_students_of_two_vocabularies_learn_from_one_fill(
-    course: Made,
-    order_for: Ordered,
+    training_spec: Made,
+    fill_task_for: Ordered,
     recorded: Recorder,
     tmp_path: Path,
     task: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = course(task)
-    order = order_for(told, tmp_path / "near")
+    spec = training_spec(task)
+    order = fill_task_for(spec, tmp_path / "near")
     filled(order)
     other = tmp_path / "other-start"
-    other_tokenizer(told, other)
+    other_tokenizer(spec, other)
     counted: list[Outputs] = []
     keep_count(monkeypatch, counted)
-    for start in (told.start, other):
-        run = recorded(course(task, start=start, teachers=(order.outputs,), objective=LOGITS))
+    for start in (spec.start, other):
+        run = recorded(
+            training_spec(task, start=start, teachers=(order.outputs,), objective=LOGITS)
+        )
         run.run()
         if start == other:  # the teacher's own weights and pieces have little to learn from it
             assert run.losses[-1] < run.losses[0]
@@ -191,13 +197,13 @@ def test_students_of_two_vocabularies_learn_from_one_fill(
     assert filled(order) == 0
 
 
-def other_tokenizer(told: TrainingSpec, folder: Path) -> None:
+def other_tokenizer(spec: TrainingSpec, folder: Path) -> None:
     """The same network with other pieces: a start of another vocabulary."""
     folder.mkdir()
-    texts = [text for e in read(told.training) for text in find(told.task).texts(e)]
+    texts = [text for e in read(spec.training) for text in find(spec.task).texts(e)]
     train_tokenizer(texts[::2], 250, folder)
     for name in ("config.json", "model.safetensors"):
-        (folder / name).write_bytes((told.start / name).read_bytes())
+        (folder / name).write_bytes((spec.start / name).read_bytes())
 
 
 def keep_count(monkeypatch: pytest.MonkeyPatch, counted: list[Outputs]) -> None:
@@ -212,48 +218,50 @@ def keep_count(monkeypatch: pytest.MonkeyPatch, counted: list[Outputs]) -> None:
 
 
 def test_a_student_that_is_its_teacher_tags_with_no_loss(
-    course: Made, order_for: Ordered, recorded: Recorder, tmp_path: Path
+    training_spec: Made, fill_task_for: Ordered, recorded: Recorder, tmp_path: Path
 ) -> None:
-    told = one_step(course("named-entities"))
-    assert first_loss(told, order_for, recorded, tmp_path) == pytest.approx(0, abs=1e-5)
+    spec = one_step(training_spec("named-entities"))
+    assert first_loss(spec, fill_task_for, recorded, tmp_path) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_student_that_is_its_teacher_loses_what_it_gives_to_pieces_inside_of_words(
-    course: Made, order_for: Ordered, recorded: Recorder, tmp_path: Path
+    training_spec: Made, fill_task_for: Ordered, recorded: Recorder, tmp_path: Path
 ) -> None:
-    told = one_step(course("question-answering"))
-    found = first_loss(told, order_for, recorded, tmp_path)
-    assert found == pytest.approx(loss_inside_of_words(told), abs=1e-5)
+    spec = one_step(training_spec("question-answering"))
+    found = first_loss(spec, fill_task_for, recorded, tmp_path)
+    assert found == pytest.approx(loss_inside_of_words(spec), abs=1e-5)
 
 
-def one_step(told: TrainingSpec) -> TrainingSpec:
-    """The course as one step on few examples, each of them a single window."""
-    write(told.training, read(told.training)[:12])
+def one_step(spec: TrainingSpec) -> TrainingSpec:
+    """The training as one step on few examples, each of them a single window."""
+    write(spec.training, read(spec.training)[:12])
     changed = {"epochs": 1, "batch_size": 1000, "max_length": 300}
-    return told.model_copy(update={"train": told.train.model_copy(update=changed)})
+    return spec.model_copy(update={"train": spec.train.model_copy(update=changed)})
 
 
-def first_loss(told: TrainingSpec, order_for: Ordered, recorded: Recorder, folder: Path) -> float:
-    """The loss of the only step of a course that is taught by what it starts from."""
-    order = order_for(told, folder / "near")
+def first_loss(
+    spec: TrainingSpec, fill_task_for: Ordered, recorded: Recorder, folder: Path
+) -> float:
+    """The loss of the only step of a training that is taught by what it starts from."""
+    order = fill_task_for(spec, folder / "near")
     filled(order)
-    run = recorded(told.model_copy(update={"teachers": (order.outputs,), "objective": LOGITS}))
+    run = recorded(spec.model_copy(update={"teachers": (order.outputs,), "objective": LOGITS}))
     run.run()
     (loss,) = run.losses
     return loss
 
 
-def loss_inside_of_words(told: TrainingSpec) -> float:
+def loss_inside_of_words(spec: TrainingSpec) -> float:
     """KL(words || pieces), a mean over windows, where both are made of the same logits.
 
     The target has all of a word on its first piece, for ends on its last, and so the student
     lacks what it gave to the other pieces of the word.
     """
-    network = load(told.start, find(told.task).output, told.labels)
-    encoder = Encoder.from_folder(told.start, max_length=300, stride=32)
+    network = load(spec.start, find(spec.task).output, spec.labels)
+    encoder = Encoder.from_folder(spec.start, max_length=300, stride=32)
     losses = []
-    for example in read(told.training):
-        (window,) = find(told.task).windows(example, encoder)
+    for example in read(spec.training):
+        (window,) = find(spec.task).windows(example, encoder)
         ids_1N = torch.from_numpy(window.input_ids_N)[None]
         with torch.no_grad():
             (logits_N2,) = network(ids_1N, torch.ones_like(ids_1N), ids_1N).double().numpy()

@@ -240,7 +240,9 @@ def test_parts_of_speech_of_gsd(real: Real, score: float, passed: bool) -> None:
 
 
 @pytest.mark.parametrize(("score", "passed"), [(0.5162, False), (0.7343, True)])
-def test_inference_of_xnli(real: Real, score: float, passed: bool) -> None:
+def test_a_collapsed_teacher_of_xnli_is_no_better_than_bags_of_words(
+    real: Real, score: float, passed: bool
+) -> None:
     """The paper's collapse is no better than two bags of words that saw 2 000 of its 392 702."""
     task, splits = find("inference"), real("xnli-dev", "inference")
     theirs = [

@@ -36,8 +36,8 @@ LAYERS: tuple[Term, ...] = (Hidden(projection="per-layer", mapping="learned"), R
 
 
 @pytest.fixture
-def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
-    """A course beside a deeper and wider teacher, whose layers have something to say."""
+def general(training_spec: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
+    """A training beside a deeper and wider teacher, whose layers have something to say."""
 
     def made(**changed: object) -> TrainingSpec:
         teacher = tmp_path / "deep"
@@ -47,22 +47,22 @@ def general(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Mad
             sharper = {name: w * 6 if w.ndim > 1 else w for name, w in weights.items()}
             save_file(sharper, teacher / "model.safetensors", metadata={"format": "pt"})
         said = {"objective": LAYERS, "live_teacher": teacher, "train": QUICK, **changed}
-        told = course("general", **said)
-        write(told.training, read(told.training)[:16])
-        return told
+        spec = training_spec("general", **said)
+        write(spec.training, read(spec.training)[:16])
+        return spec
 
     return made
 
 
-def windows_of(told: TrainingSpec) -> list[list[int]]:
+def windows_of(spec: TrainingSpec) -> list[list[int]]:
     """Of the validation examples."""
-    rows = examined(told, told.start).windows(read(told.validation))
+    rows = examined(spec, spec.start).windows(read(spec.validation))
     return [row.window.input_ids_N.tolist() for row in rows]
 
 
-def examined(told: TrainingSpec, folder: Path) -> LoadedModel:
-    length, stride = told.train.max_length, told.train.stride
-    return LoadedModel.of(find(told.task), folder, (), max_length=length, stride=stride)
+def examined(spec: TrainingSpec, folder: Path) -> LoadedModel:
+    length, stride = spec.train.max_length, spec.train.stride
+    return LoadedModel.of(find(spec.task), folder, (), max_length=length, stride=stride)
 
 
 @torch.no_grad()
@@ -76,44 +76,44 @@ def plain_states(folder: Path, windows: Sequence[Sequence[int]]) -> Tensor:
 def test_the_metric_is_the_alignment_of_plain_networks(
     general: Made, recorded: Callable[..., "Recorded"]
 ) -> None:
-    told = general()
-    run = recorded(told)
+    spec = general()
+    run = recorded(spec)
     outcome = run.run()
-    assert outcome.best_epoch == told.train.epochs - 1
+    assert outcome.best_epoch == spec.train.epochs - 1
     assert outcome.best_loss < 0.98 * run.losses[0]
-    windows = windows_of(told)
-    assert told.live_teacher is not None
-    ours, theirs = (plain_states(folder, windows) for folder in (told.best, told.live_teacher))
+    windows = windows_of(spec)
+    assert spec.live_teacher is not None
+    ours, theirs = (plain_states(folder, windows) for folder in (spec.best, spec.live_teacher))
     assert outcome.metric == pytest.approx(cka(ours, theirs), abs=1e-5)
-    before = cka(plain_states(told.start, windows), theirs)
+    before = cka(plain_states(spec.start, windows), theirs)
     assert outcome.metric > before + 0.05
 
 
 def test_what_was_learnt_beside_it_measures_it_again(general: Made) -> None:
     """The projections and the map, which are no part of the student."""
-    told = general()
-    outcome = train(told, HERE)
-    network, examples = examined(told, told.best), read(told.validation)
-    found = cka_score(network, told, examples, network.windows(examples))
+    spec = general()
+    outcome = train(spec, HERE)
+    network, examples = examined(spec, spec.best), read(spec.validation)
+    found = cka_score(network, spec, examples, network.windows(examples))
     assert found["objective"] == pytest.approx(outcome.best_loss, rel=1e-5)
     assert found["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    learnt = load_file(told.projection_heads)
+    learnt = load_file(spec.projection_heads)
     save_file(
-        {name: torch.zeros_like(weight) for name, weight in learnt.items()}, told.projection_heads
+        {name: torch.zeros_like(weight) for name, weight in learnt.items()}, spec.projection_heads
     )
-    untrained = cka_score(network, told, examples, network.windows(examples))
+    untrained = cka_score(network, spec, examples, network.windows(examples))
     assert untrained["objective"] > 1.01 * found["objective"]
     assert untrained["cka"] == pytest.approx(outcome.metric, abs=1e-6)
-    told.projection_heads.unlink()
+    spec.projection_heads.unlink()
     with pytest.raises(BadModel, match=r"projection_heads\.safetensors is gone"):
-        cka_score(network, told, examples, network.windows(examples))
+        cka_score(network, spec, examples, network.windows(examples))
 
 
 def test_weights_that_no_term_reaches_stay_as_they_were(general: Made) -> None:
     decaying = QUICK.model_copy(update={"weight_decay": 1.0})
-    told = general(objective=(Relations(heads=8),), train=decaying)
-    train(told, HERE)
-    before, after = (load_file(folder / "model.safetensors") for folder in (told.start, told.best))
+    spec = general(objective=(Relations(heads=8),), train=decaying)
+    train(spec, HERE)
+    before, after = (load_file(folder / "model.safetensors") for folder in (spec.start, spec.best))
     moved = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
     last = {name for name in after if name.startswith("layers.1.")}
     assert {name for name in last if "Wqkv" in name or "attn_norm" in name} == last & moved
@@ -148,23 +148,23 @@ class Together:
         self._barrier.wait(60)
 
 
-def validated(told: TrainingSpec, place: Any) -> Validation:
-    model, inputs = load_inputs(told, place)
+def validated(spec: TrainingSpec, context: Any) -> Validation:
+    model, inputs = load_inputs(spec, context)
     networks = StudentAndTeacher(model.eval())
-    return validate(networks.forward, inputs.validation, inputs.collator, place, told.objective)
+    return validate(networks.forward, inputs.validation, inputs.collator, context, spec.objective)
 
 
 def test_processes_together_find_what_one_finds(general: Made) -> None:
     """Of four examples on three processes, two have one, and answer to a stand-in as well."""
-    told = general()
-    some = read(told.validation)[:4]
+    spec = general()
+    some = read(spec.validation)[:4]
     long = Text("long", " ".join(text.text for text in some if isinstance(text, Text)))
-    write(told.validation, [long, *some[1:]])
+    write(spec.validation, [long, *some[1:]])
     shelf, barrier = dict[int, Any](), Barrier(3)
-    places = [Together(rank, 3, shelf, barrier) for rank in range(3)]
+    contexts = [Together(rank, 3, shelf, barrier) for rank in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda place: validated(told, place), places))
-    alone = validated(told, HERE)
+        found = list(pool.map(lambda context: validated(spec, context), contexts))
+    alone = validated(spec, HERE)
     for one in found:
         assert one.loss == pytest.approx(alone.loss, rel=1e-6)
         assert one.metric == pytest.approx(alone.metric, abs=1e-9)

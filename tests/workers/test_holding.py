@@ -18,7 +18,7 @@ from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext, forward_logs
 from alambique.workers.pipeline.lease_keeper import LOST, LeaseKeeper
 
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 Away = Callable[[SecretStr], AbstractContextManager[None]]
 LEASE = timedelta(minutes=1)
 HOLDER = """
@@ -42,12 +42,14 @@ with LeaseKeeper(database, job, token, lease=lease, heartbeat=0.05) as holding:
 """
 
 
-def held(work: JobContext, heartbeat: float = 0.05) -> LeaseKeeper:
-    return LeaseKeeper(work.database, work.id, work.token, lease=LEASE, heartbeat=heartbeat)
+def held(job_context: JobContext, heartbeat: float = 0.05) -> LeaseKeeper:
+    return LeaseKeeper(
+        job_context.database, job_context.id, job_context.token, lease=LEASE, heartbeat=heartbeat
+    )
 
 
-def test_the_lease_is_renewed_meanwhile(work: Taken) -> None:
-    job = work()
+def test_the_lease_is_renewed_meanwhile(job_context: MakeContext) -> None:
+    job = job_context()
     with job.database.read() as session:
         before = session.get_one(tables.Job, job.id).lease_until
     assert before is not None
@@ -72,8 +74,8 @@ def holder(job: JobContext) -> Iterator["subprocess.Popen[str]"]:
         yield process
 
 
-def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
-    job = work()
+def test_a_process_whose_job_is_another_s_ends(job_context: MakeContext) -> None:
+    job = job_context()
     with holder(job) as process:
         with job.database.write() as session:
             jobs.fail(session, job.id, job.token, Reason.LOST_WORKER, "its lease ran out")
@@ -84,8 +86,8 @@ def test_a_process_whose_job_is_another_s_ends(work: Taken) -> None:
     assert (row.state, row.attempts) == (State.RUNNING, 2)
 
 
-def test_a_process_whose_stage_another_may_do_by_now_ends(work: Taken) -> None:
-    job = work()
+def test_a_process_whose_stage_another_may_do_by_now_ends(job_context: MakeContext) -> None:
+    job = job_context()
     with holder(job) as process:
         with job.database.write() as session:
             leases.forget(session, f"job:{job.id}")
@@ -100,11 +102,11 @@ def cancelled(job: JobContext) -> None:
 
 
 def test_a_database_that_restarts_is_waited_for(
-    work: Taken, away: Away, on_server: SecretStr, caplog: pytest.LogCaptureFixture
+    job_context: MakeContext, away: Away, on_server: SecretStr, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = work(database_url=on_server)
-    holding, pause = held(job, heartbeat=0.02), threading.Event()
-    with holding, forward_logs(replace(job, leases=holding)):
+    job = job_context(database_url=on_server)
+    keeper, pause = held(job, heartbeat=0.02), threading.Event()
+    with keeper, forward_logs(replace(job, leases=keeper)):
         with away(on_server):
             job.report(StageName.TEACH, 0.5)
             for _ in range(600):
@@ -114,51 +116,51 @@ def test_a_database_that_restarts_is_waited_for(
         assert caplog.text.count("the database does not answer") > 5
         with pytest.raises(KeyboardInterrupt):
             cancelled(job)
-    assert holding.asked == "cancel"
+    assert keeper.asked == "cancel"
     job.database.dispose()
 
 
-def test_a_deadline_is_seen_where_nobody_dispatches(work: Taken) -> None:
-    job = work("deadline=1s")
-    holding = held(job)
-    with pytest.raises(KeyboardInterrupt), holding:
+def test_a_deadline_is_seen_where_nobody_dispatches(job_context: MakeContext) -> None:
+    job = job_context("deadline=1s")
+    keeper = held(job)
+    with pytest.raises(KeyboardInterrupt), keeper:
         threading.Event().wait(30)
-    assert holding.asked == "cancel"
+    assert keeper.asked == "cancel"
     with job.database.write() as session:
         row = jobs.release(session, job.id, job.token)
     assert (row.state, row.reason) == (State.CANCELLED, Reason.DEADLINE)
     assert "its deadline was" in (row.message or "")
 
 
-def test_a_job_that_is_another_s_already_is_not_begun(work: Taken) -> None:
-    job = work()
+def test_a_job_that_is_another_s_already_is_not_begun(job_context: MakeContext) -> None:
+    job = job_context()
     with job.database.write() as session:
         jobs.release(session, job.id, job.token)
     with pytest.raises(LostLease, match="stop"), held(job):
         pytest.fail("it was begun")
 
 
-def test_a_wish_to_cancel_interrupts_the_main_thread(work: Taken) -> None:
-    job = work()
-    holding = held(job)
-    with pytest.raises(KeyboardInterrupt), holding:
+def test_a_wish_to_cancel_interrupts_the_main_thread(job_context: MakeContext) -> None:
+    job = job_context()
+    keeper = held(job)
+    with pytest.raises(KeyboardInterrupt), keeper:
         cancelled(job)
-    assert holding.asked == "cancel"
+    assert keeper.asked == "cancel"
 
 
-def test_the_end_of_the_job_is_no_loss(work: Taken) -> None:
+def test_the_end_of_the_job_is_no_loss(job_context: MakeContext) -> None:
     """What comes after it, such as leaving Ray, is not interrupted by a lease that is gone."""
-    job = work()
-    with held(job) as holding:
-        holding.stop()
+    job = job_context()
+    with held(job) as keeper:
+        keeper.stop()
         assert "heartbeat" not in [thread.name for thread in threading.enumerate()]
         with job.database.write() as session:
             row = jobs.finish(session, job.id, job.token, {})
     assert row.state is State.SUCCEEDED
 
 
-def test_names_are_held_by_one_and_free_at_the_end(work: Taken) -> None:
-    one, other = work(), work()
+def test_names_are_held_by_one_and_free_at_the_end(job_context: MakeContext) -> None:
+    one, other = job_context(), job_context()
     with held(one) as mine, held(other) as theirs:
         assert mine.take(["a", "b"]) == ["a", "b"]
         assert theirs.take(["b", "c"]) == ["c"]
@@ -168,8 +170,8 @@ def test_names_are_held_by_one_and_free_at_the_end(work: Taken) -> None:
         assert len(leases.take(session, ["a", "b", "c"], "test", LEASE)) == 3
 
 
-def test_who_waits_says_so_once_and_gets_it(work: Taken) -> None:
-    one, other = work(), work()
+def test_who_waits_says_so_once_and_gets_it(job_context: MakeContext) -> None:
+    one, other = job_context(), job_context()
     said: queue.Queue[str] = queue.Queue()
     with held(one) as mine, held(other) as theirs:
         mine.take(["a"])
@@ -184,9 +186,9 @@ def test_who_waits_says_so_once_and_gets_it(work: Taken) -> None:
     assert said.empty()
 
 
-def test_who_begins_anew_has_left_nothing_locked(work: Taken) -> None:
+def test_who_begins_anew_has_left_nothing_locked(job_context: MakeContext) -> None:
     """A driver that was killed holds the names of its first attempt no longer."""
-    job, other = work(), work()
+    job, other = job_context(), job_context()
     held(job).take(["a"])
     with held(job) as again, held(other) as theirs:
         assert theirs.take(["a"]) == ["a"]

@@ -136,9 +136,9 @@ def checked(job: Job, settings: Settings) -> list[str]:
         posted = jobs.submit(session, job)
         row = jobs.take(session, "test", settings.lease_time, job_id=posted.id)
     assert row is not None
-    holding = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
-    work = JobContext(row.id, row.token, job, settings, database, holding, no_cluster)
-    found = check_job(work)
+    keeper = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
+    job_context = JobContext(row.id, row.token, job, settings, database, keeper, no_cluster)
+    found = check_job(job_context)
     for teacher in found.teacher_starts:
         for start in teacher:
             assert start is not None

@@ -33,21 +33,21 @@ LAYERS: tuple[Term, ...] = (
 
 
 @pytest.fixture
-def layered(course: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
-    """A course beside a deeper and wider teacher."""
+def layered(training_spec: Made, folder_of: Callable[..., Path], tmp_path: Path) -> Made:
+    """A training beside a deeper and wider teacher."""
 
     def made(**changed: object) -> TrainingSpec:
         teacher = tmp_path / "deep"
         if not teacher.exists():
             folder_of(teacher.name, layers=4, width=48, seed=2, positions=128)
-        return course(**{"objective": LAYERS, "live_teacher": teacher, **changed})
+        return training_spec(**{"objective": LAYERS, "live_teacher": teacher, **changed})
 
     return made
 
 
-def moved(told: TrainingSpec, name: str) -> TrainingSpec:
-    """The same course in another folder."""
-    return told.model_copy(update={"folder": told.folder.with_name(name)})
+def moved(spec: TrainingSpec, name: str) -> TrainingSpec:
+    """The same training in another folder."""
+    return spec.model_copy(update={"folder": spec.folder.with_name(name)})
 
 
 def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder) -> None:
@@ -69,17 +69,17 @@ def test_killed_and_resumed_is_as_undisturbed(layered: Made, recorded: Recorder)
 def test_micro_batches_split_memory_and_not_results(layered: Made, recorded: Recorder) -> None:
     one = layered()
     other = layered(train=one.train.model_copy(update={"accumulate": 3}))
-    runs = [recorded(told) for told in (one, other)]
+    runs = [recorded(spec) for spec in (one, other)]
     for run in runs:
         run.run()
     assert runs[0].losses == pytest.approx(runs[1].losses, abs=1e-5)
 
 
 def test_each_term_is_told_by_itself(layered: Made, recorded: Recorder) -> None:
-    told = layered()
-    run = recorded(told)
+    spec = layered()
+    run = recorded(spec)
     run.run()
-    lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
+    lines = [json.loads(line) for line in spec.progress.read_text().splitlines()]
     last = lines[-1]
     assert set(last["terms"]) == {"hidden", "attention", "relations"}
     assert all(value > 0 for value in last["terms"].values())
@@ -93,13 +93,13 @@ def test_terms_of_one_kind_are_told_by_their_names(layered: Made, recorded: Reco
     """Each map that is learnt is its own; the projection is that of both."""
     # what a name is may also be what a module has, as `values` is
     near, far = Hidden(mapping="learned"), Hidden(mapping="learned", loss="cosine", name="values")
-    told = layered(objective=(near, far, Relations(layer=1, name="lower"), Relations()))
-    run = recorded(told)
+    spec = layered(objective=(near, far, Relations(layer=1, name="lower"), Relations()))
+    run = recorded(spec)
     run.run()
-    last = json.loads(told.progress.read_text().splitlines()[-1])
+    last = json.loads(spec.progress.read_text().splitlines()[-1])
     assert set(last["terms"]) == {"hidden", "values", "lower", "relations"}
     assert last["loss"] == pytest.approx(sum(last["terms"].values()), rel=1e-5)
-    maps = maps_of(told)
+    maps = maps_of(spec)
     assert set(maps) == {"hidden", "values"}
     assert maps["hidden"].weights != maps["values"].weights
 
@@ -107,12 +107,12 @@ def test_terms_of_one_kind_are_told_by_their_names(layered: Made, recorded: Reco
 def test_what_is_trained_beside_the_student_is_not_exported(
     layered: Made, recorded: Recorder
 ) -> None:
-    told = layered()
-    recorded(told).run()
-    names = load_file(told.best / "model.safetensors").keys()
-    assert names == load_file(told.start / "model.safetensors").keys()
-    load(told.best, Output.TAGS, told.labels)
-    weights = maps_of(told)["hidden"].weights
+    spec = layered()
+    recorded(spec).run()
+    names = load_file(spec.best / "model.safetensors").keys()
+    assert names == load_file(spec.start / "model.safetensors").keys()
+    load(spec.best, Output.TAGS, spec.labels)
+    weights = maps_of(spec)["hidden"].weights
     assert weights is not None
     torch.testing.assert_close(torch.tensor(weights).sum(1), torch.ones(2))
 
@@ -121,9 +121,9 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
     layered: Made, recorded: Recorder
 ) -> None:
     """Its head has learnt nothing: cross entropy with the labels would choose among chances."""
-    told = layered(objective=(Hidden(),))
-    outcome = recorded(told).run()
-    lines = [json.loads(line) for line in told.progress.read_text().splitlines()]
+    spec = layered(objective=(Hidden(),))
+    outcome = recorded(spec).run()
+    lines = [json.loads(line) for line in spec.progress.read_text().splitlines()]
     found = [line["validation"] for line in lines if line["validation"] is not None]
     assert outcome.best_loss == min(found)
     assert found == sorted(found, reverse=True)
@@ -132,13 +132,13 @@ def test_a_student_that_learns_layers_alone_is_judged_by_them(
 
 def test_a_learnt_map_leaves_where_it_began(layered: Made, recorded: Recorder) -> None:
     """Whether its layers matter shows only if a training of usual length moves it visibly."""
-    told = layered(objective=(Hidden(mapping="learned"),))
-    recorded(told).run()
+    spec = layered(objective=(Hidden(mapping="learned"),))
+    recorded(spec).run()
     begun_SL = LearnedLayerMap(2, 4)()
-    learnt_SL = torch.tensor(told.read_learned_maps()["hidden"])
+    learnt_SL = torch.tensor(spec.read_learned_maps()["hidden"])
     torch.testing.assert_close(learnt_SL.sum(1), torch.ones(2))
     assert (learnt_SL - begun_SL).abs().max() > 0.1
-    assert maps_of(told)["hidden"].weights == told.read_learned_maps()["hidden"]
+    assert maps_of(spec)["hidden"].weights == spec.read_learned_maps()["hidden"]
 
 
 def test_a_layer_map_learns_a_hundred_times_as_fast_and_does_not_decay(layered: Made) -> None:
@@ -166,14 +166,14 @@ def test_a_layer_map_learns_a_hundred_times_as_fast_and_does_not_decay(layered: 
 
 def test_layers_that_are_alike_are_found(layered: Made) -> None:
     """A student that is its teacher is most alike to itself; the map is chosen once."""
-    told = layered(objective=(Hidden(mapping="similar"), Attention(mapping="similar")))
-    own = told.model_copy(update={"start": told.live_teacher})
+    spec = layered(objective=(Hidden(mapping="similar"), Attention(mapping="similar")))
+    own = spec.model_copy(update={"start": spec.live_teacher})
     chosen = most_similar_map(own)
     assert chosen.pairs == tuple((layer, layer) for layer in range(4))
     assert chosen.likeness == pytest.approx([1.0] * 4)
     taken = resolve_maps(own)
     assert [getattr(term, "mapping", None) for term in taken.objective] == [chosen.pairs] * 2
-    assert resolve_maps(own.model_copy(update={"start": told.start})).objective == taken.objective
+    assert resolve_maps(own.model_copy(update={"start": spec.start})).objective == taken.objective
     assert maps_of(own) == {"hidden": chosen, "attention": chosen}
 
 

@@ -27,7 +27,7 @@ from alambique.workers.queue.attempt import run_job
 from alambique.workers.queue.driver import drive, run_here
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
 
 
@@ -94,9 +94,11 @@ def logged(job: JobContext) -> list[str]:
     return [line for event in events for line in event.content["lines"]]
 
 
-def test_a_stage_goes_through_an_outage(work: Taken, outage: Outage, on_server: SecretStr) -> None:
+def test_a_stage_goes_through_an_outage(
+    job_context: MakeContext, outage: Outage, on_server: SecretStr
+) -> None:
     """At its name, at its doing, at what it gives, and at another name again."""
-    job = work(database_url=on_server)
+    job = job_context(database_url=on_server)
     with job.leases:
         outage.begin()
         assert run_stage(job, InOutage(outage)) == Given()
@@ -140,9 +142,9 @@ def test_a_driver_that_gets_no_answer_says_so_with_its_exit_code(
 
 
 def test_lines_that_could_not_be_written_are_there_at_the_end(
-    work: Taken, away: Away, on_server: SecretStr
+    job_context: MakeContext, away: Away, on_server: SecretStr
 ) -> None:
-    job = work(database_url=on_server)
+    job = job_context(database_url=on_server)
     with job.leases, forward_logs(job):
         with away(on_server):
             job.log("one", "two")
@@ -153,9 +155,9 @@ def test_lines_that_could_not_be_written_are_there_at_the_end(
 
 
 def test_lines_outlast_an_end_that_could_not_be_written(
-    work: Taken, away: Away, on_server: SecretStr
+    job_context: MakeContext, away: Away, on_server: SecretStr
 ) -> None:
-    job = work("data.name=/nowhere", database_url=on_server, lease=0.3, heartbeat=0.1)
+    job = job_context("data.name=/nowhere", database_url=on_server, lease=0.3, heartbeat=0.1)
     with job.leases:
         with away(on_server):
             job.log("one")
@@ -166,8 +168,8 @@ def test_lines_outlast_an_end_that_could_not_be_written(
     job.database.dispose()
 
 
-def test_an_interrupt_loses_no_line(work: Taken) -> None:
-    job = work()
+def test_an_interrupt_loses_no_line(job_context: MakeContext) -> None:
+    job = job_context()
 
     def interrupt(_: object) -> None:
         event.remove(Session, "before_commit", interrupt)
@@ -183,9 +185,9 @@ def test_an_interrupt_loses_no_line(work: Taken) -> None:
 
 
 def test_a_name_is_held_though_the_answer_was_lost(
-    work: Taken, lost_answer: Callable[[int], None]
+    job_context: MakeContext, lost_answer: Callable[[int], None]
 ) -> None:
-    mine, other = work(), work()
+    mine, other = job_context(), job_context()
     with mine.leases, other.leases:
         lost_answer(0)
         assert mine.leases.take(["a"]) == ["a"]

@@ -49,28 +49,28 @@ TERMS: Mapping[str, Term] = {
 }
 
 
-def test_the_numbers_of_this_schema(
+def test_numbers_change_only_with_the_schema(
     distilled: Callable[..., TrainingSpec],
-    course: Callable[..., TrainingSpec],
+    training_spec: Callable[..., TrainingSpec],
     recorded: Callable[..., "Recorded"],
     folder_of: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    def losses(told: TrainingSpec) -> list[float]:
+    def losses(spec: TrainingSpec) -> list[float]:
         """Of every step, and on validation at the end, with the metric."""
-        run = recorded(quick(told))
+        run = recorded(quick(spec))
         outcome = run.run()
         return [*run.losses, outcome.best_loss, outcome.metric]
 
     found = {task: losses(distilled(task, objective=terms)) for task, terms in OUTPUTS.items()}
     teacher = folder_of("beside", seed=2)
     for name, term in TERMS.items():
-        told = distilled(TAGS) if isinstance(term, Logits) else course(TAGS)
+        spec = distilled(TAGS) if isinstance(term, Logits) else training_spec(TAGS)
         layers = {} if isinstance(term, Gold | Logits) else {"live_teacher": teacher}
-        found[name] = losses(told.model_copy(update={"objective": (term,), **layers}))
+        found[name] = losses(spec.model_copy(update={"objective": (term,), **layers}))
     deep = folder_of("deep", task="general", layers=4, width=48, seed=2, positions=128)
     states = (Hidden(projection="per-layer"), Relations(heads=8))
-    found["general"] = losses(course("general", objective=states, live_teacher=deep))
+    found["general"] = losses(training_spec("general", objective=states, live_teacher=deep))
     mixed = {"objective": (Logits(), Gold(), TERMS["hidden pkd"]), "live_teacher": teacher}
     found |= with_deepspeed([quick(distilled(TAGS, zero=stage, **mixed)) for stage in range(4)])
     fresh = tmp_path_factory.getbasetemp() / PINNED.name
@@ -85,18 +85,18 @@ def test_the_numbers_of_this_schema(
     )
 
 
-def quick(told: TrainingSpec) -> TrainingSpec:
+def quick(spec: TrainingSpec) -> TrainingSpec:
     """One epoch of it."""
-    train = {"epochs": 1, "checkpoint": 100, "accumulate": 1 + (told.zero or 0) // 2}
-    return told.model_copy(update={"train": told.train.model_copy(update=train)})
+    train = {"epochs": 1, "checkpoint": 100, "accumulate": 1 + (spec.zero or 0) // 2}
+    return spec.model_copy(update={"train": spec.train.model_copy(update=train)})
 
 
-def with_deepspeed(told: list[TrainingSpec]) -> dict[str, list[float]]:
+def with_deepspeed(specs: list[TrainingSpec]) -> dict[str, list[float]]:
     """The same of runs by DeepSpeed, in a process that is a group of one; under ZeRO 2 and 3 each
     batch in two parts."""
     arguments = []
-    for one in told:
-        path = one.folder / "course.json"
+    for one in specs:
+        path = one.folder / "training.json"
         path.write_text(one.model_dump_json())
         arguments.append(f"{path}@")
     group = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
@@ -107,7 +107,7 @@ def with_deepspeed(told: list[TrainingSpec]) -> dict[str, list[float]]:
         check=True,
     )
     found = {}
-    for one in told:
+    for one in specs:
         losses = json.loads((one.folder / "losses.json").read_text())
         outcome = read_result(one)
         assert outcome is not None

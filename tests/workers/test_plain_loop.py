@@ -26,12 +26,12 @@ TOKENS = {"batch_size": None, "batch_tokens": 300, "schedule": "cosine", "warmup
 @pytest.mark.parametrize("task", ["named-entities", "question-answering", "paraphrase"])
 @pytest.mark.parametrize("changed", [{}, SHORT_WINDOWS, TOKENS], ids=["", "windows", "tokens"])
 def test_the_losses_of_a_plain_loop(
-    course: Callable[..., TrainingSpec],
+    training_spec: Callable[..., TrainingSpec],
     recorded: Callable[..., "Recorded"],
     task: str,
     changed: dict[str, Any],
 ) -> None:
-    spec = course(task)
+    spec = training_spec(task)
     settings = spec.train.model_copy(update=changed)
     run = recorded(spec.model_copy(update={"train": settings}))
     run.run()

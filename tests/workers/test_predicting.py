@@ -89,7 +89,7 @@ def test_a_score_is_said_as_it_is(version: Made) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "texts", "said"),
+    ("task", "texts", "sentence"),
     [
         ("named-entities", ["uno", "dos"], "tags words: give one text"),
         ("paraphrase", ["uno"], "reads .* and .*: give a text for each, in this order"),
@@ -99,9 +99,9 @@ def test_a_score_is_said_as_it_is(version: Made) -> None:
     ],
 )
 def test_other_input_than_the_task_s_is_refused(
-    version: Made, task: str, texts: list[str], said: str
+    version: Made, task: str, texts: list[str], sentence: str
 ) -> None:
-    with pytest.raises(BadSpec, match=said):
+    with pytest.raises(BadSpec, match=sentence):
         predict(version(task), texts=texts)
 
 

@@ -39,18 +39,18 @@ SIZES = {
 def taught_by(
     tmp_path: Path,
     few: Callable[[str], Splits],
-    order_for: Ordered,
+    fill_task_for: Ordered,
     learnt: Callable[..., Any],
 ) -> Callable[[TrainingSpec], list[FillTask]]:
     """The orders of two teachers with vocabularies and windows of their own."""
 
-    def orders(told: TrainingSpec) -> list[FillTask]:
-        write(told.training, few(told.task).train[:16])
+    def orders(spec: TrainingSpec) -> list[FillTask]:
+        write(spec.training, few(spec.task).train[:16])
         return [
-            order_for(
-                told,
+            fill_task_for(
+                spec,
                 tmp_path / "near",
-                teacher=_network(told, name, few(told.task), learnt, tmp_path / name),
+                teacher=_network(spec, name, few(spec.task), learnt, tmp_path / name),
                 max_length=64 + 32 * number,
                 outputs=_outputs(tmp_path, name, 1.0 + number),
             )
@@ -60,14 +60,14 @@ def taught_by(
     return orders
 
 
-def _network(told: TrainingSpec, name: str, splits: Splits, learnt: Any, folder: Path) -> Path:
+def _network(spec: TrainingSpec, name: str, splits: Splits, learnt: Any, folder: Path) -> Path:
     if not folder.exists():
         folder.mkdir()
-        texts = [text for e in splits.train for text in find(told.task).texts(e)]
+        texts = [text for e in splits.train for text in find(spec.task).texts(e)]
         learnt(KINDS[name], texts, 300).save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text('{"pad_token": "<pad>"}')
         config = SIZES | {"model_type": name, "vocab_size": 300}
-        save(new(config, find(told.task).output, told.labels, seed=1), folder, folder)
+        save(new(config, find(spec.task).output, spec.labels, seed=1), folder, folder)
     return folder
 
 
@@ -111,20 +111,20 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Outputs]:
     ],
 )
 def test_a_student_of_a_third_vocabulary_learns_from_both(
-    course: Made,
+    training_spec: Made,
     taught_by: Callable[[TrainingSpec], list[FillTask]],
     recorded: Recorder,
     opened: list[Outputs],
     task: str,
     combine: str,
 ) -> None:
-    told = course(task)
-    orders = taught_by(told)
+    spec = training_spec(task)
+    orders = taught_by(spec)
     examples = len({find(task).texts(e) for e in read(orders[0].examples)})
     assert [filled(order) for order in orders] == [examples, examples]
     outputs = tuple(order.outputs for order in orders)
     term = Logits.model_validate({"combine": combine, "loss": "ce"})
-    run = recorded(course(task, teachers=outputs, objective=(term, Gold(weight=0.1))))
+    run = recorded(training_spec(task, teachers=outputs, objective=(term, Gold(weight=0.1))))
     run.run()
     assert run.losses[-1] < run.losses[0]
     assert [outputs.misses for outputs in opened] == [0, 0]
@@ -134,19 +134,19 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
 
 @pytest.mark.parametrize("task", ["named-entities", "question-answering"])
 def test_a_teacher_beside_itself_teaches_as_it_does_alone(
-    course: Made,
+    training_spec: Made,
     taught_by: Callable[[TrainingSpec], list[FillTask]],
     recorded: Recorder,
     task: str,
 ) -> None:
-    told = course(task)
-    order = taught_by(told)[1]
+    spec = training_spec(task)
+    order = taught_by(spec)[1]
     filled(order)
 
     def losses(*teachers: TeacherOutputs, **said: Any) -> list[float]:
         terms = (Logits.model_validate({"temperature": 2.0, **said}),)
-        short = told.train.model_copy(update={"epochs": 1})
-        run = recorded(course(task, teachers=teachers, objective=terms, train=short))
+        short = spec.train.model_copy(update={"epochs": 1})
+        run = recorded(training_spec(task, teachers=teachers, objective=terms, train=short))
         run.run()
         return run.losses
 
@@ -157,10 +157,10 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
 
 
 def test_micro_batches_split_memory_and_not_what_teachers_say_together(
-    course: Made, taught_by: Callable[[TrainingSpec], list[FillTask]], recorded: Recorder
+    training_spec: Made, taught_by: Callable[[TrainingSpec], list[FillTask]], recorded: Recorder
 ) -> None:
-    told = course()
-    orders = taught_by(told)
+    spec = training_spec()
+    orders = taught_by(spec)
     for order in orders:
         filled(order)
     said = {
@@ -168,7 +168,7 @@ def test_micro_batches_split_memory_and_not_what_teachers_say_together(
         "objective": (Logits(combine="best"), Gold(weight=0.5)),
     }
     runs = [
-        recorded(course(train=told.train.model_copy(update={"accumulate": pieces}), **said))
+        recorded(training_spec(train=spec.train.model_copy(update={"accumulate": pieces}), **said))
         for pieces in (1, 3)
     ]
     for run in runs:

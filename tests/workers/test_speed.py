@@ -15,19 +15,19 @@ from alambique.workers.queue.attempt import run_stages
 from alambique.workers.stages import evaluate
 from alambique.workers.stages.speed import MeasureSpeeds, busy_notes, machine
 
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 
 CPU = torch.device("cpu")
 FIGURES = ("latency_ms", "latency_low_ms", "latency_high_ms", "inferences_per_second", "throughput")
 
 
 def test_speed_is_told_of_each_device(
-    work: Taken, folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    job_context: MakeContext, folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluate, "devices", lambda: (CPU, CPU))  # as if the first were a GPU
     short = ("train.epochs=1", "train.max_length=64", "train.stride=16", "compare=[]")
     teacher = f"teacher={{model: {folder_of()}, max_length: 64, stride: 16}}"
-    job = work(teacher, *short)
+    job = job_context(teacher, *short)
     result = run_stages(job)
     assert [row.name for row in result.rows] == ["teacher", "distilled"]
     for row in result.rows:
@@ -48,7 +48,7 @@ def test_speed_is_told_of_each_device(
 
 
 def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
-    checked: Taken, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
+    checked: MakeContext, folder_of: Callable[..., Path], as_teacher: Callable[..., TrainedModel]
 ) -> None:
     context, model = checked(), as_teacher(folder_of(), max_length=64, stride=16)
     part = StagePart(StageName.EVALUATE, "speeds")

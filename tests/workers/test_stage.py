@@ -65,9 +65,9 @@ def teach(context: JobContext, maker: Maker, **inputs: str) -> str:
 
 
 def test_a_key_is_that_of_the_stage_and_of_all_it_depends_on(
-    work: Callable[..., JobContext],
+    job_context: Callable[..., JobContext],
 ) -> None:
-    context = work()
+    context = job_context()
 
     def key(name: StageName, **inputs: Any) -> str:
         return stage_key(context, Teach(Maker(), inputs, StagePart(name, "teacher")))
@@ -82,33 +82,40 @@ def test_a_key_is_that_of_the_stage_and_of_all_it_depends_on(
     assert key(StageName.TEACH, seed=1, model="a") in keys
 
 
-def test_what_another_job_of_the_project_has_done_is_taken(work: Callable[..., JobContext]) -> None:
+def test_what_another_job_of_the_project_has_done_is_taken(
+    job_context: Callable[..., JobContext],
+) -> None:
     maker = Maker()
-    assert [teach(work(), maker, model="a"), teach(work(), maker, model="a")] == ["1", "1"]
-    assert teach(work("project=other"), maker, model="a") == "2"
-    assert teach(work(), maker, model="b") == "3"
+    assert [teach(job_context(), maker, model="a"), teach(job_context(), maker, model="a")] == [
+        "1",
+        "1",
+    ]
+    assert teach(job_context("project=other"), maker, model="a") == "2"
+    assert teach(job_context(), maker, model="b") == "3"
 
 
 def test_what_is_done_is_done_again_where_its_folder_is_gone(
-    work: Callable[..., JobContext],
+    job_context: Callable[..., JobContext],
 ) -> None:
     maker = Maker()
-    teach(work(), maker)
+    teach(job_context(), maker)
     shutil.rmtree(maker.folders[0])
-    assert teach(work(), maker) == "2"
-    assert teach(work(), maker) == "2"
+    assert teach(job_context(), maker) == "2"
+    assert teach(job_context(), maker) == "2"
 
 
 def test_what_the_registry_says_of_a_folder_that_another_machine_made_is_not_taken(
-    work: Callable[..., JobContext],
+    job_context: Callable[..., JobContext],
 ) -> None:
     maker = Maker()
-    teach(work(), maker)
+    teach(job_context(), maker)
     (maker.folders[0] / "stage.json").write_text('{"by": "another machine"}')
-    assert teach(work(), maker) == "2"
+    assert teach(job_context(), maker) == "2"
 
 
-def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., JobContext]) -> None:
+def test_what_failed_is_not_done_and_goes_on_in_its_folder(
+    job_context: Callable[..., JobContext],
+) -> None:
     maker = Maker()
 
     def fails(folder: Path) -> Made:
@@ -116,26 +123,26 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(work: Callable[..., J
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        run_stage(work(), Teach(fails))
-    assert teach(work(), maker) == "1"
+        run_stage(job_context(), Teach(fails))
+    assert teach(job_context(), maker) == "1"
     assert (maker.folders[0] / "checkpoint").read_text() == "half"
 
 
 OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 
 
-def test_a_stage_is_of_the_code_that_did_it(work: Callable[..., JobContext]) -> None:
+def test_a_stage_is_of_the_code_that_did_it(job_context: Callable[..., JobContext]) -> None:
     def by_other_code(folder: Path) -> Made:
         (folder / "made_by.json").write_text(json.dumps([OTHER.model_dump()]))
         return Made(by="another version")
 
     inputs = {"model": "of other code"}
-    done = run_stage(work(), Teach(by_other_code, inputs))
-    again = run_stage(work(), Teach(Maker(), inputs))
+    done = run_stage(job_context(), Teach(by_other_code, inputs))
+    again = run_stage(job_context(), Teach(Maker(), inputs))
     assert done.made_by == again.made_by == (OTHER,)
 
 
-def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., JobContext]) -> None:
+def test_a_stage_that_is_gone_on_with_is_of_both(job_context: Callable[..., JobContext]) -> None:
     folders = []
 
     def killed(folder: Path) -> Made:
@@ -144,23 +151,25 @@ def test_a_stage_that_is_gone_on_with_is_of_both(work: Callable[..., JobContext]
         raise ValueError("the power is gone")
 
     with pytest.raises(ValueError, match="power"):
-        run_stage(work(), Teach(killed))
-    assert run_stage(work(), Teach(Maker())).made_by == (OTHER, running_code())
+        run_stage(job_context(), Teach(killed))
+    assert run_stage(job_context(), Teach(Maker())).made_by == (OTHER, running_code())
     assert "torch" in running_code().libraries
 
 
-def test_a_fresh_job_does_all_again_but_not_twice(work: Callable[..., JobContext]) -> None:
+def test_a_fresh_job_does_all_again_but_not_twice(job_context: Callable[..., JobContext]) -> None:
     maker = Maker()
-    teach(work(), maker)
-    fresh = work("fresh=true")
+    teach(job_context(), maker)
+    fresh = job_context("fresh=true")
     assert teach(fresh, maker) == "2"
     assert teach(fresh, maker) == "2"
-    assert teach(work(), maker) == "1"
+    assert teach(job_context(), maker) == "1"
     assert len(set(maker.folders)) == 2
 
 
-def test_what_another_job_is_doing_is_left_for_later(work: Callable[..., JobContext]) -> None:
-    maker, one, other = Maker(), work(), work()
+def test_what_another_job_is_doing_is_left_for_later(
+    job_context: Callable[..., JobContext],
+) -> None:
+    maker, one, other = Maker(), job_context(), job_context()
 
     of_a = {"model": "a"}
 

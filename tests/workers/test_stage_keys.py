@@ -79,9 +79,11 @@ CHANGED = {
 
 
 @pytest.fixture
-def keys(work: Callable[..., JobContext], folder_of: Callable[..., Path]) -> Callable[[Job], Any]:
+def keys(
+    job_context: Callable[..., JobContext], folder_of: Callable[..., Path]
+) -> Callable[[Job], Any]:
     """The keys of a job's stages, each with the same models before it."""
-    held, start, taught = work(), folder_of("start"), folder_of("taught", seed=2)
+    held, start, taught = job_context(), folder_of("start"), folder_of("taught", seed=2)
 
     def of(job: Job) -> dict[str, str]:
         context = replace(held, job=job)
@@ -149,12 +151,12 @@ def test_other_test_data_change_the_scores_alone(
 
 
 def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
-    work: Callable[..., JobContext], folder_of: Callable[..., Path]
+    job_context: Callable[..., JobContext], folder_of: Callable[..., Path]
 ) -> None:
     models = [folder_of("one"), folder_of("two", seed=2)]
 
     def keys(*said: str) -> set[str]:
-        context = work(*said)
+        context = job_context(*said)
         context = replace(context, checked=check_job(context))
         windows = context.job.teachers[0].spec
         stage = TrainStudent(StudentRole.GOLD_ONLY, StagePart(StageName.DISTIL, "gold-only"))

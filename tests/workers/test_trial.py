@@ -25,19 +25,19 @@ for again in range(2):
 
 
 @pytest.mark.slow
-def test_a_group_of_one(
-    course: Callable[..., TrainingSpec], folder_of: Callable[..., Path], tmp_path: Path
+def test_a_finished_trial_is_reported_at_once_by_a_group_of_one(
+    training_spec: Callable[..., TrainingSpec], folder_of: Callable[..., Path], tmp_path: Path
 ) -> None:
     """What is over already is told at once, by a process that served another trial before."""
-    own = course(zero=1)
+    own = training_spec(zero=1)
     own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
     spec = TrialSpec(
         number=1, trainings=(own,), student=Student(layers=1), source=folder_of(), resources=None
     )
     path = tmp_path / "trial.json"
     path.write_text(spec.model_dump_json())
-    said = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
-    assert said.splitlines()[-2:] == ["1 2", "2"]
+    output = subprocess.check_output([sys.executable, "-c", ALONE, str(path)], text=True)
+    assert output.splitlines()[-2:] == ["1 2", "2"]
     outcome = read_result(own)
     assert outcome is not None
     assert (outcome.epochs, outcome.diverged) == (2, False)

@@ -148,5 +148,5 @@ def test_a_failure_is_no_rung() -> None:
         (Resources(workers=2, cpus=4), {"memory": 1}),
     ],
 )
-def test_what_a_trial_reserves(resources: Resources, reserved: dict[str, float]) -> None:
+def test_a_trial_reserves_its_resources(resources: Resources, reserved: dict[str, float]) -> None:
     assert reserved_resources(resources).bundles == [reserved]

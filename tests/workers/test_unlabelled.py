@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Made = Callable[..., TrainingSpec]
 Few = Callable[[str], Splits]
 Recorder = Callable[..., "Recorded"]
-Taken = Callable[..., JobContext]
+MakeContext = Callable[..., JobContext]
 TASKS = ["named-entities", "question-answering", "document-classification"]
 CPU = torch.device("cpu")
 BOTH = (Logits(), Gold(weight=0.5))
@@ -44,55 +44,55 @@ BOTH = (Logits(), Gold(weight=0.5))
 
 @pytest.fixture
 def beside(
-    course: Made, order_for: Callable[..., FillTask], few: Few, tmp_path: Path
+    training_spec: Made, fill_task_for: Callable[..., FillTask], few: Few, tmp_path: Path
 ) -> Callable[..., TrainingSpec]:
-    """A course with the examples of dev, without labels, beside some of those of train."""
+    """A training with the examples of dev, without labels, beside some of those of train."""
 
     def made(task: str, **said: Any) -> TrainingSpec:
-        told = course(task)
-        write(told.training, few(task).train[:12])
-        more = told.training.with_name("unlabelled.arrow")
+        spec = training_spec(task)
+        write(spec.training, few(task).train[:12])
+        more = spec.training.with_name("unlabelled.arrow")
         write(more, [without_labels(example) for example in few(task).dev])
-        order = order_for(told, tmp_path / "near", unlabelled=more)
+        order = fill_task_for(spec, tmp_path / "near", unlabelled=more)
         filler = Filler(order)
         filler.fill(list(filler.missing()))
         fields = {"unlabelled": more, "teachers": (order.outputs,), "objective": BOTH}
-        return course(task, **(fields | said))
+        return training_spec(task, **(fields | said))
 
     return made
 
 
 def batch(
-    told: TrainingSpec,
+    spec: TrainingSpec,
     rows: Sequence[TargetWindow | None],
     stand_in: TargetWindow,
     teachers: bool = True,
 ) -> Batch:
-    _, inputs = load_inputs(told, SingleProcess(CPU))
+    _, inputs = load_inputs(spec, SingleProcess(CPU))
     collator = inputs.collator if teachers else replace(inputs.collator, teachers=())
     return collator.collate(rows, stand_in)
 
 
-def logits_for(told: TrainingSpec, rows: Sequence[TargetWindow]) -> Tensor:
+def logits_for(spec: TrainingSpec, rows: Sequence[TargetWindow]) -> Tensor:
     """The same for a row wherever it stands, so that batches can be compared."""
-    length = 1 if told.task == "document-classification" else max(row.length for row in rows)
+    length = 1 if spec.task == "document-classification" else max(row.length for row in rows)
     chance = torch.Generator().manual_seed(1)
-    return torch.randn(len(rows), length, len(told.labels), generator=chance).requires_grad_()
+    return torch.randn(len(rows), length, len(spec.labels), generator=chance).requires_grad_()
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teacher(
     beside: Callable[..., TrainingSpec], task: str
 ) -> None:
-    told = beside(task)
-    _, inputs = load_inputs(told, SingleProcess(CPU))
-    rows, known = inputs.windows, len(read(told.training))
+    spec = beside(task)
+    _, inputs = load_inputs(spec, SingleProcess(CPU))
+    rows, known = inputs.windows, len(read(spec.training))
     assert [row.labelled for row in rows] == [row.example < known for row in rows]
     chosen = [*rows[:3], *rows[-3:]]
-    whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
+    whole, logits = loss_normalizers(chosen), logits_for(spec, chosen)
     assert whole.rows == sum(row.weight for row in chosen)
     assert whole.labelled == sum(row.weight for row in chosen[:3])
-    compared = batch(told, chosen, rows[0]).prediction_rows(logits)
+    compared = batch(spec, chosen, rows[0]).prediction_rows(logits)
     gold, both = (
         objective_loss(compared, terms, normalizers=whole).total for terms in ([Gold()], BOTH)
     )
@@ -100,7 +100,7 @@ def test_gold_is_a_mean_over_labelled_rows_and_slopes_of_others_come_of_the_teac
     (of_both,) = torch.autograd.grad(both, logits)
     assert of_gold.flatten(1).any(1).tolist() == [True] * 3 + [False] * 3
     assert of_both.flatten(1).any(1).all()
-    alone = batch(told, chosen[:3], rows[0], teachers=False)
+    alone = batch(spec, chosen[:3], rows[0], teachers=False)
     length = 1 if logits.shape[1] == 1 else alone.inputs.input_ids_BN.shape[1]
     without = alone.prediction_rows(logits[:3, :length])
     torch.testing.assert_close(
@@ -113,20 +113,20 @@ def test_processes_share_the_loss_out_exactly(
     beside: Callable[..., TrainingSpec], task: str
 ) -> None:
     """Also where all that has a label is one process's."""
-    told = beside(task)
-    _, inputs = load_inputs(told, SingleProcess(CPU))
+    spec = beside(task)
+    _, inputs = load_inputs(spec, SingleProcess(CPU))
     rows = inputs.windows
     chosen = [rows[0], *rows[-3:], rows[1]]
-    whole, logits = loss_normalizers(chosen), logits_for(told, chosen)
+    whole, logits = loss_normalizers(chosen), logits_for(spec, chosen)
     expected = objective_loss(
-        batch(told, chosen, rows[0]).prediction_rows(logits), BOTH, normalizers=whole
+        batch(spec, chosen, rows[0]).prediction_rows(logits), BOTH, normalizers=whole
     )
     parts = []
     for rank in range(3):
         mine = share(range(len(chosen)), rank, 3)
         some = [None if i is None else chosen[i] for i in mine]
         own = logits[[i or 0 for i in mine]]
-        part = batch(told, some, chosen[0])
+        part = batch(spec, some, chosen[0])
         length = 1 if own.shape[1] == 1 else part.inputs.input_ids_BN.shape[1]
         parts.append(objective_loss(part.prediction_rows(own[:, :length]), BOTH, normalizers=whole))
     torch.testing.assert_close(sum(part.total for part in parts), expected.total)
@@ -138,8 +138,8 @@ def test_micro_batches_without_a_label_change_nothing(
     beside: Callable[..., TrainingSpec], recorded: Recorder
 ) -> None:
     """Also of batches that have none: gold is 0 there, and no number is NaN."""
-    told = beside("named-entities")
-    few_rows = told.train.model_copy(update={"batch_size": 4, "epochs": 1})
+    spec = beside("named-entities")
+    few_rows = spec.train.model_copy(update={"batch_size": 4, "epochs": 1})
     runs = [
         recorded(beside("named-entities", train=few_rows.model_copy(update={"accumulate": n})))
         for n in (1, 3)
@@ -174,15 +174,15 @@ def student_keys(context: JobContext, teacher: TrainedModel) -> dict[StudentRole
 
 
 def test_labels_of_unlabelled_examples_are_never_read(
-    work: Taken,
+    job_context: MakeContext,
     other: Callable[..., Path],
     folder_of: Callable[..., Path],
     as_teacher: Callable[..., TrainedModel],
 ) -> None:
     """Whatever they say, it is the same job; a baseline takes as many steps, and reads no label."""
     data = "data={name: sample-entities, limit: {train: 40, dev: 4, test: 4}, unlabelled: %s}"
-    plain = work()
-    jobs_of = [work(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
+    plain = job_context()
+    jobs_of = [job_context(data % other(tag)) for tag in ("O", "B-NEVER-HEARD-OF")]
     found = [check_job(one).data for one in jobs_of]
     hashes = {one.unlabelled.hash for one in found if one.unlabelled}
     assert len(hashes) == 1
@@ -193,15 +193,15 @@ def test_labels_of_unlabelled_examples_are_never_read(
     teacher = as_teacher(folder_of(), max_length=64, stride=16)
     first, second, without = (
         student_keys(one, teacher)
-        for one in (*jobs_of, work("data.limit={train: 40, dev: 4, test: 4}"))
+        for one in (*jobs_of, job_context("data.limit={train: 40, dev: 4, test: 4}"))
     )
     assert first == second
     assert all(first[role] != without[role] for role in first)
 
 
-def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
+def test_what_the_job_has_already_is_left_out_and_told(job_context: MakeContext) -> None:
     limit = "limit: {train: 40, dev: 13, test: 12, unlabelled: 25}"
-    job = work(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
+    job = job_context(f"data={{name: sample-entities, {limit}, unlabelled: sample-entities}}")
     data = check_job(job).data
     assert data.unlabelled is not None
     assert data.unlabelled.count == 25
@@ -209,16 +209,16 @@ def test_what_the_job_has_already_is_left_out_and_told(work: Taken) -> None:
     assert words.isdisjoint(e.words for e in read(data.unlabelled.file))  # type: ignore[union-attr]
     with job.database.read() as session:
         (logged,) = jobs.logs(session, job.id)
-        told = [event.content.get("message") for event in jobs.events(session, job.id)]
+        messages = [event.content.get("message") for event in jobs.events(session, job.id)]
     assert logged.content["lines"] == [
         "warning: 40 of 2400 unlabelled examples have the text of one of train: left out"
     ]
-    assert told[-1] == "40 train, 13 dev, 12 test, 25 unlabelled examples"
+    assert messages[-1] == "40 train, 13 dev, 12 test, 25 unlabelled examples"
 
 
 def test_a_set_of_which_nothing_is_left(
-    work: Taken, few: Few, tmp_path: Path, refused: Callable[..., None]
+    job_context: MakeContext, few: Few, tmp_path: Path, refused: Callable[..., None]
 ) -> None:
     conll.write(tmp_path / "same.conll", few("named-entities").train[:9])
-    job = work(f"data.unlabelled={tmp_path}/same.conll")
+    job = job_context(f"data.unlabelled={tmp_path}/same.conll")
     refused(job, BadData, "data.unlabelled: ", "no example beyond those of train, dev, test")

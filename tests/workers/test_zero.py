@@ -29,27 +29,27 @@ TOOLS = ("gcc", "g++", "cc", "c++", "ninja", "nvcc")
 
 
 @dataclass(frozen=True)
-class Told:
-    """A course for several processes, and the step before which it is broken off and run again."""
+class ProcessRun:
+    """A training on several processes, and the step before which it is broken off and run again."""
 
-    course: TrainingSpec
+    training_spec: TrainingSpec
     stop_at: int | None = None
 
     @property
     def argument(self) -> str:
-        path = self.course.folder / "course.json"
-        path.write_text(self.course.model_dump_json())
+        path = self.training_spec.folder / "training.json"
+        path.write_text(self.training_spec.model_dump_json())
         return f"{path}@{'' if self.stop_at is None else self.stop_at}"
 
 
-def on_processes(told: Sequence[Told], folder: Path, processes: int = 2) -> list[list[float]]:
-    """The losses of each course's steps, trained by torchrun on a PATH without a compiler."""
+def on_processes(runs: Sequence[ProcessRun], folder: Path, processes: int = 2) -> list[list[float]]:
+    """The losses of each training's steps, trained by torchrun on a PATH without a compiler."""
     bare = folder / "bin"
     bare.mkdir()
     (bare / "python3").symlink_to(sys.executable)
     assert not any(shutil.which(tool, path=str(bare)) for tool in TOOLS)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    arguments = [one.argument for one in told]
+    arguments = [one.argument for one in runs]
     done = subprocess.run(
         [*command, "--nproc-per-node", str(processes), str(RECORDER), *arguments],
         env=os.environ | {"PATH": str(bare), "OMP_NUM_THREADS": "1"},
@@ -58,7 +58,7 @@ def on_processes(told: Sequence[Told], folder: Path, processes: int = 2) -> list
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads((one.course.folder / "losses.json").read_text()) for one in told]
+    return [json.loads((one.training_spec.folder / "losses.json").read_text()) for one in runs]
 
 
 STAGES = [pytest.param((0, 2), id="0-2"), pytest.param((1, 3), id="1-3", marks=pytest.mark.slow)]
@@ -78,28 +78,28 @@ def test_two_workers_have_the_results_of_one(
     distilled: Made, recorded: Recorder, tmp_path: Path, task: str, stages: tuple[int, ...]
 ) -> None:
     one = distilled(task)
-    told = [Told(distilled(task, zero=stage)) for stage in stages]
+    runs = [ProcessRun(distilled(task, zero=stage)) for stage in stages]
     if task == "named-entities":  # for one task alone: it takes seconds
         micro_batches = one.train.model_copy(update={"accumulate": 3})
-        told.append(Told(distilled(task, zero=stages[-1], train=micro_batches), stop_at=8))
+        runs.append(ProcessRun(distilled(task, zero=stages[-1], train=micro_batches), stop_at=8))
     run = recorded(one)
     run.run()
     layers = layers_beside(one, tmp_path / f"{task}-teacher")
     beside = recorded(layers)
     beside.run()
-    told.append(Told(another(layers, zero=stages[-1]), stop_at=8))
-    *same, compared = on_processes(told, tmp_path)
-    for losses, other in zip(same, told, strict=False):
+    runs.append(ProcessRun(another(layers, zero=stages[-1]), stop_at=8))
+    *same, compared = on_processes(runs, tmp_path)
+    for losses, other in zip(same, runs, strict=False):
         # the checkpoint before step 8 is that of step 6, in the second epoch
         expected = run.losses if other.stop_at is None else run.losses[6:]
         assert losses == pytest.approx(expected, abs=1e-4)
-        same_results(one, other.course)
+        same_results(one, other.training_spec)
     assert compared == pytest.approx(beside.losses[6:], abs=1e-4)
-    same_results(layers, told[-1].course)
+    same_results(layers, runs[-1].training_spec)
 
 
 def layers_beside(one: TrainingSpec, teacher: Path) -> TrainingSpec:
-    """The course of a student that learns from its teacher's layers, with what is learnt beside."""
+    """The training of a student on its teacher's layers, with what is learnt beside."""
     hidden = Hidden(projection="per-layer", mapping="learned", embeddings=False, weight=0.5)
     mixed = (Relations(heads=4), Attention(loss="kl"), hidden)
     # relations alone: all gradients come by what hooks have read
@@ -108,7 +108,7 @@ def layers_beside(one: TrainingSpec, teacher: Path) -> TrainingSpec:
 
 
 def another(one: TrainingSpec, **changed: Any) -> TrainingSpec:
-    """A course of its own, in a folder beside."""
+    """A training of its own, in a folder beside."""
     folder = one.folder.with_name(f"run-{len(list(one.folder.parent.iterdir()))}")
     folder.mkdir()
     return one.model_copy(update={"folder": folder, **changed})
@@ -116,7 +116,7 @@ def another(one: TrainingSpec, **changed: Any) -> TrainingSpec:
 
 @pytest.mark.slow
 def test_a_student_without_a_head_is_the_same_on_two_workers(
-    course: Made,
+    training_spec: Made,
     recorded: Recorder,
     folder_of: Callable[..., Path],
     tmp_path: Path,
@@ -129,17 +129,17 @@ def test_a_student_without_a_head_is_the_same_on_two_workers(
     weights = load_file(teacher / "model.safetensors")
     sharper = {name: 8 * weight if weight.ndim > 1 else weight for name, weight in weights.items()}
     save_file(sharper, teacher / "model.safetensors", metadata={"format": "pt"})
-    train = course("general").train.model_copy(update={"dropout": 0.0, "weight_decay": 1.0})
-    told = {"live_teacher": teacher, "start": start, "objective": (Relations(),), "train": train}
-    one = course("general", **told)
-    several = [Told(course("general", zero=stage, **told)) for stage in range(4)]
+    train = training_spec("general").train.model_copy(update={"dropout": 0.0, "weight_decay": 1.0})
+    fields = {"live_teacher": teacher, "start": start, "objective": (Relations(),), "train": train}
+    one = training_spec("general", **fields)
+    several = [ProcessRun(training_spec("general", zero=stage, **fields)) for stage in range(4)]
     run = recorded(one)
     run.run()
     for losses, other in zip(on_processes(several, tmp_path), several, strict=True):
         assert losses == pytest.approx(run.losses, abs=1e-4)
-        same_results(one, other.course)
+        same_results(one, other.training_spec)
         before, after = (
-            load_file(folder / "model.safetensors") for folder in (start, other.course.best)
+            load_file(folder / "model.safetensors") for folder in (start, other.training_spec.best)
         )
         untaught = [n for n in before if "pooler" in n or "layer.1.output" in n]
         assert untaught
@@ -149,15 +149,15 @@ def test_a_student_without_a_head_is_the_same_on_two_workers(
 @pytest.mark.slow
 @pytest.mark.parametrize("stages", STAGES)
 def test_mixed_precision_learns_on_two_workers(
-    course: Made, recorded: Recorder, tmp_path: Path, stages: tuple[int, ...]
+    training_spec: Made, recorded: Recorder, tmp_path: Path, stages: tuple[int, ...]
 ) -> None:
-    one = course("named-entities")
+    one = training_spec("named-entities")
     bf16 = one.train.model_copy(update={"precision": "bf16"})
-    told = [Told(course("named-entities", zero=stage, train=bf16)) for stage in stages]
+    runs = [ProcessRun(training_spec("named-entities", zero=stage, train=bf16)) for stage in stages]
     recorded(one).run()
-    for losses, other in zip(on_processes(told, tmp_path), told, strict=True):
+    for losses, other in zip(on_processes(runs, tmp_path), runs, strict=True):
         assert losses[-1] < losses[0]
-        assert outcome_of(other.course).best_loss == pytest.approx(
+        assert outcome_of(other.training_spec).best_loss == pytest.approx(
             outcome_of(one).best_loss, abs=0.05
         )
 
@@ -166,15 +166,18 @@ def test_mixed_precision_learns_on_two_workers(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("task", ["question-answering", "named-entities"])
 def test_gpus_have_the_losses_of_the_cpu(
-    course: Made, recorded: Recorder, tmp_path: Path, task: str
+    training_spec: Made, recorded: Recorder, tmp_path: Path, task: str
 ) -> None:
-    one, told = course(task), [Told(course(task, zero=stage)) for stage in range(4)]
+    one, runs = (
+        training_spec(task),
+        [ProcessRun(training_spec(task, zero=stage)) for stage in range(4)],
+    )
     run = recorded(one)
     run.run()
-    found = on_processes(told, tmp_path, torch.cuda.device_count())
-    for losses, other in zip(found, told, strict=True):
+    found = on_processes(runs, tmp_path, torch.cuda.device_count())
+    for losses, other in zip(found, runs, strict=True):
         assert losses == pytest.approx(run.losses, abs=1e-3)
-        assert outcome_of(other.course).best_loss == pytest.approx(
+        assert outcome_of(other.training_spec).best_loss == pytest.approx(
             outcome_of(one).best_loss, abs=1e-3
         )
 
@@ -185,23 +188,23 @@ def same_results(one: TrainingSpec, other: TrainingSpec) -> None:
     assert theirs.best_loss == pytest.approx(ours.best_loss, abs=1e-4)
     assert theirs.metric == pytest.approx(ours.metric, abs=1e-4)
     assert replace(theirs, best_loss=ours.best_loss, metric=ours.metric) == ours
-    our_weights, their_weights = (learnt_of(course) for course in (one, other))
+    our_weights, their_weights = (learnt_of(training_spec) for training_spec in (one, other))
     torch.testing.assert_close(their_weights, our_weights, rtol=0, atol=1e-3)
 
 
-def learnt_of(course: TrainingSpec) -> dict[str, torch.Tensor]:
+def learnt_of(training_spec: TrainingSpec) -> dict[str, torch.Tensor]:
     """The best weights, but for one that has no gradient to follow.
 
     A constant added to all starts, or to all ends, is nothing to a softmax over positions: of that
     bias' gradient there is but rounding, which Adam makes whole steps of.
     """
-    weights = load_file(course.best / "model.safetensors")
-    if course.task == "question-answering":
+    weights = load_file(training_spec.best / "model.safetensors")
+    if training_spec.task == "question-answering":
         weights["classifier.bias"].zero_()
     return weights
 
 
-def outcome_of(course: TrainingSpec) -> TrainingResult:
-    outcome = read_result(course)
+def outcome_of(training_spec: TrainingSpec) -> TrainingResult:
+    outcome = read_result(training_spec)
     assert outcome is not None
     return outcome

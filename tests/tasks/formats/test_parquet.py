@@ -24,7 +24,7 @@ def put(path: Path, *rows: dict[str, Any]) -> None:
     arrow.write_table(pyarrow.Table.from_pylist(list(rows)), path)
 
 
-def test_classes_by_number(path: Path) -> None:
+def test_a_class_is_read_by_its_number(path: Path) -> None:
     put(path, {"premise": "a", "hypothesis": "b", "label": 1, "more": [1]})
     names = {"0": "entailment", "1": "neutral"}
     found = tables.read(path, Columns(("premise", "hypothesis"), "label", names=names))
@@ -37,7 +37,7 @@ def test_classes_by_number(path: Path) -> None:
         ({"text": "a"}, r"train\.parquet: no column 'label', only 'text'"),
         ({"text": None, "label": 0}, "row 1: column 'text' should hold a text, found NoneType"),
         ({"text": "a", "label": -1}, "row 1: unknown label '-1'.* one of '0'"),
-        ({"text": "a", "label": 0.5}, r"column 'label' should hold a text, found float \(0.5\)"),
+        ({"text": "a", "label": 0.5}, r"'label' .*float \(0\.5\)"),
     ],
 )
 def test_a_row_that_is_no_labelled_text_is_named(
@@ -118,7 +118,7 @@ def test_questions_with_and_without_answers(path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (asked(["Jaén"], [8]), r"row 1 \(id q\): the answer 'Jaén' is not at answer_start 8"),
+        (asked(["Jaén"], [8]), r"row 1 \(id q\): .*'Jaén' .*\b8\b"),
         (asked(["Jaén"], []), "row 1: 1 texts and 0 offsets of answers: expected as many"),
         ({**asked([], []), "answers": "Jaén"}, "row 1: column 'answers' should hold lists text"),
     ],

@@ -136,7 +136,7 @@ def test_broken_json_is_named_with_line_and_column(tmp_path: Path) -> None:
 def test_another_encoding_is_named_with_its_byte(tmp_path: Path) -> None:
     path = tmp_path / "train.json"
     path.write_bytes('{"data": "Jaén"}'.encode("latin-1"))
-    with pytest.raises(BadData, match="byte 12 is not UTF-8: save the file as UTF-8"):
+    with pytest.raises(BadData, match=r"\bbyte 12\b"):
         squad.read(path)
 
 

@@ -52,16 +52,16 @@ def test_tables_have_a_column_of_texts(written: Written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "sentence"),
     [
-        ("some.txt", "Uno.\nCaf\u00e9".encode("latin-1"), r"some\.txt:2: byte 0xe9 is not UTF-8"),
-        ("some.jsonl", '{"text": "a"}\n{"text": 3}', r"some\.jsonl:2: column 'text' should hold a"),
-        ("some.jsonl", '{"texto": "a"}', r"some\.jsonl:1: no column 'text', only 'texto'"),
+        ("some.txt", "Uno.\nCaf\u00e9".encode("latin-1"), r"some\.txt:2: byte 0xe9"),
+        ("some.jsonl", '{"text": "a"}\n{"text": 3}', r"some\.jsonl:2: .*'text' .*\bint\b"),
+        ("some.jsonl", '{"texto": "a"}', r"some\.jsonl:1: .*'text', .*'texto'"),
         ("some.csv", "text\nuno", r"called \*\.csv: take one of \.txt, \.jsonl, \.parquet"),
     ],
 )
 def test_what_is_no_text_is_named(
-    written: Written, name: str, content: str | bytes, said: str
+    written: Written, name: str, content: str | bytes, sentence: str
 ) -> None:
-    with pytest.raises(BadData, match=said):
+    with pytest.raises(BadData, match=sentence):
         read_texts(written(name, content))

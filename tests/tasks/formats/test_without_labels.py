@@ -35,7 +35,9 @@ PAIRS = Columns(("premise", "hypothesis"), "label", names={"0": "entailment"})
         ("a.jsonl", '\n{"premise": "Uno", "hypothesis": "Dos", "label": null}\n'),
     ],
 )
-def test_rows_of_a_table(written: Written, name: str, content: str) -> None:
+def test_rows_of_a_table_need_no_label_where_none_is_asked_for(
+    written: Written, name: str, content: str
+) -> None:
     found = tables.read(written(name, content), PAIRS, labels=False)
     assert found.examples == [Labelled(f"{name}:2", ("Uno", "Dos"), "")]
     with pytest.raises(BadData, match="label"):
@@ -107,7 +109,9 @@ def test_questions_of_squad(written: Written, answers: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_rows_of_parquet(tmp_path: Path, read: Any, row: dict[str, Any], found: object) -> None:
+def test_rows_of_parquet_need_no_label_where_none_is_asked_for(
+    tmp_path: Path, read: Any, row: dict[str, Any], found: object
+) -> None:
     path = tmp_path / "a.parquet"
     arrow.write_table(pyarrow.Table.from_pylist([row]), path)
     examples = read(path, labels=False)
