@@ -45,9 +45,9 @@ from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
 from alambique.workers.hub_data import fetcher
 from alambique.workers.stages.fill_task import Filler
-from alambique.workers.training.batches import Collator, Inputs
+from alambique.workers.training.batches import Collator, Inputs, forward
 from alambique.workers.training.distributed import distributed_context, this_device
-from alambique.workers.training.engines import forward, make_engine
+from alambique.workers.training.engines import make_engine
 from alambique.workers.training.inputs import make_windows, namespace_of, store_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record

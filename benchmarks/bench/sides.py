@@ -18,9 +18,8 @@ from benchmarks.bench.workplace import Workplace
 
 from alambique.workers.environment import ray_environment
 from alambique.workers.stages.fill_task import Filler
-from alambique.workers.training.batches import Inputs
+from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.distributed import SingleProcess
-from alambique.workers.training.engines import forward
 from alambique.workers.training.loop import TrainingLoop, train
 from alambique.workers.training.predictions import by_length
 from alambique.workers.training.spec import FillTask

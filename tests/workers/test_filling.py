@@ -22,8 +22,7 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
 from alambique.workers.stages.fill_task import Filler
-from alambique.workers.training.batches import Inputs
-from alambique.workers.training.engines import forward
+from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.spec import FillTask, TrainingSpec
 

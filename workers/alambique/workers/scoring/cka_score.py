@@ -9,10 +9,9 @@ from alambique.models.networks import load
 from alambique.spec.objective import Term, intermediate_losses
 from alambique.tasks.examples import Example
 from alambique.workers.scoring.loaded_model import LoadedModel
-from alambique.workers.training.batches import Batch, BatchOutputs, Collator
+from alambique.workers.training.batches import Batch, BatchOutputs, Collator, forward
 from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import SingleProcess
-from alambique.workers.training.engines import forward
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.target_windows import EvaluationSet, TargetWindow

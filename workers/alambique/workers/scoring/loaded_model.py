@@ -16,9 +16,8 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.calibration import calibration_error
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
-from alambique.workers.training.batches import Inputs
+from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.kinds.kind import WindowLogits
 from alambique.workers.training.predictions import by_length, decode_predictions, predict_logits

@@ -18,8 +18,8 @@ from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.pipeline.provenance import maker_of, running_code
 from alambique.workers.pipeline.records import MadeBy
+from alambique.workers.training.batches import forward
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.engines import forward
 from alambique.workers.training.inputs import namespace_of, store_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record

@@ -5,28 +5,20 @@ Shapes: B windows, N pieces of the longest, C classes, R rows of logits that are
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from alambique.cache.reader import Outputs
 from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows, ensemble_rows
 from alambique.runtime.inputs import pad
 from alambique.runtime.windows import Window
+from alambique.spec.errors import LostWorker
+from alambique.tasks.examples import Example
 from alambique.workers.training.kinds.kind import OutputKind, Record, Targets, to_device
 from alambique.workers.training.target_windows import TargetWindow
-
-
-class Teacher(Protocol):
-    """Where the outputs of a teacher are read from."""
-
-    @property
-    def weight(self) -> float:
-        """How much they count beside those of other teachers."""
-
-    def record(self, example: int) -> Record:
-        """Return the output for the example of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +48,12 @@ class Inputs:
         )
 
 
+def forward(network: Any, inputs: Inputs) -> Tensor:
+    """Return a network's logits for a batch, (B, N, C)."""
+    logits: Tensor = network(inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
+    return logits
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Windows as a network and a loss take them: tensors on one device."""
@@ -81,13 +79,40 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class CachedTeacher:
+    """A teacher whose outputs the cache holds."""
+
+    outputs: Outputs
+    examples: Sequence[Example]
+    """Those that may be asked for, by their numbers."""
+    keys: Sequence[bytes]
+    """Of the examples in the cache."""
+    weight: float
+    """How much its outputs count beside those of other teachers."""
+
+    def record(self, example: int) -> Record:
+        """Return the output for the example of that number.
+
+        Raises:
+            LostWorker: the cache has lost it.
+        """
+        record = self.outputs.get(self.keys[example])
+        if record is None:
+            raise LostWorker(
+                f"the teacher's output for example {self.examples[example].id!r} was in the cache "
+                "and is gone: the next attempt computes it again"
+            )
+        return record
+
+
+@dataclass(frozen=True, slots=True)
 class Collator:
     """Makes batches of windows."""
 
     kind: OutputKind
     pad_id: int
     classes: int
-    teachers: Sequence[Teacher]
+    teachers: Sequence[CachedTeacher]
     device: torch.device
 
     def collate(self, windows: Sequence[TargetWindow | None], stand_in: TargetWindow) -> Batch:
@@ -108,7 +133,7 @@ class Collator:
         )
 
     def _teacher_targets(
-        self, teacher: Teacher, windows: Sequence[TargetWindow], length: int
+        self, teacher: CachedTeacher, windows: Sequence[TargetWindow], length: int
     ) -> Tensor | None:
         records = [teacher.record(target.example) for target in windows]
         targets = self.kind.teacher_targets(windows, records, length=length, classes=self.classes)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from alambique.models.distillation_model import LAYER_MAPS
 from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
-from alambique.workers.training.batches import Inputs
+from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.distributed import DistributedContext
 
 StateDict = dict[str, Tensor]
@@ -184,12 +184,6 @@ class DeepSpeedEngine:
             return {
                 name: value.detach().cpu().clone() for name, value in module.state_dict().items()
             }
-
-
-def forward(network: Any, inputs: Inputs) -> Tensor:
-    """Return a network's logits for a batch, (B, N, C)."""
-    logits: Tensor = network(inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
-    return logits
 
 
 def make_engine(

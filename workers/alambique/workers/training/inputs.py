@@ -11,16 +11,15 @@ from alambique.cache.tiers import open_store
 from alambique.models.distillation_model import DistillationModel, freeze_unreached_weights
 from alambique.models.networks import load
 from alambique.runtime.windows import Encoder
-from alambique.spec.errors import BadSpec, LostWorker
+from alambique.spec.errors import BadSpec
 from alambique.spec.objective import intermediate_losses
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
-from alambique.workers.training.batches import Collator, Teacher
+from alambique.workers.training.batches import CachedTeacher, Collator
 from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.kinds.all import kind_of
-from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.schedule import steps_of
 from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
 from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
@@ -37,33 +36,6 @@ class TrainingInputs:
     validation: EvaluationSet
     collator: Collator
     """Makes the batches of both."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedTeacher:
-    """A teacher whose outputs the cache holds."""
-
-    outputs: Outputs
-    examples: Sequence[Example]
-    """Those that may be asked for, by their numbers."""
-    keys: Sequence[bytes]
-    """Of the examples in the cache."""
-    weight: float
-    """How much its outputs count beside those of other teachers."""
-
-    def record(self, example: int) -> Record:
-        """Return the output for the example of that number.
-
-        Raises:
-            LostWorker: the cache has lost it.
-        """
-        record = self.outputs.get(self.keys[example])
-        if record is None:
-            raise LostWorker(
-                f"the teacher's output for example {self.examples[example].id!r} was in the cache "
-                "and is gone: the next attempt computes it again"
-            )
-        return record
 
 
 def load_inputs(
@@ -215,7 +187,7 @@ def store_of(outputs: TeacherOutputs, redis: str | None) -> Packs:
 
 def _open_teacher(
     outputs: TeacherOutputs, task: Task[Any, Any], examples: Sequence[Example], redis: str | None
-) -> Teacher:
+) -> CachedTeacher:
     namespace = namespace_of(outputs, task)
     keys = [example_key(namespace, task.texts(example)) for example in examples]
     reader = Outputs(store_of(outputs, redis), namespace)

@@ -25,8 +25,7 @@ from alambique.spec.objective import LayerMapping, intermediate_losses
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import write_text
-from alambique.workers.training.batches import Inputs
-from alambique.workers.training.engines import forward
+from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.predictions import by_length
 from alambique.workers.training.spec import TrainingSpec
