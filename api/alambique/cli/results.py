@@ -31,11 +31,17 @@ _SPEED = ("ms", "inferences/s", "texts/s")
 def score_table(result: JobResult) -> Table:
     """Return the scores of a job's models on the test split, and what distilling gained."""
     rows = result.rows
-    shown = [name for name in ("f1", "em") if any(name in row.metrics for row in rows)]
+    others = ("f1", "em", "spearman")
+    shown = [name for name in others if any(name in row.metrics for row in rows)]
     metrics = list(dict.fromkeys([result.primary, *shown]))
     titles = [f"{metric.upper()} %" for metric in metrics]
-    columns = ["", "layers", "steps", *titles, "gain (95 %)", "kept %", "ECE %"]
-    return table(columns, ([*_score_cells(row, metrics)] for row in rows))
+    columns = ["", "layers", "steps", *titles, "gain (95 %)", "kept %"]
+    cells = [[*_score_cells(row, metrics)] for row in rows]
+    calibration = [row.metrics.get("ece") for row in rows]
+    if any(error is not None for error in calibration):  # of scores and hidden states none has it
+        columns.append("ECE %")
+        cells = [[*row, share(error)] for row, error in zip(cells, calibration, strict=True)]
+    return table(columns, cells)
 
 
 def cost_table(result: JobResult) -> Table:
@@ -73,7 +79,6 @@ def _score_cells(row: ResultRow, metrics: Sequence[str]) -> Iterable[object]:
         yield spread(row.metrics.get(metric), row.deviations.get(metric))
     yield gain(next(iter(row.gains), None))
     yield share(row.retention)
-    yield share(row.metrics.get("ece"))
 
 
 def _cost_cells(row: ResultRow) -> Iterable[object]:
