@@ -93,11 +93,12 @@ def built(config: dict[str, Any], task: Output, labels: int) -> PreTrainedModel:
         Output.SPAN: AutoModelForQuestionAnswering,
         Output.TAGS: AutoModelForTokenClassification,
         Output.CLASSES: AutoModelForSequenceClassification,
+        Output.SCORE: AutoModelForSequenceClassification,
         Output.STATES: AutoModel,
     }[task]
     if task is Output.SPAN and config["model_type"] == "eurobert":
         auto = AutoModelForTokenClassification  # it has no head of spans
-    classes = 2 if task is Output.SPAN else labels
+    classes = {Output.SPAN: 2, Output.SCORE: 1}.get(task, labels)
     model: PreTrainedModel = auto.from_config(AutoConfig.for_model(**config, num_labels=classes))
     model.train(False)
     return model

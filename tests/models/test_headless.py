@@ -23,6 +23,7 @@ LABELS = {
     Output.SPAN: ("start", "end"),
     Output.TAGS: ("O", "B-PER", "I-PER"),
     Output.CLASSES: ("yes", "no"),
+    Output.SCORE: ("similarity",),
 }
 OUTPUTS = pytest.mark.parametrize("output", LABELS)
 

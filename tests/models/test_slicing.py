@@ -32,7 +32,8 @@ EUROBERT = BERT | {"model_type": "eurobert", "num_attention_heads": 4, "num_key_
 
 
 def network_of(config: Config, output: Output) -> Network:
-    labels = {Output.SPAN: ("start", "end"), Output.STATES: ()}.get(output, LABELS)
+    named = {Output.SPAN: ("start", "end"), Output.SCORE: ("similarity",), Output.STATES: ()}
+    labels = named.get(output, LABELS)
     return new(config, output, labels, seed=1)
 
 
