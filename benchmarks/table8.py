@@ -324,7 +324,6 @@ class Side:
         collator = Collator(
             kind=kind_of(TASK.output),
             pad_id=setting.pad_id,
-            classes=len(setting.labels),
             teachers=[teacher],
             device=this_device(),
         )

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from alambique.distill.alignment import (
     FloatArray,
+    first_pieces,
     span_record,
     span_target,
     tag_record,
@@ -105,8 +106,10 @@ def numbered(made: Encoder, words: Sequence[str]) -> FloatArray:
 def compared(made: Encoder, words: Sequence[str], record_WC: FloatArray) -> dict[int, float]:
     """From the position of a piece of the student, after its first, to what it should say there."""
     (window,) = made.words(words)
-    positions_P, target_PC = tag_target(record_WC, window)
-    return dict(zip((positions_P - 1).tolist(), target_PC[:, 0].tolist(), strict=True))
+    words_P, positions_P = first_pieces(window)
+    target_P = tag_target(record_WC, words_P)[:, 0]
+    said_P = np.isfinite(target_P)
+    return dict(zip((positions_P[said_P] - 1).tolist(), target_P[said_P].tolist(), strict=True))
 
 
 @given(words=sentences, pair=pairs)

@@ -155,14 +155,11 @@ def tag_record(windows: Sequence[Pieces], logits: Sequence[FloatArray], words: i
     return record_WC
 
 
-def tag_target(record_WC: FloatArray, window: Pieces) -> tuple[IntArray, FloatArray]:
-    """Return the pieces (P,) of a window to compare, and the teacher's logits (P, C) there.
-
-    They are the first pieces of the words that have most context here and are in the record.
-    """
-    words_P, positions_P = first_pieces(window)
-    known_P = ~np.isnan(record_WC[words_P]).any(axis=1)
-    return positions_P[known_P], record_WC[words_P[known_P]]
+def tag_target(record_WC: FloatArray, words_P: IntArray) -> FloatArray:
+    """Return the teacher's logits (P, C) of some words; -inf throughout where it has no piece."""
+    target_PC = record_WC[words_P]
+    target_PC[np.isnan(target_PC).any(axis=1)] = -np.inf
+    return target_PC
 
 
 def class_record(logits_1C: FloatArray) -> FloatArray:

@@ -65,7 +65,7 @@ def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
     words_P, positions_P = first_pieces(window)
     number = {label: n for n, label in enumerate(labels)}
     labels_P = np.array([number[example.tags[word]] for word in words_P], np.int32)
-    return TagGold(positions_P, labels_P)
+    return TagGold(words_P, positions_P, labels_P)
 
 
 def fractions(

@@ -29,10 +29,14 @@ class SpanGold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagGold:
-    """The pieces (P,) of a window that stand for a word, and the words' labels by number."""
+    """The words of an example that are tagged in one window."""
 
+    words_P: IntArray
+    """By their numbers in the example."""
     positions_P: IntArray
+    """The first piece of each in the window."""
     labels_P: IntArray
+    """By number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ def cka_score(
         Collator(
             kind=kind_of(student.task.output),
             pad_id=student.encoder.pad_id,
-            classes=len(student.labels),
             teachers=(),
             device=student.device,
         ),

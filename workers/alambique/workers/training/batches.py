@@ -5,7 +5,7 @@ Shapes: B windows, N pieces of the longest, C classes, R rows of logits that are
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -78,6 +78,17 @@ class Batch:
                 return ensemble_rows(rows, self.teacher_weights)
 
 
+class Teacher(Protocol):
+    """Where the outputs of a teacher are read from."""
+
+    @property
+    def weight(self) -> float:
+        """How much they count beside those of other teachers."""
+
+    def record(self, example: int) -> Record:
+        """Return the output for the example of that number."""
+
+
 @dataclass(frozen=True, slots=True)
 class CachedTeacher:
     """A teacher whose outputs the cache holds."""
@@ -111,8 +122,7 @@ class Collator:
 
     kind: OutputKind
     pad_id: int
-    classes: int
-    teachers: Sequence[CachedTeacher]
+    teachers: Sequence[Teacher]
     device: torch.device
 
     def collate(self, windows: Sequence[TargetWindow | None], stand_in: TargetWindow) -> Batch:
@@ -133,10 +143,10 @@ class Collator:
         )
 
     def _teacher_targets(
-        self, teacher: CachedTeacher, windows: Sequence[TargetWindow], length: int
+        self, teacher: Teacher, windows: Sequence[TargetWindow], length: int
     ) -> Tensor | None:
         records = [teacher.record(target.example) for target in windows]
-        targets = self.kind.teacher_targets(windows, records, length=length, classes=self.classes)
+        targets = self.kind.teacher_targets(windows, records, length=length)
         return None if targets is None else to_device(targets, self.device)
 
 

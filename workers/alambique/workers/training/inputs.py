@@ -65,7 +65,6 @@ def load_inputs(
         collator=Collator(
             kind=kind_of(task.output),
             pad_id=encoder.pad_id,
-            classes=len(spec.labels),
             teachers=tuple(
                 _open_teacher(outputs, task, [*labelled, *unlabelled], redis)
                 for outputs in spec.teachers

@@ -89,7 +89,6 @@ class Classes:
         records: Sequence[Record],
         *,
         length: int,
-        classes: int,
     ) -> Record:
         """Return the teacher's logits of each text, (B, C)."""
         return np.concatenate(records)

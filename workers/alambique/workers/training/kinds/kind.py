@@ -147,7 +147,6 @@ class OutputKind(Protocol):
         records: Sequence[Record],
         *,
         length: int,
-        classes: int,
     ) -> Record | None:
         """Return a teacher's output as targets of a batch; None: no output is compared.
 
@@ -155,7 +154,6 @@ class OutputKind(Protocol):
             windows: of the batch.
             records: the teacher's output for the example of each window.
             length: N, to which the windows are padded.
-            classes: C of the student.
         """
 
     def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> Metric:

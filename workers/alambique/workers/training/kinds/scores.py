@@ -90,7 +90,6 @@ class Scores:
         records: Sequence[Record],
         *,
         length: int,
-        classes: int,
     ) -> Record:
         """Return the teacher's score of each text, (B, 1)."""
         return np.concatenate(records)

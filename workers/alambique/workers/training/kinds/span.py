@@ -101,7 +101,6 @@ class Span:
         records: Sequence[Record],
         *,
         length: int,
-        classes: int,
     ) -> Record:
         """Return the teacher's log masses of starts and ends, (B, 2, N); -inf at padding."""
         target_B2N = np.full((len(windows), 2, length), -np.inf, dtype=np.float32)

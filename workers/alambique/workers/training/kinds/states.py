@@ -89,7 +89,6 @@ class States:
         records: Sequence[Record],
         *,
         length: int,
-        classes: int,
     ) -> None:
         """Return None: no output is compared."""
         return

@@ -67,8 +67,8 @@ class Tags:
 
     def unknown_target(self, window: Window) -> Gold:
         """Return the first pieces of the window's best words, each under the first label."""
-        _, positions_P = first_pieces(window)
-        return TagGold(positions_P, np.zeros_like(positions_P))
+        words_P, positions_P = first_pieces(window)
+        return TagGold(words_P, positions_P, np.zeros_like(positions_P))
 
     def weight(self, gold: Gold) -> float:
         """Return the number of words: each of them counts."""
@@ -102,7 +102,6 @@ class Tags:
         records: Sequence[Record],
         *,
         length: int,
-        classes: int,
     ) -> Record:
         """Return the teacher's logits of each word of the batch, (R, C).
 
@@ -110,7 +109,7 @@ class Tags:
         """
         return np.concatenate(
             [
-                _window_target(target, record, classes)
+                tag_target(record, _tags(target.gold).words_P)
                 for target, record in zip(windows, records, strict=True)
             ]
         )
@@ -130,13 +129,3 @@ class Tags:
 def _tags(gold: Gold) -> TagGold:
     assert isinstance(gold, TagGold)
     return gold
-
-
-def _window_target(target: TargetWindow, record: Record, classes: int) -> Record:
-    """Return the teacher's logits of the words of one window, (P, C)."""
-    positions_P = _tags(target.gold).positions_P
-    target_PC = np.full((len(positions_P), classes), -np.inf, dtype=np.float32)
-    row_of = {int(position): row for row, position in enumerate(positions_P)}
-    for position, logits_C in zip(*tag_target(record, target.window), strict=True):
-        target_PC[row_of[int(position)]] = logits_C
-    return target_PC
