@@ -70,11 +70,11 @@ def drive(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Carry out one job under the lease of that token."""
-    from alambique.workers.queue.driver import drive as carry_out
+    from alambique.workers.queue.driver import drive as run_driver
 
     _configure_logging()
     settings, database = settings_of(context), database_of(context)
-    raise typer.Exit(carry_out(settings, database, job, token, parent=parent))
+    raise typer.Exit(run_driver(settings, database, job, token, parent=parent))
 
 
 def upgrade(context: typer.Context) -> None:

@@ -76,7 +76,7 @@ def fill(
     columns: int,
     made_by: str = "",
 ) -> FillResult:
-    """Compute what these buckets lack now, and append to each its own as a whole.
+    """Compute what these buckets lack now in one call, and append to each bucket its own as a pack.
 
     The caller holds the leases of all of them. What is missing in any of them is computed together,
     in the order of its keys: it does not depend on the order of `wanted`; an example that is wanted

@@ -87,7 +87,7 @@ def decode_index(data: bytes | mmap) -> Index:
     """The index that these bytes hold, as views into them.
 
     Raises:
-        Damaged: They are cut short or changed.
+        DamagedPack: They are cut short or changed.
     """
     view = memoryview(data)
     if len(view) < _HEADER.size:

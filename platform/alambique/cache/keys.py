@@ -17,7 +17,8 @@ class Namespace:
     """All that an output depends on, except the text itself; the schema of numbers besides."""
 
     teacher: str
-    """Hash of the weights and the configuration; never a path or a name."""
+    """Hash of the weights and the configuration, then the names of the classes in the order of the
+    outputs; never a path or a name."""
     tokenizer: str
     """Fingerprint of the tokenizer with the window's length and stride."""
     preprocessing: str

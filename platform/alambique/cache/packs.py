@@ -142,8 +142,8 @@ def decode(data: bytes | mmap, namespace: str, *, name: str | None = None) -> Pa
         name: What the pack is called where it was found.
 
     Raises:
-        Damaged: They are cut short, changed, of another version or namespace, or hold values that
-            nothing may be trained on.
+        DamagedPack: They are cut short, changed, of another version or namespace, or hold values
+            that nothing may be trained on.
     """
     view = memoryview(data)
     header = read_header(view)
@@ -163,7 +163,7 @@ def read_header(data: memoryview | bytes) -> Header:
     """The head of a pack, which says nothing yet of the bytes that follow.
 
     Raises:
-        Damaged: It is too short, no pack, or of another version.
+        DamagedPack: It is too short, no pack, or of another version.
     """
     if len(data) < _HEADER.size:
         raise DamagedPack(f"it has {len(data)} bytes, less than a header's {_HEADER.size}")
@@ -179,7 +179,7 @@ def parse_pack(view: memoryview, header: Header) -> Pack:
     """The pack over bytes whose checksum is known to fit.
 
     Raises:
-        Damaged: The shapes in the header do not fill the bytes exactly.
+        DamagedPack: The shapes in the header do not fill the bytes exactly.
     """
     if header.columns == 0 or header.size != len(view):
         raise DamagedPack(f"it has {len(view)} bytes, its shapes say {header.size}")

@@ -184,7 +184,7 @@ def progress(
     metric: float | None = None,
     message: str | None = None,
 ) -> None:
-    """Write how far a stage is: each time all that is known, so that what is not given is not.
+    """Write how far a stage is; fields that are not given are reset to null.
 
     Raises:
         LostLease: the job is not held under `token` any more.

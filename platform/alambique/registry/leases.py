@@ -1,4 +1,4 @@
-"""Leases on named things (the buckets of the teacher cache): one holder each, until a time.
+"""Leases on named things (stages, versions, buckets of teacher outputs): one holder at a time.
 
 A row stays when its thing is free, and its token only ever counts up, with each taking and each
 freeing: who held it once never passes for who holds it now.

@@ -67,7 +67,7 @@ def after_failure(
         return Verdict(State.CANCELLED)
     if reason is Reason.NO_DATABASE and outages < retries.outages:
         return Verdict(State.RETRYING, now, counted=False)
-    if not may_pass(reason) or attempts >= retries.attempts:
+    if not is_retryable(reason) or attempts >= retries.attempts:
         return Verdict(State.FAILED)
     if reason is Reason.LOST_WORKER:
         return Verdict(State.RETRYING, now)
@@ -75,7 +75,7 @@ def after_failure(
     return Verdict(State.RETRYING, now + retries.pause * doubled)
 
 
-def may_pass(reason: Reason) -> bool:
+def is_retryable(reason: Reason) -> bool:
     """Whether another attempt can go otherwise: what is wrong with the job itself stays wrong."""
     match reason:
         case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:

@@ -24,7 +24,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from alambique.registry.transitions import may_pass
+from alambique.registry.transitions import is_retryable
 from alambique.spec.train import Resources
 from alambique.workers.environment import shared_tier
 from alambique.workers.pipeline.failures import reason_of, user_message
@@ -106,7 +106,7 @@ def run_tune_trial(config: dict[str, Any]) -> None:
                 _run_trial_with_workers(spec, spec.resources)
         except Exception as error:
             reason = reason_of(error)
-            if may_pass(reason):
+            if is_retryable(reason):
                 raise
             _report_to_tune(TrialReport(0, math.inf, -math.inf, reason, user_message(error)))
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alambique.registry import trials
 from alambique.registry.records import Trial
-from alambique.registry.transitions import may_pass
+from alambique.registry.transitions import is_retryable
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
 from alambique.spec.space import axes, trial_count
@@ -35,7 +35,7 @@ _INTERVAL = 1.0
 
 def is_unfinished(trial: Trial) -> bool:
     """Return whether another attempt at the job goes on with the trial."""
-    return not trial.state.over or (trial.reason is not None and may_pass(trial.reason))
+    return not trial.state.over or (trial.reason is not None and is_retryable(trial.reason))
 
 
 def was_stopped(trial: Trial) -> bool:

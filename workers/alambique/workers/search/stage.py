@@ -8,7 +8,7 @@ from typing import Literal
 from alambique.distill.front import front_of
 from alambique.registry import trials
 from alambique.registry.records import Trial
-from alambique.registry.transitions import may_pass
+from alambique.registry.transitions import is_retryable
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.spec.search import COSTS, LOSS
@@ -123,7 +123,7 @@ def no_student_error(every: Sequence[Trial]) -> AlambiqueError:
     if not failed:
         return AlambiqueError("no trial of the search came to its end: raise search.trials")
     # one that may go otherwise has the job tried again, whatever the others have failed of
-    reason, trial = next((each for each in failed if may_pass(each[0])), failed[0])
+    reason, trial = next((each for each in failed if is_retryable(each[0])), failed[0])
     return error_of(
         reason,
         f"no trial of the search came to its end, {len(failed)} of {len(every)} failed; "
@@ -164,6 +164,6 @@ def _train_student(
         return train_student(context, role, part)
     except Exception as error:
         # what was searched for is kept, whatever becomes of what it is compared with
-        if required or may_pass(reason_of(error)):
+        if required or is_retryable(reason_of(error)):
             raise
         return f"no {role} student: {user_message(error)}"

@@ -1,4 +1,4 @@
-"""Stage 2: the teachers' outputs that students learn from, computed where they are missing."""
+"""The teachers' outputs that students learn from, computed where they are missing."""
 
 import time
 from collections.abc import Mapping

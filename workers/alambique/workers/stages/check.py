@@ -1,4 +1,4 @@
-"""Stage 0: all that a job needs is there and fits together. Nothing is spent before this."""
+"""All that a job needs is there and fits together. Nothing is spent before this."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Stage 3: the students: distilled from the teachers, and baselines on gold labels alone."""
+"""The students: distilled from the teachers, and baselines on gold labels alone."""
 
 import time
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from alambique.models.folders import model_hash
 from alambique.models.weights import weights_hash
-from alambique.registry.transitions import may_pass
+from alambique.registry.transitions import is_retryable
 from alambique.spec.objective import Gold, Logits, Term, has_teacher_loss, intermediate_losses
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.train import Train
@@ -230,7 +230,7 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
         try:
             models.append(train_student(replace(context, job=job), role, part))
         except Exception as error:
-            if may_pass(reason_of(error)):
+            if is_retryable(reason_of(error)):
                 raise
             failures.setdefault(role, error)
             notes.append(f"no {name} student: {user_message(error)}")

@@ -1,4 +1,4 @@
-"""Stage 4: every network is tested, and all of a job's table are timed in turns."""
+"""Every network is tested, and all of a job's table are timed in turns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

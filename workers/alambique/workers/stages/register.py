@@ -1,4 +1,4 @@
-"""Stage 6: every network of the job becomes a model version, with where it comes from."""
+"""Every network of the job becomes a model version, with where it comes from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -40,8 +40,8 @@ def register_models(
 ) -> JobResult:
     """Register every network of the job, and return the job's result.
 
-    The files are put where the version will point to before the version is written, under a name
-    that only this attempt uses: a job that is killed here does it again, and registers once.
+    The files of a version are uploaded under a key of this attempt before its row is inserted: an
+    attempt that is killed between the two leaves no version, and the next one registers once.
 
     Args:
         context: the job.
@@ -54,7 +54,7 @@ def register_models(
     teacher_lines = lines[: len(context.teachers)]
     rows, notes = [], list(_job_notes(context.job))
     for line, line_speeds in zip(lines, speeds.networks, strict=True):
-        version = registration.add_line(line, line_speeds, speeds)
+        version = registration.register_line(line, line_speeds, speeds)
         gains = gains_of(line, lines, primary)
         notes += line.evaluation.notes
         notes += table.diverged_notes(line)
@@ -70,7 +70,7 @@ def register_models(
             )
         )
     candidates = [
-        registration.add_candidate(entry, teacher, run)
+        registration.register_candidate(entry, teacher, run)
         for entry, teacher in zip(context.job.teachers, context.teachers, strict=True)
         for run in teacher.runs
     ]
@@ -117,7 +117,7 @@ class _Registration:
     teachers: dict[str, Version] = field(default_factory=dict)
     """By their role, the versions of the networks that teach."""
 
-    def add_line(
+    def register_line(
         self, line: TableLine, line_speeds: Sequence[Speed], speeds: SpeedResult
     ) -> Version:
         """Register the best network of a line of the table."""
@@ -152,7 +152,7 @@ class _Registration:
             self.teachers[model.name] = version
         return version
 
-    def add_candidate(
+    def register_candidate(
         self, entry: TeacherEntry, teacher: SelectedTeacher, run: FineTuneRun
     ) -> Candidate:
         """Register a run that a teacher was chosen from, and return its line of the result."""

@@ -1,4 +1,4 @@
-"""Stage 4: how fast the networks of a job are, measured in turns in one process."""
+"""How fast the networks of a job are, measured in turns in one process."""
 
 import platform
 import time

@@ -1,4 +1,4 @@
-"""Stage 1: each teacher is fine-tuned and chosen from its runs, or tested as it is."""
+"""Each teacher is fine-tuned and chosen from its runs, or tested as it is."""
 
 import shutil
 import time

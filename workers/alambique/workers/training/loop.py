@@ -75,7 +75,8 @@ class TrainingLoop:
     """One training run in one process.
 
     Attributes:
-        model: the student with all that is trained beside it, in the hands of the engine.
+        model: the student with its projection heads and layer maps, and a live teacher if there is
+            one; the engine holds it.
         context: this process.
     """
 

@@ -17,7 +17,8 @@ class TeacherOutputs(Spec):
     """Whether there is a shared tier. Its URL has a password and stays out of what is kept: the
     process that opens it knows it from its own environment."""
     teacher: str
-    """The teacher's content hash; with the next three it makes the namespace of the outputs."""
+    """The hash of its weights, then its classes in the order of the outputs; with the next three
+    it makes the namespace of the outputs."""
     tokenizer: str
     preprocessing: str
     dtype: str
