@@ -1,4 +1,4 @@
-"""Stage 3 where the job has a search: many students, of which the Pareto front is kept."""
+"""The students of a job with a search: many of them, of which the Pareto front is kept."""
 
 import shutil
 from collections.abc import Iterator, Sequence
