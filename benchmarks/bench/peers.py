@@ -24,7 +24,9 @@ Item = dict[str, list[int]]
 
 
 def load_libraries(name: str) -> None:
-    """Import what a side needs before its time begins; alambique's own is imported already."""
+    """Import what a side needs before its time begins; most of alambique's own is there already."""
+    if name.startswith("alambique"):
+        import seqeval.metrics  # noqa: F401  by which each epoch is validated
     if name.startswith("Trainer"):
         import transformers.trainer  # noqa: F401
     if name == "TextBrewer":
