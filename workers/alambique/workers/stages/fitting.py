@@ -1,6 +1,6 @@
 """Whether the models of a job fit its data and one another: heads, labels, depths, lengths."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
@@ -14,7 +14,6 @@ from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import single_value_jobs
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
-from alambique.tasks.labels import check_labels
 from alambique.workers.pipeline.records import InitialWeights
 from alambique.workers.training.kinds.all import kind_of
 
@@ -48,6 +47,32 @@ def _check_same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, .
             f"config.json (id2label), or fine-tune it on this data ({teacher.field}.train)"
         )
     check_labels(ours, theirs, teacher.field)
+
+
+def check_labels(
+    data_labels: Sequence[str], model_labels: Sequence[str], field: str = "teacher"
+) -> None:
+    """Nothing, where the model's labels are those of the data, in whatever order.
+
+    Args:
+        data_labels: of the data.
+        model_labels: of the model.
+        field: of the job, that names the teacher.
+
+    Raises:
+        LabelMismatch: the names differ; the message holds both lists, and what only one has, of
+            each the beginning.
+    """
+    ours, theirs = set(data_labels), set(model_labels)
+    if len(theirs) < len(model_labels) or ours != theirs:
+        unknown = [label for label in data_labels if label not in theirs]
+        unused = [label for label in model_labels if label not in ours]
+        raise LabelMismatch(
+            f"{field}.model: the data has labels {listed(data_labels)}, the model "
+            f"{listed(model_labels)}; the model does not know {listed(unknown)}, the data does not "
+            f"use {listed(unused)}: name the model's labels in its config.json (id2label) as the "
+            f"data does, or fine-tune it on this data ({field}.train)"
+        )
 
 
 def check_teaching(teacher: TeacherEntry, model: Source, weights: InitialWeights | None) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.errors import LabelMismatch
-from alambique.tasks.labels import check_labels
+from alambique.workers.stages.fitting import check_labels
 
 NAMES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
