@@ -41,8 +41,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tasks = shutil.copytree(REPO / "tasks", folder / "tasks") / "alambique" / "tasks"
     (tasks / "stars.py").write_text(module())
     listed = (tasks / "all.py").read_text()
-    listed = listed.replace("    question_answering,\n)", "    question_answering,\n    stars,\n)")
-    listed = listed.replace("_classification.TASK,\n", "_classification.TASK,\n    stars.TASK,\n")
+    listed = listed.replace("import (\n", "import (\n    stars,\n", 1)
+    listed = listed.replace("] = (\n", "] = (\n    stars.TASK,\n", 1)
     (tasks / "all.py").write_text(listed)
     (folder / "reviews").mkdir()
     for n, split in enumerate(("train", "dev", "test")):
