@@ -71,6 +71,12 @@ class BadModel(AlambiqueError, ValueError):
     code = "bad_model"
 
 
+class MissingExtra(AlambiqueError, ImportError):
+    """What is asked for needs a library that an extra of the package installs."""
+
+    code = "missing_extra"
+
+
 class NotEnoughDisk(AlambiqueError, OSError):
     """The plan needs more room than the disk has."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from alambique.spec import general
+from alambique.spec.compression import Compression, Format
 from alambique.spec.data import Data
 from alambique.spec.data_sources import AtPath, data_source_of
 from alambique.spec.fields import (
@@ -39,7 +40,8 @@ from alambique.spec.train import Resources, Train
 _ROLES = ("teacher", "random")
 """What a student can start from that is no model of its own."""
 _REGISTERED_AS = re.compile(
-    r"(.+?)-(teacher(?:-[0-9]+)?|gold-only|same-start|(?:teacher-[0-9]+-)?candidate-[0-9]+)"
+    r"(.+?)-(teacher(?:-[0-9]+)?|gold-only|same-start|(?:teacher-[0-9]+-)?candidate-[0-9]+"
+    rf"|{'|'.join(Format)})"
 )
 """What a job of the first name registers the network of the second as."""
 
@@ -125,6 +127,9 @@ class Job(Spec):
     """Whether to train the distilled student; where not, those alone that `compare` names."""
     search: Search | None = None
     """Many students in the place of one, to find the best."""
+    compress: Annotated[Compression, Field(exclude_if=equal_to(Compression()))] = Compression()
+    """Smaller and faster files to make of each distilled student: a list of formats, or
+    {formats, tolerance, calibration}."""
     resources: Resources = Resources()
     priority: Annotated[Whole, Field(ge=0, le=100)] = 50
     """Higher goes first."""
@@ -147,6 +152,11 @@ class Job(Spec):
     @classmethod
     def _expand_data_name(cls, data: object) -> object:
         return {"name": data} if isinstance(data, str) else data
+
+    @field_validator("compress", mode="before")
+    @classmethod
+    def _expand_formats(cls, compress: object) -> object:
+        return {"formats": compress} if isinstance(compress, list | tuple) else compress
 
     @field_validator("objective")
     @classmethod

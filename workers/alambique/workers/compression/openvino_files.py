@@ -1,0 +1,40 @@
+"""Networks as OpenVINO files, in float32 and in its own int8."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from alambique.runtime.engines import OPENVINO_FILE
+from alambique.runtime.inputs import Inputs
+from alambique.workers.compression.onnx_files import named_arrays
+
+
+def write_openvino(source: Path, folder: Path) -> None:
+    """Write an ONNX file in OpenVINO's form: openvino_model.xml with its weights beside it."""
+    import openvino
+
+    # by itself it would write weights of 16 bits
+    openvino.save_model(
+        openvino.convert_model(source), folder / OPENVINO_FILE, compress_to_fp16=False
+    )
+
+
+def write_openvino_int8(source: Path, folder: Path, calibration: Sequence[Inputs]) -> None:
+    """Write an ONNX file in OpenVINO's form, its weights and activations in int8.
+
+    Args:
+        source: the file in float32.
+        folder: of the files.
+        calibration: batches of real texts, over which the range of each activation is taken.
+    """
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    import nncf
+    import openvino
+
+    quantized = nncf.quantize(
+        openvino.convert_model(source),
+        nncf.Dataset([named_arrays(inputs) for inputs in calibration]),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(calibration),
+    )
+    openvino.save_model(quantized, folder / OPENVINO_FILE, compress_to_fp16=False)
