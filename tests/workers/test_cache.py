@@ -72,12 +72,12 @@ def test_buckets_that_another_job_fills_are_waited_for(
             waits(ours, filling, 1)  # for the first
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held}
             by_them += Filler(order).fill(held[1:2])
-            theirs.leases.let_go(names[:1])
+            theirs.leases.release(names[:1])
             waits(ours, filling, 2)  # for the third: the second is there
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held[2:]}
             by_them += Filler(order).fill(held[2:3])
         finally:
-            theirs.leases.let_go(names)
+            theirs.leases.release(names)
         filling.result(60)
     by_us, wanted = sum(missing.values()) - by_them, ours.data.counts["train"]
     with ours.database.read() as session:

@@ -206,7 +206,7 @@ class JobContext:
         try:
             yield
         finally:
-            self.leases.let_go([name])
+            self.leases.release([name])
 
     @contextmanager
     def lease_if_free(self, name: str) -> Iterator[bool]:
@@ -215,7 +215,7 @@ class JobContext:
         try:
             yield bool(names)
         finally:
-            self.leases.let_go(names)
+            self.leases.release(names)
 
 
 @contextmanager

@@ -217,7 +217,7 @@ class TrialCoordinator:
                 result = record_stage(self._context, location, result)
                 self._record_finished(trial, result.model)
         finally:
-            self._context.leases.let_go([trial.job.location.lease])
+            self._context.leases.release([trial.job.location.lease])
 
     def report_progress(self) -> None:
         """Log epochs that have ended and report how far the search is, once in a while."""
@@ -305,7 +305,7 @@ class TrialCoordinator:
             self._context.log(f"trial {trial.number}: done before, by job {done.job_id}")
             student = StudentResult.model_validate(done.output).model
             self._record_finished(trial, student)
-            self._context.leases.let_go([location.lease])
+            self._context.leases.release([location.lease])
             return None
         begin_stage(location)
         trial.job.stage.record_outputs(trial.job.context, location.folder)

@@ -17,8 +17,8 @@ from alambique.workers.pipeline.stage import StageLocation, StagePart, locate_st
 from alambique.workers.pipeline.training_runs import placement
 from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.stages.evaluate import latency_of
 from alambique.workers.stages.fitting import check_head
-from alambique.workers.stages.speed import latency_of
 from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.trial import TrialSpec
 

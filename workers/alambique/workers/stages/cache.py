@@ -150,7 +150,7 @@ def _fill_free_buckets(
     try:
         _fill_buckets(context, task, filler, [names[name] for name in held], progress)
     finally:
-        context.leases.let_go(held)
+        context.leases.release(held)
         progress.record()
 
 

@@ -30,7 +30,6 @@ from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
 from alambique.workers.stages.gate import figure_details, gate_details
 from alambique.workers.stages.lineage import model_lineage, run_lineage
-from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
 
@@ -84,7 +83,7 @@ def register_models(
         outputs=_outputs(context),
         notes=(
             *notes,
-            *busy_notes(names, shapes, speeds),
+            *table.busy_notes(names, shapes, speeds),
             *(note for teacher in context.teachers for note in selection_notes(teacher)),
         ),
         settings=_measurement_settings(context, lines[0].evaluation, speeds),
