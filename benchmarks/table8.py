@@ -44,11 +44,11 @@ from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
 from alambique.workers.hub_data import fetcher
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.batches import Collator, Inputs, forward
 from alambique.workers.training.distributed import distributed_context, this_device
 from alambique.workers.training.engines import make_engine
-from alambique.workers.training.inputs import make_windows, namespace_of, store_of
+from alambique.workers.training.inputs import make_windows, open_outputs
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.schedule import epoch_batches
@@ -210,7 +210,7 @@ def line(
         kept = outputs_of(Path(store), setting.train.precision)
         filling = seconds(lambda: fill(setting, kept))
         live = Side(setting, student, lambda windows: answered(setting, windows))
-        reader = Outputs(store_of(kept, None), namespace_of(kept, TASK))
+        reader = open_outputs(kept, TASK, None)
         stored = Side(setting, student, lambda windows: read(setting, reader, windows))
         turns = [(live, beside), (stored, cached)]
         for epoch in range(epochs):

@@ -17,7 +17,7 @@ from benchmarks.bench.peers import load_libraries, train_with_textbrewer, train_
 from benchmarks.bench.workplace import Workplace
 
 from alambique.workers.environment import ray_environment
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import TrainingLoop, train

@@ -24,7 +24,7 @@ from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue import driver
 from alambique.workers.training import loop
-from alambique.workers.training.losses import StepLosses
+from alambique.workers.training.loss_log import StepLosses
 
 
 def die() -> None:

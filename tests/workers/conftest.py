@@ -32,7 +32,7 @@ from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.stages.cache import fill_caches
 from alambique.workers.stages.check import check_job
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.initial_weights import write_from_scratch
 from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec

@@ -22,7 +22,7 @@ from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import bucket_lease, fill_cache, fill_task
 from alambique.workers.stages.check import check_job
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.inputs import namespace_of
 
 MakeContext = Callable[..., JobContext]
@@ -106,7 +106,7 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
             filled(job, teacher)
     found = filled(job, teacher)
     assert sum(counts) > 0
-    assert found.computed == found.wanted == job.data.counts["train"]
+    assert found.computed == found.total == job.data.counts["train"]
     assert filled(checked(job_context()), teacher).computed == 0
 
 

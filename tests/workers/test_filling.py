@@ -21,7 +21,7 @@ from alambique.spec.objective import Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.batches import Inputs, forward
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.spec import FillTask, TrainingSpec
@@ -112,7 +112,7 @@ def test_windows_of_many_buckets_are_batched_by_length(
         held.append(int(inputs.attention_BN.sum()))
         return forward(network, inputs)
 
-    monkeypatch.setattr("alambique.workers.stages.fill_task.forward", seen)
+    monkeypatch.setattr("alambique.workers.stages.filler.forward", seen)
     (run,) = filler.runs(list(filler.missing()))
     assert len(run) == len(filler.missing()) > len(shapes)
     filler.fill(run)

@@ -21,7 +21,7 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext, forward_logs
 from alambique.workers.pipeline.lease_keeper import NO_ANSWER
-from alambique.workers.pipeline.records import MadeBy, StageResult
+from alambique.workers.pipeline.records import CodeVersion, StageResult
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.queue.driver import drive, run_attempt, run_here
 
@@ -62,7 +62,7 @@ class Given(StageResult):
 
     number: int = 7
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Given":
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> "Given":
         return self
 
 

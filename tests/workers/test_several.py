@@ -12,7 +12,7 @@ from alambique.spec.objective import Gold, Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training import inputs
 from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
 

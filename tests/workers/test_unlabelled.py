@@ -22,7 +22,7 @@ from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, stage_key
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import TrainStudent
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs

@@ -38,7 +38,7 @@ def is_unfinished(trial: Trial) -> bool:
     return not trial.state.over or (trial.reason is not None and is_retryable(trial.reason))
 
 
-def was_stopped(trial: Trial) -> bool:
+def has_been_stopped(trial: Trial) -> bool:
     """Return whether the scheduler of an earlier attempt stopped the trial, maybe at its end."""
     return bool(trial.curve) and TrialReport.from_point(trial.curve[-1]).stopped
 
@@ -128,7 +128,7 @@ class TrialCoordinator:
     def __post_init__(self) -> None:
         """Put what an earlier attempt has left first, before that what was stopped there."""
         left = [trial for trial in self.trials.values() if is_unfinished(trial)]
-        self._left = sorted(left, key=was_stopped, reverse=True)
+        self._left = sorted(left, key=has_been_stopped, reverse=True)
         self._axes = axes(self.inputs.job)
         self._began = self._reported_at = self._tried_at = self.clock()
         self._done_before = self.progress.done
@@ -308,7 +308,7 @@ class TrialCoordinator:
             self._context.leases.release([location.lease])
             return None
         begin_stage(location)
-        trial.job.stage.record_outputs(trial.job.context, location.folder)
+        trial.job.stage.record_outputs_code(trial.job.context, location.folder)
         trial.open_progress()
         self._active[trial.number] = trial
         self._done_before += trial.fraction

@@ -51,7 +51,7 @@ from alambique.workers.compute_resources import (
 from alambique.workers.hub_data import fetcher
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import DataSet, InitialWeights, JobInputs, Unlabelled
-from alambique.workers.pipeline.stage import is_done
+from alambique.workers.pipeline.stage import find_done, locate_stage
 from alambique.workers.stages.artifacts import fetch_model
 from alambique.workers.stages.fitting import (
     check_fine_tuned,
@@ -305,7 +305,7 @@ def _count_runs_left(context: JobContext) -> Counter[int]:
     return Counter(
         first[stage.teacher.number] + stage.settings.candidate
         for stage in fine_tune_stages(context)
-        if not is_done(context, stage)
+        if find_done(context, locate_stage(context, stage)) is None
     )
 
 

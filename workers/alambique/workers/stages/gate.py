@@ -18,7 +18,7 @@ from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.files import build_folder
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import code_version
+from alambique.workers.pipeline.provenance import package_version
 from alambique.workers.pipeline.records import (
     DataSet,
     FineTuneRun,
@@ -155,7 +155,7 @@ def _load_baselines(context: JobContext, examples: Sequence[Example]) -> list[Fl
         "task": task.name,
         "data": [data.hashes["train"], data.hashes["dev"]],
         "baselines": [baseline.name for baseline in task.baselines],
-        "code": code_version(),
+        "code": package_version(),
     }
     key = hash_inputs(context, StageName.TEACH, inputs)
     folder = context.stages_folder / f"baselines-{key[:24]}"

@@ -17,7 +17,7 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import maker_details
+from alambique.workers.pipeline.provenance import code_details
 from alambique.workers.pipeline.records import (
     Evaluation,
     FineTuneRun,
@@ -143,7 +143,7 @@ class _Registration:
                 ),
                 details=_details(model)
                 | (gate_details(teacher) if teacher else {})
-                | maker_details(model, (*evaluation.made_by, *timed_by)),
+                | code_details(model, (*evaluation.made_by, *timed_by)),
                 metrics=metrics,
                 lineage=list(model_lineage(context, model, self.teachers)),
             )
@@ -192,7 +192,7 @@ class _Registration:
                 role,
                 about=self.about,
                 cost=_cost(context, model),
-                details=_run_details(run, model) | maker_details(model),
+                details=_run_details(run, model) | code_details(model),
                 metrics=_validation_metrics(context, model),
                 lineage=run_lineage(context, model, start),
             )
@@ -302,7 +302,7 @@ def _outputs(context: JobContext) -> Outputs | None:
     if not context.outputs:
         return None
     return Outputs(
-        examples=sum(cached.wanted for cached in context.outputs),
+        examples=sum(cached.total for cached in context.outputs),
         computed=sum(cached.computed for cached in context.outputs),
     )
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
-from alambique.cache.stores import Packs
 from alambique.cache.tiers import open_store
 from alambique.models.distillation_model import DistillationModel, freeze_unreached_weights
 from alambique.models.networks import load
@@ -166,28 +165,29 @@ def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:
     )
 
 
-def store_of(outputs: TeacherOutputs, redis: str | None) -> Packs:
-    """Open the store of a teacher's outputs.
+def open_outputs(outputs: TeacherOutputs, task: Task[Any, Any], redis: str | None) -> Outputs:
+    """Open the outputs of a teacher for a task.
 
     Args:
-        outputs: says where it is, and whether it has a shared tier.
+        outputs: where they are, and whether they have a shared tier.
+        task: the task.
         redis: the URL of the shared tier.
 
     Raises:
-        BadSpec: there is one, and this process was not told where.
+        BadSpec: they have one, and this process knows no URL.
     """
     if outputs.shared and redis is None:
         raise BadSpec(
             "the job's driver has a shared tier (ALAMBIQUE_REDIS_URL), a worker of Ray was told of "
             "none: set ALAMBIQUE_REDIS_URL on every node of the cluster, or leave it out everywhere"
         )
-    return open_store(outputs.near, redis if outputs.shared else None)
+    store = open_store(outputs.near, redis if outputs.shared else None)
+    return Outputs(store, namespace_of(outputs, task))
 
 
 def _open_teacher(
     outputs: TeacherOutputs, task: Task[Any, Any], examples: Sequence[Example], redis: str | None
 ) -> CachedTeacher:
-    namespace = namespace_of(outputs, task)
-    keys = [example_key(namespace, task.texts(example)) for example in examples]
-    reader = Outputs(store_of(outputs, redis), namespace)
+    reader = open_outputs(outputs, task, redis)
+    keys = [example_key(reader.namespace, task.texts(example)) for example in examples]
     return CachedTeacher(reader, examples, keys, outputs.weight)

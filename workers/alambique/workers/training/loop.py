@@ -29,7 +29,7 @@ from alambique.workers.training.checkpoints import (
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.engines import Engine, make_engine
 from alambique.workers.training.inputs import load_inputs
-from alambique.workers.training.losses import LossLog, StepLosses
+from alambique.workers.training.loss_log import LossLog, StepLosses
 from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.training.result import TrainingResult
 from alambique.workers.training.schedule import (
