@@ -126,7 +126,7 @@ def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
 def outputs(job_context: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
     """What the stage has filled the cache with, one row a word."""
     context = checked(job_context)
-    outputs = filled(context, teacher).outputs
+    outputs = filled(context, teacher).location
     task = context.task
     assert task.output is Output.TAGS
     namespace = namespace_of(outputs, task)

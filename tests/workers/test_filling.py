@@ -22,7 +22,7 @@ from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
 from alambique.workers.stages.filler import Filler
-from alambique.workers.training.batches import Inputs, forward
+from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.spec import FillTask, TrainingSpec
 
@@ -107,7 +107,7 @@ def test_windows_of_many_buckets_are_batched_by_length(
     shapes: list[tuple[int, ...]] = []
     held: list[int] = []
 
-    def seen(network: Any, inputs: Inputs) -> torch.Tensor:
+    def seen(network: Any, inputs: InputTensors) -> torch.Tensor:
         shapes.append(tuple(inputs.input_ids_BN.shape))
         held.append(int(inputs.attention_BN.sum()))
         return forward(network, inputs)

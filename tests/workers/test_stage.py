@@ -15,6 +15,8 @@ from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.pipeline.records import CodeVersion, StageResult
 from alambique.workers.pipeline.stage import (
     StagePart,
+    find_done,
+    locate_stage,
     run_stage,
     run_stage_if_free,
     stage_key,

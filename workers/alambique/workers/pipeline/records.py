@@ -11,7 +11,7 @@ from alambique.registry.job_result import LayerMap, role_of
 from alambique.spec.data import Split
 from alambique.spec.fields import Spec
 from alambique.spec.train import Train
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import OutputsLocation, TrainingSpec
 
 
 class CodeVersion(Spec):
@@ -56,8 +56,8 @@ class DataSet(Spec):
     unlabelled: Unlabelled | None = None
 
 
-class InitialWeights(Spec):
-    """A model that weights are taken from."""
+class InitialModel(Spec):
+    """A model whose weights a training or a student begins with."""
 
     name: str
     """As the job names it, with the commit or the number that was found."""
@@ -74,13 +74,13 @@ class InitialWeights(Spec):
     """Of a model that was imported from the hub: the sha256 of each file that it was made of."""
 
 
-class JobInputs(Spec):
-    """What the check found: all that the job needs is there and fits together."""
+class CheckResult(Spec):
+    """What the check of a job found: all that the job needs is there and fits together."""
 
     data: DataSet
-    teacher_starts: tuple[tuple[InitialWeights | None, ...], ...]
+    teacher_starts: tuple[tuple[InitialModel | None, ...], ...]
     """Of each teacher its model, or each candidate in their order. None: from scratch."""
-    student_start: InitialWeights | None
+    student_start: InitialModel | None
     """The model that the job names for students to start from. None: the teacher, or random."""
 
 
@@ -145,7 +145,7 @@ class GateFigures(Spec):
         return (self.high - self.low) / 2
 
     @property
-    def passed(self) -> bool:
+    def is_passed(self) -> bool:
         """Whether the teacher is better by more than the half-width."""
         return self.difference > self.half_width
 
@@ -225,7 +225,7 @@ class SelectedTeacher(Spec):
 class CachedOutputs(Spec):
     """Where a teacher's outputs for what the student learns from are."""
 
-    outputs: TeacherOutputs
+    location: OutputsLocation
     total: int
     """How many there are: one for each different text."""
     computed: int

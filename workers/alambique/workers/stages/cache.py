@@ -16,7 +16,7 @@ from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.pipeline.training_runs import ray_workers
 from alambique.workers.stages.filler import Filler
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.spec import FillTask, TeacherOutputs
+from alambique.workers.training.spec import FillTask, OutputsLocation
 
 _EVENT = "outputs"
 """The kind of the events that say how many outputs were computed."""
@@ -63,7 +63,7 @@ def fill_cache(
     computed = _count_computed(context, teacher)
     progress.report(1.0, f"{computed} of {total} outputs computed")
     return CachedOutputs(
-        outputs=task.outputs, total=total, computed=computed, made_by=filler.codes()
+        location=task.outputs, total=total, computed=computed, made_by=filler.codes()
     )
 
 
@@ -190,7 +190,7 @@ def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -
         unlabelled=unlabelled.file if unlabelled else None,
         max_length=teacher.max_length,
         stride=teacher.stride,
-        outputs=TeacherOutputs(
+        outputs=OutputsLocation(
             near=context.near_cache,
             shared=context.settings.redis is not None,
             teacher=f"{teacher.weights}:{':'.join(names)}",

@@ -192,7 +192,7 @@ class TrainStudent:
             train=train,
             objective=objective,
             unlabelled=unlabelled.file if unlabelled else None,
-            teachers=tuple(cached.outputs for cached in context.outputs) if learns_outputs else (),
+            teachers=tuple(cached.location for cached in context.outputs) if learns_outputs else (),
             live_teacher=teacher if intermediate_losses(objective) else None,
             zero=resources.zero if resources else None,
             folder=folder,
@@ -246,7 +246,7 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
 def _output_inputs(context: JobContext) -> Any:
     """Return what identifies the outputs that are learnt from; of one teacher no weight matters."""
     each = [
-        (namespace_of(cached.outputs, context.task).digest, cached.outputs.weight)
+        (namespace_of(cached.location, context.task).digest, cached.location.weight)
         for cached in context.outputs
     ]
     if len(each) > 1:

@@ -25,8 +25,8 @@ from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.scoring.cka_score import cka_score, live_teacher_of
 from alambique.workers.scoring.loaded_model import LoadedModel, synchronised
 from alambique.workers.training.distributed import this_device
+from alambique.workers.training.example_windows import ExampleWindow, lost_words
 from alambique.workers.training.kinds.all import kind_of
-from alambique.workers.training.target_windows import TargetWindow, lost_words
 
 _FRACTIONS = "fractions.npy"
 _TIMED_EXAMPLES = 128
@@ -129,7 +129,7 @@ def _score(
     model: TrainedModel,
     loaded: LoadedModel,
     examples: Sequence[Example],
-    windows: Sequence[TargetWindow],
+    windows: Sequence[ExampleWindow],
 ) -> tuple[dict[str, float], Floats | None]:
     """Return the metrics of the task, and what each example adds to the primary one, (E, 2).
 
@@ -146,7 +146,7 @@ def _untagged_notes(
     context: JobContext,
     model: TrainedModel,
     examples: Sequence[Example],
-    windows: Sequence[TargetWindow],
+    windows: Sequence[ExampleWindow],
 ) -> Iterator[str]:
     """Yield a note where the network's tokenizer drops words that it should tag."""
     task = context.task

@@ -125,7 +125,7 @@ def _find_fault(run: FineTuneRun, runs: Sequence[FineTuneRun]) -> str | None:
     """Return why a run cannot teach; None: it can."""
     if run.result.diverged:
         return run.result.diverged
-    if (gate := run.result.gate) and not gate.passed:
+    if (gate := run.result.gate) and not gate.is_passed:
         half = f"{gate.half_width:.4f}"
         return (
             f"{describe_gate(gate)}, and has to be more than half the width of its interval, {half}"

@@ -28,7 +28,7 @@ from alambique.workers.pipeline.records import (
     FineTuneResult,
     FineTuneRun,
     GateFigures,
-    InitialWeights,
+    InitialModel,
     SelectedTeacher,
     TrainedModel,
 )
@@ -97,7 +97,7 @@ class FineTune:
             seconds=seconds,
         )
 
-    def initial_weights(self, context: JobContext) -> InitialWeights | None:
+    def initial_weights(self, context: JobContext) -> InitialModel | None:
         """Return the model that the run begins with; None: one from scratch."""
         return context.inputs.teacher_starts[self.teacher.number][self.settings.candidate]
 
