@@ -18,7 +18,6 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
     UNKNOWN,
-    code_details,
     pack_code,
     package_version,
     record_code,
@@ -29,6 +28,7 @@ from alambique.workers.pipeline.provenance import (
 from alambique.workers.pipeline.records import CodeVersion, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import fill_task
+from alambique.workers.stages.details import code_details
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.stages.filler import Filler
 from alambique.workers.stages.lineage import lineage_of

@@ -3,17 +3,16 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from alambique.spec.errors import OtherCode
 from alambique.workers.files import write_text
-from alambique.workers.pipeline.records import CodeVersion, TrainedModel
+from alambique.workers.pipeline.records import CodeVersion
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
 """Those whose version may change a number."""
@@ -108,28 +107,3 @@ def pack_code(text: str) -> CodeVersion:
         return CodeVersion.model_validate_json(text)
     except ValidationError:  # nothing, or the words of another version
         return UNKNOWN
-
-
-def code_details(
-    model: TrainedModel, evaluation: Sequence[CodeVersion] | None = None
-) -> dict[str, Any]:
-    """Return what a version says of the code that did each of its stages.
-
-    A network that came fine-tuned was trained by others, and only tested here.
-
-    Args:
-        model: the network.
-        evaluation: the code that measured it on the test split; None where nobody did.
-    """
-    stages: dict[str, Sequence[CodeVersion]] = {
-        "training" if model.loss is not None else "testing": model.made_by or (UNKNOWN,),
-        "registration": (running_code(),),
-    }
-    if model.outputs_by:
-        stages["outputs"] = model.outputs_by
-    if evaluation is not None:
-        stages["evaluation"] = evaluation or (UNKNOWN,)
-    by_stage = {
-        stage: [code.model_dump(mode="json") for code in codes] for stage, codes in stages.items()
-    }
-    return {"made_by": by_stage}

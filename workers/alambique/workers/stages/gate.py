@@ -23,7 +23,6 @@ from alambique.workers.pipeline.records import (
     DataSet,
     FineTuneRun,
     GateFigures,
-    SelectedTeacher,
 )
 from alambique.workers.pipeline.stage import hash_inputs
 from alambique.workers.scoring.loaded_model import predict_examples
@@ -96,20 +95,6 @@ def judge_runs(runs: Sequence[FineTuneRun]) -> list[FineTuneRun]:
     others.
     """
     return [run.model_copy(update={"collapsed": _find_fault(run, runs)}) for run in runs]
-
-
-def gate_details(teacher: SelectedTeacher) -> dict[str, Any]:
-    """Return what the version of a teacher says of the gate."""
-    if teacher.gate is None:
-        return {}
-    state = {"state": "off" if teacher.gate_off else "on"}
-    return {"gate": state | figure_details(teacher.gate, teacher.collapsed)}
-
-
-def figure_details(gate: GateFigures, collapsed: str | None) -> dict[str, Any]:
-    """Return a network's figures as a version tells them, and whether it may teach by them."""
-    figures = gate.model_dump(mode="json") | {"half_width": gate.half_width}
-    return figures | {"passed": collapsed is None, "collapsed": collapsed}
 
 
 def describe_gate(gate: GateFigures) -> str:
