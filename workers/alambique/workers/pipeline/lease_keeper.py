@@ -126,7 +126,7 @@ class LeaseKeeper:
         with self._lock:
             held = {name: self._held[name] for name in names if name in self._held}
             with self._database.write() as session:
-                leases.drop(session, list(held.values()))
+                leases.release(session, list(held.values()))
             for name in held:
                 del self._held[name]
 
