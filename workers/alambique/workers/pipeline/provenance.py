@@ -58,7 +58,7 @@ def running_code() -> CodeVersion:
 
 
 def refuse_other_code(driver: str) -> None:
-    """Do nothing where this process runs what the driver of its job runs.
+    """Check that this process runs the code that the driver of its job runs.
 
     A stage is recorded as done by the code of its driver: what computes for it elsewhere has to be
     that code.

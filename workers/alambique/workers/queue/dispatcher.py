@@ -54,7 +54,7 @@ def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver process, the job it has, and what that takes."""
+    """A driver process, the job that it holds, and the resources that the job takes."""
 
     row: JobRow
     resources: ComputeResources
@@ -68,14 +68,14 @@ class Capacity(Protocol):
 
     @property
     def address(self) -> str:
-        """Where they find it."""
+        """The address at which drivers find the cluster."""
 
     @property
     def all(self) -> ComputeResources:
-        """What it has."""
+        """All CPUs and GPUs of the cluster, taken or free."""
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
-        """Whether it is too small for that, and will not grow."""
+        """Return whether the cluster is too small for `resources`, and will not grow."""
 
 
 class Dispatcher:
@@ -88,7 +88,7 @@ class Dispatcher:
         self._drivers: dict[UUID, Driver] = {}
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._database_answers = True
-        """Whether the database did so the last time: its silence is told once."""
+        """Whether the database answered at the last look: its silence is logged once."""
         self._unconfirmed: dict[UUID, int] = {}
         """Jobs that may be held here, by the token: the answer to taking them was lost."""
 
@@ -253,7 +253,7 @@ class _RayCapacity:
 
     @property
     def all(self) -> ComputeResources:
-        """What the cluster has.
+        """All CPUs and GPUs of the cluster, taken or free.
 
         Raises:
             LostWorker: the local one is gone; it comes back with the next dispatcher.
@@ -265,7 +265,7 @@ class _RayCapacity:
         return resources
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
-        """Whether the local cluster is too small for it."""
+        """Return whether the local cluster is too small for `resources`."""
         return self._is_local and not self.all.can_hold(resources)
 
 

@@ -51,7 +51,7 @@ class LoadedModel:
         network = load(folder, task.output, labels).to(device).eval()
         return cls(task, network, encoder, labels, device)
 
-    def moved(self, device: torch.device) -> "LoadedModel":
+    def to(self, device: torch.device) -> "LoadedModel":
         """Move the network to another device; return the model there."""
         return replace(self, network=self.network.to(device), device=device)
 
@@ -72,7 +72,7 @@ class LoadedModel:
             device=self.device,
         )
 
-    def pass_over(self, windows: Sequence[ExampleWindow]) -> None:
+    def answer_all(self, windows: Sequence[ExampleWindow]) -> None:
         """Answer every window and keep nothing: the states of a large set are more than fit."""
         with torch.inference_mode():
             for batch in by_length([each.length for each in windows], self.device):
@@ -162,7 +162,7 @@ def predict_examples(
     return model.predictions(examples, windows, model.predict_logits(windows))
 
 
-def synchronised(network: Network, *inputs: Tensor) -> Tensor:
+def synchronised_logits(network: Network, *inputs: Tensor) -> Tensor:
     """Return the network's logits, once the device has really computed them."""
     logits: Tensor = network(*inputs)
     if logits.is_cuda:

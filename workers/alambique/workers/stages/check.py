@@ -1,4 +1,4 @@
-"""All that a job needs is there and fits together. Nothing is spent before this."""
+"""The check of a job: all that it needs is there and fits together, before anything is spent."""
 
 import math
 import os

@@ -23,7 +23,7 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Evaluation, Score, Speed, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.scoring.cka_score import cka_score, live_teacher_of
-from alambique.workers.scoring.loaded_model import LoadedModel, synchronised
+from alambique.workers.scoring.loaded_model import LoadedModel, synchronised_logits
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.example_windows import ExampleWindow, lost_words
 from alambique.workers.training.kinds.all import kind_of
@@ -210,13 +210,15 @@ class MeasureSpeeds:
         windows = [one.windows(examples) for one in loaded]
         by_device = []
         for device in self.devices:
-            loaded = [one.moved(device) for one in loaded]
+            loaded = [one.to(device) for one in loaded]
             calls = [
                 text_call(one, model.folder, self.length)
                 for one, model in zip(loaded, self.models, strict=True)
             ]
             latencies = measure_in_turns(calls, clock=time.perf_counter)
-            passes = [partial(one.pass_over, its) for one, its in zip(loaded, windows, strict=True)]
+            passes = [
+                partial(one.answer_all, its) for one, its in zip(loaded, windows, strict=True)
+            ]
             seconds = _pass_seconds(passes)
             by_device.append(
                 [
@@ -247,7 +249,7 @@ def text_call(examined: LoadedModel, folder: Path, length: int) -> Callable[[], 
 
     @torch.inference_mode()
     def answer() -> object:
-        return synchronised(examined.network, ids, ones, zeros)
+        return synchronised_logits(examined.network, ids, ones, zeros)
 
     return answer
 

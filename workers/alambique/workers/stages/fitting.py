@@ -52,7 +52,7 @@ def _check_same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, .
 def check_labels(
     data_labels: Sequence[str], model_labels: Sequence[str], field: str = "teacher"
 ) -> None:
-    """Nothing, where the model's labels are those of the data, in whatever order.
+    """Check that a model's labels are those of the data, in whatever order.
 
     Args:
         data_labels: of the data.

@@ -170,7 +170,10 @@ class DeepSpeedEngine:
         """
         path, _ = self._engine.load_checkpoint(str(folder), tag="zero")
         if path is None:
-            raise FileNotFoundError(f"{folder}: no DeepSpeed checkpoint")
+            raise FileNotFoundError(
+                f"{folder} has no checkpoint of DeepSpeed: post the job with `fresh: true`, and it is "
+                "trained again"
+            )
 
     def weights(self) -> StateDict | None:
         """Gather the weights from all processes; return a copy on the first one."""

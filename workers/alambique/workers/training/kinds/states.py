@@ -65,7 +65,7 @@ class States:
     is_per_word: ClassVar[bool] = False
 
     def unknown_gold(self, window: Window) -> Gold:
-        """Return that there is none."""
+        """Return no gold: nothing is right or wrong of states."""
         return NoGold()
 
     def weight(self, gold: Gold) -> float:
@@ -76,10 +76,13 @@ class States:
         self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
     ) -> NoReturn:
         """Raise `BadSpec`: states are too large to be stored."""
-        raise BadSpec("hidden states are not kept: the teacher answers beside the student")
+        raise BadSpec(
+            "hidden states are not kept: compare layers, for which a live teacher answers "
+            "beside the student"
+        )
 
     def collate(self, windows: Sequence[ExampleWindow], weight_B: Tensor, length: int) -> NoTargets:
-        """Return that there are none."""
+        """Return no targets: states have none."""
         return NoTargets()
 
     def teacher_targets(
