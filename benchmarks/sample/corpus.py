@@ -58,6 +58,6 @@ def row_of(lesson: Lesson, notes: int) -> Row:
     """The first few notes about a passage, and the passage."""
     first, twins = "", []
     for note in lesson.notes[:notes]:
-        twins.append((note.value.to(len(first)), note.source))
+        twins.append((note.value.moved(len(first)), note.source))
         first += f"{note.text} "
     return Row(first.rstrip(), lesson.context, tuple(twins))

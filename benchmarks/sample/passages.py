@@ -183,7 +183,7 @@ def _append(sentences: list[str], stated: list[Stated], text: str, found: Sequen
     before = sum(len(sentence) + 1 for sentence in sentences)
     sentences.append(text)
     stated.extend(
-        Stated(one.fact, one.value.to(before), one.subject and one.subject.to(before))
+        Stated(one.fact, one.value.moved(before), one.subject and one.subject.moved(before))
         for one in found
     )
 

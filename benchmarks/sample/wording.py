@@ -39,7 +39,7 @@ class Span:
     start: int
     end: int
 
-    def to(self, by: int) -> "Span":
+    def moved(self, by: int) -> "Span":
         """The same span in a text that has `by` more characters before it."""
         return Span(self.start + by, self.end + by)
 

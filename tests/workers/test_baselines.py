@@ -70,7 +70,7 @@ def test_all_students_take_the_same_number_of_steps(cached: Made, said: Sequence
     assert len(set(steps.values())) == 1, steps
 
 
-def test_a_baseline_is_validated_after_each_answer_all_its_own_examples(
+def test_a_baseline_is_validated_after_each_pass_over_its_own_examples(
     cached: Made,
 ) -> None:
     """The best of many looks is kept: without it, more steps would be a handicap."""

@@ -45,7 +45,7 @@ def layered(training_spec: Made, folder_of: Callable[..., Path], tmp_path: Path)
     return made
 
 
-def to(spec: TrainingSpec, name: str) -> TrainingSpec:
+def moved(spec: TrainingSpec, name: str) -> TrainingSpec:
     """The same training in another folder."""
     return spec.model_copy(update={"folder": spec.folder.with_name(name)})
 

@@ -171,8 +171,8 @@ class DeepSpeedEngine:
         path, _ = self._engine.load_checkpoint(str(folder), tag="zero")
         if path is None:
             raise FileNotFoundError(
-                f"{folder} has no checkpoint of DeepSpeed: post the job with `fresh: true`, and it is "
-                "trained again"
+                f"{folder} has no checkpoint of DeepSpeed: post the job with `fresh: true`, and it "
+                "is trained again"
             )
 
     def weights(self) -> StateDict | None:
