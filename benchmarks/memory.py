@@ -87,7 +87,7 @@ def _steps(batch: int, longest: int, layers: int, width: int, *, plain: bool) ->
     from alambique.models.networks import new
     from alambique.spec.outputs import Output
     from alambique.spec.train import Train
-    from alambique.workers.training.batches import Inputs
+    from alambique.workers.training.batches import InputTensors
     from alambique.workers.training.engines import TorchEngine
 
     config = BertConfig(
@@ -108,7 +108,7 @@ def _steps(batch: int, longest: int, layers: int, width: int, *, plain: bool) ->
         length = int(torch.randint(16, longest + 1, (), generator=chance))
         ids_BN = torch.randint(config.vocab_size, (batch, length), generator=chance)
         gold_B2 = torch.randint(length, (batch, 2), generator=chance)
-        inputs = Inputs(ids_BN, torch.ones_like(ids_BN), torch.zeros_like(ids_BN))
+        inputs = InputTensors(ids_BN, torch.ones_like(ids_BN), torch.zeros_like(ids_BN))
         engine.backward(cross_entropy(engine.forward(inputs), gold_B2))
         engine.step(1e-4)
         yield

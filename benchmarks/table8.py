@@ -44,16 +44,16 @@ from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
 from alambique.workers.hub_data import fetcher
-from alambique.workers.stages.fill_task import Filler
-from alambique.workers.training.batches import Collator, Inputs, forward
+from alambique.workers.stages.filler import Filler
+from alambique.workers.training.batches import Collator, InputTensors, forward
 from alambique.workers.training.distributed import distributed_context, this_device
 from alambique.workers.training.engines import make_engine
-from alambique.workers.training.inputs import make_windows, namespace_of, store_of
+from alambique.workers.training.example_windows import ExampleWindow, loss_normalizers
+from alambique.workers.training.inputs import make_windows, open_outputs
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.schedule import epoch_batches
-from alambique.workers.training.spec import FillTask, TeacherOutputs
-from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
+from alambique.workers.training.spec import FillTask, OutputsLocation
 
 TASK = find("inference")
 TERMS = (Logits(),)
@@ -101,7 +101,7 @@ class BatchTeacher:
 class Setting:
     """What all students have in common."""
 
-    windows: Sequence[TargetWindow]
+    windows: Sequence[ExampleWindow]
     examples: Sequence[Example]
     labels: tuple[str, ...]
     pad_id: int
@@ -210,7 +210,7 @@ def line(
         kept = outputs_of(Path(store), setting.train.precision)
         filling = seconds(lambda: fill(setting, kept))
         live = Side(setting, student, lambda windows: answered(setting, windows))
-        reader = Outputs(store_of(kept, None), namespace_of(kept, TASK))
+        reader = open_outputs(kept, TASK, None)
         stored = Side(setting, student, lambda windows: read(setting, reader, windows))
         turns = [(live, beside), (stored, cached)]
         for epoch in range(epochs):
@@ -242,14 +242,14 @@ def formula(teacher: float, student: float, epochs: int) -> float:
     return (teacher + epochs * student) / (epochs * (teacher + student))
 
 
-def outputs_of(store: Path, dtype: str) -> TeacherOutputs:
+def outputs_of(store: Path, dtype: str) -> OutputsLocation:
     """Say where the outputs of the teacher are kept."""
-    return TeacherOutputs(
+    return OutputsLocation(
         near=store, shared=False, teacher="random", tokenizer="t", preprocessing="p", dtype=dtype
     )
 
 
-def fill(setting: Setting, kept: TeacherOutputs) -> None:
+def fill(setting: Setting, kept: OutputsLocation) -> None:
     """Compute all outputs into the store, as a job does."""
     order = FillTask(
         task=TASK.name,
@@ -265,9 +265,9 @@ def fill(setting: Setting, kept: TeacherOutputs) -> None:
         filler.fill(run)
 
 
-def answered(setting: Setting, windows: Sequence[TargetWindow]) -> BatchTeacher:
+def answered(setting: Setting, windows: Sequence[ExampleWindow]) -> BatchTeacher:
     """Let the teacher answer a batch."""
-    inputs = Inputs.of([target.window for target in windows], setting.pad_id).to(this_device())
+    inputs = InputTensors.of([each.window for each in windows], setting.pad_id).to(this_device())
     bf16 = setting.train.precision == "bf16"
     with torch.inference_mode(), torch.autocast(this_device().type, torch.bfloat16, enabled=bf16):
         logits_B1C = forward(setting.teacher, inputs).float().cpu().numpy()
@@ -276,7 +276,7 @@ def answered(setting: Setting, windows: Sequence[TargetWindow]) -> BatchTeacher:
     )
 
 
-def read(setting: Setting, reader: Outputs, windows: Sequence[TargetWindow]) -> BatchTeacher:
+def read(setting: Setting, reader: Outputs, windows: Sequence[ExampleWindow]) -> BatchTeacher:
     """Read what the teacher has answered from the store."""
     records: dict[int, Record] = {}
     for target in windows:
@@ -294,7 +294,7 @@ class Side:
         self,
         setting: Setting,
         student: Config,
-        teach: Callable[[Sequence[TargetWindow]], BatchTeacher],
+        teach: Callable[[Sequence[ExampleWindow]], BatchTeacher],
     ) -> None:
         """Begin with a network of that config, the same one each time."""
         self._setting = setting
@@ -319,7 +319,7 @@ class Side:
         spent.epochs.append(clock() - began)
         spent.teacher.append(teacher)
 
-    def _step(self, windows: Sequence[TargetWindow], teacher: BatchTeacher) -> None:
+    def _step(self, windows: Sequence[ExampleWindow], teacher: BatchTeacher) -> None:
         setting = self._setting
         collator = Collator(
             kind=kind_of(TASK.output),

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from alambique.models.networks import save
 from alambique.tasks.task import TagGold
-from alambique.workers.training.target_windows import TargetWindow
+from alambique.workers.training.example_windows import ExampleWindow
 
 _IGNORED = -100
 """The label of a piece that is not the first of a word."""
@@ -33,7 +33,7 @@ def load_libraries(name: str) -> None:
         import textbrewer  # noqa: F401
 
 
-def items_of(windows: Sequence[TargetWindow]) -> list[Item]:
+def items_of(windows: Sequence[ExampleWindow]) -> list[Item]:
     """Return windows as lists, with a label at each word's first piece."""
     items = []
     for target in windows:

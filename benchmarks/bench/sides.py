@@ -17,8 +17,8 @@ from benchmarks.bench.peers import load_libraries, train_with_textbrewer, train_
 from benchmarks.bench.workplace import Workplace
 
 from alambique.workers.environment import ray_environment
-from alambique.workers.stages.fill_task import Filler
-from alambique.workers.training.batches import Inputs, forward
+from alambique.workers.stages.filler import Filler
+from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import TrainingLoop, train
 from alambique.workers.training.predictions import by_length
@@ -107,7 +107,7 @@ def bare_passes(place: Workplace) -> float:
     began = time.perf_counter()
     with torch.inference_mode():
         for batch in by_length([len(window) for window in windows], CPU):
-            forward(teacher, Inputs.of([windows[i] for i in batch], pad_id))
+            forward(teacher, InputTensors.of([windows[i] for i in batch], pad_id))
     return time.perf_counter() - began
 
 

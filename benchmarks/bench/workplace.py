@@ -20,12 +20,12 @@ from alambique.tasks.data import load as load_data
 from alambique.tasks.examples import Example, read, write
 from alambique.workers.scoring.loaded_model import score_of
 from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.example_windows import ExampleWindow
 from alambique.workers.training.initial_weights import write_from_scratch, write_student
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.loop import train
 from alambique.workers.training.result import read_result
-from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow
+from alambique.workers.training.spec import FillTask, OutputsLocation, TrainingSpec
 
 TASK = find("named-entities")
 TEACHER = Architecture(
@@ -87,7 +87,7 @@ class Workplace(Spec):
         """The tokenizer of teacher and student."""
         return Encoder.from_folder(self.start, max_length=max_length, stride=STRIDE)
 
-    def windows(self, split: str, max_length: int = MAX_LENGTH) -> list[TargetWindow]:
+    def windows(self, split: str, max_length: int = MAX_LENGTH) -> list[ExampleWindow]:
         """The windows of a split, labelled: every side is fed the same pieces."""
         return make_windows(TASK, self.examples(split), self.encoder(max_length), self.labels)
 
@@ -110,7 +110,7 @@ class Workplace(Spec):
 
     def order(self, near: Path, *, precision: str = "fp32") -> FillTask:
         """What fills the teacher's outputs into a folder."""
-        outputs = TeacherOutputs(
+        outputs = OutputsLocation(
             near=near,
             shared=False,
             teacher=weights_hash(self.teacher),
@@ -132,7 +132,7 @@ class Workplace(Spec):
         self,
         folder: Path,
         *,
-        teacher: TeacherOutputs | None,
+        teacher: OutputsLocation | None,
         epochs: int | None = None,
         precision: str = "fp32",
         validation: str = "dev",

@@ -24,7 +24,7 @@ from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.queue import driver
 from alambique.workers.training import loop
-from alambique.workers.training.losses import StepLosses
+from alambique.workers.training.loss_log import StepLosses
 
 
 def die() -> None:
@@ -91,7 +91,10 @@ def attempt(job: str, token: int, where: str, number: int, settings: dict[str, A
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for module in ("alambique.workers.queue.attempt", *sys.argv[1:]):
+    stages = [
+        f"alambique.workers.stages.{name}" for name in ("check", "cache", "distil", "evaluate")
+    ]
+    for module in (*stages, *sys.argv[1:]):
         import_module(module)  # a driver does so once it holds its job, or comes to a search
     for line in sys.stdin:
         if not (child := os.fork()):

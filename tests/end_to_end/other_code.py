@@ -13,7 +13,7 @@ from alambique.spec.train import Resources, Train
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.ray.cluster import Cluster
 from alambique.workers.ray.connection import connect
-from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, OutputsLocation, TrainingSpec
 from alambique.workers.training.trial import SearchRun, TrialReport, TrialSpec
 
 ONE = Resources(workers=1, cpus=1)
@@ -66,7 +66,7 @@ def fill(cluster: Cluster, folder: Path) -> None:
         examples=folder / "train.arrow",
         max_length=32,
         stride=8,
-        outputs=TeacherOutputs(near=folder / "near", shared=False, **where),
+        outputs=OutputsLocation(near=folder / "near", shared=False, **where),
     )
     cluster.fill(task, ONE, [[0], [1]], lambda computed: None)
 

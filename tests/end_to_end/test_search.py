@@ -31,7 +31,7 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State, TrialState
 from alambique.workers.environment import COMPUTING, REDIS, ray_environment
-from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
+from alambique.workers.pipeline.lease_keeper import RELEASED
 
 RECIPE = (Path(__file__).parents[2] / "recipes" / "pico-search.yaml").read_text()
 MAPS = (Path(__file__).parents[2] / "recipes" / "depth-and-mapping.yaml").read_text()
@@ -147,7 +147,7 @@ def test_a_search_that_is_stopped_and_killed_comes_to_its_end(
         job = jobs.submit(session, read_job(RECIPE, GRID)).id
 
     # SIGTERM when Ray starts the first of eight trials: the job is given back, and Ray too
-    assert drivers.attempt(settings, database, job, "begun", 1) == GIVEN_BACK
+    assert drivers.attempt(settings, database, job, "begun", 1) == RELEASED
     workers_have_what_they_need(cluster, redis)
     row, given_back = found_of(database, job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)

@@ -173,7 +173,7 @@ class Server:
             yield
         finally:
             with self.database.write() as session:
-                leases.drop(session, held)
+                leases.release(session, held)
 
 
 def until(condition: Callable[[], T | None], seconds: float = 120) -> T:

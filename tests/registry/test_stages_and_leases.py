@@ -73,7 +73,7 @@ def test_a_lease_that_ran_out_is_taken_and_its_old_holder_fenced(database: Datab
     assert (old.token, new.token) == (1, 2)
     with database.write() as session:
         assert leases.renew(session, [old], LEASE) == ()
-        leases.drop(session, [old])
+        leases.release(session, [old])
         assert leases.renew(session, [new], LEASE) == (new,)
         assert leases.take(session, ["a"], "me", LEASE) == ()
 
@@ -83,10 +83,10 @@ def test_a_lease_is_kept_by_renewing_and_freed_by_dropping(database: Database) -
         held = leases.take(session, ["a", "b"], "me", timedelta(0))
         assert leases.renew(session, held, LEASE) == held
         assert leases.take(session, ["a", "b"], "they", LEASE) == ()
-        leases.drop(session, held)
+        leases.release(session, held)
         assert leases.renew(session, held, LEASE) == ()
         again = leases.take(session, ["a", "b"], "they", LEASE)
-        leases.drop(session, held)
+        leases.release(session, held)
         assert leases.renew(session, again, LEASE) == again
 
 

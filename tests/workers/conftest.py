@@ -32,10 +32,10 @@ from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.stages.cache import fill_caches
 from alambique.workers.stages.check import check_job
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.initial_weights import write_from_scratch
-from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, OutputsLocation, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -137,7 +137,7 @@ def fill_task_for() -> Callable[..., FillTask]:
     """A task to fill a cache by the start of a training; what else is given replaces its fields."""
 
     def made(training_spec: TrainingSpec, near: Path, **changed: Any) -> FillTask:
-        outputs = TeacherOutputs(
+        outputs = OutputsLocation(
             near=near,
             shared=False,
             teacher="pico",

@@ -16,7 +16,7 @@ from alambique.workers.training.distributed import (
     join_group,
 )
 from alambique.workers.training.loop import TrainingLoop
-from alambique.workers.training.losses import StepLosses
+from alambique.workers.training.loss_log import StepLosses
 from alambique.workers.training.spec import TrainingSpec
 
 

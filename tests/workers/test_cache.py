@@ -22,7 +22,7 @@ from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import bucket_lease, fill_cache, fill_task
 from alambique.workers.stages.check import check_job
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.inputs import namespace_of
 
 MakeContext = Callable[..., JobContext]
@@ -72,12 +72,12 @@ def test_buckets_that_another_job_fills_are_waited_for(
             waits(ours, filling, 1)  # for the first
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held}
             by_them += Filler(order).fill(held[1:2])
-            theirs.leases.let_go(names[:1])
+            theirs.leases.release(names[:1])
             waits(ours, filling, 2)  # for the third: the second is there
             assert Filler(order).missing() == {bucket: missing[bucket] for bucket in held[2:]}
             by_them += Filler(order).fill(held[2:3])
         finally:
-            theirs.leases.let_go(names)
+            theirs.leases.release(names)
         filling.result(60)
     by_us, wanted = sum(missing.values()) - by_them, ours.data.counts["train"]
     with ours.database.read() as session:
@@ -106,7 +106,7 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
             filled(job, teacher)
     found = filled(job, teacher)
     assert sum(counts) > 0
-    assert found.computed == found.wanted == job.data.counts["train"]
+    assert found.computed == found.total == job.data.counts["train"]
     assert filled(checked(job_context()), teacher).computed == 0
 
 
@@ -126,7 +126,7 @@ def test_a_teacher_of_bf16_says_nearly_what_one_of_fp32_does(
 def outputs(job_context: JobContext, teacher: TrainedModel) -> NDArray[np.float32]:
     """What the stage has filled the cache with, one row a word."""
     context = checked(job_context)
-    outputs = filled(context, teacher).outputs
+    outputs = filled(context, teacher).location
     task = context.task
     assert task.output is Output.TAGS
     namespace = namespace_of(outputs, task)

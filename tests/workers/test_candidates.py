@@ -19,7 +19,7 @@ from alambique.spec.errors import (
     UnknownName,
 )
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.queue.attempt import run_stages
+from alambique.workers.queue.driver import run_stages
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.teach import select_teachers
 

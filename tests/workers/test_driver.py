@@ -18,7 +18,7 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.lease_keeper import GIVEN_BACK
+from alambique.workers.pipeline.lease_keeper import RELEASED
 from alambique.workers.queue.driver import run_here
 
 MakeContext = Callable[..., JobContext]
@@ -72,7 +72,7 @@ def test_a_driver_that_is_told_to_stop_gives_its_job_back(job_context: MakeConte
     with driver(job, parent=os.getpid()) as process:
         trains(job, process)
         process.terminate()
-        assert process.wait(120) == GIVEN_BACK
+        assert process.wait(120) == RELEASED
     row = found(job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
 
@@ -80,7 +80,7 @@ def test_a_driver_that_is_told_to_stop_gives_its_job_back(job_context: MakeConte
 def test_a_driver_whose_dispatcher_is_gone_gives_its_job_back(job_context: MakeContext) -> None:
     job = job_context(*LONG)
     with driver(job, parent=os.getppid()) as process:  # not its own: it was left to another
-        assert process.wait(120) == GIVEN_BACK
+        assert process.wait(120) == RELEASED
     row = found(job)
     assert (row.state, row.reason, row.attempts) == (State.QUEUED, Reason.SHUTDOWN, 0)
 

@@ -21,8 +21,8 @@ from alambique.spec.objective import Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.stages.fill_task import Filler
-from alambique.workers.training.batches import Inputs, forward
+from alambique.workers.stages.filler import Filler
+from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.spec import FillTask, TrainingSpec
 
@@ -107,12 +107,12 @@ def test_windows_of_many_buckets_are_batched_by_length(
     shapes: list[tuple[int, ...]] = []
     held: list[int] = []
 
-    def seen(network: Any, inputs: Inputs) -> torch.Tensor:
+    def seen(network: Any, inputs: InputTensors) -> torch.Tensor:
         shapes.append(tuple(inputs.input_ids_BN.shape))
         held.append(int(inputs.attention_BN.sum()))
         return forward(network, inputs)
 
-    monkeypatch.setattr("alambique.workers.stages.fill_task.forward", seen)
+    monkeypatch.setattr("alambique.workers.stages.filler.forward", seen)
     (run,) = filler.runs(list(filler.missing()))
     assert len(run) == len(filler.missing()) > len(shapes)
     filler.fill(run)

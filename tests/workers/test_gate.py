@@ -167,7 +167,7 @@ def test_better_by_more_than_the_half_width(
 ) -> None:
     gate = figures(difference, low, high)
     (run,) = judge_runs(tried([0.5], gate))
-    assert (gate.passed, run.collapsed is None) == (passed, passed)
+    assert (gate.is_passed, run.collapsed is None) == (passed, passed)
     if run.collapsed:
         assert f"difference is {difference:+.4f} ({low:+.4f} to {high:+.4f})" in run.collapsed
         assert f"half the width of its interval, {(high - low) / 2:.4f}" in run.collapsed
@@ -185,7 +185,7 @@ def test_the_best_of_a_task_s_baselines_is_what_has_to_be_beaten() -> None:
     assert found.low < 0.1 < found.high
     other = gate_figures(task, hits(60, 100), [hits(40, 100), hits(50, 100)])
     assert (other.baseline, other.difference) == (task.baselines[1].name, found.difference)
-    assert (found.passed, gate_figures(task, hits(50, 100), [hits(50, 100)] * 2).passed) == (
+    assert (found.is_passed, gate_figures(task, hits(50, 100), [hits(50, 100)] * 2).is_passed) == (
         True,
         False,
     )
@@ -228,7 +228,7 @@ def test_entities_of_conll2002(real: Real, score: float, passed: bool) -> None:
     gate = at(real("conll2002", "named-entities"), "named-entities", score)
     assert gate.score == pytest.approx(score, abs=0.01)
     assert gate.baseline_score == pytest.approx(0.436, abs=0.001)
-    assert gate.passed is passed
+    assert gate.is_passed is passed
 
 
 @pytest.mark.parametrize(("score", "passed"), [(0.6183, False), (0.9734, True)])
@@ -236,7 +236,7 @@ def test_parts_of_speech_of_gsd(real: Real, score: float, passed: bool) -> None:
     """The paper's collapse and its worst healthy teacher, on the part of GSD that is at hand."""
     gate = at(real("ud-gsd", "part-of-speech"), "part-of-speech", score)
     assert gate.score == pytest.approx(score, abs=0.01)
-    assert gate.passed is passed
+    assert gate.is_passed is passed
 
 
 @pytest.mark.parametrize(("score", "passed"), [(0.5162, False), (0.7343, True)])
@@ -253,4 +253,4 @@ def test_a_collapsed_teacher_of_xnli_is_no_better_than_bags_of_words(
     draw = np.random.default_rng(7).permutation(len(splits.dev))
     gate = gate_figures(task, hits(count, len(splits.dev))[draw], theirs)
     assert gate.baseline == "TF-IDF with logistic regression"
-    assert gate.passed is passed
+    assert gate.is_passed is passed

@@ -164,7 +164,7 @@ def test_names_are_held_by_one_and_free_at_the_end(job_context: MakeContext) -> 
     with held(one) as mine, held(other) as theirs:
         assert mine.take(["a", "b"]) == ["a", "b"]
         assert theirs.take(["b", "c"]) == ["c"]
-        mine.let_go(["b", "c"])
+        mine.release(["b", "c"])
         assert theirs.take(["a", "b", "c"]) == ["b"]
     with one.database.write() as session:
         assert len(leases.take(session, ["a", "b", "c"], "test", LEASE)) == 3
@@ -179,7 +179,7 @@ def test_who_waits_says_so_once_and_gets_it(job_context: MakeContext) -> None:
         waiter = threading.Thread(target=theirs.wait_for, args=wanted)
         waiter.start()
         assert said.get(timeout=30) == "waits"
-        mine.let_go(["a"])
+        mine.release(["a"])
         waiter.join(30)
         assert not waiter.is_alive()
         assert mine.take(["a", "b"]) == []

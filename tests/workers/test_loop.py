@@ -20,7 +20,7 @@ from alambique.workers.training import loop
 from alambique.workers.training.checkpoints import TrainerState, latest_checkpoint
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import train
-from alambique.workers.training.losses import READ_EVERY
+from alambique.workers.training.loss_log import READ_EVERY
 from alambique.workers.training.result import read_result
 from alambique.workers.training.spec import TrainingSpec
 

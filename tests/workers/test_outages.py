@@ -21,10 +21,9 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext, forward_logs
 from alambique.workers.pipeline.lease_keeper import NO_ANSWER
-from alambique.workers.pipeline.records import MadeBy, StageResult
+from alambique.workers.pipeline.records import CodeVersion, StageResult
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.queue.attempt import run_job
-from alambique.workers.queue.driver import drive, run_here
+from alambique.workers.queue.driver import drive, run_attempt, run_here
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
 MakeContext = Callable[..., JobContext]
@@ -63,7 +62,7 @@ class Given(StageResult):
 
     number: int = 7
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Given":
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> "Given":
         return self
 
 
@@ -162,7 +161,7 @@ def test_lines_outlast_an_end_that_could_not_be_written(
         with away(on_server):
             job.log("one")
             with pytest.raises(OperationalError):
-                run_job(job)
+                run_attempt(job)
         job.log("two")
     assert [line for line in logged(job) if not line.startswith("warning: ")] == ["one", "two"]
     job.database.dispose()
@@ -193,7 +192,7 @@ def test_a_name_is_held_though_the_answer_was_lost(
         assert mine.leases.take(["a"]) == ["a"]
         assert other.leases.take(["a"]) == []
         lost_answer(0)
-        mine.leases.let_go(["a"])
+        mine.leases.release(["a"])
         assert other.leases.take(["a"]) == ["a"]
 
 

@@ -18,22 +18,22 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
     UNKNOWN,
-    code_version,
-    maker_details,
-    maker_of,
-    outputs_makers_of,
-    record_outputs,
+    pack_code,
+    package_version,
+    record_code,
+    recorded_code,
     refuse_other_code,
     running_code,
 )
-from alambique.workers.pipeline.records import MadeBy, TrainedModel
+from alambique.workers.pipeline.records import CodeVersion, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import fill_task
+from alambique.workers.stages.details import code_details
 from alambique.workers.stages.distil import TrainStudent
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.stages.lineage import lineage_of
 
-OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
+OTHER = CodeVersion(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 RECIPE = Path(__file__).parents[2] / "recipes" / "pico.yaml"
 KEYS = """
 import json, sys
@@ -79,7 +79,7 @@ def test_the_code_is_what_is_imported(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(alambique, "__path__", [str(tmp_path / root) for root in roots])
         sys.modules.pop("alambique.part", None)
         importlib.invalidate_caches()
-        return code_version.__wrapped__(), importlib.import_module("alambique.part").x
+        return package_version.__wrapped__(), importlib.import_module("alambique.part").x
 
     try:
         both, turned, alone, twice = (
@@ -117,7 +117,7 @@ def filled_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[JobContext, Trai
     def fill(context: JobContext, teacher: TrainedModel) -> int:
         filler = Filler(fill_task(context, teacher, context.job.teachers[0]))
         with monkeypatch.context() as patched:
-            patched.setattr("alambique.workers.stages.fill_task.running_code", lambda: OTHER)
+            patched.setattr("alambique.workers.stages.filler.running_code", lambda: OTHER)
             return filler.fill(sorted(filler.missing())[::3])
 
     return fill
@@ -139,7 +139,7 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     before = filled_before(checked(*SMALL), teacher)
     context = distil_context(teacher, *SMALL)
     (cached,) = context.outputs
-    assert 0 < before < cached.wanted == before + cached.computed
+    assert 0 < before < cached.total == before + cached.computed
     assert sorted(cached.made_by, key=str) == sorted((OTHER, running_code()), key=str)
     folders = {role: tmp_path / role for role in (StudentRole.DISTILLED, StudentRole.GOLD_ONLY)}
     for folder in folders.values():
@@ -150,9 +150,9 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
     )
     assert (student.outputs_by, gold_only.outputs_by) == (cached.made_by, ())
 
-    said = maker_details(student, (running_code(),))["made_by"]
+    said = code_details(student, (running_code(),))["made_by"]
     assert said["outputs"] == [one.model_dump() for one in cached.made_by]
-    assert "outputs" not in maker_details(gold_only)["made_by"]
+    assert "outputs" not in code_details(gold_only)["made_by"]
     edges = {edge.relation: edge for edge in lineage_of(context.job, context.data, student)}
     code: Edge = edges["code"]
     assert [code.hashes[name] for name in ("outputs", "outputs-2")] == [
@@ -161,12 +161,12 @@ def test_a_student_names_who_computed_what_it_has_learnt_from(
 
 
 def test_what_is_gone_on_with_has_learnt_from_the_outputs_of_before_too(tmp_path: Path) -> None:
-    record_outputs(tmp_path, [OTHER])
-    record_outputs(tmp_path, [running_code(), OTHER])
-    assert outputs_makers_of(tmp_path) == (OTHER, running_code())
+    record_code(tmp_path / "code.json", [OTHER])
+    record_code(tmp_path / "code.json", [running_code(), OTHER])
+    assert recorded_code(tmp_path / "code.json") == (OTHER, running_code())
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"code": "1", "libraries": {}, "later": 1}', "\ufffd"])
 def test_a_maker_that_nobody_here_can_read_is_not_recorded(text: str) -> None:
-    assert maker_of(text) == UNKNOWN
-    assert maker_of(OTHER.model_dump_json()) == OTHER
+    assert pack_code(text) == UNKNOWN
+    assert pack_code(OTHER.model_dump_json()) == OTHER

@@ -12,9 +12,9 @@ from alambique.spec.objective import Gold, Logits
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits
 from alambique.tasks.examples import read, write
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training import inputs
-from alambique.workers.training.spec import FillTask, TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import FillTask, OutputsLocation, TrainingSpec
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -71,8 +71,8 @@ def _network(spec: TrainingSpec, name: str, splits: Splits, learnt: Any, folder:
     return folder
 
 
-def _outputs(folder: Path, name: str, weight: float) -> TeacherOutputs:
-    return TeacherOutputs(
+def _outputs(folder: Path, name: str, weight: float) -> OutputsLocation:
+    return OutputsLocation(
         near=folder / "near",
         shared=False,
         teacher=name,
@@ -143,7 +143,7 @@ def test_a_teacher_beside_itself_teaches_as_it_does_alone(
     order = taught_by(spec)[1]
     filled(order)
 
-    def losses(*teachers: TeacherOutputs, **said: Any) -> list[float]:
+    def losses(*teachers: OutputsLocation, **said: Any) -> list[float]:
         terms = (Logits.model_validate({"temperature": 2.0, **said}),)
         short = spec.train.model_copy(update={"epochs": 1})
         run = recorded(training_spec(task, teachers=teachers, objective=terms, train=short))

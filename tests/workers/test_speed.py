@@ -1,4 +1,4 @@
-"""The speeds of a job's networks: measured in turns, told of each device, doubted where busy."""
+"""The speeds of networks: timed in interleaved rounds, told of each device, doubted where busy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +11,10 @@ from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
-from alambique.workers.queue.attempt import run_stages
+from alambique.workers.queue.driver import run_stages
 from alambique.workers.stages import evaluate
-from alambique.workers.stages.speed import MeasureSpeeds, busy_notes, machine
+from alambique.workers.stages.evaluate import MeasureSpeeds, machine
+from alambique.workers.stages.table import busy_notes
 
 MakeContext = Callable[..., JobContext]
 
@@ -59,7 +60,7 @@ def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
     assert beside["machine"] == [machine(CPU)] * 2 + [torch.get_num_threads()]
 
 
-def raced(*latencies: float) -> SpeedResult:
+def speeds_of(*latencies: float) -> SpeedResult:
     """Networks that took so many milliseconds."""
     speeds = [
         Speed(
@@ -84,10 +85,10 @@ def raced(*latencies: float) -> SpeedResult:
         ("abc", (1.0, 10.0, 100.0), 0),
     ],
 )
-def test_twins_that_do_not_take_equally_long_tell_of_a_busy_machine(
+def test_networks_of_one_shape_that_do_not_take_equally_long_tell_of_a_busy_machine(
     shapes: str, latencies: tuple[float, ...], notes: int
 ) -> None:
     names = [f"n{number}" for number in range(len(shapes))]
-    found = busy_notes(names, list(shapes), raced(*latencies))
+    found = list(busy_notes(names, list(shapes), speeds_of(*latencies)))
     assert len(found) == notes
     assert all("busy" in note for note in found)

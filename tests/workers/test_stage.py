@@ -12,10 +12,11 @@ import pytest
 from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import running_code
-from alambique.workers.pipeline.records import MadeBy, StageResult
+from alambique.workers.pipeline.records import CodeVersion, StageResult
 from alambique.workers.pipeline.stage import (
     StagePart,
-    is_done,
+    find_done,
+    locate_stage,
     run_stage,
     run_stage_if_free,
     stage_key,
@@ -24,9 +25,9 @@ from alambique.workers.pipeline.stage import (
 
 class Made(StageResult):
     by: str
-    made_by: tuple[MadeBy, ...] = ()
+    made_by: tuple[CodeVersion, ...] = ()
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> "Made":
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> "Made":
         return self.model_copy(update={"made_by": made_by})
 
 
@@ -128,7 +129,7 @@ def test_what_failed_is_not_done_and_goes_on_in_its_folder(
     assert (maker.folders[0] / "checkpoint").read_text() == "half"
 
 
-OTHER = MadeBy(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
+OTHER = CodeVersion(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 
 
 def test_a_stage_is_of_the_code_that_did_it(job_context: Callable[..., JobContext]) -> None:
@@ -177,9 +178,9 @@ def test_what_another_job_is_doing_is_left_for_later(
         assert run_stage_if_free(other, Teach(maker, of_a)) is None
         return Made(by="one")
 
-    assert not is_done(one, Teach(maker, of_a))
+    assert find_done(one, locate_stage(one, Teach(maker, of_a))) is None
     ours = run_stage(one, Teach(meanwhile, of_a))
     assert (ours.by, ours.made_by) == ("one", (running_code(),))
     assert run_stage_if_free(other, Teach(maker, of_a)) == ours
-    assert is_done(other, Teach(maker, of_a))
+    assert find_done(other, locate_stage(other, Teach(maker, of_a))) is not None
     assert maker.folders == []

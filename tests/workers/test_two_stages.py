@@ -21,7 +21,7 @@ from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training import loop
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.inputs import load_inputs
-from alambique.workers.training.losses import StepLosses
+from alambique.workers.training.loss_log import StepLosses
 from alambique.workers.training.spec import TrainingSpec
 
 HERE = SingleProcess(torch.device("cpu"))

@@ -22,13 +22,13 @@ from alambique.workers.pipeline.records import SelectedTeacher, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, stage_key
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.distil import TrainStudent
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.batches import Batch
 from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.example_windows import ExampleWindow, loss_normalizers
 from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.schedule import share
 from alambique.workers.training.spec import FillTask, TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow, loss_normalizers
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded
@@ -64,8 +64,8 @@ def beside(
 
 def batch(
     spec: TrainingSpec,
-    rows: Sequence[TargetWindow | None],
-    stand_in: TargetWindow,
+    rows: Sequence[ExampleWindow | None],
+    stand_in: ExampleWindow,
     teachers: bool = True,
 ) -> Batch:
     _, inputs = load_inputs(spec, SingleProcess(CPU))
@@ -73,7 +73,7 @@ def batch(
     return collator.collate(rows, stand_in)
 
 
-def logits_for(spec: TrainingSpec, rows: Sequence[TargetWindow]) -> Tensor:
+def logits_for(spec: TrainingSpec, rows: Sequence[ExampleWindow]) -> Tensor:
     """The same for a row wherever it stands, so that batches can be compared."""
     length = 1 if spec.task == "document-classification" else max(row.length for row in rows)
     chance = torch.Generator().manual_seed(1)

@@ -30,14 +30,6 @@ class FillRequest(Generic[Example]):
     example: Example
 
 
-@dataclass(frozen=True, slots=True)
-class FillResult:
-    """What filling some buckets took, in examples of different text."""
-
-    found: int
-    computed: int
-
-
 def by_bucket(
     wanted: Iterable[FillRequest[Example]],
 ) -> Mapping[int, Sequence[FillRequest[Example]]]:
@@ -75,8 +67,8 @@ def fill(
     *,
     columns: int,
     made_by: str = "",
-) -> FillResult:
-    """Compute what these buckets lack now in one call, and append to each bucket its own as a pack.
+) -> int:
+    """Compute what these buckets lack, append to each its own as a pack, and return how many.
 
     The caller holds the leases of all of them. What is missing in any of them is computed together,
     in the order of its keys: it does not depend on the order of `wanted`; an example that is wanted
@@ -113,7 +105,7 @@ def fill(
         for pack in split(outputs.namespace.digest, mine, made_by=made_by):
             outputs.store.append(outputs.bucket(bucket), pack)
         outputs.refresh(bucket)
-    return FillResult(found=len(unique) - len(missing), computed=len(missing))
+    return len(missing)
 
 
 def _check_output(

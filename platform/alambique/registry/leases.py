@@ -31,8 +31,8 @@ def renew(session: Session, held: Sequence[Lease], lease: timedelta) -> tuple[Le
     return tuple(each for each in _by_name(held) if _prolong(session, each, until))
 
 
-def drop(session: Session, held: Sequence[Lease]) -> None:
-    """Free those of `held` that nobody has taken since."""
+def release(session: Session, held: Sequence[Lease]) -> None:
+    """Release those of `held` that nobody has taken since."""
     at = now(session)
     for lease in _by_name(held):
         _free(session, lease, at)

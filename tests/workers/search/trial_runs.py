@@ -74,4 +74,4 @@ def free(coordinator: TrialCoordinator, number: int) -> None:
     """Release the lease of a trial, as when the next attempt at the job begins."""
     inputs = coordinator.inputs
     job = inputs.trial_job(coordinator.trials[number].values)
-    inputs.context.leases.let_go([job.location.lease])
+    inputs.context.leases.release([job.location.lease])

@@ -1,4 +1,4 @@
-"""What the process that loads data sets of the hub is told, and what it tells."""
+"""The request and the report of the process that loads data sets of the hub."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,8 +42,8 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """How it went."""
+    """How a request ended: its file is there, or it is refused."""
 
     refusal: Refusal | None = None
     message: str = ""
-    """Why; a sentence without its end."""
+    """Why it is refused; a sentence without its full stop."""

@@ -28,8 +28,8 @@ from alambique.tasks.task import Task
 from alambique.workers.pipeline.lease_keeper import LeaseKeeper
 from alambique.workers.pipeline.records import (
     CachedOutputs,
+    CheckResult,
     DataSet,
-    JobInputs,
     SelectedTeacher,
 )
 from alambique.workers.training.spec import FillTask, TrainingSpec
@@ -102,7 +102,7 @@ class JobContext:
     """Connects to Ray; only stages that use several processes call it."""
     unwritten_log: LogBuffer = field(default_factory=LogBuffer, compare=False)
     """Lines that `log` could not write."""
-    checked: JobInputs | None = None
+    checked: CheckResult | None = None
     """What the check found, once it is over."""
     teachers: tuple[SelectedTeacher, ...] = ()
     """The teachers, once they are fine-tuned and chosen."""
@@ -110,7 +110,7 @@ class JobContext:
     """Where each teacher's outputs are, once they are computed; none where none are learnt from."""
 
     @property
-    def inputs(self) -> JobInputs:
+    def inputs(self) -> CheckResult:
         """The job's examples and models. They are there once the check is over."""
         assert self.checked is not None, "the check comes before every other stage"
         return self.checked
@@ -206,7 +206,7 @@ class JobContext:
         try:
             yield
         finally:
-            self.leases.let_go([name])
+            self.leases.release([name])
 
     @contextmanager
     def lease_if_free(self, name: str) -> Iterator[bool]:
@@ -215,7 +215,7 @@ class JobContext:
         try:
             yield bool(names)
         finally:
-            self.leases.let_go(names)
+            self.leases.release(names)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 LOST = 75
 """The exit code of a driver whose job belongs to another by now."""
 
-GIVEN_BACK = 76
+RELEASED = 76
 """The exit code of a driver that was told to stop, and put its job back into the queue."""
 
 NO_ANSWER = 77
@@ -61,7 +61,7 @@ class LeaseKeeper:
         self._lease = lease
         self._heartbeat = heartbeat
         self._held: dict[str, Lease] = {}
-        self._unanswered: set[str] = set()
+        self._unconfirmed: set[str] = set()
         """Names that were asked for by a commit that got no answer: they may be held."""
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -92,7 +92,7 @@ class LeaseKeeper:
         """Stop the heartbeat and free what is held beside the job itself."""
         self.stop()
         try:
-            self.let_go(list(self._held))
+            self.release(list(self._held))
         except SQLAlchemyError:  # how the job ended is written by now
             _LOG.warning("job %s: what it held is free once its leases run out", self._job_id)
 
@@ -103,30 +103,30 @@ class LeaseKeeper:
 
     def take(self, names: Sequence[str]) -> list[str]:
         """Take what is free of `names`, and return those that are held now."""
-        # the lock is taken at each try, and let go between them: the heartbeat needs it too
+        # the lock is taken at each try, and released between them: the heartbeat needs it too
         return with_retry(lambda: self._take(names), patience=self._lease.total_seconds())
 
     def _take(self, names: Sequence[str]) -> list[str]:
         with self._lock:
             new = {name for name in names if name not in self._held}
-            stale, self._unanswered = new & self._unanswered, self._unanswered | new
+            stale, self._unconfirmed = new & self._unconfirmed, self._unconfirmed | new
             with self._database.write() as session:
                 leases.forget(session, self._holder, stale)
                 taken = leases.take(session, names, self._holder, self._lease)
-            self._unanswered -= new
+            self._unconfirmed -= new
             self._held |= {lease.name: lease for lease in taken}
         return [lease.name for lease in taken]
 
-    def let_go(self, names: Sequence[str]) -> None:
+    def release(self, names: Sequence[str]) -> None:
         """Free `names`."""
         if names:
-            with_retry(lambda: self._let_go(names), patience=self._lease.total_seconds())
+            with_retry(lambda: self._release(names), patience=self._lease.total_seconds())
 
-    def _let_go(self, names: Sequence[str]) -> None:
+    def _release(self, names: Sequence[str]) -> None:
         with self._lock:
             held = {name: self._held[name] for name in names if name in self._held}
             with self._database.write() as session:
-                leases.drop(session, list(held.values()))
+                leases.release(session, list(held.values()))
             for name in held:
                 del self._held[name]
 

@@ -3,28 +3,29 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from alambique.spec.errors import OtherCode
 from alambique.workers.files import write_text
-from alambique.workers.pipeline.records import MadeBy, TrainedModel
+from alambique.workers.pipeline.records import CodeVersion
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "deepspeed", "numpy")
 """Those whose version may change a number."""
-_MAKERS = "made_by.json"
-_OUTPUTS = "outputs_by.json"
-UNKNOWN = MadeBy(code="not recorded", libraries={})
+STAGE_CODE = "made_by.json"
+"""The file in the folder of a stage that names the code which has worked on it."""
+OUTPUTS_CODE = "outputs_by.json"
+"""The file in the folder of a student that names the code of the outputs it has learnt from."""
+UNKNOWN = CodeVersion(code="not recorded", libraries={})
 """Of what a version of this program has left that did not record itself."""
 
 
 @cache
-def code_version() -> str:
+def package_version() -> str:
     """Return the package's version, and a hash of the sources that this process finds of its parts.
 
     A checkout that somebody has edited is another version than the release it came from.
@@ -45,7 +46,7 @@ def code_version() -> str:
 
 
 @cache
-def running_code() -> MadeBy:
+def running_code() -> CodeVersion:
     """Return the code of this process, and the libraries under it."""
     libraries = {}
     for name in _LIBRARIES:
@@ -53,11 +54,11 @@ def running_code() -> MadeBy:
             libraries[name] = version(name)
         except PackageNotFoundError:  # an extra that is not installed changes no number
             continue
-    return MadeBy(code=code_version(), libraries=libraries)
+    return CodeVersion(code=package_version(), libraries=libraries)
 
 
 def refuse_other_code(driver: str) -> None:
-    """Do nothing where this process runs what the driver of its job runs.
+    """Check that this process runs the code that the driver of its job runs.
 
     A stage is recorded as done by the code of its driver: what computes for it elsewhere has to be
     that code.
@@ -77,75 +78,32 @@ def refuse_other_code(driver: str) -> None:
         )
 
 
-def record_maker(folder: Path) -> None:
-    """Note that this process works on what is in `folder`, after whoever did before."""
-    if not makers_of(folder) and any(folder.iterdir()):
-        _add_makers(folder / _MAKERS, [UNKNOWN])
-    _add_makers(folder / _MAKERS, [running_code()])
+def record_running_code(folder: Path) -> None:
+    """Note that the code of this process works on what is in a folder, after what did before."""
+    path = folder / STAGE_CODE
+    is_unrecorded = not path.is_file() and any(folder.iterdir())
+    record_code(path, [UNKNOWN, running_code()] if is_unrecorded else [running_code()])
 
 
-def makers_of(folder: Path) -> tuple[MadeBy, ...]:
-    """Return all code that has worked on what is in `folder`, in order."""
-    return _read_makers(folder / _MAKERS)
-
-
-def record_outputs(folder: Path, makers: Iterable[MadeBy]) -> None:
-    """Note who computed the teacher outputs that what is in `folder` learns from.
-
-    A training that is gone on with has learnt from those that earlier attempts found, too.
-    """
-    _add_makers(folder / _OUTPUTS, makers)
-
-
-def outputs_makers_of(folder: Path) -> tuple[MadeBy, ...]:
-    """Return all code whose outputs what is in `folder` has learnt from."""
-    return _read_makers(folder / _OUTPUTS)
-
-
-def maker_of(text: str) -> MadeBy:
-    """Return the code that a pack of teacher outputs names, as its filler wrote it."""
-    try:
-        return MadeBy.model_validate_json(text)
-    except ValidationError:  # nothing, or the words of another version
-        return UNKNOWN
-
-
-def _add_makers(path: Path, makers: Iterable[MadeBy]) -> None:
-    """Add makers to those that a file names."""
-    known = [*_read_makers(path)]
-    for maker in makers:
-        if maker not in known:
-            known.append(maker)
+def record_code(path: Path, codes: Iterable[CodeVersion]) -> None:
+    """Add code to that which a file names; it names each once, in the order of their coming."""
+    known = [*recorded_code(path)]
+    for code in codes:
+        if code not in known:
+            known.append(code)
             write_text(path, json.dumps([each.model_dump(mode="json") for each in known]))
 
 
-def _read_makers(path: Path) -> tuple[MadeBy, ...]:
+def recorded_code(path: Path) -> tuple[CodeVersion, ...]:
+    """Return all code that a file names, in order; none where there is no file."""
     if not path.is_file():
         return ()
-    return tuple(MadeBy.model_validate(maker) for maker in json.loads(path.read_text()))
+    return tuple(CodeVersion.model_validate(code) for code in json.loads(path.read_text()))
 
 
-def maker_details(
-    model: TrainedModel, evaluation: Sequence[MadeBy] | None = None
-) -> dict[str, Any]:
-    """Return what a version says of the code that did each of its stages.
-
-    A network that came fine-tuned was trained by others, and only tested here.
-
-    Args:
-        model: the network.
-        evaluation: the code that measured it on the test split; None where nobody did.
-    """
-    stages: dict[str, Sequence[MadeBy]] = {
-        "training" if model.loss is not None else "testing": model.made_by or (UNKNOWN,),
-        "registration": (running_code(),),
-    }
-    if model.outputs_by:
-        stages["outputs"] = model.outputs_by
-    if evaluation is not None:
-        stages["evaluation"] = evaluation or (UNKNOWN,)
-    by_stage = {
-        stage: [maker.model_dump(mode="json") for maker in makers]
-        for stage, makers in stages.items()
-    }
-    return {"made_by": by_stage}
+def pack_code(text: str) -> CodeVersion:
+    """Return the code that a pack of teacher outputs names, as its filler wrote it."""
+    try:
+        return CodeVersion.model_validate_json(text)
+    except ValidationError:  # nothing, or the words of another version
+        return UNKNOWN

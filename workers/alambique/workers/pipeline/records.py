@@ -11,10 +11,10 @@ from alambique.registry.job_result import LayerMap, role_of
 from alambique.spec.data import Split
 from alambique.spec.fields import Spec
 from alambique.spec.train import Train
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
+from alambique.workers.training.spec import OutputsLocation, TrainingSpec
 
 
-class MadeBy(Spec):
+class CodeVersion(Spec):
     """The code that did a stage, or a part of it."""
 
     code: str
@@ -32,7 +32,7 @@ class StageResult(Spec, ABC):
     """What a stage leaves that is kept for other jobs."""
 
     @abstractmethod
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that made it."""
 
 
@@ -56,8 +56,8 @@ class DataSet(Spec):
     unlabelled: Unlabelled | None = None
 
 
-class InitialWeights(Spec):
-    """A model that weights are taken from."""
+class InitialModel(Spec):
+    """A model whose weights a training or a student begins with."""
 
     name: str
     """As the job names it, with the commit or the number that was found."""
@@ -74,13 +74,13 @@ class InitialWeights(Spec):
     """Of a model that was imported from the hub: the sha256 of each file that it was made of."""
 
 
-class JobInputs(Spec):
-    """What the check found: all that the job needs is there and fits together."""
+class CheckResult(Spec):
+    """What the check of a job found: all that the job needs is there and fits together."""
 
     data: DataSet
-    teacher_starts: tuple[tuple[InitialWeights | None, ...], ...]
+    teacher_starts: tuple[tuple[InitialModel | None, ...], ...]
     """Of each teacher its model, or each candidate in their order. None: from scratch."""
-    student_start: InitialWeights | None
+    student_start: InitialModel | None
     """The model that the job names for students to start from. None: the teacher, or random."""
 
 
@@ -111,10 +111,10 @@ class TrainedModel(Spec):
     """The trial on the front of a search that it is the student of, or a baseline of."""
     values: dict[str, Any] | None = None
     """The values of that trial."""
-    made_by: tuple[MadeBy, ...] = ()
+    made_by: tuple[CodeVersion, ...] = ()
     """What trained it, or tested one that came fine-tuned; several where a training was gone on
     with by other code. None of a network that was made before this was recorded."""
-    outputs_by: tuple[MadeBy, ...] = ()
+    outputs_by: tuple[CodeVersion, ...] = ()
     """What computed the teacher outputs that it has learnt from; none where it needed none."""
 
     @property
@@ -145,7 +145,7 @@ class GateFigures(Spec):
         return (self.high - self.low) / 2
 
     @property
-    def passed(self) -> bool:
+    def is_passed(self) -> bool:
         """Whether the teacher is better by more than the half-width."""
         return self.difference > self.half_width
 
@@ -162,10 +162,10 @@ class FineTuneResult(StageResult):
     gate: GateFigures | None = None
     """What decides whether it may teach. None: it has no weights, or its task has no baselines."""
     seconds: float = 0.0
-    start_made_by: tuple[MadeBy, ...] = ()
+    start_made_by: tuple[CodeVersion, ...] = ()
     """What made the start, which a run of another job may have made before."""
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that made its network, from its start on."""
         if self.model is None:
             return self
@@ -225,12 +225,12 @@ class SelectedTeacher(Spec):
 class CachedOutputs(Spec):
     """Where a teacher's outputs for what the student learns from are."""
 
-    outputs: TeacherOutputs
-    wanted: int
+    location: OutputsLocation
+    total: int
     """How many there are: one for each different text."""
     computed: int
     """How many of them the job computed, in all of its attempts; the others were there."""
-    made_by: tuple[MadeBy, ...] = ()
+    made_by: tuple[CodeVersion, ...] = ()
     """What computed them, in this job or in whichever others."""
 
 
@@ -239,7 +239,7 @@ class StudentResult(StageResult):
 
     model: TrainedModel
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that made the student."""
         model = self.model.model_copy(update={"made_by": made_by})
         return self.model_copy(update={"model": model})
@@ -282,10 +282,10 @@ class Evaluation(StageResult):
     metric, (E, 2); None without a head, where no example has a score."""
     notes: tuple[str, ...] = ()
     """What makes the scores worse than the networks are."""
-    made_by: tuple[MadeBy, ...] = ()
+    made_by: tuple[CodeVersion, ...] = ()
     """What measured it."""
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that measured it."""
         return self.model_copy(update={"made_by": made_by})
 
@@ -296,8 +296,8 @@ class SpeedResult(StageResult):
     networks: tuple[tuple[Speed, ...], ...]
     """Of each network, in their order, on the device that it was tested on, then on others."""
     settings: dict[str, Any]
-    made_by: tuple[MadeBy, ...] = ()
+    made_by: tuple[CodeVersion, ...] = ()
 
-    def with_makers(self, made_by: tuple[MadeBy, ...]) -> Self:
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that measured it."""
         return self.model_copy(update={"made_by": made_by})

@@ -18,7 +18,7 @@ from alambique.spec.schema import SCHEMA
 from alambique.spec.states import StageName
 from alambique.workers.files import sync, write_text
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import makers_of, record_maker
+from alambique.workers.pipeline.provenance import STAGE_CODE, record_running_code, recorded_code
 from alambique.workers.pipeline.records import StageResult
 
 _RECORD = "stage.json"
@@ -90,11 +90,6 @@ def run_stage_if_free(context: JobContext, stage: Stage[Result]) -> Result | Non
         return _find_or_run(context, stage, location) if is_ours else None
 
 
-def is_done(context: JobContext, stage: Stage[Result]) -> bool:
-    """Return whether a job of the project has done the stage."""
-    return find_done(context, locate_stage(context, stage)) is not None
-
-
 def locate_stage(context: JobContext, stage: Stage[Result]) -> StageLocation:
     """Return where the result of a stage is kept."""
     name, key = stage.part.stage, stage_key(context, stage)
@@ -125,12 +120,12 @@ def find_done(context: JobContext, location: StageLocation) -> StageDone | None:
 def begin_stage(location: StageLocation) -> None:
     """Make the folder of a stage that this code is about to do, or to go on with."""
     location.folder.mkdir(parents=True, exist_ok=True)
-    record_maker(location.folder)
+    record_running_code(location.folder)
 
 
 def record_stage(context: JobContext, location: StageLocation, result: Result) -> Result:
     """Write down that a stage is done, and return its result with the code that made it."""
-    result = result.with_makers(makers_of(location.folder))
+    result = result.with_code(recorded_code(location.folder / STAGE_CODE))
     content = result.model_dump(mode="json")
     sync(location.folder)
     write_text(location.folder / _RECORD, json.dumps(content))

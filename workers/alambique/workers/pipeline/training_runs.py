@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from alambique.spec.errors import LostWorker
 from alambique.spec.train import Resources
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.training.distributed import distributed_context
 from alambique.workers.training.loop import train
 from alambique.workers.training.progress import Progress, ProgressReader
-from alambique.workers.training.result import TrainingResult, read_result
+from alambique.workers.training.result import TrainingResult, read_result, result_of
 from alambique.workers.training.spec import TrainingSpec
 
 _EVERY = 1.0
@@ -42,9 +41,7 @@ def run_training(
         else:
             with context.connect() as cluster:
                 cluster.train(training, resources)
-    result = read_result(training)
-    if result is None:
-        raise LostWorker(f"{part.name}: training ended without an outcome")
+    result = result_of(training)
     if result.diverged:
         context.log(
             f"{part.name}: a loss stopped being finite after {result.steps} steps; "
@@ -53,7 +50,7 @@ def run_training(
     return result
 
 
-def placement(resources: Resources, *, distilled: bool) -> Resources | None:
+def ray_workers(resources: Resources, *, distilled: bool) -> Resources | None:
     """Return the workers on Ray that a training takes; None: it runs in the driver's process.
 
     On Ray runs what the job distils, if it asks for several workers, and whatever needs GPUs.
@@ -64,12 +61,12 @@ def placement(resources: Resources, *, distilled: bool) -> Resources | None:
     return resources
 
 
-def processes(resources: Resources, *, distilled: bool) -> list[int] | None:
-    """Return what of a training's placement decides its rounding: workers and ZeRO stage.
+def process_inputs(resources: Resources, *, distilled: bool) -> list[int] | None:
+    """Return what decides the rounding of a training: its workers and its ZeRO stage.
 
-    None: one process.
+    None: it runs in one process.
     """
-    workers = placement(resources, distilled=distilled)
+    workers = ray_workers(resources, distilled=distilled)
     return [workers.workers, workers.zero] if workers else None
 
 

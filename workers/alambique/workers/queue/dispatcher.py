@@ -40,7 +40,7 @@ GRACE = 15.0
 
 
 def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -> None:
-    """Work until `stop` is set; running jobs are given back then, and go on at the next start."""
+    """Work until `stop` is set; running jobs are released then, and go on at the next start."""
     os.environ.update(ray_environment(settings.home, os.environ))
     with ExitStack() as stack:
         cluster = _RayCapacity(settings, stack)
@@ -54,7 +54,7 @@ def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver process, the job it has, and what that takes."""
+    """A driver process, the job that it holds, and the resources that the job takes."""
 
     row: JobRow
     resources: ComputeResources
@@ -68,14 +68,14 @@ class Capacity(Protocol):
 
     @property
     def address(self) -> str:
-        """Where they find it."""
+        """The address at which drivers find the cluster."""
 
     @property
     def all(self) -> ComputeResources:
-        """What it has."""
+        """All CPUs and GPUs of the cluster, taken or free."""
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
-        """Whether it is too small for that, and will not grow."""
+        """Return whether the cluster is too small for `resources`, and will not grow."""
 
 
 class Dispatcher:
@@ -87,9 +87,9 @@ class Dispatcher:
         self._capacity = capacity
         self._drivers: dict[UUID, Driver] = {}
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
-        self._answered = True
-        """Whether the database did so the last time: its silence is told once."""
-        self._unanswered: dict[UUID, int] = {}
+        self._database_answers = True
+        """Whether the database answered at the last look: its silence is logged once."""
+        self._unconfirmed: dict[UUID, int] = {}
         """Jobs that may be held here, by the token: the answer to taking them was lost."""
 
     @property
@@ -101,7 +101,7 @@ class Dispatcher:
         """See to drivers that ended, leases that ran out, jobs to kill and jobs to start."""
         try:
             self._record_ended_drivers()
-            self._release_unclaimed()
+            self._release_unconfirmed()
             with self._database.write() as session:
                 jobs.reap(session)
             self._kill_unwanted()
@@ -109,15 +109,15 @@ class Dispatcher:
                 pass
         except SQLAlchemyError as error:
             # a database that restarts comes back: drivers go on meanwhile
-            if self._answered:
+            if self._database_answers:
                 full = "has no room on its disk" if is_disk_full(error) else "does not answer"
                 _LOG.warning("the database %s: %s", full, error)
-            self._answered = False
+            self._database_answers = False
         else:
-            self._answered = True
+            self._database_answers = True
 
     def stop(self) -> None:
-        """End all drivers; each gives its job back to the queue."""
+        """End all drivers; each releases its job."""
         for driver in self._drivers.values():
             driver.process.send_signal(signal.SIGTERM)
         until = time.monotonic() + GRACE
@@ -126,7 +126,7 @@ class Dispatcher:
                 driver.process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _kill(driver)
-            self._give_back(driver)
+            self._release(driver)
 
     def _record_ended_drivers(self) -> None:
         """Forget drivers that have ended; the attempt of one that died fails at once."""
@@ -150,15 +150,15 @@ class Dispatcher:
         except LostLease:
             _LOG.debug("the driver of job %s said itself how it ended", row.id)
 
-    def _give_back(self, driver: Driver) -> None:
-        """Give a job back to the queue, unless its driver has done so itself."""
+    def _release(self, driver: Driver) -> None:
+        """Release a job, back into the queue, unless its driver has done so itself."""
         try:
             with self._database.write() as session:
                 jobs.release(session, driver.row.id, driver.row.token)
         except LostLease:
-            _LOG.debug("the driver of job %s gave it back itself", driver.row.id)
+            _LOG.debug("the driver of job %s released it itself", driver.row.id)
         except SQLAlchemyError:
-            _LOG.warning("job %s could not be given back: its lease will run out", driver.row.id)
+            _LOG.warning("job %s could not be released: its lease will run out", driver.row.id)
 
     def _kill_unwanted(self) -> None:
         """Kill drivers that are to be killed, and silent ones, whose job was taken from them."""
@@ -170,14 +170,14 @@ class Dispatcher:
                 _kill(driver)
                 self._drivers[row.id] = replace(driver, killed=True)
 
-    def _release_unclaimed(self) -> None:
-        """Give back jobs that are held here without a driver, whose taking got no answer."""
-        for job_id, token in list(self._unanswered.items()):
+    def _release_unconfirmed(self) -> None:
+        """Release jobs that may be held here without a driver: their taking got no answer."""
+        for job_id, token in list(self._unconfirmed.items()):
             with self._database.write() as session:
                 row = jobs.find(session, job_id)
                 if (row.holder, row.token) == (self._holder, token):
                     jobs.release(session, job_id, token)
-            del self._unanswered[job_id]
+            del self._unconfirmed[job_id]
 
     def _start_next(self) -> bool:
         """Start the next job if there is room for it; return whether to look for another one.
@@ -216,11 +216,11 @@ class Dispatcher:
 
     def _take(self, row: JobRow) -> JobRow | None:
         """Take a job and return it, held; None: another dispatcher was first."""
-        self._unanswered[row.id] = row.token + 1
+        self._unconfirmed[row.id] = row.token + 1
         with self._database.write() as session:
             lease = self._settings.lease_time
             taken = jobs.take(session, self._holder, lease, job_id=row.id)
-        del self._unanswered[row.id]
+        del self._unconfirmed[row.id]
         return taken
 
     def _spawn(self, row: JobRow, resources: ComputeResources) -> "subprocess.Popen[bytes]":
@@ -253,7 +253,7 @@ class _RayCapacity:
 
     @property
     def all(self) -> ComputeResources:
-        """What the cluster has.
+        """All CPUs and GPUs of the cluster, taken or free.
 
         Raises:
             LostWorker: the local one is gone; it comes back with the next dispatcher.
@@ -265,7 +265,7 @@ class _RayCapacity:
         return resources
 
     def can_never_hold(self, resources: ComputeResources) -> bool:
-        """Whether the local cluster is too small for it."""
+        """Return whether the local cluster is too small for `resources`."""
         return self._is_local and not self.all.can_hold(resources)
 
 

@@ -1,4 +1,4 @@
-"""The driver: one process that holds a job and carries it to its end."""
+"""The driver: one process that holds a job, runs its stages, and records how that ended."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
+from alambique.registry.job_result import JobResult
 from alambique.registry.records import JobRow
 from alambique.registry.retry import read, write
 from alambique.registry.transitions import HELD
@@ -27,14 +29,19 @@ from alambique.spec.job import Job
 from alambique.spec.pinning import with_names
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
+from alambique.spec.states import Reason
+from alambique.spec.tries import needs_outputs
 from alambique.workers.environment import ray_environment
+from alambique.workers.pipeline.context import JobContext, forward_logs, traceback_lines
+from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.lease_keeper import (
-    GIVEN_BACK,
     LOST,
     NO_ANSWER,
     NO_ROOM,
+    RELEASED,
     LeaseKeeper,
 )
+from alambique.workers.pipeline.provenance import running_code
 
 if TYPE_CHECKING:
     from alambique.workers.ray.cluster import Cluster
@@ -52,7 +59,7 @@ def drive(
 ) -> int:
     """Carry a job, whose lease this process was given, to its end, and return the exit code.
 
-    0: the job is over. 1: the attempt failed, and the registry says why. GIVEN_BACK: this process
+    0: the job is over. 1: the attempt failed, and the registry says why. RELEASED: this process
     was told to stop (SIGTERM), or `parent` has ended, and the job is in the queue again. LOST: the
     job belongs to another driver by now, and nothing was written. NO_ANSWER, NO_ROOM: the registry
     could not be told how the attempt ended, and the dispatcher tells it later.
@@ -61,7 +68,7 @@ def drive(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
-        return _attempt(settings, database, job_id, token, parent=parent)
+        return _hold_job(settings, database, job_id, token, parent=parent)
     except Exception as error:
         if not (is_disk_full(error) or is_away(error)):
             raise
@@ -102,7 +109,7 @@ def run_here(
                 time.sleep(_PAUSE)  # it is tried again after a while
             elif row.state.over:
                 return row
-            elif _attempt(settings, database, job_id, row.token) == GIVEN_BACK:
+            elif _hold_job(settings, database, job_id, row.token) == RELEASED:
                 raise KeyboardInterrupt
             row = write(database, find_or_take, patience=settings.lease)
     except KeyboardInterrupt:
@@ -121,10 +128,10 @@ def _with_absolute_paths(job: Job) -> Job:
     return with_names(job, paths)
 
 
-def _attempt(
+def _hold_job(
     settings: Settings, database: Database, job_id: UUID, token: int, *, parent: int | None = None
 ) -> int:
-    """Run the stages of a job that is held under a token, and return the exit code."""
+    """Keep the lease of a job while an attempt at it runs, and return the exit code."""
     try:
         if parent is not None:  # in here: where it is gone already, that is an interrupt at once
             threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
@@ -138,30 +145,110 @@ def _attempt(
         )
         with ExitStack() as stack:
             leases = stack.enter_context(keeper)
-            # torch takes seconds to import, which a short lease would not outlast unrenewed
-            from alambique.workers.pipeline.context import JobContext
-            from alambique.workers.queue.attempt import run_job
-
             connection = _RayConnection(settings, stack)
-            return run_job(JobContext(job_id, token, job, settings, database, leases, connection))
+            context = JobContext(job_id, token, job, settings, database, leases, connection)
+            return run_attempt(context)
     except LostLease:
         return LOST
     except KeyboardInterrupt:  # before the stages began, which see to interrupts themselves
-        return _give_back(settings, database, job_id, token)
+        return _release_unbegun(settings, database, job_id, token)
 
 
-def _give_back(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
+def run_attempt(context: JobContext) -> int:
+    """Run all stages of a job, record in the registry how that ended, and return the exit code."""
+    with forward_logs(context):
+        try:
+            result = run_stages(context)
+            context.leases.stop()
+        except (KeyboardInterrupt, SystemExit):  # Ray Train makes the first into the second
+            return _release(context)
+        except LostLease:
+            raise
+        except Exception as error:
+            # Ray raises kinds of its own when a training is aborted by our interrupt
+            return _release(context) if context.leases.asked else _fail(context, error)
+    content = result.model_dump(mode="json")
+    _write_end(context, lambda session: jobs.finish(session, context.id, context.token, content))
+    return 0
+
+
+def run_stages(context: JobContext) -> JobResult:
+    """Run all stages of a job, one after the other, and return its result."""
+    # torch takes seconds to import, which a short lease would not outlast before it is renewed
+    from alambique.workers.stages.cache import fill_caches
+    from alambique.workers.stages.check import check_job
+    from alambique.workers.stages.distil import train_students
+    from alambique.workers.stages.evaluate import evaluate_models, measure_speeds
+    from alambique.workers.stages.register import register_models
+    from alambique.workers.stages.table import table_lines
+    from alambique.workers.stages.teach import select_teachers
+
+    running_code()  # hashed now: sources that are edited meanwhile are not those that run here
+    context = replace(context, checked=check_job(context))
+    context = replace(context, teachers=select_teachers(context))
+    if needs_outputs(context.job):
+        context = replace(context, outputs=fill_caches(context))
+    searched = None
+    if context.job.search is None:
+        students, missing = train_students(context)
+    else:
+        from alambique.workers.search.stage import search  # Optuna takes seconds to import
+
+        searched = search(context)
+        students, missing = list(searched.students), []
+    models = [*(teacher.model for teacher in context.teachers), *students]
+    lines = table_lines(models, evaluate_models(context, models))
+    speeds = measure_speeds(context, [line.model for line in lines])
+    result = register_models(context, lines, speeds)
+    notes = (*missing, *result.notes, *(searched.notes if searched else ()))
+    summary = searched.summarize(context.job, result) if searched else None
+    return result.model_copy(update={"notes": notes, "search": summary})
+
+
+def _release(context: JobContext) -> int:
+    """Release the job: somebody asked for its end, or this process was told to stop."""
+    context.leases.stop()
+    _write_end(context, lambda session: jobs.release(session, context.id, context.token))
+    return 0 if context.leases.asked else RELEASED
+
+
+def _fail(context: JobContext, error: Exception) -> int:
+    """Record that the attempt failed, and why."""
+    reason, message = reason_of(error), user_message(error)
+    context.leases.stop()
+    if reason in (Reason.INTERNAL, Reason.LOST_WORKER):
+        context.log(*traceback_lines(error))
+    _write_end(
+        context,
+        lambda session: jobs.fail(session, context.id, context.token, reason, message),
+    )
+    return 1
+
+
+def _write_end(context: JobContext, write: Callable[[Session], object]) -> None:
+    """Record how the job ended, after the lines of its log that could not be written before."""
+    with context.unwritten_log.drain() as lines:
+
+        def write_both(session: Session) -> None:
+            lines.extend(context.unwritten_log.take())  # logged while the database was waited for
+            context.write_log(session, lines)
+            write(session)
+
+        context.write(write_both)
+
+
+def _release_unbegun(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
     """Put a job that was not begun back into the queue."""
     release = partial(jobs.release, job_id=job_id, token=token)
     try:
         row = write(database, release, patience=settings.lease)
-        return 0 if row.state.over else GIVEN_BACK
+        return 0 if row.state.over else RELEASED
     except LostLease:
         return LOST
 
 
 def _end_with_parent(parent: int) -> None:
-    """Give the job back once the dispatcher is gone, which counted its CPUs, however it ended."""
+    """Release the job once the dispatcher is gone, which counted its CPUs, however it ended."""
     while os.getppid() == parent:
         time.sleep(_PAUSE)
     os.kill(os.getpid(), signal.SIGTERM)

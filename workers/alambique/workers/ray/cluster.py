@@ -139,7 +139,7 @@ class RemoteFiller:
         """
         with errors_for_driver():
             refuse_other_code(driver)
-            from alambique.workers.stages.fill_task import Filler
+            from alambique.workers.stages.filler import Filler
 
             self._filler = Filler(task, shared_tier(os.environ))
 

@@ -12,9 +12,9 @@ from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.training.batches import Batch, BatchOutputs, Collator, forward
 from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import SingleProcess
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 from alambique.workers.training.validation import validate
 
 
@@ -22,7 +22,7 @@ def cka_score(
     student: LoadedModel,
     spec: TrainingSpec,
     examples: Sequence[Example],
-    windows: Sequence[TargetWindow],
+    windows: Sequence[ExampleWindow],
 ) -> dict[str, float]:
     """Return the score of the task, and the objective as at the end of the training.
 

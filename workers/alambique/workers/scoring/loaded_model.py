@@ -16,12 +16,12 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.calibration import calibration_error
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
-from alambique.workers.training.batches import Inputs, forward
+from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.distributed import this_device
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.kinds.kind import WindowLogits
 from alambique.workers.training.predictions import by_length, decode_predictions, predict_logits
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True)
@@ -51,38 +51,38 @@ class LoadedModel:
         network = load(folder, task.output, labels).to(device).eval()
         return cls(task, network, encoder, labels, device)
 
-    def moved(self, device: torch.device) -> "LoadedModel":
+    def to(self, device: torch.device) -> "LoadedModel":
         """Move the network to another device; return the model there."""
         return replace(self, network=self.network.to(device), device=device)
 
-    def windows(self, examples: Sequence[Example]) -> list[TargetWindow]:
+    def windows(self, examples: Sequence[Example]) -> list[ExampleWindow]:
         """Return what the network is fed for `examples`."""
         return make_windows(self.task, examples, self.encoder, self.labels)
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(self, inputs: InputTensors) -> Tensor:
         """Return the network's logits for a batch, (B, N, C)."""
         return forward(self.network, inputs)
 
-    def predict_logits(self, windows: Sequence[TargetWindow]) -> list[WindowLogits]:
+    def predict_logits(self, windows: Sequence[ExampleWindow]) -> list[WindowLogits]:
         """Return the logits of every window."""
         return predict_logits(
             self.forward,
-            [target.window for target in windows],
+            [each.window for each in windows],
             pad_id=self.encoder.pad_id,
             device=self.device,
         )
 
-    def pass_over(self, windows: Sequence[TargetWindow]) -> None:
+    def answer_all(self, windows: Sequence[ExampleWindow]) -> None:
         """Answer every window and keep nothing: the states of a large set are more than fit."""
         with torch.inference_mode():
-            for batch in by_length([target.length for target in windows], self.device):
-                inputs = Inputs.of([windows[i].window for i in batch], self.encoder.pad_id)
+            for batch in by_length([each.length for each in windows], self.device):
+                inputs = InputTensors.of([windows[i].window for i in batch], self.encoder.pad_id)
                 self.forward(inputs.to(self.device)).cpu()
 
     def predictions(
         self,
         examples: Sequence[Example],
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         logits: Sequence[WindowLogits],
     ) -> list[Any]:
         """Return what the logits of all windows of `examples` predict for each example."""
@@ -93,14 +93,14 @@ class LoadedModel:
     def scores(
         self,
         examples: Sequence[Example],
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         logits: Sequence[WindowLogits],
     ) -> dict[str, float]:
         """Return the task's metrics of what the logits predict."""
         return self.task.score(examples, self.predictions(examples, windows, logits))
 
     def test(
-        self, examples: Sequence[Example], windows: Sequence[TargetWindow]
+        self, examples: Sequence[Example], windows: Sequence[ExampleWindow]
     ) -> tuple[dict[str, float], Floats]:
         """Return the task's metrics with the calibration error, and what each example adds (E, 2).
 
@@ -113,8 +113,8 @@ class LoadedModel:
         logits = self.predict_logits(windows)
         predictions = self.predictions(examples, windows, logits)
         numbers_of: list[list[int]] = [[] for _ in examples]
-        for number, target in enumerate(windows):
-            numbers_of[target.example].append(number)
+        for number, each in enumerate(windows):
+            numbers_of[each.example].append(number)
         confidence = [
             self.task.confidence(
                 prediction,
@@ -162,7 +162,7 @@ def predict_examples(
     return model.predictions(examples, windows, model.predict_logits(windows))
 
 
-def synchronised(network: Network, *inputs: Tensor) -> Tensor:
+def synchronised_logits(network: Network, *inputs: Tensor) -> Tensor:
     """Return the network's logits, once the device has really computed them."""
     logits: Tensor = network(*inputs)
     if logits.is_cuda:

@@ -38,7 +38,7 @@ def is_unfinished(trial: Trial) -> bool:
     return not trial.state.over or (trial.reason is not None and is_retryable(trial.reason))
 
 
-def was_stopped(trial: Trial) -> bool:
+def has_been_stopped(trial: Trial) -> bool:
     """Return whether the scheduler of an earlier attempt stopped the trial, maybe at its end."""
     return bool(trial.curve) and TrialReport.from_point(trial.curve[-1]).stopped
 
@@ -128,7 +128,7 @@ class TrialCoordinator:
     def __post_init__(self) -> None:
         """Put what an earlier attempt has left first, before that what was stopped there."""
         left = [trial for trial in self.trials.values() if is_unfinished(trial)]
-        self._left = sorted(left, key=was_stopped, reverse=True)
+        self._left = sorted(left, key=has_been_stopped, reverse=True)
         self._axes = axes(self.inputs.job)
         self._began = self._reported_at = self._tried_at = self.clock()
         self._done_before = self.progress.done
@@ -217,7 +217,7 @@ class TrialCoordinator:
                 result = record_stage(self._context, location, result)
                 self._record_finished(trial, result.model)
         finally:
-            self._context.leases.let_go([trial.job.location.lease])
+            self._context.leases.release([trial.job.location.lease])
 
     def report_progress(self) -> None:
         """Log epochs that have ended and report how far the search is, once in a while."""
@@ -305,10 +305,10 @@ class TrialCoordinator:
             self._context.log(f"trial {trial.number}: done before, by job {done.job_id}")
             student = StudentResult.model_validate(done.output).model
             self._record_finished(trial, student)
-            self._context.leases.let_go([location.lease])
+            self._context.leases.release([location.lease])
             return None
         begin_stage(location)
-        trial.job.stage.record_outputs(trial.job.context, location.folder)
+        trial.job.stage.record_outputs_code(trial.job.context, location.folder)
         trial.open_progress()
         self._active[trial.number] = trial
         self._done_before += trial.fraction

@@ -14,11 +14,11 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import user_message
 from alambique.workers.pipeline.stage import StageLocation, StagePart, locate_stage
-from alambique.workers.pipeline.training_runs import placement
+from alambique.workers.pipeline.training_runs import ray_workers
 from alambique.workers.scoring.loaded_model import LoadedModel
 from alambique.workers.stages.distil import TrainStudent
+from alambique.workers.stages.evaluate import latency_of
 from alambique.workers.stages.fitting import check_head
-from alambique.workers.stages.speed import latency_of
 from alambique.workers.training.spec import TrainingSpec
 from alambique.workers.training.trial import TrialSpec
 
@@ -48,7 +48,7 @@ class TrialJob:
     def trial_spec(self, number: int) -> TrialSpec:
         """Return what the process of the trial is given."""
         job = self.context.job
-        resources = placement(job.resources, distilled=True)
+        resources = ray_workers(job.resources, distilled=True)
         return TrialSpec(
             number=number,
             trainings=self.trainings,

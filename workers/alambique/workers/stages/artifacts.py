@@ -93,4 +93,7 @@ def _copy(system: Any, base: str, name: str, content: bytes) -> None:
         out.write(content)
     system.mv(unfinished, path)
     if system.size(path) != len(content):
-        raise OSError(f"{path}: wrote {len(content)} bytes, found {system.size(path)}")
+        raise OSError(
+            f"{path}: wrote {len(content)} bytes, found {system.size(path)}: see whether the store "
+            "of artifacts has room, and post the job again"
+        )

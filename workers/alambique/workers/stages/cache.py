@@ -13,10 +13,10 @@ from alambique.spec.teachers import TeacherEntry
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CachedOutputs, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
-from alambique.workers.pipeline.training_runs import placement
-from alambique.workers.stages.fill_task import Filler
+from alambique.workers.pipeline.training_runs import ray_workers
+from alambique.workers.stages.filler import Filler
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.spec import FillTask, TeacherOutputs
+from alambique.workers.training.spec import FillTask, OutputsLocation
 
 _EVENT = "outputs"
 """The kind of the events that say how many outputs were computed."""
@@ -54,16 +54,16 @@ def fill_cache(
     """
     task = fill_task(context, teacher, entry)
     filler = Filler(task, context.settings.redis)
-    wanted, missing = filler.wanted, filler.missing()
+    total, missing = filler.total, filler.missing()
     progress = FillProgress(context, part, teacher.name, sum(missing.values()))
-    progress.report(0.0, f"{sum(missing.values())} of {wanted} outputs to compute")
+    progress.report(0.0, f"{sum(missing.values())} of {total} outputs to compute")
     while missing:
         _fill_free_buckets(context, task, filler, missing, progress)
         missing = filler.missing()
     computed = _count_computed(context, teacher)
-    progress.report(1.0, f"{computed} of {wanted} outputs computed")
+    progress.report(1.0, f"{computed} of {total} outputs computed")
     return CachedOutputs(
-        outputs=task.outputs, wanted=wanted, computed=computed, made_by=filler.makers()
+        location=task.outputs, total=total, computed=computed, made_by=filler.codes()
     )
 
 
@@ -131,7 +131,9 @@ def _fill_free_buckets(
     missing: Mapping[int, int],
     progress: FillProgress,
 ) -> None:
-    """Fill those buckets that no other job is filling; without any, wait for one of them.
+    """Fill those buckets that no other job is filling; where there is none, wait for one of them.
+
+    They are filled in this process, or shared out over workers on Ray.
 
     Args:
         context: the job.
@@ -146,30 +148,20 @@ def _fill_free_buckets(
         first = next(iter(names))
         context.leases.wait_for([first], lambda: context.log("cache: another job is filling it"))
         held = [first]
+    buckets = [names[name] for name in held]
+    resources = ray_workers(context.job.resources, distilled=True)
     progress.begin(sum(missing.values()))
     try:
-        _fill_buckets(context, task, filler, [names[name] for name in held], progress)
+        if resources is None:
+            for run in filler.runs(buckets, gpus=this_device().type != "cpu"):
+                progress.add(filler.fill(run))
+        else:
+            runs = filler.runs(buckets, fillers=resources.workers, gpus=resources.gpus > 0)
+            with context.connect() as cluster:
+                cluster.fill(task, resources, runs, progress.add)
     finally:
-        context.leases.let_go(held)
+        context.leases.release(held)
         progress.record()
-
-
-def _fill_buckets(
-    context: JobContext,
-    task: FillTask,
-    filler: Filler,
-    buckets: list[int],
-    progress: FillProgress,
-) -> None:
-    """Compute what buckets lack, in this process or shared out over Ray's workers."""
-    resources = placement(context.job.resources, distilled=True)
-    if resources is None:
-        for run in filler.runs(buckets, gpus=this_device().type != "cpu"):
-            progress.add(filler.fill(run))
-        return
-    runs = filler.runs(buckets, fillers=resources.workers, gpus=resources.gpus > 0)
-    with context.connect() as cluster:
-        cluster.fill(task, resources, runs, progress.add)
 
 
 def _count_computed(context: JobContext, teacher: TrainedModel) -> int:
@@ -198,7 +190,7 @@ def fill_task(context: JobContext, teacher: TrainedModel, entry: TeacherEntry) -
         unlabelled=unlabelled.file if unlabelled else None,
         max_length=teacher.max_length,
         stride=teacher.stride,
-        outputs=TeacherOutputs(
+        outputs=OutputsLocation(
             near=context.near_cache,
             shared=context.settings.redis is not None,
             teacher=f"{teacher.weights}:{':'.join(names)}",

@@ -1,4 +1,4 @@
-"""All that a job needs is there and fits together. Nothing is spent before this."""
+"""The check of a job: all that it needs is there and fits together, before anything is spent."""
 
 import math
 import os
@@ -50,8 +50,8 @@ from alambique.workers.compute_resources import (
 )
 from alambique.workers.hub_data import fetcher
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import DataSet, InitialWeights, JobInputs, Unlabelled
-from alambique.workers.pipeline.stage import is_done
+from alambique.workers.pipeline.records import CheckResult, DataSet, InitialModel, Unlabelled
+from alambique.workers.pipeline.stage import find_done, locate_stage
 from alambique.workers.stages.artifacts import fetch_model
 from alambique.workers.stages.fitting import (
     check_fine_tuned,
@@ -71,7 +71,7 @@ _KEPT = 2
 of its version."""
 
 
-def check_job(context: JobContext) -> JobInputs:
+def check_job(context: JobContext) -> CheckResult:
     """Return what the later stages work with.
 
     Raises:
@@ -110,7 +110,7 @@ def check_job(context: JobContext) -> JobInputs:
     # terms that compare layers have one teacher, says the spec
     for (field, _), start in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
         check_live_teacher(job, field, start, student)
-    inputs = JobInputs(data=data, teacher_starts=teachers, student_start=student)
+    inputs = CheckResult(data=data, teacher_starts=teachers, student_start=student)
     _check_disk(replace(context, checked=inputs), splits)
     context.report(StageName.CHECK, 1.0, message=_describe_counts(data))
     return inputs
@@ -199,7 +199,7 @@ def _check_teacher(
     field: str,
     model: str | Architecture,
     labels: tuple[str, ...],
-) -> InitialWeights | None:
+) -> InitialModel | None:
     """Return the model that teaches, or may come to: whichever it will be, the student fits it."""
     source = source_of(model)
     with teacher.prefix_errors(field):
@@ -212,7 +212,7 @@ def _check_teacher(
     return start
 
 
-def _check_student_start(context: JobContext, labels: tuple[str, ...]) -> InitialWeights | None:
+def _check_student_start(context: JobContext, labels: tuple[str, ...]) -> InitialModel | None:
     """Return the model that students start from; None: the teacher, or random."""
     job = context.job
     if job.student.start in ("teacher", "random"):
@@ -225,7 +225,7 @@ def _check_student_start(context: JobContext, labels: tuple[str, ...]) -> Initia
 
 def _open_model(
     context: JobContext, teacher: TeacherEntry, source: Source, labels: tuple[str, ...]
-) -> InitialWeights | None:
+) -> InitialModel | None:
     """Return a model's folder, looked through and opened once; None for one from scratch."""
     if isinstance(source, Architecture):
         return None
@@ -239,7 +239,7 @@ def _open_model(
     name = source_text(source)
     name = f"{name.partition('@')[0]}@{number}" if number else name
     context.log(*(f"{name}: {line}" for line in (*located.notes, *_load_notes(network))))
-    return InitialWeights(
+    return InitialModel(
         name=name,
         version=version.id if version else None,
         folder=located.folder,
@@ -305,7 +305,7 @@ def _count_runs_left(context: JobContext) -> Counter[int]:
     return Counter(
         first[stage.teacher.number] + stage.settings.candidate
         for stage in fine_tune_stages(context)
-        if not is_done(context, stage)
+        if find_done(context, locate_stage(context, stage)) is None
     )
 
 

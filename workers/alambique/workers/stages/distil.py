@@ -16,10 +16,10 @@ from alambique.spec.train import Train
 from alambique.workers.files import build_folder
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.pipeline.provenance import outputs_makers_of, record_outputs
+from alambique.workers.pipeline.provenance import OUTPUTS_CODE, record_code, recorded_code
 from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.pipeline.training_runs import placement, processes, run_training
+from alambique.workers.pipeline.training_runs import process_inputs, ray_workers, run_training
 from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.kinds.all import kind_of
@@ -53,7 +53,7 @@ class TrainStudent:
             "train": job.train,
             "labels": context.data.labels,
             "data": [context.data.hashes["train"], context.data.hashes["dev"]],
-            "processes": processes(job.resources, distilled=not self.role.is_baseline),
+            "processes": process_inputs(job.resources, distilled=not self.role.is_baseline),
         }
         unlabelled = context.data.unlabelled
         if self.role.is_baseline:
@@ -78,9 +78,9 @@ class TrainStudent:
     def run(self, context: JobContext, folder: Path) -> StudentResult:
         """Train the student until patience or epochs end."""
         began = time.monotonic()
-        self.record_outputs(context, folder)
+        self.record_outputs_code(context, folder)
         build_folder(folder / "start", partial(self.write_start, context))
-        resources = placement(context.job.resources, distilled=not self.role.is_baseline)
+        resources = ray_workers(context.job.resources, distilled=not self.role.is_baseline)
         trainings = self.trainings(context, folder)
         part, of = self.part, len(trainings)
         for number, training in enumerate(trainings):
@@ -128,11 +128,12 @@ class TrainStudent:
         output, labels = context.task.output, context.data.labels
         write_student(job.student, source, output, labels, into, seed=job.train.seed)
 
-    def record_outputs(self, context: JobContext, folder: Path) -> None:
+    def record_outputs_code(self, context: JobContext, folder: Path) -> None:
         """Note in the student's folder who computed the teacher outputs that it will learn from."""
         if not self.role.is_baseline:
-            makers = (maker for cached in context.outputs for maker in cached.made_by)
-            record_outputs(folder, makers)
+            codes = (code for cached in context.outputs for code in cached.made_by)
+            # one that is gone on with has learnt from outputs that earlier attempts found, too
+            record_code(folder / OUTPUTS_CODE, codes)
 
     def collect_result(self, context: JobContext, folder: Path, seconds: float) -> StudentResult:
         """Return the student whose trainings are over.
@@ -166,7 +167,7 @@ class TrainStudent:
             diverged=any(result.diverged for result in results),
             maps=maps | maps_of(last),
             training=None if has_head else resolve_maps(last),
-            outputs_by=outputs_makers_of(folder),
+            outputs_by=recorded_code(folder / OUTPUTS_CODE),
         )
         return StudentResult(model=model)
 
@@ -178,7 +179,7 @@ class TrainStudent:
         start: Path,
         folder: Path,
     ) -> TrainingSpec:
-        resources = placement(context.job.resources, distilled=not self.role.is_baseline)
+        resources = ray_workers(context.job.resources, distilled=not self.role.is_baseline)
         learns_outputs = any(isinstance(term, Logits) for term in objective)
         unlabelled = context.data.unlabelled if has_teacher_loss(objective) else None
         teacher = context.teachers[0].model.folder
@@ -191,7 +192,7 @@ class TrainStudent:
             train=train,
             objective=objective,
             unlabelled=unlabelled.file if unlabelled else None,
-            teachers=tuple(cached.outputs for cached in context.outputs) if learns_outputs else (),
+            teachers=tuple(cached.location for cached in context.outputs) if learns_outputs else (),
             live_teacher=teacher if intermediate_losses(objective) else None,
             zero=resources.zero if resources else None,
             folder=folder,
@@ -245,7 +246,7 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
 def _output_inputs(context: JobContext) -> Any:
     """Return what identifies the outputs that are learnt from; of one teacher no weight matters."""
     each = [
-        (namespace_of(cached.outputs, context.task).digest, cached.outputs.weight)
+        (namespace_of(cached.location, context.task).digest, cached.location.weight)
         for cached in context.outputs
     ]
     if len(each) > 1:

@@ -14,12 +14,12 @@ from alambique.spec.sources import Architecture, Source
 from alambique.spec.space import single_value_jobs
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.all import find
-from alambique.workers.pipeline.records import InitialWeights
+from alambique.workers.pipeline.records import InitialModel
 from alambique.workers.training.kinds.all import kind_of
 
 
 def check_fine_tuned(
-    job: Job, teacher: TeacherEntry, weights: InitialWeights | None, labels: tuple[str, ...]
+    job: Job, teacher: TeacherEntry, start: InitialModel | None, labels: tuple[str, ...]
 ) -> None:
     """Check that a teacher can teach as it is: its head answers with the labels of the data.
 
@@ -29,12 +29,12 @@ def check_fine_tuned(
         LabelMismatch: it has others, or does not name them.
         BadTeacher: it has no head for the task.
     """
-    assert weights is not None  # an architecture has to be trained, says the spec
+    assert start is not None  # an architecture has to be trained, says the spec
     if kind_of(find(job.task).output).has_classes:
-        _check_same_labels(teacher, read_config(weights.folder), labels)
-    if not weights.head:
+        _check_same_labels(teacher, read_config(start.folder), labels)
+    if not start.head:
         raise BadTeacher(
-            f"the teacher {weights.name} has no head for {job.task}: give a model that is "
+            f"the teacher {start.name} has no head for {job.task}: give a model that is "
             f"fine-tuned for it, or fine-tune this one ({teacher.field}.train)"
         )
 
@@ -52,7 +52,7 @@ def _check_same_labels(teacher: TeacherEntry, config: Config, ours: tuple[str, .
 def check_labels(
     data_labels: Sequence[str], model_labels: Sequence[str], field: str = "teacher"
 ) -> None:
-    """Nothing, where the model's labels are those of the data, in whatever order.
+    """Check that a model's labels are those of the data, in whatever order.
 
     Args:
         data_labels: of the data.
@@ -75,13 +75,13 @@ def check_labels(
         )
 
 
-def check_teaching(teacher: TeacherEntry, model: Source, weights: InitialWeights | None) -> None:
+def check_teaching(teacher: TeacherEntry, model: Source, start: InitialModel | None) -> None:
     """Check that a teacher reads windows as long as the job gives it.
 
     Args:
         teacher: what the job says of it.
         model: what teaches, or may come to.
-        weights: where that is; None: it is an architecture.
+        start: where that is; None: it is an architecture.
 
     Raises:
         BadSpec: the windows are longer than it has positions for.
@@ -90,30 +90,30 @@ def check_teaching(teacher: TeacherEntry, model: Source, weights: InitialWeights
     lengths = {f"{field}.max_length": said.max_length}
     if said.training:
         lengths[f"{field}.train.max_length"] = said.training.max_length
-    _check_lengths(_max_positions(teacher, model, weights), lengths)
+    _check_lengths(_max_positions(teacher, model, start), lengths)
 
 
-def check_learning(job: Job, model: Source, weights: InitialWeights | None) -> None:
+def check_learning(job: Job, model: Source, start: InitialModel | None) -> None:
     """Check that the student can be made of a model and reads windows as long as it is given.
 
     Args:
         job: what is asked for.
         model: what the student starts from, or is shaped like.
-        weights: where that is; None: it is an architecture.
+        start: where that is; None: it is an architecture.
 
     Raises:
         BadSpec: it cannot be made of it, or has no positions for such windows.
     """
     if job.student.start != "random":
-        layers = depth(read_config(weights.folder)) if weights else _as_architecture(model).layers
+        layers = depth(read_config(start.folder)) if start else _as_architecture(model).layers
         kept_layers(job.student.keep, job.student.layers, layers)
-    longest = _max_positions(job.teachers[0], model, weights)
+    longest = _max_positions(job.teachers[0], model, start)
     for variant in (job, *single_value_jobs(job)):
         _check_lengths(longest, _window_lengths(variant))
 
 
 def check_live_teacher(
-    job: Job, field: str, teacher: InitialWeights | None, student: InitialWeights | None
+    job: Job, field: str, teacher: InitialModel | None, student: InitialModel | None
 ) -> None:
     """Check that the teacher can answer each batch live, beside the student, if it has to.
 
@@ -144,7 +144,7 @@ def check_live_teacher(
         _check_lengths(longest, _window_lengths(variant))
 
 
-def check_head(job: Job, student: InitialWeights | None) -> None:
+def check_head(job: Job, student: InitialModel | None) -> None:
     """Check that the student's head comes from the teacher or another model, or is trained.
 
     Args:
@@ -174,7 +174,7 @@ def _window_lengths(job: Job) -> dict[str, int]:
     return lengths
 
 
-def _pieces(model: InitialWeights) -> str:
+def _pieces(model: InitialModel) -> str:
     """Return what identifies the pieces that a model's tokenizer makes of texts."""
     return Encoder.from_folder(model.folder, max_length=64, stride=16).fingerprint
 
@@ -184,14 +184,12 @@ def _as_architecture(model: Source) -> Architecture:
     return model
 
 
-def _max_positions(
-    teacher: TeacherEntry, model: Source, weights: InitialWeights | None
-) -> int | None:
+def _max_positions(teacher: TeacherEntry, model: Source, start: InitialModel | None) -> int | None:
     """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
-    if weights is None:
+    if start is None:
         turned = FAMILIES[_as_architecture(model).architecture].turned
         return None if turned else teacher.spec.positions
-    return longest_text(read_config(weights.folder))
+    return longest_text(read_config(start.folder))
 
 
 def _check_lengths(longest: int | None, lengths: Mapping[str, int]) -> None:

@@ -18,12 +18,11 @@ from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
 from alambique.workers.files import build_folder
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import code_version
+from alambique.workers.pipeline.provenance import package_version
 from alambique.workers.pipeline.records import (
     DataSet,
     FineTuneRun,
     GateFigures,
-    SelectedTeacher,
 )
 from alambique.workers.pipeline.stage import hash_inputs
 from alambique.workers.scoring.loaded_model import predict_examples
@@ -98,20 +97,6 @@ def judge_runs(runs: Sequence[FineTuneRun]) -> list[FineTuneRun]:
     return [run.model_copy(update={"collapsed": _find_fault(run, runs)}) for run in runs]
 
 
-def gate_details(teacher: SelectedTeacher) -> dict[str, Any]:
-    """Return what the version of a teacher says of the gate."""
-    if teacher.gate is None:
-        return {}
-    state = {"state": "off" if teacher.gate_off else "on"}
-    return {"gate": state | figure_details(teacher.gate, teacher.collapsed)}
-
-
-def figure_details(gate: GateFigures, collapsed: str | None) -> dict[str, Any]:
-    """Return a network's figures as a version tells them, and whether it may teach by them."""
-    figures = gate.model_dump(mode="json") | {"half_width": gate.half_width}
-    return figures | {"passed": collapsed is None, "collapsed": collapsed}
-
-
 def describe_gate(gate: GateFigures) -> str:
     """Return the figures as people read them."""
     return (
@@ -125,7 +110,7 @@ def _find_fault(run: FineTuneRun, runs: Sequence[FineTuneRun]) -> str | None:
     """Return why a run cannot teach; None: it can."""
     if run.result.diverged:
         return run.result.diverged
-    if (gate := run.result.gate) and not gate.passed:
+    if (gate := run.result.gate) and not gate.is_passed:
         half = f"{gate.half_width:.4f}"
         return (
             f"{describe_gate(gate)}, and has to be more than half the width of its interval, {half}"
@@ -155,7 +140,7 @@ def _load_baselines(context: JobContext, examples: Sequence[Example]) -> list[Fl
         "task": task.name,
         "data": [data.hashes["train"], data.hashes["dev"]],
         "baselines": [baseline.name for baseline in task.baselines],
-        "code": code_version(),
+        "code": package_version(),
     }
     key = hash_inputs(context, StageName.TEACH, inputs)
     folder = context.stages_folder / f"baselines-{key[:24]}"

@@ -12,15 +12,13 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import UNKNOWN
 from alambique.workers.pipeline.records import (
     DataSet,
-    InitialWeights,
+    InitialModel,
     SelectedTeacher,
     TrainedModel,
 )
 
 
-def run_lineage(
-    context: JobContext, model: TrainedModel, start: InitialWeights | None
-) -> list[Edge]:
+def run_lineage(context: JobContext, model: TrainedModel, start: InitialModel | None) -> list[Edge]:
     """Return the edges of a run of fine-tuning that did not teach.
 
     Args:
@@ -76,7 +74,7 @@ def lineage_of(
     return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
 
 
-def start_edge(start: InitialWeights) -> Edge:
+def start_edge(start: InitialModel) -> Edge:
     """Return the edge to the model that first weights are of, and to the files that it came as."""
     files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
     return Edge("start", start.version, {start.name: start.weights, **files})
@@ -88,7 +86,7 @@ def _gate_mark(teacher: SelectedTeacher) -> dict[str, str]:
 
 def _first_weights(
     context: JobContext, model: TrainedModel, start: str | Architecture
-) -> InitialWeights | None:
+) -> InitialModel | None:
     """Return the model that a network's first weights are of.
 
     None: they were drawn, or are those of the teacher just trained.

@@ -17,7 +17,6 @@ from alambique.spec.states import StageName, StudentRole
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.provenance import maker_details
 from alambique.workers.pipeline.records import (
     Evaluation,
     FineTuneRun,
@@ -28,9 +27,8 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
-from alambique.workers.stages.gate import figure_details, gate_details
+from alambique.workers.stages.details import line_details, run_details
 from alambique.workers.stages.lineage import model_lineage, run_lineage
-from alambique.workers.stages.speed import busy_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
 
@@ -84,7 +82,7 @@ def register_models(
         outputs=_outputs(context),
         notes=(
             *notes,
-            *busy_notes(names, shapes, speeds),
+            *table.busy_notes(names, shapes, speeds),
             *(note for teacher in context.teachers for note in selection_notes(teacher)),
         ),
         settings=_measurement_settings(context, lines[0].evaluation, speeds),
@@ -142,9 +140,7 @@ class _Registration:
                     evaluation.score.macs_linear,
                     evaluation.score.macs_full,
                 ),
-                details=_details(model)
-                | (gate_details(teacher) if teacher else {})
-                | maker_details(model, (*evaluation.made_by, *timed_by)),
+                details=line_details(model, teacher, (*evaluation.made_by, *timed_by)),
                 metrics=metrics,
                 lineage=list(model_lineage(context, model, self.teachers)),
             )
@@ -193,7 +189,7 @@ class _Registration:
                 role,
                 about=self.about,
                 cost=_cost(context, model),
-                details=_run_details(run, model) | maker_details(model),
+                details=run_details(run, model),
                 metrics=_validation_metrics(context, model),
                 lineage=run_lineage(context, model, start),
             )
@@ -303,7 +299,7 @@ def _outputs(context: JobContext) -> Outputs | None:
     if not context.outputs:
         return None
     return Outputs(
-        examples=sum(cached.wanted for cached in context.outputs),
+        examples=sum(cached.total for cached in context.outputs),
         computed=sum(cached.computed for cached in context.outputs),
     )
 
@@ -342,30 +338,6 @@ def _validation_metrics(context: JobContext, model: TrainedModel) -> list[Metric
         for name, value in scores.items()
         if value is not None
     ]
-
-
-def _details(model: TrainedModel) -> dict[str, Any]:
-    """Return what a version says of its training."""
-    return {
-        "seconds": model.seconds,
-        "steps": model.steps,
-        "diverged": model.diverged,
-        "maps": {label: one.model_dump(mode="json") for label, one in model.maps.items()},
-        **({} if model.seed is None else {"seed": model.seed}),
-        **({} if model.trial is None else {"trial": model.trial, "values": model.values}),
-    }
-
-
-def _run_details(run: FineTuneRun, model: TrainedModel) -> dict[str, Any]:
-    """Return what a version says of a run that did not teach."""
-    return {
-        "model": run.model,
-        "grid": run.point,
-        "collapsed": run.collapsed,
-        **({"gate": figure_details(gate, run.collapsed)} if (gate := run.result.gate) else {}),
-        "seconds": model.seconds,
-        "diverged": model.diverged,
-    }
 
 
 def _cost(context: JobContext, model: TrainedModel) -> Counts:

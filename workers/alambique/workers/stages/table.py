@@ -15,11 +15,18 @@ from alambique.registry.job_result import (
     SeedResult,
     SpeedFigures,
     Validation,
+    busy_note,
     role_of,
 )
 from alambique.spec.states import StudentRole
 from alambique.tasks.bootstrap import Floats, difference, packed
-from alambique.workers.pipeline.records import Evaluation, Score, Speed, TrainedModel
+from alambique.workers.pipeline.records import (
+    Evaluation,
+    Score,
+    Speed,
+    SpeedResult,
+    TrainedModel,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,27 @@ def gain_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator
                 f"{trial}one seed: the interval of the gain is over examples alone; give seeds to "
                 "see how much the training itself varies"
             )
+
+
+def busy_notes(
+    names: Sequence[str], shapes: Sequence[object], speeds: SpeedResult
+) -> Iterator[str]:
+    """Yield a note where networks of one shape did not take equally long on a device.
+
+    Args:
+        names: of the networks.
+        shapes: what decides how long each takes; equal ones should take equally long.
+        speeds: of the networks.
+    """
+    for on_device in zip(*speeds.networks, strict=True):
+        for shape in dict.fromkeys(shapes):
+            same_shape = [
+                (speed.latency_ms, name)
+                for speed, name, its in zip(on_device, names, shapes, strict=True)
+                if its == shape
+            ]
+            if note := busy_note(same_shape, on_device[0].device):
+                yield note
 
 
 def example_scores(lines: Sequence[TableLine]) -> dict[tuple[str, int], bytes]:

@@ -18,12 +18,17 @@ from alambique.tasks.examples import read
 from alambique.workers.files import build_folder
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import exception_chain
-from alambique.workers.pipeline.provenance import UNKNOWN, makers_of, record_maker
+from alambique.workers.pipeline.provenance import (
+    STAGE_CODE,
+    UNKNOWN,
+    record_running_code,
+    recorded_code,
+)
 from alambique.workers.pipeline.records import (
     FineTuneResult,
     FineTuneRun,
     GateFigures,
-    InitialWeights,
+    InitialModel,
     SelectedTeacher,
     TrainedModel,
 )
@@ -33,7 +38,7 @@ from alambique.workers.pipeline.stage import (
     run_stage,
     run_stage_if_free,
 )
-from alambique.workers.pipeline.training_runs import placement, processes, run_training
+from alambique.workers.pipeline.training_runs import process_inputs, ray_workers, run_training
 from alambique.workers.stages.gate import describe_gate, judge_runs, validate_teacher
 from alambique.workers.training.initial_weights import write_from_scratch, write_with_head
 from alambique.workers.training.kinds.all import kind_of
@@ -62,7 +67,7 @@ class FineTune:
             "windows": [self.teacher.spec.max_length, self.teacher.spec.stride],
             "labels": context.data.labels,
             "data": [context.data.hashes["train"], context.data.hashes["dev"]],
-            "processes": processes(context.job.resources, distilled=False),
+            "processes": process_inputs(context.job.resources, distilled=False),
         }
 
     def run(self, context: JobContext, folder: Path) -> FineTuneResult:
@@ -88,11 +93,11 @@ class FineTune:
             model=model.model_copy(update={"seconds": seconds}),
             start=start,
             gate=gate,
-            start_made_by=makers_of(start) or (UNKNOWN,),
+            start_made_by=recorded_code(start / STAGE_CODE) or (UNKNOWN,),
             seconds=seconds,
         )
 
-    def initial_weights(self, context: JobContext) -> InitialWeights | None:
+    def initial_weights(self, context: JobContext) -> InitialModel | None:
         """Return the model that the run begins with; None: one from scratch."""
         return context.inputs.teacher_starts[self.teacher.number][self.settings.candidate]
 
@@ -113,7 +118,7 @@ class FineTune:
         if train is None:
             metric, gate = self._test(context, start, self.part.fraction())
             return self._model(start, loss=None, metric=metric), gate
-        resources = placement(context.job.resources, distilled=False)
+        resources = ray_workers(context.job.resources, distilled=False)
         training = TrainingSpec(
             task=context.job.task,
             labels=context.data.labels,
@@ -170,7 +175,7 @@ class FineTune:
         """Write the network that fine-tuning begins with, or that is tested, into a folder."""
         task, labels, train = context.task, context.data.labels, self.settings.train
         seed = train.seed if train else 0
-        record_maker(into)
+        record_running_code(into)
         if isinstance(self.settings.model, Architecture):
             examples = read(context.data.files["train"])
             texts = (text for example in examples for text in task.texts(example))

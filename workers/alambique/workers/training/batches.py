@@ -17,12 +17,12 @@ from alambique.runtime.inputs import pad
 from alambique.runtime.windows import Window
 from alambique.spec.errors import LostWorker
 from alambique.tasks.examples import Example
+from alambique.workers.training.example_windows import ExampleWindow
 from alambique.workers.training.kinds.kind import OutputKind, Record, Targets, to_device
-from alambique.workers.training.target_windows import TargetWindow
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class InputTensors:
     """What a network is fed, each (B, N), int64."""
 
     input_ids_BN: Tensor
@@ -30,7 +30,7 @@ class Inputs:
     type_ids_BN: Tensor
 
     @classmethod
-    def of(cls, windows: Sequence[Window], pad_id: int) -> "Inputs":
+    def of(cls, windows: Sequence[Window], pad_id: int) -> "InputTensors":
         """Return windows padded to the longest of them, on the CPU."""
         padded = pad(windows, pad_id)
         return cls(
@@ -39,16 +39,16 @@ class Inputs:
             torch.from_numpy(padded.type_ids_BN),
         )
 
-    def to(self, device: torch.device) -> "Inputs":
+    def to(self, device: torch.device) -> "InputTensors":
         """Return the same on a device, without waiting for it."""
-        return Inputs(
+        return InputTensors(
             self.input_ids_BN.to(device, non_blocking=True),
             self.attention_BN.to(device, non_blocking=True),
             self.type_ids_BN.to(device, non_blocking=True),
         )
 
 
-def forward(network: Any, inputs: Inputs) -> Tensor:
+def forward(network: Any, inputs: InputTensors) -> Tensor:
     """Return a network's logits for a batch, (B, N, C)."""
     logits: Tensor = network(inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
     return logits
@@ -58,7 +58,7 @@ def forward(network: Any, inputs: Inputs) -> Tensor:
 class Batch:
     """Windows as a network and a loss take them: tensors on one device."""
 
-    inputs: Inputs
+    inputs: InputTensors
     weight_B: Tensor
     """1 for each window; 0 for one that stands in for a window that is missing."""
     targets: Targets
@@ -125,11 +125,11 @@ class Collator:
     teachers: Sequence[Teacher]
     device: torch.device
 
-    def collate(self, windows: Sequence[TargetWindow | None], stand_in: TargetWindow) -> Batch:
+    def collate(self, windows: Sequence[ExampleWindow | None], stand_in: ExampleWindow) -> Batch:
         """Return the batch of `windows`; a missing one is `stand_in` at weight 0."""
-        present = [target or stand_in for target in windows]
-        inputs = Inputs.of([target.window for target in present], self.pad_id).to(self.device)
-        weight_B = to_device([float(target is not None) for target in windows], self.device)
+        present = [each or stand_in for each in windows]
+        inputs = InputTensors.of([each.window for each in present], self.pad_id).to(self.device)
+        weight_B = to_device([float(each is not None) for each in windows], self.device)
         length = inputs.input_ids_BN.shape[1]
         teacher_targets = [
             self._teacher_targets(teacher, present, length) for teacher in self.teachers
@@ -138,14 +138,14 @@ class Collator:
             inputs=inputs,
             weight_B=weight_B,
             targets=self.kind.collate(present, weight_B, length),
-            teacher_targets=tuple(target for target in teacher_targets if target is not None),
+            teacher_targets=tuple(each for each in teacher_targets if each is not None),
             teacher_weights=tuple(teacher.weight for teacher in self.teachers),
         )
 
     def _teacher_targets(
-        self, teacher: Teacher, windows: Sequence[TargetWindow], length: int
+        self, teacher: Teacher, windows: Sequence[ExampleWindow], length: int
     ) -> Tensor | None:
-        records = [teacher.record(target.example) for target in windows]
+        records = [teacher.record(each.example) for each in windows]
         targets = self.kind.teacher_targets(windows, records, length=length)
         return None if targets is None else to_device(targets, self.device)
 

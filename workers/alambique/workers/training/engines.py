@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from alambique.models.distillation_model import LAYER_MAPS
 from alambique.spec.errors import BadSpec
 from alambique.spec.train import Train
-from alambique.workers.training.batches import Inputs, forward
+from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.distributed import DistributedContext
 
 StateDict = dict[str, Tensor]
@@ -22,7 +22,7 @@ the rate at each step, and from one layer to another there are several units to 
 class Engine(Protocol):
     """A network and its optimizer: how they learn, and how both are kept."""
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(self, inputs: InputTensors) -> Tensor:
         """Return the network's logits, (B, N, C)."""
 
     def backward(self, loss: Tensor) -> None:
@@ -62,7 +62,7 @@ class TorchEngine:
         self._bf16 = train.precision == "bf16"
         self._device = device
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(self, inputs: InputTensors) -> Tensor:
         """Return the network's logits, (B, N, C)."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             return forward(self._network, inputs)
@@ -126,7 +126,7 @@ class DeepSpeedEngine:
             config=zero_settings(train, stage),
         )
 
-    def forward(self, inputs: Inputs) -> Tensor:
+    def forward(self, inputs: InputTensors) -> Tensor:
         """Return the network's logits, (B, N, C)."""
         self._logits_BNC = forward(self._engine, inputs)
         return self._logits_BNC
@@ -170,7 +170,10 @@ class DeepSpeedEngine:
         """
         path, _ = self._engine.load_checkpoint(str(folder), tag="zero")
         if path is None:
-            raise FileNotFoundError(f"{folder}: no DeepSpeed checkpoint")
+            raise FileNotFoundError(
+                f"{folder} has no checkpoint of DeepSpeed: post the job with `fresh: true`, and it "
+                "is trained again"
+            )
 
     def weights(self) -> StateDict | None:
         """Gather the weights from all processes; return a copy on the first one."""

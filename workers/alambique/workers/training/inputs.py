@@ -6,7 +6,6 @@ from typing import Any
 
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
-from alambique.cache.stores import Packs
 from alambique.cache.tiers import open_store
 from alambique.models.distillation_model import DistillationModel, freeze_unreached_weights
 from alambique.models.networks import load
@@ -19,17 +18,17 @@ from alambique.tasks.task import Task
 from alambique.workers.training.batches import CachedTeacher, Collator
 from alambique.workers.training.checkpoints import read_projection_heads
 from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.schedule import steps_of
-from alambique.workers.training.spec import TeacherOutputs, TrainingSpec
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+from alambique.workers.training.spec import OutputsLocation, TrainingSpec
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
     """All that the steps of a run are fed from."""
 
-    windows: list[TargetWindow]
+    windows: list[ExampleWindow]
     """Those that are learnt from."""
     steps: int
     """Optimizer steps of the whole run."""
@@ -66,8 +65,8 @@ def load_inputs(
             kind=kind_of(task.output),
             pad_id=encoder.pad_id,
             teachers=tuple(
-                _open_teacher(outputs, task, [*labelled, *unlabelled], redis)
-                for outputs in spec.teachers
+                _open_teacher(location, task, [*labelled, *unlabelled], redis)
+                for location in spec.teachers
             ),
             device=context.device,
         ),
@@ -81,27 +80,27 @@ def load_inputs(
 
 def make_windows(
     task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, labels: Sequence[str]
-) -> list[TargetWindow]:
+) -> list[ExampleWindow]:
     """Return all windows of `examples` with their gold, an example's beside each other."""
     kind = kind_of(task.output)
     windows = []
     for number, example in enumerate(examples):
         for window in task.windows(example, encoder):
             gold = task.gold(example, window, labels)
-            windows.append(TargetWindow(number, window, gold, kind.weight(gold)))
+            windows.append(ExampleWindow(number, window, gold, kind.weight(gold)))
     return windows
 
 
 def make_unlabelled_windows(
     task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, first: int = 0
-) -> list[TargetWindow]:
+) -> list[ExampleWindow]:
     """Return all windows of examples whose labels are not read; their numbers begin at `first`."""
     kind = kind_of(task.output)
     windows = []
     for number, example in enumerate(examples, start=first):
         for window in task.windows(example, encoder):
-            gold = kind.unknown_target(window)
-            windows.append(TargetWindow(number, window, gold, kind.weight(gold), labelled=False))
+            gold = kind.unknown_gold(window)
+            windows.append(ExampleWindow(number, window, gold, kind.weight(gold), labelled=False))
     return windows
 
 
@@ -118,21 +117,21 @@ def _training_windows(
     unlabelled: Sequence[Example],
     encoder: Encoder,
     labels: Sequence[str],
-) -> list[TargetWindow]:
+) -> list[ExampleWindow]:
     """Return the windows that are learnt from, those of labelled examples first."""
     windows = [
         *make_windows(task, labelled, encoder, labels),
         *make_unlabelled_windows(task, unlabelled, encoder, first=len(labelled)),
     ]
     # a window without a word to learn from, alone in a batch, would leave nothing to divide by
-    return [target for target in windows if target.weight]
+    return [each for each in windows if each.weight]
 
 
 def _optimizer_steps(
     spec: TrainingSpec,
     task: Task[Any, Any],
     labelled: Sequence[Example],
-    windows: Sequence[TargetWindow],
+    windows: Sequence[ExampleWindow],
 ) -> int:
     """Return the steps of a run: those of its epochs, or of the runs that it keeps pace with.
 
@@ -143,7 +142,7 @@ def _optimizer_steps(
         windows: what it learns from.
     """
     if not spec.pace:
-        return steps_of([target.length for target in windows], spec.train, spec.train.epochs)
+        return steps_of([each.length for each in windows], spec.train, spec.train.epochs)
     steps = 0
     for other in spec.pace:
         encoder = Encoder.from_folder(
@@ -151,43 +150,44 @@ def _optimizer_steps(
         )
         unlabelled = read(other.unlabelled) if other.unlabelled else []
         others = _training_windows(task, labelled, unlabelled, encoder, spec.labels)
-        steps += steps_of([target.length for target in others], other.train, other.train.epochs)
+        steps += steps_of([each.length for each in others], other.train, other.train.epochs)
     return steps
 
 
-def namespace_of(outputs: TeacherOutputs, task: Task[Any, Any]) -> Namespace:
+def namespace_of(location: OutputsLocation, task: Task[Any, Any]) -> Namespace:
     """Return what the outputs of that teacher for that task are filed under."""
     return Namespace(
-        teacher=outputs.teacher,
-        tokenizer=outputs.tokenizer,
-        preprocessing=outputs.preprocessing,
+        teacher=location.teacher,
+        tokenizer=location.tokenizer,
+        preprocessing=location.preprocessing,
         output=task.output,
-        dtype=outputs.dtype,
+        dtype=location.dtype,
     )
 
 
-def store_of(outputs: TeacherOutputs, redis: str | None) -> Packs:
-    """Open the store of a teacher's outputs.
+def open_outputs(location: OutputsLocation, task: Task[Any, Any], redis: str | None) -> Outputs:
+    """Open the outputs of a teacher for a task.
 
     Args:
-        outputs: says where it is, and whether it has a shared tier.
+        location: where they are, and whether they have a shared tier.
+        task: the task.
         redis: the URL of the shared tier.
 
     Raises:
-        BadSpec: there is one, and this process was not told where.
+        BadSpec: they have one, and this process knows no URL.
     """
-    if outputs.shared and redis is None:
+    if location.shared and redis is None:
         raise BadSpec(
             "the job's driver has a shared tier (ALAMBIQUE_REDIS_URL), a worker of Ray was told of "
             "none: set ALAMBIQUE_REDIS_URL on every node of the cluster, or leave it out everywhere"
         )
-    return open_store(outputs.near, redis if outputs.shared else None)
+    store = open_store(location.near, redis if location.shared else None)
+    return Outputs(store, namespace_of(location, task))
 
 
 def _open_teacher(
-    outputs: TeacherOutputs, task: Task[Any, Any], examples: Sequence[Example], redis: str | None
+    location: OutputsLocation, task: Task[Any, Any], examples: Sequence[Example], redis: str | None
 ) -> CachedTeacher:
-    namespace = namespace_of(outputs, task)
-    keys = [example_key(namespace, task.texts(example)) for example in examples]
-    reader = Outputs(store_of(outputs, redis), namespace)
-    return CachedTeacher(reader, examples, keys, outputs.weight)
+    reader = open_outputs(location, task, redis)
+    keys = [example_key(reader.namespace, task.texts(example)) for example in examples]
+    return CachedTeacher(reader, examples, keys, location.weight)

@@ -25,11 +25,11 @@ from alambique.spec.objective import LayerMapping, intermediate_losses
 from alambique.tasks.all import find
 from alambique.tasks.examples import read
 from alambique.workers.files import write_text
-from alambique.workers.training.batches import Inputs, forward
+from alambique.workers.training.batches import InputTensors, forward
+from alambique.workers.training.example_windows import ExampleWindow
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.predictions import by_length
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import TargetWindow
 
 _EXAMPLES = 64
 """How many training examples the layers are compared on before the training."""
@@ -108,7 +108,7 @@ def _layer_map(
             return LayerMap(pairs=layer_pairs(mapping, *depths))
 
 
-def _sample_windows(spec: TrainingSpec) -> list[TargetWindow]:
+def _sample_windows(spec: TrainingSpec) -> list[ExampleWindow]:
     examples = read(spec.training)
     generator = np.random.default_rng(spec.train.seed)
     sample = generator.permutation(len(examples))[:_EXAMPLES]
@@ -119,7 +119,7 @@ def _sample_windows(spec: TrainingSpec) -> list[TargetWindow]:
 
 
 @torch.inference_mode()
-def _states(spec: TrainingSpec, folder: Path, windows: Sequence[TargetWindow]) -> list[Tensor]:
+def _states(spec: TrainingSpec, folder: Path, windows: Sequence[ExampleWindow]) -> list[Tensor]:
     """Return the states (T, D) after each layer of the network in `folder`.
 
     The tokens are the same for all networks.
@@ -131,7 +131,7 @@ def _states(spec: TrainingSpec, folder: Path, windows: Sequence[TargetWindow]) -
     lengths = [window.length for window in windows]
     tokens = _sample_tokens(lengths, spec.train.seed)
     for batch in by_length(lengths, torch.device("cpu")):
-        forward(network, Inputs.of([windows[i].window for i in batch], pad_id=0))
+        forward(network, InputTensors.of([windows[i].window for i in batch], pad_id=0))
         hidden = hooks.take().hidden
         for b, i in enumerate(batch):
             for layer in layers:

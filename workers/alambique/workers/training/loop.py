@@ -28,8 +28,9 @@ from alambique.workers.training.checkpoints import (
 )
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.engines import Engine, make_engine
+from alambique.workers.training.example_windows import loss_normalizers
 from alambique.workers.training.inputs import load_inputs
-from alambique.workers.training.losses import LossLog, StepLosses
+from alambique.workers.training.loss_log import LossLog, StepLosses
 from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.training.result import TrainingResult
 from alambique.workers.training.schedule import (
@@ -39,7 +40,6 @@ from alambique.workers.training.schedule import (
     share,
 )
 from alambique.workers.training.spec import TrainingSpec
-from alambique.workers.training.target_windows import loss_normalizers
 from alambique.workers.training.validation import Validation, validate
 
 OnEpochEnd = Callable[[TrainerState], None]
@@ -93,7 +93,7 @@ class TrainingLoop:
         self.model, self._inputs = load_inputs(spec, context, redis)
         self._spec = spec
         self._engine: Engine = make_engine(self.model, spec.train, spec.zero, context)
-        self._lengths = [target.length for target in self._inputs.windows]
+        self._lengths = [each.length for each in self._inputs.windows]
         self._patience = self._scaled_patience()
         self._losses = LossLog(context)
         self._progress = ProgressFile(spec.progress)

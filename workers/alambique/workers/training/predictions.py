@@ -12,10 +12,10 @@ from torch import Tensor
 
 from alambique.distill.activations import LayerOutputs
 from alambique.runtime.windows import Window
-from alambique.workers.training.batches import Inputs
+from alambique.workers.training.batches import InputTensors
 from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import WindowLogits
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 _CPU_TOKENS = 1024
 """Of a batch when nothing is learnt: what a layer makes of them stays in a processor's cache."""
@@ -45,7 +45,7 @@ def by_length(lengths: Sequence[int], device: torch.device) -> Iterator[list[int
 
 
 def predict_logits(
-    forward: Callable[[Inputs], Tensor],
+    forward: Callable[[InputTensors], Tensor],
     windows: Sequence[Window],
     *,
     pad_id: int,
@@ -62,7 +62,7 @@ def predict_logits(
     logits_of: dict[int, WindowLogits] = {}
     with torch.inference_mode():
         for batch in by_length([len(window) for window in windows], device):
-            inputs = Inputs.of([windows[i] for i in batch], pad_id).to(device)
+            inputs = InputTensors.of([windows[i] for i in batch], pad_id).to(device)
             logits_BNC = forward(inputs).float().cpu().numpy()
             for i, logits_NC in zip(batch, logits_BNC, strict=True):
                 logits_of[i] = logits_NC[: len(windows[i])].copy()
@@ -70,7 +70,7 @@ def predict_logits(
 
 
 def decode_predictions(
-    evaluation: EvaluationSet, windows: Sequence[TargetWindow], logits: Sequence[WindowLogits]
+    evaluation: EvaluationSet, windows: Sequence[ExampleWindow], logits: Sequence[WindowLogits]
 ) -> dict[int, Any]:
     """Return the prediction for each example that has windows here, by the example's number.
 
@@ -80,8 +80,8 @@ def decode_predictions(
         logits: of each of these windows.
     """
     numbers_of: dict[int, list[int]] = {}
-    for number, target in enumerate(windows):
-        numbers_of.setdefault(target.example, []).append(number)
+    for number, each in enumerate(windows):
+        numbers_of.setdefault(each.example, []).append(number)
     return {
         example: evaluation.task.predict(
             evaluation.examples[example],
@@ -98,7 +98,7 @@ class TaskMetric:
     """The primary metric of a task that predicts something, over the examples of all processes."""
 
     evaluation: EvaluationSet
-    windows: Sequence[TargetWindow]
+    windows: Sequence[ExampleWindow]
     """All windows of the examples that this process takes."""
     _logits: dict[int, WindowLogits] = field(default_factory=dict, init=False)
     """By the number of the window in `windows`."""

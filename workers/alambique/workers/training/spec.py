@@ -8,7 +8,7 @@ from alambique.spec.objective import Gold, Term
 from alambique.spec.train import Train
 
 
-class TeacherOutputs(Spec):
+class OutputsLocation(Spec):
     """Where the outputs of a teacher are read from."""
 
     near: Path
@@ -37,7 +37,7 @@ class FillTask(Spec):
     """More of them, without labels."""
     max_length: int
     stride: int
-    outputs: TeacherOutputs
+    outputs: OutputsLocation
 
 
 class StepBudget(Spec):
@@ -65,7 +65,7 @@ class TrainingSpec(Spec):
     pace: tuple[StepBudget, ...] = ()
     """The trainings that this one takes as many optimizer steps as, together: it passes over its
     own examples as often as that needs. Without any it takes the epochs of `train`."""
-    teachers: tuple[TeacherOutputs, ...] = ()
+    teachers: tuple[OutputsLocation, ...] = ()
     live_teacher: Path | None = None
     """The folder of the live teacher, which answers each batch where terms compare layers."""
     beginning: Path | None = None

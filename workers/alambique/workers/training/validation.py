@@ -9,8 +9,8 @@ from alambique.distill.objective import objective_loss
 from alambique.spec.objective import Term
 from alambique.workers.training.batches import Batch, BatchOutputs, Collator
 from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.example_windows import EvaluationSet, loss_normalizers
 from alambique.workers.training.predictions import by_length
-from alambique.workers.training.target_windows import EvaluationSet, loss_normalizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,8 @@ def validate(
         context: this process.
         terms: what the loss is of.
     """
-    mine = [
-        target for target in evaluation.windows if target.example % context.world == context.rank
-    ]
-    batches = list(by_length([target.length for target in mine], context.device))
+    mine = [each for each in evaluation.windows if each.example % context.world == context.rank]
+    batches = list(by_length([each.length for each in mine], context.device))
     steps = max(context.gather(len(batches)))
     normalizers = loss_normalizers(evaluation.windows)
     collator = replace(collator, teachers=())

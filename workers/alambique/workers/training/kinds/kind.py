@@ -5,7 +5,7 @@ Shapes: B windows of a batch, N pieces of the longest, C classes, R compared row
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from alambique.runtime.windows import Encoder, Window
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold
 from alambique.workers.training.distributed import DistributedContext
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 
 Record = NDArray[np.float32]
 """A teacher's output for one example as the cache stores it: a row for each word, (words, C)."""
@@ -95,27 +95,20 @@ class OutputKind(Protocol):
     A kind without a head predicts nothing: its networks are compared with their teacher by layers.
     """
 
-    @property
-    def output(self) -> Output:
-        """What this kind is called where a task states it."""
+    output: ClassVar[Output]
+    """What this kind is called where a task states it."""
+    has_head: ClassVar[bool]
+    """Whether networks of this kind predict anything."""
+    has_classes: ClassVar[bool]
+    """Whether the labels of the data name the columns of the logits."""
+    is_per_word: ClassVar[bool]
+    """Whether each word of a text has an answer of its own."""
 
-    @property
-    def has_head(self) -> bool:
-        """Whether networks of this kind predict anything."""
-
-    @property
-    def has_classes(self) -> bool:
-        """Whether the labels of the data name the columns of the logits."""
-
-    @property
-    def is_per_word(self) -> bool:
-        """Whether each word of a text has an answer of its own."""
-
-    def unknown_target(self, window: Window) -> Gold:
-        """Return the target of an unlabelled window: the compared places, under any label."""
+    def unknown_gold(self, window: Window) -> Gold:
+        """Return the gold that stands in an unlabelled window: the compared places, any label."""
 
     def weight(self, gold: Gold) -> float:
-        """Return how much a window with this target counts in a mean over windows."""
+        """Return how much a window with this gold counts in a mean over windows."""
 
     def record(
         self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
@@ -132,7 +125,7 @@ class OutputKind(Protocol):
             BadSpec: outputs of this kind are not stored.
         """
 
-    def collate(self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int) -> Targets:
+    def collate(self, windows: Sequence[ExampleWindow], weight_B: Tensor, length: int) -> Targets:
         """Return the targets of a batch, on the device of `weight_B`.
 
         Args:
@@ -143,7 +136,7 @@ class OutputKind(Protocol):
 
     def teacher_targets(
         self,
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         records: Sequence[Record],
         *,
         length: int,
@@ -156,7 +149,7 @@ class OutputKind(Protocol):
             length: N, to which the windows are padded.
         """
 
-    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> Metric:
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> Metric:
         """Return an empty metric for those `windows` of an evaluation that this process takes."""
 
     def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:

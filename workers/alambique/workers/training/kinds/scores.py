@@ -5,7 +5,7 @@ Shapes: B windows of a batch; an axis of 1 is that of the only output, or of the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +17,7 @@ from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, ScoreGold
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
     AnsweringModel,
     Query,
@@ -25,7 +26,6 @@ from alambique.workers.training.kinds.kind import (
     to_device,
 )
 from alambique.workers.training.predictions import TaskMetric
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,15 @@ class ScoreTargets:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Scores:
     """A score for each text."""
 
-    output: Output = Output.SCORE
-    has_head: bool = True
-    has_classes: bool = False
-    is_per_word: bool = False
+    output: ClassVar[Output] = Output.SCORE
+    has_head: ClassVar[bool] = True
+    has_classes: ClassVar[bool] = False
+    is_per_word: ClassVar[bool] = False
 
-    def unknown_target(self, window: Window) -> Gold:
+    def unknown_gold(self, window: Window) -> Gold:
         """Return a score of 0."""
         return ScoreGold(0.0)
 
@@ -73,20 +72,20 @@ class Scores:
         return class_record(logits[0])
 
     def collate(
-        self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int
+        self, windows: Sequence[ExampleWindow], weight_B: Tensor, length: int
     ) -> ScoreTargets:
         """Return the scores of a batch."""
         device = weight_B.device
-        scores_B = np.array([_score(target.gold) for target in windows], np.float32)
+        scores_B = np.array([_score(each.gold) for each in windows], np.float32)
         return ScoreTargets(
             scores_B=to_device(scores_B, device),
             weight_B=weight_B,
-            labelled_B=to_device([target.labelled for target in windows], device),
+            labelled_B=to_device([each.labelled for each in windows], device),
         )
 
     def teacher_targets(
         self,
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         records: Sequence[Record],
         *,
         length: int,
@@ -94,7 +93,7 @@ class Scores:
         """Return the teacher's score of each text, (B, 1)."""
         return np.concatenate(records)
 
-    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> TaskMetric:
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
 

@@ -5,7 +5,7 @@ Shapes: B windows of a batch, N pieces of the longest.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -18,6 +18,7 @@ from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, SpanGold
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
     AnsweringModel,
     Query,
@@ -26,7 +27,6 @@ from alambique.workers.training.kinds.kind import (
     to_device,
 )
 from alambique.workers.training.predictions import TaskMetric
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,15 @@ class SpanTargets:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Span:
     """Answers as spans of a context."""
 
-    output: Output = Output.SPAN
-    has_head: bool = True
-    has_classes: bool = False
-    is_per_word: bool = False
+    output: ClassVar[Output] = Output.SPAN
+    has_head: ClassVar[bool] = True
+    has_classes: ClassVar[bool] = False
+    is_per_word: ClassVar[bool] = False
 
-    def unknown_target(self, window: Window) -> Gold:
+    def unknown_gold(self, window: Window) -> Gold:
         """Return the null as start and end."""
         return SpanGold(window.null, window.null)
 
@@ -77,38 +76,38 @@ class Span:
         return span_record(windows, logits, words)
 
     def collate(
-        self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int
+        self, windows: Sequence[ExampleWindow], weight_B: Tensor, length: int
     ) -> SpanTargets:
         """Return the allowed positions and the answers of a batch."""
         allowed_BN = np.zeros((len(windows), length), dtype=bool)
         gold_B2 = np.zeros((len(windows), 2), dtype=np.int64)
-        for b, target in enumerate(windows):
-            allowed_BN[b, : target.length] = target.window.first_word_N >= 0
-            allowed_BN[b, target.window.null] = True
-            assert isinstance(target.gold, SpanGold)
-            gold_B2[b] = target.gold.start, target.gold.end
+        for b, each in enumerate(windows):
+            allowed_BN[b, : each.length] = each.window.first_word_N >= 0
+            allowed_BN[b, each.window.null] = True
+            assert isinstance(each.gold, SpanGold)
+            gold_B2[b] = each.gold.start, each.gold.end
         device = weight_B.device
         return SpanTargets(
             allowed_BN=to_device(allowed_BN, device),
             gold_B2=to_device(gold_B2, device),
             weight_B=weight_B,
-            labelled_B=to_device([target.labelled for target in windows], device),
+            labelled_B=to_device([each.labelled for each in windows], device),
         )
 
     def teacher_targets(
         self,
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         records: Sequence[Record],
         *,
         length: int,
     ) -> Record:
         """Return the teacher's log masses of starts and ends, (B, 2, N); -inf at padding."""
         target_B2N = np.full((len(windows), 2, length), -np.inf, dtype=np.float32)
-        for b, (target, record) in enumerate(zip(windows, records, strict=True)):
-            target_B2N[b, :, : target.length] = span_target(record, target.window)
+        for b, (each, record) in enumerate(zip(windows, records, strict=True)):
+            target_B2N[b, :, : each.length] = span_target(record, each.window)
         return target_B2N
 
-    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> TaskMetric:
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
 

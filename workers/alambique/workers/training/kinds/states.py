@@ -6,7 +6,7 @@ Shapes: B windows of a batch, N pieces of the longest, C the width of the states
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ from alambique.spec.outputs import Output
 from alambique.tasks.general import refuse_prediction
 from alambique.tasks.task import Gold, NoGold
 from alambique.workers.training.distributed import DistributedContext
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,16 @@ class Alignment:
         return cka_of_moments(context.all_reduce_sum(self._moments_ZZ), self._width)
 
 
-@dataclass(frozen=True, slots=True)
 class States:
     """The last states of a network without a head."""
 
-    output: Output = Output.STATES
-    has_head: bool = False
-    has_classes: bool = False
-    is_per_word: bool = False
+    output: ClassVar[Output] = Output.STATES
+    has_head: ClassVar[bool] = False
+    has_classes: ClassVar[bool] = False
+    is_per_word: ClassVar[bool] = False
 
-    def unknown_target(self, window: Window) -> Gold:
-        """Return that there is none."""
+    def unknown_gold(self, window: Window) -> Gold:
+        """Return no gold: nothing is right or wrong of states."""
         return NoGold()
 
     def weight(self, gold: Gold) -> float:
@@ -77,15 +76,18 @@ class States:
         self, windows: Sequence[Window], logits: Sequence[WindowLogits], words: int
     ) -> NoReturn:
         """Raise `BadSpec`: states are too large to be stored."""
-        raise BadSpec("hidden states are not kept: the teacher answers beside the student")
+        raise BadSpec(
+            "hidden states are not kept: compare layers, for which a live teacher answers "
+            "beside the student"
+        )
 
-    def collate(self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int) -> NoTargets:
-        """Return that there are none."""
+    def collate(self, windows: Sequence[ExampleWindow], weight_B: Tensor, length: int) -> NoTargets:
+        """Return no targets: states have none."""
         return NoTargets()
 
     def teacher_targets(
         self,
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         records: Sequence[Record],
         *,
         length: int,
@@ -93,7 +95,7 @@ class States:
         """Return None: no output is compared."""
         return
 
-    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> Alignment:
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> Alignment:
         """Return the CKA with the teacher."""
         return Alignment()
 

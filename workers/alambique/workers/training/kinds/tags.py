@@ -6,7 +6,7 @@ one window.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -18,6 +18,7 @@ from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, TagGold
+from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
     AnsweringModel,
     Query,
@@ -26,7 +27,6 @@ from alambique.workers.training.kinds.kind import (
     to_device,
 )
 from alambique.workers.training.predictions import TaskMetric
-from alambique.workers.training.target_windows import EvaluationSet, TargetWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,15 @@ class TagTargets:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Tags:
     """A tag for each word."""
 
-    output: Output = Output.TAGS
-    has_head: bool = True
-    has_classes: bool = True
-    is_per_word: bool = True
+    output: ClassVar[Output] = Output.TAGS
+    has_head: ClassVar[bool] = True
+    has_classes: ClassVar[bool] = True
+    is_per_word: ClassVar[bool] = True
 
-    def unknown_target(self, window: Window) -> Gold:
+    def unknown_gold(self, window: Window) -> Gold:
         """Return the first pieces of the window's best words, each under the first label."""
         words_P, positions_P = first_pieces(window)
         return TagGold(words_P, positions_P, np.zeros_like(positions_P))
@@ -80,14 +79,16 @@ class Tags:
         """Return the logits of each word, (words, C)."""
         return tag_record(windows, logits, words)
 
-    def collate(self, windows: Sequence[TargetWindow], weight_B: Tensor, length: int) -> TagTargets:
+    def collate(
+        self, windows: Sequence[ExampleWindow], weight_B: Tensor, length: int
+    ) -> TagTargets:
         """Return the words of a batch, window by window."""
-        golds, device = [_tags(target.gold) for target in windows], weight_B.device
+        golds, device = [_tags(each.gold) for each in windows], weight_B.device
         counts = [len(gold.positions_P) for gold in golds]
         window_R = to_device(np.repeat(np.arange(len(golds)), counts), device)
         positions_R = np.concatenate([gold.positions_P for gold in golds]).astype(np.int64)
         labels_R = np.concatenate([gold.labels_P for gold in golds]).astype(np.int64)
-        labelled_B = to_device([target.labelled for target in windows], device)
+        labelled_B = to_device([each.labelled for each in windows], device)
         return TagTargets(
             window_R=window_R,
             position_R=to_device(positions_R, device),
@@ -98,7 +99,7 @@ class Tags:
 
     def teacher_targets(
         self,
-        windows: Sequence[TargetWindow],
+        windows: Sequence[ExampleWindow],
         records: Sequence[Record],
         *,
         length: int,
@@ -109,12 +110,12 @@ class Tags:
         """
         return np.concatenate(
             [
-                tag_target(record, _tags(target.gold).words_P)
-                for target, record in zip(windows, records, strict=True)
+                tag_target(record, _tags(each.gold).words_P)
+                for each, record in zip(windows, records, strict=True)
             ]
         )
 
-    def metric(self, evaluation: EvaluationSet, windows: Sequence[TargetWindow]) -> TaskMetric:
+    def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
 

@@ -1,4 +1,4 @@
-"""Computing teacher outputs that the cache does not have: the work of one filler, and its order."""
+"""The filler, which computes the teacher outputs that the cache lacks."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,17 @@ from typing import Any
 import torch
 
 from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
-from alambique.cache.keys import Namespace, bucket_of, example_key
-from alambique.cache.reader import Outputs
+from alambique.cache.keys import bucket_of, example_key
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
 from alambique.tasks.all import find
 from alambique.tasks.examples import Example, read
 from alambique.tasks.task import Task
-from alambique.workers.pipeline.provenance import maker_of, running_code
-from alambique.workers.pipeline.records import MadeBy
+from alambique.workers.pipeline.provenance import pack_code, running_code
+from alambique.workers.pipeline.records import CodeVersion
 from alambique.workers.training.batches import forward
 from alambique.workers.training.distributed import this_device
-from alambique.workers.training.inputs import namespace_of, store_of
+from alambique.workers.training.inputs import open_outputs
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.predictions import predict_logits
@@ -51,19 +50,18 @@ class Filler:
         self._task: Task[Any, Any] = find(fill_task.task)
         files = (fill_task.examples, fill_task.unlabelled)
         self._examples: list[Example] = [e for file in files if file for e in read(file)]
-        self._namespace: Namespace = namespace_of(fill_task.outputs, self._task)
-        self._outputs = Outputs(store_of(fill_task.outputs, redis), self._namespace)
+        self._outputs = open_outputs(fill_task.outputs, self._task, redis)
 
     def missing(self) -> dict[int, int]:
         """Return how many outputs each bucket lacks; buckets that lack none are left out."""
         self._outputs.refresh()
-        keys = [request.key for bucket in self._wanted.values() for request in bucket]
+        keys = [request.key for bucket in self._requests.values() for request in bucket]
         return dict(Counter(bucket_of(key) for key in self._outputs.missing(keys)))
 
     @property
-    def wanted(self) -> int:
+    def total(self) -> int:
         """How many outputs there have to be: one for each different text."""
-        return len({request.key for bucket in self._wanted.values() for request in bucket})
+        return len({request.key for bucket in self._requests.values() for request in bucket})
 
     def runs(
         self, buckets: Sequence[int], *, fillers: int = 1, gpus: bool = False
@@ -85,25 +83,24 @@ class Filler:
 
     def fill(self, buckets: Sequence[int]) -> int:
         """Compute what these buckets lack; return how many outputs that was."""
-        filled = fill(
+        return fill(
             self._outputs,
-            {bucket: self._wanted[bucket] for bucket in buckets},
+            {bucket: self._requests[bucket] for bucket in buckets},
             self._records,
             columns=len(self._fill_task.labels),
             made_by=running_code().model_dump_json(),
         )
-        return filled.computed
 
-    def makers(self) -> tuple[MadeBy, ...]:
+    def codes(self) -> tuple[CodeVersion, ...]:
         """Return the code that computed the outputs that are there, as of the last look."""
-        makers = [maker_of(text) for text in sorted(self._outputs.makers)]
-        return tuple(maker for n, maker in enumerate(makers) if maker not in makers[:n])
+        codes = [pack_code(text) for text in sorted(self._outputs.makers)]
+        return tuple(code for n, code in enumerate(codes) if code not in codes[:n])
 
     @cached_property
-    def _wanted(self) -> Mapping[int, Sequence[FillRequest[Example]]]:
+    def _requests(self) -> Mapping[int, Sequence[FillRequest[Example]]]:
         return by_bucket(
             FillRequest(
-                key=example_key(self._namespace, self._task.texts(example)),
+                key=example_key(self._outputs.namespace, self._task.texts(example)),
                 name=example.id,
                 rows=self._task.word_count(example),
                 example=example,
@@ -122,7 +119,7 @@ class Filler:
         return network.to(this_device()).eval()
 
     def _characters_missing(self, bucket: int) -> int:
-        examples = {request.key: request.example for request in self._wanted[bucket]}
+        examples = {request.key: request.example for request in self._requests[bucket]}
         return sum(
             len(text)
             for key in self._outputs.missing(examples)

@@ -1,4 +1,4 @@
-"""Windows of examples, as networks are fed, each with what is right there."""
+"""Windows of examples, as networks are fed them, each with its gold."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from alambique.tasks.task import Gold, Task
 
 
 @dataclass(frozen=True, slots=True)
-class TargetWindow:
-    """A window of an example, with what is right there."""
+class ExampleWindow:
+    """A window of an example, with its gold: what is right there."""
 
     example: int
     """The number of its example."""
@@ -36,15 +36,15 @@ class EvaluationSet:
     task: Task[Any, Any]
     labels: tuple[str, ...]
     examples: Sequence[Example]
-    windows: Sequence[TargetWindow]
+    windows: Sequence[ExampleWindow]
 
 
-def loss_normalizers(windows: Sequence[TargetWindow]) -> LossNormalizers:
+def loss_normalizers(windows: Sequence[ExampleWindow]) -> LossNormalizers:
     """Return what the sums of terms over all of `windows` are divided by."""
-    lengths = [target.length for target in windows]
+    lengths = [each.length for each in windows]
     return LossNormalizers(
-        rows=sum(target.weight for target in windows),
-        labelled=sum(target.weight for target in windows if target.labelled),
+        rows=sum(each.weight for each in windows),
+        labelled=sum(each.weight for each in windows if each.labelled),
         windows=float(len(windows)),
         tokens=float(sum(lengths)),
         pairs=float(sum(length * length for length in lengths)),
@@ -60,13 +60,11 @@ class LostWord:
 
 
 def lost_words(
-    task: Task[Any, Any], examples: Sequence[Example], windows: Sequence[TargetWindow]
+    task: Task[Any, Any], examples: Sequence[Example], windows: Sequence[ExampleWindow]
 ) -> Iterator[LostWord]:
     """Yield the words of `examples` without a piece in any of their windows."""
     # a word with a piece is best in one window
-    best = {
-        (target.example, int(word)) for target in windows for word in target.window.best_words_K
-    }
+    best = {(each.example, int(word)) for each in windows for word in each.window.best_words_K}
     for number, example in enumerate(examples):
         for word in range(task.word_count(example)):
             if (number, word) not in best:
