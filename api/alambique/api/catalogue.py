@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from alambique.api.catalogue_views import known_data, known_tasks
 from alambique.api.context import AppContext
+from alambique.api.queries import known_data, known_tasks
 from alambique.api.views import DatasetView, PageView, TaskView
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])

@@ -19,9 +19,7 @@ from pydantic import BaseModel, ValidationError
 from alambique.api.downloads import save
 from alambique.api.outage import Outage
 from alambique.api.plan_views import PlanView
-from alambique.api.suite_views import SuiteLine, SuiteView
 from alambique.api.transport import NoAnswer, NoServer, Transport
-from alambique.api.trial_views import TrialView
 from alambique.api.views import (
     DatasetView,
     EventView,
@@ -30,7 +28,10 @@ from alambique.api.views import (
     LogPage,
     ModelView,
     PageView,
+    SuiteLine,
+    SuiteView,
     TaskView,
+    TrialView,
     VersionView,
 )
 from alambique.spec.errors import BadSpec

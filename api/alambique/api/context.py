@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
-from alambique.api.comparison import Gains
 from alambique.api.event_poller import EventPoller
+from alambique.api.gains import Gains
 from alambique.api.hub import HubLookUps
 from alambique.api.problems import busy
 from alambique.registry.database import BUSY_SECONDS, CONNECTIONS, Database

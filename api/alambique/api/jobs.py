@@ -21,8 +21,7 @@ from alambique.api.context import (
     is_unchanged,
 )
 from alambique.api.queries import job_page, job_view, trial_page
-from alambique.api.trial_views import TrialView
-from alambique.api.views import EventView, JobView, LogPage, PageView
+from alambique.api.views import EventView, JobView, LogPage, PageView, TrialView
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away

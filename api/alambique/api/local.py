@@ -11,11 +11,9 @@ from uuid import UUID
 from sqlalchemy import make_url
 
 from alambique.api.artifacts import open_artifact, pieces
-from alambique.api.catalogue_views import known_data, known_tasks
 from alambique.api.downloads import save
-from alambique.api.queries import job_page, job_view, trial_page
+from alambique.api.queries import job_page, job_view, known_data, known_tasks, trial_page
 from alambique.api.transport import NoServer
-from alambique.api.trial_views import TrialView
 from alambique.api.views import (
     DatasetView,
     JobView,
@@ -23,6 +21,7 @@ from alambique.api.views import (
     ModelView,
     PageView,
     TaskView,
+    TrialView,
     VersionView,
 )
 from alambique.registry import jobs, versions

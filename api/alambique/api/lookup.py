@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from alambique.api.suite_views import SuiteLine
-from alambique.api.views import JobView, PageView
+from alambique.api.views import JobView, PageView, SuiteLine
 from alambique.spec.errors import Conflict, UnknownName
 
 N = TypeVar("N", JobView, SuiteLine)

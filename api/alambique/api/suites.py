@@ -7,13 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite, pin_names
-from alambique.api.comparison import Gains
+from alambique.api.comparison import suite_comparison
 from alambique.api.context import AppContext, Cursor, Db, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, table_text
+from alambique.api.gains import Gains
 from alambique.api.openapi import body_description
 from alambique.api.request_body import Body, Key, read_suite
-from alambique.api.suite_views import SuiteLine, SuiteView, comparison_of
-from alambique.api.views import PageView
+from alambique.api.views import PageView, SuiteLine, SuiteView
 from alambique.registry import suites
 from alambique.registry.database import Database
 from alambique.spec.matrix import field_at, jobs_of
@@ -99,7 +99,7 @@ def table(
     """The table of a suite, to be pasted."""
     with database.read() as session:
         row, results = suites.find(session, suite_id), suites.results(session, suite_id)
-    comparison = comparison_of(row, results, context.gains)
+    comparison = suite_comparison(row, results, context.gains)
     return Response(table_text(comparison, form), media_type=_TYPES[form])
 
 
@@ -118,4 +118,4 @@ def _view(database: Database, suite_id: UUID, gains: Gains | None) -> SuiteView:
     with database.read() as session:
         row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
         results = suites.results(session, suite_id) if gains else ()
-    return SuiteView.of(row, jobs, comparison_of(row, results, gains) if gains else None)
+    return SuiteView.of(row, jobs, suite_comparison(row, results, gains) if gains else None)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from alambique.api.trial_views import TrialView
-from alambique.api.views import JobView
+from alambique.api.views import JobView, TrialView
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
 from alambique.registry.job_result import SearchResult
 from alambique.spec.search import COSTS, LOSS

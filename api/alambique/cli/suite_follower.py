@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from alambique.api.client import Client
-from alambique.api.suite_views import SuiteJob, SuiteView
+from alambique.api.views import SuiteJob, SuiteView
 from alambique.cli.suite_reports import cell_name
 from alambique.cli.tables import duration, printable
 from alambique.spec.states import State

@@ -14,7 +14,7 @@ from alambique.api.exports import (
     remarks,
     table_text,
 )
-from alambique.api.suite_views import SuiteJob, SuiteView
+from alambique.api.views import SuiteJob, SuiteView
 from alambique.cli.tables import Figure, printable, say, show, table
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State

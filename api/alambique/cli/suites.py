@@ -18,7 +18,7 @@ from alambique.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from alambique.api.suite_views import SuiteView
+    from alambique.api.views import SuiteView
 
 Form = Annotated[
     str | None,
