@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from alambique.api import catalogue, health, jobs, models, posting, suites
+from alambique.api import catalogue, health, jobs, models, suites
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
@@ -54,7 +54,7 @@ def create_app(
         redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
     app.state.context = Context(settings, database, stop, poller, StoredGains(database))
-    for part in (posting, jobs, suites, models, catalogue, health):
+    for part in (jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(HeadAnswers)

@@ -6,7 +6,8 @@ from functools import cache, partial
 
 from alambique.api.columns import bad_metrics
 from alambique.api.context import Context
-from alambique.api.planning import LookUp, check_sizes, find_local, local_config, pin_all
+from alambique.api.hub import LookUp
+from alambique.api.planning import check_sizes, find_local, local_config, pin_all
 from alambique.api.problems import refusal_of_fields
 from alambique.registry import versions
 from alambique.spec.data import Split

@@ -17,9 +17,8 @@ from httpx2 import EventSource
 from pydantic import BaseModel, ValidationError
 
 from alambique.api.downloads import save
-from alambique.api.outage import Outage
 from alambique.api.plan_views import PlanView
-from alambique.api.transport import NoAnswer, NoServer, Transport
+from alambique.api.transport import NoAnswer, NoServer, Outage, Transport
 from alambique.api.views import (
     DatasetView,
     EventView,

@@ -1,7 +1,7 @@
-"""/v1/jobs: reading, following and ending jobs."""
+"""/v1/jobs: jobs are posted, read, followed and ended."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -9,9 +9,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.exc import SQLAlchemyError
 
+from alambique.api.checks import check, pin_names
 from alambique.api.context import (
     UNCHANGED,
     AppContext,
+    Context,
     Cursor,
     Db,
     IdPrefix,
@@ -20,7 +22,11 @@ from alambique.api.context import (
     WritableDb,
     is_unchanged,
 )
+from alambique.api.openapi import body_description
+from alambique.api.plan_views import PlanView
+from alambique.api.planning import check_sizes, plan_of
 from alambique.api.queries import job_page, job_view, trial_page
+from alambique.api.request_body import Body, Key, read_job
 from alambique.api.views import EventView, JobView, LogPage, PageView, TrialView
 from alambique.registry import jobs
 from alambique.registry.database import Database
@@ -28,12 +34,65 @@ from alambique.registry.db_errors import is_away
 from alambique.registry.records import Event
 from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import UnknownName
+from alambique.spec.job import Job
 from alambique.spec.states import State, TrialState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 BATCH = 500
 """Events that are read at once."""
+
+_PLANNED: dict[str, Any] = {"model": PlanView, "description": "The plan, with `dry_run`"}
+
+DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    responses={200: _PLANNED},
+    openapi_extra=body_description(Job),
+)
+def post_job(
+    context: AppContext,
+    body: Body,
+    database: WritableDb,
+    response: Response,
+    dry_run: DryRun = False,
+    idempotency_key: Key = None,
+) -> JobView | Response:
+    """Queue a job, given as JSON or YAML."""
+    posted = read_job(body)
+    if dry_run:
+        plan = _plan(posted, context)
+        return Response(plan.model_dump_json(), media_type="application/json")
+    job_id = _queue(posted, context, idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    return view_of(database, job_id)
+
+
+def _plan(posted: Job, context: Context) -> PlanView:
+    check(posted, context)
+    look_up = context.hub.for_request(context.stop)
+    (job,) = pin_names([posted], context, look_up)
+    planned = plan_of(job, context.settings, context.database, look_up=look_up)
+    return PlanView.model_validate(planned)
+
+
+def _queue(posted: Job, context: Context, key: str | None) -> UUID:
+    """Queue a job and return its id; a key that was sent before has the job that was made then."""
+    if key is not None:
+        # before anybody is asked what the job names: a retry has its job, whatever became of that
+        with context.database.read() as session:
+            known = jobs.find_submitted(session, posted, key)
+        if known is not None:
+            return known.id
+    check(posted, context)
+    (job,) = pin_names([posted], context, context.hub.for_request(context.stop))
+    check_sizes(job, context.settings)
+    with context.database.write() as session:
+        return jobs.submit(session, job, key=key, posted=posted).id
 
 
 @router.get("")

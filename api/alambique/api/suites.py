@@ -1,6 +1,5 @@
 """/v1/suites: a matrix of jobs is posted whole, read, and cancelled."""
 
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite, pin_names
 from alambique.api.comparison import suite_comparison
-from alambique.api.context import AppContext, Cursor, Db, IdPrefix, Limit, WritableDb
+from alambique.api.context import AppContext, Context, Cursor, Db, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, table_text
 from alambique.api.gains import Gains
 from alambique.api.openapi import body_description
@@ -41,23 +40,25 @@ def post_suite(
     idempotency_key: Key = None,
 ) -> SuiteView:
     """Queue all jobs of a suite, given as JSON or YAML; or none, where one cannot be."""
-    suite = read_suite(body)
-    if idempotency_key is not None:
-        with database.read() as session:
-            known = suites.find_submitted(session, suite, idempotency_key)
+    suite_id = _queue(read_suite(body), context, idempotency_key)
+    response.headers["Location"] = f"/v1/suites/{suite_id}"
+    return _view(database, suite_id, context.gains)
+
+
+def _queue(suite: Suite, context: Context, key: str | None) -> UUID:
+    """Queue the jobs of a suite and return its id; a key sent before has the suite of then."""
+    if key is not None:
+        with context.database.read() as session:
+            known = suites.find_submitted(session, suite, key)
         if known is not None:
-            response.headers["Location"] = f"/v1/suites/{known.id}"
-            return _view(database, known.id, context.gains)
+            return known.id
     planned = jobs_of(suite)
     check_suite(suite, planned, context)
-    look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     cells, jobs = zip(*planned, strict=True)
+    look_up = context.hub.for_request(context.stop)
     pinned = pin_names(jobs, context, look_up, lambda n, path: field_at(suite, cells[n], path))
-    planned = tuple(zip(cells, pinned, strict=True))
-    with database.write() as session:
-        row = suites.submit(session, suite, planned, key=idempotency_key)
-    response.headers["Location"] = f"/v1/suites/{row.id}"
-    return _view(database, row.id, context.gains)
+    with context.database.write() as session:
+        return suites.submit(session, suite, tuple(zip(cells, pinned, strict=True)), key=key).id
 
 
 @router.get("")
