@@ -8,7 +8,7 @@ from alambique.api.columns import bad_metrics
 from alambique.api.context import Context
 from alambique.api.hub import LookUp
 from alambique.api.planning import check_sizes, find_local, local_config, pin_all
-from alambique.api.problems import refusal_of_fields
+from alambique.api.problems import Refusal, bad_fields
 from alambique.registry import versions
 from alambique.spec.data import Split
 from alambique.spec.data_sources import is_own
@@ -36,7 +36,7 @@ def check(job: Job, context: Context) -> None:
     """
     code, fields = _faults_of(job, _LookUps(context, [job]))
     if fields:
-        raise refusal_of_fields(code, fields)
+        raise Refusal(bad_fields(code, fields))
 
 
 def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Context) -> None:
@@ -62,7 +62,7 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
             path = field_at(suite, cell, bad.path)
             wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
     if wrong:
-        raise refusal_of_fields(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
+        raise Refusal(bad_fields(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()]))
 
 
 def pin_names(
@@ -90,7 +90,7 @@ def pin_names(
     except UnknownName as error:
         # those before it have been pinned
         said = [replace(bad, path=place(len(pinned), bad.path)) for bad in error.fields]
-        raise refusal_of_fields("unknown_name", said) from error
+        raise Refusal(bad_fields("unknown_name", said)) from error
     return pinned
 
 

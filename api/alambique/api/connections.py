@@ -12,7 +12,8 @@ import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from alambique.api.problems import Refusal, problem_response, refusal
+from alambique.api.problems import problem_of, problem_response
+from alambique.api.views import Problem
 
 _HEALTH = ("/healthz", "/readyz")
 
@@ -163,8 +164,8 @@ class LimitedProtocol(H11Protocol):
         cycle.disconnected = True
         cycle.message_event.set()
 
-    def _refuse(self, cause: Refusal) -> None:
-        response = problem_response(cause.problem, {"Connection": "close"})
+    def _refuse(self, problem: Problem) -> None:
+        response = problem_response(problem, {"Connection": "close"})
         status = response.status_code
         for event in (
             h11.Response(status_code=status, headers=response.raw_headers),
@@ -207,21 +208,21 @@ class _HealthOnly:
             await self.app(scope, receive, send)
             return
         detail = "the server has all the connections that it takes: try again in a moment"
-        problem = refusal(503, "unavailable", detail).problem
+        problem = problem_of(503, "unavailable", detail)
         response = problem_response(problem, {"Connection": "close"})
         await response(scope, receive, send)
 
 
-def _timeout(part: str, seconds: float) -> Refusal:
-    return refusal(
+def _timeout(part: str, seconds: float) -> Problem:
+    return problem_of(
         408,
         "request_timeout",
         f"the {part} of the request did not come in whole within {seconds:g} s: send it again",
     )
 
 
-def _too_many_pieces() -> Refusal:
-    return refusal(
+def _too_many_pieces() -> Problem:
+    return problem_of(
         413,
         "too_large",
         f"the body came in more than {PIECES:,} pieces: send it in larger chunks, or with its "
@@ -229,8 +230,8 @@ def _too_many_pieces() -> Refusal:
     )
 
 
-def _no_http() -> Refusal:
-    return refusal(
+def _no_http() -> Problem:
+    return problem_of(
         400,
         "bad_request",
         "what came in is no request of HTTP/1.1: send one, and no more bytes than its header says "

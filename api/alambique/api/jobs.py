@@ -22,11 +22,10 @@ from alambique.api.context import (
     WritableDb,
     is_unchanged,
 )
-from alambique.api.openapi import body_description
 from alambique.api.plan_views import PlanView
 from alambique.api.planning import check_sizes, plan_of
 from alambique.api.queries import job_page, job_view, trial_page
-from alambique.api.request_body import Body, Key, read_job
+from alambique.api.request_body import Body, Key, body_description, read_job
 from alambique.api.views import EventView, JobView, LogPage, PageView, TrialView
 from alambique.registry import jobs
 from alambique.registry.database import Database

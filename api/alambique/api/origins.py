@@ -11,7 +11,8 @@ from ipaddress import ip_address
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from alambique.api.problems import Refusal, problem_response, refusal
+from alambique.api.problems import problem_of, problem_response
+from alambique.api.views import Problem
 from alambique.spec.hosts import Host, host_of
 
 JSON = "application/json"
@@ -47,18 +48,18 @@ class OriginCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer with the problem for which it is refused."""
         if scope["type"] == "http":
-            cause = refusal_of(_request_head(scope), (*self.known, *_server_address(scope)))
-            if cause is not None:
-                await problem_response(cause.problem)(scope, receive, send)
+            problem = origin_problem(_request_head(scope), (*self.known, *_server_address(scope)))
+            if problem is not None:
+                await problem_response(problem)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refusal | None:
-    """Return why the request is refused, or None where the server answers it."""
+def origin_problem(head: RequestHead, known: Iterable[Host]) -> Problem | None:
+    """Return the problem for which a request is refused, or None if the server answers it."""
     host = host_of(head.host or "")
     if host is None or not any(_is_known_as(host, name) for name in known):
-        return refusal(
+        return problem_of(
             421,
             "unknown_host",
             f"found Host {_short(head.host)}, by which this server is not known: ask it as "
@@ -67,13 +68,13 @@ def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refusal | None:
     if head.method in _SAFE:
         return None
     if not _is_own(head, host):
-        return refusal(
+        return problem_of(
             403,
             "foreign_origin",
             f"found {_provenance(head)} in a request to {_short(head.host)}: pages of "
             "other sites may change nothing here; a proxy has to pass Host on with its port",
         )
-    return _type_refusal(head)
+    return _type_problem(head)
 
 
 def media_type_of(content_type: str | None) -> str | None:
@@ -85,19 +86,19 @@ def media_type_of(content_type: str | None) -> str | None:
     return (content_type or "").partition(";")[0].strip().lower() or None
 
 
-def bad_type(media_type: str | None) -> Refusal:
-    """Return what to raise for a body of another type, or of none."""
+def bad_media_type(media_type: str | None) -> Problem:
+    """Return the problem of a body of a type that is not read, or of none."""
     found = media_type or "no Content-Type"
     detail = f"found {found[:80]}: send Content-Type: {JSON} or {YAML[0]}"
-    return refusal(415, "unsupported_media_type", detail)
+    return problem_of(415, "unsupported_media_type", detail)
 
 
-def _type_refusal(head: RequestHead) -> Refusal | None:
-    """Refuse what a form of any page can send, also where nobody reads the body."""
+def _type_problem(head: RequestHead) -> Problem | None:
+    """Return the problem of what a form of any page can send, also where nobody reads the body."""
     media_type = media_type_of(head.content_type)
     if media_type in (JSON, *YAML) or (media_type is None and not head.has_body):
         return None
-    return bad_type(media_type)
+    return bad_media_type(media_type)
 
 
 def _is_own(head: RequestHead, host: Host) -> bool:

@@ -10,8 +10,7 @@ from alambique.api.comparison import suite_comparison
 from alambique.api.context import AppContext, Context, Cursor, Db, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, table_text
 from alambique.api.gains import Gains
-from alambique.api.openapi import body_description
-from alambique.api.request_body import Body, Key, read_suite
+from alambique.api.request_body import Body, Key, body_description, read_suite
 from alambique.api.views import PageView, SuiteLine, SuiteView
 from alambique.registry import suites
 from alambique.registry.database import Database
