@@ -52,7 +52,7 @@ def show(
 ) -> None:
     """Where a job stands, and what came of it; of a search, its trials."""
     from alambique.api.lookup import find_job
-    from alambique.cli.reports import describe
+    from alambique.cli.job_reports import describe
     from alambique.cli.searches import describe_search
     from alambique.cli.tables import show_json
 
@@ -92,8 +92,8 @@ def watch_and_report(client: "Client", job_id: UUID, *, program: str = "alambiqu
     from rich.console import Console
 
     from alambique.cli.job_events import job_events
+    from alambique.cli.job_reports import report
     from alambique.cli.progress import follow
-    from alambique.cli.reports import report
 
     name = client.outlast(lambda: client.job(job_id)).name or str(job_id)
     follow(name, job_events(client, job_id), Console())

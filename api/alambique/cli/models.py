@@ -54,7 +54,7 @@ def show(
     context: typer.Context, model: Versioned, project: Project = "default", json: Json = False
 ) -> None:
     """A version of a model: its size, scores and files."""
-    from alambique.cli.reports import describe_version
+    from alambique.cli.model_reports import describe_version
     from alambique.cli.tables import show_json
 
     name, version = name_and_version(model)
@@ -73,7 +73,7 @@ def versions(
     json: Json = False,
 ) -> None:
     """The versions of a model, newest first, each with its score on the test split."""
-    from alambique.cli.reports import version_table
+    from alambique.cli.model_reports import version_table
     from alambique.cli.tables import show_json, show_list
 
     page = registry_of(context).versions(model, project=project, limit=limit, cursor=cursor)
@@ -146,7 +146,7 @@ def predict(
             "tags words or gives a text its class, and two of it to one that compares texts: "
             "`alambique models show` says which task a model is for"
         )
-    from alambique.cli.reports import show_prediction
+    from alambique.cli.model_reports import show_prediction
     from alambique.cli.tables import show_json
     from alambique.workers.scoring.predicting import predict as answer
 

@@ -35,10 +35,8 @@ def submit(
     json: Json = False,
 ) -> None:
     """Post all jobs of a suite to the server; prints its id, or with --json the suite."""
-    from alambique.cli.posting import text_of
-    from alambique.cli.submission import post_once
-    from alambique.cli.suite_follower import follow, no_lines, text_lines
-    from alambique.cli.suite_reports import report
+    from alambique.cli.posting import post_once, text_of
+    from alambique.cli.suite_reports import follow, no_lines, report, text_lines
     from alambique.cli.tables import show_json
     from alambique.spec.matrix import jobs_of
     from alambique.spec.suite import read_suite
@@ -107,8 +105,7 @@ def watch(
 ) -> None:
     """Follow a suite until it is over; exit 1 where a job of it did not succeed."""
     from alambique.api.lookup import find_suite
-    from alambique.cli.suite_follower import follow, json_lines, text_lines
-    from alambique.cli.suite_reports import report
+    from alambique.cli.suite_reports import follow, json_lines, report, text_lines
 
     client = client_of(context)
     suite_id = find_suite(client, suite, project=project)
