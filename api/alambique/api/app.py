@@ -38,7 +38,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 def create_app(
     settings: Settings, *, host: str | None = None, stop: threading.Event | None = None
 ) -> FastAPI:
-    """The REST API over the database and the artifacts that `settings` name.
+    """Return the REST API over the database and the artifacts that `settings` name.
 
     Args:
         settings: read once by the caller.

@@ -29,7 +29,7 @@ millisecond each; the first stage of each job looks at its own."""
 
 
 def check(job: Job, context: Context) -> None:
-    """Nothing, where the job can be queued.
+    """Raise `Refusal` if the job cannot be queued.
 
     Raises:
         Refusal: it names a path of this machine, or something that is not there.
@@ -40,7 +40,7 @@ def check(job: Job, context: Context) -> None:
 
 
 def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Context) -> None:
-    """Nothing, where all jobs of the suite can be queued.
+    """Raise `Refusal` if one of the jobs of the suite cannot be queued.
 
     Raises:
         Refusal: one of them cannot; its fields are named where the suite has them.
@@ -130,7 +130,7 @@ class _LookUps:
 
 
 def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[tuple[str, str]]]:
-    """The names with versions that jobs name and the registry has, by project."""
+    """Return the names with versions that jobs name and the registry has, by project."""
     named_versions: dict[str, set[tuple[str, str]]] = {}
     for job in jobs:
         for _, model in job.models():
@@ -146,7 +146,7 @@ def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[t
 
 
 def _faults_of(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
-    """The fields that keep a job from being queued, under the code of their problem."""
+    """Return the fields that keep a job from being queued, under the code of their problem."""
     if paths := list(_path_faults(job)):
         return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
@@ -204,7 +204,7 @@ def _data_faults(job: Job) -> Iterator[BadField]:
 
 
 def _description_faults(job: Job) -> Iterator[BadField]:
-    """What the job says of columns or labels of its data, and does not suit its task."""
+    """Yield what the job says of columns or labels of its data that does not suit its task."""
     try:
         check_description(job.data, find(job.task))
     except BadSpec as error:

@@ -72,7 +72,7 @@ def suite_comparison(row: SuiteRow, results: Results, gains: Gains) -> Compariso
 
 
 def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comparison:
-    """The models of a suite, as far as its jobs have succeeded.
+    """Return the table of the models of a suite, as far as its jobs have succeeded.
 
     Of the points of a grid the model with the lowest validation loss counts, for each seed; of
     seeds the mean.
@@ -121,7 +121,7 @@ def _measurements(
     student: str | None,
     role: Role,
 ) -> dict[str, list[Measurement]]:
-    """By task, all measurements of a model."""
+    """Return all measurements of a model by task."""
     students = suite.students if student is None else [student]
     return {
         task: [
@@ -135,7 +135,7 @@ def _measurements(
 
 
 def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
-    """The job's model of that role, if it has one.
+    """Return the row of the job's model of that role, if it has one.
 
     Of a search's the one of the trial whose distilled student has the lowest loss: a baseline is
     compared with the student that it stands beside.
@@ -149,7 +149,7 @@ def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
 
 
 def _best_by_seed(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
-    """For each seed the model with the lowest validation loss; of a teacher all are the same."""
+    """Return the model of each seed with the lowest validation loss; a teacher has one for all."""
     if role == "teacher":
         return list(measured[:1])
     seeds = dict.fromkeys(job.cell.seed for job, _ in measured)
@@ -171,15 +171,10 @@ def _row(
 ) -> Compared:
     counting = {task: _best_by_seed(each, role) for task, each in measured.items()}
     lines = [each[0][1] for each in counting.values() if each]
-    scores = {
-        task: _score(
-            suite,
-            task,
-            each,
-            complete=role == "teacher" or len(measured[task]) == suite.runs_of(role),
-        )
-        for task, each in counting.items()
-    }
+    scores = {}
+    for task, each in counting.items():
+        complete = role == "teacher" or len(measured[task]) == suite.runs_of(role)
+        scores[task] = _score(suite, task, each, complete=complete)
     means = [score.mean for score in scores.values() if score is not None]
     shared = [counting[task][0] for task in common]
     return Compared(
@@ -189,13 +184,11 @@ def _row(
         layers=lines[0].layers if len({line.layers for line in lines}) == 1 else None,
         scores=scores,
         score=fmean(means) if len(means) == len(scores) else None,
-        speed_up=_speed_up(shared) if shared else None,
+        speed_up=_speed_up(shared),
         parameters=max((line.parameters for _, line in shared), default=None),
         latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
-        inferences_per_second=harmonic_mean([line.inferences_per_second for _, line in shared])
-        if shared
-        else None,
-        throughput=_throughput(shared),
+        inferences_per_second=_harmonic([line.inferences_per_second for _, line in shared]),
+        throughput=_harmonic([line.throughput for _, line in shared]),
     )
 
 
@@ -222,21 +215,24 @@ def _score(
 
 
 def _spread(measured: Sequence[Measurement], metric: str) -> Spread | None:
-    """A score over the seeds; None where a job of an earlier version did not measure it."""
+    """Return a score over the seeds; None if a job of an earlier version did not measure it."""
     values = [line.metrics[metric] for _, line in measured if metric in line.metrics]
     if len(values) < len(measured):
         return None
     return Spread(mean=fmean(values), deviation=stdev(values) if len(values) > 1 else None)
 
 
-def _speed_up(measured: Sequence[Measurement]) -> float:
+def _speed_up(measured: Sequence[Measurement]) -> float | None:
+    if not measured:
+        return None
     reference = sum(job.result.reference.macs.linear for job, _ in measured)
     return reference / sum(line.macs.linear for _, line in measured)
 
 
-def _throughput(measured: Sequence[Measurement]) -> float | None:
-    rates = [line.throughput for _, line in measured if line.throughput is not None]
-    return harmonic_mean(rates) if rates and len(rates) == len(measured) else None
+def _harmonic(rates: Sequence[float | None]) -> float | None:
+    """Return the harmonic mean; None if there is no rate, or one was not measured."""
+    known = [rate for rate in rates if rate is not None]
+    return harmonic_mean(known) if known and len(known) == len(rates) else None
 
 
 def _column(suite: Suite, name: str, finished: Sequence[FinishedJob]) -> Column:
@@ -335,7 +331,7 @@ def _model_of(row: Compared) -> Model:
 
 
 def _pair(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> Pair:
-    """The counting models of both, of the seeds that both have."""
+    """Return the best model of each seed that both have."""
     mine, others = _students_by_seed(ours), _students_by_seed(theirs)
     seeds = [seed for seed in sorted(mine) if seed in others]
     return Pair(tuple(mine[seed] for seed in seeds), tuple(others[seed] for seed in seeds))
@@ -347,7 +343,7 @@ def _students_by_seed(measured: Sequence[Measurement]) -> dict[int, ScoredStuden
 
 
 def _scored_student(measured: Measurement) -> ScoredStudent | None:
-    """Under which its example scores are kept; None of a job of an earlier version."""
+    """Return the key of its example scores; None for a job of an earlier version."""
     job, line = measured
     seed = line.seeds[0].seed if line.seeds else None
     return None if seed is None else ScoredStudent(job.id, line.role, seed)
@@ -388,7 +384,7 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
 
 
 def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:
-    """A note for the lines of one shape that did not take equally long: jobs run at other times."""
+    """Yield a note for rows of one shape that took unequally long: jobs run at other times."""
     by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
         if row.latency_ms is not None:

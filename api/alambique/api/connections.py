@@ -65,7 +65,7 @@ class LimitedProtocol(H11Protocol):
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; in a crowd, to be refused once it is known what is wanted, or at once."""
+        """Begin a connection; above the limits answer health alone, or close it at once."""
         self.conn = _BoundedConnection(h11.SERVER, _EVENT)
         super().connection_made(transport)
         crowd = len(self.connections) - self.limits.connections
@@ -76,7 +76,7 @@ class LimitedProtocol(H11Protocol):
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Go on with what came in."""
+        """Read what came in, and set the deadline of the step after it."""
         super().data_received(data)
         self._set_deadline()
 
@@ -89,24 +89,24 @@ class LimitedProtocol(H11Protocol):
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Go on with what follows the answer."""
+        """Set the deadline of what follows the answer."""
         super().on_response_complete()
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """Cancel the deadlines of a connection that is closed."""
         for timer in (self._deadline, self._stalled):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, but not for ever."""
+        """Set a deadline for the client to read what waits for it."""
         super().pause_writing()
         self._stalled = self.loop.call_later(self.limits.stalled, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: the client reads."""
+        """Cancel the deadline of a client that reads again."""
         if self._stalled is not None:
             self._stalled.cancel()
         super().resume_writing()
@@ -182,7 +182,7 @@ class _BoundedConnection(h11.Connection):
     """Of the body that is being read."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """The next part of what came in.
+        """Return the next part of what came in.
 
         Raises:
             RemoteProtocolError: it is no HTTP, or in too many pieces.

@@ -67,7 +67,7 @@ class HubLookUps:
     """
 
     def __init__(self, *, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
-        """With so many places, for requests that wait for so many seconds."""
+        """Take how many look-ups run at once, and how many seconds a request waits for its own."""
         self._seconds = seconds
         self._places = threading.BoundedSemaphore(at_once)
         self._at_once = at_once

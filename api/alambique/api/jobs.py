@@ -105,7 +105,7 @@ def list_jobs(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[JobView]:
-    """Jobs, newest first."""
+    """List jobs, newest first."""
     with database.read() as session:
         page = jobs.page(
             session,
@@ -124,7 +124,7 @@ def list_jobs(
 def job(
     database: Db, job_id: UUID, response: Response, if_none_match: IfNoneMatch = None
 ) -> JobView | Response:
-    """A job as it stands; one that waits says why, and how many are ahead."""
+    """Return a job as it stands; one that waits says why, and how many are ahead."""
     view = view_of(database, job_id)
     tag = {"ETag": f'"{view.tag}"'}
     # what a waiting job waits for can change while the job itself does not
@@ -157,7 +157,7 @@ def logs(
     after: Annotated[int, Query(ge=0, description="`after` of the answer before.")] = 0,
     limit: Limit = 200,
 ) -> LogPage:
-    """What a job wrote, oldest first; asked again with its `after` it goes on from there."""
+    """Return what a job wrote, oldest first; asked with its `after`, the lines that follow."""
     with database.read() as session:
         jobs.find(session, job_id)
         return LogPage.of(jobs.logs(session, job_id, after, limit), after)
@@ -171,13 +171,13 @@ def list_trials(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[TrialView]:
-    """The trials of a job's search, in the order in which they were begun; without one, none."""
+    """List the trials of a job's search, in the order in which they were begun."""
     with database.read() as session:
         return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
 
 def _existing_id(database: Db, job_id: UUID) -> UUID:
-    """The id of a job that is there: a stream that has begun can refuse nothing."""
+    """Return the id of a job that is there: a stream that has begun can refuse nothing."""
     with database.read() as session:
         return jobs.find(session, job_id).id
 
@@ -188,7 +188,7 @@ async def events(
     job_id: Annotated[UUID, Depends(_existing_id)],
     last_event_id: Annotated[int, Header(ge=0)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
-    """What happens to a job, live, from after `Last-Event-ID` to its final event."""
+    """Stream what happens to a job, live, from after `Last-Event-ID` to its final event."""
     after = last_event_id
     while not context.stop.is_set():
         try:
@@ -212,13 +212,13 @@ async def events(
 
 
 def _next_events(database: Database, job_id: UUID, after: int) -> tuple[tuple[Event, ...], bool]:
-    """The next events, and whether the job was over when they were read."""
+    """Return the next events, and whether the job was over when they were read."""
     with database.read() as session:
         over = jobs.find(session, job_id).state.over
         return jobs.events(session, job_id, after, BATCH), over
 
 
 def view_of(database: Database, job_id: UUID) -> JobView:
-    """A job as clients see it."""
+    """Return a job as clients see it."""
     with database.read() as session:
         return job_view(session, job_id)

@@ -41,7 +41,7 @@ class OriginCheck:
     """Refuses requests to other names than the server's, and what pages of other sites send."""
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
-        """Around an app that is reached by these names, beside loopback and its own address."""
+        """Wrap an app that is reached by these names, beside loopback and its own address."""
         self.app = app
         self.known = (*_LOOPBACK, *_hosts_of(hosts))
 
@@ -134,19 +134,19 @@ def _request_head(scope: Scope) -> RequestHead:
 
 
 def _only(headers: Headers, name: str) -> str | None:
-    """The header; of several all of them, which together are no valid one."""
+    """Return the header; several are joined, which gives no valid one."""
     values = headers.getlist(name)
     return ", ".join(values) if values else None
 
 
 def _hosts_of(names: Iterable[str]) -> tuple[Host, ...]:
-    """The hosts of names and bare addresses."""
+    """Return the hosts of names and bare addresses."""
     bracketed = (f"[{name}]" if _is_ipv6(name) else name for name in names)
     return tuple(host for name in bracketed if (host := host_of(name)))
 
 
 def _server_address(scope: Scope) -> tuple[Host, ...]:
-    """The address at which the connection came in, of which no page can make another one."""
+    """Return the address at which the connection came in, which no page can change."""
     server = scope.get("server")
     return _hosts_of([server[0]]) if server else ()
 
@@ -159,7 +159,7 @@ def _is_ipv6(name: str) -> bool:
 
 
 def _provenance(head: RequestHead) -> str:
-    """The header that says of which site the page is; without an origin it is the other one."""
+    """Return the header that says of which site the page is: Origin, else Sec-Fetch-Site."""
     if head.origin is None:
         return f"Sec-Fetch-Site {_short(head.site)}"
     return f"Origin {_short(head.origin)}"

@@ -64,7 +64,7 @@ def plan_of(
     fetch: Fetch = not_fetched,
     look_up: LookUp = call_now,
 ) -> Plan:
-    """What the job would make and take; its data is read where it is at hand.
+    """Return what the job would make and take; its data is read if it is at hand.
 
     Args:
         job: what to plan, its models of the hub at commits (`pin`).
@@ -106,7 +106,7 @@ def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = c
 def pin_all(
     jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = call_now
 ) -> Iterator[Job]:
-    """Each job as `pin` returns it: whatever several of them name is looked for once.
+    """Yield each job as `pin` returns it; whatever several of them name is looked for once.
 
     Raises:
         UnknownName, Unreachable: as `pin`, with the field among its `fields`.
@@ -145,7 +145,7 @@ def _pinned_name(
 
 
 def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
-    """What is taken of each model of the hub that the job names, each once."""
+    """Yield what is taken of each model of the hub that the job names, each once."""
     sources = [source_of(model) for _, model in job.models()]
     for source in dict.fromkeys(one for one in sources if isinstance(one, Hub)):
         name = source_text(source)
@@ -157,7 +157,7 @@ def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
 
 
 def _hub_data(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubDataFiles]:
-    """What there is of each data set of the hub that the job names, each once."""
+    """Yield what there is of each data set of the hub that the job names, each once."""
     sources = map(data_source_of, job.data.names.values())
     for source in dict.fromkeys(one for one in sources if isinstance(one, HubData)):
         try:
@@ -183,7 +183,7 @@ def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFil
 
 
 def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
-    """The examples of the job, or why they are not at hand."""
+    """Return the examples of the job, or why they are not at hand."""
     try:
         return load(job.data, task=find(job.task), root=settings.data, fetch=fetch)
     except BadSpec as error:
@@ -198,7 +198,7 @@ def config_of(
     database: Database,
     look_up: LookUp = call_now,
 ) -> Config:
-    """The config of a model; of a hub repository, that one file is fetched.
+    """Return the config of a model; of a hub repository, that one file is fetched.
 
     Raises:
         UnknownName: the model is nowhere.
@@ -222,7 +222,7 @@ def config_of(
 
 
 def check_sizes(job: Job, settings: Settings, *, known: ConfigOf | None = None) -> None:
-    """Nothing, where the student can be made of what it starts from, as far as is known at once.
+    """Raise an error if it is known at once that no student can be made of what it starts from.
 
     Neither the network nor the data is asked: a model of the hub or of the registry is looked at
     by the job's first stage.
@@ -245,7 +245,7 @@ def check_sizes(job: Job, settings: Settings, *, known: ConfigOf | None = None) 
 
 
 def local_config(source: Source, settings: Settings) -> Config:
-    """The config of a model of this machine.
+    """Return the config of a model of this machine.
 
     Raises:
         UnknownName: it is not there.
@@ -256,7 +256,7 @@ def local_config(source: Source, settings: Settings) -> Config:
 
 
 def find_local(source: Local | Folder, settings: Settings) -> Path:
-    """The folder of a model of this machine.
+    """Return the folder of a model of this machine.
 
     Raises:
         UnknownName: it is not there.
@@ -265,7 +265,7 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
 
 
 def _registered_config(version: Version, root: str) -> Config:
-    """Read through a folder: where the artifacts are, there may be no folders."""
+    """Return the config of a version, read through a folder, which the store may not have."""
     entry = next(file for file in version.files if file.name == "config.json")
     with tempfile.TemporaryDirectory() as folder, open_artifact(root, version, entry) as opened:
         (Path(folder) / entry.name).write_bytes(opened.read())

@@ -46,7 +46,7 @@ def trial_page(
 
 
 def _front_numbers(search: Mapping[str, Any] | None, trials: Iterable[Trial]) -> frozenset[int]:
-    """The numbers of the trials on the front: of all trials of a job, whose search is given."""
+    """Return the numbers of those on the front of all `trials` of a job with that `search`."""
     if search is None:
         return frozenset()
     goals = Search.model_validate(search).targets
@@ -55,12 +55,12 @@ def _front_numbers(search: Mapping[str, Any] | None, trials: Iterable[Trial]) ->
 
 
 def known_tasks() -> PageView[TaskView]:
-    """Every task."""
+    """Return every task."""
     return PageView[TaskView](items=[TaskView.of(task) for task in ALL], next=None)
 
 
 def known_data(folder: Path | None) -> PageView[DatasetView]:
-    """Every data set of the catalogue; `folder` is the one of ALAMBIQUE_DATA, where that is set."""
+    """Return every data set of the catalogue; `folder` is that of ALAMBIQUE_DATA, if it is set."""
     views = [DatasetView.of(one, _is_at_hand(one, folder)) for one in DATASETS]
     return PageView[DatasetView](items=views, next=None)
 

@@ -26,7 +26,7 @@ class RequestBody:
 
 
 def read_job(body: RequestBody) -> Job:
-    """The job that a body describes.
+    """Return the job that a body describes.
 
     Raises:
         Refusal: it is not said to be JSON or YAML.
@@ -36,7 +36,7 @@ def read_job(body: RequestBody) -> Job:
 
 
 def read_suite(body: RequestBody) -> Suite:
-    """The suite that a body describes.
+    """Return the suite that a body describes.
 
     Raises:
         Refusal: it is not said to be JSON or YAML.

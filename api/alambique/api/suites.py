@@ -69,7 +69,7 @@ def list_suites(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[SuiteLine]:
-    """Suites, newest first."""
+    """List suites, newest first."""
     with database.read() as session:
         page = suites.page(
             session, project=project, name=name, id_prefix=id, cursor=cursor, limit=limit
@@ -85,7 +85,7 @@ def suite(
     suite_id: UUID,
     table: Annotated[bool, Query(description="false: without the table, which is quicker.")] = True,
 ) -> SuiteView:
-    """A suite as it stands: its jobs, and the table as far as it is known."""
+    """Return a suite as it stands: its jobs, and the table as far as it is known."""
     return _view(database, suite_id, context.gains if table else None)
 
 
@@ -96,7 +96,7 @@ def table(
     suite_id: UUID,
     form: Annotated[Form, Query(alias="format", description="What to write.")] = Form.MARKDOWN,
 ) -> Response:
-    """The table of a suite, to be pasted."""
+    """Return the table of a suite as text."""
     with database.read() as session:
         row, results = suites.find(session, suite_id), suites.results(session, suite_id)
     comparison = suite_comparison(row, results, context.gains)
@@ -114,7 +114,7 @@ def cancel(context: AppContext, database: WritableDb, suite_id: UUID) -> SuiteVi
 
 
 def _view(database: Database, suite_id: UUID, gains: Gains | None) -> SuiteView:
-    """The suite with its table; without that where nothing draws its gains."""
+    """Return the suite with its table; without the table if nothing draws its gains."""
     with database.read() as session:
         row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
         results = suites.results(session, suite_id) if gains else ()

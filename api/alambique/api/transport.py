@@ -50,7 +50,7 @@ class Transport:
     """The connections to one server."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        """No connection yet.
+        """Make a transport, which has no connection yet.
 
         Raises:
             BadSpec: the token cannot be sent in a header.
@@ -68,11 +68,11 @@ class Transport:
         """Whether a server of alambique has ever answered."""
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.close()
 
     def answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """The server's whole answer to a request with the `options` of httpx2.
+        """Return the server's whole answer to a request with the `options` of httpx2.
 
         Raises:
             NoServer: nobody answered, or it is not known with what.
@@ -86,14 +86,14 @@ class Transport:
     def stream(
         self, path: str, headers: Mapping[str, str] | None = None
     ) -> Iterator[httpx2.Response]:
-        """The server's answer while it comes in; raises as `answer` does."""
+        """Yield the server's answer while it comes in; raises as `answer` does."""
         with self._translate_errors(), self._http.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
             yield self._check_response(response)
 
     def _check_response(self, response: httpx2.Response) -> httpx2.Response:
-        """The response of a server of ours that did as it was asked; raises as `answer` does."""
+        """Return a response that is a success of a server of alambique; raises as `answer` does."""
         accepted = response.is_success or response.status_code == 304
         if not accepted and response.headers.get("content-type") != "application/problem+json":
             kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
@@ -130,7 +130,7 @@ class Outage:
     """
 
     def __init__(self, transport: Transport, *, pause: float, patience: float = math.inf) -> None:
-        """The server is there, as far as is known.
+        """Begin with a server that is there, as far as is known.
 
         Args:
             transport: knows whether the server has ever answered.
@@ -167,7 +167,7 @@ class Outage:
 
 
 def pause_before(tries: int, *, first: float, longest: float = LONGEST_PAUSE) -> float:
-    """Seconds to wait after so many tries in vain beside the first one.
+    """Return the seconds to wait after so many tries in vain beside the first one.
 
     >>> [pause_before(tries, first=1.0) for tries in (0, 1, 2, 3, 5000)]
     [1.0, 2.0, 4.0, 5.0, 5.0]

@@ -92,7 +92,7 @@ class JobView(View):
 
     @classmethod
     def of(cls, row: JobRow, waiting: Waiting | None) -> JobView:
-        """The job as clients see it: without leases and fences."""
+        """Return the job as clients see it: without leases and fences."""
         seen = WaitingView.model_validate(waiting) if waiting else None
         return cls.model_validate(row).model_copy(update={"waiting": seen})
 
@@ -123,7 +123,7 @@ class LogPage(View):
 
     @classmethod
     def of(cls, events: Sequence[Event], after: int) -> LogPage:
-        """The lines of log events; `after` where there are none."""
+        """Return the lines of log events, and `after` itself if there are none."""
         items = [LogView(id=e.id, at=e.at, lines=e.content["lines"]) for e in events]
         return cls(items=items, after=items[-1].id if items else after)
 
@@ -152,7 +152,7 @@ class TrialView(View):
 
     @classmethod
     def of(cls, trial: Trial, front: Iterable[int]) -> TrialView:
-        """The trial as clients see it; `front` has the numbers of those on the front."""
+        """Return the trial as clients see it; `front` has the numbers of those on the front."""
         return cls.model_validate(asdict(trial) | {"front": trial.number in front})
 
 
@@ -196,7 +196,7 @@ class SuiteView(SuiteLine):
     def of(
         cls, row: SuiteRow, jobs: Sequence[SuiteJobRow], comparison: Comparison | None = None
     ) -> SuiteView:
-        """The suite as clients see it, with its table where that is given."""
+        """Return the suite as clients see it, with its table where that is given."""
         return cls(
             **SuiteLine.model_validate(row).model_dump(),
             jobs=[SuiteJob.model_validate(job) for job in jobs],
@@ -300,7 +300,7 @@ class TaskView(View):
 
     @classmethod
     def of(cls, task: Task[Any, Any]) -> TaskView:
-        """A task as clients see it."""
+        """Return a task as clients see it."""
         settings = dict(task.settings(()))
         return cls(name=task.name, output=task.output, primary=task.primary, settings=settings)
 
@@ -321,7 +321,7 @@ class DatasetView(View):
 
     @classmethod
     def of(cls, dataset: Dataset, at_hand: bool) -> DatasetView:
-        """A data set as clients see it: without where it lies."""
+        """Return a data set as clients see it: without where it lies."""
         return cls(
             name=dataset.name,
             task=dataset.task,

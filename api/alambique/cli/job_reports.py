@@ -91,7 +91,7 @@ def describe(job: JobView) -> None:
 
 
 def _progress_text(job: JobView) -> str:
-    """What it waits for, or how far it is, as `watch` has it."""
+    """Return what the job waits for, or how far it is, in the words of `watch`."""
     if job.waiting:
         return reason_to_wait(job.waiting.ahead, job.waiting.why)
     if job.stage is None:
@@ -179,7 +179,7 @@ def _row_name(row: ResultRow) -> str:
 
 
 def spread(mean: float | None, deviation: float | None) -> Figure | None:
-    """A score in percent, of several seeds with its standard deviation.
+    """Return a score in percent, of several seeds with its standard deviation.
 
     >>> spread(0.7135, None), spread(0.7135, 0.0121)
     ('71.35', '71.35 ± 1.21')
@@ -251,7 +251,7 @@ def show_plan(plan: Mapping[str, Any]) -> None:
 
 
 def _data_files_text(data: Mapping[str, Any]) -> str:
-    """What there is of a data set of the hub, in words."""
+    """Return what there is of a data set of the hub, in words."""
     if data["refused"]:
         return f"{data['data']} cannot be used: {data['refused']}"
     if data["why"]:
@@ -262,7 +262,7 @@ def _data_files_text(data: Mapping[str, Any]) -> str:
 
 
 def _model_files_text(model: Mapping[str, Any]) -> str:
-    """What is taken of a model of the hub, in words."""
+    """Return what is taken of a model of the hub, in words."""
     if model["refused"]:
         return f"{model['model']} cannot be used: {model['refused']}"
     text = f"{model['model']}: takes {', '.join(model['files'])}"
@@ -270,7 +270,7 @@ def _model_files_text(model: Mapping[str, Any]) -> str:
 
 
 def _live_teacher_text(beside: Mapping[str, Any]) -> str:
-    """What it takes to compare layers, in words."""
+    """Return what it takes to compare layers, in words."""
     text = "layers: the teacher answers beside the student"
     if beside["macs"] is None:
         return text
@@ -279,7 +279,7 @@ def _live_teacher_text(beside: Mapping[str, Any]) -> str:
 
 
 def _search_text(search: Mapping[str, Any]) -> str:
-    """What a search takes, in words."""
+    """Return what a search takes, in words."""
     trials, student = search["trials"], search["student"]
     text = (
         f"search: at most {trials:,} trials, {search['concurrent']} at once, "

@@ -23,7 +23,7 @@ def list_jobs(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """Jobs, newest first."""
+    """List jobs, newest first."""
     from alambique.cli.tables import show_json, show_list, table
 
     page = registry_of(context).jobs(
@@ -50,7 +50,7 @@ def list_jobs(
 def show(
     context: typer.Context, job: JobNamed, project: InProject = None, json: Json = False
 ) -> None:
-    """Where a job stands, and what came of it; of a search, its trials."""
+    """Print where a job stands and what came of it, and the trials of a search."""
     from alambique.api.lookup import find_job
     from alambique.cli.job_reports import describe
     from alambique.cli.searches import describe_search
@@ -107,7 +107,7 @@ def logs(
     project: InProject = None,
     json: Json = False,
 ) -> None:
-    """What a job wrote, oldest first."""
+    """Print what a job wrote, oldest first."""
     from alambique.api.lookup import find_job
     from alambique.cli.tables import printable
 

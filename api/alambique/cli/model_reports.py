@@ -23,7 +23,7 @@ def describe_version(version: VersionView) -> None:
 
 
 def made_by_lines(stages: Mapping[str, Any] | None) -> Iterator[str]:
-    """The code that did each stage of a version, and warnings where it is not the same."""
+    """Yield the code that did each stage of a version, and warnings where it is not the same."""
     if stages is None:
         yield "code: not recorded, as of all versions before it was"
         return
@@ -51,7 +51,7 @@ def _code_text(one: Mapping[str, Any]) -> str:
 
 
 def version_table(versions: Sequence[VersionView]) -> Table:
-    """Versions of one model, each with its task's primary score on the test split."""
+    """Return the versions of one model, each with its task's primary score on the test split."""
     metric = _primary_metric(versions[0].task) if versions else None
     title = f"{metric.upper()} %" if metric else "metric"
     columns = ("version", "role", title, "parameters", "MACs", "registered (UTC)", "job")

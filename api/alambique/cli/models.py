@@ -27,7 +27,7 @@ def list_models(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """Models, newest first."""
+    """List models, newest first."""
     from alambique.cli.tables import count, show_json, show_list, table
 
     page = registry_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
@@ -53,7 +53,7 @@ def list_models(
 def show(
     context: typer.Context, model: Versioned, project: Project = "default", json: Json = False
 ) -> None:
-    """A version of a model: its size, scores and files."""
+    """Print the size, scores and files of a version of a model."""
     from alambique.cli.model_reports import describe_version
     from alambique.cli.tables import show_json
 
@@ -72,7 +72,7 @@ def versions(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """The versions of a model, newest first, each with its score on the test split."""
+    """Print the versions of a model, newest first, each with its score on the test split."""
     from alambique.cli.model_reports import version_table
     from alambique.cli.tables import show_json, show_list
 

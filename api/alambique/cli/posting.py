@@ -81,7 +81,7 @@ def submit(
     fresh: Fresh = False,
     json: Json = False,
 ) -> None:
-    """Post a job to the server; prints its id, or with --json the job (with --wait: its end)."""
+    """Post a job to the server; print its id, or with --json the job (with --wait: its end)."""
     from alambique.cli.tables import show_json
 
     client, read = client_of(context), read_file(job, overrides, fresh=fresh)
@@ -133,7 +133,7 @@ def post_once(post: Callable[[str], V], key: str | None, *, pause: float = _PAUS
 
 
 def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -> "Job":
-    """The job of a file, with the overrides in it; `fresh` if asked here or there."""
+    """Return the job of a file with the overrides in it, `fresh` if asked here or there."""
     from alambique.spec.reading import read_job
 
     given = [*(overrides or ()), *(["fresh=true"] if fresh else [])]
@@ -141,7 +141,7 @@ def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -
 
 
 def text_of(path: Path, what: str) -> str:
-    """What is written in a file.
+    """Return what is written in a file.
 
     Raises:
         BadSpec: it cannot be read as `what` it is told to be.

@@ -32,7 +32,7 @@ def describe_search(job: JobView, registry: Client | LocalRegistry) -> None:
 
 
 def trial_table(search: Mapping[str, Any], trials: Sequence[TrialView]) -> Table:
-    """The trials with their values and what they have of each goal; the front is marked."""
+    """Return the trials with their values and what they have of each goal; the front is marked."""
     fields = list(search["space"])
     names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
     columns = ["trial", "", *fields, "state", "epochs", *names]

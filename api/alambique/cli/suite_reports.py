@@ -32,7 +32,7 @@ ChangeLines = Callable[[SuiteView | None, SuiteView], Iterable[str]]
 
 
 def states(counts: Mapping[State, int]) -> str:
-    """How many jobs are in which state.
+    """Return how many jobs are in which state.
 
     >>> states({State.RUNNING: 2, State.QUEUED: 3})
     '2 running, 3 queued'
@@ -41,7 +41,7 @@ def states(counts: Mapping[State, int]) -> str:
 
 
 def cell_name(cell: Cell) -> str:
-    """Which job of a suite it is, in words.
+    """Return which job of a suite it is, in words.
 
     >>> cell_name(Cell(task="ner", teacher="teacher", student="small", point={"train.epochs": 3}))
     'ner, small, train.epochs 3'
@@ -102,7 +102,7 @@ def report(suite: SuiteView) -> None:
 
 
 def _folded_title(title: str) -> str:
-    r"""A title on lines of its own: a data set has a narrow column, whatever its scores are called.
+    r"""Return a title in lines: a data set has a narrow column, whatever its scores are called.
 
     >>> _folded_title("pos seqeval-f1 / accuracy")
     'pos\nseqeval-f1 /\naccuracy'
@@ -111,7 +111,7 @@ def _folded_title(title: str) -> str:
 
 
 def _unsuccessful_jobs(suite: SuiteView) -> dict[str, list[SuiteJob]]:
-    """The jobs that did not succeed, by how they ended: several may have one teacher to blame."""
+    """Return the jobs that did not succeed by how they ended, which several may share."""
     by_ending: dict[str, list[SuiteJob]] = {}
     for job in suite.jobs:
         if job.state in (State.FAILED, State.CANCELLED):
@@ -135,7 +135,7 @@ def print_table(suite: SuiteView, form: str) -> None:
 def follow(
     client: Client, suite_id: UUID, lines_of: ChangeLines, *, pause: float = LOOK
 ) -> SuiteView:
-    """The suite once it is over; until then its news are printed."""
+    """Print the changes of a suite until it is over, then return it."""
     before: SuiteView | None = None
     while True:
         suite = client.outlast(lambda: client.suite(suite_id, table=False))
@@ -190,7 +190,7 @@ def _progress_text(suite: SuiteView, at: datetime) -> str:
 
 
 def remaining(passed: timedelta, over: int, jobs: int) -> float | None:
-    """Seconds that the other jobs take at the pace of those that are over.
+    """Return the seconds that the other jobs take at the pace of those that are over.
 
     >>> remaining(timedelta(minutes=10), 2, 6)
     1200.0

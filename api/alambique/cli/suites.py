@@ -34,7 +34,7 @@ def submit(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Post all jobs of a suite to the server; prints its id, or with --json the suite."""
+    """Post all jobs of a suite to the server; print its id, or with --json the suite."""
     from alambique.cli.posting import post_once, text_of
     from alambique.cli.suite_reports import follow, no_lines, report, text_lines
     from alambique.cli.tables import show_json
@@ -64,7 +64,7 @@ def list_suites(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """Suites, newest first."""
+    """List suites, newest first."""
     from alambique.cli.suite_reports import states
     from alambique.cli.tables import show_json, show_list, table
 
@@ -86,7 +86,7 @@ def show(
     project: InProject = None,
     json: Json = False,
 ) -> None:
-    """Where the jobs of a suite stand, and its table as far as it is known."""
+    """Print where the jobs of a suite stand, and its table as far as it is known."""
     from alambique.api.lookup import find_suite
     from alambique.cli.suite_reports import describe, print_table
     from alambique.cli.tables import show_json
