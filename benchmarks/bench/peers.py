@@ -24,7 +24,7 @@ Item = dict[str, list[int]]
 
 
 def load_libraries(name: str) -> None:
-    """Import what a side needs before its time begins; most of alambique's own is there already."""
+    """Import what a side needs before its time begins; most of alambique is there already."""
     if name.startswith("alambique"):
         import seqeval.metrics  # noqa: F401  by which each epoch is validated
     if name.startswith("Trainer"):
@@ -78,10 +78,27 @@ def train_with_trainer(place: Workplace, folder: Path, *, grouped: bool, bf16: b
         grouped: whether windows of similar length make a batch.
         bf16: whether student and teacher compute in bf16.
     """
-    from transformers import Trainer, TrainingArguments
+    pad_id, student = place.encoder().pad_id, place.network(place.start)
+    validation = sorted(items_of(place.windows("dev")), key=lambda item: len(item["input_ids"]))
+    trainer = _distilling_trainer()(
+        model=student.inner,
+        args=_trainer_arguments(place, folder, grouped=grouped, bf16=bf16),
+        train_dataset=items_of(place.windows("train")),
+        eval_dataset=validation,
+        data_collator=lambda items: collated(items, pad_id),
+    )
+    trainer.teacher = place.network(place.teacher).inner
+    trainer.train()
+    save(student, folder / "best", place.start)
+    return folder / "best"
 
-    class Distilling(Trainer):
-        """`compute_loss` is where the documentation of transformers puts a teacher."""
+
+def _distilling_trainer() -> Any:
+    """Return a `Trainer` with a teacher; the class is made here, where transformers is imported."""
+    from transformers import Trainer
+
+    class DistillingTrainer(Trainer):
+        """Has the teacher where the documentation of transformers puts one, in `compute_loss`."""
 
         teacher: Any
 
@@ -92,7 +109,7 @@ def train_with_trainer(place: Workplace, folder: Path, *, grouped: bool, bf16: b
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:
-            """The loss of a batch: the teacher's in training, that of gold labels on dev."""
+            """Return the loss of a batch: against the teacher in training, gold labels on dev."""
             labels_BN = inputs.pop("labels")
             answer = model(**inputs)
             if model.training:
@@ -103,9 +120,15 @@ def train_with_trainer(place: Workplace, folder: Path, *, grouped: bool, bf16: b
                 loss = gold_loss(answer.logits, labels_BN)
             return (loss, answer) if return_outputs else loss
 
-    pad_id, train = place.encoder().pad_id, place.training()
-    student = place.network(place.start)
-    arguments = TrainingArguments(
+    return DistillingTrainer
+
+
+def _trainer_arguments(place: Workplace, folder: Path, *, grouped: bool, bf16: bool) -> Any:
+    """Return the `TrainingArguments` with the settings of the workplace's own training."""
+    from transformers import TrainingArguments
+
+    train = place.training()
+    return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=train.epochs,
         learning_rate=train.learning_rate,
@@ -134,18 +157,6 @@ def train_with_trainer(place: Workplace, folder: Path, *, grouped: bool, bf16: b
         report_to="none",
         disable_tqdm=True,
     )
-    validation = sorted(items_of(place.windows("dev")), key=lambda item: len(item["input_ids"]))
-    trainer = Distilling(
-        model=student.inner,
-        args=arguments,
-        train_dataset=items_of(place.windows("train")),
-        eval_dataset=validation,
-        data_collator=lambda items: collated(items, pad_id),
-    )
-    trainer.teacher = place.network(place.teacher).inner
-    trainer.train()
-    save(student, folder / "best", place.start)
-    return folder / "best"
 
 
 def train_with_textbrewer(place: Workplace, folder: Path) -> Path:
@@ -162,17 +173,10 @@ def train_with_textbrewer(place: Workplace, folder: Path) -> Path:
     random.Random(train.seed).shuffle(items)
     size = place.batch_size
     batches = [collated(items[i : i + size], pad_id, PADDED) for i in range(0, len(items), size)]
-    decayed = [weight for weight in student.inner.parameters() if weight.ndim > 1]
-    others = [weight for weight in student.inner.parameters() if weight.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": train.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=train.learning_rate,
-    )
+    weights = list(student.inner.parameters())
+    optimizer = _adamw(weights, rate=train.learning_rate, weight_decay=train.weight_decay)
     steps = len(batches) * train.epochs
-    best = _Best(place, pad_id)
+    best = _BestWeights(place, pad_id)
     distiller = BasicDistiller(
         TrainingConfig(device="cpu", output_dir=str(folder), log_dir=None),
         DistillationConfig(
@@ -202,12 +206,25 @@ def train_with_textbrewer(place: Workplace, folder: Path) -> Path:
     return folder / "best"
 
 
+def _adamw(
+    weights: Sequence[torch.nn.Parameter], *, rate: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """Return AdamW that decays matrices alone, no biases or norms, as `Trainer` does."""
+    decayed = [weight for weight in weights if weight.ndim > 1]
+    others = [weight for weight in weights if weight.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate)
+
+
 def _adapted(batch: dict[str, Tensor], answer: Any) -> dict[str, Tensor]:
     """Return what TextBrewer compares: logits, and where there are words."""
     return {"logits": answer.logits, "logits_mask": (batch["labels"] != _IGNORED).long()}
 
 
-class _Best:
+class _BestWeights:
     """The weights of the epoch with the lowest validation loss."""
 
     def __init__(self, place: Workplace, pad_id: int) -> None:

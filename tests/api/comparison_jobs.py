@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from alambique.api import comparison
-from alambique.api.comparison import Gains, Pair
+from alambique.api.comparison import FinishedJob, finished_job
 from alambique.api.comparison_table import Comparison
-from alambique.api.results import FinishedJob, finished_job
+from alambique.api.gains import Gains, Pair
 from alambique.spec.suite import Suite, suite_of
 from alambique.tasks.bootstrap import Interval
 

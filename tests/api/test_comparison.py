@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 from tests.api.comparison_jobs import compare, ended, line, row, scored, suite
 
-from alambique.api.comparison import Pair
+from alambique.api.comparison import finished_job
 from alambique.api.exports import Form, table_text
-from alambique.api.results import finished_job
+from alambique.api.gains import Pair
 from alambique.models import reference
 from alambique.spec.outputs import Output
 from alambique.tasks.bootstrap import Interval

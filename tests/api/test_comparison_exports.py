@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from tests.api.comparison_jobs import answered, answering, compare, ended, line, row, suite
 
+from alambique.api.comparison import finished_job
 from alambique.api.comparison_table import Comparison
 from alambique.api.exports import Form, table_text
-from alambique.api.results import finished_job
 
 
 def test_a_score_of_some_of_its_jobs_is_marked() -> None:

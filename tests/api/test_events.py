@@ -134,7 +134,7 @@ def test_a_client_outlasts_any_number_of_tries_in_vain(
                 finish(database, row)
                 kinds += [event.kind for event in events]
     assert kinds == ["state", "state", "progress", "state"]
-    told = [one.getMessage() for one in caplog.records if one.name == "alambique.api.outage"]
+    told = [one.getMessage() for one in caplog.records if one.name == "alambique.api.transport"]
     assert len(told) == 2  # that it is away, and that it is back
 
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alambique.api.comparison import Pair
-from alambique.api.gains import StoredGains
+from alambique.api.gains import Pair, StoredGains
 from alambique.registry import example_scores, jobs
 from alambique.registry.database import Database
 from alambique.registry.records import ScoredStudent

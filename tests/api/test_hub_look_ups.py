@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import partial
 
 import httpx2
 import pytest
@@ -74,17 +73,16 @@ def test_plans_that_a_silent_hub_keeps_waiting_are_few_and_end_with_the_server(
 def test_a_place_is_taken_until_the_hub_is_done_and_nobody_waits_past_the_time_of_a_request(
     silence: Silence,
 ) -> None:
-    hub, stop = HubLookUps(at_once=1, seconds=0), threading.Event()
+    look_up = HubLookUps(at_once=1, seconds=0).for_request(threading.Event())
     with pytest.raises(Unreachable, match="0 s"):
-        hub.run(lambda: silence(""), until=hub.deadline(), stop=stop)
+        look_up(lambda: silence(""))
     with pytest.raises(Unreachable, match="1 look-ups"):
-        hub.run(lambda: None, until=hub.deadline() + 60, stop=stop)
+        look_up(lambda: None)
 
 
 def test_what_a_look_up_gives_or_raises_is_the_askers_and_its_place_is_free_again() -> None:
-    hub = HubLookUps(at_once=1)
-    look = partial(hub.run, until=hub.deadline(), stop=threading.Event())
-    assert [look(lambda: 17) for _ in range(3)] == [17, 17, 17]
+    look_up = HubLookUps(at_once=1).for_request(threading.Event())
+    assert [look_up(lambda: 17) for _ in range(3)] == [17, 17, 17]
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            look(lambda: 1 // 0)
+            look_up(lambda: 1 // 0)

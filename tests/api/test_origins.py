@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from alambique.api.app import create_app
 from alambique.api.client import Client
-from alambique.api.origins import RequestHead, refusal_of
+from alambique.api.origins import RequestHead, origin_problem
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.spec.hosts import Host
@@ -24,8 +24,8 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def code(sent: RequestHead, known: tuple[Host, ...] = KNOWN) -> tuple[int, str] | None:
-    refusal = refusal_of(sent, known)
-    return (refusal.problem.status, refusal.problem.code) if refusal else None
+    problem = origin_problem(sent, known)
+    return (problem.status, problem.code) if problem else None
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -102,9 +102,9 @@ def test_the_header_that_names_another_site_is_told() -> None:
     told = {"Sec-Fetch-Site 'same-site'": RequestHead("POST", "127.0.0.1", site="same-site")}
     told["Origin 'null'"] = RequestHead("POST", "127.0.0.1", "null", "cross-site")
     for header, sent in told.items():
-        refusal = refusal_of(sent, [Host("127.0.0.1")])
-        assert refusal is not None
-        assert header in refusal.problem.detail
+        problem = origin_problem(sent, [Host("127.0.0.1")])
+        assert problem is not None
+        assert header in problem.detail
 
 
 @pytest.mark.parametrize("has_body", [True, False])

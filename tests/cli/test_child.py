@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from alambique.cli.supervisor import Supervisor, worker_command
+from alambique.cli.serving import Supervisor, worker_command
 from alambique.workers.environment import PROGRAM
 
 

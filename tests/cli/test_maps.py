@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.job_results import result_row
 
-from alambique.cli.results import learnt_layers
+from alambique.cli.job_reports import learnt_layers
 from alambique.registry.job_result import ResultRow
 
 

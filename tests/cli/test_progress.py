@@ -12,8 +12,8 @@ from rich.table import Table
 from tests.job_results import job_result, result_row
 
 from alambique.api.views import EventView
+from alambique.cli.job_reports import cost_table, score_table
 from alambique.cli.progress import Progress, follow, lines
-from alambique.cli.results import cost_table, score_table
 from alambique.cli.tables import table
 from alambique.registry.job_result import JobResult
 from alambique.spec.states import StageName, State

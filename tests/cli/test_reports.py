@@ -9,7 +9,8 @@ from tests.job_results import job_result, result_row
 
 from alambique.api.views import JobView
 from alambique.cli.environment import local_program
-from alambique.cli.reports import made_by_lines, report, show_prediction
+from alambique.cli.job_reports import report
+from alambique.cli.model_reports import made_by_lines, show_prediction
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 

@@ -15,9 +15,8 @@ from tests.job_results import job_result, result_row
 from alambique.api.client import Client
 from alambique.api.comparison_table import Column, Compared, Comparison, Measured
 from alambique.api.exports import Form
-from alambique.api.suite_views import SuiteView
-from alambique.cli.suite_follower import change_lines
-from alambique.cli.suite_reports import print_table
+from alambique.api.views import SuiteView
+from alambique.cli.suite_reports import change_lines, print_table
 from alambique.registry import jobs, suites
 from alambique.registry.database import Database
 from alambique.spec.states import Reason, StageName, State

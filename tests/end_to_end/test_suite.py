@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from alambique.api.comparison import suite_comparison
 from alambique.api.gains import StoredGains
-from alambique.api.suite_views import SuiteView, comparison_of
+from alambique.api.views import SuiteView
 from alambique.registry import jobs, suites, versions
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
@@ -67,7 +68,7 @@ def test_a_suite_from_its_file_to_its_table(settings: Settings, database: Databa
             assert [process.wait(240) for process in pair] == [code, code]
     with database.read() as session:
         results = suites.results(session, row.id)
-        table = comparison_of(row, results, StoredGains(database))
+        table = suite_comparison(row, results, StoredGains(database))
         found = SuiteView.of(row, suites.jobs_in(session, row.id), table)
         logs = {one.id: jobs.logs(session, one.id) for one in found.jobs}
         teachers = versions.page(session, role="teacher").items

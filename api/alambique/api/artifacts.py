@@ -18,7 +18,7 @@ class LostFile(AlambiqueError, FileNotFoundError):
 
 
 def open_artifact(root: str, version: Version, file: File) -> BinaryIO:
-    """A file of a version, open for reading.
+    """Return a file of a version, open for reading.
 
     Raises:
         LostFile: the registry knows it, the store does not have it.
@@ -35,7 +35,7 @@ def open_artifact(root: str, version: Version, file: File) -> BinaryIO:
 
 
 def pieces(opened: BinaryIO) -> Iterator[bytes]:
-    """The content, 1 MiB at a time; closed at the end."""
+    """Yield the content, 1 MiB at a time, and close it at the end."""
     with opened:
         while piece := opened.read(_PIECE):
             yield piece

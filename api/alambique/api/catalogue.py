@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from alambique.api.catalogue_views import known_data, known_tasks
 from alambique.api.context import AppContext
+from alambique.api.queries import known_data, known_tasks
 from alambique.api.views import DatasetView, PageView, TaskView
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -11,11 +11,11 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 @router.get("/tasks")
 async def tasks() -> PageView[TaskView]:
-    """The tasks that jobs can name."""
+    """List the tasks that jobs can name."""
     return known_tasks()
 
 
 @router.get("/data")
 def data(context: AppContext) -> PageView[DatasetView]:
-    """The data sets that jobs can name."""
+    """List the data sets that jobs can name."""
     return known_data(context.settings.data)

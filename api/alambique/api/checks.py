@@ -6,8 +6,9 @@ from functools import cache, partial
 
 from alambique.api.columns import bad_metrics
 from alambique.api.context import Context
-from alambique.api.planning import LookUp, check_sizes, find_local, local_config, pin_all
-from alambique.api.problems import refusal_of_fields
+from alambique.api.hub import LookUp
+from alambique.api.planning import check_sizes, find_local, local_config, pin_all
+from alambique.api.problems import Refusal, bad_fields
 from alambique.registry import versions
 from alambique.spec.data import Split
 from alambique.spec.data_sources import is_own
@@ -28,18 +29,18 @@ millisecond each; the first stage of each job looks at its own."""
 
 
 def check(job: Job, context: Context) -> None:
-    """Nothing, where the job can be queued.
+    """Raise `Refusal` if the job cannot be queued.
 
     Raises:
         Refusal: it names a path of this machine, or something that is not there.
     """
     code, fields = _faults_of(job, _LookUps(context, [job]))
     if fields:
-        raise refusal_of_fields(code, fields)
+        raise Refusal(bad_fields(code, fields))
 
 
 def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Context) -> None:
-    """Nothing, where all jobs of the suite can be queued.
+    """Raise `Refusal` if one of the jobs of the suite cannot be queued.
 
     Raises:
         Refusal: one of them cannot; its fields are named where the suite has them.
@@ -61,7 +62,7 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
             path = field_at(suite, cell, bad.path)
             wrong.setdefault(path, (code, BadField(path, bad.found, bad.message)))
     if wrong:
-        raise refusal_of_fields(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()])
+        raise Refusal(bad_fields(next(iter(wrong.values()))[0], [bad for _, bad in wrong.values()]))
 
 
 def pin_names(
@@ -89,7 +90,7 @@ def pin_names(
     except UnknownName as error:
         # those before it have been pinned
         said = [replace(bad, path=place(len(pinned), bad.path)) for bad in error.fields]
-        raise refusal_of_fields("unknown_name", said) from error
+        raise Refusal(bad_fields("unknown_name", said)) from error
     return pinned
 
 
@@ -129,7 +130,7 @@ class _LookUps:
 
 
 def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[tuple[str, str]]]:
-    """The names with versions that jobs name and the registry has, by project."""
+    """Return the names with versions that jobs name and the registry has, by project."""
     named_versions: dict[str, set[tuple[str, str]]] = {}
     for job in jobs:
         for _, model in job.models():
@@ -145,7 +146,7 @@ def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[t
 
 
 def _faults_of(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
-    """The fields that keep a job from being queued, under the code of their problem."""
+    """Return the fields that keep a job from being queued, under the code of their problem."""
     if paths := list(_path_faults(job)):
         return "bad_spec", paths
     # what data a task that is not there would want, nobody can say
@@ -203,7 +204,7 @@ def _data_faults(job: Job) -> Iterator[BadField]:
 
 
 def _description_faults(job: Job) -> Iterator[BadField]:
-    """What the job says of columns or labels of its data, and does not suit its task."""
+    """Yield what the job says of columns or labels of its data that does not suit its task."""
     try:
         check_description(job.data, find(job.task))
     except BadSpec as error:

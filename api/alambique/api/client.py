@@ -17,11 +17,8 @@ from httpx2 import EventSource
 from pydantic import BaseModel, ValidationError
 
 from alambique.api.downloads import save
-from alambique.api.outage import Outage
 from alambique.api.plan_views import PlanView
-from alambique.api.suite_views import SuiteLine, SuiteView
-from alambique.api.transport import NoAnswer, NoServer, Transport
-from alambique.api.trial_views import TrialView
+from alambique.api.transport import NoAnswer, NoServer, Outage, Transport
 from alambique.api.views import (
     DatasetView,
     EventView,
@@ -30,7 +27,10 @@ from alambique.api.views import (
     LogPage,
     ModelView,
     PageView,
+    SuiteLine,
+    SuiteView,
     TaskView,
+    TrialView,
     VersionView,
 )
 from alambique.spec.errors import BadSpec
@@ -58,7 +58,7 @@ class Client:
         pause: float = 1.0,
         patience: float = math.inf,
     ) -> None:
-        """No request yet.
+        """Make a client, which sends no request yet.
 
         Args:
             url: of the server.
@@ -71,7 +71,7 @@ class Client:
         self._patience = patience
 
     def __enter__(self) -> Self:
-        """The client; its connections are closed at the end of the block."""
+        """Return the client, whose connections are closed at the end of the block."""
         return self
 
     def __exit__(
@@ -84,7 +84,7 @@ class Client:
         self._transport.close()
 
     def submit(self, job: Job | Mapping[str, Any] | str, *, key: str | None = None) -> JobView:
-        """The job, queued. With a `key` that was sent before: the job that was made then.
+        """Queue a job and return it; a `key` that was sent before has the job that was made then.
 
         Args:
             job: a job, a mapping with its fields, or the text of a job file.
@@ -97,13 +97,13 @@ class Client:
         return JobView.model_validate_json(answer.content)
 
     def plan(self, job: Job | Mapping[str, Any] | str) -> PlanView:
-        """What the job would make and take; nothing is queued. Takes and raises as `submit`."""
+        """Return what a job would make and take, and queue nothing; raises as `submit` does."""
         sent = _body(job, {})
         answer = self._transport.answer("POST", "/v1/jobs", params={"dry_run": "true"}, **sent)
         return PlanView.model_validate_json(answer.content)
 
     def job(self, job_id: UUID) -> JobView:
-        """A job as it stands."""
+        """Return a job as it stands."""
         return self._get(JobView, f"/v1/jobs/{job_id}")
 
     def jobs(
@@ -117,7 +117,7 @@ class Client:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[JobView]:
-        """Jobs, newest first; with `id_prefix` those whose id begins with these digits."""
+        """Return jobs, newest first; with `id_prefix` those whose id begins with these digits."""
         return self._get(
             PageView[JobView],
             "/v1/jobs",
@@ -138,21 +138,21 @@ class Client:
         limit: int = 200,
         cursor: str | None = None,
     ) -> PageView[TrialView]:
-        """The trials of a job's search, in the order in which they were begun."""
+        """Return the trials of a job's search, in the order in which they were begun."""
         path = f"/v1/jobs/{job_id}/trials"
         return self._get(PageView[TrialView], path, state=state, limit=limit, cursor=cursor)
 
     def cancel(self, job_id: UUID, *, kill: bool = False) -> JobView:
-        """The job, asked to end at its next heartbeat, or killed."""
+        """Ask a job to end at its next heartbeat, or kill it; return the job."""
         answer = self._transport.answer("POST", f"/v1/jobs/{job_id}/{'kill' if kill else 'cancel'}")
         return JobView.model_validate_json(answer.content)
 
     def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
-        """What the job wrote after that place."""
+        """Return what the job wrote after that place."""
         return self._get(LogPage, f"/v1/jobs/{job_id}/logs", after=after)
 
     def watch(self, job_id: UUID, *, after: int = 0) -> Iterator[EventView]:
-        """What happens to the job, live, until it is over.
+        """Yield what happens to the job, live, until it is over.
 
         A stream that breaks is taken up again after the last event that came, however long the
         server is away; one that has never answered is not waited for.
@@ -175,7 +175,7 @@ class Client:
                 time.sleep(self._pause)
 
     def outlast(self, ask: Callable[[], T]) -> T:
-        """What `ask` gets from this server, however long that is away; asked only to read."""
+        """Return what `ask`, which only reads, gets from this server, however long that is away."""
         outage = self._outage()
         while True:
             try:
@@ -198,7 +198,7 @@ class Client:
     def submit_suite(
         self, suite: Suite | Mapping[str, Any] | str, *, key: str | None = None
     ) -> SuiteView:
-        """The suite, all its jobs queued. With a `key` that was sent before: the suite of then.
+        """Queue the jobs of a suite and return it; a `key` sent before has the suite of then.
 
         Args:
             suite: a suite, a mapping with its fields, or the text of a suite file.
@@ -211,7 +211,7 @@ class Client:
         return SuiteView.model_validate_json(answer.content)
 
     def suite(self, suite_id: UUID, *, table: bool = True) -> SuiteView:
-        """A suite as it stands; without its table the answer is quicker."""
+        """Return a suite as it stands; without its table the answer is quicker."""
         return self._get(SuiteView, f"/v1/suites/{suite_id}", table=table)
 
     def suites(
@@ -223,7 +223,7 @@ class Client:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[SuiteLine]:
-        """Suites, newest first; with `id_prefix` those whose id begins with these digits."""
+        """Return suites, newest first; with `id_prefix` those whose id begins with these digits."""
         return self._get(
             PageView[SuiteLine],
             "/v1/suites",
@@ -235,7 +235,7 @@ class Client:
         )
 
     def cancel_suite(self, suite_id: UUID) -> SuiteView:
-        """The suite, each job that is not over asked to end."""
+        """Ask each job of a suite to end that is not over; return the suite."""
         answer = self._transport.answer("POST", f"/v1/suites/{suite_id}/cancel")
         return SuiteView.model_validate_json(answer.content)
 
@@ -247,7 +247,7 @@ class Client:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[ModelView]:
-        """Models, newest first."""
+        """Return models, newest first."""
         return self._get(
             PageView[ModelView],
             "/v1/models",
@@ -258,7 +258,7 @@ class Client:
         )
 
     def model(self, name: str, *, project: str = "default") -> ModelView:
-        """A model, with its newest version."""
+        """Return a model, with its newest version."""
         return self._get(ModelView, f"/v1/models/{_url_part(name)}", project=project)
 
     def versions(
@@ -269,20 +269,20 @@ class Client:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[VersionView]:
-        """The versions of a model, newest first."""
+        """Return the versions of a model, newest first."""
         path = f"/v1/models/{_url_part(name)}/versions"
         return self._get(PageView[VersionView], path, project=project, limit=limit, cursor=cursor)
 
     def version(
         self, name: str, version: int | str = "latest", *, project: str = "default"
     ) -> VersionView:
-        """A version of a model, by its number or the newest."""
+        """Return a version of a model, by its number or the newest."""
         return self._get(VersionView, _version_path(name, version), project=project)
 
     def download(
         self, name: str, version: int | str, folder: Path, *, project: str = "default"
     ) -> VersionView:
-        """The version, whose files lie in `folder` then, each as it was registered.
+        """Save the files of a version in `folder`, each as it was registered; return the version.
 
         Raises:
             BadModel: a file is not the one that was registered.
@@ -313,11 +313,11 @@ class Client:
         return True
 
     def tasks(self) -> PageView[TaskView]:
-        """The tasks that jobs can name."""
+        """Return the tasks that jobs can name."""
         return self._get(PageView[TaskView], "/v1/tasks")
 
     def data(self) -> PageView[DatasetView]:
-        """The data sets that jobs can name."""
+        """Return the data sets that jobs can name."""
         return self._get(PageView[DatasetView], "/v1/data")
 
     def _get(self, kind: type[V], path: str, **query: Any) -> V:
@@ -331,7 +331,7 @@ def _version_path(name: str, version: int | str) -> str:
 
 
 def _url_part(name: str) -> str:
-    """As one part of a path, whatever is in it."""
+    """Return the name as one part of a path, whatever is in it."""
     return quote(name, safe="")
 
 
@@ -347,7 +347,7 @@ def _key_header(key: str | None) -> dict[str, str]:
 
 
 def _body(posted: Spec | Mapping[str, Any] | str, headers: dict[str, str]) -> dict[str, Any]:
-    """The options of a request whose body is the job or the suite."""
+    """Return the options of a request whose body is the job or the suite."""
     if isinstance(posted, str):
         content, kind = posted, "application/yaml"
     elif isinstance(posted, Spec):
@@ -358,7 +358,7 @@ def _body(posted: Spec | Mapping[str, Any] | str, headers: dict[str, str]) -> di
 
 
 def _json_text(fields: Mapping[str, Any]) -> str:
-    """The fields as they are sent; what is wrong with them, the server says."""
+    """Return the fields as they are sent; the server says what is wrong with them."""
     try:
         return json.dumps(dict(fields), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,12 +1,13 @@
 """The table that a suite ends with: its models side by side over all of its data sets."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, harmonic_mean, stdev
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import Any, TypeGuard
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alambique.api.columns import column_metrics
 from alambique.api.comparison_table import (
@@ -20,13 +21,40 @@ from alambique.api.comparison_table import (
     Role,
     Spread,
 )
-from alambique.api.results import FinishedJob
-from alambique.registry.job_result import ResultRow, busy_note
-from alambique.registry.records import ScoredStudent
-from alambique.spec.suite import Suite
+from alambique.api.gains import Gains, Pair
+from alambique.registry.job_result import JobResult, ResultRow, busy_note
+from alambique.registry.records import ScoredStudent, SuiteRow
+from alambique.spec.suite import Cell, Suite, suite_of
+from alambique.tasks.bootstrap import Interval
 
-if TYPE_CHECKING:  # clients, which draw nothing, need no numpy
-    from alambique.tasks.bootstrap import Interval
+Results = Sequence[tuple[UUID, dict[str, Any], dict[str, Any]]]
+"""The ids, cells and results of jobs that have succeeded."""
+
+
+class FinishedJob(BaseModel):
+    """A job of a suite that has succeeded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID
+    cell: Cell
+    """Its place in the suite."""
+    result: JobResult
+
+
+def finished_job(
+    id: UUID,  # noqa: A002
+    cell: dict[str, Any],
+    result: dict[str, Any],
+) -> FinishedJob | None:
+    """Return a job with its place and result; None: another version wrote them."""
+    try:
+        return FinishedJob(
+            id=id, cell=Cell.model_validate(cell), result=JobResult.model_validate(result)
+        )
+    except ValidationError:
+        return None
+
 
 Measurement = tuple[FinishedJob, ResultRow]
 """A model, and the job that measured it."""
@@ -37,23 +65,14 @@ CellKey = tuple[str, str, str]
 """The task, teacher and student of a cell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A student and what it is compared with, each once for every seed, in one order."""
-
-    ours: tuple[ScoredStudent, ...]
-    theirs: tuple[ScoredStudent, ...]
-
-
-class Gains(Protocol):
-    """From pairs to the difference of their scores."""
-
-    def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
-        """Return it for each pair of which every example's score is known."""
+def suite_comparison(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
+    """Return the table of a suite without the results that another version of the program wrote."""
+    known = (finished_job(*one) for one in results)
+    return compare(suite_of(row.spec), [one for one in known if one is not None], gains)
 
 
 def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comparison:
-    """The models of a suite, as far as its jobs have succeeded.
+    """Return the table of the models of a suite, as far as its jobs have succeeded.
 
     Of the points of a grid the model with the lowest validation loss counts, for each seed; of
     seeds the mean.
@@ -72,9 +91,10 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
     columns = tuple(_column(suite, name, finished) for name in suite.tasks)
     rows = [_row(suite, *model, measured, common) for model, measured in models]
     primary = {job.cell.task: job.result.primary for job in finished}
-    # what is kept of single examples is of the primary metric
-    drawn = {column.name for column in columns if column.metric == primary.get(column.name)}
-    rows = _with_gains(rows, columns, dict(models), lambda task: task in drawn, gains)
+    paired = {column.name for column in columns if column.metric == primary.get(column.name)}
+    differences = _differences(rows, dict(models), paired)
+    drawn = gains([one.pair for one in differences.values() if one.pair.ours])
+    rows = [_with_gains(row, differences, drawn) for row in rows]
     return Comparison(
         columns=columns,
         rows=tuple(rows),
@@ -101,7 +121,7 @@ def _measurements(
     student: str | None,
     role: Role,
 ) -> dict[str, list[Measurement]]:
-    """By task, all measurements of a model."""
+    """Return all measurements of a model by task."""
     students = suite.students if student is None else [student]
     return {
         task: [
@@ -115,7 +135,7 @@ def _measurements(
 
 
 def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
-    """The job's model of that role, if it has one.
+    """Return the row of the job's model of that role, if it has one.
 
     Of a search's the one of the trial whose distilled student has the lowest loss: a baseline is
     compared with the student that it stands beside.
@@ -129,7 +149,7 @@ def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
 
 
 def _best_by_seed(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
-    """For each seed the model with the lowest validation loss; of a teacher all are the same."""
+    """Return the model of each seed with the lowest validation loss; a teacher has one for all."""
     if role == "teacher":
         return list(measured[:1])
     seeds = dict.fromkeys(job.cell.seed for job, _ in measured)
@@ -151,15 +171,10 @@ def _row(
 ) -> Compared:
     counting = {task: _best_by_seed(each, role) for task, each in measured.items()}
     lines = [each[0][1] for each in counting.values() if each]
-    scores = {
-        task: _score(
-            suite,
-            task,
-            each,
-            complete=role == "teacher" or len(measured[task]) == suite.runs_of(role),
-        )
-        for task, each in counting.items()
-    }
+    scores = {}
+    for task, each in counting.items():
+        complete = role == "teacher" or len(measured[task]) == suite.runs_of(role)
+        scores[task] = _score(suite, task, each, complete=complete)
     means = [score.mean for score in scores.values() if score is not None]
     shared = [counting[task][0] for task in common]
     return Compared(
@@ -169,13 +184,11 @@ def _row(
         layers=lines[0].layers if len({line.layers for line in lines}) == 1 else None,
         scores=scores,
         score=fmean(means) if len(means) == len(scores) else None,
-        speed_up=_speed_up(shared) if shared else None,
+        speed_up=_speed_up(shared),
         parameters=max((line.parameters for _, line in shared), default=None),
         latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
-        inferences_per_second=harmonic_mean([line.inferences_per_second for _, line in shared])
-        if shared
-        else None,
-        throughput=_throughput(shared),
+        inferences_per_second=_harmonic([line.inferences_per_second for _, line in shared]),
+        throughput=_harmonic([line.throughput for _, line in shared]),
     )
 
 
@@ -202,21 +215,24 @@ def _score(
 
 
 def _spread(measured: Sequence[Measurement], metric: str) -> Spread | None:
-    """A score over the seeds; None where a job of an earlier version did not measure it."""
+    """Return a score over the seeds; None if a job of an earlier version did not measure it."""
     values = [line.metrics[metric] for _, line in measured if metric in line.metrics]
     if len(values) < len(measured):
         return None
     return Spread(mean=fmean(values), deviation=stdev(values) if len(values) > 1 else None)
 
 
-def _speed_up(measured: Sequence[Measurement]) -> float:
+def _speed_up(measured: Sequence[Measurement]) -> float | None:
+    if not measured:
+        return None
     reference = sum(job.result.reference.macs.linear for job, _ in measured)
     return reference / sum(line.macs.linear for _, line in measured)
 
 
-def _throughput(measured: Sequence[Measurement]) -> float | None:
-    rates = [line.throughput for _, line in measured if line.throughput is not None]
-    return harmonic_mean(rates) if rates and len(rates) == len(measured) else None
+def _harmonic(rates: Sequence[float | None]) -> float | None:
+    """Return the harmonic mean; None if there is no rate, or one was not measured."""
+    known = [rate for rate in rates if rate is not None]
+    return harmonic_mean(known) if known and len(known) == len(rates) else None
 
 
 def _column(suite: Suite, name: str, finished: Sequence[FinishedJob]) -> Column:
@@ -227,86 +243,95 @@ def _column(suite: Suite, name: str, finished: Sequence[FinishedJob]) -> Column:
     return Column(name=name, metric=metric, beside=tuple(beside))
 
 
-def _chosen(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Chosen]:
+def _jobs_by_teacher(
+    suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]
+) -> Iterable[tuple[str, str, list[FinishedJob]]]:
+    """Yield each task, each of its teachers, and the jobs of all students of that teacher."""
     for task in suite.tasks:
         for teacher in suite.teachers:
-            # all students have one teacher
-            choices = (
-                job.result.candidates
-                for name in suite.students
-                for job in jobs.get((task, teacher, name), ())
-            )
-            runs = next(filter(None, choices), ())
-            for run in runs:
-                if run.taught:
-                    yield Chosen(
-                        task=task,
-                        teacher=teacher,
-                        model=run.model,
-                        train=run.train,
-                        loss=run.loss,
-                        runs=len(runs),
-                    )
+            keys = [(task, teacher, student) for student in suite.students]
+            yield task, teacher, [job for key in keys for job in jobs.get(key, ())]
+
+
+def _chosen(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Chosen]:
+    for task, teacher, taught in _jobs_by_teacher(suite, jobs):
+        # all students have one teacher
+        runs = next((job.result.candidates for job in taught if job.result.candidates), ())
+        for run in runs:
+            if run.taught:
+                yield Chosen(
+                    task=task,
+                    teacher=teacher,
+                    model=run.model,
+                    train=run.train,
+                    loss=run.loss,
+                    runs=len(runs),
+                )
 
 
 def _passes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Passes]:
-    for task in suite.tasks:
-        for teacher in suite.teachers:
-            outputs = [
-                job.result.outputs
-                for name in suite.students
-                for job in jobs.get((task, teacher, name), ())
-                if job.result.outputs is not None
+    for task, teacher, taught in _jobs_by_teacher(suite, jobs):
+        outputs = [job.result.outputs for job in taught if job.result.outputs is not None]
+        if outputs:
+            computed = sum(each.computed for each in outputs)
+            yield Passes(task=task, teacher=teacher, passes=computed / outputs[0].examples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What a distilled student scores more than the better of its baselines on one data set."""
+
+    over: Role
+    value: float
+    pair: Pair
+
+
+def _differences(
+    rows: Sequence[Compared],
+    models: Mapping[Model, Mapping[str, Sequence[Measurement]]],
+    primary: Collection[str],
+) -> dict[tuple[Model, str], _Difference]:
+    """Return the differences by model and column.
+
+    Students are paired in the columns of `primary`, whose score is kept of single examples.
+    """
+    by_model = {_model_of(row): row for row in rows}
+    found = {}
+    for model, row in by_model.items():
+        for column, ours in row.scores.items() if row.role == "distilled" else ():
+            baselines = [
+                (theirs.mean, role)
+                for role in _BASELINES
+                if (beside := by_model.get((row.teacher, row.student, role)))
+                and (theirs := beside.scores[column])
             ]
-            if outputs:
-                computed = sum(each.computed for each in outputs)
-                passes = computed / outputs[0].examples
-                yield Passes(task=task, teacher=teacher, passes=passes)
+            if ours is None or not baselines:
+                continue
+            mean, over = max(baselines)
+            mine = models[model][column] if column in primary else ()
+            pair = _pair(mine, models[row.teacher, row.student, over][column])
+            found[model, column] = _Difference(over, ours.mean - mean, pair)
+    return found
 
 
 def _with_gains(
-    rows: Sequence[Compared],
-    columns: Sequence[Column],
-    models: Mapping[Model, Mapping[str, Sequence[Measurement]]],
-    is_primary: Callable[[str], bool],
-    gains: Gains,
-) -> list[Compared]:
-    """The rows, those of distilled students with what each gained where there is a baseline."""
-    by_model = {(row.teacher, row.student, row.role): row for row in rows}
-    against: dict[tuple[Model, str], tuple[Role, Pair]] = {}
-    for model, row in by_model.items():
-        for column in columns if row.role == "distilled" else ():
-            baselines = [
-                (other.mean, role)
-                for role in _BASELINES
-                if (beside := by_model.get((row.teacher, row.student, role)))
-                and (other := beside.scores[column.name])
-            ]
-            if row.scores[column.name] is not None and baselines:
-                _, better = max(baselines)
-                theirs = models[row.teacher, row.student, better][column.name]
-                mine = models[model][column.name] if is_primary(column.name) else ()
-                against[model, column.name] = better, _pair(mine, theirs)
-    drawn = gains([pair for _, pair in against.values() if pair.ours])
-    gained = list(rows)
-    for number, row in enumerate(rows):
-        model = row.teacher, row.student, row.role
-        scores = dict(row.scores)
-        for column in columns:
-            if (known := against.get((model, column.name))) is None:
-                continue
-            (over, pair), ours = known, scores[column.name]
-            other = by_model[row.teacher, row.student, over].scores[column.name]
-            assert ours is not None
-            assert other is not None
-            gain = _gain(over, ours.mean - other.mean, pair, drawn)
-            scores[column.name] = ours.model_copy(update={"gain": gain})
-        gained[number] = row.model_copy(update={"scores": scores})
-    return gained
+    row: Compared,
+    differences: Mapping[tuple[Model, str], _Difference],
+    drawn: Mapping[Pair, Interval],
+) -> Compared:
+    scores = dict(row.scores)
+    for column, score in row.scores.items():
+        if score is not None and (found := differences.get((_model_of(row), column))):
+            scores[column] = score.model_copy(update={"gain": _gain(found, drawn.get(found.pair))})
+    return row.model_copy(update={"scores": scores})
+
+
+def _model_of(row: Compared) -> Model:
+    return row.teacher, row.student, row.role
 
 
 def _pair(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> Pair:
-    """The counting models of both, of the seeds that both have."""
+    """Return the best model of each seed that both have."""
     mine, others = _students_by_seed(ours), _students_by_seed(theirs)
     seeds = [seed for seed in sorted(mine) if seed in others]
     return Pair(tuple(mine[seed] for seed in seeds), tuple(others[seed] for seed in seeds))
@@ -318,18 +343,19 @@ def _students_by_seed(measured: Sequence[Measurement]) -> dict[int, ScoredStuden
 
 
 def _scored_student(measured: Measurement) -> ScoredStudent | None:
-    """Under which its example scores are kept; None of a job of an earlier version."""
+    """Return the key of its example scores; None for a job of an earlier version."""
     job, line = measured
     seed = line.seeds[0].seed if line.seeds else None
     return None if seed is None else ScoredStudent(job.id, line.role, seed)
 
 
-def _gain(over: Role, value: float, pair: Pair, drawn: Mapping[Pair, Interval]) -> Gain:
-    if (interval := drawn.get(pair)) is None:
-        return Gain(over=over, value=value, low=None, high=None, seeds=len(pair.ours))
+def _gain(found: _Difference, interval: Interval | None) -> Gain:
+    if interval is None:
+        seeds = len(found.pair.ours)
+        return Gain(over=found.over, value=found.value, low=None, high=None, seeds=seeds)
     # of the seeds that both have; the same as of the means once all are there
     return Gain(
-        over=over,
+        over=found.over,
         value=interval.value,
         low=interval.low,
         high=interval.high,
@@ -358,7 +384,7 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
 
 
 def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:
-    """A note for the lines of one shape that did not take equally long: jobs run at other times."""
+    """Yield a note for rows of one shape that took unequally long: jobs run at other times."""
     by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
         if row.latency_ms is not None:

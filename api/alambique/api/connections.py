@@ -12,7 +12,8 @@ import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from alambique.api.problems import Refusal, problem_response, refusal
+from alambique.api.problems import problem_of, problem_response
+from alambique.api.views import Problem
 
 _HEALTH = ("/healthz", "/readyz")
 
@@ -64,7 +65,7 @@ class LimitedProtocol(H11Protocol):
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; in a crowd, to be refused once it is known what is wanted, or at once."""
+        """Begin a connection; above the limits answer health alone, or close it at once."""
         self.conn = _BoundedConnection(h11.SERVER, _EVENT)
         super().connection_made(transport)
         crowd = len(self.connections) - self.limits.connections
@@ -75,7 +76,7 @@ class LimitedProtocol(H11Protocol):
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Go on with what came in."""
+        """Read what came in, and set the deadline of the step after it."""
         super().data_received(data)
         self._set_deadline()
 
@@ -88,24 +89,24 @@ class LimitedProtocol(H11Protocol):
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Go on with what follows the answer."""
+        """Set the deadline of what follows the answer."""
         super().on_response_complete()
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """Cancel the deadlines of a connection that is closed."""
         for timer in (self._deadline, self._stalled):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, but not for ever."""
+        """Set a deadline for the client to read what waits for it."""
         super().pause_writing()
         self._stalled = self.loop.call_later(self.limits.stalled, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: the client reads."""
+        """Cancel the deadline of a client that reads again."""
         if self._stalled is not None:
             self._stalled.cancel()
         super().resume_writing()
@@ -163,8 +164,8 @@ class LimitedProtocol(H11Protocol):
         cycle.disconnected = True
         cycle.message_event.set()
 
-    def _refuse(self, cause: Refusal) -> None:
-        response = problem_response(cause.problem, {"Connection": "close"})
+    def _refuse(self, problem: Problem) -> None:
+        response = problem_response(problem, {"Connection": "close"})
         status = response.status_code
         for event in (
             h11.Response(status_code=status, headers=response.raw_headers),
@@ -181,7 +182,7 @@ class _BoundedConnection(h11.Connection):
     """Of the body that is being read."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """The next part of what came in.
+        """Return the next part of what came in.
 
         Raises:
             RemoteProtocolError: it is no HTTP, or in too many pieces.
@@ -207,21 +208,21 @@ class _HealthOnly:
             await self.app(scope, receive, send)
             return
         detail = "the server has all the connections that it takes: try again in a moment"
-        problem = refusal(503, "unavailable", detail).problem
+        problem = problem_of(503, "unavailable", detail)
         response = problem_response(problem, {"Connection": "close"})
         await response(scope, receive, send)
 
 
-def _timeout(part: str, seconds: float) -> Refusal:
-    return refusal(
+def _timeout(part: str, seconds: float) -> Problem:
+    return problem_of(
         408,
         "request_timeout",
         f"the {part} of the request did not come in whole within {seconds:g} s: send it again",
     )
 
 
-def _too_many_pieces() -> Refusal:
-    return refusal(
+def _too_many_pieces() -> Problem:
+    return problem_of(
         413,
         "too_large",
         f"the body came in more than {PIECES:,} pieces: send it in larger chunks, or with its "
@@ -229,8 +230,8 @@ def _too_many_pieces() -> Refusal:
     )
 
 
-def _no_http() -> Refusal:
-    return refusal(
+def _no_http() -> Problem:
+    return problem_of(
         400,
         "bad_request",
         "what came in is no request of HTTP/1.1: send one, and no more bytes than its header says "

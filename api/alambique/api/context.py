@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
-from alambique.api.comparison import Gains
 from alambique.api.event_poller import EventPoller
+from alambique.api.gains import Gains
 from alambique.api.hub import HubLookUps
-from alambique.api.problems import busy
+from alambique.api.problems import Refusal, busy_database
 from alambique.registry.database import BUSY_SECONDS, CONNECTIONS, Database
 from alambique.spec.settings import Settings
 
@@ -57,7 +57,7 @@ async def _wait_for_turn(context: AppContext) -> AsyncIterator[Database]:
         async with asyncio.timeout(BUSY_SECONDS):
             await context.turns.acquire()
     except TimeoutError:
-        raise busy() from None
+        raise Refusal(busy_database()) from None
     try:
         yield context.database
     finally:

@@ -40,7 +40,7 @@ def save(version: VersionView, folder: Path, open_file: OpenFile) -> None:
 
 
 def _file_path(folder: Path, name: str) -> Path:
-    """The place of a file in `folder`; a server that names another one is not obeyed."""
+    """Return the place of a file in `folder`; a server that names one elsewhere is not obeyed."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or PurePosixPath(name).is_absolute():
         raise BadModel(f"the server names a file {name!r}, which is no file of a model's folder")

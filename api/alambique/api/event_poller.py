@@ -24,7 +24,7 @@ class EventPoller:
     """Wakes the streams whose jobs have new events. It looks only while some stream waits."""
 
     def __init__(self, database: Database, stop: threading.Event, *, pause: float = POLL) -> None:
-        """With the event that is set when the server stops, and the seconds between two looks."""
+        """Take the event that is set when the server stops, and the seconds between two looks."""
         self._database = database
         self._stop = stop
         self._pause = pause

@@ -36,12 +36,12 @@ class Form(StrEnum):
 
 
 def table_text(table: Comparison, form: Form) -> str:
-    """The table as text that ends with a line break."""
+    """Return the table as text that ends with a line break."""
     return _FORMS[form](table)
 
 
 def head(table: Comparison) -> list[str]:
-    """The titles of the columns; scores are in percent."""
+    """Return the titles of the columns; scores are in percent."""
     several = ["teacher"] if _has_several_teachers(table) else []
     sets = [f"{column.name} {' / '.join(_metrics(column))}".strip() for column in table.columns]
     costs = ["speed-up", "parameters", "ms", "inferences/s", "texts/s"]
@@ -49,12 +49,12 @@ def head(table: Comparison) -> list[str]:
 
 
 def _metrics(column: Column) -> tuple[str, ...]:
-    """The scores of a column, the one that counts first; none while no job has succeeded."""
+    """Return the scores of a column, the one that counts first; none while no job has succeeded."""
     return () if column.metric is None else (column.metric, *column.beside)
 
 
 def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
-    """A model's line, as people read it."""
+    """Return a model's line, as people read it."""
     several = [row.teacher] if _has_several_teachers(table) else []
     return [
         title(row),
@@ -76,14 +76,14 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
 
 
 def gains_head(table: Comparison) -> list[str]:
-    """The titles of the table of what distilling gained, in points over the better baseline."""
+    """Return the titles of the table of gains, which are in points over the better baseline."""
     several = ["teacher"] if _has_several_teachers(table) else []
     sets = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
     return ["gain (95 %)", *several, *sets]
 
 
 def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
-    """The lines of that table: of each distilled student that has a baseline."""
+    """Return the lines of the table of gains, one for each distilled student with a baseline."""
     by_model = {(row.teacher, row.student, row.role): row for row in table.rows}
     rows = [row for row in table.rows if any(one and one.gain for one in row.scores.values())]
     lines = []
@@ -103,7 +103,7 @@ def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
 
 
 def _gain(gain: Gain, ours: int | None, theirs: int | None) -> str:
-    """What was gained over which baseline, and in how many steps of the two; 0 in it is marked.
+    """Return what was gained over which baseline in how many steps; an interval with 0 is marked.
 
     >>> _gain(Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1), 90, 90)
     '+2.10 [-0.40, +5.00] holds 0, over same-start, 90 steps'
@@ -121,18 +121,18 @@ def _gain(gain: Gain, ours: int | None, theirs: int | None) -> str:
 
 
 def chosen_head(table: Comparison) -> list[str]:
-    """The titles of the table of teachers that were chosen."""
+    """Return the titles of the table of teachers that were chosen."""
     several = ["teacher"] if _has_several_teachers(table) else []
     return ["taught", *several, "model", *chosen_fields(table), "validation loss", "of"]
 
 
 def chosen_fields(table: Comparison) -> list[str]:
-    """The fields of the training that a grid of teachers sets, in their order."""
+    """Return the fields of the training that a grid of teachers sets, in their order."""
     return list(dict.fromkeys(field for one in table.chosen for field in one.train))
 
 
 def chosen_cells(table: Comparison, one: Chosen, missing: str = "-") -> list[str]:
-    """The line of a teacher that was chosen."""
+    """Return the line of a teacher that was chosen."""
     several = [one.teacher] if _has_several_teachers(table) else []
     return [
         one.task,
@@ -145,7 +145,7 @@ def chosen_cells(table: Comparison, one: Chosen, missing: str = "-") -> list[str
 
 
 def title(row: Compared) -> str:
-    """What a model is called in the table."""
+    """Return what a model is called in the table."""
     return f"{row.student}, {row.role}" if row.student else row.teacher
 
 
@@ -154,7 +154,7 @@ def _or_missing(missing: str, value: T | None, write: Callable[[T], str]) -> str
 
 
 def _scores(column: Column, missing: str, score: Measured) -> str:
-    """All scores of a column."""
+    """Return all scores of a column."""
     others = (_or_missing(missing, score.beside.get(name), _score) for name in column.beside)
     return " / ".join([_score(score), *others]) + _mark(score)
 
@@ -169,7 +169,7 @@ def _mark(*scores: Measured | None) -> str:
 
 
 def remarks(table: Comparison) -> list[str]:
-    """What stands below the table, a sentence each."""
+    """Return what stands below the table, a sentence each."""
     incomplete = any(_mark(*row.scores.values()) for row in table.rows)
     return [
         *([f"speed-up: MACs of {table.reference} over the model's"] if table.reference else []),
@@ -190,7 +190,7 @@ def _has_one_seed(table: Comparison) -> bool:
 
 
 def _count(parameters: int) -> str:
-    """In three digits.
+    """Return the number of parameters in three digits.
 
     >>> _count(739_842), _count(8_107_529)
     ('740 k', '8.11 M')
@@ -223,7 +223,7 @@ def _in_markdown(text: str) -> str:
 
 
 def _csv(table: Comparison) -> str:
-    """One line a model with plain numbers: scores from 0 to 1, nothing where one is missing."""
+    """Return a line for each model, with scores from 0 to 1 and nothing where one is missing."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     titles = [f"{column.name} {column.metric or ''}".strip() for column in table.columns]
@@ -255,7 +255,7 @@ def _other_scores(table: Comparison) -> list[tuple[Column, str]]:
 
 
 def _chosen_runs(table: Comparison, row: Compared) -> list[str | None]:
-    """The run that was chosen to teach each data set; of a student nothing."""
+    """Return the run that was chosen to teach each data set; in the row of a student None."""
     runs = {
         one.task: ", ".join(
             [one.model, *(f"{field} {value}" for field, value in one.train.items())]
@@ -289,7 +289,7 @@ _PLAIN = (
 
 
 def _each(spreads: Sequence[Spread | None], *fields: str) -> Iterable[object]:
-    """A field of all of them, then the next."""
+    """Yield the first field of all spreads, then the second, and so on."""
     return (one and getattr(one, field) for field in fields for one in spreads)
 
 
@@ -306,7 +306,7 @@ def _latex(table: Comparison) -> str:
 
 
 def _tabular(titles: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> list[str]:
-    """A table whose first columns, so many, are words and the others figures."""
+    """Return a table whose first columns, as many as `words`, are words and the others figures."""
     return [
         rf"\begin{{tabular}}{{{'l' * words}{'r' * (len(titles) - words)}}}",
         r"\hline",
@@ -323,7 +323,7 @@ def _latex_line(line: Sequence[str]) -> str:
 
 
 def _in_latex(text: str) -> str:
-    """The text with what LaTeX reads as commands written out."""
+    """Return the text with what LaTeX reads as commands written out."""
     return "".join(_LATEX.get(sign, sign) for sign in text).replace("±", r"$\pm$")
 
 

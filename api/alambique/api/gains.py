@@ -1,26 +1,41 @@
-"""What students of a suite gained over their baselines, with intervals. Free of HTTP."""
+"""What students gained over their baselines: pairs of them, and intervals of the differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from alambique.api.comparison import Pair
 from alambique.registry import example_scores
 from alambique.registry.database import Database
 from alambique.registry.records import ScoredStudent
 from alambique.tasks.bootstrap import Floats, Interval, differences, unpacked
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A student and what it is compared with, each once for every seed, in one order."""
+
+    ours: tuple[ScoredStudent, ...]
+    theirs: tuple[ScoredStudent, ...]
+
+
+class Gains(Protocol):
+    """A function from pairs to the differences of their scores."""
+
+    def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
+        """Return the difference of each pair of which the score of every example is known."""
+
+
 @dataclass(slots=True)
 class StoredGains:
-    """Gains by the example scores in the registry, each pair drawn once in the life of this."""
+    """Gains by the example scores in the registry; each pair is drawn once and then kept."""
 
     database: Database
     known: dict[Pair, Interval] = field(default_factory=dict)
 
     def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
-        """Return the difference of the scores of each pair, as far as they are known."""
+        """Return the difference of each pair whose example scores the registry has."""
         new = [pair for pair in dict.fromkeys(pairs) if pair not in self.known]
         if new:
             wanted = [one for pair in new for one in (*pair.ours, *pair.theirs)]
@@ -34,7 +49,7 @@ class StoredGains:
 
 
 def _score_pair(pair: Pair, stored: Mapping[ScoredStudent, bytes]) -> tuple[Floats, Floats] | None:
-    """The example scores (S, E, 2) of both; None where some are not there, or not of one test."""
+    """Return the example scores (S, E, 2) of both; None if some are missing or of another test."""
     if any(one not in stored for one in (*pair.ours, *pair.theirs)):
         return None
     scores = [unpacked(stored[one]) for one in (*pair.ours, *pair.theirs)]

@@ -19,13 +19,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """The process answers."""
+    """Answer that the process lives."""
     return Health(status="alive")
 
 
 @router.get("/readyz")
 def readyz(context: AppContext) -> Health:
-    """The database answers too, and has the tables; a problem with status 503 where not.
+    """Answer whether the database answers and has the tables; if not, a problem with status 503.
 
     And a problem with status 507 where the disk of the home is full.
     """

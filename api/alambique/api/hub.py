@@ -4,15 +4,20 @@ huggingface_hub bounds the time of one try, and tries again; a hub that stays si
 thread of the server for minutes, and a few dozen requests all of them.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from alambique.spec.errors import Unreachable
 
 T = TypeVar("T")
+S = TypeVar("S", contravariant=True)
+R = TypeVar("R", covariant=True)
 
 SECONDS = 20.0
 """How long one request waits for the hub, in all its look-ups together. The client waits 60."""
@@ -20,6 +25,38 @@ AT_ONCE = 2
 """Look-ups of one server."""
 _GLANCE = 0.1
 """Seconds between two looks whether the server is about to stop."""
+
+
+class LookUp(Protocol):
+    """A function that calls what asks the hub, and returns what that gives."""
+
+    def __call__(self, look: Callable[[], T], /) -> T:
+        """Call `look`."""
+        ...
+
+
+def call_now(look: Callable[[], T], /) -> T:
+    """Return what `look` gives, however long the hub takes: the look-up of a command."""
+    return look()
+
+
+class HubQuery(Protocol[S, R]):
+    """A function that asks the hub about something, and keeps in `cache` what comes of it."""
+
+    def __call__(self, source: S, /, *, cache: Path) -> R:
+        """Ask about `source`."""
+        ...
+
+
+def ask_hub(ask: HubQuery[S, R], source: S, cache: Path) -> R:
+    """Return what the hub says; its library logs no tries, since errors tell what came of them."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return ask(source, cache=cache)
+    finally:
+        logger.setLevel(before)
 
 
 class HubLookUps:
@@ -30,21 +67,25 @@ class HubLookUps:
     """
 
     def __init__(self, *, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
-        """With so many places, for requests that wait for so many seconds."""
+        """Take how many look-ups run at once, and how many seconds a request waits for its own."""
         self._seconds = seconds
         self._places = threading.BoundedSemaphore(at_once)
         self._at_once = at_once
 
-    def deadline(self) -> float:
-        """Return the time of `time.monotonic` until which a request of now may wait."""
-        return time.monotonic() + self._seconds
+    def for_request(self, stop: threading.Event) -> LookUp:
+        """Return the look-ups of a request that begins now, which wait until its deadline.
 
-    def run(self, look: Callable[[], T], *, until: float, stop: threading.Event) -> T:
+        Args:
+            stop: set when the server stops.
+        """
+        return partial(self._run, until=time.monotonic() + self._seconds, stop=stop)
+
+    def _run(self, look: Callable[[], T], *, until: float, stop: threading.Event) -> T:
         """Return what `look` gives, which is called in a thread of its own.
 
         Args:
             look: asks the hub.
-            until: the `deadline` of the request.
+            until: the time of `time.monotonic` until which the request waits.
             stop: set when the server stops.
 
         Raises:

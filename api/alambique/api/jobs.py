@@ -1,7 +1,7 @@
-"""/v1/jobs: reading, following and ending jobs."""
+"""/v1/jobs: jobs are posted, read, followed and ended."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -9,9 +9,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.exc import SQLAlchemyError
 
+from alambique.api.checks import check, pin_names
 from alambique.api.context import (
     UNCHANGED,
     AppContext,
+    Context,
     Cursor,
     Db,
     IdPrefix,
@@ -20,21 +22,76 @@ from alambique.api.context import (
     WritableDb,
     is_unchanged,
 )
+from alambique.api.plan_views import PlanView
+from alambique.api.planning import check_sizes, plan_of
 from alambique.api.queries import job_page, job_view, trial_page
-from alambique.api.trial_views import TrialView
-from alambique.api.views import EventView, JobView, LogPage, PageView
+from alambique.api.request_body import Body, Key, body_description, read_job
+from alambique.api.views import EventView, JobView, LogPage, PageView, TrialView
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
 from alambique.registry.records import Event
 from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import UnknownName
+from alambique.spec.job import Job
 from alambique.spec.states import State, TrialState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 BATCH = 500
 """Events that are read at once."""
+
+_PLANNED: dict[str, Any] = {"model": PlanView, "description": "The plan, with `dry_run`"}
+
+DryRun = Annotated[bool, Query(description="Answer the plan, and queue nothing.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    responses={200: _PLANNED},
+    openapi_extra=body_description(Job),
+)
+def post_job(
+    context: AppContext,
+    body: Body,
+    database: WritableDb,
+    response: Response,
+    dry_run: DryRun = False,
+    idempotency_key: Key = None,
+) -> JobView | Response:
+    """Queue a job, given as JSON or YAML."""
+    posted = read_job(body)
+    if dry_run:
+        plan = _plan(posted, context)
+        return Response(plan.model_dump_json(), media_type="application/json")
+    job_id = _queue(posted, context, idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    return view_of(database, job_id)
+
+
+def _plan(posted: Job, context: Context) -> PlanView:
+    check(posted, context)
+    look_up = context.hub.for_request(context.stop)
+    (job,) = pin_names([posted], context, look_up)
+    planned = plan_of(job, context.settings, context.database, look_up=look_up)
+    return PlanView.model_validate(planned)
+
+
+def _queue(posted: Job, context: Context, key: str | None) -> UUID:
+    """Queue a job and return its id; a key that was sent before has the job that was made then."""
+    if key is not None:
+        # before anybody is asked what the job names: a retry has its job, whatever became of that
+        with context.database.read() as session:
+            known = jobs.find_submitted(session, posted, key)
+        if known is not None:
+            return known.id
+    check(posted, context)
+    (job,) = pin_names([posted], context, context.hub.for_request(context.stop))
+    check_sizes(job, context.settings)
+    with context.database.write() as session:
+        return jobs.submit(session, job, key=key, posted=posted).id
 
 
 @router.get("")
@@ -48,7 +105,7 @@ def list_jobs(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[JobView]:
-    """Jobs, newest first."""
+    """List jobs, newest first."""
     with database.read() as session:
         page = jobs.page(
             session,
@@ -67,7 +124,7 @@ def list_jobs(
 def job(
     database: Db, job_id: UUID, response: Response, if_none_match: IfNoneMatch = None
 ) -> JobView | Response:
-    """A job as it stands; one that waits says why, and how many are ahead."""
+    """Return a job as it stands; one that waits says why, and how many are ahead."""
     view = view_of(database, job_id)
     tag = {"ETag": f'"{view.tag}"'}
     # what a waiting job waits for can change while the job itself does not
@@ -100,7 +157,7 @@ def logs(
     after: Annotated[int, Query(ge=0, description="`after` of the answer before.")] = 0,
     limit: Limit = 200,
 ) -> LogPage:
-    """What a job wrote, oldest first; asked again with its `after` it goes on from there."""
+    """Return what a job wrote, oldest first; asked with its `after`, the lines that follow."""
     with database.read() as session:
         jobs.find(session, job_id)
         return LogPage.of(jobs.logs(session, job_id, after, limit), after)
@@ -114,13 +171,13 @@ def list_trials(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[TrialView]:
-    """The trials of a job's search, in the order in which they were begun; without one, none."""
+    """List the trials of a job's search, in the order in which they were begun."""
     with database.read() as session:
         return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
 
 def _existing_id(database: Db, job_id: UUID) -> UUID:
-    """The id of a job that is there: a stream that has begun can refuse nothing."""
+    """Return the id of a job that is there: a stream that has begun can refuse nothing."""
     with database.read() as session:
         return jobs.find(session, job_id).id
 
@@ -131,7 +188,7 @@ async def events(
     job_id: Annotated[UUID, Depends(_existing_id)],
     last_event_id: Annotated[int, Header(ge=0)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
-    """What happens to a job, live, from after `Last-Event-ID` to its final event."""
+    """Stream what happens to a job, live, from after `Last-Event-ID` to its final event."""
     after = last_event_id
     while not context.stop.is_set():
         try:
@@ -155,13 +212,13 @@ async def events(
 
 
 def _next_events(database: Database, job_id: UUID, after: int) -> tuple[tuple[Event, ...], bool]:
-    """The next events, and whether the job was over when they were read."""
+    """Return the next events, and whether the job was over when they were read."""
     with database.read() as session:
         over = jobs.find(session, job_id).state.over
         return jobs.events(session, job_id, after, BATCH), over
 
 
 def view_of(database: Database, job_id: UUID) -> JobView:
-    """A job as clients see it."""
+    """Return a job as clients see it."""
     with database.read() as session:
         return job_view(session, job_id)

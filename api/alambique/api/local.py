@@ -11,11 +11,9 @@ from uuid import UUID
 from sqlalchemy import make_url
 
 from alambique.api.artifacts import open_artifact, pieces
-from alambique.api.catalogue_views import known_data, known_tasks
 from alambique.api.downloads import save
-from alambique.api.queries import job_page, job_view, trial_page
+from alambique.api.queries import job_page, job_view, known_data, known_tasks, trial_page
 from alambique.api.transport import NoServer
-from alambique.api.trial_views import TrialView
 from alambique.api.views import (
     DatasetView,
     JobView,
@@ -23,6 +21,7 @@ from alambique.api.views import (
     ModelView,
     PageView,
     TaskView,
+    TrialView,
     VersionView,
 )
 from alambique.registry import jobs, versions
@@ -40,19 +39,19 @@ class LocalRegistry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is opened yet."""
+        """Make a registry, which opens nothing yet."""
         self._settings = settings
 
     def tasks(self) -> PageView[TaskView]:
-        """The tasks that jobs can name."""
+        """Return the tasks that jobs can name."""
         return known_tasks()
 
     def data(self) -> PageView[DatasetView]:
-        """The data sets that jobs can name, and whether they are at hand here."""
+        """Return the data sets that jobs can name, and whether they are at hand here."""
         return known_data(self._settings.data)
 
     def job(self, job_id: UUID) -> JobView:
-        """A job as it stands."""
+        """Return a job as it stands."""
         with self._database.read() as session:
             return job_view(session, job_id)
 
@@ -67,7 +66,7 @@ class LocalRegistry:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[JobView]:
-        """Jobs, newest first; with `id_prefix` those whose id begins with these digits."""
+        """Return jobs, newest first; with `id_prefix` those whose id begins with these digits."""
         with self._database.read() as session:
             page = jobs.page(
                 session,
@@ -89,12 +88,12 @@ class LocalRegistry:
         limit: int = 200,
         cursor: str | None = None,
     ) -> PageView[TrialView]:
-        """The trials of a job's search, in the order in which they were begun."""
+        """Return the trials of a job's search, in the order in which they were begun."""
         with self._database.read() as session:
             return trial_page(session, job_id, state=state, cursor=cursor, limit=limit)
 
     def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
-        """What the job wrote after that place."""
+        """Return what the job wrote after that place."""
         with self._database.read() as session:
             jobs.find(session, job_id)
             return LogPage.of(jobs.logs(session, job_id, after), after)
@@ -107,7 +106,7 @@ class LocalRegistry:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[ModelView]:
-        """Models, newest first."""
+        """Return models, newest first."""
         with self._database.read() as session:
             page = versions.models(session, project=project, task=task, limit=limit, cursor=cursor)
         return PageView[ModelView].model_validate(page)
@@ -120,7 +119,7 @@ class LocalRegistry:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[VersionView]:
-        """The versions of a model, newest first."""
+        """Return the versions of a model, newest first."""
         with self._database.read() as session:
             versions.model(session, project, name)
             page = versions.page(session, project=project, name=name, limit=limit, cursor=cursor)
@@ -129,14 +128,14 @@ class LocalRegistry:
     def version(
         self, name: str, version: int | str = "latest", *, project: str = "default"
     ) -> VersionView:
-        """A version of a model, by its number or the newest."""
+        """Return a version of a model, by its number or the newest."""
         with self._database.read() as session:
             return VersionView.model_validate(versions.find(session, project, name, version))
 
     def download(
         self, name: str, version: int | str, folder: Path, *, project: str = "default"
     ) -> VersionView:
-        """The version, whose files lie in `folder` then, each as it was registered.
+        """Save the files of a version in `folder`, each as it was registered; return the version.
 
         Raises:
             BadModel: a file is not the one that was registered.

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from alambique.api.suite_views import SuiteLine
-from alambique.api.views import JobView, PageView
+from alambique.api.views import JobView, PageView, SuiteLine
 from alambique.spec.errors import Conflict, UnknownName
 
 N = TypeVar("N", JobView, SuiteLine)
@@ -34,7 +33,7 @@ def find_job(
     project: str | None = None,
     active: bool = False,
 ) -> UUID:
-    """The id of the one job that is meant; of several of a name, the newest.
+    """Return the id of the one job that is meant; of several of a name, the newest.
 
     Args:
         registry: is asked, unless `said` is a whole id.
@@ -56,7 +55,7 @@ def find_job(
 def find_suite(
     client: Client, said: str, *, project: str | None = None, active: bool = False
 ) -> UUID:
-    """The id of the one suite that is meant; takes and raises the same as `find_job`."""
+    """Return the id of the one suite that is meant; takes and raises the same as `find_job`."""
 
     def page(name: str | None, id_prefix: str | None, cursor: str | None) -> PageView[SuiteLine]:
         return client.suites(project=project, name=name, id_prefix=id_prefix, cursor=cursor)

@@ -35,7 +35,7 @@ def list_models(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[ModelView]:
-    """Models, newest first."""
+    """List models, newest first."""
     with database.read() as session:
         page = versions.models(session, project=project, task=task, cursor=cursor, limit=limit)
     return PageView[ModelView].model_validate(page)
@@ -43,7 +43,7 @@ def list_models(
 
 @router.get("/{name}")
 def model(database: Db, name: str, project: Project = "default") -> ModelView:
-    """A model, with its newest version."""
+    """Return a model, with its newest version."""
     with database.read() as session:
         return ModelView.model_validate(versions.model(session, project, name))
 
@@ -57,7 +57,7 @@ def list_versions(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[VersionView]:
-    """The versions of a model, newest first."""
+    """Return the versions of a model, newest first."""
     with database.read() as session:
         versions.model(session, project, name)
         page = versions.page(
@@ -75,7 +75,7 @@ def version(
     project: Project = "default",
     if_none_match: IfNoneMatch = None,
 ) -> VersionView | Response:
-    """A version, with its files, metrics and lineage."""
+    """Return a version, with its files, metrics and lineage."""
     with database.read() as session:
         row = versions.find(session, project, name, number)
     tag = {"ETag": f'"{row.id}"'}  # what is registered never changes
@@ -98,7 +98,7 @@ def file(
     project: Project = "default",
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The bytes of a file, whose ETag is their sha256."""
+    """Return the bytes of a file, whose ETag is their sha256."""
     with context.database.read() as session:
         row = versions.find(session, project, name, number)
     entry = _entry(row, file)
@@ -110,7 +110,7 @@ def file(
 
 
 def _entry(version: Version, name: str) -> File:
-    """The file of that name: what a client says is compared, and never becomes a path."""
+    """Return the file of that name, which is compared and never becomes a path."""
     for entry in version.files:
         if entry.name == name:
             return entry

@@ -11,7 +11,8 @@ from ipaddress import ip_address
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from alambique.api.problems import Refusal, problem_response, refusal
+from alambique.api.problems import problem_of, problem_response
+from alambique.api.views import Problem
 from alambique.spec.hosts import Host, host_of
 
 JSON = "application/json"
@@ -40,25 +41,25 @@ class OriginCheck:
     """Refuses requests to other names than the server's, and what pages of other sites send."""
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
-        """Around an app that is reached by these names, beside loopback and its own address."""
+        """Wrap an app that is reached by these names, beside loopback and its own address."""
         self.app = app
         self.known = (*_LOOPBACK, *_hosts_of(hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer with the problem for which it is refused."""
         if scope["type"] == "http":
-            cause = refusal_of(_request_head(scope), (*self.known, *_server_address(scope)))
-            if cause is not None:
-                await problem_response(cause.problem)(scope, receive, send)
+            problem = origin_problem(_request_head(scope), (*self.known, *_server_address(scope)))
+            if problem is not None:
+                await problem_response(problem)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refusal | None:
-    """Return why the request is refused, or None where the server answers it."""
+def origin_problem(head: RequestHead, known: Iterable[Host]) -> Problem | None:
+    """Return the problem for which a request is refused, or None if the server answers it."""
     host = host_of(head.host or "")
     if host is None or not any(_is_known_as(host, name) for name in known):
-        return refusal(
+        return problem_of(
             421,
             "unknown_host",
             f"found Host {_short(head.host)}, by which this server is not known: ask it as "
@@ -67,13 +68,13 @@ def refusal_of(head: RequestHead, known: Iterable[Host]) -> Refusal | None:
     if head.method in _SAFE:
         return None
     if not _is_own(head, host):
-        return refusal(
+        return problem_of(
             403,
             "foreign_origin",
             f"found {_provenance(head)} in a request to {_short(head.host)}: pages of "
             "other sites may change nothing here; a proxy has to pass Host on with its port",
         )
-    return _type_refusal(head)
+    return _type_problem(head)
 
 
 def media_type_of(content_type: str | None) -> str | None:
@@ -85,19 +86,19 @@ def media_type_of(content_type: str | None) -> str | None:
     return (content_type or "").partition(";")[0].strip().lower() or None
 
 
-def bad_type(media_type: str | None) -> Refusal:
-    """Return what to raise for a body of another type, or of none."""
+def bad_media_type(media_type: str | None) -> Problem:
+    """Return the problem of a body of a type that is not read, or of none."""
     found = media_type or "no Content-Type"
     detail = f"found {found[:80]}: send Content-Type: {JSON} or {YAML[0]}"
-    return refusal(415, "unsupported_media_type", detail)
+    return problem_of(415, "unsupported_media_type", detail)
 
 
-def _type_refusal(head: RequestHead) -> Refusal | None:
-    """Refuse what a form of any page can send, also where nobody reads the body."""
+def _type_problem(head: RequestHead) -> Problem | None:
+    """Return the problem of what a form of any page can send, also where nobody reads the body."""
     media_type = media_type_of(head.content_type)
     if media_type in (JSON, *YAML) or (media_type is None and not head.has_body):
         return None
-    return bad_type(media_type)
+    return bad_media_type(media_type)
 
 
 def _is_own(head: RequestHead, host: Host) -> bool:
@@ -133,19 +134,19 @@ def _request_head(scope: Scope) -> RequestHead:
 
 
 def _only(headers: Headers, name: str) -> str | None:
-    """The header; of several all of them, which together are no valid one."""
+    """Return the header; several are joined, which gives no valid one."""
     values = headers.getlist(name)
     return ", ".join(values) if values else None
 
 
 def _hosts_of(names: Iterable[str]) -> tuple[Host, ...]:
-    """The hosts of names and bare addresses."""
+    """Return the hosts of names and bare addresses."""
     bracketed = (f"[{name}]" if _is_ipv6(name) else name for name in names)
     return tuple(host for name in bracketed if (host := host_of(name)))
 
 
 def _server_address(scope: Scope) -> tuple[Host, ...]:
-    """The address at which the connection came in, of which no page can make another one."""
+    """Return the address at which the connection came in, which no page can change."""
     server = scope.get("server")
     return _hosts_of([server[0]]) if server else ()
 
@@ -158,7 +159,7 @@ def _is_ipv6(name: str) -> bool:
 
 
 def _provenance(head: RequestHead) -> str:
-    """The header that says of which site the page is; without an origin it is the other one."""
+    """Return the header that says of which site the page is: Origin, else Sec-Fetch-Site."""
     if head.origin is None:
         return f"Sec-Fetch-Site {_short(head.site)}"
     return f"Origin {_short(head.origin)}"

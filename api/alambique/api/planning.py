@@ -1,15 +1,14 @@
 """The plan of a job, from the configs of its models wherever they are, and nothing else of them."""
 
-import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, assert_never
+from typing import assert_never
 
 from alambique.api.artifacts import open_artifact
+from alambique.api.hub import LookUp, ask_hub, call_now
 from alambique.models.configs import Config, read_config
 from alambique.models.hub import fetch_config, list_data_files, resolve, resolve_data
 from alambique.models.sources import inspect_repository, locate
@@ -38,10 +37,6 @@ from alambique.tasks.data import Splits, load
 from alambique.tasks.plan import ConfigOf, plan
 from alambique.tasks.reading import Fetch, not_fetched
 
-T = TypeVar("T")
-S = TypeVar("S", contravariant=True)
-R = TypeVar("R", covariant=True)
-
 _TEXTS = (
     ".parquet",
     ".arrow",
@@ -61,27 +56,15 @@ _SHOWN = 20
 """Files of a data set that a plan names."""
 
 
-class LookUp(Protocol):
-    """Calls what looks for something at the hub, and returns what that gives."""
-
-    def __call__(self, look: Callable[[], T], /) -> T:
-        """Call `look`."""
-        ...
-
-
-def _call_now(look: Callable[[], T], /) -> T:
-    return look()
-
-
 def plan_of(
     job: Job,
     settings: Settings,
     database: Database,
     *,
     fetch: Fetch = not_fetched,
-    look_up: LookUp = _call_now,
+    look_up: LookUp = call_now,
 ) -> Plan:
-    """What the job would make and take; its data is read where it is at hand.
+    """Return what the job would make and take; its data is read if it is at hand.
 
     Args:
         job: what to plan, its models of the hub at commits (`pin`).
@@ -107,7 +90,7 @@ def plan_of(
     )
 
 
-def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _call_now) -> Job:
+def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = call_now) -> Job:
     """Return the job with each model and data set as one that stays the same.
 
     That is one of the hub at the commit that its revision is now, and a model of the registry at
@@ -121,9 +104,9 @@ def pin(job: Job, settings: Settings, database: Database, *, look_up: LookUp = _
 
 
 def pin_all(
-    jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = _call_now
+    jobs: Iterable[Job], settings: Settings, database: Database, *, look_up: LookUp = call_now
 ) -> Iterator[Job]:
-    """Each job as `pin` returns it: whatever several of them name is looked for once.
+    """Yield each job as `pin` returns it; whatever several of them name is looked for once.
 
     Raises:
         UnknownName, Unreachable: as `pin`, with the field among its `fields`.
@@ -150,9 +133,9 @@ def _pinned_name(
     cache = settings.home / "hub"
     match source:
         case Hub():
-            return source_text(look_up(partial(_ask_hub, resolve, source, cache)))
+            return source_text(look_up(partial(ask_hub, resolve, source, cache)))
         case HubData():
-            return str(look_up(partial(_ask_hub, resolve_data, source, cache)))
+            return str(look_up(partial(ask_hub, resolve_data, source, cache)))
         case Registered():
             with database.read() as session:
                 row = versions.find(session, project, source.name, source.version)
@@ -161,36 +144,24 @@ def _pinned_name(
             assert_never(source)
 
 
-class _HubQuery(Protocol[S, R]):
-    """Asks the hub about something, and keeps in `cache` what comes of it."""
-
-    def __call__(self, source: S, /, *, cache: Path) -> R: ...
-
-
-def _ask_hub(ask: _HubQuery[S, R], source: S, cache: Path) -> R:
-    """What the hub says, without its library's lines about each of its tries."""
-    with _silence_hub_log():
-        return ask(source, cache=cache)
-
-
 def _hub_files(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubFiles]:
-    """What is taken of each model of the hub that the job names, each once."""
+    """Yield what is taken of each model of the hub that the job names, each once."""
     sources = [source_of(model) for _, model in job.models()]
     for source in dict.fromkeys(one for one in sources if isinstance(one, Hub)):
         name = source_text(source)
         try:
-            layout, _ = look_up(partial(_ask_hub, inspect_repository, source, cache))
+            layout, _ = look_up(partial(ask_hub, inspect_repository, source, cache))
             yield HubFiles(name, layout.files, layout.imported)
         except BadModel as error:
             yield HubFiles(name, refused=str(error).removeprefix(f"{name}: "))
 
 
 def _hub_data(job: Job, cache: Path, look_up: LookUp) -> Iterator[HubDataFiles]:
-    """What there is of each data set of the hub that the job names, each once."""
+    """Yield what there is of each data set of the hub that the job names, each once."""
     sources = map(data_source_of, job.data.names.values())
     for source in dict.fromkeys(one for one in sources if isinstance(one, HubData)):
         try:
-            yield _data_files(source, look_up(partial(_ask_hub, list_data_files, source, cache)))
+            yield _data_files(source, look_up(partial(ask_hub, list_data_files, source, cache)))
         except (BadData, Unreachable) as error:  # the job has no need of the list
             yield HubDataFiles(str(source), why=str(error))
 
@@ -212,7 +183,7 @@ def _data_files(source: HubData, files: Sequence[tuple[str, int]]) -> HubDataFil
 
 
 def _splits(job: Job, settings: Settings, fetch: Fetch) -> Splits | BadSpec:
-    """The examples of the job, or why they are not at hand."""
+    """Return the examples of the job, or why they are not at hand."""
     try:
         return load(job.data, task=find(job.task), root=settings.data, fetch=fetch)
     except BadSpec as error:
@@ -225,9 +196,9 @@ def config_of(
     project: str,
     settings: Settings,
     database: Database,
-    look_up: LookUp = _call_now,
+    look_up: LookUp = call_now,
 ) -> Config:
-    """The config of a model; of a hub repository, that one file is fetched.
+    """Return the config of a model; of a hub repository, that one file is fetched.
 
     Raises:
         UnknownName: the model is nowhere.
@@ -237,7 +208,7 @@ def config_of(
     match source:
         case Hub():
             cache = settings.home / "hub"
-            return read_config(look_up(partial(_ask_hub, fetch_config, source, cache)))
+            return read_config(look_up(partial(ask_hub, fetch_config, source, cache)))
         case Registered(name, version):
             with database.read() as session:
                 row = versions.find(session, project, name, version)
@@ -251,7 +222,7 @@ def config_of(
 
 
 def check_sizes(job: Job, settings: Settings, *, known: ConfigOf | None = None) -> None:
-    """Nothing, where the student can be made of what it starts from, as far as is known at once.
+    """Raise an error if it is known at once that no student can be made of what it starts from.
 
     Neither the network nor the data is asked: a model of the hub or of the registry is looked at
     by the job's first stage.
@@ -274,7 +245,7 @@ def check_sizes(job: Job, settings: Settings, *, known: ConfigOf | None = None) 
 
 
 def local_config(source: Source, settings: Settings) -> Config:
-    """The config of a model of this machine.
+    """Return the config of a model of this machine.
 
     Raises:
         UnknownName: it is not there.
@@ -285,7 +256,7 @@ def local_config(source: Source, settings: Settings) -> Config:
 
 
 def find_local(source: Local | Folder, settings: Settings) -> Path:
-    """The folder of a model of this machine.
+    """Return the folder of a model of this machine.
 
     Raises:
         UnknownName: it is not there.
@@ -293,20 +264,8 @@ def find_local(source: Local | Folder, settings: Settings) -> Path:
     return locate(source, models=settings.models, cache=settings.home / "hub").folder
 
 
-@contextmanager
-def _silence_hub_log() -> Iterator[None]:
-    """Without the hub's lines about each of its tries: what comes of them is in the error."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
 def _registered_config(version: Version, root: str) -> Config:
-    """Read through a folder: where the artifacts are, there may be no folders."""
+    """Return the config of a version, read through a folder, which the store may not have."""
     entry = next(file for file in version.files if file.name == "config.json")
     with tempfile.TemporaryDirectory() as folder, open_artifact(root, version, entry) as opened:
         (Path(folder) / entry.name).write_bytes(opened.read())

@@ -1,17 +1,24 @@
-"""What the registry says as clients see it: for routes, and for commands without a server."""
+"""What is known here, as clients see it: for routes, and for commands without a server."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from alambique.api.trial_views import TrialView, front_numbers
-from alambique.api.views import JobView, PageView
+from alambique.api.views import DatasetView, JobView, PageView, TaskView, TrialView
+from alambique.distill.front import front_of
 from alambique.registry import jobs, trials
-from alambique.registry.records import JobRow, Page
+from alambique.registry.records import JobRow, Page, Trial
 from alambique.registry.transitions import WAITING
+from alambique.spec.search import Search
 from alambique.spec.states import TrialState
+from alambique.tasks.all import ALL
+from alambique.tasks.catalogue import DATASETS
+from alambique.tasks.datasets import Articles, Dataset, Files, Hub, Paragraphs, Shipped
 
 
 def job_view(session: Session, job_id: UUID) -> JobView:
@@ -33,6 +40,41 @@ def trial_page(
     """Return the trials of a job's search, in the order in which they were begun."""
     search = jobs.find(session, job_id).spec.get("search")
     page = trials.page(session, job_id, state=state, cursor=cursor, limit=limit)
-    front = front_numbers(search, trials.of_job(session, job_id))
+    front = _front_numbers(search, trials.of_job(session, job_id))
     views = [TrialView.of(trial, front) for trial in page.items]
     return PageView[TrialView](items=views, next=page.next)
+
+
+def _front_numbers(search: Mapping[str, Any] | None, trials: Iterable[Trial]) -> frozenset[int]:
+    """Return the numbers of those on the front of all `trials` of a job with that `search`."""
+    if search is None:
+        return frozenset()
+    goals = Search.model_validate(search).targets
+    finished = {one.number: one.metrics for one in trials if one.state is TrialState.FINISHED}
+    return frozenset(front_of(goals, finished))
+
+
+def known_tasks() -> PageView[TaskView]:
+    """Return every task."""
+    return PageView[TaskView](items=[TaskView.of(task) for task in ALL], next=None)
+
+
+def known_data(folder: Path | None) -> PageView[DatasetView]:
+    """Return every data set of the catalogue; `folder` is that of ALAMBIQUE_DATA, if it is set."""
+    views = [DatasetView.of(one, _is_at_hand(one, folder)) for one in DATASETS]
+    return PageView[DatasetView](items=views, next=None)
+
+
+def _is_at_hand(dataset: Dataset, folder: Path | None) -> bool:
+    match dataset.source:
+        case Shipped():
+            return True
+        case Hub():
+            return False  # it is fetched when a job runs
+        case Files(paths, _):
+            needed = tuple(paths.values())
+        case Articles(path, _):
+            needed = (path,)
+        case Paragraphs(paths, _):
+            needed = paths
+    return folder is not None and all((folder / path).is_file() for path in needed)

@@ -1,16 +1,20 @@
-"""The body of what is posted: from the bytes of a client to a `Job` or a `Suite`."""
+"""The body of what is posted: how it is read into a `Job` or a `Suite`, and how it is described."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
-from alambique.api.origins import JSON, YAML, bad_type, media_type_of
+from alambique.api.origins import JSON, YAML, bad_media_type, media_type_of
+from alambique.api.problems import Refusal
 from alambique.spec.documents import Unreadable, from_json, from_yaml
 from alambique.spec.errors import BadSpec
+from alambique.spec.fields import Spec
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of, mapping
 from alambique.spec.suite import NEEDS, Suite, suite_of
+
+SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class RequestBody:
 
 
 def read_job(body: RequestBody) -> Job:
-    """The job that a body describes.
+    """Return the job that a body describes.
 
     Raises:
         Refusal: it is not said to be JSON or YAML.
@@ -32,7 +36,7 @@ def read_job(body: RequestBody) -> Job:
 
 
 def read_suite(body: RequestBody) -> Suite:
-    """The suite that a body describes.
+    """Return the suite that a body describes.
 
     Raises:
         Refusal: it is not said to be JSON or YAML.
@@ -57,6 +61,13 @@ Key = Annotated[
 ]
 
 
+def body_description(model: type[Spec]) -> dict[str, Any]:
+    """Return what the description of a route says of its body, which is read by hand."""
+    schema = {"schema": {"$ref": SCHEMA_REFERENCE.format(model=model.__name__)}}
+    content = {kind: schema for kind in (JSON, YAML[0])}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def _content(body: RequestBody) -> Any:
     media_type = media_type_of(body.content_type)
     try:
@@ -66,4 +77,4 @@ def _content(body: RequestBody) -> Any:
             return from_yaml(body.content.decode(), aliases=False)
     except (Unreadable, UnicodeDecodeError) as error:
         raise BadSpec(f"the body cannot be read as {media_type}: {error}") from error
-    raise bad_type(media_type)
+    raise Refusal(bad_media_type(media_type))

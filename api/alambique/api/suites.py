@@ -1,19 +1,17 @@
 """/v1/suites: a matrix of jobs is posted whole, read, and cancelled."""
 
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
 from alambique.api.checks import check_suite, pin_names
-from alambique.api.comparison import Gains
-from alambique.api.context import AppContext, Cursor, Db, IdPrefix, Limit, WritableDb
+from alambique.api.comparison import suite_comparison
+from alambique.api.context import AppContext, Context, Cursor, Db, IdPrefix, Limit, WritableDb
 from alambique.api.exports import Form, table_text
-from alambique.api.openapi import body_description
-from alambique.api.request_body import Body, Key, read_suite
-from alambique.api.suite_views import SuiteLine, SuiteView, comparison_of
-from alambique.api.views import PageView
+from alambique.api.gains import Gains
+from alambique.api.request_body import Body, Key, body_description, read_suite
+from alambique.api.views import PageView, SuiteLine, SuiteView
 from alambique.registry import suites
 from alambique.registry.database import Database
 from alambique.spec.matrix import field_at, jobs_of
@@ -41,23 +39,25 @@ def post_suite(
     idempotency_key: Key = None,
 ) -> SuiteView:
     """Queue all jobs of a suite, given as JSON or YAML; or none, where one cannot be."""
-    suite = read_suite(body)
-    if idempotency_key is not None:
-        with database.read() as session:
-            known = suites.find_submitted(session, suite, idempotency_key)
+    suite_id = _queue(read_suite(body), context, idempotency_key)
+    response.headers["Location"] = f"/v1/suites/{suite_id}"
+    return _view(database, suite_id, context.gains)
+
+
+def _queue(suite: Suite, context: Context, key: str | None) -> UUID:
+    """Queue the jobs of a suite and return its id; a key sent before has the suite of then."""
+    if key is not None:
+        with context.database.read() as session:
+            known = suites.find_submitted(session, suite, key)
         if known is not None:
-            response.headers["Location"] = f"/v1/suites/{known.id}"
-            return _view(database, known.id, context.gains)
+            return known.id
     planned = jobs_of(suite)
     check_suite(suite, planned, context)
-    look_up = partial(context.hub.run, until=context.hub.deadline(), stop=context.stop)
     cells, jobs = zip(*planned, strict=True)
+    look_up = context.hub.for_request(context.stop)
     pinned = pin_names(jobs, context, look_up, lambda n, path: field_at(suite, cells[n], path))
-    planned = tuple(zip(cells, pinned, strict=True))
-    with database.write() as session:
-        row = suites.submit(session, suite, planned, key=idempotency_key)
-    response.headers["Location"] = f"/v1/suites/{row.id}"
-    return _view(database, row.id, context.gains)
+    with context.database.write() as session:
+        return suites.submit(session, suite, tuple(zip(cells, pinned, strict=True)), key=key).id
 
 
 @router.get("")
@@ -69,7 +69,7 @@ def list_suites(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[SuiteLine]:
-    """Suites, newest first."""
+    """List suites, newest first."""
     with database.read() as session:
         page = suites.page(
             session, project=project, name=name, id_prefix=id, cursor=cursor, limit=limit
@@ -85,7 +85,7 @@ def suite(
     suite_id: UUID,
     table: Annotated[bool, Query(description="false: without the table, which is quicker.")] = True,
 ) -> SuiteView:
-    """A suite as it stands: its jobs, and the table as far as it is known."""
+    """Return a suite as it stands: its jobs, and the table as far as it is known."""
     return _view(database, suite_id, context.gains if table else None)
 
 
@@ -96,10 +96,10 @@ def table(
     suite_id: UUID,
     form: Annotated[Form, Query(alias="format", description="What to write.")] = Form.MARKDOWN,
 ) -> Response:
-    """The table of a suite, to be pasted."""
+    """Return the table of a suite as text."""
     with database.read() as session:
         row, results = suites.find(session, suite_id), suites.results(session, suite_id)
-    comparison = comparison_of(row, results, context.gains)
+    comparison = suite_comparison(row, results, context.gains)
     return Response(table_text(comparison, form), media_type=_TYPES[form])
 
 
@@ -114,8 +114,8 @@ def cancel(context: AppContext, database: WritableDb, suite_id: UUID) -> SuiteVi
 
 
 def _view(database: Database, suite_id: UUID, gains: Gains | None) -> SuiteView:
-    """The suite with its table; without that where nothing draws its gains."""
+    """Return the suite with its table; without the table if nothing draws its gains."""
     with database.read() as session:
         row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
         results = suites.results(session, suite_id) if gains else ()
-    return SuiteView.of(row, jobs, comparison_of(row, results, gains) if gains else None)
+    return SuiteView.of(row, jobs, suite_comparison(row, results, gains) if gains else None)

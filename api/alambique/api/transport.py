@@ -1,5 +1,8 @@
-"""Requests to a server of ours: its problems become errors, silence gets a hint."""
+"""Requests to a server of ours: its problems become errors; while it is away, it is waited for."""
 
+import logging
+import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -9,6 +12,11 @@ import httpx2
 from alambique.spec import errors
 from alambique.spec.faults import BadField, BadFields
 from alambique.spec.hosts import without_password
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries, once a server has been away for a while."""
+
+_log = logging.getLogger(__name__)
 
 
 class NoServer(errors.AlambiqueError, ConnectionError):
@@ -42,7 +50,7 @@ class Transport:
     """The connections to one server."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        """No connection yet.
+        """Make a transport, which has no connection yet.
 
         Raises:
             BadSpec: the token cannot be sent in a header.
@@ -60,11 +68,11 @@ class Transport:
         """Whether a server of alambique has ever answered."""
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.close()
 
     def answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """The server's whole answer to a request with the `options` of httpx2.
+        """Return the server's whole answer to a request with the `options` of httpx2.
 
         Raises:
             NoServer: nobody answered, or it is not known with what.
@@ -78,14 +86,14 @@ class Transport:
     def stream(
         self, path: str, headers: Mapping[str, str] | None = None
     ) -> Iterator[httpx2.Response]:
-        """The server's answer while it comes in; raises as `answer` does."""
+        """Yield the server's answer while it comes in; raises as `answer` does."""
         with self._translate_errors(), self._http.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
             yield self._check_response(response)
 
     def _check_response(self, response: httpx2.Response) -> httpx2.Response:
-        """The response of a server of ours that did as it was asked; raises as `answer` does."""
+        """Return a response that is a success of a server of alambique; raises as `answer` does."""
         accepted = response.is_success or response.status_code == 304
         if not accepted and response.headers.get("content-type") != "application/problem+json":
             kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
@@ -113,6 +121,59 @@ class Transport:
             raise NoServer(f"no server at {self._url} ({kind}): set ALAMBIQUE_URL") from None
         except httpx2.TransportError as error:
             raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
+
+
+class Outage:
+    """The absence of one server, from the first request without an answer to the next answer.
+
+    It is logged as a warning, which a program without logging of its own prints to stderr.
+    """
+
+    def __init__(self, transport: Transport, *, pause: float, patience: float = math.inf) -> None:
+        """Begin with a server that is there, as far as is known.
+
+        Args:
+            transport: knows whether the server has ever answered.
+            pause: seconds before the second try; doubled with each further one.
+            patience: seconds after which the server is given up.
+        """
+        self._transport = transport
+        self._pause = pause
+        self._patience = patience
+        self._tries = 0
+        self._since = 0.0
+
+    def wait(self, error: NoServer) -> None:
+        """Sleep until the server is to be asked again.
+
+        Raises:
+            NoServer: it has never answered, or has been away for longer than the patience.
+        """
+        if not self._transport.answered:
+            raise error
+        if self._tries == 0:
+            self._since = time.monotonic()
+            _log.warning("%s; waiting until it answers (Ctrl-C ends the waiting)", error)
+        elif time.monotonic() - self._since > self._patience:
+            raise error
+        time.sleep(pause_before(self._tries, first=self._pause))
+        self._tries += 1
+
+    def end(self) -> None:
+        """Note that the server has answered."""
+        if self._tries:
+            _log.warning("the server answers again")
+        self._tries = 0
+
+
+def pause_before(tries: int, *, first: float, longest: float = LONGEST_PAUSE) -> float:
+    """Return the seconds to wait after so many tries in vain beside the first one.
+
+    >>> [pause_before(tries, first=1.0) for tries in (0, 1, 2, 3, 5000)]
+    [1.0, 2.0, 4.0, 5.0, 5.0]
+    """
+    # the exponent is bounded: after days a float could not hold the power
+    return float(min(longest, first * 2 ** min(tries, 32)))
 
 
 def _refuse(response: httpx2.Response) -> NoReturn:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from alambique.registry.records import Event, JobRow, Waiting
+from alambique.api.comparison_table import Comparison
+from alambique.registry.records import Event, JobRow, SuiteJobRow, SuiteRow, Trial, Waiting
 from alambique.spec.outputs import Output
-from alambique.spec.states import Reason, StageName, State
+from alambique.spec.states import Reason, StageName, State, TrialState
 from alambique.spec.suite import Cell
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class JobView(View):
 
     @classmethod
     def of(cls, row: JobRow, waiting: Waiting | None) -> JobView:
-        """The job as clients see it: without leases and fences."""
+        """Return the job as clients see it: without leases and fences."""
         seen = WaitingView.model_validate(waiting) if waiting else None
         return cls.model_validate(row).model_copy(update={"waiting": seen})
 
@@ -121,9 +123,85 @@ class LogPage(View):
 
     @classmethod
     def of(cls, events: Sequence[Event], after: int) -> LogPage:
-        """The lines of log events; `after` where there are none."""
+        """Return the lines of log events, and `after` itself if there are none."""
         items = [LogView(id=e.id, at=e.at, lines=e.content["lines"]) for e in events]
         return cls(items=items, after=items[-1].id if items else after)
+
+
+class TrialView(View):
+    """A trial of a job's search."""
+
+    number: int
+    """From 1, in the order in which they were begun."""
+    values: dict[str, Any]
+    """By the path of the field of the job."""
+    state: TrialState
+    front: bool
+    """Whether no other trial is better by all goals of the search, of those that have finished."""
+    epochs: int
+    """That are whole."""
+    metrics: dict[str, float]
+    """On the validation examples, of its best epoch; and what the student costs."""
+    curve: list[dict[str, float]]
+    """The best loss and metric after each epoch; at the last one `stopped`, where it was that."""
+    reason: Reason | None
+    error: str | None
+    """Of one that failed."""
+    started_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, trial: Trial, front: Iterable[int]) -> TrialView:
+        """Return the trial as clients see it; `front` has the numbers of those on the front."""
+        return cls.model_validate(asdict(trial) | {"front": trial.number in front})
+
+
+class SuiteLine(View):
+    """A suite in a list."""
+
+    id: UUID
+    project: str
+    name: str
+    created_at: datetime
+    states: dict[State, int]
+    """How many of its jobs are in which state."""
+    over: bool
+    """Whether none of its jobs has anything left to do."""
+
+
+class SuiteJob(View):
+    """A job of a suite, as it stands."""
+
+    id: UUID
+    name: str | None
+    cell: Cell
+    state: State
+    reason: Reason | None
+    message: str | None
+    stage: StageName | None
+    progress: float | None
+    """Of the stage, 0 to 1."""
+    eta_seconds: float | None
+    attempts: int
+
+
+class SuiteView(SuiteLine):
+    """A suite as it stands, with its jobs and the table as far as it is known."""
+
+    jobs: list[SuiteJob]
+    comparison: Comparison | None
+    """null where it was not asked for."""
+
+    @classmethod
+    def of(
+        cls, row: SuiteRow, jobs: Sequence[SuiteJobRow], comparison: Comparison | None = None
+    ) -> SuiteView:
+        """Return the suite as clients see it, with its table where that is given."""
+        return cls(
+            **SuiteLine.model_validate(row).model_dump(),
+            jobs=[SuiteJob.model_validate(job) for job in jobs],
+            comparison=comparison,
+        )
 
 
 class FileView(View):
@@ -222,7 +300,7 @@ class TaskView(View):
 
     @classmethod
     def of(cls, task: Task[Any, Any]) -> TaskView:
-        """A task as clients see it."""
+        """Return a task as clients see it."""
         settings = dict(task.settings(()))
         return cls(name=task.name, output=task.output, primary=task.primary, settings=settings)
 
@@ -243,7 +321,7 @@ class DatasetView(View):
 
     @classmethod
     def of(cls, dataset: Dataset, at_hand: bool) -> DatasetView:
-        """A data set as clients see it: without where it lies."""
+        """Return a data set as clients see it: without where it lies."""
         return cls(
             name=dataset.name,
             task=dataset.task,

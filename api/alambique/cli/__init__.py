@@ -18,7 +18,7 @@ _EXTRAS = {
 
 
 def main() -> None:
-    """Run the command that the arguments name; an error of ours is one message, and exit 1."""
+    """Run the command that the arguments name; a foreseen error is one message, and exit 1."""
     # before torch is imported here, and for every process that is started from here
     os.environ.update(compute_environment(os.environ))
     from alambique.cli.program import program
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _error_text(error: Exception) -> str | None:
-    """What a user is told of an error; None: nobody foresaw it, and its traceback is wanted."""
+    """Return what a user is told of an error; None if it was not foreseen, and is to be traced."""
     if isinstance(error, AlambiqueError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):

@@ -7,7 +7,7 @@ from alambique.cli.options import Json
 
 
 def tasks(context: typer.Context, json: Json = False) -> None:
-    """The tasks that jobs can name."""
+    """List the tasks that jobs can name."""
     from alambique.cli.tables import show, show_json, table
 
     page = registry_of(context).tasks()
@@ -18,7 +18,7 @@ def tasks(context: typer.Context, json: Json = False) -> None:
 
 
 def data(context: typer.Context, json: Json = False) -> None:
-    """The data sets that jobs can name."""
+    """List the data sets that jobs can name."""
     from alambique.cli.tables import show, show_json, table
 
     page = registry_of(context).data()

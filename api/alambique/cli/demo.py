@@ -70,7 +70,7 @@ def _run_server(log: "BinaryIO") -> Iterator[str]:
 
 
 def _read_url(process: subprocess.Popen[bytes], log: "BinaryIO") -> str:
-    """The URL in the one line that `up` prints once it is ready."""
+    """Return the URL in the one line that `up` prints once it is ready."""
     assert process.stdout is not None
     line = process.stdout.readline().decode()
     for word in line.split():

@@ -61,7 +61,7 @@ def _setting_problem(error: ErrorDetails) -> str:
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """The settings of this call."""
+    """Return the settings of this call."""
     from alambique.spec.settings import Settings
 
     settings = context.obj
@@ -70,7 +70,7 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def home_of(context: typer.Context) -> Path:
-    """The folder of this platform on this machine, made where it is not there.
+    """Return the folder of this platform on this machine, made where it is not there.
 
     Raises:
         BadSpec: it cannot be made.
@@ -87,7 +87,7 @@ def home_of(context: typer.Context) -> Path:
 
 
 def database_of(context: typer.Context) -> Database:
-    """The registry that the settings name; connected to on first use.
+    """Return the registry that the settings name; connected to on first use.
 
     Raises:
         BadSpec: there can be none.
@@ -109,7 +109,7 @@ def database_of(context: typer.Context) -> Database:
 
 
 def client_of(context: typer.Context) -> Client:
-    """A client of the server that the settings name."""
+    """Return a client of the server that the settings name."""
     from alambique.api.client import Client
 
     settings = settings_of(context)
@@ -118,7 +118,7 @@ def client_of(context: typer.Context) -> Client:
 
 
 def registry_of(context: typer.Context) -> Client | LocalRegistry:
-    """The server of the settings; where they name none and none runs, this machine's registry.
+    """Return a client of the settings' server; if none is named or runs, this machine's registry.
 
     A server that ALAMBIQUE_URL names is asked in any case: no other has its jobs and its data.
     """
@@ -138,5 +138,5 @@ def has_server_url(settings: Settings) -> bool:
 
 
 def local_program(settings: Settings) -> str:
-    """How a command begins that reads the registry of this machine, whatever server is named."""
+    """Return how a command begins that reads the registry of this machine, not a server."""
     return "ALAMBIQUE_URL= alambique" if has_server_url(settings) else "alambique"

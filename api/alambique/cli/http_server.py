@@ -14,7 +14,7 @@ from alambique.spec.settings import Settings
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+    """Return a socket that listens at the address and port.
 
     Raises:
         Conflict: another process has the port, or the address is not of this machine.

@@ -23,7 +23,7 @@ def list_jobs(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """Jobs, newest first."""
+    """List jobs, newest first."""
     from alambique.cli.tables import show_json, show_list, table
 
     page = registry_of(context).jobs(
@@ -50,9 +50,9 @@ def list_jobs(
 def show(
     context: typer.Context, job: JobNamed, project: InProject = None, json: Json = False
 ) -> None:
-    """Where a job stands, and what came of it; of a search, its trials."""
+    """Print where a job stands and what came of it, and the trials of a search."""
     from alambique.api.lookup import find_job
-    from alambique.cli.reports import describe
+    from alambique.cli.job_reports import describe
     from alambique.cli.searches import describe_search
     from alambique.cli.tables import show_json
 
@@ -92,8 +92,8 @@ def watch_and_report(client: "Client", job_id: UUID, *, program: str = "alambiqu
     from rich.console import Console
 
     from alambique.cli.job_events import job_events
+    from alambique.cli.job_reports import report
     from alambique.cli.progress import follow
-    from alambique.cli.reports import report
 
     name = client.outlast(lambda: client.job(job_id)).name or str(job_id)
     follow(name, job_events(client, job_id), Console())
@@ -107,7 +107,7 @@ def logs(
     project: InProject = None,
     json: Json = False,
 ) -> None:
-    """What a job wrote, oldest first."""
+    """Print what a job wrote, oldest first."""
     from alambique.api.lookup import find_job
     from alambique.cli.tables import printable
 

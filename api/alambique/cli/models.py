@@ -27,7 +27,7 @@ def list_models(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """Models, newest first."""
+    """List models, newest first."""
     from alambique.cli.tables import count, show_json, show_list, table
 
     page = registry_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
@@ -53,8 +53,8 @@ def list_models(
 def show(
     context: typer.Context, model: Versioned, project: Project = "default", json: Json = False
 ) -> None:
-    """A version of a model: its size, scores and files."""
-    from alambique.cli.reports import describe_version
+    """Print the size, scores and files of a version of a model."""
+    from alambique.cli.model_reports import describe_version
     from alambique.cli.tables import show_json
 
     name, version = name_and_version(model)
@@ -72,8 +72,8 @@ def versions(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """The versions of a model, newest first, each with its score on the test split."""
-    from alambique.cli.reports import version_table
+    """Print the versions of a model, newest first, each with its score on the test split."""
+    from alambique.cli.model_reports import version_table
     from alambique.cli.tables import show_json, show_list
 
     page = registry_of(context).versions(model, project=project, limit=limit, cursor=cursor)
@@ -146,7 +146,7 @@ def predict(
             "tags words or gives a text its class, and two of it to one that compares texts: "
             "`alambique models show` says which task a model is for"
         )
-    from alambique.cli.reports import show_prediction
+    from alambique.cli.model_reports import show_prediction
     from alambique.cli.tables import show_json
     from alambique.workers.scoring.predicting import predict as answer
 

@@ -38,7 +38,7 @@ Cursor = Annotated[str | None, typer.Option(help="Go on after an earlier list.")
 
 
 def name_and_version(text: str) -> tuple[str, str]:
-    """The two parts of NAME[@VERSION].
+    """Return the two parts of NAME[@VERSION].
 
     >>> name_and_version("tiny-ner@3"), name_and_version("tiny-ner")
     (('tiny-ner', '3'), ('tiny-ner', 'latest'))

@@ -1,9 +1,13 @@
-"""The commands that take a job file: `run`, `plan`, `submit`."""
+"""The commands that take a job file, `run`, `plan` and `submit`, and how to post something once."""
 
 import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
 
 import typer
 
@@ -17,13 +21,21 @@ if TYPE_CHECKING:
     from alambique.spec.job import Job
 
 
+V = TypeVar("V")
+
+_PAUSE = 1.0
+"""Seconds between two tries to post."""
+_TRIES = 2
+"""More tries after the second, for what a server may have queued already; one may take a minute."""
+
+
 def run(
     context: typer.Context, job: JobFile, overrides: Overrides = None, fresh: Fresh = False
 ) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
     from alambique.api.planning import pin, plan_of
-    from alambique.cli.job_follower import JobFollower
-    from alambique.cli.reports import report
+    from alambique.cli.job_events import JobFollower
+    from alambique.cli.job_reports import report
     from alambique.workers.hub_data import fetcher
     from alambique.workers.queue.driver import run_here
 
@@ -35,12 +47,12 @@ def run(
     fetch = fetcher(settings.home.absolute(), tell=partial(typer.echo, err=True))
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
-    following = JobFollower(database)
+    follower = JobFollower(database)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the job in order, as Ctrl-C
     try:
-        row = run_here(settings, database, read, posted=following.start)
+        row = run_here(settings, database, read, posted=follower.start)
     finally:
-        following.finish()
+        follower.finish()
     raise typer.Exit(0 if report(row, program=local_program(settings)) else 1)
 
 
@@ -49,7 +61,7 @@ def plan(
 ) -> None:
     """Tell what a job would make and take: parameters, operations, bytes of the cache."""
     from alambique.api.planning import pin, plan_of
-    from alambique.cli.reports import show_plan
+    from alambique.cli.job_reports import show_plan
     from alambique.cli.tables import show_json
 
     settings, database = settings_of(context), database_of(context)
@@ -69,8 +81,7 @@ def submit(
     fresh: Fresh = False,
     json: Json = False,
 ) -> None:
-    """Post a job to the server; prints its id, or with --json the job (with --wait: its end)."""
-    from alambique.cli.submission import post_once
+    """Post a job to the server; print its id, or with --json the job (with --wait: its end)."""
     from alambique.cli.tables import show_json
 
     client, read = client_of(context), read_file(job, overrides, fresh=fresh)
@@ -90,8 +101,39 @@ def submit(
         raise typer.Exit(0 if posted.state is State.SUCCEEDED else 1)
 
 
+def post_once(post: Callable[[str], V], key: str | None, *, pause: float = _PAUSE) -> V:
+    """Return what the server made of what `post` sends, which is sent again if no answer comes.
+
+    Args:
+        post: sends something under a key, by which the server queues nothing twice.
+        key: the user's own; without it one is made.
+        pause: seconds between two tries.
+
+    Raises:
+        NoServer: nobody answers; if something may have been queued, it says how to send that again.
+    """
+    from alambique.api.transport import NoAnswer, NoServer
+
+    known = str(uuid4()) if key is None else key
+    try:
+        return post(known)
+    except NoAnswer:
+        time.sleep(pause)
+    try:
+        for _ in range(_TRIES):
+            with suppress(NoServer):
+                return post(known)
+            time.sleep(pause)
+        return post(known)
+    except NoServer as error:
+        raise NoAnswer(
+            f"{error}; it may have been queued all the same: give the same command again with "
+            f"--key {known}, and nothing is queued twice"
+        ) from error
+
+
 def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -> "Job":
-    """The job of a file, with the overrides in it; `fresh` if asked here or there."""
+    """Return the job of a file with the overrides in it, `fresh` if asked here or there."""
     from alambique.spec.reading import read_job
 
     given = [*(overrides or ()), *(["fresh=true"] if fresh else [])]
@@ -99,7 +141,7 @@ def read_file(path: Path, overrides: list[str] | None, *, fresh: bool = False) -
 
 
 def text_of(path: Path, what: str) -> str:
-    """What is written in a file.
+    """Return what is written in a file.
 
     Raises:
         BadSpec: it cannot be read as `what` it is told to be.

@@ -7,7 +7,7 @@ from alambique.cli.environment import read_settings
 
 
 def program() -> typer.Typer:
-    """The whole command line."""
+    """Return the whole command line."""
     app = _group(
         "Distils Spanish language models: a large teacher becomes a small fast student.",
         completion=True,

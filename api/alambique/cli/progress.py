@@ -20,7 +20,7 @@ _STEP = 0.1
 
 
 def reason_to_wait(ahead: int, why: str) -> str:
-    """Why a job waits, and how many are ahead of it where that does not say so.
+    """Return why a job waits, and how many are ahead of it where that does not say so.
 
     >>> reason_to_wait(2, "2 jobs are ahead of it")
     '2 jobs are ahead of it'
@@ -48,7 +48,7 @@ class Progress:
     message: str | None = None
 
     def after(self, event: EventView) -> Progress:
-        """What it says with one more event."""
+        """Return the progress with one more event."""
         content = event.content
         if event.kind == "state":
             why = ": ".join(filter(None, (content.get("reason"), content.get("message"))))
@@ -77,7 +77,7 @@ class Progress:
 
     @property
     def figures(self) -> str:
-        """Time left, loss and metric, where they are known."""
+        """Return time left, loss and metric, as far as they are known."""
         parts = (
             self.eta is not None and f"{duration(self.eta)} left",
             self.loss is not None and f"loss {self.loss:.4f}",
@@ -87,7 +87,7 @@ class Progress:
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
+        """Return the progress in one line."""
         if self.state.over:
             return str(self.state)  # the report that follows says why
         if self.stage is None or self.state is not State.RUNNING:
@@ -111,7 +111,7 @@ def follow(name: str, events: Iterable[EventView], console: Console) -> None:
 
 
 def lines(events: Iterable[EventView]) -> Iterator[str]:
-    """A line for each new state, stage and reason to wait, and for each tenth of a stage."""
+    """Yield a line for each new state, stage and reason to wait, and for each tenth of a stage."""
     shown, progress = None, Progress()
     for event in events:
         progress = progress.after(event)
@@ -140,7 +140,7 @@ def _live_view(name: str, progress: Progress) -> Group:
 
 
 def _stages(progress: Progress) -> Text:
-    """All stages: those behind the job ticked, the one it is at marked."""
+    """Return all stages, those behind the job ticked, the one it is at marked."""
     drawn = Text("  ")
     for stage in StageName:
         here = stage is progress.stage and progress.state is State.RUNNING

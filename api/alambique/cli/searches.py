@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from alambique.api.trial_views import TrialView
-from alambique.api.views import JobView
+from alambique.api.views import JobView, TrialView
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
 from alambique.registry.job_result import SearchResult
 from alambique.spec.search import COSTS, LOSS
@@ -33,7 +32,7 @@ def describe_search(job: JobView, registry: Client | LocalRegistry) -> None:
 
 
 def trial_table(search: Mapping[str, Any], trials: Sequence[TrialView]) -> Table:
-    """The trials with their values and what they have of each goal; the front is marked."""
+    """Return the trials with their values and what they have of each goal; the front is marked."""
     fields = list(search["space"])
     names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
     columns = ["trial", "", *fields, "state", "epochs", *names]

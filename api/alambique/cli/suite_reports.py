@@ -1,8 +1,12 @@
-"""What is printed of a suite: how its jobs stand, and the table that they end with."""
+"""What is printed of a suite: how its jobs stand, their changes, and the table they end with."""
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+from alambique.api.client import Client
 from alambique.api.exports import (
     Form,
     cells,
@@ -14,15 +18,21 @@ from alambique.api.exports import (
     remarks,
     table_text,
 )
-from alambique.api.suite_views import SuiteJob, SuiteView
-from alambique.cli.tables import Figure, printable, say, show, table
+from alambique.api.views import SuiteJob, SuiteView
+from alambique.cli.tables import Figure, duration, printable, say, show, table
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 from alambique.spec.suite import Cell
 
+LOOK = 2.0
+"""Seconds between two looks at a suite."""
+
+ChangeLines = Callable[[SuiteView | None, SuiteView], Iterable[str]]
+"""The lines to print when a suite that stood so (None: nobody looked yet) stands so now."""
+
 
 def states(counts: Mapping[State, int]) -> str:
-    """How many jobs are in which state.
+    """Return how many jobs are in which state.
 
     >>> states({State.RUNNING: 2, State.QUEUED: 3})
     '2 running, 3 queued'
@@ -31,7 +41,7 @@ def states(counts: Mapping[State, int]) -> str:
 
 
 def cell_name(cell: Cell) -> str:
-    """Which job of a suite it is, in words.
+    """Return which job of a suite it is, in words.
 
     >>> cell_name(Cell(task="ner", teacher="teacher", student="small", point={"train.epochs": 3}))
     'ner, small, train.epochs 3'
@@ -92,7 +102,7 @@ def report(suite: SuiteView) -> None:
 
 
 def _folded_title(title: str) -> str:
-    r"""A title on lines of its own: a data set has a narrow column, whatever its scores are called.
+    r"""Return a title in lines: a data set has a narrow column, whatever its scores are called.
 
     >>> _folded_title("pos seqeval-f1 / accuracy")
     'pos\nseqeval-f1 /\naccuracy'
@@ -101,7 +111,7 @@ def _folded_title(title: str) -> str:
 
 
 def _unsuccessful_jobs(suite: SuiteView) -> dict[str, list[SuiteJob]]:
-    """The jobs that did not succeed, by how they ended: several may have one teacher to blame."""
+    """Return the jobs that did not succeed by how they ended, which several may share."""
     by_ending: dict[str, list[SuiteJob]] = {}
     for job in suite.jobs:
         if job.state in (State.FAILED, State.CANCELLED):
@@ -120,3 +130,69 @@ def print_table(suite: SuiteView, form: str) -> None:
     assert suite.comparison is not None  # it was asked for
     text = table_text(suite.comparison, Form(form))
     print(printable(text) if sys.stdout.isatty() else text, end="")
+
+
+def follow(
+    client: Client, suite_id: UUID, lines_of: ChangeLines, *, pause: float = LOOK
+) -> SuiteView:
+    """Print the changes of a suite until it is over, then return it."""
+    before: SuiteView | None = None
+    while True:
+        suite = client.outlast(lambda: client.suite(suite_id, table=False))
+        for line in lines_of(before, suite):
+            print(line, flush=True)
+        if suite.over:
+            return client.outlast(lambda: client.suite(suite_id))
+        before = suite
+        time.sleep(pause)
+
+
+def text_lines(before: SuiteView | None, now: SuiteView) -> Iterator[str]:
+    """Return the lines for people."""
+    return change_lines(before, now, at=datetime.now(UTC))
+
+
+def json_lines(before: SuiteView | None, now: SuiteView) -> Iterator[str]:
+    """Return the lines for programs: each job that is not where it was."""
+    return (job.model_dump_json() for job in _changed_jobs(before, now))
+
+
+def no_lines(before: SuiteView | None, now: SuiteView) -> Iterable[str]:
+    """Return no lines, for programs that are told once, how it ended."""
+    return ()
+
+
+def change_lines(before: SuiteView | None, now: SuiteView, *, at: datetime) -> Iterator[str]:
+    """Yield a line for each job that is not where it was, with how many are over and time left."""
+    for job in _changed_jobs(before, now):
+        line = printable(f"{cell_name(job.cell)}: {_state_text(job)}")
+        yield f"{at:%H:%M:%S}  {_progress_text(now, at)}  {line}"
+
+
+def _changed_jobs(before: SuiteView | None, now: SuiteView) -> Iterator[SuiteJob]:
+    known = {job.id: (job.state, job.stage) for job in before.jobs} if before else {}
+    for job in now.jobs:
+        if known.get(job.id, (State.QUEUED, None)) != (job.state, job.stage):
+            yield job
+
+
+def _state_text(job: SuiteJob) -> str:
+    if job.state.over and job.message:
+        return f"{job.state}: {job.message}"
+    return f"{job.state}, {job.stage}" if job.stage and not job.state.over else str(job.state)
+
+
+def _progress_text(suite: SuiteView, at: datetime) -> str:
+    over = sum(job.state.over for job in suite.jobs)
+    left = remaining(at - suite.created_at, over, len(suite.jobs))
+    ends = f", about {duration(left)} left" if left else ""
+    return f"{over} of {len(suite.jobs)}{ends}"
+
+
+def remaining(passed: timedelta, over: int, jobs: int) -> float | None:
+    """Return the seconds that the other jobs take at the pace of those that are over.
+
+    >>> remaining(timedelta(minutes=10), 2, 6)
+    1200.0
+    """
+    return passed.total_seconds() / over * (jobs - over) if over else None

@@ -18,7 +18,7 @@ from alambique.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from alambique.api.suite_views import SuiteView
+    from alambique.api.views import SuiteView
 
 Form = Annotated[
     str | None,
@@ -34,11 +34,9 @@ def submit(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Post all jobs of a suite to the server; prints its id, or with --json the suite."""
-    from alambique.cli.posting import text_of
-    from alambique.cli.submission import post_once
-    from alambique.cli.suite_follower import follow, no_lines, text_lines
-    from alambique.cli.suite_reports import report
+    """Post all jobs of a suite to the server; print its id, or with --json the suite."""
+    from alambique.cli.posting import post_once, text_of
+    from alambique.cli.suite_reports import follow, no_lines, report, text_lines
     from alambique.cli.tables import show_json
     from alambique.spec.matrix import jobs_of
     from alambique.spec.suite import read_suite
@@ -66,7 +64,7 @@ def list_suites(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """Suites, newest first."""
+    """List suites, newest first."""
     from alambique.cli.suite_reports import states
     from alambique.cli.tables import show_json, show_list, table
 
@@ -88,7 +86,7 @@ def show(
     project: InProject = None,
     json: Json = False,
 ) -> None:
-    """Where the jobs of a suite stand, and its table as far as it is known."""
+    """Print where the jobs of a suite stand, and its table as far as it is known."""
     from alambique.api.lookup import find_suite
     from alambique.cli.suite_reports import describe, print_table
     from alambique.cli.tables import show_json
@@ -107,8 +105,7 @@ def watch(
 ) -> None:
     """Follow a suite until it is over; exit 1 where a job of it did not succeed."""
     from alambique.api.lookup import find_suite
-    from alambique.cli.suite_follower import follow, json_lines, text_lines
-    from alambique.cli.suite_reports import report
+    from alambique.cli.suite_reports import follow, json_lines, report, text_lines
 
     client = client_of(context)
     suite_id = find_suite(client, suite, project=project)

@@ -22,7 +22,7 @@ def table(
     *,
     only_if_several: str | None = None,
 ) -> Table:
-    """A table whose numbers stand at the right; None is left empty.
+    """Return a table whose numbers stand at the right; None is left empty.
 
     Args:
         columns: their titles. The first is never folded: it is what other commands are given.
@@ -88,7 +88,7 @@ class Figure(str):
 
 
 def count(number: float | None) -> Figure | None:
-    """A number of parameters or operations, in three digits.
+    """Return a number of parameters or operations, in three digits.
 
     >>> count(4_386_178), count(312), count(1_910_000_000)
     ('4.39 M', '312', '1.91 G')
@@ -102,7 +102,7 @@ def count(number: float | None) -> Figure | None:
 
 
 def share(fraction: float | None) -> Figure | None:
-    """A score of 0 to 1 in percent.
+    """Return a score of 0 to 1 in percent.
 
     >>> share(0.7135)
     '71.35'
@@ -111,7 +111,7 @@ def share(fraction: float | None) -> Figure | None:
 
 
 def decimal(number: float | None) -> Figure | None:
-    """A measured number, with as many decimals as its size allows.
+    """Return a measured number, with as many decimals as its size allows.
 
     >>> decimal(3.14159), decimal(271.828)
     ('3.14', '272')
@@ -120,7 +120,7 @@ def decimal(number: float | None) -> Figure | None:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people.
+    """Return a length of time for people.
 
     >>> duration(7.4), duration(187), duration(7500)
     ('7 s', '3 min 07 s', '2 h 05 min')
