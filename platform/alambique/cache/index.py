@@ -2,12 +2,13 @@
 
 An index holds a key's last 8 bytes only, and the key itself is compared in the pack: a wrong or old
 index can cost a miss, never give the output of another text. On disk it is a cache of the packs:
-a header, then 12 bytes for each record and 20 for each pack.
+a header, then 12 bytes for each record and 20 for each pack. A view finds records by an index, in
+the packs of a bucket as they were when it was opened.
 
 Shapes: P packs, N records of all packs; the place of a record is its number over all packs in turn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from mmap import mmap
@@ -114,3 +115,34 @@ def _starts(counts: Sequence[int]) -> NDArray[np.int64]:
 
 def _checksum(view: memoryview) -> bytes:
     return blake2b(view, digest_size=16, person=b"index").digest()
+
+
+class BucketView:
+    """Finds the record of a key, and takes from the packs only what is asked for."""
+
+    def __init__(self, index: Index, pack: Callable[[str], Pack | None]) -> None:
+        """Over an index and what opens a pack by its name, or returns None if it is not whole."""
+        self._index = index
+        self._pack = pack
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the packs in view."""
+        return self._index.names
+
+    def packs(self) -> Iterator[Pack]:
+        """The packs that are whole."""
+        return filter(None, map(self._pack, self.names))
+
+    def find(self, key: bytes) -> tuple[Pack, int] | None:
+        """The pack that holds the key, whole, and the record's number in it."""
+        for number, record in self._index.candidates(key):
+            pack = self._pack(self.names[number])
+            if pack is not None and record < len(pack) and pack.key(record) == key:
+                return pack, record
+        return None
+
+
+def bucket_view(packs: Sequence[Pack]) -> BucketView:
+    """Return a view of packs that are in memory."""
+    return BucketView(index_of(packs), {pack.name: pack for pack in packs}.get)

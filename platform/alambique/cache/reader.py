@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from alambique.cache.bucket_view import BucketView
+from alambique.cache.index import BucketView
 from alambique.cache.keys import Bucket, Namespace, bucket_of
 from alambique.cache.packs import Pack
 from alambique.cache.stores import Packs

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from alambique.cache.bucket_view import BucketView, bucket_view
+from alambique.cache.index import BucketView, bucket_view
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import DamagedPack, Pack, decode
 
