@@ -12,8 +12,7 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 from alambique.models.configs import Config
 from alambique.models.families import family_of
-from alambique.models.heads import of_body
-from alambique.models.networks import Network, load
+from alambique.models.networks import Network, load, missing_body_weights
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -122,8 +121,8 @@ def test_a_masked_language_model_gets_a_new_head(saved: Saved, kind: str, config
     network = load(folder, output, LABELS[output], seed=3)
     assert not network.head_present
     ours, theirs = network.inner.state_dict(), whole.inner.state_dict()
-    body = of_body(ours, config)
-    assert body == of_body(theirs, config)
+    body = missing_body_weights(ours, config)
+    assert body == missing_body_weights(theirs, config)
     assert all(torch.equal(ours[name], theirs[name]) for name in body)
 
 

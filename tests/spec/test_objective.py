@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alambique.spec.changing import Change, at, highest
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField
+from alambique.spec.field_errors import BadField
 from alambique.spec.objective import (
     Gold,
     Hidden,

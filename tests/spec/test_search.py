@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED, BadField
+from alambique.spec.field_errors import NAMED, BadField
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import job_of, read_job

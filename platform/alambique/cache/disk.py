@@ -18,8 +18,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from uuid import uuid4
 
-from alambique.cache.index import BucketView
-from alambique.cache.index import EMPTY, Index, decode_index, encode_index, index_of
+from alambique.cache.index import EMPTY, BucketView, Index, decode_index, encode_index, index_of
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import HEADER_BYTES, DamagedPack, Pack, decode, parse_pack, read_header
 from alambique.cache.stores import Usage, usage_by_namespace, warn_damaged

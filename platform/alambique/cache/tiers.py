@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from alambique.cache.index import BucketView, bucket_view
 from alambique.cache.disk import DiskPacks
+from alambique.cache.index import BucketView, bucket_view
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import Pack
 from alambique.cache.shared import RedisPacks

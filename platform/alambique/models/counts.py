@@ -12,6 +12,20 @@ from alambique.models.families import family_of
 from alambique.models.shapes import attention_kinds
 from alambique.spec.outputs import Output
 
+REFERENCE = "BETO"
+"""The network that speed-ups are told against, as in Speedy Gonzales: a model's speed-up is BETO's
+MACs over the model's (Cañete and Bravo-Marquez, 2023, table 3)."""
+REFERENCE_CONFIG: Config = {
+    "model_type": "bert",
+    "vocab_size": 31_002,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+"""The sizes of dccuchile/bert-base-spanish-wwm-cased."""
 _LAYER_NORM = 4
 """Operations of a layer norm for each element, as thop counts them."""
 

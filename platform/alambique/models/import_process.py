@@ -1,4 +1,4 @@
-"""The process that reads pickled weights and older tokenizers: started by `importing`, never else.
+"""The process that reads pickled weights and older tokenizers; `importing` alone starts it.
 
 `python -P -m alambique.models.import_process` reads an `ImportRequest` from its input, raises the
 walls of `confinement` around itself, writes safetensors and tokenizer.json, and an `ImportReport`
@@ -11,14 +11,54 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alambique.models.confinement import confine
-from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
+
+NO_ROOM = 28
+"""The exit code of a process that met a full disk, where a report may have no room either."""
+REPORT = "report.json"
+"""The file among what is written that holds the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What to import, from where to where, and how much that may take."""
+
+    weights: list[str]
+    """Paths of pickles; none where only a tokenizer is converted."""
+    tokenizer: str | None
+    """The folder of an older tokenizer's files; None where tokenizer.json is there."""
+    model_type: str
+    out: str
+    """A folder that is there and empty."""
+    memory: int
+    """Bytes of address space."""
+    seconds: int
+    """Of the processor."""
+    largest_file: int
+    """Bytes of the largest file that may be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """How an import went."""
+
+    isolation: list[str]
+    """The walls around the process, in words."""
+    refused: str | None = None
+    """Why nothing was written."""
+    renamed: list[str] = field(default_factory=list)
+    """Weights that were stored under an older name."""
+    dropped: list[str] = field(default_factory=list)
+    """What was stored among the weights and is none."""
+    assumed: list[str] = field(default_factory=list)
+    """Of case and accents in the tokenizer, what the repository does not say."""
+
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,7 +4,7 @@ Shapes: B windows of a batch, N pieces of the longest, C classes.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from alambique.models.configs import Config, read_config, with_dropout, with_labels
+from alambique.models.configs import Config, labels_of, read_config, with_dropout, with_labels
 from alambique.models.families import FAMILIES, family_of
 from alambique.models.folders import TOKENIZER_FILES
-from alambique.models.heads import of_body, with_head_for
 from alambique.models.weights import tensors_of, weight_files
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
@@ -171,7 +170,7 @@ def load(
         inner, missing, unexpected = _filled(fields, weights, config, output, labels, seed)
     except _CANNOT_BUILD as error:
         raise BadModel(f"the weights in {folder} do not fit its config.json: {error}") from error
-    if lost := of_body(missing, config):
+    if lost := missing_body_weights(missing, config):
         raise BadModel(
             f"{folder} lacks {len(lost)} weights of the network that its config.json describes, "
             f"such as {lost[0]}: the file is of another kind of model, or damaged"
@@ -201,7 +200,7 @@ def _filled(
     Those that it lacked are drawn anew, and named as in a network with a head.
     """
     kind = _class_for(output, fields)
-    state = with_head_for(labels, weights, config, output, kind.__name__)
+    state = _with_head_for(labels, weights, config, output, kind.__name__)
     with _seeded(seed), _quietly():
         inner, report = kind.from_pretrained(
             None, config=fields, state_dict=state, dtype=torch.float32, output_loading_info=True
@@ -320,3 +319,52 @@ def _quietly() -> Iterator[None]:
         reports.set_verbosity(verbosity)
         if bars:
             reports.enable_progress_bar()
+
+
+def _with_head_for(
+    labels: Sequence[str], state: Mapping[str, Tensor], config: Config, output: Output, kind: str
+) -> dict[str, Tensor]:
+    """Return the weights of a file with its last layer for these labels, or without a last layer.
+
+    The classes of the last layer are put in the order of the labels. It is left out if it answers
+    another question, or other labels. The first of the two layers of a head for whole texts knows
+    nothing of the classes, and is always kept. If the output has no head, all weights are returned.
+
+    Args:
+        labels: the classes, in the order of the data.
+        state: the weights.
+        config: the config beside them.
+        output: what the network is to answer.
+        kind: the name of the class of transformers that answers so.
+    """
+    last = family_of(config).last.get(output)
+    if last is None:
+        return dict(state)
+    head = {f"{last}.weight", f"{last}.bias"} & state.keys()
+    order = _class_order(labels, config, output, kind)
+    if order is None or any(len(state[name]) != len(labels) for name in head):
+        return {name: tensor for name, tensor in state.items() if name not in head}
+    return {name: tensor[order] if name in head else tensor for name, tensor in state.items()}
+
+
+def missing_body_weights(missing: Iterable[str], config: Config) -> list[str]:
+    """Return those of the missing weights that no new head can make up for."""
+    family = family_of(config)
+    return sorted(
+        name
+        for name in missing
+        if name.startswith(family.body) and not (family.pooler and name.startswith(family.pooler))
+    )
+
+
+def _class_order(
+    labels: Sequence[str], config: Config, output: Output, kind: str
+) -> list[int] | None:
+    """Return where the head of a file has each label; None if it answers something else."""
+    named = labels_of(config)
+    if named is None and output is Output.SPAN and family_of(config).spans_as_tags:
+        return None  # the head of any tagger of two classes looks the same
+    stored = named or tuple(labels)
+    if kind not in (config.get("architectures") or [kind]):
+        return None
+    return [stored.index(label) for label in labels] if set(stored) == set(labels) else None

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alambique.registry.columns import storable
+from alambique.registry.dialects import storable
 from alambique.spec.excerpts import excerpt
 
 MESSAGE = 4000

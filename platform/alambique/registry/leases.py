@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert, now
 from alambique.registry.records import Lease
-from alambique.registry.statements import insert
 
 
 def take(

@@ -6,10 +6,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert, now
 from alambique.registry.moves import lock_job
 from alambique.registry.records import StageDone
-from alambique.registry.statements import insert
 from alambique.spec.states import StageName
 
 

@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import jobs, tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert_if_new, now
 from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Page, SuiteJobRow, SuiteRow
-from alambique.registry.statements import insert_if_new
 from alambique.registry.submissions import canonical_json, hash_text, key_conflict
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import Conflict, UnknownName

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from alambique.registry.columns import AnyText, UtcTime
+from alambique.registry.dialects import AnyText, UtcTime
 from alambique.registry.records import Asked
 from alambique.spec.states import Reason, StageName, State, TrialState
 

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_message
-from alambique.registry.clock import now
+from alambique.registry.dialects import finite, now
 from alambique.registry.moves import lock_job
 from alambique.registry.pages import ListOrder, page_of
 from alambique.registry.records import Page, Trial
-from alambique.registry.statements import finite
 from alambique.registry.transitions import HELD
 from alambique.spec.states import Reason, TrialState
 

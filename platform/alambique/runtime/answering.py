@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray
-from alambique.runtime.inputs import Inputs, pad
 from alambique.runtime.softmax import softmax
 from alambique.runtime.spans import Span, SpanSettings, best_span
 from alambique.runtime.tags import word_tags
-from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.windows import Encoder, Inputs, Window, pad
 from alambique.runtime.words import words_of
 
 Forward = Callable[[Inputs], NDArray[np.float32]]

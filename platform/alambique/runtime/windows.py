@@ -1,4 +1,4 @@
-"""Texts as windows of pieces that a model can take, each piece knowing its words."""
+"""Texts as windows of pieces, each piece with its words, and windows as inputs of a model."""
 
 import hashlib
 import json
@@ -290,3 +290,26 @@ def _whole_words(pieces: _Pieces, start: int, end: int) -> tuple[int, int]:
     low = int(before.max()) + 1 if len(before) else 0
     high = int(after.min()) if len(after) else pieces.words
     return low, high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """B windows, padded to the longest of them, N."""
+
+    input_ids_BN: LongArray
+    attention_BN: LongArray
+    """1 where there is a piece, 0 where there is padding."""
+    type_ids_BN: LongArray
+
+
+def pad(windows: Sequence[Window], pad_id: int, *, length: int | None = None) -> Inputs:
+    """Return windows as arrays, padded on the right to `length`, or to the longest of them."""
+    longest = max((len(window) for window in windows), default=0)
+    shape = (len(windows), longest if length is None else length)
+    ids_BN, attention_BN = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64)
+    types_BN = np.zeros(shape, np.int64)
+    for row, window in enumerate(windows):
+        ids_BN[row, : len(window)] = window.input_ids_N
+        types_BN[row, : len(window)] = window.type_ids_N
+        attention_BN[row, : len(window)] = 1
+    return Inputs(ids_BN, attention_BN, types_BN)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from alambique.spec import general
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED, BadField, BadFields, refuse
+from alambique.spec.field_errors import NAMED, BadField, BadFields, refuse
 from alambique.spec.field_paths import weights, with_field
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job

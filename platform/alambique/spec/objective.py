@@ -128,7 +128,7 @@ class Logits(_LabelledTerm):
         "average"
     )
     """Of several teachers. average: the weighted mean of their distributions; best: for each window
-    of the student the one whose outputs lose least on its gold labels (`distill.combining`)."""
+    of the student the one whose outputs lose least on its gold labels (`distill.ensemble`)."""
     weight: Weight = 1.0
 
     @model_validator(mode="after")

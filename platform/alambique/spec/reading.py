@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_errors import BadField, bad_fields, refuse
 from alambique.spec.field_paths import alpha_objective, with_field
 from alambique.spec.job import Job
 from alambique.spec.space import bad_dimensions

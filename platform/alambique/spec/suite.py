@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_errors import BadField, bad_fields, refuse
 from alambique.spec.fields import (
     Name,
     Seed,

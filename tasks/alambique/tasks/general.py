@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.general import NAME
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from alambique.distill.terms.table import comparison_of
-from alambique.spec.faults import BadField
+from alambique.spec.field_errors import BadField
 from alambique.spec.job import Job
 from alambique.spec.objective import (
     IntermediateLoss,

@@ -13,7 +13,7 @@ from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
 from alambique.spec.data_sources import is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
-from alambique.spec.faults import prefix_paths, refuse
+from alambique.spec.field_errors import prefix_paths, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term, intermediate_losses
 from alambique.spec.sources import Architecture, Source, source_of, source_text

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.windows import Encoder, Window
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.outputs import Output
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Rated

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.job import Job
 from alambique.spec.tries import Tries, Try, same_tries, tries
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from alambique.spec.errors import BadData
 from alambique.spec.excerpts import listed, short
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.spelling import hint
 from alambique.tasks.examples import Labelled, Rated, Text
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.models.families import FAMILIES
+from alambique.models.shapes import kept_layers
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.excerpts import joined_by, listed

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Text, case, cast, func, or_, select, tuple
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import now
 from alambique.registry.moves import job_row, unknown_job
 from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Event, JobRow, Page, Waiting
