@@ -176,7 +176,10 @@ def _submodule(module: nn.Module, name: str) -> nn.Module:
 def _check_depth(selection: LayerSelection, layers: int) -> None:
     outside = [layer for layer in selection.hidden | selection.qkv if layer >= layers]
     if outside:
-        raise BadSpec(f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}")
+        raise BadSpec(
+            f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}: "
+            "name some of those in the objective"
+        )
 
 
 def _check_complete(record: _Record, layers: int, what: str) -> None:

@@ -157,7 +157,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def family_of(config: Mapping[str, Any]) -> Family:
-    """The family that a config belongs to.
+    """Return the family that a config belongs to.
 
     Raises:
         BadModel: its model type is not one of them.

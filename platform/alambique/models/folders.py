@@ -11,7 +11,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 
 def model_hash(folder: Path) -> str:
-    """A hash of all that decides what a model answers to a text, and under which names.
+    """Return a hash of all that decides what a model answers to a text, and under which names.
 
     Beside what `weights_hash` covers: the tokenizer, which class the head is of, and the names of
     its classes in their order.

@@ -39,7 +39,7 @@ class ImportRequest:
     memory: int
     """Bytes of address space."""
     seconds: int
-    """Of the processor."""
+    """Seconds of processor time."""
     largest_file: int
     """Bytes of the largest file that may be written."""
 
@@ -57,7 +57,7 @@ class ImportReport:
     dropped: list[str] = field(default_factory=list)
     """What was stored among the weights and is none."""
     assumed: list[str] = field(default_factory=list)
-    """Of case and accents in the tokenizer, what the repository does not say."""
+    """Settings of case and accents of the tokenizer that the repository does not give."""
 
 
 if TYPE_CHECKING:
@@ -80,7 +80,10 @@ _NO_WEIGHT = "position_ids"
 
 
 def main() -> None:
-    """Do what the input says; a refusal is reported as well, and is no failure of the process."""
+    """Run the request that the input holds, and write the report.
+
+    A refusal is reported too, and is no failure of the process.
+    """
     request = ImportRequest(**json.load(sys.stdin))
     walls = confine(
         memory=request.memory,
@@ -105,7 +108,7 @@ def main() -> None:
 
 
 def _inputs(request: ImportRequest) -> list[Path]:
-    """What is read; of a folder also the files in it, which the hub's cache has as links."""
+    """Return the paths that are read; in the hub's cache the files of a folder are links."""
     folder = [Path(request.tokenizer)] if request.tokenizer else []
     return [
         *map(Path, request.weights),
@@ -115,7 +118,7 @@ def _inputs(request: ImportRequest) -> list[Path]:
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether that is the cause: the libraries beneath tell it in words alone."""
+    """Return whether that is the cause: the libraries beneath tell it in words alone."""
     while error is not None:
         if getattr(error, "errno", None) == errno.ENOSPC or _FULL in str(error):
             return True
@@ -150,7 +153,7 @@ def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
 
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:
-    """The tensors of one pickle, by name."""
+    """Return the tensors of one pickle, by name."""
     import torch
     from torch import Tensor
 
@@ -202,7 +205,7 @@ def _merge_shards(parts: Iterable[dict[str, "Tensor"]]) -> dict[str, "Tensor"]:
 def _clean_names(
     stored: Mapping[str, "Tensor"], renamed: list[str], dropped: list[str]
 ) -> dict[str, "Tensor"]:
-    """The weights under today's names; what was changed is added to the two lists."""
+    """Return the weights under today's names; what was changed is added to the two lists."""
     weights = {}
     for name, tensor in stored.items():
         if name.rpartition(".")[2] == _NO_WEIGHT:

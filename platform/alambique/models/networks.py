@@ -64,7 +64,7 @@ class Network(nn.Module):
         missing: Sequence[str] = (),
         unexpected: Sequence[str] = (),
     ) -> None:
-        """Of a model of transformers whose class answers `output`."""
+        """Wrap a model of transformers whose class gives `output`."""
         super().__init__()
         self.exported = exported
         """The config that is written with it: dropout is the training's matter, and stays out."""
@@ -101,7 +101,7 @@ class Network(nn.Module):
         return tuple(names[number] for number in range(len(names)))
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
-        """The logits (B, N, C), float32; (B, 1, C) where they are of the whole text.
+        """Return the logits (B, N, C), float32; (B, 1, C) where they are of the whole text.
 
         The two columns of a span are its start and its end, the one of a score is the score
         itself. Without a head: the last states, of
@@ -131,7 +131,7 @@ def _takes_types(config: Config) -> bool:
 
 
 def _never_empty(attention_BN: Tensor) -> Tensor:
-    """The same, but that a row of padding alone sees its first piece.
+    """Return the attention mask with the first piece seen in each row of padding alone.
 
     Such a row counts for nothing, but the mean over no pieces that a ModernBERT may take is no
     number, and neither is nothing times that.
@@ -148,7 +148,7 @@ def load(
     seed: int = 0,
     dropout: float | None = None,
 ) -> Network:
-    """The network of a model folder, in float32 and evaluation mode.
+    """Return the network of a model folder, in float32 and evaluation mode.
 
     The head is that of the file where it answers the same question with the same classes, its
     classes reordered where they are a permutation; else it is new, and `head_present` is False.
@@ -195,7 +195,7 @@ def _filled(
     labels: Sequence[str],
     seed: int,
 ) -> tuple[PreTrainedModel, set[str], set[str]]:
-    """A model of these weights of a file with that config; which it lacked, and which it left.
+    """Return a model with the weights of a file, the names that it lacked, and those left over.
 
     Those that it lacked are drawn anew, and named as in a network with a head.
     """
@@ -211,7 +211,7 @@ def _filled(
 
 
 def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> Network:
-    """A network with random weights, drawn from `seed` as its architecture prescribes."""
+    """Return a network with random weights, drawn from `seed` as its architecture prescribes."""
     fields = _transformers_config(config, output, labels)
     with _seeded(seed), _quietly():
         inner = _class_for(output, fields)._from_config(fields, dtype=torch.float32)
@@ -219,7 +219,7 @@ def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> 
 
 
 def save(network: Network, folder: Path, tokenizer: Path) -> None:
-    """Writes a folder that plain transformers loads: config, weights, tokenizer.
+    """Write a folder that plain transformers loads: config, weights, tokenizer.
 
     Args:
         network: whole, on one device; of a sharded one, gather the weights and `write` them.
@@ -233,7 +233,7 @@ def save(network: Network, folder: Path, tokenizer: Path) -> None:
 
 
 def write(state: Mapping[str, Tensor], *, like: Network, folder: Path, tokenizer: Path) -> None:
-    """Writes the weights of a network like `like`, gathered on one process, as `save` does.
+    """Write weights gathered on one process, as `save` writes those of a network.
 
     They are read back: under ZeRO-3 a process that saves its own part writes tensors of shape (0,)
     without a word.
@@ -287,7 +287,7 @@ def _transformers_config(
 
 
 def _class_for(output: Output, fields: PreTrainedConfig) -> Any:
-    """The class of transformers that answers so."""
+    """Return the class of transformers that gives this output."""
     as_tags = output is Output.SPAN and FAMILIES[fields.model_type].spans_as_tags
     return _CLASSES[Output.TAGS if as_tags else output][type(fields)]
 
@@ -300,7 +300,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Draws on the CPU from `seed`; leaves torch's generators as they were."""
+    """Draw numbers on the CPU from `seed` inside; restore torch's generators afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -308,7 +308,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps transformers from reporting on stderr what is expected here: a new head."""
+    """Keep transformers from reporting on stderr inside: a new head is expected here."""
     reports: Any = logging  # its functions carry no types
     verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
     reports.set_verbosity_error()

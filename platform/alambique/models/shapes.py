@@ -11,7 +11,7 @@ from alambique.spec.sources import Architecture
 
 
 def student_config(said: Student, start: Config) -> dict[str, Any]:
-    """The config of the student that a job asks for.
+    """Return the config of the student that a job asks for.
 
     Args:
         said: what the job says.
@@ -34,7 +34,7 @@ def student_config(said: Student, start: Config) -> dict[str, Any]:
 
 
 def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
-    """The config of the network cut to these layers, each with its own kind of attention.
+    """Return the config of the network cut to these layers, each with its own kind of attention.
 
     The layers of an ALBERT are one: a cut of it applies that one as many times as layers are kept.
 
@@ -56,7 +56,7 @@ def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
 
 
 def _attention_fields(config: Config, layers: Iterable[int]) -> dict[str, Any]:
-    """The kinds of these layers of a ModernBERT, in both forms that transformers knows.
+    """Return the kinds of these layers of a ModernBERT, in both forms that transformers knows.
 
     Where no rule "every n-th is global" gives them, the older form is None: a transformers that
     knows no list then stops, in place of building another network.
@@ -68,7 +68,7 @@ def _attention_fields(config: Config, layers: Iterable[int]) -> dict[str, Any]:
 
 
 def attention_kinds(config: Config) -> tuple[str, ...]:
-    """For each layer of a ModernBERT, "full_attention" or "sliding_attention".
+    """Return "full_attention" or "sliding_attention" for each layer of a ModernBERT.
 
     >>> attention_kinds({"num_hidden_layers": 4, "global_attn_every_n_layers": 3})
     ('full_attention', 'sliding_attention', 'sliding_attention', 'full_attention')
@@ -81,7 +81,7 @@ def attention_kinds(config: Config) -> tuple[str, ...]:
 
 
 def _global_every(n: int, layers: int) -> tuple[str, ...]:
-    """Global attention in every n-th layer, from the first on."""
+    """Return the kinds of layers of which every n-th, from the first on, is global."""
     return tuple("sliding_attention" if layer % n else "full_attention" for layer in range(layers))
 
 
@@ -94,7 +94,7 @@ def resized_config(
     ffn: int | None = None,
     embedding: int | None = None,
 ) -> dict[str, Any]:
-    """The config of a network like this one of another size: what a random student is built from.
+    """Return the config of a network like this one of other sizes, as of a random student.
 
     Sizes that are None stay as they are.
 
@@ -127,7 +127,7 @@ def resized_config(
 
 
 def _key_head_fields(config: Config, new: Config) -> dict[str, int]:
-    """The heads of keys and values of a EuroBERT that has new heads, and their columns.
+    """Return the heads of keys and values of a EuroBERT that has new heads, and their columns.
 
     As many heads of queries share one as before, or all of them where there are fewer: the heads
     that a slice keeps then read the keys that they read before.
@@ -145,7 +145,7 @@ def _key_head_fields(config: Config, new: Config) -> dict[str, int]:
 
 
 def _embedding_fields(config: Config, new: Config) -> dict[str, Any]:
-    """The embeddings' width, where no linear layer makes it that of the layers."""
+    """Return the field of the embeddings' width, if it follows from the width of the layers."""
     old, asked = sizes_of(config), sizes_of(new)
     if asked.width == old.width or old.embedding != old.width:
         return {}
@@ -159,7 +159,7 @@ def _embedding_fields(config: Config, new: Config) -> dict[str, Any]:
 
 
 def _dependent_fields(config: Config, new: Config) -> dict[str, Any]:
-    """The fields that say once more what the new sizes say, where the config has them."""
+    """Return the fields of the config that follow from its new sizes."""
     match config["model_type"]:
         case "modernbert":
             return _attention_fields(config, range(depth(new)))
@@ -179,7 +179,7 @@ def narrowed_config(
     ffn: int | None = None,
     embedding: int | None = None,
 ) -> dict[str, Any]:
-    """The config of a network whose tensors are slices of those of this one.
+    """Return the config of a network whose tensors are slices of those of this one.
 
     Raises:
         BadSpec: a size is larger than this one's, or cannot be given to such a network.
@@ -236,7 +236,7 @@ def from_scratch(
     mask: int,
     positions: int,
 ) -> dict[str, Any]:
-    """The config of a network that nobody has trained yet.
+    """Return the config of a network that nobody has trained yet.
 
     In a small ModernBERT every layer attends to the whole window: the alternation with local layers
     pays from a thousand tokens on.
@@ -272,7 +272,7 @@ def from_scratch(
 def _published_fields(
     architecture: Architecture, size: Config, *, cls: int, sep: int, mask: int
 ) -> dict[str, Any]:
-    """What the published models of the kind have that its config class does not say by default."""
+    """Return the fields in which published models of the kind differ from its config class."""
     match architecture.architecture:
         case "bert" | "distilbert":
             return {}
@@ -377,4 +377,6 @@ def _check_listed(keep: tuple[int, ...], layers: int, of: int) -> None:
     if list(keep) != sorted(set(keep)):
         raise BadSpec(f"keep lists the layers {list(keep)}: give each once, in ascending order")
     if outside := [layer for layer in keep if not 0 <= layer < of]:
-        raise BadSpec(f"keep lists layers {outside}, the model has layers 0 to {of - 1}")
+        raise BadSpec(
+            f"keep lists layers {outside}, the model has layers 0 to {of - 1}: give some of those"
+        )

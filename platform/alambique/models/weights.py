@@ -53,7 +53,7 @@ class StoredTensor:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model folder: one, or the shards that its index names.
+    """Return the safetensors files of a model folder: one, or the shards that its index names.
 
     Raises:
         BadModel: there is none, or a shard of the index is missing.
@@ -75,7 +75,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
-    """Every tensor of a model folder, by name.
+    """Yield every tensor of a model folder, by name.
 
     Raises:
         BadModel: the folder has no safetensors, or one is damaged.
@@ -85,7 +85,7 @@ def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
 
 
 def tensors_of(path: Path) -> Iterator[StoredTensor]:
-    """The tensors of one safetensors file.
+    """Yield the tensors of one safetensors file.
 
     Raises:
         BadModel: the file is cut short or otherwise damaged.
@@ -115,7 +115,7 @@ def check_finite(folder: Path) -> None:
 
 
 def weights_hash(folder: Path) -> str:
-    """A hash of what the network computes: its tensors, and the config apart from mere names.
+    """Return a hash of what the network computes: its tensors, and its config without mere names.
 
     It depends on names, types, shapes and bytes of the tensors, however they are sharded, and never
     on where the folder lies.
@@ -148,7 +148,7 @@ def _is_finite(dtype: str, data: NDArray[np.uint8]) -> bool:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The entry of each tensor in a file, and the byte where the first one starts."""
+    """Return the entry of each tensor in a file, and the byte where the first one starts."""
     try:
         with safe_open(path, framework="np"):  # checks lengths, offsets and shapes
             pass

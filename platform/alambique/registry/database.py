@@ -28,13 +28,14 @@ _to_json = partial(json.dumps, allow_nan=False)
 
 
 CONNECTIONS = 15
-"""Of one process for writing, and as many for reading: writers that wait for a lock, for half a
-minute where it is SQLite's, keep no reader waiting."""
+"""Connections of one process for writing, and as many for reading: writers that wait for a lock, for
+half a minute if it is SQLite's, keep no reader waiting."""
 
 _KEPT = 5
-"""Of these, how many stay open."""
+"""How many of these connections stay open."""
 
-_MIGRATION_LOCK = 0x616C616D62697175  # "alambiqu": the advisory lock of those who change the schema
+_MIGRATION_LOCK = 0x616C616D62697175  # "alambiqu"
+"""The advisory lock of PostgreSQL that who changes the schema holds."""
 
 _ENGINE: dict[str, Any] = {
     "pool_size": _KEPT,
@@ -63,13 +64,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session in a transaction that is committed at the end, or undone by an error."""
+        """Return a session in a transaction that is committed at the end, or undone by an error."""
         with Session(self._writing) as session, session.begin():
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one state of the database and cannot write."""
+        """Return a session that sees one state of the database and cannot write."""
         with Session(self._reading) as session:
             yield session
 

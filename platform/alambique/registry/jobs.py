@@ -343,7 +343,7 @@ def _end_overdue(session: Session, job: tables.Job) -> JobRow:
 
 
 def _ask_to_kill(session: Session, job: tables.Job) -> JobRow:
-    """Ask for the end of a holder that had been asked to stop."""
+    """Ask for the holder of a job to be killed, which has been asked to stop before."""
     at = now(session)
     job.asked = "kill"
     touch(job, at)

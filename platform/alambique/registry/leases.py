@@ -67,7 +67,7 @@ def _take(session: Session, name: str, holder: str, at: datetime, until: datetim
 
 
 def _prolong(session: Session, held: Lease, until: datetime) -> bool:
-    """Whether the lease was still the holder's."""
+    """Return whether the lease was still the holder's."""
     statement = update(tables.Lease).where(*_matches(held)).values(until=until)
     return session.execute(statement.returning(tables.Lease.token)).first() is not None
 

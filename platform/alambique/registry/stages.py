@@ -13,7 +13,7 @@ from alambique.spec.states import StageName
 
 
 def find(session: Session, project: str, key: str) -> StageDone | None:
-    """The stage of that key, where a job of the project has done it."""
+    """Return the stage of that key, where a job of the project has done it."""
     row = session.get(tables.StageDone, (project, key))
     return None if row is None else StageDone(row.key, row.stage, row.output, row.job_id)
 

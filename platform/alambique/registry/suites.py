@@ -72,7 +72,7 @@ def find_submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
 
 
 def find(session: Session, suite_id: UUID) -> SuiteRow:
-    """The suite of that id.
+    """Return the suite of that id.
 
     Raises:
         UnknownName: there is none.
@@ -94,7 +94,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[SuiteRow]:
-    """Suites, newest first: those that are as asked for.
+    """Return the suites that are as asked for, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
@@ -111,7 +111,7 @@ def page(
 
 
 def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
-    """How all jobs of a suite stand, in the order in which they were queued."""
+    """Return how all jobs of a suite stand, in the order in which they were queued."""
     columns = [getattr(tables.Job, field.name) for field in fields(SuiteJobRow)]
     query = select(*columns).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
     return tuple(SuiteJobRow(*row) for row in session.execute(query))
@@ -120,7 +120,7 @@ def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
 def results(
     session: Session, suite_id: UUID
 ) -> tuple[tuple[UUID, dict[str, Any], dict[str, Any]], ...]:
-    """Those of its jobs that have succeeded, in their order: id, cell and result."""
+    """Return id, cell and result of the jobs of a suite that have succeeded, in their order."""
     job = tables.Job
     query = select(job.id, job.cell, job.result).order_by(job.id)
     done = query.where(job.suite_id == suite_id, job.state == State.SUCCEEDED)

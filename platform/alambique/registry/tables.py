@@ -23,7 +23,7 @@ from alambique.spec.states import Reason, StageName, State, TrialState
 
 
 def _words(kind: type[State] | type[Reason] | type[StageName] | type[TrialState]) -> Enum:
-    """A column of an enumeration's values, as text: a new word needs no migration."""
+    """Return a column of an enumeration's values, as text: a new word needs no migration."""
     return Enum(
         kind,
         native_enum=False,

@@ -45,7 +45,7 @@ def record(
     metrics: Sequence[Metric] = (),
     lineage: Sequence[Edge] = (),
 ) -> Version:
-    """The next version of the model `name` in the job's project.
+    """Record the next version of the model `name` in the job's project, and return it.
 
     A job that has recorded that role before gets the version of that time, as it was. One version
     per transaction: two in the opposite order of another job's would wait for each other.
@@ -84,7 +84,7 @@ def record(
 
 
 def find(session: Session, project: str, name: str, version: int | str = "latest") -> Version:
-    """A version by its number (also as text), or the newest one by "latest".
+    """Return a version by its number (also as text), or the newest one by "latest".
 
     Raises:
         UnknownName: the model or the version is not there.
@@ -118,19 +118,22 @@ def find_existing(
 
 
 def get(session: Session, version_id: UUID) -> Version:
-    """A version by its id, as lineage names it.
+    """Return a version by its id, as lineage names it.
 
     Raises:
         UnknownName: it is not there.
     """
     row = session.get(tables.Version, version_id)
     if row is None:
-        raise UnknownName(f"there is no version of id {version_id}")
+        raise UnknownName(
+            f"there is no version of id {version_id}: `alambique models list` "
+            "shows the models there are"
+        )
     return _version_records(session, [row])[0]
 
 
 def by_weights(session: Session, project: str, weights: str) -> Version | None:
-    """The newest version in the project with weights of that hash."""
+    """Return the newest version in the project with weights of that hash."""
     query = _select_versions(project=project).where(tables.Version.weights == weights)
     row = session.scalar(query.order_by(tables.Version.id.desc()).limit(1))
     return None if row is None else _version_records(session, [row])[0]
@@ -147,7 +150,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Version]:
-    """Versions, newest first: those that are as asked for.
+    """Return the versions that are as asked for, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave.
@@ -162,7 +165,7 @@ def page(
 
 
 def model(session: Session, project: str, name: str) -> Model:
-    """A model, with its newest version.
+    """Return a model, with its newest version.
 
     Raises:
         UnknownName: it is not there.
@@ -186,7 +189,7 @@ def models(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Model]:
-    """Models, newest first: those that are as asked for.
+    """Return the models that are as asked for, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave.
@@ -201,12 +204,12 @@ def models(
 
 
 def _number(version: int | str) -> int:
-    """The number that is said; 0, which no version has, where it is none."""
+    """Return the number of a version; 0, which no version has, if the text is no number."""
     return int(version) if _NUMBER.fullmatch(str(version)) else 0
 
 
 def task_of(session: Session, project: str, name: str) -> str | None:
-    """The task that versions of that model are for; None where there is no such model."""
+    """Return the task that versions of that model are for; None where there is no such model."""
     query = select(tables.Model.task).filter_by(project=project, name=name)
     return session.scalar(query)
 
@@ -214,7 +217,7 @@ def task_of(session: Session, project: str, name: str) -> str | None:
 def _select_versions(
     project: str | None = None, name: str | None = None, task: str | None = None
 ) -> Select[tables.Version]:
-    """Versions of the models that are as asked for."""
+    """Return the query of versions of the models that are as asked for."""
     model = tables.Model
     filters = ((model.project, project), (model.name, name), (model.task, task))
     query = select(tables.Version).join(model, model.id == tables.Version.model_id)
@@ -222,7 +225,7 @@ def _select_versions(
 
 
 def _model_id(session: Session, project: str, name: str, task: str, at: datetime) -> UUID:
-    """The model of that name; made where there is none."""
+    """Return the id of the model of that name, which is made if there is none."""
     values = {"id": uuid7(), "project": project, "name": name, "task": task, "newest": 0}
     insert_if_new(session, tables.Model, **values, created_at=at)
     row = session.scalars(select(tables.Model).filter_by(project=project, name=name)).one()
@@ -235,7 +238,10 @@ def _model_id(session: Session, project: str, name: str, task: str, at: datetime
 
 
 def _next_number(session: Session, model_id: UUID) -> int:
-    """Locks the model until the transaction ends: a number is used, or given again."""
+    """Return the next number of a model, which stays locked until the transaction ends.
+
+    A number of a transaction that is undone is given again.
+    """
     count = update(tables.Model).where(tables.Model.id == model_id)
     count = count.values(newest=tables.Model.newest + 1)
     return session.execute(count.returning(tables.Model.newest)).scalar_one()
@@ -247,7 +253,7 @@ _Part = TypeVar("_Part", tables.File, tables.Metric, tables.Edge)
 def _part_rows(
     version_id: UUID, files: Sequence[File], metrics: Sequence[Metric], lineage: Sequence[Edge]
 ) -> Iterator[tables.Table]:
-    """The rows that belong to a version."""
+    """Yield the rows that belong to a version."""
     for file in files:
         yield tables.File(version_id=version_id, name=file.name, sha256=file.sha256, size=file.size)
     for metric in metrics:
@@ -269,7 +275,7 @@ def _part_rows(
 
 
 def _version_records(session: Session, rows: Sequence[tables.Version]) -> list[Version]:
-    """The versions as records, whole, in the order given."""
+    """Return the versions as records, whole, in the order given."""
     ids = [row.id for row in rows]
     of_rows = tables.Model.id.in_([row.model_id for row in rows])
     models = {model.id: model for model in session.scalars(select(tables.Model).where(of_rows))}
@@ -307,7 +313,7 @@ def _version_records(session: Session, rows: Sequence[tables.Version]) -> list[V
 
 
 def _model_records(session: Session, rows: Sequence[tables.Model]) -> list[Model]:
-    """The models as records, each with its newest version, in the order given."""
+    """Return the models as records, each with its newest version, in the order given."""
     newest = select(tables.Version).join(
         tables.Model,
         (tables.Model.id == tables.Version.model_id)

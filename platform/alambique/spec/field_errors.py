@@ -68,7 +68,9 @@ def refuse(fields: Sequence[BadField] | BadFields) -> NoReturn:
 
 @contextmanager
 def prefix_paths(path: str) -> Iterator[None]:
-    """Puts a path in front of the fields that are refused inside; what names no field has the path.
+    """Put a path in front of the fields that are refused inside.
+
+    An error that names no field gets the path itself.
 
     Raises:
         BadSpec: what was raised inside, with these paths among its `fields`.
@@ -82,7 +84,9 @@ def prefix_paths(path: str) -> Iterator[None]:
 
 
 def bad_fields(error: ValidationError, content: object, record: type[BaseModel]) -> BadFields:
-    """The fields of `content` that pydantic refused, by their paths in it; all of it by its name.
+    """Return the fields of `content` that pydantic refused, by their paths in it.
+
+    A fault of the content as a whole has the name of the record for its path.
 
     Args:
         error: what pydantic raised.
@@ -114,7 +118,7 @@ def _bad_field(line: ErrorDetails, content: object, record: type[BaseModel]) -> 
 
 
 def _hint(line: ErrorDetails, record: type[BaseModel]) -> str:
-    """The field that a name which is none comes near to, as a question."""
+    """Return a question for the field whose name is nearest to an unknown one; or nothing."""
     *above, name = line["loc"] or ("",)
     if line["type"] != "extra_forbidden" or not isinstance(name, str):
         return ""
@@ -122,7 +126,7 @@ def _hint(line: ErrorDetails, record: type[BaseModel]) -> str:
 
 
 def _path(location: tuple[int | str, ...], content: object, *, lacking: bool) -> Iterator[str]:
-    """The parts of a location that are of the content: a union adds its branches' names."""
+    """Yield the parts of a location that are of the content: a union adds its branches' names."""
     *above, last = location or ("",)
     for part in above:
         if _has(content, part):
@@ -185,7 +189,7 @@ _EXAMPLES = {
     "Resources": "{workers: 2}",
     "Search": "{space: {student.layers: [2, 4]}, trials: 8}",
 }
-"""Of the mapping that a record is read from."""
+"""Examples of the mapping that a record is read from, by the name of its class."""
 
 
 def error_text(fault: ErrorDetails, hint: str = "") -> str:

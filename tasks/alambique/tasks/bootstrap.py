@@ -138,7 +138,7 @@ def unpacked(content: bytes) -> Floats:
 
 
 def _counts(examples: int, draws: int) -> Iterator[Floats]:
-    """How often each draw holds each example, (d, E) for some draws after the other."""
+    """Yield how often each draw holds each example, (d, E) for some draws after the other."""
     random = np.random.default_rng(examples)
     at_once = max(1, _AT_ONCE // examples)
     for first in range(0, draws, at_once):

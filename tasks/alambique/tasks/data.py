@@ -39,7 +39,7 @@ class Splits:
 def load(
     data: Data, *, task: Task[Any, Any], root: Path | None, fetch: Fetch = not_fetched
 ) -> Splits:
-    """The examples of all splits, the first ones where the job limits them.
+    """Return the examples of all splits, the first ones where the job limits them.
 
     Args:
         data: names of the catalogue, of the hub, or of paths: a folder with a file for each split,
@@ -83,7 +83,7 @@ def load(
 
 
 def check_description(data: Data, task: Task[Any, Any]) -> None:
-    """Nothing, where what a job says of columns and labels suits the task.
+    """Check that what a job says of columns and labels suits the task.
 
     Raises:
         BadSpec: the task has no such column, or no labels.
@@ -92,7 +92,7 @@ def check_description(data: Data, task: Task[Any, Any]) -> None:
 
 
 def _unlabelled(data: Data, splits: Mapping[Split, list[Any]], sets: DataSets) -> Unlabelled:
-    """What the job has beside the splits."""
+    """Return the unlabelled examples of the job."""
     name, limit, task = data.unlabelled, data.limit.get("unlabelled"), sets.task
     if name is None:
         return NONE
@@ -116,7 +116,10 @@ def _unlabelled(data: Data, splits: Mapping[Split, list[Any]], sets: DataSets) -
 def _labels(
     data: Data, splits: Mapping[Split, list[Any]], task: Task[Any, Any], told: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Those of the job or the catalogue, else of the file, else as found; there are no others."""
+    """Return the labels that the job or the catalogue names, else the file, else the examples.
+
+    Examples with other labels are refused.
+    """
     every = [example for examples in splits.values() for example in examples]
     found, name = task.labels(every), data.name
     if data.labels and told and set(data.labels) != set(told):
@@ -141,7 +144,7 @@ def _labels(
 
 
 def _overlaps(splits: Mapping[Split, list[Any]], task: Task[Any, Any]) -> Iterator[str]:
-    """A sentence for each pair of splits that share texts, or ids of questions.
+    """Yield a sentence for each pair of splits that share texts, or ids of questions.
 
     Those are the same in all that comes of SQuAD; ids of other files number the rows of a split.
     """

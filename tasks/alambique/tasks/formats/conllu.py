@@ -57,7 +57,7 @@ class Row:
 
     @property
     def numbers(self) -> tuple[int, int]:
-        """Of a range its first and last word; of an empty node its word and its place behind it.
+        """The first and last word of a range; the word before an empty node, and its place there.
 
         >>> Row("8-9", "al").numbers, Row("5.1", "_").numbers, Row("8", "a").numbers
         ((8, 9), (5, 1), (8, 8))
@@ -145,7 +145,7 @@ class Words(StrEnum):
 
 
 def read(path: Path, *, words: Words, labels: bool = True) -> list[Sentence]:
-    """The sentences of a file, named after their `sent_id` or else their first line.
+    """Return the sentences of a file, named after their `sent_id` or else their first line.
 
     Args:
         path: of the file.
@@ -162,7 +162,7 @@ def read(path: Path, *, words: Words, labels: bool = True) -> list[Sentence]:
 
 
 def write(path: Path, sentences: Iterable[Sentence]) -> None:
-    """Writes words and tags, so that `read` gives them back as syntactic words.
+    """Write words and tags, so that `read` gives them back as syntactic words.
 
     Raises:
         BadData: a sentence has a tag that is no UPOS, such as that of a contraction.
@@ -171,7 +171,7 @@ def write(path: Path, sentences: Iterable[Sentence]) -> None:
 
 
 def document(sentences: Iterable[Sentence]) -> Document:
-    """The file of these sentences, all other columns empty. Raises as `write`."""
+    """Return the file of these sentences, all other columns empty. Raises as `write`."""
     trees: list[Tree] = []
     line = 1
     for sentence in sentences:
@@ -188,7 +188,7 @@ def _rows(sentence: Sentence) -> Iterator[Row]:
 
 
 def parse(path: Path, *, labels: bool = True) -> Document:
-    """All that stands in a file: its `text` is the file again. Raises as `read`."""
+    """Return all that stands in a file: its `text` is the file again. Raises as `read`."""
     text = text_of(path)
     before = MARK if text.startswith(MARK) else ""
     trees: list[Tree] = []
@@ -281,7 +281,7 @@ def _check_order(rows: list[Row], start: int, path: Path) -> None:
 
 
 def _may_follow(row: Row, word: int, empty: int, closed: int) -> bool:
-    """Whether a row may follow that word, and so many empty nodes; a range ended at `closed`."""
+    """Return whether a row may follow a word, empty nodes, and a range that ended at `closed`."""
     first, last = row.numbers
     match row.kind:
         case Kind.WORD:

@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import jobs
 from alambique.registry.job_result import JobResult
+from alambique.spec.combinations import needs_outputs
 from alambique.spec.errors import LostLease
 from alambique.spec.states import Reason
-from alambique.spec.tries import needs_outputs
 from alambique.workers.pipeline.context import JobContext, forward_logs, traceback_lines
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.lease_keeper import GIVEN_BACK

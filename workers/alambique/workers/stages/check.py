@@ -42,7 +42,7 @@ from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.plan import plan
-from alambique.tasks.values import check_values, checked_tries
+from alambique.tasks.search_values import check_values, checked_combinations
 from alambique.workers.compute_resources import (
     ComputeResources,
     needed_resources,
@@ -106,7 +106,7 @@ def check_job(context: JobContext) -> JobInputs:
         for teacher in job.teachers
     )
     student = _check_student_start(context, data.labels)
-    check_values(checked_tries(job), partial(check_head, student=student))
+    check_values(checked_combinations(job), partial(check_head, student=student))
     # terms that compare layers have one teacher, says the spec
     for (field, _), start in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
         check_live_teacher(job, field, start, student)
