@@ -59,7 +59,7 @@ def test_for_other_labels_only_the_last_layer_is_new(
     assert torch.equal(torch.get_rng_state(), before)
     assert (whole.head_present, one.head_present) == (True, False)
     assert one.labels == labels
-    last = family_of(whole.config).last[output]
+    last = family_of(whole.config).output_layer[output]
     assert differing(one, whole) == {f"{last}.weight", f"{last}.bias"}
     assert differing(one, same) == set()
     assert differing(one, other) == {f"{last}.weight"}  # biases start at 0
@@ -139,7 +139,7 @@ def test_the_pooler_of_an_encoder_is_kept(saved: Saved, family: str) -> None:
 def test_a_head_with_a_layer_missing_is_not_there(saved: Saved, kind: str) -> None:
     output = Output.CLASSES
     folder = saved(kind, output, LABELS[output])
-    last = family_of(load(folder, output, LABELS[output]).config).last[output]
+    last = family_of(load(folder, output, LABELS[output]).config).output_layer[output]
     path = folder / "model.safetensors"
     state = load_file(path)
     del state[f"{last}.weight"]

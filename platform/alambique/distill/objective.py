@@ -16,9 +16,9 @@ from alambique.distill.prediction_rows import PredictionRows
 from alambique.distill.published import tinybert_soft_cross_entropy
 from alambique.distill.terms.comparison import Unit
 from alambique.distill.terms.table import comparison_of
-from alambique.spec.changing import at, highest
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Gold, IntermediateLoss, Logits, Term, is_active
+from alambique.spec.schedules import at, highest
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Sizes:
         return self.width // self.heads
 
     @property
-    def sharing(self) -> int:
+    def key_value_groups(self) -> int:
         """How many heads of queries read the same head of keys and values."""
         return self.heads // self.key_heads
 

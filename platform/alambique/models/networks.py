@@ -26,8 +26,7 @@ from transformers.utils import logging
 
 from alambique.models.configs import Config, labels_of, read_config, with_dropout, with_labels
 from alambique.models.families import FAMILIES, family_of
-from alambique.models.folders import TOKENIZER_FILES
-from alambique.models.weights import tensors_of, weight_files
+from alambique.models.weights import TOKENIZER_FILES, tensors_of, weight_files
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
 
@@ -127,7 +126,7 @@ class Network(nn.Module):
 
 def _takes_types(config: Config) -> bool:
     # with a single type, as in some RoBERTa and older BERT, the second text's would be out of range
-    return family_of(config).types and config["type_vocab_size"] > 1
+    return family_of(config).token_types and config["type_vocab_size"] > 1
 
 
 def _never_empty(attention_BN: Tensor) -> Tensor:
@@ -337,7 +336,7 @@ def _with_head_for(
         output: what the network is to answer.
         kind: the name of the class of transformers that answers so.
     """
-    last = family_of(config).last.get(output)
+    last = family_of(config).output_layer.get(output)
     if last is None:
         return dict(state)
     head = {f"{last}.weight", f"{last}.bias"} & state.keys()

@@ -132,7 +132,7 @@ def _key_head_fields(config: Config, new: Config) -> dict[str, int]:
     As many heads of queries share one as before, or all of them where there are fewer: the heads
     that a slice keeps then read the keys that they read before.
     """
-    sharing, heads = sizes_of(config).sharing, number(new, "num_attention_heads")
+    sharing, heads = sizes_of(config).key_value_groups, number(new, "num_attention_heads")
     if heads > sharing and heads % sharing:
         raise BadSpec(
             f"heads {heads}: in this eurobert each head of keys is read by {sharing} heads of "
@@ -327,7 +327,7 @@ def _check_one_group(config: Config) -> None:
 
 def _check_heads(width: int, heads: int, family: str) -> None:
     # a rotary embedding turns pairs of columns of each head
-    step = heads * 2 if FAMILIES[family].turned else heads
+    step = heads * 2 if FAMILIES[family].rotary else heads
     if width % step:
         raise BadSpec(
             f"width {width} is not a multiple of {step} ({heads} heads): "

@@ -28,14 +28,14 @@ _to_json = partial(json.dumps, allow_nan=False)
 
 
 CONNECTIONS = 15
-"""Connections of one process for writing, and as many for reading: writers that wait for a lock, for
+"""Connections of a process for writing, and as many for reading: writers that wait for a lock, for
 half a minute if it is SQLite's, keep no reader waiting."""
 
 _KEPT = 5
 """How many of these connections stay open."""
 
 _MIGRATION_LOCK = 0x616C616D62697175  # "alambiqu"
-"""The advisory lock of PostgreSQL that who changes the schema holds."""
+"""The advisory lock of PostgreSQL that is held while the schema changes."""
 
 _ENGINE: dict[str, Any] = {
     "pool_size": _KEPT,

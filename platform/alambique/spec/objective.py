@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Protocol, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, Tag, model_validator
 
-from alambique.spec.changing import Temperature, Weight, highest
 from alambique.spec.fields import (
     Positive,
     Spec,
@@ -22,6 +21,7 @@ from alambique.spec.fields import (
     repeated,
     tag_where,
 )
+from alambique.spec.schedules import Temperature, Weight, highest
 
 NamedMapping = Literal["uniform", "3k", "first", "last", "skip"]
 """Maps from the layers of a student to those of its teacher that follow from both depths."""

@@ -53,7 +53,7 @@ class CacheCost:
 
 
 @dataclass(frozen=True, slots=True)
-class BesideCost:
+class LiveTeacherCost:
     """The cost of a live teacher, which answers beside the student at every step."""
 
     macs: int | None
@@ -126,7 +126,7 @@ class Plan:
     """Of all teachers; empty where each is one model that is trained once, or not at all."""
     teachers: tuple[TeacherCost, ...] = ()
     """Each of several; empty where there is one."""
-    beside: BesideCost | None = None
+    beside: LiveTeacherCost | None = None
     """None where outputs are all that is learnt of the teacher."""
     search: SearchCost | None = None
     hub: tuple[HubFiles, ...] = ()

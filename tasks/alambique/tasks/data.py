@@ -17,7 +17,14 @@ from alambique.tasks.examples import Example, Question
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.reading import DataSets, Fetch, not_fetched, wrong_size
 from alambique.tasks.task import Task
-from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, count_new, of_texts, read_path
+from alambique.tasks.unlabelled import (
+    NONE,
+    Unlabelled,
+    count_new,
+    of_texts,
+    read_path,
+    select_unlabelled,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ def load(
     """
     sets = DataSets(data, task, root, fetch)
     names: dict[Split, str] = {"train": data.name, "dev": data.name, "test": data.test or data.name}
-    cut = sets.cut(data.split) if data.split else {}
+    cut = sets.split_file(data.split) if data.split else {}
     read = {
         split: cut.get(split) or sets.rows(name, split, limit=data.limit.get(split))
         for split, name in names.items()
@@ -99,17 +106,17 @@ def _unlabelled(data: Data, splits: Mapping[Split, list[Any]], sets: DataSets) -
     source = data_source_of(name)
     if isinstance(source, AtPath):
         path = Path(source.path).expanduser()
-        return chosen(name, read_path(path, task, sets.readers), splits, task, limit)
+        return select_unlabelled(name, read_path(path, task, sets.readers), splits, task, limit)
     counted = partial(count_new, known=splits, task=task)
     if isinstance(source, HubData):
         rows = sets.unlabelled_of_hub(source, limit, counted)
-        return chosen(name, rows, splits, task, limit)
+        return select_unlabelled(name, rows, splits, task, limit)
     known = dataset(name)
     if known.task == task.name or known.task != GENERAL:
         rows = sets.rows(name, "train", limit=limit, labels=False, counted=counted)
     else:
         rows = Rows(of_texts(name, sets.of_catalogue(known, "train").examples, task))
-    found = chosen(name, rows, splits, task, limit)
+    found = select_unlabelled(name, rows, splits, task, limit)
     return replace(found, wrong_size=wrong_size(name, "train", rows, limit))
 
 

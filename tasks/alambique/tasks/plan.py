@@ -29,10 +29,10 @@ from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.costs import (
     FLOAT,
-    BesideCost,
     CacheCost,
     CandidateCost,
     Cost,
+    LiveTeacherCost,
     Macs,
     Plan,
     SearchCost,
@@ -189,19 +189,21 @@ def largest(job: Job, variants: Iterable[Job], cost_of: Callable[[Job], Cost]) -
     return max(found, key=lambda cost: cost.macs.full)
 
 
-def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> BesideCost | None:
+def _beside(
+    job: Job, data: Splits | AlambiqueError, teaching: _Candidate
+) -> LiveTeacherCost | None:
     """Return the cost of a live teacher, and of keeping its states instead; None: there is none."""
     terms = [term for terms in job.objectives for term in intermediate_losses(terms)]
     if not terms or not job.distil:
         return None
     if isinstance(data, AlambiqueError):
-        return BesideCost(None, None)
+        return LiveTeacherCost(None, None)
     # a map that is chosen before the training compares as many layers as any other
     chosen = intermediate_losses(with_chosen_map(term, "uniform") for term in terms)
     _, compared = select_layers(chosen, teaching.layers, depth(teaching.config))
     states = len(compared.hidden) + 3 * len(compared.qkv)  # queries, keys and values
     columns = sizes_of(teaching.config).width * states
-    return BesideCost(
+    return LiveTeacherCost(
         macs=_examples(data) * _beside_epochs(job) * teaching.teacher.macs.full,
         bytes=_examples(data) * job.train.max_length * columns * FLOAT,
     )
@@ -222,7 +224,7 @@ def _search(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> Se
     return SearchCost(trials, search.concurrent, epochs, teaching.largest, macs)
 
 
-def _courses(job: Job) -> Iterable[tuple[Sequence[Term], int]]:
+def _trainings(job: Job) -> Iterable[tuple[Sequence[Term], int]]:
     """Return what the student is taught, one after the other, with the epochs of each."""
     first = job.intermediate
     before = [] if first is None else [(first.objective, first.train.epochs)]
@@ -230,11 +232,11 @@ def _courses(job: Job) -> Iterable[tuple[Sequence[Term], int]]:
 
 
 def _epochs(job: Job) -> int:
-    return sum(epochs for _, epochs in _courses(job))
+    return sum(epochs for _, epochs in _trainings(job))
 
 
 def _beside_epochs(job: Job) -> int:
-    return sum(epochs for terms, epochs in _courses(job) if intermediate_losses(terms))
+    return sum(epochs for terms, epochs in _trainings(job) if intermediate_losses(terms))
 
 
 def _examples(data: Splits) -> int:

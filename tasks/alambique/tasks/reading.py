@@ -109,7 +109,7 @@ class DataSets:
             case _:
                 assert_never(source)
 
-    def cut(self, shares: SplitShares) -> dict[Split, Rows]:
+    def split_file(self, shares: SplitShares) -> dict[Split, Rows]:
         """Return the splits made of one file, each with the number of rows left out."""
         source = data_source_of(self._data.name)
         if isinstance(source, HubData):

@@ -115,7 +115,7 @@ def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any
     return [task.of_text(one.id, one.text) for one in texts]
 
 
-def chosen(
+def select_unlabelled(
     name: str,
     rows: Rows,
     known: Mapping[Split, Sequence[Any]],

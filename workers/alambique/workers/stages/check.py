@@ -15,11 +15,10 @@ import fsspec
 
 from alambique.cache.shared import RedisPacks
 from alambique.models.configs import read_config
-from alambique.models.folders import model_hash
 from alambique.models.networks import Network
 from alambique.models.networks import load as load_network
 from alambique.models.sources import LocatedModel, check_folder, locate
-from alambique.models.weights import weights_hash
+from alambique.models.weights import model_hash, weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder

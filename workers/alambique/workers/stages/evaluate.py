@@ -9,7 +9,7 @@ import numpy as np
 
 from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
-from alambique.models.folders import model_hash
+from alambique.models.weights import model_hash
 from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read

@@ -189,8 +189,8 @@ def _max_positions(
 ) -> int | None:
     """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
     if weights is None:
-        turned = FAMILIES[_as_architecture(model).architecture].turned
-        return None if turned else teacher.spec.positions
+        rotary = FAMILIES[_as_architecture(model).architecture].rotary
+        return None if rotary else teacher.spec.positions
     return longest_text(read_config(weights.folder))
 
 

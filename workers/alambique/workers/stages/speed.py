@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from alambique.models.configs import read_config
-from alambique.models.folders import model_hash
+from alambique.models.weights import model_hash
 from alambique.registry.job_result import busy_note
 from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_turns, turn
 from alambique.tasks.examples import read
