@@ -159,7 +159,10 @@ def _fields(folder: Path, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadModel(f"{name} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise BadModel(f"{name} holds a {type(content).__name__}, not an object of fields")
+        raise BadModel(
+            f"{name} holds a {type(content).__name__}, not an object of fields: "
+            "fetch the model again"
+        )
     return content
 
 

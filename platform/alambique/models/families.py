@@ -62,8 +62,8 @@ class Family:
     output_layer: Mapping[Output, str]
     """By output, the last layer of the head, which alone depends on the number of classes."""
     pooler: str | None = None
-    """A layer of the body that reads the first piece: a part of the head for whole texts, and of the
-    network that transformers builds without a head."""
+    """A layer of the body that reads the first piece: a part of the head for whole texts, and of
+    the network that transformers builds without a head."""
     token_types: bool = False
     """Whether it takes token types, which tell the first text of a pair from the second, if its
     config has more than one type."""

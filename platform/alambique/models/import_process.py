@@ -1,8 +1,7 @@
 """The process that reads pickled weights and older tokenizers; `importing` alone starts it.
 
-`python -P -m alambique.models.import_process` reads an `ImportRequest` from its input, raises the
-walls of `confinement` around itself, writes safetensors and tokenizer.json, and an `ImportReport`
-beside them.
+`python -P -m alambique.models.import_process` reads an `ImportRequest` from its input, enters a
+`sandbox`, and writes safetensors, tokenizer.json, and an `ImportReport` beside them.
 """
 
 import errno
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alambique.models.confinement import confine
+from alambique.models.sandbox import enter_sandbox
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
 
@@ -49,7 +48,7 @@ class ImportReport:
     """How an import went."""
 
     isolation: list[str]
-    """The walls around the process, in words."""
+    """How the process is isolated, in words."""
     refused: str | None = None
     """Why nothing was written."""
     renamed: list[str] = field(default_factory=list)
@@ -85,7 +84,7 @@ def main() -> None:
     A refusal is reported too, and is no failure of the process.
     """
     request = ImportRequest(**json.load(sys.stdin))
-    walls = confine(
+    isolation = enter_sandbox(
         memory=request.memory,
         seconds=request.seconds,
         file=request.largest_file,
@@ -95,11 +94,11 @@ def main() -> None:
     os.chdir(request.out)
     try:
         try:
-            report = import_files(request, walls)
+            report = import_files(request, isolation)
         except BadModel as error:
             if _is_disk_full(error):
                 raise
-            report = ImportReport(isolation=walls, refused=str(error))
+            report = ImportReport(isolation=isolation, refused=str(error))
         Path(REPORT).write_text(json.dumps(asdict(report)))
     except Exception as error:
         if _is_disk_full(error):
@@ -126,7 +125,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
+def import_files(request: ImportRequest, isolation: list[str]) -> ImportReport:
     """Write what is asked for, and return what it was made of.
 
     Raises:
@@ -149,7 +148,7 @@ def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
         from alambique.models.conversion import convert_tokenizer
 
         assumed = convert_tokenizer(Path(request.tokenizer), request.model_type, Path(request.out))
-    return ImportReport(isolation=walls, renamed=renamed, dropped=dropped, assumed=assumed)
+    return ImportReport(isolation=isolation, renamed=renamed, dropped=dropped, assumed=assumed)
 
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:

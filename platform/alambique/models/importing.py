@@ -268,9 +268,9 @@ def _write_record(snapshot: Path, aside: Path, layout: Layout, report: ImportRep
 
 
 def _notes(layout: Layout, report: ImportReport) -> list[str]:
-    walls = ", ".join(report.isolation)
+    isolation = ", ".join(report.isolation)
     libraries = ", ".join(f"{name} {version}" for name, version in _libraries(layout).items())
-    notes = [f"imported {', '.join(layout.imported)} by {libraries} in a process with {walls}"]
+    notes = [f"imported {', '.join(layout.imported)} by {libraries} in a process with {isolation}"]
     for what, names in (
         ("renamed, as layer norms are called today", report.renamed),
         ("left out, as numbers that are no weights", report.dropped),

@@ -63,7 +63,11 @@ def single_frame(tokenizer: Tokenizer) -> Frame:
 
 
 def pair_frame(tokenizer: Tokenizer) -> Frame:
-    """Return the frame of a question and its context. Raises as `single_frame`."""
+    """Return the frame of a question and its context.
+
+    Raises:
+        BadModel: the tokenizer puts nothing before a text that could stand for "no answer".
+    """
     return _frame(tokenizer.encode("a", "a"), texts=2)
 
 

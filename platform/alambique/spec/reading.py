@@ -74,7 +74,7 @@ def with_override(content: dict[str, Any], override: str) -> dict[str, Any]:
     """
     path, sign, value = override.partition("=")
     if not sign or not path:
-        raise BadSpec(f"--set takes path=value, found {short(override)}")
+        raise BadSpec(f"--set takes path=value, such as train.epochs=3, found {short(override)}")
     new_value = yaml_of(value, f"--set {path}: no YAML value")
     try:
         return with_field(content, path, new_value)

@@ -60,7 +60,7 @@ class LiveTeacherCost:
     """Of all that it answers while one student is trained. None where the data is not at hand."""
     bytes: int | None
     """What the states that are compared would take if they were kept instead, to be read again in
-    every epoch. None likewise."""
+    every epoch. None where the data is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)

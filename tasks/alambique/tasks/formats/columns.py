@@ -178,8 +178,8 @@ def names_in_file(
     """Return what a file calls each column of a task.
 
     Args:
-        known: what the column is called where nothing else is said, by its name for the task.
-        called: what is said, likewise.
+        known: what each column is called by default, by its name for the task.
+        called: what the job calls some of the columns, by their names for the task.
         task: the name of the task, for errors.
 
     Raises:

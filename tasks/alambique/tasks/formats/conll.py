@@ -100,7 +100,11 @@ def document(sentences: Iterable[Sentence]) -> Document:
 
 
 def parse(path: Path, *, labels: bool = True) -> Document:
-    """Return all that stands in a file: its `text` is the file again. Raises as `read`."""
+    """Return all that stands in a file, whose `text` is the file again.
+
+    Raises:
+        BadData: the file is broken, as `read` has it.
+    """
     text = text_of(path, otherwise=_ISO)
     before = MARK if text.startswith(MARK) else ""
     blocks: list[Block] = []

@@ -1,4 +1,4 @@
-"""CoNLL-U: words and universal parts of speech from the files of a dependency treebank."""
+"""CoNLL-U, the files of dependency treebanks: words and their universal parts of speech."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -171,7 +171,11 @@ def write(path: Path, sentences: Iterable[Sentence]) -> None:
 
 
 def document(sentences: Iterable[Sentence]) -> Document:
-    """Return the file of these sentences, all other columns empty. Raises as `write`."""
+    """Return the file of these sentences, all other columns empty.
+
+    Raises:
+        BadData: a sentence has a tag that is no UPOS, such as that of a contraction.
+    """
     trees: list[Tree] = []
     line = 1
     for sentence in sentences:
@@ -188,7 +192,11 @@ def _rows(sentence: Sentence) -> Iterator[Row]:
 
 
 def parse(path: Path, *, labels: bool = True) -> Document:
-    """Return all that stands in a file: its `text` is the file again. Raises as `read`."""
+    """Return all that stands in a file, whose `text` is the file again.
+
+    Raises:
+        BadData: the file is broken, as `read` has it.
+    """
     text = text_of(path)
     before = MARK if text.startswith(MARK) else ""
     trees: list[Tree] = []

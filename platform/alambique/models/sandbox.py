@@ -1,10 +1,10 @@
-"""Walls around a process that reads what strangers wrote: no network, bounded memory, time, files.
+"""The sandbox of a process that reads untrusted files: no network, bounded memory, time and files.
 
-Linux alone has them. They are raised by the process itself, before it opens anything, and stay up
-until it ends; but root to whom the kernel gives no user namespace could go back to the machine's
-network.
+Linux alone has what it is made of. The process enters it by itself, before it opens anything, and
+stays in it until it ends; but root to whom the kernel gives no user namespace could go back to the
+machine's network.
 
-The wall around files is Landlock, which no user has to be root for: the kernel has it since Linux
+Files are restricted by Landlock, which no user has to be root for: the kernel has it since Linux
 5.13, where it is switched on (landlock(7)), and each version of it knows some rights more. It does
 not govern modes, owners and times of files, whether a path is there, and sockets that have a path.
 Where the kernel has no Landlock, the process can read and write what its user can.
@@ -30,13 +30,13 @@ _LIBRARIES = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache")
 _MACHINE_FILES = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system")
 """What libraries look at to know how many processors there are, and of what kind."""
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
-"""Those that hold nothing."""
+"""The devices that hold nothing."""
 
 
-def confine(
+def enter_sandbox(
     *, memory: int, seconds: int, file: int, reads: Sequence[Path], writes: Path
 ) -> list[str]:
-    """Raise the walls that the kernel allows, and return them in words.
+    """Isolate this process as far as the kernel allows, and return in words how that is.
 
     The process has one thread when this is called: a user namespace is refused to more. The
     process ends with the thread that started it.
@@ -49,11 +49,11 @@ def confine(
         writes: the folder that it may write into.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    walls = [_leave_network(library)]
+    isolation = [_leave_network(library)]
     if library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
-        walls.append("no new privileges")
+        isolation.append("no new privileges")
     devices = [Path(name) for name in _DEVICES]
-    walls.append(
+    isolation.append(
         _restrict_files(library, reads=[*reads, *_code_paths()], writes=[writes, *devices])
     )
     # after the namespaces, whose change of credentials would take it back
@@ -69,7 +69,7 @@ def confine(
         hard = resource.getrlimit(limit)[1]
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (bound, bound))
-    return [*walls, "limits on memory, time and files"]
+    return [*isolation, "limits on memory, time and files"]
 
 
 def _code_paths() -> list[Path]:
