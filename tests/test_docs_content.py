@@ -12,13 +12,13 @@ from pydantic.fields import FieldInfo
 from tests.documents import DOCS, PAGES, REPO, blocks
 
 from alambique.models.families import FAMILIES
-from alambique.spec.changing import Change
 from alambique.spec.data import Data, SplitShares
 from alambique.spec.fields import Spec
 from alambique.spec.job import Intermediate, Job, Student
 from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
 from alambique.spec.reading import read_job
+from alambique.spec.schedules import Change
 from alambique.spec.search import Range, Search
 from alambique.spec.settings import Settings
 from alambique.spec.sources import Architecture

@@ -11,7 +11,7 @@ from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
 from alambique.api.problems import Refusal
 from alambique.registry.database import Database
-from alambique.spec.faults import NAMED
+from alambique.spec.field_errors import NAMED
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings

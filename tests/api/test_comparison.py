@@ -9,7 +9,7 @@ from tests.api.comparison_jobs import compare, ended, line, row, scored, suite
 from alambique.api.comparison import finished_job
 from alambique.api.exports import Form, table_text
 from alambique.api.gains import Pair
-from alambique.models import reference
+from alambique.models.counts import REFERENCE_CONFIG, count
 from alambique.spec.outputs import Output
 from alambique.tasks.bootstrap import Interval
 
@@ -217,7 +217,7 @@ def test_of_other_jobs_a_gain_has_no_interval() -> None:
 
 def test_the_reference_is_the_one_of_the_paper() -> None:
     """Speedy Gonzales: 43 526 457 600 MACs at 512 tokens, 109 853 187 parameters."""
-    found = reference.cost(task=Output.CLASSES, labels=3, length=512)
+    found = count(REFERENCE_CONFIG, task=Output.CLASSES, labels=3, length=512)
     assert (found.macs_linear, found.parameters) == (43_526_457_600, 109_853_187)
 
 

@@ -12,7 +12,7 @@ from alambique.registry import example_scores, jobs
 from alambique.registry.database import Database
 from alambique.registry.records import ScoredStudent
 from alambique.spec.job import Job
-from alambique.tasks.bootstrap import Floats, difference, packed
+from alambique.tasks.bootstrap import Floats, difference, pack_fractions
 
 Kept = Callable[[dict[tuple[str, int], Floats]], Callable[[str, int], ScoredStudent]]
 
@@ -32,7 +32,7 @@ def keep(database: Database, job: Job) -> Kept:
         with database.write() as session:
             taken = jobs.take(session, "test", timedelta(minutes=1), job_id=row.id)
             assert taken is not None
-            content = {key: packed(found) for key, found in scores.items()}
+            content = {key: pack_fractions(found) for key, found in scores.items()}
             example_scores.record(session, row.id, taken.token, content)
             jobs.finish(session, row.id, taken.token, {})
         return lambda role, seed: ScoredStudent(row.id, role, seed)

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from alambique.cache.circuit_breaker import CircuitBreaker
+from alambique.cache.shared import CircuitBreaker
 
 
 def test_one_line_for_each_change_and_a_pause_that_doubles(

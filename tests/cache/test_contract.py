@@ -118,7 +118,7 @@ def fill_all(
             lambda batch: [answer(text) for text in batch],
             columns=2,
             made_by=made_by,
-        ).computed
+        )
         for run in runs_of({number: len(part) for number, part in parts.items()}, together)
     )
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from alambique.distill import losses
 from alambique.distill.objective import objective_loss
 from alambique.distill.prediction_rows import PredictionRows, class_rows
-from alambique.spec.changing import Change
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Gold, Logits
+from alambique.spec.schedules import Change
 
 LOGITS: list[Logits] = [
     Logits(loss="kl", temperature=2.0),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from alambique.distill.relations import Pair, relation_divergence
+from alambique.distill.attention import Pair, relation_divergence
 from alambique.spec.errors import BadSpec
 
 FEW = settings(max_examples=30)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from alambique.distill.combining import mean_score, nearest_score
+from alambique.distill.ensemble import mean_score, nearest_score
 from alambique.distill.objective import objective_loss
 from alambique.distill.prediction_rows import PredictionRows, ensemble_rows, score_rows
 from alambique.spec.objective import Gold, Logits

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.recipe_jobs import RECIPES, first_job
 
-from alambique.models import reference
 from alambique.models.configs import Config
+from alambique.models.counts import REFERENCE_CONFIG
 from alambique.registry.database import Database
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
@@ -21,7 +21,7 @@ from alambique.tasks.catalogue import dataset
 from alambique.tasks.plan import plan
 from alambique.workers.queue.driver import run_here
 
-BERT = reference.config()
+BERT = REFERENCE_CONFIG
 ROBERTA: Config = {
     "model_type": "roberta",
     "vocab_size": 50_262,

@@ -46,7 +46,7 @@ def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) ->
     found = hooks.take().hidden
     inputs = dict(zip(("input_ids", "attention_mask"), batch, strict=False))
     inner: Any = network.inner.base_model
-    types = {"token_type_ids": batch[2]} if family_of(config).types else {}
+    types = {"token_type_ids": batch[2]} if family_of(config).token_types else {}
     expected = inner(**inputs, **types, output_hidden_states=True)
     states = expected.hidden_states
     assert set(found) == {EMBEDDINGS, *range(4)}
@@ -62,7 +62,7 @@ def test_hidden_states_are_those_of_the_network(config: Config, batch: Batch) ->
 
 
 def test_queries_and_keys_make_the_attention_of_the_network(config: Config, batch: Batch) -> None:
-    if not family_of(config).scores:
+    if not family_of(config).dot_product_scores:
         pytest.skip("its scores have parts for distances")
     check_attention(config, batch)
 
@@ -78,7 +78,7 @@ def check_attention(config: Config, batch: Batch) -> None:
     network(*batch)
     states = hooks.take()
     network.inner.set_attn_implementation("eager")
-    types = {"token_type_ids": batch[2]} if family_of(config).types else {}
+    types = {"token_type_ids": batch[2]} if family_of(config).token_types else {}
     answer = network.inner(
         input_ids=batch[0], attention_mask=batch[1], output_attentions=True, **types
     )

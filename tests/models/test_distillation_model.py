@@ -48,7 +48,7 @@ def tags(config: Config, seed: int) -> Network:
 
 def fitting(config: Config) -> list[IntermediateLoss]:
     """The terms that this architecture can be compared by."""
-    scores = family_of(config).scores
+    scores = family_of(config).dot_product_scores
     return [term for term in TERMS if scores or not isinstance(term, Attention)]
 
 

@@ -73,7 +73,7 @@ def plain_answer(folder: Path, network: Network, batch: Batch) -> Tensor:
     assert not any(report.values()), report
     names = ("input_ids", "attention_mask", "token_type_ids")
     given = dict(zip(names, batch, strict=True))
-    if not family_of(network.config).types:
+    if not family_of(network.config).token_types:
         del given["token_type_ids"]
     said = model(**given)
     if network.output is Output.SPAN and not as_tags:

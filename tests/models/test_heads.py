@@ -12,8 +12,7 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 from alambique.models.configs import Config
 from alambique.models.families import family_of
-from alambique.models.heads import of_body
-from alambique.models.networks import Network, load
+from alambique.models.networks import Network, load, missing_body_weights
 from alambique.spec.outputs import Output
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -60,7 +59,7 @@ def test_for_other_labels_only_the_last_layer_is_new(
     assert torch.equal(torch.get_rng_state(), before)
     assert (whole.head_present, one.head_present) == (True, False)
     assert one.labels == labels
-    last = family_of(whole.config).last[output]
+    last = family_of(whole.config).output_layer[output]
     assert differing(one, whole) == {f"{last}.weight", f"{last}.bias"}
     assert differing(one, same) == set()
     assert differing(one, other) == {f"{last}.weight"}  # biases start at 0
@@ -122,8 +121,8 @@ def test_a_masked_language_model_gets_a_new_head(saved: Saved, kind: str, config
     network = load(folder, output, LABELS[output], seed=3)
     assert not network.head_present
     ours, theirs = network.inner.state_dict(), whole.inner.state_dict()
-    body = of_body(ours, config)
-    assert body == of_body(theirs, config)
+    body = missing_body_weights(ours, config)
+    assert body == missing_body_weights(theirs, config)
     assert all(torch.equal(ours[name], theirs[name]) for name in body)
 
 
@@ -140,7 +139,7 @@ def test_the_pooler_of_an_encoder_is_kept(saved: Saved, family: str) -> None:
 def test_a_head_with_a_layer_missing_is_not_there(saved: Saved, kind: str) -> None:
     output = Output.CLASSES
     folder = saved(kind, output, LABELS[output])
-    last = family_of(load(folder, output, LABELS[output]).config).last[output]
+    last = family_of(load(folder, output, LABELS[output]).config).output_layer[output]
     path = folder / "model.safetensors"
     state = load_file(path)
     del state[f"{last}.weight"]

@@ -1,4 +1,4 @@
-"""The process that imports pickled weights: its walls, and what is left when it ends."""
+"""The process that imports pickled weights: its sandbox, and what is left when it ends."""
 
 import ctypes
 import json
@@ -19,9 +19,9 @@ from alambique.spec.errors import BadModel
 
 CONFINED = """
 import ctypes, json, os, pathlib, socket, sys
-from alambique.models.confinement import confine
+from alambique.models.sandbox import enter_sandbox
 out = pathlib.Path(sys.argv[2])
-walls = confine(memory=1 << 29, seconds=60, file=1000, reads=[], writes=out)
+isolation = enter_sandbox(memory=1 << 29, seconds=60, file=1000, reads=[], writes=out)
 found = []
 for attempt in (
     lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10),
@@ -38,25 +38,25 @@ signal = ctypes.c_int()
 ctypes.CDLL(None).prctl(2, ctypes.byref(signal), 0, 0, 0)  # of the parent's death
 status = pathlib.Path("/proc/self/status").read_text()
 found += [signal.value, "NoNewPrivs:\\t1" in status, os.getuid()]
-print(json.dumps([walls, found]))
+print(json.dumps([isolation, found]))
 """
 
 
-def test_the_walls_of_that_process(serving: Callable[..., str], tmp_path: Path) -> None:
+def test_the_sandbox_of_that_process(serving: Callable[..., str], tmp_path: Path) -> None:
     port = serving(lambda _: (200, b"", {})).rpartition(":")[2]
     command = [sys.executable, "-c", CONFINED, port, str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    walls, (network, memory, file, parent, dies_by, no_new_privileges, user) = json.loads(
+    isolation, (network, memory, file, parent, dies_by, no_new_privileges, user) = json.loads(
         done.stdout
     )
     assert (memory, file) == ("MemoryError", "OSError")
     assert (dies_by, no_new_privileges) == (signal.SIGKILL, True)
-    # where the kernel allows no network of its own, the walls say so
-    alone = walls[0].startswith("no network")
+    # where the kernel allows no network of its own, the isolation says so
+    alone = isolation[0].startswith("no network")
     assert (network == "done") is not (alone or landlock_version() >= 4)
     # and it is nobody of the machine's, root least, where it allows a user namespace
-    assert user != 0 or "user namespace" not in walls[0]
-    assert parent == "PermissionError" or "user namespace" not in walls[0]
+    assert user != 0 or "user namespace" not in isolation[0]
+    assert parent == "PermissionError" or "user namespace" not in isolation[0]
 
 
 def landlock_version() -> int:
@@ -66,10 +66,10 @@ def landlock_version() -> int:
 
 FILES = """
 import json, os, pathlib, shutil, subprocess, sys
-from alambique.models.confinement import confine
+from alambique.models.sandbox import enter_sandbox
 root = pathlib.Path(sys.argv[1])
 inside, outside = root / "out", root / "other"
-walls = confine(
+isolation = enter_sandbox(
     memory=1 << 33, seconds=60, file=1 << 20, reads=[root / "input", root / "folder"], writes=inside
 )
 found = {}
@@ -103,7 +103,7 @@ for name, attempt in {
         found[name] = True
     except OSError:
         found[name] = False
-print(json.dumps([walls, found]))
+print(json.dumps([isolation, found]))
 """
 ALLOWED = 9
 """The first so many of them are part of the work."""
@@ -118,13 +118,13 @@ def test_that_process_has_no_files_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "out" / "link").symlink_to("../other/secret")
     command = [sys.executable, "-c", FILES, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    walls, found = json.loads(done.stdout)
+    isolation, found = json.loads(done.stdout)
     if version < 1:
-        assert any(wall.startswith("all files of its user (Landlock: ") for wall in walls)
+        assert any(one.startswith("all files of its user (Landlock: ") for one in isolation)
         pytest.skip("this kernel has no Landlock")
-    assert f"no files but its own (Landlock {version})" in walls
+    assert f"no files but its own (Landlock {version})" in isolation
     unknown = {"empty another"} if version < 3 else set()
-    unknown |= {"signal"} if version < 6 and "user namespace" not in walls[0] else set()
+    unknown |= {"signal"} if version < 6 and "user namespace" not in isolation[0] else set()
     done_here = [name for name, was_done in found.items() if was_done and name not in unknown]
     assert done_here == list(found)[:ALLOWED]
     assert (tmp_path / "other" / "secret").read_text() == "text"
@@ -227,7 +227,7 @@ pipe, begun = os.open({pipe!r}, os.O_RDONLY), os.open({begun!r}, os.O_WRONLY)
 def wait(folder):
     os.write(begun, b"!")
     os.read(pipe, 1)
-os.chdir = wait  # what it does once the walls are up
+os.chdir = wait  # what it does once it is in the sandbox
 """
 
 

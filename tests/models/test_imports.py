@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-import alambique.distill.layers, alambique.distill.terms.table
+import alambique.models.shapes, alambique.distill.terms.table
 import alambique.models.comparability
 import alambique.models.configs, alambique.models.counts, alambique.models.sources
 import alambique.models.tokenizers, alambique.models.weights

@@ -14,8 +14,7 @@ from transformers import pipeline
 
 from alambique.models.networks import Network, load, save
 from alambique.models.students import cut
-from alambique.runtime.inputs import pad
-from alambique.runtime.windows import Encoder
+from alambique.runtime.windows import Encoder, pad
 from alambique.spec.outputs import Output
 
 LABELS = {Output.SPAN: ("start", "end"), Output.TAGS: ("O", "B-PER", "I-PER")}

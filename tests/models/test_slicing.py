@@ -10,8 +10,7 @@ from alambique.models.configs import Config
 from alambique.models.families import family_of
 from alambique.models.networks import PREFIX, Network, new
 from alambique.models.shapes import narrowed_config
-from alambique.models.slicing import slice_weights
-from alambique.models.students import narrow
+from alambique.models.students import narrow, slice_weights
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
 

@@ -9,8 +9,12 @@ import torch
 from tests.parity.golden_files import read_arrays
 from torch import Tensor
 
-from alambique.distill.attention import attention_scores, divergence, real_pairs
-from alambique.distill.relations import relation_divergence
+from alambique.distill.attention import (
+    attention_scores,
+    divergence,
+    real_pairs,
+    relation_divergence,
+)
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 THIRDS = ("QQ", "KK", "VV")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alambique.models import reference
+from alambique.models.counts import REFERENCE_CONFIG
 from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.objective import Relations
 from alambique.spec.reading import read_job
@@ -24,7 +24,7 @@ PUBLISHED = 22_713_216
 def planned(*overrides: str) -> Plan:
     """Of the recipe, whose data is not at hand."""
     return plan(
-        read_job(RECIPE, overrides), UnknownName("not here"), config_of=lambda _: reference.config()
+        read_job(RECIPE, overrides), UnknownName("not here"), config_of=lambda _: REFERENCE_CONFIG
     )
 
 

@@ -6,9 +6,8 @@ import pytest
 from tests.parity.golden_files import read_json
 
 from alambique.runtime.spans import Span
-from alambique.tasks.answers import exact_match, f1, mlqa_es, squad_en
 from alambique.tasks.examples import Answer, Question
-from alambique.tasks.question_answering import score
+from alambique.tasks.question_answering import exact_match, f1, mlqa_es, score, squad_en
 
 
 @pytest.fixture(scope="module")

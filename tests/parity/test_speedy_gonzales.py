@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from alambique.models import reference
 from alambique.models.configs import Config
+from alambique.models.counts import REFERENCE_CONFIG, count
 from alambique.spec.errors import UnknownName
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
@@ -134,7 +134,7 @@ def test_its_students_cost_what_the_paper_counts(jobs: Jobs) -> None:
     assert {name: xnli[name].student.macs.linear for name in MACS} == MACS
     assert xnli["tiny"].student.parameters == 5_345_075
     assert all(xnli[f"base-{n}"].student.parameters == 11_813_891 for n in (2, 4, 6, 8, 10))
-    beto = reference.cost(task=Output.CLASSES, labels=3, length=512)
+    beto = count(REFERENCE_CONFIG, task=Output.CLASSES, labels=3, length=512)
     depth = [beto.macs_linear / xnli[f"base-{n}"].student.macs.linear for n in (2, 4, 6, 8, 10)]
     assert [round(times, 2) for times in depth] == [5.96, 2.99, 2.0, 1.5, 1.2]
 

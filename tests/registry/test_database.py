@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
 from alambique.registry.database import CONNECTIONS, Database
+from alambique.registry.dialects import now
 from alambique.spec.errors import BadSpec, Conflict
 
 

@@ -6,10 +6,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from alambique.runtime.answering import Forward, answer, tag, window_logits
-from alambique.runtime.inputs import Inputs, pad
 from alambique.runtime.spans import SpanSettings, best_span
 from alambique.runtime.tags import word_tags
-from alambique.runtime.windows import Encoder
+from alambique.runtime.windows import Encoder, Inputs, pad
 
 FAMILIES = ["wordpiece", "bytebpe", "unigram"]
 CONTEXT = "El río Ebro nace en Fontibre, Cantabria, y cruza Zaragoza. " * 6 + "Costó 7,50 €."

@@ -8,7 +8,7 @@ from benchmarks.sample.vocabulary.speech import CLAUSES, JOINTS
 from tests.sample.shipped import shipped
 
 from alambique.spec.data import Split
-from alambique.tasks.formats.treebank import UPOS
+from alambique.tasks.formats.conllu import UPOS
 
 SIZES = {"train": 2400, "dev": 300, "test": 400}
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alambique.spec.combinations import needs_outputs, search_combinations
 from alambique.spec.errors import BadSpec
 from alambique.spec.field_paths import with_field
 from alambique.spec.job import Job
@@ -13,7 +14,6 @@ from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of, read_job
 from alambique.spec.space import Between, axes, job_with_values
 from alambique.spec.suite import read_suite
-from alambique.spec.tries import needs_outputs, tries
 
 JOB = """
 task: named-entities
@@ -77,7 +77,7 @@ def test_it_is_a_dimension_beside_others_of_the_terms() -> None:
         "weight": 0.75,
         "temperature": 2,
     }
-    values = [one.values for one in tries(job, "objective").each]
+    values = [one.values for one in search_combinations(job, "objective").each]
     assert {one["objective.alpha"] for one in values} == {0, 1}
 
 

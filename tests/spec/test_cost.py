@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from alambique.spec.combinations import search_combinations
 from alambique.spec.errors import BadSpec
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of
 from alambique.spec.space import job_with_values
 from alambique.spec.suite import suite_of
-from alambique.spec.tries import tries
 
 JOB: dict[str, Any] = {
     "task": "named-entities",
@@ -54,14 +54,14 @@ def test_a_search_looks_at_the_candidates_of_a_teacher_once() -> None:
     candidates = {"candidates": [f"m{number}" for number in range(9)], "train": {}}
     search = {"space": {"student.layers": [1, 2]}, "trials": 2}
     job = job_of(JOB | {"teacher": candidates, "search": search})
-    for one in tries(job, "student").jobs:
+    for one in search_combinations(job, "student").jobs:
         assert one.teacher is job.teacher
     assert job_with_values(job, {"student.layers": 1}).student.layers == 1
 
 
 def test_without_a_search_no_other_job_is_made() -> None:
     job = job_of(JOB)
-    (only,) = tries(job, "student").jobs
+    (only,) = search_combinations(job, "student").jobs
     assert only is job
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from alambique.spec.combinations import needs_outputs
 from alambique.spec.errors import BadSpec
 from alambique.spec.job import Job
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of, read_job
 from alambique.spec.suite import Cell, read_suite, suite_of
-from alambique.spec.tries import needs_outputs
 
 JOB = """
 task: named-entities

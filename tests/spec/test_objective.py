@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.spec.changing import Change, at, highest
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField
+from alambique.spec.field_errors import BadField
 from alambique.spec.objective import (
     Gold,
     Hidden,
@@ -17,6 +16,7 @@ from alambique.spec.objective import (
     is_active,
 )
 from alambique.spec.reading import job_of, read_job
+from alambique.spec.schedules import Change, at, highest
 
 JOB = """
 task: named-entities

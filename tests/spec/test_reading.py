@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED
+from alambique.spec.field_errors import NAMED
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Logits
 from alambique.spec.reading import job_of, read_job

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from alambique.spec.combinations import needs_outputs, search_combinations
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED, BadField
+from alambique.spec.field_errors import NAMED, BadField
 from alambique.spec.job import Job
 from alambique.spec.objective import Gold, Hidden, Logits, Relations
 from alambique.spec.reading import job_of, read_job
 from alambique.spec.search import Goal, Search
 from alambique.spec.space import Between, Listed, axes, job_with_values, trial_count
-from alambique.spec.tries import needs_outputs, tries
 
 TEXT = """
 task: named-entities
@@ -253,14 +253,14 @@ def test_how_many_trials_there_are(space: str, more: str, most: int) -> None:
 
 
 def test_of_very_many_combinations_some_of_everywhere_are_looked_at() -> None:
-    few = tries(searching(FOUR), "student")
+    few = search_combinations(searching(FOUR), "student")
     assert [one.values for one in few.each] == [{"student.layers": 1}, {"student.layers": 2}]
     assert [job.student.layers for job in few.jobs] == [1, 2]
     assert few.whole
     wide = {field: list(range(1, 101)) for field in ("layers", "width", "heads", "ffn")}
     job = searching(", ".join(f"student.{field}: {values}" for field, values in wide.items()))
-    found = tries(job, "student")
-    assert found == tries(job, "student")
+    found = search_combinations(job, "student")
+    assert found == search_combinations(job, "student")
     assert 0 < len(found.each) <= 500
     assert not found.whole
     for field in wide:
@@ -290,14 +290,14 @@ def test_of_very_many_combinations_some_of_everywhere_are_looked_at() -> None:
 )
 def test_what_of_a_dimension_is_looked_at(dimension: str, values: list[Any], whole: bool) -> None:
     job = searching(dimension, "trials: 4", OBJECTIVE)
-    found = tries(job, "student", "objective", "train")
+    found = search_combinations(job, "student", "objective", "train")
     assert [value for one in found.each for value in one.values.values()] == values
     assert found.whole is whole
 
 
 def test_of_no_dimension_the_job_is_looked_at() -> None:
     job = searching("train.epochs: [3, 4]")
-    assert list(tries(job, "student").jobs) == [job_with_values(job, {})]
+    assert list(search_combinations(job, "student").jobs) == [job_with_values(job, {})]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED
+from alambique.spec.field_errors import NAMED
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of
 from alambique.spec.suite import suite_of

@@ -10,11 +10,11 @@ from alambique.tasks.bootstrap import (
     Floats,
     difference,
     differences,
-    packed,
+    pack_fractions,
     ratio,
     resampled_scores,
     score_interval,
-    unpacked,
+    unpack_fractions,
 )
 
 SEEDS = st.integers(1, 4)
@@ -117,9 +117,9 @@ def test_one_seed_gives_an_interval_over_examples_alone() -> None:
 @given(fractions(seeds=1))
 @settings(max_examples=25)
 def test_what_is_packed_is_unpacked(ours: Floats) -> None:
-    np.testing.assert_array_equal(unpacked(packed(ours[0])), ours[0])
+    np.testing.assert_array_equal(unpack_fractions(pack_fractions(ours[0])), ours[0])
     with pytest.raises(ValueError, match="no packed example scores"):
-        unpacked(b"nothing")
+        unpack_fractions(b"nothing")
 
 
 def test_no_denominator_is_no_score() -> None:

@@ -25,7 +25,7 @@ from alambique.tasks.examples import (
     write,
 )
 from alambique.tasks.formats import conll
-from alambique.tasks.formats.treebank import Row
+from alambique.tasks.formats.conllu import Row
 from alambique.tasks.task import Task
 
 CONTEXT = {"context": "Uno.", "qas": [{"id": "q", "question": "¿Cuánto?"}]}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel
 
-from alambique.distill.similarity import cka
+from alambique.distill.cka import cka
 from alambique.spec.errors import BadModel
 from alambique.spec.objective import Hidden, Relations, Term
 from alambique.spec.train import Train

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from alambique.models.distillation_model import LAYER_MAPS, DistillationModel
 from alambique.models.networks import load
 from alambique.models.projection_heads import LearnedLayerMap
-from alambique.spec.changing import Change
 from alambique.spec.objective import Attention, Hidden, Relations, Term
 from alambique.spec.outputs import Output
+from alambique.spec.schedules import Change
 from alambique.spec.train import Train
 from alambique.workers.training.engines import make_optimizer, set_learning_rate
 from alambique.workers.training.layer_maps import maps_of, most_similar_map, resolve_maps

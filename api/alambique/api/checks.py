@@ -13,7 +13,7 @@ from alambique.registry import versions
 from alambique.spec.data import Split
 from alambique.spec.data_sources import is_own
 from alambique.spec.errors import BadModel, BadSpec, UnknownName
-from alambique.spec.faults import NAMED, BadField
+from alambique.spec.field_errors import NAMED, BadField
 from alambique.spec.job import Job
 from alambique.spec.matrix import field_at
 from alambique.spec.sources import Local, Registered, Source, source_of

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from alambique.spec.errors import UnknownName
-from alambique.spec.faults import BadField
+from alambique.spec.field_errors import BadField
 from alambique.spec.spelling import hint
 from alambique.spec.suite import Suite
 from alambique.tasks import calibration

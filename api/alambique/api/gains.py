@@ -9,7 +9,7 @@ import numpy as np
 from alambique.registry import example_scores
 from alambique.registry.database import Database
 from alambique.registry.records import ScoredStudent
-from alambique.tasks.bootstrap import Floats, Interval, differences, unpacked
+from alambique.tasks.bootstrap import Floats, Interval, differences, unpack_fractions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _score_pair(pair: Pair, stored: Mapping[ScoredStudent, bytes]) -> tuple[Floa
     """Return the example scores (S, E, 2) of both; None if some are missing or of another test."""
     if any(one not in stored for one in (*pair.ours, *pair.theirs)):
         return None
-    scores = [unpacked(stored[one]) for one in (*pair.ours, *pair.theirs)]
+    scores = [unpack_fractions(stored[one]) for one in (*pair.ours, *pair.theirs)]
     if len({one.shape for one in scores}) > 1:
         return None
     seeds = len(pair.ours)

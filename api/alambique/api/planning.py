@@ -17,7 +17,7 @@ from alambique.registry.database import Database
 from alambique.registry.records import Version
 from alambique.spec.data_sources import HubData, data_source_of
 from alambique.spec.errors import BadData, BadModel, BadSpec, UnknownName, Unreachable
-from alambique.spec.faults import BadField, BadFields
+from alambique.spec.field_errors import BadField, BadFields
 from alambique.spec.job import Job
 from alambique.spec.pinning import Floating, unpinned_sources, with_names
 from alambique.spec.settings import Settings

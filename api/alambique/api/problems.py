@@ -20,7 +20,7 @@ from alambique.registry.db_errors import database_text
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.faults import BadField, BadFields
+from alambique.spec.field_errors import BadField, BadFields
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import httpx2
 
 from alambique.spec import errors
-from alambique.spec.faults import BadField, BadFields
+from alambique.spec.field_errors import BadField, BadFields
 from alambique.spec.hosts import without_password
 
 LONGEST_PAUSE = 5.0

@@ -18,8 +18,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from uuid import uuid4
 
-from alambique.cache.bucket_view import BucketView
-from alambique.cache.index import EMPTY, Index, decode_index, encode_index, index_of
+from alambique.cache.index import EMPTY, BucketView, Index, decode_index, encode_index, index_of
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import HEADER_BYTES, DamagedPack, Pack, decode, parse_pack, read_header
 from alambique.cache.stores import Usage, usage_by_namespace, warn_damaged
@@ -43,7 +42,10 @@ class _Mapped:
     pack: Pack
 
     def is_whole(self) -> bool:
-        """Whether the file has its length still: reading past its end would kill the process."""
+        """Return whether the file still has its length.
+
+        Reading past the end of a mapped file would kill the process.
+        """
         return self.map.size() == len(self.pack.data)
 
 
@@ -66,11 +68,11 @@ class DiskPacks:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        """In another process it begins with nothing mapped and nothing verified."""
+        """Return what another process makes the store of: nothing is mapped or verified there."""
         return partial(DiskPacks, maps=self._maps), (self._folder,)
 
     def get(self, bucket: Bucket) -> BucketView:
-        """The packs that the bucket has now."""
+        """Return the packs that the bucket has now."""
         return BucketView(self._index(bucket), partial(self._pack, bucket))
 
     def append(self, bucket: Bucket, pack: Pack) -> None:
@@ -92,7 +94,7 @@ class DiskPacks:
             ) from error
 
     def usage(self) -> Sequence[Usage]:
-        """What there is, by namespace."""
+        """Return the usage by namespace."""
         sizes = []
         for path in self._files():
             with suppress(OSError, DamagedPack), path.open("rb") as file:
@@ -101,7 +103,7 @@ class DiskPacks:
         return usage_by_namespace("near", sizes)
 
     def clear(self, namespace: str) -> int:
-        """Drop a namespace; how many packs that were. Its folders stay, for who appends now."""
+        """Drop a namespace but for its folders, and return how many packs it had."""
         dropped = [path for path in self._files() if path.parts[-3] == namespace]
         for path in dropped:
             path.unlink(missing_ok=True)
@@ -115,7 +117,7 @@ class DiskPacks:
         return self._folder.glob("*/*/*.pack")
 
     def _index(self, bucket: Bucket) -> Index:
-        """The index over the packs that are there, read or else made and kept."""
+        """Return the index over the packs that are there, read or else made and kept."""
         folder = self._bucket_folder(bucket)
         names = _pack_names(folder)
         stored = _read_index(folder / "index")
@@ -130,7 +132,7 @@ class DiskPacks:
         return index
 
     def _pack(self, bucket: Bucket, name: str) -> Pack | None:
-        """The pack of that name, or None where it is gone or not whole."""
+        """Return the pack of that name, or None where it is gone or not whole."""
         with self._lock:
             try:
                 return self._open((bucket, name)).pack
@@ -178,7 +180,7 @@ class DiskPacks:
 
 
 def _map(path: Path) -> tuple[mmap, _Identity]:
-    """A file's content in memory, and what tells this file from a later one of that name."""
+    """Return a file's content in memory, and what tells this file from a later one of that name."""
     with path.open("rb") as file:
         stat = os.fstat(file.fileno())
         if stat.st_size == 0:

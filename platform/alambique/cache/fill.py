@@ -33,7 +33,7 @@ class FillRequest(Generic[Example]):
 def by_bucket(
     wanted: Iterable[FillRequest[Example]],
 ) -> Mapping[int, Sequence[FillRequest[Example]]]:
-    """The wanted examples by the number of their bucket, ascending."""
+    """Return the requests by the number of their bucket, ascending."""
     buckets: dict[int, list[FillRequest[Example]]] = defaultdict(list)
     for request in wanted:
         buckets[bucket_of(request.key)].append(request)
@@ -111,7 +111,7 @@ def fill(
 def _check_output(
     request: FillRequest[Example], values: NDArray[np.float32], columns: int
 ) -> NDArray[np.float32]:
-    """The teacher's output, if it is one."""
+    """Return the teacher's output after a check of its shape and its values."""
     if values.shape != (request.rows, columns):
         raise BadTeacher(
             f"the teacher's output for example {request.name!r} has the shape {values.shape}, "

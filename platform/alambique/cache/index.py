@@ -2,12 +2,13 @@
 
 An index holds a key's last 8 bytes only, and the key itself is compared in the pack: a wrong or old
 index can cost a miss, never give the output of another text. On disk it is a cache of the packs:
-a header, then 12 bytes for each record and 20 for each pack.
+a header, then 12 bytes for each record and 20 for each pack. A view finds records by an index, in
+the packs of a bucket as they were when it was opened.
 
 Shapes: P packs, N records of all packs; the place of a record is its number over all packs in turn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from mmap import mmap
@@ -37,7 +38,7 @@ class Index:
     places_N: NDArray[np.uint32]
 
     def candidates(self, key: bytes) -> list[tuple[int, int]]:
-        """The packs and the records in them that may hold the key."""
+        """Return the numbers of the packs, and of the records in them, that may hold the key."""
         tag = np.frombuffer(key, "<u8", 1, len(key) - 8)[0]
         at = int(self.tags_N.searchsorted(tag))
         matches = []
@@ -49,7 +50,7 @@ class Index:
         return matches
 
     def counts(self) -> list[int]:
-        """How many records each pack has."""
+        """Return how many records each pack has."""
         return [int(n) for n in np.diff(self.starts_P, append=len(self.tags_N))]
 
 
@@ -57,7 +58,7 @@ EMPTY = Index((), np.empty(0, np.int64), np.empty(0, np.uint64), np.empty(0, np.
 
 
 def index_of(packs: Iterable[Pack], *, after: Index = EMPTY) -> Index:
-    """The index over some packs, which are looked at one by one and not kept.
+    """Return the index over some packs, which are looked at one by one and not kept.
 
     Args:
         packs: The packs to add.
@@ -76,7 +77,7 @@ def index_of(packs: Iterable[Pack], *, after: Index = EMPTY) -> Index:
 
 
 def encode_index(index: Index) -> bytes:
-    """The index as it is kept on disk."""
+    """Return the index as it is kept on disk."""
     tail = Struct("<II").pack(len(index.names), len(index.tags_N))
     tail += index.tags_N.tobytes() + index.places_N.tobytes()
     tail += np.array(index.counts(), "<u4").tobytes() + bytes.fromhex("".join(index.names))
@@ -84,7 +85,7 @@ def encode_index(index: Index) -> bytes:
 
 
 def decode_index(data: bytes | mmap) -> Index:
-    """The index that these bytes hold, as views into them.
+    """Return the index that these bytes hold, as views into them.
 
     Raises:
         DamagedPack: They are cut short or changed.
@@ -114,3 +115,34 @@ def _starts(counts: Sequence[int]) -> NDArray[np.int64]:
 
 def _checksum(view: memoryview) -> bytes:
     return blake2b(view, digest_size=16, person=b"index").digest()
+
+
+class BucketView:
+    """Finds the record of a key, and takes from the packs only what is asked for."""
+
+    def __init__(self, index: Index, pack: Callable[[str], Pack | None]) -> None:
+        """Make a view of an index, and of what opens a pack by its name (None: it is not whole)."""
+        self._index = index
+        self._pack = pack
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the packs in view."""
+        return self._index.names
+
+    def packs(self) -> Iterator[Pack]:
+        """Return the packs that are whole."""
+        return filter(None, map(self._pack, self.names))
+
+    def find(self, key: bytes) -> tuple[Pack, int] | None:
+        """Return the pack that holds the key, whole, and the number of the record; None: none."""
+        for number, record in self._index.candidates(key):
+            pack = self._pack(self.names[number])
+            if pack is not None and record < len(pack) and pack.key(record) == key:
+                return pack, record
+        return None
+
+
+def bucket_view(packs: Sequence[Pack]) -> BucketView:
+    """Return a view of packs that are in memory."""
+    return BucketView(index_of(packs), {pack.name: pack for pack in packs}.get)

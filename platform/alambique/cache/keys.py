@@ -43,12 +43,12 @@ class Bucket:
     """0 to 255."""
 
     def __str__(self) -> str:
-        """As folders and Redis keys have it."""
+        """Return the bucket as folders and Redis keys name it."""
         return f"{self.namespace}/{self.number:02x}"
 
 
 def example_key(namespace: Namespace, texts: Sequence[str]) -> bytes:
-    """The 16 bytes under which the output for these texts is kept.
+    """Return the 16 bytes under which the output for these texts is kept.
 
     Args:
         namespace: The teacher and how it is asked.
@@ -58,12 +58,12 @@ def example_key(namespace: Namespace, texts: Sequence[str]) -> bytes:
 
 
 def bucket_of(key: bytes) -> int:
-    """The number of the bucket that holds the key: its first 8 bits."""
+    """Return the number of the bucket that holds the key: its first 8 bits."""
     return key[0]
 
 
 def _digest(*parts: str) -> bytes:
-    """A hash in which the borders between the parts count."""
+    """Return a hash in which the borders between the parts count."""
     digest = blake2b(digest_size=KEY_BYTES, person=b"alambique")
     for part in parts:
         # A text may hold half a surrogate pair, which plain UTF-8 refuses.

@@ -74,21 +74,21 @@ class Pack:
     """Who computed the outputs, in the words of whoever appended them; empty where nobody said."""
 
     def __len__(self) -> int:
-        """How many records it holds."""
+        """Return how many records it holds."""
         return len(self.ends_N)
 
     def key(self, record: int) -> bytes:
-        """The example key of a record."""
+        """Return the example key of a record."""
         return bytes(self.keys_NK[record])
 
     def rows(self, record: int) -> NDArray[np.float32]:
-        """A copy of a record, (rows, C)."""
+        """Return a copy of a record, (rows, C)."""
         start = self.ends_N[record - 1] if record else 0
         return self.values_RC[start : self.ends_N[record]].copy()
 
 
 def encode(namespace: str, records: Sequence[Record], *, made_by: str = "") -> Pack:
-    """These records as one pack.
+    """Return these records as one pack.
 
     Args:
         namespace: The digest of the namespace that they belong to.
@@ -116,7 +116,7 @@ def encode(namespace: str, records: Sequence[Record], *, made_by: str = "") -> P
 def split(
     namespace: str, records: Sequence[Record], *, made_by: str = "", limit: int = LIMIT
 ) -> Iterator[Pack]:
-    """These records as packs of at most `limit` bytes, each of which says who made it.
+    """Yield these records as packs of at most `limit` bytes, each of which says who made it.
 
     A record that is larger than this by itself gets a pack of its own.
     """
@@ -134,7 +134,7 @@ def split(
 
 
 def decode(data: bytes | mmap, namespace: str, *, name: str | None = None) -> Pack:
-    """The pack that these bytes hold, after a check of every byte.
+    """Return the pack that these bytes hold, after a check of every byte.
 
     Args:
         data: Bytes from a file or a server.
@@ -160,7 +160,7 @@ def decode(data: bytes | mmap, namespace: str, *, name: str | None = None) -> Pa
 
 
 def read_header(data: memoryview | bytes) -> Header:
-    """The head of a pack, which says nothing yet of the bytes that follow.
+    """Return the header of a pack, without a look at the bytes that follow.
 
     Raises:
         DamagedPack: It is too short, no pack, or of another version.
@@ -176,7 +176,7 @@ def read_header(data: memoryview | bytes) -> Header:
 
 
 def parse_pack(view: memoryview, header: Header) -> Pack:
-    """The pack over bytes whose checksum is known to fit.
+    """Return the pack of bytes whose checksum is known to fit.
 
     Raises:
         DamagedPack: The shapes in the header do not fill the bytes exactly.
@@ -197,7 +197,10 @@ def parse_pack(view: memoryview, header: Header) -> Pack:
 
 
 def flaw(values_RC: NDArray[np.float32]) -> str | None:
-    """What makes these rows unfit to keep, if anything: a row is finite, or NaN as a whole."""
+    """Return what makes these rows unfit to keep; None if nothing does.
+
+    A row is finite, or NaN as a whole.
+    """
     if np.isfinite(values_RC).all():
         return None
     if np.isinf(values_RC).any():
@@ -207,7 +210,7 @@ def flaw(values_RC: NDArray[np.float32]) -> str | None:
 
 
 def _misfit(pack: Pack) -> str | None:
-    """What the checksum cannot tell: a writer that broke the rules."""
+    """Return which rule of packs a writer broke, which no checksum tells; None: no rule."""
     if not len(pack):
         return "it holds no record"
     keys_N = np.ascontiguousarray(pack.keys_NK).view(f"S{KEY_BYTES}").ravel()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from alambique.cache.bucket_view import BucketView
+from alambique.cache.index import BucketView
 from alambique.cache.keys import Bucket, Namespace, bucket_of
 from alambique.cache.packs import Pack
 from alambique.cache.stores import Packs
@@ -28,19 +28,22 @@ class Outputs:
         self._views: dict[int, BucketView] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        """The counts and what is open stay here."""
+        """Return what another process makes the outputs of: counts and open buckets stay here."""
         return Outputs, (self.store, self.namespace)
 
     def __contains__(self, key: bytes) -> bool:
-        """Whether the key's output is there and whole."""
+        """Return whether the key's output is there and whole."""
         return self._find(key) is not None
 
     def missing(self, keys: Iterable[bytes]) -> list[bytes]:
-        """Those of the keys whose outputs have to be computed: each once, ascending."""
+        """Return those of the keys whose outputs have to be computed: each once, ascending."""
         return [key for key in sorted(set(keys)) if key not in self]
 
     def get(self, key: bytes) -> NDArray[np.float32] | None:
-        """The output, (rows, C), a copy; None where it has to be computed. Counted either way."""
+        """Return a copy of the output, (rows, C); None if it has to be computed.
+
+        It is counted as a hit or as a miss.
+        """
         place = self._find(key)
         if place is None:
             self.misses += 1
@@ -63,7 +66,7 @@ class Outputs:
             self._views.pop(bucket, None)
 
     def bucket(self, number: int) -> Bucket:
-        """The bucket of that number in this namespace."""
+        """Return the bucket of that number in this namespace."""
         return Bucket(self.namespace.digest, number)
 
     def _find(self, key: bytes) -> tuple[Pack, int] | None:

@@ -6,6 +6,8 @@
 The braces put a bucket into one slot of a cluster, so that MGET and MULTI work there as well.
 """
 
+import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
@@ -16,11 +18,62 @@ from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from alambique.cache.bucket_view import BucketView, bucket_view
-from alambique.cache.circuit_breaker import CircuitBreaker
+from alambique.cache.index import BucketView, bucket_view
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import HEADER_BYTES, DamagedPack, Pack, decode, read_header
 from alambique.cache.stores import Usage, usage_by_namespace, warn_damaged
+
+log = logging.getLogger(__name__)
+
+
+class CircuitBreaker:
+    """Open for a pause after each failure; the pause doubles up to a longest one."""
+
+    def __init__(
+        self,
+        *,
+        broken: str,
+        mended: str,
+        pause: float = 1.0,
+        longest: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a closed circuit: what it guards is asked.
+
+        Args:
+            broken: What to tell when it begins to fail.
+            mended: What to tell when it works again.
+            pause: Seconds without asking after the first failure.
+            longest: Seconds that the pause may grow to.
+            clock: Gives seconds that never go back.
+        """
+        self._broken, self._mended = broken, mended
+        self._first, self._longest, self._clock = pause, longest, clock
+        self._pause = 0.0
+        self._until = 0.0
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last thing heard of it is a failure."""
+        return self._pause > 0
+
+    def allows(self) -> bool:
+        """Return whether to ask now."""
+        return not self.is_failing or self._clock() >= self._until
+
+    def record_failure(self, error: Exception) -> None:
+        """Record that what is guarded was asked and failed."""
+        if not self.is_failing:
+            log.warning("%s (%s: %s)", self._broken, type(error).__name__, error)
+        self._pause = min(2 * self._pause or self._first, self._longest)
+        self._until = self._clock() + self._pause
+
+    def record_success(self) -> None:
+        """Record that what is guarded was asked and worked."""
+        if self.is_failing:
+            log.warning("%s", self._mended)
+        self._pause = 0.0
+
 
 AT_ONCE = 8
 """Packs of one MGET: with 1 MiB each the server is never held for long."""
@@ -64,15 +117,15 @@ class RedisPacks:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        """In another process it connects anew."""
+        """Return what another process makes the store of: it connects anew there."""
         return self._rebuild, ()
 
     def get(self, bucket: Bucket) -> BucketView:
-        """The packs that the bucket has now, in memory."""
+        """Return the packs that the bucket has now, in memory."""
         return bucket_view(self.fetch(bucket, ()))
 
     def fetch(self, bucket: Bucket, known: Collection[str]) -> Sequence[Pack]:
-        """The packs of the bucket, except those of known names."""
+        """Return the packs of the bucket, except those of known names."""
         nothing: set[bytes | str] = set()
         members = self._ask(lambda: self._redis.smembers(_key(bucket, "names")), nothing)
         names = sorted({_text(name) for name in members}.difference(known))
@@ -85,19 +138,19 @@ class RedisPacks:
             self._ask(lambda: self._write(bucket, pack), None)
 
     def usage(self) -> Sequence[Usage]:
-        """What there is, by namespace."""
+        """Return the usage by namespace."""
         sizes = [self._ask(partial(self._size, key), None) for key in self._keys()]
         return usage_by_namespace("shared", [size for size in sizes if size is not None])
 
     def clear(self, namespace: str) -> int:
-        """Drop a namespace; how many packs that were."""
+        """Drop a namespace, and return how many packs it had."""
         dropped = [key for key in self._keys() if _namespace(key) == namespace]
         for at in range(0, len(dropped), 1000):
             self._ask(partial(self._redis.unlink, *dropped[at : at + 1000]), 0)
         return sum(not key.endswith(":names") for key in dropped)
 
     def _ask(self, call: Callable[[], Answer], otherwise: Answer) -> Answer:
-        """What Redis answers, or the other thing where it cannot be asked."""
+        """Return what Redis answers to a call, or `otherwise` if it does not answer."""
         if not self._connection.allows():
             return otherwise
         try:
@@ -142,7 +195,7 @@ class RedisPacks:
             return None
 
     def _remove_name(self, bucket: Bucket, name: str) -> None:
-        """Strike out the name of a pack that was evicted or is damaged."""
+        """Remove the name of a pack that was evicted or is damaged."""
         self._ask(lambda: self._redis.srem(_key(bucket, "names"), name), 0)
 
     def _keys(self) -> list[str]:
@@ -150,7 +203,7 @@ class RedisPacks:
         return self._ask(lambda: [_text(key) for key in scan()], [])
 
     def _size(self, key: str) -> tuple[str, int, int] | None:
-        """Namespace, records and bytes of the pack under a key; None where it is no pack."""
+        """Return namespace, records and bytes of the pack under a key; None if it is no pack."""
         if key.endswith(":names"):
             return None
         head = self._redis.getrange(key, 0, HEADER_BYTES - 1)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from alambique.cache.bucket_view import BucketView, bucket_view
+from alambique.cache.index import BucketView, bucket_view
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import DamagedPack, Pack, decode
 
@@ -31,23 +31,23 @@ class Packs(Protocol):
         """How many packs this object has refused so far."""
 
     def get(self, bucket: Bucket) -> BucketView:
-        """The packs that the bucket has now."""
+        """Return the packs that the bucket has now."""
 
     def append(self, bucket: Bucket, pack: Pack) -> None:
         """Add a pack, as a whole or not at all."""
 
     def usage(self) -> Sequence[Usage]:
-        """What there is, by namespace."""
+        """Return the usage by namespace."""
 
     def clear(self, namespace: str) -> int:
-        """Drop a namespace; how many packs that were."""
+        """Drop a namespace, and return how many packs it had."""
 
 
 class SharedPacks(Packs, Protocol):
     """A store that other machines append to as well."""
 
     def fetch(self, bucket: Bucket, known: Collection[str]) -> Sequence[Pack]:
-        """The packs of the bucket, except those of known names."""
+        """Return the packs of the bucket, except those of known names."""
 
 
 class MemoryPacks:
@@ -59,11 +59,11 @@ class MemoryPacks:
         self.damaged_packs = 0
 
     def get(self, bucket: Bucket) -> BucketView:
-        """The packs that the bucket has now."""
+        """Return the packs that the bucket has now."""
         return bucket_view(self.fetch(bucket, ()))
 
     def fetch(self, bucket: Bucket, known: Collection[str]) -> Sequence[Pack]:
-        """The packs of the bucket, except those of known names."""
+        """Return the packs of the bucket, except those of known names."""
         blobs = self.blobs.get(bucket, {})
         packs = [self._decode(bucket, name) for name in [*blobs] if name not in known]
         return [pack for pack in packs if pack is not None]
@@ -73,7 +73,7 @@ class MemoryPacks:
         self.blobs.setdefault(bucket, {})[pack.name] = bytes(pack.data)
 
     def usage(self) -> Sequence[Usage]:
-        """What there is, by namespace."""
+        """Return the usage by namespace."""
         packs = [
             (bucket.namespace, len(pack), len(pack.data))
             for bucket in self.blobs
@@ -82,7 +82,7 @@ class MemoryPacks:
         return usage_by_namespace("memory", packs)
 
     def clear(self, namespace: str) -> int:
-        """Drop a namespace; how many packs that were."""
+        """Drop a namespace, and return how many packs it had."""
         dropped = [bucket for bucket in self.blobs if bucket.namespace == namespace]
         return sum(len(self.blobs.pop(bucket)) for bucket in dropped)
 
@@ -97,7 +97,7 @@ class MemoryPacks:
 
 
 def warn_damaged(tier: str, bucket: Bucket, name: str, error: DamagedPack) -> None:
-    """Say that a pack was dropped, and that nothing more follows from it."""
+    """Log that a damaged pack was dropped, and what follows from that."""
     log.warning(
         "teacher outputs: pack %s of bucket %s (%s) is damaged: %s. It was dropped, and its "
         "examples count as not computed yet.",
@@ -106,7 +106,7 @@ def warn_damaged(tier: str, bucket: Bucket, name: str, error: DamagedPack) -> No
 
 
 def usage_by_namespace(tier: str, packs: Sequence[tuple[str, int, int]]) -> Sequence[Usage]:
-    """The usage by namespace from (namespace, records, bytes) of each pack."""
+    """Return the usage by namespace from (namespace, records, bytes) of each pack."""
     return [
         Usage(tier, namespace, len(mine), sum(n for _, n, _ in mine), sum(b for _, _, b in mine))
         for namespace in sorted({name for name, _, _ in packs})

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from alambique.cache.bucket_view import BucketView, bucket_view
 from alambique.cache.disk import DiskPacks
+from alambique.cache.index import BucketView, bucket_view
 from alambique.cache.keys import Bucket
 from alambique.cache.packs import Pack
 from alambique.cache.shared import RedisPacks
@@ -18,7 +18,7 @@ class TwoTiers:
     """Reads from the near store, into which it copies what only the shared one has."""
 
     def __init__(self, near: Packs, shared: SharedPacks) -> None:
-        """Over two stores.
+        """Make one store of two.
 
         Args:
             near: Where everything is read from.
@@ -33,7 +33,7 @@ class TwoTiers:
         return self.near.damaged_packs + self.shared.damaged_packs
 
     def get(self, bucket: Bucket) -> BucketView:
-        """The packs that the bucket has now in either store."""
+        """Return the packs that the bucket has now in either store."""
         near = self.near.get(bucket)
         others = self.shared.fetch(bucket, near.names)
         if not others:
@@ -52,16 +52,16 @@ class TwoTiers:
         self.shared.append(bucket, pack)
 
     def usage(self) -> Sequence[Usage]:
-        """What there is, by store and namespace."""
+        """Return the usage by store and namespace."""
         return [*self.near.usage(), *self.shared.usage()]
 
     def clear(self, namespace: str) -> int:
-        """Drop a namespace from both; how many packs that were, counted in each."""
+        """Drop a namespace from both, and return how many packs both had of it."""
         return self.near.clear(namespace) + self.shared.clear(namespace)
 
 
 def open_store(folder: Path, redis: str | None) -> Packs:
-    """The store of one machine.
+    """Return the store of one machine.
 
     Args:
         folder: Of the near tier.

@@ -10,15 +10,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from alambique.distill import combining, losses
+from alambique.distill import ensemble, losses
 from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows
 from alambique.distill.published import tinybert_soft_cross_entropy
 from alambique.distill.terms.comparison import Unit
 from alambique.distill.terms.table import comparison_of
-from alambique.spec.changing import at, highest
 from alambique.spec.errors import BadSpec
 from alambique.spec.objective import Gold, IntermediateLoss, Logits, Term, is_active
+from alambique.spec.schedules import at, highest
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +176,10 @@ def _teacher_score(term: Logits, rows: PredictionRows, gold_R: Tensor) -> Tensor
         return rows.teacher_RC
     assert rows.ensemble is not None  # else the term is not measurable
     scores_KR1, weights_K = rows.ensemble.outputs_KRC, rows.ensemble.weights_K
-    mean_R1 = combining.mean_score(scores_KR1, weights_K)
+    mean_R1 = ensemble.mean_score(scores_KR1, weights_K)
     if term.combine != "best":
         return mean_R1
-    nearest_R1 = combining.nearest_score(scores_KR1, gold_R)
+    nearest_R1 = ensemble.nearest_score(scores_KR1, gold_R)
     return torch.where(rows.labelled_R[:, None], nearest_R1, mean_R1)
 
 
@@ -187,8 +187,8 @@ def _ensemble_output(term: Logits, rows: PredictionRows, temperature: float) -> 
     """Return the outputs of several teachers as one; rows without a gold label get their mean."""
     assert rows.ensemble is not None  # else the term is not measurable
     outputs_KRC, weights_K = rows.ensemble.outputs_KRC, rows.ensemble.weights_K
-    log_RC = combining.average(outputs_KRC, weights_K, temperature=temperature)
+    log_RC = ensemble.average(outputs_KRC, weights_K, temperature=temperature)
     if term.combine == "best":
-        best_RC = combining.best(outputs_KRC, rows.labels_R, rows.window_R, otherwise_RC=log_RC)
+        best_RC = ensemble.best(outputs_KRC, rows.labels_R, rows.window_R, otherwise_RC=log_RC)
         log_RC = torch.where(rows.labelled_R[:, None], best_RC, log_RC)
-    return log_RC if rows.null_R is None else combining.log_odds(log_RC, rows.null_R)
+    return log_RC if rows.null_R is None else ensemble.log_odds(log_RC, rows.null_R)

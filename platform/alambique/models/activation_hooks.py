@@ -109,7 +109,7 @@ class ActivationHooks:
             return
         for name, record in zip(self._family.projections, self._projections, strict=True):
             self._add_hook(_submodule(layer, name), record, number, _output)
-        if self._family.turned:
+        if self._family.rotary:
             attention = _submodule(layer, self._family.projections[0].partition(".")[0])
             self._add_hook(attention, self._rotations, number, _rotation)
 
@@ -134,7 +134,7 @@ class ActivationHooks:
         for record in self._projections:
             _check_complete(record, self._depth, "attention projections")
         parts = [record.kept[layer] for record in self._projections]
-        if not self._family.turned:
+        if not self._family.rotary:
             return QueryKeyValue(*parts)
         sizes = sizes_of(self._config)
         parts_BHNd = [_split_heads(part, sizes.head) for part in _split_qkv(parts, sizes)]
@@ -176,7 +176,10 @@ def _submodule(module: nn.Module, name: str) -> nn.Module:
 def _check_depth(selection: LayerSelection, layers: int) -> None:
     outside = [layer for layer in selection.hidden | selection.qkv if layer >= layers]
     if outside:
-        raise BadSpec(f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}")
+        raise BadSpec(
+            f"layer {max(outside)} is compared, the network has layers 0 to {layers - 1}: "
+            "name some of those in the objective"
+        )
 
 
 def _check_complete(record: _Record, layers: int, what: str) -> None:
@@ -211,7 +214,7 @@ def _rotate(
     rotate: Any = apply_rotary_pos_emb
     queries_BHNd, keys_BHNd = rotate(queries_BHNd, keys_BHNd, *rotation, unsqueeze_dim=1)
     shared_BHNd = (
-        part.repeat_interleave(sizes.sharing, dim=1) for part in (keys_BHNd, values_BHNd)
+        part.repeat_interleave(sizes.key_value_groups, dim=1) for part in (keys_BHNd, values_BHNd)
     )
     return QueryKeyValue(*(_join_heads(part) for part in (queries_BHNd, *shared_BHNd)))
 

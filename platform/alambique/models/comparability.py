@@ -33,5 +33,5 @@ def network_shape(config: Config) -> NetworkShape:
         layers=depth(config),
         width=sizes.width,
         heads=sizes.heads,
-        dot_product_scores=family_of(config).scores,
+        dot_product_scores=family_of(config).dot_product_scores,
     )

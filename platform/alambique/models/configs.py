@@ -45,13 +45,13 @@ class Sizes:
         return self.width // self.heads
 
     @property
-    def sharing(self) -> int:
+    def key_value_groups(self) -> int:
         """How many heads of queries read the same head of keys and values."""
         return self.heads // self.key_heads
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The fields of a model folder's config.json.
+    """Return the fields of a model folder's config.json.
 
     Raises:
         BadModel: there is none, it is no JSON object, or its model type may not be loaded.
@@ -66,7 +66,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadModel(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(config, dict):
-        raise BadModel(f"{path} holds a {type(config).__name__}, not an object of fields")
+        raise BadModel(
+            f"{path} holds a {type(config).__name__}, not an object of fields: "
+            "fetch the model again"
+        )
     try:
         family_of(config)
     except BadModel as error:
@@ -75,9 +78,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _with_current_names(config: dict[str, Any]) -> dict[str, Any]:
-    """The fields, of which the code in older EuroBERT repositories calls one otherwise.
+    """Return the fields under the names that transformers has for them now.
 
-    transformers 5.23 leaves that one aside without a word, and pools as it does by default.
+    The code in older EuroBERT repositories has `clf_pooling`, which transformers 5.23 ignores: it
+    would pool as it does by default.
     """
     if config["model_type"] == "eurobert" and "clf_pooling" in config:
         return {"classifier_pooling": config.pop("clf_pooling")} | config
@@ -85,7 +89,7 @@ def _with_current_names(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def bounded_bytes(path: Path, most: int) -> bytes:
-    """The content of a file that came with a model.
+    """Return the content of a file that came with a model.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -125,7 +129,7 @@ def check_size(path: Path, most: int) -> None:
 
 
 def labels_of(config: Config) -> tuple[str, ...] | None:
-    """The names of the classes in order; None where nobody has named them (LABEL_0, …).
+    """Return the names of the classes in order; None where nobody has named them (LABEL_0, …).
 
     Raises:
         BadModel: `id2label` does not name the classes 0, 1, ….
@@ -151,7 +155,7 @@ def labels_of(config: Config) -> tuple[str, ...] | None:
 
 
 def with_labels(config: Config, labels: Sequence[str]) -> dict[str, Any]:
-    """The config of the same network with these classes, or naming none where there are none."""
+    """Return the config of the same network with these classes; it names none if there are none."""
     fields = {name: value for name, value in config.items() if name not in _CLASSES}
     if not labels:
         return fields
@@ -162,12 +166,12 @@ def with_labels(config: Config, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def with_dropout(config: Config, dropout: float) -> dict[str, Any]:
-    """The config with every probability of dropping something set to `dropout`."""
+    """Return the config with every probability of dropping something set to `dropout`."""
     return {name: dropout if "dropout" in name else value for name, value in config.items()}
 
 
 def vocabulary_of(config: Config) -> int:
-    """How many pieces the network knows.
+    """Return the size of the network's vocabulary.
 
     Raises:
         BadModel: the config does not say.
@@ -176,7 +180,7 @@ def vocabulary_of(config: Config) -> int:
 
 
 def depth(config: Config) -> int:
-    """How many layers the network has.
+    """Return how many layers the network has.
 
     Raises:
         BadModel: the config does not say.
@@ -185,7 +189,7 @@ def depth(config: Config) -> int:
 
 
 def sizes_of(config: Config) -> Sizes:
-    """How large the network is.
+    """Return how large the network is.
 
     Raises:
         BadModel: the config does not say.
@@ -232,7 +236,7 @@ def _embedding(config: Config, width: int) -> int:
 
 
 def longest_text(config: Config) -> int | None:
-    """The pieces that it has positions for; None: no limit, its positions have no table.
+    """Return how many pieces a network has positions for; None if positions have no table.
 
     Raises:
         BadModel: the config does not say.
@@ -259,7 +263,7 @@ def _padding_id(config: Config) -> int:
 
 
 def number(config: Config, field: str, default: int | None = None, *, most: int = _HIGHEST) -> int:
-    """What the config says in a field that counts something.
+    """Return the number in a field of a config that counts something.
 
     Raises:
         BadModel: nothing where there is no default, or no number from 1 to `most`.

@@ -151,7 +151,7 @@ def _check_class(name: object, model_type: str) -> None:
 
 
 def _fields(folder: Path, name: str) -> dict[str, Any]:
-    """What a JSON object says; nothing where it is not there."""
+    """Return the fields of a JSON file; no fields if it is not there."""
     if not (folder / name).is_file():
         return {}
     try:
@@ -159,7 +159,10 @@ def _fields(folder: Path, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadModel(f"{name} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise BadModel(f"{name} holds a {type(content).__name__}, not an object of fields")
+        raise BadModel(
+            f"{name} holds a {type(content).__name__}, not an object of fields: "
+            "fetch the model again"
+        )
     return content
 
 
@@ -182,7 +185,7 @@ def _check_whole(clean: Path, tokenizer: Any) -> None:
 
 
 def _pieces(clean: Path) -> dict[str, int]:
-    """What the vocabulary of a folder holds, and the number of each piece in the network."""
+    """Return the pieces of the vocabulary in a folder, with their numbers in the network."""
     from transformers.convert_slow_tokenizer import SentencePieceExtractor
 
     if (words := clean / _WORDS).is_file():

@@ -12,6 +12,20 @@ from alambique.models.families import family_of
 from alambique.models.shapes import attention_kinds
 from alambique.spec.outputs import Output
 
+REFERENCE = "BETO"
+"""The network that speed-ups are told against, as in Speedy Gonzales: a model's speed-up is BETO's
+MACs over the model's (Cañete and Bravo-Marquez, 2023, table 3)."""
+REFERENCE_CONFIG: Config = {
+    "model_type": "bert",
+    "vocab_size": 31_002,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+"""The sizes of dccuchile/bert-base-spanish-wwm-cased."""
 _LAYER_NORM = 4
 """Operations of a layer norm for each element, as thop counts them."""
 
@@ -28,7 +42,7 @@ class Counts:
     """And the products of queries with keys and of attention with values."""
 
     def __add__(self, other: "Counts") -> "Counts":
-        """Of both parts."""
+        """Return the counts of both parts together."""
         return Counts(
             self.parameters + other.parameters,
             self.macs_linear + other.macs_linear,
@@ -37,7 +51,7 @@ class Counts:
 
 
 def count(config: Config, *, task: Output, labels: int, length: int) -> Counts:
-    """What the network of this config holds, and does for one text of `length` tokens.
+    """Return what the network of this config holds, and does for one text of `length` tokens.
 
     `macs_full` adds 2·L·n²·d. Where a layer attends to a window of w tokens only, it adds
     2·n·min(w, n)·d for it: what a kernel that knows the window computes. Where queries or keys meet
@@ -66,7 +80,7 @@ def count(config: Config, *, task: Output, labels: int, length: int) -> Counts:
 
 
 def _linear(outputs: int, inputs: int, *, times: int, bias: bool = True) -> Counts:
-    """A linear layer that is applied to so many vectors."""
+    """Return the counts of a linear layer that is applied to `times` vectors."""
     macs = outputs * inputs * times
     return Counts(outputs * inputs + (outputs if bias else 0), macs, macs)
 
@@ -85,12 +99,12 @@ def _table(rows: int, columns: int) -> Counts:
 
 
 def _times(counts: Counts, *, held: int, done: int) -> Counts:
-    """Layers like this one: so many of them held, and so many applied."""
+    """Return the counts of layers like this one, of which some are held and some are applied."""
     return Counts(counts.parameters * held, counts.macs_linear * done, counts.macs_full * done)
 
 
 def _bert(config: Config, n: int) -> Counts:
-    """BERT and those built like it, without a head."""
+    """Return the counts of a BERT or a network built like it, without a head."""
     size = sizes_of(config)
     albert = config["model_type"] == "albert"
     types = 0 if config["model_type"] == "distilbert" else config.get("type_vocab_size", 2)
@@ -118,7 +132,7 @@ def _layer(size: Sizes, n: int) -> Counts:
 
 
 def _head(config: Config, task: Output, classes: int, n: int) -> Counts:
-    """Of those built like BERT; without a head, of the pooler that transformers puts there."""
+    """Return the counts of a head like BERT's; if there is none, of the pooler in its place."""
     d = sizes_of(config).width
     if not task.has_head:
         return _linear(d, d, times=1) if family_of(config).pooler else Counts(0, 0, 0)
@@ -128,7 +142,9 @@ def _head(config: Config, task: Output, classes: int, n: int) -> Counts:
 
 
 def _deberta(config: Config, n: int) -> Counts:
-    """DeBERTa-v2 and v3 without a head: attention also to distances (He et al., 2021, §3.1).
+    """Return the counts of a DeBERTa-v2 or v3 without a head.
+
+    Its attention is to distances too (He et al., 2021, §3.1).
 
     The table of distances goes through linear layers anew in each layer, once for a batch.
     """
@@ -156,7 +172,7 @@ def _deberta_embeddings(config: Config, size: Sizes, n: int) -> Counts:
 
 
 def _farthest(config: Config) -> int:
-    """The distances, or buckets of them, that are known on each side of a token."""
+    """Return how many distances, or buckets of them, are known on each side of a token."""
     for field in ("position_buckets", "max_relative_positions"):
         if (found := config.get(field, -1)) > 0:
             return int(found)
@@ -164,7 +180,7 @@ def _farthest(config: Config) -> int:
 
 
 def _distances(config: Config, d: int, r: int, n: int) -> Counts:
-    """What a layer does with the table of distances.
+    """Return the counts of what a layer does with the table of distances.
 
     With `share_att_key` the layer's own projections make both queries and keys of it, also where
     the scores use only one.
@@ -178,13 +194,13 @@ def _distances(config: Config, d: int, r: int, n: int) -> Counts:
 
 
 def _split(said: str | Sequence[str]) -> list[str]:
-    """What a field of a DeBERTa names, as "c2p|p2c" or as a list."""
+    """Return what a field of a DeBERTa names, as "c2p|p2c" or as a list."""
     words = said.lower().split("|") if isinstance(said, str) else said
     return [word.strip() for word in words]
 
 
 def _convolution(config: Config, d: int, n: int) -> Counts:
-    """Beside the first layer of the larger DeBERTa-v2."""
+    """Return the counts of the convolution beside the first layer of a larger DeBERTa-v2."""
     kernel = config.get("conv_kernel_size", 0)
     if kernel < 1:
         return Counts(0, 0, 0)
@@ -193,7 +209,10 @@ def _convolution(config: Config, d: int, n: int) -> Counts:
 
 
 def _modernbert(config: Config, task: Output, classes: int, n: int) -> Counts:
-    """With its head, if it has one, which has a first layer whatever it answers."""
+    """Return the counts of a ModernBERT with its head, if it has one.
+
+    The head has a first layer whatever it answers.
+    """
     d = sizes_of(config).width
     layers = [_modernbert_layer(config, kind, n) for kind in attention_kinds(config)]
     # of the norms, two are in each layer but the first, one before and one after all layers
@@ -213,7 +232,10 @@ def _modernbert_norm(config: Config, times: int) -> Counts:
 
 
 def _modernbert_layer(config: Config, kind: str, n: int) -> Counts:
-    """Without its norms; the feed-forward part is gated."""
+    """Return the counts of a layer of a ModernBERT without its norms.
+
+    The feed-forward part is gated.
+    """
     size = sizes_of(config)
     d, f = size.width, size.ffn
     attention, mlp = config.get("attention_bias", False), config.get("mlp_bias", False)
@@ -229,7 +251,10 @@ def _modernbert_layer(config: Config, kind: str, n: int) -> Counts:
 
 
 def _eurobert(config: Config, n: int) -> Counts:
-    """Without a head; its norms (RMS) are no layer norms, and thop counts nothing for them."""
+    """Return the counts of a EuroBERT without a head.
+
+    Its norms (RMS) are no layer norms, and thop counts nothing for them.
+    """
     size = sizes_of(config)
     d, f, k = size.width, size.ffn, size.key_heads * size.head
     attention, mlp = config.get("attention_bias", False), config.get("mlp_bias", False)
@@ -247,7 +272,10 @@ def _eurobert(config: Config, n: int) -> Counts:
 
 
 def _eurobert_head(config: Config, task: Output, classes: int, n: int) -> Counts:
-    """For whole texts it has two layers, which "late" applies to every piece before their mean."""
+    """Return the counts of the head of a EuroBERT.
+
+    For whole texts it has two layers, which "late" applies to every piece before their mean.
+    """
     d = sizes_of(config).width
     if not task.has_head:
         return Counts(0, 0, 0)

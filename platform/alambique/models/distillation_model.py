@@ -19,7 +19,7 @@ from alambique.models.comparability import check_comparable
 from alambique.models.configs import depth, sizes_of
 from alambique.models.networks import Network
 from alambique.models.projection_heads import ProjectionHeads, label_of
-from alambique.spec.faults import prefix_paths
+from alambique.spec.field_errors import prefix_paths
 from alambique.spec.objective import (
     IntermediateLoss,
     Term,

@@ -52,25 +52,25 @@ class Family:
     fields: Mapping[Size, str]
     """What config.json calls each size."""
     projections: tuple[str, ...]
-    """In a layer, what makes queries, keys and values: three modules, or one for all of them."""
+    """The modules of a layer that make queries, keys and values: three, or one for all of them."""
     only_layer: str | None = None
-    """The name of the layer that is all of them."""
-    scores: bool = True
+    """The name of the only layer, if all layers are one."""
+    dot_product_scores: bool = True
     """Whether its attention's scores are queries times keys, and nothing else."""
-    turned: bool = False
-    """Whether positions turn its queries and keys (RoPE): no table of them bounds texts."""
-    last: Mapping[Output, str]
-    """The layer that ends in the classes, the only one of a head that knows how many there are; of
-    each output that has a head."""
+    rotary: bool = False
+    """Whether positions rotate queries and keys (RoPE): then no table of them bounds texts."""
+    output_layer: Mapping[Output, str]
+    """By output, the last layer of the head, which alone depends on the number of classes."""
     pooler: str | None = None
-    """A layer in the body that reads the first piece: part of the head for classes of whole texts,
-    where that has one, and of the network that transformers builds without a head."""
-    types: bool = False
-    """Whether it is told the first text of a pair from the second, where its config has types."""
+    """A layer of the body that reads the first piece: a part of the head for whole texts, and of
+    the network that transformers builds without a head."""
+    token_types: bool = False
+    """Whether it takes token types, which tell the first text of a pair from the second, if its
+    config has more than one type."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     spans_as_tags: bool = False
-    """Whether transformers has no head of spans for it: its head of tags answers them instead, the
-    classes of each piece being the start and the end."""
+    """Whether its head of tags answers spans, for which transformers has no head: the classes of a
+    piece are start and end."""
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -79,16 +79,16 @@ FAMILIES: Mapping[str, Family] = {
         layer="bert.encoder.layer.",
         fields=_USUAL,
         projections=_SELF,
-        last=_SIMPLE,
+        output_layer=_SIMPLE,
         pooler="bert.pooler.",
-        types=True,
+        token_types=True,
     ),
     "roberta": Family(
         body="roberta.",
         layer="roberta.encoder.layer.",
         fields=_USUAL,
         projections=_SELF,
-        last=_NESTED,
+        output_layer=_NESTED,
         pooler="roberta.pooler.",
     ),
     "albert": Family(
@@ -97,31 +97,31 @@ FAMILIES: Mapping[str, Family] = {
         fields=_PROJECTED,
         projections=("attention.query", "attention.key", "attention.value"),
         only_layer="albert.encoder.albert_layer_groups.0.albert_layers.0",
-        last=_SIMPLE,
+        output_layer=_SIMPLE,
         pooler="albert.pooler.",
-        types=True,
+        token_types=True,
     ),
     "distilbert": Family(
         body="distilbert.",
         layer="distilbert.transformer.layer.",
         fields=_DISTILBERT,
         projections=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
-        last=_SIMPLE,
+        output_layer=_SIMPLE,
     ),
     "electra": Family(
         body="electra.",
         layer="electra.encoder.layer.",
         fields=_PROJECTED,
         projections=_SELF,
-        last=_NESTED,
-        types=True,
+        output_layer=_NESTED,
+        token_types=True,
     ),
     "xlm-roberta": Family(
         body="roberta.",
         layer="roberta.encoder.layer.",
         fields=_USUAL,
         projections=_SELF,
-        last=_NESTED,
+        output_layer=_NESTED,
         pooler="roberta.pooler.",
     ),
     "deberta-v2": Family(
@@ -129,9 +129,9 @@ FAMILIES: Mapping[str, Family] = {
         layer="deberta.encoder.layer.",
         fields=_USUAL,
         projections=tuple(f"{name}_proj" for name in _SELF),
-        scores=False,
-        last=_SIMPLE,
-        types=True,
+        dot_product_scores=False,
+        output_layer=_SIMPLE,
+        token_types=True,
         # its scores have parts for distances, and transformers refuses to build it with sdpa
         attention="eager",
     ),
@@ -140,16 +140,16 @@ FAMILIES: Mapping[str, Family] = {
         layer="model.layers.",
         fields=_USUAL,
         projections=("attn.Wqkv",),
-        turned=True,
-        last=_ONE_NAME,
+        rotary=True,
+        output_layer=_ONE_NAME,
     ),
     "eurobert": Family(
         body="model.",
         layer="model.layers.",
         fields=_USUAL,
         projections=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-        turned=True,
-        last=_ONE_NAME,
+        rotary=True,
+        output_layer=_ONE_NAME,
         spans_as_tags=True,
     ),
 }
@@ -157,7 +157,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def family_of(config: Mapping[str, Any]) -> Family:
-    """The family that a config belongs to.
+    """Return the family that a config belongs to.
 
     Raises:
         BadModel: its model type is not one of them.

@@ -117,14 +117,14 @@ def _commit(source: Hub | HubData, kind: str | None, cache: Path, endpoint: str 
 
 
 def _snapshots(source: Hub | HubData, kind: str | None, cache: Path) -> Iterator[str]:
-    """The commits that are here and begin with a revision of so many digits."""
+    """Yield the commits on this machine that begin with the digits of a revision."""
     if _FIRST_DIGITS.fullmatch(source.revision or ""):
         folder = cache / repo_folder_name(repo_id=source.repository, repo_type=kind or "model")
         yield from (path.name for path in folder.glob(f"snapshots/{source.revision}*"))
 
 
 def _whole_commit(source: Hub | HubData, refs: GitRefs) -> str | None:
-    """The commit whose first digits a revision is, among those that have a name at the hub.
+    """Return the commit whose first digits a revision is, among those that have a name at the hub.
 
     Pages show commits by 7 digits, and the hub's programs take whole ones.
     """
@@ -209,7 +209,7 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
 
 
 def _fetched_names(source: Hub, cache: Path) -> list[str]:
-    """The names of what was fetched of a commit before, by a version that kept no listing."""
+    """Return the names of the files of a commit that were fetched before it was listed."""
     config = try_to_load_from_cache(
         source.repository, CONFIG, cache_dir=cache, revision=source.revision
     )
@@ -289,7 +289,10 @@ def fetch_files(
 
 
 def hub_failure(error: Exception, source: Hub) -> UnknownName | Unreachable:
-    """What to raise for one of `HUB_ERRORS`: the hub has no such thing, or does not answer now."""
+    """Return what to raise for one of `HUB_ERRORS`.
+
+    It says that the hub has no such thing, or that it does not answer now.
+    """
     return hub_error(
         error,
         source_text(source),
@@ -299,7 +302,7 @@ def hub_failure(error: Exception, source: Hub) -> UnknownName | Unreachable:
 
 
 def data_failure(error: Exception, source: HubData) -> UnknownName | Unreachable:
-    """What to raise for one of `HUB_ERRORS` about a data set, as `hub_failure`."""
+    """Return what to raise for one of `HUB_ERRORS` about a data set, as `hub_failure`."""
     return hub_error(
         error,
         str(source),
@@ -310,14 +313,14 @@ def data_failure(error: Exception, source: HubData) -> UnknownName | Unreachable
 
 
 def hub_error(error: Exception, what: str, advice: str) -> UnknownName | Unreachable:
-    """The error of ours for one of `HUB_ERRORS`, about the thing that was asked for."""
+    """Return our own error for one of `HUB_ERRORS`, about what was asked for."""
     reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
     kind = UnknownName if _is_refusal(error) else Unreachable
     return kind(f"{what} could not be had from the hub: {reason}. {advice}")
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether asking again would be answered alike: the request is at fault, and not only early."""
+    """Return whether the request itself is at fault, so that asking again gets the same answer."""
     response = error.response if isinstance(error, HfHubHTTPError) else None
     if response is None:
         return isinstance(error, HFValidationError)

@@ -1,4 +1,4 @@
-"""What the import process is told, and what it tells."""
+"""What the import process is told, and what it reports; `importing` reads these without torch."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class ImportRequest:
     memory: int
     """Bytes of address space."""
     seconds: int
-    """Of the processor."""
+    """Seconds of processor time."""
     largest_file: int
     """Bytes of the largest file that may be written."""
 
@@ -32,7 +32,7 @@ class ImportReport:
     """How an import went."""
 
     isolation: list[str]
-    """The walls around the process, in words."""
+    """How the process is isolated, in words."""
     refused: str | None = None
     """Why nothing was written."""
     renamed: list[str] = field(default_factory=list)
@@ -40,4 +40,4 @@ class ImportReport:
     dropped: list[str] = field(default_factory=list)
     """What was stored among the weights and is none."""
     assumed: list[str] = field(default_factory=list)
-    """Of case and accents in the tokenizer, what the repository does not say."""
+    """Settings of case and accents of the tokenizer that the repository does not give."""

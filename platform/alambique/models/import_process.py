@@ -1,8 +1,7 @@
-"""The process that reads pickled weights and older tokenizers: started by `importing`, never else.
+"""The process that reads pickled weights and older tokenizers; `importing` alone starts it.
 
-`python -P -m alambique.models.import_process` reads an `ImportRequest` from its input, raises the
-walls of `confinement` around itself, writes safetensors and tokenizer.json, and an `ImportReport`
-beside them.
+`python -P -m alambique.models.import_process` reads an `ImportRequest` from its input, enters a
+`sandbox`, and writes safetensors, tokenizer.json, and an `ImportReport` beside them.
 """
 
 import errno
@@ -15,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alambique.models.confinement import confine
 from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
+from alambique.models.sandbox import enter_sandbox
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
 
@@ -40,9 +39,12 @@ _NO_WEIGHT = "position_ids"
 
 
 def main() -> None:
-    """Do what the input says; a refusal is reported as well, and is no failure of the process."""
+    """Run the request that the input holds, and write the report.
+
+    A refusal is reported too, and is no failure of the process.
+    """
     request = ImportRequest(**json.load(sys.stdin))
-    walls = confine(
+    isolation = enter_sandbox(
         memory=request.memory,
         seconds=request.seconds,
         file=request.largest_file,
@@ -52,11 +54,11 @@ def main() -> None:
     os.chdir(request.out)
     try:
         try:
-            report = import_files(request, walls)
+            report = import_files(request, isolation)
         except BadModel as error:
             if _is_disk_full(error):
                 raise
-            report = ImportReport(isolation=walls, refused=str(error))
+            report = ImportReport(isolation=isolation, refused=str(error))
         Path(REPORT).write_text(json.dumps(asdict(report)))
     except Exception as error:
         if _is_disk_full(error):
@@ -65,7 +67,7 @@ def main() -> None:
 
 
 def _inputs(request: ImportRequest) -> list[Path]:
-    """What is read; of a folder also the files in it, which the hub's cache has as links."""
+    """Return the paths that are read; in the hub's cache the files of a folder are links."""
     folder = [Path(request.tokenizer)] if request.tokenizer else []
     return [
         *map(Path, request.weights),
@@ -75,7 +77,7 @@ def _inputs(request: ImportRequest) -> list[Path]:
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether that is the cause: the libraries beneath tell it in words alone."""
+    """Return whether that is the cause: the libraries beneath tell it in words alone."""
     while error is not None:
         if getattr(error, "errno", None) == errno.ENOSPC or _FULL in str(error):
             return True
@@ -83,7 +85,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
+def import_files(request: ImportRequest, isolation: list[str]) -> ImportReport:
     """Write what is asked for, and return what it was made of.
 
     Raises:
@@ -106,11 +108,11 @@ def import_files(request: ImportRequest, walls: list[str]) -> ImportReport:
         from alambique.models.conversion import convert_tokenizer
 
         assumed = convert_tokenizer(Path(request.tokenizer), request.model_type, Path(request.out))
-    return ImportReport(isolation=walls, renamed=renamed, dropped=dropped, assumed=assumed)
+    return ImportReport(isolation=isolation, renamed=renamed, dropped=dropped, assumed=assumed)
 
 
 def _tensors_of(path: Path) -> dict[str, "Tensor"]:
-    """The tensors of one pickle, by name."""
+    """Return the tensors of one pickle, by name."""
     import torch
     from torch import Tensor
 
@@ -162,7 +164,7 @@ def _merge_shards(parts: Iterable[dict[str, "Tensor"]]) -> dict[str, "Tensor"]:
 def _clean_names(
     stored: Mapping[str, "Tensor"], renamed: list[str], dropped: list[str]
 ) -> dict[str, "Tensor"]:
-    """The weights under today's names; what was changed is added to the two lists."""
+    """Return the weights under today's names; what was changed is added to the two lists."""
     weights = {}
     for name, tensor in stored.items():
         if name.rpartition(".")[2] == _NO_WEIGHT:

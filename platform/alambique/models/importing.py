@@ -37,7 +37,7 @@ _LIBRARY_BYTES = 8 << 30
 _COPIES = 4
 """Times the pickles' bytes that are in memory at once, with room to spare."""
 _SECONDS = 300
-"""Of the processor, for the libraries, and for a tokenizer of 250 000 pieces."""
+"""Seconds of processor time for the libraries, and for a tokenizer of 250 000 pieces."""
 _BYTES_A_SECOND = 10_000_000
 """Far below what reading and writing takes on the slowest machine."""
 _SMALL_FILE = 128 << 20
@@ -268,9 +268,9 @@ def _write_record(snapshot: Path, aside: Path, layout: Layout, report: ImportRep
 
 
 def _notes(layout: Layout, report: ImportReport) -> list[str]:
-    walls = ", ".join(report.isolation)
+    isolation = ", ".join(report.isolation)
     libraries = ", ".join(f"{name} {version}" for name, version in _libraries(layout).items())
-    notes = [f"imported {', '.join(layout.imported)} by {libraries} in a process with {walls}"]
+    notes = [f"imported {', '.join(layout.imported)} by {libraries} in a process with {isolation}"]
     for what, names in (
         ("renamed, as layer norms are called today", report.renamed),
         ("left out, as numbers that are no weights", report.dropped),
@@ -283,13 +283,13 @@ def _notes(layout: Layout, report: ImportReport) -> list[str]:
 
 
 def _libraries(layout: Layout) -> dict[str, str]:
-    """The versions of what decides what comes of it: tensors are read as they are by any."""
+    """Return the versions of torch and of the libraries that convert a tokenizer."""
     converting = ("transformers", "tokenizers") if layout.needs_conversion else ()
     return {name: version(name) for name in ("torch", *converting)}
 
 
 def _find_imported(folder: Path, layout: Layout) -> ImportedModel | None:
-    """The folder, where it is there as it was written, its tokenizer by the libraries of today."""
+    """Return the model of a folder; None if it is not there, damaged, or of other libraries."""
     record = folder / _RECORD
     if not record.is_file():
         return None

@@ -123,7 +123,7 @@ def with_shards(layout: Layout, content: bytes) -> Layout:
 
 
 def _weights(there: set[str]) -> tuple[tuple[str, ...], bool]:
-    """The files of the weights, and whether they are pickled."""
+    """Return the files of the weights, and whether they are pickled."""
     if SAFE in there:
         return (SAFE,), False
     if SAFE_INDEX in there:

@@ -4,7 +4,7 @@ Shapes: B windows of a batch, N pieces of the longest, C classes.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from alambique.models.configs import Config, read_config, with_dropout, with_labels
+from alambique.models.configs import Config, labels_of, read_config, with_dropout, with_labels
 from alambique.models.families import FAMILIES, family_of
-from alambique.models.folders import TOKENIZER_FILES
-from alambique.models.heads import of_body, with_head_for
-from alambique.models.weights import tensors_of, weight_files
+from alambique.models.weights import TOKENIZER_FILES, tensors_of, weight_files
 from alambique.spec.errors import BadModel
 from alambique.spec.outputs import Output
 
@@ -65,7 +63,7 @@ class Network(nn.Module):
         missing: Sequence[str] = (),
         unexpected: Sequence[str] = (),
     ) -> None:
-        """Of a model of transformers whose class answers `output`."""
+        """Wrap a model of transformers whose class gives `output`."""
         super().__init__()
         self.exported = exported
         """The config that is written with it: dropout is the training's matter, and stays out."""
@@ -102,7 +100,7 @@ class Network(nn.Module):
         return tuple(names[number] for number in range(len(names)))
 
     def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
-        """The logits (B, N, C), float32; (B, 1, C) where they are of the whole text.
+        """Return the logits (B, N, C), float32; (B, 1, C) where they are of the whole text.
 
         The two columns of a span are its start and its end, the one of a score is the score
         itself. Without a head: the last states, of
@@ -128,11 +126,11 @@ class Network(nn.Module):
 
 def _takes_types(config: Config) -> bool:
     # with a single type, as in some RoBERTa and older BERT, the second text's would be out of range
-    return family_of(config).types and config["type_vocab_size"] > 1
+    return family_of(config).token_types and config["type_vocab_size"] > 1
 
 
 def _never_empty(attention_BN: Tensor) -> Tensor:
-    """The same, but that a row of padding alone sees its first piece.
+    """Return the attention mask with the first piece seen in each row of padding alone.
 
     Such a row counts for nothing, but the mean over no pieces that a ModernBERT may take is no
     number, and neither is nothing times that.
@@ -149,7 +147,7 @@ def load(
     seed: int = 0,
     dropout: float | None = None,
 ) -> Network:
-    """The network of a model folder, in float32 and evaluation mode.
+    """Return the network of a model folder, in float32 and evaluation mode.
 
     The head is that of the file where it answers the same question with the same classes, its
     classes reordered where they are a permutation; else it is new, and `head_present` is False.
@@ -171,7 +169,7 @@ def load(
         inner, missing, unexpected = _filled(fields, weights, config, output, labels, seed)
     except _CANNOT_BUILD as error:
         raise BadModel(f"the weights in {folder} do not fit its config.json: {error}") from error
-    if lost := of_body(missing, config):
+    if lost := missing_body_weights(missing, config):
         raise BadModel(
             f"{folder} lacks {len(lost)} weights of the network that its config.json describes, "
             f"such as {lost[0]}: the file is of another kind of model, or damaged"
@@ -196,12 +194,12 @@ def _filled(
     labels: Sequence[str],
     seed: int,
 ) -> tuple[PreTrainedModel, set[str], set[str]]:
-    """A model of these weights of a file with that config; which it lacked, and which it left.
+    """Return a model with the weights of a file, the names that it lacked, and those left over.
 
     Those that it lacked are drawn anew, and named as in a network with a head.
     """
     kind = _class_for(output, fields)
-    state = with_head_for(labels, weights, config, output, kind.__name__)
+    state = _with_head_for(labels, weights, config, output, kind.__name__)
     with _seeded(seed), _quietly():
         inner, report = kind.from_pretrained(
             None, config=fields, state_dict=state, dtype=torch.float32, output_loading_info=True
@@ -212,7 +210,7 @@ def _filled(
 
 
 def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> Network:
-    """A network with random weights, drawn from `seed` as its architecture prescribes."""
+    """Return a network with random weights, drawn from `seed` as its architecture prescribes."""
     fields = _transformers_config(config, output, labels)
     with _seeded(seed), _quietly():
         inner = _class_for(output, fields)._from_config(fields, dtype=torch.float32)
@@ -220,7 +218,7 @@ def new(config: Config, output: Output, labels: Sequence[str], *, seed: int) -> 
 
 
 def save(network: Network, folder: Path, tokenizer: Path) -> None:
-    """Writes a folder that plain transformers loads: config, weights, tokenizer.
+    """Write a folder that plain transformers loads: config, weights, tokenizer.
 
     Args:
         network: whole, on one device; of a sharded one, gather the weights and `write` them.
@@ -234,7 +232,7 @@ def save(network: Network, folder: Path, tokenizer: Path) -> None:
 
 
 def write(state: Mapping[str, Tensor], *, like: Network, folder: Path, tokenizer: Path) -> None:
-    """Writes the weights of a network like `like`, gathered on one process, as `save` does.
+    """Write weights gathered on one process, as `save` writes those of a network.
 
     They are read back: under ZeRO-3 a process that saves its own part writes tensors of shape (0,)
     without a word.
@@ -288,7 +286,7 @@ def _transformers_config(
 
 
 def _class_for(output: Output, fields: PreTrainedConfig) -> Any:
-    """The class of transformers that answers so."""
+    """Return the class of transformers that gives this output."""
     as_tags = output is Output.SPAN and FAMILIES[fields.model_type].spans_as_tags
     return _CLASSES[Output.TAGS if as_tags else output][type(fields)]
 
@@ -301,7 +299,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Draws on the CPU from `seed`; leaves torch's generators as they were."""
+    """Draw numbers on the CPU from `seed` inside; restore torch's generators afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -309,7 +307,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps transformers from reporting on stderr what is expected here: a new head."""
+    """Keep transformers from reporting on stderr inside: a new head is expected here."""
     reports: Any = logging  # its functions carry no types
     verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
     reports.set_verbosity_error()
@@ -320,3 +318,52 @@ def _quietly() -> Iterator[None]:
         reports.set_verbosity(verbosity)
         if bars:
             reports.enable_progress_bar()
+
+
+def _with_head_for(
+    labels: Sequence[str], state: Mapping[str, Tensor], config: Config, output: Output, kind: str
+) -> dict[str, Tensor]:
+    """Return the weights of a file with its last layer for these labels, or without a last layer.
+
+    The classes of the last layer are put in the order of the labels. It is left out if it answers
+    another question, or other labels. The first of the two layers of a head for whole texts knows
+    nothing of the classes, and is always kept. If the output has no head, all weights are returned.
+
+    Args:
+        labels: the classes, in the order of the data.
+        state: the weights.
+        config: the config beside them.
+        output: what the network is to answer.
+        kind: the name of the class of transformers that answers so.
+    """
+    last = family_of(config).output_layer.get(output)
+    if last is None:
+        return dict(state)
+    head = {f"{last}.weight", f"{last}.bias"} & state.keys()
+    order = _class_order(labels, config, output, kind)
+    if order is None or any(len(state[name]) != len(labels) for name in head):
+        return {name: tensor for name, tensor in state.items() if name not in head}
+    return {name: tensor[order] if name in head else tensor for name, tensor in state.items()}
+
+
+def missing_body_weights(missing: Iterable[str], config: Config) -> list[str]:
+    """Return those of the missing weights that no new head can make up for."""
+    family = family_of(config)
+    return sorted(
+        name
+        for name in missing
+        if name.startswith(family.body) and not (family.pooler and name.startswith(family.pooler))
+    )
+
+
+def _class_order(
+    labels: Sequence[str], config: Config, output: Output, kind: str
+) -> list[int] | None:
+    """Return where the head of a file has each label; None if it answers something else."""
+    named = labels_of(config)
+    if named is None and output is Output.SPAN and family_of(config).spans_as_tags:
+        return None  # the head of any tagger of two classes looks the same
+    stored = named or tuple(labels)
+    if kind not in (config.get("architectures") or [kind]):
+        return None
+    return [stored.index(label) for label in labels] if set(stored) == set(labels) else None

@@ -1,9 +1,8 @@
-"""Configs of students and of networks from scratch: cut, resized, narrowed; without torch."""
+"""Configs of students, cut, resized or narrowed, and of networks from scratch; without torch."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, Sizes, depth, number, sizes_of
 from alambique.models.families import FAMILIES, Size, family_of
 from alambique.spec.errors import BadSpec
@@ -12,7 +11,7 @@ from alambique.spec.sources import Architecture
 
 
 def student_config(said: Student, start: Config) -> dict[str, Any]:
-    """The config of the student that a job asks for.
+    """Return the config of the student that a job asks for.
 
     Args:
         said: what the job says.
@@ -35,7 +34,7 @@ def student_config(said: Student, start: Config) -> dict[str, Any]:
 
 
 def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
-    """The config of the network cut to these layers, each with its own kind of attention.
+    """Return the config of the network cut to these layers, each with its own kind of attention.
 
     The layers of an ALBERT are one: a cut of it applies that one as many times as layers are kept.
 
@@ -57,7 +56,7 @@ def with_layers(config: Config, kept: Sequence[int]) -> dict[str, Any]:
 
 
 def _attention_fields(config: Config, layers: Iterable[int]) -> dict[str, Any]:
-    """The kinds of these layers of a ModernBERT, in both forms that transformers knows.
+    """Return the kinds of these layers of a ModernBERT, in both forms that transformers knows.
 
     Where no rule "every n-th is global" gives them, the older form is None: a transformers that
     knows no list then stops, in place of building another network.
@@ -69,7 +68,7 @@ def _attention_fields(config: Config, layers: Iterable[int]) -> dict[str, Any]:
 
 
 def attention_kinds(config: Config) -> tuple[str, ...]:
-    """For each layer of a ModernBERT, "full_attention" or "sliding_attention".
+    """Return "full_attention" or "sliding_attention" for each layer of a ModernBERT.
 
     >>> attention_kinds({"num_hidden_layers": 4, "global_attn_every_n_layers": 3})
     ('full_attention', 'sliding_attention', 'sliding_attention', 'full_attention')
@@ -82,7 +81,7 @@ def attention_kinds(config: Config) -> tuple[str, ...]:
 
 
 def _global_every(n: int, layers: int) -> tuple[str, ...]:
-    """Global attention in every n-th layer, from the first on."""
+    """Return the kinds of layers of which every n-th, from the first on, is global."""
     return tuple("sliding_attention" if layer % n else "full_attention" for layer in range(layers))
 
 
@@ -95,7 +94,7 @@ def resized_config(
     ffn: int | None = None,
     embedding: int | None = None,
 ) -> dict[str, Any]:
-    """The config of a network like this one of another size: what a random student is built from.
+    """Return the config of a network like this one of other sizes, as of a random student.
 
     Sizes that are None stay as they are.
 
@@ -128,12 +127,12 @@ def resized_config(
 
 
 def _key_head_fields(config: Config, new: Config) -> dict[str, int]:
-    """The heads of keys and values of a EuroBERT that has new heads, and their columns.
+    """Return the heads of keys and values of a EuroBERT that has new heads, and their columns.
 
     As many heads of queries share one as before, or all of them where there are fewer: the heads
     that a slice keeps then read the keys that they read before.
     """
-    sharing, heads = sizes_of(config).sharing, number(new, "num_attention_heads")
+    sharing, heads = sizes_of(config).key_value_groups, number(new, "num_attention_heads")
     if heads > sharing and heads % sharing:
         raise BadSpec(
             f"heads {heads}: in this eurobert each head of keys is read by {sharing} heads of "
@@ -146,7 +145,7 @@ def _key_head_fields(config: Config, new: Config) -> dict[str, int]:
 
 
 def _embedding_fields(config: Config, new: Config) -> dict[str, Any]:
-    """The embeddings' width, where no linear layer makes it that of the layers."""
+    """Return the field of the embeddings' width, if it follows from the width of the layers."""
     old, asked = sizes_of(config), sizes_of(new)
     if asked.width == old.width or old.embedding != old.width:
         return {}
@@ -160,7 +159,7 @@ def _embedding_fields(config: Config, new: Config) -> dict[str, Any]:
 
 
 def _dependent_fields(config: Config, new: Config) -> dict[str, Any]:
-    """The fields that say once more what the new sizes say, where the config has them."""
+    """Return the fields of the config that follow from its new sizes."""
     match config["model_type"]:
         case "modernbert":
             return _attention_fields(config, range(depth(new)))
@@ -180,7 +179,7 @@ def narrowed_config(
     ffn: int | None = None,
     embedding: int | None = None,
 ) -> dict[str, Any]:
-    """The config of a network whose tensors are slices of those of this one.
+    """Return the config of a network whose tensors are slices of those of this one.
 
     Raises:
         BadSpec: a size is larger than this one's, or cannot be given to such a network.
@@ -237,7 +236,7 @@ def from_scratch(
     mask: int,
     positions: int,
 ) -> dict[str, Any]:
-    """The config of a network that nobody has trained yet.
+    """Return the config of a network that nobody has trained yet.
 
     In a small ModernBERT every layer attends to the whole window: the alternation with local layers
     pays from a thousand tokens on.
@@ -273,7 +272,7 @@ def from_scratch(
 def _published_fields(
     architecture: Architecture, size: Config, *, cls: int, sep: int, mask: int
 ) -> dict[str, Any]:
-    """What the published models of the kind have that its config class does not say by default."""
+    """Return the fields in which published models of the kind differ from its config class."""
     match architecture.architecture:
         case "bert" | "distilbert":
             return {}
@@ -328,9 +327,56 @@ def _check_one_group(config: Config) -> None:
 
 def _check_heads(width: int, heads: int, family: str) -> None:
     # a rotary embedding turns pairs of columns of each head
-    step = heads * 2 if FAMILIES[family].turned else heads
+    step = heads * 2 if FAMILIES[family].rotary else heads
     if width % step:
         raise BadSpec(
             f"width {width} is not a multiple of {step} ({heads} heads): "
             f"give a width such as {max(step, width // step * step)}"
+        )
+
+
+def kept_layers(
+    keep: Literal["uniform", "first", "last"] | tuple[int, ...], layers: int, of: int
+) -> tuple[int, ...]:
+    """Return the layers to keep, ascending, counted from 0.
+
+    uniform: evenly spaced and always the first, which reads the embeddings and in ModernBERT is
+    built unlike the others. first: as Speedy Gonzales truncates (Cañete and Bravo-Marquez, 2023).
+
+    >>> kept_layers("uniform", 3, 6), kept_layers("first", 2, 6), kept_layers("last", 2, 6)
+    ((0, 2, 4), (0, 1), (4, 5))
+
+    Args:
+        keep: how to choose them, or the layers themselves, which are checked.
+        layers: how many the student has.
+        of: how many the deeper network has.
+
+    Raises:
+        BadSpec: the network has fewer layers, or a list of them is not ascending or not as long.
+    """
+    if layers > of:
+        raise BadSpec(
+            f"a student of {layers} layers cannot be cut from a model of {of}: give at most {of}, "
+            "or let it start from: random"
+        )
+    match keep:
+        case "uniform":
+            return tuple(i * of // layers for i in range(layers))
+        case "first":
+            return tuple(range(layers))
+        case "last":
+            return tuple(range(of - layers, of))
+        case _:
+            _check_listed(keep, layers, of)
+            return keep
+
+
+def _check_listed(keep: tuple[int, ...], layers: int, of: int) -> None:
+    if len(keep) != layers:
+        raise BadSpec(f"keep lists {len(keep)} layers, the student has {layers}: give one for each")
+    if list(keep) != sorted(set(keep)):
+        raise BadSpec(f"keep lists the layers {list(keep)}: give each once, in ascending order")
+    if outside := [layer for layer in keep if not 0 <= layer < of]:
+        raise BadSpec(
+            f"keep lists layers {outside}, the model has layers 0 to {of - 1}: give some of those"
         )

@@ -33,7 +33,7 @@ class LocatedModel:
 
     folder: Path
     commit: str | None
-    """Of a hub repository; None for all else."""
+    """The commit of a hub repository; None for all else."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where it was imported: the sha256 of each file that it was made of."""
     notes: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ def locate(
     cache: Path,
     endpoint: str | None = None,
 ) -> LocatedModel:
-    """The folder of a model, fetched if need be; `check_folder` says whether it can be used.
+    """Return the folder of a model, fetched if need be; `check_folder` says whether it can be used.
 
     Args:
         source: what the job names.
@@ -73,7 +73,7 @@ def locate(
 
 
 def check_folder(folder: Path) -> Config:
-    """The config of a folder that holds a whole model of a known kind, as data and never as code.
+    """Check that a folder holds a whole model of a known kind, as data alone; return its config.
 
     Raises:
         BadModel: a file is missing or broken, the model type is not known, the weights are

@@ -32,7 +32,7 @@ _CONFIG = {
 def train_tokenizer(
     texts: Iterable[str], vocabulary: int, folder: Path, *, max_length: int = 512
 ) -> int:
-    """Writes a cased WordPiece tokenizer that keeps accents; how many ids it has.
+    """Write a cased WordPiece tokenizer that keeps accents, and return how many ids it has.
 
     Fewer than asked for where the texts do not hold as many pieces. The same texts give the same
     file. It wraps texts as BERT does (Devlin et al., 2019, §3): [CLS] a [SEP], or
@@ -67,7 +67,7 @@ def _wordpiece_tokenizer(pieces: dict[str, int]) -> Tokenizer:
 
 
 def _learn_pieces(texts: list[str], vocabulary: int) -> dict[str, int]:
-    """The pieces and their ids.
+    """Return the pieces and their ids.
 
     The trainer numbers characters inside words as it meets them, in the order of a hash table that
     each run seeds anew, and breaks ties between pairs by those numbers: left alone it gives another
@@ -87,7 +87,7 @@ def _learn_pieces(texts: list[str], vocabulary: int) -> dict[str, int]:
 
 
 def _alphabet(texts: list[str], tokenizer: Tokenizer, *, most: int) -> tuple[list[str], list[str]]:
-    """The commonest characters, and those of them that can follow another inside a word."""
+    """Return the commonest characters, and those of them that can follow another inside a word."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)

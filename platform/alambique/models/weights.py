@@ -1,4 +1,4 @@
-"""Safetensors files read without torch: names, shapes, content, and whether all of it is finite.
+"""Safetensors files read without torch: names, shapes, whether all is finite, and hashes of models.
 
 The format is an 8-byte length, a JSON header, and the tensors' bytes
 (https://huggingface.co/docs/safetensors, "Format").
@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from alambique.models.configs import Config, bounded_bytes, read_config
+from alambique.models.configs import Config, bounded_bytes, labels_of, read_config
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import named
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+"""The files of a model folder that hold its tokenizer."""
 _FLOATS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 _INTEGERS = frozenset({"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})
 _BF16_EXPONENT = 0x7F80
@@ -53,7 +55,7 @@ class StoredTensor:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model folder: one, or the shards that its index names.
+    """Return the safetensors files of a model folder: one, or the shards that its index names.
 
     Raises:
         BadModel: there is none, or a shard of the index is missing.
@@ -75,7 +77,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
-    """Every tensor of a model folder, by name.
+    """Yield every tensor of a model folder, by name.
 
     Raises:
         BadModel: the folder has no safetensors, or one is damaged.
@@ -85,7 +87,7 @@ def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
 
 
 def tensors_of(path: Path) -> Iterator[StoredTensor]:
-    """The tensors of one safetensors file.
+    """Yield the tensors of one safetensors file.
 
     Raises:
         BadModel: the file is cut short or otherwise damaged.
@@ -115,7 +117,7 @@ def check_finite(folder: Path) -> None:
 
 
 def weights_hash(folder: Path) -> str:
-    """A hash of what the network computes: its tensors, and the config apart from mere names.
+    """Return a hash of what the network computes: its tensors, and its config without mere names.
 
     It depends on names, types, shapes and bytes of the tensors, however they are sharded, and never
     on where the folder lies.
@@ -124,6 +126,25 @@ def weights_hash(folder: Path) -> str:
         BadModel: the folder's config or weights cannot be read.
     """
     return _hash(read_config(folder), stored_tensors(folder))
+
+
+def model_hash(folder: Path) -> str:
+    """Return a hash of all that decides what a model answers to a text, and under which names.
+
+    It covers what `weights_hash` covers, the tokenizer, the class of the network, and the names of
+    its classes in their order.
+
+    Raises:
+        BadModel: the folder's config or weights cannot be read.
+    """
+    config = read_config(folder)
+    content_keys = [weights_hash(folder), config.get("architectures"), labels_of(config)]
+    digest = hashlib.sha256(json.dumps(content_keys).encode())
+    for name in TOKENIZER_FILES:
+        path = folder / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"\n{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _hash(config: Config, tensors: Iterator[StoredTensor]) -> str:
@@ -148,7 +169,7 @@ def _is_finite(dtype: str, data: NDArray[np.uint8]) -> bool:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """The entry of each tensor in a file, and the byte where the first one starts."""
+    """Return the entry of each tensor in a file, and the byte where the first one starts."""
     try:
         with safe_open(path, framework="np"):  # checks lengths, offsets and shapes
             pass

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alambique.registry.columns import storable
+from alambique.registry.dialects import storable
 from alambique.spec.excerpts import excerpt
 
 MESSAGE = 4000
@@ -21,24 +21,24 @@ CONTENT = 64 * 1024
 
 
 def bounded_message(text: str | None) -> str | None:
-    """The message as it is stored, cut with a mark that says how much is left out."""
+    """Return the message as it is stored, cut with a mark that says how much is left out."""
     return None if text is None else excerpt(str(storable(text)), MESSAGE)
 
 
 def bounded_content(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of an event as it is stored: messages and log lines cut, and all of it too."""
+    """Return the content of an event as it is stored: messages, log lines and all of it are cut."""
     bounded = bounded_fields(content)
     text = json.dumps(bounded, ensure_ascii=False)
     return bounded if len(text) <= CONTENT else {"cut": excerpt(text, MESSAGE)}
 
 
 def bounded_fields(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with its texts, and its lists of texts, as they are stored."""
+    """Return the content with its texts, and its lists of texts, as they are stored."""
     return {name: _bounded(value) for name, value in content.items()}
 
 
 def bounded_lines(lines: Iterable[str]) -> list[str]:
-    """The lines of a log event as they are stored: each cut, and at the end the number left out."""
+    """Return the lines of a log event as they are stored: each cut, then how many are left out."""
     kept, left, rest = list[str](), LINES, 0
     for line in lines:
         cut = excerpt(str(storable(line)), LINE)
@@ -51,7 +51,7 @@ def bounded_lines(lines: Iterable[str]) -> list[str]:
 
 
 def slices_of(lines: Iterable[str]) -> list[list[str]]:
-    """The lines of a log in as many events as hold all of them, in their order."""
+    """Return the lines of a log in as many events as hold all of them, in their order."""
     slices, room = list[list[str]](), 0
     for line in lines:
         size = min(len(line), LINE) + 1

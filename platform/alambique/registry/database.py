@@ -1,4 +1,4 @@
-"""The SQL database: SQLite in a file, or PostgreSQL; one transaction per session."""
+"""The SQL database: SQLite in a file, or PostgreSQL; one transaction per session; migrations."""
 
 import json
 from collections.abc import Iterator
@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from alambique.spec.errors import BadSpec
+from alambique.spec.disk import file_lock
+from alambique.spec.errors import BadSpec, Conflict
 
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for the one before it."""
@@ -27,11 +28,14 @@ _to_json = partial(json.dumps, allow_nan=False)
 
 
 CONNECTIONS = 15
-"""Of one process for writing, and as many for reading: writers that wait for a lock, for half a
-minute where it is SQLite's, keep no reader waiting."""
+"""Connections of a process for writing, and as many for reading: writers that wait for a lock, for
+half a minute if it is SQLite's, keep no reader waiting."""
 
 _KEPT = 5
-"""Of these, how many stay open."""
+"""How many of these connections stay open."""
+
+_MIGRATION_LOCK = 0x616C616D62697175  # "alambiqu"
+"""The advisory lock of PostgreSQL that is held while the schema changes."""
 
 _ENGINE: dict[str, Any] = {
     "pool_size": _KEPT,
@@ -60,25 +64,40 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session in a transaction that is committed at the end, or undone by an error."""
+        """Return a session in a transaction that is committed at the end, or undone by an error."""
         with Session(self._writing) as session, session.begin():
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one state of the database and cannot write."""
+        """Return a session that sees one state of the database and cannot write."""
         with Session(self._reading) as session:
             yield session
 
     def upgrade(self) -> None:
-        """Bring the schema to this program's revision; several processes may do so at once.
+        """Run the migrations that the database lacks, all of them or none.
+
+        Several processes may do so at once.
 
         Raises:
-            Conflict: the schema is of a newer program.
+            Conflict: the database has a revision that this program does not know.
         """
-        from alambique.registry.upgrading import upgrade  # Alembic: slow to import, else not needed
+        # not on top: Alembic is slow to import, and nothing else needs it
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
 
-        upgrade(self._writing)
+        with _exclusive_connection(self._writing) as connection:
+            config = Config()
+            config.set_main_option("script_location", "alambique.registry:migrations")
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise Conflict(
+                    f"the database's schema is not one of this program's ({error}): "
+                    "upgrade alambique, or give ALAMBIQUE_DATABASE_URL another database"
+                ) from error
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -140,3 +159,33 @@ def _forbid_writing(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 def _begin(statement: str, connection: Connection) -> None:
     connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def _exclusive_connection(engine: Engine) -> Iterator[Connection]:
+    """Return a connection in a transaction, while no other process changes the schema."""
+    if engine.dialect.name == "sqlite":
+        with file_lock(Path(f"{engine.url.database}.lock")):
+            _set_write_ahead_log(engine)
+            with engine.begin() as connection:
+                yield connection
+    else:
+        with engine.begin() as connection:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
+            )
+            yield connection
+
+
+def _set_write_ahead_log(engine: Engine) -> None:
+    """Set SQLite's write-ahead log, which the file remembers: readers and a writer at once.
+
+    Only alone: two processes that set it at the same time fail as locked, whatever the timeout.
+    """
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.close()
+    finally:
+        connection.close()

@@ -8,13 +8,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from alambique.spec.disk import is_disk_full
 
 _SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN)
-"""Of SQLite's codes: others hold the file, and it cannot be opened, as on a disk that is away."""
+"""Codes of SQLite: others hold the file, or it cannot be opened, as on a disk that is away."""
 _CLASSES = ("08", "57")
-"""Of PostgreSQL's codes: no connection, and an operator who stops or restarts the server."""
+"""Classes of PostgreSQL's codes: no connection, and a server that is stopped or restarted."""
 _STATES = ("53300", "40001", "40P01")
 """Too many connections, and transactions that stood in each other's way: both pass."""
 _NOT_THERE = ("42P01", "42703")
-"""Of PostgreSQL's codes: a table and a column that do not exist."""
+"""Codes of PostgreSQL: a table and a column that do not exist."""
 _NOT_THERE_TEXTS = ("no such table", "no such column", "has no column named")
 """SQLite's words for the same, for which it has no code."""
 

@@ -11,9 +11,8 @@ from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_fields, bounded_message
-from alambique.registry.clock import now
-from alambique.registry.moves import emit, job_row, lock_job, move, touch
-from alambique.registry.reading import (
+from alambique.registry.dialects import finite, insert_if_new, now
+from alambique.registry.job_queries import (
     IN_TURN,
     candidates,
     events,
@@ -26,8 +25,8 @@ from alambique.registry.reading import (
     waiting,
     waiting_of,
 )
+from alambique.registry.moves import emit, job_row, lock_job, move, touch
 from alambique.registry.records import Asked, Event, JobRow
-from alambique.registry.statements import finite, insert_if_new
 from alambique.registry.submissions import claim, find_claimed
 from alambique.registry.transitions import HELD, WAITING, Retries, after_failure
 from alambique.spec.errors import Conflict, LostLease
@@ -344,7 +343,7 @@ def _end_overdue(session: Session, job: tables.Job) -> JobRow:
 
 
 def _ask_to_kill(session: Session, job: tables.Job) -> JobRow:
-    """Ask for the end of a holder that had been asked to stop."""
+    """Ask for the holder of a job to be killed, which has been asked to stop before."""
     at = now(session)
     job.asked = "kill"
     touch(job, at)

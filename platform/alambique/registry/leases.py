@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert, now
 from alambique.registry.records import Lease
-from alambique.registry.statements import insert
 
 
 def take(
@@ -68,7 +67,7 @@ def _take(session: Session, name: str, holder: str, at: datetime, until: datetim
 
 
 def _prolong(session: Session, held: Lease, until: datetime) -> bool:
-    """Whether the lease was still the holder's."""
+    """Return whether the lease was still the holder's."""
     statement = update(tables.Lease).where(*_matches(held)).values(until=until)
     return session.execute(statement.returning(tables.Lease.token)).first() is not None
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_content, bounded_message
-from alambique.registry.clock import now
+from alambique.registry.dialects import now
 from alambique.registry.records import Asked, Event, JobRow
 from alambique.registry.transitions import HELD, next_states
 from alambique.spec.errors import Conflict, LostLease, UnknownName

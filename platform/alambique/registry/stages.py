@@ -6,15 +6,14 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert, now
 from alambique.registry.moves import lock_job
 from alambique.registry.records import StageDone
-from alambique.registry.statements import insert
 from alambique.spec.states import StageName
 
 
 def find(session: Session, project: str, key: str) -> StageDone | None:
-    """The stage of that key, where a job of the project has done it."""
+    """Return the stage of that key, where a job of the project has done it."""
     row = session.get(tables.StageDone, (project, key))
     return None if row is None else StageDone(row.key, row.stage, row.output, row.job_id)
 

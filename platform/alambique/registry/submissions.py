@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.statements import insert_if_new
+from alambique.registry.dialects import insert_if_new
 from alambique.spec.errors import Conflict
 
 

@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import jobs, tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert_if_new, now
 from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Page, SuiteJobRow, SuiteRow
-from alambique.registry.statements import insert_if_new
 from alambique.registry.submissions import canonical_json, hash_text, key_conflict
 from alambique.registry.transitions import WAITING
 from alambique.spec.errors import Conflict, UnknownName
@@ -73,7 +72,7 @@ def find_submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
 
 
 def find(session: Session, suite_id: UUID) -> SuiteRow:
-    """The suite of that id.
+    """Return the suite of that id.
 
     Raises:
         UnknownName: there is none.
@@ -95,7 +94,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[SuiteRow]:
-    """Suites, newest first: those that are as asked for.
+    """Return the suites that are as asked for, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
@@ -112,7 +111,7 @@ def page(
 
 
 def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
-    """How all jobs of a suite stand, in the order in which they were queued."""
+    """Return how all jobs of a suite stand, in the order in which they were queued."""
     columns = [getattr(tables.Job, field.name) for field in fields(SuiteJobRow)]
     query = select(*columns).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
     return tuple(SuiteJobRow(*row) for row in session.execute(query))
@@ -121,7 +120,7 @@ def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
 def results(
     session: Session, suite_id: UUID
 ) -> tuple[tuple[UUID, dict[str, Any], dict[str, Any]], ...]:
-    """Those of its jobs that have succeeded, in their order: id, cell and result."""
+    """Return id, cell and result of the jobs of a suite that have succeeded, in their order."""
     job = tables.Job
     query = select(job.id, job.cell, job.result).order_by(job.id)
     done = query.where(job.suite_id == suite_id, job.state == State.SUCCEEDED)

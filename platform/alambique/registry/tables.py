@@ -17,13 +17,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from alambique.registry.columns import AnyText, UtcTime
+from alambique.registry.dialects import AnyText, UtcTime
 from alambique.registry.records import Asked
 from alambique.spec.states import Reason, StageName, State, TrialState
 
 
 def _words(kind: type[State] | type[Reason] | type[StageName] | type[TrialState]) -> Enum:
-    """A column of an enumeration's values, as text: a new word needs no migration."""
+    """Return a column of an enumeration's values, as text: a new word needs no migration."""
     return Enum(
         kind,
         native_enum=False,

@@ -33,7 +33,7 @@ class Verdict:
 
 
 def next_states(state: State) -> frozenset[State]:
-    """The states that may follow `state`."""
+    """Return the states that may follow `state`."""
     match state:
         case State.QUEUED | State.RETRYING:
             return frozenset({State.RUNNING, State.PAUSED, State.CANCELLED})
@@ -59,7 +59,7 @@ def after_failure(
     now: datetime,
     retries: Retries,
 ) -> Verdict:
-    """What becomes of a job in `state` whose latest of `attempts` attempts failed for `reason`.
+    """Return what becomes of a job in `state` whose latest attempt failed for `reason`.
 
     `outages` attempts before it ended for want of the database.
     """
@@ -76,7 +76,7 @@ def after_failure(
 
 
 def is_retryable(reason: Reason) -> bool:
-    """Whether another attempt can go otherwise: what is wrong with the job itself stays wrong."""
+    """Return whether another attempt may succeed: what is wrong with the job itself stays wrong."""
     match reason:
         case Reason.LOST_WORKER | Reason.OUT_OF_MEMORY | Reason.NO_DISK | Reason.SHUTDOWN:
             return True

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables
 from alambique.registry.bounds import bounded_message
-from alambique.registry.clock import now
+from alambique.registry.dialects import finite, now
 from alambique.registry.moves import lock_job
 from alambique.registry.pages import ListOrder, page_of
 from alambique.registry.records import Page, Trial
-from alambique.registry.statements import finite
 from alambique.registry.transitions import HELD
 from alambique.spec.states import Reason, TrialState
 
@@ -90,13 +89,13 @@ def end(
 
 
 def of_job(session: Session, job_id: UUID) -> tuple[Trial, ...]:
-    """All trials of a job, by their number; none where it has no search."""
+    """Return all trials of a job, by their number; none where it has no search."""
     query = select(tables.Trial).where(tables.Trial.job_id == job_id).order_by(tables.Trial.number)
     return tuple(_trial(row) for row in session.scalars(query))
 
 
 def counts(session: Session, job_id: UUID) -> dict[TrialState, int]:
-    """How many trials of a job are in which state; those in which none is are left out."""
+    """Return how many trials of a job are in which state; those in which none is are left out."""
     state = tables.Trial.state
     query = select(state, func.count()).where(tables.Trial.job_id == job_id).group_by(state)
     return {trial_state: count for trial_state, count in session.execute(query)}
@@ -151,7 +150,7 @@ def _trial(row: tables.Trial) -> Trial:
 
 
 def _finite_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
-    """Those that JSON has a word for."""
+    """Return the numbers that are finite: JSON has no word for others."""
     return {name: value for name, value in numbers.items() if finite(value) is not None}
 
 

@@ -1,10 +1,11 @@
 """Models and their versions: numbered without gaps, recorded at most once per job and role."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
@@ -12,12 +13,10 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import insert_if_new, now
 from alambique.registry.moves import lock_job
 from alambique.registry.pages import newest_first, page_of
 from alambique.registry.records import Edge, File, Metric, Model, Page, Version
-from alambique.registry.statements import insert_if_new
-from alambique.registry.version_rows import models_of, parts, versions_of
 from alambique.spec.errors import Conflict, UnknownName
 from alambique.spec.excerpts import short
 from alambique.spec.spelling import hint
@@ -46,7 +45,7 @@ def record(
     metrics: Sequence[Metric] = (),
     lineage: Sequence[Edge] = (),
 ) -> Version:
-    """The next version of the model `name` in the job's project.
+    """Record the next version of the model `name` in the job's project, and return it.
 
     A job that has recorded that role before gets the version of that time, as it was. One version
     per transaction: two in the opposite order of another job's would wait for each other.
@@ -59,7 +58,7 @@ def record(
     job = lock_job(session, job_id, token=token)
     before = select(tables.Version).filter_by(job_id=job_id, role=role)
     if recorded := session.scalar(before):
-        return versions_of(session, [recorded])[0]
+        return _version_records(session, [recorded])[0]
     at, version_id = now(session), uuid7()
     model_id = _model_id(session, job.project, name, task, at)
     version = tables.Version(
@@ -79,13 +78,13 @@ def record(
     )
     session.add(version)
     session.flush()
-    session.add_all(parts(version_id, files, metrics, lineage))
+    session.add_all(_part_rows(version_id, files, metrics, lineage))
     session.flush()
-    return versions_of(session, [version])[0]
+    return _version_records(session, [version])[0]
 
 
 def find(session: Session, project: str, name: str, version: int | str = "latest") -> Version:
-    """A version by its number (also as text), or the newest one by "latest".
+    """Return a version by its number (also as text), or the newest one by "latest".
 
     Raises:
         UnknownName: the model or the version is not there.
@@ -100,7 +99,7 @@ def find(session: Session, project: str, name: str, version: int | str = "latest
             f"model {name!r} has no version {str(version)[:40]!r}: "
             f"give a number up to {known.latest.number}, or latest"
         )
-    return versions_of(session, [row])[0]
+    return _version_records(session, [row])[0]
 
 
 def find_existing(
@@ -119,22 +118,25 @@ def find_existing(
 
 
 def get(session: Session, version_id: UUID) -> Version:
-    """A version by its id, as lineage names it.
+    """Return a version by its id, as lineage names it.
 
     Raises:
         UnknownName: it is not there.
     """
     row = session.get(tables.Version, version_id)
     if row is None:
-        raise UnknownName(f"there is no version of id {version_id}")
-    return versions_of(session, [row])[0]
+        raise UnknownName(
+            f"there is no version of id {version_id}: `alambique models list` "
+            "shows the models there are"
+        )
+    return _version_records(session, [row])[0]
 
 
 def by_weights(session: Session, project: str, weights: str) -> Version | None:
-    """The newest version in the project with weights of that hash."""
-    query = _versions_of(project=project).where(tables.Version.weights == weights)
+    """Return the newest version in the project with weights of that hash."""
+    query = _select_versions(project=project).where(tables.Version.weights == weights)
     row = session.scalar(query.order_by(tables.Version.id.desc()).limit(1))
-    return None if row is None else versions_of(session, [row])[0]
+    return None if row is None else _version_records(session, [row])[0]
 
 
 def page(
@@ -148,22 +150,22 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Version]:
-    """Versions, newest first: those that are as asked for.
+    """Return the versions that are as asked for, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave.
     """
-    query = _versions_of(project=project, name=name, task=task)
+    query = _select_versions(project=project, name=name, task=task)
     if role is not None:
         query = query.where(tables.Version.role == role)
     if job_id is not None:
         query = query.where(tables.Version.job_id == job_id)
     order = newest_first(tables.Version.id)
-    return page_of(session, query, order, cursor, limit, partial(versions_of, session))
+    return page_of(session, query, order, cursor, limit, partial(_version_records, session))
 
 
 def model(session: Session, project: str, name: str) -> Model:
-    """A model, with its newest version.
+    """Return a model, with its newest version.
 
     Raises:
         UnknownName: it is not there.
@@ -176,7 +178,7 @@ def model(session: Session, project: str, name: str) -> Model:
             f"project {short(project)} has no model {short(name)}: {near}`alambique models list` "
             "shows those it has"
         )
-    return models_of(session, [row])[0]
+    return _model_records(session, [row])[0]
 
 
 def models(
@@ -187,7 +189,7 @@ def models(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Model]:
-    """Models, newest first: those that are as asked for.
+    """Return the models that are as asked for, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave.
@@ -198,24 +200,24 @@ def models(
     if task is not None:
         query = query.where(tables.Model.task == task)
     order = newest_first(tables.Model.id)
-    return page_of(session, query, order, cursor, limit, partial(models_of, session))
+    return page_of(session, query, order, cursor, limit, partial(_model_records, session))
 
 
 def _number(version: int | str) -> int:
-    """The number that is said; 0, which no version has, where it is none."""
+    """Return the number of a version; 0, which no version has, if the text is no number."""
     return int(version) if _NUMBER.fullmatch(str(version)) else 0
 
 
 def task_of(session: Session, project: str, name: str) -> str | None:
-    """The task that versions of that model are for; None where there is no such model."""
+    """Return the task that versions of that model are for; None where there is no such model."""
     query = select(tables.Model.task).filter_by(project=project, name=name)
     return session.scalar(query)
 
 
-def _versions_of(
+def _select_versions(
     project: str | None = None, name: str | None = None, task: str | None = None
 ) -> Select[tables.Version]:
-    """Versions of the models that are as asked for."""
+    """Return the query of versions of the models that are as asked for."""
     model = tables.Model
     filters = ((model.project, project), (model.name, name), (model.task, task))
     query = select(tables.Version).join(model, model.id == tables.Version.model_id)
@@ -223,7 +225,7 @@ def _versions_of(
 
 
 def _model_id(session: Session, project: str, name: str, task: str, at: datetime) -> UUID:
-    """The model of that name; made where there is none."""
+    """Return the id of the model of that name, which is made if there is none."""
     values = {"id": uuid7(), "project": project, "name": name, "task": task, "newest": 0}
     insert_if_new(session, tables.Model, **values, created_at=at)
     row = session.scalars(select(tables.Model).filter_by(project=project, name=name)).one()
@@ -236,7 +238,108 @@ def _model_id(session: Session, project: str, name: str, task: str, at: datetime
 
 
 def _next_number(session: Session, model_id: UUID) -> int:
-    """Locks the model until the transaction ends: a number is used, or given again."""
+    """Return the next number of a model, which stays locked until the transaction ends.
+
+    A number of a transaction that is undone is given again.
+    """
     count = update(tables.Model).where(tables.Model.id == model_id)
     count = count.values(newest=tables.Model.newest + 1)
     return session.execute(count.returning(tables.Model.newest)).scalar_one()
+
+
+_Part = TypeVar("_Part", tables.File, tables.Metric, tables.Edge)
+
+
+def _part_rows(
+    version_id: UUID, files: Sequence[File], metrics: Sequence[Metric], lineage: Sequence[Edge]
+) -> Iterator[tables.Table]:
+    """Yield the rows that belong to a version."""
+    for file in files:
+        yield tables.File(version_id=version_id, name=file.name, sha256=file.sha256, size=file.size)
+    for metric in metrics:
+        yield tables.Metric(
+            version_id=version_id,
+            data=metric.data,
+            split=metric.split,
+            name=metric.name,
+            value=metric.value,
+            settings=dict(metric.settings),
+        )
+    for edge in lineage:
+        yield tables.Edge(
+            version_id=version_id,
+            parent_id=edge.parent,
+            relation=edge.relation,
+            hashes=dict(edge.hashes),
+        )
+
+
+def _version_records(session: Session, rows: Sequence[tables.Version]) -> list[Version]:
+    """Return the versions as records, whole, in the order given."""
+    ids = [row.id for row in rows]
+    of_rows = tables.Model.id.in_([row.model_id for row in rows])
+    models = {model.id: model for model in session.scalars(select(tables.Model).where(of_rows))}
+    files = _by_version(session.scalars(_select_parts(tables.File, ids)))
+    metrics = _by_version(session.scalars(_select_parts(tables.Metric, ids)))
+    edges = _by_version(session.scalars(_select_parts(tables.Edge, ids)))
+    return [
+        Version(
+            id=row.id,
+            project=models[row.model_id].project,
+            name=models[row.model_id].name,
+            number=row.number,
+            role=row.role,
+            job_id=row.job_id,
+            created_at=row.created_at,
+            task=models[row.model_id].task,
+            labels=tuple(row.labels),
+            parameters=row.parameters,
+            macs_linear=row.macs_linear,
+            macs_full=row.macs_full,
+            weights=row.weights,
+            artifact=row.artifact,
+            details=row.details,
+            files=tuple(File(part.name, part.sha256, part.size) for part in files[row.id]),
+            metrics=tuple(
+                Metric(part.data, part.split, part.name, part.value, part.settings)
+                for part in metrics[row.id]
+            ),
+            lineage=tuple(
+                Edge(part.relation, part.parent_id, part.hashes) for part in edges[row.id]
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _model_records(session: Session, rows: Sequence[tables.Model]) -> list[Model]:
+    """Return the models as records, each with its newest version, in the order given."""
+    newest = select(tables.Version).join(
+        tables.Model,
+        (tables.Model.id == tables.Version.model_id)
+        & (tables.Model.newest == tables.Version.number),
+    )
+    newest_rows = session.scalars(newest.where(tables.Model.id.in_([row.id for row in rows]))).all()
+    latest = dict(
+        zip(
+            (row.model_id for row in newest_rows),
+            _version_records(session, newest_rows),
+            strict=True,
+        )
+    )
+    return [
+        Model(row.id, row.project, row.name, row.task, row.created_at, row.newest, latest[row.id])
+        for row in rows
+    ]
+
+
+def _select_parts(table: type[_Part], ids: Sequence[UUID]) -> Select[_Part]:
+    query = select(table).where(table.version_id.in_(ids))
+    return query.order_by(*table.__table__.primary_key)
+
+
+def _by_version(rows: Iterable[_Part]) -> dict[UUID, list[_Part]]:
+    grouped: dict[UUID, list[_Part]] = defaultdict(list)
+    for row in rows:
+        grouped[row.version_id].append(row)
+    return grouped

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alambique.runtime.answering import Forward
-from alambique.runtime.inputs import Inputs
+from alambique.runtime.windows import Inputs
 from alambique.spec.errors import BadModel, MissingExtra
 
 ONNX_FILE = "model.onnx"

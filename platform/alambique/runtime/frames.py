@@ -30,11 +30,11 @@ class Run:
 
     @classmethod
     def empty(cls) -> Self:
-        """No pieces."""
+        """Return a run of no pieces."""
         return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
     def __len__(self) -> int:
-        """How many pieces."""
+        """Return how many pieces the run has."""
         return len(self.ids)
 
 
@@ -54,7 +54,7 @@ class Frame:
 
 
 def single_frame(tokenizer: Tokenizer) -> Frame:
-    """The frame of one text.
+    """Return the frame of one text.
 
     Raises:
         BadModel: the tokenizer puts nothing before a text that could stand for "no answer".
@@ -63,7 +63,11 @@ def single_frame(tokenizer: Tokenizer) -> Frame:
 
 
 def pair_frame(tokenizer: Tokenizer) -> Frame:
-    """The frame of a question and its context. Raises as `single_frame`."""
+    """Return the frame of a question and its context.
+
+    Raises:
+        BadModel: the tokenizer puts nothing before a text that could stand for "no answer".
+    """
     return _frame(tokenizer.encode("a", "a"), texts=2)
 
 
@@ -89,7 +93,7 @@ def _frame(probe: Encoding, texts: int) -> Frame:
 
 
 def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
-    """The tokenizer of a model folder and the id it pads with.
+    """Return the tokenizer of a model folder and the id it pads with.
 
     Options of a BERT normaliser in tokenizer_config.json outweigh tokenizer.json, as they do in
     transformers; and for a RoBERTa what is said there, or not, of a space before the text.
@@ -153,7 +157,7 @@ def _pad_id(
 
 
 def presplit_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
-    """The same tokenizer for pre-split words: each word begins as after a space.
+    """Return the same tokenizer for pre-split words: each word begins as after a space.
 
     Byte-level BPE and metaspace tokenizers may leave that space to the text, where pre-split
     words have none.
@@ -171,7 +175,7 @@ def presplit_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _splits_before_bytes(content: dict[str, Any]) -> bool:
-    """Whether a text is split by something else before a byte-level step, which adds no space."""
+    """Return whether a text is split before a byte-level step that adds no space."""
     kinds = [step.get("type") for step in _split_steps(content)]
     if "ByteLevel" not in kinds[1:]:
         return False
@@ -179,7 +183,7 @@ def _splits_before_bytes(content: dict[str, Any]) -> bool:
 
 
 def _prepend_space(content: dict[str, Any]) -> None:
-    """Have the normaliser begin every text with a space."""
+    """Make the normaliser begin every text with a space."""
     before = [content["normalizer"]] if content.get("normalizer") else []
     space = {"type": "Prepend", "prepend": " "}
     content["normalizer"] = {"type": "Sequence", "normalizers": [*before, space]}
@@ -193,7 +197,7 @@ def _set_prefix_space(content: dict[str, Any], begin: bool) -> None:
 
 
 def _split_steps(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps of its pre-tokenizer."""
+    """Return the steps of the pre-tokenizer in a tokenizer.json."""
     outer = content.get("pre_tokenizer") or {}
     steps: list[dict[str, Any]] = outer.get("pretokenizers", [outer])
     return steps

@@ -90,7 +90,7 @@ def turn(calls: int, number: int) -> list[int]:
 
 
 def latency(times_ms: Sequence[float]) -> Latency:
-    """What the times of a call come to, outliers left out."""
+    """Return the latency of a call by its times; its mean is without outliers."""
     times = np.asarray(times_ms, np.float64)
     kept = times[is_typical(times)]
     low, median, high = np.quantile(times, [0.1, 0.5, 0.9])
@@ -100,7 +100,7 @@ def latency(times_ms: Sequence[float]) -> Latency:
 
 
 def is_typical(times: NDArray[np.float64], threshold: float = THRESHOLD) -> NDArray[np.bool_]:
-    """Which times have a modified z-score, 0.6745 (x - median) / MAD, nearer to 0 than that.
+    """Return which times have a modified z-score, |0.6745 (x - median) / MAD|, below a threshold.
 
     MAD is the median distance from the median. Where it is 0, more than half of the times equal
     the median, and those are kept: the limit of the rule, which itself would divide by zero.

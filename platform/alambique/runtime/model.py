@@ -14,11 +14,10 @@ from alambique.distill.alignment import FloatArray
 from alambique.runtime.about import About, read_about
 from alambique.runtime.answering import Forward
 from alambique.runtime.engines import open_engine
-from alambique.runtime.inputs import pad
 from alambique.runtime.softmax import softmax
 from alambique.runtime.spans import Span, SpanSettings, best_span, nbest
 from alambique.runtime.tags import tag_probabilities, word_tags
-from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.windows import Encoder, Window, pad
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output

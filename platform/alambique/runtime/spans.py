@@ -52,7 +52,7 @@ def best_span(
     context: str,
     settings: SpanSettings | None = None,
 ) -> Span:
-    """The answer: the first of `nbest`, unless no answer beats it by more than the threshold.
+    """Return the best span of `nbest`, or no answer if that beats it by more than the threshold.
 
     Args:
         windows: all windows of the context.
@@ -80,7 +80,7 @@ def nbest(
     context: str,
     settings: SpanSettings,
 ) -> list[Span]:
-    """The best spans of all windows, best first, with their probabilities among each other.
+    """Return the best spans of all windows, best first, with their probabilities among each other.
 
     The best starts and ends are taken over all positions before those that are no text are left
     out. Under a null threshold no answer is one of the spans, whatever its rank.
@@ -105,7 +105,7 @@ def nbest(
 def _candidates(
     windows: Sequence[Window], logits: Sequence[FloatArray], settings: SpanSettings
 ) -> tuple[NDArray[np.float64], IntArray]:
-    """Scores (F,) and character offsets (F, 2) of all allowed pairs of good starts and ends."""
+    """Return scores (F,) and character offsets (F, 2) of allowed pairs of starts and ends."""
     scores, spans = [np.zeros(0)], [np.zeros((0, 2), np.int32)]
     for window, logits_N2 in zip(windows, logits, strict=True):
         start_F, end_F = _pairs(logits_N2, settings.n_best)
@@ -125,7 +125,7 @@ def _candidates(
 
 
 def _pairs(logits_N2: FloatArray, count: int) -> tuple[LongArray, LongArray]:
-    """Each of the best starts with each of the best ends, as positions."""
+    """Return each of the best starts with each of the best ends, as positions."""
     best_2N = np.argsort(-logits_N2, axis=0, kind="stable")[:count].T
     starts, ends = np.meshgrid(best_2N[0], best_2N[1], indexing="ij")
     return starts.ravel(), ends.ravel()

@@ -20,7 +20,7 @@ def word_tags(
     *,
     missing: str = OUTSIDE,
 ) -> tuple[str, ...]:
-    """The tag of each word, read at its first piece in the window where it has most context.
+    """Return the tag of each word, read at its first piece in the window where it has most context.
 
     Args:
         windows: all windows of one sentence.

@@ -1,4 +1,4 @@
-"""Texts as windows of pieces that a model can take, each piece knowing its words."""
+"""Texts as windows of pieces, each piece with its words, and windows as inputs of a model."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ class Window:
     """The range of words that this window's edges do not cut, its end not included."""
 
     def __len__(self) -> int:
-        """How many pieces: N."""
+        """Return how many pieces the window has: N."""
         return len(self.input_ids_N)
 
 
@@ -78,7 +78,7 @@ class Encoder:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, *, max_length: int, stride: int, pad_id: int) -> Self:
-        """An encoder over a tokenizer that neither truncates nor pads.
+        """Return an encoder over a tokenizer that neither truncates nor pads.
 
         Raises:
             BadModel: the tokenizer puts no special piece before a text.
@@ -95,7 +95,7 @@ class Encoder:
 
     @classmethod
     def from_folder(cls, folder: Path, *, max_length: int, stride: int) -> Self:
-        """An encoder over the tokenizer.json of a model folder.
+        """Return an encoder over the tokenizer.json of a model folder.
 
         Raises:
             BadModel: it cannot be read, or lacks a special piece that is needed.
@@ -111,7 +111,7 @@ class Encoder:
         return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
 
     def question(self, question: str, context: str) -> tuple[Window, ...]:
-        """The windows of a context, each behind the question; at least one.
+        """Return the windows of a context, each behind the question; at least one.
 
         Words are those of `words_of(context)`. A question that would leave the context less than
         half of a window is cut at its end.
@@ -122,13 +122,13 @@ class Encoder:
         return self._windows(self.pair, lead, self._context(context))
 
     def words(self, words: Sequence[str]) -> tuple[Window, ...]:
-        """The windows of a sentence given as words; at least one."""
+        """Return the windows of a sentence given as words; at least one."""
         encoding = self.presplit.encode(list(words), is_pretokenized=True, add_special_tokens=False)
         lead = np.zeros(0, np.int64)
         return self._windows(self.single, lead, _word_pieces(encoding, len(words)))
 
     def texts(self, text: str, second: str | None = None) -> Window:
-        """The one window of a text, or of a pair: what is too long is cut at its end.
+        """Return the one window of a text, or of a pair: what is too long is cut at its end.
 
         Of a pair the longer text is cut first, and both once they are equally long.
         """
@@ -142,7 +142,7 @@ class Encoder:
         return _wordless_window(self.pair, first_ids[:first], second_ids[:last])
 
     def passages(self, text: str) -> tuple[Window, ...]:
-        """The windows of running text, of which no piece belongs to a word; at least one."""
+        """Return the windows of running text, of which no piece belongs to a word; at least one."""
         ids = self.tokenizer.encode(text, add_special_tokens=False).ids
         room = self.max_length - self.single.size
         ranges = _ranges(len(ids), room, min(self.stride, room // 2))
@@ -188,7 +188,7 @@ def _word_pieces(encoding: Encoding, words: int) -> _Pieces:
 
 
 def _wordless_window(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> Window:
-    """The window of a text that is read as a whole: no piece belongs to a word."""
+    """Return the window of a text that is read as a whole: no piece belongs to a word."""
     runs = _runs(frame, np.array(lead, np.int64), np.array(ids, np.int64))
     length = sum(map(len, runs))
     # of running text there are many: what is the same at every piece takes no room
@@ -206,7 +206,7 @@ def _wordless_window(frame: Frame, lead: Sequence[int], ids: Sequence[int]) -> W
 
 
 def _share_room(first: int, second: int, room: int) -> tuple[int, int]:
-    """How much of two lengths fits into `room`, when the longer gives first.
+    """Return how much of two lengths fits into `room` if the longer one is cut first.
 
     >>> _share_room(9, 3, 10), _share_room(3, 9, 10), _share_room(9, 8, 11), _share_room(2, 3, 9)
     ((7, 3), (3, 7), (6, 5), (2, 3))
@@ -219,7 +219,7 @@ def _share_room(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def _ranges(pieces: int, room: int, stride: int) -> list[tuple[int, int]]:
-    """Ranges of at most `room` pieces that share `stride` with their neighbours.
+    """Return ranges of at most `room` pieces that share `stride` with their neighbours.
 
     >>> _ranges(10, 6, 2), _ranges(10, 6, 3), _ranges(0, 6, 2)
     ([(0, 6), (4, 10)], [(0, 6), (3, 9), (6, 10)], [(0, 0)])
@@ -231,7 +231,7 @@ def _ranges(pieces: int, room: int, stride: int) -> list[tuple[int, int]]:
 
 
 def _best_words(word_pieces: WordPieces, ranges: list[tuple[int, int]]) -> list[IntArray]:
-    """For each range of pieces, the words whose best window it is.
+    """Return for each range of pieces the words whose best window it is.
 
     As in transformers' run_qa: context is the smaller of the pieces to the left and to the right,
     and a hundredth of the window's length decides between equals. A word counts where its first
@@ -277,16 +277,39 @@ def _window(
 
 
 def _runs(frame: Frame, lead: LongArray, ids: LongArray) -> tuple[Run, ...]:
-    """All pieces of a window."""
+    """Return all pieces of a window."""
     question = Run(lead, np.full(len(lead), frame.text_types[0], np.int64))
     text = Run(ids, np.full(len(ids), frame.text_types[-1], np.int64))
     return frame.before, question, frame.between, text, frame.after
 
 
 def _whole_words(pieces: _Pieces, start: int, end: int) -> tuple[int, int]:
-    """The range of words that have no piece outside of a range of pieces."""
+    """Return the range of words that have no piece outside of a range of pieces."""
     before, after = pieces.last_word_M[:start], pieces.first_word_M[end:]
     after = after[after >= 0]
     low = int(before.max()) + 1 if len(before) else 0
     high = int(after.min()) if len(after) else pieces.words
     return low, high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """B windows, padded to the longest of them, N."""
+
+    input_ids_BN: LongArray
+    attention_BN: LongArray
+    """1 where there is a piece, 0 where there is padding."""
+    type_ids_BN: LongArray
+
+
+def pad(windows: Sequence[Window], pad_id: int, *, length: int | None = None) -> Inputs:
+    """Return windows as arrays, padded on the right to `length`, or to the longest of them."""
+    longest = max((len(window) for window in windows), default=0)
+    shape = (len(windows), longest if length is None else length)
+    ids_BN, attention_BN = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64)
+    types_BN = np.zeros(shape, np.int64)
+    for row, window in enumerate(windows):
+        ids_BN[row, : len(window)] = window.input_ids_N
+        types_BN[row, : len(window)] = window.type_ids_N
+        attention_BN[row, : len(window)] = 1
+    return Inputs(ids_BN, attention_BN, types_BN)

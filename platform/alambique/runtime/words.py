@@ -12,7 +12,7 @@ _WORD = re.compile(r"[^\W_]+|\S")
 
 
 def words_of(text: str) -> IntArray:
-    """The character offsets (W, 2) of the words of a text, in their order.
+    """Return the character offsets (W, 2) of the words of a text, in their order.
 
     A word is a run of letters and digits, or one other character that is not a space; so every
     character but the spaces belongs to exactly one word.
@@ -25,7 +25,7 @@ def words_of(text: str) -> IntArray:
 
 
 def covered_words(words_W2: IntArray, spans_N2: IntArray) -> tuple[IntArray, IntArray]:
-    """The first and the last word that each span of characters overlaps; -1 where there is none.
+    """Return the first and the last word that each span of characters overlaps; -1: none.
 
     Args:
         words_W2: offsets of the words, ascending, as `words_of` gives them.

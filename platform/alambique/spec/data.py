@@ -48,8 +48,8 @@ class Data(Spec):
     """Another one whose training examples, or a text set whose lines, the teacher alone teaches the
     student: labels that they may have are not read."""
     columns: Annotated[dict[str, Column] | None, Field(exclude_if=equal_to(None))] = None
-    """From what the task calls a column to what it is called in data sets that are no catalogue's,
-    those of the hub and the files at a path; likewise the labels."""
+    """From what the task calls a column, that of the labels too, to what it is called in the user's
+    own data sets: those of the hub and the files at a path."""
     labels: Annotated[tuple[Label, ...] | None, Field(min_length=1, exclude_if=equal_to(None))] = (
         None
     )

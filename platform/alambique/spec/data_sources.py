@@ -42,7 +42,7 @@ class HubData:
         return is_commit(self.revision)
 
     def __str__(self) -> str:
-        """The text that `data_source_of` reads back."""
+        """Return the text that `data_source_of` reads back."""
         revision = f"@{self.revision}" if self.revision else ""
         return f"{PREFIX}{self.repository}{revision}{f'#{self.subset}' if self.subset else ''}"
 
@@ -72,5 +72,5 @@ def data_source_of(name: str) -> DataSource:
 
 
 def is_own(name: str) -> bool:
-    """Whether it is a data set of the user's, of which the catalogue knows nothing."""
+    """Return whether it is a data set of the user's, of which the catalogue knows nothing."""
     return not isinstance(data_source_of(name), Catalogued)

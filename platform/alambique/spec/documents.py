@@ -61,7 +61,7 @@ class _Rules(Composer, SafeConstructor, Resolver):
         self._nodes = self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """The next node."""
+        """Return the next node."""
         event = cast("Any", self).peek_event()  # of the parser, which the subclasses bring
         if not self.aliases and isinstance(event, yaml.AliasEvent):
             raise _yaml_error(event, "aliases (*name) are not taken here: write the value out")
@@ -76,7 +76,7 @@ class _Rules(Composer, SafeConstructor, Resolver):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """The value of a node."""
+        """Return the value of a node."""
         if isinstance(node, yaml.ScalarNode):
             _check_scalar(node)
         try:
@@ -87,7 +87,7 @@ class _Rules(Composer, SafeConstructor, Resolver):
             raise _yaml_error(node, f"{short(node.value)} is no {short(kind)}") from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node: of two values of one name, one would be lost unsaid."""
+        """Return the mapping of a node: of two values of one name, one would be lost unsaid."""
         seen = set[str]()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
@@ -111,7 +111,7 @@ class _Rules(Composer, SafeConstructor, Resolver):
         node.value = list(last.values())
 
     def construct_undefined(self, node: yaml.Node) -> Any:
-        """Never anything.
+        """Refuse a tag that no document may have.
 
         Raises:
             yaml.YAMLError: always.
@@ -178,7 +178,7 @@ else:
 
 
 def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]) -> Any:
-    """What a YAML text says.
+    """Return what a YAML text says.
 
     Args:
         text: one document, or nothing.
@@ -206,7 +206,7 @@ def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]
 
 
 def from_json(content: bytes) -> Any:
-    """What a JSON text says.
+    """Return what a JSON text says.
 
     Raises:
         Unreadable: it is not well-formed, or beyond a limit.
@@ -245,7 +245,7 @@ _HALF = r"a text holds half a character, as \ud800 alone is: write it whole"
 
 
 def _is_whole_text(text: str) -> bool:
-    r"""Whether the text can be stored and sent.
+    r"""Return whether the text can be stored and sent.
 
     >>> _is_whole_text("ñ"), _is_whole_text("\ud800")
     (True, False)
@@ -258,7 +258,7 @@ def _is_whole_text(text: str) -> bool:
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs: of two values under one name, one would be lost unsaid."""
+    """Return the object of these pairs: of two values under one name, one would be lost unsaid."""
     content = dict(pairs)
     if len(content) < len(pairs):
         seen = set[str]()

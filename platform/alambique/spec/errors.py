@@ -9,7 +9,7 @@ changes.
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from alambique.spec.faults import BadField, BadFields
+    from alambique.spec.field_errors import BadField, BadFields
 
 
 class AlambiqueError(Exception):

@@ -7,7 +7,7 @@ _SHOWN = 20
 
 
 def excerpt(text: str, most: int) -> str:
-    """The text, or its beginning and how much of it is left out: at most `most` characters in all.
+    """Return the text cut to `most` characters, with a mark that says how much is left out.
 
     >>> excerpt("a" * 1000, 40)
     'aaaaaaaaaaaaaaa… [985 more characters]'
@@ -24,7 +24,7 @@ def _mark(left_out: int) -> str:
 
 
 def short(value: object, limit: int = 80) -> str:
-    """A value as people are told it."""
+    """Return a value as messages show it, cut to `limit` characters."""
     try:
         text = repr(value)
     except ValueError:  # of a whole number that Python does not write in decimal digits
@@ -33,7 +33,7 @@ def short(value: object, limit: int = 80) -> str:
 
 
 def listed(values: Sequence[object], most: int = _SHOWN) -> str:
-    """A list as people are told it: its first items, and how many there are beside them.
+    """Return a list as messages show it: its first items, and how many more there are.
 
     >>> listed(["O", "B-PER"]), listed(range(100), 3)
     ("['O', 'B-PER']", '[0, 1, 2, … and 97 more]')
@@ -42,7 +42,7 @@ def listed(values: Sequence[object], most: int = _SHOWN) -> str:
 
 
 def named(words: Sequence[str], most: int = _SHOWN) -> str:
-    """Names as people are told them: the first ones, and how many there are beside them.
+    """Return names as messages show them: the first ones, and how many more there are.
 
     >>> named(["ana", "eva"]), named(["ana", "eva", "ida"], 1)
     ('ana, eva', 'ana, … and 2 more')

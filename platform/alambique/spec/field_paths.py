@@ -19,11 +19,11 @@ _MAX_PARTS = 32
 """The most parts of a path: for each, a mapping that is missing is made in the one before."""
 _ALPHA = "alpha"
 _PATH = re.compile(rf"((?:shared\.|tasks\.[^.]+\.)?(?:intermediate\.)?objective)\.{_ALPHA}")
-"""Of alpha, in a job and in a suite."""
+"""The path of alpha, in a job and in a suite."""
 _BALANCED = ("gold", "logits")
 """The kinds of the terms that alpha and 1 - alpha go to."""
 _DIGITS = 12
-"""Of 1 - alpha, after the point: 0.9 leaves 0.1, as a job has it that says both weights."""
+"""Decimals that 1 - alpha is rounded to: 0.9 leaves 0.1, as in a job that says both weights."""
 _NUMBER: TypeAdapter[float] = TypeAdapter(Fraction)
 
 

@@ -92,7 +92,7 @@ def fault_at(field: tuple[str | int, ...], message: str, found: object) -> Valid
 
 
 def _read_duration(value: Any) -> Any:
-    """A `timedelta` from "90s", "15m", "6h" or "2d"."""
+    """Return a `timedelta` from "90s", "15m", "6h" or "2d"."""
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -116,7 +116,7 @@ Duration = Annotated[
 """A length of time, written as a number and a unit: 90s, 15m, 6h, 2d."""
 
 LETTERS = 96
-"""Of the longest name."""
+"""Letters of the longest name."""
 Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{LETTERS - 1}}}$")]
 """What a user may call a thing: it becomes part of a URL, never of a path."""
 

@@ -7,7 +7,7 @@ from alambique.spec.objective import IntermediateLoss, Term, intermediate_kinds
 from alambique.spec.teacher import Teacher
 
 NAME = "general"
-"""Of the task."""
+"""The name of the task."""
 
 
 def check_objective(terms: Sequence[Term]) -> None:

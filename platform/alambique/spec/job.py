@@ -313,7 +313,7 @@ class Job(Spec):
         return any(isinstance(term, Logits) and is_active(term) for term in terms)
 
     def models(self) -> Iterator[tuple[str, str | Architecture]]:
-        """Each field that names a model, with the model."""
+        """Yield each field that names a model, with the model."""
         for entry in self.teachers:
             for field, candidate in entry.named_candidates:
                 yield field, candidate.model
@@ -321,7 +321,7 @@ class Job(Spec):
             yield "student.start", self.student.start
 
     def paths(self) -> Iterator[tuple[str, str]]:
-        """Each field that names a path of this machine, with the path."""
+        """Yield each field that names a path of this machine, with the path."""
         for field, model in self.models():
             if isinstance(source_of(model), Folder):
                 yield field, str(model)
@@ -331,7 +331,7 @@ class Job(Spec):
 
 
 def _check_anchor(task: object, terms: tuple[Term, ...]) -> None:
-    """That where logits of spans are learnt by mse, something teaches the other positions."""
+    """Check that another term teaches the positions that logits of spans by mse leave out."""
     mse = any(_is_mse(term) and is_active(term) for term in terms)
     others = (Gold, Logits)
     anchor = any(isinstance(t, others) and not _is_mse(t) and is_active(t) for t in terms)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from alambique.spec import general
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import NAMED, BadField, BadFields, refuse
+from alambique.spec.field_errors import NAMED, BadField, BadFields, refuse
 from alambique.spec.field_paths import weights, with_field
 from alambique.spec.fields import LETTERS
 from alambique.spec.job import Job
@@ -29,7 +29,7 @@ _MOST_REFUSED = 100
 
 
 def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
-    """The jobs of a suite, each with its cell.
+    """Return the jobs of a suite, each with its cell.
 
     All jobs of a task, a teacher and a student have one name: their models become versions of one.
 
@@ -87,7 +87,7 @@ def _size_fault(suite: Suite, length: int) -> BadField:
 
 
 def _read_job(cell: Cell, content: Content, known: Teachers) -> Job:
-    """The job of that content, with the teacher that others of its kind have.
+    """Return the job of that content, with the teacher that others of its kind have.
 
     A teacher is looked at once: all runs of its grid are made for that, which takes milliseconds.
     """
@@ -107,7 +107,7 @@ def _fields_of(error: BadSpec) -> Sequence[BadField]:
 
 
 def _mixed_general_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
-    """A fault where general distillation is beside a task: the table has the mean of their scores.
+    """Yield a fault for each general distillation beside a task: a table takes the mean of scores.
 
     How alike two networks are and how good one is at a task are not of one kind.
     """
@@ -125,7 +125,7 @@ def _mixed_general_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField
 
 
 def _shared_name_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
-    """A fault for each cell whose models would become versions of another cell's."""
+    """Yield a fault for each cell whose models would become versions of another cell's."""
     first: dict[str | None, Cell] = {}
     for cell, job in jobs:
         known = first.setdefault(job.name, cell)
@@ -139,7 +139,7 @@ def _shared_name_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
 
 
 def _locate_fault(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> BadField:
-    """The fault of a cell's job, where the suite says what is wrong."""
+    """Return the fault of a cell's job, where the suite says what is wrong."""
     name = _job_name(suite, cell)
     if bad.path == "name" and len(name) > LETTERS:
         parts = ("task, teacher" if len(suite.teachers) > 1 else "task") + " or student"
@@ -154,7 +154,7 @@ def _locate_fault(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> B
 
 
 def _grid_path(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str | None:
-    """The value of the grid without which what it is a part of has no such fault."""
+    """Return the path of the grid's value that causes a fault; None if none of them does."""
     for point in cell.point:
         if bad.path != "job" and not point.startswith(f"{bad.path}."):
             continue
@@ -170,7 +170,7 @@ def _grid_path(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str 
 
 
 def field_at(suite: Suite, cell: Cell, path: str) -> str:
-    """Where the suite says what field `path` of a cell's job is; where it would, if nowhere."""
+    """Return the field of the suite that says, or would say, what a field of a cell's job is."""
     if path == "name":
         return "name"
     if path == "job":  # all of it
@@ -196,7 +196,7 @@ def field_at(suite: Suite, cell: Cell, path: str) -> str:
 
 
 def _depth(part: Any, path: str) -> float:
-    """How many fields of the path are there, one in the other."""
+    """Return how many fields of a path there are in a part, one within the other."""
     head, _, rest = path.partition(".")
     if isinstance(part, list) and head.isdecimal() and int(head) < len(part):
         return 1 + _depth(part[int(head)], rest)
@@ -207,12 +207,12 @@ def _depth(part: Any, path: str) -> float:
 
 
 def _lower_parts(suite: Suite, cell: Cell) -> list[tuple[str, Content]]:
-    """The parts that the others are laid over, the lowest first, each with where it is."""
+    """Return the parts that the others are laid over, the lowest first, each with where it is."""
     return [("shared", suite.shared), (f"tasks.{cell.task}", suite.tasks[cell.task])]
 
 
 def _content(suite: Suite, cell: Cell) -> Content:
-    """The job of a cell, not looked at yet.
+    """Return the content of a cell's job, which is not validated yet.
 
     Raises:
         BadSpec: the grid names a place that it does not have, which is in its `fields`.
@@ -235,7 +235,7 @@ def _content(suite: Suite, cell: Cell) -> Content:
 
 
 def _compare_fields(suite: Suite, cell: Cell, content: Content) -> Content:
-    """What a job of the cell trains, where a student has a grid of its own.
+    """Return what a job of the cell trains, where a student has a grid of its own.
 
     Raises:
         BadSpec: no job compares with that student, which is in its `fields`.
@@ -280,7 +280,7 @@ def _check_weights_once(content: Content, point: Mapping[str, object]) -> None:
 
 
 def _with_data(content: Content, below: Content, part: Content) -> Content:
-    """The content with data that `part` gives by name as a mapping.
+    """Return the content with data that `part` gives by name as a mapping.
 
     A limit from below holds for it; another test set does not: who gives data by its name wants
     that data set.
@@ -293,7 +293,7 @@ def _with_data(content: Content, below: Content, part: Content) -> Content:
 
 
 def _merge(below: Any, above: Any) -> Any:
-    """Two parts laid over each other: of mappings all fields, of anything else the upper one."""
+    """Return two parts laid over each other: all fields of mappings, else the upper part."""
     if above == {} and below is not None:
         return below
     if not (isinstance(below, dict) and isinstance(above, dict)):
@@ -305,7 +305,7 @@ def _merge(below: Any, above: Any) -> Any:
 def _covered_faults(
     suite: Suite, cell: Cell, content: Content, judged: set[str]
 ) -> Iterator[BadField]:
-    """The faults of what is there in a lower part, and of which nothing is left in the content.
+    """Yield the faults of values in a lower part of which nothing is left in the content.
 
     Args:
         suite: all parts.
@@ -328,7 +328,7 @@ def _covered_faults(
 
 
 def _nest(values: Iterable[tuple[Sequence[str], object]]) -> Content:
-    """Values at their paths, none of which is within another."""
+    """Return a mapping with values at their paths, none of which is within another."""
     whole: Content = {}
     for (*above, last), value in values:
         inner = whole
@@ -339,7 +339,7 @@ def _nest(values: Iterable[tuple[Sequence[str], object]]) -> Content:
 
 
 def _covered_values(part: Content, whole: Content) -> Iterator[tuple[tuple[str, ...], object]]:
-    """What a part says in one value where the whole has a mapping, with its path."""
+    """Yield what a part says in one value where the whole has a mapping, with its path."""
     for key, value in part.items():
         upper = whole.get(key)
         if isinstance(upper, dict) and isinstance(value, dict):

@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Protocol, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, Tag, model_validator
 
-from alambique.spec.changing import Temperature, Weight, highest
 from alambique.spec.fields import (
     Positive,
     Spec,
@@ -22,6 +21,7 @@ from alambique.spec.fields import (
     repeated,
     tag_where,
 )
+from alambique.spec.schedules import Temperature, Weight, highest
 
 NamedMapping = Literal["uniform", "3k", "first", "last", "skip"]
 """Maps from the layers of a student to those of its teacher that follow from both depths."""
@@ -128,7 +128,7 @@ class Logits(_LabelledTerm):
         "average"
     )
     """Of several teachers. average: the weighted mean of their distributions; best: for each window
-    of the student the one whose outputs lose least on its gold labels (`distill.combining`)."""
+    of the student the one whose outputs lose least on its gold labels (`distill.ensemble`)."""
     weight: Weight = 1.0
 
     @model_validator(mode="after")

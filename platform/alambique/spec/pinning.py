@@ -15,7 +15,7 @@ Floating = Hub | Registered | HubData
 
 
 def unpinned_sources(job: Job) -> Iterator[tuple[str, Floating]]:
-    """Each field that names a model or data set which may come to be another one, with it.
+    """Yield each field that names a model or data set which may change, with its source.
 
     That is one of the hub at something else than a commit, and a model of the registry at its
     newest version.
@@ -50,7 +50,7 @@ def with_names(job: Job, names: Mapping[str, str]) -> Job:
 
 
 def _with_start(value: Any, old: object, new: str) -> Any:
-    """A student of a space, or its start: of models, the job's own is the only one there may be."""
+    """Return a student of a search space, or its start, with the model `new` in place of `old`."""
     if isinstance(value, dict):
         return value | ({"start": new} if value.get("start") == old else {})
     return new if value == old else value

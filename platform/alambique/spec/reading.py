@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_errors import BadField, bad_fields, refuse
 from alambique.spec.field_paths import alpha_objective, with_field
 from alambique.spec.job import Job
 from alambique.spec.space import bad_dimensions
@@ -18,7 +18,7 @@ _NEEDS = "task, data, teacher and student"
 
 
 def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
-    """The job that a YAML text describes, with each `path=value` of `overrides` set in it.
+    """Return the job that a YAML text describes, with each `path=value` of `overrides` set in it.
 
     Raises:
         BadSpec: the text is not YAML, or a field is wrong; each bad field on a line of its own.
@@ -30,7 +30,7 @@ def read_job(text: str, overrides: Iterable[str] = ()) -> Job:
 
 
 def mapping(content: Any, what: str, needs: str = _NEEDS) -> dict[str, Any]:
-    """The content, which is a mapping.
+    """Return the content, after a check that it is a mapping.
 
     Args:
         content: what a file or a body holds.
@@ -49,7 +49,7 @@ def mapping(content: Any, what: str, needs: str = _NEEDS) -> dict[str, Any]:
 
 
 def job_of(content: Mapping[str, Any]) -> Job:
-    """The job that a mapping describes.
+    """Return the job that a mapping describes.
 
     Raises:
         BadSpec: a field is wrong, each bad one on a line of its own and in its `fields`.
@@ -67,14 +67,14 @@ def job_of(content: Mapping[str, Any]) -> Job:
 
 
 def with_override(content: dict[str, Any], override: str) -> dict[str, Any]:
-    """The content with the `path=value` of an override set in it.
+    """Return the content with the `path=value` of an override set in it.
 
     Raises:
         BadSpec: it is no path and value, or the content has no such place.
     """
     path, sign, value = override.partition("=")
     if not sign or not path:
-        raise BadSpec(f"--set takes path=value, found {short(override)}")
+        raise BadSpec(f"--set takes path=value, such as train.epochs=3, found {short(override)}")
     new_value = yaml_of(value, f"--set {path}: no YAML value")
     try:
         return with_field(content, path, new_value)
@@ -84,7 +84,7 @@ def with_override(content: dict[str, Any], override: str) -> dict[str, Any]:
 
 
 def yaml_of(text: str, otherwise: str) -> Any:
-    """What a YAML text says.
+    """Return what a YAML text says.
 
     Raises:
         BadSpec: it is none, which begins with `otherwise`.

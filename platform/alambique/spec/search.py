@@ -113,7 +113,7 @@ def _check_trial_count(trials: int) -> int:
     if trials > MOST_TRIALS:
         raise ValueError(
             f"{trials:,} trials, each of which trains a student: a search has at most "
-            f"{MOST_TRIALS:,}"
+            f"{MOST_TRIALS:,}; give fewer"
         )
     return trials
 

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources of the settings, the first one that has a value wins."""
+        """Return the sources of the settings, the first one that has a value wins."""
         folder = env_settings().get("secrets")
         # a folder that is missing is refused by the field's own validator
         if not isinstance(folder, str) or not Path(folder).is_dir():
@@ -157,7 +157,7 @@ class _SecretFiles(SecretsSettingsSource):
 
 
 def _is_server_url(url: str) -> bool:
-    """Whether it has the scheme, the host and, where it has one, the port of a server.
+    """Return whether it has the scheme, the host and, where it has one, the port of a server.
 
     >>> [_is_server_url(f"http://{rest}") for rest in ("localhost", "[::1]:80", "a:b", "a:99999")]
     [True, True, False, False]

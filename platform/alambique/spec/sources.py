@@ -85,12 +85,12 @@ Source = Hub | Registered | Local | Folder | Architecture
 
 
 def is_commit(revision: str | None) -> bool:
-    """Whether a revision is a whole commit, which is the same for ever."""
+    """Return whether a revision is a whole commit, which is the same for ever."""
     return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 def source_of(model: str | Architecture) -> Source:
-    """What the text of a `model` field names.
+    """Return what the text of a `model` field names.
 
     >>> source_of("dccuchile/bert-base-spanish-wwm-cased@9e0a")
     Hub(repository='dccuchile/bert-base-spanish-wwm-cased', revision='9e0a')
@@ -120,7 +120,7 @@ def source_of(model: str | Architecture) -> Source:
 
 
 def source_text(source: Source) -> str:
-    """The text that `source_of` reads back (an architecture: what it looks like)."""
+    """Return the text that `source_of` reads back (an architecture: what it looks like)."""
     match source:
         case Hub(repository, None):
             return repository

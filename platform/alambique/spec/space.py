@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.excerpts import short
-from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_errors import BadField, bad_fields, refuse
 from alambique.spec.field_paths import alpha_objective, balanced_terms, weights, with_field
 from alambique.spec.job import Job
 from alambique.spec.objective import Term

@@ -29,7 +29,7 @@ def hint(word: str, words: Iterable[str]) -> str:
 
 
 def fields_at(record: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """The fields of the record that lies at a location of pydantic's within another one.
+    """Return the fields of the record that lies at a location of pydantic's within another one.
 
     Beside names and indices, such a location has the branches of unions; where one is told apart
     by nothing but the value, the fields are those of all branches.
@@ -52,7 +52,7 @@ def fields_at(record: type[BaseModel], location: Sequence[int | str]) -> list[st
 def _records(
     annotation: Any, branches: frozenset[str] = frozenset()
 ) -> Iterator[tuple[frozenset[str], type[BaseModel]]]:
-    """The records that a value of that type is or holds, each with the names of its branches."""
+    """Yield the records that a value of a type is or holds, with the names of their branches."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield branches | {annotation.__name__, *_kinds(annotation)}, annotation
         return
@@ -64,7 +64,7 @@ def _records(
 
 
 def _kinds(record: type[BaseModel]) -> Iterator[str]:
-    """The values of its fields of one value, by which a union tells its branches apart."""
+    """Yield the values of its fields of one value, by which a union tells its branches apart."""
     for field in record.model_fields.values():
         if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
             yield str(get_args(field.annotation)[0])

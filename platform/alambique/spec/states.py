@@ -72,6 +72,7 @@ class StageName(StrEnum):
     CACHE = "cache"
     DISTIL = "distil"
     EVALUATE = "evaluate"
+    COMPRESS = "compress"
     REGISTER = "register"
 
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from alambique.spec.faults import BadField, bad_fields, refuse
+from alambique.spec.field_errors import BadField, bad_fields, refuse
 from alambique.spec.fields import (
     Name,
     Seed,
@@ -211,7 +211,7 @@ class Suite(Spec):
         return self
 
     def runs_of(self, role: str) -> int:
-        """How many jobs train that student of a task and a teacher: seeds and points of its grid.
+        """Return how many jobs train one student of a task and a teacher: seeds times grid points.
 
         Args:
             role: distilled, gold-only and so on.
@@ -230,7 +230,7 @@ class Suite(Spec):
         return len(self.tasks) * len(self.teachers) * len(self.students) * self.runs
 
     def cells(self) -> Iterator[Cell]:
-        """All of them, in the order in which they are queued.
+        """Yield the cells of the suite, in the order in which their jobs are queued.
 
         Tasks change fastest: jobs that run side by side have teachers of their own, and need not
         wait for one another's.
@@ -254,7 +254,7 @@ class Suite(Spec):
 
 
 def read_suite(text: str, overrides: Iterable[str] = ()) -> Suite:
-    """The suite that a YAML text describes, with each `path=value` of `overrides` set in it.
+    """Return the suite that a YAML text describes, with each `path=value` of `overrides` set in it.
 
     Raises:
         BadSpec: the text is not YAML, or a field is wrong; each bad field on a line of its own.
@@ -266,7 +266,7 @@ def read_suite(text: str, overrides: Iterable[str] = ()) -> Suite:
 
 
 def suite_of(content: Mapping[str, Any]) -> Suite:
-    """The suite that a mapping describes.
+    """Return the suite that a mapping describes.
 
     Raises:
         BadSpec: a field is wrong, each bad one on a line of its own and in its `fields`.
@@ -282,7 +282,7 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
 
 
 def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Every number with a point in the content, by its path; no more than are ever looked at.
+    """Yield each float of the content with its path, out of at most `WORK` values.
 
     By aliases of YAML, a value may hold another one over and over.
     """

@@ -32,7 +32,7 @@ from alambique.spec.sources import Architecture, Model
 from alambique.spec.train import Train
 
 MOST_RUNS = 1000
-"""Of one job: what is more is a mistake, or wants several jobs."""
+"""The most runs of one job: more of them are a mistake, or several jobs."""
 
 V = TypeVar("V")
 
@@ -77,7 +77,7 @@ class Grid(Spec):
         return prod(len(values) for values in self.given_fields.values())
 
     def with_own(self, own: "Grid | None") -> "Grid":
-        """This grid with the fields of `own` in the place of its."""
+        """Return this grid with the fields of `own` in place of its own."""
         return self if own is None else self.model_copy(update=dict(own.given_fields))
 
 

@@ -42,7 +42,7 @@ class TeacherEntry:
         )
 
     def candidate_role(self, run: int) -> str:
-        """What the network of a run is called that does not teach; runs are counted from 1."""
+        """Return what the network of a run that does not teach is called; runs count from 1."""
         return f"{self.role}-candidate-{run}" if self.number else f"candidate-{run}"
 
     @contextmanager
@@ -63,7 +63,9 @@ class TeacherEntry:
 def _check_count(value: object) -> object:
     # before any of them is looked at
     if isinstance(value, list | tuple) and len(value) > _MOST:
-        raise ValueError(f"a job has at most {_MOST} teachers, and these are {len(value):,}")
+        raise ValueError(
+            f"a job has at most {_MOST} teachers, and these are {len(value):,}: leave some out"
+        )
     return value
 
 

@@ -57,7 +57,7 @@ class Train(Spec):
         if self.stride >= self.max_length:
             raise ValueError(
                 f"stride {self.stride} is not below max_length {self.max_length}: "
-                "windows would never move on"
+                "windows would never move on; lower stride"
             )
         return self
 

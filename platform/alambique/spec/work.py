@@ -14,11 +14,11 @@ _TRIED = 200
 _TERMS = 8
 """How often a try looks at what a term says: it is read anew, and compared with two networks."""
 _COMBINATIONS = 500
-"""Of the values of a search, that are looked at together (`spec.tries`)."""
+"""Combinations of the values of a search that are looked at (`spec.combinations`)."""
 
 
 def work_of(content: Mapping[str, Any]) -> int:
-    """The names and values that are looked at for a job of that content.
+    """Return the names and values that are looked at for a job of that content.
 
     >>> work_of({"task": "t"}), work_of({"search": {"space": {"student.layers": [1, 2]}}})
     (102, 1404)
@@ -33,7 +33,7 @@ def work_of(content: Mapping[str, Any]) -> int:
 
 
 def _trial_jobs(content: Mapping[str, Any]) -> int:
-    """How many jobs are made of a search: one of each value, and of combinations of them.
+    """Return how many jobs are made of a search: one of each value, and of combinations of them.
 
     Students are made of these for each candidate of the first teacher.
     """
@@ -56,7 +56,7 @@ def _candidates(content: Mapping[str, Any]) -> int:
 
 
 def nodes_of(value: object, most: int) -> int:
-    """The names and values in a value, counted until there are more than `most`.
+    """Return the names and values in a value, counted until there are more than `most`.
 
     By aliases of YAML a value may hold itself, or another one over and over.
 
@@ -72,7 +72,7 @@ def nodes_of(value: object, most: int) -> int:
 
 
 def inner_values(value: object) -> Iterable[object]:
-    """What is directly in a value: of a mapping the names too."""
+    """Return what is directly in a value; of a mapping its names too."""
     if isinstance(value, dict):
         return (*value, *value.values())
     return value if isinstance(value, list | tuple) else ()

@@ -29,7 +29,7 @@ ALL: tuple[Task[Any, Any], ...] = (
 
 
 def find(name: str) -> Task[Any, Any]:
-    """The task of that name: the only place where one is looked up.
+    """Return the task of that name: the only place where one is looked up.
 
     Raises:
         UnknownName: there is none.

@@ -36,7 +36,7 @@ Forms = Mapping[str, Form]
 
 
 def save(path: Path, forms: Forms, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a file that `load` gives back; a reader sees what was there before, or all of it."""
+    """Write a file that `load` reads; a reader meanwhile sees what was there before."""
     import pyarrow
 
     schema = _schema(forms)
@@ -51,7 +51,7 @@ def save(path: Path, forms: Forms, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def intact(path: Path) -> bool:
-    """Whether the file is there, as `save` wrote it."""
+    """Return whether the file is there, as `save` wrote it."""
     import pyarrow
 
     try:
@@ -63,7 +63,7 @@ def intact(path: Path) -> bool:
 
 
 def load(path: Path, known: Sequence[Forms]) -> tuple[Forms, list[tuple[Any, ...]]]:
-    """The forms of a file, one of those known, and its rows.
+    """Return the forms of a file, one of those known, and its rows.
 
     A text is a str, a list of them a tuple, a span a pair of its text and start, and a number a
     float or None.
@@ -87,7 +87,10 @@ def load(path: Path, known: Sequence[Forms]) -> tuple[Forms, list[tuple[Any, ...
 
 
 def _checked_content(file: Any) -> Any:
-    """What is in the file before its checksum. Arrow itself would read flipped bits as texts."""
+    """Return what is in the file before its checksum, which is checked.
+
+    Arrow itself would read flipped bits as texts.
+    """
     import pyarrow
 
     whole = file.read_buffer()
@@ -146,7 +149,7 @@ def _python_values(column: Any) -> list[Any]:
 
 
 def _lists(column: Any, flat: list[Any]) -> list[tuple[Any, ...]]:
-    """The values of all its lists, list by list."""
+    """Return the lists of a column, of whose values `flat` has all."""
     offsets = column.offsets.to_numpy().tolist()
     first = offsets[0]
     return [tuple(flat[start - first : end - first]) for start, end in pairwise(offsets)]

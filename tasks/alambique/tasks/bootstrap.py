@@ -119,13 +119,13 @@ def resampled_scores(models: Sequence[Floats], *, draws: int = DRAWS) -> list[Fl
     return found
 
 
-def packed(fractions_E2: Floats) -> bytes:
+def pack_fractions(fractions_E2: Floats) -> bytes:
     """Return what each example adds as few bytes: counts exactly, other numbers to seven digits."""
     return zlib.compress(fractions_E2.astype(_PACKED).tobytes())
 
 
-def unpacked(content: bytes) -> Floats:
-    """Return what `packed` was given, (E, 2).
+def unpack_fractions(content: bytes) -> Floats:
+    """Return what `pack_fractions` was given, (E, 2).
 
     Raises:
         ValueError: the bytes are not of it.
@@ -138,7 +138,7 @@ def unpacked(content: bytes) -> Floats:
 
 
 def _counts(examples: int, draws: int) -> Iterator[Floats]:
-    """How often each draw holds each example, (d, E) for some draws after the other."""
+    """Yield how often each draw holds each example, (d, E) for some draws after the other."""
     random = np.random.default_rng(examples)
     at_once = max(1, _AT_ONCE // examples)
     for first in range(0, draws, at_once):

@@ -28,7 +28,7 @@ DATASETS: tuple[Dataset, ...] = (
 
 
 def dataset(name: str) -> Dataset:
-    """The data set of that name.
+    """Return the data set of that name.
 
     Raises:
         UnknownName: there is none; the message lists those there are.

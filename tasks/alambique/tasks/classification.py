@@ -20,7 +20,7 @@ from alambique.tasks.task import ClassGold, Reader, Task
 
 
 def classification(name: str, columns: Columns) -> Task[Labelled, str]:
-    """A task of that kind, whose examples are rows of tables with these columns."""
+    """Return a task of that kind, whose examples are rows of tables with these columns."""
     return Task(
         name=name,
         output=Output.CLASSES,
@@ -46,14 +46,14 @@ def classification(name: str, columns: Columns) -> Task[Labelled, str]:
 
 
 def readers_of(columns: Columns) -> Mapping[str, Reader[Labelled]]:
-    """What reads tables with these columns."""
+    """Return the readers of tables with these columns, by suffix."""
     return {suffix: partial(tables.read, columns=columns) for suffix in tables.Format}
 
 
 def readers_for(
     called: Mapping[str, str], labels: Sequence[str], *, columns: Columns, task: str
 ) -> Mapping[str, Reader[Labelled]]:
-    """What reads tables that call the columns so, and have labels or their numbers.
+    """Return the readers of tables with these names for columns, and labels or their numbers.
 
     Raises:
         BadSpec: the task has no such column.
@@ -65,27 +65,27 @@ def readers_for(
 
 
 def of_text(name: str, text: str) -> Labelled:
-    """A text whose class nobody knows."""
+    """Return an example of a text whose class nobody knows."""
     return Labelled(name, (text,), "")
 
 
 def texts(example: Labelled) -> tuple[str, ...]:
-    """What a model sees."""
+    """Return what a model sees of an example."""
     return example.texts
 
 
 def windows(example: Labelled, encoder: Encoder) -> tuple[Window, ...]:
-    """One window, whatever the length: what it has no room for is cut."""
+    """Return the one window of the example; what it has no room for is cut."""
     return (encoder.texts(*example.texts),)
 
 
 def labels(examples: Sequence[Labelled]) -> tuple[str, ...]:
-    """The classes that occur, in alphabetical order."""
+    """Return the classes that occur, in alphabetical order."""
     return tuple(sorted({example.label for example in examples}))
 
 
 def gold(example: Labelled, window: Window, labels: Sequence[str]) -> ClassGold:
-    """The number of its label."""
+    """Return the number of the example's label."""
     return ClassGold(labels.index(example.label))
 
 
@@ -95,12 +95,12 @@ def predict(
     logits: Sequence[FloatArray],
     labels: Sequence[str],
 ) -> str:
-    """The likeliest class."""
+    """Return the likeliest class."""
     return labels[int(logits[0][0].argmax())]
 
 
 def score(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> dict[str, float]:
-    """Accuracy, and the mean F1 of the classes that occur among gold labels or predictions.
+    """Return accuracy, and the mean F1 of the classes among gold labels or predictions.
 
     A missing prediction is a wrong one.
     """
@@ -118,13 +118,13 @@ def score(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> di
 
 
 def right(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> NDArray[np.bool_]:
-    """Whether each text is given its class."""
+    """Return whether each text is given its class."""
     pairs = zip(examples, predictions, strict=True)
     return np.array([example.label == found for example, found in pairs], np.bool_)
 
 
 def fractions(examples: Sequence[Labelled], predictions: Sequence[str | None]) -> Floats:
-    """A hit or none, out of one: what accuracy is made of."""
+    """Return a hit (1) or a miss (0) of each text, out of 1: accuracy is the ratio of the sums."""
     hits = right(examples, predictions).astype(np.float64)
     return np.stack([hits, np.ones_like(hits)], axis=1)
 
@@ -132,6 +132,6 @@ def fractions(examples: Sequence[Labelled], predictions: Sequence[str | None]) -
 def confidence(
     _: str, __: Labelled, windows: Sequence[Window], logits: Sequence[FloatArray]
 ) -> FloatArray:
-    """The probability of the likeliest class."""
+    """Return the probability of the likeliest class."""
     likeliest: FloatArray = softmax(logits[0][:1]).max(1).astype(np.float32)
     return likeliest

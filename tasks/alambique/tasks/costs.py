@@ -18,7 +18,7 @@ class Macs:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a network."""
+    """The size of a network, and what it computes for one text."""
 
     parameters: int
     macs: Macs
@@ -26,7 +26,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class CandidateCost(Cost):
-    """Of a model that may become the teacher."""
+    """The cost of a model that may become the teacher."""
 
     model: str
     """In words, as the job names it."""
@@ -36,7 +36,7 @@ class CandidateCost(Cost):
 
 @dataclass(frozen=True, slots=True)
 class TeacherCost(Cost):
-    """Of one of several teachers."""
+    """The cost of one of several teachers."""
 
     name: str
     """What it is called in the job: teacher, teacher-2, …"""
@@ -44,7 +44,7 @@ class TeacherCost(Cost):
 
 @dataclass(frozen=True, slots=True)
 class CacheCost:
-    """Of the outputs of all teachers."""
+    """The cost of keeping the outputs of all teachers."""
 
     bytes: int | None
     """None where the data is not at hand."""
@@ -53,26 +53,26 @@ class CacheCost:
 
 
 @dataclass(frozen=True, slots=True)
-class BesideCost:
-    """Of a teacher whose layers are compared: it answers beside the student, at every step."""
+class LiveTeacherCost:
+    """The cost of a live teacher, which answers beside the student at every step."""
 
     macs: int | None
     """Of all that it answers while one student is trained. None where the data is not at hand."""
     bytes: int | None
     """What the states that are compared would take if they were kept instead, to be read again in
-    every epoch. None likewise."""
+    every epoch. None where the data is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchCost:
-    """Of a search, if no trial were stopped early."""
+    """The cost of a search if no trial is stopped early."""
 
     trials: int
     """At most."""
     concurrent: int
     """How many run at once."""
     epochs: int
-    """Of all trials together, at most."""
+    """The most epochs of all trials together."""
     student: Cost
     """Of the student that computes most, as far as values were combined to find it."""
     macs: int | None
@@ -126,7 +126,7 @@ class Plan:
     """Of all teachers; empty where each is one model that is trained once, or not at all."""
     teachers: tuple[TeacherCost, ...] = ()
     """Each of several; empty where there is one."""
-    beside: BesideCost | None = None
+    beside: LiveTeacherCost | None = None
     """None where outputs are all that is learnt of the teacher."""
     search: SearchCost | None = None
     hub: tuple[HubFiles, ...] = ()
@@ -135,11 +135,11 @@ class Plan:
     """Of each data set of the hub that is the user's own."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it."""
+        """Return the plan as JSON has it."""
         return asdict(self)
 
     def disk_bytes(self, copies: int, *, kept: int, runs: Mapping[int, int]) -> int:
-        """Roughly what the job writes: networks and its cache.
+        """Return roughly how many bytes the job writes: its networks and its cache.
 
         Args:
             copies: how often a network's weights are there while it is trained.

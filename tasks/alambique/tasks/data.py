@@ -17,7 +17,14 @@ from alambique.tasks.examples import Example, Question
 from alambique.tasks.formats.columns import Rows
 from alambique.tasks.reading import DataSets, Fetch, not_fetched, wrong_size
 from alambique.tasks.task import Task
-from alambique.tasks.unlabelled import NONE, Unlabelled, chosen, count_new, of_texts, read_path
+from alambique.tasks.unlabelled import (
+    NONE,
+    Unlabelled,
+    count_new,
+    of_texts,
+    read_path,
+    select_unlabelled,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Splits:
 def load(
     data: Data, *, task: Task[Any, Any], root: Path | None, fetch: Fetch = not_fetched
 ) -> Splits:
-    """The examples of all splits, the first ones where the job limits them.
+    """Return the examples of all splits, the first ones where the job limits them.
 
     Args:
         data: names of the catalogue, of the hub, or of paths: a folder with a file for each split,
@@ -57,7 +64,7 @@ def load(
     """
     sets = DataSets(data, task, root, fetch)
     names: dict[Split, str] = {"train": data.name, "dev": data.name, "test": data.test or data.name}
-    cut = sets.cut(data.split) if data.split else {}
+    cut = sets.split_file(data.split) if data.split else {}
     read = {
         split: cut.get(split) or sets.rows(name, split, limit=data.limit.get(split))
         for split, name in names.items()
@@ -83,7 +90,7 @@ def load(
 
 
 def check_description(data: Data, task: Task[Any, Any]) -> None:
-    """Nothing, where what a job says of columns and labels suits the task.
+    """Check that what a job says of columns and labels suits the task.
 
     Raises:
         BadSpec: the task has no such column, or no labels.
@@ -92,31 +99,34 @@ def check_description(data: Data, task: Task[Any, Any]) -> None:
 
 
 def _unlabelled(data: Data, splits: Mapping[Split, list[Any]], sets: DataSets) -> Unlabelled:
-    """What the job has beside the splits."""
+    """Return the unlabelled examples of the job."""
     name, limit, task = data.unlabelled, data.limit.get("unlabelled"), sets.task
     if name is None:
         return NONE
     source = data_source_of(name)
     if isinstance(source, AtPath):
         path = Path(source.path).expanduser()
-        return chosen(name, read_path(path, task, sets.readers), splits, task, limit)
+        return select_unlabelled(name, read_path(path, task, sets.readers), splits, task, limit)
     counted = partial(count_new, known=splits, task=task)
     if isinstance(source, HubData):
         rows = sets.unlabelled_of_hub(source, limit, counted)
-        return chosen(name, rows, splits, task, limit)
+        return select_unlabelled(name, rows, splits, task, limit)
     known = dataset(name)
     if known.task == task.name or known.task != GENERAL:
         rows = sets.rows(name, "train", limit=limit, labels=False, counted=counted)
     else:
         rows = Rows(of_texts(name, sets.of_catalogue(known, "train").examples, task))
-    found = chosen(name, rows, splits, task, limit)
+    found = select_unlabelled(name, rows, splits, task, limit)
     return replace(found, wrong_size=wrong_size(name, "train", rows, limit))
 
 
 def _labels(
     data: Data, splits: Mapping[Split, list[Any]], task: Task[Any, Any], told: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Those of the job or the catalogue, else of the file, else as found; there are no others."""
+    """Return the labels that the job or the catalogue names, else the file, else the examples.
+
+    Examples with other labels are refused.
+    """
     every = [example for examples in splits.values() for example in examples]
     found, name = task.labels(every), data.name
     if data.labels and told and set(data.labels) != set(told):
@@ -141,7 +151,7 @@ def _labels(
 
 
 def _overlaps(splits: Mapping[Split, list[Any]], task: Task[Any, Any]) -> Iterator[str]:
-    """A sentence for each pair of splits that share texts, or ids of questions.
+    """Yield a sentence for each pair of splits that share texts, or ids of questions.
 
     Those are the same in all that comes of SQuAD; ids of other files number the rows of a split.
     """

@@ -13,7 +13,7 @@ class Read(Protocol):
     """The examples of a file; BadData where it is broken."""
 
     def __call__(self, path: Path, /, *, labels: bool = ...) -> Sequence[Any] | Rows:
-        """Without labels these are not looked at, and need not be there."""
+        """Read a file; without `labels`, labels are not looked at and need not be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Hub:
     revision: str
     paths: Mapping[Split, str]
     read: Read
-    """Of Parquet, with a row for each of the file."""
+    """Reads Parquet with a row for each row of the file."""
     field: str | None = None
     """Where the rows of a JSON file are."""
 
     def split(self, split: Split) -> "HubSplit":
-        """A split, as it is asked for."""
+        """Return a split as it is asked of the hub."""
         return HubSplit(
             self.repository, self.revision, split, path=self.paths[split], field=self.field
         )

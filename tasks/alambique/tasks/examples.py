@@ -73,7 +73,7 @@ Example = Question | Sentence | Labelled | Rated | Text
 
 
 def without_labels(example: Example) -> Example:
-    """What a model sees of it, and nothing of what is right."""
+    """Return the example without what is right: no answers, tags, class or score."""
     match example:
         case Question():
             return replace(example, answers=())
@@ -108,7 +108,7 @@ _FORMS: Mapping[type[Example], Forms] = {
 
 
 def write(path: Path, examples: Iterable[Example]) -> str:
-    """Writes examples of one kind as an Arrow file, and gives their content hash.
+    """Write examples of one kind as an Arrow file, and return their content hash.
 
     Equal examples in equal order give an equal hash on every machine.
 
@@ -126,7 +126,7 @@ def write(path: Path, examples: Iterable[Example]) -> str:
 
 
 def read(path: Path) -> list[Example]:
-    """The examples that `write` wrote.
+    """Return the examples that `write` wrote.
 
     Raises:
         BadData: the file is not there, damaged, or holds something else.
@@ -136,12 +136,12 @@ def read(path: Path) -> list[Example]:
 
 
 def intact(path: Path) -> bool:
-    """Whether the file is there, as `write` wrote it."""
+    """Return whether the file is there, as `write` wrote it."""
     return arrow.intact(path)
 
 
 def content_hash(examples: Sequence[Example]) -> str:
-    """The hash that `write` would give."""
+    """Return the hash that `write` would give."""
     digest = hashlib.sha256()
     for example in examples:
         digest.update(_line(example))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from alambique.runtime.windows import Encoder, Window
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.general import NAME
 from alambique.spec.outputs import Output
 from alambique.tasks.examples import Text
@@ -21,7 +21,7 @@ from alambique.tasks.task import NoGold, Reader, Task
 
 
 def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Text]]:
-    """What reads texts, of tables from the column that is called so.
+    """Return the readers of texts, by suffix; of tables they read the column of this name.
 
     Raises:
         BadSpec: there is another column than text, or labels are given.
@@ -34,17 +34,17 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
 
 
 def read(path: Path, column: str = COLUMN, *, labels: bool = True) -> list[Text]:
-    """The texts of a file, which have no labels; BadData where it is broken."""
+    """Return the texts of a file, which have no labels; BadData where it is broken."""
     return read_texts(path, column)
 
 
 def windows(example: Text, encoder: Encoder) -> tuple[Window, ...]:
-    """All of the text, in as many windows as it takes."""
+    """Return the windows of a whole text, as many as it takes."""
     return encoder.passages(example.text)
 
 
 def refuse_prediction(*_: Any) -> NoReturn:
-    """Never an answer.
+    """Refuse to predict: there is no head.
 
     Raises:
         BadSpec: always.
@@ -56,7 +56,7 @@ def refuse_prediction(*_: Any) -> NoReturn:
 
 
 def settings(_: Sequence[Text]) -> dict[str, str]:
-    """What the score is of."""
+    """Return which states the score compares."""
     return {"cka": "linear, of the last states of student and teacher, over all tokens"}
 
 

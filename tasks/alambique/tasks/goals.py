@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from alambique.distill.terms.table import comparison_of
-from alambique.spec.faults import BadField
+from alambique.spec.combinations import search_combinations
+from alambique.spec.field_errors import BadField
 from alambique.spec.job import Job
 from alambique.spec.objective import (
     IntermediateLoss,
@@ -11,12 +12,11 @@ from alambique.spec.objective import (
     intermediate_losses,
 )
 from alambique.spec.search import COSTS, LOSS
-from alambique.spec.tries import tries
 from alambique.tasks.all import find
 
 
 def trial_numbers(task: str) -> tuple[str, ...]:
-    """What a trial of that task has: its score and loss on the validation examples, its costs.
+    """Return the numbers of a trial of a task: score and loss on validation examples, and costs.
 
     Raises:
         UnknownName: there is no such task.
@@ -25,13 +25,15 @@ def trial_numbers(task: str) -> tuple[str, ...]:
 
 
 def loss_compares(job: Job) -> bool:
-    """Whether a smaller loss is a better student, whatever the values of a job's search.
+    """Return whether a smaller loss is a better student, whatever the values of a job's search.
 
     Of a student that is taught by layers alone the loss is the objective itself, and no other
     student's where the objective varies, or how many layers it adds up.
     """
     space = job.search.space if job.search else {}
-    if all(has_output_loss(variant.objective) for variant in tries(job, "objective").jobs):
+    if all(
+        has_output_loss(variant.objective) for variant in search_combinations(job, "objective").jobs
+    ):
         return True
     if any(path.partition(".")[0] == "objective" for path in space):
         return False
@@ -45,7 +47,7 @@ def _adds_up_layers(term: IntermediateLoss) -> bool:
 
 
 def bad_goals(job: Job) -> Iterator[BadField]:
-    """The goals of a job's search that nothing gives, or that compare what cannot be compared.
+    """Yield the goals of a job's search that nothing measures, or that do not compare trials.
 
     Raises:
         UnknownName: there is no such task.

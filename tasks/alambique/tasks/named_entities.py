@@ -16,14 +16,14 @@ from alambique.tasks.task import Task
 
 
 def labels(examples: Sequence[Sentence]) -> tuple[str, ...]:
-    """O, then B- and I- of each type that occurs, types in alphabetical order."""
+    """Return O, then B- and I- of each type that occurs, types in alphabetical order."""
     tags = {tag for example in examples for tag in example.tags}
     types = sorted({tag[2:] for tag in tags if tag != OUTSIDE})
     return OUTSIDE, *(f"{place}-{kind}" for kind in types for place in "BI")
 
 
 def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> dict[str, float]:
-    """What seqeval says of the entities: micro averages, by conlleval's rule and by strict IOB2.
+    """Return seqeval's micro averages over entities, by conlleval's rule and by strict IOB2.
 
     By the first an I- where no entity of its type stands begins one, by the second it does not.
     A missing prediction counts as O throughout. Accuracy is that of the tags.
@@ -47,7 +47,7 @@ def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> d
 
 
 def fractions(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> Floats:
-    """Twice the entities that are found, and all that are there or were predicted, by sentence.
+    """Return twice the entities found, and all gold and predicted ones, of each sentence.
 
     F1 is the ratio of their sums: 2·tp over 2·tp + fp + fn, by conlleval's rule as in `score`.
     """

@@ -17,12 +17,12 @@ OTHER = "X"
 
 
 def labels(examples: Sequence[Sentence]) -> tuple[str, ...]:
-    """The tags that occur, in alphabetical order."""
+    """Return the tags that occur, in alphabetical order."""
     return tuple(sorted({tag for example in examples for tag in example.tags}))
 
 
 def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> dict[str, float]:
-    """Accuracy of the words' tags; F1 of the tags, each counted alike or each word; and seqeval's.
+    """Return the accuracy of the words' tags, their macro and micro F1, and seqeval's F1.
 
     The last is what published tables call F1: seqeval reads a tag's first letter as the place in a
     chunk, so that it cannot tell SCONJ from CCONJ. It is here to be compared with them, under the

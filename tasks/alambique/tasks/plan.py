@@ -11,23 +11,28 @@ from alambique.models import shapes
 from alambique.models.comparability import check_comparable
 from alambique.models.configs import Config, depth, sizes_of
 from alambique.models.counts import count
+from alambique.spec.combinations import (
+    Combinations,
+    needs_outputs,
+    same_combinations,
+    search_combinations,
+)
 from alambique.spec.data_sources import is_own
 from alambique.spec.errors import AlambiqueError, BadSpec
-from alambique.spec.faults import prefix_paths, refuse
+from alambique.spec.field_errors import prefix_paths, refuse
 from alambique.spec.job import Job
 from alambique.spec.objective import Term, intermediate_losses
 from alambique.spec.sources import Architecture, Source, source_of, source_text
 from alambique.spec.space import axes, single_value_jobs, trial_count
 from alambique.spec.teachers import TeacherEntry
-from alambique.spec.tries import Tries, needs_outputs, same_tries, tries
 from alambique.tasks.all import find
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.costs import (
     FLOAT,
-    BesideCost,
     CacheCost,
     CandidateCost,
     Cost,
+    LiveTeacherCost,
     Macs,
     Plan,
     SearchCost,
@@ -36,7 +41,7 @@ from alambique.tasks.costs import (
 from alambique.tasks.data import Splits
 from alambique.tasks.goals import bad_goals
 from alambique.tasks.reading import NotFetched
-from alambique.tasks.values import NETWORKS, check_values, checked_tries
+from alambique.tasks.search_values import NETWORKS, check_values, checked_combinations
 
 ConfigOf = Callable[[Source], Config]
 """From a model that is not from scratch to the fields of its config.json."""
@@ -48,7 +53,7 @@ _PER_EXAMPLE = 40
 
 
 def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Plan:
-    """The plan of a job, from configs alone and, for the cache, from its data.
+    """Return the plan of a job, from configs alone and, for the cache, from its data.
 
     Args:
         job: what to plan.
@@ -62,10 +67,10 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
     """
     if wrong := list(bad_goals(job)):
         refuse(wrong)
-    labels, config_of, looked_at = _labels(job, data), cache(config_of), checked_tries(job)
+    labels, config_of, looked_at = _labels(job, data), cache(config_of), checked_combinations(job)
     first, *others = job.teachers
-    same = same_tries(job, NETWORKS, ("student",))
-    variants = tuple((looked_at if same else tries(job, "student")).jobs)
+    same = same_combinations(job, NETWORKS, ("student",))
+    variants = tuple((looked_at if same else search_combinations(job, "student")).jobs)
     candidate = partial(
         _candidate,
         job,
@@ -103,7 +108,7 @@ class _Candidate:
     """The teacher's."""
     student: Cost
     layers: int
-    """Of the student."""
+    """How many layers the student has."""
     largest: Cost
     """The student of the search that computes most; without a search, that is the same one."""
 
@@ -114,7 +119,7 @@ def _candidate(
     model: Source,
     runs: int,
     *,
-    looked_at: Tries,
+    looked_at: Combinations,
     variants: Sequence[Job],
     labels: int,
     config_of: ConfigOf,
@@ -159,7 +164,7 @@ def _runs(teacher: TeacherEntry, candidate: int) -> int:
 def _candidates(
     job: Job, teacher: TeacherEntry, labels: int, config_of: ConfigOf
 ) -> list[CandidateCost]:
-    """What the candidates of a teacher take that no student is made of."""
+    """Return the costs of the candidates of a teacher that no student is cut from."""
     found = []
     for number, (field, one) in enumerate(teacher.named_candidates):
         model = source_of(one.model)
@@ -176,7 +181,7 @@ def _costliest(teacher: TeacherEntry, candidates: Sequence[CandidateCost]) -> Te
 
 
 def largest(job: Job, variants: Iterable[Job], cost_of: Callable[[Job], Cost]) -> Cost:
-    """The student of a job's search that computes most, as far as values can be combined."""
+    """Return the student of a job's search that computes most, as far as values can be combined."""
     found = [cost_of(job)]
     for variant in variants:
         with suppress(BadSpec):  # such as heads that do not divide a width
@@ -184,19 +189,21 @@ def largest(job: Job, variants: Iterable[Job], cost_of: Callable[[Job], Cost]) -
     return max(found, key=lambda cost: cost.macs.full)
 
 
-def _beside(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> BesideCost | None:
-    """What the teacher computes beside the student, and what it would take to keep that."""
+def _beside(
+    job: Job, data: Splits | AlambiqueError, teaching: _Candidate
+) -> LiveTeacherCost | None:
+    """Return the cost of a live teacher, and of keeping its states instead; None: there is none."""
     terms = [term for terms in job.objectives for term in intermediate_losses(terms)]
     if not terms or not job.distil:
         return None
     if isinstance(data, AlambiqueError):
-        return BesideCost(None, None)
+        return LiveTeacherCost(None, None)
     # a map that is chosen before the training compares as many layers as any other
     chosen = intermediate_losses(with_chosen_map(term, "uniform") for term in terms)
     _, compared = select_layers(chosen, teaching.layers, depth(teaching.config))
     states = len(compared.hidden) + 3 * len(compared.qkv)  # queries, keys and values
     columns = sizes_of(teaching.config).width * states
-    return BesideCost(
+    return LiveTeacherCost(
         macs=_examples(data) * _beside_epochs(job) * teaching.teacher.macs.full,
         bytes=_examples(data) * job.train.max_length * columns * FLOAT,
     )
@@ -217,23 +224,23 @@ def _search(job: Job, data: Splits | AlambiqueError, teaching: _Candidate) -> Se
     return SearchCost(trials, search.concurrent, epochs, teaching.largest, macs)
 
 
-def _courses(job: Job) -> Iterable[tuple[Sequence[Term], int]]:
-    """What the student is taught, one after the other, with the epochs of each."""
+def _trainings(job: Job) -> Iterable[tuple[Sequence[Term], int]]:
+    """Return what the student is taught, one after the other, with the epochs of each."""
     first = job.intermediate
     before = [] if first is None else [(first.objective, first.train.epochs)]
     return [*before, (job.objective, job.train.epochs)]
 
 
 def _epochs(job: Job) -> int:
-    return sum(epochs for _, epochs in _courses(job))
+    return sum(epochs for _, epochs in _trainings(job))
 
 
 def _beside_epochs(job: Job) -> int:
-    return sum(epochs for terms, epochs in _courses(job) if intermediate_losses(terms))
+    return sum(epochs for terms, epochs in _trainings(job) if intermediate_losses(terms))
 
 
 def _examples(data: Splits) -> int:
-    """Those that the student learns from."""
+    """Return how many examples the student learns from."""
     return len(data.train) + len(data.unlabelled)
 
 
@@ -252,7 +259,7 @@ def _labels(job: Job, data: Splits | AlambiqueError) -> int:
 
 
 def _has_unknown_labels(job: Job, data: Splits | AlambiqueError) -> bool:
-    """Whether only the data tells them, which is of the hub and has not been asked for."""
+    """Return whether only the data tells them, which is of the hub and has not been asked for."""
     from_data = find(job.task).output.columns is None
     own = is_own(job.data.name) and not job.data.labels
     return from_data and own and isinstance(data, NotFetched)
@@ -282,7 +289,7 @@ def _cost(job: Job, config: Config, labels: int) -> Cost:
 
 
 def _cache(job: Job, data: Splits | AlambiqueError, labels: int) -> CacheCost:
-    """Logits that are learnt are kept: for each word of an example, one for each label."""
+    """Return the cost of the cache: of each word of each example, a logit for each label."""
     if not needs_outputs(job):
         return CacheCost(0, None)
     if isinstance(data, AlambiqueError):

@@ -1,7 +1,10 @@
 """Question answering: the span of a context that answers a question, or none."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
@@ -12,15 +15,73 @@ from alambique.distill.alignment import FloatArray, pieces_of
 from alambique.runtime.spans import Span, SpanSettings, best_span
 from alambique.runtime.windows import Encoder, Window
 from alambique.runtime.words import IntArray, covered_words, words_of
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.outputs import Output
-from alambique.tasks.answers import Metric, Normalise, exact_match, f1, mlqa_es, squad_en
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Question
 from alambique.tasks.formats import squad
 from alambique.tasks.formats.columns import names_in_file
 from alambique.tasks.formats.parquet import QuestionColumns, read_questions
 from alambique.tasks.task import Baseline, Reader, SpanGold, Task
+
+_SPANISH = re.compile(r"\b(un|una|unos|unas|el|la|los|las)\b")
+_ENGLISH = re.compile(r"\b(a|an|the)\b")
+
+Normalise = Callable[[str], str]
+Metric = Callable[[str, Sequence[str], Normalise], float]
+
+
+def mlqa_es(text: str) -> str:
+    """Return the text as MLQA's evaluation compares it, language es.
+
+    >>> mlqa_es("¿El río Ebro?"), mlqa_es("a lo largo del río")
+    ('río ebro', 'a lo largo del río')
+    """
+    return _normalised_words(text, _is_punctuation, _SPANISH)
+
+
+def squad_en(text: str) -> str:
+    """Return the text as the English SQuAD 1.1 script compares it, which many Spanish tables used.
+
+    >>> squad_en("a Madrid"), squad_en("¿El río Ebro?")
+    ('madrid', '¿el río ebro')
+    """
+    return _normalised_words(text, _is_ascii_punctuation, _ENGLISH)
+
+
+def _normalised_words(text: str, dropped: Callable[[str], bool], articles: re.Pattern[str]) -> str:
+    kept = "".join(character for character in text.lower() if not dropped(character))
+    return " ".join(articles.sub(" ", kept).split())
+
+
+def _is_ascii_punctuation(character: str) -> bool:
+    return character in string.punctuation
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P") or _is_ascii_punctuation(character)
+
+
+def exact_match(prediction: str, golds: Sequence[str], normalise: Normalise) -> float:
+    """Return 1 if the prediction is one of the gold answers, both normalised; else 0."""
+    return float(normalise(prediction) in map(normalise, golds))
+
+
+def f1(prediction: str, golds: Sequence[str], normalise: Normalise) -> float:
+    """Return the highest F1 over the gold answers, on the words of the normalised texts.
+
+    >>> f1("el río Ebro", ["río Ebro", "Ebro"], squad_en), f1("La", ["la"], mlqa_es)
+    (0.8, 0.0)
+    """
+    return max(_overlap(normalise(prediction), normalise(gold)) for gold in golds)
+
+
+def _overlap(prediction: str, gold: str) -> float:
+    ours, theirs = prediction.split(), gold.split()
+    common = (Counter(ours) & Counter(theirs)).total()
+    # nothing on either side is no overlap, as in the reference
+    return 2 * common / (len(ours) + len(theirs)) if common else 0.0
+
 
 NAME = "question-answering"
 SETTINGS = SpanSettings()
@@ -34,7 +95,7 @@ _NO_ANSWER = Span("", 0, 0, score=0.0, probability=1.0, null_score=1.0)
 
 
 def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Question]]:
-    """What reads SQuAD's JSON, and Parquet that calls the columns so.
+    """Return the readers of SQuAD's JSON, and of Parquet with these names for the columns.
 
     Raises:
         BadSpec: the task has no such column, or labels are given.
@@ -48,27 +109,27 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
 
 
 def texts(example: Question) -> tuple[str, str]:
-    """What a model sees."""
+    """Return what a model sees of a question."""
     return example.question, example.context
 
 
 def windows(example: Question, encoder: Encoder) -> tuple[Window, ...]:
-    """The context behind the question."""
+    """Return the windows of the context, each behind the question."""
     return encoder.question(example.question, example.context)
 
 
 def word_count(example: Question) -> int:
-    """The words of the context."""
+    """Return how many words the context has."""
     return len(words_of(example.context))
 
 
 def labels(examples: Sequence[Question]) -> tuple[str, ...]:
-    """The two logits of a piece."""
+    """Return the names of the two logits of a piece."""
     return "start", "end"
 
 
 def gold(example: Question, window: Window, labels: Sequence[str]) -> SpanGold:
-    """The first answer, widened to whole words, where the window holds all of it; else null."""
+    """Return the first answer widened to whole words, if the window holds all of it; else null."""
     nowhere = SpanGold(window.null, window.null)
     if not example.answers:
         return nowhere
@@ -87,12 +148,12 @@ def predict(
     logits: Sequence[FloatArray],
     labels: Sequence[str],
 ) -> Span:
-    """The best span; whether no answer beats it is decided by `score`, which sees all questions."""
+    """Return the best span; `score`, which sees all questions, decides if no answer beats it."""
     return best_span(windows, logits, example.context, SETTINGS)
 
 
 def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> dict[str, float]:
-    """F1 and exact match under both rules: f1 and em are MLQA's for Spanish.
+    """Return F1 and exact match under both rules: f1 and em are MLQA's for Spanish.
 
     Where a question has no answers, as in SQuAD 2.0, nothing is the right answer to it, and the
     answer to any question is nothing where the null score wins.
@@ -108,20 +169,20 @@ def score(examples: Sequence[Question], predictions: Sequence[Span | None]) -> d
 
 
 def fractions(examples: Sequence[Question], predictions: Sequence[Span | None]) -> Floats:
-    """The F1 of each answer by MLQA's rule, out of one: their mean is the score."""
+    """Return the F1 of each answer by MLQA's rule, and 1: the ratio of the sums is the score."""
     values = _mlqa_values(f1, examples, predictions)
     return np.stack([values, np.ones_like(values)], axis=1)
 
 
 def right(examples: Sequence[Question], predictions: Sequence[Span | None]) -> NDArray[np.bool_]:
-    """Whether each answer is one of the gold ones by MLQA's rule."""
+    """Return whether each answer is one of the gold ones by MLQA's rule."""
     return _mlqa_values(exact_match, examples, predictions) > 0
 
 
 def confidence(
     prediction: Span, example: Question, windows: Sequence[Window], logits: Sequence[FloatArray]
 ) -> FloatArray:
-    """The probability of the span among those considered; NaN of a question without an answer.
+    """Return the probability of the span among those considered; NaN if there is no answer.
 
     There the null score decides, by a threshold and not by a probability.
     """
@@ -131,7 +192,7 @@ def confidence(
 def _mlqa_values(
     metric: Metric, examples: Sequence[Question], predictions: Sequence[Span | None]
 ) -> Floats:
-    """The metric of each answer by MLQA's rule."""
+    """Return the metric of each answer by MLQA's rule."""
     may_be_none = _may_be_none(examples)
     answers = [_answer_text(prediction, may_be_none) for prediction in predictions]
     return np.array(
@@ -143,7 +204,7 @@ def _mlqa_values(
 
 
 def settings(examples: Sequence[Question]) -> dict[str, str | int | float]:
-    """Those of the decoder; a null threshold only where questions may have no answer."""
+    """Return the settings of the decoder, with a null threshold if questions may have no answer."""
     decoder: dict[str, str | int | float] = {
         "decoder": "run_qa",
         "n_best": SETTINGS.n_best,
@@ -157,7 +218,7 @@ def _may_be_none(examples: Sequence[Question]) -> bool:
 
 
 def _answer_words(example: Question, words_W2: IntArray) -> tuple[int, int]:
-    """The first and last word that the gold answer touches."""
+    """Return the first and last word that the gold answer touches."""
     answer = example.answers[0]
     span_12 = np.array([[answer.start, answer.end]], np.int32)
     first_1, last_1 = covered_words(words_W2, span_12)
@@ -193,17 +254,17 @@ def _answer_value(
 
 
 def best_sentences(_: Sequence[Question], examples: Sequence[Question]) -> list[Span]:
-    """The sentence of the context that has most words of the question, of equal ones the first."""
+    """Return the sentence of each context that has most words of its question."""
     return [_best_sentence(example) for example in examples]
 
 
 def no_answers(_: Sequence[Question], examples: Sequence[Question]) -> list[Span]:
-    """No answer to any question: where many have none, this is right for many."""
+    """Return no answer to each question, which is right if many have none."""
     return [_NO_ANSWER] * len(examples)
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """The first character of each sentence, and the one after its last.
+    """Yield the first character of each sentence, and the one after its last.
 
     >>> [("¿Qué? «Nada.» Fin"[a:b]) for a, b in sentences("¿Qué? «Nada.» Fin")]
     ['¿Qué?', '«Nada.»', 'Fin']

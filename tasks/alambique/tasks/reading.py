@@ -49,7 +49,7 @@ class NotFetched(BadSpec):
 
 
 def not_fetched(source: HubSplit) -> Path:
-    """For who does not want to wait for the hub.
+    """Refuse to fetch a split, for a caller that does not wait for the hub.
 
     Raises:
         NotFetched: always.
@@ -70,7 +70,7 @@ class DataSets:
         self._root = root
         self._fetch = fetch
         self.readers = task.readers_for(data.columns or {}, data.labels or ())
-        """Of data of the user's own, by how the name of a file ends."""
+        """The readers of the user's own data, by suffix."""
 
     def rows(
         self,
@@ -81,7 +81,7 @@ class DataSets:
         labels: bool = True,
         counted: Callable[[Rows], int] = _count,
     ) -> Rows:
-        """The examples of a split: all, or of the hub's at least as many as the limit.
+        """Return the examples of a split: all, or of the hub's at least as many as the limit.
 
         Args:
             name: of the data set.
@@ -109,8 +109,8 @@ class DataSets:
             case _:
                 assert_never(source)
 
-    def cut(self, shares: SplitShares) -> dict[Split, Rows]:
-        """The splits made of one file, each with the rows that were left out of it."""
+    def split_file(self, shares: SplitShares) -> dict[Split, Rows]:
+        """Return the splits made of one file, each with the number of rows left out."""
         source = data_source_of(self._data.name)
         if isinstance(source, HubData):
             whole, name = self.rows(self._data.name, "train"), str(source)
@@ -140,7 +140,7 @@ class DataSets:
     def unlabelled_of_hub(
         self, source: HubData, limit: int | None, counted: Callable[[Rows], int]
     ) -> Rows:
-        """The examples or texts of a data set of the hub: all, or at least the limit of them."""
+        """Return examples or texts of a data set of the hub: all, or at least `limit` of them."""
         data = self._data
         # columns that are named and are of nothing else are of this one
         named = data.columns and not any(map(is_own, filter(None, (data.name, data.test))))
@@ -154,7 +154,7 @@ class DataSets:
         return self._read_hub(self._hub_split(source, "unlabelled"), read, limit, counted)
 
     def _hub_split(self, source: HubData, split: Limited) -> HubSplit:
-        """A split of a data set of the hub, by what the job says it is called there."""
+        """Return a split of a data set of the hub, by what the job says it is called there."""
         data, mine = self._data, str(source) == self._data.name
         called = {**_HUB_SPLITS, **(data.splits or {})}
         assert source.revision is not None, "a job is pinned before its data is read"
@@ -171,7 +171,7 @@ class DataSets:
         limit: int | None,
         counted: Callable[[Rows], int],
     ) -> Rows:
-        """The rows of a split of the hub: all, or the first ones, as many as the limit at least.
+        """Return the rows of a split of the hub: all, or the first ones, at least `limit` of them.
 
         Where rows are left out, or do not count, more of them are asked for.
         """
@@ -195,7 +195,7 @@ class DataSets:
         labels: bool = True,
         counted: Callable[[Rows], int] = _count,
     ) -> Rows:
-        """The examples of a data set that is known, as `rows` gives them."""
+        """Return the examples of a split of a data set of the catalogue, as `rows` does."""
         source = known.source
         match source:
             case Shipped(folder):
@@ -262,7 +262,7 @@ class DataSets:
 
 
 def wrong_size(name: str, split: Split, rows: Rows, limit: int | None) -> str | None:
-    """What to say where a split of the catalogue is not as large as it is known to be."""
+    """Return a message if a split is not as large as the catalogue says; else None."""
     if is_own(name):
         return None
     known = dataset(name)
@@ -280,7 +280,7 @@ def wrong_size(name: str, split: Split, rows: Rows, limit: int | None) -> str | 
 
 
 def _source_text(source: Source, split: Split) -> str:
-    """The file that a split is read from, for an error."""
+    """Return the file that a split is read from, for an error."""
     match source:
         case Shipped():
             return ""
@@ -297,7 +297,7 @@ def _source_text(source: Source, split: Split) -> str:
 
 
 def _texts_of_split(texts: Sequence[Text], share: int, split: Split) -> list[Text]:
-    """Those of a split, by the hash of each text."""
+    """Return the texts of a split, which the hash of each text decides."""
     turns: dict[int, Split] = {0: "test", 1: "dev"}
     hashed = ((blake2b(one.text.encode(), digest_size=8).digest(), one) for one in texts)
     chosen = [

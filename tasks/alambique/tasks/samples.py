@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("sample_data")
 
 
 def sample_file(name: str, split: Split) -> Path:
-    """The file of a split of the sample data set of that name, such as `questions`."""
+    """Return the path of a split of a sample data set, such as `questions`."""
     return FOLDER / name / f"{split}.jsonl.gz"
 
 
@@ -51,7 +51,7 @@ def read_sample(path: Path) -> list[Example]:
 
 
 def _example(row: dict[str, Any]) -> Example:
-    """The example whose fields are the keys of a row."""
+    """Return the example whose fields are the keys of a row."""
     match row:
         case {"id": name, "words": words, "tags": tags}:
             return Sentence(name, tuple(words), tuple(tags))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.windows import Encoder, Window
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.outputs import Output
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Rated
@@ -32,7 +32,7 @@ _MISSING = 0.0
 
 
 def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str, Reader[Rated]]:
-    """What reads tables that call the columns so.
+    """Return the readers of tables, by suffix, that have these names for the columns.
 
     Raises:
         BadSpec: the task has no such column, or labels are given.
@@ -45,12 +45,12 @@ def readers_for(called: Mapping[str, str], labels: Sequence[str]) -> Mapping[str
 
 
 def windows(example: Rated, encoder: Encoder) -> tuple[Window, ...]:
-    """One window of both texts, whatever their length: what it has no room for is cut."""
+    """Return the one window of both texts; what it has no room for is cut."""
     return (encoder.texts(*example.texts),)
 
 
 def gold(example: Rated, window: Window, labels: Sequence[str]) -> ScoreGold:
-    """The example's own score."""
+    """Return the gold score of an example."""
     assert example.score is not None  # that of unlabelled text is not asked for
     return ScoreGold(example.score)
 
@@ -61,12 +61,12 @@ def predict(
     logits: Sequence[FloatArray],
     labels: Sequence[str],
 ) -> float:
-    """The only output of the text's only window."""
+    """Return the score that the only window of an example got."""
     return float(logits[0][0, 0])
 
 
 def score(examples: Sequence[Rated], predictions: Sequence[float | None]) -> dict[str, float]:
-    """Pearson's and Spearman's correlation with the gold scores; 0 where either side is constant.
+    """Return Pearson's and Spearman's correlation with the gold scores; 0 if a side is constant.
 
     A missing prediction counts as 0.
     """
@@ -81,7 +81,7 @@ def score(examples: Sequence[Rated], predictions: Sequence[float | None]) -> dic
 
 
 def fractions(examples: Sequence[Rated], predictions: Sequence[float | None]) -> Floats:
-    """What each example adds to Pearson's r, out of one.
+    """Return what each example adds to Pearson's r, out of one.
 
     That is r plus the empirical influence of the example, z_x z_y - r (z_x² + z_y²) / 2 of the
     standardized scores (Devlin, Gnanadesikan and Kettenring, 1975). Their mean is r, and the mean
@@ -98,14 +98,14 @@ def fractions(examples: Sequence[Rated], predictions: Sequence[float | None]) ->
 
 
 def right(examples: Sequence[Rated], predictions: Sequence[float | None]) -> NDArray[np.bool_]:
-    """Never: a score is near or far, and neither right nor wrong."""
+    """Return False for each example: a score is near or far, and neither right nor wrong."""
     return np.zeros(len(examples), np.bool_)
 
 
 def confidence(
     _: float, __: Rated, windows: Sequence[Window], logits: Sequence[FloatArray]
 ) -> FloatArray:
-    """NaN: a score comes without a probability."""
+    """Return NaN: a score comes without a probability."""
     return np.full(1, np.nan, np.float32)
 
 
@@ -116,7 +116,7 @@ def _pairs(examples: Sequence[Rated], predictions: Sequence[float | None]) -> tu
 
 
 def _correlation(x_E: Floats, y_E: Floats) -> float:
-    """Pearson's r."""
+    """Return Pearson's r; 0 if a side is constant."""
     deviations = x_E - x_E.mean(), y_E - y_E.mean()
     norm = np.sqrt(np.prod([np.square(one).sum() for one in deviations]))
     return float(np.clip(deviations[0] @ deviations[1] / norm, -1, 1)) if norm else 0.0

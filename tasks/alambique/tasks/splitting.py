@@ -12,11 +12,11 @@ from alambique.tasks.examples import Example, Labelled, Question, Rated, Sentenc
 E = TypeVar("E", bound=Example)
 
 _BYTES = 8
-"""Of the hash that decides: fractions of 2^-64 are told apart."""
+"""Bytes of the hash that decides: fractions of 2^-64 are told apart."""
 
 
 def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split, list[E]]:
-    """The examples of each split, by a hash of the text that an example is kept together by.
+    """Return the examples of each split, by a hash of the text that an example is kept together by.
 
     The split of an example depends on nothing but that text and the shares: neither on the order
     of the rows nor on other rows. So it stays where it is when rows are added, and the splits are
@@ -36,7 +36,7 @@ def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split,
 
 
 def grouping_texts(example: Example) -> tuple[str, ...]:
-    """What is the same of examples that have to be in one split, since one tells of the other.
+    """Return the texts that examples share if they have to be in one split.
 
     Questions share a context, and pairs a first text, such as a premise; else it is all the text.
     """
@@ -54,7 +54,7 @@ def grouping_texts(example: Example) -> tuple[str, ...]:
 
 
 def _split_at(place: float, shares: SplitShares) -> Split:
-    """The split of a hash, as a number from 0 to 1: test comes first, then dev."""
+    """Return the split of a hash, as a number from 0 to 1: test comes first, then dev."""
     test = shares.test or 0.0
     if place < test:
         return "test"
@@ -62,12 +62,12 @@ def _split_at(place: float, shares: SplitShares) -> Split:
 
 
 def _content(example: Example) -> bytes:
-    """Orders examples of one text; their ids, the numbers of their rows, do not count."""
+    """Return what orders examples of one text: all but their ids, which number rows."""
     return json.dumps(asdict(replace(example, id="")), sort_keys=True).encode()
 
 
 def _digest(texts: tuple[str, ...]) -> bytes:
-    """Of texts that are equal but for space at their ends and between their words."""
+    """Return a digest that is the same of texts that differ by space alone."""
     spaced = [" ".join(text.split()) for text in texts]
     encoded = json.dumps(spaced, ensure_ascii=False).encode(errors="surrogatepass")
     return blake2b(encoded, digest_size=_BYTES).digest()

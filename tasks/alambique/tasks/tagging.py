@@ -22,14 +22,14 @@ Tags = tuple[str, ...]
 
 
 def of_text(name: str, text: str) -> Sentence:
-    """The words of a text as `runtime.answering.tag` has them; nobody knows their tags."""
+    """Return a sentence without tags, its words as `runtime.answering.tag` has them."""
     return Sentence(name, tuple(text[start:end] for start, end in words_of(text)), ())
 
 
 def readers_for(
     task: str, files: Mapping[str, Reader[Sentence]], *, tags: str
 ) -> ReadersFor[Sentence]:
-    """From names of columns and tags to what reads the files of such a task, and Parquet.
+    """Return a function from names of columns and tags to the readers of such a task.
 
     Args:
         task: its name.
@@ -46,22 +46,22 @@ def readers_for(
 
 
 def texts(example: Sentence) -> tuple[str, ...]:
-    """What a model sees: the words, however they were spaced."""
+    """Return what a model sees of a sentence: its words, however they were spaced."""
     return example.words
 
 
 def windows(example: Sentence, encoder: Encoder) -> tuple[Window, ...]:
-    """The sentence as the words it came in."""
+    """Return the windows of a sentence, given as words."""
     return encoder.words(example.words)
 
 
 def word_count(example: Sentence) -> int:
-    """The words of the sentence."""
+    """Return how many words a sentence has."""
     return len(example.words)
 
 
 def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
-    """The label of each word that has most context in this window, at its first piece."""
+    """Return the label of each word that has most context in this window, at its first piece."""
     words_P, positions_P = first_pieces(window)
     number = {label: n for n, label in enumerate(labels)}
     labels_P = np.array([number[example.tags[word]] for word in words_P], np.int32)
@@ -71,7 +71,7 @@ def gold(example: Sentence, window: Window, labels: Sequence[str]) -> TagGold:
 def fractions(
     examples: Sequence[Sentence], predictions: Sequence[Tags | None], *, missing: str
 ) -> Floats:
-    """The hits among the words of each sentence, and the words: what accuracy is made of."""
+    """Return the hits among the words of each sentence, and the words: what accuracy is made of."""
     pairs = _tag_pairs(examples, predictions, missing)
     return np.array(
         [[sum(map(eq, gold, predicted)), len(gold)] for gold, predicted in pairs], float
@@ -81,7 +81,7 @@ def fractions(
 def right(
     examples: Sequence[Sentence], predictions: Sequence[Tags | None], *, missing: str
 ) -> NDArray[np.bool_]:
-    """Whether each word's tag is the gold one."""
+    """Return whether each word's tag is the gold one."""
     pairs = _tag_pairs(examples, predictions, missing)
     return np.array(
         [hit for gold, predicted in pairs for hit in map(eq, gold, predicted)], np.bool_
@@ -91,7 +91,7 @@ def right(
 def _tag_pairs(
     examples: Sequence[Sentence], predictions: Sequence[Tags | None], missing: str
 ) -> list[tuple[Tags, Tags]]:
-    """Gold and predicted tags of each sentence."""
+    """Return gold and predicted tags of each sentence."""
     return [
         (example.tags, predicted or (missing,) * len(example.words))
         for example, predicted in zip(examples, predictions, strict=True)
@@ -101,7 +101,7 @@ def _tag_pairs(
 def confidence(
     _: Tags, example: Sentence, windows: Sequence[Window], logits: Sequence[FloatArray]
 ) -> FloatArray:
-    """The probability of each word's tag; 0 of a word that no piece stands for."""
+    """Return the probability of each word's tag; 0 of a word that no piece stands for."""
     return tag_probabilities(windows, logits, len(example.words))
 
 
@@ -118,7 +118,7 @@ def predict(
 
 
 def most_frequent_tags(training: Sequence[Sentence], examples: Sequence[Sentence]) -> list[Tags]:
-    """The tag that each word has most often in the training examples.
+    """Return the tag that each word has most often in the training examples.
 
     A word that is not there has the tag of the same word in lower case, else the most frequent tag
     of the words that are there once: what is rare there is most like what is not there at all.
@@ -144,7 +144,7 @@ MOST_FREQUENT_TAG: Baseline[Sentence, Tags] = Baseline(
 def _tag_counts(
     training: Sequence[Sentence], written: Callable[[str], str]
 ) -> Mapping[str, Counter[str]]:
-    """How often each word, written so, has each tag."""
+    """Return how often each word has each tag, words being changed by `written`."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for example in training:
         for word, tag in zip(example.words, example.tags, strict=True):
@@ -153,5 +153,5 @@ def _tag_counts(
 
 
 def _commonest(counts: Counter[str]) -> str:
-    """The tag with the highest count, of equal ones the first in alphabetical order."""
+    """Return the tag with the highest count, of equal ones the first in alphabetical order."""
     return min(counts, key=lambda tag: (-counts[tag], tag))

@@ -55,7 +55,7 @@ class ScoreGold:
 
 @dataclass(frozen=True, slots=True)
 class NoGold:
-    """Of running text, where nothing is right or wrong."""
+    """The gold of running text, of which nothing is right or wrong."""
 
 
 Gold = SpanGold | TagGold | ClassGold | ScoreGold | NoGold
@@ -69,7 +69,7 @@ class Reader(Protocol[E]):
     """The examples of a data file; BadData where it is broken."""
 
     def __call__(self, path: Path, /, *, labels: bool = ...) -> list[E] | Rows:
-        """Without labels these are not looked at, and need not be there."""
+        """Read a file; without `labels`, labels are not looked at and need not be there."""
 
 
 Confidence = Callable[[P, E, Sequence[Window], Sequence[FloatArray]], FloatArray]

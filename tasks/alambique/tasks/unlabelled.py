@@ -46,7 +46,7 @@ def read_file(
     *,
     or_texts: bool,
 ) -> Rows:
-    """The examples of a Parquet file, or an example for each text of its column of texts.
+    """Return the examples of a Parquet file, or an example for each text of its column of texts.
 
     Args:
         path: of the file.
@@ -68,7 +68,7 @@ def read_file(
 
 
 def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any]]) -> Rows:
-    """The examples at a path of this machine: in a file, or in a folder's train file or texts.
+    """Return the examples at a path: of a file, or of the train file or the texts of a folder.
 
     Args:
         path: of the file or folder.
@@ -94,7 +94,7 @@ def read_path(path: Path, task: Task[Any, Any], readers: Mapping[str, Reader[Any
 
 
 def _text_files(path: Path) -> list[Path]:
-    """The file, or those of a folder; of one with splits, as `general` has it, no test texts."""
+    """Return the text file, or those of a folder; of a folder with splits the train file alone."""
     for file in (path, path / f"train{_TEXT}"):
         if file.is_file() and file.suffix == _TEXT:
             return [file]
@@ -102,7 +102,7 @@ def _text_files(path: Path) -> list[Path]:
 
 
 def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any]:
-    """An example for each text of a set.
+    """Return an example for each text of a set.
 
     Raises:
         BadSpec: the task reads more than one text.
@@ -115,14 +115,14 @@ def of_texts(name: str, texts: Sequence[Text], task: Task[Any, Any]) -> list[Any
     return [task.of_text(one.id, one.text) for one in texts]
 
 
-def chosen(
+def select_unlabelled(
     name: str,
     rows: Rows,
     known: Mapping[Split, Sequence[Any]],
     task: Task[Any, Any],
     limit: int | None,
 ) -> Unlabelled:
-    """The examples, without labels, whose texts no split has.
+    """Return the examples, without labels, whose texts no split has.
 
     Args:
         name: of the set.
@@ -164,7 +164,7 @@ def count_new(rows: Rows, known: Mapping[Split, Sequence[Any]], task: Task[Any, 
 def _digests(
     rows: Rows, known: Mapping[Split, Sequence[Any]], task: Task[Any, Any]
 ) -> tuple[dict[Split, set[bytes]], list[bytes]]:
-    """Of the texts of each split, and of each row."""
+    """Return digests of the texts of each split, and of those of each row."""
     # the questions of a context have it each, and follow one another
     bare = partial(_text_digest, letters_of=lru_cache(maxsize=4096)(_letters))
     texts = {split: {bare(task.texts(one)) for one in those} for split, those in known.items()}
@@ -172,7 +172,7 @@ def _digests(
 
 
 def _text_digest(texts: tuple[str, ...], letters_of: Callable[[str], str]) -> bytes:
-    """A digest of what is the same of a text however it is split into words.
+    """Return a digest of what is the same of a text however it is split into words.
 
     "EE.UU." is one word or four; a treebank has "a el" for "al" or both, "dando le" for "dándole".
     """

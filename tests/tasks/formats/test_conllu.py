@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats import conllu
-from alambique.tasks.formats.conllu import Words
-from alambique.tasks.formats.treebank import NOTHING, UPOS, Kind, Row
+from alambique.tasks.formats.conllu import NOTHING, UPOS, Kind, Row, Words
 
 Written = Callable[[str, str | bytes], Path]
 

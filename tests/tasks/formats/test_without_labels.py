@@ -14,9 +14,8 @@ from alambique.spec.errors import BadData
 from alambique.tasks.examples import Labelled, Question, Sentence
 from alambique.tasks.formats import conll, conllu, parquet, squad, tables
 from alambique.tasks.formats.columns import NO_SENTENCE, Columns
-from alambique.tasks.formats.conllu import Words
+from alambique.tasks.formats.conllu import Row, Words
 from alambique.tasks.formats.parquet import TokenColumns
-from alambique.tasks.formats.treebank import Row
 
 Written = Callable[[str, str | bytes], Path]
 

@@ -14,7 +14,7 @@ from alambique.distill.terms.comparison import (
     mapped_layers,
 )
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import prefix_paths
+from alambique.spec.field_errors import prefix_paths
 from alambique.spec.objective import Attention, LayerMapping
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from alambique.distill.mapping import compared_layers
-from alambique.spec.faults import prefix_paths
+from alambique.spec.field_errors import prefix_paths
 from alambique.spec.objective import LayerMapping
 
 if TYPE_CHECKING:

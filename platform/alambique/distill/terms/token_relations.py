@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alambique.distill.terms.comparison import LayerSelection, NetworkShape, Projection, Unit
 from alambique.spec.errors import BadSpec
-from alambique.spec.faults import prefix_paths
+from alambique.spec.field_errors import prefix_paths
 from alambique.spec.objective import Relation, Relations
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class RelationsComparison:
     def window_losses(self, outputs: "LayerOutputs") -> "list[WindowLosses]":
         """Return the divergence of each relation of the term."""
         from alambique.distill.activations import per_window
-        from alambique.distill.relations import relation_divergence
+        from alambique.distill.attention import relation_divergence
 
         ours = outputs.student.qkv[outputs.student.layers - 1]
         theirs = outputs.teacher.qkv[self._teacher_layer(outputs.teacher.layers)]

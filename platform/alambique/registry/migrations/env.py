@@ -1,4 +1,4 @@
-"""Where Alembic begins: on the connection given by `upgrading`, else on `-x url=…`."""
+"""Where Alembic begins: on the connection that `Database.upgrade` gives, else on `-x url=…`."""
 
 from alembic import context
 from sqlalchemy import Connection, create_engine

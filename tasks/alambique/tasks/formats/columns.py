@@ -7,7 +7,7 @@ from typing import Any
 
 from alambique.spec.errors import BadData
 from alambique.spec.excerpts import listed, short
-from alambique.spec.faults import BadField, refuse
+from alambique.spec.field_errors import BadField, refuse
 from alambique.spec.spelling import hint
 from alambique.tasks.examples import Labelled, Rated, Text
 
@@ -42,7 +42,7 @@ class Columns:
     """Whether the file itself says so, and not the job."""
 
     def read(self, *, labels: bool = True) -> tuple[str, ...]:
-        """Every column that is read, in the order in which a file is written."""
+        """Return every column that is read, in the order in which a file is written."""
         return (
             *((self.id,) if self.id else ()),
             *self.texts,
@@ -70,7 +70,7 @@ class Rows:
 
 
 def labelled_texts(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
-    """The labelled texts of some rows; or their texts alone, and nothing is asked of labels.
+    """Return the labelled texts of some rows; or their texts alone, and nothing is asked of labels.
 
     Raises:
         BadData: a column is missing or holds something else than text or a label, a text is
@@ -95,7 +95,7 @@ def labelled_texts(rows: Iterable[Row], columns: Columns, *, labels: bool = True
 
 
 def rated_texts(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -> Rows:
-    """The texts of some rows with the number in the label's column; or their texts alone.
+    """Return the texts of some rows with the number in the label's column; or their texts alone.
 
     Raises:
         BadData: a column is missing or holds something else than text or a number, or a text is
@@ -113,7 +113,7 @@ def rated_texts(rows: Iterable[Row], columns: Columns, *, labels: bool = True) -
 
 
 def running_texts(rows: Iterable[Row], column: str) -> list[Text]:
-    """The texts of a column; one of spaces alone is passed over, as an empty line is.
+    """Return the texts of a column; one of spaces alone is passed over, as an empty line is.
 
     Raises:
         BadData: there is no such column, or it holds something else than text.
@@ -123,7 +123,10 @@ def running_texts(rows: Iterable[Row], column: str) -> list[Text]:
 
 
 def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[str, str]]:
-    """The rows that `labelled_texts` makes these examples of; ids need a column of their own."""
+    """Yield the rows that `labelled_texts` makes these examples of.
+
+    Ids are written if they have a column of their own.
+    """
     marks = {name: mark for mark, name in (columns.names or {}).items()}
     for example in examples:
         ids = {columns.id: example.id} if columns.id else {}
@@ -132,7 +135,7 @@ def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[st
 
 
 def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> None:
-    """Nothing, where a table has these columns.
+    """Check that a table has these columns.
 
     Raises:
         BadData: it lacks one; the message lists those it has.
@@ -144,7 +147,7 @@ def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> No
 
 
 def missing_text(column: str, there: Iterable[str], where: str) -> str:
-    """What to say of a column that is not there."""
+    """Return what to say of a column that a table lacks."""
     names = list(map(str, there))
     return (
         f"{where}: no column {column!r}, only {_some(names) or 'none'}: "
@@ -154,12 +157,12 @@ def missing_text(column: str, there: Iterable[str], where: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The names, or of many the first ones, and how many more there are."""
+    """Return the names as a message shows them: the first ones, and how many more there are."""
     return listed(names)[1:-1]
 
 
 def renamed(columns: Columns, called: Mapping[str, str], task: str) -> Columns:
-    """The columns under the names that a file has for them; those not in `called` keep theirs.
+    """Return the columns under the names that a file has; those not in `called` keep theirs.
 
     Raises:
         BadSpec: the task has no such column, or two of its columns would be one of the file.
@@ -175,8 +178,8 @@ def names_in_file(
     """Return what a file calls each column of a task.
 
     Args:
-        known: what the column is called where nothing else is said, by its name for the task.
-        called: what is said, likewise.
+        known: what each column is called by default, by its name for the task.
+        called: what the job calls some of the columns, by their names for the task.
         task: the name of the task, for errors.
 
     Raises:
@@ -232,7 +235,7 @@ def _label(row: Row, column: str) -> str:
 
 
 def _score(row: Row, column: str) -> float:
-    """The number in a cell, also as the text that a TSV has of it."""
+    """Return the number in a cell, which a TSV has as text."""
     cell = _cell(row, column)
     try:
         found = float(cell) if isinstance(cell, int | float | str) else math.nan
@@ -248,7 +251,10 @@ def _score(row: Row, column: str) -> float:
 
 
 def _number(cell: object) -> int | None:
-    """A whole number, also as a table with gaps has it; True is an int too, but of no class."""
+    """Return the whole number in a cell; None if there is none.
+
+    A table with gaps has whole numbers as floats. True is an int, but names no class.
+    """
     if isinstance(cell, float) and cell.is_integer():
         return int(cell)
     return cell if isinstance(cell, int) and not isinstance(cell, bool) else None
@@ -280,7 +286,9 @@ def _label_name(row: Row, columns: Columns) -> str:
 
 
 def _numbered_label(row: Row, columns: Columns, label: str) -> str:
-    """The label that a cell names, or is the place of; text is one only where names are no numbers.
+    """Return the label that a cell names, or is the place of.
+
+    A number that is text is a place only if no label is a number.
 
     Of names that are numbers nobody could tell what a number that is text means.
     """

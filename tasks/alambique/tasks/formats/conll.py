@@ -69,7 +69,7 @@ class Document:
 
 
 def read(path: Path, *, labels: bool = True) -> list[Sentence]:
-    """The sentences of a file; an empty line ends one. Each is named after its first line.
+    """Return the sentences of a file; an empty line ends one. Each is named after its first line.
 
     Args:
         path: of the file.
@@ -83,12 +83,12 @@ def read(path: Path, *, labels: bool = True) -> list[Sentence]:
 
 
 def write(path: Path, sentences: Iterable[Sentence]) -> None:
-    """Writes words and tags, an empty line after each sentence, so that `read` gives them back."""
+    """Write words and tags, an empty line after each sentence, so that `read` gives them back."""
     path.write_bytes(document(sentences).text.encode())
 
 
 def document(sentences: Iterable[Sentence]) -> Document:
-    """The file of these sentences: words and tags only."""
+    """Return the file of these sentences: words and tags only."""
     blocks: list[Block] = []
     line = 1
     for sentence in sentences:
@@ -100,7 +100,11 @@ def document(sentences: Iterable[Sentence]) -> Document:
 
 
 def parse(path: Path, *, labels: bool = True) -> Document:
-    """All that stands in a file: its `text` is the file again. Raises as `read`."""
+    """Return all that stands in a file, whose `text` is the file again.
+
+    Raises:
+        BadData: the file is broken, as `read` has it.
+    """
     text = text_of(path, otherwise=_ISO)
     before = MARK if text.startswith(MARK) else ""
     blocks: list[Block] = []

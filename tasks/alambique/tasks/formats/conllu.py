@@ -1,8 +1,8 @@
-"""CoNLL-U: words and universal parts of speech from the files of a dependency treebank."""
+"""CoNLL-U, the files of dependency treebanks: words and their universal parts of speech."""
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, assert_never
@@ -10,7 +10,111 @@ from typing import NoReturn, assert_never
 from alambique.spec.errors import BadData
 from alambique.tasks.examples import Sentence
 from alambique.tasks.formats.lines import MARK, lines_of, split_end, text_of
-from alambique.tasks.formats.treebank import COLUMNS, NOTHING, UPOS, Document, Kind, Row, Tree
+
+UPOS = (
+    *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM"),
+    *("PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"),
+)
+"""The 17 universal parts of speech."""
+
+NOTHING = "_"
+"""What a column without a value holds; the tag of a contraction."""
+
+
+class Kind(StrEnum):
+    """What a row is, which its id tells."""
+
+    WORD = "word"
+    """A word of the tree: `8`."""
+    RANGE = "range"
+    """What stands in the text for several words: `8-9`, as "al" for "a" and "el"."""
+    EMPTY = "empty node"
+    """What does not stand in the text: `5.1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The ten columns, and how the line ends."""
+
+    id: str
+    form: str
+    lemma: str = NOTHING
+    upos: str = NOTHING
+    xpos: str = NOTHING
+    feats: str = NOTHING
+    head: str = NOTHING
+    deprel: str = NOTHING
+    deps: str = NOTHING
+    misc: str = NOTHING
+    end: str = "\n"
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        if "-" in self.id:
+            return Kind.RANGE
+        return Kind.EMPTY if "." in self.id else Kind.WORD
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The first and last word of a range; the word before an empty node, and its place there.
+
+        >>> Row("8-9", "al").numbers, Row("5.1", "_").numbers, Row("8", "a").numbers
+        ((8, 9), (5, 1), (8, 8))
+        """
+        first, *last = self.id.replace(".", "-").split("-")
+        return int(first), int(last[0] if last else first)
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        return "\t".join(getattr(self, column) for column in COLUMNS) + self.end
+
+
+COLUMNS = tuple(field.name for field in fields(Row) if field.name != "end")
+"""The names of the ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A sentence."""
+
+    line: int
+    """Where it starts, from 1."""
+    comments: tuple[str, ...]
+    """Lines that begin with #, with their ends."""
+    rows: tuple[Row, ...]
+    after: str = "\n"
+    """The empty lines behind it."""
+
+    @property
+    def text(self) -> str:
+        """Its lines."""
+        return "".join((*self.comments, *(row.text for row in self.rows), self.after))
+
+    @property
+    def name(self) -> str | None:
+        """Its `sent_id`, where it has one."""
+        for comment in self.comments:
+            key, _, value = comment.removeprefix("#").partition("=")
+            if key.strip() == "sent_id":
+                return value.strip()
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file."""
+
+    trees: tuple[Tree, ...]
+    before: str = ""
+    """What stands before the first sentence: empty lines, a mark."""
+
+    @property
+    def text(self) -> str:
+        """The file, to the byte."""
+        return self.before + "".join(tree.text for tree in self.trees)
+
 
 HUB_UPOS = (
     *("NOUN", "PUNCT", "ADP", "NUM", "SYM", "SCONJ", "ADJ", "PART", "DET"),
@@ -41,7 +145,7 @@ class Words(StrEnum):
 
 
 def read(path: Path, *, words: Words, labels: bool = True) -> list[Sentence]:
-    """The sentences of a file, named after their `sent_id` or else their first line.
+    """Return the sentences of a file, named after their `sent_id` or else their first line.
 
     Args:
         path: of the file.
@@ -58,7 +162,7 @@ def read(path: Path, *, words: Words, labels: bool = True) -> list[Sentence]:
 
 
 def write(path: Path, sentences: Iterable[Sentence]) -> None:
-    """Writes words and tags, so that `read` gives them back as syntactic words.
+    """Write words and tags, so that `read` gives them back as syntactic words.
 
     Raises:
         BadData: a sentence has a tag that is no UPOS, such as that of a contraction.
@@ -67,7 +171,11 @@ def write(path: Path, sentences: Iterable[Sentence]) -> None:
 
 
 def document(sentences: Iterable[Sentence]) -> Document:
-    """The file of these sentences, all other columns empty. Raises as `write`."""
+    """Return the file of these sentences, all other columns empty.
+
+    Raises:
+        BadData: a sentence has a tag that is no UPOS, such as that of a contraction.
+    """
     trees: list[Tree] = []
     line = 1
     for sentence in sentences:
@@ -84,7 +192,11 @@ def _rows(sentence: Sentence) -> Iterator[Row]:
 
 
 def parse(path: Path, *, labels: bool = True) -> Document:
-    """All that stands in a file: its `text` is the file again. Raises as `read`."""
+    """Return all that stands in a file, whose `text` is the file again.
+
+    Raises:
+        BadData: the file is broken, as `read` has it.
+    """
     text = text_of(path)
     before = MARK if text.startswith(MARK) else ""
     trees: list[Tree] = []
@@ -177,7 +289,7 @@ def _check_order(rows: list[Row], start: int, path: Path) -> None:
 
 
 def _may_follow(row: Row, word: int, empty: int, closed: int) -> bool:
-    """Whether a row may follow that word, and so many empty nodes; a range ended at `closed`."""
+    """Return whether a row may follow a word, empty nodes, and a range that ended at `closed`."""
     first, last = row.numbers
     match row.kind:
         case Kind.WORD:

@@ -10,7 +10,7 @@ from alambique.tasks.formats.lines import MARK, lines_of, text_of
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """The objects of a file; empty lines are passed over.
+    """Yield the objects of a file; empty lines are passed over.
 
     Raises:
         BadData: the file is not UTF-8, or a line is no JSON object; the message names file and
@@ -23,7 +23,7 @@ def rows(path: Path) -> Iterator[Row]:
 
 
 def write(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """Writes an object a line, so that `rows` gives them back."""
+    """Write an object a line, so that `rows` gives them back."""
     lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     path.write_bytes("".join(f"{line}\n" for line in lines).encode())
 

@@ -11,7 +11,7 @@ _RETRY = "save the file as UTF-8"
 
 
 def text_of(path: Path, *, otherwise: str = _RETRY) -> str:
-    """The whole file; a mark at its start is kept.
+    """Return the whole file; a mark at its start is kept.
 
     Args:
         path: a UTF-8 file.
@@ -30,7 +30,7 @@ def text_of(path: Path, *, otherwise: str = _RETRY) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    r"""The lines with their ends, which joined are the text.
+    r"""Return the lines with their ends, which joined are the text.
 
     Split at \n alone: words may hold other line separators.
 
@@ -42,7 +42,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def split_end(line: str) -> tuple[str, str]:
-    r"""What a line says, and how it ends.
+    r"""Return a line without its end, and the end.
 
     >>> split_end("uno\r\n"), split_end("dos")
     (('uno', '\r\n'), ('dos', ''))

@@ -47,7 +47,7 @@ _FIELDS = QuestionColumns()
 
 
 def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
-    """The rows of a file by the names of their columns, of which others are not read.
+    """Yield the rows of a file by the names of their columns, of which others are not read.
 
     Raises:
         BadData: the file is damaged or no Parquet, or lacks a column.
@@ -59,7 +59,7 @@ def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 def read_sentences(path: Path, tokens: TokenColumns, *, labels: bool = True) -> Rows:
-    """The tagged sentences of a file; or their words alone, and no tags are looked at.
+    """Return the tagged sentences of a file; or their words alone, and no tags are looked at.
 
     Raises:
         BadData: as `rows`; or a row has no words, not one tag for each, or an unknown one.
@@ -76,7 +76,7 @@ def read_sentences(path: Path, tokens: TokenColumns, *, labels: bool = True) -> 
 def read_questions(
     path: Path, fields: QuestionColumns = _FIELDS, *, labels: bool = True
 ) -> list[Question]:
-    """The questions of a file; without labels, no answers are looked at.
+    """Return the questions of a file; without labels, no answers are looked at.
 
     Raises:
         BadData: as `rows`; or a row is not of this form, or an answer not at its offset.
@@ -131,7 +131,7 @@ def classes(path: Path) -> Mapping[str, tuple[str, ...]]:
 
 
 def _class_names(feature: Any) -> tuple[str, ...]:
-    """Of a column of classes, or of lists of them."""
+    """Return the names of the classes of a column, or of the lists in it, if it has any."""
     if isinstance(feature, list) and len(feature) == 1:  # how older versions write lists
         feature = feature[0]
     if not isinstance(feature, dict):
@@ -142,7 +142,7 @@ def _class_names(feature: Any) -> tuple[str, ...]:
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """Writes these columns of texts so that `rows` gives them back."""
+    """Write columns of texts so that `rows` gives them back."""
     import pyarrow
     from pyarrow import parquet
 
@@ -236,7 +236,7 @@ def _question(row: Row, fields: QuestionColumns) -> Question:
 
 
 def _cells(row: Row, fields: QuestionColumns) -> dict[str, object]:
-    """What is asked, under the names that SQuAD has for it."""
+    """Return id and question of a row, under the names that SQuAD has for them."""
     name = str(row.cells[fields.id]) if fields.id else row.name
     return {"id": name, "question": row.cells[fields.question]}
 

@@ -35,7 +35,7 @@ class Table:
 
 
 def rows(path: Path, table: Table, header: tuple[str, ...] | None = None) -> Iterator[Row]:
-    """The rows of a table by the names of their columns.
+    """Yield the rows of a table by the names of their columns.
 
     Args:
         path: where it was read from.
@@ -60,7 +60,7 @@ def rows(path: Path, table: Table, header: tuple[str, ...] | None = None) -> Ite
 
 
 def header_of(path: Path, table: Table) -> tuple[str, ...]:
-    """The first row.
+    """Return the names of the columns, which are in the first row.
 
     Raises:
         BadData: there is none, or a name stands twice in it.
@@ -75,7 +75,7 @@ def header_of(path: Path, table: Table) -> tuple[str, ...]:
 
 
 def parse_tsv(path: Path) -> Table:
-    """The rows of a file whose cells hold no tab and no line break; a quote is a character.
+    """Return the rows of a file whose cells hold no tab and no line break; a quote is a character.
 
     Raises:
         BadData: the file is not UTF-8, or its lines do not all end alike.
@@ -95,7 +95,7 @@ def parse_tsv(path: Path) -> Table:
 
 
 def write_tsv(path: Path, table: Table) -> None:
-    """Writes a table so that `parse_tsv` gives it back.
+    """Write a table so that `parse_tsv` gives it back.
 
     Raises:
         BadData: a cell holds a tab or a line break, which this format cannot say.
@@ -111,7 +111,7 @@ def write_tsv(path: Path, table: Table) -> None:
 
 
 def parse_csv(path: Path) -> Table:
-    """The rows of a file as RFC 4180 has it: a quoted cell may hold commas and line breaks.
+    """Return the rows of a file as RFC 4180 has it: a quoted cell may hold commas and line breaks.
 
     Raises:
         BadData: the file is not UTF-8, or a quote is not closed or followed by more.
@@ -147,7 +147,7 @@ def _csv_lines(path: Path, physical: list[str]) -> Iterator[Line]:
 
 
 def write_csv(path: Path, table: Table) -> None:
-    """Writes a table so that `parse_csv` gives it back, with no more quotes than needed."""
+    """Write a table so that `parse_csv` gives it back, with no more quotes than needed."""
     _save(path, table, table.end.join(_csv_row(line.cells) for line in table.lines))
 
 
@@ -159,7 +159,7 @@ def _csv_row(cells: tuple[str, ...]) -> str:
 
 
 def table_of(rows: Iterable[tuple[str, ...]], *, end: str) -> Table:
-    """These rows as a new file."""
+    """Return a table of these rows, as a new file has it."""
     return Table(tuple(Line(number, cells) for number, cells in enumerate(rows, 1)), end)
 
 

@@ -17,7 +17,7 @@ OfRow = Callable[[Any, str, str], Question]
 
 
 def read(path: Path, *, labels: bool = True) -> list[Question]:
-    """The questions of a file, without empty answers; those marked `is_impossible` have none.
+    """Return the questions of a file, without empty answers; an `is_impossible` one has none.
 
     Args:
         path: of the file.
@@ -31,7 +31,7 @@ def read(path: Path, *, labels: bool = True) -> list[Question]:
 
 
 def read_articles(path: Path, *, labels: bool = True) -> list[list[Question]]:
-    """The questions of a file, article by article: JSON, or Parquet with a row for each article.
+    """Return the questions of each article of a file: JSON, or Parquet with a row an article.
 
     Raises:
         BadData: as `read`.
@@ -45,7 +45,7 @@ def read_articles(path: Path, *, labels: bool = True) -> list[list[Question]]:
 
 
 def write(path: Path, questions: Iterable[Question]) -> None:
-    """Writes a file that reads back as these questions: 2.0 where one has no answers, else 1.1."""
+    """Write a file that reads back as these questions: 2.0 if one has no answers, else 1.1."""
     rows = list(questions)
     version = "1.1" if all(question.answers for question in rows) else "v2.0"
     paragraphs = [
@@ -81,7 +81,9 @@ def _json(path: Path) -> Any:
             f"{path}:{line}: byte {error.start} is not UTF-8: save the file as UTF-8"
         ) from error
     except (RecursionError, ValueError) as error:  # too deep; a number of thousands of digits
-        raise BadData(f"{path}: no SQuAD file: {error}") from error
+        raise BadData(
+            f"{path}: no SQuAD file: {error}; repair the file, or download it again"
+        ) from error
 
 
 def _article(article: Any, where: str, of_row: OfRow) -> list[Question]:
@@ -102,7 +104,7 @@ def _paragraph(paragraph: Any, where: str, of_row: OfRow) -> list[Question]:
 
 
 def unanswered_question(row: Any, context: str, where: str) -> Question:
-    """The question of a row with id and question, whose answers are not looked at.
+    """Return the question of a row with id and question, whose answers are not looked at.
 
     Raises:
         BadData: the row is not of this form; the message begins with `where`.
@@ -112,7 +114,7 @@ def unanswered_question(row: Any, context: str, where: str) -> Question:
 
 
 def question_of(row: Any, context: str, where: str) -> Question:
-    """The question of a row with id, question, answers and, where it has none, `is_impossible`.
+    """Return the question of a row of id, question, answers or else `is_impossible`.
 
     Raises:
         BadData: the row is not of this form, or an answer is not at its offset in the context;
@@ -161,7 +163,7 @@ def _offset_hint(text: str, context: str) -> str:
 
 
 def text_in(row: Any, key: str, where: str) -> str:
-    """What the row holds at that key; BadData where that is no text."""
+    """Return the text that a row holds at a key; raise `BadData` if it is none."""
     text = _field(row, key, str, where)
     try:
         text.encode()

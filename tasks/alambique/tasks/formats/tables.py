@@ -36,7 +36,7 @@ def read(
     header: tuple[str, ...] | None = None,
     labels: bool = True,
 ) -> Rows:
-    """The labelled texts of a file, and how many rows were left out.
+    """Return the labelled texts of a file, and how many rows were left out.
 
     Args:
         path: its suffix says what it is.
@@ -58,7 +58,7 @@ def read(
 
 
 def read_rated(path: Path, columns: Columns, *, labels: bool = True) -> Rows:
-    """The rated texts of a file.
+    """Return the rated texts of a file.
 
     Args:
         path: its suffix says what it is.
@@ -73,7 +73,7 @@ def read_rated(path: Path, columns: Columns, *, labels: bool = True) -> Rows:
 
 
 def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
-    """Writes labelled texts so that `read` gives them back.
+    """Write labelled texts so that `read` gives them back.
 
     Raises:
         BadData: a text has a tab or a line break, and the file is a TSV.

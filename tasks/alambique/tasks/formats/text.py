@@ -14,7 +14,7 @@ COLUMN = "text"
 
 
 def read_texts(path: Path, column: str = COLUMN) -> list[Text]:
-    """The texts of a file, each named after its line or row; empty ones are left out.
+    """Return the texts of a file, each named after its line or row; empty ones are left out.
 
     Args:
         path: its suffix says what it is: one of `READERS`.
@@ -33,7 +33,7 @@ def read_texts(path: Path, column: str = COLUMN) -> list[Text]:
 
 
 def write(path: Path, texts: Iterable[str]) -> None:
-    """Writes a paragraph a line, so that `read_texts` gives them back."""
+    """Write a paragraph a line, so that `read_texts` gives them back."""
     path.write_bytes("".join(f"{text}\n" for text in texts).encode())
 
 

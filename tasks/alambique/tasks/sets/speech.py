@@ -11,7 +11,7 @@ TASK = "part-of-speech"
 def _treebank(
     name: str, prefix: str, sizes: tuple[int, int, int], about: str, words: conllu.Words
 ) -> Dataset:
-    """A treebank of Universal Dependencies, whose three files begin with `prefix`."""
+    """Return a treebank of Universal Dependencies, whose three files begin with `prefix`."""
     contracted = "-contracted" if words is conllu.Words.CONTRACTED else ""
     train, dev, test = sizes
     return Dataset(

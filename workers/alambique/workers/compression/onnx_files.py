@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from alambique.models.networks import Network
 from alambique.runtime.engines import INPUT_NAMES
-from alambique.runtime.inputs import Inputs
+from alambique.runtime.windows import Inputs
 
 OPSET = 20
 _QUANTIZED = ("MatMul", "Gemm", "Gather")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alambique.runtime.engines import OPENVINO_FILE
-from alambique.runtime.inputs import Inputs
+from alambique.runtime.windows import Inputs
 from alambique.workers.compression.onnx_files import named_arrays
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from alambique.registry.job_result import LayerMap, role_of
+from alambique.spec.compression import Format
 from alambique.spec.data import Split
 from alambique.spec.fields import Spec
 from alambique.spec.train import Train
@@ -295,6 +296,68 @@ class SpeedResult(StageResult):
 
     networks: tuple[tuple[Speed, ...], ...]
     """Of each network, in their order, on the device that it was tested on, then on others."""
+    settings: dict[str, Any]
+    made_by: tuple[CodeVersion, ...] = ()
+
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
+        """Return the same, with the code that measured it."""
+        return self.model_copy(update={"made_by": made_by})
+
+
+class CompressedModel(StageResult):
+    """A network in another format, and what that costs in score."""
+
+    format: Format
+    model: TrainedModel
+    """The network that it was made of."""
+    folder: Path
+    content: str
+    """Hash of its files; empty where it failed."""
+    bytes: int
+    """Size of its files, without tokenizer and config."""
+    metric: str
+    """What it is judged by: the primary metric of the task; without a head the mean cosine between
+    its states and those of the network."""
+    score: float
+    """On the validation examples."""
+    own_score: float
+    """Of the network that it was made of, on the same examples."""
+    accepted: bool
+    """Whether it loses no more than the job's tolerance."""
+    difference: float
+    """The largest difference of a logit, over the validation examples."""
+    metrics: dict[str, float]
+    """On the test split."""
+    seconds: float
+    failure: str | None = None
+    """Why there are no files."""
+    made_by: tuple[CodeVersion, ...] = ()
+
+    def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
+        """Return the same, with the code that made it."""
+        return self.model_copy(update={"made_by": made_by})
+
+
+class EngineSpeed(Spec):
+    """How fast one file of a network is in its engine, measured in rounds with the others."""
+
+    p50_ms: float
+    """Of real texts, one at a time; half of them took less."""
+    p95_ms: float
+    p99_ms: float
+    per_second: dict[int, float]
+    """Texts per second, by how many of them are a batch."""
+    one_thread_ms: float
+    """As p50_ms, with a single thread."""
+    ratio: float
+    """The baseline's time over this one's: the median of the rounds' ratios, one text at a time."""
+
+
+class RaceResult(StageResult):
+    """The speeds of a job's networks in every format and engine, raced on this machine."""
+
+    speeds: tuple[EngineSpeed, ...]
+    """Of each contestant, the baseline first."""
     settings: dict[str, Any]
     made_by: tuple[CodeVersion, ...] = ()
 

@@ -23,6 +23,7 @@ from alambique.registry.job_result import JobResult
 from alambique.registry.records import JobRow
 from alambique.registry.retry import read, write
 from alambique.registry.transitions import HELD
+from alambique.spec.combinations import needs_outputs
 from alambique.spec.disk import is_disk_full
 from alambique.spec.errors import LostLease
 from alambique.spec.job import Job
@@ -30,7 +31,6 @@ from alambique.spec.pinning import with_names
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason
-from alambique.spec.tries import needs_outputs
 from alambique.workers.environment import ray_environment
 from alambique.workers.pipeline.context import JobContext, forward_logs, traceback_lines
 from alambique.workers.pipeline.failures import reason_of, user_message

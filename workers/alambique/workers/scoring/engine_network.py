@@ -3,7 +3,7 @@
 from torch import Tensor, from_numpy, nn
 
 from alambique.runtime.answering import Forward
-from alambique.runtime.inputs import Inputs
+from alambique.runtime.windows import Inputs
 
 
 class EngineNetwork(nn.Module):

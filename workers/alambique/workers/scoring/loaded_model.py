@@ -16,6 +16,7 @@ from alambique.tasks.bootstrap import Floats
 from alambique.tasks.calibration import calibration_error
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
+from alambique.workers.scoring.engine_network import EngineNetwork
 from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
@@ -29,7 +30,7 @@ class LoadedModel:
     """A network with what it reads, ready to answer."""
 
     task: Task[Any, Any]
-    network: Network
+    network: Network | EngineNetwork
     encoder: Encoder
     labels: tuple[str, ...]
     device: torch.device
@@ -162,7 +163,7 @@ def predict_examples(
     return model.predictions(examples, windows, model.predict_logits(windows))
 
 
-def synchronised_logits(network: Network, *inputs: Tensor) -> Tensor:
+def synchronised_logits(network: Network | EngineNetwork, *inputs: Tensor) -> Tensor:
     """Return the network's logits, once the device has really computed them."""
     logits: Tensor = network(*inputs)
     if logits.is_cuda:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from alambique.models.networks import Network, load
 from alambique.models.sources import check_folder
-from alambique.runtime.inputs import Inputs
-from alambique.runtime.windows import Encoder
+from alambique.runtime.windows import Encoder, Inputs
 from alambique.spec.errors import BadModel
 from alambique.tasks.all import find
 from alambique.workers.training.kinds.all import kind_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import fsspec
 
-from alambique.models.folders import TOKENIZER_FILES
+from alambique.models.weights import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import File, Version
 from alambique.spec.errors import BadModel

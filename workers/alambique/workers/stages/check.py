@@ -15,11 +15,10 @@ import fsspec
 
 from alambique.cache.shared import RedisPacks
 from alambique.models.configs import read_config
-from alambique.models.folders import model_hash
 from alambique.models.networks import Network
 from alambique.models.networks import load as load_network
 from alambique.models.sources import LocatedModel, check_folder, locate
-from alambique.models.weights import weights_hash
+from alambique.models.weights import model_hash, weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
@@ -42,7 +41,7 @@ from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.data import Splits, load
 from alambique.tasks.examples import FILE, Example, content_hash, intact, write
 from alambique.tasks.plan import plan
-from alambique.tasks.values import check_values, checked_tries
+from alambique.tasks.search_values import check_values, checked_combinations
 from alambique.workers.compute_resources import (
     ComputeResources,
     needed_resources,
@@ -106,7 +105,7 @@ def check_job(context: JobContext) -> CheckResult:
         for teacher in job.teachers
     )
     student = _check_student_start(context, data.labels)
-    check_values(checked_tries(job), partial(check_head, student=student))
+    check_values(checked_combinations(job), partial(check_head, student=student))
     # terms that compare layers have one teacher, says the spec
     for (field, _), start in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
         check_live_teacher(job, field, start, student)

@@ -12,10 +12,10 @@ from typing import Any, assert_never
 import numpy as np
 import torch
 
-from alambique.models.networks import load
+from alambique.models.networks import Network, load
 from alambique.models.weights import model_hash
 from alambique.runtime.engines import ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS, open_engine
-from alambique.runtime.inputs import Inputs, pad
+from alambique.runtime.windows import Inputs, pad
 from alambique.spec.compression import Compression, Format
 from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.examples import Example, read
@@ -116,7 +116,7 @@ class Compress:
             dtype = torch.bfloat16 if self.format is Format.BF16 else torch.float16
             write_low_precision(self.model.folder, files, dtype)
             return
-        network = loaded.network.to("cpu")
+        network = load(self.model.folder, context.task.output, context.data.labels)
         with tempfile.TemporaryDirectory(dir=files.parent) as temporary:
             exported = Path(temporary) / ONNX_FILE
             export_onnx(network, exported)
@@ -164,9 +164,7 @@ class Compress:
         )
 
 
-def compress_students(
-    context: JobContext, models: Sequence[TrainedModel]
-) -> list[CompressedModel]:
+def compress_students(context: JobContext, models: Sequence[TrainedModel]) -> list[CompressedModel]:
     """Return each distilled student in each format of the job, made by whoever was first.
 
     Args:
@@ -203,11 +201,11 @@ def load_model(context: JobContext, model: TrainedModel) -> LoadedModel:
     )
 
 
-def open_network(context: JobContext, files: Path, format: Format) -> torch.nn.Module:
+def open_network(context: JobContext, files: Path, form: Format) -> Network | EngineNetwork:
     """Return the network of compressed files: run by its engine, or by torch in 16 bits."""
-    if format.has_engine_file:
+    if form.has_engine_file:
         return EngineNetwork(open_engine(files, threads=torch.get_num_threads()))
-    dtype = torch.bfloat16 if format is Format.BF16 else torch.float16
+    dtype = torch.bfloat16 if form is Format.BF16 else torch.float16
     return load(files, context.task.output, context.data.labels).to(dtype).eval()
 
 

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alambique.models.folders import model_hash
-from alambique.models.weights import weights_hash
+from alambique.models.weights import model_hash, weights_hash
 from alambique.registry.transitions import is_retryable
 from alambique.spec.objective import Gold, Logits, Term, has_teacher_loss, intermediate_losses
 from alambique.spec.states import StageName, StudentRole

@@ -14,7 +14,7 @@ import torch
 
 from alambique.models.configs import depth, longest_text, read_config
 from alambique.models.counts import count
-from alambique.models.folders import model_hash
+from alambique.models.weights import model_hash
 from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_turns, turn
 from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import Floats

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from alambique.distill.layers import kept_layers
 from alambique.models.configs import Config, depth, labels_of, longest_text, read_config
 from alambique.models.families import FAMILIES
+from alambique.models.shapes import kept_layers
 from alambique.runtime.windows import Encoder
 from alambique.spec.errors import BadSpec, BadTeacher, LabelMismatch
 from alambique.spec.excerpts import joined_by, listed
@@ -187,8 +187,8 @@ def _as_architecture(model: Source) -> Architecture:
 def _max_positions(teacher: TeacherEntry, model: Source, start: InitialModel | None) -> int | None:
     """Return how many pieces a model, or one from scratch, has positions for; None: no limit."""
     if start is None:
-        turned = FAMILIES[_as_architecture(model).architecture].turned
-        return None if turned else teacher.spec.positions
+        rotary = FAMILIES[_as_architecture(model).architecture].rotary
+        return None if rotary else teacher.spec.positions
     return longest_text(read_config(start.folder))
 
 

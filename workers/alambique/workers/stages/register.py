@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from alambique.models import reference
 from alambique.models.configs import longest_text, read_config
-from alambique.models.counts import Counts, count
+from alambique.models.counts import REFERENCE, REFERENCE_CONFIG, Counts, count
 from alambique.registry import example_scores, versions
 from alambique.registry.job_result import Candidate, JobResult, Macs, Outputs, Reference
 from alambique.registry.records import Edge, Metric, Version
@@ -286,12 +285,13 @@ def _job_notes(job: Job) -> Iterator[str]:
 
 def _reference(context: JobContext, evaluation: Evaluation) -> Reference:
     """Return the network that speed-ups are told against, for the same texts."""
-    cost = reference.cost(
+    cost = count(
+        REFERENCE_CONFIG,
         task=context.task.output,
         labels=len(context.data.labels),
         length=evaluation.settings["length"],
     )
-    return Reference(name=reference.NAME, macs=Macs(linear=cost.macs_linear, full=cost.macs_full))
+    return Reference(name=REFERENCE, macs=Macs(linear=cost.macs_linear, full=cost.macs_full))
 
 
 def _outputs(context: JobContext) -> Outputs | None:

@@ -19,7 +19,7 @@ from alambique.registry.job_result import (
     role_of,
 )
 from alambique.spec.states import StudentRole
-from alambique.tasks.bootstrap import Floats, difference, packed
+from alambique.tasks.bootstrap import Floats, difference, pack_fractions
 from alambique.workers.pipeline.records import (
     Evaluation,
     Score,
@@ -186,7 +186,9 @@ def busy_notes(
 def example_scores(lines: Sequence[TableLine]) -> dict[tuple[str, int], bytes]:
     """Return what each test example adds to each student's score, packed, by role and seed."""
     return {
-        (role_of(model.name, model.trial), model.seed): packed(np.load(evaluation.fractions))
+        (role_of(model.name, model.trial), model.seed): pack_fractions(
+            np.load(evaluation.fractions)
+        )
         for line in lines
         for model, evaluation in zip(line.models, line.evaluations, strict=True)
         if model.seed is not None and evaluation.fractions is not None

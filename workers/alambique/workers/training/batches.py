@@ -13,8 +13,7 @@ from torch import Tensor
 from alambique.cache.reader import Outputs
 from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows, ensemble_rows
-from alambique.runtime.inputs import pad
-from alambique.runtime.windows import Window
+from alambique.runtime.windows import Window, pad
 from alambique.spec.errors import LostWorker
 from alambique.tasks.examples import Example
 from alambique.workers.training.example_windows import ExampleWindow

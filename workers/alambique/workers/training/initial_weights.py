@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from alambique.distill.layers import kept_layers
 from alambique.models import shapes
 from alambique.models.configs import depth, read_config
 from alambique.models.networks import load, new, save
+from alambique.models.shapes import kept_layers
 from alambique.models.students import cut, narrow
 from alambique.models.tokenizers import CLS, MASK, PAD, SEP, SPECIAL, train_tokenizer
 from alambique.spec.job import Student

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alambique.distill.cka import best_map, cka_table
 from alambique.distill.mapping import layer_pairs
-from alambique.distill.similarity import best_map, cka_table
 from alambique.distill.terms.comparison import LayerSelection
 from alambique.distill.terms.table import awaits_map, comparison_of, with_chosen_map
 from alambique.models.activation_hooks import ActivationHooks

@@ -1,7 +1,7 @@
 """States: those of a network without a head, which is compared with its teacher by layers alone.
 
 Shapes: B windows of a batch, N pieces of the longest, C the width of the states, Z columns of
-`similarity.moments`.
+`cka.moments`.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from alambique.distill.activations import LayerOutputs
+from alambique.distill.cka import cka_of_moments, moments
 from alambique.distill.prediction_rows import PredictionRows, empty_rows
-from alambique.distill.similarity import cka_of_moments, moments
 from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from alambique.distill.similarity import best_map, cka, cka_of_moments, cka_table, moments
+from alambique.distill.cka import best_map, cka, cka_of_moments, cka_table, moments
 
 FEW = settings(max_examples=30)
 FLOATS = st.floats(-100, 100)

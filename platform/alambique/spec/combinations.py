@@ -23,7 +23,7 @@ _MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Combination:
     """One combination of values, by the paths of their fields, and the job that it makes."""
 
     values: Mapping[str, Any]
@@ -32,10 +32,10 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
+class Combinations:
     """Combinations of the values of some dimensions; of none, the job as it is."""
 
-    each: tuple[Try, ...]
+    each: tuple[Combination, ...]
     listed: frozenset[str]
     """The dimensions whose values the job lists one by one."""
     whole: bool
@@ -48,10 +48,10 @@ class Tries:
         return (one.job for one in self.each if isinstance(one.job, Job))
 
 
-def tries(job: Job, *heads: str) -> Tries:
-    """Combinations of the dimensions under these fields; of very many some of everywhere."""
+def search_combinations(job: Job, *heads: str) -> Combinations:
+    """Return combinations of the dimensions under these fields; of very many some of everywhere."""
     if job.search is None:
-        return Tries((Try({}, job),), frozenset(), whole=True)
+        return Combinations((Combination({}, job),), frozenset(), whole=True)
     space = _dimensions_under(job, heads)
     values = {
         path: _representative_values(job, path, dimension) for path, dimension in space.items()
@@ -65,21 +65,28 @@ def tries(job: Job, *heads: str) -> Tries:
         none_missed for _, none_missed in values.values()
     )
     listed = frozenset(path for path, each in space.items() if not isinstance(each, Range))
-    return Tries(tuple(Try(point, _job_or_error(job, point)) for point in points), listed, whole)
+    return Combinations(
+        tuple(Combination(point, _job_or_error(job, point)) for point in points), listed, whole
+    )
 
 
-def same_tries(job: Job, heads: Iterable[str], others: Iterable[str]) -> bool:
-    """Return whether the job's search varies the same under both: to make the tries takes long."""
+def same_combinations(job: Job, heads: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether the search varies the same fields under both heads.
+
+    It is asked because combinations take long to make.
+    """
     return _dimensions_under(job, heads).keys() == _dimensions_under(job, others).keys()
 
 
 def needs_outputs(job: Job) -> bool:
-    """Whether a student of the job, or of a trial of its search, learns from teacher outputs."""
-    every = tries(job, "objective", "intermediate.objective")
+    """Return whether a student of the job, or of a trial of it, learns from teacher outputs."""
+    every = search_combinations(job, "objective", "intermediate.objective")
     if every.whole and not any(isinstance(one.job, BadSpec) for one in every.each):
         return any(variant.needs_outputs for variant in every.jobs)
     # combinations of what is learnt: a term may need another beside it
-    learning = (tries(job, head).jobs for head in ("objective", "intermediate.objective"))
+    learning = (
+        search_combinations(job, head).jobs for head in ("objective", "intermediate.objective")
+    )
     return any(variant.needs_outputs for variant in chain([job], single_value_jobs(job), *learning))
 
 
@@ -97,7 +104,7 @@ def _job_or_error(job: Job, values: Mapping[str, Any]) -> Job | BadSpec:
 
 
 def _representative_values(job: Job, path: str, dimension: Dimension) -> tuple[Sequence[Any], bool]:
-    """Values that stand for all of a dimension, and whether none is missed."""
+    """Return values that stand for all of a dimension, and whether they do."""
     if isinstance(dimension, Range):
         if not takes_whole_numbers(job, path):
             return listed_values(dimension), True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.distill.layers import kept_layers
+from alambique.models.shapes import kept_layers
 from alambique.spec.errors import BadSpec
 
 RULES: list[Literal["uniform", "first", "last"]] = ["uniform", "first", "last"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from alambique.distill import losses
-from alambique.distill.combining import average, best, log_odds
+from alambique.distill.ensemble import average, best, log_odds
 from alambique.distill.objective import objective_loss
 from alambique.distill.prediction_rows import PredictionRows, class_rows, ensemble_rows, span_rows
 from alambique.spec.objective import Gold, Logits

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Text, case, cast, func, or_, select, tuple
 from sqlalchemy.orm import Session
 
 from alambique.registry import tables
-from alambique.registry.clock import now
+from alambique.registry.dialects import now
 from alambique.registry.moves import job_row, unknown_job
 from alambique.registry.pages import newest_first, page_of, starts_with
 from alambique.registry.records import Event, JobRow, Page, Waiting
@@ -34,13 +34,13 @@ _STORED = func.length(cast(tables.Job.spec, Text)) + func.coalesce(
 
 
 def is_ready(at: datetime) -> ColumnElement[bool]:
-    """Whether a job may be taken at that time."""
+    """Return whether a job may be taken at that time."""
     due = or_(tables.Job.not_before.is_(None), tables.Job.not_before <= at)
     return tables.Job.state.in_(WAITING) & due
 
 
 def find(session: Session, job_id: UUID) -> JobRow:
-    """The job of that id.
+    """Return the job of that id.
 
     Raises:
         UnknownName: there is none.
@@ -62,7 +62,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[JobRow]:
-    """Jobs, newest first: those that are as asked for; of large ones fewer than `limit`.
+    """Return the jobs that are as asked for, newest first; of large ones fewer than `limit`.
 
     Raises:
         BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
@@ -85,13 +85,13 @@ def page(
 
 
 def candidates(session: Session, limit: int = 20) -> tuple[JobRow, ...]:
-    """Jobs that may be taken now, the next one first. Takes nothing, locks nothing."""
+    """Return the jobs that may be taken now, the next one first, without taking any."""
     query = select(tables.Job).where(is_ready(now(session))).order_by(*IN_TURN).limit(limit)
     return tuple(job_row(job) for job in session.scalars(query))
 
 
 def waiting(session: Session, job_id: UUID) -> Waiting:
-    """How many jobs are taken before this one, and why it is not running.
+    """Return how many jobs are taken before this one, and why it is not running.
 
     Raises:
         UnknownName: there is no such job.
@@ -124,7 +124,7 @@ def waiting_of(session: Session, rows: Iterable[JobRow]) -> dict[UUID, Waiting]:
 
 
 def events(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-    """What happened to a job, oldest first: at most `limit` events with an id above `after`."""
+    """Return events of a job, oldest first: at most `limit` with an id above `after`."""
     return _events(
         session, limit, tables.Event.job_id == job_id, tables.Event.id > min(after, _LAST)
     )
@@ -144,13 +144,13 @@ def newest_events(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, int]:
 
 
 def logs(session: Session, job_id: UUID, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-    """Its events of kind "log", whose content is `{"lines": [...]}`."""
+    """Return events of kind "log" of a job, as `events`; their content is `{"lines": [...]}`."""
     mine = (tables.Event.job_id == job_id, tables.Event.kind == "log")
     return _events(session, limit, *mine, tables.Event.id > min(after, _LAST))
 
 
 def notes(session: Session, job_id: UUID, kind: str) -> tuple[Event, ...]:
-    """All its events of a kind, oldest first."""
+    """Return all events of a job of one kind, oldest first."""
     return _events(session, None, tables.Event.job_id == job_id, tables.Event.kind == kind)
 
 
@@ -163,14 +163,14 @@ def _events(session: Session, limit: int | None, *which: ColumnElement[bool]) ->
 
 
 def _comes_before(job: JobRow) -> ColumnElement[bool]:
-    """Whether another job comes before this one in `IN_TURN`."""
+    """Return whether another job comes before this one in `IN_TURN`."""
     age = tuple_(tables.Job.created_at, tables.Job.id) < (job.created_at, job.id)
     same = tables.Job.priority == job.priority
     return (tables.Job.priority > job.priority) | (same & age)
 
 
 def _describe_wait(job: JobRow, at: datetime, ahead: int, running: int) -> Waiting:
-    """Say how a job that waits stands at that time, with so many ahead and so many running."""
+    """Return how a job waits at a time, with so many jobs ahead of it and so many running."""
     if job.not_before is not None and job.not_before > at:
         return Waiting(ahead, f"{job.reason}: it is tried again at {job.not_before:%H:%M:%S} UTC")
     if ahead > 0:
@@ -196,7 +196,7 @@ def _next_text(job: JobRow, *, running: int) -> str:
 
 
 def _workers_text(number: int, each: Resources) -> str:
-    """So many workers, in words.
+    """Return a number of workers and what each takes, in words.
 
     >>> _workers_text(1, Resources()), _workers_text(2, Resources(gpus=0.5))
     ('1 worker of 1 CPU', '2 workers of 1 CPU and 0.5 GPUs')

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import delete, update
 
 from alambique.registry import jobs, tables
-from alambique.registry.clock import now
 from alambique.registry.database import Database
-from alambique.registry.reading import PAGE
+from alambique.registry.dialects import now
+from alambique.registry.job_queries import PAGE
 from alambique.registry.records import JobRow
 from alambique.spec.errors import BadSpec, UnknownName
 from alambique.spec.job import Job
