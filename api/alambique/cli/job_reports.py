@@ -12,6 +12,7 @@ from alambique.cli.searches import summarize
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
 from alambique.registry.job_result import (
     Candidate,
+    EngineRow,
     Gain,
     JobResult,
     LayerMap,
@@ -58,15 +59,23 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
         return True
     show(score_table(result))
     show(cost_table(result))
+    if result.engines:
+        show(engine_table(result))
     if result.candidates:
         show(candidate_table(result))
     maps = chain.from_iterable(map(learnt_layers, result.rows))
-    for line in (*maps, *summarize(result.search), *result.notes):
+    refused = (f"{row.model} as {row.format}: {row.note}" for row in result.engines if row.note)
+    for line in (*maps, *summarize(result.search), *refused, *result.notes):
         say(line)
     where = "" if job.project == "default" else f" --project {job.project}"
     for row in result.rows:
         name = f"{row.name}{_registered_seed(row, result.primary)}"
         say(f"{name}: {program} models download {row.version}{where}")
+    for engine in result.engines:
+        if engine.version:
+            quickest = ", the quickest here" if engine.is_winner else ""
+            name = f"{engine.model} as {engine.format}{quickest}"
+            say(f"{name}: {program} models download {engine.version}{where}")
     return True
 
 
@@ -130,6 +139,28 @@ def cost_table(result: JobResult) -> Table:
     also = (f"{device} {unit}" for device in devices for unit in _SPEED)
     columns = ["", "parameters", "MACs", *_SPEED, *also]
     return table(columns, ([*_cost_cells(row)] for row in rows))
+
+
+def engine_table(result: JobResult) -> Table:
+    """Return the job's networks in every engine, raced on the worker's machine."""
+    batches = sorted({size for row in result.engines for size in row.per_second})
+    columns = [
+        *("", "engine", "format", "MB", f"{result.primary.upper()} %"),
+        *("p50 ms", "p95 ms", "p99 ms", "times as fast", "1 thread ms"),
+        *(f"texts/s by {size}" for size in batches),
+    ]
+    return table(columns, [[*_engine_cells(row, batches)] for row in result.engines])
+
+
+def _engine_cells(row: EngineRow, batches: Sequence[int]) -> Iterable[object]:
+    yield f"{row.model} *" if row.is_winner else row.model
+    yield row.engine
+    yield row.format
+    yield None if row.bytes is None else decimal(row.bytes / 1e6)
+    yield share(row.metric)
+    yield from map(decimal, (row.p50_ms, row.p95_ms, row.p99_ms, row.ratio, row.one_thread_ms))
+    for size in batches:
+        yield decimal(row.per_second.get(size))
 
 
 def candidate_table(result: JobResult) -> Table:

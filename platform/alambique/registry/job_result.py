@@ -230,6 +230,45 @@ class SearchResult(_Record):
     """What doubling the MACs adds to the score. None: the front has one member."""
 
 
+class EngineRow(_Record):
+    """A network in one engine and format, beside the others of its job.
+
+    Without figures of speed it is a file that was not registered; `note` says why.
+    """
+
+    model: str
+    """Its role: teacher, student, or of a trial student-N."""
+    engine: str
+    """onnxruntime, openvino or torch."""
+    format: str
+    """fp32 as it was trained, or a format of `compress`."""
+    version: str | None = None
+    """As name@number. None: it is not registered by itself."""
+    bytes: int | None = None
+    """Size of its files."""
+    metric: float | None = None
+    """The primary metric on the test split."""
+    validation: float | None = None
+    """The primary metric on the validation examples."""
+    own_validation: float | None = None
+    """The same of the network that it was made of."""
+    difference: float | None = None
+    """The largest difference of a logit from that network's."""
+    p50_ms: float | None = None
+    """Of real texts, one at a time; half of them took less."""
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    one_thread_ms: float | None = None
+    """As p50_ms, with one thread."""
+    per_second: dict[int, float] = Field(default_factory=dict)
+    """Texts per second, by how many of them are a batch."""
+    ratio: float | None = None
+    """How many times as fast as the first row, one text at a time: the median over rounds."""
+    is_winner: bool = False
+    """Whether it is the student's quickest form."""
+    note: str | None = None
+
+
 class JobResult(_Record):
     """What a job ended with."""
 
@@ -247,6 +286,11 @@ class JobResult(_Record):
     candidates: tuple[Candidate, ...] = ()
     """Empty: each teacher is the one model that the job names."""
     search: SearchResult | None = None
+    engines: tuple[EngineRow, ...] = ()
+    """Networks in several engines, raced on the worker's machine. Empty: the job compresses
+    nothing."""
+    race_settings: dict[str, Any] = Field(default_factory=dict)
+    """How the engines were raced."""
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> Self | None:

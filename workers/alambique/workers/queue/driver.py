@@ -177,7 +177,9 @@ def run_stages(context: JobContext) -> JobResult:
     # torch takes seconds to import, which a short lease would not outlast before it is renewed
     from alambique.workers.stages.cache import fill_caches
     from alambique.workers.stages.check import check_job
+    from alambique.workers.stages.compress import compress_students
     from alambique.workers.stages.distil import train_students
+    from alambique.workers.stages.engine_race import race_engines
     from alambique.workers.stages.evaluate import evaluate_models, measure_speeds
     from alambique.workers.stages.register import register_models
     from alambique.workers.stages.table import table_lines
@@ -199,7 +201,9 @@ def run_stages(context: JobContext) -> JobResult:
     models = [*(teacher.model for teacher in context.teachers), *students]
     lines = table_lines(models, evaluate_models(context, models))
     speeds = measure_speeds(context, [line.model for line in lines])
-    result = register_models(context, lines, speeds)
+    compressed = compress_students(context, [line.model for line in lines])
+    race = race_engines(context, lines, compressed) if compressed else None
+    result = register_models(context, lines, speeds, compressed, race)
     notes = (*missing, *result.notes, *(searched.notes if searched else ()))
     summary = searched.summarize(context.job, result) if searched else None
     return result.model_copy(update={"notes": notes, "search": summary})

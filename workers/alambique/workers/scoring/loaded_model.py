@@ -56,6 +56,10 @@ class LoadedModel:
         """Move the network to another device; return the model there."""
         return replace(self, network=self.network.to(device), device=device)
 
+    def with_network(self, network: Network | EngineNetwork) -> "LoadedModel":
+        """Return the same with another network, such as its own in another engine."""
+        return replace(self, network=network)
+
     def windows(self, examples: Sequence[Example]) -> list[ExampleWindow]:
         """Return what the network is fed for `examples`."""
         return make_windows(self.task, examples, self.encoder, self.labels)

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from alambique.models.networks import Network, load
-from alambique.models.weights import model_hash
+from alambique.models.weights import TOKENIZER_FILES, model_hash
 from alambique.runtime.engines import ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS, open_engine
 from alambique.runtime.windows import Inputs, pad
 from alambique.spec.compression import Compression, Format
@@ -77,8 +77,11 @@ class Compress:
         files.mkdir()
         loaded = load_model(context, self.model)
         try:
+            for name in ("config.json", *TOKENIZER_FILES):
+                if (self.model.folder / name).is_file():
+                    shutil.copyfile(self.model.folder / name, files / name)
             self._write(context, loaded, files)
-            compressed = replace(loaded, network=open_network(context, files, self.format))
+            compressed = loaded.with_network(open_network(context, files, self.format))
         except Exception as error:  # of four libraries, which have no kind of error in common
             reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:500]
             context.log(f"warning: {self.format} of the {self.model.role} failed: {reason}")

@@ -6,6 +6,7 @@ from typing import Any
 from alambique.workers.pipeline.provenance import UNKNOWN, running_code
 from alambique.workers.pipeline.records import (
     CodeVersion,
+    CompressedModel,
     FineTuneRun,
     GateFigures,
     SelectedTeacher,
@@ -50,6 +51,30 @@ def run_details(run: FineTuneRun, model: TrainedModel) -> dict[str, Any]:
         "seconds": model.seconds,
         "diverged": model.diverged,
     } | code_details(model)
+
+
+def compression_details(compressed: CompressedModel, student: str) -> dict[str, Any]:
+    """Return what the version of a student in another format says.
+
+    Args:
+        compressed: its files and figures.
+        student: the version that they were made of, as name@number.
+    """
+    return {
+        "student": student,
+        "bytes": compressed.bytes,
+        "seconds": compressed.seconds,
+        "validation": {
+            "metric": compressed.metric,
+            "value": compressed.score,
+            "student": compressed.own_score,
+            "difference": compressed.difference,
+        },
+        "made_by": {
+            "compression": [code.model_dump(mode="json") for code in compressed.made_by],
+            "registration": [running_code().model_dump(mode="json")],
+        },
+    }
 
 
 def _gate_details(gate: GateFigures, collapsed: str | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import (
+    CompressedModel,
     Evaluation,
     FineTuneRun,
     SelectedTeacher,
@@ -26,14 +27,19 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
-from alambique.workers.stages.details import line_details, run_details
-from alambique.workers.stages.lineage import model_lineage, run_lineage
+from alambique.workers.stages.details import compression_details, line_details, run_details
+from alambique.workers.stages.engine_race import Race, engine_rows
+from alambique.workers.stages.lineage import lineage_of, model_lineage, run_lineage
 from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
 from alambique.workers.stages.teach import selection_notes
 
 
 def register_models(
-    context: JobContext, lines: Sequence[TableLine], speeds: SpeedResult
+    context: JobContext,
+    lines: Sequence[TableLine],
+    speeds: SpeedResult,
+    compressed: Sequence[CompressedModel] = (),
+    race: Race | None = None,
 ) -> JobResult:
     """Register every network of the job, and return the job's result.
 
@@ -44,14 +50,19 @@ def register_models(
         context: the job.
         lines: of its table, the teachers first.
         speeds: of the network of each line that is registered.
+        compressed: the files that were made of its students.
+        race: how fast those that may be registered are. None: there are no files.
     """
+    accepted = [each for each in compressed if each.accepted]
     runs = sum(len(teacher.runs) for teacher in context.teachers)
-    registration = _Registration(context, _about(context), of=len(lines) + runs)
+    registration = _Registration(context, _about(context), of=len(lines) + runs + len(accepted))
     primary = context.task.primary
     teacher_lines = lines[: len(context.teachers)]
     rows, notes = [], list(_job_notes(context.job))
+    students: dict[str, tuple[Version, Counts]] = {}
     for line, line_speeds in zip(lines, speeds.networks, strict=True):
         version = registration.register_line(line, line_speeds, speeds)
+        students[line.model.role] = version, _counts(line.evaluation)
         gains = gains_of(line, lines, primary)
         notes += line.evaluation.notes
         notes += table.diverged_notes(line)
@@ -71,6 +82,13 @@ def register_models(
         for entry, teacher in zip(context.job.teachers, context.teachers, strict=True)
         for run in teacher.runs
     ]
+    formats = {
+        (each.model.role, each.format.value): _version_name(
+            registration.register_compressed(each, *students[each.model.role], race)
+        )
+        for each in accepted
+        if race is not None
+    }
     scores = table.example_scores(lines)
     context.write(lambda session: example_scores.record(session, context.id, context.token, scores))
     names, shapes = [line.model.role for line in lines], [line.shape for line in lines]
@@ -86,6 +104,8 @@ def register_models(
         ),
         settings=_measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),
+        engines=tuple(engine_rows(race, compressed, formats)) if race else (),
+        race_settings=race.result.settings if race else {},
     )
 
 
@@ -134,11 +154,7 @@ class _Registration:
                 model_name(context.job.name, context.id, model.name),
                 model.role,
                 about=self.about,
-                cost=Counts(
-                    evaluation.score.parameters,
-                    evaluation.score.macs_linear,
-                    evaluation.score.macs_full,
-                ),
+                cost=_counts(evaluation),
                 details=line_details(model, teacher, (*evaluation.made_by, *timed_by)),
                 metrics=metrics,
                 lineage=list(model_lineage(context, model, self.teachers)),
@@ -146,6 +162,45 @@ class _Registration:
         if teacher is not None:
             self.teachers[model.name] = version
         return version
+
+    def register_compressed(
+        self, compressed: CompressedModel, student: Version, cost: Counts, race: Race
+    ) -> Version:
+        """Register a student in another format, as a model of its own that names the student."""
+        context, model, form = self.context, compressed.model, compressed.format
+        self._report(f"the {model.name} as {form}")
+        speed = race.speed_of(compressed)
+        figures = compressed.metrics | {
+            "p50_ms": speed.p50_ms,
+            "p95_ms": speed.p95_ms,
+            "p99_ms": speed.p99_ms,
+            "one_thread_ms": speed.one_thread_ms,
+            "speedup": speed.ratio,
+            **{f"throughput_{size}": rate for size, rate in speed.per_second.items()},
+        }
+        settings = {"data": context.data.test_name, "split": "test"} | race.result.settings
+        role = form.value if model.trial is None else f"{form.value}-{model.trial}"
+        files = model.model_copy(
+            update={"folder": compressed.folder, "weights": compressed.content}
+        )
+        with self._lease(files, f"the {model.name} as {form}"):
+            return _record_version(
+                context,
+                files,
+                model_name(context.job.name, context.id, role),
+                role,
+                about={**self.about, "format": form.value},
+                cost=cost,
+                details=compression_details(compressed, _version_name(student)),
+                metrics=[
+                    Metric(context.data.test_name, "test", name, value, dict(settings))
+                    for name, value in figures.items()
+                ],
+                lineage=[
+                    *lineage_of(context.job, context.data, model, unlabelled=True),
+                    Edge("student", student.id, {"weights": student.weights}),
+                ],
+            )
 
     def register_candidate(
         self, entry: TeacherEntry, teacher: SelectedTeacher, run: FineTuneRun
@@ -338,6 +393,11 @@ def _validation_metrics(context: JobContext, model: TrainedModel) -> list[Metric
         for name, value in scores.items()
         if value is not None
     ]
+
+
+def _counts(evaluation: Evaluation) -> Counts:
+    score = evaluation.score
+    return Counts(score.parameters, score.macs_linear, score.macs_full)
 
 
 def _cost(context: JobContext, model: TrainedModel) -> Counts:
