@@ -145,17 +145,16 @@ def engine_table(result: JobResult) -> Table:
     """Return the job's networks in every engine, raced on the worker's machine."""
     batches = sorted({size for row in result.engines for size in row.per_second})
     columns = [
-        *("", "engine", "format", "MB", f"{result.primary.upper()} %"),
-        *("p50 ms", "p95 ms", "p99 ms", "times as fast", "1 thread ms"),
-        *(f"texts/s by {size}" for size in batches),
+        *("", "format", "MB", f"{result.primary.upper()} %"),
+        *("p50 ms", "p95", "p99", "speed-up", "1 thread"),
+        *(f"texts/s, {size}" for size in batches),
     ]
     return table(columns, [[*_engine_cells(row, batches)] for row in result.engines])
 
 
 def _engine_cells(row: EngineRow, batches: Sequence[int]) -> Iterable[object]:
     yield f"{row.model} *" if row.is_winner else row.model
-    yield row.engine
-    yield row.format
+    yield row.engine if row.format == "fp32" else row.format
     yield None if row.bytes is None else decimal(row.bytes / 1e6)
     yield share(row.metric)
     yield from map(decimal, (row.p50_ms, row.p95_ms, row.p99_ms, row.ratio, row.one_thread_ms))

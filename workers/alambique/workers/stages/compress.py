@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from alambique.models.networks import Network, load
 from alambique.models.weights import TOKENIZER_FILES, model_hash
 from alambique.runtime.engines import ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS, open_engine
 from alambique.runtime.windows import Inputs, pad
-from alambique.spec.compression import Compression, Format
+from alambique.spec.compression import Format
 from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.examples import Example, read
 from alambique.workers.compression.low_precision import write_low_precision
@@ -49,6 +48,8 @@ class Compress:
     tolerance: float
     calibration: int
     part: StagePart
+    exported: CompressedModel | None = None
+    """The same network as ONNX, which every format of an engine but that one is made of."""
     result_type: type[CompressedModel] = CompressedModel
 
     def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
@@ -69,6 +70,8 @@ class Compress:
 
         What fails is no failure of the job: the record says why there is no such file.
         """
+        if self.exported and self.exported.failure:
+            return self._failed(folder, self.exported.failure)
         message = f"making {self.format} of the {self.model.role}"
         context.report(self.part.stage, self.part.fraction(), message=message)
         began = time.monotonic()
@@ -115,30 +118,23 @@ class Compress:
 
     def _write(self, context: JobContext, loaded: LoadedModel, files: Path) -> None:
         """Write the network's files in this format."""
-        if not self.format.has_engine_file:
-            dtype = torch.bfloat16 if self.format is Format.BF16 else torch.float16
-            write_low_precision(self.model.folder, files, dtype)
-            return
-        network = load(self.model.folder, context.task.output, context.data.labels)
-        with tempfile.TemporaryDirectory(dir=files.parent) as temporary:
-            exported = Path(temporary) / ONNX_FILE
-            export_onnx(network, exported)
-            match self.format:
-                case Format.ONNX:
-                    exported.rename(files / ONNX_FILE)
-                case Format.ONNX_INT8:
-                    quantize_dynamic(exported, files / ONNX_FILE)
-                case Format.ONNX_INT8_STATIC:
-                    texts = self._calibration(context, loaded)
-                    quantize_static(exported, files / ONNX_FILE, texts)
-                case Format.OPENVINO:
-                    write_openvino(exported, files)
-                case Format.OPENVINO_INT8:
-                    write_openvino_int8(exported, files, self._calibration(context, loaded))
-                case Format.BF16 | Format.FP16:
-                    raise AssertionError(self.format)
-                case _:
-                    assert_never(self.format)
+        exported = self.exported.folder / ONNX_FILE if self.exported else files / ONNX_FILE
+        match self.format:
+            case Format.ONNX:
+                network = load(self.model.folder, context.task.output, context.data.labels)
+                export_onnx(network, exported)
+            case Format.ONNX_INT8:
+                quantize_dynamic(exported, files / ONNX_FILE)
+            case Format.ONNX_INT8_STATIC:
+                quantize_static(exported, files / ONNX_FILE, self._calibration(context, loaded))
+            case Format.OPENVINO:
+                write_openvino(exported, files)
+            case Format.OPENVINO_INT8:
+                write_openvino_int8(exported, files, self._calibration(context, loaded))
+            case Format.BF16 | Format.FP16:
+                write_low_precision(self.model.folder, files, _dtype(self.format))
+            case _:
+                assert_never(self.format)
 
     def _calibration(self, context: JobContext, loaded: LoadedModel) -> list[Inputs]:
         """Return batches of the first training texts, each of similar lengths."""
@@ -174,22 +170,38 @@ def compress_students(context: JobContext, models: Sequence[TrainedModel]) -> li
         context: the job.
         models: the networks that are registered.
     """
-    compression: Compression = context.job.compress
+    compression, made = context.job.compress, []
     students = [model for model in models if model.name == StudentRole.DISTILLED]
     pairs = [(model, each) for model in students for each in compression.formats]
-    return [
-        run_stage(
-            context,
-            Compress(
-                model,
-                each,
-                compression.tolerance,
-                compression.calibration,
-                StagePart(StageName.COMPRESS, f"{each} of the {model.role}", n, len(pairs) + 1),
-            ),
+    exports: dict[str, CompressedModel] = {}
+    for number, (model, form) in enumerate(pairs):
+        name = f"{form} of the {model.role}"
+        part = StagePart(StageName.COMPRESS, name, number, len(pairs) + 1)
+        if form.has_engine_file and model.role not in exports:
+            exports[model.role] = export_model(context, model, part)
+        if form is Format.ONNX:
+            made.append(exports[model.role])
+            continue
+        made.append(
+            run_stage(
+                context,
+                Compress(
+                    model,
+                    form,
+                    compression.tolerance,
+                    compression.calibration,
+                    part,
+                    exported=exports[model.role] if form.has_engine_file else None,
+                ),
+            )
         )
-        for n, (model, each) in enumerate(pairs)
-    ]
+    return made
+
+
+def export_model(context: JobContext, model: TrainedModel, part: StagePart) -> CompressedModel:
+    """Return a network of the job as ONNX in float32, made by whoever was first."""
+    job = context.job.compress
+    return run_stage(context, Compress(model, Format.ONNX, job.tolerance, job.calibration, part))
 
 
 def load_model(context: JobContext, model: TrainedModel) -> LoadedModel:
@@ -208,8 +220,11 @@ def open_network(context: JobContext, files: Path, form: Format) -> Network | En
     """Return the network of compressed files: run by its engine, or by torch in 16 bits."""
     if form.has_engine_file:
         return EngineNetwork(open_engine(files, threads=torch.get_num_threads()))
-    dtype = torch.bfloat16 if form is Format.BF16 else torch.float16
-    return load(files, context.task.output, context.data.labels).to(dtype).eval()
+    return load(files, context.task.output, context.data.labels).to(_dtype(form)).eval()
+
+
+def _dtype(form: Format) -> torch.dtype:
+    return torch.bfloat16 if form is Format.BF16 else torch.float16
 
 
 def model_files(folder: Path) -> Iterator[Path]:

@@ -26,7 +26,7 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.pipeline.stage import StagePart, run_stage
 from alambique.workers.scoring.loaded_model import LoadedModel
-from alambique.workers.stages.compress import Compress, load_model, open_network
+from alambique.workers.stages.compress import export_model, load_model, open_network
 from alambique.workers.stages.evaluate import machine
 from alambique.workers.stages.table import TableLine
 from alambique.workers.training.batches import InputTensors
@@ -163,11 +163,9 @@ def race_engines(
         lines: of its table.
         compressed: the files of its students; those that are not registered are not raced.
     """
-    job = context.job.compress
     teacher = lines[0].model
     part = StagePart(StageName.COMPRESS, "race", len(compressed), len(compressed) + 1)
-    export = Compress(teacher, Format.ONNX, job.tolerance, job.calibration, part)
-    baseline = run_stage(context, export)
+    baseline = export_model(context, teacher, part)
     contestants = [
         *([] if baseline.failure else [_contestant(baseline)]),
         Contestant(teacher, "torch", FP32),
