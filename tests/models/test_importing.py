@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from alambique.models.import_process import ImportRequest, import_files
+from alambique.models.import_messages import ImportRequest
+from alambique.models.import_process import import_files
 from alambique.models.importing import import_model
 from alambique.models.layouts import layout_of
 from alambique.models.networks import load

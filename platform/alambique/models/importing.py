@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from alambique.models.import_process import NO_ROOM, REPORT, ImportReport, ImportRequest
+from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
 from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadModel, NotEnoughDisk
