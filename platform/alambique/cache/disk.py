@@ -159,7 +159,7 @@ class DiskPacks:
 
     def _map(self, name: _Name) -> _Mapped:
         """Map a pack; its checksum is computed when this process first sees the file."""
-        data, identity = _map(self._path(name))
+        data, identity = _map_file(self._path(name))
         if self._verified.get(name) == identity:
             view = memoryview(data)
             return _Mapped(data, parse_pack(view, read_header(view)))
@@ -179,7 +179,7 @@ class DiskPacks:
         return self._bucket_folder(name[0]) / f"{name[1]}.pack"
 
 
-def _map(path: Path) -> tuple[mmap, _Identity]:
+def _map_file(path: Path) -> tuple[mmap, _Identity]:
     """Return a file's content in memory, and what tells this file from a later one of that name."""
     with path.open("rb") as file:
         stat = os.fstat(file.fileno())
@@ -192,7 +192,7 @@ def _map(path: Path) -> tuple[mmap, _Identity]:
 def _read_index(path: Path) -> Index:
     """Return the index that is stored, or an empty one."""
     try:
-        return decode_index(_map(path)[0])
+        return decode_index(_map_file(path)[0])
     except (OSError, DamagedPack):
         return EMPTY
 

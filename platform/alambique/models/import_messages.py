@@ -1,4 +1,4 @@
-"""What the import process is told, and what it reports; `importing` reads these without torch."""
+"""What the import process is asked and what it answers, without the libraries that it imports."""
 
 from dataclasses import dataclass, field
 
