@@ -1,12 +1,15 @@
 """What is printed of registered models: a version, a list of versions, a prediction."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
 from alambique.api.views import VersionView
-from alambique.cli.tables import Figure, count, say, share, show, table
+from alambique.cli.scatter import scatter
+from alambique.cli.tables import Figure, count, decimal, say, share, show, table
+from alambique.runtime.latency import Latency
 from alambique.spec.errors import UnknownName
 
 
@@ -83,6 +86,81 @@ def _primary_metric(task: str) -> str | None:
 def _test_score(version: VersionView, metric: str | None) -> float | None:
     values = (m.value for m in version.metrics if (m.split, m.name) == ("test", metric))
     return next(values, None)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedModel:
+    """A version in a comparison: what is registered of it, and how fast it is here."""
+
+    version: str
+    format: str
+    metric: str | None
+    score: float | None
+    """Of the task's primary metric on the test split."""
+    parameters: int
+    bytes: int
+    mean_ms: float
+    low_ms: float
+    high_ms: float
+    ratio: float
+    """The first model's time over this one's."""
+
+
+def compared_models(
+    versions: Sequence[VersionView], latencies: Sequence[Latency]
+) -> list[ComparedModel]:
+    """Return versions with how long each takes for one text."""
+    first = latencies[0].mean_ms
+    metrics = [_primary_metric(version.task) for version in versions]
+    return [
+        ComparedModel(
+            version=f"{version.name}@{version.number}",
+            format=version.details.get("format", "fp32"),
+            metric=metric,
+            score=_test_score(version, metric),
+            parameters=version.parameters,
+            bytes=sum(file.size for file in version.files),
+            mean_ms=latency.mean_ms,
+            low_ms=latency.low_ms,
+            high_ms=latency.high_ms,
+            ratio=first / latency.mean_ms,
+        )
+        for version, latency, metric in zip(versions, latencies, metrics, strict=True)
+    ]
+
+
+def show_comparison(models: Sequence[ComparedModel]) -> None:
+    """Print models side by side, and their scores over their milliseconds as a drawing."""
+    metrics = dict.fromkeys(model.metric for model in models)
+    one_metric = len(metrics) == 1
+    metric = next(iter(metrics)) or "metric"
+    title = f"{metric.upper()} %" if one_metric else "own metric %"
+    columns = ("", "version", "format", title, "parameters", "MB", "ms", "times as fast")
+    rows = [
+        (
+            number,
+            model.version,
+            model.format,
+            share(model.score),
+            count(model.parameters),
+            decimal(model.bytes / 1e6),
+            Figure(
+                f"{decimal(model.mean_ms)} ({decimal(model.low_ms)} to {decimal(model.high_ms)})"
+            ),
+            decimal(model.ratio),
+        )
+        for number, model in enumerate(models, start=1)
+    ]
+    show(table(columns, rows))
+    points = [(model.mean_ms, 100 * model.score) for model in models if model.score is not None]
+    if one_metric and len(points) == len(models):
+        for line in scatter(points, x_name="ms", y_name=title):
+            say(line)
+
+
+def _spread_ms(model: ComparedModel) -> Figure:
+    mean, low, high = map(decimal, (model.mean_ms, model.low_ms, model.high_ms))
+    return Figure(f"{mean} ({low} to {high})")
 
 
 def show_prediction(prediction: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """`alambique models`: what came of the jobs."""
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -126,9 +128,35 @@ def download(
     print(folder)
 
 
+def compare(
+    context: typer.Context,
+    models: Annotated[
+        list[str], typer.Argument(metavar="NAME[@VERSION]…", help="Two models or more.")
+    ],
+    length: Annotated[int, typer.Option(help="Pieces of the text.", min=2, max=100_000)] = 128,
+    project: Project = "default",
+    json: Json = False,
+) -> None:
+    """Race versions side by side, here and now, and draw their scores over their milliseconds."""
+    if len(models) < 2:
+        raise BadSpec(f"{models[0]} alone is no comparison: give another model beside it")
+    from alambique.cli.model_reports import compared_models, show_comparison
+    from alambique.cli.tables import show_json
+    from alambique.workers.scoring.comparing import compare_latency
+    from alambique.workers.scoring.predicting import open_model
+
+    registry = registry_of(context)
+    views = [registry.version(*name_and_version(one), project=project) for one in models]
+    opened = [open_model(_fetch(context, one, project)) for one in models]
+    compared = compared_models(views, compare_latency(opened, length=length))
+    if json:
+        return show_json([asdict(one) for one in compared])
+    show_comparison(compared)
+
+
 def predict(
     context: typer.Context,
-    model: Versioned,
+    model: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, or the path of a folder.")],
     question: Annotated[str | None, typer.Option(help="What to answer; with --context.")] = None,
     passage: Annotated[
         str | None, typer.Option("--context", help="Where the answer is; with --question.")
@@ -150,7 +178,7 @@ def predict(
     from alambique.cli.tables import show_json
     from alambique.workers.scoring.predicting import predict as answer
 
-    folder = _fetch(context, model, project)
+    folder = Path(model) if os.sep in model else _fetch(context, model, project)
     prediction = answer(folder, question=question, context=passage, texts=text or ())
     if json:
         return show_json(prediction)

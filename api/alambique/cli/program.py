@@ -57,6 +57,7 @@ def _models() -> typer.Typer:
     group.command("versions")(models.versions)
     group.command("reproduce")(models.reproduce)
     group.command("download")(models.download)
+    group.command("compare")(models.compare)
     group.command("predict")(models.predict)
     return group
 
