@@ -109,7 +109,7 @@ def test_in_int8_it_answers_without_torch_as_the_student_does(made: Made) -> Non
 def test_its_version_names_the_student_and_the_race_is_in_the_result(made: Made) -> None:
     student, int8 = made.versions.values()
     assert int8.details["student"] == "demo@1"
-    assert ("student", student.id) in [(edge.relation, edge.version) for edge in int8.lineage]
+    assert ("student", student.id) in [(edge.relation, edge.parent) for edge in int8.lineage]
     assert {metric.name for metric in int8.metrics} >= {"f1", "p50_ms", "speedup"}
     engines = {(row.model, row.format): row for row in made.result.engines}
     assert engines["student", "onnx-int8"].version == "demo-onnx-int8@1"

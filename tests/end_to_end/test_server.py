@@ -244,7 +244,9 @@ def test_the_whole_chain_of_processes_finds_what_libraries_read_once(
 
 def test_the_events_of_a_job_tell_of_every_stage(told: list[dict[str, Any]]) -> None:
     stages = [content["stage"] for content in told if "stage" in content]
-    assert list(dict.fromkeys(stages)) == list(StageName)
+    # a job that asks for no other format passes by that stage
+    every = [stage for stage in StageName if stage is not StageName.COMPRESS]
+    assert list(dict.fromkeys(stages)) == every
     assert stages == sorted(stages, key=list(StageName).index)
     states = [content["state"] for content in told if "state" in content]
     assert states == ["queued", "running", "succeeded"]
