@@ -10,11 +10,11 @@ import fsspec
 from alambique.models.weights import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import File, Version
+from alambique.runtime.about import ABOUT
 from alambique.spec.errors import BadModel
 from alambique.spec.settings import Settings
 from alambique.workers.files import build_folder
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.scoring.predicting import ABOUT
 
 _FILES = ("config.json", "model.safetensors", *TOKENIZER_FILES)
 
