@@ -97,11 +97,9 @@ class Hub:
             base, file = f"/api/{kind}{repository}", f"/{repository}/resolve/{commit}/"
             asked = {f"{base}/revision/{name}" for name in (quote(revision, safe=""), commit)}
             if path in asked or (path == base and revision == "main"):
-                return (
-                    200,
-                    json.dumps({"id": repository, "sha": commit, "siblings": []}).encode(),
-                    {},
-                )
+                siblings = _siblings(folder) if "blobs=true" in query.lower() else []
+                info = {"id": repository, "sha": commit, "siblings": siblings}
+                return 200, json.dumps(info).encode(), {}
             if path == f"{base}/refs":
                 return 200, json.dumps(self._refs(repository)).encode(), {}
             if path.startswith(f"{base}/tree/{commit}"):
@@ -130,3 +128,18 @@ def _entry(one: Path, folder: Path) -> dict[str, object]:
     if one.is_dir():
         return {"type": "directory", "path": path, "oid": path}
     return {"type": "file", "path": path, "size": one.stat().st_size, "oid": path}
+
+
+def _siblings(folder: Path) -> list[dict[str, object]]:
+    """What is said of each file of a revision to who asks for sizes and hashes."""
+    return [_sibling(one, folder) for one in folder.rglob("*") if one.is_file()]
+
+
+def _sibling(one: Path, folder: Path) -> dict[str, object]:
+    content = one.read_bytes()
+    blob = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+    told = {"rfilename": str(one.relative_to(folder)), "size": len(content), "blobId": blob}
+    if one.suffix not in (".onnx", ".bin", ".safetensors"):
+        return told
+    sha256 = hashlib.sha256(content).hexdigest()
+    return told | {"lfs": {"sha256": sha256, "size": len(content), "pointerSize": 133}}

@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from alambique.cli.extras import MODULES
 from alambique.registry import jobs
 from alambique.registry.database import Database
+from alambique.spec.settings import Settings
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -255,15 +257,80 @@ def test_python_m_is_the_same() -> None:
 WITHOUT = """
 import sys
 from alambique.cli import main
-sys.modules["uvicorn"] = None
-sys.argv = ["alambique", "api"]
+# how Python itself marks a module that cannot be imported
+sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))
+sys.argv = ["alambique", *sys.argv[2:]]
 main()
 """
+EXTRA = sorted({module for modules in MODULES.values() for module in modules})
+"""What the base install lacks."""
 
 
-def test_a_part_that_is_not_installed() -> None:
-    found = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
-    refused(found, "uvicorn", "alambique[api]")
+@pytest.fixture
+def without(settings: Settings, url: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs the program without some modules; keywords are settings."""
+
+    def run(
+        modules: Sequence[str], *arguments: object, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", WITHOUT, ",".join(modules), *map(str, arguments)]
+        kept = {name: value for name, value in os.environ.items() if "ALAMBIQUE" not in name}
+        own = kept | {"ALAMBIQUE_HOME": str(settings.home), "ALAMBIQUE_URL": url} | more
+        return subprocess.run(command, env=own, capture_output=True, text=True)
+
+    return run
+
+
+Without = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.mark.parametrize(
+    ("command", "missing", "extras"),
+    [
+        ("api", ["uvicorn"], "api"),
+        ("api", EXTRA, "api"),
+        ("worker", EXTRA, "workers"),
+        ("up", EXTRA, "api,workers"),
+        ("up", ["torch"], "workers"),
+        ("db upgrade", EXTRA, "api"),
+        ("run JOB", EXTRA, "workers"),
+        ("plan JOB", EXTRA, "api"),
+    ],
+)
+def test_a_command_says_which_extra_it_needs(
+    without: Without, job_file: Path, command: str, missing: Sequence[str], extras: str
+) -> None:
+    arguments = [str(job_file) if word == "JOB" else word for word in command.split()]
+    refused(without(missing, *arguments), missing[0], f"pip install 'alambique[{extras}]'")
+
+
+def test_reading_the_registry_here_says_which_extra_it_needs(
+    without: Without,
+) -> None:
+    found = without(EXTRA, "jobs", "list", ALAMBIQUE_URL="")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "pip install 'alambique[api]'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_client_needs_no_extra(without: Without, job_file: Path) -> None:
+    posted = without(EXTRA, "submit", job_file)
+    assert (posted.returncode, posted.stderr) == (0, "")
+    job = posted.stdout.strip()
+    for command in (
+        ["jobs", "list"],
+        ["jobs", "show", job],
+        ["jobs", "logs", job],
+        ["jobs", "cancel", job],
+        ["jobs", "watch", job],
+        ["models", "list"],
+        ["suites", "list"],
+        ["tasks"],
+        ["data", "list"],
+    ):
+        found = without(EXTRA, *command)
+        assert found.stderr == "", command
+        assert found.returncode == (command[1:2] == ["watch"]), command
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from alambique.api.transport import NoAnswer, NoServer
-from alambique.cli.job_events import JobFollower
+from alambique.cli.job_follower import JobFollower
 from alambique.cli.posting import post_once
 from alambique.registry.database import Database
 from alambique.spec.errors import BadSpec

@@ -16,11 +16,12 @@ from alambique.registry.database import Database
 from alambique.registry.job_result import JobResult
 from alambique.registry.records import Version
 from alambique.runtime import Query, load
+from alambique.runtime.about import ABOUT
 from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 from alambique.workers.queue.driver import run_here
-from alambique.workers.scoring.predicting import ABOUT, predict
+from alambique.workers.scoring.predicting import predict
 from alambique.workers.stages.artifacts import fetch_model
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"

@@ -22,6 +22,7 @@ from alambique.models.networks import new, save
 from alambique.registry import jobs, versions
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
+from alambique.runtime.about import ABOUT
 from alambique.runtime.spans import Span
 from alambique.spec.data import Data
 from alambique.spec.outputs import Output
@@ -34,7 +35,6 @@ from alambique.tasks.examples import Labelled, Rated
 from alambique.tasks.formats import conll, conllu, squad
 from alambique.workers.queue.driver import run_here
 from alambique.workers.scoring.loaded_model import LoadedModel
-from alambique.workers.scoring.predicting import ABOUT
 from alambique.workers.stages.artifacts import fetch_model
 
 Learnt = Callable[[str, Sequence[str], int], Tokenizer]

@@ -14,9 +14,10 @@ from transformers import (
 )
 
 from alambique.models.configs import labels_of, read_config
+from alambique.runtime.about import ABOUT
 from alambique.runtime.words import words_of
 from alambique.spec.errors import BadModel, BadSpec
-from alambique.workers.scoring.predicting import ABOUT, predict
+from alambique.workers.scoring.predicting import predict
 
 Made = Callable[[str], Path]
 

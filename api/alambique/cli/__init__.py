@@ -6,16 +6,6 @@ import sys
 from alambique.spec.errors import AlambiqueError
 from alambique.workers.environment import compute_environment
 
-_EXTRAS = {
-    "fastapi": "api",
-    "uvicorn": "api",
-    "torch": "workers",
-    "transformers": "workers",
-    "ray": "workers",
-    "deepspeed": "workers",
-}
-"""Which extra of the package brings a module that the base install lacks."""
-
 
 def main() -> None:
     """Run the command that the arguments name; a foreseen error is one message, and exit 1."""
@@ -40,12 +30,16 @@ def _error_text(error: Exception) -> str | None:
     if isinstance(error, AlambiqueError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        extra = _EXTRAS.get(str(error.name).partition(".")[0])
-        return extra and f"this command needs {error.name}: install alambique[{extra}]"
+        from alambique.cli.extras import extra_of
+
+        extra = extra_of(str(error.name).partition(".")[0])
+        return extra and f"this command needs {error.name}: pip install 'alambique[{extra}]'"
     from alambique.spec.disk import disk_full_text, is_disk_full
 
     if is_disk_full(error):
         return disk_full_text(error)
-    from alambique.registry.db_errors import database_text  # SQLAlchemy: --help does not wait
+    if "sqlalchemy" not in sys.modules:  # it may not be installed
+        return None
+    from alambique.registry.db_errors import database_text
 
     return database_text(error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alambique.cli.environment import home_of, local_program, settings_of
+from alambique.cli.extras import check_extras
 from alambique.cli.options import Overrides
 from alambique.spec.errors import AlambiqueError
 from alambique.workers.environment import PROGRAM
@@ -33,6 +34,7 @@ def demo(
     overrides: Overrides = None,
 ) -> None:
     """Start a server, post a job to it, watch it, stop the server."""
+    check_extras("api", "workers")
     from alambique.api.client import Client
     from alambique.cli.jobs import watch_and_report
     from alambique.cli.posting import read_file

@@ -91,7 +91,11 @@ def database_of(context: typer.Context) -> Database:
 
     Raises:
         BadSpec: there can be none.
+        MissingExtra: what reads it is not installed.
     """
+    from alambique.cli.extras import check_registry
+
+    check_registry()
     from sqlalchemy.exc import ArgumentError
 
     from alambique.registry.database import Database
@@ -122,13 +126,17 @@ def registry_of(context: typer.Context) -> Client | LocalRegistry:
 
     A server that ALAMBIQUE_URL names is asked in any case: no other has its jobs and its data.
     """
-    from alambique.api.local import LocalRegistry
     from alambique.spec.hosts import without_password
 
     settings, client = settings_of(context), client_of(context)
     if has_server_url(settings) or client.is_there():
         return client
     print(f"no server at {without_password(settings.url)}: told from this machine", file=sys.stderr)
+    from alambique.cli.extras import check_registry
+
+    check_registry()
+    from alambique.api.local import LocalRegistry
+
     return LocalRegistry(settings)
 
 

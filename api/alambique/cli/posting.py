@@ -12,6 +12,7 @@ from uuid import uuid4
 import typer
 
 from alambique.cli.environment import client_of, database_of, local_program, settings_of
+from alambique.cli.extras import check_extras, check_registry
 from alambique.cli.jobs import watch_and_report
 from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides, Wait
 from alambique.spec.errors import BadSpec
@@ -33,8 +34,9 @@ def run(
     context: typer.Context, job: JobFile, overrides: Overrides = None, fresh: Fresh = False
 ) -> None:
     """Carry out a job here, with no server: the same stages, in the same registry."""
+    check_extras("workers")
     from alambique.api.planning import pin, plan_of
-    from alambique.cli.job_events import JobFollower
+    from alambique.cli.job_follower import JobFollower
     from alambique.cli.job_reports import report
     from alambique.workers.hub_data import fetcher
     from alambique.workers.queue.driver import run_here
@@ -60,6 +62,7 @@ def plan(
     context: typer.Context, job: JobFile, overrides: Overrides = None, json: Json = False
 ) -> None:
     """Tell what a job would make and take: parameters, operations, bytes of the cache."""
+    check_registry()
     from alambique.api.planning import pin, plan_of
     from alambique.cli.job_reports import show_plan
     from alambique.cli.tables import show_json

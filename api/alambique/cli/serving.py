@@ -15,6 +15,7 @@ from uuid import UUID
 import typer
 
 from alambique.cli.environment import database_of, settings_of
+from alambique.cli.extras import check_extras
 from alambique.workers.environment import PROGRAM
 
 GRACE = 20.0
@@ -32,6 +33,7 @@ Port = Annotated[
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
     """Serve everything here: the API, and a worker beside it."""
+    check_extras("api", "workers")
     from alambique.cli.http_server import listen, serve
 
     _configure_logging()
@@ -44,6 +46,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> N
 
 def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
     """Serve the API alone; the database must be migrated."""
+    check_extras("api")
     from alambique.cli.http_server import listen, serve
 
     _configure_logging()
@@ -57,6 +60,7 @@ def worker(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Carry out jobs until told to stop; the database must be migrated."""
+    check_extras("workers")
     from alambique.registry import jobs
     from alambique.registry.retry import read
     from alambique.workers.queue.dispatcher import dispatch

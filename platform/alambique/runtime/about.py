@@ -23,38 +23,59 @@ class About:
     """The names of the texts that its task reads."""
     labels: tuple[str, ...]
     max_length: int
+    """Pieces of the longest window."""
     stride: int
+    """Pieces that neighbouring windows share."""
     settings: Mapping[str, Any]
     """How logits become predictions, as chosen on validation data."""
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Self:
-        """Return what the fields of a file say.
+    def of(cls, fields: Mapping[str, Any], folder: Path) -> Self:
+        """Return what the fields of a folder's file say.
 
         Raises:
-            KeyError, ValueError, TypeError: a field is missing, or has no such value.
+            BadModel: a field is missing, or has no such value.
         """
-        return cls(
-            task=str(content["task"]),
-            output=Output(content["output"]),
-            inputs=tuple(content["inputs"]),
-            labels=tuple(content["labels"]),
-            max_length=int(content["max_length"]),
-            stride=int(content["stride"]),
-            settings=content.get("settings", {}),
-        )
+        try:
+            return cls(
+                task=str(fields["task"]),
+                output=Output(fields["output"]),
+                inputs=tuple(fields["inputs"]),
+                labels=tuple(fields["labels"]),
+                max_length=int(fields["max_length"]),
+                stride=int(fields["stride"]),
+                settings=dict(fields.get("settings", {})),
+            )
+        except KeyError as error:
+            raise BadModel(
+                f"{folder / ABOUT} lacks {error.args[0]!r}: register the version anew where "
+                "alambique 0.1 made it, else download it again"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise BadModel(
+                f"{folder / ABOUT} has a value that is none ({error}): download the version again"
+            ) from error
 
 
 def read_about(folder: Path) -> About:
     """Return what a folder says of its model.
 
     Raises:
-        BadModel: it says nothing, or a version before 0.2 wrote it.
+        BadModel: it says nothing, or too little.
+    """
+    return About.of(about_fields(folder), folder)
+
+
+def about_fields(folder: Path) -> dict[str, Any]:
+    """Return the fields of a folder's file as they are written there.
+
+    Raises:
+        BadModel: there is no such file, or none that can be read.
     """
     try:
-        return About.of(json.loads((folder / ABOUT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadModel(
-            f"{folder} has no {ABOUT} that can be read ({error}): download the version again, or "
-            "register it anew where alambique 0.1 made it"
-        ) from error
+        fields = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadModel(f"{folder} has no readable {ABOUT}: download the version again") from error
+    if not isinstance(fields, dict):
+        raise BadModel(f"{folder / ABOUT} is no JSON object: download the version again")
+    return fields

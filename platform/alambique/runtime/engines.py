@@ -4,16 +4,20 @@ Each engine is imported where it is opened, so that who uses one need not have t
 """
 
 import os
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alambique.runtime.answering import Forward
 from alambique.runtime.windows import Inputs
-from alambique.spec.errors import BadModel, MissingExtra
+from alambique.spec.errors import BadModel, BadSpec, MissingExtra
+
+Forward = Callable[[Inputs], NDArray[np.float32]]
+"""A network: from B padded windows to the logits (B, N, C) of their pieces."""
 
 ONNX_FILE = "model.onnx"
 OPENVINO_FILE = "openvino_model.xml"
@@ -22,8 +26,13 @@ INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 """What a file calls the arrays of `Inputs`, in their order."""
 
 
+def has_engine_file(folder: Path) -> bool:
+    """Return whether a folder holds a file that an engine runs."""
+    return any((folder / name).is_file() for name in (ONNX_FILE, OPENVINO_FILE))
+
+
 def open_engine(folder: Path, *, threads: int | None = None) -> Forward:
-    """Return the network of a folder, ready to run.
+    """Return the network of a folder, ready to run; several threads may call it at once.
 
     Args:
         folder: holds model.onnx, or openvino_model.xml with its weights.
@@ -31,9 +40,12 @@ def open_engine(folder: Path, *, threads: int | None = None) -> Forward:
 
     Raises:
         BadModel: the folder holds neither, or a file that cannot be read.
+        BadSpec: fewer than one thread.
         MissingExtra: the engine is not installed.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = available_processors() if threads is None else threads
+    if threads < 1:
+        raise BadSpec(f"threads={threads}: a call takes one at least")
     if (folder / ONNX_FILE).is_file():
         return open_onnx(folder / ONNX_FILE, threads=threads)
     if (folder / OPENVINO_FILE).is_file():
@@ -44,6 +56,13 @@ def open_engine(folder: Path, *, threads: int | None = None) -> Forward:
     )
 
 
+def available_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def open_onnx(path: Path, *, threads: int) -> Forward:
     """Return the network of an ONNX file, run by onnxruntime.
 
@@ -51,16 +70,14 @@ def open_onnx(path: Path, *, threads: int) -> Forward:
     processor from whatever else runs on the machine.
 
     Raises:
-        BadModel: the file is damaged.
+        BadModel: the file is damaged, or takes other inputs.
         MissingExtra: onnxruntime is not installed.
     """
-    _check_installed("onnxruntime", extra="runtime")
-    import onnxruntime
-
+    onnxruntime = _engine("onnxruntime", extra="runtime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised, and said once
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # the arena keeps the largest activations of the longest batch that ever came
     options.enable_cpu_mem_arena = False
@@ -70,7 +87,7 @@ def open_onnx(path: Path, *, threads: int) -> Forward:
         )
     except Exception as error:  # onnxruntime's errors have no common class but this
         raise _unreadable(path, error) from error
-    names = [given.name for given in session.get_inputs()]
+    names = _input_names(path, [given.name for given in session.get_inputs()])
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = session.run(None, _feed(inputs, names))[0]
@@ -85,41 +102,55 @@ def open_openvino(path: Path, *, threads: int) -> Forward:
     A file of float32 weights runs in bf16 where the processor has it, as OpenVINO does by itself.
 
     Raises:
-        BadModel: the file is damaged.
+        BadModel: the file is damaged, or takes other inputs.
         MissingExtra: OpenVINO is not installed.
     """
-    _check_installed("openvino", extra="openvino")
-    import openvino
-
+    openvino = _engine("openvino", extra="openvino")
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     try:
         compiled = openvino.Core().compile_model(str(path), "CPU", settings)
     except RuntimeError as error:
         raise _unreadable(path, error) from error
+    names = _input_names(path, [given.any_name for given in compiled.inputs])
     request = compiled.create_infer_request()
-    names = [given.any_name for given in compiled.inputs]
+    lock = Lock()  # a request refuses a second call while it is at work
 
     def forward(inputs: Inputs) -> NDArray[np.float32]:
-        results: Any = request.infer(_feed(inputs, names))
-        # what the request answers with is its own memory, which the next call writes over
-        logits: NDArray[np.float32] = np.array(results[compiled.output(0)], np.float32)
+        with lock:
+            results: Any = request.infer(_feed(inputs, names))
+            # what the request answers with is its own memory, which the next call writes over
+            logits: NDArray[np.float32] = np.array(results[compiled.output(0)], np.float32)
         return logits
 
     return forward
 
 
-def _feed(inputs: Inputs, names: list[str]) -> dict[str, NDArray[np.int64]]:
+def _feed(inputs: Inputs, names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Return the arrays that the file takes: one without token types has no input for them."""
     arrays = (inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
     by_name = dict(zip(INPUT_NAMES, arrays, strict=True))
     return {name: by_name[name] for name in names}
 
 
-def _check_installed(module: str, *, extra: str) -> None:
-    if find_spec(module) is None:
+def _input_names(path: Path, names: list[str]) -> list[str]:
+    if unknown := sorted(set(names) - set(INPUT_NAMES)):
+        raise BadModel(
+            f"{path} takes {', '.join(unknown)}, and is fed {', '.join(INPUT_NAMES)} alone: it is "
+            "no file that this platform has made"
+        )
+    return names
+
+
+def _engine(module: str, *, extra: str) -> Any:
+    """Return the module of an engine."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
         raise MissingExtra(
             f"{module} is not installed, which runs this model: pip install 'alambique[{extra}]'"
-        )
+        ) from error
 
 
 def _unreadable(path: Path, error: Exception) -> BadModel:

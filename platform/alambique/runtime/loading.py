@@ -3,20 +3,19 @@
 import hashlib
 import json
 import tempfile
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
-from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
 
 from alambique.runtime.about import ABOUT
 from alambique.runtime.engines import ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS
 from alambique.runtime.model import Model
 from alambique.spec.errors import BadModel, BadSpec, MissingExtra, UnknownName, Unreachable
+from alambique.spec.hosts import without_password
+
+if TYPE_CHECKING:
+    from alambique.runtime.downloads import Downloader
 
 MOST_BYTES = 4 * 2**30
 """Of all files of a model together, unless more is allowed."""
@@ -26,9 +25,7 @@ _FILES = (
 )
 """What of a version the runtime reads; nothing else is fetched."""
 _LISTING_BYTES = 10 * 2**20
-_PIECE = 2**20
-_SECONDS = 60
-"""Without a byte, after which a server counts as away."""
+_FORMS = "a folder, https://host/v1/models/NAME/versions/N, or hub:team/name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +47,18 @@ def load(
     cache: Path | None = None,
     token: str | None = None,
     most_bytes: int = MOST_BYTES,
+    endpoint: str | None = None,
 ) -> Model:
     """Return a model, ready to answer.
 
     Args:
         source: a folder; the URL of a version on a server of this platform, such as
             https://host/v1/models/ner/versions/3; or hub:team/name, with @revision if need be.
-        threads: that one call may use; all processors where not given.
+        threads: that one call may use; as many as this process has processors where not given.
         cache: where what is fetched is kept; `~/.alambique/models` where not given.
-        token: for the server or the hub.
+        token: for the server or the hub; it is sent to no other host.
         most_bytes: that all files together may have.
+        endpoint: the URL of the hub; that of huggingface_hub where not given.
 
     Raises:
         BadModel: a file is missing, larger than was said, or has another hash than was said.
@@ -68,9 +67,8 @@ def load(
         Unreachable: it does not answer.
         MissingExtra: the model's engine is not installed.
     """
-    return Model.from_folder(
-        fetch(source, cache=cache, token=token, most_bytes=most_bytes), threads=threads
-    )
+    folder = fetch(source, cache=cache, token=token, most_bytes=most_bytes, endpoint=endpoint)
+    return Model.from_folder(folder, threads=threads)
 
 
 def fetch(
@@ -79,34 +77,35 @@ def fetch(
     cache: Path | None = None,
     token: str | None = None,
     most_bytes: int = MOST_BYTES,
+    endpoint: str | None = None,
 ) -> Path:
     """Return the folder of a model, fetched where it is not here. Arguments and errors: `load`."""
     text = str(source)
-    cache = cache or Path.home() / ".alambique" / "models"
+    if not text.startswith("hub:") and "://" not in text:
+        folder = Path(source)
+        if not folder.is_dir():
+            raise BadSpec(f"{text!r} is no folder here: give {_FORMS}")
+        return folder
+    from alambique.runtime.downloads import Downloader  # urllib: a folder needs none
+
+    downloader = Downloader(token)
     if text.startswith("hub:"):
-        return _fetch_all(_hub_files(text, token), text, cache, token, most_bytes)
-    if "://" in text:
-        return _fetch_all(_version_files(text, token), text, cache, token, most_bytes)
-    folder = Path(source)
-    if not folder.is_dir():
-        raise BadSpec(
-            f"{text!r} is no folder here: give a folder, https://host/v1/models/NAME/versions/N, "
-            "or hub:team/name"
-        )
-    return folder
+        files = _hub_files(text, token, endpoint)
+    else:
+        files = _version_files(text, downloader)
+    cache = cache or Path.home() / ".alambique" / "models"
+    return _fetch_all(_checked_files(files, text, most_bytes), downloader, cache)
 
 
-def _version_files(url: str, token: str | None) -> list[RemoteFile]:
+def _version_files(url: str, downloader: "Downloader") -> list[RemoteFile]:
     """Return the files of a version, as its server lists them."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise BadSpec(f"{url!r}: models are fetched by https alone, but from this machine itself")
-    content = _read_json(url, token)
+    base, question_mark, query = url.partition("?")
+    content = downloader.read_json(url, most_bytes=_LISTING_BYTES)
     try:
         return [
             RemoteFile(
                 name=file["name"],
-                url=f"{url.rstrip('/')}/files/{quote(file['name'])}",
+                url=f"{base.rstrip('/')}/files/{file['name']}{question_mark}{query}",
                 size=int(file["size"]),
                 algorithm="sha256",
                 digest=file["sha256"],
@@ -116,11 +115,11 @@ def _version_files(url: str, token: str | None) -> list[RemoteFile]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise BadModel(
-            f"{url} lists no files of a version: give https://host/v1/models/NAME/versions/N"
+            f"{without_password(url)} lists no files of a version: give {_FORMS}"
         ) from error
 
 
-def _hub_files(source: str, token: str | None) -> list[RemoteFile]:
+def _hub_files(source: str, token: str | None, endpoint: str | None) -> list[RemoteFile]:
     """Return the files of a repository at the commit that its revision is now."""
     try:
         from huggingface_hub import HfApi, hf_hub_url
@@ -132,17 +131,22 @@ def _hub_files(source: str, token: str | None) -> list[RemoteFile]:
         ) from error
     repository, _, revision = source.removeprefix("hub:").partition("@")
     try:
-        info = HfApi(token=token or False).model_info(
-            repository, revision=revision or None, files_metadata=True, timeout=_SECONDS
+        info = HfApi(endpoint=endpoint, token=token or False).model_info(
+            repository, revision=revision or None, files_metadata=True, timeout=60
         )
-    except (HfHubHTTPError, HFValidationError) as error:
+    except HFValidationError as error:
+        raise BadSpec(f"{source}: {error}") from error
+    except HfHubHTTPError as error:
+        if error.response.status_code >= 500 or error.response.status_code == 429:
+            raise Unreachable(f"{source}: the hub does not answer now ({error})") from error
         raise UnknownName(f"{source}: {error}. Check id, revision and token") from error
-    except OSError as error:
-        raise Unreachable(f"{source}: the hub does not answer ({error}); try again") from error
+    except Exception as error:
+        # of the library's HTTP client, whose errors have no class of the standard library's
+        raise Unreachable(f"{source}: the hub does not answer ({error}): try again") from error
     return [
         RemoteFile(
             name=file.rfilename,
-            url=hf_hub_url(repository, file.rfilename, revision=info.sha),
+            url=hf_hub_url(repository, file.rfilename, revision=info.sha, endpoint=endpoint),
             size=file.size or 0,
             # what is stored as a large file has a hash of its content, all else that of git
             algorithm="sha256" if file.lfs else "git",
@@ -153,18 +157,24 @@ def _hub_files(source: str, token: str | None) -> list[RemoteFile]:
     ]
 
 
-def _fetch_all(
-    files: list[RemoteFile], source: str, cache: Path, token: str | None, most_bytes: int
-) -> Path:
-    """Return the folder of a model's files, which appears once all of them are right."""
-    size = sum(file.size for file in files)
-    if size > most_bytes:
-        raise BadModel(
-            f"{source} has {size:,} bytes, and at most {most_bytes:,} are fetched: give a larger "
-            "most_bytes if you trust it"
-        )
+def _checked_files(files: Sequence[RemoteFile], source: str, most: int) -> Sequence[RemoteFile]:
+    """Return the files, where they are a model's and not too large; nothing is fetched before."""
     if not any(file.name == ABOUT for file in files):
-        raise BadModel(f"{source} has no {ABOUT}: it is no model that this platform published")
+        raise BadModel(
+            f"{without_password(source)} has no {ABOUT}: it is no model of this platform: give "
+            f"{_FORMS}"
+        )
+    size = sum(file.size for file in files)
+    if size > most:
+        raise BadModel(
+            f"{without_password(source)} has {size:,} bytes, and at most {most:,} are fetched: "
+            "give a larger most_bytes if you trust it"
+        )
+    return files
+
+
+def _fetch_all(files: Sequence[RemoteFile], downloader: "Downloader", cache: Path) -> Path:
+    """Return the folder of a model's files, which appears once all of them are right."""
     content = json.dumps(sorted((file.name, file.digest) for file in files))
     folder = cache / hashlib.sha256(content.encode()).hexdigest()
     if folder.is_dir():
@@ -174,7 +184,7 @@ def _fetch_all(
         whole = Path(temporary) / "whole"
         whole.mkdir()
         for file in files:
-            _fetch_file(file, whole / file.name, token)
+            _fetch_file(file, downloader, whole / file.name)
         try:
             whole.replace(folder)
         except OSError:  # another process was first
@@ -183,14 +193,13 @@ def _fetch_all(
     return folder
 
 
-def _fetch_file(file: RemoteFile, path: Path, token: str | None) -> None:
-    if file.algorithm == "sha256":
-        digest = hashlib.sha256()
-    else:
+def _fetch_file(file: RemoteFile, downloader: "Downloader", path: Path) -> None:
+    digest: Any = hashlib.sha256()
+    if file.algorithm == "git":
         digest = hashlib.sha1(f"blob {file.size}\0".encode(), usedforsecurity=False)
     size = 0
-    with _open(file.url, token) as response, path.open("wb") as written:
-        while piece := response.read(_PIECE):
+    with path.open("wb") as written:
+        for piece in downloader.pieces(file.url):
             size += len(piece)
             if size > file.size:
                 break
@@ -198,34 +207,6 @@ def _fetch_file(file: RemoteFile, path: Path, token: str | None) -> None:
             written.write(piece)
     if size != file.size or digest.hexdigest() != file.digest:
         raise BadModel(
-            f"{file.url} came with {size} bytes and hash {digest.hexdigest()}, expected were "
-            f"{file.size} bytes and {file.digest}: it was damaged on its way; try again"
+            f"{without_password(file.url)} is not what was listed: {size:,} bytes with the hash "
+            f"{digest.hexdigest()} instead of {file.size:,} with {file.digest}: try again"
         )
-
-
-def _read_json(url: str, token: str | None) -> Any:
-    with _open(url, token) as response:
-        content = response.read(_LISTING_BYTES + 1)
-    if len(content) > _LISTING_BYTES:
-        raise BadModel(f"{url} answers with more than {_LISTING_BYTES:,} bytes: it is no version")
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        raise BadModel(f"{url} does not answer with JSON: it is no version") from error
-
-
-@contextmanager
-def _open(url: str, token: str | None) -> Iterator[IO[bytes]]:
-    """Open a URL; the token goes to its own host alone, not to where that sends us."""
-    request = urllib.request.Request(url)
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as response:
-            yield response
-    except HTTPError as error:
-        refused = 400 <= error.code < 500 and error.code != 429
-        kind = UnknownName if refused else Unreachable
-        raise kind(f"{url} answers {error.code} {error.reason}: check URL and token") from error
-    except (OSError, HTTPException) as error:
-        raise Unreachable(f"{url} does not answer ({error}): try again") from error

@@ -4,7 +4,7 @@ Shapes: N pieces of a window, C classes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,10 +12,9 @@ import numpy as np
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.about import About, read_about
-from alambique.runtime.answering import Forward
-from alambique.runtime.engines import open_engine
+from alambique.runtime.engines import Forward, open_engine
 from alambique.runtime.softmax import softmax
-from alambique.runtime.spans import Span, SpanSettings, best_span, nbest
+from alambique.runtime.spans import Span, SpanSettings, choose_span, nbest
 from alambique.runtime.tags import tag_probabilities, word_tags
 from alambique.runtime.windows import Encoder, Window, pad
 from alambique.runtime.words import words_of
@@ -25,6 +24,8 @@ from alambique.spec.outputs import Output
 BATCH_TOKENS = 4096
 """Padding counted: longer batches gain nothing on a CPU, and take more memory."""
 BATCH_WINDOWS = 64
+_OF_SPANS = ("n_best", "max_answer_length", "null_threshold")
+"""The settings that decide which span is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,11 @@ class Model:
 
         Args:
             folder: of a version, with the file of an engine.
-            threads: that one call may use; all processors where not given.
+            threads: that one call may use; as many as this process has processors where not given.
 
         Raises:
             BadModel: a file is missing or damaged.
+            BadSpec: fewer than one thread.
             MissingExtra: its engine is not installed.
         """
         about = read_about(folder)
@@ -82,21 +84,19 @@ class Model:
         questions without one.
         """
         self._check_output(Output.SPAN)
-        windows = self.encoder.question(question, context)
-        return best_span(windows, self._logits(windows), context, self._span_settings)
+        return choose_span(self._spans(question, context), self._span_settings)
 
     def answers(self, question: str, context: str, *, best: int = 5) -> list[Span]:
         """Return the best answers to the question, with their probabilities among each other.
 
         That there is none is one of them, with an empty text, for a model that was trained on
-        questions without an answer.
+        questions without an answer; and the only one where no words of the context can be one.
         """
         self._check_output(Output.SPAN)
-        windows = self.encoder.question(question, context)
-        return nbest(windows, self._logits(windows), context, self._span_settings)[:best]
+        return _distinct(self._spans(question, context))[:best]
 
     def tag(self, text: str) -> list[TaggedWord]:
-        """Return each word of a text with its tag."""
+        """Return each word of a text with its tag; a word that no piece stands for has "O"."""
         self._check_output(Output.TAGS)
         offsets = words_of(text).tolist()
         windows = self.encoder.words([text[start:end] for start, end in offsets])
@@ -156,12 +156,11 @@ class Model:
         """Return what the logits of a query's windows say."""
         match self.about.output:
             case Output.SPAN:
-                context = query.context or ""
-                span = best_span(windows, logits, context, self._span_settings)
-                found = _span_fields(span)
+                spans = nbest(windows, logits, query.context or "", self._span_settings)
+                found = _span_fields(choose_span(spans, self._span_settings))
                 if query.best > 1:
-                    spans = nbest(windows, logits, context, self._span_settings)
-                    found["best"] = [_span_fields(one) for one in spans[: query.best]]
+                    several = _distinct(spans)[: query.best]
+                    found["best"] = [_span_fields(span) for span in several]
                 return found
             case Output.TAGS:
                 words = self._tagged(query.texts[0], windows, logits)
@@ -182,9 +181,14 @@ class Model:
                 logits[i] = logits_NC[: len(window)]
         return [logits[i] for i in range(len(windows))]
 
+    def _spans(self, question: str, context: str) -> list[Span]:
+        windows = self.encoder.question(question, context)
+        return nbest(windows, self._logits(windows), context, self._span_settings)
+
     @property
     def _span_settings(self) -> SpanSettings:
-        return SpanSettings(null_threshold=self.about.settings.get("null_threshold"))
+        settings = self.about.settings
+        return SpanSettings(**{name: settings[name] for name in _OF_SPANS if name in settings})
 
     def _tagged(
         self, text: str, windows: Sequence[Window], logits: Sequence[FloatArray]
@@ -238,6 +242,17 @@ def length_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(number)
     if batch:
         yield batch
+
+
+def _distinct(spans: Sequence[Span]) -> list[Span]:
+    """Return spans best first, each place once, though windows overlap.
+
+    The placeholder of run_qa, "empty", becomes no answer, which is one place too.
+    """
+    places: dict[tuple[int, int], Span] = {}
+    for span in spans:
+        places.setdefault((span.start, span.end), span)
+    return [replace(s, text="") if s.start == s.end else s for s in places.values()]
 
 
 def _span_fields(span: Span) -> dict[str, Any]:

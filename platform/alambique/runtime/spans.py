@@ -64,7 +64,11 @@ def best_span(
         The empty text too where no pair of positions makes a span.
     """
     settings = settings or SpanSettings()
-    spans = nbest(windows, logits, context, settings)
+    return choose_span(nbest(windows, logits, context, settings), settings)
+
+
+def choose_span(spans: Sequence[Span], settings: SpanSettings) -> Span:
+    """Return the span of `nbest` that is the answer, as `best_span` does."""
     best = next(span for span in spans if span.text)
     has_span = best.end > best.start
     threshold = settings.null_threshold

@@ -22,7 +22,7 @@ Tags = tuple[str, ...]
 
 
 def of_text(name: str, text: str) -> Sentence:
-    """Return a sentence without tags, its words as `runtime.answering.tag` has them."""
+    """Return a sentence without tags, its words as `runtime.model.Model.tag` has them."""
     return Sentence(name, tuple(text[start:end] for start, end in words_of(text)), ())
 
 

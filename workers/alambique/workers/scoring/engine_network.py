@@ -2,7 +2,7 @@
 
 from torch import Tensor, from_numpy, nn
 
-from alambique.runtime.answering import Forward
+from alambique.runtime.engines import Forward
 from alambique.runtime.windows import Inputs
 
 

@@ -1,25 +1,20 @@
-"""Answering with the files of a version, by the network itself."""
+"""Answering with the files of a version: by its engine, or by torch where it has no engine's file.
 
-import json
+Torch is imported where it runs a network, so that who has an engine's file need not have torch.
+"""
+
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from alambique.models.networks import Network, load
-from alambique.models.sources import check_folder
+from alambique.runtime.about import About, about_fields
+from alambique.runtime.engines import Forward, has_engine_file, open_engine
+from alambique.runtime.model import Model, Query
 from alambique.runtime.windows import Encoder, Inputs
-from alambique.spec.errors import BadModel
 from alambique.tasks.all import find
-from alambique.workers.training.kinds.all import kind_of
-from alambique.workers.training.kinds.kind import AnsweringModel, Query
-
-ABOUT = "alambique.json"
-"""What a version's folder says of itself beyond what `transformers` reads."""
 
 
 def predict(
@@ -32,37 +27,49 @@ def predict(
     """Return what the model in `folder` says of a question and its context, or of texts.
 
     Returns:
-        The answer; or the words of the text with their tags; or its class.
+        The answer; or the words of the text with their tags; or its class; or its score.
 
     Raises:
         BadModel: the folder is not that of a version.
         BadSpec: the model's task needs other input, or it has no head.
+        MissingExtra: the engine of its file is not installed.
     """
-    about = _about(folder)
-    task = find(about["task"])
+    (said,) = open_model(folder).run([Query(question, context, texts)])
+    return said
+
+
+def open_model(folder: Path) -> Model:
+    """Return the model of a version's folder, whatever its network's file.
+
+    Raises:
+        BadModel: a file is missing or damaged.
+        MissingExtra: the engine of its file is not installed.
+    """
+    fields = about_fields(folder)
+    if "task" in fields and not {"output", "inputs"} <= fields.keys():  # of alambique 0.1
+        task = find(fields["task"])
+        fields = {"output": task.output, "inputs": task.inputs} | fields
+    about = About.of(fields, folder)
+    encoder = Encoder.from_folder(folder, max_length=about.max_length, stride=about.stride)
+    forward = open_engine(folder) if has_engine_file(folder) else _open_torch(folder, about)
+    return Model(about, encoder, forward)
+
+
+def _open_torch(folder: Path, about: About) -> Forward:
+    """Return the network of a folder, run by torch."""
+    import torch
+
+    from alambique.models.networks import load
+    from alambique.models.sources import check_folder
+
     check_folder(folder)
-    labels = tuple(about["labels"])
-    model = AnsweringModel(
-        forward=partial(_logits, load(folder, task.output, labels).eval()),
-        encoder=Encoder.from_folder(folder, max_length=about["max_length"], stride=about["stride"]),
-        labels=labels,
-        inputs=task.inputs,
-        settings=about.get("settings", {}),
-    )
-    return kind_of(task.output).answer(Query(question, context, texts), model)
+    network = load(folder, about.output, about.labels).eval()
 
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        arrays = (inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
+        with torch.inference_mode():
+            logits: torch.Tensor = network(*(torch.from_numpy(array) for array in arrays))
+        logits_BNC: NDArray[np.float32] = logits.numpy()
+        return logits_BNC
 
-def _about(folder: Path) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
-    except (OSError, ValueError) as error:
-        raise BadModel(f"{folder} has no readable {ABOUT}: download the version again") from error
-    return about
-
-
-def _logits(network: Network, inputs: Inputs) -> NDArray[np.float32]:
-    arrays = (inputs.input_ids_BN, inputs.attention_BN, inputs.type_ids_BN)
-    with torch.inference_mode():
-        logits: torch.Tensor = network(*(torch.from_numpy(array) for array in arrays))
-    logits_BNC: NDArray[np.float32] = logits.numpy()
-    return logits_BNC
+    return forward

@@ -10,12 +10,12 @@ import fsspec
 from alambique.models.weights import TOKENIZER_FILES
 from alambique.registry import versions
 from alambique.registry.records import File, Version
+from alambique.runtime.about import ABOUT
 from alambique.runtime.engines import ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS
 from alambique.spec.errors import BadModel
 from alambique.spec.settings import Settings
 from alambique.workers.files import build_folder
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.scoring.predicting import ABOUT
 
 _FILES = (
     *("config.json", "model.safetensors", ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS),

@@ -314,6 +314,8 @@ def _about(context: JobContext) -> dict[str, Any]:
     training = read(context.data.files["train"])
     return {
         "task": context.job.task,
+        "output": context.task.output,
+        "inputs": list(context.task.inputs),
         "labels": list(context.data.labels),
         "settings": dict(context.task.settings(training)),
     }

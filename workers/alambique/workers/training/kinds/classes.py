@@ -5,22 +5,18 @@ Shapes: B windows of a batch, C classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from alambique.distill.alignment import class_record
 from alambique.distill.prediction_rows import PredictionRows, class_rows
-from alambique.runtime.answering import classify
 from alambique.runtime.windows import Window
-from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import ClassGold, Gold
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
-    AnsweringModel,
-    Query,
     Record,
     WindowLogits,
     to_device,
@@ -95,14 +91,6 @@ class Classes:
     def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
-
-    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
-        """Return the likeliest class of the texts, and the probability of each class."""
-        if len(query.texts) != len(model.inputs):
-            inputs = " and ".join(model.inputs)
-            raise BadSpec(f"this model reads {inputs}: give a text for each, in this order")
-        scores = classify(query.texts, model.encoder, model.forward, model.labels)
-        return {"label": next(iter(scores)), "scores": scores}
 
 
 def _label(gold: Gold) -> int:

@@ -3,8 +3,7 @@
 Shapes: B windows of a batch, N pieces of the longest, C classes, R compared rows.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,8 +13,7 @@ from torch import Tensor
 
 from alambique.distill.activations import LayerOutputs
 from alambique.distill.prediction_rows import PredictionRows
-from alambique.runtime.answering import Forward
-from alambique.runtime.windows import Encoder, Window
+from alambique.runtime.windows import Window
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold
 from alambique.workers.training.distributed import DistributedContext
@@ -65,28 +63,6 @@ class Metric(Protocol):
 
     def compute(self, context: DistributedContext) -> float:
         """Return the value over the batches of all processes, the same on each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What somebody asks of a model: a question about a context, or one text or several."""
-
-    question: str | None = None
-    context: str | None = None
-    texts: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweringModel:
-    """A network with all that is needed to answer a query by it."""
-
-    forward: Forward
-    encoder: Encoder
-    labels: tuple[str, ...]
-    inputs: tuple[str, ...]
-    """The names of the texts that the model's task reads."""
-    settings: Mapping[str, Any]
-    """How logits become predictions, as chosen on validation data."""
 
 
 class OutputKind(Protocol):
@@ -151,10 +127,3 @@ class OutputKind(Protocol):
 
     def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> Metric:
         """Return an empty metric for those `windows` of an evaluation that this process takes."""
-
-    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
-        """Return what a model says to a query, as JSON.
-
-        Raises:
-            BadSpec: the query is not one for this kind of output.
-        """

@@ -5,22 +5,18 @@ Shapes: B windows of a batch; an axis of 1 is that of the only output, or of the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from alambique.distill.alignment import class_record
 from alambique.distill.prediction_rows import PredictionRows, score_rows
-from alambique.runtime.answering import rate
 from alambique.runtime.windows import Window
-from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, ScoreGold
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
-    AnsweringModel,
-    Query,
     Record,
     WindowLogits,
     to_device,
@@ -96,13 +92,6 @@ class Scores:
     def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
-
-    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
-        """Return the score of the texts."""
-        if len(query.texts) != len(model.inputs):
-            inputs = " and ".join(model.inputs)
-            raise BadSpec(f"this model reads {inputs}: give a text for each, in this order")
-        return {"score": rate(query.texts, model.encoder, model.forward)}
 
 
 def _score(gold: Gold) -> float:

@@ -5,23 +5,18 @@ Shapes: B windows of a batch, N pieces of the longest.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from alambique.distill.alignment import span_record, span_target
 from alambique.distill.prediction_rows import PredictionRows, span_rows
-from alambique.runtime.answering import answer
-from alambique.runtime.spans import SpanSettings
 from alambique.runtime.windows import Window
-from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, SpanGold
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
-    AnsweringModel,
-    Query,
     Record,
     WindowLogits,
     to_device,
@@ -110,16 +105,3 @@ class Span:
     def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
-
-    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
-        """Return the answer to a question about a context, with its place and probability."""
-        if query.question is None or query.context is None:
-            raise BadSpec("this model answers questions: give a question and a context")
-        settings = SpanSettings(null_threshold=model.settings.get("null_threshold"))
-        span = answer(query.question, query.context, model.encoder, model.forward, settings)
-        return {
-            "answer": span.text,
-            "start": span.start,
-            "end": span.end,
-            "score": span.probability,
-        }

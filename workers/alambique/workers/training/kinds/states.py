@@ -17,11 +17,10 @@ from alambique.distill.prediction_rows import PredictionRows, empty_rows
 from alambique.runtime.windows import Window
 from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
-from alambique.tasks.general import refuse_prediction
 from alambique.tasks.task import Gold, NoGold
 from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
-from alambique.workers.training.kinds.kind import AnsweringModel, Query, Record, WindowLogits
+from alambique.workers.training.kinds.kind import Record, WindowLogits
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,3 @@ class States:
     def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> Alignment:
         """Return the CKA with the teacher."""
         return Alignment()
-
-    def answer(self, query: Query, model: AnsweringModel) -> NoReturn:
-        """Raise `BadSpec`: the network has no head to answer with."""
-        refuse_prediction()

@@ -6,22 +6,18 @@ one window.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from alambique.distill.alignment import first_pieces, tag_record, tag_target
 from alambique.distill.prediction_rows import PredictionRows, tag_rows
-from alambique.runtime.answering import tag
 from alambique.runtime.windows import Window
-from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 from alambique.tasks.task import Gold, TagGold
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.kinds.kind import (
-    AnsweringModel,
-    Query,
     Record,
     WindowLogits,
     to_device,
@@ -118,13 +114,6 @@ class Tags:
     def metric(self, evaluation: EvaluationSet, windows: Sequence[ExampleWindow]) -> TaskMetric:
         """Return the task's primary metric."""
         return TaskMetric(evaluation, windows)
-
-    def answer(self, query: Query, model: AnsweringModel) -> dict[str, Any]:
-        """Return the words of a text with their tags."""
-        if len(query.texts) != 1:
-            raise BadSpec("this model tags words: give one text")
-        words = tag(query.texts[0], model.encoder, model.forward, model.labels)
-        return {"words": [{"word": word, "tag": label} for word, label in words]}
 
 
 def _tags(gold: Gold) -> TagGold:
