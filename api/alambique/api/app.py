@@ -11,6 +11,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from alambique.api import catalogue, health, jobs, models, suites
 from alambique.api.context import Context
+from alambique.api.database_problems import answer_database_errors
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
 from alambique.api.middleware import BodyLimitProblem, HeadAnswers, ProtectionHeaders
@@ -69,6 +70,7 @@ def create_app(
     for part in (jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
+    answer_database_errors(app)
     app.add_middleware(HeadAnswers)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)
     app.add_middleware(BodyLimitProblem, limit=BODY_LIMIT)

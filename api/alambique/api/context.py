@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
+from alambique.api.database_problems import busy_database
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import Gains
 from alambique.api.hub import HubLookUps
-from alambique.api.problems import Refusal, busy_database
+from alambique.api.problems import Refusal
 from alambique.registry.database import BUSY_SECONDS, CONNECTIONS, Database
 from alambique.spec.settings import Settings
 
