@@ -231,7 +231,7 @@ class BearerToken:
                 problem = problem_of(
                     401,
                     "unauthorized",
-                    "the request does not bear this server's token: send it as Authorization: Bearer …",
+                    "the request does not bear this server's token: send Authorization: Bearer …",
                 )
                 response = problem_response(problem, {"WWW-Authenticate": "Bearer"})
                 await response(scope, receive, send)

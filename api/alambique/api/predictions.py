@@ -1,11 +1,15 @@
 """What is asked of a model over HTTP, and what it answers. Free of HTTP, for clients too."""
 
-from typing import Annotated, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alambique.api.views import View
-from alambique.runtime.model import Query
+
+if TYPE_CHECKING:
+    from alambique.runtime.model import Query
 
 MOST_CHARACTERS = 200_000
 """Of one text: a book's chapter, which a small model reads in seconds."""
@@ -41,6 +45,8 @@ class QueryBody(BaseModel):
     @property
     def query(self) -> Query:
         """What the runtime is asked."""
+        from alambique.runtime.model import Query  # clients do without
+
         texts = self.texts if self.text is None else (self.text,)
         return Query(self.question, self.context, texts, self.best)
 
