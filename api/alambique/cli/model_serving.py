@@ -48,20 +48,27 @@ def serve(
     """Serve one model: POST /predict, /predict/batch; GET /model, /healthz, /metrics.
 
     The model is a folder or a URL, and has the file of an engine, as `compress: [onnx-int8]` makes
-    it. Queries that arrive together are run together. It needs no database and no torch.
+    it. Queries that arrive together are run together, but for dynamic int8, whose answers would
+    depend on one another. It needs no database and no torch.
     """
     configure_logging()
     _check_extra()
+    from alambique.api.batcher import BatchLimits
     from alambique.api.model_server import create_model_app
     from alambique.cli.http_server import listen
     from alambique.cli.http_server import serve as serve_app
-    from alambique.runtime import load
+    from alambique.runtime.batch_dependence import depends_on_batch
+    from alambique.runtime.loading import fetch
+    from alambique.runtime.model import Model
 
     settings = settings_of(context)
     token = None if token_file is None else _read_token(token_file)
     with listen(host, port) as listener:
-        model = load(source, threads=threads, token=_source_token(source, settings))
-        app = create_model_app(model, hosts=[*settings.hosts, host], token=token)
+        folder = fetch(source, token=_source_token(source, settings))
+        model = Model.from_folder(folder, threads=threads)
+        limits = BatchLimits(queries=1) if depends_on_batch(folder) else BatchLimits()
+        hosts = [*settings.hosts, host]
+        app = create_model_app(model, hosts=hosts, token=token, limits=limits)
         ready = "the model answers at {url}: stop it with Ctrl-C"
         serve_app(app, listener, stop=threading.Event(), ready=ready, grace=GRACE)
 
