@@ -5,8 +5,9 @@ without one, a network of 6 layers of 384 with random weights in int8 is made fo
 
 One server is asked in turns by one client, one request after the other, and by 64 clients that
 each ask again as soon as they are answered; so whatever else the machine does meets both. Contexts
-have from one to 16 paragraphs of the sample data. Every answer is compared with the one that the
-same query got when it was asked alone.
+have from one to three paragraphs of the sample data. Every answer is compared with the one that the
+same query got when it was asked alone. A second table has what a text takes in the runtime, without
+HTTP: alone, and in a batch of 32 of one length.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from alambique.runtime.model import Model, Query
 from alambique.spec.data import Data
 from alambique.spec.errors import AlambiqueError
 from alambique.tasks.all import find
@@ -34,7 +36,11 @@ from alambique.tasks.data import load
 HERE = Path(__file__).parents[1]
 ROOTS = ("platform", "tasks", "workers", "api")
 QUERIES = 96
-MOST_PARAGRAPHS = 16
+MOST_PARAGRAPHS = 3
+WORDS = (8, 30, 90)
+"""Of the contexts that are run alone and together."""
+TEXTS = 32
+TURNS = 7
 TASK = "question-answering"
 SHAPE = {
     "model_type": "bert",
@@ -98,12 +104,16 @@ def main() -> None:
                 for side in sides:
                     load_server(url, side, bodies, alone, options.seconds / options.rounds)
             batches = batch_size(url)
+        times = [text_times(folder, options.threads, words) for words in WORDS]
     heads = ("clients", "requests", "per second", "p50 ms", "p99 ms", "errors", "other answers")
     print(f"| {' | '.join(heads)} | largest difference of a score |")
     print("|---" * (len(heads) + 1) + "|")
     for side in sides:
         print(side.line())
-    print(f"\nqueries of a batch, mean over all requests: {batches:.2f}")
+    print(f"\nqueries of a batch, mean over all requests: {batches:.2f}\n")
+    print("| tokens | ms a text, alone | ms a text, in a batch of 32 |\n|---|---|---|")
+    for tokens, alone_ms, batch_ms in times:
+        print(f"| {tokens} | {alone_ms:.1f} | {batch_ms:.1f} |")
 
 
 def make_random_model(folder: Path) -> Path:
@@ -218,6 +228,25 @@ def compare(side: Side, answer: dict[str, Any], alone: dict[str, Any]) -> None:
         side.different += 1
     difference = abs(answer["score"] - alone["score"])
     side.score_difference = max(side.score_difference, difference)
+
+
+def text_times(folder: Path, threads: int | None, words: int) -> tuple[int, float, float]:
+    """Return the tokens of a text, and its median milliseconds alone and in a batch, in turns."""
+    model = Model.from_folder(folder, threads=threads)
+    context = " ".join(["Ana", "nació", "en", "Lugo", "y", "vive", "allí."] * words)
+    query = Query("¿Dónde nació Ana?", " ".join(context.split()[:words]))
+    tokens = sum(map(len, model.encoder.question(query.question or "", query.context or "")))
+    alone, together = [], []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        for _ in range(TEXTS):
+            model.run([query])
+        middle = time.perf_counter()
+        model.run([query] * TEXTS)
+        alone.append(middle - began)
+        together.append(time.perf_counter() - middle)
+    per_text = 1000 / TEXTS
+    return tokens, statistics.median(alone) * per_text, statistics.median(together) * per_text
 
 
 def batch_size(url: str) -> float:
