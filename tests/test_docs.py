@@ -61,6 +61,8 @@ CHECKED = (
     "alambique up",
     "alambique up --host 127.0.0.1 --port 8401",
     "alambique api --port 8400",
+    "alambique serve pico-int8",
+    "alambique serve pico-int8 --host 127.0.0.1 --port 8500 --threads 2 --token-file token",
     "alambique worker",
     "alambique run recipes/pico.yaml --set train.epochs=5",
     "alambique submit recipes/pico.yaml --set student.layers=2 --wait",

@@ -142,3 +142,18 @@ def register(database: Database) -> Callable[..., tuple[JobRow, Version]]:
             return row, versions.record(session, row.id, row.token, **(fields | said))
 
     return made
+
+
+@pytest.fixture(scope="session")
+def engine_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a small model for a task."""
+    from tests.engine_models import make_engine_model  # torch, which few tests here need
+
+    made: dict[str, Path] = {}
+
+    def folder(task: str) -> Path:
+        if task not in made:
+            made[task] = make_engine_model(tmp_path_factory.mktemp("engine") / "model", task)
+        return made[task]
+
+    return folder

@@ -9,6 +9,7 @@ from alambique.api.checks import check, check_suite
 from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
+from alambique.api.predictor import Predictor
 from alambique.api.problems import Refusal
 from alambique.registry.database import Database
 from alambique.spec.field_errors import NAMED
@@ -23,7 +24,14 @@ ARCHITECTURE = {"architecture": "bert", "layers": 2, "width": 32, "heads": 2, "f
 @pytest.fixture
 def context(settings: Settings, database: Database) -> Context:
     stop = threading.Event()
-    return Context(settings, database, stop, EventPoller(database, stop), StoredGains(database))
+    return Context(
+        settings,
+        database,
+        stop,
+        EventPoller(database, stop),
+        StoredGains(database),
+        Predictor(settings),
+    )
 
 
 def suite(*unfit: int) -> Suite:

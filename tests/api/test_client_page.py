@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 URL = "http://127.0.0.1:8400"
 
 
-def finished(database: Database, settings: Settings, job_id: Any) -> None:
-    """The job, done by this test in a worker's place, with a registered version of one file."""
-    path = Path(settings.artifact_root) / "by-python" / "config.json"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"{}")
+def finished(database: Database, settings: Settings, job_id: Any, folder: Path) -> None:
+    """The job, done by this test in a worker's place, with a registered version of those files."""
+    shutil.copytree(folder, Path(settings.artifact_root) / "by-python")
+    contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     with database.write() as session:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=job_id)
     assert row is not None
@@ -40,7 +41,10 @@ def finished(database: Database, settings: Settings, job_id: Any) -> None:
             macs_full=20,
             weights="0" * 64,
             artifact="by-python",
-            files=[File("config.json", hashlib.sha256(b"{}").hexdigest(), 2)],
+            files=[
+                File(name, hashlib.sha256(content).hexdigest(), len(content))
+                for name, content in contents.items()
+            ],
             metrics=[Metric("sample-entities", "test", "f1", 0.5)],
         )
     with database.write() as session:
@@ -55,19 +59,29 @@ def test_the_page_on_the_client_is_so(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    engine_folder: Callable[[str], Path],
 ) -> None:
+    folder = engine_folder("named-entities")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     assert URL in blocks[0]
     for block in blocks:
         if "client.watch(" in block:
-            finished(database, settings, names["posted"].id)
+            finished(database, settings, names["posted"].id, folder)
         exec(compile(block.replace(URL, url), str(PAGE), "exec"), names)
     with names["client"]:
         assert isinstance(names["client"], Client)
     assert names["done"].state == "succeeded"
-    assert (tmp_path / "by-python" / "config.json").read_bytes() == b"{}"
+    for path in folder.iterdir():
+        assert (tmp_path / "by-python" / path.name).read_bytes() == path.read_bytes()
     said = capsys.readouterr().out
-    for word in ("named-entities", "cancelled", "hola", "('test', 'f1', 0.5)", "student.layerz"):
+    for word in (
+        "named-entities",
+        "cancelled",
+        "hola",
+        "('test', 'f1', 0.5)",
+        "student.layerz",
+        "('Lugo', '",
+    ):
         assert word in said

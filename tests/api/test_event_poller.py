@@ -17,6 +17,7 @@ from alambique.api.context import Context
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
 from alambique.api.jobs import events
+from alambique.api.predictor import Predictor
 from alambique.registry import jobs
 from alambique.registry.database import Database
 from alambique.registry.records import JobRow
@@ -149,7 +150,9 @@ def test_a_stream_outlives_an_outage(
 
     async def told() -> tuple[list[str], int]:
         poller = EventPoller(database, stop, pause=0)
-        context = Context(settings, database, stop, poller, StoredGains(database))
+        context = Context(
+            settings, database, stop, poller, StoredGains(database), Predictor(settings)
+        )
         stream, seen = events(context, row.id, 0), asyncio.Event()
         kinds = [str((await anext(stream)).event) for _ in range(first)]
         with errors_of_pollers(seen) as records:
@@ -186,7 +189,9 @@ def test_an_error_of_the_program_ends_all_streams_and_is_logged_once(
 
     async def ended() -> list[logging.LogRecord]:
         poller = EventPoller(database, stop, pause=0.01)
-        context = Context(settings, database, stop, poller, StoredGains(database))
+        context = Context(
+            settings, database, stop, poller, StoredGains(database), Predictor(settings)
+        )
         several = [events(context, row.id, 0) for _ in range(3)]
         for stream in several:
             await anext(stream)

@@ -11,10 +11,12 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from alambique.api import catalogue, health, jobs, models, suites
 from alambique.api.context import Context
+from alambique.api.database_problems import answer_database_errors
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import StoredGains
 from alambique.api.middleware import BodyLimitProblem, HeadAnswers, ProtectionHeaders
 from alambique.api.origins import OriginCheck
+from alambique.api.predictor import Predictor
 from alambique.api.problems import MEDIA_TYPE, answer_with_problems
 from alambique.api.request_body import SCHEMA_REFERENCE
 from alambique.api.views import Problem
@@ -46,13 +48,14 @@ def create_app(
         stop: set by a server that is about to stop, so that event streams end by themselves.
     """
     database, stop = Database(settings.database), stop or threading.Event()
-    poller = EventPoller(database, stop)
+    poller, predictor = EventPoller(database, stop), Predictor(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         stop.set()
         await poller.close()
+        predictor.close()
         database.dispose()
 
     app = FastAPI(
@@ -65,10 +68,12 @@ def create_app(
         separate_input_output_schemas=False,
         redirect_slashes=False,  # Starlette builds them from Host, as absolute URLs
     )
-    app.state.context = Context(settings, database, stop, poller, StoredGains(database))
+    gains = StoredGains(database)
+    app.state.context = Context(settings, database, stop, poller, gains, predictor)
     for part in (jobs, suites, models, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
+    answer_database_errors(app)
     app.add_middleware(HeadAnswers)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_LIMIT)
     app.add_middleware(BodyLimitProblem, limit=BODY_LIMIT)

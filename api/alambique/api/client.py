@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,11 @@ from urllib.parse import quote
 from uuid import UUID
 
 from httpx2 import EventSource
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from alambique.api.downloads import save
 from alambique.api.plan_views import PlanView
+from alambique.api.predictions import PredictionView
 from alambique.api.transport import NoAnswer, NoServer, Outage, Transport
 from alambique.api.views import (
     DatasetView,
@@ -41,6 +42,8 @@ from alambique.spec.suite import Suite
 
 T = TypeVar("T")
 V = TypeVar("V", bound=BaseModel)
+
+_PREDICTION: TypeAdapter[PredictionView] = TypeAdapter(PredictionView)
 
 
 class Client:
@@ -296,6 +299,41 @@ class Client:
             lambda file: self._open_file(f"{path}{quote(file)}?project={_url_part(project)}"),
         )
         return view
+
+    def predict(
+        self,
+        name: str,
+        version: int | str = "latest",
+        *,
+        question: str | None = None,
+        context: str | None = None,
+        texts: Sequence[str] = (),
+        best: int = 1,
+        project: str = "default",
+    ) -> PredictionView:
+        """Return what a version says to a question about a context, to a text, or to a pair.
+
+        Args:
+            name: of the model.
+            version: of it, which has to have the file of an engine.
+            question: what to answer, with its context.
+            context: where the answer is.
+            texts: what to tag or to classify, or the two that are compared.
+            best: how many answers to the question are wanted.
+            project: of the model.
+
+        Raises:
+            BadModel: the version has no file that an engine runs.
+            BadSpec: the model is asked in another way.
+        """
+        asked = {"question": question, "context": context, "texts": list(texts), "best": best}
+        answer = self._transport.answer(
+            "POST",
+            f"{_version_path(name, version)}/predict",
+            params={"project": project},
+            json={field: value for field, value in asked.items() if value is not None},
+        )
+        return _PREDICTION.validate_json(answer.content)
 
     @contextmanager
     def _open_file(self, path: str) -> Iterator[Iterator[bytes]]:

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 
+from alambique.api.database_problems import busy_database
 from alambique.api.event_poller import EventPoller
 from alambique.api.gains import Gains
 from alambique.api.hub import HubLookUps
-from alambique.api.problems import Refusal, busy_database
+from alambique.api.predictor import Predictor
+from alambique.api.problems import Refusal
 from alambique.registry.database import BUSY_SECONDS, CONNECTIONS, Database
 from alambique.spec.settings import Settings
 
@@ -27,6 +29,8 @@ class Context:
     events: EventPoller
     gains: Gains
     """Draws what students of suites gained, each once while the server runs."""
+    predictor: Predictor
+    """Answers queries with versions."""
     hub: HubLookUps = field(default_factory=HubLookUps)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
     """For requests that write. There are 40 threads: of many that wait for a lock of the database,

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from alambique.api.artifacts import open_artifact, pieces
 from alambique.api.context import (
@@ -16,8 +17,10 @@ from alambique.api.context import (
     Project,
     is_unchanged,
 )
+from alambique.api.predictions import PredictionView, QueryBody
 from alambique.api.views import ModelView, PageView, VersionView
 from alambique.registry import versions
+from alambique.registry.database import Database
 from alambique.registry.records import File, Version
 from alambique.spec.errors import UnknownName
 
@@ -76,8 +79,7 @@ def version(
     if_none_match: IfNoneMatch = None,
 ) -> VersionView | Response:
     """Return a version, with its files, metrics and lineage."""
-    with database.read() as session:
-        row = versions.find(session, project, name, number)
+    row = _find(database, project, name, number)
     tag = {"ETag": f'"{row.id}"'}  # what is registered never changes
     if is_unchanged(tag["ETag"], if_none_match):
         return Response(status_code=304, headers=tag)
@@ -99,14 +101,27 @@ def file(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the bytes of a file, whose ETag is their sha256."""
-    with context.database.read() as session:
-        row = versions.find(session, project, name, number)
+    row = _find(context.database, project, name, number)
     entry = _entry(row, file)
     headers = {"ETag": f'"{entry.sha256}"', "Content-Length": str(entry.size)}
     if is_unchanged(headers["ETag"], if_none_match):
         return Response(status_code=304, headers={"ETag": headers["ETag"]})
     opened = open_artifact(context.settings.artifact_root, row, entry)
     return StreamingResponse(pieces(opened), headers=headers, media_type="application/octet-stream")
+
+
+@router.post("/{name}/versions/{number}/predict", responses={200: {"model": PredictionView}})
+async def predict(
+    context: AppContext, name: str, number: Number, body: QueryBody, project: Project = "default"
+) -> Response:
+    """Return what a version says to a query; of a version that has the file of an engine."""
+    row = await run_in_threadpool(_find, context.database, project, name, number)
+    return JSONResponse(await context.predictor.predict(row, body.query))
+
+
+def _find(database: Database, project: str, name: str, number: str) -> Version:
+    with database.read() as session:
+        return versions.find(session, project, name, number)
 
 
 def _entry(version: Version, name: str) -> File:

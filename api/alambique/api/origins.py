@@ -40,22 +40,34 @@ class RequestHead:
 class OriginCheck:
     """Refuses requests to other names than the server's, and what pages of other sites send."""
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
-        """Wrap an app that is reached by these names, beside loopback and its own address."""
+    def __init__(
+        self, app: ASGIApp, hosts: Sequence[str], media_types: Sequence[str] = (JSON, *YAML)
+    ) -> None:
+        """Wrap an app that is reached by these names, beside loopback and its own address.
+
+        Args:
+            app: the app.
+            hosts: the names.
+            media_types: of the bodies that it reads.
+        """
         self.app = app
         self.known = (*_LOOPBACK, *_hosts_of(hosts))
+        self.media_types = media_types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer with the problem for which it is refused."""
         if scope["type"] == "http":
-            problem = origin_problem(_request_head(scope), (*self.known, *_server_address(scope)))
+            known = (*self.known, *_server_address(scope))
+            problem = origin_problem(_request_head(scope), known, self.media_types)
             if problem is not None:
                 await problem_response(problem)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-def origin_problem(head: RequestHead, known: Iterable[Host]) -> Problem | None:
+def origin_problem(
+    head: RequestHead, known: Iterable[Host], media_types: Sequence[str] = (JSON, *YAML)
+) -> Problem | None:
     """Return the problem for which a request is refused, or None if the server answers it."""
     host = host_of(head.host or "")
     if host is None or not any(_is_known_as(host, name) for name in known):
@@ -74,7 +86,7 @@ def origin_problem(head: RequestHead, known: Iterable[Host]) -> Problem | None:
             f"found {_provenance(head)} in a request to {_short(head.host)}: pages of "
             "other sites may change nothing here; a proxy has to pass Host on with its port",
         )
-    return _type_problem(head)
+    return _type_problem(head, media_types)
 
 
 def media_type_of(content_type: str | None) -> str | None:
@@ -86,19 +98,20 @@ def media_type_of(content_type: str | None) -> str | None:
     return (content_type or "").partition(";")[0].strip().lower() or None
 
 
-def bad_media_type(media_type: str | None) -> Problem:
+def bad_media_type(media_type: str | None, media_types: Sequence[str] = (JSON, *YAML)) -> Problem:
     """Return the problem of a body of a type that is not read, or of none."""
     found = media_type or "no Content-Type"
-    detail = f"found {found[:80]}: send Content-Type: {JSON} or {YAML[0]}"
+    wanted = f"{JSON} or {YAML[0]}" if YAML[0] in media_types else JSON
+    detail = f"found {found[:80]}: send Content-Type: {wanted}"
     return problem_of(415, "unsupported_media_type", detail)
 
 
-def _type_problem(head: RequestHead) -> Problem | None:
+def _type_problem(head: RequestHead, media_types: Sequence[str]) -> Problem | None:
     """Return the problem of what a form of any page can send, also where nobody reads the body."""
     media_type = media_type_of(head.content_type)
-    if media_type in (JSON, *YAML) or (media_type is None and not head.has_body):
+    if media_type in media_types or (media_type is None and not head.has_body):
         return None
-    return bad_media_type(media_type)
+    return bad_media_type(media_type, media_types)
 
 
 def _is_own(head: RequestHead, host: Host) -> bool:

@@ -1,7 +1,6 @@
 """RFC 9457: every answer that is no success is a problem, with a code that never changes."""
 
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -9,14 +8,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from alambique.api.views import FieldProblem, Problem
-from alambique.registry.db_errors import database_text
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
@@ -40,6 +36,8 @@ _STATUS = {
     "bad_model": 422,
     "unknown_name": 404,
     "conflict": 409,
+    "missing_extra": 501,
+    "unavailable": 503,
     "unreachable": 503,
     "not_enough_disk": 507,
 }
@@ -55,11 +53,6 @@ _CODE = {
 
 _RETRY_LATER = {"Retry-After": "5"}
 """The headers of a problem that may be over in a moment."""
-
-_SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_POSTGRES_HELD = ("40001", "40P01", "53300", "55P03")
-"""PostgreSQL's codes for transactions that stood in each other's way, for no connection left, and
-for a lock that another holds."""
 
 _EXCERPT = 200
 """Characters that are told of a parameter's name, and of what is wrong with it."""
@@ -93,16 +86,6 @@ def bad_fields(code: str, fields: Sequence[BadField]) -> Problem:
     return problem_of(422, code, bad.text, bad.fields)
 
 
-def busy_database() -> Problem:
-    """Return the problem of a request that others who write have kept waiting for too long."""
-    return problem_of(
-        503,
-        "unavailable",
-        "the database is busy: others have been writing for as long as a request waits; try again "
-        "in a moment (many clients at once want PostgreSQL)",
-    )
-
-
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the answer that tells the problem, with `headers` beside those of every problem."""
     content = problem.model_dump(mode="json", exclude_none=True)
@@ -119,7 +102,6 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(ClientDisconnect, _client_disconnect)
-    app.add_exception_handler(SQLAlchemyError, _database_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -141,7 +123,9 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _bad_field(line: dict[str, Any]) -> BadField:
-    path = excerpt(".".join(map(str, line["loc"])), _EXCERPT)
+    inside_body = line["loc"][0] == "body" and isinstance(line["loc"][-1], str)
+    parts = line["loc"][1:] if inside_body and len(line["loc"]) > 1 else line["loc"]
+    path = excerpt(".".join(map(str, parts)), _EXCERPT)
     return BadField(path, short(line.get("input")), excerpt(line["msg"], _EXCERPT))
 
 
@@ -183,32 +167,8 @@ def _detail(request: Request, error: HTTPException, headers: dict[str, str]) -> 
             return f"{request.method} {path}: {error.detail}"
 
 
-async def _database_error(_: Request, error: Exception) -> JSONResponse:
-    if is_disk_full(error):
-        return _full_disk(error)
-    if _is_busy(error):
-        _log.error("the database is busy", exc_info=error)
-        return problem_response(busy_database())
-    detail = database_text(error)
-    if detail is None:
-        raise error
-    _log.error(detail, exc_info=error)
-    return problem_response(problem_of(503, "unavailable", detail))
-
-
-def _is_busy(error: Exception) -> bool:
-    """Whether the database is there, and others have held what was waited for."""
-    if isinstance(error, PoolTimeout):
-        return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, sqlite3.Error):
-        return (
-            getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_LOCKED
-        )  # above: the finer codes
-    return getattr(cause, "sqlstate", None) in _POSTGRES_HELD
-
-
-def _full_disk(error: Exception) -> JSONResponse:
+def full_disk_response(error: Exception) -> JSONResponse:
+    """Log the error of a disk that is full, and return the answer that says so."""
     _log.error("a disk is full", exc_info=error)
     # a path of the server's stays unsaid
     return problem_response(problem_of(507, NotEnoughDisk.code, disk_full_text()))
@@ -217,6 +177,6 @@ def _full_disk(error: Exception) -> JSONResponse:
 async def _unexpected_error(_: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again once this is sent, and the server logs it
     if is_disk_full(error):
-        return _full_disk(error)
+        return full_disk_response(error)
     detail = "the server met an error of its own: its log tells more"
     return problem_response(problem_of(500, "internal", detail))

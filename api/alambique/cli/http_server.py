@@ -6,11 +6,13 @@ import threading
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from alambique.api.app import create_app
 from alambique.api.connections import LimitedProtocol
 from alambique.spec.errors import Conflict
-from alambique.spec.settings import Settings
+
+GRACE = 5
+"""Seconds that requests have to end once the server is to stop."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -52,27 +54,32 @@ def _bind(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
 
 
 def serve(
-    settings: Settings, listener: socket.socket, *, host: str | None = None, ready: str
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    stop: threading.Event,
+    ready: str,
+    grace: int = GRACE,
 ) -> None:
     """Answer requests until SIGTERM or Ctrl-C.
 
     Args:
-        settings: of the server.
+        app: what answers.
         listener: where it listens.
-        host: the name or address that it was told to listen on.
+        stop: set once the server is about to stop.
         ready: printed once it answers, with the {url}.
+        grace: seconds that requests have to end after the signal.
     """
     address, port = listener.getsockname()[:2]
     url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-    stop = threading.Event()
     config = uvicorn.Config(
-        create_app(settings, host=host, stop=stop),
+        app,
         log_config=None,  # its records go where ours go
         log_level="warning",
         http=LimitedProtocol,
         timeout_keep_alive=int(LimitedProtocol.limits.idle),
         ws="none",
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=grace,
     )
     # uvicorn raises the signal again once it is done, which would end this process too early
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,7 +2,7 @@
 
 import typer
 
-from alambique.cli import catalogue, demo, jobs, models, posting, serving, suites
+from alambique.cli import catalogue, demo, jobs, model_serving, models, posting, serving, suites
 from alambique.cli.environment import read_settings
 
 
@@ -16,6 +16,7 @@ def program() -> typer.Typer:
     app.command("up")(serving.up)
     app.command("api")(serving.api)
     app.command("worker")(serving.worker)
+    app.command("serve")(model_serving.serve)
     app.command("drive", hidden=True)(serving.drive)
     app.command("run")(posting.run)
     app.command("plan")(posting.plan)

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -34,25 +35,32 @@ Port = Annotated[
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
     """Serve everything here: the API, and a worker beside it."""
     check_extras("api", "workers")
-    from alambique.cli.http_server import listen, serve
+    from alambique.cli.http_server import listen
 
-    _configure_logging()
-    settings = settings_of(context)
+    configure_logging()
     upgrade(context)
-    with listen(host, port) as socket, Supervisor(worker_command()) as child:
+    with listen(host, port) as listener, Supervisor(worker_command()) as child:
         child.start()
-        serve(settings, socket, host=host, ready="alambique is up at {url}: stop it with Ctrl-C")
+        _serve_api(context, listener, host, "alambique is up at {url}: stop it with Ctrl-C")
 
 
 def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> None:
     """Serve the API alone; the database must be migrated."""
     check_extras("api")
-    from alambique.cli.http_server import listen, serve
+    from alambique.cli.http_server import listen
 
-    _configure_logging()
+    configure_logging()
     database_of(context)  # whether there can be one: whether it answers is told by /readyz
-    with listen(host, port) as socket:
-        serve(settings_of(context), socket, host=host, ready="the API is ready at {url}")
+    with listen(host, port) as listener:
+        _serve_api(context, listener, host, "the API is ready at {url}")
+
+
+def _serve_api(context: typer.Context, listener: socket.socket, host: str, ready: str) -> None:
+    from alambique.api.app import create_app
+    from alambique.cli.http_server import serve
+
+    stop = threading.Event()
+    serve(create_app(settings_of(context), host=host, stop=stop), listener, stop=stop, ready=ready)
 
 
 def worker(
@@ -65,7 +73,7 @@ def worker(
     from alambique.registry.retry import read
     from alambique.workers.queue.dispatcher import dispatch
 
-    _configure_logging()
+    configure_logging()
     settings, database = settings_of(context), database_of(context)
     # without tables it ends here, once, and not at every look; a signal ends it too, until there is
     # something to put down
@@ -87,7 +95,7 @@ def drive(
     """Carry out one job under the lease of that token."""
     from alambique.workers.queue.driver import drive as run_driver
 
-    _configure_logging()
+    configure_logging()
     settings, database = settings_of(context), database_of(context)
     raise typer.Exit(run_driver(settings, database, job, token, parent=parent))
 
@@ -97,7 +105,7 @@ def upgrade(context: typer.Context) -> None:
     database_of(context).upgrade()
 
 
-def _configure_logging() -> None:
+def configure_logging() -> None:
     """Write log records to stderr: those of alambique from INFO on, others from WARNING on."""
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
