@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from alambique.runtime.about import About
 from alambique.runtime.engines import Forward
-from alambique.runtime.model import Model, Query, TaggedWord, length_batches
+from alambique.runtime.model import BATCH_TOKENS, Model, Query, TaggedWord, length_batches
 from alambique.runtime.spans import SpanSettings, best_span
 from alambique.runtime.tags import word_tags
 from alambique.runtime.windows import Encoder, Inputs, pad
@@ -178,7 +178,7 @@ def test_queries_are_answered_together_as_they_are_alone(tokenizers: dict[str, T
     queries = [Query("q", CONTEXT[n:]) for n in range(0, len(CONTEXT), 7)]
     together = model.run(queries)
     assert sum(rows for rows, _ in shapes) > len(queries)
-    assert all(rows <= 64 and rows * length <= 4096 for rows, length in shapes)
+    assert all(rows <= 64 and rows * length <= BATCH_TOKENS for rows, length in shapes)
     assert [length for _, length in shapes] == sorted(length for _, length in shapes)
     assert together == [model.run([query])[0] for query in queries]
     assert model.run([]) == []
