@@ -2,9 +2,9 @@
 
     python benchmarks/runtime.py FOLDER [--rounds 5]
 
-Times are in seconds; memory is what the process has grown by since all was imported, over the size of
-the engine's file: all that is resident, and of that without the pages of the engine's own library,
-which are mapped from the disk as they are first run, and shared by all processes.
+Times are in seconds. Memory is what the process has grown by since all was imported, over the size
+of the engine's file: all that is resident, and of that without the pages of the engine's own
+library, which are mapped from the disk as they are first run, and shared by all processes.
 
 FOLDER is that of a version with the file of an engine. Each figure is the median of fresh
 processes.
@@ -67,9 +67,8 @@ def main() -> None:
     asked = parser.parse_args()
     figures = measure(asked.folder, asked.rounds)
     for name, figure in figures.items():
-        print(
-            f"{name:<14}{figure:8.3f}   {f'wanted: at most {WANTED[name]}' if name in WANTED else ''}"
-        )
+        wanted = f"wanted: at most {WANTED[name]}" if name in WANTED else ""
+        print(f"{name:<16}{figure:6.3f}   {wanted}".rstrip())
 
 
 def measure(folder: Path, rounds: int) -> dict[str, float]:

@@ -22,8 +22,8 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 
 BATCH_TOKENS = 1024
-"""Padding counted. On a CPU longer batches gain nothing: 21 windows of 48 pieces take longer each than
-10, and activations beyond 32 MB come from the system anew for each layer."""
+"""Padding counted. On a CPU longer batches gain nothing: a window of 48 pieces takes longer among
+21 than among 10, and activations beyond 32 MB come from the system anew for each layer."""
 BATCH_WINDOWS = 64
 _OF_SPANS = ("n_best", "max_answer_length", "null_threshold")
 """The settings that decide which span is the answer."""
