@@ -1,6 +1,6 @@
 """Whole texts through a network that knows the answer, in windows and in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,7 @@ def test_another_query_than_the_model_s_is_refused(
 def test_another_method_than_the_model_s_is_refused(tokenizers: dict[str, Tokenizer]) -> None:
     encoder = Encoder.of(tokenizers["wordpiece"], max_length=40, stride=12, pad_id=0)
     tagging = _model(encoder, _finder([-1]), Output.TAGS, labels=["a", "b"])
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: tagging.answer("q", "c"),
         lambda: tagging.answers("q", "c"),
         lambda: tagging.classify("uno"),
