@@ -87,10 +87,14 @@ CHECKED = (
     "pytest tests/distill",
     "pytest -m slow tests/workers/test_zero.py",
     "python benchmarks/cache.py",
+    # these need a model that a job has compressed
+    "alambique models download tiny-ner@1 --to ner",
+    "python benchmarks/runtime.py ner",
 )
 """Looked at only: the command exists and has these options, or the target or file is there."""
 
 INSTALLING = (
+    "pip install 'alambique[runtime]'",
     "deploy/make-secrets.sh deploy/compose/secrets distil.example",
     "docker build -f deploy/api.Dockerfile -t alambique-api:0.1.0 .",
     "docker build -f deploy/worker.Dockerfile --build-arg PIP_EXTRA_INDEX_URL "

@@ -124,6 +124,7 @@ def test_whether_there_is_no_answer_is_decided_by_the_threshold(
 ) -> None:
     folder = shutil.copytree(student, tmp_path / "student")
     about = json.loads((folder / ABOUT).read_text())
+    assert (about["output"], about["inputs"]) == ("span", ["question", "context"])
     about["settings"]["null_threshold"] = threshold
     (folder / ABOUT).write_text(json.dumps(about))
     asked = shipped("questions", "test")[0]

@@ -16,7 +16,7 @@ from alambique.runtime import Model, Query
 from alambique.spec.errors import BadModel, BadSpec, MissingExtra
 from alambique.spec.outputs import Output
 from alambique.workers.compression.openvino_files import write_openvino
-from alambique.workers.scoring.predicting import open_model
+from alambique.workers.scoring.predicting import open_model, predict
 
 Exported = Callable[[Output], Path]
 FILES = [("model.onnx", "runtime"), ("openvino_model.xml", "openvino")]
@@ -189,3 +189,12 @@ def test_answering_needs_no_torch_and_importing_no_engine(exported: Exported) ->
         text=True,
     )
     assert done.stdout == "tokenizers\n\n"
+
+
+def test_predictions_are_the_engine_s_where_a_version_has_its_file(
+    exported: Exported, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(exported(Output.TAGS), tmp_path / "version")
+    (folder / "model.safetensors").unlink()  # what torch would need
+    said = predict(folder, texts=[LONG])
+    assert said == alambique.runtime.load(folder).run([Query(texts=[LONG])])[0]

@@ -192,9 +192,11 @@ def test_a_token_goes_to_no_other_host(
 
 
 def test_a_token_follows_a_redirection_on_its_host(server: VersionServer, tmp_path: Path) -> None:
-    server.elsewhere["/v1/models/ner/versions/latest"] = VERSION
-    fetch(server.url.replace("/3", "/latest"), cache=tmp_path / "cache2", token="S3CRET")
-    assert (VERSION, "Bearer S3CRET") in server.asked
+    shutil.copy(server.folder / "config.json", server.folder / "moved.json")
+    moved = f"{VERSION}/files/moved.json"
+    server.elsewhere[f"{VERSION}/files/config.json"] = moved
+    fetch(server.url, cache=tmp_path / "cache", token="S3CRET")
+    assert (moved, "Bearer S3CRET") in server.asked
 
 
 def test_user_and_password_of_an_address_are_sent_and_not_shown(

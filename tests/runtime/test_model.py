@@ -1,6 +1,6 @@
 """Whole texts through a network that knows the answer, in windows and in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from alambique.runtime.about import About
 from alambique.runtime.engines import Forward
-from alambique.runtime.model import Model, Query, TaggedWord, length_batches
+from alambique.runtime.model import BATCH_TOKENS, Model, Query, TaggedWord, length_batches
 from alambique.runtime.spans import SpanSettings, best_span
 from alambique.runtime.tags import word_tags
 from alambique.runtime.windows import Encoder, Inputs, pad
@@ -178,7 +178,7 @@ def test_queries_are_answered_together_as_they_are_alone(tokenizers: dict[str, T
     queries = [Query("q", CONTEXT[n:]) for n in range(0, len(CONTEXT), 7)]
     together = model.run(queries)
     assert sum(rows for rows, _ in shapes) > len(queries)
-    assert all(rows <= 64 and rows * length <= 4096 for rows, length in shapes)
+    assert all(rows <= 64 and rows * length <= BATCH_TOKENS for rows, length in shapes)
     assert [length for _, length in shapes] == sorted(length for _, length in shapes)
     assert together == [model.run([query])[0] for query in queries]
     assert model.run([]) == []
@@ -211,7 +211,7 @@ def test_another_query_than_the_model_s_is_refused(
 def test_another_method_than_the_model_s_is_refused(tokenizers: dict[str, Tokenizer]) -> None:
     encoder = Encoder.of(tokenizers["wordpiece"], max_length=40, stride=12, pad_id=0)
     tagging = _model(encoder, _finder([-1]), Output.TAGS, labels=["a", "b"])
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: tagging.answer("q", "c"),
         lambda: tagging.answers("q", "c"),
         lambda: tagging.classify("uno"),

@@ -1,6 +1,7 @@
 """A model folder's tokenizer, and the pieces of its own that it puts around texts."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -8,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
+from tokenizers.normalizers import BertNormalizer
 
 from alambique.spec.errors import BadModel
 
@@ -18,6 +20,7 @@ _BERT_OPTIONS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+_BERT_FIELDS = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 _ROBERTA = ("RobertaTokenizer", "RobertaTokenizerFast")
 
 
@@ -107,15 +110,9 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     """
     path = folder / "tokenizer.json"
     try:
-        content = json.loads(path.read_bytes())
         config = _fields(folder / "tokenizer_config.json")
         configured_pad = _fields(folder / "config.json").get("pad_token_id")
-        normalizer = content.get("normalizer") or {}
-        if normalizer.get("type") == "BertNormalizer":
-            normalizer |= {_BERT_OPTIONS[k]: v for k, v in config.items() if k in _BERT_OPTIONS}
-        if str(config.get("tokenizer_class")) in _ROBERTA:
-            _set_prefix_space(content, config.get("add_prefix_space", False))
-        tokenizer = Tokenizer.from_str(json.dumps(content))
+        tokenizer = _open_tokenizer(path, config)
     except FileNotFoundError as error:
         raise BadModel(
             f"{folder} has no {path.name}: save the tokenizer there with transformers' "
@@ -127,6 +124,26 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer, _pad_id(folder, tokenizer, config, padding, configured_pad)
+
+
+def _open_tokenizer(path: Path, config: Mapping[str, Any]) -> Tokenizer:
+    """Return the tokenizer of a tokenizer.json, with what the config beside it says of it.
+
+    The file is parsed here only where it has to be: what that leaves behind in the memory of the
+    process is a quarter of a small model.
+    """
+    text = path.read_bytes()
+    if str(config.get("tokenizer_class")) in _ROBERTA:
+        content = json.loads(text)
+        _set_prefix_space(content, config.get("add_prefix_space", False))
+        text = json.dumps(content).encode()
+    tokenizer: Tokenizer = Tokenizer.from_buffer(text)
+    normalizer = tokenizer.normalizer
+    if isinstance(normalizer, BertNormalizer):
+        options = {name: getattr(normalizer, name) for name in _BERT_FIELDS}
+        options |= {_BERT_OPTIONS[k]: v for k, v in config.items() if k in _BERT_OPTIONS}
+        tokenizer.normalizer = BertNormalizer(**options)
+    return tokenizer
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -160,9 +177,16 @@ def presplit_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     """Return the same tokenizer for pre-split words: each word begins as after a space.
 
     Byte-level BPE and metaspace tokenizers may leave that space to the text, where pre-split
-    words have none.
+    words have none. Of another kind it is the very tokenizer, which is not held twice.
     """
-    content = json.loads(tokenizer.to_str())
+    text = tokenizer.to_str()
+    if '"ByteLevel"' not in text and '"Metaspace"' not in text:
+        return tokenizer
+    return Tokenizer.from_str(_presplit_text(text))
+
+
+def _presplit_text(text: str) -> str:
+    content = json.loads(text)
     if _splits_before_bytes(content):
         # as Llama 3 and EuroBERT do: each part of a word would begin with a space there
         _prepend_space(content)
@@ -171,7 +195,7 @@ def presplit_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     for step in _split_steps(content):
         if step.get("type") == "Metaspace":
             step["prepend_scheme"] = "always"
-    return Tokenizer.from_str(json.dumps(content))
+    return json.dumps(content)
 
 
 def _splits_before_bytes(content: dict[str, Any]) -> bool:

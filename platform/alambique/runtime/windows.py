@@ -70,11 +70,11 @@ class Encoder:
     stride: int
     """Pieces that neighbouring windows share; at most half of a window's text."""
     pad_id: int
-    presplit: Tokenizer
     single: Frame
     pair: Frame
     _last: dict[str, _Pieces] = field(default_factory=dict, repr=False, compare=False)
     """The newest context: in a data set, the questions about one follow each other."""
+    _presplit: list[Tokenizer] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, *, max_length: int, stride: int, pad_id: int) -> Self:
@@ -88,7 +88,6 @@ class Encoder:
             max_length,
             stride,
             pad_id,
-            presplit=presplit_tokenizer(tokenizer),
             single=single_frame(tokenizer),
             pair=pair_frame(tokenizer),
         )
@@ -102,6 +101,13 @@ class Encoder:
         """
         tokenizer, pad_id = read_tokenizer(folder)
         return cls.of(tokenizer, max_length=max_length, stride=stride, pad_id=pad_id)
+
+    @property
+    def presplit(self) -> Tokenizer:
+        """The tokenizer of sentences given as words, made where the first one comes."""
+        if not self._presplit:
+            self._presplit.append(presplit_tokenizer(self.tokenizer))
+        return self._presplit[0]
 
     @property
     def fingerprint(self) -> str:
