@@ -21,7 +21,7 @@ from alambique.spec.job import Job
 from alambique.spec.settings import Settings
 
 Register = Callable[..., tuple[JobRow, Version]]
-QUESTION = {"question": "¿Dónde nació Ana?", "context": "Ana nació en Lugo. " * 12}
+QUESTION: dict[str, Any] = {"question": "¿Dónde nació Ana?", "context": "Ana nació en Lugo. " * 12}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_version_says_what_its_folder_says(
     assert found.best
     assert len(found.best) == 3
     assert found.model_dump() == expected
-    assert client.predict("tiny", version.number, project=version.project, **QUESTION).score
+    assert client.predict("tiny", 1, best=3, project=version.project, **QUESTION) == found
 
 
 def test_a_pair_has_its_class(client: Client, registered: Callable[..., Version]) -> None:
@@ -154,7 +154,7 @@ def test_so_many_may_wait(
 ) -> None:
     version, one = registered(), predictor()
 
-    async def ask() -> list[Any]:
+    async def ask() -> list[dict[str, Any] | BaseException]:
         room = AT_ONCE + MOST_WAITING
         asked = [one.predict(version, Query(**QUESTION)) for _ in range(room + 3)]
         return await asyncio.gather(*asked, return_exceptions=True)
