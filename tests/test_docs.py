@@ -35,6 +35,7 @@ RUN = (
     "alambique models versions pico",
     "alambique models reproduce pico@1 --to pico-again.yaml",
     "alambique models download pico@1 --to pico-1",
+    "alambique models compare pico pico-teacher",
     'alambique models predict pico --text "Ana Ruiz nació en Lugo."',
     "alambique suites list",
     "alambique suites show $SUITE",

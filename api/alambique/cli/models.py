@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,11 @@ from alambique.cli.options import (
     name_and_version,
 )
 from alambique.spec.errors import BadSpec, UnknownName
+
+if TYPE_CHECKING:
+    from alambique.api.client import Client
+    from alambique.api.local import LocalRegistry
+    from alambique.api.views import VersionView
 
 
 def list_models(
@@ -147,7 +152,7 @@ def compare(
 
     registry = registry_of(context)
     views = [registry.version(*name_and_version(one), project=project) for one in models]
-    opened = [open_model(_fetch(context, one, project)) for one in models]
+    opened = [open_model(_fetch(context, registry, view)) for view in views]
     compared = compared_models(views, compare_latency(opened, length=length))
     if json:
         return show_json([asdict(one) for one in compared])
@@ -178,18 +183,21 @@ def predict(
     from alambique.cli.tables import show_json
     from alambique.workers.scoring.predicting import predict as answer
 
-    folder = Path(model) if os.sep in model else _fetch(context, model, project)
+    if os.sep in model:
+        folder = Path(model)
+    else:
+        registry = registry_of(context)
+        view = registry.version(*name_and_version(model), project=project)
+        folder = _fetch(context, registry, view)
     prediction = answer(folder, question=question, context=passage, texts=text or ())
     if json:
         return show_json(prediction)
     show_prediction(prediction)
 
 
-def _fetch(context: typer.Context, model: str, project: str) -> Path:
+def _fetch(context: typer.Context, registry: "Client | LocalRegistry", view: "VersionView") -> Path:
     """Return the folder of a version, which is fetched the first time it is asked for."""
-    registry = registry_of(context)
-    view = registry.version(*name_and_version(model), project=project)
     folder = home_of(context) / "downloads" / str(view.id)
     if not folder.exists():
-        registry.download(view.name, view.number, folder, project=project)
+        registry.download(view.name, view.number, folder, project=view.project)
     return folder
