@@ -215,7 +215,7 @@ def test_a_line_of_the_log_has_its_time(start: Start, free_port: int) -> None:
     assert httpx2.get(f"{url}/readyz", timeout=30).status_code == 503
     process.terminate()
     _, err = process.communicate(timeout=30)
-    line = "alambique.api.problems: the database does not answer"
+    line = "alambique.api.database_problems: the database does not answer"
     assert re.match(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ERROR {line}", err)
     assert "hunter2" not in err
 

@@ -313,18 +313,9 @@ class Client:
     ) -> PredictionView:
         """Return what a version says to a question about a context, to a text, or to a pair.
 
-        Args:
-            name: of the model.
-            version: of it, which has to have the file of an engine.
-            question: what to answer, with its context.
-            context: where the answer is.
-            texts: what to tag or to classify, or the two that are compared.
-            best: how many answers to the question are wanted.
-            project: of the model.
-
         Raises:
             BadModel: the version has no file that an engine runs.
-            BadSpec: the model is asked in another way.
+            BadSpec: its task takes another query.
         """
         asked = {"question": question, "context": context, "texts": list(texts), "best": best}
         answer = self._transport.answer(
