@@ -29,8 +29,14 @@ from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
 from alambique.workers.stages.details import compression_details, line_details, run_details
 from alambique.workers.stages.engine_race import Race, engine_rows
+from alambique.workers.stages.figures import (
+    compression_metrics,
+    measurement_settings,
+    test_metrics,
+    validation_metrics,
+)
 from alambique.workers.stages.lineage import lineage_of, model_lineage, run_lineage
-from alambique.workers.stages.table import TableLine, gains_of, result_row, speed_figures
+from alambique.workers.stages.table import TableLine, gains_of, result_row
 from alambique.workers.stages.teach import selection_notes
 
 
@@ -102,7 +108,7 @@ def register_models(
             *table.busy_notes(names, shapes, speeds),
             *(note for teacher in context.teachers for note in selection_notes(teacher)),
         ),
-        settings=_measurement_settings(context, lines[0].evaluation, speeds),
+        settings=measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),
         engines=tuple(engine_rows(race, compressed, formats)) if race else (),
         race_settings=race.result.settings if race else {},
@@ -140,12 +146,12 @@ class _Registration:
         """Register the best network of a line of the table."""
         context, model, evaluation = self.context, line.model, line.evaluation
         self._report(f"the {model.name}")
-        settings = _measurement_settings(context, evaluation, speeds)
-        metrics = list(_test_metrics(context, evaluation, line_speeds, settings))
+        settings = measurement_settings(context, evaluation, speeds)
+        metrics = list(test_metrics(context, evaluation, line_speeds, settings))
         teacher = next((each for each in context.teachers if each.model.name == model.name), None)
         if teacher is not None and teacher.runs:
             # one that was chosen by these scores is listed with them, as those that were not
-            metrics += _validation_metrics(context, model)
+            metrics += validation_metrics(context, model)
         timed_by = [maker for maker in speeds.made_by if maker not in evaluation.made_by]
         with self._lease(model, f"the {model.name}"):
             version = _record_version(
@@ -169,16 +175,6 @@ class _Registration:
         """Register a student in another format, as a model of its own that names the student."""
         context, model, form = self.context, compressed.model, compressed.format
         self._report(f"the {model.name} as {form}")
-        speed = race.speed_of(compressed)
-        figures = compressed.metrics | {
-            "p50_ms": speed.p50_ms,
-            "p95_ms": speed.p95_ms,
-            "p99_ms": speed.p99_ms,
-            "one_thread_ms": speed.one_thread_ms,
-            "speedup": speed.ratio,
-            **{f"throughput_{size}": rate for size, rate in speed.per_second.items()},
-        }
-        settings = {"data": context.data.test_name, "split": "test"} | race.result.settings
         role = form.value if model.trial is None else f"{form.value}-{model.trial}"
         files = model.model_copy(
             update={"folder": compressed.folder, "weights": compressed.content}
@@ -192,10 +188,7 @@ class _Registration:
                 about={**self.about, "format": form.value},
                 cost=cost,
                 details=compression_details(compressed, _version_name(student)),
-                metrics=[
-                    Metric(context.data.test_name, "test", name, value, dict(settings))
-                    for name, value in figures.items()
-                ],
+                metrics=compression_metrics(context, compressed, race),
                 lineage=[
                     *lineage_of(context.job, context.data, model, unlabelled=True),
                     Edge("student", student.id, {"weights": student.weights}),
@@ -244,7 +237,7 @@ class _Registration:
                 about=self.about,
                 cost=_cost(context, model),
                 details=run_details(run, model),
-                metrics=_validation_metrics(context, model),
+                metrics=validation_metrics(context, model),
                 lineage=run_lineage(context, model, start),
             )
 
@@ -359,42 +352,6 @@ def _outputs(context: JobContext) -> Outputs | None:
         examples=sum(cached.total for cached in context.outputs),
         computed=sum(cached.computed for cached in context.outputs),
     )
-
-
-def _measurement_settings(
-    context: JobContext, evaluation: Evaluation, speeds: SpeedResult
-) -> dict[str, Any]:
-    """Return how a network was measured, with the name that this job has for the examples."""
-    data = {"data": context.data.test_name, "split": "test"}
-    return data | evaluation.settings | speeds.settings
-
-
-def _test_metrics(
-    context: JobContext,
-    evaluation: Evaluation,
-    speeds: Sequence[Speed],
-    settings: Mapping[str, Any],
-) -> Iterator[Metric]:
-    """Yield scores and speeds; the speeds on further devices have their names in front."""
-    first, *others = speeds
-    figures = evaluation.score.metrics | speed_figures(first).model_dump()
-    for other in others:
-        by_name = speed_figures(other).model_dump()
-        figures |= {f"{other.device}_{name}": figure for name, figure in by_name.items()}
-    for name, value in figures.items():
-        yield Metric(context.data.test_name, "test", name, value, dict(settings))
-
-
-def _validation_metrics(context: JobContext, model: TrainedModel) -> list[Metric]:
-    """Return what a run was compared by: its loss and its primary metric on validation."""
-    examples = read(context.data.files["dev"])
-    settings = dict(context.task.settings(examples)) | {"examples": len(examples)}
-    scores = {"loss": model.loss, context.task.primary: model.metric}
-    return [
-        Metric(context.data.name, "dev", name, value, settings)
-        for name, value in scores.items()
-        if value is not None
-    ]
 
 
 def _counts(evaluation: Evaluation) -> Counts:
