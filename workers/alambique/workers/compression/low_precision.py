@@ -23,5 +23,6 @@ def write_low_precision(source: Path, folder: Path, dtype: torch.dtype) -> None:
     }
     save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
     config = json.loads((source / "config.json").read_text())
+    config.pop("torch_dtype", None)  # the field's older name, which would contradict the new one
     config["dtype"] = str(dtype).removeprefix("torch.")
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from alambique.runtime.engines import OPENVINO_FILE
@@ -27,14 +29,17 @@ def write_openvino_int8(source: Path, folder: Path, calibration: Sequence[Inputs
         folder: of the files.
         calibration: batches of real texts, over which the range of each activation is taken.
     """
-    logging.getLogger("nncf").setLevel(logging.ERROR)
     import nncf
     import openvino
 
-    quantized = nncf.quantize(
-        openvino.convert_model(source),
-        nncf.Dataset([named_arrays(inputs) for inputs in calibration]),
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(calibration),
-    )
+    # after the import, which sets the level itself
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    # its progress bars go to standard output, and no setting turns them off
+    with redirect_stdout(StringIO()):
+        quantized = nncf.quantize(
+            openvino.convert_model(source),
+            nncf.Dataset([named_arrays(inputs) for inputs in calibration]),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(calibration),
+        )
     openvino.save_model(quantized, folder / OPENVINO_FILE, compress_to_fp16=False)
