@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 
@@ -54,6 +55,11 @@ def export_onnx(network: Network, path: Path) -> None:
         for node in program.model.graph.all_nodes():
             node.metadata_props.clear()
         program.save(path)
+    model = onnx.load(path)
+    # onnxruntime's quantizer transposes weights of a Gemm, and keeps the shapes that stand beside
+    # them: of a head for whole texts it would refuse its own file
+    del model.graph.value_info[:]
+    onnx.save(model, path)
 
 
 def quantize_dynamic(source: Path, path: Path) -> None:
