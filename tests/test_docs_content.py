@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from tests.documents import DOCS, PAGES, REPO, blocks
 
 from alambique.models.families import FAMILIES
+from alambique.spec.compression import Compression
 from alambique.spec.data import Data, SplitShares
 from alambique.spec.fields import Spec
 from alambique.spec.job import Intermediate, Job, Student
@@ -43,6 +44,7 @@ RECORDS: tuple[type[Spec], ...] = (
     Relations,
     Change,
     Intermediate,
+    Compression,
     Train,
     Resources,
     Architecture,
