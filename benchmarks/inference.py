@@ -63,8 +63,8 @@ def bert(layers: int, width: int, heads: int, ffn: int, vocabulary: int = 31_002
 
 def roberta(layers: int, width: int, heads: int, ffn: int) -> Config:
     """Return the config of a RoBERTa with the vocabulary of RoBERTa-BNE."""
-    own = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
-    return bert(layers, width, heads, ffn, 50_262) | own | {"type_vocab_size": 1}
+    own: Config = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
+    return {**bert(layers, width, heads, ffn, 50_262), **own, "type_vocab_size": 1}
 
 
 SHAPES: dict[str, Config] = {
