@@ -211,7 +211,7 @@ def test_an_unknown_field_names_the_nearest_of_its_own_record(override: str, nea
 
 
 def test_of_another_branch_or_a_far_name_nothing_is_meant() -> None:
-    for override in ("objective=[{kind: gold, temperature: 2}]", "hopes=1", f"{'task' * 99}=1"):
+    for override in ("objective=[{kind: gold, temperature: 2}]", "wishing=1", f"{'task' * 99}=1"):
         (line,) = refused(TEXT, override)
         assert "no such field" in line
         assert "did you mean" not in line

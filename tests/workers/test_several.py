@@ -90,7 +90,7 @@ def filled(order: FillTask) -> int:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Outputs]:
-    """The outputs that runs read."""
+    """The outputs that are opened, to be filled or to be learnt from."""
     found: list[Outputs] = []
 
     class Counted(Outputs):
@@ -124,6 +124,7 @@ def test_a_student_of_a_third_vocabulary_learns_from_both(
     assert [filled(order) for order in orders] == [examples, examples]
     outputs = tuple(order.outputs for order in orders)
     term = Logits.model_validate({"combine": combine, "loss": "ce"})
+    opened.clear()  # those that were filled
     run = recorded(training_spec(task, teachers=outputs, objective=(term, Gold(weight=0.1))))
     run.run()
     assert run.losses[-1] < run.losses[0]
