@@ -65,14 +65,10 @@ def register_models(
     primary = context.task.primary
     teacher_lines = lines[: len(context.teachers)]
     rows, notes = [], list(_job_notes(context.job))
-    students: dict[str, tuple[Version, Counts]] = {}
     for line, line_speeds in zip(lines, speeds.networks, strict=True):
         version = registration.register_line(line, line_speeds, speeds)
-        students[line.model.role] = version, _counts(line.evaluation)
         gains = gains_of(line, lines, primary)
-        notes += line.evaluation.notes
-        notes += table.diverged_notes(line)
-        notes += table.gain_notes(line, gains, primary)
+        notes += table.line_notes(line, gains, primary)
         rows.append(
             result_row(
                 line,
@@ -88,13 +84,7 @@ def register_models(
         for entry, teacher in zip(context.job.teachers, context.teachers, strict=True)
         for run in teacher.runs
     ]
-    formats = {
-        (each.model.role, each.format.value): _version_name(
-            registration.register_compressed(each, *students[each.model.role], race)
-        )
-        for each in accepted
-        if race is not None
-    }
+    formats = registration.register_formats(accepted, race) if race else {}
     scores = table.example_scores(lines)
     context.write(lambda session: example_scores.record(session, context.id, context.token, scores))
     names, shapes = [line.model.role for line in lines], [line.shape for line in lines]
@@ -139,6 +129,8 @@ class _Registration:
     done: int = 0
     teachers: dict[str, Version] = field(default_factory=dict)
     """By their role, the versions of the networks that teach."""
+    networks: dict[str, tuple[Version, Counts]] = field(default_factory=dict)
+    """By their role, the versions of all networks of the table, and how large each is."""
 
     def register_line(
         self, line: TableLine, line_speeds: Sequence[Speed], speeds: SpeedResult
@@ -165,11 +157,23 @@ class _Registration:
                 metrics=metrics,
                 lineage=list(model_lineage(context, model, self.teachers)),
             )
+        self.networks[model.role] = version, _counts(evaluation)
         if teacher is not None:
             self.teachers[model.name] = version
         return version
 
-    def register_compressed(
+    def register_formats(
+        self, accepted: Sequence[CompressedModel], race: Race
+    ) -> dict[tuple[str, str], str]:
+        """Register students in other formats; return name@number by role and format."""
+        return {
+            (each.model.role, each.format.value): _version_name(
+                self._register_format(each, *self.networks[each.model.role], race)
+            )
+            for each in accepted
+        }
+
+    def _register_format(
         self, compressed: CompressedModel, student: Version, cost: Counts, race: Race
     ) -> Version:
         """Register a student in another format, as a model of its own that names the student."""

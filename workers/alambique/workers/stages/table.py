@@ -128,6 +128,13 @@ def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[
     return gains
 
 
+def line_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator[str]:
+    """Yield what a reader should not miss about a line: its scores, its training, its gain."""
+    yield from line.evaluation.notes
+    yield from diverged_notes(line)
+    yield from gain_notes(line, gains, primary)
+
+
 def diverged_notes(line: TableLine) -> Iterator[str]:
     """Yield a note for each training that broke off and left the weights of an earlier epoch."""
     for model in line.models:
