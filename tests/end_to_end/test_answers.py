@@ -26,7 +26,7 @@ from alambique.workers.stages.artifacts import fetch_model
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
 SHORT = (
-    "data.limit={train: 48, dev: 16, test: 16}",
+    "data.limit={train: 48, dev: 16, test: 16, unlabelled: 300}",
     "teacher.train.epochs=1",
     "teacher.gate=off",
     "compare=[]",

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alambique.runtime.engines import OPENVINO_FILE
 from alambique.runtime.windows import Inputs
 from alambique.workers.compression.onnx_files import named_arrays
+
+if TYPE_CHECKING:
+    import openvino
 
 
 def write_openvino(source: Path, folder: Path) -> None:
@@ -36,10 +40,25 @@ def write_openvino_int8(source: Path, folder: Path, calibration: Sequence[Inputs
     logging.getLogger("nncf").setLevel(logging.ERROR)
     # its progress bars go to standard output, and no setting turns them off
     with redirect_stdout(StringIO()):
+        network = openvino.convert_model(source)
         quantized = nncf.quantize(
-            openvino.convert_model(source),
+            network,
             nncf.Dataset([named_arrays(inputs) for inputs in calibration]),
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(calibration),
+            ignored_scope=nncf.IgnoredScope(names=_one_row_lookups(network)),
         )
     openvino.save_model(quantized, folder / OPENVINO_FILE, compress_to_fp16=False)
+
+
+def _one_row_lookups(network: "openvino.Model") -> list[str]:
+    """Return the names of the look-ups in embeddings of one row, as RoBERTa has for token types.
+
+    OpenVINO cannot read a file in which such a row is in int8: it takes the look-up for a constant.
+    """
+    return [
+        operation.get_friendly_name()
+        for operation in network.get_ops()
+        if operation.get_type_name() == "Gather"
+        and operation.input_value(0).get_partial_shape()[0] == 1
+    ]
