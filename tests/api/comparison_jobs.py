@@ -38,12 +38,14 @@ def ended(
 ) -> FinishedJob:
     """A job that has succeeded."""
     id_ = more.pop("id", UUID(int=0))
+    notes = more.pop("teacher_notes", ())
     cell = {"task": task, "teacher": "teacher", "student": student, **more}
     result = {
         "rows": list(rows),
         "primary": "f1",
         "reference": {"name": "BETO", "macs": {"linear": 1000, "full": 9999}},
         "outputs": {"examples": 60, "computed": computed},
+        "teacher_notes": notes,
     }
     found = finished_job(id_, cell, result)
     assert found is not None

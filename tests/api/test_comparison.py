@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from tests.api.comparison_jobs import compare, ended, line, row, scored, suite
 
-from alambique.api.comparison import finished_job
-from alambique.api.exports import Form, table_text
+from alambique.api.comparison import FinishedJob, finished_job
+from alambique.api.exports import Form, remarks, table_text
 from alambique.api.gains import Pair
 from alambique.models.counts import REFERENCE_CONFIG, count
 from alambique.spec.outputs import Output
@@ -29,6 +29,38 @@ def test_the_score_is_the_mean_over_data_sets_and_speed_is_against_the_reference
     assert found.inferences_per_second == pytest.approx(150)  # harmonic: 2 / (1/100 + 1/300)
     assert [(one.name, one.metric) for one in table.columns] == [("ner", "f1"), ("pos_ud", "f1")]
     assert [(one.task, one.passes) for one in table.passes] == [("ner", 1.0), ("pos_ud", 0.0)]
+
+
+def test_a_speed_is_told_against_the_teacher_of_the_same_job() -> None:
+    def job(task: str, teacher_ms: float, student_ms: float) -> FinishedJob:
+        rows = [row("teacher", 0.9), row("distilled", 0.6)]
+        for each, took in zip(rows, (teacher_ms, student_ms), strict=True):
+            each["latency_ms"] = took
+        return ended(task, "small", *rows)
+
+    table = compare(suite(), [job("ner", 8.0, 4.0), job("pos_ud", 30.0, 3.75)])
+    assert line(table, "teacher", None).times_teacher == 1.0
+    assert line(table, "distilled").times_teacher == pytest.approx(4.0)  # geometric: of 2 and 8
+    assert any("times teacher" in remark for remark in remarks(table))
+
+
+def test_notes_of_jobs_on_their_teacher_stand_below_the_table_once() -> None:
+    rows = [row("teacher", 0.1), row("distilled", 0.1)]
+    jobs = [
+        ended("ner", student, *rows, teacher_notes=["the gate was off"])
+        for student in ("small", "large")
+    ]
+    assert compare(suite(), jobs).notes == ("ner: the gate was off",)
+
+
+def test_of_a_column_led_by_a_score_without_examples_the_interval_is_said_to_lack() -> None:
+    rows = [row("gold-only", 0.5), row("distilled", 0.6)]
+    named = suite(metrics={"ner": ["accuracy"]}, tasks={"ner": {"task": "named-entities"}})
+    for each, accuracy in zip(rows, (0.5, 0.6), strict=True):
+        each["metrics"]["accuracy"] = accuracy
+    (note,) = compare(named, [ended("ner", "small", *rows)]).notes
+    assert note.startswith("the gain of ner in accuracy has no interval")
+    assert compare(suite(), [ended("ner", "small", *rows)]).notes == ()
 
 
 def test_of_a_grid_the_lowest_validation_loss_counts_and_not_the_highest_score() -> None:

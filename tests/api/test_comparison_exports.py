@@ -32,14 +32,14 @@ def table() -> Comparison:
 
 
 def test_markdown_has_the_table_the_gains_and_notes(table: Comparison) -> None:
-    costs = "score | speed-up | parameters | ms | inferences/s | texts/s |"
+    costs = "score | speed-up | parameters | ms | times teacher | inferences/s | texts/s |"
     assert table_text(table, Form.MARKDOWN).splitlines()[:4] == [
         f"| model | layers | ner f1 | pos_ud f1 | {costs}",
-        f"|{' --- |' * 10}",
+        f"|{' --- |' * 11}",
         "| small, gold-only | 2 | 50.00 ± 0.00 | 50.00 \\* | 50.00 \\* | 10.00 "
-        "| 1.23 M | 1.0 | 100 | 50 |",
+        "| 1.23 M | 1.0 | - | 100 | 50 |",
         "| small, distilled | 2 | 61.23 \\* | 61.23 \\* | 61.23 \\* | 4.00 "
-        "| 1.23 M | 1.0 | 250 | 50 |",
+        "| 1.23 M | 1.0 | - | 250 | 50 |",
     ]
     assert table_text(table, Form.MARKDOWN).splitlines()[5:10] == [
         "| gain (95 %) | ner f1 | pos_ud f1 |",
@@ -52,7 +52,7 @@ def test_markdown_has_the_table_the_gains_and_notes(table: Comparison) -> None:
 
 def test_latex_is_a_tabular_with_escaped_names(table: Comparison) -> None:
     lines = table_text(table, Form.LATEX).splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrrrrrrrr}"
+    assert lines[0] == r"\begin{tabular}{lrrrrrrrrrr}"
     assert lines[2].startswith(r"model & layers & ner f1 & pos\_ud f1 & score")
     assert lines[4].startswith(r"small, gold-only & 2 & 50.00 $\pm$ 0.00 & 50.00")
     assert lines[8] == r"\end{tabular}" if lines[7] == r"\hline" else lines[7] == r"\end{tabular}"
@@ -91,6 +91,16 @@ def test_the_first_score_that_a_suite_names_counts() -> None:
     assert line(table, "distilled").score == 0.25
     alone = compare(answering(metrics={"mlqa": ["f1"]}), [answered(0.5, 0.25)])
     assert "| mlqa f1 |" in table_text(alone, Form.MARKDOWN)
+
+
+def test_calibration_stands_last_where_it_was_measured_and_no_column_is_named() -> None:
+    ours = row("distilled", 0.5)
+    ours["metrics"] |= {"em": 0.25, "ece": 0.125}
+    table = compare(answering(), [ended("mlqa", "small", ours)])
+    assert table.columns[0].beside == ("em", "ece")
+    assert "| 50.00 / 25.00 / 12.50 |" in table_text(table, Form.MARKDOWN)
+    named = compare(answering(metrics={"mlqa": ["f1"]}), [ended("mlqa", "small", ours)])
+    assert named.columns[0].beside == ()
 
 
 def test_a_score_that_a_result_lacks_is_missing() -> None:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.recipe_jobs import first_job
 
 from alambique.workers.pipeline.records import Evaluation, Score, Speed, TrainedModel
 from alambique.workers.stages.table import (
     TableLine,
     gain_notes,
     gains_of,
+    job_notes,
     result_row,
     table_lines,
 )
@@ -92,12 +94,12 @@ def test_seeds_are_one_line_with_their_mean_and_the_best_on_dev_is_registered(ma
 def test_the_gain_is_over_the_better_baseline_on_the_same_examples(made: Table) -> None:
     made.add("gold-only", 240).add("same-start", 280).add("distilled", 320)
     *_, student = made.lines
-    gains = gains_of(student, made.lines, "accuracy")
+    gains = gains_of(student, made.lines)
     assert [one.over for one in gains] == ["same-start", "gold-only"]
     assert [one.value for one in gains] == pytest.approx([0.1, 0.2])
     assert gains[0].low > 0
     assert gains[0].seeds == 1
-    assert gains_of(made.lines[1], made.lines, "accuracy") == []
+    assert gains_of(made.lines[1], made.lines) == []
     assert [len(list(gain_notes(student, gains, "accuracy")))] == [1]  # that there is one seed
 
 
@@ -105,9 +107,26 @@ def test_seeds_that_a_baseline_lacks_are_left_out(made: Table) -> None:
     made.add("gold-only", 240, seed=1)
     made.add("distilled", 400, seed=2).add("distilled", 300, seed=1)
     *_, student = made.lines
-    (gain,) = gains_of(student, made.lines, "accuracy")
+    (gain,) = gains_of(student, made.lines)
     assert gain.value == pytest.approx(60 / EXAMPLES)
     assert gain.seeds == 1
+
+
+def test_the_better_baseline_is_so_over_the_seeds_that_it_shares(made: Table) -> None:
+    made.add("gold-only", 390, seed=1).add("gold-only", 200, seed=2)
+    made.add("same-start", 250, seed=2).add("distilled", 300, seed=2)
+    *_, student = made.lines
+    gains = gains_of(student, made.lines)
+    assert [one.over for one in gains] == ["same-start", "gold-only"]
+    assert [one.value for one in gains] == pytest.approx([50 / EXAMPLES, 100 / EXAMPLES])
+
+
+def test_the_interval_of_few_seeds_is_said_to_be_narrow(made: Table) -> None:
+    for seed in (1, 2):
+        made.add("gold-only", 240, seed=seed).add("distilled", 320, seed=seed)
+    *_, student = made.lines
+    (note,) = gain_notes(student, gains_of(student, made.lines), "accuracy")
+    assert note.startswith("2 seeds: ")
 
 
 @pytest.mark.parametrize(
@@ -116,12 +135,31 @@ def test_seeds_that_a_baseline_lacks_are_left_out(made: Table) -> None:
 def test_what_is_said_of_a_gain(made: Table, right: int, told: list[str]) -> None:
     made.add("gold-only", 240).add("distilled", right)
     *_, student = made.lines
-    notes = list(gain_notes(student, gains_of(student, made.lines, "accuracy"), "accuracy"))
+    notes = list(gain_notes(student, gains_of(student, made.lines), "accuracy"))
     for part, note in zip(told, notes, strict=False):
         assert part in note
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "told"),
+    [
+        ("pico", [], ["head start"]),
+        ("pico", ["compare=[gold-only, same-start]"], []),
+        ("pico", ["teacher={model: sample-encoder}"], ["came fine-tuned"]),
+        ("pico", ["student={start: sample-encoder, layers: 1}"], []),
+        ("pico-search", [], ["chosen among the trials", "head start"]),
+        ("pico-search", ["compare=[]", "search.goals=[latency_ms min]"], ["by milliseconds"]),
+    ],
+)
+def test_what_is_said_of_how_students_came_about(
+    recipe: str, overrides: list[str], told: list[str]
+) -> None:
+    notes = list(job_notes(first_job(recipe, overrides)))
+    assert len(notes) == len(told)
+    assert all(part in note for part, note in zip(told, notes, strict=True))
 
 
 def test_without_a_baseline_nothing_is_claimed(made: Table) -> None:
     made.add("distilled", 320)
     *_, student = made.lines
-    assert gains_of(student, made.lines, "accuracy") == []
+    assert gains_of(student, made.lines) == []

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, harmonic_mean, stdev
+from statistics import fmean, geometric_mean, harmonic_mean, stdev
 from typing import Any, TypeGuard
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from alambique.api.gains import Gains, Pair
 from alambique.registry.job_result import JobResult, ResultRow, busy_note
 from alambique.registry.records import ScoredStudent, SuiteRow
 from alambique.spec.suite import Cell, Suite, suite_of
+from alambique.tasks import calibration
 from alambique.tasks.bootstrap import Interval
 
 Results = Sequence[tuple[UUID, dict[str, Any], dict[str, Any]]]
@@ -89,7 +90,7 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
     models = [(model, measured) for model, measured in models if any(measured.values())]
     common = [task for task in suite.tasks if models and all(m[task] for _, m in models)]
     columns = tuple(_column(suite, name, finished) for name in suite.tasks)
-    rows = [_row(suite, *model, measured, common) for model, measured in models]
+    rows = [_row(suite, columns, *model, measured, common) for model, measured in models]
     primary = {job.cell.task: job.result.primary for job in finished}
     paired = {column.name for column in columns if column.metric == primary.get(column.name)}
     differences = _differences(rows, dict(models), paired)
@@ -101,7 +102,12 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
         reference=next((job.result.reference.name for job in finished), None),
         passes=tuple(_passes(suite, jobs)),
         chosen=tuple(_chosen(suite, jobs)),
-        notes=(*_notes(rows), *filter(None, _busy_notes(rows))),
+        notes=(
+            *_notes(rows),
+            *_no_interval_notes(columns, rows, primary),
+            *_teacher_notes(suite, jobs),
+            *filter(None, _busy_notes(rows)),
+        ),
     )
 
 
@@ -163,6 +169,7 @@ def _loss(measured: Measurement) -> float:
 
 def _row(
     suite: Suite,
+    columns: Sequence[Column],
     teacher: str,
     student: str | None,
     role: Role,
@@ -172,9 +179,9 @@ def _row(
     counting = {task: _best_by_seed(each, role) for task, each in measured.items()}
     lines = [each[0][1] for each in counting.values() if each]
     scores = {}
-    for task, each in counting.items():
-        complete = role == "teacher" or len(measured[task]) == suite.runs_of(role)
-        scores[task] = _score(suite, task, each, complete=complete)
+    for column in columns:
+        complete = role == "teacher" or len(measured[column.name]) == suite.runs_of(role)
+        scores[column.name] = _score(column, counting[column.name], complete=complete)
     means = [score.mean for score in scores.values() if score is not None]
     shared = [counting[task][0] for task in common]
     return Compared(
@@ -187,21 +194,19 @@ def _row(
         speed_up=_speed_up(shared),
         parameters=max((line.parameters for _, line in shared), default=None),
         latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
+        times_teacher=_times_teacher(shared),
         inferences_per_second=_harmonic([line.inferences_per_second for _, line in shared]),
         throughput=_harmonic([line.throughput for _, line in shared]),
     )
 
 
-def _score(
-    suite: Suite, task: str, measured: Sequence[Measurement], *, complete: bool
-) -> Measured | None:
-    if not measured:
+def _score(column: Column, measured: Sequence[Measurement], *, complete: bool) -> Measured | None:
+    if not measured or column.metric is None:
         return None
-    first, *others = column_metrics(suite, task, measured[0][0].result.primary)
-    counting = _spread(measured, first)
+    counting = _spread(measured, column.metric)
     if counting is None:
         return None
-    spreads = {name: _spread(measured, name) for name in others}
+    spreads = {name: _spread(measured, name) for name in column.beside}
     # over seeds the mean: batches of tokens are a few more or less
     steps = [line.steps for _, line in measured if line.steps is not None]
     return Measured(
@@ -229,6 +234,17 @@ def _speed_up(measured: Sequence[Measurement]) -> float | None:
     return reference / sum(line.macs.linear for _, line in measured)
 
 
+def _times_teacher(measured: Sequence[Measurement]) -> float | None:
+    """Return how many times as fast as its teacher each is, by the times of its own job."""
+    times = [
+        teacher.latency_ms / line.latency_ms
+        for job, line in measured
+        for teacher in job.result.rows
+        if teacher.name == "teacher"
+    ]
+    return geometric_mean(times) if times else None
+
+
 def _harmonic(rates: Sequence[float | None]) -> float | None:
     """Return the harmonic mean; None if there is no rate, or one was not measured."""
     known = [rate for rate in rates if rate is not None]
@@ -240,6 +256,9 @@ def _column(suite: Suite, name: str, finished: Sequence[FinishedJob]) -> Column:
     if primary is None:
         return Column(name=name, metric=None, beside=())
     metric, *beside = column_metrics(suite, name, primary)
+    rows = [row for job in finished if job.cell.task == name for row in job.result.rows]
+    if name not in suite.metrics and any(calibration.NAME in row.metrics for row in rows):
+        beside.append(calibration.NAME)  # distilling changes it
     return Column(name=name, metric=metric, beside=tuple(beside))
 
 
@@ -381,6 +400,29 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
                 yield f"distilling did not help {whom} on {name}: {scores}"
             elif gain.low is not None and gain.low <= 0:
                 yield f"the gain of {whom} on {name} may be chance, its interval holds 0: {scores}"
+
+
+def _no_interval_notes(
+    columns: Sequence[Column], rows: Sequence[Compared], primary: Mapping[str, str]
+) -> Iterable[str]:
+    """Yield a note for each column whose gains are in a score that is not kept of examples."""
+    for column in columns:
+        scores = [row.scores[column.name] for row in rows]
+        kept = primary.get(column.name)
+        if column.metric != kept and any(score and score.gain for score in scores):
+            yield (
+                f"the gain of {column.name} in {column.metric} has no interval: of single examples "
+                f"only {kept} is kept"
+            )
+
+
+def _teacher_notes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[str]:
+    """Yield what jobs note of the choice of their teacher, once for each data set and teacher."""
+    several = len(suite.teachers) > 1
+    for task, teacher, taught in _jobs_by_teacher(suite, jobs):
+        whose = f"{task}, {teacher}" if several else task
+        for note in dict.fromkeys(note for job in taught for note in job.result.teacher_notes):
+            yield f"{whose}: {note}"
 
 
 def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:

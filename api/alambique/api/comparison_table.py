@@ -54,7 +54,7 @@ class Measured(Spread):
 class Compared(_Record):
     """A model over all data sets: the teacher, or one student by one role.
 
-    The last five are of the data sets that every model of the table has; null while that is none.
+    The last six are of the data sets that every model of the table has; null while that is none.
     """
 
     role: Role
@@ -74,6 +74,9 @@ class Compared(_Record):
     """The most of any data set: heads differ."""
     latency_ms: float | None
     """Milliseconds for one text of the job's length; the mean over data sets."""
+    times_teacher: float | None = None
+    """How many times as fast as its teacher, timed in turns in the same job; the geometric mean
+    over data sets."""
     throughput: float | None
     """Examples per second, many at a time; the harmonic mean over data sets."""
     inferences_per_second: float | None
@@ -125,4 +128,5 @@ class Comparison(_Record):
     chosen: tuple[Chosen, ...]
     """Of each data set and teacher that had to be chosen."""
     notes: tuple[str, ...]
-    """Where distilling did not help; nothing of a score that is not complete."""
+    """Where distilling did not help, of which scores there is no interval, what jobs note of their
+    teachers; nothing of a score that is not complete."""

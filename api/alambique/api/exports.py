@@ -44,7 +44,7 @@ def head(table: Comparison) -> list[str]:
     """Return the titles of the columns; scores are in percent."""
     several = ["teacher"] if _has_several_teachers(table) else []
     sets = [f"{column.name} {' / '.join(_metrics(column))}".strip() for column in table.columns]
-    costs = ["speed-up", "parameters", "ms", "inferences/s", "texts/s"]
+    costs = ["speed-up", "parameters", "ms", "times teacher", "inferences/s", "texts/s"]
     return ["model", *several, "layers", *sets, "score", *costs]
 
 
@@ -70,6 +70,7 @@ def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
         _or_missing(missing, row.speed_up, lambda times: f"{times:.2f}"),
         _or_missing(missing, row.parameters, _count),
         _or_missing(missing, row.latency_ms, lambda took: f"{took:.1f}"),
+        _or_missing(missing, row.times_teacher, lambda times: f"{times:.2f}"),
         _or_missing(missing, row.inferences_per_second, lambda rate: f"{rate:.0f}"),
         _or_missing(missing, row.throughput, lambda rate: f"{rate:.0f}"),
     ]
@@ -178,6 +179,14 @@ def remarks(table: Comparison) -> list[str]:
             if _has_one_seed(table)
             else []
         ),
+        *(
+            [
+                "ms are of different jobs, not taken in turns; times teacher: the teacher's ms "
+                "over the model's, taken in turns in one job"
+            ]
+            if any(row.times_teacher is not None for row in table.rows)
+            else []
+        ),
         *(["* of seeds or points of the grid that are not all there"] if incomplete else []),
         *table.notes,
     ]
@@ -283,6 +292,7 @@ _PLAIN = (
     "speed_up",
     "parameters",
     "latency_ms",
+    "times_teacher",
     "inferences_per_second",
     "throughput",
 )

@@ -1,5 +1,6 @@
 """What is printed of registered models: a version, a list of versions, a prediction."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ from rich.table import Table
 from alambique.api.views import VersionView
 from alambique.cli.scatter import scatter
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
-from alambique.runtime.latency import Latency
+from alambique.registry.job_result import busy_note
+from alambique.runtime.engines import available_processors
+from alambique.runtime.latency import PROTOCOL, Latency
 from alambique.spec.errors import UnknownName
 
 
@@ -98,6 +101,8 @@ class ComparedModel:
     score: float | None
     """Of the task's primary metric on the test split."""
     parameters: int
+    macs: int
+    """For a text of its job's length."""
     bytes: int
     mean_ms: float
     low_ms: float
@@ -119,6 +124,7 @@ def compared_models(
             metric=metric,
             score=_test_score(version, metric),
             parameters=version.parameters,
+            macs=version.macs_full,
             bytes=sum(file.size for file in version.files),
             mean_ms=latency.mean_ms,
             low_ms=latency.low_ms,
@@ -152,15 +158,22 @@ def show_comparison(models: Sequence[ComparedModel]) -> None:
         for number, model in enumerate(models, start=1)
     ]
     show(table(columns, rows))
+    say(f"{PROTOCOL}; {available_processors()} threads each")
+    if note := _twins_note(models):
+        say(note)
     points = [(model.mean_ms, 100 * model.score) for model in models if model.score is not None]
     if one_metric and len(points) == len(models):
         for line in scatter(points, x_name="ms", y_name=title):
             say(line)
 
 
-def _spread_ms(model: ComparedModel) -> Figure:
-    mean, low, high = map(decimal, (model.mean_ms, model.low_ms, model.high_ms))
-    return Figure(f"{mean} ({low} to {high})")
+def _twins_note(models: Sequence[ComparedModel]) -> str | None:
+    """Return a note if models of one shape and format did not take equally long."""
+    twins: dict[object, list[tuple[float, str]]] = defaultdict(list)
+    for model in models:
+        shape = model.format, model.parameters, model.macs
+        twins[shape].append((model.mean_ms, model.version))
+    return next(filter(None, map(busy_note, twins.values())), None)
 
 
 def show_prediction(prediction: Mapping[str, Any]) -> None:

@@ -281,6 +281,8 @@ class JobResult(_Record):
     """None: the job needed none."""
     notes: tuple[str, ...] = ()
     """What a reader of the table should not miss."""
+    teacher_notes: tuple[str, ...] = ()
+    """Those of `notes` that are about the choice of a teacher, as that its gate was off."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """How scores and speeds were measured."""
     candidates: tuple[Candidate, ...] = ()

@@ -1,8 +1,9 @@
 """Every network of the job becomes a model version, with where it comes from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from alambique.models.counts import REFERENCE, REFERENCE_CONFIG, Counts, count
 from alambique.registry import example_scores, versions
 from alambique.registry.job_result import Candidate, JobResult, Macs, Outputs, Reference
 from alambique.registry.records import Edge, Metric, Version
-from alambique.spec.job import Job
 from alambique.spec.states import StageName, StudentRole
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
@@ -64,10 +64,10 @@ def register_models(
     registration = _Registration(context, _about(context), of=len(lines) + runs + len(accepted))
     primary = context.task.primary
     teacher_lines = lines[: len(context.teachers)]
-    rows, notes = [], list(_job_notes(context.job))
+    rows, notes = [], list(table.job_notes(context.job))
     for line, line_speeds in zip(lines, speeds.networks, strict=True):
         version = registration.register_line(line, line_speeds, speeds)
-        gains = gains_of(line, lines, primary)
+        gains = gains_of(line, lines)
         notes += table.line_notes(line, gains, primary)
         rows.append(
             result_row(
@@ -88,16 +88,14 @@ def register_models(
     scores = table.example_scores(lines)
     context.write(lambda session: example_scores.record(session, context.id, context.token, scores))
     names, shapes = [line.model.role for line in lines], [line.shape for line in lines]
+    teacher_notes = tuple(chain.from_iterable(map(selection_notes, context.teachers)))
     return JobResult(
         rows=tuple(rows),
         primary=primary,
         reference=_reference(context, lines[0].evaluation),
         outputs=_outputs(context),
-        notes=(
-            *notes,
-            *table.busy_notes(names, shapes, speeds),
-            *(note for teacher in context.teachers for note in selection_notes(teacher)),
-        ),
+        notes=(*notes, *table.busy_notes(names, shapes, speeds), *teacher_notes),
+        teacher_notes=teacher_notes,
         settings=measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),
         engines=tuple(engine_rows(race, compressed, formats)) if race else (),
@@ -320,21 +318,6 @@ def _about(context: JobContext) -> dict[str, Any]:
 
 def _version_name(version: Version) -> str:
     return f"{version.name}@{version.number}"
-
-
-def _job_notes(job: Job) -> Iterator[str]:
-    """Yield what a reader of the table should not miss about how its students came about."""
-    if job.search is not None and job.compare:
-        yield (
-            "the students on the front were chosen among the trials, and their baselines, which "
-            "have the same settings, were not: a part of what is gained may be that choice"
-        )
-    came_fine_tuned = job.teachers[0].spec.training is None and not job.teachers[0].spec.candidates
-    if came_fine_tuned and "gold-only" in job.compare and job.student.start == "teacher":
-        yield (
-            "the teacher came fine-tuned, and nobody here knows the encoder that it was before: "
-            "gold-only starts from the teacher's own layers, as same-start does"
-        )
 
 
 def _reference(context: JobContext, evaluation: Evaluation) -> Reference:

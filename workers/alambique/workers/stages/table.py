@@ -18,6 +18,7 @@ from alambique.registry.job_result import (
     busy_note,
     role_of,
 )
+from alambique.spec.job import Job
 from alambique.spec.states import StudentRole
 from alambique.tasks.bootstrap import Floats, difference, pack_fractions
 from alambique.workers.pipeline.records import (
@@ -27,6 +28,9 @@ from alambique.workers.pipeline.records import (
     SpeedResult,
     TrainedModel,
 )
+
+ENOUGH_SEEDS = 5
+"""Of fewer seeds the bootstrap's interval holds the true gain clearly less often than it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +106,20 @@ def table_lines(
     ]
 
 
-def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[Gain]:
+def gains_of(line: TableLine, lines: Sequence[TableLine]) -> list[Gain]:
     """Return what a distilled student gained over each of its baselines, the better one first.
 
-    Seeds that one of the two lacks are left out. A network without a head has no score of single
-    examples, and nothing that could be drawn from.
+    Seeds that one of the two lacks are left out, and the better one is so over those that are left.
+    A network without a head has no score of single examples, and nothing that could be drawn from.
 
     Args:
         line: of the student; a line of another role gained nothing.
         lines: all of the table.
-        primary: the metric that models are compared by.
     """
     if line.name != StudentRole.DISTILLED:
         return []
     roles = (StudentRole.GOLD_ONLY, StudentRole.SAME_START)
     baselines = [each for each in lines if each.trial == line.trial and each.name in roles]
-    baselines.sort(key=lambda baseline: -baseline.means[primary])
     gains = []
     ours = _fractions_by_seed(line)
     for baseline in baselines:
@@ -125,7 +127,35 @@ def gains_of(line: TableLine, lines: Sequence[TableLine], primary: str) -> list[
         if seeds := [seed for seed in ours if seed in theirs]:
             both = [np.stack([some[seed] for seed in seeds]) for some in (ours, theirs)]
             gains.append(Gain(over=baseline.name, **asdict(difference(*both))))
-    return gains
+    return sorted(gains, key=lambda gain: gain.value)
+
+
+def job_notes(job: Job) -> Iterator[str]:
+    """Yield what a reader of the table should not miss about how its students came about."""
+    if job.search is not None and job.compare:
+        yield (
+            "the students on the front were chosen among the trials, and their baselines, which "
+            "have the same settings, were not: a part of what is gained may be that choice"
+        )
+    if job.search is not None and "latency_ms" in [goal.name for goal in job.search.targets]:
+        yield (
+            "trials were compared by milliseconds that each was timed for by itself, beside what "
+            "else ran; those of the table were taken in turns"
+        )
+    if "gold-only" not in job.compare or job.student.start != "teacher":
+        return
+    came_fine_tuned = job.teachers[0].spec.training is None and not job.teachers[0].spec.candidates
+    if came_fine_tuned:
+        yield (
+            "the teacher came fine-tuned, and nobody here knows the encoder that it was before: "
+            "gold-only starts from the teacher's own layers, as same-start does"
+        )
+    elif "same-start" not in job.compare:
+        yield (
+            "a part of the gain is the student's head start: it begins with its teacher's "
+            "fine-tuned layers, and gold-only with the encoder's; compare: [gold-only, same-start] "
+            "tells how much"
+        )
 
 
 def line_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator[str]:
@@ -166,6 +196,11 @@ def gain_notes(line: TableLine, gains: Sequence[Gain], primary: str) -> Iterator
             yield (
                 f"{trial}one seed: the interval of the gain is over examples alone; give seeds to "
                 "see how much the training itself varies"
+            )
+        elif gain.seeds < ENOUGH_SEEDS:
+            yield (
+                f"{trial}{gain.seeds} seeds: of so few the interval of the gain is narrow, and "
+                "holds the true gain less often than 95 times of 100"
             )
 
 
