@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from tests.models.conftest import TEXTS, config_of, perturbed
@@ -35,6 +36,12 @@ def test_an_onnx_file_answers_as_torch(network: Network, exported: Path) -> None
     engine = open_onnx(exported, threads=1)
     for inputs in batches(SHAPES):
         np.testing.assert_allclose(engine(inputs), torch_logits(network, inputs), atol=1e-4)
+
+
+def test_no_operator_looks_for_weights_of_attention_that_are_no_numbers(exported: Path) -> None:
+    operators = [node.op_type for node in onnx.load(exported).graph.node]
+    assert operators.count("Softmax") == 4
+    assert "IsNaN" not in operators
 
 
 def test_an_int8_file_is_smaller(exported: Path, tmp_path: Path) -> None:
