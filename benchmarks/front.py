@@ -1,13 +1,14 @@
 """The front of a search as a picture: `python benchmarks/front.py JOB [JOB …] > front.svg`.
 
 Draws the first metric of every trial on the validation examples over its MACs, the front as a line,
-and the gold-only students of all the jobs that are named beside it.
+and the baselines of all the jobs that are named beside it.
 """
 
 import argparse
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from alambique.spec.states import TrialState
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 60, 20, 20, 90
 COLOURS = ("#0969da", "#bf8700", "#8250df", "#1a7f37", "#cf222e", "#6e7781")
 GREY = "#6e7781"
+BASELINES = ("gold-only", "same-start")
 APART = 8
 """Pixels between the values of the second dimension, which would lie on one another."""
 
@@ -60,10 +62,11 @@ def main() -> None:
 
 def picture(rows: Sequence[JobRow], finished: Sequence[Trial]) -> Iterator[str]:
     """The lines of an SVG."""
-    primary, gold = _primary(rows[0]), [*_students(rows, "gold-only")]
+    primary = _primary(rows[0])
+    baselines = {name: [*_students(rows, name)] for name in BASELINES}
     teacher = next(iter(_students(rows[:1], "teacher")))
     points = [(one.metrics["macs"], 100 * one.metrics[primary]) for one in finished]
-    every = [score for _, score in (*points, *gold, teacher)]
+    every = [score for _, score in (*points, *chain(*baselines.values()), teacher)]
     scale = Scale(max(macs for macs, _ in points) * 1.12, min(every) // 1, max(every) // 1 + 1)
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
     yield 'font-family="sans-serif" font-size="12">'
@@ -71,8 +74,9 @@ def picture(rows: Sequence[JobRow], finished: Sequence[Trial]) -> Iterator[str]:
     yield from _level(scale, teacher[1])
     yield from _front(scale, rows[0], finished, primary)
     yield from _trials(scale, rows[0], finished, primary)
-    for macs, score in gold:
-        yield _square(scale.x(macs), scale.y(score))
+    for name, students in baselines.items():
+        for macs, score in students:
+            yield _mark(name, scale.x(macs), scale.y(score))
     yield "</svg>"
 
 
@@ -130,11 +134,11 @@ def _trials(scale: Scale, row: JobRow, finished: Sequence[Trial], primary: str) 
         x = scale.x(one.metrics["macs"]) + _shift(row, one)
         y, colour = scale.y(100 * one.metrics[primary]), COLOURS[_place(row, one)]
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>'
-    named = [*enumerate(map(str, _values(row))), (None, "gold only")]
-    for number, (place, name) in enumerate(named):
-        x, y = LEFT + 20 + number * 120, HEIGHT - 22
-        dot = f'<circle cx="{x}" cy="{y}" r="5" fill="{COLOURS[place or 0]}"/>'
-        yield _square(x, y) if place is None else dot
+    named = [*map(str, _values(row)), *BASELINES]
+    for number, name in enumerate(named):
+        x, y = LEFT + 20 + number * 110, HEIGHT - 22
+        dot = f'<circle cx="{x}" cy="{y}" r="5" fill="{COLOURS[number]}"/>'
+        yield _mark(name, x, y) if name in BASELINES else dot
         yield _text(x + 10, y + 4, name, "start")
 
 
@@ -153,9 +157,11 @@ def _shift(row: JobRow, trial: Trial) -> float:
     return APART * (_place(row, trial) - (len(_values(row)) - 1) / 2)
 
 
-def _square(x: float, y: float) -> str:
+def _mark(baseline: str, x: float, y: float) -> str:
+    """A square for gold-only, a square on its corner for same-start."""
     corner = f'x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"'
-    return f'<rect {corner} fill="none" stroke="{GREY}" stroke-width="2"/>'
+    turned = f' transform="rotate(45 {x:.1f} {y:.1f})"' if baseline == "same-start" else ""
+    return f'<rect {corner}{turned} fill="none" stroke="{GREY}" stroke-width="2"/>'
 
 
 def _text(x: float, y: float, said: str, anchor: str) -> str:
