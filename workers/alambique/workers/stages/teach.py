@@ -97,7 +97,7 @@ class FineTune:
         )
 
     def initial_weights(self, context: JobContext) -> InitialModel | None:
-        """Return the model that the run starts from; None: an architecture, trained from scratch."""
+        """Return the model that the run starts from; None if it trains an architecture."""
         return context.inputs.teacher_starts[self.teacher.number][self.settings.candidate]
 
     def model_name(self, context: JobContext) -> str:
