@@ -95,7 +95,7 @@ class HubLookUps:
         """
         if not self._places.acquire(blocking=False):
             raise Unreachable(
-                f"the hub is slow: {self._at_once} look-ups wait for it, and this server makes no more "
+                f"the hub is slow: {self._at_once} look-ups wait for it, and no more are made "
                 "at once; try again in a moment, or name a model that the server has"
             )
         future: Future[T] = Future()
