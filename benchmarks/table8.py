@@ -43,7 +43,7 @@ from alambique.spec.train import Train
 from alambique.tasks.all import find
 from alambique.tasks.data import load
 from alambique.tasks.examples import Example, write
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 from alambique.workers.stages.filler import Filler
 from alambique.workers.training.batches import Collator, InputTensors, forward
 from alambique.workers.training.distributed import distributed_context, this_device
@@ -177,7 +177,7 @@ def prepared(said: argparse.Namespace, config: Config, folder: Path) -> Setting:
     """Read the examples, and make the teacher."""
     data = Data(name=said.data, limit={"train": said.examples})
     settings = Settings()
-    fetch = fetcher(settings.home.absolute(), tell=print)
+    fetch = HubFetcher(settings.home.absolute(), log=print).fetch
     splits = load(data, task=TASK, root=settings.data, fetch=fetch)
     train = Train(
         epochs=said.epochs,

@@ -41,7 +41,7 @@ def test_a_text_that_is_no_url_names_no_server(url: str) -> None:
 
 @pytest.mark.parametrize("key", ["ñandú", "", "a" * 201, "two\nlines"])
 def test_a_key_that_no_header_takes_is_refused(client: Client, job: Job, key: str) -> None:
-    with pytest.raises(BadSpec, match="no key of a submission"):
+    with pytest.raises(BadSpec, match="as a key of a submission"):
         client.submit(job, key=key)
     assert client.jobs(project=job.project).items == []
 

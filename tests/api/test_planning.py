@@ -208,7 +208,7 @@ def test_a_search_whose_student_cannot_be_is_refused(
         plan_of(searching({"student.layers": [1, 3]}), settings, database)
     (bad,) = caught.value.fields
     assert (bad.path, bad.found) == ("search.space.student.layers", "3")
-    with pytest.raises(BadSpec, match="nothing measures accuracy: trials of") as caught:
+    with pytest.raises(BadSpec, match=r"trials of .* do not measure accuracy") as caught:
         plan_of(searching({"train.epochs": [1, 3]}, goals=["accuracy max"]), settings, database)
     assert paths(caught) == ["search.goals.0"]
     # with other heads it can

@@ -238,6 +238,24 @@ def test_each_refusal_has_its_code(
         assert "/openapi.json" in found["detail"]
 
 
+@pytest.mark.parametrize(
+    ("query", "path", "found", "expected"),
+    [
+        ("/17", "path.job_id", "'17'", "expected an id"),
+        ("?limit=0", "query.limit", "'0'", "expected at least 1"),
+        ("?limit=ten", "query.limit", "'ten'", "expected a whole number"),
+        ("?state=asleep", "query.state", "'asleep'", "expected 'queued', 'running'"),
+    ],
+)
+def test_a_bad_parameter_is_told_in_the_same_words_as_a_bad_field(
+    http: httpx2.Client, query: str, path: str, found: str, expected: str
+) -> None:
+    answer = problem(http.get(f"/v1/jobs{query}"), 422, "bad_request")
+    (bad,) = answer["errors"]
+    assert (bad["path"], bad["found"]) == (path, found)
+    assert bad["message"].startswith(expected)
+
+
 def test_an_error_of_our_own_tells_nothing_of_itself(settings: Settings) -> None:
     app = create_app(settings)
 

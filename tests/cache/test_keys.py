@@ -42,7 +42,7 @@ def test_all_of_a_namespace_goes_into_its_digest_and_its_keys(other: Namespace) 
 
 
 def test_keys_stay_the_same_between_releases() -> None:
-    """A change here makes every kept output useless: raise SCHEMA with a reason, or undo it.
+    """A change here makes all kept outputs useless: raise RESULTS_VERSION for a reason, or undo it.
 
     Who has raised it puts the new ones here.
     """

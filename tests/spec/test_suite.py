@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alambique.spec.errors import BadSpec
 from alambique.spec.matrix import jobs_of
-from alambique.spec.suite import LARGEST, Suite, read_suite, suite_of
+from alambique.spec.suite import MAX_JOBS, Suite, read_suite, suite_of
 
 SUITE = """
 name: both
@@ -76,7 +76,7 @@ def test_there_is_one_job_for_each_cell(
         ("grid={name: [a, b]}", "grid"),
         ("grid={'': [3]}", "grid"),
         ("grid={objective.0.temperature: [1, 2], objective.0: [{kind: gold}]}", "grid"),
-        (f"seeds={list(range(LARGEST))}", "suite"),
+        (f"seeds={list(range(MAX_JOBS))}", "suite"),
         ("studnets={}", "studnets"),
         ("metrics={mlqa: [em]}", "metrics"),
         ("metrics={ner: [f1, f1]}", "metrics.ner"),
@@ -108,7 +108,7 @@ def test_a_bad_suite_is_refused(said: str, path: str) -> None:
             "grid={objective.0.temperature: [1, 2], objective.0: [{kind: gold}]}",
             "objective.0.temperature is a part of objective.0",
         ),
-        (f"seeds={list(range(LARGEST))}", "the matrix has 20,000 cells"),
+        (f"seeds={list(range(MAX_JOBS))}", "the matrix has 20,000 cells"),
         ("metrics={mlqa: [em]}", "there is no task mlqa, the suite has ner, pos"),
         ("metrics={ner: [f1, f1]}", "a score is named twice"),
     ],

@@ -25,7 +25,7 @@ from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.scoring.loaded_model import LoadedModel
-from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.search.trial_job import SearchJob
 from alambique.workers.stages.check import check_job
 from alambique.workers.stages.evaluate import Evaluate, text_length
 from alambique.workers.stages.teach import FineTune, select_teachers
@@ -99,10 +99,10 @@ def test_a_head_that_trials_train(
     starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
     mixed = job_context(*said, starts % (layers, both, more))
     check_job(mixed)
-    inputs = SearchInputs(replace(mixed, checked=first.inputs))
-    inputs.trial_job({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
+    search_job = SearchJob(replace(mixed, checked=first.inputs))
+    search_job.trial_job({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
     with pytest.raises(BadSpec, match="starts from random has no head"):
-        inputs.trial_job({"student.start": "random", "objective": [{"kind": "hidden"}]})
+        search_job.trial_job({"student.start": "random", "objective": [{"kind": "hidden"}]})
     refused(
         job_context(*said, space % (f"{layers}, {both}", more)), BadSpec, "search.space.objective"
     )

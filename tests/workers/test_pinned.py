@@ -1,5 +1,5 @@
-"""Numbers of tiny fixed runs, pinned for one SCHEMA: a stage that is kept for other jobs must be
-what the code of today would give.
+"""Numbers of tiny fixed runs, pinned for one version of results: a stage that is kept for other
+jobs must be what the code of today would give.
 
 DeepSpeed's are pinned by themselves for every ZeRO stage, on one process; on two it has those of
 one plain process, as test_zero.py shows.
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from alambique.cache.keys import RESULTS_VERSION
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term
-from alambique.spec.schema import SCHEMA
 from alambique.workers.training.result import read_result
 from alambique.workers.training.spec import TrainingSpec
 
@@ -74,14 +74,16 @@ def test_numbers_change_only_with_the_schema(
     mixed = {"objective": (Logits(), Gold(), TERMS["hidden pkd"]), "live_teacher": teacher}
     found |= with_deepspeed([quick(distilled(TAGS, zero=stage, **mixed)) for stage in range(4)])
     fresh = tmp_path_factory.getbasetemp() / PINNED.name
-    fresh.write_text(json.dumps({"schema": SCHEMA, "losses": found}, indent=1) + "\n")
+    fresh.write_text(json.dumps({"schema": RESULTS_VERSION, "losses": found}, indent=1) + "\n")
     pinned: dict[str, Any] = json.loads(PINNED.read_text())
     every = found.keys() | pinned["losses"].keys()
     changed = sorted(n for n in every if found.get(n) != approximately(pinned["losses"].get(n)))
-    assert pinned["schema"] == SCHEMA, f"pin the numbers of this schema: copy {fresh} to {PINNED}"
+    assert pinned["schema"] == RESULTS_VERSION, (
+        f"pin the numbers of this version: copy {fresh} to {PINNED}"
+    )
     assert not changed, (
         f"numbers have changed: {', '.join(changed)}. Stages that are kept from before are not "
-        f"what this code gives: raise SCHEMA in spec/schema.py, and copy {fresh} to {PINNED}"
+        f"what this code gives: raise RESULTS_VERSION in cache/keys.py, copy {fresh} to {PINNED}"
     )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import alambique
+from alambique.cache.keys import RESULTS_VERSION
 from alambique.registry.records import Edge
 from alambique.spec.errors import OtherCode
-from alambique.spec.schema import SCHEMA
 from alambique.spec.states import StageName, StudentRole
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.provenance import (
@@ -39,8 +39,8 @@ KEYS = """
 import json, sys
 from pathlib import Path
 from uuid import UUID
-from alambique.spec import schema
-schema.SCHEMA = int(sys.argv[1])
+from alambique.cache import keys
+keys.RESULTS_VERSION = int(sys.argv[1])
 from alambique.cache.keys import Namespace
 from alambique.spec.outputs import Output
 from alambique.spec.reading import read_job
@@ -55,16 +55,16 @@ print(json.dumps([namespace.digest, hash_inputs(context, StageName.TEACH, {})]))
 """
 
 
-def test_neither_a_stage_nor_an_output_of_another_schema_is_taken() -> None:
-    def keys(schema: int) -> list[str]:
-        command = [sys.executable, "-c", KEYS, str(schema), str(RECIPE)]
+def test_neither_a_stage_nor_an_output_of_another_version_is_used() -> None:
+    def keys(version: int) -> list[str]:
+        command = [sys.executable, "-c", KEYS, str(version), str(RECIPE)]
         said = subprocess.run(command, env=os.environ, capture_output=True, check=True).stdout
         found: list[str] = json.loads(said)
         return found
 
-    now, raised = keys(SCHEMA), keys(SCHEMA + 1)
+    now, raised = keys(RESULTS_VERSION), keys(RESULTS_VERSION + 1)
     assert not set(now) & set(raised)
-    assert keys(SCHEMA) == now
+    assert keys(RESULTS_VERSION) == now
 
 
 def test_the_code_is_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

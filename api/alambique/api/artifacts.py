@@ -29,8 +29,9 @@ def open_artifact(root: str, version: Version, file: File) -> BinaryIO:
         return cast(BinaryIO, filesystem.open(path, "rb"))
     except FileNotFoundError as error:
         raise LostFile(
-            f"{file.name} of {version.name}@{version.number} is not in the artifacts' store "
-            "any more: has ALAMBIQUE_ARTIFACTS changed, or was it deleted there?"
+            f"{file.name} of {version.name}@{version.number} is registered and not in the store of "
+            "artifacts: set ALAMBIQUE_ARTIFACTS to the store that the version was registered in, "
+            "or, if the file was deleted there, restore it or run the job again"
         ) from error
 
 

@@ -168,8 +168,8 @@ def _path_faults(job: Job) -> Iterator[BadField]:
         yield BadField(
             path,
             repr(value),
-            "a path of a machine is taken by `alambique run` only: name a model or a data set "
-            "that the server has",
+            "a server opens no path that a job names, only `alambique run` does: name a model or a "
+            "data set that the server has",
         )
 
 
@@ -198,9 +198,20 @@ def _data_faults(job: Job) -> Iterator[BadField]:
             yield BadField(path, repr(name), str(error))
             continue
         if known.task != job.task:
-            yield BadField(path, repr(name), f"it is a data set for {known.task}")
+            yield BadField(
+                path,
+                repr(name),
+                f"it is a data set for {known.task}, and the task of the job is {job.task}: name "
+                "one for that task, as /v1/data lists them, or give the other task",
+            )
         elif lacking := [split for split in splits if split not in known.splits]:
-            yield BadField(path, repr(name), f"it has no {' and no '.join(lacking)} split")
+            own_test = ", or another one's test split (data.test)" if lacking == ["test"] else ""
+            yield BadField(
+                path,
+                repr(name),
+                f"it has no {' and no '.join(lacking)} split, only {', '.join(known.splits)}: "
+                f"name a data set that has it{own_test}",
+            )
 
 
 def _description_faults(job: Job) -> Iterator[BadField]:

@@ -369,8 +369,8 @@ def _key_header(key: str | None) -> dict[str, str]:
         return {}
     if not (key.isascii() and key.isprintable() and 1 <= len(key) <= 200):
         raise BadSpec(
-            f"{key[:40]!r} is no key of a submission: give 1 to 200 letters, digits or signs of "
-            "ASCII, which is all that a header takes"
+            f"{key[:40]!r} cannot be sent as a key of a submission: give 1 to 200 printable ASCII "
+            "characters, which is all that a header takes"
         )
     return {"Idempotency-Key": key}
 

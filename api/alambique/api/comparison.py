@@ -433,8 +433,8 @@ def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:
             name = f"{row.student}, {row.role}" if row.student else row.teacher
             shape = row.layers, row.parameters, row.speed_up
             by_shape[shape].append((row.latency_ms, name))
-    for twins in by_shape.values():
-        yield busy_note(twins)
+    for latencies in by_shape.values():
+        yield busy_note(latencies)
 
 
 def _is_final(score: Measured | None) -> TypeGuard[Measured]:

@@ -1,4 +1,4 @@
-"""Problems of the SQL database: busy, away, not migrated, or on a disk that is full."""
+"""Problems of the SQL database: busy, not answering, not migrated, or on a full disk."""
 
 import logging
 import sqlite3
@@ -10,13 +10,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alambique.api.problems import full_disk_response, problem_of, problem_response
 from alambique.api.views import Problem
+from alambique.registry.database import BUSY_SECONDS
 from alambique.registry.db_errors import database_text
 from alambique.spec.disk import is_disk_full
 
 _SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _POSTGRES_HELD = ("40001", "40P01", "53300", "55P03")
-"""PostgreSQL's codes for transactions that stood in each other's way, for no connection left, and
-for a lock that another holds."""
+"""PostgreSQL's codes of serialization failures and deadlocks, of too many connections, and of a
+lock that is not available."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +28,13 @@ def answer_database_errors(app: FastAPI) -> None:
 
 
 def busy_database() -> Problem:
-    """Return the problem of a request that others who write have kept waiting for too long."""
+    """Return the problem of a request that waited too long for its turn to write."""
     return problem_of(
         503,
         "unavailable",
-        "the database is busy: others have been writing for as long as a request waits; try again "
-        "in a moment (many clients at once want PostgreSQL)",
+        f"the database is busy: others have been writing for the {BUSY_SECONDS:g} s that a request "
+        "waits; try again in a moment, and for many clients at once have the server use PostgreSQL "
+        "(ALAMBIQUE_DATABASE_URL)",
     )
 
 
@@ -50,7 +52,7 @@ async def _database_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _is_busy(error: Exception) -> bool:
-    """Whether the database is there, and others have held what was waited for."""
+    """Return whether others held a lock or all connections for as long as a request waits."""
     if isinstance(error, PoolTimeout):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error

@@ -43,7 +43,10 @@ def _file_path(folder: Path, name: str) -> Path:
     """Return the place of a file in `folder`; a server that names one elsewhere is not obeyed."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or PurePosixPath(name).is_absolute():
-        raise BadModel(f"the server names a file {name!r}, which is no file of a model's folder")
+        raise BadModel(
+            f"the server names a file {name!r}, which lies outside of the model's folder: "
+            "nothing was saved; ask whoever runs that server"
+        )
     return folder.joinpath(*parts)
 
 
@@ -60,5 +63,6 @@ def _save_file(file: FileView, path: Path, pieces: Iterable[bytes]) -> None:
     if size != file.size or digest.hexdigest() != file.sha256:
         raise BadModel(
             f"{file.name} came with {size} bytes and sha256 {digest.hexdigest()}, registered are "
-            f"{file.size} bytes and {file.sha256}: it was damaged in the store or on its way"
+            f"{file.size} bytes and {file.sha256}: it was damaged on its way or in the "
+            "store; download it again, and if it stays so, run its job again"
         )

@@ -95,8 +95,8 @@ class HubLookUps:
         """
         if not self._places.acquire(blocking=False):
             raise Unreachable(
-                f"{self._at_once} look-ups at the hub are waiting for it, and no more are begun "
-                "meanwhile: try again in a moment"
+                f"the hub is slow: {self._at_once} look-ups wait for it, and no more are made "
+                "at once; try again in a moment, or name a model that the server has"
             )
         future: Future[T] = Future()
         threading.Thread(target=self._look, args=(look, future), daemon=True).start()
@@ -108,7 +108,9 @@ class HubLookUps:
                     "name a model that the server has"
                 )
             if stop.is_set():
-                raise Unreachable("the server stops, and waits for the hub no longer")
+                raise Unreachable(
+                    "the server stops before the hub has answered: try again once it is back"
+                )
             wait([future], timeout=min(left, _GLANCE))
         return future.result()
 

@@ -65,7 +65,10 @@ class BodyLimitProblem:
     def __init__(self, app: ASGIApp, limit: int) -> None:
         """Wrap an app with that limit, in bytes."""
         self.app = app
-        self.detail = f"the body is larger than the {limit:,} bytes that this server takes"
+        self.detail = (
+            f"the body is larger than {limit:,} bytes, the most that this server reads: leave out "
+            "what is not needed, or split it into several requests"
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and send a problem in place of a 413."""

@@ -231,7 +231,8 @@ class BearerToken:
                 problem = problem_of(
                     401,
                     "unauthorized",
-                    "the request does not bear this server's token: send Authorization: Bearer …",
+                    "the request does not have the token that this server was started with: "
+                    "send it as Authorization: Bearer TOKEN",
                 )
                 response = problem_response(problem, {"WWW-Authenticate": "Bearer"})
                 await response(scope, receive, send)

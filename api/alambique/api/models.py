@@ -131,5 +131,5 @@ def _entry(version: Version, name: str) -> File:
             return entry
     names = ", ".join(entry.name for entry in version.files)
     raise UnknownName(
-        f"{version.name}@{version.number} has no file {name!r}: it has {names or 'none'}"
+        f"{version.name}@{version.number} has no file {name!r}: name one of {names or 'none'}"
     )

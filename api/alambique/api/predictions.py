@@ -36,10 +36,14 @@ class QueryBody(BaseModel):
 
     @model_validator(mode="after")
     def _check_one_way(self) -> Self:
-        whole = (self.question is None) == (self.context is None)
-        ways = (self.question is not None, self.text is not None, bool(self.texts))
-        if not whole or sum(ways) != 1:
-            raise ValueError("give question and context, or text, or texts with a pair")
+        complete = (self.question is None) == (self.context is None)
+        forms = (self.question is not None, self.text is not None, bool(self.texts))
+        if not complete or sum(forms) != 1:
+            fields = {"question", "context", "text", "texts"} & self.model_fields_set
+            raise ValueError(
+                f"found {', '.join(sorted(fields)) or 'no text'}: give question and context, or "
+                "text, or texts with a pair"
+            )
         return self
 
     @property

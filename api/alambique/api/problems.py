@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
@@ -16,7 +16,7 @@ from alambique.api.views import FieldProblem, Problem
 from alambique.spec.disk import disk_full_text, is_disk_full
 from alambique.spec.errors import AlambiqueError, NotEnoughDisk
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.field_errors import BadField, BadFields
+from alambique.spec.field_errors import BadField, BadFields, error_text
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -122,11 +122,12 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     return problem_response(bad_fields(_CODE[422], fields))
 
 
-def _bad_field(line: dict[str, Any]) -> BadField:
+def _bad_field(line: ErrorDetails) -> BadField:
     inside_body = line["loc"][0] == "body" and isinstance(line["loc"][-1], str)
     parts = line["loc"][1:] if inside_body and len(line["loc"]) > 1 else line["loc"]
     path = excerpt(".".join(map(str, parts)), _EXCERPT)
-    return BadField(path, short(line.get("input")), excerpt(line["msg"], _EXCERPT))
+    found = None if line["type"] in ("missing", "json_invalid") else short(line.get("input"))
+    return BadField(path, found, excerpt(error_text(line), _EXCERPT))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -153,16 +154,16 @@ def _allowed_methods(request: Request) -> str:
 
 async def _client_disconnect(_: Request, error: Exception) -> JSONResponse:
     # nobody reads this; without it every client that breaks off would leave a traceback in the log
-    return problem_response(problem_of(400, _CODE[400], "the body broke off"))
+    return problem_response(problem_of(400, _CODE[400], "the body broke off: send it again"))
 
 
 def _detail(request: Request, error: HTTPException, headers: dict[str, str]) -> str:
     path = request.url.path[:200]
     match error.status_code:
         case 404:
-            return f"there is no {path} here: /openapi.json lists all there is"
+            return f"there is no {path} here: take one of the paths that /openapi.json lists"
         case 405:
-            return f"{path} takes {headers['Allow']}, not {request.method}: see /openapi.json"
+            return f"{path} takes {headers['Allow']}, found {request.method}: see /openapi.json"
         case _:
             return f"{request.method} {path}: {error.detail}"
 
@@ -178,5 +179,8 @@ async def _unexpected_error(_: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again once this is sent, and the server logs it
     if is_disk_full(error):
         return full_disk_response(error)
-    detail = "the server met an error of its own: its log tells more"
+    detail = (
+        "the server failed, which is no fault of the request: send it again; if it fails again, "
+        "whoever runs the server finds the error in its log"
+    )
     return problem_response(problem_of(500, "internal", detail))

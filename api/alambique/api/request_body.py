@@ -12,7 +12,7 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of, mapping
-from alambique.spec.suite import NEEDS, Suite, suite_of
+from alambique.spec.suite import REQUIRED, Suite, suite_of
 
 SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
@@ -42,7 +42,7 @@ def read_suite(body: RequestBody) -> Suite:
         Refusal: it is not said to be JSON or YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
-    return suite_of(mapping(_content(body), "a suite", NEEDS))
+    return suite_of(mapping(_content(body), "a suite", REQUIRED))
 
 
 async def _request_body(request: Request) -> RequestBody:

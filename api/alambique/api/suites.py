@@ -1,4 +1,4 @@
-"""/v1/suites: a matrix of jobs is posted whole, read, and cancelled."""
+"""/v1/suites: submits, reads and cancels matrices of jobs."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -45,7 +45,7 @@ def post_suite(
 
 
 def _queue(suite: Suite, context: Context, key: str | None) -> UUID:
-    """Queue the jobs of a suite and return its id; a key sent before has the suite of then."""
+    """Queue the jobs of a suite and return its id; of a known key, return that of its suite."""
     if key is not None:
         with context.database.read() as session:
             known = suites.find_submitted(session, suite, key)
@@ -114,7 +114,7 @@ def cancel(context: AppContext, database: WritableDb, suite_id: UUID) -> SuiteVi
 
 
 def _view(database: Database, suite_id: UUID, gains: Gains | None) -> SuiteView:
-    """Return the suite with its table; without the table if nothing draws its gains."""
+    """Return the suite, with its table if `gains` is there to compute it."""
     with database.read() as session:
         row, jobs = suites.find(session, suite_id), suites.jobs_in(session, suite_id)
         results = suites.results(session, suite_id) if gains else ()

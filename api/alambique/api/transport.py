@@ -57,8 +57,8 @@ class Transport:
         """
         if token and not (token.isascii() and token.isprintable()):
             raise errors.BadSpec(
-                "ALAMBIQUE_TOKEN holds signs that no header takes, such as ñ or a line's end: give "
-                "the token alone, as it was made"
+                "ALAMBIQUE_TOKEN holds characters that no header takes, such as ñ or a line break: "
+                "give the token alone, as it was made"
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx2.Timeout(10.0, read=60.0)  # a silent stream is kept alive every 15 s
@@ -99,8 +99,8 @@ class Transport:
             kind = NoAnswer if response.is_server_error else NoServer  # a proxy's, say
             shown, status = without_password(str(response.url)), response.status_code
             raise kind(
-                f"{shown} answered {status}, and not as a server of alambique does: "
-                "set ALAMBIQUE_URL"
+                f"{shown} answered {status}, and not as a server of alambique does: a proxy may "
+                "have answered; set ALAMBIQUE_URL to the address of the server"
             )
         self.answered = True
         if not accepted:
@@ -118,9 +118,14 @@ class Transport:
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
             # of the error only its kind: its sentence may quote the URL with its password
             kind = type(error).__name__
-            raise NoServer(f"no server at {self._url} ({kind}): set ALAMBIQUE_URL") from None
+            raise NoServer(
+                f"no server at {self._url} ({kind}): set ALAMBIQUE_URL to http://HOST:PORT"
+            ) from None
         except httpx2.TransportError as error:
-            raise NoAnswer(f"no answer from {self._url}: {error!r}") from error
+            raise NoAnswer(
+                f"no answer from {self._url} ({error!r}): it may have carried out the request all "
+                "the same; look there before you send it again"
+            ) from error
 
 
 class Outage:

@@ -38,7 +38,7 @@ def run(
     from alambique.api.planning import pin, plan_of
     from alambique.cli.job_follower import JobFollower
     from alambique.cli.job_reports import report
-    from alambique.workers.hub_data import fetcher
+    from alambique.workers.hub_data import HubFetcher
     from alambique.workers.queue.driver import run_here
 
     settings, database = settings_of(context), database_of(context)
@@ -46,7 +46,7 @@ def run(
     database.upgrade()
     # what is not there is said at once, and nothing is posted
     read = pin(read, settings, database)
-    fetch = fetcher(settings.home.absolute(), tell=partial(typer.echo, err=True))
+    fetch = HubFetcher(settings.home.absolute(), log=partial(typer.echo, err=True)).fetch
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
     follower = JobFollower(database)

@@ -1,4 +1,4 @@
-"""What is printed of a suite: how its jobs stand, their changes, and the table they end with."""
+"""Prints the jobs of a suite, their changes, and the table that compares their models."""
 
 import sys
 import time
@@ -24,15 +24,15 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 from alambique.spec.suite import Cell
 
-LOOK = 2.0
-"""Seconds between two looks at a suite."""
+POLL_SECONDS = 2.0
+"""Seconds between two polls of a suite."""
 
 ChangeLines = Callable[[SuiteView | None, SuiteView], Iterable[str]]
-"""The lines to print when a suite that stood so (None: nobody looked yet) stands so now."""
+"""The lines to print for a suite, from its state at the last poll (None: first) and its new one."""
 
 
 def states(counts: Mapping[State, int]) -> str:
-    """Return how many jobs are in which state.
+    """Return the number of jobs in each state, as text.
 
     >>> states({State.RUNNING: 2, State.QUEUED: 3})
     '2 running, 3 queued'
@@ -41,7 +41,7 @@ def states(counts: Mapping[State, int]) -> str:
 
 
 def cell_name(cell: Cell) -> str:
-    """Return which job of a suite it is, in words.
+    """Return the name of a job of a suite for readers.
 
     >>> cell_name(Cell(task="ner", teacher="teacher", student="small", point={"train.epochs": 3}))
     'ner, small, train.epochs 3'
@@ -54,7 +54,7 @@ def cell_name(cell: Cell) -> str:
 
 
 def describe(suite: SuiteView) -> None:
-    """Print where a suite stands: the jobs that are not over yet, and what is known."""
+    """Print the state of a suite: its running jobs, then its table so far."""
     say(f"{suite.id}  {suite.name}  (project {suite.project}): {states(suite.states)}")
     rows = [
         (
@@ -72,9 +72,9 @@ def describe(suite: SuiteView) -> None:
 
 
 def report(suite: SuiteView) -> None:
-    """Print the table of a suite, what to note of it, and which jobs did not succeed."""
+    """Print the table of a suite, the notes on it, and the jobs that did not succeed."""
     comparison = suite.comparison
-    assert comparison is not None  # it was asked for
+    assert comparison is not None  # only a request without the table lacks it
     if comparison.rows:
         lines = [[*map(Figure, cells(comparison, row))] for row in comparison.rows]
         words = head(comparison).index("layers")
@@ -102,7 +102,7 @@ def report(suite: SuiteView) -> None:
 
 
 def _folded_title(title: str) -> str:
-    r"""Return a title in lines: a data set has a narrow column, whatever its scores are called.
+    r"""Return a title broken into lines, so that long names of scores leave columns narrow.
 
     >>> _folded_title("pos seqeval-f1 / accuracy")
     'pos\nseqeval-f1 /\naccuracy'
@@ -111,7 +111,7 @@ def _folded_title(title: str) -> str:
 
 
 def _unsuccessful_jobs(suite: SuiteView) -> dict[str, list[SuiteJob]]:
-    """Return the jobs that did not succeed by how they ended, which several may share."""
+    """Return the jobs that did not succeed, grouped by how they ended."""
     by_ending: dict[str, list[SuiteJob]] = {}
     for job in suite.jobs:
         if job.state in (State.FAILED, State.CANCELLED):
@@ -120,22 +120,22 @@ def _unsuccessful_jobs(suite: SuiteView) -> dict[str, list[SuiteJob]]:
 
 
 def print_table(suite: SuiteView, form: str) -> None:
-    """Print the table alone, as it is; to a terminal as that may show it.
+    """Print the table alone in a form; to a terminal without control characters.
 
     Raises:
-        BadSpec: it is not written in that form.
+        BadSpec: there is no such form.
     """
     if form not in [*Form]:
         raise BadSpec(f"--format {form}: expected one of {', '.join(Form)}")
-    assert suite.comparison is not None  # it was asked for
+    assert suite.comparison is not None  # only a request without the table lacks it
     text = table_text(suite.comparison, Form(form))
     print(printable(text) if sys.stdout.isatty() else text, end="")
 
 
 def follow(
-    client: Client, suite_id: UUID, lines_of: ChangeLines, *, pause: float = LOOK
+    client: Client, suite_id: UUID, lines_of: ChangeLines, *, pause: float = POLL_SECONDS
 ) -> SuiteView:
-    """Print the changes of a suite until it is over, then return it."""
+    """Print the changes of a suite until it is over, then return it with its table."""
     before: SuiteView | None = None
     while True:
         suite = client.outlast(lambda: client.suite(suite_id, table=False))
@@ -153,17 +153,17 @@ def text_lines(before: SuiteView | None, now: SuiteView) -> Iterator[str]:
 
 
 def json_lines(before: SuiteView | None, now: SuiteView) -> Iterator[str]:
-    """Return the lines for programs: each job that is not where it was."""
+    """Return the lines for programs: each job that has changed, as JSON."""
     return (job.model_dump_json() for job in _changed_jobs(before, now))
 
 
 def no_lines(before: SuiteView | None, now: SuiteView) -> Iterable[str]:
-    """Return no lines, for programs that are told once, how it ended."""
+    """Return no lines, for programs that only want the final state."""
     return ()
 
 
 def change_lines(before: SuiteView | None, now: SuiteView, *, at: datetime) -> Iterator[str]:
-    """Yield a line for each job that is not where it was, with how many are over and time left."""
+    """Yield a line for each job that has changed, with the progress of the suite."""
     for job in _changed_jobs(before, now):
         line = printable(f"{cell_name(job.cell)}: {_state_text(job)}")
         yield f"{at:%H:%M:%S}  {_progress_text(now, at)}  {line}"
@@ -190,7 +190,7 @@ def _progress_text(suite: SuiteView, at: datetime) -> str:
 
 
 def remaining(passed: timedelta, over: int, jobs: int) -> float | None:
-    """Return the seconds that the other jobs take at the pace of those that are over.
+    """Return the seconds that the remaining jobs take if they are as fast as those before.
 
     >>> remaining(timedelta(minutes=10), 2, 6)
     1200.0

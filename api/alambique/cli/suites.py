@@ -1,4 +1,4 @@
-"""`alambique suites`: many jobs of one file, and the table that they end with."""
+"""`alambique suites`: many jobs of one file, and the table that compares their models."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +43,7 @@ def submit(
 
     client = client_of(context)
     read = read_suite(text_of(suite, "a suite file"), overrides or ())
-    jobs_of(read)  # what is wrong is told by its field in the file, before anything is sent
+    jobs_of(read)  # reports bad fields by their places in the file, before anything is sent
     posted = post_once(lambda known: client.submit_suite(read, key=known), key)
     if not json:
         print(posted.id, flush=True)
@@ -86,7 +86,7 @@ def show(
     project: InProject = None,
     json: Json = False,
 ) -> None:
-    """Print where the jobs of a suite stand, and its table as far as it is known."""
+    """Print the jobs of a suite that run, and its table so far."""
     from alambique.api.lookup import find_suite
     from alambique.cli.suite_reports import describe, print_table
     from alambique.cli.tables import show_json

@@ -1,11 +1,18 @@
-"""What a teacher's output is kept under: namespaces, example keys, buckets."""
+"""Keys of teacher outputs: namespaces, example keys, buckets; and the version in every key."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
 
 from alambique.spec.outputs import Output
-from alambique.spec.schema import SCHEMA
+
+RESULTS_VERSION = 4
+"""The version of everything that is computed: raised when a stage, or a teacher, gives something
+else for the same input.
+
+The namespaces below contain it, and so do the keys of stages (`workers/pipeline/stage.py`): with
+another version, nothing that was computed before is used. Numbers of tiny runs are pinned for it in
+`tests/workers/pinned.json`; a change of one of them requires a new version."""
 
 BUCKETS = 256
 """One for each first byte of an example key."""
@@ -14,7 +21,7 @@ KEY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """All that an output depends on, except the text itself; the schema of numbers besides."""
+    """All that an output depends on, except the text itself and `RESULTS_VERSION`."""
 
     teacher: str
     """Hash of the weights and the configuration, then the names of the classes in the order of the
@@ -30,7 +37,7 @@ class Namespace:
     @property
     def digest(self) -> str:
         """32 hexadecimal digits: the name of the namespace in every store."""
-        return _digest(str(SCHEMA), *map(str, astuple(self))).hex()
+        return _digest(str(RESULTS_VERSION), *map(str, astuple(self))).hex()
 
 
 @dataclass(frozen=True, slots=True, order=True)

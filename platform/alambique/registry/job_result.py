@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-_TWINS_APART = 1.1
-"""Networks of one shape should take equally long; more than that apart, the machine was busy."""
+_BUSY_RATIO = 1.1
+"""Networks of one shape take equally long: if latencies differ by more, the machine was busy."""
 
 
 class _Record(BaseModel):
@@ -52,15 +52,15 @@ class SpeedFigures(_Record):
     """Examples per second, many at a time. None: a result of an earlier version."""
 
 
-def busy_note(twins: Sequence[tuple[float, str]], device: str | None = None) -> str | None:
-    """Return a note if networks of one shape did not take equally long; None: they did.
+def busy_note(latencies: Sequence[tuple[float, str]], device: str | None = None) -> str | None:
+    """Return the note on a busy machine if networks of one shape differ in speed; else None.
 
     Args:
-        twins: the latency in milliseconds of each network, and its name.
-        device: what they ran on, if the note is to say it.
+        latencies: milliseconds and name of each network, all of one shape.
+        device: the device that they ran on, for the note; None: the note names none.
     """
-    (least, quick), (most, slow) = min(twins), max(twins)
-    if most <= _TWINS_APART * least:
+    (least, quick), (most, slow) = min(latencies), max(latencies)
+    if most <= _BUSY_RATIO * least:
         return None
     where = f" on its {device.upper()}" if device else ""
     return (

@@ -278,7 +278,7 @@ def cancel(session: Session, job_id: UUID, *, kill: bool = False) -> JobRow:
         return job_row(job)
     if job.state.over:
         raise Conflict(
-            f"job {job_id} cannot be cancelled any more: it is over, and has {job.state}"
+            f"job {job_id} cannot be cancelled: it is over already, {job.state}; nothing of it runs"
         )
     return move(session, job_id, State.CANCELLED, reason=Reason.USER)
 

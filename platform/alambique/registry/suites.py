@@ -1,4 +1,4 @@
-"""Suites: posted whole, with all their jobs, and read with how those stand."""
+"""Suites: submitted with all their jobs in one transaction, and read with their jobs' states."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,16 +31,16 @@ def submit(
     *,
     key: str | None = None,
 ) -> SuiteRow:
-    """Put all jobs of a suite into the queue; of a known key, return the suite that it made then.
+    """Queue all jobs of a suite; if its key was used before, return the suite submitted then.
 
     Args:
-        session: a transaction; all jobs are in it, or none.
-        suite: what was posted.
-        planned: its jobs, in the order in which they are to be queued.
-        key: the client's own, of this submission.
+        session: a transaction, which submits all jobs or none.
+        suite: the posted suite.
+        planned: its jobs, in the order of the queue.
+        key: the idempotency key that the client chose.
 
     Raises:
-        Conflict: the key has made a suite of another spec.
+        Conflict: the key was used for another spec.
     """
     at, suite_id = now(session), uuid7()
     insert_if_new(session, tables.Project, name=suite.project, created_at=at)
@@ -53,22 +53,22 @@ def submit(
         "key": None if key is None else hash_text(key),
     }
     if not insert_if_new(session, tables.Suite, **values):
-        return _find_made(session, suite, str(key), values["key"])
+        return _find_by_key(session, suite, str(key), values["key"])
     jobs.submit_all(session, suite_id, planned)
     return find(session, suite_id)
 
 
 def find_submitted(session: Session, suite: Suite, key: str) -> SuiteRow | None:
-    """Return the suite that a key has made, or None where the key is a new one.
+    """Return the suite that was submitted with a key; None if the key is new.
 
     Raises:
-        Conflict: the key has made a suite of another spec.
+        Conflict: the key was used for another spec.
     """
     key_hash = hash_text(key)
     query = select(tables.Suite.id).filter_by(project=suite.project, key=key_hash)
     if session.scalars(query).one_or_none() is None:
         return None
-    return _find_made(session, suite, key, key_hash)
+    return _find_by_key(session, suite, key, key_hash)
 
 
 def find(session: Session, suite_id: UUID) -> SuiteRow:
@@ -94,7 +94,7 @@ def page(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[SuiteRow]:
-    """Return the suites that are as asked for, newest first.
+    """Return the suites with this project, name and prefix of the id, newest first.
 
     Raises:
         BadSpec: the cursor is not one that a page gave, or no id begins with such a prefix.
@@ -111,7 +111,7 @@ def page(
 
 
 def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
-    """Return how all jobs of a suite stand, in the order in which they were queued."""
+    """Return the states of all jobs of a suite, in the order of the queue."""
     columns = [getattr(tables.Job, field.name) for field in fields(SuiteJobRow)]
     query = select(*columns).where(tables.Job.suite_id == suite_id).order_by(tables.Job.id)
     return tuple(SuiteJobRow(*row) for row in session.execute(query))
@@ -120,7 +120,7 @@ def jobs_in(session: Session, suite_id: UUID) -> tuple[SuiteJobRow, ...]:
 def results(
     session: Session, suite_id: UUID
 ) -> tuple[tuple[UUID, dict[str, Any], dict[str, Any]], ...]:
-    """Return id, cell and result of the jobs of a suite that have succeeded, in their order."""
+    """Return id, cell and result of each job of a suite that has succeeded, in their order."""
     job = tables.Job
     query = select(job.id, job.cell, job.result).order_by(job.id)
     done = query.where(job.suite_id == suite_id, job.state == State.SUCCEEDED)
@@ -128,15 +128,15 @@ def results(
 
 
 def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:
-    """Cancel the jobs of a suite that are not over, or ask them to end where they run.
+    """Cancel the unfinished jobs of a suite; those that run are asked to end.
 
     Args:
-        session: a transaction: others wait until it ends, drivers with their heartbeats too.
-        suite_id: which suite.
-        limit: how many jobs at most.
+        session: a transaction, for which other writers wait, heartbeats of drivers among them.
+        suite_id: the suite.
+        limit: the largest number of jobs to cancel in this transaction.
 
     Returns:
-        Whether there may be more of them.
+        Whether more jobs may be left.
 
     Raises:
         UnknownName: there is no such suite.
@@ -147,17 +147,17 @@ def cancel(session: Session, suite_id: UUID, *, limit: int = 100) -> bool:
     query = select(job.id).where(job.suite_id == suite_id, endable).order_by(job.id).limit(limit)
     job_ids = session.scalars(query).all()
     for job_id in job_ids:
-        # it may have ended meanwhile by itself
+        # the job may have ended in the meantime
         with suppress(Conflict):
             jobs.cancel(session, job_id)
     return len(job_ids) == limit
 
 
-def _find_made(session: Session, suite: Suite, key: str, key_hash: object) -> SuiteRow:
-    """Return the suite that the key made.
+def _find_by_key(session: Session, suite: Suite, key: str, key_hash: object) -> SuiteRow:
+    """Return the suite that was submitted with a key.
 
     Raises:
-        Conflict: it is another one.
+        Conflict: it has another spec.
     """
     query = select(tables.Suite).filter_by(project=suite.project, key=key_hash)
     row = session.scalars(query).one()

@@ -1,4 +1,4 @@
-"""How a suite becomes jobs: its parts laid over each other, and where each field comes from."""
+"""Makes the jobs of a suite from its parts, and finds the part that each field comes from."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ from alambique.spec.teacher import Teacher
 from alambique.spec.work import WORK, work_of
 
 Content = dict[str, Any]
-"""Fields of a job, not looked at yet."""
+"""Fields of a job that are not validated yet."""
 Teachers = dict[tuple[str, str], Teacher]
-"""By the names of their task and their own: those that were looked at."""
-_STORED = 32 << 20
-"""Characters of the jobs of one suite together, as they are stored in one transaction."""
-_MOST_REFUSED = 100
-"""Cells that are refused before the others are left: they are mostly refused alike."""
+"""Validated teachers, by the names of their task and of themselves."""
+_MAX_STORED = 32 << 20
+"""Characters of all jobs of a suite, which one transaction stores."""
+_MAX_REFUSED = 100
+"""Cells that are refused before the rest is skipped: cells are mostly refused alike."""
 
 
 def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
@@ -34,23 +34,23 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     All jobs of a task, a teacher and a student have one name: their models become versions of one.
 
     Raises:
-        BadSpec: a job cannot be; its `fields` are named as the suite has them.
+        BadSpec: a job is not valid; the `fields` of the error are fields of the suite.
     """
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
     known, judged = Teachers(), set[str]()
     work = refused = stored = 0
     for number, cell in enumerate(suite.cells()):
-        if len(wrong) > NAMED or refused == _MOST_REFUSED:
+        if len(wrong) > NAMED or refused == _MAX_REFUSED:
             break
         try:
             content = _content(suite, cell)
-            # as if those that are left were alike: what is too much is refused at once
+            # the remaining jobs count as this one: a suite that is too large is refused early
             work += (one := work_of(content))
             if work + one * (suite.size - number - 1) > WORK:
                 wrong = {"": _work_fault(suite, one)}
                 break
             stored += (length := len(json.dumps(content, default=str)))
-            if stored + length * (suite.size - number - 1) > _STORED:
+            if stored + length * (suite.size - number - 1) > _MAX_STORED:
                 wrong = {"": _size_fault(suite, length)}
                 break
             wrong |= {bad.path: bad for bad in _covered_faults(suite, cell, content, judged)}
@@ -81,35 +81,35 @@ def _work_fault(suite: Suite, one: int) -> BadField:
 def _size_fault(suite: Suite, length: int) -> BadField:
     message = (
         f"{suite.size:,} jobs, of which one has {length:,} characters, are too many: a suite "
-        f"stores at most {_STORED:,} together; leave out cells, or what their parts say"
+        f"stores at most {_MAX_STORED:,} together; leave out cells, or what their parts say"
     )
     return BadField("suite", None, message)
 
 
 def _read_job(cell: Cell, content: Content, known: Teachers) -> Job:
-    """Return the job of that content, with the teacher that others of its kind have.
+    """Return the job of that content, whose teacher it shares with other cells.
 
-    A teacher is looked at once: all runs of its grid are made for that, which takes milliseconds.
+    Validating a teacher expands its grid, which takes milliseconds: it is done once.
     """
-    own = cell.task, cell.teacher
-    if own not in known:
-        with suppress(ValidationError):  # which the job meets too, and tells by its fields
-            known[own] = Teacher.model_validate(content["teacher"])
-    job = job_of(content | {"teacher": known[own]} if own in known else content)
-    if len(job.teachers) > 1:  # the table of a suite has a row for one
+    names = cell.task, cell.teacher
+    if names not in known:
+        with suppress(ValidationError):  # reading the job reports it, by its fields
+            known[names] = Teacher.model_validate(content["teacher"])
+    job = job_of(content | {"teacher": known[names]} if names in known else content)
+    if len(job.teachers) > 1:  # a row of the suite's table has one teacher
         refuse([BadField("teacher", None, ONE_TEACHER)])
     return job
 
 
 def _fields_of(error: BadSpec) -> Sequence[BadField]:
-    assert error.fields  # all that is raised of a job's content has some
+    assert error.fields  # every error of a job's content names some
     return error.fields
 
 
 def _mixed_general_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
-    """Yield a fault for each general distillation beside a task: a table takes the mean of scores.
+    """Yield a fault for each general distillation in a suite with other tasks.
 
-    How alike two networks are and how good one is at a task are not of one kind.
+    The table has the mean of all scores, and its score is no measure of a task.
     """
     tasks = {cell.task: job.task for cell, job in jobs}
     if set(tasks.values()) == {general.NAME}:
@@ -125,7 +125,7 @@ def _mixed_general_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField
 
 
 def _shared_name_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
-    """Yield a fault for each cell whose models would become versions of another cell's."""
+    """Yield a fault for each cell whose models would become versions of another cell's model."""
     first: dict[str | None, Cell] = {}
     for cell, job in jobs:
         known = first.setdefault(job.name, cell)
@@ -139,7 +139,7 @@ def _shared_name_faults(jobs: Sequence[tuple[Cell, Job]]) -> Iterator[BadField]:
 
 
 def _locate_fault(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> BadField:
-    """Return the fault of a cell's job, where the suite says what is wrong."""
+    """Return the fault of a cell's job, at the field of the suite that causes it."""
     name = _job_name(suite, cell)
     if bad.path == "name" and len(name) > LETTERS:
         parts = ("task, teacher" if len(suite.teachers) > 1 else "task") + " or student"
@@ -154,7 +154,7 @@ def _locate_fault(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> B
 
 
 def _grid_path(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str | None:
-    """Return the path of the grid's value that causes a fault; None if none of them does."""
+    """Return the field of the grid that causes a fault; None if none of them does."""
     for point in cell.point:
         if bad.path != "job" and not point.startswith(f"{bad.path}."):
             continue
@@ -170,10 +170,10 @@ def _grid_path(suite: Suite, cell: Cell, bad: BadField, known: Teachers) -> str 
 
 
 def field_at(suite: Suite, cell: Cell, path: str) -> str:
-    """Return the field of the suite that says, or would say, what a field of a cell's job is."""
+    """Return the field of the suite that sets, or would set, a field of a cell's job."""
     if path == "name":
         return "name"
-    if path == "job":  # all of it
+    if path == "job":  # a fault of the job as a whole
         return f"tasks.{cell.task}"
     for point in cell.point:
         if path == point or path.startswith(f"{point}."):
@@ -189,25 +189,25 @@ def field_at(suite: Suite, cell: Cell, path: str) -> str:
         ("student", cell.student, suite.students),
     ):
         if head == kind:
-            # its part is there for that field, though there may be nothing in it
+            # a named part is the place of such a field, even while it is empty
             depth = 1 + _depth(parts[name], rest) if parts[name] else 0.5
             places.insert(0, (depth, ".".join(filter(None, (f"{kind}s", name, rest)))))
     return max(places, key=lambda place: place[0])[1]
 
 
 def _depth(part: Any, path: str) -> float:
-    """Return how many fields of a path there are in a part, one within the other."""
+    """Return how many leading names of a path the part has, nested in that order."""
     head, _, rest = path.partition(".")
     if isinstance(part, list) and head.isdecimal() and int(head) < len(part):
         return 1 + _depth(part[int(head)], rest)
     if isinstance(part, Mapping) and head in part:
         return 1 + _depth(part[head], rest)
-    # data by its name
+    # a data set given by its name alone, in place of a mapping
     return 1 if isinstance(part, str) and path == "name" else 0
 
 
 def _lower_parts(suite: Suite, cell: Cell) -> list[tuple[str, Content]]:
-    """Return the parts that the others are laid over, the lowest first, each with where it is."""
+    """Return the parts of the lowest precedence, lowest first, each with its field of the suite."""
     return [("shared", suite.shared), (f"tasks.{cell.task}", suite.tasks[cell.task])]
 
 
@@ -215,7 +215,7 @@ def _content(suite: Suite, cell: Cell) -> Content:
     """Return the content of a cell's job, which is not validated yet.
 
     Raises:
-        BadSpec: the grid names a place that it does not have, which is in its `fields`.
+        BadSpec: the grid names a field that the job lacks, which is in its `fields`.
     """
     content: Content = {}
     for _, part in _lower_parts(suite, cell):
@@ -223,7 +223,7 @@ def _content(suite: Suite, cell: Cell) -> Content:
     own = {"teacher": suite.teachers[cell.teacher], "student": suite.students[cell.student]}
     content = _merge(content, own)
     if cell.seed is not None:
-        # of each training of a student
+        # a job may train a student twice: first on intermediate layers
         train = {"train": {"seed": cell.seed}}
         first = {"intermediate": train} if content.get("intermediate") else {}
         content = _merge(content, train | first)
@@ -235,15 +235,15 @@ def _content(suite: Suite, cell: Cell) -> Content:
 
 
 def _compare_fields(suite: Suite, cell: Cell, content: Content) -> Content:
-    """Return what a job of the cell trains, where a student has a grid of its own.
+    """Return the fields that divide students between jobs, if a baseline has its own grid.
 
     Raises:
-        BadSpec: no job compares with that student, which is in its `fields`.
+        BadSpec: no job compares with that baseline, which is in its `fields`.
     """
     if not suite.grids:
         return {}
-    said = content.get("compare")
-    compared = said if isinstance(said, list | tuple) else ()
+    compare = content.get("compare")
+    compared = compare if isinstance(compare, list | tuple) else ()
     for name in suite.grids:
         if name not in compared:
             message = f"the jobs of {cell.task} do not train it: add compare: [{name}] to shared"
@@ -266,7 +266,7 @@ def _with_grid_value(content: Content, path: str, value: object) -> Content:
 
 
 def _check_weights_once(content: Content, point: Mapping[str, object]) -> None:
-    """Raise `BadSpec` where a point sets alpha, and one of the two weights that it stands for."""
+    """Raise `BadSpec` if a point sets alpha and one of the two weights that it stands for."""
     if "objective.alpha" not in point:
         return
     for weight in weights("objective", content["objective"]):
@@ -280,10 +280,9 @@ def _check_weights_once(content: Content, point: Mapping[str, object]) -> None:
 
 
 def _with_data(content: Content, below: Content, part: Content) -> Content:
-    """Return the content with data that `part` gives by name as a mapping.
+    """Return the content with the data of `part` as a mapping, if `part` gives it by its name.
 
-    A limit from below holds for it; another test set does not: who gives data by its name wants
-    that data set.
+    It keeps the limit of the part below, but not its test set: a name stands for a whole data set.
     """
     data, known = part.get("data"), below.get("data")
     if not isinstance(data, str):
@@ -293,7 +292,7 @@ def _with_data(content: Content, below: Content, part: Content) -> Content:
 
 
 def _merge(below: Any, above: Any) -> Any:
-    """Return two parts laid over each other: all fields of mappings, else the upper part."""
+    """Return two parts merged: mappings field by field, of other values the upper one."""
     if above == {} and below is not None:
         return below
     if not (isinstance(below, dict) and isinstance(above, dict)):
@@ -305,13 +304,13 @@ def _merge(below: Any, above: Any) -> Any:
 def _covered_faults(
     suite: Suite, cell: Cell, content: Content, judged: set[str]
 ) -> Iterator[BadField]:
-    """Yield the faults of values in a lower part of which nothing is left in the content.
+    """Yield the faults of values in lower parts that upper parts override entirely.
 
     Args:
-        suite: all parts.
-        cell: which of them are laid over each other.
-        content: what comes of that.
-        judged: what was looked at already, by its place; grows.
+        suite: the suite, with all parts.
+        cell: the cell, which names its parts.
+        content: the merged content of the cell's job.
+        judged: the fields of the suite that were validated already; those that are now are added.
     """
     for where, part in _lower_parts(suite, cell):
         found: dict[str, tuple[tuple[str, ...], object]] = {}
@@ -319,7 +318,7 @@ def _covered_faults(
             if (place := ".".join((where, *path))) not in judged:
                 judged.add(place)
                 found[".".join(path)] = path, value
-        # all of them at once, since each look is at the whole job; what seems wrong then, alone
+        # validating means the whole job: all values at once, then each that seems wrong alone
         for bad in _faults(_merge(content, _nest(found.values()))) if found else ():
             if bad.path in found:
                 alone = _faults(_with_value(content, *found[bad.path]))
@@ -328,7 +327,7 @@ def _covered_faults(
 
 
 def _nest(values: Iterable[tuple[Sequence[str], object]]) -> Content:
-    """Return a mapping with values at their paths, none of which is within another."""
+    """Return a mapping with values at their paths, of which none is a part of another."""
     whole: Content = {}
     for (*above, last), value in values:
         inner = whole
@@ -339,7 +338,7 @@ def _nest(values: Iterable[tuple[Sequence[str], object]]) -> Content:
 
 
 def _covered_values(part: Content, whole: Content) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield what a part says in one value where the whole has a mapping, with its path."""
+    """Yield each single value of a part, with its path, where the whole has a mapping instead."""
     for key, value in part.items():
         upper = whole.get(key)
         if isinstance(upper, dict) and isinstance(value, dict):

@@ -33,16 +33,16 @@ from alambique.spec.reading import (
 )
 from alambique.spec.work import WORK
 
-LARGEST = 5000
-"""Jobs of a suite: more of them than that come of a mistake."""
+MAX_JOBS = 5000
+"""Jobs of a suite: a matrix that has more of them is a mistake."""
 
-_MOST_VARIED = 64
-"""Fields of a grid, as many as a search has dimensions."""
+_MAX_GRID_FIELDS = 64
+"""Fields of a grid, as many as the dimensions of a search."""
 
 Fields = dict[str, JsonValue]
-"""Some fields of a job, which becomes whole once all of them are laid over each other.
+"""Some fields of a job, which all parts of a suite together make whole.
 
-What YAML has beside JSON, such as dates and names that are no texts, no job has a use for.
+They are JSON: no job has a use for dates, or keys that are no texts, which YAML has too.
 """
 
 
@@ -53,15 +53,15 @@ def _check_each_once(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Values = Annotated[tuple[JsonValue, ...], not_empty("expected at least 1 of them")]
-"""What a field takes in one job after another."""
-Tuned = Literal["gold-only"]
-"""What jobs train beside the distilled student, and may have a grid of its own."""
+"""The values that a field takes in one job after another."""
+TunedBaseline = Literal["gold-only"]
+"""The baselines that may have a grid of their own."""
 
 
 def _check_grid(grid: dict[str, Any]) -> dict[str, Any]:
-    if len(grid) > _MOST_VARIED:  # each is compared with all others
+    if len(grid) > _MAX_GRID_FIELDS:  # the check below compares each with all others
         raise ValueError(
-            f"it varies {len(grid):,} fields, and a suite at most {_MOST_VARIED}: leave out "
+            f"it varies {len(grid):,} fields, and a suite at most {_MAX_GRID_FIELDS}: leave out "
             "those that matter least"
         )
     for path, values in grid.items():
@@ -71,9 +71,9 @@ def _check_grid(grid: dict[str, Any]) -> dict[str, Any]:
     return grid
 
 
-Varied = Annotated[dict[str, Values], AfterValidator(_check_grid)]
-"""Values of fields, by their path in the job."""
-Named = Annotated[dict[Name, Fields], Field(min_length=1)]
+Grid = Annotated[dict[str, Values], AfterValidator(_check_grid)]
+"""Values of fields, by the paths of the fields in the job."""
+NamedParts = Annotated[dict[Name, Fields], Field(min_length=1)]
 Metrics = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
     not_empty("the list is empty: name a score, or leave the task out"),
@@ -81,69 +81,69 @@ Metrics = Annotated[
 ]
 """Names of scores."""
 
-NEEDS = "name, tasks and students"
-"""The fields that a suite cannot be without."""
+REQUIRED = "name, tasks and students"
+"""The required fields of a suite, for error messages."""
 
 ONE_TEACHER = (
     "a suite compares teachers, one in each of its jobs: give each a name of its own in teachers, "
     "or post a job of several teachers by itself"
 )
-"""What is said of a list of them."""
+"""The message for a list of teachers."""
 
 _TEACHER = "teacher"
-"""What the only one is called where the suite names none."""
-_VARIED = ("train", "objective")
-"""The fields of a job that a grid may reach into: what else differs is another row or column."""
+"""The name of the only teacher of a suite that names none."""
+_GRID_FIELDS = ("train", "objective")
+"""The fields of a job that a grid may vary: other differences are rows or columns of the table."""
 
 
 class Cell(Spec):
-    """The place of a job in its suite."""
+    """The cell of a job in the matrix of its suite."""
 
     task: str
     """A name of `Suite.tasks`, like the next two of their kind."""
     teacher: str
     student: str
     point: dict[str, Any] = Field(default_factory=dict)
-    """The values of the grid, by the path of their field."""
+    """The point of the grid: values by the paths of their fields."""
     seed: int | None = None
-    """None: the one that the job's own parts say."""
-    tuned: Tuned | None = None
-    """The one student that the job trains, over a grid of its own; None: all others."""
+    """None: the seed that the parts of the job give."""
+    tuned: TunedBaseline | None = None
+    """The baseline that the job alone trains, over a grid of its own; None: all other students."""
 
     @property
     def grid(self) -> str:
-        """Where the suite has the grid of its point."""
+        """The field of the suite that has the grid of its point."""
         return f"grids.{self.tuned}" if self.tuned else "grid"
 
 
 class Suite(Spec):
-    """All that a suite says. It becomes one job for each cell of the matrix."""
+    """The spec of a suite. It becomes one job for each cell of its matrix."""
 
     name: Name
     project: Name = "default"
     shared: Fields = Field(default_factory=dict)
-    """What all jobs have; each of the parts below is laid over it."""
-    tasks: Named
-    """Fields of a job: its task, its data, and what else is this one's own."""
-    teachers: Named = {_TEACHER: {}}  # noqa: RUF012  (pydantic copies it)
-    """Fields of `teacher`."""
-    students: Named
-    """Fields of `student`."""
-    grid: Varied = Field(default_factory=dict)
-    """Values of fields, by their path in the job; of its points the one of the lowest validation
-    loss stands in the table."""
-    grids: Annotated[dict[Tuned, Varied], Field(exclude_if=equal_to({}))] = Field(
+    """The fields that all jobs have; the parts below take precedence."""
+    tasks: NamedParts
+    """The fields of a job for each task: its task, its data, and others of its own."""
+    teachers: NamedParts = {_TEACHER: {}}  # noqa: RUF012  (pydantic copies it)
+    """The fields of `teacher` for each teacher."""
+    students: NamedParts
+    """The fields of `student` for each student."""
+    grid: Grid = Field(default_factory=dict)
+    """Values of fields, by their paths in the job. The table has the point of the lowest
+    validation loss."""
+    grids: Annotated[dict[TunedBaseline, Grid], Field(exclude_if=equal_to({}))] = Field(
         default_factory=dict
     )
-    """Grids of their own, in place of `grid`, for what jobs train beside the distilled student."""
+    """Grids of baselines, which replace `grid` for them."""
     seeds: tuple[Seed, ...] = ()
-    """Of the students' training; the table has the mean over them."""
+    """Seeds of the students' training, over which the table has the mean."""
 
     metrics: Annotated[dict[str, Metrics], Field(exclude_if=equal_to({}))] = Field(
         default_factory=dict
     )
-    """By the name of a task, the scores of its column, the one that counts first; of a task that
-    is not named, its primary one and what published tables have beside it."""
+    """The scores of a task's column by its name, the one that counts first. A task that is not
+    named has its primary score and those that published tables show with it."""
 
     @field_validator("seeds")
     @classmethod
@@ -155,14 +155,14 @@ class Suite(Spec):
     @field_validator("teachers", mode="before")
     @classmethod
     def _check_one_teacher(cls, teachers: Any) -> Any:
-        for name, said in teachers.items() if isinstance(teachers, Mapping) else ():
-            if isinstance(said, list | tuple):
-                raise fault_at((name,), ONE_TEACHER, said)
+        for name, teacher in teachers.items() if isinstance(teachers, Mapping) else ():
+            if isinstance(teacher, list | tuple):
+                raise fault_at((name,), ONE_TEACHER, teacher)
         return teachers
 
     @field_validator("grids")
     @classmethod
-    def _check_grids(cls, grids: dict[Tuned, Varied]) -> dict[Tuned, Varied]:
+    def _check_grids(cls, grids: dict[TunedBaseline, Grid]) -> dict[TunedBaseline, Grid]:
         for name, grid in grids.items():
             if not grid:
                 raise fault_at((name,), "it is empty: give fields to vary, or leave it out", grid)
@@ -181,7 +181,7 @@ class Suite(Spec):
     def _check_metrics(
         cls, metrics: dict[str, tuple[str, ...]], info: ValidationInfo
     ) -> dict[str, tuple[str, ...]]:
-        tasks = info.data.get("tasks", metrics)  # where these are wrong, that is told
+        tasks = info.data.get("tasks", metrics)  # lacking if they are wrong, which pydantic reports
         if unknown := [name for name in metrics if name not in tasks]:
             raise ValueError(
                 f"there is no task {unknown[0]}, the suite has {', '.join(tasks)}: name one of them"
@@ -203,39 +203,39 @@ class Suite(Spec):
 
     @model_validator(mode="after")
     def _check_size(self) -> "Suite":
-        if self.size > LARGEST:
+        if self.size > MAX_JOBS:
             raise ValueError(
-                f"the matrix has {self.size:,} cells, and a suite at most {LARGEST:,}: leave out "
+                f"the matrix has {self.size:,} cells, and a suite at most {MAX_JOBS:,}: leave out "
                 "tasks, teachers, students, seeds or points of the grid"
             )
         return self
 
     def runs_of(self, role: str) -> int:
-        """Return how many jobs train one student of a task and a teacher: seeds times grid points.
+        """Return the number of jobs that train one student of a task and a teacher.
 
         Args:
-            role: distilled, gold-only and so on.
+            role: of the student, such as distilled or gold-only.
         """
         grid = next((grid for name, grid in self.grids.items() if name == role), self.grid)
         return prod(len(values) for values in (self.seeds or (None,), *grid.values()))
 
     @property
     def runs(self) -> int:
-        """How many jobs a student of a task and a teacher has."""
+        """The number of jobs of one student, task and teacher."""
         return sum(self.runs_of(role) for role in ("distilled", *self.grids))
 
     @property
     def size(self) -> int:
-        """How many jobs it becomes."""
+        """The number of jobs of the suite."""
         return len(self.tasks) * len(self.teachers) * len(self.students) * self.runs
 
     def cells(self) -> Iterator[Cell]:
         """Yield the cells of the suite, in the order in which their jobs are queued.
 
-        Tasks change fastest: jobs that run side by side have teachers of their own, and need not
-        wait for one another's.
+        Tasks change fastest: jobs that run at the same time then have different teachers, for
+        which none of them waits.
         """
-        grids: list[tuple[Tuned | None, Varied]] = [(None, self.grid), *self.grids.items()]
+        grids: list[tuple[TunedBaseline | None, Grid]] = [(None, self.grid), *self.grids.items()]
         points = [
             (tuned, dict(zip(grid, point, strict=True)))
             for tuned, grid in grids
@@ -259,7 +259,7 @@ def read_suite(text: str, overrides: Iterable[str] = ()) -> Suite:
     Raises:
         BadSpec: the text is not YAML, or a field is wrong; each bad field on a line of its own.
     """
-    content = mapping(yaml_of(text, "not a suite file"), "a suite file", NEEDS)
+    content = mapping(yaml_of(text, "not a suite file"), "a suite file", REQUIRED)
     for override in overrides:
         content = with_override(content, override)
     return suite_of(content)
@@ -275,16 +275,16 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
         suite = Suite.model_validate(content)
     except ValidationError as error:
         refuse(bad_fields(error, content, Suite))
-    # a field of a part may be covered by another part's, and is stored all the same
-    if endless := [path for path, value in _numbers(content) if not isfinite(value)]:
-        refuse([BadField(path, None, "expected a number that is finite") for path in endless])
+    # parts are stored whole, also the fields that another part overrides
+    if infinite := [path for path, value in _floats(content) if not isfinite(value)]:
+        refuse([BadField(path, None, "expected a number that is finite") for path in infinite])
     return suite
 
 
-def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield each float of the content with its path, out of at most `WORK` values.
+def _floats(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield each float of the content with its path, among the first `WORK` values.
 
-    By aliases of YAML, a value may hold another one over and over.
+    Aliases of YAML can repeat a value any number of times.
     """
     left: list[tuple[str, Any]] = list(content.items())
     for _ in range(WORK):
@@ -301,7 +301,7 @@ def _numbers(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _check_grid_field(path: str, values: Sequence[JsonValue]) -> None:
     head, _, rest = path.partition(".")
-    if head not in _VARIED or (head == "train" and not rest):
+    if head not in _GRID_FIELDS or (head == "train" and not rest):
         raise ValueError(
             f"{path}: a grid varies fields of train and of objective, such as train.learning_rate "
             "or objective.0.temperature; what the models are is for teachers (their own grid is "

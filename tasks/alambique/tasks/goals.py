@@ -59,7 +59,7 @@ def bad_goals(job: Job) -> Iterator[BadField]:
             yield BadField(
                 f"search.goals.{number}",
                 repr(str(goal)),
-                f"nothing measures {goal.name}: trials of {job.task} have {', '.join(known)}",
+                f"trials of {job.task} do not measure {goal.name}: take one of {', '.join(known)}",
             )
         elif goal.name == LOSS and not loss_compares(job):
             yield BadField(

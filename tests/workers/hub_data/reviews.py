@@ -11,7 +11,7 @@ from pyarrow import parquet
 from alambique.spec.data import Data
 from alambique.tasks.all import find
 from alambique.tasks.data import Splits, load
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 
 if TYPE_CHECKING:
     from tests.local_hub import Hub
@@ -57,5 +57,5 @@ def reviews(split: str, count: int) -> list[dict[str, Any]]:
 
 
 def loaded(said: Mapping[str, Any], task: str, hub: "Hub", home: Path) -> Splits:
-    fetch = fetcher(home, tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(home, log=print, endpoint=hub.endpoint).fetch
     return load(Data.model_validate(said), task=find(task), root=None, fetch=fetch)

@@ -12,7 +12,7 @@ from alambique.tasks.catalogue import dataset
 from alambique.tasks.datasets import Hub as HubFiles
 from alambique.tasks.datasets import HubSplit
 from alambique.tasks.formats import squad
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 
 if TYPE_CHECKING:
     from tests.local_hub import Hub
@@ -115,7 +115,7 @@ def test_the_first_rows_are_streamed_and_kept(
     repository: tuple[Path, str], hub: "Hub", tmp_path: Path
 ) -> None:
     lines = list[str]()
-    fetch = fetcher(tmp_path / "home", tell=lines.append, endpoint=hub.endpoint)
+    fetch = HubFetcher(tmp_path / "home", log=lines.append, endpoint=hub.endpoint).fetch
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es", first=5)
     path = fetch(split)
     assert parquet.read_table(path).num_rows == 5
@@ -139,7 +139,7 @@ def test_texts_that_are_empty_do_not_count_towards_a_limit(hub: "Hub", tmp_path:
     assert [one.text for one in streamed.train] == [f"train {n}" for n in range(1, 41, 2)]
     # with all of it on this machine the same ones are the first
     every = HubSplit("team/texts", commit, "train")
-    fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(every)
+    HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch(every)
     whole = loaded(said, "general", hub, tmp_path / "home")
     assert whole.train == streamed.train
 
@@ -215,7 +215,7 @@ def test_a_squad_file_of_the_hub(hub: "Hub", tmp_path: Path) -> None:
     (folder / "sqac.py").write_text("raise SystemExit('run')")
     commit = hub.add("datasets/team/sqac", folder)
     split = HubSplit("team/sqac", commit, "train", path="train.json", field="data")
-    path = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
+    path = HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch(split)
     assert squad.read(path) == squad.read(folder / "train.json")
 
 
@@ -224,6 +224,6 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(
 ) -> None:
     put(tmp_path / REPOSITORY / "train.parquet", reviews("other", 1))
     monkeypatch.chdir(tmp_path)
-    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch
     path = fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
     assert parquet.read_table(path).num_rows == 30

@@ -12,7 +12,7 @@ import pytest
 
 from alambique.spec.errors import BadData, BadSpec, NoData, NotEnoughDisk, Unreachable
 from alambique.tasks.datasets import HubSplit
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 
 if TYPE_CHECKING:
     from tests.local_hub import Hub
@@ -53,7 +53,7 @@ def test_what_is_broken_is_a_fault_of_the_data(
     if name == "README.md":
         put(folder / "train.parquet", [{"text": "a"}])
     commit = hub.add("datasets/team/broken", folder)
-    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch
     with pytest.raises(BadData, match="cannot be read"):
         fetch(HubSplit("team/broken", commit, "train", first=first))
 
@@ -66,7 +66,7 @@ def test_a_full_disk_is_no_fault_of_the_data(
     folder = tmp_path / "large"
     put(folder / "train.parquet", [{"text": f"{n} {os.urandom(50).hex()}"} for n in range(3000)])
     commit = hub.add("datasets/team/large", folder)
-    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch
     with largest_file(50_000), pytest.raises(NotEnoughDisk, match="has no room"):
         fetch(HubSplit("team/large", commit, "train", first=2000))
 
@@ -94,7 +94,7 @@ def test_what_the_hub_does_not_have_is_named(
 ) -> None:
     asked = HubSplit(**{"repository": REPOSITORY, "revision": repository[1], **split})
     with pytest.raises(kind, match=message):
-        fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(asked)
+        HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch(asked)
 
 
 def test_no_program_of_a_repository_is_run(
@@ -104,7 +104,7 @@ def test_no_program_of_a_repository_is_run(
     (folder / "reviews.py").write_text("raise SystemExit('run')")
     split = HubSplit(REPOSITORY, commit, "train", subset="es")
     with pytest.raises(BadData, match="scripts are no longer supported"):
-        fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)(split)
+        HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch(split)
 
 
 ELSEWHERE = (
@@ -138,7 +138,7 @@ def test_what_a_repository_says_is_its_data_and_is_not_in_it(
     mark = "---\n" if told_in == "README.md" else ""
     (folder / told_in).write_text(f"{mark}configs:\n- config_name: default\n{files}{mark}")
     commit = hub.add("datasets/team/evil", folder)
-    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch
     with pytest.raises(BadData, match=r"README names '.*' as data, which is no file of"):
         fetch(HubSplit("team/evil", commit, "train", first=1))
     assert asked == []
@@ -172,7 +172,7 @@ def test_a_hub_that_does_not_answer_is_unreachable(
     endpoint = serving(lambda _: (501, b"", {}))  # a status for which nobody waits
     split = HubSplit(REPOSITORY, "0" * 40, "train")
     with pytest.raises(Unreachable, match=REPOSITORY):
-        fetcher(tmp_path / "home", tell=print, endpoint=endpoint)(split)
+        HubFetcher(tmp_path / "home", log=print, endpoint=endpoint).fetch(split)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from alambique.spec.errors import LostWorker
 from alambique.tasks.datasets import HubSplit
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 
 if TYPE_CHECKING:
     from tests.local_hub import Hub
@@ -35,7 +35,7 @@ def test_the_process_is_told_no_secrets_but_the_hubs(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     monkeypatch.setenv("ALAMBIQUE_DATABASE_URL", "postgresql://u:hunter2@h/d")
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_job")
-    fetch = fetcher(tmp_path / "home", tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(tmp_path / "home", log=print, endpoint=hub.endpoint).fetch
     fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
     seen = (tmp_path / "told" / "seen").read_text()
     assert "hunter2" not in seen
@@ -46,9 +46,9 @@ LOADS = """
 import sys
 from pathlib import Path
 from alambique.tasks.datasets import HubSplit
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 repository, commit, home, endpoint = sys.argv[1:]
-fetch = fetcher(Path(home), tell=print, endpoint=endpoint)
+fetch = HubFetcher(Path(home), log=print, endpoint=endpoint).fetch
 fetch(HubSplit(repository, commit, "train", subset="es"))
 """
 
@@ -79,7 +79,7 @@ def test_a_killed_load_leaves_nothing_that_counts(
             job.kill()
             over.set()
     (left,) = home.glob("datasets/*/*/*/.loading.*")
-    fetch = fetcher(home, tell=print, endpoint=hub.endpoint)
+    fetch = HubFetcher(home, log=print, endpoint=hub.endpoint).fetch
     path = fetch(HubSplit(REPOSITORY, repository[1], "train", subset="es"))
     assert parquet.read_table(path).num_rows == 30
     assert not left.exists()
@@ -96,7 +96,7 @@ def test_a_process_that_is_killed_is_no_fault_of_the_data(
 
     split = HubSplit(REPOSITORY, repository[1], "train", subset="es")
     with pytest.raises(LostWorker, match="ended with code -9"):
-        fetcher(tmp_path / "home", tell=print, endpoint=serving(kill))(split)
+        HubFetcher(tmp_path / "home", log=print, endpoint=serving(kill)).fetch(split)
 
 
 def loading_children(parent: int) -> list[int]:

@@ -21,7 +21,7 @@ from alambique.spec.errors import LostWorker
 from alambique.spec.space import job_with_values
 from alambique.spec.states import State, StudentRole
 from alambique.workers.pipeline.stage import locate_stage
-from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.search.trial_job import SearchJob
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.training.progress import Progress, ProgressFile
 from alambique.workers.training.trial import TrialReport, run_trial
@@ -32,8 +32,10 @@ TWO_STAGES = (
 )
 
 
-def test_every_trial_is_written_down_with_what_it_has(inputs: Callable[..., SearchInputs]) -> None:
-    given = inputs(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
+def test_every_trial_is_written_down_with_what_it_has(
+    make_search: Callable[..., SearchJob],
+) -> None:
+    given = make_search(more="sampler: grid, goals: [f1 max, macs min, latency_ms min]")
     coordinator = coordinator_of(given)
     assert run_all(coordinator) == [1, 2, 3, 4]
     found = known(given)
@@ -52,10 +54,10 @@ def test_every_trial_is_written_down_with_what_it_has(inputs: Callable[..., Sear
 
 
 def test_each_epoch_of_a_trial_is_logged_with_each_term(
-    inputs: Callable[..., SearchInputs],
+    make_search: Callable[..., SearchJob],
 ) -> None:
     """Once, also where an attempt is killed after the first epoch of the second training."""
-    given = inputs("space: {train.seed: [1]}", "sampler: grid", *TWO_STAGES)
+    given = make_search("space: {train.seed: [1]}", "sampler: grid", *TWO_STAGES)
     coordinator = coordinator_of(given)
     trial = coordinator.next_trial()
     assert trial is not None
@@ -76,9 +78,9 @@ def test_each_epoch_of_a_trial_is_logged_with_each_term(
     ]
 
 
-def test_epochs_are_news_before_a_trial_reports(inputs: Callable[..., SearchInputs]) -> None:
+def test_epochs_are_news_before_a_trial_reports(make_search: Callable[..., SearchJob]) -> None:
     """As those of a first training, or of one that fails thereafter."""
-    given = inputs("space: {train.seed: [1]}")
+    given = make_search("space: {train.seed: [1]}")
     coordinator = coordinator_of(given)
     trial = coordinator.next_trial()
     assert trial is not None
@@ -97,10 +99,10 @@ def test_epochs_are_news_before_a_trial_reports(inputs: Callable[..., SearchInpu
 
 
 def test_a_trial_is_where_the_plain_job_has_its_student(
-    inputs: Callable[..., SearchInputs],
+    make_search: Callable[..., SearchJob],
 ) -> None:
     """With labels alone to learn from, that job makes no cache."""
-    given = inputs("space: {objective: [[{kind: gold}], [{kind: logits}]]}")
+    given = make_search("space: {objective: [[{kind: gold}], [{kind: logits}]]}")
     for kind, outputs in (("gold", ()), ("logits", given.context.outputs)):
         values = {"objective": [{"kind": kind}]}
         job = job_with_values(given.job, values)
@@ -109,8 +111,8 @@ def test_a_trial_is_where_the_plain_job_has_its_student(
         assert given.trial_job(values).location == locate_stage(plain, student)
 
 
-def test_no_more_trials_run_at_once_than_asked_for(inputs: Callable[..., SearchInputs]) -> None:
-    coordinator = coordinator_of(inputs(more="sampler: grid, concurrent: 2"))
+def test_no_more_trials_run_at_once_than_asked_for(make_search: Callable[..., SearchJob]) -> None:
+    coordinator = coordinator_of(make_search(more="sampler: grid, concurrent: 2"))
     first, second = coordinator.next_trial(), coordinator.next_trial()
     assert first is not None
     assert second is not None
@@ -122,8 +124,8 @@ def test_no_more_trials_run_at_once_than_asked_for(inputs: Callable[..., SearchI
     assert third.number == 3
 
 
-def test_progress_names_the_best_trial(inputs: Callable[..., SearchInputs]) -> None:
-    given = inputs(more="sampler: grid, concurrent: 2, goals: [f1 max]")
+def test_progress_names_the_best_trial(make_search: Callable[..., SearchJob]) -> None:
+    given = make_search(more="sampler: grid, concurrent: 2, goals: [f1 max]")
     coordinator = coordinator_of(given)
     first = coordinator.next_trial()
     assert first is not None
@@ -142,10 +144,10 @@ def test_progress_names_the_best_trial(inputs: Callable[..., SearchInputs]) -> N
 
 
 def test_a_search_may_leave_the_model_that_the_job_starts_from(
-    inputs: Callable[..., SearchInputs], folder_of: Callable[..., Path]
+    make_search: Callable[..., SearchJob], folder_of: Callable[..., Path]
 ) -> None:
     other = folder_of("other", layers=3, seed=9)
-    given = inputs(
+    given = make_search(
         "space: {student.start: [random, teacher], student.layers: [1]}",
         "sampler: grid",
         f"student.start={other}",

@@ -10,16 +10,16 @@ from alambique.spec.errors import Diverged, LostWorker
 from alambique.spec.states import Reason
 from alambique.workers.search.coordinator import is_unfinished
 from alambique.workers.search.sampling import past_trial
-from alambique.workers.search.stage import no_student_error, search
-from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.search.stage import no_student_error, run_search
+from alambique.workers.search.trial_job import SearchJob
 from alambique.workers.training.trial import TrialReport, run_trial, write_start
 
 ODD = "space: {student.layers: [1, 2], student.keep: [uniform, [1]], train.seed: [1]}"
 
 
-def test_a_trial_at_its_end_is_not_stopped_there(inputs: Callable[..., SearchInputs]) -> None:
+def test_a_trial_at_its_end_is_not_stopped_there(make_search: Callable[..., SearchJob]) -> None:
     """Though the scheduler finds it worse than others; one that it stops may lose its process."""
-    given = inputs()
+    given = make_search()
     coordinator = coordinator_of(given)
     trial = coordinator.next_trial()
     assert trial is not None
@@ -40,9 +40,9 @@ def test_a_trial_at_its_end_is_not_stopped_there(inputs: Callable[..., SearchInp
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_combination_that_cannot_be_fails_alone(
-    inputs: Callable[..., SearchInputs], kept: bool
+    make_search: Callable[..., SearchJob], kept: bool
 ) -> None:
-    given = inputs(ODD if kept else ODD.replace("[1]]", "[0, 1]]"))
+    given = make_search(ODD if kept else ODD.replace("[1]]", "[0, 1]]"))
     assert len(run_all(coordinator_of(given))) == 3
     (failed,) = (one for one in known(given) if one.state == "failed")
     assert failed.reason is Reason.BAD_SPEC
@@ -52,9 +52,9 @@ def test_a_combination_that_cannot_be_fails_alone(
 
 
 def test_trials_that_failed_or_were_stopped_are_recorded_so(
-    inputs: Callable[..., SearchInputs],
+    make_search: Callable[..., SearchJob],
 ) -> None:
-    given = inputs()
+    given = make_search()
     coordinator = coordinator_of(given)
     for ended, error in ((1, LostWorker("gone")), (2, None), (3, MemoryError("too large"))):
         trial = coordinator.next_trial()
@@ -83,9 +83,9 @@ def test_trials_that_failed_or_were_stopped_are_recorded_so(
     assert [number for number, one in found.items() if is_unfinished(one)] == [1, 3]
 
 
-def test_one_that_was_stopped_has_its_latency(inputs: Callable[..., SearchInputs]) -> None:
+def test_one_that_was_stopped_has_its_latency(make_search: Callable[..., SearchJob]) -> None:
     """By which a sampler learns from it, as from any other."""
-    given = inputs(more="trials: 4, goals: [f1 max, latency_ms min]")
+    given = make_search(more="trials: 4, goals: [f1 max, latency_ms min]")
     coordinator = coordinator_of(given)
     trial = coordinator.next_trial()
     assert trial is not None
@@ -98,9 +98,9 @@ def test_one_that_was_stopped_has_its_latency(inputs: Callable[..., SearchInputs
     assert past_trial(stopped, coordinator.search).scores == (0.25, stopped.metrics["latency_ms"])
 
 
-def test_one_that_was_stopped_may_be_without_costs(inputs: Callable[..., SearchInputs]) -> None:
+def test_one_that_was_stopped_may_be_without_costs(make_search: Callable[..., SearchJob]) -> None:
     """What cannot be measured is said; a sampler is not told of it."""
-    given = inputs(more="trials: 4, goals: [f1 max, latency_ms min]")
+    given = make_search(more="trials: 4, goals: [f1 max, latency_ms min]")
     coordinator = coordinator_of(given)
     trial = coordinator.next_trial()
     assert trial is not None
@@ -116,8 +116,8 @@ def test_one_that_was_stopped_may_be_without_costs(inputs: Callable[..., SearchI
     assert coordinator.next_trial() is not None
 
 
-def test_a_search_fails_where_all_trials_fail(inputs: Callable[..., SearchInputs]) -> None:
-    given = inputs("space: {student.layers: [1], student.keep: [[0], [1]]}")
+def test_a_search_fails_where_all_trials_fail(make_search: Callable[..., SearchJob]) -> None:
+    given = make_search("space: {student.layers: [1], student.keep: [[0], [1]]}")
     coordinator = coordinator_of(given)
     while trial := coordinator.next_trial():
         coordinator.record_report(
@@ -125,14 +125,14 @@ def test_a_search_fails_where_all_trials_fail(inputs: Callable[..., SearchInputs
         )
         coordinator.record_end(trial.number, None)
     with pytest.raises(Exception, match="2 of 2 failed; trial 1: nan at 1") as caught:
-        search(given.context)
+        run_search(given.context)
     assert type(caught.value).__name__ == "Diverged"
 
 
 def test_where_one_may_go_otherwise_the_job_is_tried_again(
-    inputs: Callable[..., SearchInputs],
+    make_search: Callable[..., SearchJob],
 ) -> None:
-    given = inputs("space: {train.seed: [1, 2]}")
+    given = make_search("space: {train.seed: [1, 2]}")
     coordinator = coordinator_of(given)
     for error in (Diverged("the loss became nan"), LostWorker("gone")):
         trial = coordinator.next_trial()

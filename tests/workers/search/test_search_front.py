@@ -8,17 +8,17 @@ from tests.workers.search.trial_runs import PART, coordinator_of, known, logged,
 from alambique.spec.states import StudentRole
 from alambique.workers.pipeline.provenance import running_code
 from alambique.workers.pipeline.stage import locate_stage
-from alambique.workers.search.stage import search, train_front
-from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.search.stage import FrontTraining, run_search
+from alambique.workers.search.trial_job import SearchJob
 from alambique.workers.stages.distil import TrainStudent
 
 
 def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
-    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], SearchInputs]
+    make_search: Callable[..., SearchJob], spoilt: Callable[[SearchJob], SearchJob]
 ) -> None:
-    given = inputs("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
+    given = make_search("space: {student.layers: [1]}", "sampler: grid", "compare=[gold-only]")
     run_all(coordinator_of(given))
-    found = search(spoilt(given).context)
+    found = run_search(spoilt(given).context)
     assert [student.role for student in found.students] == ["student-1"]
     assert found.students[0].outputs_by == given.context.outputs[0].made_by == (running_code(),)
     (note,) = found.notes
@@ -27,14 +27,14 @@ def test_gold_labels_alone_may_fail_and_what_is_found_is_kept(
 
 
 def test_the_students_on_the_front_are_trained_with_every_seed(
-    inputs: Callable[..., SearchInputs],
+    make_search: Callable[..., SearchJob],
 ) -> None:
     """The trials themselves had the first one."""
     space = "space: {student.layers: [1]}"
-    given = inputs(space, "sampler: grid", "compare=[same-start]", "seeds=[4, 9]")
+    given = make_search(space, "sampler: grid", "compare=[same-start]", "seeds=[4, 9]")
     coordinator = coordinator_of(given)
     run_all(coordinator)
-    found = search(given.context)
+    found = run_search(given.context)
     assert [(one.role, one.seed) for one in found.students] == [
         ("same-start-1", 4),
         ("student-1", 4),
@@ -48,19 +48,21 @@ def test_the_students_on_the_front_are_trained_with_every_seed(
 
 
 def test_what_fails_beside_several_trials_fails_once(
-    inputs: Callable[..., SearchInputs], spoilt: Callable[[SearchInputs], SearchInputs]
+    make_search: Callable[..., SearchJob], spoilt: Callable[[SearchJob], SearchJob]
 ) -> None:
     """With other objectives, they have one student on gold labels beside them."""
     space = "space: {objective: [[{kind: gold}, {kind: logits}], [{kind: logits}]]}"
-    given = inputs(space, "sampler: grid", "compare=[gold-only]")
+    given = make_search(space, "sampler: grid", "compare=[gold-only]")
     run_all(coordinator_of(given))
     given = spoilt(given)
     baseline = TrainStudent(StudentRole.GOLD_ONLY, PART)
     folder = locate_stage(given.trial_job({}).context, baseline).folder
-    students = train_front(given, known(given))
-    first = next(students)
+    training = FrontTraining(given, 2)
+    first, second = known(given)
+    training.train_students(first)
     shutil.rmtree(folder)
-    _, second, _ = students
-    assert isinstance(first, str)
-    assert second == first.replace("trial 1", "trial 2")
+    training.train_students(second)
+    assert [student.role for student in training.students] == ["student-1", "student-2"]
+    one, other = training.notes
+    assert other == one.replace("trial 1", "trial 2")
     assert not folder.exists()

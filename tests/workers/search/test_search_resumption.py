@@ -12,29 +12,29 @@ from tests.workers.search.trial_runs import (
     states,
 )
 
-from alambique.workers.search.stage import search, search_run
-from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.search.stage import run_search, search_run
+from alambique.workers.search.trial_job import SearchJob
 from alambique.workers.training.trial import TrialReport, write_start
 
 
 def test_a_search_in_the_footsteps_of_another_runs_nothing(
-    inputs: Callable[..., SearchInputs],
+    make_search: Callable[..., SearchJob],
 ) -> None:
-    first = inputs()
+    first = make_search()
     run_all(coordinator_of(first))
-    second = inputs()
+    second = make_search()
     coordinator = coordinator_of(second)
-    assert not coordinator.has_work()
+    assert not coordinator.prefetch_trial()
     assert states(second) == dict.fromkeys(range(1, 5), "finished")
     assert [one.metrics for one in known(second)] == [one.metrics for one in known(first)]
     assert f"trial 1: done before, by job {first.context.id}" in logged(second)
     assert [one.computed for one in second.context.outputs] == [0]
     # and a job without a search that asks for one of them has it too
-    assert search(second.context).front == search(first.context).front
+    assert run_search(second.context).front == run_search(first.context).front
 
 
-def test_a_search_goes_on_where_it_was_killed(inputs: Callable[..., SearchInputs]) -> None:
-    given = inputs()
+def test_a_search_goes_on_where_it_was_killed(make_search: Callable[..., SearchJob]) -> None:
+    given = make_search()
     coordinator = coordinator_of(given)
     for _ in range(2):
         trial = coordinator.next_trial()
@@ -49,9 +49,11 @@ def test_a_search_goes_on_where_it_was_killed(inputs: Callable[..., SearchInputs
     assert known(given)[:2] == before[:2]
 
 
-def test_a_trial_that_begins_anew_has_each_epoch_once(inputs: Callable[..., SearchInputs]) -> None:
+def test_a_trial_that_begins_anew_has_each_epoch_once(
+    make_search: Callable[..., SearchJob],
+) -> None:
     """Its folder is gone: what it reported before is not what it does now."""
-    given = inputs()
+    given = make_search()
     coordinator = coordinator_of(given)
     assert coordinator.next_trial() is not None
     for epoch, loss in ((1, 0.9), (2, 0.8)):
@@ -65,9 +67,9 @@ def test_a_trial_that_begins_anew_has_each_epoch_once(inputs: Callable[..., Sear
     assert [(point["epoch"], point["loss"]) for point in curve] == [(1, 0.7), (2, 0.6), (3, 0.5)]
 
 
-def test_what_was_stopped_before_a_kill_is_over(inputs: Callable[..., SearchInputs]) -> None:
+def test_what_was_stopped_before_a_kill_is_over(make_search: Callable[..., SearchJob]) -> None:
     """And is among the past before Tune is asked to go on with the other ones."""
-    given = inputs(more="sampler: grid, concurrent: 2")
+    given = make_search(more="sampler: grid, concurrent: 2")
     coordinator = coordinator_of(given)
     for number in (1, 2):
         trial = coordinator.next_trial()
@@ -78,7 +80,7 @@ def test_what_was_stopped_before_a_kill_is_over(inputs: Callable[..., SearchInpu
         free(coordinator, number)
     assert [point.get("stopped") for one in known(given) for point in one.curve] == [None, 1.0]
     again = coordinator_of(given)
-    assert again.has_work()
+    assert again.prefetch_trial()
     first, second = known(given)
     assert (first.state, second.state, second.epochs) == ("running", "stopped", 1)
     assert (second.metrics["loss"], second.metrics["f1"]) == (0.75, 0.25)
@@ -88,8 +90,8 @@ def test_what_was_stopped_before_a_kill_is_over(inputs: Callable[..., SearchInpu
     assert run_all(again) == [1, 3, 4]
 
 
-def test_what_another_job_does_is_waited_for(inputs: Callable[..., SearchInputs]) -> None:
-    ours, theirs = inputs(), inputs()
+def test_what_another_job_does_is_waited_for(make_search: Callable[..., SearchJob]) -> None:
+    ours, theirs = make_search(), make_search()
     them, us = coordinator_of(theirs), coordinator_of(ours)
     trial = them.next_trial()
     assert trial is not None

@@ -8,7 +8,7 @@ from alambique.registry.records import Trial
 from alambique.spec.states import StageName
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.search.coordinator import TrialCoordinator
-from alambique.workers.search.trial_job import SearchInputs
+from alambique.workers.search.trial_job import SearchJob
 from alambique.workers.training.trial import TrialReport, TrialSpec, run_trial
 
 DEPTHS = "space: {student.layers: [1, 2], train.learning_rate: [1.0e-3, 1.0e-2]}"
@@ -17,17 +17,17 @@ EPOCH = re.compile(r"(.*, epoch \d+): loss [\d.]+ \((.*)\), validation [\d.]+, m
 PART = StagePart(StageName.DISTIL, "student")
 
 
-def coordinator_of(inputs: SearchInputs) -> TrialCoordinator:
+def coordinator_of(search_job: SearchJob) -> TrialCoordinator:
     """Each look at its clock takes ten seconds."""
     seconds = count(0.0, 10.0)
     return TrialCoordinator(
-        inputs, {one.number: one for one in known(inputs)}, lambda: next(seconds)
+        search_job, {one.number: one for one in known(search_job)}, lambda: next(seconds)
     )
 
 
-def known(inputs: SearchInputs) -> tuple[Trial, ...]:
-    with inputs.context.database.read() as session:
-        return trials.of_job(session, inputs.context.id)
+def known(search_job: SearchJob) -> tuple[Trial, ...]:
+    with search_job.context.database.read() as session:
+        return trials.of_job(session, search_job.context.id)
 
 
 def run_to_end(coordinator: TrialCoordinator, trial: TrialSpec) -> list[TrialReport]:
@@ -53,25 +53,25 @@ def run_all(coordinator: TrialCoordinator) -> list[int]:
     return run
 
 
-def states(inputs: SearchInputs) -> dict[int, str]:
-    return {trial.number: str(trial.state) for trial in known(inputs)}
+def states(search_job: SearchJob) -> dict[int, str]:
+    return {trial.number: str(trial.state) for trial in known(search_job)}
 
 
-def logged(inputs: SearchInputs) -> list[str]:
-    context = inputs.context
+def logged(search_job: SearchJob) -> list[str]:
+    context = search_job.context
     with context.database.read() as session:
         events = jobs.logs(session, context.id)
     return [line for event in events for line in event.content["lines"]]
 
 
-def epochs_of(inputs: SearchInputs) -> list[tuple[str, tuple[str, ...]]]:
+def epochs_of(search_job: SearchJob) -> list[tuple[str, tuple[str, ...]]]:
     """Of the log's lines at the end of an epoch, the run's name with it, and its terms."""
-    found = [EPOCH.fullmatch(line) for line in logged(inputs)]
+    found = [EPOCH.fullmatch(line) for line in logged(search_job)]
     return [(one[1], tuple(re.findall(r"[a-z]+", one[2]))) for one in found if one]
 
 
 def free(coordinator: TrialCoordinator, number: int) -> None:
     """Release the lease of a trial, as when the next attempt at the job begins."""
-    inputs = coordinator.inputs
-    job = inputs.trial_job(coordinator.trials[number].values)
-    inputs.context.leases.release([job.location.lease])
+    search_job = coordinator.search_job
+    job = search_job.trial_job(coordinator.trials[number].values)
+    search_job.context.leases.release([job.location.lease])

@@ -1,4 +1,4 @@
-"""CPUs and GPUs: what a job takes while it runs, and what a cluster has."""
+"""The CPUs and GPUs that a job needs while it runs, and that a cluster has."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class ComputeResources:
         )
 
     def minus(self, others: Iterable["ComputeResources"]) -> "ComputeResources":
-        """Return what is left of these resources when `others` are taken."""
+        """Return the resources that are left if `others` are taken from these."""
         taken = list(others)
         return ComputeResources(
             self.cpus - sum(other.cpus for other in taken),
@@ -33,16 +33,16 @@ class ComputeResources:
 
 
 def needed_resources(job: Job) -> ComputeResources:
-    """Return what the workers of a job take together, those of all trials that run at once."""
+    """Return what a job reserves for its workers, in all trials that run at once."""
     resources, trials = job.resources, job.search.concurrent if job.search else 1
-    # baselines by themselves train in the driver, unless they have GPUs
+    # without a distilled student, baselines train in the driver, unless they use GPUs
     alone = not job.distil and not resources.gpus
     workers = 1 if alone else trials * resources.workers
     return ComputeResources(workers * resources.cpus, workers * resources.gpus)
 
 
 def too_large_message(needed: ComputeResources, machine: ComputeResources) -> str:
-    """Return what to say of a job that needs more than this machine will ever have."""
+    """Return the message for a job that needs more than this machine has."""
     return (
         f"resources: the job needs {needed}, this machine has {machine}: lower workers, cpus, "
         "gpus or search.concurrent, or set ALAMBIQUE_RAY_ADDRESS to a larger cluster"

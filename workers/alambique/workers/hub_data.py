@@ -1,4 +1,4 @@
-"""Splits of data sets of the hub, as Parquet files under the home, each loaded once."""
+"""Loads splits of data sets of the hub as Parquet files under the home, each of them once."""
 
 import json
 import os
@@ -7,8 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import assert_never
@@ -18,77 +17,99 @@ from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadData, LostWorker, NoData, NotEnoughDisk, Unreachable
 from alambique.spec.excerpts import excerpt
 from alambique.tasks.datasets import HubSplit
-from alambique.tasks.reading import Fetch
 from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
 
 _ERROR_TAIL = 4096
-"""Bytes of the end of the process's output that an error quotes."""
-
-
-_PASSED_ON = frozenset(
+"""Bytes of the end of the loading process's output, of which an error quotes the last line."""
+_INHERITED = frozenset(
     (
         *("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR", "XDG_CACHE_HOME"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"),
     )
 )
-_ASIDE = ".loading."
-"""How the name of a folder begins whose files are not whole yet."""
+"""Environment variables that the loading process inherits, beside those of the hub."""
+_PARTIAL = ".loading."
+"""Prefix of the folders that hold incomplete files."""
 
 
-def fetcher(home: Path, *, tell: Callable[[str], None], endpoint: str | None = None) -> Fetch:
-    """Return what loads splits of data sets of the hub into `home`, each of them once.
+@dataclass(frozen=True, slots=True)
+class HubFetcher:
+    """Fetches splits of data sets of the hub into the home of this installation."""
 
-    Args:
-        home: the folder of this installation; what comes of the hub lies in its folders hub/, laid
-            out by huggingface_hub, and datasets/.
-        tell: is called with a line before a split is loaded, which may take long.
-        endpoint: the URL of the hub; None: as the environment says.
-    """
-    return partial(_fetch, home=home, tell=tell, endpoint=endpoint)
+    home: Path
+    """Holds hub/, laid out by huggingface_hub, and datasets/, with the Parquet files."""
+    log: Callable[[str], None]
+    """Is called with a line before a split is loaded, which may take long."""
+    endpoint: str | None = None
+    """The URL of the hub; None: the one that the environment names."""
 
+    def fetch(self, source: HubSplit) -> Path:
+        """Return the Parquet file of a split, loaded from the hub if it is not in the home yet.
 
-def _fetch(
-    source: HubSplit, *, home: Path, tell: Callable[[str], None], endpoint: str | None
-) -> Path:
-    folder = home / "datasets" / _folder_of(source)
-    if file := _find_kept(folder, source):
-        return file
-    folder.mkdir(parents=True, exist_ok=True)
-    with file_lock(folder / ".lock"):
-        if file := _find_kept(folder, source):  # of another job, which was waited for
+        Raises:
+            NoData: the hub has no such data set or file, or does not give it to this user.
+            Unreachable: the hub does not answer.
+            BadData: the data cannot be read.
+            NotEnoughDisk: the disk is full.
+            LostWorker: the process that loads the split ended without a report.
+        """
+        folder = self.home / "datasets" / _relative_folder(source)
+        if file := _find_file(folder, source):
             return file
-        tell(f"loading {_name_of(source)} from the hub")
-        for leftover in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
-            shutil.rmtree(leftover)
-        with tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside:
-            return _load(source, folder, Path(aside), home, endpoint)
+        folder.mkdir(parents=True, exist_ok=True)
+        with file_lock(folder / ".lock"):
+            if file := _find_file(folder, source):  # loaded by the job that held the lock
+                return file
+            self.log(f"loading {_describe(source)} from the hub")
+            for leftover in folder.glob(f"{_PARTIAL}*"):  # by a process that was killed
+                shutil.rmtree(leftover)
+            with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as temporary:
+                return self._load(source, folder, Path(temporary))
+
+    def _load(self, source: HubSplit, folder: Path, temporary: Path) -> Path:
+        """Have a process write the split to a temporary folder, and move its files from there."""
+        out = temporary / "out"
+        out.mkdir()
+        request = LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
+        report = _run_process(request, self._environment(temporary))
+        if report.refusal is not None:
+            raise _refusal_error(source, report.refusal, report.message)
+        path = folder / _relative_file(source)
+        if source.first is not None:
+            path.parent.mkdir(exist_ok=True)
+            return (out / path.name).replace(path)
+        for file in out.iterdir():  # a whole data set comes with all its splits
+            file.replace(folder / file.name)
+        return path
+
+    def _environment(self, temporary: Path) -> dict[str, str]:
+        """Return the environment of the loading process, whose libraries read it on import."""
+        settings = {
+            "HF_HUB_CACHE": str(self.home / "hub"),
+            # for Arrow files, which `datasets` writes on its way to Parquet
+            "HF_DATASETS_CACHE": str(temporary / "cache"),
+            "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "USE_TORCH": "0",
+        }
+        # not all variables: secrets of this process are none of the libraries' business
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(("HF_", "HUGGING", "SSL_CERT_")) or name.upper() in _INHERITED
+        }
+        return inherited | settings | ({"HF_ENDPOINT": self.endpoint} if self.endpoint else {})
 
 
-def _find_kept(folder: Path, source: HubSplit) -> Path | None:
-    """Return the file of the whole split, or of the first rows alone that are asked for."""
-    files = (folder / f"{source.split}.parquet", folder / _file_of(source))
+def _find_file(folder: Path, source: HubSplit) -> Path | None:
+    """Return the file of the whole split, else that of its first rows if these are enough."""
+    files = (folder / f"{source.split}.parquet", folder / _relative_file(source))
     return next((file for file in files if file.is_file()), None)
 
 
-def _load(source: HubSplit, folder: Path, aside: Path, home: Path, endpoint: str | None) -> Path:
-    """Return the file of the split, moved from aside, where the process wrote it."""
-    out = aside / "out"
-    out.mkdir()
-    request = LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
-    report = _run(request, _environment(home, aside, endpoint))
-    if report.refusal is not None:
-        raise _error_of(source, report.refusal, report.message)
-    path = folder / _file_of(source)
-    if source.first is not None:
-        path.parent.mkdir(exist_ok=True)
-        return (out / path.name).replace(path)
-    for made in out.iterdir():  # of all splits, which came together
-        made.replace(folder / made.name)
-    return path
-
-
-def _folder_of(source: HubSplit) -> Path:
-    """Return where the files of a data set lie: each subset, and each named file, by itself."""
+def _relative_folder(source: HubSplit) -> Path:
+    """Return the folder of a data set's files: each subset, and each named file, has its own."""
     part = "default"
     for kind, name in (("subset", source.subset), ("file", source.path)):
         if name is not None:
@@ -96,44 +117,24 @@ def _folder_of(source: HubSplit) -> Path:
     return Path(source.repository.replace("/", "--")) / source.revision / part
 
 
-def _file_of(source: HubSplit) -> Path:
-    """Return where the split's file is in the folder of its data set.
+def _relative_file(source: HubSplit) -> Path:
+    """Return the path of a split's file within the folder of its data set.
 
-    Examples are named after their file: so the first rows have one of the same name as all.
+    A file of first rows has the name of the whole split's file, since examples are named after it.
     """
     first = "" if source.first is None else f"first-{source.first}"
     return Path(first) / f"{source.split}.parquet"
 
 
-def _environment(home: Path, aside: Path, endpoint: str | None) -> dict[str, str]:
-    """Return what the libraries read when they are imported.
-
-    Of this process's variables those of the hub, of the network and of Python are passed on.
-    """
-    settings = {
-        "HF_HUB_CACHE": str(home / "hub"),
-        # the Arrow files that it makes on the way; what is kept is Parquet
-        "HF_DATASETS_CACHE": str(aside / "cache"),
-        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "USE_TORCH": "0",
-    }
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(("HF_", "HUGGING", "SSL_CERT_")) or name.upper() in _PASSED_ON
-    }
-    return inherited | settings | ({"HF_ENDPOINT": endpoint} if endpoint else {})
-
-
-def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
+def _run_process(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
+    """Run `hub_data_process` on a request, and return its report."""
     command = [sys.executable, "-P", "-m", "alambique.workers.hub_data_process"]
     with tempfile.TemporaryFile() as stderr:
         process = subprocess.run(
             command,
             input=json.dumps(asdict(request)).encode(),
-            cwd=request.out,  # a folder here called as the repository would be taken for it
+            # `datasets` would prefer a folder named like the repository in the current folder
+            cwd=request.out,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -142,7 +143,7 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
         stderr.seek(-min(stderr.seek(0, os.SEEK_END), _ERROR_TAIL), os.SEEK_END)
         output = stderr.read().decode(errors="replace")
     if process.returncode != 0:
-        last = next((line for line in reversed(output.splitlines()) if line.strip()), "no word")
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), "no output")
         raise LostWorker(
             f"the process that loads {request.repository} of the hub ended with code "
             f"{process.returncode} ({excerpt(last, 300)}); a code below 0 is a signal, such as -9 "
@@ -153,13 +154,14 @@ def _run(request: LoadRequest, environment: dict[str, str]) -> LoadReport:
     return LoadReport(refusal=refusal, message=report["message"])
 
 
-def _name_of(source: HubSplit) -> str:
+def _describe(source: HubSplit) -> str:
+    """Return the split in words: "the train split of team/reviews@1a2b3c4"."""
     first = "" if source.first is None else f"the first {source.first:,} rows of "
     return f"{first}the {source.split} split of {HubData(source.repository, source.revision)}"
 
 
-def _error_of(source: HubSplit, refusal: Refusal, message: str) -> Exception:
-    data = _name_of(source)
+def _refusal_error(source: HubSplit, refusal: Refusal, message: str) -> Exception:
+    data = _describe(source)
     why = excerpt(message, 1000)
     match refusal:
         case Refusal.UNKNOWN:

@@ -1,25 +1,28 @@
-"""The request and the report of the process that loads data sets of the hub."""
+"""The request and the report of the process that loads data sets of the hub.
+
+Both processes import this module: it needs no library.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """Why no file came of a request."""
+    """Why a request was refused."""
 
     UNKNOWN = "unknown"
     """The hub has no such data set or file, or does not give it to this user."""
     UNREACHABLE = "unreachable"
     """The hub does not answer."""
     BAD_DATA = "bad data"
-    """What it has cannot be read."""
+    """The data cannot be read."""
     NO_ROOM = "no room"
     """The disk is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRequest:
-    """Which split to load, and where to write it as Parquet."""
+    """The split to load, and the folder to write it to as Parquet."""
 
     repository: str
     revision: str
@@ -27,23 +30,23 @@ class LoadRequest:
     subset: str | None
     split: str
     path: str | None
-    """A file in the repository; None: those that the repository says."""
+    """A file in the repository; None: the files that the repository lists."""
     field: str | None
-    """Where the rows of a JSON file are."""
+    """The key of a JSON file under which its rows are."""
     first: int | None
-    """How many rows; None: all."""
+    """The number of rows; None: all."""
     alone: bool
-    """Whether no other split is to be loaded with it, and it is streamed."""
+    """Whether the split is streamed, without the other splits."""
     parent: int
-    """The process that waits for it, without which nothing is loaded."""
+    """The id of the process that waits for the report; the load ends with it."""
     out: str
-    """A folder that is there and empty: a file for each split that was loaded."""
+    """An existing empty folder, which gets a file for each split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """How a request ended: its file is there, or it is refused."""
+    """How a request ended: with its files, or refused."""
 
     refusal: Refusal | None = None
     message: str = ""
-    """Why it is refused; a sentence without its full stop."""
+    """Why the request is refused: a sentence without its full stop."""

@@ -1,8 +1,7 @@
-"""Loads a split of a data set of the hub by `datasets` and writes it as Parquet.
+"""Loads a split of a data set of the hub by `datasets`, and writes it as Parquet.
 
-A process of its own, started by `hub_data`: the libraries read their settings when they are
-imported, and nothing that they start or leave behind is in a process that trains. It is the one
-module that imports `datasets`.
+`hub_data` starts it as a process of its own: the libraries read their settings on import, and the
+threads that they start stay out of the processes that train. No other module imports `datasets`.
 """
 
 import ctypes
@@ -37,41 +36,46 @@ from alambique.spec.disk import is_disk_full
 from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
 
 _BATCH = 1000
-"""Rows that are in memory at once."""
+"""Rows that are held in memory at once."""
 _SUBSET = re.compile("Config name is missing|BuilderConfig ")
-"""What `datasets` says where a subset, which it calls a config, is not named or not there."""
+"""Begins errors of `datasets` of a subset, its config, that is not named or does not exist."""
 _LINES = 2
-"""Of a message, that are told: what comes after them is usage."""
+"""Lines of a message of `datasets` that are kept: those after them show how to call it."""
 _PARENT_DEATH = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
+"""PR_SET_PDEATHSIG of prctl(2): the signal of a process whose parent has died."""
 _DESCRIPTIONS = ("README.md", ".huggingface.yaml")
-"""Files in which a repository says what its data is."""
-_READ_BY = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
-"""What `datasets` calls that which reads a file, by how its name ends."""
+"""Files in which a repository lists its subsets and their data files."""
+_READER_BY_SUFFIX = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
+"""Names of the readers of `datasets`, by the suffix of a file."""
 _READERS = frozenset({"parquet", "arrow", "csv", "json", "text", "conll"})
-"""What `datasets` calls the readers of texts and numbers."""
+"""Names of the readers of `datasets` for texts and numbers."""
 
 
 def main() -> None:
-    """Reads a request from standard input, and writes a report to standard output."""
+    """Read a request from standard input, and write a report to standard output."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
     request = LoadRequest(**json.load(sys.stdin))
-    if os.getppid() != request.parent:  # it was gone before that was asked for
+    if os.getppid() != request.parent:  # the parent died before prctl
         return
     with os.fdopen(os.dup(1), "w") as out:
-        os.dup2(2, 1)  # what libraries print is no report
+        os.dup2(2, 1)  # prints of libraries must not get into the report
         out.write(json.dumps(asdict(_load_and_report(request))))
-    os._exit(0)  # threads that still read ahead would abort an end in order
+    os._exit(0)  # threads of `datasets` that prefetch abort a regular exit
 
 
 def _load_and_report(request: LoadRequest) -> LoadReport:
+    """Load what a request asks for, and return how that went.
+
+    Raises:
+        Exception: the fault is this machine's: no memory, no permission.
+    """
     try:
         load(request)
     except (DatasetNotFoundError, FileNotFoundError) as error:
         kind = Refusal.UNREACHABLE if _is_unreachable(error) else Refusal.UNKNOWN
         return LoadReport(refusal=kind, message=_message_of(error))
     except HfHubHTTPError as error:
-        # an answer of the hub that does not give it to this user
+        # the hub answers 401 or 403, or 404 for a private repository, without the right token
         is_refused = error.response is not None and error.response.status_code in (401, 403, 404)
         kind = Refusal.UNKNOWN if is_refused else Refusal.UNREACHABLE
         return LoadReport(refusal=kind, message=_message_of(error))
@@ -81,15 +85,18 @@ def _load_and_report(request: LoadRequest) -> LoadReport:
         if any(map(is_disk_full, _causes(error))):
             return LoadReport(refusal=Refusal.NO_ROOM, message=_message_of(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
-            raise  # of this machine
-        # what the many readers of files raise of those that are broken
+            raise
+        # the readers of files share no class of errors for broken files
         kind = Refusal.UNREACHABLE if _is_unreachable(error) else Refusal.BAD_DATA
         return LoadReport(refusal=kind, message=_message_of(error))
     return LoadReport()
 
 
 def load(request: LoadRequest) -> None:
-    """Write the split, or its first rows; of a whole one that is not alone all others too."""
+    """Write the split that is asked for, or its first rows.
+
+    The other splits are written with it, unless the request is for first rows or for it alone.
+    """
     if request.path is None:
         _check_declared(request)
         check_files(request, datasets.load_dataset_builder(**_arguments(request)))
@@ -97,30 +104,31 @@ def load(request: LoadRequest) -> None:
         rows = _open(request, split=request.split, streaming=True)
         first = rows if request.first is None else rows.take(request.first)
         return _write(first, Path(request.out), request.split)
-    every = _open(request)
-    if request.split not in every:
+    splits = _open(request)
+    if request.split not in splits:
         raise ValueError(
-            f"there is no split {request.split!r}, only {', '.join(map(repr, every))}: say what "
+            f"there is no split {request.split!r}, only {', '.join(map(repr, splits))}: say what "
             "they are called (data.splits), or split one (data.split)"
         )
-    for split, rows in every.items():
+    for split, rows in splits.items():
         _write(rows, Path(request.out), split)
 
 
-def _open(request: LoadRequest, **how: Any) -> Any:
+def _open(request: LoadRequest, **options: Any) -> Any:
+    """Return what `datasets.load_dataset` gives for a request, with further options of it."""
     if request.path is None:
-        return datasets.load_dataset(**_arguments(request), **how)
-    at = f"{_root(request)}{request.path}"
+        return datasets.load_dataset(**_arguments(request), **options)
+    url = f"{_root(request)}{request.path}"
     field = {} if request.field is None else {"field": request.field}
-    reader = _READ_BY[Path(request.path).suffix]
-    return datasets.load_dataset(reader, data_files={request.split: at}, **field, **how)
+    reader = _READER_BY_SUFFIX[Path(request.path).suffix]
+    return datasets.load_dataset(reader, data_files={request.split: url}, **field, **options)
 
 
 def _arguments(request: LoadRequest) -> dict[str, Any]:
-    """Return the arguments by which the library knows the data set.
+    """Return the arguments that name the data set to `datasets`.
 
-    A repository that says nothing of its files, as the hub's own copies in Parquet, has a folder
-    for each subset: there a subset is that folder.
+    A repository that lists no subsets, such as the hub's own Parquet copies, has a folder for each
+    of them: there a subset is passed as a folder.
     """
     whole = {"path": request.repository, "revision": request.revision}
     if request.subset is None or _read_declared(request):
@@ -133,7 +141,7 @@ def _arguments(request: LoadRequest) -> dict[str, Any]:
 
 @cache
 def _read_declared(request: LoadRequest) -> tuple[Any, ...]:
-    """Return the subsets that the repository describes in its README, each with its files."""
+    """Return the subsets that the repository lists in its description files, unchecked."""
     subsets: list[Any] = []
     for name in _DESCRIPTIONS:
         try:
@@ -152,11 +160,11 @@ def _read_declared(request: LoadRequest) -> tuple[Any, ...]:
 
 
 def _check_declared(request: LoadRequest) -> None:
-    """Refuse files that are said to be data and lie elsewhere, before anybody looks there."""
+    """Refuse a description that names data outside of the repository, before it is opened."""
     for config in _read_declared(request):
         if not isinstance(config, dict):
             continue
-        for path in _texts_of([config.get("data_files"), config.get("data_dir")]):
+        for path in _strings_in([config.get("data_files"), config.get("data_dir")]):
             steps = path.split("/")
             if urlsplit(path).scheme or "::" in path or path.startswith("/") or ".." in steps:
                 raise ValueError(
@@ -165,23 +173,27 @@ def _check_declared(request: LoadRequest) -> None:
                 )
 
 
-def _texts_of(content: Any) -> Iterator[str]:
-    """Yield all texts in lists and mappings of them."""
+def _strings_in(content: Any) -> Iterator[str]:
+    """Yield all strings in nested lists and mappings."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, dict | list):
         for value in content.values() if isinstance(content, dict) else content:
-            yield from _texts_of(value)
+            yield from _strings_in(value)
 
 
 def _root(request: LoadRequest) -> str:
+    """Return the URL that every file of the repository begins with."""
     return f"hf://datasets/{request.repository}@{request.revision}/"
 
 
 def check_files(request: LoadRequest, builder: Any) -> None:
-    """Refuse what a repository says is its data and is not in it.
+    """Refuse data files that are not in the repository at its commit, or not of texts and numbers.
 
-    The library sees to the repository itself, and not to its commit.
+    `datasets` keeps to the repository, but not to the commit.
+
+    Raises:
+        ValueError: the data set is refused.
     """
     reader = type(builder).__module__.split(".")[2]
     if reader not in _READERS:
@@ -201,12 +213,12 @@ def check_files(request: LoadRequest, builder: Any) -> None:
 
 
 def _check_one_subset(request: LoadRequest, builder: Any) -> None:
-    """Refuse to mix subsets: folders with files of the same names in one split."""
+    """Refuse a split of files of one name in several folders: they look like subsets, mixed."""
     for files in (builder.config.data_files or {}).values():
         folders: dict[str, list[str]] = {}
         for file in files:
-            folder, _, inside = str(file).removeprefix(_root(request)).partition("/")
-            folders.setdefault(inside, []).append(folder)
+            folder, _, name = str(file).removeprefix(_root(request)).partition("/")
+            folders.setdefault(name, []).append(folder)
         mixed = sorted(set(chain.from_iterable(each for each in folders.values() if len(each) > 1)))
         if mixed and "" not in folders:
             raise ValueError(
@@ -216,10 +228,11 @@ def _check_one_subset(request: LoadRequest, builder: Any) -> None:
 
 
 def _write(rows: Any, out: Path, split: str) -> None:
+    """Write the rows of a split as Parquet, without columns that no task can read."""
     batches = rows.with_format("arrow").iter(batch_size=_BATCH)
     first = next(batches, None)
     features = rows.features
-    if features is None:  # of files that do not say, such as CSV
+    if features is None:  # a format without types, such as CSV
         features = datasets.Features.from_arrow_schema(first.schema) if first else {}
     kept = datasets.Features({name: each for name, each in features.items() if _is_plain(each)})
     schema = kept.arrow_schema
@@ -231,7 +244,7 @@ def _write(rows: Any, out: Path, split: str) -> None:
 def _is_plain(feature: Any) -> bool:
     """Return whether a feature holds texts, numbers, classes, or lists and groups of these.
 
-    Sounds and pictures take libraries of their own, and no task reads them.
+    Audio and images need libraries to decode them, and no task reads them.
     """
     if isinstance(feature, datasets.Value):
         return "binary" not in feature.dtype
@@ -244,22 +257,23 @@ def _is_plain(feature: Any) -> bool:
 
 
 def _is_unreachable(error: BaseException) -> bool:
-    """Return whether an error came of a hub that does not answer.
+    """Return whether the hub did not answer, by the causes of an error.
 
-    Of such a hub `datasets` says that it has no data set of that name.
+    The error itself may be the one of a data set that does not exist.
     """
     kinds = (httpx2.TransportError, ConnectionError, OfflineModeIsEnabled, LocalEntryNotFoundError)
     return any(isinstance(cause, kinds) for cause in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and the chain of errors that led to it."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _message_of(error: BaseException) -> str:
-    """Return the beginning of the message that says most: of what broke, not of what was tried."""
+    """Return the first lines of an error's message, of its cause where that says more."""
     errors: Iterable[BaseException] = [error]
     if isinstance(error, DatasetGenerationError):
         errors = chain([error.__cause__] if error.__cause__ else [], errors)

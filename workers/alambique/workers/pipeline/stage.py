@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from alambique.cache.keys import RESULTS_VERSION
 from alambique.registry import stages
 from alambique.registry.records import StageDone
 from alambique.spec.fields import Spec
-from alambique.spec.schema import SCHEMA
 from alambique.spec.states import StageName
 from alambique.workers.files import sync, write_text
 from alambique.workers.pipeline.context import JobContext
@@ -29,17 +29,19 @@ Result_co = TypeVar("Result_co", bound=StageResult, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class StagePart:
-    """One of the equal parts of a stage, as progress shows it: the `number`-th of `of`, from 0."""
+    """One of the equal parts of a stage, for its progress."""
 
     stage: StageName
     name: str
-    """What people call the part."""
-    number: int = 0
-    of: int = 1
+    """The name of the part in the log."""
+    index: int = 0
+    """From 0."""
+    count: int = 1
+    """The number of parts of the stage."""
 
     def fraction(self, done: float = 0.0) -> float:
-        """Return how far the stage is once `done` of this part is, both from 0 to 1."""
-        return (self.number + done) / self.of
+        """Return the completed fraction of the stage when `done` of this part is complete."""
+        return (self.index + done) / self.count
 
 
 class Stage(Protocol[Result_co]):
@@ -103,10 +105,10 @@ def stage_key(context: JobContext, stage: Stage[Result]) -> str:
 
 
 def hash_inputs(context: JobContext, stage: StageName, inputs: Mapping[str, Any]) -> str:
-    """Return a hash of the schema's version, a stage's name and what its result depends on."""
+    """Return a hash of the version of results, a stage's name and what its result depends on."""
     # a fresh job has keys of its own: it takes no other job's results, and its own when it resumes
     inputs = {**inputs, "job": context.id} if context.job.fresh else inputs
-    content = json.dumps([SCHEMA, stage, inputs], sort_keys=True, default=_as_json)
+    content = json.dumps([RESULTS_VERSION, stage, inputs], sort_keys=True, default=_as_json)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -142,7 +144,7 @@ def _find_or_run(context: JobContext, stage: Stage[Result], location: StageLocat
     """Return the result of a stage that nobody else is doing."""
     if done := find_done(context, location):
         part = stage.part
-        of_several = f" ({part.name})" if part.of > 1 else ""
+        of_several = f" ({part.name})" if part.count > 1 else ""
         context.log(f"{location.stage}: done before, by job {done.job_id}{of_several}")
         context.report(location.stage, part.fraction(1.0), message="done before")
         return stage.result_type.model_validate(done.output)

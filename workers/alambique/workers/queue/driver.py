@@ -194,9 +194,9 @@ def run_stages(context: JobContext) -> JobResult:
     if context.job.search is None:
         students, missing = train_students(context)
     else:
-        from alambique.workers.search.stage import search  # Optuna takes seconds to import
+        from alambique.workers.search.stage import run_search  # Optuna takes seconds to import
 
-        searched = search(context)
+        searched = run_search(context)
         students, missing = list(searched.students), []
     models = [*(teacher.model for teacher in context.teachers), *students]
     lines = table_lines(models, evaluate_models(context, models))

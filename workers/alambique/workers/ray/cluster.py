@@ -1,7 +1,7 @@
-"""The work that a job gives to a cluster: training, filling a cache, and running trials.
+"""The work that a job runs on a cluster: training, filling a cache, and trials of a search.
 
-A dispatcher connects too and trains nothing: what takes long to import is imported where it is
-used.
+Modules that import torch are imported where they are used: a dispatcher, which imports this one
+too, trains nothing.
 """
 
 import os
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class Cluster:
-    """The Ray that this process is connected to: see `connection.connect`."""
+    """The Ray cluster that this process is connected to; `connection.connect` makes it."""
 
     @property
     def address(self) -> str:
-        """Where other processes of this machine find it."""
+        """The address by which other processes of this machine connect to it."""
         return str(ray.get_runtime_context().gcs_address)
 
     @property
     def resources(self) -> ComputeResources:
-        """All that it has, whether it is taken or free."""
+        """The CPUs and GPUs of the cluster, both taken and free."""
         amounts: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return ComputeResources(amounts.get("CPU", 0.0), amounts.get("GPU", 0.0))
 
@@ -40,8 +40,8 @@ class Cluster:
         """Train on `resources.workers` processes; the result is in the folder of the run.
 
         Args:
-            spec: what to run.
-            resources: how many processes, and what each takes.
+            spec: the training.
+            resources: the number of processes, and what each reserves.
 
         Raises:
             AlambiqueError: a worker raised it.
@@ -53,7 +53,7 @@ class Cluster:
         train_on_workers(spec, resources)
 
     def run_trials(self, source: "TrialSource", run: "SearchRun") -> None:
-        """Run the trials of a search; nothing of them runs or is reserved afterwards.
+        """Run the trials of a search; afterwards none of their processes runs or reserves anything.
 
         Raises:
             KeyboardInterrupt: this process was interrupted meanwhile.
@@ -76,10 +76,10 @@ class Cluster:
         """Fill buckets of a cache on `resources.workers` actors.
 
         Args:
-            task: what to compute.
-            resources: how many actors, and what each takes.
-            runs: the buckets that one call of an actor fills.
-            on_filled: called after each run with the number of outputs that were computed.
+            task: the teacher and the examples.
+            resources: the number of actors, and what each reserves.
+            runs: groups of buckets; one call of an actor fills a group.
+            on_filled: is called after each group with the number of outputs that it lacked.
 
         Raises:
             AlambiqueError: an actor raised it.
@@ -90,7 +90,7 @@ class Cluster:
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(RemoteFiller)
         actors = [remote.remote() for _ in range(min(resources.workers, len(runs)))]
         waiting = list(reversed(runs))
-        # an actor is given a run once it runs: one that cannot be placed holds nothing up
+        # groups go only to actors that have started: one that cannot be placed delays none
         starting = {actor.open.remote(task, driver): actor for actor in actors}
         running: dict[Any, Any] = {}
         try:
@@ -112,27 +112,27 @@ class Cluster:
 
 
 def _first_ready(references: Sequence[Any], seconds: float | None) -> Any:
-    """Return the first of these references that has an answer.
+    """Return the first of these references that is ready.
 
     Raises:
-        LostWorker: none has one in time.
+        LostWorker: none is ready in time.
     """
     ready, _ = ray.wait(list(references), timeout=seconds)
     if not ready:
         raise LostWorker(
-            f"Ray found no place for a filler in {seconds:.0f} s: it may be busy with other work "
+            f"Ray could place no filler in {seconds:.0f} s: it may be busy with other work "
             "than this platform's, or have no node for resources.cpus and resources.gpus"
         )
     return ready[0]
 
 
 class RemoteFiller:
-    """The actor that fills buckets; it finds the shared tier in the environment of its process."""
+    """The actor that fills buckets; the environment of its process names the shared tier."""
 
     def open(self, task: "FillTask", driver: str) -> None:
-        """Take a task, if this process has the driver's code.
+        """Open the teacher of a task, if this process runs the driver's code.
 
-        It is no part of `__init__`: of an error there Ray keeps the text alone.
+        This is not done in `__init__`: of an error there Ray keeps the text alone.
 
         Raises:
             OtherCode: this process runs other code than the driver.
@@ -144,6 +144,6 @@ class RemoteFiller:
             self._filler = Filler(task, shared_tier(os.environ))
 
     def fill(self, buckets: Sequence[int]) -> int:
-        """Compute what these buckets lack; return how many outputs that was."""
+        """Compute the outputs that buckets lack, and return their number."""
         with errors_for_driver():
             return self._filler.fill(buckets)

@@ -1,4 +1,4 @@
-"""Connecting to a Ray: one that runs already, or a new one on this machine."""
+"""Connections to a Ray cluster: a running one, or a new one on this machine."""
 
 import logging
 import os
@@ -14,19 +14,19 @@ from alambique.workers.environment import local_ray_environment
 from alambique.workers.ray.cluster import Cluster
 
 _OBJECT_STORE = 256 * 1024 * 1024
-"""Bytes of a local Ray's object store: only tasks and counts go through it."""
+"""Bytes of a local Ray's object store, through which only tasks and counts travel."""
 
 
 @contextmanager
 def connect(address: str | None, redis: str | None = None) -> Iterator[Cluster]:
     """Connect to the Ray at an address, or to a new one on this machine that ends with the block.
 
-    The environment has to be that of `environment.ray_environment` before this module is imported.
+    The environment must be that of `environment.ray_environment` before this module is imported.
 
     Args:
         address: of a running Ray; None: a new one is started.
-        redis: the URL of the shared tier, for the workers of a new Ray; those of a running one have
-            it from whoever started that.
+        redis: the URL of the shared tier, for the workers of a new Ray. Workers of a running one
+            find it in the environment that it was started with.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with _keep_loopback_address(address):
@@ -39,7 +39,7 @@ def connect(address: str | None, redis: str | None = None) -> Iterator[Cluster]:
             )
         else:
             _start_local(redis)
-    # Ray puts a handler of its own in the place of ours, which ends the process at once
+    # ray.init replaces our signal handlers with its own, which end the process at once
     for number, handler in handlers.items():
         signal.signal(number, handler)
     try:
@@ -51,7 +51,7 @@ def connect(address: str | None, redis: str | None = None) -> Iterator[Cluster]:
 def _start_local(redis: str | None) -> None:
     """Start a Ray that listens on the loopback interface, and connect to it."""
     before = dict(os.environ)
-    # what Ray starts inherits the environment of this process: it can be given no other
+    # the processes of Ray inherit the environment of this one: ray.init takes no other
     _set_environment(local_ray_environment(redis, before))
     try:
         ray.init(
@@ -60,8 +60,7 @@ def _start_local(redis: str | None) -> None:
             logging_level=logging.ERROR,
             object_store_memory=_OBJECT_STORE,
             job_config=_job_config(),
-            # without its dashboard, Ray leaves the resources of trainings that were stopped early
-            # reserved for ever
+            # without its dashboard, Ray never frees what trainings that were stopped early reserved
             include_dashboard=True,
             dashboard_host="127.0.0.1",
         )
@@ -72,18 +71,18 @@ def _start_local(redis: str | None) -> None:
 def _job_config() -> JobConfig:
     """Return the settings of a connection whose workers import nothing from our current folder.
 
-    Ray puts the current folder of who connects before all else that its workers import from, unless
-    the connection is marked as one of Ray's own proxy for clients: the mark does nothing else here.
+    Ray prepends the driver's current folder to the import path of its workers, unless the
+    connection is marked as one of Ray Client's proxy: the mark has no other effect here.
     """
     return JobConfig(_client_job=True)
 
 
 @contextmanager
 def _keep_loopback_address(address: str | None) -> Iterator[None]:
-    """Within the block, let Ray keep 127.0.0.1 as this machine's address, where it is to be that.
+    """Within the block, keep Ray from replacing a loopback address with an outward one.
 
-    Ray replaces that address with one that other machines reach, in what it starts and in what it
-    connects to, unless it may not be part of a cluster, as on macOS.
+    Ray replaces 127.0.0.1 with an address that other machines reach, unless clusters are disabled,
+    as they are on macOS.
     """
     enabled = ray_constants.ENABLE_RAY_CLUSTER
     if address is None or address.startswith("127."):

@@ -1,8 +1,8 @@
-"""What each process of a training on Ray does: it joins the group of all, and runs the loop.
+"""Trainings on Ray Train: each process joins the process group and runs the training loop.
 
-The processes find one another with nothing open to other machines. Left to Ray Train,
-the store of torch.distributed listens on every interface of the machine and asks nobody who he is.
-Here it listens on the address of its node alone, which for a local Ray is 127.0.0.1.
+The processes make their group themselves. In Ray Train's own group, the store of torch.distributed
+listens on every interface of the machine without authentication; here it listens on the address of
+its node alone, which for a local Ray is 127.0.0.1.
 """
 
 import os
@@ -30,7 +30,7 @@ from alambique.workers.training.loop import OnEpochEnd, train
 from alambique.workers.training.spec import TrainingSpec
 
 _TIMEOUT = timedelta(minutes=30)
-"""How long a process waits for the others, as long as Ray Train has it wait."""
+"""The time that a process waits for the others, the same as in Ray Train."""
 
 
 def train_on_workers(
@@ -43,11 +43,11 @@ def train_on_workers(
     """Train on `resources.workers` processes of Ray Train; the result is in the run's folder.
 
     Args:
-        spec: what to run.
-        resources: how many processes, and what each takes.
-        callbacks: of Ray Train.
-        on_epoch_end: a function of a module, which each process calls after each epoch that
-            another one follows.
+        spec: the training.
+        resources: the number of processes, and what each reserves.
+        callbacks: for Ray Train.
+        on_epoch_end: a module-level function, which each process calls after each epoch but the
+            last.
 
     Raises:
         AlambiqueError: a worker raised it.
@@ -82,16 +82,16 @@ def train_on_workers(
 
 
 def process_resources(resources: Resources) -> dict[str, float]:
-    """Return what one process reserves; a kind of which it takes nothing is left out."""
+    """Return the resources that one process reserves, without those of which it needs none."""
     amounts = {"CPU": resources.cpus, "GPU": resources.gpus}
     return {kind: amount for kind, amount in amounts.items() if amount}
 
 
 def run_training_worker(config: dict[str, Any]) -> None:
-    """Join the group of a training and run the loop: what each process of Ray Train does.
+    """Join the process group and run the training loop, in a process of Ray Train.
 
     Args:
-        config: as `Cluster.train` gives it.
+        config: the `train_loop_config` of `train_on_workers`.
 
     Raises:
         OtherCode: this process runs other code than the driver.
@@ -115,20 +115,20 @@ class OwnGroupConfig(TorchConfig):
 
     @property
     def backend_cls(self) -> type[Backend]:
-        """What Ray Train does before a training and after it."""
+        """The hooks that Ray Train runs before a training and after it."""
         torch_backend: Any = super().backend_cls
 
         class OwnGroupBackend(torch_backend):  # type: ignore[misc]
-            """Sees that each process sees its GPUs, and ends the group."""
+            """Keeps Ray Train's setup of GPUs and its shutdown, without its process group."""
 
             def on_start(self, worker_group: Any, backend_config: Any) -> None:
-                """Make no group: `make_process_group` does, in each process."""
+                """Make no group: each process calls `make_process_group`."""
 
         return OwnGroupBackend
 
 
 def make_process_group(backend: str) -> None:
-    """Make this process of Ray Train one of the default group of torch.distributed."""
+    """Make the default process group of torch.distributed, from within a process of Ray Train."""
     context = ray_train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     os.environ |= {

@@ -1,7 +1,7 @@
-"""Ray Tune for a search: it starts the trials that a source gives, and stops them early.
+"""Trials of a search on Ray Tune, which starts those that a source gives and stops some early.
 
-Tune remembers nothing here: what was tried is in the registry, and so are the curves from which the
-scheduler of another attempt knows what this one knew.
+Tune keeps no state from one attempt at a job to the next: the registry has the trials, and their
+curves, which the scheduler of the next attempt replays.
 """
 
 import logging
@@ -45,13 +45,13 @@ from alambique.workers.training.trial import (
 )
 
 _REDUCTION = 3
-"""One trial of so many goes on at each rung."""
+"""At each rung, one of this many trials continues."""
 _RETRIES = 1
-"""How often a trial is tried again whose process was lost."""
+"""How often Tune retries a trial whose process was lost."""
 
 
 def run_trials(source: TrialSource, run: SearchRun) -> None:
-    """Run all trials that the source gives; nothing of them runs or is reserved afterwards.
+    """Run all trials of a source; afterwards none of their processes runs or reserves anything.
 
     Raises:
         KeyboardInterrupt: the process was interrupted meanwhile (SIGINT, SIGTERM).
@@ -64,8 +64,8 @@ def run_trials(source: TrialSource, run: SearchRun) -> None:
             tune_config=tune.TuneConfig(
                 search_alg=TuneSearcher(source, interrupted),
                 scheduler=tune_scheduler(run),
-                num_samples=-1,  # until the source says that there are no more
-                # a process that has imported torch serves one trial after another
+                num_samples=-1,  # no limit but the end of the source
+                # importing torch takes seconds: one process runs several trials in turn
                 reuse_actors=run.resources.workers == 1,
                 trial_dirname_creator=lambda trial: f"trial-{trial.trial_id}",
             ),
@@ -81,17 +81,17 @@ def run_trials(source: TrialSource, run: SearchRun) -> None:
             tuner.fit()
         except Interrupted:
             raise KeyboardInterrupt from None
-        if interrupted.is_set():  # while the last trial ended
+        if interrupted.is_set():  # the signal came while the last trial ended
             raise KeyboardInterrupt
 
 
 def run_tune_trial(config: dict[str, Any]) -> None:
-    """Run a trial to its end: what Tune does in the process of a trial.
+    """Run a trial to its end, in the process that Tune has started for it.
 
-    A failure that another try would only repeat is reported and not raised: Tune would try again.
+    A failure that a retry would only repeat is reported and not raised: Tune would retry.
 
     Args:
-        config: as `TuneSearcher.suggest` gives it.
+        config: a configuration that `TuneSearcher.suggest` made.
 
     Raises:
         OtherCode: this process runs other code than the driver.
@@ -112,7 +112,7 @@ def run_tune_trial(config: dict[str, Any]) -> None:
 
 
 def _run_trial_with_workers(spec: TrialSpec, resources: Resources) -> None:
-    """Run a trial of several processes, which are Ray Train's; the trial's own only waits for them.
+    """Run a trial on several processes of Ray Train, while the trial's own process waits.
 
     Raises:
         AlambiqueError: a worker raised it.
@@ -131,7 +131,7 @@ def _run_trial_with_workers(spec: TrialSpec, resources: Resources) -> None:
 
 
 def report_to_train(state: TrainerState) -> None:
-    """Report an epoch to Ray Train, which waits for all workers and passes the first one's on."""
+    """Report an epoch to Ray Train, which waits for all workers and forwards the first report."""
     ray_train.report(TrialReport.after_epoch(state).as_dict())
 
 
@@ -140,25 +140,25 @@ def _report_to_tune(report: TrialReport) -> None:
 
 
 def reserved_resources(resources: Resources) -> PlacementGroupFactory:
-    """Return what Tune reserves for a trial: next to nothing for one of several processes.
+    """Return what Tune reserves for a trial: next to nothing if it has several processes.
 
-    Ray Train reserves for those; a part of a CPU beside them would leave no room for the last one.
+    Ray Train reserves for these; part of a CPU for the trial would keep the last one from starting.
     """
     if resources.workers > 1:
-        return PlacementGroupFactory([{"memory": 1}])  # a byte, for nothing at all is refused
+        return PlacementGroupFactory([{"memory": 1}])  # one byte: Ray refuses an empty reservation
     return PlacementGroupFactory([process_resources(resources)])
 
 
 class Interrupted(Exception):
-    """This process is to end: Tune ends its trials first when an exception of this kind is raised.
+    """This process was told to end: on a plain exception, Tune ends its trials first.
 
-    A `KeyboardInterrupt` would end Tune in the midst of what it does.
+    A `KeyboardInterrupt` would break Tune off halfway.
     """
 
 
 @contextmanager
 def _catch_interrupts() -> Iterator[threading.Event]:
-    """Within the block, let an interrupt set the event that the block gets, and do nothing else."""
+    """Yield an event that SIGTERM and SIGINT set within the block, instead of interrupting."""
     event = threading.Event()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in handlers:
@@ -171,7 +171,7 @@ def _catch_interrupts() -> Iterator[threading.Event]:
 
 
 class TuneSearcher(Searcher):
-    """Gives Tune the trials of a source."""
+    """Hands the trials of a source to Tune."""
 
     def __init__(self, source: TrialSource, interrupted: threading.Event) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class TuneSearcher(Searcher):
         """Return the configuration of the next trial; None if none may be started now.
 
         Raises:
-            Interrupted: this process is to end.
+            Interrupted: this process was told to end.
         """
         if self._interrupted.is_set():  # Tune may wait here for the next trial
             raise Interrupted
@@ -194,24 +194,24 @@ class TuneSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Do nothing: `TuneCallback` hears of it too, and of the error."""
+        """Do nothing: `TuneCallback` records it, with the error."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles all that it is given, and the registry remembers."""
+        """Return no state: Tune pickles its searcher and callbacks, and the registry has it all."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the registry remembers the trials."""
+        """Do nothing: the registry has the trials."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Do nothing: no search of Tune is ever restored."""
+        """Do nothing: an attempt at a job begins a search of its own in Tune."""
 
 
 class TuneCallback(Callback):
-    """Tells a source how the trials go.
+    """Reports to a source how its trials go.
 
-    Tune takes what is raised while it stops a trial for that trial's failure: errors of the source
-    are kept, and raised where they reach the end of Tune's loop.
+    Tune takes an error that is raised while it stops a trial for a failure of that trial: errors
+    of the source are kept, and raised at the end of a step, where they end Tune's loop.
     """
 
     def __init__(self, source: TrialSource, interrupted: threading.Event) -> None:
@@ -220,34 +220,34 @@ class TuneCallback(Callback):
         self._error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles all that it is given, and the registry remembers."""
+        """Return no state: Tune pickles its searcher and callbacks, and the registry has it all."""
         return {}
 
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any
     ) -> None:
-        """Record a report; by `done` Tune says that it ends the trial with it."""
+        """Record a report; Tune sets `done` in it if its scheduler ends the trial there."""
         fields = {name: result.get(name) for name in TrialReport.__dataclass_fields__}
         report = TrialReport(**fields | {"stopped": bool(result.get("done"))})
         with self._keep_error():
             self._source.record_report(trial.config["number"], report)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        """Record the end of a trial that came to it by itself, or was stopped."""
+        """Record the end of a trial that finished or was stopped."""
         with self._keep_error():
             self._source.record_end(trial.config["number"], None)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        """Record that a trial failed, after all tries that Tune has given it."""
+        """Record that a trial failed, after its retries by Tune."""
         with self._keep_error():
             self._source.record_end(trial.config["number"], _trial_error(trial))
 
     def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
-        """Report the progress, now and then.
+        """Have the source report its progress.
 
         Raises:
-            Exception: the source raised it while it was told of a trial.
-            Interrupted: this process is to end.
+            Exception: the source raised it when it recorded a report or an end.
+            Interrupted: this process was told to end.
         """
         if self._error is not None:
             raise self._error
@@ -257,7 +257,7 @@ class TuneCallback(Callback):
 
     @contextmanager
     def _keep_error(self) -> Iterator[None]:
-        """Keep the first error of the block for the end of Tune's loop."""
+        """Catch errors of the block, and keep the first one for `on_step_end`."""
         try:
             yield
         except Exception as error:
@@ -265,10 +265,9 @@ class TuneCallback(Callback):
 
 
 def _trial_error(trial: Any) -> BaseException:
-    """Return the last error of a trial, from the file that Tune has just put it into.
+    """Return the last error of a trial, from the file that Tune has just written.
 
-    The file is in the driver's own folder: Tune's `get_pickled_error` looks where it will be copied
-    to, after this callback.
+    Tune's `get_pickled_error` reads the copy of that file, which Tune makes after this callback.
     """
     path = trial.pickled_error_file
     if path is None or not Path(path).is_file():
@@ -278,7 +277,7 @@ def _trial_error(trial: Any) -> BaseException:
 
 
 class ResumableHalving(AsyncHyperBandScheduler):
-    """Asynchronous successive halving that knows trials of earlier attempts."""
+    """Asynchronous successive halving that replays the trials of earlier attempts."""
 
     def __init__(self, run: SearchRun, brackets: int) -> None:
         super().__init__(
@@ -296,9 +295,9 @@ class ResumableHalving(AsyncHyperBandScheduler):
             self.on_trial_add(None, ended)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Put a trial into its bracket, with what it reported in earlier attempts."""
+        """Add a trial to its bracket, and replay what it reported in earlier attempts."""
         number = int(trial.config["number"])
-        # the bracket is drawn from numpy's state, which is the number's own here
+        # Tune draws the bracket from numpy's global state: seeded, every attempt draws the same
         state = np.random.get_state()
         np.random.seed(number)
         super().on_trial_add(tune_controller, trial)
@@ -308,7 +307,7 @@ class ResumableHalving(AsyncHyperBandScheduler):
 
 
 def tune_scheduler(run: SearchRun) -> TrialScheduler:
-    """Return the scheduler that stops trials early, with what earlier attempts have reported."""
+    """Return the scheduler of a search, which knows the reports of earlier attempts."""
     match run.scheduler:
         case "none":
             return FIFOScheduler()  # type: ignore[no-untyped-call]

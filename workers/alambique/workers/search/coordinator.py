@@ -16,7 +16,7 @@ from alambique.registry.records import Trial
 from alambique.registry.transitions import is_retryable
 from alambique.spec.errors import BadSpec
 from alambique.spec.search import Search
-from alambique.spec.space import axes, trial_count
+from alambique.spec.space import Axis, axes, trial_count
 from alambique.spec.states import Reason, StageName, TrialState
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.failures import reason_of, user_message
@@ -24,79 +24,81 @@ from alambique.workers.pipeline.records import StudentResult, TrainedModel
 from alambique.workers.pipeline.stage import begin_stage, find_done, record_stage
 from alambique.workers.search.sampling import past_trial, propose_trial
 from alambique.workers.search.summary import SearchProgress
-from alambique.workers.search.trial_job import SearchInputs, TrialJob
+from alambique.workers.search.trial_job import SearchJob, TrialJob
 from alambique.workers.training.progress import ProgressReader
 from alambique.workers.training.result import TrainingResult, read_result
 from alambique.workers.training.trial import TrialReport, TrialSpec
 
 _INTERVAL = 1.0
-"""Seconds between two reports of how far the search is, and between two tries to take a lease."""
+"""Seconds between two reports of the search's progress, and between two attempts at a lease."""
 
 
 def is_unfinished(trial: Trial) -> bool:
-    """Return whether another attempt at the job goes on with the trial."""
+    """Return whether the next attempt at the job resumes the trial."""
     return not trial.state.over or (trial.reason is not None and is_retryable(trial.reason))
 
 
-def has_been_stopped(trial: Trial) -> bool:
-    """Return whether the scheduler of an earlier attempt stopped the trial, maybe at its end."""
+def was_stopped(trial: Trial) -> bool:
+    """Return whether the last report of the trial says that the scheduler stopped it."""
     return bool(trial.curve) and TrialReport.from_point(trial.curve[-1]).stopped
 
 
 @dataclass
 class ActiveTrial:
-    """A trial that has begun, and runs now or is about to."""
+    """A trial that this attempt at the job runs, or waits to run."""
 
     number: int
     job: TrialJob
-    began: float
-    """When, by the coordinator's clock."""
+    started_at: float
+    """By the coordinator's clock, in seconds."""
     curve: list[dict[str, float]]
-    """A point for each epoch that it has reported, in earlier attempts too."""
+    """A point for each reported epoch, those of earlier attempts included."""
     last_report: TrialReport | None = field(init=False)
     failure: TrialReport | None = field(init=False, default=None)
-    """The report of a failure that another try would only repeat."""
+    """The report of a failure that a retry would only repeat."""
     _readers: dict[str, ProgressReader] = field(init=False, default_factory=dict)
-    """By the name of a training in the log."""
+    """The trainings' progress files, by the names of the trainings in the log."""
 
     def __post_init__(self) -> None:
-        """Take the last report from the curve that an earlier attempt has left."""
+        """Take the last report from the curve of an earlier attempt."""
         self.last_report = TrialReport.from_point(self.curve[-1]) if self.curve else None
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the scheduler has stopped it, in this attempt at the job or in an earlier one."""
+        """Whether the scheduler stopped the trial, in this attempt or in an earlier one."""
         return self.last_report is not None and self.last_report.stopped
 
     @property
     def result(self) -> TrainingResult | None:
-        """How its training ended, where it has by itself."""
+        """The result of its training; None while it runs, and where it was stopped."""
         return None if self.is_stopped else read_result(self.job.trainings[-1])
 
     @property
     def epochs(self) -> int:
-        """How many of its epochs are over."""
+        """The number of epochs that are over."""
         return self.last_report.epoch if self.last_report else 0
 
     @property
-    def fraction(self) -> float:
-        """The part of its epochs that are over."""
+    def completed_fraction(self) -> float:
+        """The part of its epochs that are over, from 0 to 1."""
         return min(1.0, self.epochs / self.job.context.job.train.epochs)
 
     def add_report(self, report: TrialReport) -> None:
-        """Add a point to the curve; a trial that is at its end anyway is not stopped there."""
+        """Add a point to the curve; a trial whose training is over does not count as stopped."""
         at_end = report.stopped and read_result(self.job.trainings[-1]) is not None
         self.last_report = report = replace(report, stopped=report.stopped and not at_end)
-        # one whose folder is gone begins anew, and comes to each epoch again
+        # a trial whose folder was deleted starts from scratch, and reports each epoch again
         self.curve = [point for point in self.curve if point["epoch"] < report.epoch]
         self.curve.append(report.point)
 
     def open_progress(self) -> None:
-        """Begin to read the progress of its trainings: what earlier attempts wrote is skipped."""
-        *before, last = self.job.trainings
-        named = {f"trial {self.number}, first": training for training in before}
-        named[f"trial {self.number}"] = last
-        self._readers = {name: ProgressReader(its.progress) for name, its in named.items()}
+        """Open the progress files of its trainings, after what earlier attempts wrote there."""
+        *first, last = self.job.trainings
+        trainings = {f"trial {self.number}, first": training for training in first}
+        trainings[f"trial {self.number}"] = last
+        self._readers = {
+            name: ProgressReader(training.progress) for name, training in trainings.items()
+        }
 
     def new_epoch_lines(self) -> list[str]:
         """Return a line of the log for each epoch that has ended since the last call."""
@@ -110,74 +112,81 @@ class ActiveTrial:
 
 @dataclass
 class TrialCoordinator:
-    """The trials of one search, in one attempt at its job: the `TrialSource` of that search."""
+    """The trials of one search during one attempt at its job: a `TrialSource`."""
 
-    inputs: SearchInputs
+    search_job: SearchJob
     trials: dict[int, Trial]
-    """By their numbers, those that the registry has."""
+    """The trials that the registry has, by their numbers."""
     clock: Callable[[], float] = time.monotonic
-    _left: list[Trial] = field(init=False)
-    """Trials of an earlier attempt that are to be gone on with."""
+    _unfinished: list[Trial] = field(init=False)
+    """Trials of an earlier attempt that this one resumes, in that order."""
+    _axes: tuple[Axis, ...] = field(init=False)
+    """The dimensions of the search."""
     _active: dict[int, ActiveTrial] = field(init=False, default_factory=dict)
     _blocked: ActiveTrial | None = field(init=False, default=None)
-    """A trial that has begun while another job is training the same student."""
-    _prepared: TrialSpec | None = field(init=False, default=None)
-    """The next trial, where it had to be known before Tune asks for it."""
+    """A trial that waits for another job, which trains the same student."""
+    _prefetched: TrialSpec | None = field(init=False, default=None)
+    """The next trial, if `prefetch_trial` has started it before Tune asks for it."""
     _reported: SearchProgress | None = field(init=False, default=None)
+    """The progress that was reported last."""
 
     def __post_init__(self) -> None:
-        """Put what an earlier attempt has left first, before that what was stopped there."""
-        left = [trial for trial in self.trials.values() if is_unfinished(trial)]
-        self._left = sorted(left, key=has_been_stopped, reverse=True)
-        self._axes = axes(self.inputs.job)
-        self._began = self._reported_at = self._tried_at = self.clock()
-        self._done_before = self.progress.done
-        """Trials' worth of work that is done and says nothing of the pace of this attempt."""
+        """Queue unfinished trials, those that were stopped first: they need no process."""
+        unfinished = [trial for trial in self.trials.values() if is_unfinished(trial)]
+        self._unfinished = sorted(unfinished, key=was_stopped, reverse=True)
+        self._axes = axes(self.search_job.job)
+        self._started_at = self._reported_at = self._lease_tried_at = self.clock()
+        # work of earlier attempts says nothing of the speed of this one: estimates leave it out
+        self._inherited_work = self.progress.completed
 
     @property
     def search(self) -> Search:
-        """What the job says of the search."""
-        assert self.inputs.job.search is not None
-        return self.inputs.job.search
+        """The search as the job describes it."""
+        assert self.search_job.job.search is not None
+        return self.search_job.job.search
 
     @property
     def progress(self) -> SearchProgress:
-        """How far the search is."""
+        """The progress of the search."""
         return SearchProgress(
             dict(self.trials),
-            {number: trial.fraction for number, trial in self._active.items()},
+            {number: trial.completed_fraction for number, trial in self._active.items()},
             trial_count(self.search, self._axes),
         )
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no other trial will be started."""
-        full = len(self._active) >= self.search.concurrent
-        waiting = self._left or self._blocked or self._prepared
-        return not (full or waiting or self._propose_values())
+        is_full = len(self._active) >= self.search.concurrent
+        waiting = self._unfinished or self._blocked or self._prefetched
+        return not (is_full or waiting or self._propose_values())
 
-    def has_work(self) -> bool:
-        """Return whether any trial is left that is not done already; done ones are recorded."""
-        self._prepared = self.next_trial()
+    def prefetch_trial(self) -> bool:
+        """Start the first trial ahead of Tune, and return whether there is any trial to run.
+
+        Trials whose students another job has trained are recorded, as `next_trial` does: a search
+        that consists of such trials needs no cluster.
+        """
+        self._prefetched = self.next_trial()
         return not self.is_exhausted
 
     def next_trial(self) -> TrialSpec | None:
-        """Return a trial to start, if one may be started now.
+        """Start the next trial and return it; None if none may be started now.
 
-        Trials whose students another job has trained already are recorded on the way.
+        Trials whose students another job has trained are recorded as finished and skipped.
         """
-        spec, self._prepared = self._prepared, None
+        spec, self._prefetched = self._prefetched, None
         while spec is None and len(self._active) < self.search.concurrent:
-            if self._blocked and self.clock() - self._tried_at < _INTERVAL:
+            if self._blocked and self.clock() - self._lease_tried_at < _INTERVAL:
                 return None
-            trial = self._blocked or self._begin_trial()
+            trial = self._blocked or self._register_trial()
             if trial is None or not self._take_lease(trial):
                 return None
             spec = self._start_trial(trial)
         return spec
 
     def record_report(self, number: int, report: TrialReport) -> None:
-        """Record an epoch of a trial, or keep the failure that it reports until its end."""
+        """Record an epoch of a trial; a failure that it reports is recorded by `record_end`."""
         trial = self._active[number]
         self._log_epochs(trial)
         if report.error is not None:
@@ -185,7 +194,7 @@ class TrialCoordinator:
             return
         trial.add_report(report)
         context = self._context
-        # a database that does not answer now is told with the next epoch
+        # where the database does not answer, the next epoch's write has the whole curve
         with suppress(SQLAlchemyError), context.database.write() as session:
             trials.record_progress(
                 session,
@@ -198,7 +207,7 @@ class TrialCoordinator:
             )
 
     def record_end(self, number: int, error: BaseException | None) -> None:
-        """Record the end of a trial: at its end, stopped early, or failed with an error."""
+        """Record that a trial is over: finished, stopped early, or failed with an error."""
         trial = self._active.pop(number)
         try:
             self._log_epochs(trial)
@@ -211,7 +220,7 @@ class TrialCoordinator:
             elif trial.result is None:
                 self._record_stopped(trial)
             else:
-                seconds = self.clock() - trial.began
+                seconds = self.clock() - trial.started_at
                 location = trial.job.location
                 result = trial.job.stage.collect_result(trial.job.context, location.folder, seconds)
                 result = record_stage(self._context, location, result)
@@ -220,7 +229,7 @@ class TrialCoordinator:
             self._context.leases.release([trial.job.location.lease])
 
     def report_progress(self) -> None:
-        """Log epochs that have ended and report how far the search is, once in a while."""
+        """Log the epochs that have ended and report the progress, at most once a second."""
         now = self.clock()
         if now - self._reported_at < _INTERVAL:
             return
@@ -234,12 +243,12 @@ class TrialCoordinator:
         goals = self.search.targets
         best = progress.best(goals[0])
         metrics = best.metrics if best else {}
-        done = progress.done - self._done_before
-        left = progress.of - progress.done
+        completed = progress.completed - self._inherited_work
+        remaining = progress.total - progress.completed
         self._context.report(
             StageName.DISTIL,
-            progress.fraction,
-            eta_seconds=(now - self._began) / done * left if done else None,
+            progress.completed_fraction,
+            eta_seconds=((now - self._started_at) / completed * remaining if completed else None),
             loss=metrics.get("loss"),
             metric=metrics.get(self._primary),
             message=progress.message(goals),
@@ -247,7 +256,7 @@ class TrialCoordinator:
 
     @property
     def _context(self) -> JobContext:
-        return self.inputs.context
+        return self.search_job.context
 
     @property
     def _primary(self) -> str:
@@ -259,47 +268,49 @@ class TrialCoordinator:
         return max(self.trials, default=0) + 1
 
     def _propose_values(self) -> dict[str, Any] | None:
-        """Return the values of a new trial; None where everything has been tried."""
+        """Return the values of a new trial; None if every combination has been tried."""
         past = [past_trial(trial, self.search) for trial in self.trials.values()]
-        seed = self.inputs.job.train.seed
+        seed = self.search_job.job.train.seed
         return propose_trial(self.search, self._axes, past, seed=seed, number=self._next_number)
 
-    def _begin_trial(self) -> ActiveTrial | None:
-        """Begin the next trial that can be trained, and return it; None where there is none.
+    def _register_trial(self) -> ActiveTrial | None:
+        """Write the next trial that can be trained to the registry, and return it.
 
-        Those before it that cannot be, or that an earlier attempt has stopped, are recorded.
+        An unfinished trial of an earlier attempt comes before a new one. Trials that no job can
+        have are recorded as failed, those that an earlier attempt stopped as stopped. None if
+        there is no further trial.
         """
         while True:
-            left = self._left.pop(0) if self._left else None
-            number = left.number if left else self._next_number
-            values = left.values if left else self._propose_values()
+            resumed = self._unfinished.pop(0) if self._unfinished else None
+            number = resumed.number if resumed else self._next_number
+            values = resumed.values if resumed else self._propose_values()
             if values is None:
                 return None
             self._write(trials.begin, number, values)
             try:
-                job = self.inputs.trial_job(values)
+                job = self.search_job.trial_job(values)
             except BadSpec as error:
                 self._record_failure(number, Reason.BAD_SPEC, str(error))
                 continue
-            curve = [dict(point) for point in left.curve] if left else []
+            curve = [dict(point) for point in resumed.curve] if resumed else []
             trial = ActiveTrial(number, job, self.clock(), curve)
             if not trial.is_stopped:
                 return trial
             self._record_stopped(trial)
-            self._done_before += 1
+            self._inherited_work += 1
 
     def _take_lease(self, trial: ActiveTrial) -> bool:
-        """Return whether this job may train the trial's student now; else the trial is blocked."""
+        """Take the lease of the trial's student and return True; else keep the trial as blocked."""
         if self._context.leases.take([trial.job.location.lease]):
             self._blocked = None
             return True
         if self._blocked is None:
             self._context.log(f"trial {trial.number}: another job is doing the same; it waits")
-        self._blocked, self._tried_at = trial, self.clock()
+        self._blocked, self._lease_tried_at = trial, self.clock()
         return False
 
     def _start_trial(self, trial: ActiveTrial) -> TrialSpec | None:
-        """Return what the trial's process is given; None where its student is there already."""
+        """Prepare the trial's folder and return its spec; None if its student exists already."""
         location = trial.job.location
         if done := find_done(self._context, location):
             self._context.log(f"trial {trial.number}: done before, by job {done.job_id}")
@@ -311,7 +322,7 @@ class TrialCoordinator:
         trial.job.stage.record_outputs_code(trial.job.context, location.folder)
         trial.open_progress()
         self._active[trial.number] = trial
-        self._done_before += trial.fraction
+        self._inherited_work += trial.completed_fraction
         return trial.job.trial_spec(trial.number)
 
     def _log_epochs(self, trial: ActiveTrial) -> None:
@@ -320,7 +331,7 @@ class TrialCoordinator:
             self._context.log(*lines)
 
     def _record_finished(self, trial: ActiveTrial, student: TrainedModel) -> None:
-        assert student.loss is not None  # of a student; a teacher may come fine-tuned
+        assert student.loss is not None  # only a teacher that came fine-tuned has none
         result = read_result(trial.job.trainings[-1])
         self._write(
             trials.end,
@@ -328,12 +339,12 @@ class TrialCoordinator:
             TrialState.FINISHED,
             epochs=result.epochs if result else 0,
             metrics={"loss": student.loss, self._primary: student.metric}
-            | self.inputs.measure_costs(student.folder),
+            | self.search_job.measure_costs(student.folder),
         )
 
     def _record_stopped(self, trial: ActiveTrial) -> None:
-        # a start has the shape of its student, and so its costs
-        costs = self.inputs.measure_possible_costs(trial.job.trainings[0].start)
+        # the untrained student has the shape of the trained one, and so its costs
+        costs = self.search_job.measure_possible_costs(trial.job.trainings[0].start)
         metrics = self._last_scores(trial) | costs
         state = TrialState.STOPPED
         self._write(trials.end, trial.number, state, epochs=trial.epochs, metrics=metrics)
@@ -351,14 +362,14 @@ class TrialCoordinator:
         )
 
     def _last_scores(self, trial: ActiveTrial) -> dict[str, float]:
-        """Return what the trial has reported last; nothing, where it has reported nothing."""
+        """Return the scores of the trial's last report; none if it has reported nothing."""
         last = trial.last_report
         return {} if last is None else {"loss": last.loss, self._primary: last.metric}
 
     def _write(
         self, change: Callable[..., Trial], number: int, *values: Any, **fields: Any
     ) -> None:
-        """Change a trial in the registry under the lease of the job, and keep what it is now."""
+        """Change a trial in the registry under the job's lease, and keep the changed trial."""
         context = self._context
         self.trials[number] = context.write(
             lambda session: change(session, context.id, context.token, number, *values, **fields)

@@ -1,7 +1,7 @@
-"""Proposes the values of trials, and tells which dimensions mattered, from what was tried so far.
+"""Proposes the values of trials, and ranks the dimensions of a search, from its past trials.
 
-Nothing is remembered between two trials: a search that goes on after a kill proposes what it would
-have proposed without it.
+Each proposal is a function of the past trials and a seed alone: a search that is resumed after a
+kill proposes what it would have proposed without the kill.
 """
 
 import hashlib
@@ -38,13 +38,13 @@ from alambique.spec.space import (
 from alambique.spec.states import TrialState
 
 _ATTEMPTS = 20
-"""How often a sampler is asked for values that were not tried yet."""
+"""How often a sampler is asked for a combination that was not tried yet."""
 _RANDOM_ATTEMPTS = 1000
-"""How often values are drawn at random, where it cannot be known whether any are left."""
+"""Random draws before a search over ranges, which cannot be enumerated, counts as exhausted."""
 _DIGITS = 4
-"""Of a number from a range: more of them say nothing, and nobody could read them."""
+"""Significant digits of a value drawn from a range: more would be noise in every table."""
 _MIN_TRIALS = 4
-"""Trials from which something can be said about dimensions."""
+"""The fewest trials that the importance of dimensions is estimated from."""
 
 _DIRECTIONS: Mapping[Direction, StudyDirection] = {
     "max": StudyDirection.MAXIMIZE,
@@ -52,7 +52,7 @@ _DIRECTIONS: Mapping[Direction, StudyDirection] = {
 }
 
 Values = Mapping[str, Any]
-"""By the path of a field, what a trial has there."""
+"""The values of a trial, by the paths of their fields in the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class PastTrial:
 
     values: Values
     scores: tuple[float, ...] | None
-    """A number for each goal; None while the trial runs, and where it has failed."""
+    """A score for each goal; None while the trial runs, and if it failed."""
     failed: bool = False
 
 
 def past_trial(trial: Trial, search: Search) -> PastTrial:
-    """Return what a sampler sees of a trial; one that is over and lacks a goal counts as failed."""
+    """Return a trial as a sampler sees it; one that is over and lacks a goal counts as failed."""
     metrics = [trial.metrics.get(goal.name) for goal in search.targets]
     scores = tuple(value for value in metrics if value is not None)
     if not trial.state.over:
@@ -78,9 +78,9 @@ def past_trial(trial: Trial, search: Search) -> PastTrial:
 def propose_trial(
     search: Search, axes: Sequence[Axis], past: Sequence[PastTrial], *, seed: int, number: int
 ) -> dict[str, Any] | None:
-    """Return the values of trial `number`, counted from 1; None where everything has been tried.
+    """Return the values of trial `number`, counted from 1; None if every combination was tried.
 
-    Nothing is tried twice.
+    No combination is proposed twice.
     """
     if number > trial_count(search, axes):
         return None
@@ -96,25 +96,25 @@ def propose_trial(
 def dimension_importance(
     axes: Sequence[Axis], past: Sequence[PastTrial], *, seed: int
 ) -> dict[str, float | None]:
-    """Return each dimension's part in how the first goal varies over trials that have all goals.
+    """Return each dimension's share of the variance of the first goal, over trials with all goals.
 
     Functional ANOVA on a random forest (Hutter, Hoos and Leyton-Brown, 2014), as Optuna has it.
-    None for all where there are too few trials, or where all did equally well.
+    Every share is None if there are too few trials, or if all of them scored the same.
     """
     scored = [replace(trial, scores=trial.scores[:1]) for trial in past if trial.scores is not None]
     if len(scored) < _MIN_TRIALS or len({trial.scores for trial in scored}) < 2:
         return {axis.path: None for axis in axes}
     study = _make_study([StudyDirection.MINIMIZE], RandomSampler(seed=seed))
     study.add_trials(_optuna_trial(axes, trial) for trial in scored)
-    parts = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
-    # a dimension of one value is left out, and mattered nothing
-    return {axis.path: float(parts.get(axis.path, 0.0)) for axis in axes}
+    shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
+    # Optuna leaves out a dimension of one value, which explains nothing
+    return {axis.path: float(shares.get(axis.path, 0.0)) for axis in axes}
 
 
 def _sampled_values(
     search: Search, axes: Sequence[Axis], past: Sequence[PastTrial], sampler: BaseSampler
 ) -> Iterator[dict[str, Any]]:
-    """Yield what the sampler would try, again and again; no result is ever told to it."""
+    """Yield proposals of the sampler without end; none of them gets a result in between."""
     study = _make_study([_DIRECTIONS[goal.direction] for goal in search.targets], sampler)
     study.add_trials(_optuna_trial(axes, trial) for trial in past)
     distributions = {axis.path: _distribution(axis) for axis in axes}
@@ -124,7 +124,7 @@ def _sampled_values(
 
 
 def _untried_values(search: Search, axes: Sequence[Axis], *, seed: int) -> Iterator[dict[str, Any]]:
-    """Return values for when a sampler keeps to what was tried: all there are, or random ones."""
+    """Return combinations for a sampler that repeats itself: all of them, or random ones."""
     if (lists := value_lists(axes)) is not None:
         return (_grid_values(axes, number) for number in range(combination_count(lists)))
     return islice(_sampled_values(search, axes, (), RandomSampler(seed=seed)), _RANDOM_ATTEMPTS)
@@ -138,7 +138,7 @@ def _make_study(directions: Sequence[StudyDirection], sampler: BaseSampler) -> o
 def _make_sampler(search: Search, axes: Sequence[Axis], *, seed: int) -> BaseSampler:
     match search.sampler:
         case "tpe":
-            # Optuna's own ten would leave a small search nothing but chance
+            # Optuna's default of ten random trials would make a small search a random one
             random_trials = max(4, min(10, trial_count(search, axes) // 4))
             return TPESampler(seed=seed, n_startup_trials=random_trials)
         case "random":
@@ -150,7 +150,7 @@ def _make_sampler(search: Search, axes: Sequence[Axis], *, seed: int) -> BaseSam
 
 
 def _grid_values(axes: Sequence[Axis], number: int) -> dict[str, Any]:
-    """Return a combination of values that can be counted, from 0; the last axis changes first."""
+    """Return combination `number` of a grid, counted from 0; the last axis changes fastest."""
     lists = value_lists(axes)
     assert lists is not None
     return dict(zip((axis.path for axis in axes), combination(lists, number), strict=True))
@@ -172,7 +172,7 @@ def _optuna_trial(axes: Sequence[Axis], past: PastTrial) -> FrozenTrial:
 def _distribution(axis: Axis) -> BaseDistribution:
     match axis:
         case Listed(values=values):
-            # by their positions: a value may be a list or a mapping
+            # indices: Optuna's categories cannot be lists or mappings, as values of a job can
             return CategoricalDistribution(tuple(range(len(values))))
         case Between(whole=True):
             return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
@@ -183,14 +183,14 @@ def _distribution(axis: Axis) -> BaseDistribution:
 
 
 def _optuna_value(axis: Axis, value: Any) -> Any:
-    """Return a value of the job as Optuna has it."""
+    """Return a value of a job as a parameter of Optuna."""
     if isinstance(axis, Listed):
         return [as_json(each) for each in axis.values].index(as_json(value))
     return int(value) if axis.whole else float(value)
 
 
 def _job_value(axis: Axis, parameter: Any) -> Any:
-    """Return a parameter of Optuna as the job has it."""
+    """Return a parameter of Optuna as a value of a job."""
     if isinstance(axis, Listed):
         return axis.values[parameter]
     if axis.whole:
@@ -200,6 +200,6 @@ def _job_value(axis: Axis, parameter: Any) -> Any:
 
 
 def _derived_seed(*numbers: int) -> int:
-    """Return a seed of its own for each combination of numbers."""
+    """Return a seed that is distinct for each combination of numbers."""
     text = ":".join(map(str, numbers))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])

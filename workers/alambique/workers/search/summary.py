@@ -1,4 +1,4 @@
-"""What is told of a search: how far it is while it runs, and what the result of its job says."""
+"""The progress of a search while it runs, and its part of the job's result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,28 +23,28 @@ from alambique.workers.search.sampling import dimension_importance, past_trial
 
 @dataclass(frozen=True, slots=True)
 class SearchProgress:
-    """How far a search is."""
+    """The progress of a search."""
 
     trials: Mapping[int, Trial]
-    """By their numbers, those that have begun."""
+    """The trials that have begun, by their numbers."""
     running: Mapping[int, float]
-    """By the number of a trial that runs, the part of its epochs that are over."""
-    of: int
-    """How many trials there will be at most."""
+    """The part of its epochs that are over, by the number of a trial that runs."""
+    total: int
+    """The largest number of trials that there will be."""
 
     @property
-    def done(self) -> float:
-        """How many trials' worth of work is done."""
+    def completed(self) -> float:
+        """The work that is done, in trials; a trial that runs counts in part."""
         over = sum(trial.state.over for trial in self.trials.values())
         return over + sum(self.running.values())
 
     @property
-    def fraction(self) -> float:
-        """The part of all work that is done."""
-        return min(1.0, self.done / self.of)
+    def completed_fraction(self) -> float:
+        """The part of all work that is done, from 0 to 1."""
+        return min(1.0, self.completed / self.total)
 
     def best(self, goal: Goal) -> Trial | None:
-        """Return the trial that is best by a goal so far, of those that came to their end."""
+        """Return the finished trial that is best by a goal; None if none has finished."""
         measured = {
             number: trial.metrics
             for number, trial in self.trials.items()
@@ -54,8 +54,10 @@ class SearchProgress:
         return None if number is None else self.trials[number]
 
     def message(self, goals: Sequence[Goal]) -> str:
-        """Return it in words: "trial 5 of 12, 2 running; best f1 71.20 % (trial 3)"."""
-        message = f"trial {max(self.trials, default=0)} of {self.of}, {len(self.running)} running"
+        """Return the progress as text: "trial 5 of 12, 2 running; best f1 71.20 % (trial 3)"."""
+        message = (
+            f"trial {max(self.trials, default=0)} of {self.total}, {len(self.running)} running"
+        )
         failed = sum(trial.state is TrialState.FAILED for trial in self.trials.values())
         message += f", {failed} failed" if failed else ""
         goal = goals[0]
@@ -74,29 +76,29 @@ def _format_metric(goal: Goal, value: float) -> str:
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What a search came to."""
+    """The result of a search: its trials, and the students of its Pareto front."""
 
     trials: tuple[Trial, ...]
     front: tuple[int, ...]
     """The numbers of the trials on the front; the best by the first goal is the last."""
     students: tuple[TrainedModel, ...]
-    """Of each trial on the front, in that order, its baselines and its student."""
+    """The baselines and the student of each trial on the front, in that order."""
     notes: tuple[str, ...] = ()
     """Why baselines could not be trained."""
 
     def summarize(self, job: Job, result: JobResult) -> SearchResult:
-        """Return what the job's result says of the search.
+        """Return the summary of the search for the job's result.
 
         Args:
             job: the job that has the search.
-            result: its table, the teachers first.
+            result: the job's result without that summary; its rows list the teachers first.
         """
         search = job.search
         assert search is not None
         teachers = result.rows[: len(job.teachers)]
         students = [row for row in result.rows if row.name == StudentRole.DISTILLED]
-        points = [(row.macs.full, row.metrics[result.primary]) for row in students]
-        times = [(row.latency_ms, row.metrics[result.primary]) for row in students]
+        by_macs = [(row.macs.full, row.metrics[result.primary]) for row in students]
+        by_latency = [(row.latency_ms, row.metrics[result.primary]) for row in students]
         finished = [trial for trial in self.trials if trial.state is TrialState.FINISHED]
         past = [past_trial(trial, search) for trial in finished]
         importance = dimension_importance(axes(job), past, seed=job.train.seed)
@@ -104,18 +106,18 @@ class SearchOutcome:
             goals=tuple(search.goals),
             trials=_state_counts(self.trials),
             dimensions=tuple(
-                Dimension(field=field, importance=part) for field, part in importance.items()
+                Dimension(field=field, importance=share) for field, share in importance.items()
             ),
             front=tuple(self._front_member(row) for row in students),
             balance=Balance(
-                macs=balance(points, max(row.macs.full for row in teachers)),
-                latency_ms=balance(times, max(row.latency_ms for row in teachers)),
+                macs=balance(by_macs, max(row.macs.full for row in teachers)),
+                latency_ms=balance(by_latency, max(row.latency_ms for row in teachers)),
             ),
-            score_per_octave=score_per_octave(points),
+            score_per_octave=score_per_octave(by_macs),
         )
 
     def _front_member(self, row: ResultRow) -> FrontMember:
-        """Return what is told of a trial on the front, whose student has that row of the table."""
+        """Return the member of the front whose student has that row of the table."""
         trial = next(trial for trial in self.trials if trial.number == row.trial)
         return FrontMember(
             trial=trial.number,
@@ -127,6 +129,6 @@ class SearchOutcome:
 
 
 def _state_counts(trials: Sequence[Trial]) -> dict[str, int]:
-    """Return how many trials are in each state; states without any are left out."""
+    """Return the number of trials in each state, without states that no trial is in."""
     counts = {state: sum(trial.state is state for trial in trials) for state in TrialState}
     return {str(state): count for state, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""The job of a trial: the searched job with the values of the trial, as the stages see it."""
+"""The job of a search, and the job of each of its trials: the same one with a trial's values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,10 +25,10 @@ from alambique.workers.training.trial import TrialSpec
 
 @dataclass(frozen=True)
 class TrialJob:
-    """The job of one trial, under one seed, with the teachers and outputs that it learns from."""
+    """The job of one trial, under one seed."""
 
     context: JobContext
-    """Its job has the values of the trial, and no search."""
+    """The context of the search, with a job that has the values of the trial and no search."""
 
     @property
     def stage(self) -> TrainStudent:
@@ -37,16 +37,16 @@ class TrialJob:
 
     @cached_property
     def location(self) -> StageLocation:
-        """Where its student is: another job that asks for just this one finds it there."""
+        """Where the student is kept, for any other job that trains the same one."""
         return locate_stage(self.context, self.stage)
 
     @property
     def trainings(self) -> tuple[TrainingSpec, ...]:
-        """How its student is trained, one after the other."""
+        """The trainings of the student, in their order."""
         return self.stage.trainings(self.context, self.location.folder)
 
     def trial_spec(self, number: int) -> TrialSpec:
-        """Return what the process of the trial is given."""
+        """Return the trial as its process receives it."""
         job = self.context.job
         resources = ray_workers(job.resources, distilled=True)
         return TrialSpec(
@@ -59,41 +59,41 @@ class TrialJob:
 
 
 @dataclass(frozen=True)
-class SearchInputs:
-    """What all trials of a search have in common: its job, the teachers, and one pass of each."""
+class SearchJob:
+    """A job with a search: makes the jobs of its trials, and measures what their students cost."""
 
     context: JobContext
 
     @property
     def job(self) -> Job:
-        """The job that has the search."""
+        """The spec of the job, with its search."""
         return self.context.job
 
     def trial_job(self, values: Mapping[str, Any]) -> TrialJob:
-        """Return the job with these values, under the first of its seeds.
+        """Return the job of the trial with these values, under the first seed.
 
         Raises:
-            BadSpec: a job cannot have these values together.
+            BadSpec: no job can have these values together.
         """
         context = self.context
         job, *_ = job_with_values(self.job, values).per_seed
         check_head(job, context.inputs.student_start)
-        # a model of its own is the same for all trials: the space may leave it, and name no other
+        # the space can turn a start from the named model into these two, never into another model
         if job.student.start in ("teacher", "random"):
             inputs = context.inputs.model_copy(update={"student_start": None})
             context = replace(context, checked=inputs)
-        # one that learns from labels alone is keyed as the plain job is, which has no cache then
+        # without a term that needs outputs the job has none, which its stage keys reflect
         outputs = context.outputs if job.needs_outputs else ()
         return TrialJob(replace(context, job=job, outputs=outputs))
 
     def measure_costs(self, folder: Path) -> dict[str, float]:
-        """Return what the student in a folder costs: its sizes, and its latency if it is a goal."""
+        """Return the MACs and parameters of a student, and its latency if that is a goal."""
         return self._count_sizes(folder) | self._measure_latency(folder)
 
     def measure_possible_costs(self, folder: Path) -> dict[str, float]:
-        """Return those costs of the student in a folder that can be measured; log why others not.
+        """Return the costs of a student that can be measured, and log why the others cannot.
 
-        A trial that was stopped early may have left no whole student.
+        A trial that was stopped early may have left an incomplete student.
         """
         costs: dict[str, float] = {}
         try:
@@ -107,9 +107,9 @@ class SearchInputs:
         return costs
 
     def _count_sizes(self, folder: Path) -> dict[str, float]:
-        """Return parameters, and operations for a text as long as the searched job's windows.
+        """Return the parameters, and the MACs for a text of the searched job's window length.
 
-        All trials are counted for one length, whatever their own windows are.
+        One length for all trials makes their MACs comparable, whatever their own windows are.
         """
         counts = count(
             read_config(folder),
@@ -120,9 +120,9 @@ class SearchInputs:
         return {"macs": float(counts.macs_full), "parameters": float(counts.parameters)}
 
     def _measure_latency(self, folder: Path) -> dict[str, float]:
-        """Return milliseconds for such a text, in this process, beside what else the machine does.
+        """Return the latency for a text of that length if a goal asks for it, else nothing.
 
-        Empty where no goal asks for it.
+        It is measured in this process, while other trials may load the machine.
         """
         goals = self.job.search.targets if self.job.search else ()
         if "latency_ms" not in [goal.name for goal in goals]:
@@ -137,6 +137,6 @@ class SearchInputs:
         return {"latency_ms": latency_of(model, folder, self._text_length(folder)).mean_ms}
 
     def _text_length(self, folder: Path) -> int:
-        """Return the tokens of a window, or of the longest text that the student reads."""
+        """Return the tokens of a window, or of the longest text that the student can read."""
         longest = longest_text(read_config(folder))
         return min(self.job.train.max_length, longest or self.job.train.max_length)

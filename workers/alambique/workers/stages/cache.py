@@ -115,7 +115,7 @@ class FillProgress:
 
     def report(self, done: float, message: str, eta_seconds: float | None = None) -> None:
         """Report how far this teacher's outputs are; which of several is named."""
-        name = f"{self.part.name}: " if self.part.of > 1 else ""
+        name = f"{self.part.name}: " if self.part.count > 1 else ""
         self.context.report(
             StageName.CACHE,
             self.part.fraction(done),

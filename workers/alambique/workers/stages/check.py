@@ -47,7 +47,7 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
-from alambique.workers.hub_data import fetcher
+from alambique.workers.hub_data import HubFetcher
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CheckResult, DataSet, InitialModel, Unlabelled
 from alambique.workers.pipeline.stage import find_done, locate_stage
@@ -89,7 +89,7 @@ def check_job(context: JobContext) -> CheckResult:
     _check_resources(context)
     _check_stores(context)
     context.report(StageName.CHECK, 0.0, message="reading the data")
-    fetch = fetcher(context.settings.home.absolute(), tell=context.log)
+    fetch = HubFetcher(context.settings.home.absolute(), log=context.log).fetch
     splits = load(job.data, task=context.task, root=context.settings.data, fetch=fetch)
     for wrong in splits.wrong_sizes:
         raise BadData(wrong)

@@ -81,11 +81,11 @@ class TrainStudent:
         build_folder(folder / "start", partial(self.write_start, context))
         resources = ray_workers(context.job.resources, distilled=not self.role.is_baseline)
         trainings = self.trainings(context, folder)
-        part, of = self.part, len(trainings)
-        for number, training in enumerate(trainings):
-            name = part.name if number == of - 1 else f"{part.name}, first"
-            its_part = StagePart(part.stage, name, part.number * of + number, part.of * of)
-            run_training(context, resolve_maps(training), its_part, resources)
+        part, count = self.part, len(trainings)
+        for index, training in enumerate(trainings):
+            name = part.name if index == count - 1 else f"{part.name}, first"
+            subpart = StagePart(part.stage, name, part.index * count + index, part.count * count)
+            run_training(context, resolve_maps(training), subpart, resources)
         return self.collect_result(context, folder, time.monotonic() - began)
 
     def trainings(self, context: JobContext, folder: Path) -> tuple[TrainingSpec, ...]:

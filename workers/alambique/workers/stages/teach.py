@@ -1,4 +1,4 @@
-"""Each teacher is fine-tuned and chosen from its runs, or tested as it is."""
+"""Fine-tunes the candidates of each teacher and chooses one, or tests a teacher as it is."""
 
 import shutil
 import time
@@ -47,13 +47,13 @@ from alambique.workers.training.spec import TrainingSpec
 
 @dataclass(frozen=True, slots=True)
 class FineTune:
-    """The stage of one run: a candidate fine-tuned, or a model tested that came fine-tuned."""
+    """The stage of one run: fine-tunes a candidate, or tests a model that came fine-tuned."""
 
     teacher: TeacherEntry
     settings: Run
-    """Which candidate, and how it is trained."""
+    """The candidate, and how it is trained."""
     number: int
-    """Of the run among those of its teacher, from 1."""
+    """The number of the run among those of its teacher, from 1."""
     part: StagePart
     result_type: type[FineTuneResult] = FineTuneResult
 
@@ -71,10 +71,9 @@ class FineTune:
         }
 
     def run(self, context: JobContext, folder: Path) -> FineTuneResult:
-        """Fine-tune the candidate if it is to be, and measure it on the validation examples.
+        """Fine-tune the candidate if the job says so, and score it on the validation examples.
 
-        A run that diverges before it has any weights is a result like any other: nobody trains it
-        again.
+        A run that diverges before it has any weights has a result too: no other job repeats it.
         """
         began = time.monotonic()
         start = build_folder(self._start_folder(context), partial(self._write_start, context))
@@ -85,7 +84,7 @@ class FineTune:
             diverged = next((cause for cause in causes if isinstance(cause, Diverged)), None)
             if diverged is None:
                 raise
-            shutil.rmtree(folder / "run")  # its checkpoints, which lead nowhere
+            shutil.rmtree(folder / "run")  # nobody resumes its checkpoints
             seconds = time.monotonic() - began
             return FineTuneResult(model=None, start=start, diverged=str(diverged), seconds=seconds)
         seconds = time.monotonic() - began
@@ -98,26 +97,27 @@ class FineTune:
         )
 
     def initial_weights(self, context: JobContext) -> InitialModel | None:
-        """Return the model that the run begins with; None: one from scratch."""
+        """Return the model that the run starts from; None if it trains an architecture."""
         return context.inputs.teacher_starts[self.teacher.number][self.settings.candidate]
 
     def model_name(self, context: JobContext) -> str:
-        """Return the candidate as the job names it, with the commit or number that was found."""
+        """Return the candidate's name in the job, with its commit or its version's number."""
         start = self.initial_weights(context)
         return start.name if start else source_text(source_of(self.settings.model))
 
     def run_name(self, context: JobContext) -> str:
-        """Return what people call the run: the candidate and, of a grid, the point."""
+        """Return the name of the run for readers: the candidate and its point of the grid."""
         model = self.model_name(context)
         return f"{model}, {self.settings.point_text}" if self.settings.point else model
 
     def _train_and_test(
         self, context: JobContext, start: Path, folder: Path
     ) -> tuple[TrainedModel, GateFigures | None]:
+        """Return the model, fine-tuned unless it came so, and the figures of the gate."""
         train = self.settings.train
         if train is None:
             metric, gate = self._test(context, start, self.part.fraction())
-            return self._model(start, loss=None, metric=metric), gate
+            return self._trained_model(start, loss=None, metric=metric), gate
         resources = ray_workers(context.job.resources, distilled=False)
         training = TrainingSpec(
             task=context.job.task,
@@ -131,7 +131,7 @@ class FineTune:
         )
         result = run_training(context, training, self.part, resources)
         _, gate = self._test(context, training.best, self.part.fraction(1.0))
-        model = self._model(training.best, loss=result.best_loss, metric=result.metric)
+        model = self._trained_model(training.best, loss=result.best_loss, metric=result.metric)
         return model.model_copy(update={"diverged": result.diverged, "steps": result.steps}), gate
 
     def _test(
@@ -139,14 +139,16 @@ class FineTune:
     ) -> tuple[float, GateFigures | None]:
         """Return the primary metric on the validation examples, and the figures of the gate."""
         role = self.teacher.role
-        if not kind_of(context.task.output).has_head:  # it predicts nothing, and is like itself
+        if not kind_of(
+            context.task.output
+        ).has_head:  # it predicts nothing: its metric is its likeness to itself
             context.report(StageName.TEACH, fraction, message=f"the {role} is taken as it is")
             return 1.0, None
         message = f"testing the {role} on the validation examples"
         context.report(StageName.TEACH, fraction, message=message)
         return validate_teacher(context, folder, self.teacher.spec)
 
-    def _model(self, folder: Path, *, loss: float | None, metric: float) -> TrainedModel:
+    def _trained_model(self, folder: Path, *, loss: float | None, metric: float) -> TrainedModel:
         return TrainedModel(
             name=self.teacher.role,
             folder=folder,
@@ -159,7 +161,7 @@ class FineTune:
         )
 
     def _start_folder(self, context: JobContext) -> Path:
-        """Return where runs that begin with the same network find it, whatever their grid point."""
+        """Return the folder of the initial network, which runs of one candidate share."""
         start, train = self.initial_weights(context), self.settings.train
         inputs = {
             "task": context.job.task,
@@ -172,7 +174,7 @@ class FineTune:
         return context.stages_folder / f"start-{key[:24]}"
 
     def _write_start(self, context: JobContext, into: Path) -> None:
-        """Write the network that fine-tuning begins with, or that is tested, into a folder."""
+        """Write the network that is fine-tuned, or tested as it is, to a folder."""
         task, labels, train = context.task, context.data.labels, self.settings.train
         seed = train.seed if train else 0
         record_running_code(into)
@@ -185,7 +187,7 @@ class FineTune:
             )
         else:
             start = self.initial_weights(context)
-            assert start is not None  # only an architecture has none
+            assert start is not None  # only an architecture is without one
             write_with_head(start.folder, task.output, labels, into, seed=seed)
 
 
@@ -209,14 +211,14 @@ def fine_tune_stages(context: JobContext) -> list[FineTune]:
 
 
 def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
-    """Return for each teacher of the job one that passes the gate, chosen from its runs.
+    """Return the teachers of the job, each chosen from its runs by the gate.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
-    take those that are done. Runs that another job is doing come last, so that jobs with the same
-    teachers share out the work.
+    reuse those that are done. Runs that another job is doing are waited for last, so that jobs with
+    the same teachers divide the work.
 
     Raises:
-        BadTeacher: a teacher has no run that may teach.
+        BadTeacher: all runs of a teacher have collapsed.
         Diverged: its only run diverged before it had any weights.
     """
     stages = fine_tune_stages(context)
@@ -228,7 +230,7 @@ def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
     teachers = []
     for teacher in context.job.teachers:
         runs = [
-            _describe_run(context, stage, result)
+            _fine_tune_run(context, stage, result)
             for stage, result in zip(stages, results, strict=True)
             if result is not None and stage.teacher.number == teacher.number
         ]
@@ -241,26 +243,26 @@ def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
 def select_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTeacher:
     """Return the teacher: of the runs that have not collapsed, the first with the lowest loss.
 
-    Where all have collapsed, and the job says `gate: off`, it is chosen among those with weights.
+    If all have collapsed and the job says `gate: off`, it is chosen among those with weights.
 
     Args:
-        runs: all its runs, at least one, as `gate.judge_runs` gives them.
-        teacher: what the job says of it.
+        runs: all runs of the teacher, at least one, judged by `gate.judge_runs`.
+        teacher: its entry in the job.
 
     Raises:
         BadTeacher: every run has collapsed.
         Diverged: the only run has, before it had any weights.
     """
     off = teacher.spec.gate == "off"
-    able = [run for run in runs if run.collapsed is None]
-    if off and not able:
-        able = [run for run in runs if run.result.model is not None]
-    if not able:
-        raise _no_able_run(runs, teacher)
-    best = min(able, key=lambda run: 0.0 if run.loss is None else run.loss)
+    eligible = [run for run in runs if run.collapsed is None]
+    if off and not eligible:
+        eligible = [run for run in runs if run.result.model is not None]
+    if not eligible:
+        raise _no_eligible_run_error(runs, teacher)
+    best = min(eligible, key=lambda run: 0.0 if run.loss is None else run.loss)
     assert best.result.model is not None  # a run without weights has collapsed
     return SelectedTeacher(
-        # a run may have been done for another job, which gave its model another role
+        # the run may come from another job, where its model had another role
         model=best.result.model.model_copy(update={"name": teacher.role}),
         start=best.result.start,
         number=best.number,
@@ -273,7 +275,7 @@ def select_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTe
 
 
 def selection_notes(selected: SelectedTeacher) -> Iterator[str]:
-    """Yield what a reader of the job's table should know of how its teacher was chosen."""
+    """Yield the notes below the job's table on how its teacher was chosen."""
     for run in selected.runs:
         if run.collapsed:
             yield f"collapsed: {_describe_collapse(run)}"
@@ -281,7 +283,7 @@ def selection_notes(selected: SelectedTeacher) -> Iterator[str]:
         yield _gate_off_note(selected)
 
 
-def _describe_run(context: JobContext, stage: FineTune, result: FineTuneResult) -> FineTuneRun:
+def _fine_tune_run(context: JobContext, stage: FineTune, result: FineTuneResult) -> FineTuneRun:
     return FineTuneRun(
         number=stage.number,
         candidate=stage.settings.candidate,
@@ -294,6 +296,7 @@ def _describe_run(context: JobContext, stage: FineTune, result: FineTuneResult) 
 
 
 def _selection_log(selected: SelectedTeacher) -> Iterator[str]:
+    """Yield the lines of the job's log on how a teacher was chosen."""
     role = selected.model.name
     for run in selected.runs:
         if run.collapsed:
@@ -318,7 +321,9 @@ def _describe_collapse(run: FineTuneRun) -> str:
     return f"{run.name}: {loss}{run.collapsed}"
 
 
-def _no_able_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> BadTeacher | Diverged:
+def _no_eligible_run_error(
+    runs: Sequence[FineTuneRun], teacher: TeacherEntry
+) -> BadTeacher | Diverged:
     field, which = teacher.field, "" if teacher.alone else f"{teacher.role} ({teacher.field}): "
     if len(runs) > 1:
         lines = "\n".join(map(_describe_collapse, runs))

@@ -1,4 +1,4 @@
-"""One trial: what its process is given, what it reports, and how it trains a student."""
+"""One trial of a search: its spec, its reports, and the run that trains its student."""
 
 import math
 import os
@@ -26,15 +26,15 @@ from alambique.workers.training.result import TrainingResult, read_result, resul
 from alambique.workers.training.spec import TrainingSpec
 
 Curve = Sequence[Mapping[str, float]]
-"""The epoch, the loss and the metric of each report of a trial."""
+"""A point for each report of a trial: its epoch, loss and metric."""
 
 
 class TrialSpec(Spec):
-    """One trial: a student, and how it is trained. It travels as JSON."""
+    """A student and its trainings, as the process of a trial receives them: as JSON."""
 
     number: int
     trainings: tuple[TrainingSpec, ...]
-    """One after the other; the trial reports the last one, and is judged by it."""
+    """They run one after the other; reports and scores are those of the last one."""
     student: Student
     source: Path
     """The model that the untrained student is made of."""
@@ -44,22 +44,22 @@ class TrialSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """How far a trial is: the best of its epochs so far."""
+    """The progress of a trial, with the loss and the metric of its best epoch so far."""
 
     epoch: int
-    """How many epochs are over."""
+    """The number of epochs that are over."""
     loss: float
     metric: float
     reason: Reason | None = None
-    """Why the trial failed, where another try would only fail again."""
+    """Why the trial failed, if a retry would only fail again."""
     error: str | None = None
     """The message of that failure."""
     stopped: bool = False
-    """The scheduler has stopped the trial here; its process does not know."""
+    """Whether the scheduler stops the trial after this report; its process never sets it."""
 
     @classmethod
     def after_epoch(cls, state: TrainerState) -> "TrialReport":
-        """Return the report of a training that goes on after an epoch."""
+        """Return the report of a training after an epoch that is not its last."""
         assert state.best_loss is not None
         assert state.best_metric is not None
         return cls(state.epoch, state.best_loss, state.best_metric)
@@ -71,7 +71,7 @@ class TrialReport:
 
     @classmethod
     def from_point(cls, point: Mapping[str, float]) -> "TrialReport":
-        """Return the report that a point of a curve was made of; NaN where JSON has no number."""
+        """Return the report that a point of a curve was made from; JSON has no NaN and lacks it."""
         loss, metric = (point.get(name, math.nan) for name in ("loss", "metric"))
         return cls(int(point["epoch"]), loss, metric, stopped="stopped" in point)
 
@@ -87,42 +87,42 @@ class TrialReport:
 
 
 class TrialSource(Protocol):
-    """Gives trials to whoever runs them, and is told how they go. No call may take long."""
+    """Provides the trials of a search, and records how they go; every call returns quickly."""
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no other trial will be started."""
 
     def next_trial(self) -> TrialSpec | None:
-        """Return a trial to start, if one may be started now."""
+        """Return the next trial to run; None if none may be started now."""
 
     def record_report(self, number: int, report: TrialReport) -> None:
-        """Take note of how far a trial is."""
+        """Record a report of a trial."""
 
     def record_end(self, number: int, error: BaseException | None) -> None:
-        """Take note that a trial is over: at its end, stopped early, or failed with an error."""
+        """Record that a trial is over: finished, stopped early, or failed with an error."""
 
     def report_progress(self) -> None:
-        """Tell everybody how far the search is; called again and again."""
+        """Report the progress of the search; is called after every step of Tune."""
 
 
 @dataclass(frozen=True)
 class SearchRun:
-    """How the trials of a search are run."""
+    """The settings that the trials of a search are run with."""
 
     scheduler: Literal["asha", "hyperband", "none"]
     metric: Literal["loss", "metric"]
     """The field of reports by which the scheduler compares trials."""
     max_epochs: int
-    """Epochs of the longest trial."""
+    """The epochs of the longest trial."""
     resources: Resources
-    """Of each trial."""
+    """The resources of each trial."""
     folder: Path
-    """Where Tune writes; private to this attempt at the job, for some of it is pickle."""
+    """The folder that Tune writes to, some of it pickle: private to this attempt at the job."""
     ended: Mapping[int, Curve] = field(default_factory=dict)
     """The curves of trials that an earlier attempt has ended, by their numbers."""
     resumed: Mapping[int, Curve] = field(default_factory=dict)
-    """The curves of trials that this attempt goes on with, by their numbers."""
+    """The curves of trials that this attempt resumes, by their numbers."""
 
 
 def run_trial(
@@ -132,7 +132,8 @@ def run_trial(
 
     Args:
         spec: the trial.
-        report: called after each epoch of the last training and at its end; it may never return.
+        report: is called after each epoch of the last training, and at its end; Tune may end the
+            process in it.
         redis: the URL of the shared tier of teacher outputs.
     """
 
@@ -159,7 +160,7 @@ def unfinished_trainings(spec: TrialSpec) -> list[TrainingSpec]:
 
 
 def write_start(spec: TrialSpec) -> None:
-    """Write the untrained student of a trial where it is not there, and make its run folders."""
+    """Write the untrained student of a trial if it is missing, and make its run folders."""
     first, last = spec.trainings[0], spec.trainings[-1]
     write = partial(
         write_student,
@@ -175,7 +176,7 @@ def write_start(spec: TrialSpec) -> None:
 
 
 def _make_group_of_one() -> None:
-    """Make a group of this process alone, which DeepSpeed wants; its store needs no port."""
+    """Make the process group of one that DeepSpeed requires, with a store that opens no port."""
     os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     store = dist.HashStore()  # type: ignore[attr-defined]  # public, and left out of its stubs
