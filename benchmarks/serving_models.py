@@ -242,7 +242,7 @@ def text_times(folder: Path, threads: int | None, words: int) -> tuple[int, floa
         for _ in range(TEXTS):
             model.run([query])
         middle = time.perf_counter()
-        model.run([query] * TEXTS)
+        model.run([query] * TEXTS, together=True)
         alone.append(middle - began)
         together.append(time.perf_counter() - middle)
     per_text = 1000 / TEXTS

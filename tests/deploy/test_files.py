@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typer.main import get_command
 
 from alambique.api.app import BODY_LIMIT
 from alambique.api.connections import Limits
+from alambique.api.predictor import MOST_BYTES
 from alambique.cli.program import program
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
@@ -411,6 +413,36 @@ def test_systemd_understands_the_units(
     command = [program_of("systemd-analyze"), "verify", *(str(tmp_path / name) for name in UNITS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert [line for line in done.stderr.splitlines() if "alambique-" in line] == []
+
+
+def test_the_image_of_the_api_has_what_runs_a_model(
+    deploy: Path, compose: dict[str, Any], manifests: list[dict[str, Any]]
+) -> None:
+    extras = tomllib.loads((REPO / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+
+    def requirements(extra: str) -> Iterator[str]:
+        for one in extras[extra]:
+            nested = re.fullmatch(r"alambique\[(.+)\]", one)
+            if nested:
+                for name in nested[1].split(","):
+                    yield from requirements(name)
+            else:
+                yield re.split(r"[\[<>=;~ ]", one)[0]
+
+    (installed,) = re.findall(r'"\$\{wheel\}\[(.+)\]"', (deploy / "api.Dockerfile").read_text())
+    packages = set(requirements(installed))
+    assert "onnxruntime" in packages
+    assert not {"torch", "ray"} & packages
+    # two copies of each file, as the runtime may take in memory, fit with as much room again
+    unit = (deploy / "systemd" / "alambique-api.service").read_text()
+    limits = (
+        compose["services"]["api"]["deploy"]["resources"]["limits"]["memory"],
+        container(manifests, "api")["resources"]["limits"]["memory"],
+        *re.findall(r"^MemoryMax=(.+)$", unit, re.M),
+    )
+    assert [one.upper().rstrip("I") for one in limits] == [f"{4 * MOST_BYTES >> 30}G"] * 3
 
 
 def test_the_proxy_takes_bodies_as_large_as_the_api_does(deploy: Path) -> None:

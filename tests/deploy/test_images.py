@@ -239,6 +239,7 @@ def test_the_image_of_the_api_answers_and_has_no_torch(
     image, said = build(deploy / "api.Dockerfile", overlay)
     assert image.user == "10001:10001"
     assert json.loads(image.run(["python", "-c", WHICH])) == []
+    image.run(["python", "-c", "import onnxruntime"])
     assert image.run(["id", "-un"]) == "alambique\n"
     image.run(["alambique", "db", "upgrade"])
     words = [*json.loads(said["ENTRYPOINT"]), *json.loads(said["CMD"])]

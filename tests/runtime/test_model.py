@@ -1,6 +1,7 @@
 """Whole texts through a network that knows the answer, in windows and in batches."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,28 @@ def test_queries_are_answered_together_as_they_are_alone(tokenizers: dict[str, T
     assert all(rows <= 64 and rows * length <= BATCH_TOKENS for rows, length in shapes)
     assert [length for _, length in shapes] == sorted(length for _, length in shapes)
     assert together == [model.run([query])[0] for query in queries]
+    assert model.run([]) == []
+
+
+def test_a_batch_dependent_model_answers_each_query_by_itself(
+    tokenizers: dict[str, Tokenizer],
+) -> None:
+    encoder = Encoder.of(tokenizers["wordpiece"], max_length=40, stride=12, pad_id=0)
+
+    def forward(inputs: Inputs) -> NDArray[np.float32]:
+        # as dynamic int8 does: a range over the whole batch decides what is left of each text
+        step = inputs.input_ids_BN.max() / 7
+        rounded_BN = np.round(inputs.input_ids_BN / step).astype(np.float32)
+        return np.stack([rounded_BN, rounded_BN.max() - rounded_BN], axis=-1)
+
+    model = replace(_model(encoder, forward), is_batch_dependent=True)
+    queries = [Query("¿Cuánto?", CONTEXT[n:], best=3) for n in range(0, len(CONTEXT), 40)]
+    alone = [model.run([query])[0] for query in queries]
+    assert model.run(queries) == alone
+    assert model.run(queries[::-1]) == alone[::-1]
+    span = model.answer("¿Cuánto?", CONTEXT)
+    assert (alone[0]["answer"], alone[0]["score"]) == (span.text, span.probability)
+    assert model.run(queries, together=True) != alone
     assert model.run([]) == []
 
 

@@ -1,6 +1,7 @@
 """Answers of registered versions: their files fetched from the artifacts, the last used loaded."""
 
 import asyncio
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +20,12 @@ from alambique.api.views import VersionView
 from alambique.registry.records import Version
 from alambique.runtime.engines import ONNX_FILE, OPENVINO_FILE
 from alambique.runtime.model import Model, Query
-from alambique.spec.errors import BadModel, Conflict
+from alambique.spec.errors import BadModel
 from alambique.spec.settings import Settings
 
-MOST_BYTES = 2 << 30
-"""Of the files of all models that stay loaded; the last one stays, whatever its size."""
+MOST_BYTES = 512 << 20
+"""Of the files of all models that stay loaded. In memory they take up to twice as much, which has
+to fit beside the API into what a container is given for it."""
 AT_ONCE = 2
 """Queries that are answered at the same time."""
 MOST_WAITING = 64
@@ -50,7 +52,7 @@ class Predictor:
         """Make a predictor, which has no model yet.
 
         Args:
-            settings: name the artifacts, and the home that their files are fetched into.
+            settings: name the artifacts, and the home, where files are while they are loaded.
             most_bytes: of the files of the models that stay loaded.
         """
         self._settings = settings
@@ -64,13 +66,15 @@ class Predictor:
         """Return what a version says to a query.
 
         Raises:
-            BadModel: no engine runs the version's files, or one is not what was registered.
+            BadModel: no engine runs the version's files, they are too large to be loaded here, or
+                one is not what was registered.
             BadSpec: the query is not one for this model.
             LostFile: a file is not in the artifacts any more.
             MissingExtra: the engine is not installed here.
             Overloaded: as many queries wait as may wait.
         """
         check_engine_file(version)
+        self._check_size(version)
         if self._begun >= AT_ONCE + MOST_WAITING:
             raise Overloaded(
                 f"{MOST_WAITING} queries wait already: ask again in a moment, or give this model a "
@@ -102,8 +106,7 @@ class Predictor:
     def _slot(self, version: Version) -> _Slot:
         """Return the place of a version's model, for which others may lose theirs."""
         with self._lock:
-            size = sum(file.size for file in version.files)
-            slot = self._slots.setdefault(version.id, _Slot(size))
+            slot = self._slots.setdefault(version.id, _Slot(_size(version)))
             self._slots.move_to_end(version.id)
             while len(self._slots) > 1 and self._bytes() > self._most_bytes:
                 self._slots.popitem(last=False)
@@ -112,25 +115,27 @@ class Predictor:
     def _bytes(self) -> int:
         return sum(slot.bytes for slot in self._slots.values())
 
+    def _check_size(self, version: Version) -> None:
+        if (size := _size(version)) > self._most_bytes:
+            raise BadModel(
+                f"{version.name}@{version.number} has {size:,} bytes, and the API loads models of "
+                f"at most {self._most_bytes:,}: serve it by itself with `alambique serve`"
+            )
+
     def _load(self, version: Version) -> Model:
+        # no copy stays on the disk: it would grow with each version that was ever asked
+        downloads = self._settings.home.absolute() / "downloads"
         try:
-            return Model.from_folder(self._fetch(version))
+            downloads.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".predict-", dir=downloads) as temporary:
+                folder = Path(temporary) / "version"
+                view = VersionView.model_validate(version)
+                save(view, folder, partial(self._open_file, version))
+                return Model.from_folder(folder)
         except BaseException:
             with self._lock:
                 self._slots.pop(version.id, None)
             raise
-
-    def _fetch(self, version: Version) -> Path:
-        """Return the folder of a version's files, fetched where it is not here."""
-        folder = self._settings.home.absolute() / "downloads" / str(version.id)
-        if folder.is_dir():
-            return folder
-        try:
-            save(VersionView.model_validate(version), folder, partial(self._open_file, version))
-        except (Conflict, OSError):
-            if not folder.is_dir():  # else another process was first
-                raise
-        return folder
 
     @contextmanager
     def _open_file(self, version: Version, name: str) -> Iterator[Iterable[bytes]]:
@@ -146,3 +151,7 @@ def check_engine_file(version: Version) -> None:
             f"{version.name}@{version.number} has no file that an engine runs: ask one of its "
             "compressed versions, which a job with `compress: [onnx]` registers beside it"
         )
+
+
+def _size(version: Version) -> int:
+    return sum(file.size for file in version.files)

@@ -57,16 +57,13 @@ def serve(
     from alambique.api.model_server import create_model_app
     from alambique.cli.http_server import listen
     from alambique.cli.http_server import serve as serve_app
-    from alambique.runtime.batch_dependence import depends_on_batch
-    from alambique.runtime.loading import fetch
-    from alambique.runtime.model import Model
+    from alambique.runtime.loading import load
 
     settings = settings_of(context)
     token = None if token_file is None else _read_token(token_file)
     with listen(host, port) as listener:
-        folder = fetch(source, token=_source_token(source, settings))
-        model = Model.from_folder(folder, threads=threads)
-        limits = BatchLimits(queries=1) if depends_on_batch(folder) else BatchLimits()
+        model = load(source, threads=threads, token=_source_token(source, settings))
+        limits = BatchLimits(queries=1) if model.is_batch_dependent else BatchLimits()
         hosts = [*settings.hosts, host]
         app = create_model_app(model, hosts=hosts, token=token, limits=limits)
         ready = "the model answers at {url}: stop it with Ctrl-C"

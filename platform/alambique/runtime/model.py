@@ -12,6 +12,7 @@ import numpy as np
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.about import About, read_about
+from alambique.runtime.batch_dependence import depends_on_batch
 from alambique.runtime.engines import Forward, open_engine
 from alambique.runtime.softmax import softmax
 from alambique.runtime.spans import Span, SpanSettings, choose_span, nbest
@@ -60,6 +61,8 @@ class Model:
     about: About
     encoder: Encoder
     forward: Forward
+    is_batch_dependent: bool = False
+    """Whether the network says something else to a text that has others beside it in a batch."""
 
     @classmethod
     def from_folder(cls, folder: Path, *, threads: int | None = None) -> Self:
@@ -76,7 +79,8 @@ class Model:
         """
         about = read_about(folder)
         encoder = Encoder.from_folder(folder, max_length=about.max_length, stride=about.stride)
-        return cls(about, encoder, open_engine(folder, threads=threads))
+        forward = open_engine(folder, threads=threads)
+        return cls(about, encoder, forward, depends_on_batch(folder))
 
     def answer(self, question: str, context: str) -> Span:
         """Return the span of the context that answers the question.
@@ -115,16 +119,24 @@ class Model:
         self._check_texts(texts)
         return float(self._logits([self.encoder.texts(*texts)])[0][0, 0])
 
-    def run(self, queries: Sequence[Query]) -> list[dict[str, Any]]:
+    def run(
+        self, queries: Sequence[Query], *, together: bool | None = None
+    ) -> list[dict[str, Any]]:
         """Return what the model says to each query, as JSON.
 
-        The windows of all of them are batched by their length: this is how to ask much at once.
+        Args:
+            queries: as many as there are: this is how to ask much at once.
+            together: whether windows of several queries may be in one batch, which is quicker.
+                Where not given, they may unless the model is batch-dependent, as dynamic int8 is:
+                its answer to a query is then the same whatever else is asked.
 
         Raises:
             BadSpec: a query is not one for this model.
         """
         windows_of = [self._windows(query) for query in queries]
-        logits = iter(self._logits([window for windows in windows_of for window in windows]))
+        together = not self.is_batch_dependent if together is None else together
+        groups = [[w for windows in windows_of for w in windows]] if together else windows_of
+        logits = iter([each for group in groups for each in self._logits(group)])
         return [
             self._as_json(query, windows, [next(logits) for _ in windows])
             for query, windows in zip(queries, windows_of, strict=True)
