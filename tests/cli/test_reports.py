@@ -10,7 +10,12 @@ from tests.job_results import job_result, result_row
 from alambique.api.views import JobView
 from alambique.cli.environment import local_program
 from alambique.cli.job_reports import report
-from alambique.cli.model_reports import made_by_lines, show_prediction
+from alambique.cli.model_reports import (
+    ComparedModel,
+    made_by_lines,
+    show_comparison,
+    show_prediction,
+)
 from alambique.spec.settings import Settings
 from alambique.spec.states import State
 
@@ -32,6 +37,34 @@ def test_a_prediction_is_printed_by_its_kind(
 ) -> None:
     show_prediction(found)
     assert capsys.readouterr().out == printed
+
+
+def compared(version: str, mean_ms: float, macs: int = 100) -> ComparedModel:
+    return ComparedModel(
+        version=version,
+        format="fp32",
+        metric="f1",
+        score=0.5,
+        parameters=1000,
+        macs=macs,
+        bytes=4000,
+        mean_ms=mean_ms,
+        low_ms=0.9 * mean_ms,
+        high_ms=1.1 * mean_ms,
+        ratio=4.0 / mean_ms,
+    )
+
+
+@pytest.mark.parametrize(("macs", "busy"), [(100, True), (50, False)])
+def test_models_of_one_shape_that_are_not_equally_quick_say_that_the_machine_was_busy(
+    capsys: pytest.CaptureFixture[str], macs: int, busy: bool
+) -> None:
+    show_comparison([compared("tiny@1", 4.0), compared("tiny-gold-only@1", 2.0, macs)])
+    out = capsys.readouterr().out
+    assert "in turns" in out
+    assert "threads each" in out
+    assert ("the machine was busy: tiny-gold-only@1 took 2 ms" in out) == busy
+    assert out.count("tiny@1") == 1 + busy
 
 
 def ended(state: State, result: dict[str, Any] | None = None) -> JobView:

@@ -231,6 +231,16 @@ def test_entities_of_conll2002(real: Real, score: float, passed: bool) -> None:
     assert gate.is_passed is passed
 
 
+@pytest.mark.parametrize(("score", "passed"), [(0.001, False), (0.2147, False), (0.95, True)])
+def test_entities_of_the_sample_data(score: float, passed: bool) -> None:
+    """The same on data that the package ships, a hundred of whose sentences name words' tags."""
+    data = Data(name="sample-entities", limit={"train": 100, "dev": 200})
+    splits = load(data, task=find("named-entities"), root=None)
+    gate = at(splits, "named-entities", score)
+    assert gate.score == pytest.approx(score, abs=0.02)
+    assert gate.is_passed is passed
+
+
 @pytest.mark.parametrize(("score", "passed"), [(0.6183, False), (0.9734, True)])
 def test_parts_of_speech_of_gsd(real: Real, score: float, passed: bool) -> None:
     """The paper's collapse and its worst healthy teacher, on the part of GSD that is at hand."""
