@@ -26,13 +26,14 @@ from alambique.runtime.engines import ONNX_FILE, open_engine
 from alambique.runtime.latency import turn
 from alambique.runtime.windows import Inputs
 from alambique.spec.outputs import Output
-from alambique.workers.compression.onnx_files import (
+from alambique.workers.compression.formats import (
     export_onnx,
     quantize_dynamic,
     quantize_static,
+    write_openvino,
+    write_openvino_int8,
 )
-from alambique.workers.compression.openvino_files import write_openvino, write_openvino_int8
-from alambique.workers.scoring.engine_network import EngineNetwork
+from alambique.workers.scoring.loaded_model import EngineNetwork
 
 LABELS = ("start", "end")
 FORMATS = ("onnx", "onnx-int8", "onnx-int8-static", "openvino", "openvino-int8")

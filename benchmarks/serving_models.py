@@ -122,7 +122,7 @@ def make_random_model(folder: Path) -> Path:
     from alambique.models.sources import SAMPLES
     from alambique.runtime.about import ABOUT
     from alambique.runtime.engines import ONNX_FILE
-    from alambique.workers.compression.onnx_files import export_onnx, quantize_dynamic
+    from alambique.workers.compression.formats import export_onnx, quantize_dynamic
 
     task = find(TASK)
     network = new(SHAPE, task.output, (), seed=1)

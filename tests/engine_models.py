@@ -8,7 +8,7 @@ from alambique.models.sources import SAMPLES
 from alambique.runtime.about import ABOUT
 from alambique.runtime.engines import ONNX_FILE
 from alambique.tasks.all import find
-from alambique.workers.compression.onnx_files import export_onnx
+from alambique.workers.compression.formats import export_onnx
 
 LABELS = {
     "question-answering": (),

@@ -70,7 +70,7 @@ def _export(output: Output, folder: Path) -> None:
     # not on top: most tests of the runtime need no torch
     from alambique.models.networks import new, save
     from alambique.models.tokenizers import train_tokenizer
-    from alambique.workers.compression.onnx_files import export_onnx
+    from alambique.workers.compression.formats import export_onnx
 
     vocabulary = train_tokenizer(TEXTS, 150, folder, max_length=64)
     labels = LABELS[output]

@@ -15,7 +15,7 @@ import alambique.runtime
 from alambique.runtime import Model, Query
 from alambique.spec.errors import BadModel, BadSpec, MissingExtra
 from alambique.spec.outputs import Output
-from alambique.workers.compression.openvino_files import write_openvino
+from alambique.workers.compression.formats import write_openvino
 from alambique.workers.scoring.predicting import open_model, predict
 
 Exported = Callable[[Output], Path]

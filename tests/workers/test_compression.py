@@ -13,8 +13,7 @@ from alambique.models.networks import Network, new, save
 from alambique.models.tokenizers import train_tokenizer
 from alambique.runtime.engines import open_onnx
 from alambique.spec.outputs import Output
-from alambique.workers.compression.low_precision import write_low_precision
-from alambique.workers.compression.onnx_files import export_onnx, quantize_dynamic
+from alambique.workers.compression.formats import export_onnx, quantize_dynamic, write_low_precision
 
 LABELS = ("O", "B-PER", "I-PER")
 

@@ -16,12 +16,13 @@ from alambique.models.networks import Network, new
 from alambique.runtime.engines import ONNX_FILE, open_engine
 from alambique.runtime.windows import Inputs
 from alambique.spec.outputs import Output
-from alambique.workers.compression.onnx_files import (
+from alambique.workers.compression.formats import (
     export_onnx,
     quantize_dynamic,
     quantize_static,
+    write_openvino,
+    write_openvino_int8,
 )
-from alambique.workers.compression.openvino_files import write_openvino, write_openvino_int8
 
 pytestmark = pytest.mark.slow
 

@@ -57,7 +57,7 @@ def serve(
     from alambique.api.model_server import create_model_app
     from alambique.cli.http_server import listen
     from alambique.cli.http_server import serve as serve_app
-    from alambique.runtime.batch_dependence import depends_on_batch
+    from alambique.runtime.engines import depends_on_batch
     from alambique.runtime.loading import fetch
     from alambique.runtime.model import Model
 

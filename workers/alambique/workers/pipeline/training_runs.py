@@ -11,8 +11,7 @@ from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.training.distributed import distributed_context
 from alambique.workers.training.loop import train
 from alambique.workers.training.progress import Progress, ProgressReader
-from alambique.workers.training.result import TrainingResult, read_result, result_of
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingResult, TrainingSpec, read_result, result_of
 
 _EVERY = 1.0
 """Seconds between two looks at the progress of a training."""

@@ -18,18 +18,18 @@ from alambique.runtime.windows import Inputs, pad
 from alambique.spec.compression import Format
 from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.examples import Example, read
-from alambique.workers.compression.low_precision import write_low_precision
-from alambique.workers.compression.onnx_files import (
+from alambique.workers.compression.formats import (
     export_onnx,
     quantize_dynamic,
     quantize_static,
+    write_low_precision,
+    write_openvino,
+    write_openvino_int8,
 )
-from alambique.workers.compression.openvino_files import write_openvino, write_openvino_int8
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CompressedModel, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.scoring.engine_network import EngineNetwork
-from alambique.workers.scoring.loaded_model import LoadedModel
+from alambique.workers.scoring.loaded_model import EngineNetwork, LoadedModel
 from alambique.workers.training.example_windows import ExampleWindow
 from alambique.workers.training.kinds.kind import WindowLogits
 

@@ -23,8 +23,7 @@ from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.layer_maps import maps_of, resolve_maps
-from alambique.workers.training.result import result_of
-from alambique.workers.training.spec import StepBudget, TrainingSpec
+from alambique.workers.training.spec import StepBudget, TrainingSpec, result_of
 
 GOLD_ALONE: tuple[Term, ...] = (Gold(),)
 """The objective of a baseline."""

@@ -32,14 +32,13 @@ from alambique.workers.training.example_windows import loss_normalizers
 from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.loss_log import LossLog, StepLosses
 from alambique.workers.training.progress import Progress, ProgressFile
-from alambique.workers.training.result import TrainingResult
 from alambique.workers.training.schedule import (
     epoch_batches,
     learning_rate,
     micro_batches,
     share,
 )
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingResult, TrainingSpec
 from alambique.workers.training.validation import Validation, validate
 
 OnEpochEnd = Callable[[TrainerState], None]

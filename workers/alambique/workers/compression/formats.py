@@ -1,25 +1,29 @@
-"""Networks as ONNX files, in float32 and in int8.
+"""Networks in other formats: ONNX in float32 and int8, OpenVINO, and safetensors of 16 bits.
 
 Shapes: B texts of a batch, N pieces of the longest.
 """
 
+import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from alambique.models.networks import Network
-from alambique.runtime.engines import INPUT_NAMES
+from alambique.runtime.engines import INPUT_NAMES, OPENVINO_FILE
 from alambique.runtime.windows import Inputs
 
 OPSET = 20
+_WEIGHTS = "model.safetensors"
 _QUANTIZED = ("MatMul", "Gemm", "Gather")
 """The operators whose weights become int8; Gather is that of the embeddings."""
 _ONE_SIDED = {"MatMulConstBOnly": True}
@@ -143,3 +147,56 @@ def _quietly() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def write_openvino(source: Path, folder: Path) -> None:
+    """Write an ONNX file in OpenVINO's form: openvino_model.xml with its weights beside it."""
+    import openvino
+
+    # by itself it would write weights of 16 bits
+    openvino.save_model(
+        openvino.convert_model(source), folder / OPENVINO_FILE, compress_to_fp16=False
+    )
+
+
+def write_openvino_int8(source: Path, folder: Path, calibration: Sequence[Inputs]) -> None:
+    """Write an ONNX file in OpenVINO's form, its weights and activations in int8.
+
+    Args:
+        source: the file in float32.
+        folder: of the files.
+        calibration: batches of real texts, over which the range of each activation is taken.
+    """
+    import nncf
+    import openvino
+
+    # after the import, which sets the level itself
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    # its progress bars go to standard output, and no setting turns them off
+    with redirect_stdout(StringIO()):
+        quantized = nncf.quantize(
+            openvino.convert_model(source),
+            nncf.Dataset([named_arrays(inputs) for inputs in calibration]),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(calibration),
+        )
+    openvino.save_model(quantized, folder / OPENVINO_FILE, compress_to_fp16=False)
+
+
+def write_low_precision(source: Path, folder: Path, dtype: torch.dtype) -> None:
+    """Write a network's weights and config with its floating-point numbers in another precision.
+
+    Args:
+        source: the folder of the network, with one file of weights.
+        folder: the one to write to.
+        dtype: torch.bfloat16 or torch.float16.
+    """
+    weights = {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(source / _WEIGHTS).items()
+    }
+    save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
+    config = json.loads((source / "config.json").read_text())
+    config.pop("torch_dtype", None)  # the field's older name, which would contradict the new one
+    config["dtype"] = str(dtype).removeprefix("torch.")
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
