@@ -125,7 +125,7 @@ class _ProgressReporter:
 
 
 def _seconds_left(first: Progress, now: Progress) -> float | None:
-    """Estimate the seconds until the last step, if no patience ends the training before."""
+    """Return the estimated seconds until the last step, if no patience ends the training before."""
     if now.done <= first.done:
         return None
     return (now.at - first.at) / (now.done - first.done) * (now.total - now.done)
