@@ -52,8 +52,8 @@ def database_text(error: BaseException) -> str | None:
     """
     if is_away(error):
         return (
-            "the database does not answer: try again in a moment; if it still does not, check that it "
-            "runs and that ALAMBIQUE_DATABASE_URL names it"
+            "the database does not answer: try again in a moment, else check that it runs and that "
+            "ALAMBIQUE_DATABASE_URL names it"
         )
     if is_unmigrated(error):
         return "the database is not migrated to this program: run `alambique db upgrade`"
