@@ -207,10 +207,11 @@ class TrainingLoop:
     def _scaled_patience(self) -> float:
         """Return the epochs without a lower validation loss after which the run stops.
 
-        A run that keeps pace with others has shorter epochs than those: it stops no sooner.
+        A run with step budgets may have shorter epochs than their trainings: more of them make up
+        for that.
         """
         train = self._spec.train
-        if not self._spec.pace:
+        if not self._spec.step_budgets:
             return train.patience
         own = len(epoch_batches(self._lengths, train, 0))
         return train.patience * max(1.0, self._inputs.steps / (train.epochs * own))

@@ -46,11 +46,11 @@ class FillTask(Spec):
 
 
 class StepBudget(Spec):
-    """What decides how many steps one training of the distilled student takes."""
+    """What the number of steps of a training of the distilled student depends on."""
 
     train: Train
     unlabelled: Path | None = None
-    """The examples without labels that it learns from as well."""
+    """The file of examples without labels that it learns from too."""
 
 
 class TrainingSpec(Spec):
@@ -67,9 +67,9 @@ class TrainingSpec(Spec):
     objective: tuple[Term, ...] = (Gold(),)
     unlabelled: Path | None = None
     """More training examples, without labels."""
-    pace: tuple[StepBudget, ...] = ()
-    """The trainings that this one takes as many optimizer steps as, together: it passes over its
-    own examples as often as that needs. Without any it takes the epochs of `train`."""
+    step_budgets: tuple[StepBudget, ...] = ()
+    """Trainings whose optimizer steps, added up, are those of this one, in as many passes over its
+    own examples as that takes. Without any, the epochs of `train` decide."""
     teachers: tuple[OutputsLocation, ...] = ()
     live_teacher: Path | None = None
     """The folder of the live teacher, which answers each batch where terms compare layers."""
