@@ -32,7 +32,7 @@ from alambique.workers.compression.onnx_files import (
     quantize_static,
 )
 from alambique.workers.compression.openvino_files import write_openvino, write_openvino_int8
-from alambique.workers.scoring.engine_network import EngineNetwork
+from alambique.workers.scoring.loaded_model import EngineNetwork
 
 LABELS = ("start", "end")
 FORMATS = ("onnx", "onnx-int8", "onnx-int8-static", "openvino", "openvino-int8")

@@ -24,8 +24,7 @@ from alambique.workers.training.example_windows import ExampleWindow
 from alambique.workers.training.initial_weights import write_from_scratch, write_student
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.loop import train
-from alambique.workers.training.result import read_result
-from alambique.workers.training.spec import FillTask, OutputsLocation, TrainingSpec
+from alambique.workers.training.spec import FillTask, OutputsLocation, TrainingSpec, read_result
 
 TASK = find("named-entities")
 TEACHER = Architecture(

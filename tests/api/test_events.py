@@ -36,7 +36,7 @@ def row(database: Database, job: Job) -> JobRow:
 
 def tell(database: Database, row: JobRow, fraction: float) -> None:
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=fraction)
+        jobs.record_progress(session, row.id, row.token, stage=StageName.TEACH, fraction=fraction)
 
 
 def finish(database: Database, row: JobRow) -> None:

@@ -98,7 +98,9 @@ def test_an_unchanged_job_is_not_sent_again(
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5, loss=1.5)
+        jobs.record_progress(
+            session, row.id, row.token, stage=StageName.TEACH, fraction=0.5, loss=1.5
+        )
     changed = http.get(f"/v1/jobs/{posted.id}", headers=known)
     assert changed.status_code == 200
     assert (changed.json()["stage"], changed.json()["progress"]) == ("teach", 0.5)

@@ -48,7 +48,7 @@ def taken(database: Database, job_id: UUID) -> JobRow:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=job_id)
     assert row is not None
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.0)
+        jobs.record_progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.0)
     return row
 
 

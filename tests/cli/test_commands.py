@@ -64,7 +64,7 @@ def test_a_job_is_submitted_watched_and_told(
     row = taken(database, UUID(process.stdout.readline().strip()))
     assert row.spec["train"]["epochs"] == 7
     with database.write() as session:
-        jobs.progress(
+        jobs.record_progress(
             session,
             row.id,
             row.token,
@@ -108,7 +108,7 @@ def test_a_job_that_fails_says_why(
 ) -> None:
     row = posted(database, job_file, "fails")
     with database.write() as session:
-        jobs.progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.5)
+        jobs.record_progress(session, row.id, row.token, stage=StageName.CHECK, fraction=0.5)
         jobs.fail(session, row.id, row.token, Reason.BAD_DATA, "train.conll, line 7: two columns")
     found = alambique("jobs", "watch", row.id)
     assert found.returncode == 1
@@ -120,7 +120,7 @@ def test_a_job_that_fails_says_why(
 def test_how_a_job_stands(here: Here, database: Database, job_file: Path) -> None:
     row = posted(database, job_file, "stands")
     with database.write() as session:
-        jobs.progress(
+        jobs.record_progress(
             session,
             row.id,
             row.token,

@@ -145,7 +145,7 @@ def test_a_database_that_is_away(
 ) -> None:
     away = f"postgresql+psycopg://user:hunter2@127.0.0.1:{free_port}/none"
     found = alambique(*command, ALAMBIQUE_DATABASE_URL=away)
-    refused(found, "the database does not answer", "is it reachable")
+    refused(found, "the database does not answer", "ALAMBIQUE_DATABASE_URL")
     assert "hunter2" not in found.stderr
 
 

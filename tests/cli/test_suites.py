@@ -154,7 +154,7 @@ def test_news_are_what_changed(database: Database, suite_file: Path, here: Here)
     with database.write() as session:
         row = jobs.take(session, "test", timedelta(minutes=1), job_id=before.jobs[0].id)
         assert row is not None
-        jobs.progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5)
+        jobs.record_progress(session, row.id, row.token, stage=StageName.TEACH, fraction=0.5)
     now = seen()
     assert list(change_lines(before, now, at=at)) == [
         f"{at:%H:%M:%S}  0 of 2  ner, small: running, teach"

@@ -71,7 +71,7 @@ def test_nothing_that_is_told_of_a_job_becomes_a_large_row(
     posted()
     held = taken()
     with database.write() as session:
-        jobs.progress(session, held.id, held.token, stage=StageName.CHECK, message=HUGE)
+        jobs.record_progress(session, held.id, held.token, stage=StageName.CHECK, message=HUGE)
         jobs.note(session, held.id, held.token, "log", {"lines": [HUGE, *("x" * 500,) * 500]})
         jobs.note(session, held.id, held.token, "other", {"a": {"b": [[HUGE]]}})
         trials.begin(session, held.id, held.token, 1, {})

@@ -37,7 +37,7 @@ def _record(session: Session, job_id: UUID, token: int) -> object:
 
 WRITES: dict[str, Write] = {
     "renew": lambda session, job_id, token: jobs.renew(session, job_id, token, LEASE),
-    "progress": lambda session, job_id, token: jobs.progress(
+    "progress": lambda session, job_id, token: jobs.record_progress(
         session, job_id, token, stage=StageName.TEACH
     ),
     "note": lambda session, job_id, token: jobs.note(session, job_id, token, "log", {"lines": []}),

@@ -121,7 +121,7 @@ def test_progress_is_seen_and_told(database: Database, posted: Made, taken: Made
     posted()
     held = taken()
     with database.write() as session:
-        jobs.progress(
+        jobs.record_progress(
             session,
             held.id,
             held.token,

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from alambique.runtime.batch_dependence import depends_on_batch
+from alambique.runtime.engines import depends_on_batch
 
 
 def write(path: Path, operator: str, outputs: list[str]) -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alambique.tasks import document_classification, inference, named_entities, paraphrase
+from alambique.tasks import named_entities
 from alambique.tasks import part_of_speech as pos
 from alambique.tasks.all import ALL
+from alambique.tasks.classification import DOCUMENT_CLASSIFICATION, INFERENCE, PARAPHRASE
 from alambique.tasks.examples import Answer, Labelled, Question, Sentence
 from alambique.tasks.question_answering import TASK as ANSWERS
 from alambique.tasks.task import Baseline, Task
@@ -96,7 +97,7 @@ def test_entities_of_known_names() -> None:
 
 def test_the_first_baseline_predicts_the_commonest_class() -> None:
     training = [Labelled("d", ("x",), label) for label in "babca"]
-    (one, *_) = inference.TASK.baselines
+    (one, *_) = INFERENCE.baselines
     assert one.predict(training, training[:2]) == ["a", "a"]
 
 
@@ -107,7 +108,7 @@ def test_topics_are_told_by_their_words() -> None:
         for word in words.split()
         for other in words.split()
     ]
-    linear = baseline(document_classification.TASK, "TF-IDF with logistic regression")
+    linear = baseline(DOCUMENT_CLASSIFICATION, "TF-IDF with logistic regression")
     texts = [Labelled("d", (f"Un {words.split()[0].upper()}.",), "") for words in TOPICS.values()]
     assert linear.predict(training, texts) == list(TOPICS)
 
@@ -121,14 +122,14 @@ def test_pairs_are_told_by_what_their_texts_share() -> None:
         for n in range(40)
         for same in (True, False)
     ]
-    linear = baseline(paraphrase.TASK, "TF-IDF with logistic regression")
+    linear = baseline(PARAPHRASE, "TF-IDF with logistic regression")
     pairs = [Labelled("p", ("d e f", "d e f"), ""), Labelled("p", ("d e f", "g e h"), "")]
     assert linear.predict(training, pairs) == ["True", "False"]
 
 
 @pytest.mark.parametrize("text", ["", "¿…?"])
 def test_one_class_or_no_word_at_all_is_no_fault(text: str) -> None:
-    linear = baseline(document_classification.TASK, "TF-IDF with logistic regression")
+    linear = baseline(DOCUMENT_CLASSIFICATION, "TF-IDF with logistic regression")
     one, other = Labelled("d", (text,), "a"), Labelled("d", (text,), "b")
     assert linear.predict([one, one], [one]) == ["a"]
     assert linear.predict([one, one, one, other], [one]) == ["a"]
@@ -174,5 +175,5 @@ def test_of_more_examples_than_are_looked_at_no_class_is_left_out() -> None:
         Labelled(str(number), ("uno", words[labels[number % 3]]), labels[number % 3])
         for number in range(60_000)
     ]
-    (_, linear) = inference.TASK.baselines
+    (_, linear) = INFERENCE.baselines
     assert linear.predict(training, training[:6]) == [one.label for one in training[:6]]

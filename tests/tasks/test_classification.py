@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from alambique.runtime.windows import Encoder
-from alambique.tasks import document_classification, inference, paraphrase
+from alambique.tasks.classification import DOCUMENT_CLASSIFICATION, INFERENCE, PARAPHRASE
 from alambique.tasks.examples import Labelled
 from alambique.tasks.task import ClassGold, Task
 
 LABELS = ("contradiction", "entailment", "neutral")
-TASKS = (inference.TASK, paraphrase.TASK, document_classification.TASK)
+TASKS = (INFERENCE, PARAPHRASE, DOCUMENT_CLASSIFICATION)
 
 
 def _pair(label: str = "neutral") -> Labelled:
@@ -19,23 +19,23 @@ def _pair(label: str = "neutral") -> Labelled:
 
 
 def test_a_pair_is_one_window_with_both_texts(wide: Encoder) -> None:
-    (window,) = inference.TASK.windows(_pair(), wide)
+    (window,) = INFERENCE.windows(_pair(), wide)
     assert window.type_ids_N.tolist() == sorted(window.type_ids_N.tolist())
     assert set(window.type_ids_N.tolist()) == {0, 1}
     alone = Labelled("d", ("Ana vive en Palma.",), "a")
-    (single,) = document_classification.TASK.windows(alone, wide)
+    (single,) = DOCUMENT_CLASSIFICATION.windows(alone, wide)
     assert set(single.type_ids_N.tolist()) == {0}
     assert len(single) < len(window)
 
 
 def test_a_long_text_is_still_one_window(narrow: Encoder) -> None:
     long = Labelled("d", ("palma " * 100,), "a")
-    (window,) = document_classification.TASK.windows(long, narrow)
+    (window,) = DOCUMENT_CLASSIFICATION.windows(long, narrow)
     assert len(window) == narrow.max_length
 
 
 def test_gold_and_prediction_go_by_the_order_of_the_labels(wide: Encoder) -> None:
-    task, example = inference.TASK, _pair("entailment")
+    task, example = INFERENCE, _pair("entailment")
     windows = task.windows(example, wide)
     assert task.gold(example, windows[0], LABELS) == ClassGold(1)
     assert task.gold(example, windows[0], LABELS[::-1]) == ClassGold(1)
@@ -46,13 +46,13 @@ def test_gold_and_prediction_go_by_the_order_of_the_labels(wide: Encoder) -> Non
 
 def test_labels_are_in_an_order_that_does_not_depend_on_the_data() -> None:
     examples = [_pair("neutral"), _pair("entailment"), _pair("neutral")]
-    assert inference.TASK.labels(examples) == inference.TASK.labels(examples[::-1])
-    assert inference.TASK.labels(examples) == ("entailment", "neutral")
+    assert INFERENCE.labels(examples) == INFERENCE.labels(examples[::-1])
+    assert INFERENCE.labels(examples) == ("entailment", "neutral")
 
 
 def test_scores_of_right_wrong_and_missing_predictions() -> None:
     golds = [_pair(label) for label in ("neutral", "neutral", "entailment", "contradiction")]
-    found = inference.TASK.score(golds, ["neutral", "entailment", "entailment", None])
+    found = INFERENCE.score(golds, ["neutral", "entailment", "entailment", None])
     assert found["accuracy"] == 0.5
     # neutral 2/3, entailment 2/3, contradiction 0
     assert found["macro-f1"] == pytest.approx(4 / 9)
@@ -75,5 +75,5 @@ def test_a_folder_may_hold_any_kind_of_table(
 
 
 def test_what_a_model_sees_has_no_labels() -> None:
-    assert inference.TASK.texts(_pair("a")) == inference.TASK.texts(_pair("b"))
-    assert inference.TASK.word_count(_pair()) == 1
+    assert INFERENCE.texts(_pair("a")) == INFERENCE.texts(_pair("b"))
+    assert INFERENCE.word_count(_pair()) == 1

@@ -8,15 +8,10 @@ import pytest
 
 from alambique.spec.data import Data, SplitShares
 from alambique.spec.errors import BadData, BadSpec, NoData, UnknownName
-from alambique.tasks import (
-    document_classification,
-    general,
-    named_entities,
-    paraphrase,
-    question_answering,
-)
+from alambique.tasks import general, named_entities, question_answering
 from alambique.tasks.all import ALL, find
 from alambique.tasks.catalogue import DATASETS, dataset
+from alambique.tasks.classification import DOCUMENT_CLASSIFICATION, PARAPHRASE
 from alambique.tasks.data import load
 from alambique.tasks.datasets import Dataset, Hub, Shipped
 from alambique.tasks.examples import Answer, Labelled, Question, Sentence
@@ -107,24 +102,24 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_file_of_one_s_own_is_split(mine: Path) -> None:
-    splits = load(MINE, task=document_classification.TASK, root=None)
+    splits = load(MINE, task=DOCUMENT_CLASSIFICATION, root=None)
     assert (splits.labels, splits.warnings, splits.wrong_sizes) == (("buena", "mala"), (), ())
     parts = (splits.train, splits.dev, splits.test)
     assert sorted(one.texts[0] for some in parts for one in some) == sorted(
         f"opinión, {n}" for n in range(60)
     )
     assert all(parts)
-    again = load(MINE, task=document_classification.TASK, root=None)
+    again = load(MINE, task=DOCUMENT_CLASSIFICATION, root=None)
     assert again == splits
     other = MINE.model_copy(update={"split": SplitShares(dev=0.4, test=0.2)})
-    assert load(other, task=document_classification.TASK, root=None).dev != splits.dev
+    assert load(other, task=DOCUMENT_CLASSIFICATION, root=None).dev != splits.dev
 
 
 def test_a_limit_of_a_split_file_is_a_sample_of_it(mine: Path) -> None:
-    whole = load(MINE, task=document_classification.TASK, root=None)
+    whole = load(MINE, task=DOCUMENT_CLASSIFICATION, root=None)
     some = load(
         MINE.model_copy(update={"limit": {"train": 10}}),
-        task=document_classification.TASK,
+        task=DOCUMENT_CLASSIFICATION,
         root=None,
     )
     assert some.train == whole.train[:10]
@@ -134,7 +129,7 @@ def test_a_limit_of_a_split_file_is_a_sample_of_it(mine: Path) -> None:
 def test_a_file_is_tested_on_another_one(mine: Path) -> None:
     (mine.parent / "held.csv").write_text("opinion,tono\nnueva,mala\n", "utf-8")
     data = MINE.model_copy(update={"test": "./held.csv", "split": SplitShares(dev=0.2)})
-    splits = load(data, task=document_classification.TASK, root=None)
+    splits = load(data, task=DOCUMENT_CLASSIFICATION, root=None)
     assert [one.texts for one in splits.test] == [("nueva",)]
     assert len(splits.train) + len(splits.dev) == 60
 
@@ -152,7 +147,7 @@ def test_pairs_under_their_names_in_every_kind_of_table(tmp_path: Path, suffix: 
             "split": {"dev": 0.3, "test": 0.3},
         }
     )
-    splits = load(data, task=paraphrase.TASK, root=None)
+    splits = load(data, task=PARAPHRASE, root=None)
     texts = {one.texts for some in (splits.train, splits.dev, splits.test) for one in some}
     assert texts == {one.texts for one in rows}
 
@@ -161,7 +156,7 @@ def test_columns_of_a_folder_are_named_too(mine: Path) -> None:
     for split in ("train", "dev", "test"):
         (mine.parent / f"{split}.csv").write_text(f"opinion,tono\n{split},mala\n", "utf-8")
     data = MINE.model_copy(update={"name": "./", "split": None})
-    splits = load(data, task=document_classification.TASK, root=None)
+    splits = load(data, task=DOCUMENT_CLASSIFICATION, root=None)
     assert [one.texts for one in splits.test] == [("test",)]
 
 
@@ -199,7 +194,7 @@ def test_a_file_that_cannot_be_split(
 ) -> None:
     (mine.parent / "mine.txt").write_text("hola")
     with pytest.raises(kind, match=message):
-        load(MINE.model_copy(update=change), task=document_classification.TASK, root=None)
+        load(MINE.model_copy(update=change), task=DOCUMENT_CLASSIFICATION, root=None)
 
 
 def test_columns_of_what_is_no_table(tmp_path: Path) -> None:
@@ -267,7 +262,7 @@ def test_ids_that_number_the_rows_of_a_split_are_not_told(tmp_path: Path) -> Non
     for split in ("train", "dev", "test"):
         rows = "".join(f"{n}\t{split} {n}\t{split} of {n}\t{n % 2}\n" for n in range(4))
         (tmp_path / f"{split}.tsv").write_text(f"id\tsentence1\tsentence2\tlabel\n{rows}")
-    splits = load(Data(name=f"{tmp_path}/"), task=paraphrase.TASK, root=None)
+    splits = load(Data(name=f"{tmp_path}/"), task=PARAPHRASE, root=None)
     assert (len(splits.test), splits.warnings) == (4, ())
 
 
@@ -360,7 +355,7 @@ def test_the_real_files_have_the_sizes_that_the_catalogue_tells(
 
 
 def test_rows_that_are_left_out_are_counted(shared: Path) -> None:
-    splits = load(Data(name="paws-x-dev"), task=paraphrase.TASK, root=shared / "data")
+    splits = load(Data(name="paws-x-dev"), task=PARAPHRASE, root=shared / "data")
     assert len(splits.train) == 1470
     assert splits.warnings[0] == "30 rows of train are marked as missing something: left out"
     assert splits.wrong_sizes == ()

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alambique.runtime.spans import Span
-from alambique.tasks import inference, named_entities, part_of_speech, question_answering
+from alambique.tasks import named_entities, part_of_speech, question_answering
 from alambique.tasks.bootstrap import ratio
 from alambique.tasks.calibration import calibration_error
+from alambique.tasks.classification import INFERENCE
 from alambique.tasks.examples import Answer, Labelled, Question, Sentence
 from alambique.tasks.task import Task
 
@@ -51,7 +52,7 @@ def test_fractions_of_tags_make_the_score(
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("abc")), min_size=1))
 def test_fractions_of_classes_make_the_score(pairs: list[tuple[str, str | None]]) -> None:
-    task, examples = inference.TASK, [Labelled("p", ("una", "otra"), gold) for gold, _ in pairs]
+    task, examples = INFERENCE, [Labelled("p", ("una", "otra"), gold) for gold, _ in pairs]
     predictions = [found for _, found in pairs]
     expected = task.score(examples, predictions)["accuracy"]
     assert ratio(task.fractions(examples, predictions)) == pytest.approx(expected)

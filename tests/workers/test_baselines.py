@@ -158,7 +158,7 @@ def test_the_training_of_a_baseline_without_more_text_is_that_of_its_epochs(
     context = cached()
     stage = TrainStudent(StudentRole.SAME_START, StagePart(StageName.DISTIL, "same-start"))
     (training,) = stage.trainings(context, tmp_path)
-    assert training.pace == ()
+    assert training.step_budgets == ()
     assert training.train == context.job.train
 
 

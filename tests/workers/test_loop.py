@@ -21,8 +21,7 @@ from alambique.workers.training.checkpoints import TrainerState, latest_checkpoi
 from alambique.workers.training.distributed import SingleProcess
 from alambique.workers.training.loop import train
 from alambique.workers.training.loss_log import READ_EVERY
-from alambique.workers.training.result import read_result
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingSpec, read_result
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded

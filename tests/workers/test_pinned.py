@@ -17,8 +17,7 @@ import pytest
 
 from alambique.cache.keys import RESULTS_VERSION
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations, Term
-from alambique.workers.training.result import read_result
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingSpec, read_result
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded

@@ -28,10 +28,9 @@ from alambique.workers.pipeline.provenance import (
 from alambique.workers.pipeline.records import CodeVersion, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.stages.cache import fill_task
-from alambique.workers.stages.details import code_details
 from alambique.workers.stages.distil import TrainStudent
 from alambique.workers.stages.filler import Filler
-from alambique.workers.stages.lineage import lineage_of
+from alambique.workers.stages.version_details import code_details, lineage_of
 
 OTHER = CodeVersion(code="0.0.1+0123456789ab", libraries={"torch": "1.0"})
 RECIPE = Path(__file__).parents[2] / "recipes" / "pico.yaml"

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from alambique.spec.job import Student
-from alambique.workers.training.result import read_result
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingSpec, read_result
 from alambique.workers.training.trial import TrialSpec
 
 ALONE = """

@@ -15,8 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from alambique.spec.objective import Attention, Hidden, Relations
-from alambique.workers.training.result import TrainingResult, read_result
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingResult, TrainingSpec, read_result
 
 if TYPE_CHECKING:
     from tests.workers.recorder import Recorded

@@ -332,7 +332,7 @@ class Client:
             yield response.iter_bytes()
 
     def is_there(self) -> bool:
-        """Whether a server of alambique answers at the URL, were it to say that it is not well."""
+        """Return whether a server of alambique answers at the URL, healthy or not."""
         try:
             self._get(Health, "/healthz")
         except NoAnswer:

@@ -1,4 +1,4 @@
-"""Which scores the columns of a suite's table have."""
+"""The scores of the columns of a suite's table."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,8 +17,8 @@ def column_metrics(suite: Suite, name: str, primary: str) -> tuple[str, ...]:
     """Return the scores of a column, the one that counts first.
 
     Args:
-        suite: may name them.
-        name: of the column, which is that of a task of the suite.
+        suite: the suite, which may name the scores.
+        name: the name of the column and of its task in the suite.
         primary: the score that its jobs are compared by.
     """
     if (named := suite.metrics.get(name)) is not None:
@@ -31,8 +31,8 @@ def bad_metrics(suite: Suite) -> Iterator[BadField]:
     """Yield a fault for each score that a suite names and its task does not have."""
     for name, metrics in suite.metrics.items():
         if (task := _task_of(suite, name)) is None:
-            continue  # which is told as a fault of its jobs
-        # whatever the scores, how well a model knows what it knows stands beside them
+            continue  # checking its jobs reports it
+        # every task measures the calibration error beside its own scores
         known = (*(task.scores or (task.primary,)), calibration.NAME)
         for number, metric in enumerate(metrics):
             if metric not in known:

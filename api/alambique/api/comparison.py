@@ -1,4 +1,4 @@
-"""The table that a suite ends with: its models side by side over all of its data sets."""
+"""The table of a suite: compares its models over all of its data sets."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ class FinishedJob(BaseModel):
 
     id: UUID
     cell: Cell
-    """Its place in the suite."""
+    """Its cell in the matrix of the suite."""
     result: JobResult
 
 
@@ -48,7 +48,7 @@ def finished_job(
     cell: dict[str, Any],
     result: dict[str, Any],
 ) -> FinishedJob | None:
-    """Return a job with its place and result; None: another version wrote them."""
+    """Return a job with its cell and result; None if another version of the program wrote them."""
     try:
         return FinishedJob(
             id=id, cell=Cell.model_validate(cell), result=JobResult.model_validate(result)
@@ -60,28 +60,28 @@ def finished_job(
 Measurement = tuple[FinishedJob, ResultRow]
 """A model, and the job that measured it."""
 Model = tuple[str, str | None, Role]
-"""The teacher, the student and the role of a line."""
+"""The teacher, the student and the role of a row."""
 _BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 CellKey = tuple[str, str, str]
 """The task, teacher and student of a cell."""
 
 
 def suite_comparison(row: SuiteRow, results: Results, gains: Gains) -> Comparison:
-    """Return the table of a suite without the results that another version of the program wrote."""
+    """Return the table of a suite, without results that another version of the program wrote."""
     known = (finished_job(*one) for one in results)
     return compare(suite_of(row.spec), [one for one in known if one is not None], gains)
 
 
 def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comparison:
-    """Return the table of the models of a suite, as far as its jobs have succeeded.
+    """Return the table of the models of a suite whose jobs have succeeded so far.
 
-    Of the points of a grid the model with the lowest validation loss counts, for each seed; of
-    seeds the mean.
+    For each seed, the point of the grid with the lowest validation loss is taken; a score is the
+    mean over seeds.
 
     Args:
-        suite: says which models there are.
+        suite: the suite, with all of its models.
         finished: its jobs that have succeeded.
-        gains: draws the interval of a gain.
+        gains: computes the intervals of gains.
     """
     jobs: dict[CellKey, list[FinishedJob]] = defaultdict(list)
     for job in finished:
@@ -94,8 +94,8 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
     primary = {job.cell.task: job.result.primary for job in finished}
     paired = {column.name for column in columns if column.metric == primary.get(column.name)}
     differences = _differences(rows, dict(models), paired)
-    drawn = gains([one.pair for one in differences.values() if one.pair.ours])
-    rows = [_with_gains(row, differences, drawn) for row in rows]
+    intervals = gains([one.pair for one in differences.values() if one.pair.ours])
+    rows = [_with_gains(row, differences, intervals) for row in rows]
     return Comparison(
         columns=columns,
         rows=tuple(rows),
@@ -143,8 +143,8 @@ def _measurements(
 def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
     """Return the row of the job's model of that role, if it has one.
 
-    Of a search's the one of the trial whose distilled student has the lowest loss: a baseline is
-    compared with the student that it stands beside.
+    Of the trials of a search, it is the one whose distilled student has the lowest loss; the
+    baselines of a trial are compared with its own student.
     """
     distilled = [line for line in job.result.rows if line.name == "distilled"]
     lines = [line for line in job.result.rows if line.name == role]
@@ -155,7 +155,7 @@ def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
 
 
 def _best_by_seed(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
-    """Return the model of each seed with the lowest validation loss; a teacher has one for all."""
+    """Return the model of each seed with the lowest validation loss; seeds share their teacher."""
     if role == "teacher":
         return list(measured[:1])
     seeds = dict.fromkeys(job.cell.seed for job, _ in measured)
@@ -176,14 +176,14 @@ def _row(
     measured: Mapping[str, Sequence[Measurement]],
     common: Sequence[str],
 ) -> Compared:
-    counting = {task: _best_by_seed(each, role) for task, each in measured.items()}
-    lines = [each[0][1] for each in counting.values() if each]
+    best = {task: _best_by_seed(each, role) for task, each in measured.items()}
+    lines = [each[0][1] for each in best.values() if each]
     scores = {}
     for column in columns:
         complete = role == "teacher" or len(measured[column.name]) == suite.runs_of(role)
-        scores[column.name] = _score(column, counting[column.name], complete=complete)
+        scores[column.name] = _score(column, best[column.name], complete=complete)
     means = [score.mean for score in scores.values() if score is not None]
-    shared = [counting[task][0] for task in common]
+    shared = [best[task][0] for task in common]
     return Compared(
         role=role,
         teacher=teacher,
@@ -203,15 +203,15 @@ def _row(
 def _score(column: Column, measured: Sequence[Measurement], *, complete: bool) -> Measured | None:
     if not measured or column.metric is None:
         return None
-    counting = _spread(measured, column.metric)
-    if counting is None:
+    primary = _spread(measured, column.metric)
+    if primary is None:
         return None
     spreads = {name: _spread(measured, name) for name in column.beside}
-    # over seeds the mean: batches of tokens are a few more or less
+    # batches of so many tokens: seeds differ by a few steps
     steps = [line.steps for _, line in measured if line.steps is not None]
     return Measured(
-        mean=counting.mean,
-        deviation=counting.deviation,
+        mean=primary.mean,
+        deviation=primary.deviation,
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
         steps=round(fmean(steps)) if steps else None,
@@ -220,7 +220,7 @@ def _score(column: Column, measured: Sequence[Measurement], *, complete: bool) -
 
 
 def _spread(measured: Sequence[Measurement], metric: str) -> Spread | None:
-    """Return a score over the seeds; None if a job of an earlier version did not measure it."""
+    """Return a score over the seeds; None if it was not measured, as by an earlier version."""
     values = [line.metrics[metric] for _, line in measured if metric in line.metrics]
     if len(values) < len(measured):
         return None
@@ -298,7 +298,7 @@ def _passes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iter
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """What a distilled student scores more than the better of its baselines on one data set."""
+    """The difference of a distilled student and the better of its baselines on one data set."""
 
     over: Role
     value: float
@@ -312,36 +312,38 @@ def _differences(
 ) -> dict[tuple[Model, str], _Difference]:
     """Return the differences by model and column.
 
-    Students are paired in the columns of `primary`, whose score is kept of single examples.
+    Students are paired in the columns of `primary`: only of these is the score of each example
+    stored.
     """
     by_model = {_model_of(row): row for row in rows}
-    found = {}
+    differences = {}
     for model, row in by_model.items():
         for column, ours in row.scores.items() if row.role == "distilled" else ():
             baselines = [
                 (theirs.mean, role)
                 for role in _BASELINES
-                if (beside := by_model.get((row.teacher, row.student, role)))
-                and (theirs := beside.scores[column])
+                if (baseline := by_model.get((row.teacher, row.student, role)))
+                and (theirs := baseline.scores[column])
             ]
             if ours is None or not baselines:
                 continue
             mean, over = max(baselines)
             mine = models[model][column] if column in primary else ()
             pair = _pair(mine, models[row.teacher, row.student, over][column])
-            found[model, column] = _Difference(over, ours.mean - mean, pair)
-    return found
+            differences[model, column] = _Difference(over, ours.mean - mean, pair)
+    return differences
 
 
 def _with_gains(
     row: Compared,
     differences: Mapping[tuple[Model, str], _Difference],
-    drawn: Mapping[Pair, Interval],
+    intervals: Mapping[Pair, Interval],
 ) -> Compared:
     scores = dict(row.scores)
     for column, score in row.scores.items():
-        if score is not None and (found := differences.get((_model_of(row), column))):
-            scores[column] = score.model_copy(update={"gain": _gain(found, drawn.get(found.pair))})
+        if score is not None and (difference := differences.get((_model_of(row), column))):
+            gain = _gain(difference, intervals.get(difference.pair))
+            scores[column] = score.model_copy(update={"gain": gain})
     return row.model_copy(update={"scores": scores})
 
 
@@ -350,31 +352,32 @@ def _model_of(row: Compared) -> Model:
 
 
 def _pair(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> Pair:
-    """Return the best model of each seed that both have."""
+    """Return the best models of both, of each seed that both have."""
     mine, others = _students_by_seed(ours), _students_by_seed(theirs)
     seeds = [seed for seed in sorted(mine) if seed in others]
     return Pair(tuple(mine[seed] for seed in seeds), tuple(others[seed] for seed in seeds))
 
 
 def _students_by_seed(measured: Sequence[Measurement]) -> dict[int, ScoredStudent]:
-    counting = map(_scored_student, _best_by_seed(measured, "distilled"))
-    return {student.seed: student for student in counting if student is not None}
+    students = map(_scored_student, _best_by_seed(measured, "distilled"))
+    return {student.seed: student for student in students if student is not None}
 
 
 def _scored_student(measured: Measurement) -> ScoredStudent | None:
-    """Return the key of its example scores; None for a job of an earlier version."""
+    """Return the student as the registry keys its example scores; None if it has none."""
     job, line = measured
     seed = line.seeds[0].seed if line.seeds else None
     return None if seed is None else ScoredStudent(job.id, line.role, seed)
 
 
-def _gain(found: _Difference, interval: Interval | None) -> Gain:
+def _gain(difference: _Difference, interval: Interval | None) -> Gain:
     if interval is None:
-        seeds = len(found.pair.ours)
-        return Gain(over=found.over, value=found.value, low=None, high=None, seeds=seeds)
-    # of the seeds that both have; the same as of the means once all are there
+        seeds = len(difference.pair.ours)
+        value = difference.value
+        return Gain(over=difference.over, value=value, low=None, high=None, seeds=seeds)
+    # over the seeds that both have: once all jobs have ended it is the difference of the means
     return Gain(
-        over=found.over,
+        over=difference.over,
         value=interval.value,
         low=interval.low,
         high=interval.high,
@@ -388,18 +391,18 @@ def _notes(rows: Sequence[Compared]) -> Iterable[str]:
         (row.teacher, row.student, row.role): row for row in rows if row.role in _BASELINES
     }
     for row in rows:
-        whom = f"{row.student} (from {row.teacher})" if several else row.student
+        model = f"{row.student} (from {row.teacher})" if several else row.student
         for name, score in row.scores.items():
             if not _is_final(score) or (gain := score.gain) is None:
                 continue
-            beside = baselines[row.teacher, row.student, gain.over].scores[name]
-            if not _is_final(beside):
+            baseline = baselines[row.teacher, row.student, gain.over].scores[name]
+            if not _is_final(baseline):
                 continue
-            scores = f"{100 * score.mean:.2f} against {100 * beside.mean:.2f} of {gain.over}"
+            scores = f"{100 * score.mean:.2f} against {100 * baseline.mean:.2f} of {gain.over}"
             if gain.value <= 0:
-                yield f"distilling did not help {whom} on {name}: {scores}"
+                yield f"distilling did not help {model} on {name}: {scores}"
             elif gain.low is not None and gain.low <= 0:
-                yield f"the gain of {whom} on {name} may be chance, its interval holds 0: {scores}"
+                yield f"the gain of {model} on {name} may be chance, its interval holds 0: {scores}"
 
 
 def _no_interval_notes(
@@ -426,7 +429,7 @@ def _teacher_notes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) 
 
 
 def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:
-    """Yield a note for rows of one shape that took unequally long: jobs run at other times."""
+    """Yield notes on rows of one shape that differ in speed: their jobs ran at different times."""
     by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
         if row.latency_ms is not None:

@@ -23,38 +23,39 @@ class Spread(_Record):
 
 
 class Gain(_Record):
-    """What distilling gained in the score of a column that counts, over the better baseline."""
+    """The gain in the score of a column that counts, over the better baseline."""
 
     over: Role
     value: float
     low: float | None
-    """The 95 % interval over seeds and examples, like the next; null where it is not known: the
-    jobs of an earlier version did not keep what each example adds."""
+    """The lower end of the 95 % interval over seeds and examples; null if it is not known: jobs of
+    an earlier version did not store the scores of examples."""
     high: float | None
+    """The upper end of that interval."""
     seeds: int
-    """Of one, the interval is over examples alone."""
+    """The number of seeds; of one, the interval is over examples alone."""
 
 
 class Measured(Spread):
     """A model on one data set: the score of its column that counts."""
 
     gain: Gain | None = None
-    """Of a distilled student with a baseline."""
+    """Null but for a distilled student with a baseline."""
 
     beside: dict[str, Spread]
     """The other scores of the column, by name."""
     complete: bool
     """Whether every job of the model has succeeded: each seed, and each point of the grid."""
     steps: int | None = None
-    """Optimizer steps of its training; over seeds the mean."""
+    """Optimizer steps of its training; the mean over seeds."""
     version: str
-    """The model, as name@number; of several seeds the first."""
+    """The model of the first seed, as name@number."""
 
 
 class Compared(_Record):
-    """A model over all data sets: the teacher, or one student by one role.
+    """A model over all data sets: the teacher, or one student in one role.
 
-    The last six are of the data sets that every model of the table has; null while that is none.
+    The last six cover the data sets that every model of the table has; null while there is none.
     """
 
     role: Role
@@ -71,7 +72,7 @@ class Compared(_Record):
     speed_up: float | None
     """The reference's MACs (linear) over the model's, summed over data sets."""
     parameters: int | None
-    """The most of any data set: heads differ."""
+    """The largest number over data sets, whose heads differ."""
     latency_ms: float | None
     """Milliseconds for one text of the job's length; the mean over data sets."""
     times_teacher: float | None = None
@@ -80,7 +81,7 @@ class Compared(_Record):
     throughput: float | None
     """Examples per second, many at a time; the harmonic mean over data sets."""
     inferences_per_second: float | None
-    """The harmonic mean over data sets: of equal shares of each."""
+    """One text at a time; the harmonic mean over data sets."""
 
 
 class Column(_Record):
@@ -90,7 +91,7 @@ class Column(_Record):
     metric: str | None
     """The score that counts in the table; null while no job has succeeded."""
     beside: tuple[str, ...]
-    """More of them, which stand there too."""
+    """The other scores that the column shows."""
 
 
 class Chosen(_Record):
@@ -105,16 +106,16 @@ class Chosen(_Record):
     loss: float | None
     """On validation, by which it was chosen."""
     runs: int
-    """How many it was chosen from."""
+    """The number of runs that it was chosen from."""
 
 
 class Passes(_Record):
-    """How often a teacher has read the training examples of a data set."""
+    """The number of times that a teacher has read the training examples of a data set."""
 
     task: str
     teacher: str
     passes: float
-    """The outputs that the jobs which succeeded have computed, over those that one needs."""
+    """The outputs that all succeeded jobs have computed, over those that one job needs."""
 
 
 class Comparison(_Record):
@@ -123,10 +124,10 @@ class Comparison(_Record):
     columns: tuple[Column, ...]
     rows: tuple[Compared, ...]
     reference: str | None
-    """What speed-ups are told against; null while no job has succeeded."""
+    """The network that speed-ups are relative to; null while no job has succeeded."""
     passes: tuple[Passes, ...]
     chosen: tuple[Chosen, ...]
-    """Of each data set and teacher that had to be chosen."""
+    """The run of each teacher and data set that had several."""
     notes: tuple[str, ...]
-    """Where distilling did not help, of which scores there is no interval, what jobs note of their
-    teachers; nothing of a score that is not complete."""
+    """Where distilling did not help, which gains have no interval, what jobs note of their
+    teachers, whether the machine was busy; only of complete scores."""

@@ -84,7 +84,7 @@ UNCHANGED: dict[str, Any] = {"description": "The client has what there is (`If-N
 
 
 def is_unchanged(tag: str, if_none_match: str | None) -> bool:
-    """Whether the client has the answer of that ETag already.
+    """Return whether the client has the answer of that ETag already.
 
     >>> is_unchanged('"3"', 'W/"2", "3"'), is_unchanged('"3"', '"4"'), is_unchanged('"3"', None)
     (True, False, False)

@@ -193,7 +193,7 @@ def remarks(table: Comparison) -> list[str]:
 
 
 def _has_one_seed(table: Comparison) -> bool:
-    """Whether there is an interval that says nothing of how much trainings vary."""
+    """Return whether there is an interval that says nothing of how much trainings vary."""
     gains = [one.gain for row in table.rows for one in row.scores.values() if one and one.gain]
     return any(gain.seeds == 1 and gain.low is not None for gain in gains)
 
@@ -259,7 +259,7 @@ def _csv(table: Comparison) -> str:
 
 
 def _other_scores(table: Comparison) -> list[tuple[Column, str]]:
-    """Each score that does not count, with its column."""
+    """Return each score that does not count, with its column."""
     return [(column, metric) for column in table.columns for metric in column.beside]
 
 

@@ -1,4 +1,4 @@
-"""What students gained over their baselines: pairs of them, and intervals of the differences."""
+"""The gains of students over their baselines: pairs of both, with intervals of the difference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from alambique.tasks.bootstrap import Floats, Interval, differences, unpack_frac
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A student and what it is compared with, each once for every seed, in one order."""
+    """A student and its baseline, each once for every seed, in the same order."""
 
     ours: tuple[ScoredStudent, ...]
     theirs: tuple[ScoredStudent, ...]
@@ -24,12 +24,12 @@ class Gains(Protocol):
     """A function from pairs to the differences of their scores."""
 
     def __call__(self, pairs: Sequence[Pair], /) -> Mapping[Pair, Interval]:
-        """Return the difference of each pair of which the score of every example is known."""
+        """Return the difference of each pair whose example scores are known."""
 
 
 @dataclass(slots=True)
 class StoredGains:
-    """Gains by the example scores in the registry; each pair is drawn once and then kept."""
+    """Gains from the example scores in the registry; each pair is computed once and then kept."""
 
     database: Database
     known: dict[Pair, Interval] = field(default_factory=dict)
@@ -38,18 +38,18 @@ class StoredGains:
         """Return the difference of each pair whose example scores the registry has."""
         new = [pair for pair in dict.fromkeys(pairs) if pair not in self.known]
         if new:
-            wanted = [one for pair in new for one in (*pair.ours, *pair.theirs)]
+            students = [one for pair in new for one in (*pair.ours, *pair.theirs)]
             with self.database.read() as session:
-                stored = example_scores.of_students(session, wanted)
-            both = {pair: _score_pair(pair, stored) for pair in new}
-            known = {pair: scores for pair, scores in both.items() if scores is not None}
-            intervals = differences(list(known.values()))
-            self.known.update(zip(known, intervals, strict=True))
+                stored = example_scores.of_students(session, students)
+            by_pair = {pair: _score_pair(pair, stored) for pair in new}
+            complete = {pair: scores for pair, scores in by_pair.items() if scores is not None}
+            intervals = differences(list(complete.values()))
+            self.known.update(zip(complete, intervals, strict=True))
         return {pair: self.known[pair] for pair in pairs if pair in self.known}
 
 
 def _score_pair(pair: Pair, stored: Mapping[ScoredStudent, bytes]) -> tuple[Floats, Floats] | None:
-    """Return the example scores (S, E, 2) of both; None if some are missing or of another test."""
+    """Return the example scores (S, E, 2) of both; None if some are missing or of another set."""
     if any(one not in stored for one in (*pair.ours, *pair.theirs)):
         return None
     scores = [unpack_fractions(stored[one]) for one in (*pair.ours, *pair.theirs)]

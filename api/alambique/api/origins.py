@@ -115,7 +115,7 @@ def _type_problem(head: RequestHead, media_types: Sequence[str]) -> Problem | No
 
 
 def _is_own(head: RequestHead, host: Host) -> bool:
-    """Whether the request comes from a page of this server, or from no page."""
+    """Return whether the request comes from a page of this server, or from no page."""
     if head.origin is None:
         return head.site in (None, "same-origin", "none")
     scheme, _, rest = head.origin.partition("://")
@@ -128,7 +128,7 @@ def _is_own(head: RequestHead, host: Host) -> bool:
 
 
 def _is_known_as(host: Host, known: Host) -> bool:
-    """Whether it is the known one, which without a port is known at every port."""
+    """Return whether it is the known one, which without a port is known at every port."""
     ports = (None, host.port) if host.port else (None, *_DEFAULT_PORTS.values())
     return host.name == known.name and known.port in ports
 

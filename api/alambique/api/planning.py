@@ -35,7 +35,7 @@ from alambique.tasks.all import find
 from alambique.tasks.costs import HubDataFiles, HubFiles, Plan
 from alambique.tasks.data import Splits, load
 from alambique.tasks.plan import ConfigOf, plan
-from alambique.tasks.reading import Fetch, not_fetched
+from alambique.tasks.reading import Fetch, refuse_fetch
 
 _TEXTS = (
     ".parquet",
@@ -61,7 +61,7 @@ def plan_of(
     settings: Settings,
     database: Database,
     *,
-    fetch: Fetch = not_fetched,
+    fetch: Fetch = refuse_fetch,
     look_up: LookUp = call_now,
 ) -> Plan:
     """Return what the job would make and take; its data is read if it is at hand.

@@ -141,7 +141,7 @@ def registry_of(context: typer.Context) -> Client | LocalRegistry:
 
 
 def has_server_url(settings: Settings) -> bool:
-    """Whether ALAMBIQUE_URL is set."""
+    """Return whether ALAMBIQUE_URL is set."""
     return "url" in settings.model_fields_set
 
 

@@ -80,7 +80,7 @@ def report(job: JobView | JobRow, *, program: str = "alambique") -> bool:
 
 
 def _registered_seed(row: ResultRow, primary: str) -> str:
-    """Name which of several seeds can be downloaded, and how it does."""
+    """Return which of several seeds is registered, and its score."""
     best = next((one for one in row.seeds if one.registered), None)
     if best is None or len(row.seeds) < 2:
         return ""
@@ -220,7 +220,7 @@ def spread(mean: float | None, deviation: float | None) -> Figure | None:
 
 
 def gain(difference: Gain | None) -> Figure | None:
-    """Write what was gained, in points, with its interval; one that holds 0 is marked.
+    """Return the gain as text, in points, with its interval; one that holds 0 is marked.
 
     >>> gain(Gain(over="gold-only", value=0.021, low=0.004, high=0.036, seeds=3))
     '+2.10 [+0.40, +3.60]'
@@ -242,7 +242,7 @@ def learnt_layers(row: ResultRow) -> Iterator[str]:
 
 
 def _layers_text(layer_map: LayerMap) -> str:
-    """Name layer of the student, layer of the teacher: "0 from 1 (0.97 alike), 1 from 3"."""
+    """Return the pairs of layers of student and teacher: "0 from 1 (0.97 alike), 1 from 3"."""
     if layer_map.weights is not None:
         mixed = enumerate(layer_map.weights)
         return ", ".join(f"{layer} from {_heaviest(weights)}" for layer, weights in mixed)

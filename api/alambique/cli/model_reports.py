@@ -8,12 +8,14 @@ from typing import Any
 from rich.table import Table
 
 from alambique.api.views import VersionView
-from alambique.cli.scatter import scatter
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
 from alambique.registry.job_result import busy_note
 from alambique.runtime.engines import available_processors
 from alambique.runtime.latency import PROTOCOL, Latency
 from alambique.spec.errors import UnknownName
+
+_DRAWING_WIDTH, _DRAWING_HEIGHT = 56, 14
+"""Characters of a drawing."""
 
 
 def describe_version(version: VersionView) -> None:
@@ -187,3 +189,37 @@ def show_prediction(prediction: Mapping[str, Any]) -> None:
         say(f"{label}\t{score:.4f}")
     for word in prediction.get("words", ()):
         say(f"{word['word']}\t{word['tag']}")
+
+
+def scatter(points: Sequence[tuple[float, float]], *, x_name: str, y_name: str) -> list[str]:
+    """Return the lines of a drawing in which each point is its number, from 1.
+
+    A point that would lie on another one stands to its right.
+
+    >>> scatter([(1, 1), (3, 2)], x_name="ms", y_name="F1 %")[-1].split()
+    ['1.00', '3.00', 'ms']
+    """
+    xs, ys = ([point[axis] for point in points] for axis in (0, 1))
+    cells = [[" "] * (_DRAWING_WIDTH + 2 * len(points)) for _ in range(_DRAWING_HEIGHT)]
+    for number, (x, y) in enumerate(points, start=1):
+        column, row = (
+            _position(x, xs, _DRAWING_WIDTH),
+            _DRAWING_HEIGHT - 1 - _position(y, ys, _DRAWING_HEIGHT),
+        )
+        text = str(number)
+        while any(cell != " " for cell in cells[row][column : column + len(text)]):
+            column += 1
+        cells[row][column : column + len(text)] = text
+    edges = {0: max(ys), _DRAWING_HEIGHT - 1: min(ys)}
+    lines = [
+        f"{f'{edges[row]:.2f}' if row in edges else '':>8} |{''.join(line)}".rstrip()
+        for row, line in enumerate(cells)
+    ]
+    left, right = f"{min(xs):.2f}", f"{max(xs):.2f}"
+    axis = f"{'':>9}{left}{right:>{_DRAWING_WIDTH - len(left)}} {x_name}"
+    return [y_name, *lines, f"{'':>9}{'-' * _DRAWING_WIDTH}", axis]
+
+
+def _position(value: float, values: Sequence[float], size: int) -> int:
+    low, high = min(values), max(values)
+    return 0 if high == low else round((value - low) / (high - low) * (size - 1))

@@ -147,8 +147,7 @@ def compare(
         raise BadSpec(f"{models[0]} alone is no comparison: give another model beside it")
     from alambique.cli.model_reports import compared_models, show_comparison
     from alambique.cli.tables import show_json
-    from alambique.workers.scoring.comparing import compare_latency
-    from alambique.workers.scoring.predicting import open_model
+    from alambique.workers.scoring.predicting import compare_latency, open_model
 
     registry = registry_of(context)
     views = [registry.version(*name_and_version(one), project=project) for one in models]

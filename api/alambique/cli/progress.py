@@ -68,7 +68,7 @@ class Progress:
         return self
 
     def is_done(self, stage: StageName) -> bool:
-        """Whether the stage is behind the job."""
+        """Return whether the stage is behind the job."""
         if self.state is State.SUCCEEDED:
             return True
         return self.stage is not None and list(StageName).index(stage) < list(StageName).index(

@@ -24,18 +24,18 @@ class FillRequest(Generic[Example]):
 
     key: bytes
     name: str
-    """What an error calls it."""
+    """The name of the example in errors."""
     rows: int
-    """How many rows its output has: one for each word."""
+    """The rows of its output, one for each word."""
     example: Example
 
 
 def by_bucket(
-    wanted: Iterable[FillRequest[Example]],
+    requests: Iterable[FillRequest[Example]],
 ) -> Mapping[int, Sequence[FillRequest[Example]]]:
     """Return the requests by the number of their bucket, ascending."""
     buckets: dict[int, list[FillRequest[Example]]] = defaultdict(list)
-    for request in wanted:
+    for request in requests:
         buckets[bucket_of(request.key)].append(request)
     return dict(sorted(buckets.items()))
 
@@ -50,19 +50,19 @@ def runs_of(sizes: Mapping[int, int], limit: int) -> list[list[int]]:
     [[1, 4], [7], [9], [12]]
     """
     runs: list[list[int]] = []
-    room = 0
+    free = 0
     for bucket, size in sorted(sizes.items()):
-        if not runs or size > room:
+        if not runs or size > free:
             runs.append([])
-            room = limit
+            free = limit
         runs[-1].append(bucket)
-        room -= size
+        free -= size
     return runs
 
 
 def fill(
     outputs: Outputs,
-    wanted: Mapping[int, Sequence[FillRequest[Example]]],
+    requests: Mapping[int, Sequence[FillRequest[Example]]],
     compute: Compute[Example],
     *,
     columns: int,
@@ -71,15 +71,15 @@ def fill(
     """Compute what these buckets lack, append to each its own as a pack, and return how many.
 
     The caller holds the leases of all of them. What is missing in any of them is computed together,
-    in the order of its keys: it does not depend on the order of `wanted`; an example that is wanted
-    twice is computed once.
+    in the order of its keys, whatever the order of the requests; an example that is requested twice
+    is computed once.
 
     Args:
-        outputs: Where they have to be; sees them afterwards.
-        wanted: The examples of each bucket, by its number.
+        outputs: Where the outputs are kept; it reads them afterwards.
+        requests: The requests of each bucket, by its number.
         compute: The teacher.
         columns: C of every output.
-        made_by: Who computes them, which their packs say.
+        made_by: The code that computes them, which their packs name.
 
     Raises:
         BadTeacher: An output has another shape, or values that nothing may be trained on; then
@@ -87,7 +87,7 @@ def fill(
         NotEnoughDisk: The near tier has no room.
     """
     unique: dict[bytes, FillRequest[Example]] = {}
-    for bucket, examples in wanted.items():
+    for bucket, examples in requests.items():
         if strays := [request.name for request in examples if bucket_of(request.key) != bucket]:
             raise ValueError(
                 f"examples of other buckets than {bucket}: {strays[:5]}: use by_bucket()"

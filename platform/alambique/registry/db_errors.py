@@ -46,12 +46,15 @@ def is_unmigrated(error: BaseException) -> bool:
 
 
 def database_text(error: BaseException) -> str | None:
-    """Return what to tell of a database that is away or not migrated; None for other errors.
+    """Return the message on a database that does not answer or is not migrated; else None.
 
     The error's own text is left out: it may hold parts of a URL with its password.
     """
     if is_away(error):
-        return "the database does not answer: is it reachable?"
+        return (
+            "the database does not answer: try again in a moment, else check that it runs and that "
+            "ALAMBIQUE_DATABASE_URL names it"
+        )
     if is_unmigrated(error):
         return "the database is not migrated to this program: run `alambique db upgrade`"
     return None

@@ -48,8 +48,8 @@ __all__ = [
     "note",
     "notes",
     "page",
-    "progress",
     "reap",
+    "record_progress",
     "release",
     "renew",
     "submit",
@@ -171,7 +171,7 @@ def renew(session: Session, job_id: UUID, token: int, lease: timedelta) -> Asked
     return row[0]
 
 
-def progress(
+def record_progress(
     session: Session,
     job_id: UUID,
     token: int,
@@ -183,7 +183,7 @@ def progress(
     metric: float | None = None,
     message: str | None = None,
 ) -> None:
-    """Write how far a stage is; fields that are not given are reset to null.
+    """Record the progress of a stage; fields that are not given are reset to null.
 
     Raises:
         LostLease: the job is not held under `token` any more.

@@ -4,6 +4,7 @@ Each engine is imported where it is opened, so that who uses one need not have t
 """
 
 import ctypes
+import mmap
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ OPENVINO_FILE = "openvino_model.xml"
 OPENVINO_WEIGHTS = "openvino_model.bin"
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 """What a file calls the arrays of `Inputs`, in their order."""
+_DYNAMIC = b"DynamicQuantizeLinear"
+"""The operator that takes the range of activations while they come: of a whole batch at once."""
 
 
 def has_engine_file(folder: Path) -> bool:
@@ -167,3 +170,17 @@ def _engine(module: str, *, extra: str) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> BadModel:
     return BadModel(f"{path} cannot be read: {error}: download the model again")
+
+
+def depends_on_batch(folder: Path) -> bool:
+    """Return whether texts have to be run one by one for each to get the same answer always.
+
+    In dynamic int8 one range is taken for the activations of all texts of a batch. A text with
+    others beside it is rounded in another way than alone, and where two answers are close, the
+    other one may win. All other formats differ by the last bits of their sums.
+    """
+    path = folder / ONNX_FILE
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_DYNAMIC) >= 0

@@ -5,11 +5,9 @@ from typing import Any
 from alambique.spec.errors import UnknownName
 from alambique.spec.spelling import hint
 from alambique.tasks import (
-    document_classification,
+    classification,
     general,
-    inference,
     named_entities,
-    paraphrase,
     part_of_speech,
     question_answering,
     similarity,
@@ -20,9 +18,9 @@ ALL: tuple[Task[Any, Any], ...] = (
     question_answering.TASK,
     named_entities.TASK,
     part_of_speech.TASK,
-    inference.TASK,
-    paraphrase.TASK,
-    document_classification.TASK,
+    classification.INFERENCE,
+    classification.PARAPHRASE,
+    classification.DOCUMENT_CLASSIFICATION,
     similarity.TASK,
     general.TASK,
 )

@@ -4,25 +4,12 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.excerpts import excerpt
 from alambique.spec.spelling import hint
 from alambique.tasks.datasets import Dataset
-from alambique.tasks.sets import (
-    entities,
-    inferences,
-    paraphrases,
-    questions,
-    similarities,
-    speech,
-    texts,
-    topics,
-)
+from alambique.tasks.sets import pairs, questions, sentences, texts
 
 DATASETS: tuple[Dataset, ...] = (
     *questions.SETS,
-    *entities.SETS,
-    *speech.SETS,
-    *inferences.SETS,
-    *paraphrases.SETS,
-    *similarities.SETS,
-    *topics.SETS,
+    *sentences.SETS,
+    *pairs.SETS,
     *texts.SETS,
 )
 

@@ -1,4 +1,4 @@
-"""What the tasks that give a whole text, or a pair of texts, one class have in common."""
+"""The tasks that give a text, or a pair of texts, one class: inference, paraphrase, topics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -135,3 +135,15 @@ def confidence(
     """Return the probability of the likeliest class."""
     likeliest: FloatArray = softmax(logits[0][:1]).max(1).astype(np.float32)
     return likeliest
+
+
+INFERENCE = classification("inference", Columns(texts=("premise", "hypothesis"), label="label"))
+"""Whether a premise entails a hypothesis, contradicts it, or leaves it open."""
+
+PARAPHRASE = classification("paraphrase", Columns(texts=("sentence1", "sentence2"), label="label"))
+"""Whether two sentences say the same."""
+
+DOCUMENT_CLASSIFICATION = classification(
+    "document-classification", Columns(texts=("text",), label="label")
+)
+"""The topic of a text."""

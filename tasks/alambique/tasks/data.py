@@ -15,7 +15,7 @@ from alambique.spec.general import NAME as GENERAL
 from alambique.tasks.catalogue import dataset
 from alambique.tasks.examples import Example, Question
 from alambique.tasks.formats.columns import Rows
-from alambique.tasks.reading import DataSets, Fetch, not_fetched, wrong_size
+from alambique.tasks.reading import DataSets, Fetch, refuse_fetch, wrong_size
 from alambique.tasks.task import Task
 from alambique.tasks.unlabelled import (
     NONE,
@@ -44,7 +44,7 @@ class Splits:
 
 
 def load(
-    data: Data, *, task: Task[Any, Any], root: Path | None, fetch: Fetch = not_fetched
+    data: Data, *, task: Task[Any, Any], root: Path | None, fetch: Fetch = refuse_fetch
 ) -> Splits:
     """Return the examples of all splits, the first ones where the job limits them.
 

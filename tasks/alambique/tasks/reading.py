@@ -48,8 +48,8 @@ class NotFetched(BadSpec):
     """Data of the hub that nobody has asked for yet."""
 
 
-def not_fetched(source: HubSplit) -> Path:
-    """Refuse to fetch a split, for a caller that does not wait for the hub.
+def refuse_fetch(source: HubSplit) -> Path:
+    """Refuse to fetch a split, in place of a fetch that waits for the hub.
 
     Raises:
         NotFetched: always.

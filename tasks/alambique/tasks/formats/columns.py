@@ -134,14 +134,14 @@ def cells_of(examples: Iterable[Labelled], columns: Columns) -> Iterator[dict[st
         yield {**ids, **texts, columns.label: marks.get(example.label, example.label)}
 
 
-def check_header(header: Iterable[str], wanted: Iterable[str], where: str) -> None:
+def check_header(header: Iterable[str], names: Iterable[str], where: str) -> None:
     """Check that a table has these columns.
 
     Raises:
         BadData: it lacks one; the message lists those it has.
     """
     there = list(header)
-    for column in wanted:
+    for column in names:
         if column not in there:
             raise NoColumn(missing_text(column, there, where))
 

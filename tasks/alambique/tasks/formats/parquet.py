@@ -46,15 +46,15 @@ class QuestionColumns:
 _FIELDS = QuestionColumns()
 
 
-def rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
+def rows(path: Path, column_names: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a file by the names of their columns, of which others are not read.
 
     Raises:
         BadData: the file is damaged or no Parquet, or lacks a column.
     """
-    columns = _columns(path, wanted)
+    columns = _columns(path, column_names)
     for number, cells in enumerate(zip(*columns, strict=True), 1):
-        row = dict(zip(wanted, cells, strict=True))
+        row = dict(zip(column_names, cells, strict=True))
         yield Row(row, f"{path}: row {number}", f"{path.name}:{number}")
 
 
@@ -64,12 +64,12 @@ def read_sentences(path: Path, tokens: TokenColumns, *, labels: bool = True) -> 
     Raises:
         BadData: as `rows`; or a row has no words, not one tag for each, or an unknown one.
     """
-    wanted = (*((tokens.id,) if tokens.id else ()), tokens.words)
+    column_names = (*((tokens.id,) if tokens.id else ()), tokens.words)
     if not labels:
-        return Rows([_untagged(row, tokens) for row in rows(path, wanted)])
+        return Rows([_untagged(row, tokens) for row in rows(path, column_names)])
     named = classes(path).get(tokens.tags, ())
     tokens = replace(tokens, names=named or tokens.names)
-    sentences = [_sentence(row, tokens) for row in rows(path, (*wanted, tokens.tags))]
+    sentences = [_sentence(row, tokens) for row in rows(path, (*column_names, tokens.tags))]
     return Rows(sentences, labels=named)
 
 
@@ -83,13 +83,13 @@ def read_questions(
     """
     if fields.id is not None and not fields.id_named and fields.id not in columns(path):
         fields = replace(fields, id=None)
-    wanted = (*((fields.id,) if fields.id else ()), fields.question, fields.context)
+    column_names = (*((fields.id,) if fields.id else ()), fields.question, fields.context)
     if not labels:
         return [
             squad.unanswered_question(_cells(row, fields), _context(row, fields), row.where)
-            for row in rows(path, wanted)
+            for row in rows(path, column_names)
         ]
-    return [_question(row, fields) for row in rows(path, (*wanted, fields.answers))]
+    return [_question(row, fields) for row in rows(path, (*column_names, fields.answers))]
 
 
 def columns(path: Path) -> list[str]:
@@ -150,14 +150,14 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]])
     parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), path)
 
 
-def _columns(path: Path, wanted: Sequence[str]) -> list[list[Any]]:
+def _columns(path: Path, column_names: Sequence[str]) -> list[list[Any]]:
     with _open(path) as file:
         there = file.schema_arrow.names
-        for column in wanted:
+        for column in column_names:
             if column not in there:
                 raise NoColumn(missing_text(column, there, str(path)))
-        table = file.read(columns=list(wanted))
-        return [table.column(column).to_pylist() for column in wanted]
+        table = file.read(columns=list(column_names))
+        return [table.column(column).to_pylist() for column in column_names]
 
 
 @contextmanager

@@ -92,24 +92,24 @@ def write(path: Path, columns: Columns, examples: Iterable[Labelled]) -> None:
             assert_never(other)
 
 
-def _rows(path: Path, wanted: Sequence[str], header: tuple[str, ...] | None) -> Iterator[Row]:
+def _rows(path: Path, column_names: Sequence[str], header: tuple[str, ...] | None) -> Iterator[Row]:
     match _format(path):
         case Format.TSV:
-            return _separated_rows(path, separated.parse_tsv(path), wanted, header)
+            return _separated_rows(path, separated.parse_tsv(path), column_names, header)
         case Format.CSV:
-            return _separated_rows(path, separated.parse_csv(path), wanted, header)
+            return _separated_rows(path, separated.parse_csv(path), column_names, header)
         case Format.JSONL:
             return jsonl.rows(path)
         case Format.PARQUET:
-            return parquet.rows(path, wanted)
+            return parquet.rows(path, column_names)
         case other:
             assert_never(other)
 
 
 def _separated_rows(
-    path: Path, table: separated.Table, wanted: Sequence[str], header: tuple[str, ...] | None
+    path: Path, table: separated.Table, column_names: Sequence[str], header: tuple[str, ...] | None
 ) -> Iterator[Row]:
-    check_header(header or separated.header_of(path, table), wanted, str(path))
+    check_header(header or separated.header_of(path, table), column_names, str(path))
     return separated.rows(path, table, header)
 
 

@@ -166,7 +166,7 @@ class JobContext:
     ) -> None:
         """Report how far a stage is, from 0 to 1; not at all while the database does not answer."""
         with suppress(SQLAlchemyError), self.database.write() as session:
-            jobs.progress(
+            jobs.record_progress(
                 session,
                 self.id,
                 self.token,

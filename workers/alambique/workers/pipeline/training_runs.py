@@ -11,8 +11,7 @@ from alambique.workers.pipeline.stage import StagePart
 from alambique.workers.training.distributed import distributed_context
 from alambique.workers.training.loop import train
 from alambique.workers.training.progress import Progress, ProgressReader
-from alambique.workers.training.result import TrainingResult, read_result, result_of
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingResult, TrainingSpec, read_result, result_of
 
 _EVERY = 1.0
 """Seconds between two looks at the progress of a training."""
@@ -126,7 +125,7 @@ class _ProgressReporter:
 
 
 def _seconds_left(first: Progress, now: Progress) -> float | None:
-    """Estimate the seconds until the last step, if no patience ends the training before."""
+    """Return the estimated seconds until the last step, if no patience ends the training before."""
     if now.done <= first.done:
         return None
     return (now.at - first.at) / (now.done - first.done) * (now.total - now.done)

@@ -33,7 +33,7 @@ from alambique.workers.ray.errors import driver_error, errors_for_driver, raised
 from alambique.workers.ray.training import process_resources, train_on_workers
 from alambique.workers.training.checkpoints import TrainerState
 from alambique.workers.training.layer_maps import resolve_maps
-from alambique.workers.training.result import result_of
+from alambique.workers.training.spec import result_of
 from alambique.workers.training.trial import (
     SearchRun,
     TrialReport,

@@ -7,22 +7,36 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, from_numpy, nn
 
 from alambique.models.networks import Network, load
-from alambique.runtime.windows import Encoder
+from alambique.runtime.engines import Forward
+from alambique.runtime.windows import Encoder, Inputs
 from alambique.tasks import calibration
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.calibration import calibration_error
 from alambique.tasks.examples import Example
 from alambique.tasks.task import Task
-from alambique.workers.scoring.engine_network import EngineNetwork
 from alambique.workers.training.batches import InputTensors, forward
 from alambique.workers.training.distributed import this_device
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 from alambique.workers.training.inputs import make_windows
 from alambique.workers.training.kinds.kind import WindowLogits
 from alambique.workers.training.predictions import by_length, decode_predictions, predict_logits
+
+
+class EngineNetwork(nn.Module):
+    """Answers as the network does that its file was made of; without weights that torch knows."""
+
+    def __init__(self, engine: Forward) -> None:
+        """Of what runs the file."""
+        super().__init__()
+        self._engine = engine
+
+    def forward(self, input_ids_BN: Tensor, attention_BN: Tensor, type_ids_BN: Tensor) -> Tensor:
+        """Return the logits, as `Network.forward` does."""
+        arrays = (each.numpy() for each in (input_ids_BN, attention_BN, type_ids_BN))
+        return from_numpy(self._engine(Inputs(*arrays)))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Answering with the files of a version: by its engine, or by torch where it has no engine's file.
+"""Predictions and latencies of versions' folders, by an engine, or by torch for networks of torch.
 
-Torch is imported where it runs a network, so that who has an engine's file need not have torch.
+Torch is imported where it runs a network: whoever has the file of an engine need not have torch.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from alambique.runtime.about import About, about_fields
 from alambique.runtime.engines import Forward, has_engine_file, open_engine
+from alambique.runtime.latency import Latency, measure_in_turns
 from alambique.runtime.model import Model, Query
 from alambique.runtime.windows import Encoder, Inputs
 from alambique.tasks.all import find
@@ -73,3 +75,23 @@ def _open_torch(folder: Path, about: About) -> Forward:
         return logits_BNC
 
     return forward
+
+
+def compare_latency(models: Sequence[Model], *, length: int) -> list[Latency]:
+    """Return the times of each model for one text of random pieces, measured in turns.
+
+    Args:
+        models: of any formats and tasks.
+        length: pieces of the text; fewer where one of the models reads no more.
+    """
+    shortest = min([length, *(model.about.max_length for model in models)])
+    calls = [text_call(model, shortest) for model in models]
+    return measure_in_turns(calls, clock=time.perf_counter)
+
+
+def text_call(model: Model, length: int) -> Callable[[], object]:
+    """Return a call that has a model answer one text of so many random pieces."""
+    vocabulary = model.encoder.tokenizer.get_vocab_size()
+    ids_BN = np.random.default_rng(0).integers(0, vocabulary, (1, length))
+    inputs = Inputs(ids_BN, np.ones_like(ids_BN), np.zeros_like(ids_BN))
+    return lambda: model.forward(inputs)

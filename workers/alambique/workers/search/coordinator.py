@@ -26,7 +26,7 @@ from alambique.workers.search.sampling import past_trial, propose_trial
 from alambique.workers.search.summary import SearchProgress
 from alambique.workers.search.trial_job import SearchJob, TrialJob
 from alambique.workers.training.progress import ProgressReader
-from alambique.workers.training.result import TrainingResult, read_result
+from alambique.workers.training.spec import TrainingResult, read_result
 from alambique.workers.training.trial import TrialReport, TrialSpec
 
 _INTERVAL = 1.0

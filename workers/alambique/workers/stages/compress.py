@@ -28,8 +28,7 @@ from alambique.workers.compression.openvino_files import write_openvino, write_o
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import CompressedModel, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.scoring.engine_network import EngineNetwork
-from alambique.workers.scoring.loaded_model import LoadedModel
+from alambique.workers.scoring.loaded_model import EngineNetwork, LoadedModel
 from alambique.workers.training.example_windows import ExampleWindow
 from alambique.workers.training.kinds.kind import WindowLogits
 

@@ -23,8 +23,7 @@ from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.inputs import namespace_of
 from alambique.workers.training.kinds.all import kind_of
 from alambique.workers.training.layer_maps import maps_of, resolve_maps
-from alambique.workers.training.result import result_of
-from alambique.workers.training.spec import StepBudget, TrainingSpec
+from alambique.workers.training.spec import StepBudget, TrainingSpec, result_of
 
 GOLD_ALONE: tuple[Term, ...] = (Gold(),)
 """The objective of a baseline."""
@@ -58,14 +57,14 @@ class TrainStudent:
         if self.role.is_baseline:
             # with a start of its own it has nothing of the teacher, whichever that is
             origin = None if inputs.student_start else model_hash(self.source(context))
-            budget = [
+            budgets = [
                 [
                     *_step_inputs(training.train),
                     unlabelled.hash if unlabelled and training.unlabelled else None,
                 ]
-                for training in _step_budget(context)
+                for training in _step_budgets(context)
             ]
-            return common | {"from": origin, "objective": GOLD_ALONE, "pace": budget}
+            return common | {"from": origin, "objective": GOLD_ALONE, "pace": budgets}
         return (
             common
             | {"from": model_hash(context.teachers[0].model.folder)}
@@ -97,7 +96,7 @@ class TrainStudent:
         job, start = context.job, folder / "start"
         if self.role.is_baseline:
             training = self._training(context, GOLD_ALONE, job.train, start, folder / "run")
-            return (training.model_copy(update={"pace": _step_budget(context)}),)
+            return (training.model_copy(update={"step_budgets": _step_budgets(context)}),)
         if job.intermediate is None:
             return (self._training(context, job.objective, job.train, start, folder / "run"),)
         objective, train = job.intermediate.objective, job.intermediate.train
@@ -259,7 +258,7 @@ def _step_inputs(train: Train) -> list[Any]:
     return [train.epochs, *batch, train.max_length, train.stride]
 
 
-def _step_budget(context: JobContext) -> tuple[StepBudget, ...]:
+def _step_budgets(context: JobContext) -> tuple[StepBudget, ...]:
     """Return the trainings of the distilled student that a baseline takes as many steps as.
 
     Empty where these are the steps that the baseline's own epochs have.

@@ -27,17 +27,21 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
-from alambique.workers.stages.details import compression_details, line_details, run_details
 from alambique.workers.stages.engine_race import Race, engine_rows
-from alambique.workers.stages.figures import (
+from alambique.workers.stages.table import TableLine, gains_of, result_row
+from alambique.workers.stages.teach import selection_notes
+from alambique.workers.stages.version_details import (
+    compression_details,
     compression_metrics,
+    line_details,
+    lineage_of,
     measurement_settings,
+    model_lineage,
+    run_details,
+    run_lineage,
     test_metrics,
     validation_metrics,
 )
-from alambique.workers.stages.lineage import lineage_of, model_lineage, run_lineage
-from alambique.workers.stages.table import TableLine, gains_of, result_row
-from alambique.workers.stages.teach import selection_notes
 
 
 def register_models(

@@ -323,5 +323,5 @@ def _fractions_by_seed(line: TableLine) -> Mapping[int | None, Floats]:
 
 
 def _points(part: float) -> str:
-    """Write a difference of scores of 0 to 1 in points of percent."""
+    """Return a difference of scores of 0 to 1 in points of percent."""
     return f"{100 * part:+.2f}"

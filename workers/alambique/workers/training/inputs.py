@@ -133,24 +133,26 @@ def _optimizer_steps(
     labelled: Sequence[Example],
     windows: Sequence[ExampleWindow],
 ) -> int:
-    """Return the steps of a run: those of its epochs, or of the runs that it keeps pace with.
+    """Return the steps of a run: those of its epochs, or of its step budgets.
 
     Args:
         spec: the run.
         task: of its examples.
-        labelled: its labelled examples, which the runs that it keeps pace with have too.
-        windows: what it learns from.
+        labelled: its labelled examples, which the trainings of its budgets have too.
+        windows: its training windows.
     """
-    if not spec.pace:
+    if not spec.step_budgets:
         return steps_of([each.length for each in windows], spec.train, spec.train.epochs)
     steps = 0
-    for other in spec.pace:
+    for budget in spec.step_budgets:
         encoder = Encoder.from_folder(
-            spec.start, max_length=other.train.max_length, stride=other.train.stride
+            spec.start, max_length=budget.train.max_length, stride=budget.train.stride
         )
-        unlabelled = read(other.unlabelled) if other.unlabelled else []
-        others = _training_windows(task, labelled, unlabelled, encoder, spec.labels)
-        steps += steps_of([each.length for each in others], other.train, other.train.epochs)
+        unlabelled = read(budget.unlabelled) if budget.unlabelled else []
+        budget_windows = _training_windows(task, labelled, unlabelled, encoder, spec.labels)
+        steps += steps_of(
+            [each.length for each in budget_windows], budget.train, budget.train.epochs
+        )
     return steps
 
 

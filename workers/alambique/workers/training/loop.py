@@ -32,14 +32,13 @@ from alambique.workers.training.example_windows import loss_normalizers
 from alambique.workers.training.inputs import load_inputs
 from alambique.workers.training.loss_log import LossLog, StepLosses
 from alambique.workers.training.progress import Progress, ProgressFile
-from alambique.workers.training.result import TrainingResult
 from alambique.workers.training.schedule import (
     epoch_batches,
     learning_rate,
     micro_batches,
     share,
 )
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingResult, TrainingSpec
 from alambique.workers.training.validation import Validation, validate
 
 OnEpochEnd = Callable[[TrainerState], None]
@@ -208,10 +207,11 @@ class TrainingLoop:
     def _scaled_patience(self) -> float:
         """Return the epochs without a lower validation loss after which the run stops.
 
-        A run that keeps pace with others has shorter epochs than those: it stops no sooner.
+        A run with step budgets may have shorter epochs than their trainings: more of them make up
+        for that.
         """
         train = self._spec.train
-        if not self._spec.pace:
+        if not self._spec.step_budgets:
             return train.patience
         own = len(epoch_batches(self._lengths, train, 0))
         return train.patience * max(1.0, self._inputs.steps / (train.epochs * own))

@@ -1,8 +1,13 @@
-"""What processes of a job compute, as values that travel as JSON: trainings, teacher outputs."""
+"""What processes of a job compute, as values that travel as JSON: trainings, teacher outputs.
+
+A training leaves its result as a file, which is a `TrainingResult`.
+"""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
+from alambique.spec.errors import LostWorker
 from alambique.spec.fields import Spec
 from alambique.spec.objective import Gold, Term
 from alambique.spec.train import Train
@@ -41,11 +46,11 @@ class FillTask(Spec):
 
 
 class StepBudget(Spec):
-    """What decides how many steps one training of the distilled student takes."""
+    """What the number of steps of a training of the distilled student depends on."""
 
     train: Train
     unlabelled: Path | None = None
-    """The examples without labels that it learns from as well."""
+    """The file of examples without labels that it learns from too."""
 
 
 class TrainingSpec(Spec):
@@ -62,9 +67,9 @@ class TrainingSpec(Spec):
     objective: tuple[Term, ...] = (Gold(),)
     unlabelled: Path | None = None
     """More training examples, without labels."""
-    pace: tuple[StepBudget, ...] = ()
-    """The trainings that this one takes as many optimizer steps as, together: it passes over its
-    own examples as often as that needs. Without any it takes the epochs of `train`."""
+    step_budgets: tuple[StepBudget, ...] = ()
+    """Trainings whose optimizer steps, added up, are those of this one, in as many passes over its
+    own examples as that takes. Without any, the epochs of `train` decide."""
     teachers: tuple[OutputsLocation, ...] = ()
     live_teacher: Path | None = None
     """The folder of the live teacher, which answers each batch where terms compare layers."""
@@ -102,5 +107,44 @@ class TrainingSpec(Spec):
 
     @property
     def result(self) -> Path:
-        """The file of the result, written last: see `result.TrainingResult`."""
+        """The file of the `TrainingResult`, which is written last."""
         return self.folder / "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """The length of a training run, and the scores of its best weights."""
+
+    epochs: int
+    """The number of completed epochs."""
+    steps: int
+    """Optimizer steps up to the end of the last completed epoch."""
+    best_epoch: int
+    """Counted from 0; its weights are in `TrainingSpec.best`."""
+    best_loss: float
+    """The validation loss of the best epoch; see `validation.Validation`."""
+    metric: float
+    """The task's primary metric on the validation examples at the best epoch."""
+    diverged: bool = False
+    """Whether a loss stopped being finite; the best weights are from before."""
+
+
+def result_of(spec: TrainingSpec) -> TrainingResult:
+    """Return the result of a run that is over.
+
+    Raises:
+        LostWorker: the run left no result.
+    """
+    if result := read_result(spec):
+        return result
+    raise LostWorker(
+        f"the training in {spec.folder.name} ended without a result: the next attempt resumes it "
+        "from its last checkpoint"
+    )
+
+
+def read_result(spec: TrainingSpec) -> TrainingResult | None:
+    """Return the result of a run; None while the run is not over."""
+    if not spec.result.exists():
+        return None
+    return TrainingResult(**json.loads(spec.result.read_text()))

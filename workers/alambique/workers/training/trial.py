@@ -22,8 +22,7 @@ from alambique.workers.training.distributed import distributed_context, join_gro
 from alambique.workers.training.initial_weights import write_student
 from alambique.workers.training.layer_maps import resolve_maps
 from alambique.workers.training.loop import train
-from alambique.workers.training.result import TrainingResult, read_result, result_of
-from alambique.workers.training.spec import TrainingSpec
+from alambique.workers.training.spec import TrainingResult, TrainingSpec, read_result, result_of
 
 Curve = Sequence[Mapping[str, float]]
 """A point for each report of a trial: its epoch, loss and metric."""

@@ -1,11 +1,40 @@
-"""Treebanks, each with contractions taken apart and with them kept."""
+"""Sentences with a tag for each word: named entities and parts of speech."""
 
 from functools import partial
 
 from alambique.tasks.datasets import Dataset, Files, Shipped
-from alambique.tasks.formats import conllu
+from alambique.tasks.formats import conll, conllu
 
-TASK = "part-of-speech"
+_NAMED_ENTITIES = "named-entities"
+
+_ENTITIES: tuple[Dataset, ...] = (
+    Dataset(
+        name="sample-entities",
+        task=_NAMED_ENTITIES,
+        source=Shipped("entities"),
+        sizes={"train": 2400, "dev": 300, "test": 400},
+        about="generated Spanish sentences with names; part of this package",
+        licence="Apache-2.0",
+    ),
+    Dataset(
+        name="conll2002",
+        task=_NAMED_ENTITIES,
+        source=Files(
+            {
+                "train": "conll2002/train.conll",
+                "dev": "conll2002/dev.conll",
+                "test": "conll2002/test.conll",
+            },
+            conll.read,
+        ),
+        sizes={"train": 8323, "dev": 1915, "test": 1517},
+        about="CoNLL-2002, Spanish news",
+        licence="research use",
+        labels=("O", *(f"{p}-{t}" for t in ("PER", "ORG", "LOC", "MISC") for p in "BI")),
+    ),
+)
+
+_PART_OF_SPEECH = "part-of-speech"
 
 
 def _treebank(
@@ -16,7 +45,7 @@ def _treebank(
     train, dev, test = sizes
     return Dataset(
         name=f"{name}{contracted}",
-        task=TASK,
+        task=_PART_OF_SPEECH,
         source=Files(
             {
                 "train": f"{prefix}train.conllu",
@@ -32,10 +61,10 @@ def _treebank(
     )
 
 
-SETS: tuple[Dataset, ...] = (
+_TREEBANKS: tuple[Dataset, ...] = (
     Dataset(
         name="sample-speech",
-        task=TASK,
+        task=_PART_OF_SPEECH,
         source=Shipped("speech"),
         sizes={"train": 2400, "dev": 300, "test": 400},
         about="generated Spanish sentences with ambiguous words; part of this package",
@@ -58,3 +87,5 @@ SETS: tuple[Dataset, ...] = (
         for words in conllu.Words
     ),
 )
+
+SETS = (*_ENTITIES, *_TREEBANKS)
