@@ -28,7 +28,7 @@ from alambique.workers.pipeline.records import (
 from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
 from alambique.workers.stages.details import compression_details, line_details, run_details
-from alambique.workers.stages.engine_race import Race, engine_rows
+from alambique.workers.stages.engine_race import Race, engine_rows, race_notes
 from alambique.workers.stages.figures import (
     compression_metrics,
     measurement_settings,
@@ -97,6 +97,7 @@ def register_models(
             *notes,
             *table.busy_notes(names, shapes, speeds),
             *(note for teacher in context.teachers for note in selection_notes(teacher)),
+            *(race_notes(race) if race else ()),
         ),
         settings=measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),
