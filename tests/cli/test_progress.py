@@ -196,7 +196,7 @@ def test_the_engines_have_their_memory_and_the_metric_that_they_are_judged_by() 
         str.strip, drawn(engine_table(JobResult.model_validate(content)), 120).splitlines()
     )
     assert "F1 %" in title
-    assert first.split()[:3] == ["teacher", "torch", "–"]
+    assert [word for word in first.split() if word[0].isalnum()] == ["teacher", "torch", "45.00"]
     found = second.split()
     assert found[:6] == ["student", "*", "onnx-int8", "23.60", "41.00", "99.50"]
     assert found[-1] == "640"
