@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
+from tests.local_hub import Hub
 
 from alambique.api.batcher import BatchLimits
 from alambique.api.model_server import BODY_LIMIT, create_model_app
@@ -295,12 +296,14 @@ def test_it_starts_without_torch_and_sql(engine_folder: Callable[[str], Path]) -
 
 
 @contextmanager
-def program(*arguments: str, home: Path) -> Iterator["tuple[subprocess.Popen[str], str]"]:
+def program(
+    *arguments: str, home: Path, **settings: str
+) -> Iterator["tuple[subprocess.Popen[str], str]"]:
     """`alambique serve` in a process, and its URL."""
     command = [sys.executable, "-m", "alambique.cli", "serve", *arguments, "--port", "0"]
     process = subprocess.Popen(
         command,
-        env={**os.environ, "ALAMBIQUE_HOME": str(home)},
+        env={**os.environ, "ALAMBIQUE_HOME": str(home), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -313,6 +316,19 @@ def program(*arguments: str, home: Path) -> Iterator["tuple[subprocess.Popen[str
     finally:
         process.kill()
         process.communicate()
+
+
+def test_it_serves_what_a_hub_has(
+    hub: Hub, engine_folder: Callable[[str], Path], questions: Model, tmp_path: Path
+) -> None:
+    hub.add("team/qa", engine_folder("question-answering"))
+    there = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": "0"}
+    with program("hub:team/qa", "--threads", "1", home=tmp_path, **there) as (_, url):
+        found = httpx2.post(f"{url}/predict", json=body(1), timeout=60).json()
+    (expected,) = questions.run([query(body(1))])
+    assert_same(found, expected)
+    (kept,) = (tmp_path / "models").iterdir()
+    assert (kept / "model.onnx").is_file()
 
 
 def queries_that_came(counted: dict[str, float]) -> float:

@@ -12,7 +12,7 @@ from rich.table import Table
 from tests.job_results import job_result, result_row
 
 from alambique.api.views import EventView
-from alambique.cli.job_reports import cost_table, score_table
+from alambique.cli.job_reports import cost_table, engine_table, score_table
 from alambique.cli.progress import Progress, follow, lines
 from alambique.cli.tables import table
 from alambique.registry.job_result import JobResult
@@ -184,6 +184,24 @@ def test_the_costs_have_the_spread_of_a_latency() -> None:
     for word in ("4 M", "2 G", "12.35 (12.00 to 14.00)", "812", "90.00"):
         assert word in told
     assert "CPU" not in told
+
+
+def test_the_engines_have_their_memory_and_the_metric_that_they_are_judged_by() -> None:
+    raced = {"engine": "onnxruntime", "bytes": 23_600_000, "memory": 41_000_000, "metric": 0.995}
+    speed = {"p50_ms": 2.5, "p95_ms": 3.0, "p99_ms": 4.0, "one_thread_ms": 5.0, "ratio": 18.25}
+    row = {"model": "student", "format": "onnx-int8", "per_second": {8: 640.0}, "is_winner": True}
+    torch = {"model": "teacher", "engine": "torch", "format": "fp32", "p50_ms": 45.0}
+    content = job_result(ROW) | {"engines": [torch, row | raced | speed]}
+    title, _, first, second = filter(
+        str.strip, drawn(engine_table(JobResult.model_validate(content)), 120).splitlines()
+    )
+    assert "F1 %" in title
+    assert [word for word in first.split() if word[0].isalnum()] == ["teacher", "torch", "45.00"]
+    found = second.split()
+    assert found[:6] == ["student", "*", "onnx-int8", "23.60", "41.00", "99.50"]
+    assert found[-1] == "640"
+    content["engines"][1]["metric_name"] = "cosine"
+    assert "COSINE %" in drawn(engine_table(JobResult.model_validate(content)), 120)
 
 
 def test_the_costs_have_the_cpu_beside_a_gpu() -> None:

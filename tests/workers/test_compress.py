@@ -1,5 +1,6 @@
 """A student in other formats: made, judged on validation, refused where it loses too much."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,10 @@ from alambique.runtime.engines import ONNX_FILE
 from alambique.spec.compression import Compression, Format
 from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import TrainedModel
+from alambique.workers.pipeline.records import RaceResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, stage_key
 from alambique.workers.stages.compress import Compress, compress_students, content_hash, mean_cosine
-from alambique.workers.stages.engine_race import engine_rows, race_engines
+from alambique.workers.stages.engine_race import engine_rows, race_engines, race_notes
 from alambique.workers.stages.table import TableLine
 
 PART = StagePart(StageName.COMPRESS, "a file")
@@ -33,6 +34,11 @@ def student(
 def with_formats(context: JobContext, *formats: Format, tolerance: float = 0.5) -> JobContext:
     compress = Compression(formats=formats, tolerance=tolerance)
     return replace(context, job=context.job.model_copy(update={"compress": compress}))
+
+
+def without_products(result: RaceResult) -> RaceResult:
+    """The same race, of a machine whose processor has no instructions for int8."""
+    return result.model_copy(update={"settings": result.settings | {"byte_products": False}})
 
 
 def test_a_student_is_compressed_and_raced_beside_its_teacher(
@@ -68,6 +74,12 @@ def test_a_student_is_compressed_and_raced_beside_its_teacher(
     assert all(each.p50_ms <= each.p95_ms <= each.p99_ms for each in speeds)
     assert all(rate > 0 for each in speeds for rate in each.per_second.values())
     rows = list(engine_rows(race, files, {("student", "onnx-int8"): "ner-onnx-int8@1"}))
+    is_linux = sys.platform.startswith("linux")
+    for row in rows:
+        assert (row.memory is not None) is (is_linux and row.engine == "onnxruntime")
+        assert row.memory is None or 0 < row.memory < 200e6
+    assert list(race_notes(replace(race, result=without_products(race.result)))) != []
+    assert list(race_notes(replace(race, contestants=race.contestants[:4]))) == []
     (winner,) = (row for row in rows if row.is_winner)
     quickest = min(speeds[3:], key=lambda speed: speed.p50_ms)
     assert (winner.model, winner.p50_ms) == ("student", quickest.p50_ms)

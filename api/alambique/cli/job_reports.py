@@ -144,8 +144,9 @@ def cost_table(result: JobResult) -> Table:
 def engine_table(result: JobResult) -> Table:
     """Return the job's networks in every engine, raced on the worker's machine."""
     batches = sorted({size for row in result.engines for size in row.per_second})
+    named = (row.metric_name for row in result.engines if row.metric_name)
     columns = [
-        *("", "format", "MB", f"{result.primary.upper()} %"),
+        *("", "format", "file MB", "memory MB", f"{next(named, result.primary).upper()} %"),
         *("p50 ms", "p95", "p99", "speed-up", "1 thread"),
         *(f"texts/s, {size}" for size in batches),
     ]
@@ -155,11 +156,12 @@ def engine_table(result: JobResult) -> Table:
 def _engine_cells(row: EngineRow, batches: Sequence[int]) -> Iterable[object]:
     yield f"{row.model} *" if row.is_winner else row.model
     yield row.engine if row.format == "fp32" else row.format
-    yield None if row.bytes is None else decimal(row.bytes / 1e6)
+    for size in (row.bytes, row.memory):
+        yield None if size is None else decimal(size / 1e6)
     yield share(row.metric)
     yield from map(decimal, (row.p50_ms, row.p95_ms, row.p99_ms, row.ratio, row.one_thread_ms))
-    for size in batches:
-        yield decimal(row.per_second.get(size))
+    for batch in batches:
+        yield decimal(row.per_second.get(batch))
 
 
 def candidate_table(result: JobResult) -> Table:

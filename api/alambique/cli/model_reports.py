@@ -152,9 +152,7 @@ def show_comparison(models: Sequence[ComparedModel]) -> None:
             share(model.score),
             count(model.parameters),
             decimal(model.bytes / 1e6),
-            Figure(
-                f"{decimal(model.mean_ms)} ({decimal(model.low_ms)} to {decimal(model.high_ms)})"
-            ),
+            _spread_ms(model),
             decimal(model.ratio),
         )
         for number, model in enumerate(models, start=1)

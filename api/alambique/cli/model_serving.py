@@ -62,7 +62,8 @@ def serve(
     settings = settings_of(context)
     token = None if token_file is None else _read_token(token_file)
     with listen(host, port) as listener:
-        model = load(source, threads=threads, token=_source_token(source, settings))
+        token_there, cache = _source_token(source, settings), settings.home.absolute() / "models"
+        model = load(source, threads=threads, cache=cache, token=token_there)
         limits = BatchLimits(queries=1) if model.is_batch_dependent else BatchLimits()
         hosts = [*settings.hosts, host]
         app = create_model_app(model, hosts=hosts, token=token, limits=limits)

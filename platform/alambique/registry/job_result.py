@@ -247,11 +247,14 @@ class EngineRow(_Record):
     bytes: int | None = None
     """Size of its files."""
     metric: float | None = None
-    """The primary metric on the test split."""
+    """The metric that it is judged by, on the test split."""
+    metric_name: str | None = None
+    """The name of the metric that it is judged by: without a head `cosine`, of its states and those
+    of the network that it was made of. None: the job's primary metric."""
     validation: float | None = None
-    """The primary metric on the validation examples."""
+    """The metric that it is judged by, on the validation examples."""
     own_validation: float | None = None
-    """The same of the network that it was made of."""
+    """What the network that it was made of has on the validation examples."""
     difference: float | None = None
     """The largest difference of a logit from that network's."""
     p50_ms: float | None = None
@@ -264,6 +267,9 @@ class EngineRow(_Record):
     """Texts per second, by how many of them are a batch."""
     ratio: float | None = None
     """How many times as fast as the first row, one text at a time: the median over rounds."""
+    memory: int | None = None
+    """Bytes that a process grows by which opens the file in its engine and answers the longest
+    text. None: torch runs it, the system does not tell, or a result of an earlier version."""
     is_winner: bool = False
     """Whether it is the student's quickest form."""
     note: str | None = None

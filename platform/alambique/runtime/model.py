@@ -12,8 +12,7 @@ import numpy as np
 
 from alambique.distill.alignment import FloatArray
 from alambique.runtime.about import About, read_about
-from alambique.runtime.batch_dependence import depends_on_batch
-from alambique.runtime.engines import Forward, open_engine
+from alambique.runtime.engines import Forward, depends_on_batch, open_engine
 from alambique.runtime.softmax import softmax
 from alambique.runtime.spans import Span, SpanSettings, choose_span, nbest
 from alambique.runtime.tags import tag_probabilities, word_tags

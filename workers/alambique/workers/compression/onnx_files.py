@@ -6,6 +6,7 @@ Shapes: B texts of a batch, N pieces of the longest.
 import logging
 import tempfile
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +16,20 @@ import onnx
 import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from alambique.models.networks import Network
 from alambique.runtime.engines import INPUT_NAMES
 from alambique.runtime.windows import Inputs
+from alambique.spec.errors import BadModel
 
 OPSET = 20
-_QUANTIZED = ("MatMul", "Gemm", "Gather")
-"""The operators whose weights become int8; Gather is that of the embeddings."""
+_QUANTIZED = ("MatMul", "Gemm")
+"""The operators whose weights onnxruntime's quantizer makes int8. Of embeddings it would make one
+scale for a whole table, which a single large number spoils: of a published MiniLM three times the
+error in its pieces, and eight times in its positions."""
+_MOST_BYTES = 2**31 - 2**24
+"""Of the weights in one file: protobuf writes less than 2 GiB, the graph beside them included."""
 _ONE_SIDED = {"MatMulConstBOnly": True}
 """A product of two activations, as in attention, stays in float32."""
 _LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "root")
@@ -34,7 +41,11 @@ def export_onnx(network: Network, path: Path) -> None:
     Args:
         network: in float32, on the CPU, in evaluation mode.
         path: of the file.
+
+    Raises:
+        BadModel: its weights do not fit into one file.
     """
+    _check_size(network)
     # two of each: torch would take an axis of one for a constant
     ids_BN = torch.ones((2, 8), dtype=torch.long)
     example = (ids_BN, torch.ones_like(ids_BN), torch.zeros_like(ids_BN))
@@ -93,8 +104,8 @@ def _drop_nan_checks(graph: onnx.GraphProto) -> None:
 def quantize_dynamic(source: Path, path: Path) -> None:
     """Write an ONNX file with its weights in int8, and activations that are quantized as they come.
 
-    Weights have a scale for each output channel, embeddings too. Processors with VNNI multiply
-    signed by unsigned bytes without overflow.
+    Weights have a scale for each output channel, embeddings for each column. Processors with VNNI
+    multiply signed by unsigned bytes without overflow.
 
     Args:
         source: the file in float32.
@@ -102,9 +113,9 @@ def quantize_dynamic(source: Path, path: Path) -> None:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quietly():
+    with _quietly(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         quantize_dynamic(
-            source,
+            _with_int8_embeddings(source, Path(folder) / "embeddings.onnx"),
             path,
             per_channel=True,
             weight_type=QuantType.QInt8,
@@ -137,7 +148,8 @@ def quantize_static(source: Path, path: Path, calibration: Sequence[Inputs]) -> 
 
     with _quietly(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        embedded = _with_int8_embeddings(source, Path(folder) / "embeddings.onnx")
+        quant_pre_process(embedded, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
             path,
@@ -149,6 +161,60 @@ def quantize_static(source: Path, path: Path, calibration: Sequence[Inputs]) -> 
             op_types_to_quantize=list(_QUANTIZED),
             extra_options=dict(_ONE_SIDED),
         )
+
+
+def _check_size(network: Network) -> None:
+    """Raise `BadModel` if the weights of a network do not fit into one ONNX file."""
+    size = sum(each.nbytes for each in (*network.parameters(), *network.buffers()))
+    if size > _MOST_BYTES:
+        raise BadModel(
+            f"the network has {size / 1e9:.2f} GB of weights in float32, and a file of ONNX holds "
+            "less than 2 GiB: compress it as bf16 or fp16, or distil a smaller student"
+        )
+
+
+def _with_int8_embeddings(source: Path, path: Path) -> Path:
+    """Write an ONNX file with its tables of embeddings in int8, a scale for each column.
+
+    Rows are looked up in bytes, and only those become numbers again.
+    """
+    model = onnx.load(source)
+    graph = model.graph
+    uses: dict[str, list[NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            uses[name].append(node)
+    scales: dict[str, str] = {}
+    for table in [each for each in graph.initializer if _is_embedding(each, uses[each.name])]:
+        weights_VD = numpy_helper.to_array(table)
+        largest_D = np.abs(weights_VD).max(axis=0)
+        scales_D = np.where(largest_D == 0, 1, largest_D / 127).astype(np.float32)
+        rounded_VD = np.round(weights_VD / scales_D).astype(np.int8)
+        scales[table.name] = f"{table.name}_scale"
+        graph.initializer.append(numpy_helper.from_array(scales_D, scales[table.name]))
+        table.CopyFrom(numpy_helper.from_array(rounded_VD, table.name))
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        graph.node.append(node)
+        if node.op_type == "Gather" and node.input[0] in scales:
+            rows, numbers = f"{node.output[0]}_quantized", node.output[0]
+            graph.node[-1].output[0] = rows
+            inputs = [rows, scales[node.input[0]]]
+            graph.node.append(helper.make_node("DequantizeLinear", inputs, [numbers], axis=-1))
+    onnx.save(model, path)
+    return path
+
+
+def _is_embedding(tensor: TensorProto, nodes: Sequence[NodeProto]) -> bool:
+    """Return whether all that is done with a tensor is to look up rows."""
+    is_table = tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2
+    return is_table and bool(nodes) and all(_is_row_lookup(node, tensor.name) for node in nodes)
+
+
+def _is_row_lookup(node: NodeProto, table: str) -> bool:
+    axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
+    return node.op_type == "Gather" and node.input[0] == table and axes in ([], [0])
 
 
 def named_arrays(inputs: Inputs) -> dict[str, NDArray[np.int64]]:

@@ -351,6 +351,9 @@ class EngineSpeed(Spec):
     """As p50_ms, with a single thread."""
     ratio: float
     """The baseline's time over this one's: the median of the rounds' ratios, one text at a time."""
+    memory: int | None = None
+    """Bytes that a process grows by which opens the file and answers the longest text. None: torch
+    runs it, the system does not tell, or an earlier version raced it."""
 
 
 class RaceResult(StageResult):

@@ -13,10 +13,12 @@ import torch
 
 from alambique.registry.job_result import EngineRow
 from alambique.runtime.latency import turn
+from alambique.runtime.memory import measure_memory
 from alambique.runtime.windows import pad
 from alambique.spec.compression import Format
 from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.examples import Example, read
+from alambique.workers.compression.processor import multiplies_bytes
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import (
     CompressedModel,
@@ -37,6 +39,8 @@ _WARMUPS = 4
 _BATCHES = (8, 32)
 """Texts of a batch, which the throughput is of."""
 _BATCH_ROUNDS = 3
+_BYTE_PRODUCTS = "byte_products"
+"""The setting that says whether the processor has instructions for int8."""
 FP32 = "fp32"
 """The format of a network as it was trained."""
 PADDED = "torch, padded"
@@ -82,7 +86,10 @@ class EngineRace:
         }
 
     def run(self, context: JobContext, folder: Path) -> RaceResult:
-        """Time every contestant: one text at a time, then batches, then with one thread."""
+        """Time every contestant: one text at a time, then batches, then with one thread.
+
+        Last the memory of those that an engine runs is measured, each in a process of its own.
+        """
         examples = evenly_by_length(context, read(context.data.files["test"]), _TEXTS)
         context.report(self.part.stage, self.part.fraction(), message="racing engines")
         threads = torch.get_num_threads()
@@ -93,6 +100,8 @@ class EngineRace:
         with one_thread():
             runners = [_open(context, each) for each in self.contestants]
             alone = single_times([text_calls(each, examples) for each in runners])
+        shape = runners[0].shape(examples[-1:])
+        memory = [_memory(each, shape, threads) for each in self.contestants]
         return RaceResult(
             speeds=tuple(
                 EngineSpeed(
@@ -102,6 +111,7 @@ class EngineRace:
                     per_second={size: size / seconds[n] for size, seconds in batches.items()},
                     one_thread_ms=float(np.quantile(alone[n], 0.5)),
                     ratio=float(np.median(times[0] / own)),
+                    memory=memory[n],
                 )
                 for n, own in enumerate(times)
             ),
@@ -110,6 +120,8 @@ class EngineRace:
                 "batches": list(_BATCHES),
                 "threads": threads,
                 "machine": machine(torch.device("cpu")),
+                _BYTE_PRODUCTS: multiplies_bytes(),
+                "memory_shape": list(shape),
                 "protocol": "texts of the test split, evenly over their lengths, in turns",
             },
         )
@@ -134,6 +146,11 @@ class _Runner:
 
     loaded: LoadedModel
     padded_to: int | None
+
+    def shape(self, examples: Sequence[Example]) -> tuple[int, int]:
+        """Return how many windows some examples have, and the pieces of the longest."""
+        lengths = [len(each.window) for each in self.loaded.windows(examples)]
+        return len(lengths), max(lengths)
 
     def call(self, examples: Sequence[Example]) -> Callable[[], object]:
         """Return a call that answers all windows of some examples as one batch."""
@@ -210,6 +227,7 @@ def engine_rows(
             one_thread_ms=speed.one_thread_ms,
             per_second=speed.per_second,
             ratio=speed.ratio,
+            memory=speed.memory,
             is_winner=n == winner,
         )
     for one in compressed:
@@ -221,6 +239,21 @@ def engine_rows(
                 **_score_fields(one),
                 note=one.failure or _loss_note(one),
             )
+
+
+def race_notes(race: Race) -> Iterator[str]:
+    """Yield what a reader of the race's table should not miss."""
+    if race.contestants[0].compressed is None:
+        yield (
+            "the teacher could not be made an ONNX file (the log says why): speed-ups of the "
+            f"engines are over it by {race.contestants[0].engine}"
+        )
+    is_quantized = any(c.compressed and c.compressed.format.is_quantized for c in race.contestants)
+    if is_quantized and race.result.settings.get(_BYTE_PRODUCTS) is False:
+        yield (
+            "the processor of this race has no instructions for products of bytes (VNNI or the "
+            "like): int8 may be slow there, and its products may overflow, which costs score"
+        )
 
 
 def engine_of(form: Format) -> str:
@@ -298,6 +331,14 @@ def _open(context: JobContext, contestant: Contestant) -> _Runner:
     return _Runner(loaded, contestant.model.max_length if contestant.is_padded else None)
 
 
+def _memory(contestant: Contestant, shape: tuple[int, int], threads: int) -> int | None:
+    """Return the bytes that a contestant takes; None: torch runs it, or they are not known here."""
+    files = contestant.compressed
+    if files is None or not files.format.has_engine_file:
+        return None
+    return measure_memory(files.folder, shape, threads=threads)
+
+
 def _contestant(compressed: CompressedModel) -> Contestant:
     return Contestant(compressed.model, engine_of(compressed.format), compressed.format, compressed)
 
@@ -312,6 +353,7 @@ def _score_fields(compressed: CompressedModel | None) -> dict[str, Any]:
     return {
         "bytes": compressed.bytes,
         "metric": compressed.metrics.get(compressed.metric),
+        "metric_name": compressed.metric,
         "validation": compressed.score,
         "own_validation": compressed.own_score,
         "difference": compressed.difference,

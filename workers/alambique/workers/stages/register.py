@@ -27,7 +27,7 @@ from alambique.workers.pipeline.records import (
 )
 from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
-from alambique.workers.stages.engine_race import Race, engine_rows
+from alambique.workers.stages.engine_race import Race, engine_rows, race_notes
 from alambique.workers.stages.table import TableLine, gains_of, result_row
 from alambique.workers.stages.teach import selection_notes
 from alambique.workers.stages.version_details import (
@@ -98,7 +98,12 @@ def register_models(
         primary=primary,
         reference=_reference(context, lines[0].evaluation),
         outputs=_outputs(context),
-        notes=(*notes, *table.busy_notes(names, shapes, speeds), *teacher_notes),
+        notes=(
+            *notes,
+            *table.busy_notes(names, shapes, speeds),
+            *teacher_notes,
+            *(race_notes(race) if race else ()),
+        ),
         teacher_notes=teacher_notes,
         settings=measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),

@@ -170,6 +170,7 @@ def compression_metrics(
         "p99_ms": speed.p99_ms,
         "one_thread_ms": speed.one_thread_ms,
         "speedup": speed.ratio,
+        **({} if speed.memory is None else {"memory": speed.memory}),
         **{f"throughput_{size}": rate for size, rate in speed.per_second.items()},
     }
     settings = {"data": context.data.test_name, "split": "test"} | race.result.settings
