@@ -152,7 +152,9 @@ def show_comparison(models: Sequence[ComparedModel]) -> None:
             share(model.score),
             count(model.parameters),
             decimal(model.bytes / 1e6),
-            _spread_ms(model),
+            Figure(
+                f"{decimal(model.mean_ms)} ({decimal(model.low_ms)} to {decimal(model.high_ms)})"
+            ),
             decimal(model.ratio),
         )
         for number, model in enumerate(models, start=1)
