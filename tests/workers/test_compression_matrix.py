@@ -95,7 +95,7 @@ def test_a_network_answers_in_each_format_as_by_torch(
     torch.set_num_threads(1)
     # published RoBERTas have one token type, which no engine may take for a constant
     one_type = {"type_vocab_size": 1} if "roberta" in kind else {}
-    network = new(config_of(kind) | one_type, output, LABELS[output], seed=0)
+    network = new({**config_of(kind), **one_type}, output, LABELS[output], seed=0)
     with torch.no_grad():  # weights of 0.02 would leave int8 nothing to tell apart
         for weight in network.parameters():
             weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)) / 8)
