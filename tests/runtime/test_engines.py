@@ -106,10 +106,9 @@ def openvino(exported: Exported, tmp_path: Path) -> Path:
 
 
 def test_openvino_answers_as_onnxruntime_does(exported: Exported, openvino: Path) -> None:
-    # in bf16, where the processor has it
     ours, theirs = (alambique.runtime.load(each) for each in (openvino, exported(Output.TAGS)))
     for mine, other in zip(ours.tag(LONG), theirs.tag(LONG), strict=True):
-        assert mine.probability == pytest.approx(other.probability, abs=0.05)
+        assert mine.probability == pytest.approx(other.probability, abs=1e-4)
 
 
 def test_threads_ask_one_model_at_once(exported: Exported, openvino: Path) -> None:
