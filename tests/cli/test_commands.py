@@ -219,7 +219,7 @@ def test_a_cancel_that_came_too_late_says_so(
     assert "came too late" in here("jobs", "show", row.id)
     again = alambique("jobs", "cancel", row.id)
     assert (again.returncode, again.stdout) == (1, "")
-    assert "it is over, and has succeeded" in again.stderr
+    assert "it is over already, succeeded" in again.stderr
 
 
 def test_a_job_goes_by_its_name_or_by_how_its_id_begins(

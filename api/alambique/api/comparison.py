@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean, harmonic_mean, stdev
-from typing import Any, TypeGuard
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alambique.api.columns import column_metrics
+from alambique.api.comparison_notes import busy_notes, gain_notes, no_interval_notes
 from alambique.api.comparison_table import (
+    BASELINES,
     Chosen,
     Column,
     Compared,
@@ -22,7 +24,7 @@ from alambique.api.comparison_table import (
     Spread,
 )
 from alambique.api.gains import Gains, Pair
-from alambique.registry.job_result import JobResult, ResultRow, busy_note
+from alambique.registry.job_result import JobResult, ResultRow
 from alambique.registry.records import ScoredStudent, SuiteRow
 from alambique.spec.suite import Cell, Suite, suite_of
 from alambique.tasks import calibration
@@ -61,7 +63,6 @@ Measurement = tuple[FinishedJob, ResultRow]
 """A model, and the job that measured it."""
 Model = tuple[str, str | None, Role]
 """The teacher, the student and the role of a row."""
-_BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 CellKey = tuple[str, str, str]
 """The task, teacher and student of a cell."""
 
@@ -103,10 +104,10 @@ def compare(suite: Suite, finished: Sequence[FinishedJob], gains: Gains) -> Comp
         passes=tuple(_passes(suite, jobs)),
         chosen=tuple(_chosen(suite, jobs)),
         notes=(
-            *_notes(rows),
-            *_no_interval_notes(columns, rows, primary),
+            *gain_notes(rows),
+            *no_interval_notes(columns, rows, primary),
             *_teacher_notes(suite, jobs),
-            *filter(None, _busy_notes(rows)),
+            *busy_notes(rows),
         ),
     )
 
@@ -148,7 +149,7 @@ def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
     """
     distilled = [line for line in job.result.rows if line.name == "distilled"]
     lines = [line for line in job.result.rows if line.name == role]
-    if role in _BASELINES and distilled:
+    if role in BASELINES and distilled:
         trial = min(distilled, key=lambda line: _loss((job, line))).trial
         lines = [line for line in lines if line.trial == trial]
     return [min(lines, key=lambda line: _loss((job, line)))] if lines else []
@@ -321,7 +322,7 @@ def _differences(
         for column, ours in row.scores.items() if row.role == "distilled" else ():
             baselines = [
                 (theirs.mean, role)
-                for role in _BASELINES
+                for role in BASELINES
                 if (baseline := by_model.get((row.teacher, row.student, role)))
                 and (theirs := baseline.scores[column])
             ]
@@ -385,40 +386,6 @@ def _gain(difference: _Difference, interval: Interval | None) -> Gain:
     )
 
 
-def _notes(rows: Sequence[Compared]) -> Iterable[str]:
-    several = len({row.teacher for row in rows}) > 1
-    baselines = {
-        (row.teacher, row.student, row.role): row for row in rows if row.role in _BASELINES
-    }
-    for row in rows:
-        model = f"{row.student} (from {row.teacher})" if several else row.student
-        for name, score in row.scores.items():
-            if not _is_final(score) or (gain := score.gain) is None:
-                continue
-            baseline = baselines[row.teacher, row.student, gain.over].scores[name]
-            if not _is_final(baseline):
-                continue
-            scores = f"{100 * score.mean:.2f} against {100 * baseline.mean:.2f} of {gain.over}"
-            if gain.value <= 0:
-                yield f"distilling did not help {model} on {name}: {scores}"
-            elif gain.low is not None and gain.low <= 0:
-                yield f"the gain of {model} on {name} may be chance, its interval holds 0: {scores}"
-
-
-def _no_interval_notes(
-    columns: Sequence[Column], rows: Sequence[Compared], primary: Mapping[str, str]
-) -> Iterable[str]:
-    """Yield a note for each column whose gains are in a score that is not kept of examples."""
-    for column in columns:
-        scores = [row.scores[column.name] for row in rows]
-        kept = primary.get(column.name)
-        if column.metric != kept and any(score and score.gain for score in scores):
-            yield (
-                f"the gain of {column.name} in {column.metric} has no interval: of single examples "
-                f"only {kept} is kept"
-            )
-
-
 def _teacher_notes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[str]:
     """Yield what jobs note of the choice of their teacher, once for each data set and teacher."""
     several = len(suite.teachers) > 1
@@ -426,19 +393,3 @@ def _teacher_notes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) 
         whose = f"{task}, {teacher}" if several else task
         for note in dict.fromkeys(note for job in taught for note in job.result.teacher_notes):
             yield f"{whose}: {note}"
-
-
-def _busy_notes(rows: Sequence[Compared]) -> Iterable[str | None]:
-    """Yield notes on rows of one shape that differ in speed: their jobs ran at different times."""
-    by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
-    for row in rows:
-        if row.latency_ms is not None:
-            name = f"{row.student}, {row.role}" if row.student else row.teacher
-            shape = row.layers, row.parameters, row.speed_up
-            by_shape[shape].append((row.latency_ms, name))
-    for latencies in by_shape.values():
-        yield busy_note(latencies)
-
-
-def _is_final(score: Measured | None) -> TypeGuard[Measured]:
-    return score is not None and score.complete

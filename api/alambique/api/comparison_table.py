@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Role = Literal["teacher", "gold-only", "same-start", "distilled"]
+BASELINES: tuple[Role, ...] = ("gold-only", "same-start")
 
 
 class _Record(BaseModel):
