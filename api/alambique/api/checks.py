@@ -1,4 +1,4 @@
-"""What can be known of a posted job before a row is written: that what it names is there."""
+"""Checks of a posted job before a row is written: whether all that it names exists."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -23,16 +23,16 @@ from alambique.tasks.catalogue import dataset
 from alambique.tasks.data import check_description
 from alambique.tasks.goals import bad_goals
 
-_SIZED = 500
-"""Models of a suite's jobs of which it is looked at whether students can be made of them, a
-millisecond each; the first stage of each job looks at its own."""
+_MAX_SIZE_CHECKS = 500
+"""Models of a suite whose sizes are checked against its students, at a millisecond each; the first
+stage of each job checks its own."""
 
 
 def check(job: Job, context: Context) -> None:
     """Raise `Refusal` if the job cannot be queued.
 
     Raises:
-        Refusal: it names a path of this machine, or something that is not there.
+        Refusal: it names a path of this machine, or something that does not exist.
     """
     code, fields = _faults_of(job, _LookUps(context, [job]))
     if fields:
@@ -43,20 +43,21 @@ def check_suite(suite: Suite, planned: Sequence[tuple[Cell, Job]], context: Cont
     """Raise `Refusal` if one of the jobs of the suite cannot be queued.
 
     Raises:
-        Refusal: one of them cannot; its fields are named where the suite has them.
+        Refusal: one of them cannot; the fields are those of the suite.
     """
     wrong: dict[str, tuple[str, BadField]] = {}
-    look_ups, room = _LookUps(context, [job for _, job in planned]), _SIZED
+    look_ups = _LookUps(context, [job for _, job in planned])
+    size_checks_left = _MAX_SIZE_CHECKS
     for bad in bad_metrics(suite):
         wrong[bad.path] = "bad_spec", bad
     for cell, job in planned:
         if len(wrong) > NAMED:
             break
         if cell.seed not in (None, *suite.seeds[:1]):
-            continue  # by its seed alone no job is wrong
+            continue  # no seed makes a job wrong
         code, fields = _faults_of(job, look_ups)
-        if not fields and room > 0:
-            room -= sum(1 for _ in job.models())
+        if not fields and size_checks_left > 0:
+            size_checks_left -= sum(1 for _ in job.models())
             fields = list(_size_faults(job, context, look_ups))
         for bad in fields:
             path = field_at(suite, cell, bad.path)
@@ -71,13 +72,13 @@ def pin_names(
     look_up: LookUp,
     place: Callable[[int, str], str] = lambda _, path: path,
 ) -> list[Job]:
-    """Return the jobs with each model and data set as one that stays the same.
+    """Return the jobs with each model and data set pinned to what its name means now.
 
     Args:
-        jobs: as they were posted.
-        context: of the server.
+        jobs: the posted jobs.
+        context: the context of the server.
         look_up: bounds the look-ups at the hub of this request.
-        place: from the number of a job, from 0 on, and a field of it to where the request says it.
+        place: maps the index of a job and a field of it to a field of the request.
 
     Raises:
         Refusal: there is no such model, data set or revision.
@@ -88,14 +89,14 @@ def pin_names(
         for job in pin_all(jobs, context.settings, context.database, look_up=look_up):
             pinned.append(job)
     except UnknownName as error:
-        # those before it have been pinned
+        # the jobs before the one that failed are pinned already
         said = [replace(bad, path=place(len(pinned), bad.path)) for bad in error.fields]
         raise Refusal(bad_fields("unknown_name", said)) from error
     return pinned
 
 
 class _LookUps:
-    """Models that were looked for on behalf of one request: each once, by however many jobs."""
+    """Looks up the models that the jobs of one request name, each of them once."""
 
     def __init__(self, context: Context, jobs: Iterable[Job]) -> None:
         self._context = context
@@ -103,10 +104,10 @@ class _LookUps:
         self._registered = _existing_versions(context, jobs)
         self._unregistered = 0
         self.config = cache(partial(local_config, settings=context.settings))
-        """The config of a model of this machine, which is read once."""
+        """Reads the config of a model of this machine, each of them once."""
 
     def message(self, project: str, model: str) -> str | None:
-        """Return what to say where a model is not there, or None where it is."""
+        """Return the message on a model that does not exist; None if it does."""
         if (project, model) not in self._messages:
             self._messages[project, model] = self._absence(project, source_of(model))
         return self._messages[project, model]
@@ -116,7 +117,7 @@ class _LookUps:
             if (source.name, source.version) in self._registered.get(project, ()):
                 return None
             self._unregistered += 1
-            if self._unregistered > NAMED:  # of which no refusal tells
+            if self._unregistered > NAMED:  # no refusal shows so many
                 return "there is no such version"
         try:
             if isinstance(source, Local):
@@ -146,10 +147,10 @@ def _existing_versions(context: Context, jobs: Iterable[Job]) -> dict[str, set[t
 
 
 def _faults_of(job: Job, look_ups: _LookUps) -> tuple[str, list[BadField]]:
-    """Return the fields that keep a job from being queued, under the code of their problem."""
+    """Return the code of a problem, and the bad fields of a job; none if it can be queued."""
     if paths := list(_path_faults(job)):
         return "bad_spec", paths
-    # what data a task that is not there would want, nobody can say
+    # the data and models of an unknown task cannot be checked
     unknown = [*_task_faults(job)] or [*_data_faults(job), *_model_faults(job, look_ups)]
     if unknown:
         return "unknown_name", unknown

@@ -1,7 +1,7 @@
-"""Look-ups at the hub on behalf of requests: few at once, none for long, none in the way of a stop.
+"""Look-ups at the hub for requests: few at once, with a deadline, and ended when the server stops.
 
-huggingface_hub bounds the time of one try, and tries again; a hub that stays silent would keep a
-thread of the server for minutes, and a few dozen requests all of them.
+huggingface_hub limits the time of one attempt and retries: a silent hub would occupy a thread of
+the server for minutes, and a few dozen requests would occupy them all.
 """
 
 import logging
@@ -20,15 +20,15 @@ S = TypeVar("S", contravariant=True)
 R = TypeVar("R", covariant=True)
 
 SECONDS = 20.0
-"""How long one request waits for the hub, in all its look-ups together. The client waits 60."""
+"""Seconds that all look-ups of a request wait for the hub together. The client waits 60."""
 AT_ONCE = 2
-"""Look-ups of one server."""
-_GLANCE = 0.1
-"""Seconds between two looks whether the server is about to stop."""
+"""Look-ups of one server at the same time."""
+_STOP_CHECK = 0.1
+"""Seconds between two checks whether the server stops."""
 
 
 class LookUp(Protocol):
-    """A function that calls what asks the hub, and returns what that gives."""
+    """Calls a function that asks the hub, and returns its result."""
 
     def __call__(self, look: Callable[[], T], /) -> T:
         """Call `look`."""
@@ -36,12 +36,12 @@ class LookUp(Protocol):
 
 
 def call_now(look: Callable[[], T], /) -> T:
-    """Return what `look` gives, however long the hub takes: the look-up of a command."""
+    """Return the result of `look`, however long the hub takes: for commands."""
     return look()
 
 
 class HubQuery(Protocol[S, R]):
-    """A function that asks the hub about something, and keeps in `cache` what comes of it."""
+    """A function that asks the hub about something, and caches the answer."""
 
     def __call__(self, source: S, /, *, cache: Path) -> R:
         """Ask about `source`."""
@@ -49,7 +49,7 @@ class HubQuery(Protocol[S, R]):
 
 
 def ask_hub(ask: HubQuery[S, R], source: S, cache: Path) -> R:
-    """Return what the hub says; its library logs no tries, since errors tell what came of them."""
+    """Return the answer of the hub, without its library's logs of retries: errors have it all."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -60,20 +60,20 @@ def ask_hub(ask: HubQuery[S, R], source: S, cache: Path) -> R:
 
 
 class HubLookUps:
-    """The look-ups at the hub of one server. Each has a thread that the process does not wait for.
+    """Runs the look-ups of one server at the hub, each in a daemon thread.
 
-    A look-up that was given up keeps its place until the hub's library is done with it: however
-    silent the hub, there are never more threads than places.
+    A look-up that was given up keeps its place until the hub's library returns: however silent the
+    hub, there are never more threads than places.
     """
 
     def __init__(self, *, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
-        """Take how many look-ups run at once, and how many seconds a request waits for its own."""
+        """Take the look-ups that run at a time, and the seconds that a request waits."""
         self._seconds = seconds
         self._places = threading.BoundedSemaphore(at_once)
         self._at_once = at_once
 
     def for_request(self, stop: threading.Event) -> LookUp:
-        """Return the look-ups of a request that begins now, which wait until its deadline.
+        """Return the look-up function of a request that begins now, with its deadline.
 
         Args:
             stop: set when the server stops.
@@ -81,7 +81,7 @@ class HubLookUps:
         return partial(self._run, until=time.monotonic() + self._seconds, stop=stop)
 
     def _run(self, look: Callable[[], T], *, until: float, stop: threading.Event) -> T:
-        """Return what `look` gives, which is called in a thread of its own.
+        """Return the result of `look`, called in a thread of its own.
 
         Args:
             look: asks the hub.
@@ -89,8 +89,7 @@ class HubLookUps:
             stop: set when the server stops.
 
         Raises:
-            Unreachable: it has given nothing until then, the server stops, or all places are
-                taken.
+            Unreachable: it has not returned by then, the server stops, or all places are taken.
             Exception: what `look` raised.
         """
         if not self._places.acquire(blocking=False):
@@ -111,14 +110,14 @@ class HubLookUps:
                 raise Unreachable(
                     "the server stops before the hub has answered: try again once it is back"
                 )
-            wait([future], timeout=min(left, _GLANCE))
+            wait([future], timeout=min(left, _STOP_CHECK))
         return future.result()
 
     def _look(self, look: Callable[[], T], future: "Future[T]") -> None:
         try:
             result = look()
         except Exception as error:
-            self._places.release()  # before the asker goes on, who may look for more
+            self._places.release()  # before the request continues, which may look up more
             future.set_exception(error)
         else:
             self._places.release()

@@ -1,4 +1,4 @@
-"""Jobs and suites as people name them: by an id, by how an id begins, or by a name."""
+"""Finds jobs and suites as people name them: by id, by the first digits of an id, or by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     """From a name, the beginning of an id and a cursor to a page."""
 
 _SHORTEST = 4
-"""Digits of a prefix: fewer would name, by chance, what nobody meant."""
+"""Digits of the shortest prefix: fewer would match ids by chance."""
 _SHOWN = 10
 """Candidates that an error lists."""
 _PREFIX = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST},36}}")
@@ -33,17 +33,17 @@ def find_job(
     project: str | None = None,
     active: bool = False,
 ) -> UUID:
-    """Return the id of the one job that is meant; of several of a name, the newest.
+    """Return the id of the job that is named; of several with one name, the newest.
 
     Args:
-        registry: is asked, unless `said` is a whole id.
+        registry: is queried, unless `said` is a whole id.
         said: an id, at least 4 of its first digits, or a name.
-        project: looks for names and beginnings in this project only.
-        active: of several of a name, the one that is not over is meant, as where it is to be ended.
+        project: limits names and prefixes to this project.
+        active: of several with one name, take the one that is not over, as for cancelling.
 
     Raises:
         UnknownName: there is no such job.
-        Conflict: an id of several begins so, or several of the name are not over.
+        Conflict: several ids begin so, or several jobs of that name are not over.
     """
 
     def page(name: str | None, id_prefix: str | None, cursor: str | None) -> PageView[JobView]:
@@ -55,7 +55,7 @@ def find_job(
 def find_suite(
     client: Client, said: str, *, project: str | None = None, active: bool = False
 ) -> UUID:
-    """Return the id of the one suite that is meant; takes and raises the same as `find_job`."""
+    """Return the id of the suite that is named; takes and raises the same as `find_job`."""
 
     def page(name: str | None, id_prefix: str | None, cursor: str | None) -> PageView[SuiteLine]:
         return client.suites(project=project, name=name, id_prefix=id_prefix, cursor=cursor)
@@ -70,10 +70,10 @@ def _find(
         return UUID(said)
     except ValueError:
         pass
-    # a whole name is meant rather than the beginning of an id
+    # a name takes precedence over the prefix of an id
     newest = page(said, None, None)
     begun = page(None, said, None).items if _PREFIX.fullmatch(said) else []
-    # whoever gives a job the beginning of another's id as its name takes its place with nobody
+    # but no job can hide another one by having a prefix of its id as a name
     others = [one for one in begun if one.name != said]
     if newest.items and others:
         what = f"{kind}s that {said} is the name of or the beginning of the id of"

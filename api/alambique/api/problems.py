@@ -1,4 +1,4 @@
-"""RFC 9457: every answer that is no success is a problem, with a code that never changes."""
+"""Problems as RFC 9457 has them: every answer that is no success, with a code that is stable."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ PROTECTION = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """Headers of every answer: no browser guesses its type, or loads it into a page of another site,
-which would learn what is there from whether an image or a script can be loaded."""
+which could learn from a failed load of an image or a script what exists here."""
 
 _STATUS = {
     "bad_spec": 422,
@@ -52,28 +52,28 @@ _CODE = {
 }
 
 _RETRY_LATER = {"Retry-After": "5"}
-"""The headers of a problem that may be over in a moment."""
+"""The headers of a problem that is likely to be short."""
 
 _EXCERPT = 200
-"""Characters that are told of a parameter's name, and of what is wrong with it."""
+"""Characters of a parameter's name, and of the message on it."""
 
 _DETAIL_LENGTH = 32_000
-"""Characters of the longest detail: room for all fields that are named and their messages."""
+"""Characters of the longest detail, which has all fields that are named with their messages."""
 
 _log = logging.getLogger(__name__)
 
 
 class Refusal(Exception):
-    """A request that ends here, with the problem to answer."""
+    """Ends a request, with the problem to answer."""
 
     def __init__(self, problem: Problem) -> None:
-        """Raise this to answer `problem`."""
+        """Make the exception that answers `problem`."""
         super().__init__(problem.detail)
         self.problem = problem
 
 
 def problem_of(status: int, code: str, detail: str, fields: Sequence[BadField] = ()) -> Problem:
-    """Return the problem that tells a client `detail`, and what is wrong with each of `fields`."""
+    """Return the problem with a detail and, for each of `fields`, what is wrong with it."""
     errors = [FieldProblem(path=f.path, found=f.found, message=f.message) for f in fields]
     detail = excerpt(detail, _DETAIL_LENGTH)
     title = HTTPStatus(status).phrase
@@ -81,22 +81,22 @@ def problem_of(status: int, code: str, detail: str, fields: Sequence[BadField] =
 
 
 def bad_fields(code: str, fields: Sequence[BadField]) -> Problem:
-    """Return the problem of fields that cannot stay as they are, each on a line of its detail."""
+    """Return the problem of bad fields, each on a line of its detail."""
     bad = BadFields(fields)
     return problem_of(422, code, bad.text, bad.fields)
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """Return the answer that tells the problem, with `headers` beside those of every problem."""
+    """Return the answer of a problem, with `headers` added to those of every problem."""
     content = problem.model_dump(mode="json", exclude_none=True)
     later = _RETRY_LATER if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    # protection here too: not all problems pass by what stands around the app
+    # here too, since middleware answers some problems outside of `ProtectionHeaders`
     headers = {**PROTECTION, **later, **(headers or {})}
     return JSONResponse(content, problem.status, headers, MEDIA_TYPE)
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Make every error of `app`, its own or the framework's, a problem."""
+    """Have `app` answer every error, its own or the framework's, with a problem."""
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(AlambiqueError, _alambique_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -143,7 +143,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> str:
-    """Return the methods that the path of a request takes, as the header Allow has them."""
+    """Return the methods that the path of a request takes, for the header Allow."""
     taken = []
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope = {**request.scope, "method": method}
@@ -153,7 +153,7 @@ def _allowed_methods(request: Request) -> str:
 
 
 async def _client_disconnect(_: Request, error: Exception) -> JSONResponse:
-    # nobody reads this; without it every client that breaks off would leave a traceback in the log
+    # nobody reads this: it keeps the tracebacks of broken connections out of the log
     return problem_response(problem_of(400, _CODE[400], "the body broke off: send it again"))
 
 
@@ -169,9 +169,9 @@ def _detail(request: Request, error: HTTPException, headers: dict[str, str]) -> 
 
 
 def full_disk_response(error: Exception) -> JSONResponse:
-    """Log the error of a disk that is full, and return the answer that says so."""
+    """Log the error of a full disk, and return its problem as the answer."""
     _log.error("a disk is full", exc_info=error)
-    # a path of the server's stays unsaid
+    # the detail names no path of the server
     return problem_response(problem_of(507, NotEnoughDisk.code, disk_full_text()))
 
 

@@ -1,4 +1,4 @@
-"""The body of what is posted: how it is read into a `Job` or a `Suite`, and how it is described."""
+"""The body of a posted job or suite: reads it, and describes it for OpenAPI."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ SCHEMA_REFERENCE = "#/components/schemas/{model}"
 
 @dataclass(frozen=True, slots=True)
 class RequestBody:
-    """The body of a request, as it came."""
+    """The body of a request, unread."""
 
     content: bytes
     content_type: str | None
@@ -29,7 +29,7 @@ def read_job(body: RequestBody) -> Job:
     """Return the job that a body describes.
 
     Raises:
-        Refusal: it is not said to be JSON or YAML.
+        Refusal: its media type is neither JSON nor YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return job_of(mapping(_content(body), "a job"))
@@ -39,7 +39,7 @@ def read_suite(body: RequestBody) -> Suite:
     """Return the suite that a body describes.
 
     Raises:
-        Refusal: it is not said to be JSON or YAML.
+        Refusal: its media type is neither JSON nor YAML.
         BadSpec: it cannot be read, or a field is wrong.
     """
     return suite_of(mapping(_content(body), "a suite", REQUIRED))
@@ -62,7 +62,7 @@ Key = Annotated[
 
 
 def body_description(model: type[Spec]) -> dict[str, Any]:
-    """Return what the description of a route says of its body, which is read by hand."""
+    """Return the OpenAPI description of a body that no parameter of the route has."""
     schema = {"schema": {"$ref": SCHEMA_REFERENCE.format(model=model.__name__)}}
     content = {kind: schema for kind in (JSON, YAML[0])}
     return {"requestBody": {"required": True, "content": content}}
