@@ -191,20 +191,35 @@ def measure(
     return Measured(batch, length, dict(zip(contestants, times, strict=True)))
 
 
-def rows_of(measured: Measured, sizes: dict[Contestant, int | None]) -> list[str]:
-    """Return the lines of the table for one batch size and length."""
-    baseline = next(iter(measured.times_ms.values()))
-    lines = []
-    for each, times in measured.times_ms.items():
-        middle, slow, slowest = np.quantile(times, [0.5, 0.95, 0.99])
-        size = sizes[each]
+def table_lines(measured: Sequence[Measured], sizes: dict[Contestant, int | None]) -> list[str]:
+    """Return the table of one batch size: a line for each contestant, two columns a length."""
+    batch, lengths = measured[0].batch, [each.length for each in measured]
+    titles = [f"{length} pieces: ms (p95, p99) | times A" for length in lengths]
+    lines = [
+        f"| batch {batch} | | {' | '.join(titles)} | MB |",
+        "|---" * (2 * len(lengths) + 3) + "|",
+    ]
+    for contestant, size in sizes.items():
+        cells = []
+        for each in measured:
+            times, baseline = each.times_ms[contestant], next(iter(each.times_ms.values()))
+            middle, slow, slowest = map(digits, np.quantile(times, [0.5, 0.95, 0.99]))
+            ratio = digits(float(np.median(baseline / times)))
+            cells += [f"{middle} ({slow}, {slowest})", ratio]
         megabytes = "" if size is None else f"{size / 1e6:.1f}"
-        ratio = float(np.median(baseline / times))
         lines.append(
-            f"| {measured.batch} | {measured.length} | {each.shape} | {each.name} | {middle:.2f} "
-            f"| {slow:.2f} | {slowest:.2f} | {ratio:.2f} | {megabytes} |"
+            f"| {contestant.shape} | {contestant.name} | {' | '.join(cells)} | {megabytes} |"
         )
     return lines
+
+
+def digits(number: float) -> str:
+    """Return a positive number with three digits.
+
+    >>> digits(0.7349), digits(26.34), digits(519.91), digits(1806.0)
+    ('0.73', '26.3', '520', '1806')
+    """
+    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}"
 
 
 def wanted_lines(measured: Sequence[Measured], first: str) -> list[str]:
@@ -259,12 +274,11 @@ def main() -> None:
         for length in options.lengths:
             say(f"batch {batch}, {length} pieces")
             measured.append(measure(contestants, answers, batch, length, options.rounds))
-    print("| batch | pieces | shape | format | p50 ms | p95 | p99 | times A | MB |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for each in measured:
-        print("\n".join(rows_of(each, sizes)))
+    for batch in options.batches:
+        print("\n".join(table_lines([each for each in measured if each.batch == batch], sizes)))
+        print()
     if lines := wanted_lines(measured, first):
-        print("\n| | quickest | times A | wanted | |\n|---|---|---|---|---|")
+        print("| | quickest | times A | wanted | |\n|---|---|---|---|---|")
         print("\n".join(lines))
 
 
