@@ -1,5 +1,6 @@
 """Bad input is told before anything is spent: data, names, sizes."""
 
+import importlib.machinery
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from alambique.tasks.data import Splits
 from alambique.tasks.examples import Answer, Question, read
 from alambique.tasks.formats import conll, squad
 from alambique.workers.pipeline.context import JobContext
+from alambique.workers.stages import check
 from alambique.workers.stages.check import check_job
 
 MakeContext = Callable[..., JobContext]
@@ -32,6 +34,20 @@ def test_a_store_of_no_known_kind(
     job_context: MakeContext, refused: Refused, setting: str, url: str
 ) -> None:
     refused(job_context(**{setting: url}), BadSpec, f"ALAMBIQUE_{setting.upper()}")
+
+
+@pytest.mark.parametrize(("form", "installs"), [("openvino", False), ("openvino-int8", True)])
+def test_a_format_whose_engine_is_not_installed(
+    job_context: MakeContext,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    installs: bool,
+) -> None:
+    found = importlib.machinery.ModuleSpec("openvino", None) if installs else None
+    monkeypatch.setattr(check, "find_spec", lambda name: found if name == "openvino" else None)
+    lacking = "nncf" if installs else "openvino"
+    refused(job_context(f"compress=[{form}]"), BadSpec, f"{form} is made with {lacking}, which")
 
 
 @pytest.mark.parametrize(

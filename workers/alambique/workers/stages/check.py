@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from alambique.models.weights import model_hash, weights_hash
 from alambique.registry import versions
 from alambique.registry.records import Version
 from alambique.runtime.windows import Encoder
+from alambique.spec.compression import Format
 from alambique.spec.data import Split
 from alambique.spec.disk import size_text
 from alambique.spec.errors import BadData, BadSpec, NotEnoughDisk
@@ -69,6 +71,9 @@ _KEPT = 2
 """Times the weights of a run of fine-tuning are there when it is over: the best ones, and the files
 of its version."""
 
+_PACKAGES = {Format.OPENVINO: ("openvino",), Format.OPENVINO_INT8: ("openvino", "nncf")}
+"""What makes a format, of those that the extra `workers` does not bring."""
+
 
 def check_job(context: JobContext) -> CheckResult:
     """Return what the later stages work with.
@@ -81,13 +86,14 @@ def check_job(context: JobContext) -> CheckResult:
         BadModel: a folder that cannot be loaded.
         LabelMismatch: a fine-tuned teacher with other labels.
         BadTeacher: one that has no head for the task.
-        BadSpec: sizes that do not fit.
+        BadSpec: sizes that do not fit, or a format whose engine is not installed.
         NotEnoughDisk: the plan needs more than there is.
     """
     job = context.job
     _check_names(context)
     _check_resources(context)
     _check_stores(context)
+    _check_formats(job.compress.formats)
     context.report(StageName.CHECK, 0.0, message="reading the data")
     fetch = HubFetcher(context.settings.home.absolute(), log=context.log).fetch
     splits = load(job.data, task=context.task, root=context.settings.data, fetch=fetch)
@@ -190,6 +196,17 @@ def _check_stores(context: JobContext) -> None:
         fsspec.core.url_to_fs(settings.artifact_root)
     except (ValueError, ImportError) as error:
         raise BadSpec(f"{setting} names no store that can be opened: {error}") from error
+
+
+def _check_formats(formats: Sequence[Format]) -> None:
+    """Raise `BadSpec` if what makes a format is not installed where the job runs."""
+    for form in formats:
+        missing = [name for name in _PACKAGES.get(form, ()) if find_spec(name) is None]
+        if missing:
+            raise BadSpec(
+                f"compress: {form} is made with {', '.join(missing)}, which is not installed where "
+                "this job runs: pip install 'alambique[openvino]' there, or leave the format out"
+            )
 
 
 def _check_teacher(
