@@ -26,7 +26,7 @@ class FillRequest(Generic[Example]):
     name: str
     """The name of the example in errors."""
     rows: int
-    """The rows of its output, one for each word."""
+    """The rows of its output: one for each word, or one for the text."""
     example: Example
 
 
