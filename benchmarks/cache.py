@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from alambique.cache.disk import DiskPacks
-from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, bucket_groups, by_bucket, fill
 from alambique.cache.keys import BUCKETS, Bucket, Namespace, example_key
 from alambique.cache.packs import encode
 from alambique.cache.reader import Outputs
@@ -59,8 +59,8 @@ def filled(store: Packs, wanted: Sequence[FillRequest[int]]) -> float:
     outputs = Outputs(store, NAMESPACE)
     start = time.perf_counter()
     parts = by_bucket(wanted)
-    for run in runs_of({number: len(part) for number, part in parts.items()}, 1000):
-        fill(outputs, {number: parts[number] for number in run}, teacher, columns=LABELS)
+    for group in bucket_groups({number: len(part) for number, part in parts.items()}, 1000):
+        fill(outputs, {number: parts[number] for number in group}, teacher, columns=LABELS)
     return time.perf_counter() - start
 
 

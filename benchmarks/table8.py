@@ -261,8 +261,8 @@ def fill(setting: Setting, kept: OutputsLocation) -> None:
         outputs=kept,
     )
     filler = Filler(order)
-    for run in filler.runs(list(filler.missing())):
-        filler.fill(run)
+    for group in filler.bucket_groups(list(filler.missing())):
+        filler.fill(group)
 
 
 def answered(setting: Setting, windows: Sequence[ExampleWindow]) -> BatchTeacher:

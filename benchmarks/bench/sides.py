@@ -93,7 +93,7 @@ def second_search(place: Workplace) -> dict[str, float]:
 def fill(order: FillTask) -> int:
     """Compute all outputs that are missing, as the cache stage of a job does; return how many."""
     filler = Filler(order)
-    return sum(filler.fill(run) for run in filler.runs(sorted(filler.missing())))
+    return sum(filler.fill(group) for group in filler.bucket_groups(sorted(filler.missing())))
 
 
 def bare_passes(place: Workplace) -> float:

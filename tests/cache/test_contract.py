@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from alambique.cache.disk import DiskPacks
-from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, bucket_groups, by_bucket, fill
 from alambique.cache.keys import Bucket, Namespace, example_key
 from alambique.cache.packs import Pack, Record, encode
 from alambique.cache.reader import Outputs
@@ -114,12 +114,12 @@ def fill_all(
     return sum(
         fill(
             outputs,
-            {number: parts[number] for number in run},
+            {number: parts[number] for number in group},
             lambda batch: [answer(text) for text in batch],
             columns=2,
             made_by=made_by,
         )
-        for run in runs_of({number: len(part) for number, part in parts.items()}, together)
+        for group in bucket_groups({number: len(part) for number, part in parts.items()}, together)
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, bucket_groups, by_bucket, fill
 from alambique.cache.keys import Namespace, example_key
 from alambique.cache.reader import Outputs
 from alambique.cache.stores import MemoryPacks
@@ -61,11 +61,11 @@ def test_what_several_buckets_lack_is_computed_together_and_once(
 def test_runs_hold_every_bucket_once_and_are_as_long_as_they_may_be(
     sizes: dict[int, int], limit: int
 ) -> None:
-    runs = runs_of(sizes, limit)
-    assert [bucket for run in runs for bucket in run] == sorted(sizes)
-    took = [[sizes[bucket] for bucket in run] for run in runs]
-    assert all(len(run) == 1 or sum(run) <= limit for run in took)
-    assert all(sum(run) + after[0] > limit for run, after in pairwise(took))
+    groups = bucket_groups(sizes, limit)
+    assert [bucket for group in groups for bucket in group] == sorted(sizes)
+    took = [[sizes[bucket] for bucket in group] for group in groups]
+    assert all(len(group) == 1 or sum(group) <= limit for group in took)
+    assert all(sum(group) + after[0] > limit for group, after in pairwise(took))
 
 
 @pytest.mark.parametrize(

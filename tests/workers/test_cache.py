@@ -101,7 +101,9 @@ def test_outputs_of_an_attempt_that_was_broken_off_are_counted(
 
     with monkeypatch.context() as patched:
         patched.setattr(Filler, "fill", broken)
-        patched.setattr(Filler, "runs", lambda filler, buckets, **_: [[one] for one in buckets])
+        patched.setattr(
+            Filler, "bucket_groups", lambda filler, buckets, **_: [[one] for one in buckets]
+        )
         with pytest.raises(KeyboardInterrupt):
             filled(job, teacher)
     found = filled(job, teacher)

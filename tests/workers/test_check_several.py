@@ -11,7 +11,7 @@ from alambique.spec.teachers import TeacherEntry
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import FineTuneResult, FineTuneRun, TrainedModel
 from alambique.workers.stages.check import check_job
-from alambique.workers.stages.teach import select_run
+from alambique.workers.stages.teach import select_teacher
 
 Made = Callable[..., Path]
 MakeContext = Callable[..., JobContext]
@@ -112,9 +112,9 @@ def tried(loss: float | None, number: int = 1) -> FineTuneRun:
 
 def test_which_of_several_has_collapsed_is_told() -> None:
     with pytest.raises(BadTeacher, match=r"^teacher-2 \(teacher\.1\): the teacher's it .*1\.train"):
-        select_run([tried(2.0)], SECOND)
+        select_teacher([tried(2.0)], SECOND)
     with pytest.raises(Diverged, match=r"^teacher-2 \(teacher\.1\): it knows nothing"):
-        select_run([tried(None)], SECOND)
+        select_teacher([tried(None)], SECOND)
     with pytest.raises(BadTeacher, match=r"^teacher-2 \(teacher\.1\): none of the 2") as caught:
-        select_run([tried(2.0), tried(None, 2)], SECOND)
+        select_teacher([tried(2.0), tried(None, 2)], SECOND)
     assert "(teacher.1.grid)" in str(caught.value)

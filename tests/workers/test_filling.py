@@ -40,7 +40,7 @@ LOGITS = (Logits(),)
 def filled(order: FillTask) -> int:
     """All that an order lacks, computed; gives how many outputs that was."""
     filler = Filler(order)
-    return sum(filler.fill(run) for run in filler.runs(list(filler.missing())))
+    return sum(filler.fill(group) for group in filler.bucket_groups(list(filler.missing())))
 
 
 def values(order: FillTask) -> list[Any]:
@@ -113,12 +113,12 @@ def test_windows_of_many_buckets_are_batched_by_length(
         return forward(network, inputs)
 
     monkeypatch.setattr("alambique.workers.stages.filler.forward", seen)
-    (run,) = filler.runs(list(filler.missing()))
-    assert len(run) == len(filler.missing()) > len(shapes)
-    filler.fill(run)
+    (group,) = filler.bucket_groups(list(filler.missing()))
+    assert len(group) == len(filler.missing()) > len(shapes)
+    filler.fill(group)
     lengths = [length for _, length in shapes]
     assert lengths == sorted(lengths, reverse=True)
-    assert 1 < len(shapes) < len(run)
+    assert 1 < len(shapes) < len(group)
     assert all(rows * length <= 1024 for rows, length in shapes)
     assert sum(held) > 0.75 * sum(rows * length for rows, length in shapes)
 
@@ -144,9 +144,9 @@ def test_runs_are_shared_out_among_fillers(
     filler = Filler(fill_task_for(training_spec("named-entities"), tmp_path / "near"))
     buckets = list(filler.missing())
     for fillers in (1, 2, 5, 1000):
-        runs = filler.runs(buckets, fillers=fillers)
-        assert [bucket for run in runs for bucket in run] == sorted(buckets)
-        assert len(runs) >= min(fillers, 5)
+        groups = filler.bucket_groups(buckets, fillers=fillers)
+        assert [bucket for group in groups for bucket in group] == sorted(buckets)
+        assert len(groups) >= min(fillers, 5)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -11,7 +11,7 @@ from alambique.spec.teacher import Teacher
 from alambique.spec.teachers import TeacherEntry
 from alambique.spec.train import Train
 from alambique.workers.pipeline.records import FineTuneResult, FineTuneRun, TrainedModel
-from alambique.workers.stages.teach import select_run, selection_notes
+from alambique.workers.stages.teach import select_teacher, selection_notes
 
 WHY = "f1 on the validation examples is 0.0000, that of the most frequent tag 0.4000"
 ALONE = TeacherEntry(Teacher(model="mini"))
@@ -55,9 +55,9 @@ def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, boo
     able = [run for run in runs if not run.collapsed]
     if not able:
         with pytest.raises(BadTeacher):
-            select_run(runs, ALONE)
+            select_teacher(runs, ALONE)
         return
-    selected = select_run(runs, ALONE)
+    selected = select_teacher(runs, ALONE)
     lowest = min(run.loss for run in able if run.loss is not None)
     first = next(run for run in able if run.loss == lowest)
     assert (selected.number, selected.candidate) == (first.number, first.candidate)
@@ -66,32 +66,32 @@ def test_the_first_of_the_lowest_loss_that_can_teach(said: list[tuple[float, boo
 
 
 def test_with_the_gate_off_one_that_collapsed_teaches_where_no_other_can() -> None:
-    selected = select_run([tried(1, 2.5, WHY)], OPEN)
+    selected = select_teacher([tried(1, 2.5, WHY)], OPEN)
     assert (selected.number, selected.gate_off, selected.collapsed) == (1, True, WHY)
     (note,) = selection_notes(selected)
     assert note == f"the teacher would not pass the gate, which the job has off: {WHY}"
 
-    better = select_run([tried(1, 0.5, WHY), tried(2, 2.5), tried(3, None, NAN)], OPEN)
+    better = select_teacher([tried(1, 0.5, WHY), tried(2, 2.5), tried(3, None, NAN)], OPEN)
     assert (better.number, better.gate_off, better.collapsed) == (2, True, None)
     assert len([*selection_notes(better)]) == 2  # of the two that collapsed
-    lowest = select_run([tried(1, 2.5, WHY), tried(2, 0.5, WHY), tried(3, None, NAN)], OPEN)
+    lowest = select_teacher([tried(1, 2.5, WHY), tried(2, 0.5, WHY), tried(3, None, NAN)], OPEN)
     assert (lowest.number, lowest.collapsed) == (2, WHY)
 
 
 def test_with_the_gate_off_one_without_weights_teaches_nothing() -> None:
     with pytest.raises(Diverged):
-        select_run([tried(1, None, NAN)], OPEN)
+        select_teacher([tried(1, None, NAN)], OPEN)
     with pytest.raises(BadTeacher):
-        select_run([tried(1, None, NAN), tried(2, None, NAN)], OPEN)
+        select_teacher([tried(1, None, NAN), tried(2, None, NAN)], OPEN)
 
 
 def test_one_run_alone_is_no_choice() -> None:
-    assert select_run([tried(1, 0.5)], ALONE).runs == ()
+    assert select_teacher([tried(1, 0.5)], ALONE).runs == ()
 
 
 def test_where_all_collapse_each_is_named_with_its_numbers() -> None:
     with pytest.raises(BadTeacher) as caught:
-        select_run([tried(1, 2.5, WHY), tried(2, None, NAN)], ALONE)
+        select_teacher([tried(1, 2.5, WHY), tried(2, None, NAN)], ALONE)
     first, *lines, last = str(caught.value).splitlines()
     assert first == "none of the 2 runs made a teacher that a student can learn from:"
     assert lines == [f"mini, epochs 1: validation loss 2.5000, {WHY}", f"mini, epochs 2: {NAN}"]
@@ -100,12 +100,12 @@ def test_where_all_collapse_each_is_named_with_its_numbers() -> None:
 
 def test_of_one_run_it_is_told_why_it_cannot_teach() -> None:
     with pytest.raises(BadTeacher) as caught:
-        select_run([tried(1, 2.5, WHY)], ALONE)
+        select_teacher([tried(1, 2.5, WHY)], ALONE)
     assert str(caught.value) == (
         f"the teacher's {WHY}: a student can learn little from it. Fine-tune it (teacher.train), "
         "train it longer, or at another learning rate; with teacher.gate: off it teaches all the "
         "same"
     )
     with pytest.raises(Diverged) as diverged:
-        select_run([tried(1, None, NAN)], ALONE)
+        select_teacher([tried(1, None, NAN)], ALONE)
     assert str(diverged.value) == NAN

@@ -85,7 +85,7 @@ def _outputs(folder: Path, name: str, weight: float) -> OutputsLocation:
 
 def filled(order: FillTask) -> int:
     filler = Filler(order)
-    return sum(filler.fill(run) for run in filler.runs(list(filler.missing())))
+    return sum(filler.fill(group) for group in filler.bucket_groups(list(filler.missing())))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class FillRequest(Generic[Example]):
     name: str
     """The name of the example in errors."""
     rows: int
-    """The rows of its output, one for each word."""
+    """The rows of its output: one for each word, or one for the text."""
     example: Example
 
 
@@ -40,24 +40,24 @@ def by_bucket(
     return dict(sorted(buckets.items()))
 
 
-def runs_of(sizes: Mapping[int, int], limit: int) -> list[list[int]]:
-    """Return the buckets, ascending, in runs that are filled at once.
+def bucket_groups(sizes: Mapping[int, int], limit: int) -> list[list[int]]:
+    """Return the buckets, ascending, in groups that are filled at once.
 
-    A run is as long as its sizes add up to at most `limit`; a bucket that is larger by itself is a
-    run of its own. The same sizes give the same runs.
+    A group grows as long as its sizes add up to at most `limit`; a bucket that is larger by itself
+    is a group of its own. The same sizes give the same groups.
 
-    >>> runs_of({1: 2, 4: 2, 7: 3, 9: 9, 12: 1}, 5)
+    >>> bucket_groups({1: 2, 4: 2, 7: 3, 9: 9, 12: 1}, 5)
     [[1, 4], [7], [9], [12]]
     """
-    runs: list[list[int]] = []
+    groups: list[list[int]] = []
     free = 0
     for bucket, size in sorted(sizes.items()):
-        if not runs or size > free:
-            runs.append([])
+        if not groups or size > free:
+            groups.append([])
             free = limit
-        runs[-1].append(bucket)
+        groups[-1].append(bucket)
         free -= size
-    return runs
+    return groups
 
 
 def fill(

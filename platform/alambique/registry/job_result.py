@@ -183,8 +183,8 @@ class Candidate(_Record):
     """As name@number. None: it has no weights."""
 
 
-class Outputs(_Record):
-    """Teacher outputs, in texts."""
+class OutputCounts(_Record):
+    """How many teacher outputs the job needed and computed, in texts."""
 
     examples: int
     """That the job needed."""
@@ -283,7 +283,7 @@ class JobResult(_Record):
     primary: str
     """The metric that models are compared by."""
     reference: Reference
-    outputs: Outputs | None
+    outputs: OutputCounts | None
     """None: the job needed none."""
     notes: tuple[str, ...] = ()
     """What a reader of the table should not miss."""

@@ -24,7 +24,8 @@ def test_a_search_in_the_footsteps_of_another_runs_nothing(
     run_all(coordinator_of(first))
     second = make_search()
     coordinator = coordinator_of(second)
-    assert not coordinator.prefetch_trial()
+    coordinator.prefetch_trial()
+    assert coordinator.is_exhausted
     assert states(second) == dict.fromkeys(range(1, 5), "finished")
     assert [one.metrics for one in known(second)] == [one.metrics for one in known(first)]
     assert f"trial 1: done before, by job {first.context.id}" in logged(second)
@@ -80,7 +81,8 @@ def test_what_was_stopped_before_a_kill_is_over(make_search: Callable[..., Searc
         free(coordinator, number)
     assert [point.get("stopped") for one in known(given) for point in one.curve] == [None, 1.0]
     again = coordinator_of(given)
-    assert again.prefetch_trial()
+    again.prefetch_trial()
+    assert not again.is_exhausted
     first, second = known(given)
     assert (first.state, second.state, second.epochs) == ("running", "stopped", 1)
     assert (second.metrics["loss"], second.metrics["f1"]) == (0.75, 0.25)

@@ -81,7 +81,7 @@ class Cluster(Protocol):
         self,
         task: FillTask,
         resources: Resources,
-        runs: Sequence[Sequence[int]],
+        groups: Sequence[Sequence[int]],
         on_filled: Callable[[int], None],
     ) -> None:
         """Compute the teacher outputs that buckets lack, on `resources.workers` processes."""

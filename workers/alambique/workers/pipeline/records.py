@@ -11,6 +11,7 @@ from alambique.registry.job_result import LayerMap, role_of
 from alambique.spec.compression import Format
 from alambique.spec.data import Split
 from alambique.spec.fields import Spec
+from alambique.spec.states import StudentRole
 from alambique.spec.train import Train
 from alambique.workers.training.spec import OutputsLocation, TrainingSpec
 
@@ -89,7 +90,8 @@ class TrainedModel(Spec):
     """A network that a job has trained, or found fit to teach."""
 
     name: str
-    """teacher (of several, teacher-2 and so on), gold-only, same-start or distilled."""
+    """Which network of its job it is: teacher (of several, teacher-2 and so on) or a
+    `StudentRole`."""
     folder: Path
     weights: str
     max_length: int
@@ -120,7 +122,7 @@ class TrainedModel(Spec):
 
     @property
     def role(self) -> str:
-        """What it is in its job: teacher, student or a baseline; of a trial with its number."""
+        """The name as the registry stores it: `student` for distilled, with the trial's number."""
         return role_of(self.name, self.trial)
 
 
@@ -350,7 +352,8 @@ class EngineSpeed(Spec):
     one_thread_ms: float
     """As p50_ms, with a single thread."""
     ratio: float
-    """The baseline's time over this one's: the median of the rounds' ratios, one text at a time."""
+    """The time of the first contestant over this one's: the median over the texts, one at a
+    time."""
     memory: int | None = None
     """Bytes that a process grows by which opens the file and answers the longest text. None: torch
     runs it, the system does not tell, or an earlier version raced it."""
@@ -360,10 +363,22 @@ class RaceResult(StageResult):
     """The speeds of a job's networks in every format and engine, raced on this machine."""
 
     speeds: tuple[EngineSpeed, ...]
-    """Of each contestant, the baseline first."""
+    """Of each contestant; the first is the one that ratios are over."""
     settings: dict[str, Any]
     made_by: tuple[CodeVersion, ...] = ()
 
     def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that measured it."""
         return self.model_copy(update={"made_by": made_by})
+
+
+def model_name(given: str | None, job: UUID, role: str) -> str:
+    """Return the name of the model that a job's network becomes a version of.
+
+    Args:
+        given: the job's name; None: it has none.
+        job: its id.
+        role: which of its networks it is.
+    """
+    name = given or f"job-{str(job)[-12:]}"
+    return name if role == StudentRole.DISTILLED else f"{name}-{role}"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,14 +96,7 @@ def run_here(
         row = jobs.take(session, holder, settings.lease_time, job_id=job_id)
     posted(job_id)
 
-    def find_or_take(session: Session) -> JobRow | None:
-        """Return the job where it is over or held here; None while it waits for an attempt."""
-        now = jobs.find(session, job_id)
-        # held here already: it was taken, and the answer to that was lost
-        if now.state.over or (now.state in HELD and now.holder == holder):
-            return now
-        return jobs.take(session, holder, settings.lease_time, job_id=job_id)
-
+    find_or_take = partial(_find_or_take, job_id=job_id, holder=holder, lease=settings.lease_time)
     try:
         while True:
             if row is None:
@@ -115,6 +109,15 @@ def run_here(
     except KeyboardInterrupt:
         cancel = partial(_cancel_unless_over, job_id=job_id)
         return write(database, cancel, patience=settings.lease)
+
+
+def _find_or_take(session: Session, job_id: UUID, holder: str, lease: timedelta) -> JobRow | None:
+    """Return the job if it is over or held by `holder`, else take it; None while it must wait."""
+    now = jobs.find(session, job_id)
+    # held by this process already: it was taken, and the answer to that was lost
+    if now.state.over or (now.state in HELD and now.holder == holder):
+        return now
+    return jobs.take(session, holder, lease, job_id=job_id)
 
 
 def _cancel_unless_over(session: Session, job_id: UUID) -> JobRow:
@@ -190,22 +193,22 @@ def run_stages(context: JobContext) -> JobResult:
     context = replace(context, teachers=select_teachers(context))
     if needs_outputs(context.job):
         context = replace(context, outputs=fill_caches(context))
-    searched = None
+    outcome = None
     if context.job.search is None:
-        students, missing = train_students(context)
+        students, notes_on_missing = train_students(context)
     else:
         from alambique.workers.search.stage import run_search  # Optuna takes seconds to import
 
-        searched = run_search(context)
-        students, missing = list(searched.students), []
+        outcome = run_search(context)
+        students, notes_on_missing = list(outcome.students), []
     models = [*(teacher.model for teacher in context.teachers), *students]
     lines = table_lines(models, evaluate_models(context, models))
     speeds = measure_speeds(context, [line.model for line in lines])
     compressed = compress_students(context, [line.model for line in lines])
     race = race_engines(context, lines, compressed) if compressed else None
     result = register_models(context, lines, speeds, compressed, race)
-    notes = (*missing, *result.notes, *(searched.notes if searched else ()))
-    summary = searched.summarize(context.job, result) if searched else None
+    notes = (*notes_on_missing, *result.notes, *(outcome.notes if outcome else ()))
+    summary = outcome.summarize(context.job, result) if outcome else None
     return result.model_copy(update={"notes": notes, "search": summary})
 
 

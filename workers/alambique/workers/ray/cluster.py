@@ -70,7 +70,7 @@ class Cluster:
         self,
         task: "FillTask",
         resources: Resources,
-        runs: Sequence[Sequence[int]],
+        groups: Sequence[Sequence[int]],
         on_filled: Callable[[int], None],
     ) -> None:
         """Fill buckets of a cache on `resources.workers` actors.
@@ -78,7 +78,7 @@ class Cluster:
         Args:
             task: the teacher and the examples.
             resources: the number of actors, and what each reserves.
-            runs: groups of buckets; one call of an actor fills a group.
+            groups: some buckets each; one call of an actor fills a group.
             on_filled: is called after each group with the number of outputs that it lacked.
 
         Raises:
@@ -88,8 +88,8 @@ class Cluster:
         """
         driver = str(running_code())
         remote: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(RemoteFiller)
-        actors = [remote.remote() for _ in range(min(resources.workers, len(runs)))]
-        waiting = list(reversed(runs))
+        actors = [remote.remote() for _ in range(min(resources.workers, len(groups)))]
+        waiting = list(reversed(groups))
         # groups go only to actors that have started: one that cannot be placed delays none
         starting = {actor.open.remote(task, driver): actor for actor in actors}
         running: dict[Any, Any] = {}

@@ -129,6 +129,14 @@ class TrialCoordinator:
     """The next trial, if `prefetch_trial` has started it before Tune asks for it."""
     _reported: SearchProgress | None = field(init=False, default=None)
     """The progress that was reported last."""
+    _started_at: float = field(init=False)
+    """The time by the clock at which the coordinator was made."""
+    _reported_at: float = field(init=False)
+    """The time by the clock of the last report."""
+    _lease_tried_at: float = field(init=False)
+    """The time by the clock at which a lease was last asked for in vain."""
+    _inherited_work: float = field(init=False)
+    """The work of earlier attempts, in trials, which says nothing of the speed of this one."""
 
     def __post_init__(self) -> None:
         """Queue unfinished trials, those that were stopped first: they need no process."""
@@ -136,7 +144,6 @@ class TrialCoordinator:
         self._unfinished = sorted(unfinished, key=was_stopped, reverse=True)
         self._axes = axes(self.search_job.job)
         self._started_at = self._reported_at = self._lease_tried_at = self.clock()
-        # work of earlier attempts says nothing of the speed of this one: estimates leave it out
         self._inherited_work = self.progress.completed
 
     @property
@@ -161,14 +168,13 @@ class TrialCoordinator:
         waiting = self._unfinished or self._blocked or self._prefetched
         return not (is_full or waiting or self._propose_values())
 
-    def prefetch_trial(self) -> bool:
-        """Start the first trial ahead of Tune, and return whether there is any trial to run.
+    def prefetch_trial(self) -> None:
+        """Start the first trial before Tune asks for it.
 
-        Trials whose students another job has trained are recorded, as `next_trial` does: a search
-        that consists of such trials needs no cluster.
+        Trials whose students another job has trained are recorded as finished: a search of such
+        trials alone is exhausted then, and needs no cluster.
         """
         self._prefetched = self.next_trial()
-        return not self.is_exhausted
 
     def next_trial(self) -> TrialSpec | None:
         """Start the next trial and return it; None if none may be started now.

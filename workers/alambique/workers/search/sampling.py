@@ -89,7 +89,7 @@ def propose_trial(
     tried = {as_json(trial.values) for trial in past}
     sampler = _make_sampler(search, axes, seed=_derived_seed(seed, number, 0))
     sampled = islice(_sampled_values(search, axes, past, sampler), _ATTEMPTS)
-    candidates = chain(sampled, _untried_values(search, axes, seed=_derived_seed(seed, number, 1)))
+    candidates = chain(sampled, _fallback_values(search, axes, seed=_derived_seed(seed, number, 1)))
     return next((values for values in candidates if as_json(values) not in tried), None)
 
 
@@ -123,8 +123,13 @@ def _sampled_values(
         yield {axis.path: _job_value(axis, suggestion.params[axis.path]) for axis in axes}
 
 
-def _untried_values(search: Search, axes: Sequence[Axis], *, seed: int) -> Iterator[dict[str, Any]]:
-    """Return combinations for a sampler that repeats itself: all of them, or random ones."""
+def _fallback_values(
+    search: Search, axes: Sequence[Axis], *, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Return what to propose once the sampler repeats itself: every combination, or random draws.
+
+    Some may have been tried; the caller leaves those out.
+    """
     if (lists := value_lists(axes)) is not None:
         return (_grid_values(axes, number) for number in range(combination_count(lists)))
     return islice(_sampled_values(search, axes, (), RandomSampler(seed=seed)), _RANDOM_ATTEMPTS)

@@ -40,7 +40,8 @@ def run_search(context: JobContext) -> SearchOutcome:
     search_job = SearchJob(context)
     recorded = {trial.number: trial for trial in _read_trials(context)}
     coordinator = TrialCoordinator(search_job, recorded)
-    if coordinator.prefetch_trial():
+    coordinator.prefetch_trial()
+    if not coordinator.is_exhausted:
         _run_trials(context, coordinator)
     all_trials = _read_trials(context)
     _remove_stopped(search_job, all_trials)

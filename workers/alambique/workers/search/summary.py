@@ -84,7 +84,7 @@ class SearchOutcome:
     students: tuple[TrainedModel, ...]
     """The baselines and the student of each trial on the front, in that order."""
     notes: tuple[str, ...] = ()
-    """Why baselines could not be trained."""
+    """Why students or baselines of the front could not be trained."""
 
     def summarize(self, job: Job, result: JobResult) -> SearchResult:
         """Return the summary of the search for the job's result.

@@ -120,7 +120,7 @@ class SearchJob:
         return {"macs": float(counts.macs_full), "parameters": float(counts.parameters)}
 
     def _measure_latency(self, folder: Path) -> dict[str, float]:
-        """Return the latency for a text of that length if a goal asks for it, else nothing.
+        """Return the latency for a text of the job's window length; empty if no goal asks for it.
 
         It is measured in this process, while other trials may load the machine.
         """

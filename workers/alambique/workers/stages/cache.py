@@ -153,12 +153,13 @@ def _fill_free_buckets(
     progress.begin(sum(missing.values()))
     try:
         if resources is None:
-            for run in filler.runs(buckets, gpus=this_device().type != "cpu"):
-                progress.add(filler.fill(run))
+            for group in filler.bucket_groups(buckets, gpus=this_device().type != "cpu"):
+                progress.add(filler.fill(group))
         else:
-            runs = filler.runs(buckets, fillers=resources.workers, gpus=resources.gpus > 0)
+            workers, has_gpus = resources.workers, resources.gpus > 0
+            groups = filler.bucket_groups(buckets, fillers=workers, gpus=has_gpus)
             with context.connect() as cluster:
-                cluster.fill(task, resources, runs, progress.add)
+                cluster.fill(task, resources, groups, progress.add)
     finally:
         context.leases.release(held)
         progress.record()

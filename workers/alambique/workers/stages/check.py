@@ -51,7 +51,13 @@ from alambique.workers.compute_resources import (
 )
 from alambique.workers.hub_data import HubFetcher
 from alambique.workers.pipeline.context import JobContext
-from alambique.workers.pipeline.records import CheckResult, DataSet, InitialModel, Unlabelled
+from alambique.workers.pipeline.records import (
+    CheckResult,
+    DataSet,
+    InitialModel,
+    Unlabelled,
+    model_name,
+)
 from alambique.workers.pipeline.stage import find_done, locate_stage
 from alambique.workers.stages.artifacts import fetch_model
 from alambique.workers.stages.fitting import (
@@ -61,7 +67,6 @@ from alambique.workers.stages.fitting import (
     check_live_teacher,
     check_teaching,
 )
-from alambique.workers.stages.register import model_name
 from alambique.workers.stages.teach import fine_tune_stages
 
 _COPIES = 12
@@ -113,8 +118,8 @@ def check_job(context: JobContext) -> CheckResult:
     student = _check_student_start(context, data.labels)
     check_values(checked_combinations(job), partial(check_head, student=student))
     # terms that compare layers have one teacher, says the spec
-    for (field, _), start in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
-        check_live_teacher(job, field, start, student)
+    for (field, _), initial in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
+        check_live_teacher(job, field, initial, student)
     inputs = CheckResult(data=data, teacher_starts=teachers, student_start=student)
     _check_disk(replace(context, checked=inputs), splits)
     context.report(StageName.CHECK, 1.0, message=_describe_counts(data))
@@ -219,13 +224,13 @@ def _check_teacher(
     """Return the model that teaches, or may come to: whichever it will be, the student fits it."""
     source = source_of(model)
     with teacher.prefix_errors(field):
-        start = _open_model(context, teacher, source, labels)
+        initial = _open_model(context, teacher, source, labels)
         if teacher.spec.training is None:
-            check_fine_tuned(context.job, teacher, start, labels)
-        check_teaching(teacher, source, start)
+            check_fine_tuned(context.job, teacher, initial, labels)
+        check_teaching(teacher, source, initial)
         if teacher.number == 0 and context.job.student.start in ("teacher", "random"):
-            check_learning(context.job, source, start)
-    return start
+            check_learning(context.job, source, initial)
+    return initial
 
 
 def _check_student_start(context: JobContext, labels: tuple[str, ...]) -> InitialModel | None:
@@ -234,9 +239,9 @@ def _check_student_start(context: JobContext, labels: tuple[str, ...]) -> Initia
     if job.student.start in ("teacher", "random"):
         return None
     source = source_of(job.student.start)
-    start = _open_model(context, job.teachers[0], source, labels)
-    check_learning(job, source, start)
-    return start
+    initial = _open_model(context, job.teachers[0], source, labels)
+    check_learning(job, source, initial)
+    return initial
 
 
 def _open_model(
@@ -294,12 +299,12 @@ def _check_disk(context: JobContext, splits: Splits) -> None:
     models = [
         candidate.model for teacher in job.teachers for _, candidate in teacher.named_candidates
     ]
-    starts = zip(
+    initial_models = zip(
         [*models, job.student.start],
         [*chain.from_iterable(inputs.teacher_starts), inputs.student_start],
         strict=True,
     )
-    folders = {str(name): start.folder for name, start in starts if start}
+    folders = {str(name): initial.folder for name, initial in initial_models if initial}
     planned = plan(job, splits, config_of=lambda source: read_config(folders[source_text(source)]))
     needed = planned.disk_bytes(_COPIES, kept=_KEPT, runs=_count_runs_left(context))
     home = context.settings.home

@@ -198,7 +198,7 @@ class TrainStudent:
 
 
 def student_roles(context: JobContext) -> tuple[StudentRole, ...]:
-    """Return the students that the job trains of each seed, in their order."""
+    """Return the roles of the students that the job trains for each seed, in their order."""
     baselines = tuple(map(StudentRole, context.job.compare))
     return (*baselines, StudentRole.DISTILLED) if context.job.distil else baselines
 
@@ -213,10 +213,12 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
     """Return the students of a job without a search, and a note for each that is missing.
 
     Of each seed the baselines come first, then the distilled student. A student that fails for good
-    is left out, as long as there is one of those that the job is for.
+    is left out and noted, unless that leaves no distilled student (of a job that distils nothing:
+    no student of its first role).
 
     Raises:
-        AlambiqueError: none of those could be trained, or another attempt may go otherwise.
+        AlambiqueError: no such student could be trained, or the failure may pass at another
+            attempt.
     """
     roles = student_roles(context)
     students = [(job, role) for job in context.job.per_seed for role in roles]

@@ -69,7 +69,7 @@ class EngineRace:
     """The stage that times all contestants in interleaved rounds."""
 
     contestants: tuple[Contestant, ...]
-    """The baseline first."""
+    """All that are timed; ratios are over the first."""
     part: StagePart
     result_type: type[RaceResult] = RaceResult
 
@@ -94,12 +94,13 @@ class EngineRace:
         context.report(self.part.stage, self.part.fraction(), message="racing engines")
         threads = torch.get_num_threads()
         runners = [_open(context, each) for each in self.contestants]
-        by_text = [text_calls(each, examples) for each in runners]
-        times = single_times(by_text)
+        times = milliseconds_by_text([[each.call([one]) for one in examples] for each in runners])
         batches = {size: batch_seconds(runners, examples, size) for size in _BATCHES}
         with one_thread():
             runners = [_open(context, each) for each in self.contestants]
-            alone = single_times([text_calls(each, examples) for each in runners])
+            alone = milliseconds_by_text(
+                [[each.call([one]) for one in examples] for each in runners]
+            )
         shape = runners[0].shape(examples[-1:])
         memory = [_memory(each, shape, threads) for each in self.contestants]
         return RaceResult(
@@ -129,15 +130,28 @@ class EngineRace:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """What was raced, the baseline first, and how fast each was."""
+    """What was timed, and how fast each was; ratios are over the first."""
 
     contestants: tuple[Contestant, ...]
     result: RaceResult
 
     def speed_of(self, compressed: CompressedModel) -> EngineSpeed:
         """Return how fast a student is in one format."""
-        numbers = [n for n, one in enumerate(self.contestants) if one.compressed == compressed]
-        return self.result.speeds[numbers[-1]]
+        pairs = zip(self.contestants, self.result.speeds, strict=True)
+        return next(speed for one, speed in pairs if one.compressed == compressed)
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchCall:
+    """A contestant and one padded batch; calling it answers the batch."""
+
+    loaded: LoadedModel
+    inputs: InputTensors
+
+    @torch.inference_mode()
+    def __call__(self) -> object:
+        """Return the logits."""
+        return self.loaded.forward(self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +173,17 @@ class _Runner:
         tensors = InputTensors(
             *map(torch.from_numpy, (arrays.input_ids_BN, arrays.attention_BN, arrays.type_ids_BN))
         )
-
-        @torch.inference_mode()
-        def answer() -> object:
-            return self.loaded.forward(tensors)
-
-        return answer
+        return _BatchCall(self.loaded, tensors)
 
 
 def race_engines(
     context: JobContext, lines: Sequence[TableLine], compressed: Sequence[CompressedModel]
-) -> "Race":
+) -> Race:
     """Race a job's first teacher and its students, the students in every format.
 
-    The first teacher in onnxruntime, in float32 and not padded, is the baseline. Beside it stand
-    the same by torch, and padded to the longest text, as published speed-ups often are.
+    The contestants begin with the first teacher in float32: in onnxruntime, if it could be written
+    as ONNX; by torch; and by torch with each text padded to the longest that the network takes, as
+    published speed-ups often are. All ratios are over the first contestant.
 
     Args:
         context: the job.
@@ -182,9 +192,9 @@ def race_engines(
     """
     teacher = lines[0].model
     part = StagePart(StageName.COMPRESS, "race", len(compressed), len(compressed) + 1)
-    baseline = export_model(context, teacher, part)
+    teacher_onnx = export_model(context, teacher, part)
     contestants = [
-        *([] if baseline.failure else [_contestant(baseline)]),
+        *([] if teacher_onnx.failure else [_contestant(teacher_onnx)]),
         Contestant(teacher, "torch", FP32),
         Contestant(teacher, PADDED, FP32, is_padded=True),
     ]
@@ -274,12 +284,7 @@ def evenly_by_length(context: JobContext, examples: Sequence[Example], count: in
     return [ordered[place] for place in places]
 
 
-def text_calls(runner: _Runner, examples: Sequence[Example]) -> list[Callable[[], object]]:
-    """Return a call for each example, which answers it by itself."""
-    return [runner.call([each]) for each in examples]
-
-
-def single_times(calls: Sequence[Sequence[Callable[[], object]]]) -> list[Any]:
+def milliseconds_by_text(calls: Sequence[Sequence[Callable[[], object]]]) -> list[Any]:
     """Return the milliseconds of each call, (E,) for each contestant.
 
     Each round makes one call of every contestant, all of them for the same text.

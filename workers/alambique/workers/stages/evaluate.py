@@ -212,7 +212,7 @@ class MeasureSpeeds:
         for device in self.devices:
             loaded = [one.to(device) for one in loaded]
             calls = [
-                text_call(one, model.folder, self.length)
+                random_text_call(one, model.folder, self.length)
                 for one, model in zip(loaded, self.models, strict=True)
             ]
             latencies = measure_in_turns(calls, clock=time.perf_counter)
@@ -240,7 +240,7 @@ def machine(device: torch.device) -> str:
     return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
 
 
-def text_call(examined: LoadedModel, folder: Path, length: int) -> Callable[[], object]:
+def random_text_call(examined: LoadedModel, folder: Path, length: int) -> Callable[[], object]:
     """Return a call that has the network of a folder answer one text of so many random pieces."""
     vocabulary = int(read_config(folder)["vocab_size"])
     chance = torch.Generator().manual_seed(0)
@@ -256,7 +256,7 @@ def text_call(examined: LoadedModel, folder: Path, length: int) -> Callable[[], 
 
 def latency_of(examined: LoadedModel, folder: Path, length: int) -> Latency:
     """Return how long a network takes by itself for one text of so many random pieces."""
-    return measure(text_call(examined, folder, length), clock=time.perf_counter)
+    return measure(random_text_call(examined, folder, length), clock=time.perf_counter)
 
 
 def _pass_seconds(passes: Sequence[Callable[[], object]]) -> list[float]:

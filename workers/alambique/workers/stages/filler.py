@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from alambique.cache.fill import FillRequest, by_bucket, fill, runs_of
+from alambique.cache.fill import FillRequest, bucket_groups, by_bucket, fill
 from alambique.cache.keys import bucket_of, example_key
 from alambique.models.networks import Network, load
 from alambique.runtime.windows import Encoder
@@ -25,11 +25,11 @@ from alambique.workers.training.kinds.kind import Record
 from alambique.workers.training.predictions import predict_logits
 from alambique.workers.training.spec import FillTask
 
-_CPU_RUN = 2**17
+_CPU_CHARACTERS = 2**17
 """Characters of the texts that are answered at once, sorted by length: some tens of batches, in
-which padding is a few hundredths. A bucket that has more is a run by itself."""
+which padding is a few hundredths. A bucket that has more is a group by itself."""
 
-_GPU_RUN = 2**20
+_GPU_CHARACTERS = 2**20
 """The same on an accelerator, whose batches are larger."""
 
 
@@ -63,23 +63,23 @@ class Filler:
         """How many outputs there have to be: one for each different text."""
         return len({request.key for bucket in self._requests.values() for request in bucket})
 
-    def runs(
+    def bucket_groups(
         self, buckets: Sequence[int], *, fillers: int = 1, gpus: bool = False
     ) -> list[list[int]]:
-        """Return the buckets in runs, each for one call of `fill`.
+        """Return the buckets in groups, each for one call of `fill`.
 
-        They depend on what was missing at the last look, and on nothing else of what is there.
+        Groups depend on what was missing at the last look, and on nothing else of what is there.
 
         Args:
             buckets: some of those that lack outputs.
-            fillers: among how many processes runs are shared out: no run has more than its even
-                part, unless one bucket has.
+            fillers: among how many processes groups are shared out: no group has more than its
+                even part, unless one bucket has.
             gpus: whether these have accelerators.
         """
         sizes = {bucket: self._characters_missing(bucket) for bucket in buckets}
         longest = max(sizes.values(), default=0)
         even = max(longest, sum(sizes.values()) // fillers)
-        return runs_of(sizes, min(even, _GPU_RUN if gpus else _CPU_RUN))
+        return bucket_groups(sizes, min(even, _GPU_CHARACTERS if gpus else _CPU_CHARACTERS))
 
     def fill(self, buckets: Sequence[int]) -> int:
         """Compute what these buckets lack; return how many outputs that was."""

@@ -1,18 +1,17 @@
-"""Every network of the job becomes a model version, with where it comes from."""
+"""Makes model versions of a job's networks, with their lineage, and the job's result."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
-from uuid import UUID
 
 from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import REFERENCE, REFERENCE_CONFIG, Counts, count
 from alambique.registry import example_scores, versions
-from alambique.registry.job_result import Candidate, JobResult, Macs, Outputs, Reference
+from alambique.registry.job_result import Candidate, JobResult, Macs, OutputCounts, Reference
 from alambique.registry.records import Edge, Metric, Version
-from alambique.spec.states import StageName, StudentRole
+from alambique.spec.states import StageName
 from alambique.spec.teachers import TeacherEntry
 from alambique.tasks.examples import read
 from alambique.workers.pipeline.context import JobContext
@@ -24,11 +23,11 @@ from alambique.workers.pipeline.records import (
     Speed,
     SpeedResult,
     TrainedModel,
+    model_name,
 )
 from alambique.workers.stages import table
 from alambique.workers.stages.artifacts import store_files
 from alambique.workers.stages.engine_race import Race, engine_rows, race_notes
-from alambique.workers.stages.table import TableLine, gains_of, result_row
 from alambique.workers.stages.teach import selection_notes
 from alambique.workers.stages.version_details import (
     compression_details,
@@ -46,12 +45,15 @@ from alambique.workers.stages.version_details import (
 
 def register_models(
     context: JobContext,
-    lines: Sequence[TableLine],
+    lines: Sequence[table.TableLine],
     speeds: SpeedResult,
     compressed: Sequence[CompressedModel] = (),
     race: Race | None = None,
 ) -> JobResult:
-    """Register every network of the job, and return the job's result.
+    """Register the networks of a job that become versions, and return the job's result.
+
+    Of each line of the table that is the network with the lowest validation loss; with these come
+    the accepted files in other formats, and the runs that the teachers were chosen from.
 
     The files of a version are uploaded under a key of this attempt before its row is inserted: an
     attempt that is killed between the two leaves no version, and the next one registers once.
@@ -71,10 +73,10 @@ def register_models(
     rows, notes = [], list(table.job_notes(context.job))
     for line, line_speeds in zip(lines, speeds.networks, strict=True):
         version = registration.register_line(line, line_speeds, speeds)
-        gains = gains_of(line, lines)
+        gains = table.gains_of(line, lines)
         notes += table.line_notes(line, gains, primary)
         rows.append(
-            result_row(
+            table.result_row(
                 line,
                 _version_name(version),
                 line_speeds,
@@ -112,18 +114,6 @@ def register_models(
     )
 
 
-def model_name(given: str | None, job: UUID, role: str) -> str:
-    """Return what the version of a job's network is called.
-
-    Args:
-        given: the job's name; None: it has none.
-        job: its id.
-        role: which of its networks it is.
-    """
-    name = given or f"job-{str(job)[-12:]}"
-    return name if role == StudentRole.DISTILLED else f"{name}-{role}"
-
-
 @dataclass
 class _Registration:
     """The versions of a job, as they are written one after the other."""
@@ -140,11 +130,11 @@ class _Registration:
     """By their role, the versions of all networks of the table, and how large each is."""
 
     def register_line(
-        self, line: TableLine, line_speeds: Sequence[Speed], speeds: SpeedResult
+        self, line: table.TableLine, line_speeds: Sequence[Speed], speeds: SpeedResult
     ) -> Version:
         """Register the best network of a line of the table."""
         context, model, evaluation = self.context, line.model, line.evaluation
-        self._report(f"the {model.name}")
+        self._begin_next(f"the {model.name}")
         settings = measurement_settings(context, evaluation, speeds)
         metrics = list(test_metrics(context, evaluation, line_speeds, settings))
         teacher = next((each for each in context.teachers if each.model.name == model.name), None)
@@ -159,12 +149,12 @@ class _Registration:
                 model_name(context.job.name, context.id, model.name),
                 model.role,
                 about=self.about,
-                cost=_counts(evaluation),
+                counts=_evaluated_counts(evaluation),
                 details=line_details(model, teacher, (*evaluation.made_by, *timed_by)),
                 metrics=metrics,
                 lineage=list(model_lineage(context, model, self.teachers)),
             )
-        self.networks[model.role] = version, _counts(evaluation)
+        self.networks[model.role] = version, _evaluated_counts(evaluation)
         if teacher is not None:
             self.teachers[model.name] = version
         return version
@@ -181,11 +171,11 @@ class _Registration:
         }
 
     def _register_format(
-        self, compressed: CompressedModel, student: Version, cost: Counts, race: Race
+        self, compressed: CompressedModel, student: Version, counts: Counts, race: Race
     ) -> Version:
         """Register a student in another format, as a model of its own that names the student."""
         context, model, form = self.context, compressed.model, compressed.format
-        self._report(f"the {model.name} as {form}")
+        self._begin_next(f"the {model.name} as {form}")
         role = form.value if model.trial is None else f"{form.value}-{model.trial}"
         files = model.model_copy(
             update={"folder": compressed.folder, "weights": compressed.content}
@@ -197,7 +187,7 @@ class _Registration:
                 model_name(context.job.name, context.id, role),
                 role,
                 about={**self.about, "format": form.value},
-                cost=cost,
+                counts=counts,
                 details=compression_details(compressed, _version_name(student)),
                 metrics=compression_metrics(context, compressed, race),
                 lineage=[
@@ -210,7 +200,7 @@ class _Registration:
         self, entry: TeacherEntry, teacher: SelectedTeacher, run: FineTuneRun
     ) -> Candidate:
         """Register a run that a teacher was chosen from, and return its line of the result."""
-        self._report(f"the run {run.name}")
+        self._begin_next(f"the run {run.name}")
         is_chosen = run.number == teacher.number
         version = self.teachers[entry.role] if is_chosen else self._find_or_record_run(entry, run)
         return Candidate(
@@ -234,7 +224,7 @@ class _Registration:
         if model is None:
             return None
         role = entry.candidate_role(run.number)
-        start = context.inputs.teacher_starts[entry.number][run.candidate]
+        initial = context.inputs.teacher_starts[entry.number][run.candidate]
         with self._lease(model, f"the run {run.name}"):
             project = context.job.project
             existing = context.read(
@@ -246,10 +236,10 @@ class _Registration:
                 model_name(context.job.name, context.id, role),
                 role,
                 about=self.about,
-                cost=_cost(context, model),
+                counts=_count_run(context, model),
                 details=run_details(run, model),
                 metrics=validation_metrics(context, model),
-                lineage=run_lineage(context, model, start),
+                lineage=run_lineage(context, model, initial),
             )
 
     def _lease(self, model: TrainedModel, name: str) -> AbstractContextManager[None]:
@@ -257,7 +247,8 @@ class _Registration:
         lease = f"version:{self.context.job.project}:{model.weights}"
         return self.context.lease(lease, f"another job is registering {name}; waiting for it")
 
-    def _report(self, name: str) -> None:
+    def _begin_next(self, name: str) -> None:
+        """Report which network is registered next, and count it."""
         message = f"registering {name}"
         self.context.report(StageName.REGISTER, self.done / self.of, message=message)
         self.done += 1
@@ -270,7 +261,7 @@ def _record_version(
     role: str,
     *,
     about: Mapping[str, Any],
-    cost: Counts,
+    counts: Counts,
     details: Mapping[str, Any],
     metrics: Sequence[Metric],
     lineage: Sequence[Edge],
@@ -283,7 +274,7 @@ def _record_version(
         name: of the model that it becomes a version of.
         role: what it is in its job.
         about: what every network of the job says of itself.
-        cost: its size.
+        counts: its parameters and MACs.
         details: what the version says of itself alone.
         metrics: its scores and speeds.
         lineage: what it was made of.
@@ -300,9 +291,9 @@ def _record_version(
             role=role,
             task=context.job.task,
             labels=context.data.labels,
-            parameters=cost.parameters,
-            macs_linear=cost.macs_linear,
-            macs_full=cost.macs_full,
+            parameters=counts.parameters,
+            macs_linear=counts.macs_linear,
+            macs_full=counts.macs_full,
             weights=model.weights,
             artifact=artifact,
             details={**about, **details},
@@ -331,32 +322,35 @@ def _version_name(version: Version) -> str:
 
 def _reference(context: JobContext, evaluation: Evaluation) -> Reference:
     """Return the network that speed-ups are told against, for the same texts."""
-    cost = count(
+    counts = count(
         REFERENCE_CONFIG,
         task=context.task.output,
         labels=len(context.data.labels),
         length=evaluation.settings["length"],
     )
-    return Reference(name=REFERENCE, macs=Macs(linear=cost.macs_linear, full=cost.macs_full))
+    return Reference(name=REFERENCE, macs=Macs(linear=counts.macs_linear, full=counts.macs_full))
 
 
-def _outputs(context: JobContext) -> Outputs | None:
+def _outputs(context: JobContext) -> OutputCounts | None:
     """Return how many outputs of all teachers the job needed, and how many it computed."""
     if not context.outputs:
         return None
-    return Outputs(
+    return OutputCounts(
         examples=sum(cached.total for cached in context.outputs),
         computed=sum(cached.computed for cached in context.outputs),
     )
 
 
-def _counts(evaluation: Evaluation) -> Counts:
+def _evaluated_counts(evaluation: Evaluation) -> Counts:
     score = evaluation.score
     return Counts(score.parameters, score.macs_linear, score.macs_full)
 
 
-def _cost(context: JobContext, model: TrainedModel) -> Counts:
-    """Return its size, for a text as long as students' windows, or as long as it reads."""
+def _count_run(context: JobContext, model: TrainedModel) -> Counts:
+    """Return the parameters of a run's network, and its MACs for one text.
+
+    The text is as long as the students' windows, or as long as the network can read.
+    """
     config, longest = read_config(model.folder), context.job.train.max_length
     length = min(longest, longest_text(config) or longest)
     return count(config, task=context.task.output, labels=len(context.data.labels), length=length)

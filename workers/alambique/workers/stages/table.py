@@ -53,24 +53,24 @@ class TableLine:
         return self.models[0].trial
 
     @property
-    def best(self) -> int:
-        """The number of the one that is registered: it has the lowest validation loss."""
+    def best_index(self) -> int:
+        """The index of the network with the lowest validation loss, which is registered."""
         losses = [0.0 if model.loss is None else model.loss for model in self.models]
         return losses.index(min(losses))
 
     @property
     def model(self) -> TrainedModel:
-        """The one that is registered."""
-        return self.models[self.best]
+        """The network that is registered."""
+        return self.models[self.best_index]
 
     @property
     def evaluation(self) -> Evaluation:
-        """That of the one that is registered."""
-        return self.evaluations[self.best]
+        """The evaluation of the registered network."""
+        return self.evaluations[self.best_index]
 
     @property
     def score(self) -> Score:
-        """That of the one that is registered."""
+        """The score of the registered network."""
         return self.evaluation.score
 
     @property
@@ -89,7 +89,7 @@ class TableLine:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """What decides how long the network takes."""
+        """Layers, parameters and MACs: networks that share them take equally long."""
         return self.score.layers, self.score.parameters, self.score.macs_full
 
 
@@ -110,7 +110,7 @@ def gains_of(line: TableLine, lines: Sequence[TableLine]) -> list[Gain]:
     """Return what a distilled student gained over each of its baselines, the better one first.
 
     Seeds that one of the two lacks are left out, and the better one is so over those that are left.
-    A network without a head has no score of single examples, and nothing that could be drawn from.
+    A network without a head has no scores of single examples, so it has no gain.
 
     Args:
         line: of the student; a line of another role gained nothing.
@@ -276,7 +276,7 @@ def result_row(
                 validation=_validation(model),
                 steps=model.steps,
                 diverged=model.diverged,
-                registered=number == line.best,
+                registered=number == line.best_index,
             )
             for number, (model, evaluation) in enumerate(
                 zip(line.models, line.evaluations, strict=True)
@@ -293,7 +293,7 @@ def result_row(
 
 
 def speed_figures(speed: Speed) -> SpeedFigures:
-    """Return what is told of a speed, by the names that the registry has for it."""
+    """Return a speed in the fields that the job's result has for it."""
     return SpeedFigures(
         latency_ms=speed.latency_ms,
         latency_low_ms=speed.latency_low_ms,

@@ -59,10 +59,10 @@ class FineTune:
 
     def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
         """Return what the run's result depends on."""
-        start = self.initial_weights(context)
+        initial = self.initial_weights(context)
         return {
             "task": context.job.task,
-            "model": start.content if start else self.settings.model,
+            "model": initial.content if initial else self.settings.model,
             "train": self.settings.train,
             "windows": [self.teacher.spec.max_length, self.teacher.spec.stride],
             "labels": context.data.labels,
@@ -102,8 +102,8 @@ class FineTune:
 
     def model_name(self, context: JobContext) -> str:
         """Return the candidate's name in the job, with its commit or its version's number."""
-        start = self.initial_weights(context)
-        return start.name if start else source_text(source_of(self.settings.model))
+        initial = self.initial_weights(context)
+        return initial.name if initial else source_text(source_of(self.settings.model))
 
     def run_name(self, context: JobContext) -> str:
         """Return the name of the run for readers: the candidate and its point of the grid."""
@@ -139,9 +139,8 @@ class FineTune:
     ) -> tuple[float, GateFigures | None]:
         """Return the primary metric on the validation examples, and the figures of the gate."""
         role = self.teacher.role
-        if not kind_of(
-            context.task.output
-        ).has_head:  # it predicts nothing: its metric is its likeness to itself
+        if not kind_of(context.task.output).has_head:
+            # it predicts nothing: its metric is its CKA with itself
             context.report(StageName.TEACH, fraction, message=f"the {role} is taken as it is")
             return 1.0, None
         message = f"testing the {role} on the validation examples"
@@ -162,11 +161,13 @@ class FineTune:
 
     def _start_folder(self, context: JobContext) -> Path:
         """Return the folder of the initial network, which runs of one candidate share."""
-        start, train = self.initial_weights(context), self.settings.train
+        initial, train = self.initial_weights(context), self.settings.train
         inputs = {
             "task": context.job.task,
-            "start": start.content if start else [self.settings.model, self.teacher.spec.positions],
-            "texts": None if start else context.data.hashes["train"],
+            "start": (
+                initial.content if initial else [self.settings.model, self.teacher.spec.positions]
+            ),
+            "texts": None if initial else context.data.hashes["train"],
             "labels": context.data.labels,
             "seed": train.seed if train else None,
         }
@@ -186,9 +187,9 @@ class FineTune:
                 self.settings.model, texts, task.output, labels, into, positions, seed=seed
             )
         else:
-            start = self.initial_weights(context)
-            assert start is not None  # only an architecture is without one
-            write_with_head(start.folder, task.output, labels, into, seed=seed)
+            initial = self.initial_weights(context)
+            assert initial is not None  # only an architecture is without one
+            write_with_head(initial.folder, task.output, labels, into, seed=seed)
 
 
 def fine_tune_stages(context: JobContext) -> list[FineTune]:
@@ -222,25 +223,25 @@ def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
         Diverged: its only run diverged before it had any weights.
     """
     stages = fine_tune_stages(context)
-    results = [run_stage_if_free(context, stage) for stage in stages]
+    found = [run_stage_if_free(context, stage) for stage in stages]
     results = [
         run_stage(context, stage) if result is None else result
-        for stage, result in zip(stages, results, strict=True)
+        for stage, result in zip(stages, found, strict=True)
     ]
     teachers = []
     for teacher in context.job.teachers:
         runs = [
             _fine_tune_run(context, stage, result)
             for stage, result in zip(stages, results, strict=True)
-            if result is not None and stage.teacher.number == teacher.number
+            if stage.teacher.number == teacher.number
         ]
-        selected = select_run(judge_runs(runs), teacher)
+        selected = select_teacher(judge_runs(runs), teacher)
         context.log(*_selection_log(selected))
         teachers.append(selected)
     return tuple(teachers)
 
 
-def select_run(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTeacher:
+def select_teacher(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTeacher:
     """Return the teacher: of the runs that have not collapsed, the first with the lowest loss.
 
     If all have collapsed and the job says `gate: off`, it is chosen among those with weights.

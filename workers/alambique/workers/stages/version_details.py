@@ -30,14 +30,14 @@ from alambique.workers.stages.table import speed_figures
 
 
 def line_details(
-    model: TrainedModel, teacher: SelectedTeacher | None, evaluation: Sequence[CodeVersion]
+    model: TrainedModel, teacher: SelectedTeacher | None, evaluated_by: Sequence[CodeVersion]
 ) -> dict[str, Any]:
     """Return what the version of a network of the table says.
 
     Args:
         model: the network.
         teacher: what it is as a teacher; None: it is a student.
-        evaluation: the code that measured it.
+        evaluated_by: the code that measured it.
     """
     details: dict[str, Any] = {
         "seconds": model.seconds,
@@ -52,11 +52,11 @@ def line_details(
     if teacher is not None and teacher.gate is not None:
         state = {"state": "off" if teacher.gate_off else "on"}
         details["gate"] = state | _gate_details(teacher.gate, teacher.collapsed)
-    return details | code_details(model, evaluation)
+    return details | code_details(model, evaluated_by)
 
 
 def run_details(run: FineTuneRun, model: TrainedModel) -> dict[str, Any]:
-    """Return what the version of a run of fine-tuning that did not teach says."""
+    """Return the details of the version of a fine-tuning run that was not chosen to teach."""
     gate = run.result.gate
     return {
         "model": run.model,
@@ -99,7 +99,7 @@ def _gate_details(gate: GateFigures, collapsed: str | None) -> dict[str, Any]:
 
 
 def code_details(
-    model: TrainedModel, evaluation: Sequence[CodeVersion] | None = None
+    model: TrainedModel, evaluated_by: Sequence[CodeVersion] | None = None
 ) -> dict[str, Any]:
     """Return what a version says of the code that did each of its stages.
 
@@ -107,7 +107,7 @@ def code_details(
 
     Args:
         model: the network.
-        evaluation: the code that measured it on the test split; None where nobody did.
+        evaluated_by: the code that measured it on the test split; None where nobody did.
     """
     stages: dict[str, Sequence[CodeVersion]] = {
         "training" if model.loss is not None else "testing": model.made_by or (UNKNOWN,),
@@ -115,8 +115,8 @@ def code_details(
     }
     if model.outputs_by:
         stages["outputs"] = model.outputs_by
-    if evaluation is not None:
-        stages["evaluation"] = evaluation or (UNKNOWN,)
+    if evaluated_by is not None:
+        stages["evaluation"] = evaluated_by or (UNKNOWN,)
     by_stage = {
         stage: [code.model_dump(mode="json") for code in codes] for stage, codes in stages.items()
     }
@@ -180,16 +180,18 @@ def compression_metrics(
     ]
 
 
-def run_lineage(context: JobContext, model: TrainedModel, start: InitialModel | None) -> list[Edge]:
+def run_lineage(
+    context: JobContext, model: TrainedModel, initial: InitialModel | None
+) -> list[Edge]:
     """Return the edges of a run of fine-tuning that did not teach.
 
     Args:
         context: the job.
         model: what the run made.
-        start: the model that it began with; None: one from scratch.
+        initial: the model that it began with; None: one from scratch.
     """
     edges = lineage_of(context.job, context.data, model)
-    return [*edges, start_edge(start)] if start else edges
+    return [*edges, start_edge(initial)] if initial else edges
 
 
 def model_lineage(
@@ -227,19 +229,19 @@ def lineage_of(
     if unlabelled and data.unlabelled:
         hashes["unlabelled"] = data.unlabelled.hash
     spec = hashlib.sha256(job.model_dump_json().encode()).hexdigest()
-    makers = (model.made_by or (UNKNOWN,)) if model.loss is not None else ()
+    trained_by = (model.made_by or (UNKNOWN,)) if model.loss is not None else ()
     codes = {
         role if number == 1 else f"{role}-{number}": maker.code
-        for role, makers in (("alambique", makers), ("outputs", model.outputs_by))
+        for role, makers in (("alambique", trained_by), ("outputs", model.outputs_by))
         for number, maker in enumerate(makers, start=1)
     }
     return [Edge("data", None, hashes), Edge("code", None, {**codes, "spec": spec})]
 
 
-def start_edge(start: InitialModel) -> Edge:
+def start_edge(initial: InitialModel) -> Edge:
     """Return the edge to the model that first weights are of, and to the files that it came as."""
-    files = {f"{start.name}/{file}": digest for file, digest in start.sources.items()}
-    return Edge("start", start.version, {start.name: start.weights, **files})
+    files = {f"{initial.name}/{file}": digest for file, digest in initial.sources.items()}
+    return Edge("start", initial.version, {initial.name: initial.weights, **files})
 
 
 def _gate_mark(teacher: SelectedTeacher) -> dict[str, str]:

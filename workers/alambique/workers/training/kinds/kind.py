@@ -20,7 +20,7 @@ from alambique.workers.training.distributed import DistributedContext
 from alambique.workers.training.example_windows import EvaluationSet, ExampleWindow
 
 Record = NDArray[np.float32]
-"""A teacher's output for one example as the cache stores it: a row for each word, (words, C)."""
+"""A teacher's output for one example as the cache stores it: (words, C), or (1, C) for the text."""
 
 WindowLogits = NDArray[np.float32]
 """The logits of one window, without padding: (N, C)."""
