@@ -13,7 +13,7 @@ import pytest
 from tests.job_results import job_result, result_row
 
 from alambique.api.client import Client
-from alambique.api.comparison_table import Column, Compared, Comparison, Measured
+from alambique.api.comparison_table import Column, ColumnScore, Comparison, ComparisonRow
 from alambique.api.exports import Form
 from alambique.api.views import SuiteView
 from alambique.cli.suite_reports import change_lines, print_table
@@ -171,8 +171,8 @@ def test_a_table_for_a_file_is_exact_and_for_a_terminal_it_is_escaped(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
     name = "t\x1b]0;x"
-    found = Measured(mean=0.5, deviation=None, beside={}, complete=True, version="m@1")
-    row = Compared(
+    found = ColumnScore(mean=0.5, deviation=None, beside={}, complete=True, version="m@1")
+    row = ComparisonRow(
         role="teacher",
         teacher=name,
         student=None,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean, harmonic_mean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,15 +13,15 @@ from alambique.api.columns import column_metrics
 from alambique.api.comparison_notes import busy_notes, gain_notes, no_interval_notes
 from alambique.api.comparison_table import (
     BASELINES,
-    Chosen,
     Column,
-    Compared,
+    ColumnGain,
+    ColumnScore,
     Comparison,
-    Gain,
-    Measured,
-    Passes,
+    ComparisonRow,
     Role,
+    SelectedRun,
     Spread,
+    TeacherPasses,
 )
 from alambique.api.gains import Gains, Pair
 from alambique.registry.job_result import JobResult, ResultRow
@@ -59,8 +59,14 @@ def finished_job(
         return None
 
 
-Measurement = tuple[FinishedJob, ResultRow]
-"""A model, and the job that measured it."""
+class Measurement(NamedTuple):
+    """A model as one job of the suite has measured it."""
+
+    job: FinishedJob
+    row: ResultRow
+    """The row of the model in that job's table."""
+
+
 Model = tuple[str, str | None, Role]
 """The teacher, the student and the role of a row."""
 CellKey = tuple[str, str, str]
@@ -132,10 +138,10 @@ def _measurements(
     students = suite.students if student is None else [student]
     return {
         task: [
-            (job, line)
+            Measurement(job, row)
             for name in students
             for job in jobs.get((task, teacher, name), ())
-            for line in _rows_of_role(job, role)
+            for row in _rows_of_role(job, role)
         ]
         for task in suite.tasks
     }
@@ -147,12 +153,12 @@ def _rows_of_role(job: FinishedJob, role: Role) -> Sequence[ResultRow]:
     Of the trials of a search, it is the one whose distilled student has the lowest loss; the
     baselines of a trial are compared with its own student.
     """
-    distilled = [line for line in job.result.rows if line.name == "distilled"]
-    lines = [line for line in job.result.rows if line.name == role]
+    distilled = [row for row in job.result.rows if row.name == "distilled"]
+    rows = [row for row in job.result.rows if row.name == role]
     if role in BASELINES and distilled:
-        trial = min(distilled, key=lambda line: _loss((job, line))).trial
-        lines = [line for line in lines if line.trial == trial]
-    return [min(lines, key=lambda line: _loss((job, line)))] if lines else []
+        trial = min(distilled, key=lambda row: _loss(Measurement(job, row))).trial
+        rows = [row for row in rows if row.trial == trial]
+    return [min(rows, key=lambda row: _loss(Measurement(job, row)))] if rows else []
 
 
 def _best_by_seed(measured: Sequence[Measurement], role: Role) -> list[Measurement]:
@@ -160,11 +166,11 @@ def _best_by_seed(measured: Sequence[Measurement], role: Role) -> list[Measureme
     if role == "teacher":
         return list(measured[:1])
     seeds = dict.fromkeys(job.cell.seed for job, _ in measured)
-    return [min((m for m in measured if m[0].cell.seed == seed), key=_loss) for seed in seeds]
+    return [min((m for m in measured if m.job.cell.seed == seed), key=_loss) for seed in seeds]
 
 
 def _loss(measured: Measurement) -> float:
-    loss = measured[1].validation.loss
+    loss = measured.row.validation.loss
     return float("inf") if loss is None else loss
 
 
@@ -176,32 +182,34 @@ def _row(
     role: Role,
     measured: Mapping[str, Sequence[Measurement]],
     common: Sequence[str],
-) -> Compared:
+) -> ComparisonRow:
     best = {task: _best_by_seed(each, role) for task, each in measured.items()}
-    lines = [each[0][1] for each in best.values() if each]
+    rows = [each[0].row for each in best.values() if each]
     scores = {}
     for column in columns:
         complete = role == "teacher" or len(measured[column.name]) == suite.runs_of(role)
         scores[column.name] = _score(column, best[column.name], complete=complete)
     means = [score.mean for score in scores.values() if score is not None]
     shared = [best[task][0] for task in common]
-    return Compared(
+    return ComparisonRow(
         role=role,
         teacher=teacher,
         student=student,
-        layers=lines[0].layers if len({line.layers for line in lines}) == 1 else None,
+        layers=rows[0].layers if len({row.layers for row in rows}) == 1 else None,
         scores=scores,
         score=fmean(means) if len(means) == len(scores) else None,
         speed_up=_speed_up(shared),
-        parameters=max((line.parameters for _, line in shared), default=None),
-        latency_ms=fmean(line.latency_ms for _, line in shared) if shared else None,
+        parameters=max((row.parameters for _, row in shared), default=None),
+        latency_ms=fmean(row.latency_ms for _, row in shared) if shared else None,
         times_teacher=_times_teacher(shared),
-        inferences_per_second=_harmonic([line.inferences_per_second for _, line in shared]),
-        throughput=_harmonic([line.throughput for _, line in shared]),
+        inferences_per_second=_harmonic([row.inferences_per_second for _, row in shared]),
+        throughput=_harmonic([row.throughput for _, row in shared]),
     )
 
 
-def _score(column: Column, measured: Sequence[Measurement], *, complete: bool) -> Measured | None:
+def _score(
+    column: Column, measured: Sequence[Measurement], *, complete: bool
+) -> ColumnScore | None:
     if not measured or column.metric is None:
         return None
     primary = _spread(measured, column.metric)
@@ -209,20 +217,20 @@ def _score(column: Column, measured: Sequence[Measurement], *, complete: bool) -
         return None
     spreads = {name: _spread(measured, name) for name in column.beside}
     # batches of so many tokens: seeds differ by a few steps
-    steps = [line.steps for _, line in measured if line.steps is not None]
-    return Measured(
+    steps = [row.steps for _, row in measured if row.steps is not None]
+    return ColumnScore(
         mean=primary.mean,
         deviation=primary.deviation,
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
         steps=round(fmean(steps)) if steps else None,
-        version=measured[0][1].version,
+        version=measured[0].row.version,
     )
 
 
 def _spread(measured: Sequence[Measurement], metric: str) -> Spread | None:
     """Return a score over the seeds; None if it was not measured, as by an earlier version."""
-    values = [line.metrics[metric] for _, line in measured if metric in line.metrics]
+    values = [row.metrics[metric] for _, row in measured if metric in row.metrics]
     if len(values) < len(measured):
         return None
     return Spread(mean=fmean(values), deviation=stdev(values) if len(values) > 1 else None)
@@ -232,14 +240,14 @@ def _speed_up(measured: Sequence[Measurement]) -> float | None:
     if not measured:
         return None
     reference = sum(job.result.reference.macs.linear for job, _ in measured)
-    return reference / sum(line.macs.linear for _, line in measured)
+    return reference / sum(row.macs.linear for _, row in measured)
 
 
 def _times_teacher(measured: Sequence[Measurement]) -> float | None:
     """Return how many times as fast as its teacher each is, by the times of its own job."""
     times = [
-        teacher.latency_ms / line.latency_ms
-        for job, line in measured
+        teacher.latency_ms / row.latency_ms
+        for job, row in measured
         for teacher in job.result.rows
         if teacher.name == "teacher"
     ]
@@ -273,13 +281,13 @@ def _jobs_by_teacher(
             yield task, teacher, [job for key in keys for job in jobs.get(key, ())]
 
 
-def _chosen(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Chosen]:
+def _chosen(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[SelectedRun]:
     for task, teacher, taught in _jobs_by_teacher(suite, jobs):
         # all students have one teacher
         runs = next((job.result.candidates for job in taught if job.result.candidates), ())
         for run in runs:
             if run.taught:
-                yield Chosen(
+                yield SelectedRun(
                     task=task,
                     teacher=teacher,
                     model=run.model,
@@ -289,12 +297,12 @@ def _chosen(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iter
                 )
 
 
-def _passes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[Passes]:
+def _passes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[TeacherPasses]:
     for task, teacher, taught in _jobs_by_teacher(suite, jobs):
         outputs = [job.result.outputs for job in taught if job.result.outputs is not None]
         if outputs:
             computed = sum(each.computed for each in outputs)
-            yield Passes(task=task, teacher=teacher, passes=computed / outputs[0].examples)
+            yield TeacherPasses(task=task, teacher=teacher, passes=computed / outputs[0].examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +315,7 @@ class _Difference:
 
 
 def _differences(
-    rows: Sequence[Compared],
+    rows: Sequence[ComparisonRow],
     models: Mapping[Model, Mapping[str, Sequence[Measurement]]],
     primary: Collection[str],
 ) -> dict[tuple[Model, str], _Difference]:
@@ -336,10 +344,10 @@ def _differences(
 
 
 def _with_gains(
-    row: Compared,
+    row: ComparisonRow,
     differences: Mapping[tuple[Model, str], _Difference],
     intervals: Mapping[Pair, Interval],
-) -> Compared:
+) -> ComparisonRow:
     scores = dict(row.scores)
     for column, score in row.scores.items():
         if score is not None and (difference := differences.get((_model_of(row), column))):
@@ -348,7 +356,7 @@ def _with_gains(
     return row.model_copy(update={"scores": scores})
 
 
-def _model_of(row: Compared) -> Model:
+def _model_of(row: ComparisonRow) -> Model:
     return row.teacher, row.student, row.role
 
 
@@ -366,18 +374,18 @@ def _students_by_seed(measured: Sequence[Measurement]) -> dict[int, ScoredStuden
 
 def _scored_student(measured: Measurement) -> ScoredStudent | None:
     """Return the student as the registry keys its example scores; None if it has none."""
-    job, line = measured
-    seed = line.seeds[0].seed if line.seeds else None
-    return None if seed is None else ScoredStudent(job.id, line.role, seed)
+    job, row = measured
+    seed = row.seeds[0].seed if row.seeds else None
+    return None if seed is None else ScoredStudent(job.id, row.role, seed)
 
 
-def _gain(difference: _Difference, interval: Interval | None) -> Gain:
+def _gain(difference: _Difference, interval: Interval | None) -> ColumnGain:
     if interval is None:
         seeds = len(difference.pair.ours)
         value = difference.value
-        return Gain(over=difference.over, value=value, low=None, high=None, seeds=seeds)
+        return ColumnGain(over=difference.over, value=value, low=None, high=None, seeds=seeds)
     # over the seeds that both have: once all jobs have ended it is the difference of the means
-    return Gain(
+    return ColumnGain(
         over=difference.over,
         value=interval.value,
         low=interval.low,

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeGuard
 
-from alambique.api.comparison_table import BASELINES, Column, Compared, Measured
+from alambique.api.comparison_table import BASELINES, Column, ColumnScore, ComparisonRow
 from alambique.registry.job_result import busy_note
 
 
-def gain_notes(rows: Sequence[Compared]) -> Iterable[str]:
+def gain_notes(rows: Sequence[ComparisonRow]) -> Iterable[str]:
     """Yield a note for each student and data set where distilling did not help, or only maybe."""
     several = len({row.teacher for row in rows}) > 1
     baselines = {(row.teacher, row.student, row.role): row for row in rows if row.role in BASELINES}
@@ -28,9 +28,12 @@ def gain_notes(rows: Sequence[Compared]) -> Iterable[str]:
 
 
 def no_interval_notes(
-    columns: Sequence[Column], rows: Sequence[Compared], primary: Mapping[str, str]
+    columns: Sequence[Column], rows: Sequence[ComparisonRow], primary: Mapping[str, str]
 ) -> Iterable[str]:
-    """Yield a note for each column whose gains are in a score that is not kept of examples."""
+    """Yield a note for each column whose gains have no interval.
+
+    Theirs is a score that is not stored by example.
+    """
     for column in columns:
         scores = [row.scores[column.name] for row in rows]
         kept = primary.get(column.name)
@@ -41,7 +44,7 @@ def no_interval_notes(
             )
 
 
-def busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
+def busy_notes(rows: Sequence[ComparisonRow]) -> Iterable[str]:
     """Yield notes on rows of one shape that differ in speed: their jobs ran at different times."""
     by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
     for row in rows:
@@ -52,5 +55,5 @@ def busy_notes(rows: Sequence[Compared]) -> Iterable[str]:
     yield from filter(None, map(busy_note, by_shape.values()))
 
 
-def _is_final(score: Measured | None) -> TypeGuard[Measured]:
+def _is_final(score: ColumnScore | None) -> TypeGuard[ColumnScore]:
     return score is not None and score.complete

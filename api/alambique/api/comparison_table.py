@@ -23,7 +23,7 @@ class Spread(_Record):
     """The standard deviation; null where there is one seed."""
 
 
-class Gain(_Record):
+class ColumnGain(_Record):
     """The gain in the score of a column that counts, over the better baseline."""
 
     over: Role
@@ -37,10 +37,10 @@ class Gain(_Record):
     """The number of seeds; of one, the interval is over examples alone."""
 
 
-class Measured(Spread):
+class ColumnScore(Spread):
     """A model on one data set: the score of its column that counts."""
 
-    gain: Gain | None = None
+    gain: ColumnGain | None = None
     """Null but for a distilled student with a baseline."""
 
     beside: dict[str, Spread]
@@ -53,10 +53,11 @@ class Measured(Spread):
     """The model of the first seed, as name@number."""
 
 
-class Compared(_Record):
+class ComparisonRow(_Record):
     """A model over all data sets: the teacher, or one student in one role.
 
-    The last six cover the data sets that every model of the table has; null while there is none.
+    `speed_up` and all fields below it are over the data sets that every model of the table has;
+    null while there is none.
     """
 
     role: Role
@@ -66,7 +67,7 @@ class Compared(_Record):
     """null: of the teacher itself."""
     layers: int | None
     """null: not the same everywhere."""
-    scores: dict[str, Measured | None]
+    scores: dict[str, ColumnScore | None]
     """By data set; null where no job has succeeded."""
     score: float | None
     """The mean over all data sets; null while one is missing."""
@@ -95,7 +96,7 @@ class Column(_Record):
     """The other scores that the column shows."""
 
 
-class Chosen(_Record):
+class SelectedRun(_Record):
     """The run of fine-tuning that teaches a data set, of several candidates or points of a grid."""
 
     task: str
@@ -110,7 +111,7 @@ class Chosen(_Record):
     """The number of runs that it was chosen from."""
 
 
-class Passes(_Record):
+class TeacherPasses(_Record):
     """The number of times that a teacher has read the training examples of a data set."""
 
     task: str
@@ -123,11 +124,11 @@ class Comparison(_Record):
     """The table of a suite."""
 
     columns: tuple[Column, ...]
-    rows: tuple[Compared, ...]
+    rows: tuple[ComparisonRow, ...]
     reference: str | None
     """The network that speed-ups are relative to; null while no job has succeeded."""
-    passes: tuple[Passes, ...]
-    chosen: tuple[Chosen, ...]
+    passes: tuple[TeacherPasses, ...]
+    chosen: tuple[SelectedRun, ...]
     """The run of each teacher and data set that had several."""
     notes: tuple[str, ...]
     """Where distilling did not help, which gains have no interval, what jobs note of their

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TypeVar
 
 from alambique.api.comparison_table import (
-    Chosen,
     Column,
-    Compared,
+    ColumnGain,
+    ColumnScore,
     Comparison,
-    Gain,
-    Measured,
+    ComparisonRow,
+    SelectedRun,
     Spread,
 )
 
@@ -53,7 +53,7 @@ def _metrics(column: Column) -> tuple[str, ...]:
     return () if column.metric is None else (column.metric, *column.beside)
 
 
-def cells(table: Comparison, row: Compared, missing: str = "-") -> list[str]:
+def cells(table: Comparison, row: ComparisonRow, missing: str = "-") -> list[str]:
     """Return a model's line, as people read it."""
     several = [row.teacher] if _has_several_teachers(table) else []
     return [
@@ -103,12 +103,12 @@ def gains_rows(table: Comparison, missing: str = "-") -> list[list[str]]:
     return lines
 
 
-def _gain(gain: Gain, ours: int | None, theirs: int | None) -> str:
+def _gain(gain: ColumnGain, ours: int | None, theirs: int | None) -> str:
     """Return what was gained over which baseline in how many steps; an interval with 0 is marked.
 
-    >>> _gain(Gain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1), 90, 90)
+    >>> _gain(ColumnGain(over="same-start", value=0.021, low=-0.004, high=0.05, seeds=1), 90, 90)
     '+2.10 [-0.40, +5.00] holds 0, over same-start, 90 steps'
-    >>> _gain(Gain(over="gold-only", value=0.021, low=None, high=None, seeds=1), 90, 30)
+    >>> _gain(ColumnGain(over="gold-only", value=0.021, low=None, high=None, seeds=1), 90, 30)
     '+2.10, over gold-only, 90 steps against 30'
     """
     text = f"{100 * gain.value:+.2f}"
@@ -132,7 +132,7 @@ def chosen_fields(table: Comparison) -> list[str]:
     return list(dict.fromkeys(field for one in table.chosen for field in one.train))
 
 
-def chosen_cells(table: Comparison, one: Chosen, missing: str = "-") -> list[str]:
+def chosen_cells(table: Comparison, one: SelectedRun, missing: str = "-") -> list[str]:
     """Return the line of a teacher that was chosen."""
     several = [one.teacher] if _has_several_teachers(table) else []
     return [
@@ -145,7 +145,7 @@ def chosen_cells(table: Comparison, one: Chosen, missing: str = "-") -> list[str
     ]
 
 
-def title(row: Compared) -> str:
+def title(row: ComparisonRow) -> str:
     """Return what a model is called in the table."""
     return f"{row.student}, {row.role}" if row.student else row.teacher
 
@@ -154,7 +154,7 @@ def _or_missing(missing: str, value: T | None, write: Callable[[T], str]) -> str
     return missing if value is None else write(value)
 
 
-def _scores(column: Column, missing: str, score: Measured) -> str:
+def _scores(column: Column, missing: str, score: ColumnScore) -> str:
     """Return all scores of a column."""
     others = (_or_missing(missing, score.beside.get(name), _score) for name in column.beside)
     return " / ".join([_score(score), *others]) + _mark(score)
@@ -165,7 +165,7 @@ def _score(score: Spread) -> str:
     return f"{100 * score.mean:.2f}{spread}"
 
 
-def _mark(*scores: Measured | None) -> str:
+def _mark(*scores: ColumnScore | None) -> str:
     return "" if all(one is None or one.complete for one in scores) else " *"
 
 
@@ -263,7 +263,7 @@ def _other_scores(table: Comparison) -> list[tuple[Column, str]]:
     return [(column, metric) for column in table.columns for metric in column.beside]
 
 
-def _chosen_runs(table: Comparison, row: Compared) -> list[str | None]:
+def _chosen_runs(table: Comparison, row: ComparisonRow) -> list[str | None]:
     """Return the run that was chosen to teach each data set; in the row of a student None."""
     runs = {
         one.task: ", ".join(

@@ -8,6 +8,7 @@ import mmap
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -94,12 +95,7 @@ def open_onnx(path: Path, *, threads: int) -> Forward:
         raise _unreadable(path, error) from error
     names = _input_names(path, [given.name for given in session.get_inputs()])
     _return_freed_memory()
-
-    def forward(inputs: Inputs) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = session.run(None, _feed(inputs, names))[0]
-        return logits
-
-    return forward
+    return _OnnxNetwork(session, names)
 
 
 def open_openvino(path: Path, *, threads: int) -> Forward:
@@ -128,17 +124,40 @@ def open_openvino(path: Path, *, threads: int) -> Forward:
     except RuntimeError as error:
         raise _unreadable(path, error) from error
     names = _input_names(path, [given.any_name for given in compiled.inputs])
-    request = compiled.create_infer_request()
-    lock = Lock()  # a request refuses a second call while it is at work
+    return _OpenVinoNetwork(compiled.create_infer_request(), compiled.output(0), names)
 
-    def forward(inputs: Inputs) -> NDArray[np.float32]:
-        with lock:
-            results: Any = request.infer(_feed(inputs, names))
-            # what the request answers with is its own memory, which the next call writes over
-            logits: NDArray[np.float32] = np.array(results[compiled.output(0)], np.float32)
+
+@dataclass(frozen=True, slots=True)
+class _OnnxNetwork:
+    """A network that onnxruntime runs; several threads may call it at once."""
+
+    session: Any
+    names: Sequence[str]
+    """The inputs that its file has."""
+
+    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Return the logits, (B, N, C)."""
+        logits: NDArray[np.float32] = self.session.run(None, _feed(inputs, self.names))[0]
         return logits
 
-    return forward
+
+@dataclass(frozen=True, slots=True)
+class _OpenVinoNetwork:
+    """A network that OpenVINO runs; calls from several threads wait for one another."""
+
+    request: Any
+    output: Any
+    names: Sequence[str]
+    """The inputs that its file has."""
+    lock: Lock = field(default_factory=Lock)
+    """Held by each call: a request refuses a second one while it is at work."""
+
+    def __call__(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Return the logits, (B, N, C)."""
+        with self.lock:
+            results = self.request.infer(_feed(inputs, self.names))
+            # what the request answers with is its own memory, which the next call writes over
+            return np.array(results[self.output], np.float32)
 
 
 def _return_freed_memory() -> None:

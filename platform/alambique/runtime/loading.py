@@ -79,7 +79,10 @@ def fetch(
     most_bytes: int = MOST_BYTES,
     endpoint: str | None = None,
 ) -> Path:
-    """Return the folder of a model, fetched where it is not here. Arguments and errors: `load`."""
+    """Return the folder of a model; its files are fetched if the source is not a folder.
+
+    Arguments and errors are those of `load`.
+    """
     text = str(source)
     if not text.startswith("hub:") and "://" not in text:
         folder = Path(source)

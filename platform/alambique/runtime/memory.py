@@ -23,12 +23,12 @@ _PROGRAM = "import sys; from alambique.runtime.memory import main; main(*sys.arg
 def measure_memory(folder: Path, shape: tuple[int, int], *, threads: int) -> int | None:
     """Return the bytes that a network's file takes: opened by its engine, and run once.
 
-    It is what the memory of a process grows by that has imported the engine before. Pages of the
-    engine's own code that are read meanwhile count, and weights that it maps from the file.
+    It is the growth of the resident memory of a process that had imported the engine already. The
+    engine's code pages that are read meanwhile, and weights mapped from the file, are counted.
 
     Args:
         folder: with the file of an engine.
-        shape: how many texts the network is run on, and of how many pieces.
+        shape: the windows of the batch that the network is run on, and the pieces of each.
         threads: that the engine may use.
 
     Returns:
@@ -46,11 +46,11 @@ def measure_memory(folder: Path, shape: tuple[int, int], *, threads: int) -> int
         return None
 
 
-def main(folder: str, texts: str, pieces: str, threads: str) -> None:
-    """Write the growth of this process to standard output. Arguments: `measure_memory`."""
+def main(folder: str, windows: str, pieces: str, threads: str) -> None:
+    """Write to standard output by how many bytes this process grows as it opens and runs a file."""
     path = Path(folder)
     import_module("onnxruntime" if (path / ONNX_FILE).is_file() else "openvino")
-    ids_BN = np.ones((int(texts), int(pieces)), np.int64)
+    ids_BN = np.ones((int(windows), int(pieces)), np.int64)
     inputs = Inputs(ids_BN, np.ones_like(ids_BN), np.zeros_like(ids_BN))
     before = _resident_bytes()
     forward = open_engine(path, threads=int(threads))

@@ -22,8 +22,9 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.outputs import Output
 
 BATCH_TOKENS = 1024
-"""Padding counted. On a CPU longer batches gain nothing: a window of 48 pieces takes longer among
-21 than among 10, and activations beyond 32 MB come from the system anew for each layer."""
+"""The most tokens of a batch, with padding. On a CPU longer batches gain nothing: a window of 48
+pieces takes longer among 21 than among 10, and activations beyond 32 MB come from the system anew
+for each layer."""
 BATCH_WINDOWS = 64
 _OF_SPANS = ("n_best", "max_answer_length", "null_threshold")
 """The settings that decide which span is the answer."""
@@ -180,8 +181,10 @@ class Model:
             case Output.CLASSES:
                 scores = self._classes(logits[0])
                 return {"label": next(iter(scores)), "scores": scores}
-            case _:
+            case Output.SCORE:
                 return {"score": float(logits[0][0, 0])}
+            case Output.STATES:
+                raise AssertionError("a network without a head has no answer")
 
     def _logits(self, windows: Sequence[Window]) -> list[FloatArray]:
         """Return the logits (N, C) of each window, without those of the padding."""

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -29,8 +28,8 @@ _QUANTIZED = ("MatMul", "Gemm")
 scale for a whole table, which a single large number spoils: of a published MiniLM three times the
 error in its pieces, and eight times in its positions."""
 _MOST_BYTES = 2**31 - 2**24
-"""Of the weights in one file: protobuf writes less than 2 GiB, the graph beside them included."""
-_ONE_SIDED = {"MatMulConstBOnly": True}
+"""The most bytes of weights in one file: protobuf writes less than 2 GiB, the graph included."""
+_WEIGHT_PRODUCTS_ONLY = {"MatMulConstBOnly": True}
 """A product of two activations, as in attention, stays in float32."""
 _LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "root")
 
@@ -50,7 +49,7 @@ def export_onnx(network: Network, path: Path) -> None:
     ids_BN = torch.ones((2, 8), dtype=torch.long)
     example = (ids_BN, torch.ones_like(ids_BN), torch.zeros_like(ids_BN))
     axes = {0: "batch", 1: "length"}
-    with _quietly(), torch.no_grad():
+    with _silence_exporters(), torch.no_grad():
         program = torch.onnx.export(
             network,
             example,
@@ -83,7 +82,7 @@ def _drop_nan_checks(graph: onnx.GraphProto) -> None:
     a number; and the check passes over all scores of all heads twice, a third of the time of a
     small network in int8 at 384 pieces.
     """
-    constants = map(onnx.numpy_helper.to_array, graph.initializer)
+    constants = map(numpy_helper.to_array, graph.initializer)
     if any(each.dtype == np.float32 and np.isinf(each).any() for each in constants):
         return
     maker = {output: node for node in graph.node for output in node.output}
@@ -111,16 +110,16 @@ def quantize_dynamic(source: Path, path: Path) -> None:
         source: the file in float32.
         path: of the one in int8.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime import quantization
 
-    with _quietly(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        quantize_dynamic(
+    with _silence_exporters(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        quantization.quantize_dynamic(
             _with_int8_embeddings(source, Path(folder) / "embeddings.onnx"),
             path,
             per_channel=True,
-            weight_type=QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=list(_QUANTIZED),
-            extra_options=dict(_ONE_SIDED),
+            extra_options=dict(_WEIGHT_PRODUCTS_ONLY),
         )
 
 
@@ -132,7 +131,7 @@ def quantize_static(source: Path, path: Path, calibration: Sequence[Inputs]) -> 
         path: of the one in int8.
         calibration: batches of real texts, over which the range of each activation is taken.
     """
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime import quantization
     from onnxruntime.quantization.calibrate import CalibrationDataReader
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -146,20 +145,20 @@ def quantize_static(source: Path, path: Path, calibration: Sequence[Inputs]) -> 
             inputs = next(self._batches, None)
             return None if inputs is None else named_arrays(inputs)
 
-    with _quietly(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with _silence_exporters(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"
         embedded = _with_int8_embeddings(source, Path(folder) / "embeddings.onnx")
         quant_pre_process(embedded, prepared, skip_symbolic_shape=True)
-        quantize_static(
+        quantization.quantize_static(
             prepared,
             path,
             Reader(),
-            quant_format=QuantFormat.QDQ,
+            quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            activation_type=quantization.QuantType.QUInt8,
             op_types_to_quantize=list(_QUANTIZED),
-            extra_options=dict(_ONE_SIDED),
+            extra_options=dict(_WEIGHT_PRODUCTS_ONLY),
         )
 
 
@@ -224,8 +223,8 @@ def named_arrays(inputs: Inputs) -> dict[str, NDArray[np.int64]]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep exporters from reporting what is no news to whoever posted a job."""
+def _silence_exporters() -> Iterator[None]:
+    """Keep exporters from logging and warning of what does not concern whoever posted a job."""
     loggers = [logging.getLogger(None if name == "root" else name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -45,15 +45,18 @@ class Compress:
     model: TrainedModel
     format: Format
     tolerance: float
-    calibration: int
+    calibration_texts: int
     part: StagePart
     exported: CompressedModel | None = None
-    """The same network as ONNX, which every format of an engine but that one is made of."""
+    """The network in ONNX, from which the other formats of engines are made.
+
+    None for ONNX itself and for formats that torch runs.
+    """
     result_type: type[CompressedModel] = CompressedModel
 
     def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
         """Return what the file and its figures depend on."""
-        texts = {"texts": [self.calibration, context.data.hashes["train"]]}
+        texts = {"texts": [self.calibration_texts, context.data.hashes["train"]]}
         return {
             "compress": self.format,
             "network": [model_hash(self.model.folder), self.model.max_length, self.model.stride],
@@ -83,23 +86,23 @@ class Compress:
                 if (self.model.folder / name).is_file():
                     shutil.copyfile(self.model.folder / name, files / name)
             self._write(context, loaded, files)
-            compressed = loaded.with_network(open_network(context, files, self.format))
+            converted = loaded.with_network(open_network(context, files, self.format))
         except Exception as error:  # of four libraries, which have no kind of error in common
             reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:500]
             context.log(f"warning: {self.format} of the {self.model.role} failed: {reason}")
             return self._failed(files, reason)
         dev, test = (read(context.data.files[split]) for split in ("dev", "test"))
         windows = loaded.windows(dev)
-        ours, theirs = loaded.predict_logits(windows), compressed.predict_logits(windows)
+        ours, theirs = loaded.predict_logits(windows), converted.predict_logits(windows)
         primary = context.task.primary
         if context.task.output.has_head:
             own = loaded.scores(dev, windows, ours)[primary]
-            score = compressed.scores(dev, windows, theirs)[primary]
-            metrics, _ = compressed.test(test, compressed.windows(test))
+            score = converted.scores(dev, windows, theirs)[primary]
+            metrics, _ = converted.test(test, converted.windows(test))
         else:
             primary = _SIMILARITY
             own, score = 1.0, mean_cosine(ours, theirs)
-            metrics = {primary: _test_similarity(loaded, compressed, test)}
+            metrics = {primary: _test_similarity(loaded, converted, test)}
         return CompressedModel(
             format=self.format,
             model=self.model,
@@ -117,27 +120,29 @@ class Compress:
 
     def _write(self, context: JobContext, loaded: LoadedModel, files: Path) -> None:
         """Write the network's files in this format."""
-        exported = self.exported.folder / ONNX_FILE if self.exported else files / ONNX_FILE
+        source = self.exported.folder / ONNX_FILE if self.exported else files / ONNX_FILE
         match self.format:
             case Format.ONNX:
                 network = load(self.model.folder, context.task.output, context.data.labels)
-                export_onnx(network, exported)
+                export_onnx(network, files / ONNX_FILE)
             case Format.ONNX_INT8:
-                quantize_dynamic(exported, files / ONNX_FILE)
+                quantize_dynamic(source, files / ONNX_FILE)
             case Format.ONNX_INT8_STATIC:
-                quantize_static(exported, files / ONNX_FILE, self._calibration(context, loaded))
+                quantize_static(
+                    source, files / ONNX_FILE, self._calibration_batches(context, loaded)
+                )
             case Format.OPENVINO:
-                write_openvino(exported, files)
+                write_openvino(source, files)
             case Format.OPENVINO_INT8:
-                write_openvino_int8(exported, files, self._calibration(context, loaded))
+                write_openvino_int8(source, files, self._calibration_batches(context, loaded))
             case Format.BF16 | Format.FP16:
                 write_low_precision(self.model.folder, files, _dtype(self.format))
             case _:
                 assert_never(self.format)
 
-    def _calibration(self, context: JobContext, loaded: LoadedModel) -> list[Inputs]:
+    def _calibration_batches(self, context: JobContext, loaded: LoadedModel) -> list[Inputs]:
         """Return batches of the first training texts, each of similar lengths."""
-        examples = read(context.data.files["train"])[: self.calibration]
+        examples = read(context.data.files["train"])[: self.calibration_texts]
         windows = sorted((each.window for each in loaded.windows(examples)), key=len)
         return [
             pad(windows[start : start + _CALIBRATION_BATCH], loaded.encoder.pad_id)
@@ -163,7 +168,7 @@ class Compress:
 
 
 def compress_students(context: JobContext, models: Sequence[TrainedModel]) -> list[CompressedModel]:
-    """Return each distilled student in each format of the job, made by whoever was first.
+    """Return each distilled student in each format of the job, each made once for a project.
 
     Args:
         context: the job.
@@ -198,9 +203,10 @@ def compress_students(context: JobContext, models: Sequence[TrainedModel]) -> li
 
 
 def export_model(context: JobContext, model: TrainedModel, part: StagePart) -> CompressedModel:
-    """Return a network of the job as ONNX in float32, made by whoever was first."""
-    job = context.job.compress
-    return run_stage(context, Compress(model, Format.ONNX, job.tolerance, job.calibration, part))
+    """Return a network of the job as ONNX in float32, which is made once for a project."""
+    compression = context.job.compress
+    stage = Compress(model, Format.ONNX, compression.tolerance, compression.calibration, part)
+    return run_stage(context, stage)
 
 
 def load_model(context: JobContext, model: TrainedModel) -> LoadedModel:
@@ -251,7 +257,7 @@ def mean_cosine(ours: Sequence[WindowLogits], theirs: Sequence[WindowLogits]) ->
 
 
 def _test_similarity(
-    loaded: LoadedModel, compressed: LoadedModel, examples: Sequence[Example]
+    loaded: LoadedModel, converted: LoadedModel, examples: Sequence[Example]
 ) -> float:
     windows: list[ExampleWindow] = loaded.windows(examples)
-    return mean_cosine(loaded.predict_logits(windows), compressed.predict_logits(windows))
+    return mean_cosine(loaded.predict_logits(windows), converted.predict_logits(windows))

@@ -18,7 +18,7 @@ from alambique.runtime.windows import pad
 from alambique.spec.compression import Format
 from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.examples import Example, read
-from alambique.workers.compression.processor import multiplies_bytes
+from alambique.workers.compression.processor import has_int8_instructions
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import (
     CompressedModel,
@@ -121,7 +121,7 @@ class EngineRace:
                 "batches": list(_BATCHES),
                 "threads": threads,
                 "machine": machine(torch.device("cpu")),
-                _BYTE_PRODUCTS: multiplies_bytes(),
+                _BYTE_PRODUCTS: has_int8_instructions(),
                 "memory_shape": list(shape),
                 "protocol": "texts of the test split, evenly over their lengths, in turns",
             },
