@@ -111,6 +111,32 @@ def test_openvino_answers_as_onnxruntime_does(exported: Exported, openvino: Path
         assert mine.probability == pytest.approx(other.probability, abs=1e-4)
 
 
+SILENT = """
+import sys
+from pathlib import Path
+
+def report(event, arguments):
+    if event in {"socket.getaddrinfo", "socket.connect", "os.fork"}:
+        print(event, file=sys.stderr)  # whichever thread it is, whoever catches errors there
+
+sys.addaudithook(report)
+import alambique.runtime
+from alambique.workers.compression.openvino_files import write_openvino
+
+source, folder = map(Path, sys.argv[1:])
+write_openvino(source, folder)
+alambique.runtime.load(folder).tag("Zaragoza")
+import nncf
+"""
+
+
+def test_openvino_reports_to_nobody(exported: Exported, openvino: Path) -> None:
+    source = exported(Output.TAGS) / "model.onnx"
+    command = [sys.executable, "-c", SILENT, str(source), str(openvino)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_threads_ask_one_model_at_once(exported: Exported, openvino: Path) -> None:
     for folder in (exported(Output.TAGS), openvino):
         model = alambique.runtime.load(folder, threads=1)

@@ -6,6 +6,7 @@ Each engine is imported where it is opened, so that who uses one need not have t
 import ctypes
 import mmap
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -185,10 +186,24 @@ def _input_names(path: Path, names: list[str]) -> list[str]:
     return names
 
 
+def import_openvino() -> Any:
+    """Return the module of OpenVINO, which is kept from reporting to its makers, as is nncf.
+
+    On its import and at each conversion OpenVINO tells Google Analytics of it, unless a file in the
+    user's home forbids that; and it does so from a forked process, which hangs for good where
+    another thread held a lock. It does without where the package for that cannot be imported.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return import_module("openvino")
+
+
 def _engine(module: str, *, extra: str) -> Any:
     """Return the module of an engine."""
     try:
-        return import_module(module)
+        return import_openvino() if module == "openvino" else import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alambique.runtime.engines import ONNX_FILE, open_engine
+from alambique.runtime.engines import ONNX_FILE, import_openvino, open_engine
 from alambique.runtime.windows import Inputs
 
 _STATM = Path("/proc/self/statm")
@@ -49,7 +49,10 @@ def measure_memory(folder: Path, shape: tuple[int, int], *, threads: int) -> int
 def main(folder: str, windows: str, pieces: str, threads: str) -> None:
     """Write to standard output by how many bytes this process grows as it opens and runs a file."""
     path = Path(folder)
-    import_module("onnxruntime" if (path / ONNX_FILE).is_file() else "openvino")
+    if (path / ONNX_FILE).is_file():
+        import_module("onnxruntime")
+    else:
+        import_openvino()
     ids_BN = np.ones((int(windows), int(pieces)), np.int64)
     inputs = Inputs(ids_BN, np.ones_like(ids_BN), np.zeros_like(ids_BN))
     before = _resident_bytes()

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alambique.runtime.engines import OPENVINO_FILE
+from alambique.runtime.engines import OPENVINO_FILE, import_openvino
 from alambique.runtime.windows import Inputs
 from alambique.workers.compression.onnx_files import named_arrays
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def write_openvino(source: Path, folder: Path) -> None:
     """Write an ONNX file in OpenVINO's form: openvino_model.xml with its weights beside it."""
-    import openvino
-
+    openvino = import_openvino()
     # by itself it would write weights of 16 bits
     openvino.save_model(
         openvino.convert_model(source), folder / OPENVINO_FILE, compress_to_fp16=False
@@ -33,8 +32,8 @@ def write_openvino_int8(source: Path, folder: Path, calibration: Sequence[Inputs
         folder: of the files.
         calibration: batches of real texts, over which the range of each activation is taken.
     """
+    openvino = import_openvino()
     import nncf
-    import openvino
 
     # after the import, which sets the level itself
     logging.getLogger("nncf").setLevel(logging.ERROR)
