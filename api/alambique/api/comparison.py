@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean, geometric_mean, harmonic_mean, stdev
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -385,13 +385,7 @@ def _gain(difference: _Difference, interval: Interval | None) -> ColumnGain:
         value = difference.value
         return ColumnGain(over=difference.over, value=value, low=None, high=None, seeds=seeds)
     # over the seeds that both have: once all jobs have ended it is the difference of the means
-    return ColumnGain(
-        over=difference.over,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        seeds=interval.seeds,
-    )
+    return ColumnGain(over=difference.over, **asdict(interval))
 
 
 def _teacher_notes(suite: Suite, jobs: Mapping[CellKey, Sequence[FinishedJob]]) -> Iterable[str]:
