@@ -115,7 +115,8 @@ def _check_output(
     if values.shape != (request.rows, columns):
         raise BadTeacher(
             f"the teacher's output for example {request.name!r} has the shape {values.shape}, "
-            f"expected {(request.rows, columns)}: one row for each word, one column for each label"
+            f"expected {(request.rows, columns)}: one row for each word, or one for the text, "
+            "and one column for each label"
         )
     with np.errstate(over="ignore"):
         values_RC = np.asarray(values, dtype=np.float32)
