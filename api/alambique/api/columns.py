@@ -32,7 +32,7 @@ def bad_metrics(suite: Suite) -> Iterator[BadField]:
     for name, metrics in suite.metrics.items():
         if (task := _task_of(suite, name)) is None:
             continue  # checking its jobs reports it
-        # every task measures the calibration error beside its own scores
+        # every task measures the calibration error besides its own scores
         known = (*(task.scores or (task.primary,)), calibration.NAME)
         for number, metric in enumerate(metrics):
             if metric not in known:

@@ -65,7 +65,7 @@ class ModelDescription(View):
 
 
 class Metrics:
-    """What Prometheus is told of one server, in a registry of the server's own."""
+    """The metrics of one server for Prometheus, in a registry of the server's own."""
 
     def __init__(self) -> None:
         """Make metrics of which nothing is counted yet."""
@@ -128,7 +128,7 @@ def create_model_app(
 
     Args:
         model: loaded.
-        hosts: names by which clients reach it, beside loopback and its own address.
+        hosts: names by which clients reach it, besides loopback and its own address.
         token: that each request but those for health has to bear, if any.
         limits: of batches and of what waits.
     """
@@ -216,7 +216,7 @@ def _check_results(results: Sequence[object]) -> None:
 
 
 class BearerToken:
-    """Refuses requests that do not bear the server's token; health is told to everybody."""
+    """Refuses requests that do not bear the server's token; health is open to everybody."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         """Wrap an app."""

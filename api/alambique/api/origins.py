@@ -43,7 +43,7 @@ class OriginCheck:
     def __init__(
         self, app: ASGIApp, hosts: Sequence[str], media_types: Sequence[str] = (JSON, *YAML)
     ) -> None:
-        """Wrap an app that is reached by these names, beside loopback and its own address.
+        """Wrap an app that is reached by these names, besides loopback and its own address.
 
         Args:
             app: the app.

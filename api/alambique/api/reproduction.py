@@ -20,7 +20,7 @@ def job_file(version: VersionView, job: JobView) -> str:
 
     Its models are at commits or numbers, as they are kept when a job is posted; every field is
     given, seeds among them; it is `fresh`, so that no stage of another job is taken. What a job
-    cannot pin is told above it: models that were posted before they were pinned, the hashes of the
+    cannot pin stands above it: models that were posted before they were pinned, the hashes of the
     data and of the models, the code and its libraries, and the hash of the weights that should come
     of it. Teacher outputs that are in the cache are taken from there.
 

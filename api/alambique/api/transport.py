@@ -172,7 +172,7 @@ class Outage:
 
 
 def pause_before(tries: int, *, first: float, longest: float = LONGEST_PAUSE) -> float:
-    """Return the seconds to wait after so many tries in vain beside the first one.
+    """Return the seconds to wait after so many tries in vain besides the first one.
 
     >>> [pause_before(tries, first=1.0) for tries in (0, 1, 2, 3, 5000)]
     [1.0, 2.0, 4.0, 5.0, 5.0]

@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _error_text(error: Exception) -> str | None:
-    """Return what a user is told of an error; None if it was not foreseen, and is to be traced."""
+    """Return the message on an error for users; None if it was not foreseen: it is to be traced."""
     if isinstance(error, AlambiqueError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):

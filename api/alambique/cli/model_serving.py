@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 GRACE = 30
 """Seconds that queries have to be answered once the server is to stop."""
 _MODULES = ("fastapi", "uvicorn", "prometheus_client")
-"""What the server needs beside the runtime."""
+"""What the server needs besides the runtime."""
 
 Source = Annotated[
     str,

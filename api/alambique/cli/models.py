@@ -95,7 +95,7 @@ def reproduce(
     to: Annotated[Path | None, typer.Option(help="The file; the terminal by default.")] = None,
     project: Project = "default",
 ) -> None:
-    """Write the job that makes a version again: models and seeds pinned, data and code told."""
+    """Write the job that makes a version again: models and seeds pinned, data and code named."""
     from alambique.api.reproduction import job_file
 
     registry = registry_of(context)

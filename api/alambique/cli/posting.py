@@ -97,7 +97,7 @@ def submit(
     if wait:
         job_id = posted.id
         for _ in client.watch(job_id):
-            pass  # programs are told once, how it ended
+            pass  # a program reads once how it ended
         posted = client.outlast(lambda: client.job(job_id))
     show_json(posted.model_dump(mode="json"))
     if wait:

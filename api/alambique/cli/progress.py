@@ -1,4 +1,4 @@
-"""How far a watched job is: folded from its events, drawn as a live view or told line by line."""
+"""How far a watched job is: folded from its events, drawn as a live view, or line by line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alambique.cli.tables import duration, printable, say
 from alambique.spec.states import StageName, State
 
 _STEP = 0.1
-"""The part of a stage after which a line is told."""
+"""The part of a stage after which a line is printed."""
 
 
 def reason_to_wait(ahead: int, why: str) -> str:

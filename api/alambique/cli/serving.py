@@ -50,7 +50,7 @@ def api(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8400) -> 
     from alambique.cli.http_server import listen
 
     configure_logging()
-    database_of(context)  # whether there can be one: whether it answers is told by /readyz
+    database_of(context)  # whether there can be one: /readyz says whether it answers
     with listen(host, port) as listener:
         _serve_api(context, listener, host, "the API is ready at {url}")
 

@@ -13,7 +13,7 @@ from alambique.models.shapes import attention_kinds
 from alambique.spec.outputs import Output
 
 REFERENCE = "BETO"
-"""The network that speed-ups are told against, as in Speedy Gonzales: a model's speed-up is BETO's
+"""The network that speed-ups are relative to, as in Speedy Gonzales: a model's speed-up is BETO's
 MACs over the model's (Cañete and Bravo-Marquez, 2023, table 3)."""
 REFERENCE_CONFIG: Config = {
     "model_type": "bert",

@@ -45,7 +45,7 @@ def enter_sandbox(
         memory: bytes of address space.
         seconds: processor time after which the kernel kills the process.
         file: bytes of the largest file that it may write.
-        reads: files and folders that it may read, beside Python and its libraries.
+        reads: files and folders that it may read, besides Python and its libraries.
         writes: the folder that it may write into.
     """
     library = ctypes.CDLL(None, use_errno=True)

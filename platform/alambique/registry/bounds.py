@@ -11,7 +11,7 @@ from alambique.registry.dialects import storable
 from alambique.spec.excerpts import excerpt
 
 MESSAGE = 4000
-"""Characters of what is told of a job, an attempt or a trial: a screen."""
+"""Characters of the message of a job, an attempt or a trial: a screen."""
 LINE = 2000
 """Characters of a line of a log."""
 LINES = 20_000

@@ -157,7 +157,7 @@ class ResultRow(SpeedFigures):
 
 
 class Reference(_Record):
-    """The network that speed-ups are told against, for the same texts."""
+    """The network that speed-ups are relative to, for the same texts."""
 
     name: str
     macs: Macs

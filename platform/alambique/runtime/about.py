@@ -1,4 +1,4 @@
-"""What a model's folder says of itself, beside its config: how to feed it and what it answers."""
+"""What a model's folder says of itself, besides its config: how to feed it and what it answers."""
 
 import json
 from collections.abc import Mapping

@@ -162,7 +162,7 @@ class _OpenVinoNetwork:
 
 
 def _return_freed_memory() -> None:
-    """Give back to the system what reading a file took beside the network itself.
+    """Give back to the system what reading a file took besides the network itself.
 
     That is nearly half of the file again. The allocator of the GNU C library keeps it by itself.
     """

@@ -1,4 +1,4 @@
-"""What a job makes of its student beside the network itself: smaller and faster files."""
+"""What a job makes of its student besides the network itself: smaller and faster files."""
 
 from enum import StrEnum
 from typing import Annotated

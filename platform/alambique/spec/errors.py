@@ -21,7 +21,7 @@ class AlambiqueError(Exception):
     """The fields of a job, or of another mapping, that are to blame; none where it is no field's
     fault."""
     more_fields: int = 0
-    """How many fields are to blame beside those."""
+    """How many fields are to blame besides those."""
 
     def with_fields(self, bad: "BadFields") -> Self:
         """Return the error with the fields that are to blame."""

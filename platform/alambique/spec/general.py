@@ -1,4 +1,4 @@
-"""What general distillation cannot be told: there is no gold, and its teacher stays as it is."""
+"""Fields that general distillation does not take: it has no gold, its teacher stays as it is."""
 
 from collections.abc import Sequence
 

@@ -34,7 +34,7 @@ def mapping(content: Any, what: str, needs: str = _NEEDS) -> dict[str, Any]:
 
     Args:
         content: what a file or a body holds.
-        what: what it is told to be.
+        what: what it is said to be.
         needs: the fields that it cannot be without.
 
     Raises:

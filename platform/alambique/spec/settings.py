@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     heartbeat: float = Field(15.0, gt=0)
     """Seconds between two renewals of a lease."""
     hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Names by which clients reach the server, beside those of this machine's loopback."""
+    """Names by which clients reach the server, besides those of this machine's loopback."""
     url: str = "http://127.0.0.1:8400"
     """Of the server that the client asks."""
     token: SecretStr | None = None

@@ -10,7 +10,7 @@ cells count, and up to five hundred combinations of the search in each."""
 _DEFAULTS = 100
 """Fields that a job has without saying them."""
 _TRIED = 200
-"""What one try of a search makes us look at, beside the terms of its objectives."""
+"""What one try of a search makes us look at, besides the terms of its objectives."""
 _TERMS = 8
 """How often a try looks at what a term says: it is read anew, and compared with two networks."""
 _COMBINATIONS = 500

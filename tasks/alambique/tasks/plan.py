@@ -49,7 +49,7 @@ ConfigOf = Callable[[Source], Config]
 _SUPPOSED = 2
 """Labels of data that nobody has seen yet: the fewest, since heads are small."""
 _PER_EXAMPLE = 40
-"""Bytes that the cache keeps of an example beside its outputs: key, row, index."""
+"""Bytes that the cache keeps of an example besides its outputs: key, row, index."""
 
 
 def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Plan:

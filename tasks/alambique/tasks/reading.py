@@ -131,7 +131,7 @@ class DataSets:
                 )
         if shares.test is None:
             parts = {split: rows for split, rows in parts.items() if split != "test"}
-        # what was left out is of no split: it is told once
+        # what was left out is of no split: it is logged once
         skipped = {"train": whole.skipped}
         return {
             split: Rows(rows, skipped.get(split, 0), whole.labels) for split, rows in parts.items()

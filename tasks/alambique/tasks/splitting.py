@@ -12,7 +12,7 @@ from alambique.tasks.examples import Example, Labelled, Question, Rated, Sentenc
 E = TypeVar("E", bound=Example)
 
 _BYTES = 8
-"""Bytes of the hash that decides: fractions of 2^-64 are told apart."""
+"""Bytes of the hash that decides: fractions of 2^-64 can be distinguished."""
 
 
 def split_examples(examples: Iterable[E], shares: SplitShares) -> Mapping[Split, list[E]]:

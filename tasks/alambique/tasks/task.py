@@ -128,7 +128,7 @@ class Task(Generic[E, P]):
     settings: Callable[[Sequence[E]], Mapping[str, str | int | float]]
     """How logits become predictions on data like these: to be printed beside every score."""
     scores: tuple[str, ...] = ()
-    """All names that `score` gives; where not told, a suite can ask for the primary one alone."""
+    """All names that `score` gives; where empty, a suite can ask for the primary one alone."""
     shown: tuple[str, ...] = ()
     """Those that the tables of suites have beside the primary one."""
     of_text: Callable[[str, str], E] | None = None

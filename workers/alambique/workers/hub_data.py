@@ -27,7 +27,7 @@ _INHERITED = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"),
     )
 )
-"""Environment variables that the loading process inherits, beside those of the hub."""
+"""Environment variables that the loading process inherits, besides those of the hub."""
 _PARTIAL = ".loading."
 """Prefix of the folders that hold incomplete files."""
 

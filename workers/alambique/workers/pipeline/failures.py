@@ -1,4 +1,4 @@
-"""From an error to the reason that a job's state gives, and to what its owner is told."""
+"""From an error to the reason that a job's state gives, and to the message for its owner."""
 
 from alambique.registry.db_errors import is_away
 from alambique.spec.disk import disk_full_text, is_disk_full

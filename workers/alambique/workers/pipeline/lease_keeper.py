@@ -89,7 +89,7 @@ class LeaseKeeper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the heartbeat and free what is held beside the job itself."""
+        """Stop the heartbeat and free what is held besides the job itself."""
         self.stop()
         try:
             self.release(list(self._held))

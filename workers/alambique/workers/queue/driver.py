@@ -63,7 +63,7 @@ def drive(
     0: the job is over. 1: the attempt failed, and the registry says why. RELEASED: this process
     was told to stop (SIGTERM), or `parent` has ended, and the job is in the queue again. LOST: the
     job belongs to another driver by now, and nothing was written. NO_ANSWER, NO_ROOM: the registry
-    could not be told how the attempt ended, and the dispatcher tells it later.
+    could not be reached when the attempt ended, and the dispatcher writes down the end later.
     """
     # SIGINT too: started in the background of a shell, a process ignores it, and with it a cancel
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -294,7 +294,7 @@ def _locate(
 
 
 def _check_disk(context: JobContext, splits: Splits) -> None:
-    """Raise `NotEnoughDisk` if the disk lacks what the plan needs beside what is there already."""
+    """Raise `NotEnoughDisk` if the disk lacks what the plan needs besides what is there already."""
     job, inputs = context.job, context.inputs
     models = [
         candidate.model for teacher in job.teachers for _, candidate in teacher.named_candidates

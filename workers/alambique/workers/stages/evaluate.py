@@ -234,7 +234,7 @@ class MeasureSpeeds:
 
 
 def machine(device: torch.device) -> str:
-    """Return what latency on a device depends on beside the network."""
+    """Return what latency on a device depends on besides the network."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
@@ -282,7 +282,7 @@ def _speed(device: torch.device, latency: Latency, throughput: float) -> Speed:
 
 
 def _speed_settings(length: int, devices: Sequence[torch.device]) -> dict[str, Any]:
-    """Return all that the speeds depend on beside the networks."""
+    """Return all that the speeds depend on besides the networks."""
     first, *others = devices
     return {
         "length": length,

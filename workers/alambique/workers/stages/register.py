@@ -321,7 +321,7 @@ def _version_name(version: Version) -> str:
 
 
 def _reference(context: JobContext, evaluation: Evaluation) -> Reference:
-    """Return the network that speed-ups are told against, for the same texts."""
+    """Return the network that speed-ups are relative to, for the same texts."""
     counts = count(
         REFERENCE_CONFIG,
         task=context.task.output,
