@@ -34,10 +34,11 @@ LABELS = {
 }
 PAIRS = [
     *((kind, Output.TAGS) for kind in KINDS),
-    *((kind, Output.CLASSES) for kind in KINDS if kind in ("roberta", "modernbert")),
+    *((kind, Output.CLASSES) for kind in KINDS if kind != "bert"),
     *(("bert", output) for output in Output if output is not Output.TAGS),
 ]
-"""Heads of one form are built alike in all families; those of whole texts are not."""
+"""Heads of one form are built alike in all families; those of whole texts, of which CLASSES stands
+for all, are not."""
 SHAPES = ((1, 2), (1, 17), (3, 40), (2, 64), (5, 9))
 VOCABULARY = 120
 CLOSE = 1e-4
@@ -100,17 +101,20 @@ def test_a_network_answers_in_each_format_as_by_torch(
         for weight in network.parameters():
             weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)) / 8)
     calibration = list(batches(seed=2))
-    folders = {name: tmp_path / name for name in ("onnx", "onnx-int8", "onnx-int8-static")}
-    if find_spec("openvino") and find_spec("nncf"):
-        folders |= {"openvino": tmp_path / "openvino"}
-        if output is Output.TAGS:
-            folders |= {"openvino-int8": tmp_path / "openvino-int8"}
+    names = ["onnx", "onnx-int8"]
+    # what a further head of whole texts could break is its export, and int8 of its products
+    if output is not Output.CLASSES or kind == "bert":
+        names += ["onnx-int8-static"]
+        if find_spec("openvino") and find_spec("nncf"):
+            names += ["openvino", *(["openvino-int8"] if output is Output.TAGS else [])]
+    folders = {name: tmp_path / name for name in names}
     for folder in folders.values():
         folder.mkdir()
     exported = folders["onnx"] / ONNX_FILE
     export_onnx(network, exported)
     quantize_dynamic(exported, folders["onnx-int8"] / ONNX_FILE)
-    quantize_static(exported, folders["onnx-int8-static"] / ONNX_FILE, calibration)
+    if "onnx-int8-static" in folders:
+        quantize_static(exported, folders["onnx-int8-static"] / ONNX_FILE, calibration)
     if "openvino" in folders:
         write_openvino(exported, folders["openvino"])
     if "openvino-int8" in folders:
