@@ -88,7 +88,9 @@ def learnt(
     return np.stack([found_SE, np.ones_like(found_SE)], axis=2)
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (3, 0.15), (5, 0.15), (8, 0.15)])
+@pytest.mark.parametrize(
+    ("seeds", "spread"), [(1, 0.0), (2, 0.15), (3, 0.15), (5, 0.15), (8, 0.15)]
+)
 def test_intervals_hold_the_true_difference_about_as_often_as_they_say(
     seeds: int, spread: float
 ) -> None:

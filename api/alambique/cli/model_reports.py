@@ -161,7 +161,7 @@ def show_comparison(models: Sequence[ComparedModel]) -> None:
     ]
     show(table(columns, rows))
     say(f"{PROTOCOL}; {available_processors()} threads each")
-    if note := _twins_note(models):
+    for note in _busy_notes(models):
         say(note)
     points = [(model.mean_ms, 100 * model.score) for model in models if model.score is not None]
     if one_metric and len(points) == len(models):
@@ -169,13 +169,13 @@ def show_comparison(models: Sequence[ComparedModel]) -> None:
             say(line)
 
 
-def _twins_note(models: Sequence[ComparedModel]) -> str | None:
-    """Return a note if models of one shape and format did not take equally long."""
-    twins: dict[object, list[tuple[float, str]]] = defaultdict(list)
+def _busy_notes(models: Sequence[ComparedModel]) -> Iterator[str]:
+    """Yield a note for models of one shape and format that did not take equally long."""
+    by_shape: dict[object, list[tuple[float, str]]] = defaultdict(list)
     for model in models:
         shape = model.format, model.parameters, model.macs
-        twins[shape].append((model.mean_ms, model.version))
-    return next(filter(None, map(busy_note, twins.values())), None)
+        by_shape[shape].append((model.mean_ms, model.version))
+    yield from filter(None, map(busy_note, by_shape.values()))
 
 
 def show_prediction(prediction: Mapping[str, Any]) -> None:

@@ -34,6 +34,9 @@ from alambique.workers.training.kinds.kind import WindowLogits
 
 MODEL_FILES = ("model.safetensors", ONNX_FILE, OPENVINO_FILE, OPENVINO_WEIGHTS)
 """What the files of a network may be called, whatever its format."""
+_FILES_VERSION = 2
+"""Raised when a format's files change, so that those of earlier jobs are not taken for them: since
+2 embeddings in int8 have a scale for each column, and attention is written without a check."""
 _CALIBRATION_BATCH = 8
 _SIMILARITY = "cosine"
 
@@ -59,6 +62,7 @@ class Compress:
         texts = {"texts": [self.calibration_texts, context.data.hashes["train"]]}
         return {
             "compress": self.format,
+            "files": _FILES_VERSION,
             "network": [model_hash(self.model.folder), self.model.max_length, self.model.stride],
             "task": context.job.task,
             "labels": context.data.labels,
