@@ -81,8 +81,8 @@ def test_a_student_is_compressed_and_raced_beside_its_teacher(
     assert list(race_notes(replace(race, result=without_products(race.result)))) != []
     assert list(race_notes(replace(race, contestants=race.contestants[:4]))) == []
     (winner,) = (row for row in rows if row.is_winner)
-    quickest = min(speeds[3:], key=lambda speed: speed.p50_ms)
-    assert (winner.model, winner.p50_ms) == ("student", quickest.p50_ms)
+    quickest = max(speeds[3:], key=lambda speed: speed.ratio)
+    assert (winner.model, winner.ratio) == ("student", quickest.ratio)
     assert [row.version for row in rows if row.version] == ["ner-onnx-int8@1"]
     # done again it is found, and another tolerance is another question
     assert compress_students(context, [student]) == files

@@ -223,7 +223,8 @@ def engine_rows(
     """
     contestants, speeds = race.contestants, race.result.speeds
     students = [n for n, each in enumerate(contestants) if _is_students(each)]
-    winner = min(students, key=lambda n: speeds[n].p50_ms)
+    # by the ratio, which compares the same texts in the same turns: medians alone may differ by luck
+    winner = max(students, key=lambda n: speeds[n].ratio)
     for n, (each, speed) in enumerate(zip(contestants, speeds, strict=True)):
         yield EngineRow(
             model=each.model.role,
