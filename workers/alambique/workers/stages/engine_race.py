@@ -223,7 +223,7 @@ def engine_rows(
     """
     contestants, speeds = race.contestants, race.result.speeds
     students = [n for n, each in enumerate(contestants) if _is_students(each)]
-    # by the ratio, which compares the same texts in the same turns: medians alone may differ by luck
+    # the ratio compares the same texts in the same turns: medians alone may differ by luck
     winner = max(students, key=lambda n: speeds[n].ratio)
     for n, (each, speed) in enumerate(zip(contestants, speeds, strict=True)):
         yield EngineRow(
