@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from alambique.spec.states import Reason, StageName, State, TrialState
+from alambique.spec.states import PublicationState, Reason, StageName, State, TrialState
 
 T = TypeVar("T")
 
@@ -223,6 +223,39 @@ class Version:
     files: tuple[File, ...]
     metrics: tuple[Metric, ...]
     lineage: tuple[Edge, ...]
+    deleted_at: datetime | None = None
+    """When somebody deleted it: it is out of all lists, and its files go when it is collected."""
+    collected_at: datetime | None = None
+    """When its files were removed; its row stays, for the lineage of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A version that is to be published to one place, and how that stands."""
+
+    id: UUID
+    version_id: UUID
+    target: str
+    """As `spec.publication.target_of` reads it."""
+    private: bool
+    override: dict[str, Any] | None
+    """`spec.publication.LicenceOverride` as JSON."""
+    job_id: UUID | None
+    """The job that asked for it. None: a person did, or the job was deleted since."""
+    state: PublicationState
+    attempts: int
+    token: int
+    """The fence: counts up with each attempt. What an attempt writes, it writes under its token."""
+    holder: str | None
+    lease_until: datetime | None
+    not_before: datetime | None
+    message: str | None
+    """Why it is in its state, and what to do."""
+    commit: str | None
+    url: str | None
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

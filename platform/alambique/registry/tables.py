@@ -1,6 +1,7 @@
 """The tables. They change together with a migration; a test compares the two."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +20,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from alambique.registry.dialects import AnyText, UtcTime
 from alambique.registry.records import Asked
-from alambique.spec.states import Reason, StageName, State, TrialState
+from alambique.spec.states import PublicationState, Reason, StageName, State, TrialState
 
 
-def _words(kind: type[State] | type[Reason] | type[StageName] | type[TrialState]) -> Enum:
+def _words(kind: type[StrEnum]) -> Enum:
     """Return a column of an enumeration's values, as text: a new word needs no migration."""
     return Enum(
         kind,
@@ -55,6 +56,7 @@ class Table(DeclarativeBase):
         Reason: _words(Reason),
         StageName: _words(StageName),
         TrialState: _words(TrialState),
+        PublicationState: _words(PublicationState),
         _JSON: JSON(none_as_null=True),
         list[str]: JSON(),
         list[_JSON]: JSON(),
@@ -260,6 +262,8 @@ class Version(Table):
     weights: Mapped[str] = mapped_column(index=True)
     artifact: Mapped[str]
     details: Mapped[_JSON]
+    deleted_at: Mapped[datetime | None]
+    collected_at: Mapped[datetime | None]
 
 
 class File(Table):
@@ -302,3 +306,78 @@ class Edge(Table):
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("versions.id"), index=True)
     relation: Mapped[str]
     hashes: Mapped[_JSON]
+
+
+class Alias(Table):
+    """A name that points to one version of a model, and can be moved to another."""
+
+    __tablename__ = "aliases"
+
+    model_id: Mapped[UUID] = mapped_column(
+        ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"), index=True)
+    moved_at: Mapped[datetime]
+
+
+class AliasMove(Table):
+    """A time at which an alias was set, moved or removed; `number` None: removed."""
+
+    __tablename__ = "alias_moves"
+
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    number: Mapped[int | None]
+    at: Mapped[datetime]
+
+
+class Tag(Table):
+    """A word by which versions are found."""
+
+    __tablename__ = "tags"
+
+    version_id: Mapped[UUID] = mapped_column(
+        ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class Note(Table):
+    """What somebody wrote about a version."""
+
+    __tablename__ = "notes"
+
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    version_id: Mapped[UUID] = mapped_column(
+        ForeignKey("versions.id", ondelete="CASCADE"), index=True
+    )
+    at: Mapped[datetime]
+    text: Mapped[str]
+
+
+class Publication(Table):
+    """A version that is to be published to one place; `records.Publication` has the columns."""
+
+    __tablename__ = "publications"
+    __table_args__ = (UniqueConstraint("version_id", "target"), Index(None, "state", "created_at"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"))
+    target: Mapped[str]
+    private: Mapped[bool]
+    override: Mapped[_JSON | None]
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    state: Mapped[PublicationState]
+    attempts: Mapped[int] = mapped_column(default=0)
+    token: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+    message: Mapped[str | None]
+    commit: Mapped[str | None]
+    url: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]

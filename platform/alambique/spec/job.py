@@ -32,6 +32,7 @@ from alambique.spec.objective import (
     has_teacher_loss,
     is_active,
 )
+from alambique.spec.publication import Publish
 from alambique.spec.search import Search
 from alambique.spec.sources import Architecture, Folder, Model, source_of
 from alambique.spec.teachers import TeacherEntry, Teachers, teacher_entries
@@ -130,6 +131,9 @@ class Job(Spec):
     compress: Annotated[Compression, Field(exclude_if=equal_to(Compression()))] = Compression()
     """Smaller and faster files to make of each distilled student: a list of formats, or
     {formats, tolerance, calibration}."""
+    publish: Annotated[Publish | None, Field(exclude_if=equal_to(None))] = None
+    """Where the distilled student is published; of a search, that with the lowest validation
+    loss."""
     resources: Resources = Resources()
     priority: Annotated[Whole, Field(ge=0, le=100)] = 50
     """Higher goes first."""

@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     url: str = "http://127.0.0.1:8400"
     """Of the server that the client asks."""
     token: SecretStr | None = None
+    hub_token: SecretStr | None = None
+    """Of the hub, to publish with: the operator's, for every project without one of its own."""
+    signing_key: Path | None = None
+    """A private key in PEM, with which what is published is signed."""
+    retention: float = Field(30.0, ge=0)
+    """Days after which the files of a deleted version may be removed."""
     secrets: Path | None = None
     """A folder of files that hold settings, for values that no environment should show."""
 

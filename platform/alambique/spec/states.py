@@ -90,3 +90,20 @@ class StudentRole(StrEnum):
     def is_baseline(self) -> bool:
         """Whether it learns nothing from a teacher."""
         return self is not StudentRole.DISTILLED
+
+
+class PublicationState(StrEnum):
+    """Where a publication is between being asked for and being over."""
+
+    WAITING = "waiting"
+    PUBLISHING = "publishing"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+    """By a licence, a check of its files, or the hub: it goes on once it is asked for again."""
+    FAILED = "failed"
+    """Tried as often as a publication is, without an answer that says why."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the publication by itself."""
+        return self not in (PublicationState.WAITING, PublicationState.PUBLISHING)

@@ -1,0 +1,1 @@
+"""A registered version as a signed folder or a commit of the hub, with its card."""

@@ -1,0 +1,150 @@
+"""What the registry knows of a version that is published: its card says this and nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from alambique.registry import jobs, versions
+from alambique.registry.job_result import JobResult, ResultRow
+from alambique.registry.records import Publication, Version
+from alambique.spec.compression import Format
+from alambique.spec.errors import Conflict
+from alambique.spec.job import Job
+from alambique.spec.reading import job_of
+from alambique.spec.sources import Folder, Hub, Local, Registered, Source, source_of
+
+_GENERATIONS = 8
+"""Jobs that a chain of teachers of the registry is followed through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version with everything that its card, its provenance and its bill of materials tell."""
+
+    publication: Publication
+    version: Version
+    engine_file: Version | None
+    """The quickest registered form of the version as ONNX, whose file is published beside the
+    weights. None: its job registered none."""
+    teachers: tuple[Version, ...]
+    """The versions that it learnt from; empty for a teacher."""
+    job: Job
+    """As it was posted, with pinned names."""
+    result: JobResult
+    row: ResultRow
+    """The line of the version in the job's table."""
+    ancestry: tuple[Job, ...]
+    """The job, then those that made the registered models that it starts from, nearest first."""
+
+    @property
+    def base_models(self) -> tuple[Source, ...]:
+        """The models of others that the ancestry began with, each once; none for random weights."""
+        named = (source_of(model) for job in self.ancestry for _, model in job.models())
+        return tuple(
+            dict.fromkeys(each for each in named if isinstance(each, Hub | Local | Folder))
+        )
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """The names of the data that the ancestry read to learn from, each once."""
+        named = (
+            name
+            for job in self.ancestry
+            for field, name in job.data.names.items()
+            if field != "test"
+        )
+        return tuple(dict.fromkeys(named))
+
+
+def load_release(session: Session, publication: Publication) -> Release:
+    """Return what the registry knows of the version of a publication.
+
+    Raises:
+        UnknownName: the version is not there.
+        Conflict: its job was deleted, is not over, or has a result of another version; or the
+            version is a form of another one, which is to be published in its place.
+    """
+    version = versions.get(session, publication.version_id)
+    name = f"{version.name}@{version.number}"
+    if "student" in version.details:
+        raise Conflict(
+            f"{name} is {version.details['student']} in another form: publish that one, and its "
+            "quickest form goes with it"
+        )
+    job_row = jobs.find(session, version.job_id) if version.job_id else None
+    result = JobResult.read(job_row.result) if job_row and job_row.result else None
+    row = next((each for each in result.rows if each.version == name), None) if result else None
+    if job_row is None or result is None or row is None:
+        raise Conflict(
+            f"the registry has no table that {name} is a line of: publish a model of a job that "
+            "has succeeded and was not deleted"
+        )
+    job = job_of(job_row.spec)
+    return Release(
+        publication=publication,
+        version=version,
+        engine_file=_engine_file(session, version, row, result),
+        teachers=tuple(
+            versions.get(session, edge.parent)
+            for edge in version.lineage
+            if edge.relation == "teacher" and edge.parent is not None
+        ),
+        job=job,
+        result=result,
+        row=row,
+        ancestry=tuple(_ancestry(session, job)),
+    )
+
+
+def _engine_file(
+    session: Session, version: Version, row: ResultRow, result: JobResult
+) -> Version | None:
+    """Return the registered ONNX form of a row's network that was the quickest in the race."""
+    forms = [
+        each
+        for each in result.engines
+        if each.model == row.role and each.version is not None and each.p50_ms is not None
+        if each.format in (Format.ONNX, Format.ONNX_INT8, Format.ONNX_INT8_STATIC)
+    ]
+    if not forms:
+        return None
+    quickest = min(forms, key=lambda each: each.p50_ms or 0.0)
+    name, _, number = str(quickest.version).rpartition("@")
+    return versions.find(session, version.project, name, number)
+
+
+def _ancestry(session: Session, job: Job) -> Iterator[Job]:
+    """Yield a job, then the jobs of the registered models that it names, nearest first."""
+    generation = [job]
+    for _ in range(_GENERATIONS):
+        if not generation:
+            return
+        yield from generation
+        generation = [
+            maker
+            for each in generation
+            for _, model in each.models()
+            if (maker := _maker(session, each.project, source_of(model))) is not None
+        ]
+    raise Conflict(
+        f"the teachers of this model come from more than {_GENERATIONS} jobs one after the other: "
+        "the licences of all they began with cannot be told"
+    )
+
+
+def _maker(session: Session, project: str, source: Source) -> Job | None:
+    """Return the job that made a registered model; None for models of others.
+
+    Raises:
+        Conflict: that job was deleted, so that nobody knows what the model began with.
+    """
+    if not isinstance(source, Registered):
+        return None
+    version = versions.find(session, project, source.name, source.version)
+    if version.job_id is None:
+        raise Conflict(
+            f"the job that made {version.name}@{version.number} was deleted: what it began with, "
+            "and under which licences, cannot be told"
+        )
+    return job_of(jobs.find(session, version.job_id).spec)
