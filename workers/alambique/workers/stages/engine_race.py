@@ -36,7 +36,7 @@ from alambique.workers.training.batches import InputTensors
 _TEXTS = 48
 """Of the test split, evenly over its lengths: each is answered by itself, by every contestant."""
 _WARMUPS = 4
-_BATCHES = (8, 32)
+_BATCHES = (8, 64)
 """Texts of a batch, which the throughput is of."""
 _BATCH_ROUNDS = 3
 _BYTE_PRODUCTS = "byte_products"
