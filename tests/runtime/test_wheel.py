@@ -1,9 +1,10 @@
-"""The wheel with the extra `runtime` alone, in an environment that has nothing else."""
+"""The release: a wheel built of the sdist, with the extra `runtime` alone in an empty environment."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,11 @@ def run(*command: object) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment into which the wheel was installed, as a user installs it."""
     folder = tmp_path_factory.mktemp("installed")
-    pip = (sys.executable, "-m", "pip")
-    run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, REPO)
+    run(sys.executable, "-m", "build", "--outdir", folder, REPO)  # the wheel from the sdist
     (wheel,) = folder.glob("alambique-*.whl")
+    assert [path.name for path in folder.glob("*.tar.gz")] == [
+        f"alambique-{version('alambique')}.tar.gz"
+    ]
     run(sys.executable, "-m", "venv", folder / "venv")
     programs = folder / "venv" / "bin"
     constraints = REPO / "constraints.txt"
