@@ -1,4 +1,4 @@
-"""The release: a wheel built of the sdist, with the extra `runtime` alone in an empty environment."""
+"""The release: a wheel made of the sdist, with `runtime` alone in an empty environment."""
 
 import os
 import subprocess
