@@ -223,7 +223,8 @@ class TeamHub:
             }
             for one in page
         ]
-        return _json(content, **({"Link": f'<{url}>; rel="next"'} if more else {}))
+        links = {"Link": f'<{url}>; rel="next"'} if more else {}
+        return _json(content, 200, **links)
 
     def refs(self, request: Request) -> Answer:
         repository = self._repository(request)

@@ -142,7 +142,7 @@ def _student_row(result: JobResult) -> ResultRow | None:
 def take(
     session: Session, holder: str, lease: timedelta, *, publication_id: UUID | None = None
 ) -> Publication | None:
-    """Take the next publication (or that one) under a new token; None: there is none that is due."""
+    """Take the next publication (or that one) under a new token; None: none is due."""
     at, row = now(session), tables.Publication
     is_due = row.not_before.is_(None) | (row.not_before <= at)
     query = select(row.id).where(row.state == PublicationState.WAITING, is_due)
