@@ -14,6 +14,7 @@ from httpx2 import EventSource
 from pydantic import ValidationError
 
 from alambique.api.client_models import ModelCalls
+from alambique.api.client_publications import PublicationCalls
 from alambique.api.plan_views import PlanView
 from alambique.api.transport import NoAnswer, NoServer, Outage, Transport
 from alambique.api.views import (
@@ -37,7 +38,7 @@ from alambique.spec.suite import Suite
 T = TypeVar("T")
 
 
-class Client(ModelCalls):
+class Client(ModelCalls, PublicationCalls):
     """A server of alambique.
 
     Every method raises `NoServer` where nobody answers, and where the server refuses, the

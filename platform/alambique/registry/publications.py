@@ -9,15 +9,14 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from alambique.registry import tables, versions
+from alambique.registry import tables
 from alambique.registry.bounds import bounded_message
 from alambique.registry.dialects import insert_if_new, now
-from alambique.registry.job_result import JobResult, ResultRow
 from alambique.registry.pages import newest_first, page_of
-from alambique.registry.records import JobRow, Page, Publication, Version
+from alambique.registry.records import Page, Publication, Version
 from alambique.spec.errors import Conflict, LostLease, UnknownName
-from alambique.spec.publication import LicenceOverride, Publish, Target
-from alambique.spec.states import PublicationState, StudentRole
+from alambique.spec.publication import LicenceOverride, Target
+from alambique.spec.states import PublicationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,41 +101,6 @@ def request(
     row.private, row.override, row.collection = private, said, collection or row.collection
     row.attempts, row.not_before = 0, None
     return _set_state(session, row, PublicationState.WAITING)
-
-
-def request_of_job(
-    session: Session, job: JobRow, publish: Publish, result: JobResult
-) -> Publication | None:
-    """Ask for the student of a job to be published, in the transaction that ends the job.
-
-    Of a search that is the student with the lowest validation loss. None: the job has none, or
-    somebody has deleted it meanwhile.
-    """
-    row = _student_row(result)
-    if row is None:
-        return None
-    name, _, number = row.version.rpartition("@")
-    try:
-        version = versions.find(session, job.project, name, number)
-    except UnknownName:
-        return None
-    if version.deleted_at is not None:
-        return None
-    return request(
-        session,
-        version,
-        publish.target,
-        private=publish.private,
-        override=publish.override,
-        job_id=job.id,
-    )
-
-
-def _student_row(result: JobResult) -> ResultRow | None:
-    students = [row for row in result.rows if row.name == StudentRole.DISTILLED]
-    losses = [row.validation.loss for row in students]
-    best = min((loss for loss in losses if loss is not None), default=None)
-    return next((row for row in students if row.validation.loss == best), None)
 
 
 def take(

@@ -126,6 +126,9 @@ class Publisher:
             self._held = held
             try:
                 return self._attempt(taken, held)
+            except (KeyboardInterrupt, SystemExit):
+                self.put_down()
+                raise
             finally:
                 self._held = None
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from alambique.registry import jobs, publications
+from alambique.registry import jobs, publication_requests
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
 from alambique.registry.job_result import JobResult
@@ -178,7 +178,7 @@ def _finish(session: Session, context: JobContext, result: JobResult) -> None:
     """End the job as succeeded and ask for its publication, in one transaction."""
     row = jobs.finish(session, context.id, context.token, result.model_dump(mode="json"))
     if context.job.publish is not None:
-        publications.request_of_job(session, row, context.job.publish, result)
+        publication_requests.request_of_job(session, row, context.job.publish, result)
 
 
 def run_stages(context: JobContext) -> JobResult:
