@@ -127,9 +127,9 @@ def _find_or_commit(
         _check_tag_is_free(api, asked)
         operations = _operations(folder, there)
         additions = [each for each in operations if isinstance(each, CommitOperationAdd)]
-        # before the last look at the lease: large files take long
-        api.preupload_lfs_files(asked.repository, additions, free_memory=False)
         check_held()
+        api.preupload_lfs_files(asked.repository, additions, free_memory=False)
+        check_held()  # again: large files take long
         try:
             return api.create_commit(
                 asked.repository,
@@ -217,7 +217,10 @@ def _hub_problems(repository: str, token: str) -> Iterator[None]:
     except AlambiqueError:
         raise
     except Exception as error:
-        raise _problem(repository, error, token) from None
+        problem = _problem(repository, error, token)
+        if problem is error:
+            raise
+        raise problem from None
 
 
 def _problem(repository: str, error: Exception, token: str) -> Exception:

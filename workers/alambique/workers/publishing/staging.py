@@ -42,7 +42,7 @@ _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _DOCUMENTS = re.compile(
     r"README(\.[a-z]{2})?\.md|LICENSE(\.[A-Za-z0-9.-]{1,60})?|NOTICE"
     rf"|licen[cs]es/{_WORD}\.txt|(pictures/)?{_WORD}\.svg"
-    r"|provenance\.json|bom(\.cdx)?\.json|model\.sig"
+    r"|provenance\.json|bom(\.cdx)?\.json|model\.sig|signing_key\.pub"
 )
 
 

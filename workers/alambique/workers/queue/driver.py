@@ -194,6 +194,10 @@ def run_stages(context: JobContext) -> JobResult:
     from alambique.workers.stages.table import table_lines
     from alambique.workers.stages.teach import select_teachers
 
+    if context.job.publish is not None:
+        from alambique.workers.publishing.job_check import check_publication
+
+        check_publication(context, context.job.publish)
     running_code()  # hashed now: sources that are edited meanwhile are not those that run here
     context = replace(context, checked=check_job(context))
     context = replace(context, teachers=select_teachers(context))

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils._validators import validate_repo_id
 
 from alambique.cache.shared import RedisPacks
 from alambique.models.configs import read_config
@@ -30,8 +28,6 @@ from alambique.spec.data import Split
 from alambique.spec.disk import size_text
 from alambique.spec.errors import BadData, BadSpec, NotEnoughDisk
 from alambique.spec.excerpts import named
-from alambique.spec.job import Job
-from alambique.spec.publication import HubTarget
 from alambique.spec.sources import (
     Architecture,
     Folder,
@@ -103,7 +99,6 @@ def check_job(context: JobContext) -> CheckResult:
     _check_resources(context)
     _check_stores(context)
     _check_formats(job.compress.formats)
-    _check_publication(job)
     context.report(StageName.CHECK, 0.0, message="reading the data")
     fetch = HubFetcher(context.settings.home.absolute(), log=context.log).fetch
     splits = load(job.data, task=context.task, root=context.settings.data, fetch=fetch)
@@ -217,22 +212,6 @@ def _check_formats(formats: Sequence[Format]) -> None:
                 f"compress: {form} is made with {', '.join(missing)}, which is not installed where "
                 "this job runs: pip install 'alambique[openvino]' there, or leave the format out"
             )
-
-
-def _check_publication(job: Job) -> None:
-    """Raise `BadSpec` if it is known before anything is spent that a job cannot be published."""
-    if job.publish is None:
-        return
-    if isinstance(job.publish.target, HubTarget):
-        try:
-            validate_repo_id(job.publish.target.repository)
-        except HFValidationError as error:
-            raise BadSpec(f"publish.repository: the hub takes no such name: {error}") from error
-    _check_licences(job)
-
-
-def _check_licences(job: Job) -> None:
-    """Check the licences of all that the student comes from: the one call site of that check."""
 
 
 def _check_teacher(
