@@ -130,13 +130,14 @@ class TeamHub:
         self._lock = threading.RLock()
 
     def kill_at(self, step: str, when: str, process: Callable[[], int]) -> None:
-        """Kill a process once, before or after the first of these steps is carried out."""
+        """Kill a process at the first of these steps: before it has sent it, or once it is done."""
         left = [step]
 
         def kill(asked: str) -> None:
             if asked in left:
                 left.clear()
                 os.kill(process(), signal.SIGKILL)
+                raise ConnectionAbortedError(f"whoever asked for {step} is gone")
 
         setattr(self, when, kill)
 

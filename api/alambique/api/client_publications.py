@@ -9,6 +9,7 @@ from uuid import UUID
 from alambique.api.publication_views import PublicationList, PublicationView
 from alambique.api.transport import Transport
 from alambique.api.views import PageView
+from alambique.spec.publication import family_of, target_of
 from alambique.spec.states import PublicationState
 
 
@@ -45,6 +46,7 @@ class PublicationCalls:
         Raises:
             BadSpec: the target has none of the forms.
         """
+        target_of(to)
         answer = self._transport.answer(
             "POST",
             f"/v1/models/{quote(name, safe='')}/versions/{quote(str(version), safe='')}/publish",
@@ -67,8 +69,10 @@ class PublicationCalls:
         `to` is hub:team, or folder:NAME; the other arguments are those of `publish`.
 
         Raises:
+            BadSpec: `to` has none of the forms.
             Conflict: the suite is not over, or none of its jobs has succeeded.
         """
+        family_of(to)
         answer = self._transport.answer(
             "POST",
             f"/v1/suites/{suite_id}/publish",

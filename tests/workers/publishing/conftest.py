@@ -1,6 +1,8 @@
 """A registry with a version that can be published, and a hub to publish it to."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from tests.releases import Registered, register
 from tests.team_hub import WRITER, TeamHub, team_hub
 
 from alambique.registry import publications
+from alambique.registry.database import Database
 from alambique.registry.records import Publication
 from alambique.spec.publication import target_of
 from alambique.spec.settings import Settings
@@ -24,12 +27,21 @@ def team(monkeypatch: pytest.MonkeyPatch) -> Iterator[TeamHub]:
         yield hub
 
 
-@pytest.fixture
-def registered(tmp_path: Path) -> Iterator[Registered]:
-    """A finished job and its student, in a registry whose operator has a token."""
-    made = register(Settings(home=tmp_path / "home", hub_token=WRITER))
-    yield made
+@pytest.fixture(scope="session")
+def _registered_once(tmp_path_factory: pytest.TempPathFactory) -> Registered:
+    made = register(Settings(home=tmp_path_factory.mktemp("registered")))
     made.database.dispose()
+    return made
+
+
+@pytest.fixture
+def registered(_registered_once: Registered, tmp_path: Path) -> Iterator[Registered]:
+    """A finished job and its student, in a registry whose operator has a token."""
+    shutil.copytree(_registered_once.settings.home, tmp_path / "home")
+    settings = Settings(home=tmp_path / "home", hub_token=WRITER)
+    database = Database(settings.database)
+    yield replace(_registered_once, settings=settings, database=database)
+    database.dispose()
 
 
 @pytest.fixture
