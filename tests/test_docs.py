@@ -36,6 +36,8 @@ RUN = (
     "alambique models reproduce pico@1 --to pico-again.yaml",
     "alambique models download pico@1 --to pico-1",
     "alambique models compare pico pico-teacher",
+    "alambique models publish pico@1 --to folder:pico --wait",
+    "alambique models publications",
     'alambique models predict pico --text "Ana Ruiz nació en Lugo."',
     "alambique suites list",
     "alambique suites show $SUITE",
@@ -88,6 +90,10 @@ CHECKED = (
     "pytest tests/distill",
     "pytest -m slow tests/workers/test_zero.py",
     "python benchmarks/cache.py",
+    # these need a hub, and a suite that has ended
+    "alambique models publish pico@1 --to hub:team/pico",
+    "alambique models publish pico@1 --to hub:team/pico --public --wait",
+    "alambique suites publish $SUITE --to hub:team",
     # these need a model that a job has compressed
     "alambique models download tiny-ner@1 --to ner",
     "python benchmarks/runtime.py ner",

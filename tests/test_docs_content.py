@@ -18,6 +18,7 @@ from alambique.spec.fields import Spec
 from alambique.spec.job import Intermediate, Job, Student
 from alambique.spec.matrix import jobs_of
 from alambique.spec.objective import Attention, Gold, Hidden, Logits, Relations
+from alambique.spec.publication import Publish
 from alambique.spec.reading import read_job
 from alambique.spec.schedules import Change
 from alambique.spec.search import Range, Search
@@ -45,6 +46,7 @@ RECORDS: tuple[type[Spec], ...] = (
     Change,
     Intermediate,
     Compression,
+    Publish,
     Train,
     Resources,
     Architecture,

@@ -236,3 +236,27 @@ def test_a_silent_driver_is_ended_before_another_gets_its_job(queue: Queue) -> N
     (other,) = queue.dispatcher.drivers
     assert other.row.token > silent.row.token
     assert (queue.state(row).state, queue.state(row).attempts) == (State.RUNNING, 2)
+
+
+def test_a_driver_does_not_find_the_token_of_the_hub(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALAMBIQUE_HUB_TOKEN", "hf_s3cret")
+    monkeypatch.setenv("ALAMBIQUE_SIGNING_KEY", "/keys/hf_s3cret.pem")
+    row = queue.post()
+    queue.dispatcher.run_round()
+    (driver,) = queue.dispatcher.drivers
+    found = Path(f"/proc/{driver.process.pid}/environ").read_bytes()
+    assert b"ALAMBIQUE_RAY_ADDRESS" in found
+    assert b"hf_s3cret" not in found
+    assert queue.state(row).state is State.RUNNING
+
+
+def test_a_job_that_nobody_here_can_publish_is_not_begun(queue: Queue) -> None:
+    row = queue.post("publish={repository: team/pico}")
+    into_a_folder = queue.post("publish={folder: pico}")
+    queue.dispatcher.run_round()
+    found = queue.state(row)
+    assert (found.state, found.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert "ALAMBIQUE_HUB_TOKEN" in (found.message or "")
+    assert queue.state(into_a_folder).state is State.RUNNING

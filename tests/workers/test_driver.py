@@ -131,3 +131,13 @@ def test_paths_in_a_search_are_put_down_from_the_root(
     row = run_here(settings, database, job, posted=lambda _: None)
     assert str(row.message).startswith(f"there is no folder {ONE}: ")
     assert list(row.spec["search"]["space"].values()) == [rooted]
+
+
+def test_a_repository_that_the_hub_does_not_take_is_refused_at_once(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    database = Database(settings.database)
+    database.upgrade()
+    job = read_job(PICO, ["publish={repository: team/a--b}"])
+    row = run_here(settings, database, job, posted=lambda _: None)
+    assert (row.state, row.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert str(row.message).startswith("publish.repository: ")

@@ -9,7 +9,10 @@ import pytest
 from alambique.workers.compute_resources import ComputeResources
 from alambique.workers.environment import (
     COMPUTING,
+    PUBLISHING,
     REDIS,
+    driver_environment,
+    forget_publishing,
     local_ray_environment,
     ray_environment,
     thread_environment,
@@ -65,7 +68,15 @@ def test_what_computes_waits_passively_unless_it_is_told_otherwise(tmp_path: Pat
 @pytest.mark.parametrize("redis", ["redis://:secret@here", None])
 def test_workers_of_ray_have_the_shared_tier_and_no_other_secret(redis: str | None) -> None:
     others = {"ALAMBIQUE_DATABASE_URL": "a", "ALAMBIQUE_TOKEN": "b", "HF_TOKEN": "c", REDIS: "d"}
+    others |= dict.fromkeys(PUBLISHING, "f")
     found = local_ray_environment(redis, others | {"PATH": "e"})
     assert found.get(REDIS) == redis
     assert found["PATH"] == "e"
     assert not (others.keys() - {REDIS}) & found.keys()
+
+
+def test_nobody_whom_a_worker_starts_finds_what_publishes() -> None:
+    environment = {"ALAMBIQUE_HUB_TOKEN": "a", "ALAMBIQUE_SIGNING_KEY": "b", "PATH": "c"}
+    assert driver_environment(environment) == {"PATH": "c"}
+    forget_publishing(environment)
+    assert environment == {"PATH": "c"}

@@ -12,7 +12,15 @@ from sqlalchemy import make_url
 
 from alambique.api.artifacts import open_artifact, pieces
 from alambique.api.downloads import save
-from alambique.api.queries import job_page, job_view, known_data, known_tasks, trial_page
+from alambique.api.publication_views import PublicationView
+from alambique.api.queries import (
+    job_page,
+    job_view,
+    known_data,
+    known_tasks,
+    publication_page,
+    trial_page,
+)
 from alambique.api.transport import NoServer
 from alambique.api.views import (
     DatasetView,
@@ -24,11 +32,11 @@ from alambique.api.views import (
     TrialView,
     VersionView,
 )
-from alambique.registry import jobs, versions
+from alambique.registry import jobs, publications, versions
 from alambique.registry.database import Database
 from alambique.spec.hosts import without_password
 from alambique.spec.settings import Settings
-from alambique.spec.states import State, TrialState
+from alambique.spec.states import PublicationState, State, TrialState
 
 
 class LocalRegistry:
@@ -152,6 +160,29 @@ class LocalRegistry:
         view = VersionView.model_validate(row)
         save(view, folder, open_file)
         return view
+
+    def publications(
+        self,
+        *,
+        project: str | None = None,
+        name: str | None = None,
+        job_id: UUID | None = None,
+        state: PublicationState | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageView[PublicationView]:
+        """Return publications, newest first; `name` is a model's, `job_id` of who asked."""
+        with self._database.read() as session:
+            page = publications.page(
+                session,
+                project=project,
+                name=name,
+                job_id=job_id,
+                state=state,
+                limit=limit,
+                cursor=cursor,
+            )
+            return publication_page(session, page)
 
     @cached_property
     def _database(self) -> Database:

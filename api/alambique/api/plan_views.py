@@ -117,3 +117,5 @@ class PlanView(View):
     """Of each data set of the hub that is the user's own."""
     hub: list[HubFilesView] = []  # noqa: RUF012
     """Of each model of the hub."""
+    publish: str | None = None
+    """Where the student is published, as hub:team/name or folder:NAME; null: nowhere."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from alambique.api.publication_views import PublicationView
 from alambique.api.views import DatasetView, JobView, PageView, TaskView, TrialView
 from alambique.distill.front import front_of
-from alambique.registry import jobs, trials
-from alambique.registry.records import JobRow, Page, Trial
+from alambique.registry import jobs, publications, trials
+from alambique.registry.records import JobRow, Page, Publication, Trial
 from alambique.registry.transitions import WAITING
 from alambique.spec.search import Search
 from alambique.spec.states import TrialState
@@ -52,6 +53,23 @@ def _front_numbers(search: Mapping[str, Any] | None, trials: Iterable[Trial]) ->
     goals = Search.model_validate(search).targets
     finished = {one.number: one.metrics for one in trials if one.state is TrialState.FINISHED}
     return frozenset(front_of(goals, finished))
+
+
+def publication_page(session: Session, page: Page[Publication]) -> PageView[PublicationView]:
+    """Return the publications of a page as clients see them."""
+    items = publication_views(session, page.items)
+    return PageView[PublicationView](items=items, next=page.next)
+
+
+def publication_views(session: Session, rows: Sequence[Publication]) -> list[PublicationView]:
+    """Return publications as clients see them, with the names of their versions."""
+    names = publications.version_names(session, {row.version_id for row in rows})
+    return [PublicationView.of(row, names[row.version_id]) for row in rows]
+
+
+def publication_view(session: Session, row: Publication) -> PublicationView:
+    """Return a publication as clients see it."""
+    return publication_views(session, [row])[0]
 
 
 def known_tasks() -> PageView[TaskView]:

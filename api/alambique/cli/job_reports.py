@@ -280,6 +280,8 @@ def show_plan(plan: Mapping[str, Any]) -> None:
         say(_model_files_text(model))
     for data in plan.get("hub_data", ()):
         say(_data_files_text(data))
+    if plan.get("publish"):
+        say(f"published to: {plan['publish']}")
 
 
 def _data_files_text(data: Mapping[str, Any]) -> str:

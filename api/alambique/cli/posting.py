@@ -1,5 +1,6 @@
 """The commands that take a job file, `run`, `plan` and `submit`, and how to post something once."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from alambique.cli.environment import client_of, database_of, local_program, set
 from alambique.cli.extras import check_extras, check_registry
 from alambique.cli.jobs import watch_and_report
 from alambique.cli.options import Fresh, JobFile, Json, Key, Overrides, Wait
+from alambique.cli.publications import publish_of_job
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
+from alambique.workers.environment import forget_publishing
 
 if TYPE_CHECKING:
     from alambique.spec.job import Job
@@ -38,6 +41,7 @@ def run(
     from alambique.api.planning import pin, plan_of
     from alambique.cli.job_follower import JobFollower
     from alambique.cli.job_reports import report
+    from alambique.spec.publication import missing_token
     from alambique.workers.hub_data import HubFetcher
     from alambique.workers.queue.driver import run_here
 
@@ -49,13 +53,19 @@ def run(
     fetch = HubFetcher(settings.home.absolute(), log=partial(typer.echo, err=True)).fetch
     if why := plan_of(read, settings, database, fetch=fetch).cache.why:
         raise BadSpec(why)
+    if read.publish and (why := missing_token(settings, read.project, read.publish.target)):
+        raise BadSpec(f"publish: {why}")
+    forget_publishing(os.environ)
     follower = JobFollower(database)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the job in order, as Ctrl-C
     try:
-        row = run_here(settings, database, read, posted=follower.start)
+        row = run_here(settings.without_publishing(), database, read, posted=follower.start)
     finally:
         follower.finish()
-    raise typer.Exit(0 if report(row, program=local_program(settings)) else 1)
+    succeeded = report(row, program=local_program(settings))
+    if succeeded and read.publish:
+        succeeded = publish_of_job(settings, database, row.id)
+    raise typer.Exit(0 if succeeded else 1)
 
 
 def plan(

@@ -2,7 +2,17 @@
 
 import typer
 
-from alambique.cli import catalogue, demo, jobs, model_serving, models, posting, serving, suites
+from alambique.cli import (
+    catalogue,
+    demo,
+    jobs,
+    model_serving,
+    models,
+    posting,
+    publications,
+    serving,
+    suites,
+)
 from alambique.cli.environment import read_settings
 
 
@@ -48,6 +58,7 @@ def _suites() -> typer.Typer:
     group.command("show")(suites.show)
     group.command("watch")(suites.watch)
     group.command("cancel")(suites.cancel)
+    group.command("publish")(publications.publish_suite)
     return group
 
 
@@ -60,6 +71,8 @@ def _models() -> typer.Typer:
     group.command("download")(models.download)
     group.command("compare")(models.compare)
     group.command("predict")(models.predict)
+    group.command("publish")(publications.publish)
+    group.command("publications")(publications.list_publications)
     return group
 
 

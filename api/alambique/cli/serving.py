@@ -17,7 +17,7 @@ import typer
 
 from alambique.cli.environment import database_of, settings_of
 from alambique.cli.extras import check_extras
-from alambique.workers.environment import PROGRAM
+from alambique.workers.environment import PROGRAM, forget_publishing
 
 GRACE = 20.0
 """Seconds that a worker has to end after SIGTERM."""
@@ -71,6 +71,7 @@ def worker(
     check_extras("workers")
     from alambique.registry import jobs
     from alambique.registry.retry import read
+    from alambique.workers.publishing.publisher import publishing
     from alambique.workers.queue.dispatcher import dispatch
 
     configure_logging()
@@ -83,7 +84,9 @@ def worker(
         signal.signal(number, lambda *_: stop.set())
     if parent is not None:
         threading.Thread(target=_stop_with_parent, args=(parent, stop), daemon=True).start()
-    dispatch(settings, database=database, stop=stop)
+    forget_publishing(os.environ)
+    with publishing(settings, database, stop):
+        dispatch(settings, database=database, stop=stop)
 
 
 def drive(
@@ -96,7 +99,7 @@ def drive(
     from alambique.workers.queue.driver import drive as run_driver
 
     configure_logging()
-    settings, database = settings_of(context), database_of(context)
+    settings, database = settings_of(context).without_publishing(), database_of(context)
     raise typer.Exit(run_driver(settings, database, job, token, parent=parent))
 
 

@@ -256,6 +256,8 @@ class Publication:
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None
+    collection: str | None = None
+    """The title of the collection of the hub that its repository is put into."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,6 +368,7 @@ class Publication(Table):
     target: Mapped[str]
     private: Mapped[bool]
     override: Mapped[_JSON | None]
+    collection: Mapped[str | None]
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     state: Mapped[PublicationState]
     attempts: Mapped[int] = mapped_column(default=0)

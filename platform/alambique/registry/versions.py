@@ -307,6 +307,8 @@ def _version_records(session: Session, rows: Sequence[tables.Version]) -> list[V
             lineage=tuple(
                 Edge(part.relation, part.parent_id, part.hashes) for part in edges[row.id]
             ),
+            deleted_at=row.deleted_at,
+            collected_at=row.collected_at,
         )
         for row in rows
     ]

@@ -148,6 +148,20 @@ class Settings(BaseSettings):
         """The URL of the shared tier."""
         return self.redis_url.get_secret_value() if self.redis_url else None
 
+    def hub_token_of(self, project: str) -> SecretStr | None:
+        """Return the token by which versions of a project are published.
+
+        That is the content of the file `alambique_hub_token.<project>` among the secrets, read now;
+        without one, the operator's.
+        """
+        path = self.secrets / f"alambique_hub_token.{project}" if self.secrets else None
+        own = path.read_text(encoding="utf-8").strip() if path and path.is_file() else ""
+        return SecretStr(own) if own else self.hub_token
+
+    def without_publishing(self) -> "Settings":
+        """Return the settings without the secrets that serve to publish, for who runs jobs."""
+        return self.model_copy(update={"hub_token": None, "signing_key": None})
+
     @property
     def lease_time(self) -> timedelta:
         """How long a driver may be silent."""

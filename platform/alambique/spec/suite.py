@@ -199,6 +199,11 @@ class Suite(Spec):
                     raise ValueError(
                         f"{where}.{field} is for the suite to say: move it beside tasks"
                     )
+            if "publish" in part:
+                raise ValueError(
+                    f"{where}.publish: several jobs would have one repository: leave it out, and "
+                    "publish the best models of the suite by `alambique suites publish`"
+                )
         return self
 
     @model_validator(mode="after")

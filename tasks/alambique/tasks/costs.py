@@ -133,6 +133,8 @@ class Plan:
     """Of each model of the hub."""
     hub_data: tuple[HubDataFiles, ...] = ()
     """Of each data set of the hub that is the user's own."""
+    publish: str | None = None
+    """Where the student is published, as hub:team/name or folder:NAME. None: nowhere."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON has it."""

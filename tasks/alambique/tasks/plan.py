@@ -96,6 +96,7 @@ def plan(job: Job, data: Splits | AlambiqueError, *, config_of: ConfigOf) -> Pla
         teachers=tuple(map(_costliest, job.teachers, candidates)) if others else (),
         beside=_beside(job, data, costliest),
         search=_search(job, data, most),
+        publish=str(job.publish.target) if job.publish else None,
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +36,11 @@ REDIS = "ALAMBIQUE_REDIS_URL"
 """Where a worker of Ray finds the shared tier: of a URL with a password there is a copy in no task
 and in no file."""
 
+PUBLISHING = ("ALAMBIQUE_HUB_TOKEN", "ALAMBIQUE_SIGNING_KEY")
+"""Secrets that serve to publish: no process that a worker starts finds them."""
+
 _SECRETS = (
+    *PUBLISHING,
     *(REDIS, "ALAMBIQUE_DATABASE_URL", "ALAMBIQUE_TOKEN"),
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN"),
 )
@@ -97,6 +101,17 @@ def local_ray_environment(redis: str | None, environ: Mapping[str, str]) -> dict
     """
     public = {name: value for name, value in environ.items() if name not in _SECRETS}
     return _LOOPBACK | public | ({REDIS: redis} if redis else {})
+
+
+def driver_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a driver, and of all that it starts: without what publishes."""
+    return {name: value for name, value in environ.items() if name not in PUBLISHING}
+
+
+def forget_publishing(environ: MutableMapping[str, str]) -> None:
+    """Remove from this process's environment what publishes, which the settings have by now."""
+    for name in PUBLISHING:
+        environ.pop(name, None)
 
 
 def shared_tier(environ: Mapping[str, str]) -> str | None:

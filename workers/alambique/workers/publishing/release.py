@@ -57,6 +57,16 @@ class Release:
         return tuple(dict.fromkeys(named))
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a version is found once it is published."""
+
+    url: str
+    """A path, or the URL of a repository."""
+    commit: str | None = None
+    """Of the hub. None: it is a folder."""
+
+
 def load_release(session: Session, publication: Publication) -> Release:
     """Return what the registry knows of the version of a publication.
 
@@ -67,6 +77,8 @@ def load_release(session: Session, publication: Publication) -> Release:
     """
     version = versions.get(session, publication.version_id)
     name = f"{version.name}@{version.number}"
+    if version.deleted_at is not None:
+        raise Conflict(f"{name} was deleted: publish a version that is still there")
     if "student" in version.details:
         raise Conflict(
             f"{name} is {version.details['student']} in another form: publish that one, and its "

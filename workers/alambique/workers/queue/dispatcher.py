@@ -19,6 +19,7 @@ from alambique.registry.database import Database
 from alambique.registry.records import JobRow
 from alambique.spec.disk import MAKE_ROOM, is_disk_full
 from alambique.spec.errors import BadSpec, LostLease, LostWorker
+from alambique.spec.publication import missing_token
 from alambique.spec.reading import job_of
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, State
@@ -27,7 +28,12 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
-from alambique.workers.environment import PROGRAM, ray_environment, thread_environment
+from alambique.workers.environment import (
+    PROGRAM,
+    driver_environment,
+    ray_environment,
+    thread_environment,
+)
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.lease_keeper import NO_ANSWER, NO_ROOM
 
@@ -190,11 +196,15 @@ class Dispatcher:
 
     def _start_driver(self, row: JobRow) -> bool:
         try:
-            needed = needed_resources(job_of(row.spec))
+            job = job_of(row.spec)
+            needed = needed_resources(job)
         except BadSpec as error:  # of a program of another version
             return self._refuse(row, f"this program cannot read the job: {error}")
         if self._capacity.can_never_hold(needed):
             return self._refuse(row, too_large_message(needed, self._capacity.all))
+        # asked here, since drivers have no token
+        if job.publish and (why := missing_token(self._settings, job.project, job.publish.target)):
+            return self._refuse(row, f"publish: {why}")
         free = self._capacity.all.minus(driver.resources for driver in self._drivers.values())
         # a cluster of somebody else's may grow when it is asked to
         if self._drivers and not free.can_hold(needed):
@@ -226,7 +236,8 @@ class Dispatcher:
     def _spawn(self, row: JobRow, resources: ComputeResources) -> "subprocess.Popen[bytes]":
         folder = self._settings.home.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
+        environment = driver_environment(os.environ)
+        environment |= {"ALAMBIQUE_RAY_ADDRESS": self._capacity.address}
         environment |= thread_environment(resources, os.environ)
         command = ["drive", str(row.id), str(row.token), "--parent", str(os.getpid())]
         with (folder / f"{row.id}.log").open("ab") as log:

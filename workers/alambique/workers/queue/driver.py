@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from alambique.registry import jobs
+from alambique.registry import jobs, publication_requests
 from alambique.registry.database import Database
 from alambique.registry.db_errors import is_away
 from alambique.registry.job_result import JobResult
@@ -170,9 +170,15 @@ def run_attempt(context: JobContext) -> int:
         except Exception as error:
             # Ray raises kinds of its own when a training is aborted by our interrupt
             return _release(context) if context.leases.asked else _fail(context, error)
-    content = result.model_dump(mode="json")
-    _write_end(context, lambda session: jobs.finish(session, context.id, context.token, content))
+    _write_end(context, lambda session: _finish(session, context, result))
     return 0
+
+
+def _finish(session: Session, context: JobContext, result: JobResult) -> None:
+    """End the job as succeeded and ask for its publication, in one transaction."""
+    row = jobs.finish(session, context.id, context.token, result.model_dump(mode="json"))
+    if context.job.publish is not None:
+        publication_requests.request_of_job(session, row, context.job.publish, result)
 
 
 def run_stages(context: JobContext) -> JobResult:
@@ -188,6 +194,10 @@ def run_stages(context: JobContext) -> JobResult:
     from alambique.workers.stages.table import table_lines
     from alambique.workers.stages.teach import select_teachers
 
+    if context.job.publish is not None:
+        from alambique.workers.publishing.job_check import check_publication
+
+        check_publication(context, context.job.publish)
     running_code()  # hashed now: sources that are edited meanwhile are not those that run here
     context = replace(context, checked=check_job(context))
     context = replace(context, teachers=select_teachers(context))

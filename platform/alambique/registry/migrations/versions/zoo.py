@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
         sa.Column("override", sa.JSON()),
+        sa.Column("collection", sa.Text()),
         sa.Column("job_id", sa.Uuid()),
         sa.Column("state", sa.String(32), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),

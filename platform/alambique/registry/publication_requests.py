@@ -1,0 +1,114 @@
+"""What a job, and a suite, ask to have published: the best student of each, by validation loss."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from alambique.registry import publications, suites, versions
+from alambique.registry.job_result import JobResult, ResultRow
+from alambique.registry.records import JobRow, Publication
+from alambique.spec.errors import Conflict, UnknownName
+from alambique.spec.publication import Family, LicenceOverride, Publish
+from alambique.spec.states import StudentRole
+from alambique.spec.suite import Cell
+
+
+def request_of_job(
+    session: Session, job: JobRow, publish: Publish, result: JobResult
+) -> Publication | None:
+    """Ask for the student of a job to be published, in the transaction that ends the job.
+
+    Of a search that is the student with the lowest validation loss. None: the job has none, or
+    somebody has deleted it meanwhile.
+    """
+    row = _best_student(result.rows)
+    if row is None:
+        return None
+    name, _, number = row.version.rpartition("@")
+    try:
+        version = versions.find(session, job.project, name, number)
+    except UnknownName:
+        return None
+    if version.deleted_at is not None:
+        return None
+    return publications.request(
+        session,
+        version,
+        publish.target,
+        private=publish.private,
+        override=publish.override,
+        job_id=job.id,
+    )
+
+
+def request_of_suite(
+    session: Session,
+    suite_id: UUID,
+    family: Family,
+    *,
+    private: bool = True,
+    override: LicenceOverride | None = None,
+) -> tuple[Publication, ...]:
+    """Ask for the models of a suite to be published as a family, and return their publications.
+
+    Of each task, teacher and student that is the run with the lowest validation loss, over seeds
+    and points of the grid. Repositories of the hub are put into a collection of the suite's name.
+
+    Raises:
+        UnknownName: there is no such suite.
+        Conflict: jobs of it are still to be done, or none of them has succeeded.
+    """
+    suite = suites.find(session, suite_id)
+    if not suite.over:
+        raise Conflict(
+            f"suite {suite.name} is not over: its best models are known once all its jobs have "
+            "ended; wait for them, or cancel them"
+        )
+    found = _best_of_cells(suites.results(session, suite_id))
+    if not found:
+        raise Conflict(f"no job of suite {suite.name} has succeeded: there is nothing to publish")
+    asked = []
+    for row, job_id in found:
+        name, _, number = row.version.rpartition("@")
+        version = versions.find(session, suite.project, name, number)
+        asked.append(
+            publications.request(
+                session,
+                version,
+                family.member(name),
+                private=private,
+                override=override,
+                collection=suite.name,
+                job_id=job_id,
+            )
+        )
+    return tuple(asked)
+
+
+def _best_of_cells(
+    results: Iterable[tuple[UUID, dict[str, Any], dict[str, Any]]],
+) -> list[tuple[ResultRow, UUID]]:
+    """Return the best student of each task, teacher and student of a suite, with its job."""
+    best: dict[tuple[str, str, str], tuple[ResultRow, UUID]] = {}
+    for job_id, content, stored in results:
+        cell, result = Cell.model_validate(content), JobResult.read(stored)
+        row = _best_student(result.rows) if result and cell.tuned is None else None
+        if row is None:
+            continue
+        key = cell.task, cell.teacher, cell.student
+        known = best.get(key)
+        if known is None or _loss(row) < _loss(known[0]):
+            best[key] = row, job_id
+    return list(best.values())
+
+
+def _best_student(rows: Iterable[ResultRow]) -> ResultRow | None:
+    """Return the distilled student with the lowest validation loss; None: there is none."""
+    students = [row for row in rows if row.name == StudentRole.DISTILLED]
+    return min(students, key=_loss, default=None)
+
+
+def _loss(row: ResultRow) -> float:
+    return float("inf") if row.validation.loss is None else row.validation.loss
