@@ -2,7 +2,17 @@
 
 import typer
 
-from alambique.cli import catalogue, demo, jobs, model_serving, models, posting, serving, suites
+from alambique.cli import (
+    catalogue,
+    demo,
+    jobs,
+    model_serving,
+    models,
+    posting,
+    serving,
+    suites,
+    verification,
+)
 from alambique.cli.environment import read_settings
 
 
@@ -22,6 +32,7 @@ def program() -> typer.Typer:
     app.command("plan")(posting.plan)
     app.command("submit")(posting.submit)
     app.command("demo")(demo.demo)
+    app.command("verify")(verification.verify)
     app.add_typer(_jobs(), name="jobs")
     app.add_typer(_suites(), name="suites")
     app.add_typer(_models(), name="models")
