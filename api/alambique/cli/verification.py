@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alambique.cli.environment import settings_of
+from alambique.cli.extras import check_extras
 from alambique.cli.options import Json
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def verify(
     Ends with 0 if all that could be checked holds, 1 if something is false, 3 if nothing is false
     and data that numbers were measured on is not at hand (ALAMBIQUE_DATA).
     """
+    check_extras("workers", "publish")
     from alambique.cli.tables import show_json
     from alambique.workers.publishing.data_at_hand import DataFolders
     from alambique.workers.publishing.verification import verify as verify_folder

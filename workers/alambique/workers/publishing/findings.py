@@ -48,8 +48,8 @@ class Tolerance:
 
 
 HELD_SPEED, FALSE_SPEED = 2.0, 10.0
-"""How many times as high a published speed-up may be as the one here: up to the first it holds, above
-the second it is false. Between the two another machine, or a busy one, may account for it."""
+"""How many times as high a published speed-up may be as the one here: up to the first it holds,
+above the second it is false. Between the two another machine, or a busy one, may account for it."""
 _EXACT = Tolerance(0.0, "counted")
 _LEAST = {False: 0.001, True: 0.01}
 _EXAMPLES = {False: 1, True: 3}

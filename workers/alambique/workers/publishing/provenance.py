@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from alambique.registry.records import Edge, Version
+from alambique.runtime.about import ABOUT
 from alambique.runtime.engines import ONNX_FILE
 from alambique.spec.errors import BadModel
 from alambique.spec.fields import Spec
@@ -243,11 +244,16 @@ def _published_model(release: Release) -> PublishedModel:
 
 
 def _outputs(release: Release) -> Iterator[Resource]:
-    """Yield the registered files of a release, and the file of its engine."""
-    form = release.engine_file.files if release.engine_file else ()
-    files = [*release.version.files, *(file for file in form if file.name == ONNX_FILE)]
-    for file in sorted(files, key=lambda file: file.name):
-        yield Resource(name=file.name, digest={"sha256": file.sha256})
+    """Yield the registered files of a release, and those of its engine in their place.
+
+    What the runtime reads of the folder is of the engine's file.
+    """
+    files = {file.name: file.sha256 for file in release.version.files}
+    if release.engine_file is not None:
+        form = {file.name: file.sha256 for file in release.engine_file.files}
+        files |= {name: form[name] for name in (ONNX_FILE, ABOUT)}
+    for name, digest in sorted(files.items()):
+        yield Resource(name=name, digest={"sha256": digest})
 
 
 def _materials(release: Release) -> Iterator[Resource]:

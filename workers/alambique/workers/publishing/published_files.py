@@ -80,7 +80,10 @@ def _walk(folder: Path) -> Iterator[Path]:
         if entry.name in _NOT_PUBLISHED:
             continue
         if entry.is_symlink():
-            raise BadModel(f"{path} is a link, which no publication has: fetch the folder again")
+            raise BadModel(
+                f"{path} is a link, which is not followed: fetch the model into a folder of its "
+                "own, as `hf download NAME --local-dir FOLDER` does"
+            )
         if entry.is_dir():
             yield from _walk(path)
         elif entry.is_file():

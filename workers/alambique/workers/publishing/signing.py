@@ -6,7 +6,9 @@ brings the clients of sigstore, none of which is used: nothing here asks a netwo
 
 import base64
 import binascii
+import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,6 @@ from typing import Any
 
 from alambique.models.configs import bounded_bytes
 from alambique.spec.errors import BadModel, BadSpec, MissingExtra
-from alambique.workers.files import write_text
 from alambique.workers.publishing.published_files import (
     PUBLIC_KEY,
     SIGNATURE,
@@ -43,8 +44,8 @@ class BadSignature(BadModel):
     code = "bad_signature"
 
 
-def sign(folder: Path, key: Path) -> str:
-    """Sign all files of a folder; return the fingerprint of the key.
+def sign(folder: Path, key: Path) -> None:
+    """Sign all files of a folder.
 
     The public key is put beside them as `signing_key.pub`, and is signed too: to check a signature
     with, not to trust it by. The signature is `model.sig`.
@@ -57,17 +58,42 @@ def sign(folder: Path, key: Path) -> str:
         BadSpec: the key cannot be read, or is of another kind. Nothing is said of its content.
         MissingExtra: model-signing is not installed.
     """
+    (folder / PUBLIC_KEY).write_bytes(public_key(key))
+    (folder / SIGNATURE).write_bytes(signature(folder, key))
+
+
+def public_key(key: Path) -> bytes:
+    """Return the public half of a private key, in PEM.
+
+    Raises:
+        BadSpec: the key cannot be read, or is of another kind. Nothing is said of its content.
+    """
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        private = serialization.load_pem_private_key(bounded_bytes(key, _LARGEST_KEY), None)
+    except Exception as error:  # whatever the library says may quote the key
+        raise _bad_key(error) from None
+    return private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def signature(folder: Path, key: Path) -> bytes:
+    """Return the signature of all files of a folder; an old one beside them does not count.
+
+    Arguments and errors are those of `sign`.
+    """
     signer = _import_signing()
-    public = _public_pem(key)
     try:
         config = signer.signing.Config().use_elliptic_key_signer(private_key=key)
     except Exception as error:  # whatever its libraries say may quote the key
         raise _bad_key(error) from None
-    (folder / SIGNATURE).unlink(missing_ok=True)
-    write_text(folder / PUBLIC_KEY, public)
     hashing = signer.hashing.Config().set_ignored_paths(paths=ignored_paths())
-    config.set_hashing_config(hashing).sign(folder, folder / SIGNATURE)
-    return fingerprint_of(public)
+    with tempfile.TemporaryDirectory(prefix="alambique-signature-") as place:
+        path = Path(place) / SIGNATURE
+        config.set_hashing_config(hashing).sign(folder, path)
+        return path.read_bytes()
 
 
 def verify(files: PublishedFiles, public_key: Path) -> Signed:
@@ -112,8 +138,6 @@ def fingerprint_of(public_pem: str) -> str:
     Raises:
         BadSpec: it is no public key.
     """
-    import hashlib
-
     from cryptography.hazmat.primitives import serialization
 
     try:
@@ -126,25 +150,11 @@ def fingerprint_of(public_pem: str) -> str:
     return hashlib.sha256(pem).hexdigest()
 
 
-def _public_pem(key: Path) -> str:
-    """Return the public half of a private key, in PEM."""
-    from cryptography.hazmat.primitives import serialization
-
-    try:
-        private = serialization.load_pem_private_key(bounded_bytes(key, _LARGEST_KEY), None)
-    except Exception as error:  # whatever the library says may quote the key
-        raise _bad_key(error) from None
-    pem = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return pem.decode()
-
-
 def _bad_key(error: Exception) -> BadSpec:
     # of the cause only its kind: its sentence may quote what the file holds
     return BadSpec(
-        f"ALAMBIQUE_SIGNING_KEY names no private key that signs ({type(error).__name__}): give one on "
-        "an elliptic curve in PEM, without a passphrase, as `openssl ecparam -name prime256v1 "
+        f"ALAMBIQUE_SIGNING_KEY names no private key that signs ({type(error).__name__}): give one "
+        "on an elliptic curve in PEM, without a passphrase, as `openssl ecparam -name prime256v1 "
         "-genkey -noout` writes it"
     )
 
@@ -164,7 +174,10 @@ def _signature_text(folder: Path) -> str:
     content = bounded_bytes(folder / SIGNATURE, _LARGEST_SIGNATURE)
     try:
         text = content.decode()
-        is_whole = Bundle.from_json(text).to_json() == text
+        bundle = Bundle.from_json(text)
+        key = bundle.verification_material.public_key
+        # without the key's hash model-signing prints a warning, and verifies by whatever key it is
+        is_whole = bundle.to_json() == text and key is not None and bool(key.hint)
     except (ValueError, RecursionError) as error:
         raise BadSignature(f"{folder / SIGNATURE} is no signature: fetch it again") from error
     if not is_whole:
@@ -200,12 +213,12 @@ def _payload_hashes(text: str) -> dict[str, str]:
 
 def _difference(signed: Mapping[str, str], found: Mapping[str, str]) -> str:
     """Return a message on the first file in which two lists differ."""
-    for name in sorted(signed.keys() | found.keys()):
-        if signed.get(name) != found.get(name):
-            was = "is not signed" if name not in signed else "was signed"
-            now = "and is not there" if name not in found else "and is another one now"
-            return f"{name} {was}" + ("" if name not in signed else f" {now}") + ": fetch it again"
-    raise AssertionError("the two lists are equal")
+    names = sorted(signed.keys() | found.keys())
+    name = next(name for name in names if signed.get(name) != found.get(name))
+    if name not in signed:
+        return f"{name} is not signed: fetch the whole publication into an empty folder"
+    state = "is another one than was signed" if name in found else "was signed and is not there"
+    return f"{name} {state}: fetch it again"
 
 
 def _reason(error: Exception) -> str:
