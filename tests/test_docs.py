@@ -94,6 +94,10 @@ CHECKED = (
     "alambique models publish pico@1 --to hub:team/pico",
     "alambique models publish pico@1 --to hub:team/pico --public --wait",
     "alambique suites publish $SUITE --to hub:team",
+    # these need a published model and a key
+    "alambique verify pico-1",
+    "alambique verify pico-1 --key team.pub",
+    "alambique verify pico-1 --key team.pub --json",
     # these need a model that a job has compressed
     "alambique models download tiny-ner@1 --to ner",
     "python benchmarks/runtime.py ner",
@@ -102,6 +106,12 @@ CHECKED = (
 
 INSTALLING = (
     "pip install 'alambique[runtime]'",
+    "pip install 'alambique[workers]'",
+    "openssl ecparam -name prime256v1 -genkey -noout -out team.pem",
+    "chmod 600 team.pem",
+    "openssl pkey -in team.pem -pubout -out team.pub",
+    "openssl pkey -pubin -in team.pub -pubout | sha256sum",
+    "python -m model_signing verify key pico-1 --signature pico-1/model.sig --public_key team.pub",
     "deploy/make-secrets.sh deploy/compose/secrets distil.example",
     "docker build -f deploy/api.Dockerfile -t alambique-api:0.1.0 .",
     "docker build -f deploy/worker.Dockerfile --build-arg PIP_EXTRA_INDEX_URL "

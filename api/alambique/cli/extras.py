@@ -6,7 +6,7 @@ from typing import Literal
 
 from alambique.spec.errors import MissingExtra
 
-Extra = Literal["api", "workers", "runtime", "openvino"]
+Extra = Literal["api", "workers", "runtime", "openvino", "publish"]
 
 REGISTRY = ("sqlalchemy", "alembic", "uuid_utils", "fsspec", "safetensors", "pyarrow")
 """What reads the registry of this machine; both `api` and `workers` bring it."""
@@ -18,6 +18,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = {
     ),
     "runtime": ("onnxruntime",),
     "openvino": ("openvino", "nncf"),
+    "publish": ("model_signing", "OpenSSL", "cryptography"),
 }
 """What an extra installs that the base install lacks, as modules are called."""
 

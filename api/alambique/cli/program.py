@@ -12,6 +12,7 @@ from alambique.cli import (
     publications,
     serving,
     suites,
+    verification,
 )
 from alambique.cli.environment import read_settings
 
@@ -32,6 +33,7 @@ def program() -> typer.Typer:
     app.command("plan")(posting.plan)
     app.command("submit")(posting.submit)
     app.command("demo")(demo.demo)
+    app.command("verify")(verification.verify)
     app.add_typer(_jobs(), name="jobs")
     app.add_typer(_suites(), name="suites")
     app.add_typer(_models(), name="models")

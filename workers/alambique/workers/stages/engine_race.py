@@ -18,6 +18,7 @@ from alambique.runtime.windows import pad
 from alambique.spec.compression import Format
 from alambique.spec.states import StageName, StudentRole
 from alambique.tasks.examples import Example, read
+from alambique.tasks.task import Task
 from alambique.workers.compression.processor import has_int8_instructions
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import (
@@ -33,7 +34,7 @@ from alambique.workers.stages.evaluate import machine
 from alambique.workers.stages.table import TableLine
 from alambique.workers.training.batches import InputTensors
 
-_TEXTS = 48
+RACED_TEXTS = 48
 """Of the test split, evenly over its lengths: each is answered by itself, by every contestant."""
 _WARMUPS = 4
 _BATCHES = (8, 64)
@@ -90,7 +91,7 @@ class EngineRace:
 
         Last the memory of those that an engine runs is measured, each in a process of its own.
         """
-        examples = evenly_by_length(context, read(context.data.files["test"]), _TEXTS)
+        examples = evenly_by_length(context.task, read(context.data.files["test"]), RACED_TEXTS)
         context.report(self.part.stage, self.part.fraction(), message="racing engines")
         threads = torch.get_num_threads()
         runners = [_open(context, each) for each in self.contestants]
@@ -278,9 +279,11 @@ def engine_of(form: Format) -> str:
             return "torch"
 
 
-def evenly_by_length(context: JobContext, examples: Sequence[Example], count: int) -> list[Example]:
+def evenly_by_length(
+    task: Task[Any, Any], examples: Sequence[Example], count: int
+) -> list[Example]:
     """Return so many of the examples, evenly over the lengths of their texts, in a fixed order."""
-    ordered = sorted(examples, key=lambda each: sum(map(len, context.task.texts(each))))
+    ordered = sorted(examples, key=lambda each: sum(map(len, task.texts(each))))
     places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
     return [ordered[place] for place in places]
 

@@ -1,0 +1,115 @@
+"""What a verification finds: each thing that was published, what was found, and the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from alambique.workers.publishing.numbers import DIFFERENCE, SIZES, SPEED_RATIO, Number
+
+Value = int | float | str
+
+
+class Verdict(StrEnum):
+    """What is to be thought of something that was published."""
+
+    HELD = "held"
+    FALSE = "false"
+    DIFFERS = "differs here"
+    """A speed that is another one on this machine, which may be the machine's."""
+    NO_DATA = "data not at hand"
+    NOT_HERE = "not measured here"
+    """It stands in the signed provenance, and nothing of it is at hand to measure it by."""
+    SAID = "said"
+    """What a reader should know, and is neither true nor false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was published, beside what was found."""
+
+    subject: str
+    verdict: Verdict
+    published: Value | None = None
+    measured: Value | None = None
+    tolerance: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a number may be from the published one, and why so far."""
+
+    amount: float
+    reason: str
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return "none" if self.amount == 0 else f"{self.amount:.3g}, {self.reason}"
+
+
+HELD_SPEED, FALSE_SPEED = 2.0, 10.0
+"""How many times as high a published speed-up may be as the one here: up to the first it holds,
+above the second it is false. Between the two another machine, or a busy one, may account for it."""
+_EXACT = Tolerance(0.0, "counted")
+_LEAST = {False: 0.001, True: 0.01}
+_EXAMPLES = {False: 1, True: 3}
+_LOGITS = {False: 0.001, True: 0.5}
+
+
+def tolerance_of(number: Number, *, examples: int, is_quantized: bool) -> Tolerance:
+    """Return how far a number may be from what is measured of the same file on the same data.
+
+    In float32 another processor or library adds in another order, and an example whose two best
+    answers are as good as equal may get the other one. In int8 a processor with other instructions
+    rounds otherwise, which more examples feel.
+
+    Args:
+        number: a size, a score, or a difference of logits.
+        examples: how many it is over.
+        is_quantized: whether the file computes in int8.
+    """
+    if number.data is None or number.metric in SIZES:
+        return _EXACT
+    kind = "int8" if is_quantized else "float32"
+    if number.metric == DIFFERENCE:
+        amount = max(_LOGITS[False], number.value) if is_quantized else _LOGITS[False]
+        return Tolerance(amount, f"of {kind} on another processor")
+    answers = _EXAMPLES[is_quantized]
+    several = "one example" if answers == 1 else f"{answers} examples"
+    by_examples = answers / max(1, examples)
+    if by_examples > _LEAST[is_quantized]:
+        return Tolerance(by_examples, f"{kind}: {several} of {examples}")
+    return Tolerance(_LEAST[is_quantized], f"{kind} on another processor")
+
+
+def compared(number: Number, measured: float, tolerance: Tolerance) -> Finding:
+    """Return the finding on a number that was measured again."""
+    is_held = abs(measured - number.value) <= tolerance.amount + 1e-12
+    verdict = Verdict.HELD if is_held else Verdict.FALSE
+    return Finding(str(number), verdict, number.value, measured, str(tolerance))
+
+
+def compared_speed(number: Number, measured: float) -> Finding:
+    """Return the finding on how many times as fast one published file is as another."""
+    excess = number.value / measured if measured > 0 else float("inf")
+    verdict = Verdict.HELD
+    if excess > FALSE_SPEED:
+        verdict = Verdict.FALSE
+    elif excess > HELD_SPEED or excess < 1 / HELD_SPEED:
+        verdict = Verdict.DIFFERS
+    limits = f"{HELD_SPEED:g} times; false above {FALSE_SPEED:g} times"
+    note = None if verdict is Verdict.HELD else "speeds depend on the machine and what else it does"
+    assert number.metric == SPEED_RATIO
+    return Finding(str(number), verdict, number.value, measured, limits, note)
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return how `alambique verify` ends.
+
+    0: what could be checked holds; 1: something is false; 3: nothing is false, and data is not at
+    hand that numbers could be measured on.
+    """
+    verdicts = {finding.verdict for finding in findings}
+    if Verdict.FALSE in verdicts:
+        return 1
+    return 3 if Verdict.NO_DATA in verdicts else 0

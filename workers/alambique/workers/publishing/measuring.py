@@ -1,0 +1,229 @@
+"""The numbers of a published folder measured again, from its files and from data at hand."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from alambique.models.configs import depth, read_config
+from alambique.models.counts import REFERENCE, REFERENCE_CONFIG, count
+from alambique.models.sources import check_folder
+from alambique.runtime.engines import ONNX_FILE, available_processors, open_onnx
+from alambique.spec.data import Split
+from alambique.spec.job import Job
+from alambique.tasks.all import find
+from alambique.tasks.examples import Example
+from alambique.tasks.task import Task
+from alambique.workers.publishing.data_at_hand import DataFolders, NotAtHand, examples_of
+from alambique.workers.publishing.findings import (
+    Finding,
+    Tolerance,
+    Verdict,
+    compared,
+    compared_speed,
+    tolerance_of,
+)
+from alambique.workers.publishing.numbers import (
+    BYTES,
+    DIFFERENCE,
+    LAYERS,
+    MACS_FULL,
+    MACS_LINEAR,
+    PARAMETERS,
+    SIMILARITY,
+    SIZES,
+    THIS,
+    Measured,
+    Number,
+    form_name,
+)
+from alambique.workers.publishing.provenance import Provenance
+from alambique.workers.publishing.published_files import PublishedFiles
+from alambique.workers.scoring.loaded_model import EngineNetwork, LoadedModel
+from alambique.workers.stages.compress import mean_cosine
+from alambique.workers.stages.engine_race import (
+    RACED_TEXTS,
+    evenly_by_length,
+    milliseconds_by_text,
+    one_thread,
+)
+from alambique.workers.training.batches import InputTensors
+
+_FILES = {THIS: "model.safetensors"}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A published folder whose numbers are measured, file by file and split by split."""
+
+    files: PublishedFiles
+    provenance: Provenance
+    job: Job
+    folders: DataFolders
+
+    def findings(self, report: Callable[[str], None]) -> Iterator[Finding]:
+        """Yield a finding on each number that the published files and data tell.
+
+        Args:
+            report: is told what is measured next.
+        """
+        check_folder(self.files.folder)
+        numbers = self.provenance.numbers
+        here = [number for number in numbers if number.measured is Measured.HERE]
+        sized = [number for number in here if number.data is None]
+        report("counting parameters and operations")
+        yield from map(self._size_finding, sized)
+        scored = [number for number in here if number.data is not None]
+        for split in dict.fromkeys(number.split for number in scored):
+            yield from self._score_findings(
+                cast(Split, split), [each for each in scored if each.split == split], report
+            )
+        raced = [number for number in numbers if number.measured is Measured.RATIO]
+        if raced:
+            report("timing the published files beside each other")
+        for number in raced:
+            yield self._speed_finding(number)
+
+    @property
+    def _task(self) -> Task[Any, Any]:
+        return find(self.provenance.model.task)
+
+    @cached_property
+    def _weights(self) -> LoadedModel:
+        """The published weights, run by torch."""
+        model = self.provenance.model
+        return LoadedModel.of(
+            self._task,
+            self.files.folder,
+            model.labels,
+            max_length=model.max_length,
+            stride=model.stride,
+            device=torch.device("cpu"),
+        )
+
+    def _opened(self, model: str, threads: int | None = None) -> LoadedModel:
+        """Return the weights, or the file of an engine in their place."""
+        form = self.provenance.model.form
+        if form is None or model != form_name(form.format):
+            return self._weights
+        threads = threads or available_processors()
+        engine = open_onnx(self.files.folder / form.file, threads=threads)
+        return self._weights.with_network(EngineNetwork(engine))
+
+    def _examples(self, split: Split) -> list[Example] | NotAtHand:
+        expected = self.provenance.example_hashes.get(split)
+        if expected is None:
+            return NotAtHand(f"the provenance has no hash of the {split} examples")
+        return examples_of(self.job, split, expected, self.folders)
+
+    def _size_finding(self, number: Number) -> Finding:
+        """Return the finding on a number that the files alone tell."""
+        measured = self._size(number)
+        if measured is None:
+            return _unknown(number)
+        return compared(number, measured, Tolerance(0.0, "counted"))
+
+    def _size(self, number: Number) -> float | None:
+        folder, model = self.files.folder, self.provenance.model
+        if number.metric == BYTES:
+            name = _FILES.get(number.model, ONNX_FILE)
+            return (folder / name).stat().st_size if name in self.files.hashes else None
+        if number.metric not in SIZES or number.model not in (THIS, REFERENCE):
+            return None
+        config = read_config(folder) if number.model == THIS else REFERENCE_CONFIG
+        if number.metric == LAYERS:
+            return depth(config)
+        length = number.settings.get("length")
+        if not isinstance(length, int):
+            return None
+        cost = count(config, task=self._task.output, labels=len(model.labels), length=length)
+        counted = {
+            PARAMETERS: cost.parameters,
+            MACS_LINEAR: cost.macs_linear,
+            MACS_FULL: cost.macs_full,
+        }
+        return counted[number.metric]
+
+    def _score_findings(
+        self, split: Split, numbers: Sequence[Number], report: Callable[[str], None]
+    ) -> Iterator[Finding]:
+        """Yield the findings on the scores of a split, of each published file."""
+        examples = self._examples(split)
+        if isinstance(examples, NotAtHand):
+            for number in numbers:
+                yield Finding(str(number), Verdict.NO_DATA, number.value, note=examples.reason)
+            return
+        for model in dict.fromkeys(number.model for number in numbers):
+            report(f"{model}: answering {len(examples)} {split} examples")
+            measured = self._scores(model, examples, [each.metric for each in numbers])
+            for number in numbers:
+                if number.model != model:
+                    continue
+                if number.metric not in measured:
+                    yield _unknown(number)
+                    continue
+                tolerance = tolerance_of(
+                    number, examples=len(examples), is_quantized=self._is_quantized(model)
+                )
+                yield compared(number, measured[number.metric], tolerance)
+
+    def _scores(
+        self, model: str, examples: Sequence[Example], wanted: Sequence[str]
+    ) -> Mapping[str, float]:
+        """Return the scores of a published file, and how far it is from the weights."""
+        opened = self._opened(model)
+        windows = opened.windows(examples)
+        scores: dict[str, float] = {}
+        if self._task.output.has_head:
+            scores |= opened.test(examples, windows)[0]
+        if model != THIS and (DIFFERENCE in wanted or SIMILARITY in wanted):
+            ours = self._weights.predict_logits(windows)
+            theirs = opened.predict_logits(windows)
+            pairs = zip(ours, theirs, strict=True)
+            scores[DIFFERENCE] = max(float(np.abs(a - b).max()) for a, b in pairs)
+            scores[SIMILARITY] = mean_cosine(ours, theirs)
+        return scores
+
+    def _is_quantized(self, model: str) -> bool:
+        form = self.provenance.model.form
+        return form is not None and model == form_name(form.format) and "int8" in form.format
+
+    def _speed_finding(self, number: Number) -> Finding:
+        """Return the finding on how many times as fast a published file is as the weights."""
+        examples = self._examples("test")
+        if isinstance(examples, NotAtHand):
+            return Finding(str(number), Verdict.NO_DATA, number.value, note=examples.reason)
+        texts = evenly_by_length(self._task, examples, RACED_TEXTS)
+        with one_thread():
+            opened = [self._weights, self._opened(number.model, threads=1)]
+            times = milliseconds_by_text(
+                [[_Answer(each, text) for text in texts] for each in opened]
+            )
+        weights, form = (float(np.quantile(each, 0.5)) for each in times)
+        return compared_speed(number, weights / form)
+
+
+class _Answer:
+    """A call that answers all windows of one example as a batch."""
+
+    def __init__(self, model: LoadedModel, example: Example) -> None:
+        windows = [each.window for each in model.windows([example])]
+        self._model = model
+        self._inputs = InputTensors.of(windows, model.encoder.pad_id)
+
+    @torch.inference_mode()
+    def __call__(self) -> object:
+        """Return the logits."""
+        return self._model.forward(self._inputs)
+
+
+def _unknown(number: Number) -> Finding:
+    return Finding(
+        str(number),
+        Verdict.FALSE,
+        number.value,
+        note="the provenance says that it can be measured here, and no measurement gives it",
+    )
