@@ -34,6 +34,7 @@ _STATUS = {
     "bad_teacher": 422,
     "label_mismatch": 422,
     "bad_model": 422,
+    "bad_licence": 422,
     "unknown_name": 404,
     "conflict": 409,
     "missing_extra": 501,

@@ -21,6 +21,7 @@ from alambique.registry.job_result import (
 )
 from alambique.registry.records import JobRow
 from alambique.spec.disk import size_text
+from alambique.spec.figures import interval, spread
 from alambique.spec.states import State
 
 _SHOWN = 2
@@ -210,17 +211,6 @@ def _row_name(row: ResultRow) -> str:
     return f"{NAMES.get(row.name, row.name)}{trial}"
 
 
-def spread(mean: float | None, deviation: float | None) -> Figure | None:
-    """Return a score in percent, of several seeds with its standard deviation.
-
-    >>> spread(0.7135, None), spread(0.7135, 0.0121)
-    ('71.35', '71.35 ± 1.21')
-    """
-    if mean is None or deviation is None:
-        return share(mean)
-    return Figure(f"{share(mean)} ± {share(deviation)}")
-
-
 def gain(difference: Gain | None) -> Figure | None:
     """Return the gain as text, in points, with its interval; one that holds 0 is marked.
 
@@ -231,9 +221,8 @@ def gain(difference: Gain | None) -> Figure | None:
     """
     if difference is None:
         return None
-    parts = difference.value, difference.low, difference.high
-    value, low, high = (f"{100 * part:+.2f}" for part in parts)
-    return Figure(f"{value} [{low}, {high}]{' holds 0' if difference.holds_zero else ''}")
+    text = interval(difference.value, difference.low, difference.high)
+    return Figure(f"{text}{' holds 0' if difference.holds_zero else ''}")
 
 
 def learnt_layers(row: ResultRow) -> Iterator[str]:

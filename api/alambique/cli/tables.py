@@ -10,6 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from alambique.spec.figures import Figure as Figure
+from alambique.spec.figures import count as count
+from alambique.spec.figures import decimal as decimal
+from alambique.spec.figures import share as share
+
 T = TypeVar("T")
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -79,44 +84,6 @@ def printable(text: str) -> str:
 def say(text: str, *, flush: bool = False) -> None:
     """Print a text for people that may hold what somebody else wrote."""
     print(printable(text), flush=flush)
-
-
-class Figure(str):
-    """A number that is already written out."""
-
-    __slots__ = ()
-
-
-def count(number: float | None) -> Figure | None:
-    """Return a number of parameters or operations, in three digits.
-
-    >>> count(4_386_178), count(312), count(1_910_000_000)
-    ('4.39 M', '312', '1.91 G')
-    """
-    if number is None:
-        return None
-    for unit, size in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return Figure(f"{number / size:.3g} {unit}")
-    return Figure(f"{number:g}")
-
-
-def share(fraction: float | None) -> Figure | None:
-    """Return a score of 0 to 1 in percent.
-
-    >>> share(0.7135)
-    '71.35'
-    """
-    return None if fraction is None else Figure(f"{100 * fraction:.2f}")
-
-
-def decimal(number: float | None) -> Figure | None:
-    """Return a measured number, with as many decimals as its size allows.
-
-    >>> decimal(3.14159), decimal(271.828)
-    ('3.14', '272')
-    """
-    return None if number is None else Figure(f"{number:.2f}" if number < 100 else f"{number:.0f}")
 
 
 def duration(seconds: float) -> str:

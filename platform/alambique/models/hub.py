@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -26,6 +27,7 @@ from huggingface_hub.errors import (
     HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
     RevisionNotFoundError,
     RevisionResolutionError,
 )
@@ -53,6 +55,10 @@ _NO_COMMIT = (*HUB_ERRORS, AssertionError)
 _FIRST_DIGITS = re.compile("[0-9a-f]{7,39}")
 _DATA = "dataset"
 """What the hub calls a repository of data."""
+README = "README.md"
+"""What a repository says of itself, with its metadata in front."""
+_LARGEST_README = 4 << 20
+"""Bytes: tables of results make some long."""
 _MOST_FILES = 10_000
 """Files and folders at the top of a repository that are looked at."""
 _TOO_MANY = 429
@@ -238,27 +244,52 @@ def fetch_index(source: Hub, name: str, *, cache: Path, endpoint: str | None = N
     return _fetch_small(source, name, LARGEST_INDEX, cache, endpoint)
 
 
-def _fetch_small(source: Hub, name: str, most: int, cache: Path, endpoint: str | None) -> Path:
-    repository, revision = source.repository, source.revision
+def fetch_readme(source: Hub | HubData, *, cache: Path, endpoint: str | None = None) -> Path | None:
+    """Return the path of a repository's README.md at a commit, fetched if need be.
+
+    None: it has none.
+
+    Raises:
+        UnknownName, Unreachable: the hub does not say.
+        BadModel: it is larger than any that makes sense.
+    """
+    try:
+        return _fetch_small(source, README, _LARGEST_README, cache, endpoint)
+    except UnknownName as error:
+        if isinstance(error.__cause__, RemoteEntryNotFoundError):
+            return None
+        raise
+
+
+def _fetch_small(
+    source: Hub | HubData, name: str, most: int, cache: Path, endpoint: str | None
+) -> Path:
+    what = str(source) if isinstance(source, HubData) else source_text(source)
+    download = partial(
+        hf_hub_download,
+        source.repository,
+        name,
+        repo_type=_DATA if isinstance(source, HubData) else None,
+        revision=source.revision,
+        cache_dir=cache,
+        endpoint=endpoint,
+    )
     try:
         # first its size: what anybody may put on a hub is not fetched to be looked at
-        download = hf_hub_download(
-            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint, dry_run=True
-        )
-        assert isinstance(download, DryRunFileInfo)
-        size = download.file_size
+        info = download(dry_run=True)
+        assert isinstance(info, DryRunFileInfo)
+        size = info.file_size
         if size is None or size > most:
             count = "an untold number of" if size is None else f"{size:,}"
             raise BadModel(
-                f"{name} of {source_text(source)} has {count} bytes, and at most {most:,} are "
-                "read: no model that is known here needs as many"
+                f"{name} of {what} has {count} bytes, and at most {most:,} are read: no model that "
+                "is known here needs as many"
             )
-        path = hf_hub_download(
-            repository, name, revision=revision, cache_dir=cache, endpoint=endpoint
-        )
+        return Path(str(download()))
     except HUB_ERRORS as error:
+        if isinstance(source, HubData):
+            raise data_failure(error, source) from error
         raise hub_failure(error, source) from error
-    return Path(path)
 
 
 def fetch_files(

@@ -71,6 +71,12 @@ class BadModel(AlambiqueError, ValueError):
     code = "bad_model"
 
 
+class BadLicence(BadSpec):
+    """A licence of what a model was made of does not let it be published, or is not known."""
+
+    code = "bad_licence"
+
+
 class MissingExtra(AlambiqueError, ImportError):
     """What is asked for needs a library that an extra of the package installs."""
 

@@ -107,6 +107,7 @@ class Dataset:
     about: str
     """Where it comes from."""
     licence: str
+    """An SPDX expression; a LicenseRef is explained in docs/licences.md."""
     labels: tuple[str, ...] = field(default=())
     """Names in their order; empty: as the task finds them in the examples."""
 

@@ -46,7 +46,7 @@ _INFERENCES: tuple[Dataset, ...] = (
         ),
         sizes={"train": 392702, "dev": 2490, "test": 5010},
         about="XNLI in Spanish whole, its train split translated by a machine",
-        licence="CC BY-NC 4.0",
+        licence="CC-BY-NC-4.0",
         labels=_LABELS,
     ),
     Dataset(
@@ -58,7 +58,7 @@ _INFERENCES: tuple[Dataset, ...] = (
         ),
         sizes={"train": 1992, "dev": 249, "test": 249},
         about="the dev split of XNLI in Spanish, which people translated, split by premise",
-        licence="CC BY-NC 4.0",
+        licence="CC-BY-NC-4.0",
         labels=_LABELS,
     ),
     Dataset(
@@ -70,7 +70,7 @@ _INFERENCES: tuple[Dataset, ...] = (
         ),
         sizes={"train": 5800, "dev": 644, "test": 1612},
         about="InferES: pairs written in Spanish",
-        licence="not stated",
+        licence="LicenseRef-Unknown",
         labels=_LABELS,
     ),
 )
@@ -110,7 +110,7 @@ _PARAPHRASES: tuple[Dataset, ...] = (
         ),
         sizes={"train": 49401, "dev": 2000, "test": 2000},
         about="PAWS-X in Spanish whole; rows without a translated sentence are left out",
-        licence="free use",
+        licence="LicenseRef-PAWS-Free-Use",
         labels=("0", "1"),
     ),
     Dataset(
@@ -122,7 +122,7 @@ _PARAPHRASES: tuple[Dataset, ...] = (
         ),
         sizes={"train": 1500, "dev": 250, "test": 250},
         about="the dev split of PAWS-X in Spanish; rows without a sentence are left out",
-        licence="free use",
+        licence="LicenseRef-PAWS-Free-Use",
         labels=("0", "1"),
     ),
 )

@@ -20,7 +20,7 @@ SETS: tuple[Dataset, ...] = (
         source=Files({"train": "squad-es/train.json", "dev": "squad-es/dev.json"}, squad.read),
         sizes={"train": 5416, "dev": 1167},
         about="SQuAD 1.1 dev in Spanish (ccasimiro88/TranslateAlignRetrieve), split by article",
-        licence="CC BY 4.0",
+        licence="CC-BY-4.0",
     ),
     Dataset(
         name="squad-es-v2",
@@ -30,7 +30,7 @@ SETS: tuple[Dataset, ...] = (
         ),
         sizes={"train": 5643, "dev": 596, "test": 895},
         about="SQuAD 2.0 dev in Spanish, with questions that have no answer, split by article",
-        licence="CC BY 4.0",
+        licence="CC-BY-4.0",
     ),
     Dataset(
         name="mlqa",
@@ -38,7 +38,7 @@ SETS: tuple[Dataset, ...] = (
         source=Files({"test": "mlqa/test.json"}, squad.read),
         sizes={"test": 500},
         about="MLQA, Spanish questions on Spanish contexts (facebookresearch/MLQA), dev",
-        licence="CC BY-SA 3.0",
+        licence="CC-BY-SA-3.0",
     ),
     Dataset(
         name="mlqa-v1",
@@ -53,7 +53,7 @@ SETS: tuple[Dataset, ...] = (
         ),
         sizes={"train": 81810, "dev": 500, "test": 5253},
         about="MLQA whole, as published: trained on SQuAD 1.1 as its authors translated it",
-        licence="CC BY-SA 3.0",
+        licence="CC-BY-SA-3.0",
     ),
     Dataset(
         name="sqac",
@@ -67,7 +67,7 @@ SETS: tuple[Dataset, ...] = (
         ),
         sizes={"train": 15036, "dev": 1864, "test": 1910},
         about="SQAC: questions asked in Spanish on encyclopedia, news and literature",
-        licence="CC BY-SA 4.0",
+        licence="CC-BY-SA-4.0",
     ),
     Dataset(
         name="tar",
@@ -82,7 +82,7 @@ SETS: tuple[Dataset, ...] = (
         ),
         sizes={"train": 87595, "dev": 10570, "test": 1190},
         about="SQuAD 1.1 in Spanish whole (ccasimiro88/TranslateAlignRetrieve), tested on XQuAD",
-        licence="CC BY 4.0, CC BY-SA 4.0",
+        licence="CC-BY-4.0 AND CC-BY-SA-4.0",
     ),
     Dataset(
         name="tar-dev",
@@ -90,7 +90,7 @@ SETS: tuple[Dataset, ...] = (
         source=Files({"test": "tar/dev-v1.1-es.json"}, squad.read),
         sizes={"test": 10570},
         about="SQuAD 1.1 dev in Spanish whole, to be tested on: the dev split of tar",
-        licence="CC BY 4.0",
+        licence="CC-BY-4.0",
     ),
     Dataset(
         name="xquad",
@@ -98,6 +98,6 @@ SETS: tuple[Dataset, ...] = (
         source=Files({"test": "xquad/test.json"}, squad.read),
         sizes={"test": 1190},
         about="XQuAD in Spanish (google-deepmind/xquad); its paragraphs come from SQuAD dev",
-        licence="CC BY-SA 4.0",
+        licence="CC-BY-SA-4.0",
     ),
 )

@@ -29,7 +29,7 @@ _ENTITIES: tuple[Dataset, ...] = (
         ),
         sizes={"train": 8323, "dev": 1915, "test": 1517},
         about="CoNLL-2002, Spanish news",
-        licence="research use",
+        licence="LicenseRef-Research-Only",
         labels=("O", *(f"{p}-{t}" for t in ("PER", "ORG", "LOC", "MISC") for p in "BI")),
     ),
 )
@@ -56,7 +56,7 @@ def _treebank(
         ),
         sizes={"train": train, "dev": dev, "test": test},
         about=f"{about}; {words} words",
-        licence="CC BY 4.0" if name == "ancora" else "CC BY-SA 4.0",
+        licence="CC-BY-4.0" if name == "ancora" else "CC-BY-SA-4.0",
         labels=words.tags,
     )
 

@@ -30,7 +30,7 @@ _TOPICS: tuple[Dataset, ...] = (
         ),
         sizes={"train": 9458, "dev": 1000, "test": 4000},
         about="MLDoc in Spanish, made from Reuters news that you have a licence for",
-        licence="Reuters: your own copy",
+        licence="LicenseRef-Reuters-Agreement",
         labels=("CCAT", "ECAT", "GCAT", "MCAT"),
     ),
     Dataset(
@@ -42,7 +42,7 @@ _TOPICS: tuple[Dataset, ...] = (
         ),
         sizes={"train": 700, "dev": 120, "test": 151},
         about="topics of news from Mexico and Spain (jpposadas/FakeNewsCorpusSpanish)",
-        licence="CC BY 4.0",
+        licence="CC-BY-4.0",
         labels=(
             *("Economy", "Education", "Entertainment", "Health", "Politics"),
             *("Science", "Security", "Society", "Sport"),
@@ -65,7 +65,7 @@ _RUNNING_TEXT: tuple[Dataset, ...] = (
         source=Paragraphs(("text/un-news.txt", "text/novels-1900-1920.txt")),
         sizes={"train": 114528, "dev": 1128, "test": 1190},
         about="news of the United Nations, and novels of 1900 to 1920 (ELTeC-spa)",
-        licence="UN News: its own terms; novels: public domain",
+        licence="LicenseRef-UN-News-Terms AND LicenseRef-Public-Domain",
     ),
 )
 

@@ -56,6 +56,8 @@ class DataSet(Spec):
     counts: dict[Split, int]
     labels: tuple[str, ...]
     unlabelled: Unlabelled | None = None
+    warnings: tuple[str, ...] = ()
+    """What a reader of scores should know of the examples, as that splits share texts."""
 
 
 class InitialModel(Spec):

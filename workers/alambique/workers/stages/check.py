@@ -153,6 +153,7 @@ def _write_examples(context: JobContext, splits: Splits) -> DataSet:
         counts={split: len(examples) for split, examples in by_split.items()},
         labels=splits.labels,
         unlabelled=unlabelled,
+        warnings=splits.warnings,
     )
 
 

@@ -70,7 +70,7 @@ def register_models(
     registration = _Registration(context, _about(context), of=len(lines) + runs + len(accepted))
     primary = context.task.primary
     teacher_lines = lines[: len(context.teachers)]
-    rows, notes = [], list(table.job_notes(context.job))
+    rows, notes = [], [*context.data.warnings, *table.job_notes(context.job)]
     for line, line_speeds in zip(lines, speeds.networks, strict=True):
         version = registration.register_line(line, line_speeds, speeds)
         gains = table.gains_of(line, lines)

@@ -1,0 +1,157 @@
+"""Licences are read where they are stated: by the real library from a local hub, and in folders."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from alambique.spec.errors import UnknownName, Unreachable
+from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered
+from alambique.workers.publishing.licence_links import LicenceSources, read_links, release_chain
+from alambique.workers.publishing.licences import LicenceLink
+from alambique.workers.publishing.release import Release
+
+if TYPE_CHECKING:
+    from tests.local_hub import Hub as LocalHub
+
+
+@pytest.fixture
+def sources(tmp_path: Path, hub: "LocalHub") -> LicenceSources:
+    (tmp_path / "models").mkdir()
+    return LicenceSources(tmp_path / "models", tmp_path / "cache", hub.endpoint)
+
+
+def put(folder: Path, files: dict[str, str]) -> Path:
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def only(links: tuple[LicenceLink, ...]) -> tuple[str, str | None, str]:
+    (link,) = links
+    return link.name, link.found, link.expression
+
+
+@pytest.mark.parametrize(
+    ("front", "found", "expression"),
+    [
+        ("license: apache-2.0", "apache-2.0", "Apache-2.0"),
+        ("license:\n- mit\n- cc-by-4.0", "mit AND cc-by-4.0", "CC-BY-4.0 AND MIT"),
+        ("license: other\nlicense_name: cc-by-sa-4.0", "cc-by-sa-4.0", "CC-BY-SA-4.0"),
+        ("license: other\nlicense_name: team", "team", "LicenseRef-Unknown"),
+        ("license: unknown", "unknown", "LicenseRef-Unknown"),
+        ("language: es", None, "LicenseRef-Unknown"),
+        ("license: [", None, "LicenseRef-Unknown"),
+    ],
+)
+def test_a_repository_of_the_hub_says_its_licence_in_front_of_its_readme(
+    tmp_path: Path,
+    hub: "LocalHub",
+    sources: LicenceSources,
+    front: str,
+    found: str | None,
+    expression: str,
+) -> None:
+    commit = hub.add(
+        "team/base", put(tmp_path / "base", {"README.md": f"---\n{front}\n---\n# B\n"})
+    )
+    told = only(read_links([Hub("team/base", None)], [], sources))
+    assert told == (f"team/base@{commit}", found, expression)
+
+
+def test_it_is_read_at_the_commit_and_once(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    old = hub.add("team/base", put(tmp_path / "1", {"README.md": "---\nlicense: mit\n---\n"}))
+    data = put(tmp_path / "2", {"README.md": "---\nlicense: cc-by-nc-4.0\n---\n"})
+    pinned = f"hub:team/reviews@{hub.add('datasets/team/reviews', data)}"
+    names = [Hub("team/base", old)], [f"{pinned}#es"]
+    first = read_links(*names, sources)
+    assert [(link.kind, link.found) for link in first] == [
+        ("base model", "mit"),
+        ("data", "cc-by-nc-4.0"),
+    ]
+    assert first[1].name == pinned
+    hub.away = True
+    assert read_links(*names, sources) == first
+
+
+def test_a_repository_without_a_readme_states_nothing(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    hub.add("team/base", put(tmp_path / "base", {"config.json": "{}"}))
+    (link,) = read_links([Hub("team/base", None)], [], sources)
+    assert link.found is None
+
+
+def test_a_hub_that_is_away_is_no_unknown_licence(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    commit = hub.add("team/base", put(tmp_path / "base", {"README.md": "---\nlicense: mit\n---\n"}))
+    hub.away = True
+    with pytest.raises(Unreachable):
+        read_links([Hub("team/base", commit)], [], sources)
+    with pytest.raises(Unreachable):
+        read_links([], [f"hub:team/reviews@{commit}"], sources)
+
+
+def test_a_repository_that_is_not_there_is_said_so(sources: LicenceSources) -> None:
+    with pytest.raises(UnknownName):
+        read_links([Hub("team/nobody", "0" * 40)], [], sources)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"README.md": "---\nlicense: mit\n---\n", "LICENSE-Apache-2.0": ""}, "mit"),
+        ({"README.md": "# no front matter\n", "LICENSE-Apache-2.0": ""}, "Apache-2.0"),
+        ({"LICENSE.MIT": ""}, "MIT"),
+        ({"LICENSE": "Apache License"}, None),
+        ({"LICENSE-MIT": "", "LICENSE-Apache-2.0": ""}, None),  # nobody knows if one may choose
+        ({}, None),
+    ],
+)
+def test_a_folder_says_its_licence(
+    sources: LicenceSources, files: dict[str, str], found: str | None
+) -> None:
+    assert sources.models is not None
+    folder = put(sources.models / "mini-es", files)
+    for source in (Local("mini-es"), Folder(str(folder))):
+        assert only(read_links([source], [], sources))[:2] == ("mini-es", found)
+    assert only(read_links([], [str(folder)], sources))[:2] == ("mini-es", found)
+
+
+def test_files_that_are_named_by_their_licence_say_it(sources: LicenceSources) -> None:
+    assert sources.models is not None
+    put(sources.models / "mini-es" / "LICENSES", {"CC0-1.0.txt": ""})
+    (link,) = read_links([Local("mini-es")], [], sources)
+    assert link.found == "CC0-1.0"
+
+
+def test_samples_and_the_catalogue_are_known_and_a_scratch_has_no_link(
+    sources: LicenceSources,
+) -> None:
+    scratch = Architecture(architecture="bert", layers=1, width=8, heads=1, ffn=8)
+    models = [Local("sample-encoder"), scratch, Registered("tiny", "1")]
+    found = read_links(models, ["sample-entities", "conll2002"], sources)
+    assert [(link.kind, link.name, link.expression) for link in found] == [
+        ("base model", "sample-encoder", "Apache-2.0"),
+        ("data", "sample-entities", "Apache-2.0"),
+        ("data", "conll2002", "LicenseRef-Research-Only"),
+    ]
+
+
+def test_a_release_is_a_chain_with_the_override_of_its_publication(
+    released: Callable[..., Release], sources: LicenceSources
+) -> None:
+    said = {"by": "Ana Ruiz", "note": "agreed"}
+    data = {"name": "sample-entities", "unlabelled": "text", "test": "conll2002"}
+    chain = release_chain(released(job={"data": data}, override=said), sources)
+    # what a student is only tested on is no part of it
+    assert [link.name for link in chain.links] == ["sample-encoder", "sample-entities", "text"]
+    assert chain.faults
+    assert not chain.is_blocked
+    assert chain.override is not None
+    assert chain.override.by == "Ana Ruiz"
