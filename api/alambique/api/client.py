@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
 from uuid import UUID
 
 from httpx2 import EventSource
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from alambique.api.downloads import save
+from alambique.api.client_models import ModelCalls
 from alambique.api.plan_views import PlanView
-from alambique.api.predictions import PredictionView
 from alambique.api.transport import NoAnswer, NoServer, Outage, Transport
 from alambique.api.views import (
     DatasetView,
@@ -26,13 +22,11 @@ from alambique.api.views import (
     Health,
     JobView,
     LogPage,
-    ModelView,
     PageView,
     SuiteLine,
     SuiteView,
     TaskView,
     TrialView,
-    VersionView,
 )
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
@@ -41,12 +35,9 @@ from alambique.spec.states import State, TrialState
 from alambique.spec.suite import Suite
 
 T = TypeVar("T")
-V = TypeVar("V", bound=BaseModel)
-
-_PREDICTION: TypeAdapter[PredictionView] = TypeAdapter(PredictionView)
 
 
-class Client:
+class Client(ModelCalls):
     """A server of alambique.
 
     Every method raises `NoServer` where nobody answers, and where the server refuses, the
@@ -69,7 +60,7 @@ class Client:
             pause: seconds before a broken stream is taken up again; doubled with each try.
             patience: seconds that `watch` and `outlast` wait for a server that has answered before.
         """
-        self._transport = Transport(url, token)
+        super().__init__(Transport(url, token))
         self._pause = pause
         self._patience = patience
 
@@ -107,7 +98,7 @@ class Client:
 
     def job(self, job_id: UUID) -> JobView:
         """Return a job as it stands."""
-        return self._get(JobView, f"/v1/jobs/{job_id}")
+        return self._transport.get(JobView, f"/v1/jobs/{job_id}")
 
     def jobs(
         self,
@@ -121,7 +112,7 @@ class Client:
         cursor: str | None = None,
     ) -> PageView[JobView]:
         """Return jobs, newest first; with `id_prefix` those whose id begins with these digits."""
-        return self._get(
+        return self._transport.get(
             PageView[JobView],
             "/v1/jobs",
             project=project,
@@ -143,7 +134,9 @@ class Client:
     ) -> PageView[TrialView]:
         """Return the trials of a job's search, in the order in which they were begun."""
         path = f"/v1/jobs/{job_id}/trials"
-        return self._get(PageView[TrialView], path, state=state, limit=limit, cursor=cursor)
+        return self._transport.get(
+            PageView[TrialView], path, state=state, limit=limit, cursor=cursor
+        )
 
     def cancel(self, job_id: UUID, *, kill: bool = False) -> JobView:
         """Ask a job to end at its next heartbeat, or kill it; return the job."""
@@ -152,7 +145,7 @@ class Client:
 
     def logs(self, job_id: UUID, *, after: int = 0) -> LogPage:
         """Return what the job wrote after that place."""
-        return self._get(LogPage, f"/v1/jobs/{job_id}/logs", after=after)
+        return self._transport.get(LogPage, f"/v1/jobs/{job_id}/logs", after=after)
 
     def watch(self, job_id: UUID, *, after: int = 0) -> Iterator[EventView]:
         """Yield what happens to the job, live, until it is over.
@@ -215,7 +208,7 @@ class Client:
 
     def suite(self, suite_id: UUID, *, table: bool = True) -> SuiteView:
         """Return a suite as it stands; without its table the answer is quicker."""
-        return self._get(SuiteView, f"/v1/suites/{suite_id}", table=table)
+        return self._transport.get(SuiteView, f"/v1/suites/{suite_id}", table=table)
 
     def suites(
         self,
@@ -227,7 +220,7 @@ class Client:
         cursor: str | None = None,
     ) -> PageView[SuiteLine]:
         """Return suites, newest first; with `id_prefix` those whose id begins with these digits."""
-        return self._get(
+        return self._transport.get(
             PageView[SuiteLine],
             "/v1/suites",
             project=project,
@@ -242,99 +235,10 @@ class Client:
         answer = self._transport.answer("POST", f"/v1/suites/{suite_id}/cancel")
         return SuiteView.model_validate_json(answer.content)
 
-    def models(
-        self,
-        *,
-        project: str | None = None,
-        task: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> PageView[ModelView]:
-        """Return models, newest first."""
-        return self._get(
-            PageView[ModelView],
-            "/v1/models",
-            project=project,
-            task=task,
-            limit=limit,
-            cursor=cursor,
-        )
-
-    def model(self, name: str, *, project: str = "default") -> ModelView:
-        """Return a model, with its newest version."""
-        return self._get(ModelView, f"/v1/models/{_url_part(name)}", project=project)
-
-    def versions(
-        self,
-        name: str,
-        *,
-        project: str = "default",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> PageView[VersionView]:
-        """Return the versions of a model, newest first."""
-        path = f"/v1/models/{_url_part(name)}/versions"
-        return self._get(PageView[VersionView], path, project=project, limit=limit, cursor=cursor)
-
-    def version(
-        self, name: str, version: int | str = "latest", *, project: str = "default"
-    ) -> VersionView:
-        """Return a version of a model, by its number or the newest."""
-        return self._get(VersionView, _version_path(name, version), project=project)
-
-    def download(
-        self, name: str, version: int | str, folder: Path, *, project: str = "default"
-    ) -> VersionView:
-        """Save the files of a version in `folder`, each as it was registered; return the version.
-
-        Raises:
-            BadModel: a file is not the one that was registered.
-            Conflict: the folder is there and is not empty.
-        """
-        view = self.version(name, version, project=project)
-        path = f"{_version_path(name, view.number)}/files/"
-        save(
-            view,
-            folder,
-            lambda file: self._open_file(f"{path}{quote(file)}?project={_url_part(project)}"),
-        )
-        return view
-
-    def predict(
-        self,
-        name: str,
-        version: int | str = "latest",
-        *,
-        question: str | None = None,
-        context: str | None = None,
-        texts: Sequence[str] = (),
-        best: int = 1,
-        project: str = "default",
-    ) -> PredictionView:
-        """Return what a version says to a question about a context, to a text, or to a pair.
-
-        Raises:
-            BadModel: the version has no file that an engine runs.
-            BadSpec: its task takes another query.
-        """
-        asked = {"question": question, "context": context, "texts": list(texts), "best": best}
-        answer = self._transport.answer(
-            "POST",
-            f"{_version_path(name, version)}/predict",
-            params={"project": project},
-            json={field: value for field, value in asked.items() if value is not None},
-        )
-        return _PREDICTION.validate_json(answer.content)
-
-    @contextmanager
-    def _open_file(self, path: str) -> Iterator[Iterator[bytes]]:
-        with self._transport.stream(path) as response:
-            yield response.iter_bytes()
-
     def is_there(self) -> bool:
         """Return whether a server of alambique answers at the URL, healthy or not."""
         try:
-            self._get(Health, "/healthz")
+            self._transport.get(Health, "/healthz")
         except NoAnswer:
             return True
         except (NoServer, ValidationError):
@@ -343,25 +247,11 @@ class Client:
 
     def tasks(self) -> PageView[TaskView]:
         """Return the tasks that jobs can name."""
-        return self._get(PageView[TaskView], "/v1/tasks")
+        return self._transport.get(PageView[TaskView], "/v1/tasks")
 
     def data(self) -> PageView[DatasetView]:
         """Return the data sets that jobs can name."""
-        return self._get(PageView[DatasetView], "/v1/data")
-
-    def _get(self, kind: type[V], path: str, **query: Any) -> V:
-        params = {name: value for name, value in query.items() if value is not None}
-        answer = self._transport.answer("GET", path, params=params)
-        return kind.model_validate_json(answer.content)
-
-
-def _version_path(name: str, version: int | str) -> str:
-    return f"/v1/models/{_url_part(name)}/versions/{_url_part(str(version))}"
-
-
-def _url_part(name: str) -> str:
-    """Return the name as one part of a path, whatever is in it."""
-    return quote(name, safe="")
+        return self._transport.get(PageView[DatasetView], "/v1/data")
 
 
 def _key_header(key: str | None) -> dict[str, str]:

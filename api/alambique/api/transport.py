@@ -5,13 +5,16 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import httpx2
+from pydantic import BaseModel
 
 from alambique.spec import errors
 from alambique.spec.field_errors import BadField, BadFields
 from alambique.spec.hosts import without_password
+
+V = TypeVar("V", bound=BaseModel)
 
 LONGEST_PAUSE = 5.0
 """Seconds between two tries, once a server has been away for a while."""
@@ -81,6 +84,17 @@ class Transport:
         with self._translate_errors():
             response = self._http.request(method, path, **options)
         return self._check_response(response)
+
+    def get(self, kind: type[V], path: str, **query: Any) -> V:
+        """Return the server's answer as a record of that kind; raises as `answer` does.
+
+        Args:
+            kind: of the record.
+            path: of the request.
+            query: its parameters, of which those that are None are not sent.
+        """
+        params = {name: value for name, value in query.items() if value is not None}
+        return kind.model_validate_json(self.answer("GET", path, params=params).content)
 
     @contextmanager
     def stream(
