@@ -9,9 +9,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from alambique.api.views import DatasetView, JobView, PageView, TaskView, TrialView
+from alambique.api.views import DatasetView, JobView, ModelView, PageView, TaskView, TrialView
 from alambique.distill.front import front_of
-from alambique.registry import jobs, trials
+from alambique.registry import jobs, model_search, trials
+from alambique.registry.model_search import Cost, VersionFilter
 from alambique.registry.records import JobRow, Page, Trial
 from alambique.registry.transitions import WAITING
 from alambique.spec.search import Search
@@ -52,6 +53,32 @@ def _front_numbers(search: Mapping[str, Any] | None, trials: Iterable[Trial]) ->
     goals = Search.model_validate(search).targets
     finished = {one.number: one.metrics for one in trials if one.state is TrialState.FINISHED}
     return frozenset(front_of(goals, finished))
+
+
+def model_page(
+    session: Session,
+    asked: VersionFilter,
+    front: Cost | None,
+    *,
+    cursor: str | None,
+    limit: int,
+) -> PageView[ModelView]:
+    """Return the models that have a version as asked for, newest first.
+
+    Args:
+        session: where they are read.
+        asked: what the version has to be.
+        front: the cost against which the score is weighed, to have those on the front alone. None:
+            all of them.
+        cursor: of the page before; None for the first one.
+        limit: how many at most.
+    """
+    among = None
+    if front is not None:
+        primary = {task.name: task.primary for task in ALL}
+        among = model_search.front_versions(session, asked, front, primary)
+    page = model_search.models(session, asked, among=among, cursor=cursor, limit=limit)
+    return PageView[ModelView].model_validate(page)
 
 
 def known_tasks() -> PageView[TaskView]:

@@ -2,7 +2,17 @@
 
 import typer
 
-from alambique.cli import catalogue, demo, jobs, model_serving, models, posting, serving, suites
+from alambique.cli import (
+    catalogue,
+    demo,
+    jobs,
+    model_changes,
+    model_serving,
+    models,
+    posting,
+    serving,
+    suites,
+)
 from alambique.cli.environment import read_settings
 
 
@@ -46,6 +56,7 @@ def _suites() -> typer.Typer:
     group.command("submit")(suites.submit)
     group.command("list")(suites.list_suites)
     group.command("show")(suites.show)
+    group.command("collection")(suites.collection)
     group.command("watch")(suites.watch)
     group.command("cancel")(suites.cancel)
     return group
@@ -60,6 +71,12 @@ def _models() -> typer.Typer:
     group.command("download")(models.download)
     group.command("compare")(models.compare)
     group.command("predict")(models.predict)
+    group.command("alias")(model_changes.alias)
+    group.command("tag")(model_changes.tag)
+    group.command("note")(model_changes.note)
+    group.command("delete")(model_changes.delete)
+    group.command("restore")(model_changes.restore)
+    group.command("gc")(model_changes.collect)
     return group
 
 
