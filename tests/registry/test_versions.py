@@ -1,44 +1,18 @@
 """Versions: whole, numbered without gaps, at most once per job and role."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from threading import Barrier
-from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.registry.made_versions import recorded, running
 
-from alambique.registry import jobs, versions
+from alambique.registry import model_search, versions
 from alambique.registry.database import Database
-from alambique.registry.records import Edge, File, JobRow, Metric, Version
+from alambique.registry.model_search import VersionFilter
+from alambique.registry.records import Edge, File, Metric
 from alambique.spec.errors import Conflict, UnknownName
 from alambique.spec.job import Job
-
-LEASE = timedelta(minutes=1)
-
-
-def running(database: Database, job: Job, **changes: Any) -> JobRow:
-    with database.write() as session:
-        posted = jobs.submit(session, job.model_copy(update=changes))
-        row = jobs.take(session, "driver", LEASE, job_id=posted.id)
-    assert row is not None
-    return row
-
-
-def recorded(database: Database, row: JobRow, **changes: Any) -> Version:
-    plain: dict[str, Any] = {
-        "name": "tiny-ner",
-        "role": "student",
-        "task": "named-entities",
-        "labels": ("O", "B-PER"),
-        "parameters": 3_000_000_000,  # more than 32 bits hold
-        "macs_linear": 5_000_000_000_000,
-        "macs_full": 6_000_000_000_000,
-        "weights": "w" * 64,
-        "artifact": "versions/x",
-    }
-    with database.write() as session:
-        return versions.record(session, row.id, row.token, **plain | changes)
 
 
 def test_a_version_is_read_as_it_was_recorded(database: Database, job: Job) -> None:
@@ -153,9 +127,9 @@ def test_pages_of_versions_and_models(database: Database, job: Job) -> None:
         assert versions.page(session, role="teacher").items == (teacher,)
         assert versions.page(session, job_id=rows[1].id).items == (made[1],)
         assert versions.page(session, project="other").items == ()
-        models = versions.models(session, task="named-entities")
+        models = model_search.models(session, VersionFilter(task="named-entities"))
         assert [(one.name, one.latest) for one in models.items] == [
             ("teacher", teacher),
             ("tiny-ner", made[-1]),
         ]
-        assert versions.models(session, project="other").items == ()
+        assert model_search.models(session, VersionFilter(project="other")).items == ()

@@ -9,7 +9,15 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from alambique.api import catalogue, health, jobs, models, publications, suites
+from alambique.api import (
+    catalogue,
+    health,
+    jobs,
+    model_changes,
+    models,
+    publications,
+    suites,
+)
 from alambique.api.context import Context
 from alambique.api.database_problems import answer_database_errors
 from alambique.api.event_poller import EventPoller
@@ -70,7 +78,7 @@ def create_app(
     )
     gains = StoredGains(database)
     app.state.context = Context(settings, database, stop, poller, gains, predictor)
-    for part in (jobs, suites, models, publications, catalogue, health):
+    for part in (jobs, suites, models, model_changes, publications, catalogue, health):
         app.include_router(part.router)
     answer_with_problems(app)
     answer_database_errors(app)

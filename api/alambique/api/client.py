@@ -29,6 +29,7 @@ from alambique.api.views import (
     TaskView,
     TrialView,
 )
+from alambique.api.zoo_views import Collection
 from alambique.spec.errors import BadSpec
 from alambique.spec.fields import Spec
 from alambique.spec.job import Job
@@ -235,6 +236,10 @@ class Client(ModelCalls, PublicationCalls):
         """Ask each job of a suite to end that is not over; return the suite."""
         answer = self._transport.answer("POST", f"/v1/suites/{suite_id}/cancel")
         return SuiteView.model_validate_json(answer.content)
+
+    def collection(self, suite_id: UUID) -> Collection:
+        """Return the teachers and students of a suite as one family, with the table."""
+        return self._transport.get(Collection, f"/v1/suites/{suite_id}/collection")
 
     def is_there(self) -> bool:
         """Return whether a server of alambique answers at the URL, healthy or not."""

@@ -78,9 +78,25 @@ IdPrefix = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 IfNoneMatch = Annotated[str | None, Header(description="An ETag that the client has.")]
+IfMatch = Annotated[
+    str | None, Header(description="An ETag; where the thing has another one by now, it stays.")
+]
 Project = Annotated[str, Query(description="The project that the name is of.")]
 
 UNCHANGED: dict[str, Any] = {"description": "The client has what there is (`If-None-Match`)"}
+
+
+def tags_of(if_match: str | None) -> set[str] | None:
+    """Return the ETags of which a thing has to have one to be changed; None: any will do.
+
+    >>> tags_of(None), tags_of("*"), tags_of('"3"'), tags_of('W/"3"')
+    (None, None, {'3'}, set())
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip() for tag in if_match.split(","))
+    # a weak one never matches (RFC 9110, §13.1.1)
+    return {tag[1:-1] for tag in tags if len(tag) > 1 and tag[0] == tag[-1] == '"'}
 
 
 def is_unchanged(tag: str, if_none_match: str | None) -> bool:

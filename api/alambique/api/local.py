@@ -1,4 +1,4 @@
-"""The registry of this machine, read with no server: what `alambique run` has made is there."""
+"""The registry of this machine without a server: what `alambique run` has made is there."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Unpack
 from uuid import UUID
 
 from sqlalchemy import make_url
 
 from alambique.api.artifacts import open_artifact, pieces
+from alambique.api.asked import Asked, version_filter
 from alambique.api.downloads import save
 from alambique.api.publication_views import PublicationView
 from alambique.api.queries import (
@@ -18,6 +20,7 @@ from alambique.api.queries import (
     job_view,
     known_data,
     known_tasks,
+    model_page,
     publication_page,
     trial_page,
 )
@@ -32,7 +35,8 @@ from alambique.api.views import (
     TrialView,
     VersionView,
 )
-from alambique.registry import jobs, publications, versions
+from alambique.api.zoo_views import AliasView
+from alambique.registry import aliases, deletion, jobs, publications, tags, versions
 from alambique.registry.database import Database
 from alambique.spec.hosts import without_password
 from alambique.spec.settings import Settings
@@ -113,30 +117,45 @@ class LocalRegistry:
         task: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        **asked: Unpack[Asked],
     ) -> PageView[ModelView]:
-        """Return models, newest first."""
+        """Return the models that have a version with all that is asked for, newest first."""
+        front = asked.get("cost", "macs") if asked.get("pareto") else None
+        filters = version_filter(project, task, asked)
         with self._database.read() as session:
-            page = versions.models(session, project=project, task=task, limit=limit, cursor=cursor)
-        return PageView[ModelView].model_validate(page)
+            return model_page(session, filters, front, limit=limit, cursor=cursor)
+
+    def model(self, name: str, *, project: str = "default") -> ModelView:
+        """Return a model, with its newest version."""
+        with self._database.read() as session:
+            return ModelView.model_validate(versions.model(session, project, name))
 
     def versions(
         self,
         name: str,
         *,
         project: str = "default",
+        deleted: bool = False,
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[VersionView]:
-        """Return the versions of a model, newest first."""
+        """Return the versions of a model, newest first: the deleted ones, or the others."""
         with self._database.read() as session:
-            versions.model(session, project, name)
-            page = versions.page(session, project=project, name=name, limit=limit, cursor=cursor)
+            versions.find_model(session, project, name)
+            page = versions.page(
+                session,
+                project=project,
+                name=name,
+                deleted=deleted,
+                limit=limit,
+                cursor=cursor,
+            )
         return PageView[VersionView].model_validate(page)
 
     def version(
         self, name: str, version: int | str = "latest", *, project: str = "default"
     ) -> VersionView:
-        """Return a version of a model, by its number or the newest."""
+        """Return a version of a model, by its number, by an alias, or the newest."""
         with self._database.read() as session:
             return VersionView.model_validate(versions.find(session, project, name, version))
 
@@ -183,6 +202,58 @@ class LocalRegistry:
                 cursor=cursor,
             )
             return publication_page(session, page)
+
+    def aliases(self, name: str, *, project: str = "default") -> list[AliasView]:
+        """Return the aliases of a model with their moves, also those that were removed."""
+        with self._database.read() as session:
+            found = aliases.of_model(session, project, name)
+        return [AliasView.model_validate(one) for one in found]
+
+    def set_alias(
+        self, name: str, alias: str, number: int, *, project: str = "default"
+    ) -> AliasView:
+        """Point an alias to a version, and return it."""
+        with self._database.write() as session:
+            return AliasView.model_validate(aliases.point(session, project, name, alias, number))
+
+    def remove_alias(self, name: str, alias: str, *, project: str = "default") -> AliasView:
+        """Remove an alias, and return what is left of it: where it was."""
+        with self._database.write() as session:
+            return AliasView.model_validate(aliases.remove(session, project, name, alias))
+
+    def add_tag(
+        self, name: str, version: int | str, tag: str, *, project: str = "default"
+    ) -> VersionView:
+        """Give a version a tag, and return the version."""
+        with self._database.write() as session:
+            found = tags.add_tag(session, project, name, version, tag)
+        return VersionView.model_validate(found)
+
+    def remove_tag(
+        self, name: str, version: int | str, tag: str, *, project: str = "default"
+    ) -> VersionView:
+        """Take a tag from a version, and return the version."""
+        with self._database.write() as session:
+            found = tags.remove_tag(session, project, name, version, tag)
+        return VersionView.model_validate(found)
+
+    def add_note(
+        self, name: str, version: int | str, text: str, *, project: str = "default"
+    ) -> VersionView:
+        """Write a note about a version, and return the version."""
+        with self._database.write() as session:
+            found = tags.add_note(session, project, name, version, text)
+        return VersionView.model_validate(found)
+
+    def delete_version(self, name: str, number: int, *, project: str = "default") -> VersionView:
+        """Delete a version, which can be restored until its files are removed; return it."""
+        with self._database.write() as session:
+            return VersionView.model_validate(deletion.delete(session, project, name, number))
+
+    def restore_version(self, name: str, number: int, *, project: str = "default") -> VersionView:
+        """Put a deleted version back, and return it."""
+        with self._database.write() as session:
+            return VersionView.model_validate(deletion.restore(session, project, name, number))
 
     @cached_property
     def _database(self) -> Database:

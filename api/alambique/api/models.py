@@ -17,7 +17,9 @@ from alambique.api.context import (
     Project,
     is_unchanged,
 )
+from alambique.api.model_filters import Filter, Front
 from alambique.api.predictions import PredictionView, QueryBody
+from alambique.api.queries import model_page
 from alambique.api.views import ModelView, PageView, VersionView
 from alambique.registry import versions
 from alambique.registry.database import Database
@@ -26,29 +28,35 @@ from alambique.spec.errors import UnknownName
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-Number = Annotated[str, Path(description="The number of a version, or `latest`.")]
+Number = Annotated[str, Path(description="The number of a version, an alias, or `latest`.")]
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}
 
 
 @router.get("")
 def list_models(
-    database: Db,
-    project: str | None = None,
-    task: str | None = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
+    database: Db, asked: Filter, front: Front, cursor: Cursor = None, limit: Limit = 50
 ) -> PageView[ModelView]:
-    """List models, newest first."""
+    """List the models that have a version with all that is asked for, newest first."""
     with database.read() as session:
-        page = versions.models(session, project=project, task=task, cursor=cursor, limit=limit)
-    return PageView[ModelView].model_validate(page)
+        return model_page(session, asked, front, cursor=cursor, limit=limit)
 
 
-@router.get("/{name}")
-def model(database: Db, name: str, project: Project = "default") -> ModelView:
+@router.get("/{name}", response_model=ModelView, responses={304: UNCHANGED})
+def model(
+    database: Db,
+    name: str,
+    response: Response,
+    project: Project = "default",
+    if_none_match: IfNoneMatch = None,
+) -> ModelView | Response:
     """Return a model, with its newest version."""
     with database.read() as session:
-        return ModelView.model_validate(versions.model(session, project, name))
+        row = versions.model(session, project, name)
+    tag = {"ETag": f'"{row.versions}-{row.latest.tag}"'}
+    if is_unchanged(tag["ETag"], if_none_match):
+        return Response(status_code=304, headers=tag)
+    response.headers.update(tag)
+    return ModelView.model_validate(row)
 
 
 @router.get("/{name}/versions")
@@ -57,14 +65,21 @@ def list_versions(
     name: str,
     project: Project = "default",
     role: Annotated[str | None, Query(description="What it is in its job.")] = None,
+    deleted: Annotated[bool, Query(description="Those that are deleted, not the others.")] = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PageView[VersionView]:
     """Return the versions of a model, newest first."""
     with database.read() as session:
-        versions.model(session, project, name)
+        versions.find_model(session, project, name)
         page = versions.page(
-            session, project=project, name=name, role=role, cursor=cursor, limit=limit
+            session,
+            project=project,
+            name=name,
+            role=role,
+            deleted=deleted,
+            cursor=cursor,
+            limit=limit,
         )
     return PageView[VersionView].model_validate(page)
 
@@ -80,7 +95,7 @@ def version(
 ) -> VersionView | Response:
     """Return a version, with its files, metrics and lineage."""
     row = _find(database, project, name, number)
-    tag = {"ETag": f'"{row.id}"'}  # what is registered never changes
+    tag = {"ETag": f'"{row.tag}"'}
     if is_unchanged(tag["ETag"], if_none_match):
         return Response(status_code=304, headers=tag)
     response.headers.update(tag)

@@ -37,6 +37,8 @@ _STATUS = {
     "bad_licence": 422,
     "unknown_name": 404,
     "conflict": 409,
+    "deleted": 410,
+    "stale": 412,
     "missing_extra": 501,
     "unavailable": 503,
     "unreachable": 503,

@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from alambique.api.publication_views import PublicationView
-from alambique.api.views import DatasetView, JobView, PageView, TaskView, TrialView
+from alambique.api.views import DatasetView, JobView, ModelView, PageView, TaskView, TrialView
 from alambique.distill.front import front_of
-from alambique.registry import jobs, publications, trials
+from alambique.registry import jobs, model_search, publications, trials
+from alambique.registry.model_search import Cost, VersionFilter
 from alambique.registry.records import JobRow, Page, Publication, Trial
 from alambique.registry.transitions import WAITING
 from alambique.spec.search import Search
@@ -70,6 +71,32 @@ def publication_views(session: Session, rows: Sequence[Publication]) -> list[Pub
 def publication_view(session: Session, row: Publication) -> PublicationView:
     """Return a publication as clients see it."""
     return publication_views(session, [row])[0]
+
+
+def model_page(
+    session: Session,
+    asked: VersionFilter,
+    front: Cost | None,
+    *,
+    cursor: str | None,
+    limit: int,
+) -> PageView[ModelView]:
+    """Return the models that have a version as asked for, newest first.
+
+    Args:
+        session: where they are read.
+        asked: what the version has to be.
+        front: the cost against which the score is weighed, to have those on the front alone. None:
+            all of them.
+        cursor: of the page before; None for the first one.
+        limit: how many at most.
+    """
+    among = None
+    if front is not None:
+        primary = {task.name: task.primary for task in ALL}
+        among = model_search.front_versions(session, asked, front, primary)
+    page = model_search.models(session, asked, among=among, cursor=cursor, limit=limit)
+    return PageView[ModelView].model_validate(page)
 
 
 def known_tasks() -> PageView[TaskView]:

@@ -11,7 +11,9 @@ from alambique.api.context import AppContext, Context, Cursor, Db, IdPrefix, Lim
 from alambique.api.exports import Form, table_text
 from alambique.api.gains import Gains
 from alambique.api.request_body import Body, Key, body_description, read_suite
+from alambique.api.suite_collection import collection_of
 from alambique.api.views import PageView, SuiteLine, SuiteView
+from alambique.api.zoo_views import Collection
 from alambique.registry import suites
 from alambique.registry.database import Database
 from alambique.spec.matrix import field_at, jobs_of
@@ -101,6 +103,12 @@ def table(
         row, results = suites.find(session, suite_id), suites.results(session, suite_id)
     comparison = suite_comparison(row, results, context.gains)
     return Response(table_text(comparison, form), media_type=_TYPES[form])
+
+
+@router.get("/{suite_id}/collection")
+def collection(context: AppContext, database: Db, suite_id: UUID) -> Collection:
+    """Return the teachers and students of a suite as one family, with the table."""
+    return collection_of(database, suite_id, context.gains)
 
 
 @router.post("/{suite_id}/cancel", status_code=202)

@@ -44,6 +44,8 @@ _KINDS: tuple[type[errors.AlambiqueError], ...] = (
     errors.BadModel,
     errors.NotEnoughDisk,
     errors.Conflict,
+    errors.Deleted,
+    errors.Stale,
     errors.Unreachable,
     NoAnswer,
 )

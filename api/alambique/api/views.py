@@ -231,8 +231,15 @@ class EdgeView(View):
     hashes: dict[str, str]
 
 
+class NoteView(View):
+    """What somebody wrote about a version."""
+
+    at: datetime
+    text: str
+
+
 class VersionView(View):
-    """A registered version of a model; nothing in it ever changes."""
+    """A registered version of a model: what it is never changes, what people say of it does."""
 
     id: UUID
     project: str
@@ -253,6 +260,15 @@ class VersionView(View):
     files: list[FileView]
     metrics: list[MetricView]
     lineage: list[EdgeView]
+    aliases: list[str] = []
+    """Names that point to it now."""
+    tags: list[str] = []
+    notes: list[NoteView] = []
+    """The oldest first."""
+    deleted_at: datetime | None = None
+    """It can be restored until it is collected."""
+    collected_at: datetime | None = None
+    """When its files were removed."""
 
 
 class ModelView(View):
@@ -264,8 +280,15 @@ class ModelView(View):
     task: str
     created_at: datetime
     versions: int
-    """How many there are."""
+    """How many there are that are not deleted."""
     latest: VersionView
+    match: VersionView | None = None
+    """The newest version with all that was asked for; null where that is the latest."""
+
+    @property
+    def shown(self) -> VersionView:
+        """The newest version with all that was asked for."""
+        return self.match or self.latest
 
 
 class PageView(View, Generic[T]):

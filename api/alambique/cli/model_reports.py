@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from alambique.api.views import VersionView
+from alambique.api.views import ModelView, VersionView
+from alambique.api.zoo_views import AliasView
 from alambique.cli.tables import Figure, count, decimal, say, share, show, table
 from alambique.registry.job_result import busy_note
 from alambique.runtime.engines import available_processors
@@ -23,11 +24,68 @@ def describe_version(version: VersionView) -> None:
     say(f"{version.name}@{version.number}  {version.role}  {version.task}")
     say(f"parameters {count(version.parameters)}, MACs {count(version.macs_full)}")
     say(f"job {version.job_id}, {version.created_at:%Y-%m-%d %H:%M} UTC")
+    for line in annotation_lines(version):
+        say(line)
     for line in made_by_lines(version.details.get("made_by")):
         say(line)
     scores = ((m.data, m.split, m.name, Figure(f"{m.value:.4g}")) for m in version.metrics)
     show(table(("data", "split", "metric", "value"), scores))
     show(table(("file", "bytes", "sha256"), ((f.name, f.size, f.sha256) for f in version.files)))
+
+
+def annotation_lines(version: VersionView) -> Iterator[str]:
+    """Yield what people say of a version: aliases, tags and notes."""
+    if version.aliases:
+        yield f"aliases: {', '.join(version.aliases)}"
+    if version.tags:
+        yield f"tags: {', '.join(version.tags)}"
+    for note in version.notes:
+        yield f"note of {note.at:%Y-%m-%d %H:%M} UTC: {note.text}"
+
+
+def describe_model(
+    model: ModelView, versions: Sequence[VersionView], aliases: Sequence[AliasView]
+) -> None:
+    """Print all versions of a model, and where its aliases are and were."""
+    say(f"{model.name}  {model.task}  {model.versions} version{'s' * (model.versions != 1)}")
+    show(version_table(versions))
+    for version in versions:
+        for note in version.notes:
+            say(f"{version.name}@{version.number}, {note.at:%Y-%m-%d %H:%M} UTC: {note.text}")
+    for alias in aliases:
+        moves = (f"{move.number or 'none'} since {move.at:%Y-%m-%d %H:%M}" for move in alias.moves)
+        say(f"alias {alias.name} (UTC): {', '.join(moves)}")
+
+
+def model_table(models: Sequence[ModelView]) -> Table:
+    """Return models in a list, each with the newest version that has all that was asked for."""
+    columns = (
+        *("name", "project", "task", "versions", "newest", "role", "score %"),
+        *("parameters", "MACs", "ms", "aliases", "tags"),
+    )
+    rows = [
+        (
+            model.name,
+            model.project,
+            model.task,
+            model.versions,
+            f"{model.name}@{model.shown.number}",
+            model.shown.role,
+            share(_test_score(model.shown, _primary_metric(model.task))),
+            count(model.shown.parameters),
+            count(model.shown.macs_full),
+            decimal(_milliseconds(model.shown)),
+            ", ".join(model.shown.aliases) or None,
+            ", ".join(model.shown.tags) or None,
+        )
+        for model in models
+    ]
+    return table(columns, rows, only_if_several="project")
+
+
+def _milliseconds(version: VersionView) -> float | None:
+    """Return how long one text takes: of a form in its engine, of a network in torch."""
+    return _test_score(version, "p50_ms") or _test_score(version, "latency_ms")
 
 
 def made_by_lines(stages: Mapping[str, Any] | None) -> Iterator[str]:
@@ -62,7 +120,10 @@ def version_table(versions: Sequence[VersionView]) -> Table:
     """Return the versions of one model, each with its task's primary score on the test split."""
     metric = _primary_metric(versions[0].task) if versions else None
     title = f"{metric.upper()} %" if metric else "metric"
-    columns = ("version", "role", title, "parameters", "MACs", "registered (UTC)", "job")
+    columns = (
+        *("version", "role", title, "parameters", "MACs", "aliases", "tags"),
+        *("registered (UTC)", "job"),
+    )
     rows = [
         (
             f"{one.name}@{one.number}",
@@ -70,6 +131,8 @@ def version_table(versions: Sequence[VersionView]) -> Table:
             share(_test_score(one, metric)),
             count(one.parameters),
             count(one.macs_full),
+            ", ".join(one.aliases) or None,
+            ", ".join(one.tags) or None,
             f"{one.created_at:%Y-%m-%d %H:%M}",
             one.job_id,
         )

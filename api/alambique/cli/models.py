@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,57 +23,106 @@ from alambique.spec.errors import BadSpec, UnknownName
 if TYPE_CHECKING:
     from alambique.api.client import Client
     from alambique.api.local import LocalRegistry
-    from alambique.api.views import VersionView
+    from alambique.api.views import PageView, VersionView
+
+Size = Annotated[float | None, typer.Option(min=0, help="Such as 5e6.")]
 
 
 def list_models(
     context: typer.Context,
     project: InProject = None,
     task: OfTask = None,
+    tag: Annotated[str | None, typer.Option(help="Tagged with this word.")] = None,
+    data: Annotated[str | None, typer.Option(help="Tested on this data set.")] = None,
+    min_parameters: Size = None,
+    max_parameters: Size = None,
+    min_macs: Size = None,
+    max_macs: Size = None,
+    min_ms: Size = None,
+    max_ms: Size = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="A bound of a score on the test split, as 'f1>=0.8'; repeatable."),
+    ] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Only where nothing scores more at no more cost.")
+    ] = False,
+    cost: Annotated[
+        Literal["macs", "ms"], typer.Option(help="The cost of --pareto, milliseconds or MACs.")
+    ] = "macs",
     limit: Limit = 20,
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """List models, newest first."""
-    from alambique.cli.tables import count, show_json, show_list, table
+    """List the models with a version that has all that is asked for, newest first."""
+    from alambique.cli.model_reports import model_table
+    from alambique.cli.tables import show_json, show_list
 
-    page = registry_of(context).models(project=project, task=task, limit=limit, cursor=cursor)
+    page = registry_of(context).models(
+        project=project,
+        task=task,
+        limit=limit,
+        cursor=cursor,
+        tag=tag,
+        data=data,
+        min_parameters=min_parameters,
+        max_parameters=max_parameters,
+        min_macs=min_macs,
+        max_macs=max_macs,
+        min_ms=min_ms,
+        max_ms=max_ms,
+        metric=metric,
+        pareto=pareto,
+        cost=cost,
+    )
     if json:
         return show_json(page.model_dump(mode="json"))
-    columns = ("name", "project", "task", "versions", "newest", "role", "parameters", "MACs")
-    rows = (
-        (
-            model.name,
-            model.project,
-            model.task,
-            model.versions,
-            f"{model.name}@{model.latest.number}",
-            model.latest.role,
-            count(model.latest.parameters),
-            count(model.latest.macs_full),
-        )
-        for model in page.items
-    )
-    show_list(table(columns, rows, only_if_several="project"), page.next)
+    show_list(model_table(page.items), page.next)
 
 
 def show(
-    context: typer.Context, model: Versioned, project: Project = "default", json: Json = False
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Argument(metavar="NAME[@VERSION]", help="A model, or a version of it.")
+    ],
+    project: Project = "default",
+    json: Json = False,
 ) -> None:
-    """Print the size, scores and files of a version of a model."""
-    from alambique.cli.model_reports import describe_version
+    """Print the size, scores and files of a version; or all versions of a model, with aliases."""
+    from alambique.cli.model_reports import describe_model, describe_version
     from alambique.cli.tables import show_json
 
-    name, version = name_and_version(model)
-    view = registry_of(context).version(name, version, project=project)
+    registry = registry_of(context)
+    if "@" in model:
+        name, version = name_and_version(model)
+        view = registry.version(name, version, project=project)
+        if json:
+            return show_json(view.model_dump(mode="json"))
+        return describe_version(view)
+    found = registry.model(model, project=project)
+
+    def page(cursor: str | None) -> "PageView[VersionView]":
+        return registry.versions(model, project=project, limit=200, cursor=cursor)
+
+    versions = list(page(None).all_items(page))
+    aliases = registry.aliases(model, project=project)
     if json:
-        return show_json(view.model_dump(mode="json"))
-    describe_version(view)
+        return show_json(
+            {
+                "model": found.model_dump(mode="json"),
+                "versions": [one.model_dump(mode="json") for one in versions],
+                "aliases": [one.model_dump(mode="json") for one in aliases],
+            }
+        )
+    describe_model(found, versions, aliases)
 
 
 def versions(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="NAME", help="A model.")],
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Those that are deleted, not the others.")
+    ] = False,
     project: Project = "default",
     limit: Limit = 20,
     cursor: Cursor = None,
@@ -83,7 +132,9 @@ def versions(
     from alambique.cli.model_reports import version_table
     from alambique.cli.tables import show_json, show_list
 
-    page = registry_of(context).versions(model, project=project, limit=limit, cursor=cursor)
+    page = registry_of(context).versions(
+        model, project=project, deleted=deleted, limit=limit, cursor=cursor
+    )
     if json:
         return show_json(page.model_dump(mode="json"))
     show_list(version_table(page.items), page.next)

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from alambique.spec.errors import BadSpec
+from alambique.spec.excerpts import short
+
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file.")]
 JobNamed = Annotated[
     str,
@@ -16,8 +19,13 @@ SuiteNamed = Annotated[
     typer.Argument(metavar="SUITE", help="The id of a suite, its first digits, or its name."),
 ]
 Versioned = Annotated[
-    str, typer.Argument(metavar="NAME[@VERSION]", help="A model; its newest version by default.")
+    str,
+    typer.Argument(
+        metavar="NAME[@VERSION]",
+        help="A model at a number or an alias; its newest version by default.",
+    ),
 ]
+Numbered = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A version by its number.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the file; repeatable."),
@@ -35,6 +43,24 @@ InProject = Annotated[str | None, typer.Option("--project", help="Only of this p
 OfTask = Annotated[str | None, typer.Option("--task", help="Only of this task.")]
 Limit = Annotated[int, typer.Option(min=1, max=200, help="How many at most.")]
 Cursor = Annotated[str | None, typer.Option(help="Go on after an earlier list.")]
+
+
+def name_and_number(text: str) -> tuple[str, int]:
+    """Return the two parts of NAME@VERSION, where the version is to be said by its number.
+
+    >>> name_and_number("tiny-ner@3")
+    ('tiny-ner', 3)
+
+    Raises:
+        BadSpec: the text has another form.
+    """
+    name, _, number = text.partition("@")
+    if not (name and number.isascii() and number.isdecimal() and len(number) < 10):
+        raise BadSpec(
+            f"{short(text)} names no version by its number: give NAME@NUMBER, as "
+            "`alambique models show NAME` lists them"
+        )
+    return name, int(number)
 
 
 def name_and_version(text: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from alambique.cli import (
     catalogue,
     demo,
     jobs,
+    model_changes,
     model_serving,
     models,
     posting,
@@ -58,6 +59,7 @@ def _suites() -> typer.Typer:
     group.command("submit")(suites.submit)
     group.command("list")(suites.list_suites)
     group.command("show")(suites.show)
+    group.command("collection")(suites.collection)
     group.command("watch")(suites.watch)
     group.command("cancel")(suites.cancel)
     group.command("publish")(publications.publish_suite)
@@ -75,6 +77,12 @@ def _models() -> typer.Typer:
     group.command("predict")(models.predict)
     group.command("publish")(publications.publish)
     group.command("publications")(publications.list_publications)
+    group.command("alias")(model_changes.alias)
+    group.command("tag")(model_changes.tag)
+    group.command("note")(model_changes.note)
+    group.command("delete")(model_changes.delete)
+    group.command("restore")(model_changes.restore)
+    group.command("gc")(model_changes.collect)
     return group
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from alambique.api.client import Client
+from alambique.api.comparison_table import Comparison
 from alambique.api.exports import (
     Form,
     cells,
@@ -19,7 +20,8 @@ from alambique.api.exports import (
     table_text,
 )
 from alambique.api.views import SuiteJob, SuiteView
-from alambique.cli.tables import Figure, duration, printable, say, show, table
+from alambique.api.zoo_views import Collection
+from alambique.cli.tables import Figure, duration, printable, say, share, show, table
 from alambique.spec.errors import BadSpec
 from alambique.spec.states import State
 from alambique.spec.suite import Cell
@@ -73,8 +75,36 @@ def describe(suite: SuiteView) -> None:
 
 def report(suite: SuiteView) -> None:
     """Print the table of a suite, the notes on it, and the jobs that did not succeed."""
-    comparison = suite.comparison
-    assert comparison is not None  # only a request without the table lacks it
+    assert suite.comparison is not None  # only a request without the table lacks it
+    show_comparison(suite.comparison)
+    for why, jobs in _unsuccessful_jobs(suite).items():
+        say(f"{'; '.join(cell_name(job.cell) for job in jobs)}: {why}")
+        say(f"  see alambique jobs logs {jobs[0].id}")
+
+
+def show_collection(collection: Collection) -> None:
+    """Print the teachers and students of a suite, then its table."""
+    say(f"{collection.suite}  {collection.name}  (project {collection.project})")
+    rows = [
+        (
+            member.version,
+            member.role,
+            member.data,
+            member.teacher,
+            member.student,
+            member.metric,
+            share(member.score),
+            "deleted" if member.version in collection.deleted else None,
+        )
+        for member in collection.members
+    ]
+    columns = ("version", "role", "data", "teacher", "student", "metric", "%", "")
+    show(table(columns, rows))
+    show_comparison(collection.comparison)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print the table of a suite with the notes on it."""
     if comparison.rows:
         lines = [[*map(Figure, cells(comparison, row))] for row in comparison.rows]
         words = head(comparison).index("layers")
@@ -96,9 +126,6 @@ def report(suite: SuiteView) -> None:
             for one in comparison.passes
         )
         say(f"teacher passes over the training examples: {passes}")
-    for why, jobs in _unsuccessful_jobs(suite).items():
-        say(f"{'; '.join(cell_name(job.cell) for job in jobs)}: {why}")
-        say(f"  see alambique jobs logs {jobs[0].id}")
 
 
 def _folded_title(title: str) -> str:

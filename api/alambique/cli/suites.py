@@ -100,6 +100,21 @@ def show(
     describe(view)
 
 
+def collection(
+    context: typer.Context, suite: SuiteNamed, project: InProject = None, json: Json = False
+) -> None:
+    """Print the teachers and students of a suite as one family, with its table."""
+    from alambique.api.lookup import find_suite
+    from alambique.cli.suite_reports import show_collection
+    from alambique.cli.tables import show_json
+
+    client = client_of(context)
+    found = client.collection(find_suite(client, suite, project=project))
+    if json:
+        return show_json(found.model_dump(mode="json"))
+    show_collection(found)
+
+
 def watch(
     context: typer.Context, suite: SuiteNamed, project: InProject = None, json: Json = False
 ) -> None:

@@ -6,6 +6,7 @@ Times are aware and in UTC, by the database's clock. Sizes are bytes.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -199,8 +200,19 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about a version."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
-    """A registered version of a model; nothing in it ever changes."""
+    """A registered version of a model: what it is never changes, what people say of it does.
+
+    These are its aliases, tags and notes, and whether it is deleted.
+    """
 
     id: UUID
     project: str
@@ -227,6 +239,40 @@ class Version:
     """When somebody deleted it: it is out of all lists, and its files go when it is collected."""
     collected_at: datetime | None = None
     """When its files were removed; its row stays, for the lineage of others."""
+    aliases: tuple[str, ...] = ()
+    """Names that point to it now, in the order of the alphabet."""
+    tags: tuple[str, ...] = ()
+    """In the order of the alphabet."""
+    notes: tuple[Note, ...] = ()
+    """The oldest first."""
+
+    @property
+    def tag(self) -> str:
+        """Its ETag: another one after each change of what can change."""
+        can_change = (self.aliases, self.tags, self.notes, self.deleted_at, self.collected_at)
+        return sha256(repr((self.id, can_change)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """A time at which an alias was set, moved or removed."""
+
+    number: int | None
+    """Of the version that it pointed to from then on. None: it was removed."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name for a version of a model, which can be moved to another version."""
+
+    name: str
+    number: int | None
+    """Of the version that it points to. None: it was removed."""
+    tag: int
+    """Its ETag: counts up with each move."""
+    moves: tuple[AliasMove, ...]
+    """The oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +316,11 @@ class Model:
     task: str
     created_at: datetime
     versions: int
-    """How many there are; `versions.page(name=…)` lists them."""
+    """How many there are that are not deleted; `versions.page(name=…)` lists them."""
     latest: Version
+    """The newest that is not deleted."""
+    match: Version | None = None
+    """The newest with all that was asked for. None: that is the latest."""
 
 
 @dataclass(frozen=True, slots=True)

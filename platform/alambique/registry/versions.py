@@ -1,11 +1,10 @@
 """Models and their versions: numbered without gaps, recorded at most once per job and role."""
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
@@ -17,13 +16,16 @@ from alambique.registry.dialects import insert_if_new, now
 from alambique.registry.moves import lock_job
 from alambique.registry.pages import newest_first, page_of
 from alambique.registry.records import Edge, File, Metric, Model, Page, Version
-from alambique.spec.errors import Conflict, UnknownName
+from alambique.registry.version_rows import model_records, version_records
+from alambique.spec.errors import Conflict, Deleted, UnknownName
 from alambique.spec.excerpts import short
 from alambique.spec.spelling import hint
 
 _NUMBER = re.compile("[0-9]{1,9}")
 _COMPARED = 200
 """Names that one which is not there is compared with."""
+_SHOWN_ALIASES = 10
+"""Aliases that an error lists."""
 
 
 def record(
@@ -52,13 +54,15 @@ def record(
 
     Raises:
         LostLease: the job is not held under `token` any more.
-        Conflict: the model of that name is of another task.
+        Conflict: the model of that name is of another task, or the files under the artifact were
+            those of versions that were deleted and collected meanwhile.
     """
     # this makes the transactions for a job's roles come one at a time, too
     job = lock_job(session, job_id, token=token)
     before = select(tables.Version).filter_by(job_id=job_id, role=role)
     if recorded := session.scalar(before):
-        return _version_records(session, [recorded])[0]
+        return version_records(session, [recorded])[0]
+    _check_files_are_there(session, artifact)
     at, version_id = now(session), uuid7()
     model_id = _model_id(session, job.project, name, task, at)
     version = tables.Version(
@@ -80,45 +84,90 @@ def record(
     session.flush()
     session.add_all(_part_rows(version_id, files, metrics, lineage))
     session.flush()
-    return _version_records(session, [version])[0]
+    return version_records(session, [version])[0]
 
 
 def find(session: Session, project: str, name: str, version: int | str = "latest") -> Version:
-    """Return a version by its number (also as text), or the newest one by "latest".
+    """Return a version by its number (also as text), by an alias, or the newest by "latest".
 
     Raises:
+        Deleted: it was there, and was deleted.
         UnknownName: the model or the version is not there.
     """
-    known = model(session, project, name)
+    return not_deleted(find_recorded(session, project, name, version))
+
+
+def find_recorded(
+    session: Session, project: str, name: str, version: int | str = "latest"
+) -> Version:
+    """Return a version as `find` does, or a deleted one by its number: lineage may name it.
+
+    Raises:
+        Deleted: the latest is asked for, and all were deleted.
+        UnknownName: the model or the version is not there.
+    """
+    row = find_model(session, project, name)
     if version == "latest":
-        return known.latest
-    number = _number(version)
-    row = session.scalar(select(tables.Version).filter_by(model_id=known.id, number=number))
-    if row is None:
+        return _latest(session, row)
+    if (number := _number(version)) == 0:
+        number = _alias_number(session, row.id, str(version))
+    found = session.scalar(select(tables.Version).filter_by(model_id=row.id, number=number))
+    if found is None:
         raise UnknownName(
             f"model {name!r} has no version {str(version)[:40]!r}: "
-            f"give a number up to {known.latest.number}, or latest"
+            f"give a number up to {row.newest}, latest, or an alias{_alias_list(session, row.id)}"
         )
-    return _version_records(session, [row])[0]
+    return version_records(session, [found])[0]
+
+
+def not_deleted(version: Version) -> Version:
+    """Return the version itself.
+
+    Raises:
+        Deleted: it is deleted; the message says how to restore it, if it can be.
+    """
+    if version.deleted_at is None:
+        return version
+    name = f"{version.name}@{version.number}"
+    said = f"{name} was deleted on {version.deleted_at:%Y-%m-%d}"
+    if version.collected_at is None:
+        raise Deleted(
+            f"{said}: `alambique models restore {name}` brings it back, as long as its files are "
+            "not removed"
+        )
+    raise Deleted(
+        f"{said}, and its files were removed on {version.collected_at:%Y-%m-%d}: name another "
+        f"version, as `alambique models show {version.name}` lists them"
+    )
 
 
 def find_existing(
     session: Session, project: str, asked: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """Return those of the names with versions that `find` finds, by one query."""
-    model = tables.Model
-    names = {name for name, _ in asked}
-    query = select(model.name, model.newest).where(model.project == project, model.name.in_(names))
-    newest = {name: number for name, number in session.execute(query)}
+    """Return those of the names with versions that `find` finds, by three queries."""
+    model, version, alias = tables.Model, tables.Version, tables.Alias
+    names, versions = {name for name, _ in asked}, {each for _, each in asked}
+    numbers = {_number(each) for each in versions} - {0}
+    living = select(model.name, version.number).join(version, version.model_id == model.id)
+    living = living.where(
+        model.project == project, model.name.in_(names), version.deleted_at.is_(None)
+    )
+    numbered = set(session.execute(living.where(version.number.in_(numbers))))
+    latest = set(session.scalars(living.with_only_columns(model.name).distinct()))
+    aliased = select(model.name, alias.name).join(alias, alias.model_id == model.id)
+    aliased = aliased.where(model.project == project, model.name.in_(names))
+    aliases = set(session.execute(aliased.where(alias.name.in_(versions))))
     return {
         (name, version)
         for name, version in asked
-        if name in newest and (version == "latest" or 0 < _number(version) <= newest[name])
+        if (name, _number(version)) in numbered
+        or (name, version) in aliases
+        or (version == "latest" and name in latest)
     }
 
 
 def get(session: Session, version_id: UUID) -> Version:
-    """Return a version by its id, as lineage names it.
+    """Return a version by its id, as lineage names it, whether it is deleted or not.
 
     Raises:
         UnknownName: it is not there.
@@ -129,14 +178,16 @@ def get(session: Session, version_id: UUID) -> Version:
             f"there is no version of id {version_id}: `alambique models list` "
             "shows the models there are"
         )
-    return _version_records(session, [row])[0]
+    return version_records(session, [row])[0]
 
 
 def by_weights(session: Session, project: str, weights: str) -> Version | None:
-    """Return the newest version in the project with weights of that hash."""
-    query = _select_versions(project=project).where(tables.Version.weights == weights)
+    """Return the newest version in the project with weights of that hash that is not deleted."""
+    query = _select_versions(project=project).where(
+        tables.Version.weights == weights, tables.Version.deleted_at.is_(None)
+    )
     row = session.scalar(query.order_by(tables.Version.id.desc()).limit(1))
-    return None if row is None else _version_records(session, [row])[0]
+    return None if row is None else version_records(session, [row])[0]
 
 
 def page(
@@ -147,60 +198,96 @@ def page(
     task: str | None = None,
     role: str | None = None,
     job_id: UUID | None = None,
+    deleted: bool = False,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Version]:
-    """Return the versions that are as asked for, newest first.
+    """Return the versions that are as asked for, newest first; the deleted ones, or the others.
 
     Raises:
         BadSpec: the cursor is not one that a page gave.
     """
+    deletion = tables.Version.deleted_at
     query = _select_versions(project=project, name=name, task=task)
+    query = query.where(deletion.is_not(None) if deleted else deletion.is_(None))
     if role is not None:
         query = query.where(tables.Version.role == role)
     if job_id is not None:
         query = query.where(tables.Version.job_id == job_id)
     order = newest_first(tables.Version.id)
-    return page_of(session, query, order, cursor, limit, partial(_version_records, session))
+    return page_of(session, query, order, cursor, limit, partial(version_records, session))
 
 
 def model(session: Session, project: str, name: str) -> Model:
     """Return a model, with its newest version.
 
     Raises:
+        Deleted: all its versions were deleted.
         UnknownName: it is not there.
     """
-    row = session.scalar(select(tables.Model).filter_by(project=project, name=name))
+    row = find_model(session, project, name)
+    _latest(session, row)
+    return model_records(session, [row])[0]
+
+
+def find_model(session: Session, project: str, name: str, *, lock: bool = False) -> tables.Model:
+    """Return the row of a model, also of one whose versions were all deleted.
+
+    Args:
+        session: where it is read.
+        project: of the model.
+        name: of the model.
+        lock: no other transaction moves its aliases, or deletes or restores its versions, until
+            this one ends.
+
+    Raises:
+        UnknownName: it is not there.
+    """
+    query = select(tables.Model).filter_by(project=project, name=name)
+    if lock:
+        # key_share: FOR NO KEY UPDATE, for which rows that refer to the model need not wait
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    row = session.scalar(query)
     if row is None:
-        query = select(tables.Model.name).filter_by(project=project).order_by(tables.Model.name)
-        near = hint(name, session.scalars(query.limit(_COMPARED)))
+        names = select(tables.Model.name).filter_by(project=project).order_by(tables.Model.name)
+        near = hint(name, session.scalars(names.limit(_COMPARED)))
         raise UnknownName(
             f"project {short(project)} has no model {short(name)}: {near}`alambique models list` "
             "shows those it has"
         )
-    return _model_records(session, [row])[0]
+    return row
 
 
-def models(
-    session: Session,
-    *,
-    project: str | None = None,
-    task: str | None = None,
-    cursor: str | None = None,
-    limit: int = 50,
-) -> Page[Model]:
-    """Return the models that are as asked for, newest first.
+def _latest(session: Session, model: tables.Model) -> Version:
+    """Return the newest version that is not deleted.
 
     Raises:
-        BadSpec: the cursor is not one that a page gave.
+        Deleted: there is none.
     """
-    query = select(tables.Model)
-    if project is not None:
-        query = query.where(tables.Model.project == project)
-    if task is not None:
-        query = query.where(tables.Model.task == task)
-    order = newest_first(tables.Model.id)
-    return page_of(session, query, order, cursor, limit, partial(_model_records, session))
+    query = select(tables.Version).filter_by(model_id=model.id, deleted_at=None)
+    row = session.scalar(query.order_by(tables.Version.number.desc()).limit(1))
+    if row is None:
+        raise Deleted(
+            f"all versions of {model.name} were deleted: `alambique models versions {model.name} "
+            "--deleted` shows which can be restored"
+        )
+    return version_records(session, [row])[0]
+
+
+def _alias_number(session: Session, model_id: UUID, alias: str) -> int:
+    """Return the number of the version that an alias points to; 0 if there is no such alias."""
+    query = select(tables.Version.number).join(
+        tables.Alias, tables.Alias.version_id == tables.Version.id
+    )
+    query = query.where(tables.Alias.model_id == model_id, tables.Alias.name == alias)
+    return session.scalar(query) or 0
+
+
+def _alias_list(session: Session, model_id: UUID) -> str:
+    """Return the aliases of a model for a message, in brackets; nothing if it has none."""
+    query = select(tables.Alias.name).filter_by(model_id=model_id).order_by(tables.Alias.name)
+    names = session.scalars(query.limit(_SHOWN_ALIASES)).all()
+    return f" ({', '.join(names)})" if names else ""
 
 
 def _number(version: int | str) -> int:
@@ -222,6 +309,21 @@ def _select_versions(
     filters = ((model.project, project), (model.name, name), (model.task, task))
     query = select(tables.Version).join(model, model.id == tables.Version.model_id)
     return query.where(*(column == value for column, value in filters if value is not None))
+
+
+def _check_files_are_there(session: Session, artifact: str) -> None:
+    """Raise `Conflict` if the files that versions share were removed since they were found.
+
+    Until this transaction ends, nobody marks another version of them as collected.
+    """
+    version = tables.Version
+    query = select(version.collected_at).where(version.artifact == artifact)
+    collected = session.scalars(query.with_for_update(read=True)).all()
+    if collected and None not in collected:
+        raise Conflict(
+            f"the files under {artifact} were removed with the last version that had them: submit "
+            "the job again, which stores them anew"
+        )
 
 
 def _model_id(session: Session, project: str, name: str, task: str, at: datetime) -> UUID:
@@ -247,9 +349,6 @@ def _next_number(session: Session, model_id: UUID) -> int:
     return session.execute(count.returning(tables.Model.newest)).scalar_one()
 
 
-_Part = TypeVar("_Part", tables.File, tables.Metric, tables.Edge)
-
-
 def _part_rows(
     version_id: UUID, files: Sequence[File], metrics: Sequence[Metric], lineage: Sequence[Edge]
 ) -> Iterator[tables.Table]:
@@ -272,76 +371,3 @@ def _part_rows(
             relation=edge.relation,
             hashes=dict(edge.hashes),
         )
-
-
-def _version_records(session: Session, rows: Sequence[tables.Version]) -> list[Version]:
-    """Return the versions as records, whole, in the order given."""
-    ids = [row.id for row in rows]
-    of_rows = tables.Model.id.in_([row.model_id for row in rows])
-    models = {model.id: model for model in session.scalars(select(tables.Model).where(of_rows))}
-    files = _by_version(session.scalars(_select_parts(tables.File, ids)))
-    metrics = _by_version(session.scalars(_select_parts(tables.Metric, ids)))
-    edges = _by_version(session.scalars(_select_parts(tables.Edge, ids)))
-    return [
-        Version(
-            id=row.id,
-            project=models[row.model_id].project,
-            name=models[row.model_id].name,
-            number=row.number,
-            role=row.role,
-            job_id=row.job_id,
-            created_at=row.created_at,
-            task=models[row.model_id].task,
-            labels=tuple(row.labels),
-            parameters=row.parameters,
-            macs_linear=row.macs_linear,
-            macs_full=row.macs_full,
-            weights=row.weights,
-            artifact=row.artifact,
-            details=row.details,
-            files=tuple(File(part.name, part.sha256, part.size) for part in files[row.id]),
-            metrics=tuple(
-                Metric(part.data, part.split, part.name, part.value, part.settings)
-                for part in metrics[row.id]
-            ),
-            lineage=tuple(
-                Edge(part.relation, part.parent_id, part.hashes) for part in edges[row.id]
-            ),
-            deleted_at=row.deleted_at,
-            collected_at=row.collected_at,
-        )
-        for row in rows
-    ]
-
-
-def _model_records(session: Session, rows: Sequence[tables.Model]) -> list[Model]:
-    """Return the models as records, each with its newest version, in the order given."""
-    newest = select(tables.Version).join(
-        tables.Model,
-        (tables.Model.id == tables.Version.model_id)
-        & (tables.Model.newest == tables.Version.number),
-    )
-    newest_rows = session.scalars(newest.where(tables.Model.id.in_([row.id for row in rows]))).all()
-    latest = dict(
-        zip(
-            (row.model_id for row in newest_rows),
-            _version_records(session, newest_rows),
-            strict=True,
-        )
-    )
-    return [
-        Model(row.id, row.project, row.name, row.task, row.created_at, row.newest, latest[row.id])
-        for row in rows
-    ]
-
-
-def _select_parts(table: type[_Part], ids: Sequence[UUID]) -> Select[_Part]:
-    query = select(table).where(table.version_id.in_(ids))
-    return query.order_by(*table.__table__.primary_key)
-
-
-def _by_version(rows: Iterable[_Part]) -> dict[UUID, list[_Part]]:
-    grouped: dict[UUID, list[_Part]] = defaultdict(list)
-    for row in rows:
-        grouped[row.version_id].append(row)
-    return grouped

@@ -41,6 +41,12 @@ class UnknownName(AlambiqueError, LookupError):
     code = "unknown_name"
 
 
+class Deleted(UnknownName):
+    """It was there and was deleted; the message says whether it can be restored."""
+
+    code = "deleted"
+
+
 class BadData(AlambiqueError, ValueError):
     """A data file is broken; the message names file and line."""
 
@@ -123,3 +129,9 @@ class Conflict(AlambiqueError, RuntimeError):
     """The thing is not in a state that allows this."""
 
     code = "conflict"
+
+
+class Stale(Conflict):
+    """The thing has changed since the one who wants to change it has read it."""
+
+    code = "stale"

@@ -17,8 +17,8 @@ Floating = Hub | Registered | HubData
 def unpinned_sources(job: Job) -> Iterator[tuple[str, Floating]]:
     """Yield each field that names a model or data set which may change, with its source.
 
-    That is one of the hub at something else than a commit, and a model of the registry at its
-    newest version.
+    That is one of the hub at something else than a commit, and a model of the registry at an alias
+    or at its newest version.
     """
     for field, model in job.models():
         source = source_of(model)

@@ -56,15 +56,15 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A model of this registry, by version number, or its newest by `latest`."""
+    """A model of this registry, by version number or alias, or its newest by `latest`."""
 
     name: str
     version: str
 
     @property
     def is_pinned(self) -> bool:
-        """Whether it is one version, which is the same for ever."""
-        return self.version != "latest"
+        """Whether it is one version, which is the same for ever; an alias can be moved."""
+        return self.version.isascii() and self.version.isdecimal()
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _maker(session: Session, project: str, source: Source) -> Job | None:
     """
     if not isinstance(source, Registered):
         return None
-    version = versions.find(session, project, source.name, source.version)
+    version = versions.find_recorded(session, project, source.name, source.version)
     if version.job_id is None:
         raise Conflict(
             f"the job that made {version.name}@{version.number} was deleted: what it began with, "

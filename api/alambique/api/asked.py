@@ -1,0 +1,51 @@
+"""What a list of models is asked for by programs: the parameters of /v1/models, as keywords."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from alambique.registry.model_search import VersionFilter
+
+
+class Asked(TypedDict, total=False):
+    """What a version has to be for its model to be listed."""
+
+    tag: str | None
+    data: str | None
+    """The data set of its test split."""
+    min_parameters: float | None
+    max_parameters: float | None
+    min_macs: float | None
+    max_macs: float | None
+    """For a text of its job's length."""
+    min_ms: float | None
+    max_ms: float | None
+    """Milliseconds for one text."""
+    metric: list[str] | None
+    """Bounds of scores on the test split, as f1>=0.8."""
+    pareto: bool | None
+    """Only those on the front of score over cost, of their task and data set."""
+    cost: Literal["macs", "ms"] | None
+    """Of that front."""
+
+
+def version_filter(project: str | None, task: str | None, asked: Asked) -> VersionFilter:
+    """Return the filter of the registry for what is asked.
+
+    Raises:
+        BadSpec: a bound of a score has another form.
+    """
+    # not on top: clients have no registry
+    from alambique.registry.model_search import Range, VersionFilter, score_bound
+
+    return VersionFilter(
+        project=project,
+        task=task,
+        tag=asked.get("tag"),
+        data=asked.get("data"),
+        parameters=Range(asked.get("min_parameters"), asked.get("max_parameters")),
+        macs=Range(asked.get("min_macs"), asked.get("max_macs")),
+        ms=Range(asked.get("min_ms"), asked.get("max_ms")),
+        scores=tuple(map(score_bound, asked.get("metric") or ())),
+    )
