@@ -23,7 +23,7 @@ from alambique.api.publication_views import PublicationView
 from alambique.spec.reading import read_job
 from alambique.spec.states import State
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TOKEN = "hf_s3cret"
 PICO = (RECIPES / "pico.yaml").read_text()
 PUBLISHED = (
@@ -66,12 +66,14 @@ def up(home: Path, team: TeamHub, log: Path) -> Iterator[tuple[int, Client]]:
             command, env=variables(home, team), stdout=PIPE, stderr=errors, text=True
         )
     with process:
-        assert process.stdout is not None
-        found = re.search(r"http://[\d.:]+\d", process.stdout.readline())
-        assert found
-        with Client(found[0], pause=0.1) as client:
-            yield process.pid, client
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://[\d.:]+\d", process.stdout.readline())
+            assert found
+            with Client(found[0], pause=0.1) as client:
+                yield process.pid, client
+        finally:
+            process.terminate()
         assert process.wait(60) == 0
 
 
@@ -107,7 +109,7 @@ def files_with_the_token(*roots: Path) -> list[Path]:
 def test_a_job_publishes_its_student(tmp_path: Path, team: TeamHub) -> None:
     home, log = tmp_path / "home", tmp_path / "log"
     with up(home, team, log) as (process, client):
-        job = client.submit(read_job(PICO, (*PUBLISHED, "resources={workers: 2}")))
+        job = client.submit(read_job(PICO, PUBLISHED))
         kinds = set()
         for event in client.watch(job.id):
             if event.kind == "progress":
