@@ -33,6 +33,7 @@ CONFIG = {
     "type_vocab_size": 2,
 }
 LABELS = ("O", "B-PER", "I-PER")
+SETTINGS = {"data": "sample-entities", "split": "test", "examples": 200, "length": 64}
 ABOUT = {
     "task": "named-entities",
     "output": "tags",
@@ -65,7 +66,8 @@ def register(settings: Settings, **said: str) -> Registered:
     version = record(settings, database, job)
     row = result_row("distilled", version=f"{version.name}@{version.number}")
     with database.write() as session:
-        job = jobs.finish(session, job.id, job.token, job_result(result_row("teacher"), row))
+        result = job_result(result_row("teacher"), row, settings=SETTINGS)
+        job = jobs.finish(session, job.id, job.token, result)
     return Registered(settings, database, job, version)
 
 

@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
 
 from alambique.registry.database import Database
 from alambique.spec.settings import Settings
+from alambique.workers.publishing.documents import DOCUMENTS
 from alambique.workers.publishing.publisher import Publisher
 from alambique.workers.publishing.release import Release
 
@@ -22,7 +24,7 @@ def end(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def end_while_staging(release: Release) -> Mapping[str, bytes]:
+def end_while_staging(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:
     """Never return the documents."""
     end()
     return {}
@@ -38,7 +40,7 @@ def main(endpoint: str, point: str) -> None:
     """Carry out the next publication."""
     settings = Settings()
     database = Database(settings.database)
-    documents = (end_while_staging,) if point == "staging" else ()
+    documents = (*DOCUMENTS, end_while_staging) if point == "staging" else DOCUMENTS
     if point == "recording":
         event.listen(Engine, "before_cursor_execute", end_at_record)
     published = Publisher(settings, database, endpoint=endpoint, documents=documents).publish_next()

@@ -21,6 +21,10 @@ from alambique.spec.settings import Settings
 from alambique.spec.states import PublicationState
 from alambique.workers.publishing.publisher import Publisher, publishing
 
+DOCUMENTS = {
+    *("README.md", "LICENSES.md", "LICENSES/Apache-2.0.txt"),
+    *("provenance.json", "bom.json", "pictures/front.svg"),
+}
 Ask = Callable[..., Publication]
 
 
@@ -64,7 +68,7 @@ def test_one_commit_a_tag_and_the_very_files(
     assert repository.head.title == "pico v1"
     assert str(row.id) in repository.head.message
     files = {file.name for file in registered.version.files}
-    assert set(repository.head.files) == files | {".gitattributes"}
+    assert set(repository.head.files) == files | {".gitattributes"} | DOCUMENTS
     fetched = snapshot_download(
         "team/pico", endpoint=team.endpoint, token=READER, cache_dir=tmp_path, revision="v1"
     )
@@ -104,7 +108,7 @@ def test_the_next_version_replaces_the_files_of_the_one_before(
     asked: Ask, publisher: Publisher, team: TeamHub, registered: Registered
 ) -> None:
     asked()
-    publisher.documents = (lambda release: {"NOTICE": b"of version 1"},)
+    publisher.documents = (lambda *_: {"NOTICE": b"of version 1"},)
     published(publisher)
     with registered.database.write() as session:
         again = jobs.submit(session, _job(registered))
@@ -284,7 +288,7 @@ def test_a_hub_that_is_down_is_asked_again_later(
 
 
 def test_bad_metadata_is_refused(asked: Ask, publisher: Publisher, team: TeamHub) -> None:
-    publisher.documents = (lambda release: {"README.md": b"---\n[: no\n---\n"},)
+    publisher.documents = (lambda *_: {"README.md": b"---\n[: no\n---\n"},)
     asked()
     assert "Invalid metadata" in refused(publisher)
     assert team.publications("team/pico") == []

@@ -33,19 +33,21 @@ def release(registered: Registered, asked: Callable[..., Publication]) -> Releas
 @pytest.fixture
 def staged(registered: Registered, release: Release, tmp_path: Path) -> Path:
     """The folder as it is staged."""
-    stage(registered.settings, release, tmp_path / "staged")
+    stage(registered.settings, release, tmp_path / "staged", documents=())
     return tmp_path / "staged"
 
 
-def test_documents_and_seals_are_put_beside_the_weights(
+def test_documents_are_put_beside_the_weights(
     registered: Registered, release: Release, tmp_path: Path
 ) -> None:
     stage(
         registered.settings,
         release,
         tmp_path / "staged",
-        documents=(lambda told: {"README.md": told.version.name.encode()},),
-        seals=(lambda folder, *_: {"model.sig": b" ".join(map(os.fsencode, folder.iterdir()))},),
+        documents=(
+            lambda _, told, __: {"README.md": told.version.name.encode()},
+            lambda folder, *_: {"model.sig": b" ".join(map(os.fsencode, folder.iterdir()))},
+        ),
     )
     assert (tmp_path / "staged" / "README.md").read_text() == "pico"
     assert b"README.md" in (tmp_path / "staged" / "model.sig").read_bytes()
@@ -57,7 +59,7 @@ def test_a_document_of_another_name_is_refused(
 ) -> None:
     with pytest.raises((Conflict, FileExistsError)):
         stage(
-            registered.settings, release, tmp_path / "staged", documents=(lambda _: {name: b"x"},)
+            registered.settings, release, tmp_path / "staged", documents=(lambda *_: {name: b"x"},)
         )
     assert not (tmp_path / "README.md").exists()
 
@@ -67,7 +69,7 @@ def test_a_document_of_another_name_is_refused(
     [
         ("model-00001-of-00002.safetensors", True),
         ("README.en.md", True),
-        ("licenses/beto.txt", True),
+        ("LICENSES/Apache-2.0.txt", True),
         ("provenance.json", True),
         ("bom.cdx.json", True),
         ("signing_key.pub", True),
@@ -124,7 +126,7 @@ def test_a_file_that_is_not_what_was_registered_is_refused(
     (path,) = (registered.settings.home / where).rglob("config.json")
     path.write_text(path.read_text() + " ")
     with pytest.raises(BadModel, match="sha256"):
-        stage(registered.settings, release, tmp_path / "staged")
+        stage(registered.settings, release, tmp_path / "staged", documents=())
 
 
 def form_of(registered: Registered, tokenizer: bytes | None = None) -> Version:

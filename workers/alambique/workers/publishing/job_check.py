@@ -9,6 +9,9 @@ from alambique.spec.errors import BadSpec
 from alambique.spec.publication import FolderTarget, HubTarget, Publish
 from alambique.spec.states import StageName
 from alambique.workers.pipeline.context import JobContext
+from alambique.workers.publishing.licence_links import LicenceSources, read_links
+from alambique.workers.publishing.licences import chain_of, check_chain
+from alambique.workers.publishing.release import ancestry_of, base_models_of, data_sets_of
 
 
 def check_publication(context: JobContext, publish: Publish) -> None:
@@ -18,6 +21,8 @@ def check_publication(context: JobContext, publish: Publish) -> None:
 
     Raises:
         BadSpec: the target is none, as far as that can be told.
+        BadLicence: the licences of models and data forbid it, and nobody overrides that.
+        UnknownName, Unreachable: a licence cannot be read.
     """
     context.report(StageName.CHECK, 0.0, message=f"looking at {publish.target}")
     match publish.target:
@@ -27,7 +32,10 @@ def check_publication(context: JobContext, publish: Publish) -> None:
             pass  # any word is the name of a folder
         case other:
             assert_never(other)
-    # the one place where the licences of all that the student is made of are checked: here
+    sources = LicenceSources(context.settings.models, context.settings.home.absolute() / "hub")
+    jobs = context.read(lambda session: tuple(ancestry_of(session, context.job)))
+    links = read_links(base_models_of(jobs), data_sets_of(jobs), sources)
+    check_chain(chain_of(links, publish.override), "the student of this job")
 
 
 def _check_repository(repository: str) -> None:

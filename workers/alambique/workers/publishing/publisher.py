@@ -24,16 +24,10 @@ from alambique.registry.retry import read, write
 from alambique.spec.errors import AlambiqueError, Conflict, LostLease, NotEnoughDisk, Unreachable
 from alambique.spec.publication import FolderTarget, HubTarget, missing_token, target_of
 from alambique.spec.settings import Settings
+from alambique.workers.publishing.documents import DOCUMENTS
 from alambique.workers.publishing.hub import HubCommit, publish_to_hub
 from alambique.workers.publishing.release import Published, Release, load_release
-from alambique.workers.publishing.staging import (
-    DOCUMENTS,
-    SEALS,
-    Document,
-    Seal,
-    publish_to_folder,
-    stage,
-)
+from alambique.workers.publishing.staging import Document, publish_to_folder, stage
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,7 +73,6 @@ class Publisher:
     endpoint: str | None = None
     """The URL of the hub; None: the one that the environment names."""
     documents: tuple[Document, ...] = DOCUMENTS
-    seals: tuple[Seal, ...] = SEALS
     _held: "_Held | None" = None
 
     def run(self) -> None:
@@ -184,7 +177,7 @@ class Publisher:
             shutil.rmtree(earlier, ignore_errors=True)
         folder = staging / f"{taken.id}.{taken.token}"
         try:
-            stage(self.settings, release, folder, documents=self.documents, seals=self.seals)
+            stage(self.settings, release, folder, documents=self.documents)
             held.check()
             return self._put(release, folder, held)
         finally:

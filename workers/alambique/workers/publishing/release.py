@@ -1,6 +1,6 @@
 """What the registry knows of a version that is published: its card says this and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -40,21 +40,12 @@ class Release:
     @property
     def base_models(self) -> tuple[Source, ...]:
         """The models of others that the ancestry began with, each once; none for random weights."""
-        named = (source_of(model) for job in self.ancestry for _, model in job.models())
-        return tuple(
-            dict.fromkeys(each for each in named if isinstance(each, Hub | Local | Folder))
-        )
+        return base_models_of(self.ancestry)
 
     @property
     def data_sets(self) -> tuple[str, ...]:
         """The names of the data that the ancestry read to learn from, each once."""
-        named = (
-            name
-            for job in self.ancestry
-            for field, name in job.data.names.items()
-            if field != "test"
-        )
-        return tuple(dict.fromkeys(named))
+        return data_sets_of(self.ancestry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +96,7 @@ def load_release(session: Session, publication: Publication) -> Release:
         job=job,
         result=result,
         row=row,
-        ancestry=tuple(_ancestry(session, job)),
+        ancestry=tuple(ancestry_of(session, job)),
     )
 
 
@@ -126,8 +117,24 @@ def _engine_file(
     return versions.find(session, version.project, name, number)
 
 
-def _ancestry(session: Session, job: Job) -> Iterator[Job]:
-    """Yield a job, then the jobs of the registered models that it names, nearest first."""
+def base_models_of(jobs: Iterable[Job]) -> tuple[Source, ...]:
+    """Return the models of others that some jobs begin with, each once."""
+    named = (source_of(model) for job in jobs for _, model in job.models())
+    return tuple(dict.fromkeys(each for each in named if isinstance(each, Hub | Local | Folder)))
+
+
+def data_sets_of(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """Return the names of the data that some jobs learn from, each once."""
+    named = (name for job in jobs for field, name in job.data.names.items() if field != "test")
+    return tuple(dict.fromkeys(named))
+
+
+def ancestry_of(session: Session, job: Job) -> Iterator[Job]:
+    """Yield a job, then the jobs of the registered models that it names, nearest first.
+
+    Raises:
+        Conflict: one of those was deleted, or they go back too far.
+    """
     generation = [job]
     for _ in range(_GENERATIONS):
         if not generation:

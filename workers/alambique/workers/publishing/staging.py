@@ -19,15 +19,8 @@ from alambique.workers.files import sync
 from alambique.workers.publishing.release import Published, Release
 from alambique.workers.stages.artifacts import fetch_model
 
-Document = Callable[[Release], Mapping[str, bytes]]
-"""Gives files that the registry alone tells, by their names."""
-Seal = Callable[[Path, Release, Settings], Mapping[str, bytes]]
-"""Gives files that tell what a staged folder holds, by their names."""
-
-DOCUMENTS: tuple[Document, ...] = ()
-"""What is written beside the weights, in this order."""
-SEALS: tuple[Seal, ...] = ()
-"""What is written after all else, each of the folder as those before have left it."""
+Document = Callable[[Path, Release, Settings], Mapping[str, bytes]]
+"""Returns files about a release, by their names, of its folder as it stands."""
 
 MOST_DOCUMENT_BYTES = 5 * 2**20
 """Of a file that is no network and no tokenizer: the hub shows no larger ones."""
@@ -40,8 +33,8 @@ _NETWORK = re.compile(
 )
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _DOCUMENTS = re.compile(
-    r"README(\.[a-z]{2})?\.md|LICENSE(\.[A-Za-z0-9.-]{1,60})?|NOTICE"
-    rf"|licen[cs]es/{_WORD}\.txt|(pictures/)?{_WORD}\.svg"
+    r"README(\.[a-z]{2})?\.md|LICENSES\.md|LICENSE(\.[A-Za-z0-9.-]{1,60})?|NOTICE"
+    rf"|LICENSES/{_WORD}\.txt|(pictures/)?{_WORD}\.svg"
     r"|provenance\.json|bom(\.cdx)?\.json|model\.sig|signing_key\.pub"
 )
 
@@ -51,8 +44,7 @@ def stage(
     release: Release,
     folder: Path,
     *,
-    documents: tuple[Document, ...] = DOCUMENTS,
-    seals: tuple[Seal, ...] = SEALS,
+    documents: tuple[Document, ...] = (),
 ) -> None:
     """Build the folder of a release, whole and checked, on this disk.
 
@@ -63,8 +55,8 @@ def stage(
         settings: of this process.
         release: what is published.
         folder: where; it is not there yet.
-        documents: what is written beside the weights.
-        seals: what is written after that.
+        documents: what is written beside the weights, each of the folder as those before have
+            left it.
 
     Raises:
         BadModel: files in the artifacts are not those that were registered, or do not fit together.
@@ -75,9 +67,7 @@ def stage(
     if release.engine_file is not None:
         _add_engine_file(settings, release.engine_file, folder)
     for document in documents:
-        _write(folder, document(release))
-    for seal in seals:
-        _write(folder, seal(folder, release, settings))
+        _write(folder, document(folder, release, settings))
     check_folder(folder, release.version)
     sync(folder)
 
