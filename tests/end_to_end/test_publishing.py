@@ -58,12 +58,12 @@ def variables(home: Path, team: TeamHub, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def up(home: Path, team: TeamHub, log: Path) -> Iterator[tuple[int, Client]]:
+def up(home: Path, team: TeamHub, log: Path, **more: str) -> Iterator[tuple[int, Client]]:
     """`alambique up`: its process, and a client of it."""
     command = [sys.executable, "-m", "alambique.cli", "up", "--port", "0"]
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            command, env=variables(home, team), stdout=PIPE, stderr=errors, text=True
+            command, env=variables(home, team, **more), stdout=PIPE, stderr=errors, text=True
         )
     with process:
         try:
