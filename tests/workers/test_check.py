@@ -133,14 +133,15 @@ def test_a_split_of_another_size_than_the_catalogue_tells(
     )
 
 
-def test_splits_that_share_examples_are_told_in_the_log(
+def test_splits_that_share_examples_are_told_in_the_log_and_to_readers_of_the_table(
     job_context: MakeContext, entities: Path
 ) -> None:
     shutil.copy(entities / "train.conll", entities / "test.conll")
     job = job_context(f"data.name={entities}")
-    check_job(job)
+    told = check_job(job).data.warnings
     with job.database.read() as session:
         (logged,) = jobs.logs(session, job.id)
+    assert logged.content["lines"] == [f"warning: {warning}" for warning in told]
     assert logged.content["lines"] == [
         "warning: 12 of 12 test examples share their text with train, such as test.conll:1: scores "
         "on test may be too good"

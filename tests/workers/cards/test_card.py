@@ -122,7 +122,7 @@ def test_both_languages_have_the_same_figures(released: Released) -> None:
 
 def test_the_metadata_is_what_the_hub_reads(released: Released) -> None:
     release = released(target="hub:team/tiny")
-    read = ModelCard(card(release)).data
+    read: Any = ModelCard(card(release)).data
     assert (read.language, read.library_name, read.license) == (
         *("es", "transformers"),
         "apache-2.0",
@@ -148,7 +148,7 @@ def test_what_is_on_the_hub_is_linked(released: Released) -> None:
     release = released(job=job)
     test = [replace(each, data=f"hub:team/news@{commit}#es") for each in release.version.metrics]
     release = replace(release, version=replace(release.version, metrics=tuple(test)))
-    read = ModelCard(card(release)).data
+    read: Any = ModelCard(card(release)).data
     assert (read.base_model, read.base_model_relation) == ("team/base", "finetune")
     assert read.datasets == ["team/news"]
     of_f1 = read.eval_results[0]
@@ -168,7 +168,7 @@ def test_a_licence_is_one_of_the_hub_or_named(
     released: Released, found: tuple[str, ...], fields: tuple[str, str | None]
 ) -> None:
     links = [LicenceLink("data", f"n{n}", each, "there") for n, each in enumerate(found)]
-    read = ModelCard(card(released(), chain_of(links))).data
+    read: Any = ModelCard(card(released(), chain_of(links))).data
     assert (read.license, read.license_name) == fields
 
 

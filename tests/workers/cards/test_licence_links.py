@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from alambique.spec.errors import UnknownName, Unreachable
-from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered
+from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered, Source
 from alambique.workers.publishing.licence_links import LicenceSources, read_links, release_chain
 from alambique.workers.publishing.licences import LicenceLink
 from alambique.workers.publishing.release import Release
@@ -134,7 +134,7 @@ def test_samples_and_the_catalogue_are_known_and_a_scratch_has_no_link(
     sources: LicenceSources,
 ) -> None:
     scratch = Architecture(architecture="bert", layers=1, width=8, heads=1, ffn=8)
-    models = [Local("sample-encoder"), scratch, Registered("tiny", "1")]
+    models: list[Source] = [Local("sample-encoder"), scratch, Registered("tiny", "1")]
     found = read_links(models, ["sample-entities", "conll2002"], sources)
     assert [(link.kind, link.name, link.expression) for link in found] == [
         ("base model", "sample-encoder", "Apache-2.0"),
