@@ -13,7 +13,13 @@ from alambique.workers.publishing.findings import (
     exit_code,
     tolerance_of,
 )
-from alambique.workers.publishing.numbers import DIFFERENCE, SPEED_RATIO, Measured, Number
+from alambique.workers.publishing.numbers import (
+    DIFFERENCE,
+    SIMILARITY,
+    SPEED_RATIO,
+    Measured,
+    Number,
+)
 from alambique.workers.publishing.printed import card_findings
 from alambique.workers.publishing.provenance import Provenance
 
@@ -42,6 +48,7 @@ def test_a_size_is_exact_and_a_logit_nearly_so() -> None:
     assert tolerance_of(size, examples=0, is_quantized=True).amount == 0
     logits = number(DIFFERENCE, 3e-6, split="dev")
     assert tolerance_of(logits, examples=9, is_quantized=False).amount == 0.001
+    assert tolerance_of(number(SIMILARITY, 1.0), examples=9, is_quantized=False).amount == 0.001
     assert tolerance_of(number(DIFFERENCE, 2.0), examples=9, is_quantized=True).amount == 2.0
 
 

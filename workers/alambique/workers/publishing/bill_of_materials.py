@@ -20,6 +20,7 @@ from alambique.workers.publishing.numbers import (
     gain_over,
     numbers_of,
 )
+from alambique.workers.publishing.places import places_of, without_places
 from alambique.workers.publishing.provenance import WEIGHTS, json_bytes
 from alambique.workers.publishing.release import Release
 
@@ -28,15 +29,16 @@ BILL_OF_MATERIALS = "bom.json"
 LARGEST = 16 << 20
 """Bytes of one."""
 _SPEC_VERSION = "1.7"
-_SPDX = frozenset(
-    {
-        *("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0", "Unlicense"),
-        *("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0"),
-        *("CC-BY-NC-SA-4.0", "CC-BY-NC-ND-4.0", "CC-BY-ND-4.0", "CC-BY-NC-SA-3.0", "PDDL-1.0"),
-        *("GPL-2.0-only", "GPL-3.0-only", "GPL-3.0-or-later", "LGPL-3.0-only", "AGPL-3.0-only"),
-        *("ODbL-1.0", "ODC-By-1.0", "AFL-3.0", "Artistic-2.0", "LGPL-LR"),
-    }
-)
+_SPDX = """
+Apache-2.0 MIT BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear ISC Zlib AFL-3.0 BSL-1.0
+ECL-2.0 NCSA PostgreSQL WTFPL MS-PL CC0-1.0 Unlicense PDDL-1.0 CDLA-Permissive-1.0 CDLA-
+Permissive-2.0 CDLA-Sharing-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-3.0 CC-
+BY-SA-4.0 CC-BY-ND-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-
+SA-3.0 CC-BY-NC-SA-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 etalab-2.0 ODC-By-1.0 ODbL-1.0
+GPL-2.0-only GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later LGPL-2.1-only LGPL-3.0-only
+AGPL-3.0-only AGPL-3.0-or-later MPL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 OSL-3.0
+Artistic-2.0 LGPL-LR
+"""
 """Names that SPDX lists, of those that models and texts come under: others are given as words."""
 _ROOT = "model"
 
@@ -65,23 +67,26 @@ def document(
     ]
     materials = [part["bom-ref"] for part in parts if part["type"] != "file"]
     return json_bytes(
-        {
-            "$schema": f"http://cyclonedx.org/schema/bom-{_SPEC_VERSION}.schema.json",
-            "bomFormat": "CycloneDX",
-            "specVersion": _SPEC_VERSION,
-            "serialNumber": f"urn:uuid:{release.publication.id}",
-            "version": 1,
-            "metadata": {
-                "timestamp": timestamp,
-                "tools": {"components": [_tool(version)]},
-                "component": _model_component(release, licences, config or {}),
+        without_places(
+            {
+                "$schema": f"http://cyclonedx.org/schema/bom-{_SPEC_VERSION}.schema.json",
+                "bomFormat": "CycloneDX",
+                "specVersion": _SPEC_VERSION,
+                "serialNumber": f"urn:uuid:{release.publication.id}",
+                "version": 1,
+                "metadata": {
+                    "timestamp": timestamp,
+                    "tools": {"components": [_tool(version)]},
+                    "component": _model_component(release, licences, config or {}),
+                },
+                "components": parts,
+                "dependencies": [
+                    {"ref": _ROOT, "dependsOn": sorted(materials)},
+                    *({"ref": ref, "dependsOn": []} for ref in sorted(materials)),
+                ],
             },
-            "components": parts,
-            "dependencies": [
-                {"ref": _ROOT, "dependsOn": sorted(materials)},
-                *({"ref": ref, "dependsOn": []} for ref in sorted(materials)),
-            ],
-        }
+            places_of(release),
+        )
     )
 
 
@@ -123,9 +128,13 @@ def _model_component(
     release: Release, licences: Mapping[str, str], config: Mapping[str, Any]
 ) -> dict[str, Any]:
     version, name = release.version, f"{release.version.name}@{release.version.number}"
+    places = places_of(release)
     ancestors = [
         *(_teacher_component(release, licences, edge) for edge in _teacher_edges(version)),
-        *(_base_component(licences, source_text(source)) for source in release.base_models),
+        *(
+            _base_component(licences, model, places.get(model, model))
+            for model in map(source_text, release.base_models)
+        ),
     ]
     weights = next(file for file in version.files if file.name == "model.safetensors")
     return {
@@ -227,11 +236,11 @@ def _teacher_component(release: Release, licences: Mapping[str, str], edge: Edge
     }
 
 
-def _base_component(licences: Mapping[str, str], model: str) -> dict[str, Any]:
-    name, _, revision = model.partition("@")
+def _base_component(licences: Mapping[str, str], model: str, shown: str) -> dict[str, Any]:
+    name, _, revision = shown.partition("@")
     return {
         "type": "machine-learning-model",
-        "bom-ref": f"base/{model}",
+        "bom-ref": f"base/{shown}",
         "name": name,
         **({"version": revision} if revision else {}),
         **_licence_fields(licences.get(model)),
@@ -253,18 +262,26 @@ def _data_components(release: Release, licences: Mapping[str, str]) -> Iterator[
     """Yield the splits that the version learnt from or was measured on, then other data sets."""
     data, splits = release.job.data, _split_hashes(release.version)
     named = {"test": data.test or data.name, "unlabelled": data.unlabelled or data.name}
+    places = places_of(release)
     for split, digest in splits.items():
         name = named.get(split, data.name)
-        yield _data_component(name, licences, split=split, digest=digest)
+        shown = places.get(name, name)
+        yield _data_component(name, shown, licences, split=split, digest=digest)
     for name in release.data_sets:
         if name not in {named.get(split, data.name) for split in splits}:
-            yield _data_component(name, licences)
+            yield _data_component(name, places.get(name, name), licences)
 
 
 def _data_component(
-    name: str, licences: Mapping[str, str], *, split: str | None = None, digest: str | None = None
+    name: str,
+    shown: str,
+    licences: Mapping[str, str],
+    *,
+    split: str | None = None,
+    digest: str | None = None,
 ) -> dict[str, Any]:
-    ref = f"data/{split}" if split else f"data-set/{name}"
+    """Return a data set, or one split of it, under the name that is published of it."""
+    ref = f"data/{split}" if split else f"data-set/{shown}"
     licence, about = licences.get(name), None
     try:
         known = dataset(name)
@@ -274,12 +291,12 @@ def _data_component(
     return {
         "type": "data",
         "bom-ref": ref,
-        "name": f"{name} {split}" if split else name,
+        "name": f"{shown} {split}" if split else shown,
         **({"description": about} if about else {}),
         # of its examples as they were read, and not of the file that they came in
         **({"hashes": [_sha256(digest)]} if digest else {}),
         **_licence_fields(licence),
-        "data": [{"type": "dataset", "name": name}],
+        "data": [{"type": "dataset", "name": shown}],
     }
 
 
@@ -323,7 +340,7 @@ def _licence_fields(licence: str | None) -> dict[str, Any]:
     """Return a licence as CycloneDX has it; nothing where none is known."""
     if not licence:
         return {}
-    return {"licenses": [{"license": {"id" if licence in _SPDX else "name": licence}}]}
+    return {"licenses": [{"license": {"id" if licence in _SPDX.split() else "name": licence}}]}
 
 
 def _sha256(digest: str) -> dict[str, str]:

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from alambique.workers.publishing.numbers import DIFFERENCE, SIZES, SPEED_RATIO, Number
+from alambique.workers.publishing.numbers import (
+    DIFFERENCE,
+    SIMILARITY,
+    SIZES,
+    SPEED_RATIO,
+    Number,
+)
 
 Value = int | float | str
 
@@ -74,6 +80,8 @@ def tolerance_of(number: Number, *, examples: int, is_quantized: bool) -> Tolera
     if number.metric == DIFFERENCE:
         amount = max(_LOGITS[False], number.value) if is_quantized else _LOGITS[False]
         return Tolerance(amount, f"of {kind} on another processor")
+    if number.metric == SIMILARITY:  # no answer of it can turn
+        return Tolerance(_LEAST[is_quantized], f"{kind} on another processor")
     answers = _EXAMPLES[is_quantized]
     several = "one example" if answers == 1 else f"{answers} examples"
     by_examples = answers / max(1, examples)

@@ -11,6 +11,7 @@ from alambique.registry.job_result import EngineRow, ResultRow, SeedResult, Spee
 from alambique.registry.records import Version
 from alambique.spec.fields import Spec
 from alambique.tasks.all import find
+from alambique.workers.publishing.places import places_of, without_places
 from alambique.workers.publishing.release import Release
 
 THIS = "this"
@@ -94,7 +95,11 @@ def numbers_of(release: Release) -> tuple[Number, ...]:
         if math.isfinite(number.value):
             key = (number.model, number.seed, number.data, number.split, number.metric)
             numbers.setdefault(key, number)
-    return tuple(numbers.values())
+    places = places_of(release)
+    return tuple(
+        Number.model_validate(without_places(number.model_dump(), places))
+        for number in numbers.values()
+    )
 
 
 def _all_numbers(release: Release) -> Iterator[Number]:

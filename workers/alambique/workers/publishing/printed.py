@@ -22,7 +22,8 @@ class PrintedNumber:
     """A number of a card's `model-index`."""
 
     names: tuple[str, ...]
-    """What the card calls the metric: its type, and its name where it has one."""
+    """What the card calls the metric: its type, by a name of the hub, then its own name where it
+    has one. The last one counts."""
     split: str | None
     value: object
 
@@ -144,9 +145,7 @@ def _model_index(card: bytes) -> list[PrintedNumber] | Finding:
 
 def _is_of(number: Number, printed: PrintedNumber) -> bool:
     """Return whether a number of the provenance is the one that a card means."""
-    is_named = any(_plain(number.metric) in _plain(name).split() for name in printed.names) or any(
-        _plain(number.metric) == _plain(name) for name in printed.names
-    )
+    is_named = _plain(number.metric) == _plain(printed.names[-1])
     return is_named and printed.split in (None, number.split, _SPLITS.get(number.split or ""))
 
 

@@ -18,6 +18,7 @@ from alambique.spec.errors import BadModel
 from alambique.spec.fields import Spec
 from alambique.spec.sources import source_text
 from alambique.workers.publishing.numbers import Number, numbers_of
+from alambique.workers.publishing.places import places_of, without_places
 from alambique.workers.publishing.release import Release
 
 PROVENANCE = "provenance.json"
@@ -158,7 +159,7 @@ class Provenance(Spec):
 def document(release: Release) -> bytes:
     """Return the provenance of a release: the same bytes whenever it is asked for."""
     content = provenance_of(release).model_dump(mode="json", by_alias=True)
-    return json_bytes(content)
+    return json_bytes(without_places(content, places_of(release)))
 
 
 def json_bytes(content: object) -> bytes:

@@ -166,7 +166,7 @@ def _read_key(path: Path) -> str:
 def _signature_text(folder: Path) -> str:
     """Return the signature, which is written as model-signing writes it, byte for byte.
 
-    Its reader passes over fields that it does not know; a byte that has changed in the name of one
+    JSON and base64 write the same in several ways: a byte that has changed from one way to another
     would go unseen.
     """
     from sigstore_models.bundle.v1 import Bundle
