@@ -24,6 +24,11 @@ def end(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def varying(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:
+    """Return a file that differs each time, as a signature does."""
+    return {"NOTICE": os.urandom(16).hex().encode()}
+
+
 def end_while_staging(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:
     """Never return the documents."""
     end()
@@ -40,7 +45,9 @@ def main(endpoint: str, point: str) -> None:
     """Carry out the next publication."""
     settings = Settings()
     database = Database(settings.database)
-    documents = (*DOCUMENTS, end_while_staging) if point == "staging" else DOCUMENTS
+    documents = (varying, *DOCUMENTS)
+    if point == "staging":
+        documents = (*documents, end_while_staging)
     if point == "recording":
         event.listen(Engine, "before_cursor_execute", end_at_record)
     published = Publisher(settings, database, endpoint=endpoint, documents=documents).publish_next()

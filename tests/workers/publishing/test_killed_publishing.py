@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.releases import Registered
 from tests.team_hub import WRITER, TeamHub
+from tests.workers.publishing.publish_once import varying
 
 from alambique.registry import publications, tables
 from alambique.registry.records import Publication
@@ -67,6 +68,7 @@ def killed_at_the_hub(
 
 
 def ends_published(publisher: Publisher, team: TeamHub) -> None:
+    publisher.documents = (varying,)
     row = publisher.publish_next()
     assert row is not None
     assert (row.state, row.message) == (PublicationState.PUBLISHED, None)
@@ -161,6 +163,7 @@ def test_two_processes_at_once_make_one_commit(
 ) -> None:
     """The first is held at its commit until another, which has its lease, has made it."""
     row = asked(private=False, collection="family")
+    publisher.documents = (varying,)
     ends: list[str] = []
 
     def meanwhile(step: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import snapshot_download
 from tests.releases import Registered, record
 from tests.team_hub import READER, TeamHub
+from tests.workers.publishing.publish_once import varying
 
 from alambique.registry import jobs, publications, tables
 from alambique.registry.records import Publication
@@ -298,6 +299,7 @@ def test_an_answer_that_is_lost_after_the_commit_makes_no_second_one(
     asked: Ask, publisher: Publisher, team: TeamHub, registered: Registered
 ) -> None:
     row = asked()
+    publisher.documents = (varying,)
     endings = iter([httpx2.ReadError("cut")])
 
     def cut(step: str) -> None:
