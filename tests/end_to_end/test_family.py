@@ -26,7 +26,8 @@ import transformers
 
 for folder in sys.argv[1:]:
     (architecture,) = AutoConfig.from_pretrained(folder).architectures
-    _, report = getattr(transformers, architecture).from_pretrained(folder, output_loading_info=True)
+    network = getattr(transformers, architecture)
+    _, report = network.from_pretrained(folder, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"], report
     assert AutoTokenizer.from_pretrained(folder)("Ana vive en Lugo.")["input_ids"]
 assert not any(module.startswith("alambique") for module in sys.modules)
