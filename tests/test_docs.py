@@ -33,6 +33,14 @@ RUN = (
     "alambique models list",
     "alambique models show pico",
     "alambique models versions pico",
+    "alambique models list --task named-entities --metric 'f1>=0.1' --max-parameters 5e6",
+    "alambique models list --pareto --cost ms",
+    "alambique models alias pico@1 champion",
+    "alambique models tag pico@1 audited",
+    'alambique models note pico@1 "Checked by hand on 50 sentences."',
+    "alambique models versions pico --deleted",
+    "alambique models gc --dry-run",
+    "alambique suites collection $SUITE",
     "alambique models reproduce pico@1 --to pico-again.yaml",
     "alambique models download pico@1 --to pico-1",
     "alambique models compare pico pico-teacher",
@@ -78,6 +86,10 @@ CHECKED = (
     # these end the job that the others look at
     "alambique jobs cancel $JOB",
     "alambique jobs cancel $JOB --kill",
+    # these take away what the others look at, or put it back
+    "alambique models alias pico champion --remove",
+    "alambique models delete pico@1",
+    "alambique models restore pico@1",
     # this needs the model that `make demo` makes
     'alambique models predict demo --question "¿Dónde nació Ana Ruiz?" '
     '--context "Ana Ruiz nació en Lugo."',

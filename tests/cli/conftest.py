@@ -1,17 +1,25 @@
 """The real program, run as a user runs it, against a real server: `alambique api`."""
 
+import hashlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE
+from uuid import uuid4
 
 import pytest
+from tests.job_results import job_result, result_row
 
 from alambique.cli import main
+from alambique.registry import jobs, versions
 from alambique.registry.database import Database
+from alambique.registry.records import File, Metric
+from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 
 PROGRAM = str(Path(sys.executable).with_name("alambique"))
@@ -121,3 +129,52 @@ def job_file(tmp_path: Path) -> Path:
     path = tmp_path / "job.yaml"
     path.write_text(JOB)
     return path
+
+
+@pytest.fixture
+def version(settings: Settings, database: Database, job_file: Path) -> str:
+    """The name of a model with one version of one file."""
+    name, content = f"m-{uuid4().hex[:8]}", b"{}"
+    with database.write() as session:
+        queued = jobs.submit(session, read_job(job_file.read_text(), ["name=made"]))
+        row = jobs.take(session, "test", timedelta(minutes=1), job_id=queued.id)
+    assert row is not None
+    path = Path(settings.artifact_root) / name / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with database.write() as session:
+        versions.record(
+            session,
+            row.id,
+            row.token,
+            name=name,
+            role="student",
+            task=row.task,
+            labels=("O",),
+            parameters=1_500_000,
+            macs_linear=5000,
+            macs_full=6000,
+            weights="0" * 64,
+            artifact=name,
+            files=[File("config.json", hashlib.sha256(content).hexdigest(), len(content))],
+            metrics=[Metric("conll2002", "test", "f1", 0.875)],
+        )
+        # it is over: other tests ask what waits for what
+        jobs.finish(session, row.id, row.token, job_result(result_row("distilled")))
+    return name
+
+
+@pytest.fixture
+def serverless(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+    """As `here`, where ALAMBIQUE_URL names no server and none runs at the default's port.
+
+    That is another port than the real default's, where something may run.
+    """
+    monkeypatch.setenv("ALAMBIQUE_URL", "")
+    with socket.socket() as nobody, monkeypatch.context() as patched:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        patched.setattr(Settings.model_fields["url"], "default", url)
+        Settings.model_rebuild(force=True)
+        yield here
+    Settings.model_rebuild(force=True)

@@ -1,12 +1,10 @@
 """What the commands print, for people and for programs."""
 
-import hashlib
 import json
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -17,11 +15,10 @@ from uuid import UUID, uuid4
 import pytest
 from tests.job_results import job_result, result_row
 
-from alambique.registry import jobs, versions
+from alambique.registry import jobs
 from alambique.registry.database import Database
-from alambique.registry.records import File, JobRow, Metric
+from alambique.registry.records import JobRow
 from alambique.spec.reading import read_job
-from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName
 
 Alambique = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -283,39 +280,13 @@ def test_a_plan_needs_no_server(here: Here, job_file: Path) -> None:
     assert "ALAMBIQUE_DATA" in drawn
 
 
-@pytest.fixture
-def version(settings: Settings, database: Database, job_file: Path) -> str:
-    """The name of a model with one version of one file."""
-    row, name, content = posted(database, job_file, "made"), f"m-{uuid4().hex[:8]}", b"{}"
-    path = Path(settings.artifact_root) / name / "config.json"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(content)
-    with database.write() as session:
-        versions.record(
-            session,
-            row.id,
-            row.token,
-            name=name,
-            role="student",
-            task=row.task,
-            labels=("O",),
-            parameters=1_500_000,
-            macs_linear=5000,
-            macs_full=6000,
-            weights="0" * 64,
-            artifact=name,
-            files=[File("config.json", hashlib.sha256(content).hexdigest(), len(content))],
-            metrics=[Metric("conll2002", "test", "f1", 0.875)],
-        )
-    return name
-
-
 def test_a_model_is_listed_and_shown(here: Here, version: str) -> None:
     assert version in here("models", "list")
     assert json.loads(here("models", "list", "--json"))["items"]
-    drawn = here("models", "show", version)
+    drawn = here("models", "show", f"{version}@latest")
     assert "1.5 M" in drawn
     assert "0.875" in drawn
+    assert "87.50" in here("models", "show", version)
     assert json.loads(here("models", "show", f"{version}@1", "--json"))["number"] == 1
 
 
@@ -330,22 +301,6 @@ def test_the_versions_of_a_model(here: Here, version: str) -> None:
     assert f"{version}@1" not in here("models", "versions", version, "--project", "none", code=1)
 
 
-@pytest.fixture
-def serverless(here: Here, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
-    """As `here`, where ALAMBIQUE_URL names no server and none runs at the default's port.
-
-    That is another port than the real default's, where something may run.
-    """
-    monkeypatch.setenv("ALAMBIQUE_URL", "")
-    with socket.socket() as nobody, monkeypatch.context() as patched:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        patched.setattr(Settings.model_fields["url"], "default", url)
-        Settings.model_rebuild(force=True)
-        yield here
-    Settings.model_rebuild(force=True)
-
-
 def test_what_needs_no_server_is_told_without_one(
     serverless: Here, version: str, job_file: Path, tmp_path: Path
 ) -> None:
@@ -353,7 +308,8 @@ def test_what_needs_no_server_is_told_without_one(
         (("tasks",), "named-entities"),
         (("data", "list"), "conll2002"),
         (("models", "list"), version),
-        (("models", "show", version), "0.875"),
+        (("models", "show", f"{version}@1"), "0.875"),
+        (("models", "show", version), "87.50"),
         (("models", "versions", version), "87.50"),
         (("models", "download", version, "--to", tmp_path / "got"), "got"),
         (("jobs", "list"), "made"),

@@ -262,7 +262,7 @@ sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))
 sys.argv = ["alambique", *sys.argv[2:]]
 main()
 """
-EXTRA = sorted({module for modules in MODULES.values() for module in modules})
+EXTRA = ["fsspec", *sorted({module for modules in MODULES.values() for module in modules})]
 """What the base install lacks."""
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
@@ -214,45 +213,36 @@ def test_copies_on_this_machine_go_too(zoo: Zoo) -> None:
     assert [path.name for path in (zoo.settings.home / "downloads").iterdir()] == [str(kept.id)]
 
 
-class DyingFileSystem(LocalFileSystem):  # type: ignore[misc]
-    """A local disk under a process that is killed before its removal of that number."""
-
-    protocol = "dying"
-    left = 0
-
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return str(super()._strip_protocol(path.removeprefix("dying://")))
-
-    def rm_file(self, path: str) -> None:
-        if type(self).left == 0:
-            raise Killed
-        type(self).left -= 1
-        super().rm_file(path)
-
-
 @pytest.fixture
-def dying() -> Callable[[Settings, int], Settings]:
-    """Makes settings whose artifacts are on such a disk."""
-    fsspec.register_implementation("dying", DyingFileSystem, clobber=True)
+def kill_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has the process killed at the removal of a file after so many, once."""
+    remove = LocalFileSystem.rm_file
 
-    def settings(real: Settings, after: int) -> Settings:
-        DyingFileSystem.left = after
-        return real.model_copy(update={"artifacts": f"dying://{real.artifact_root}"})
+    def prepare(removals: int) -> None:
+        left = iter(range(removals))
 
-    return settings
+        def rm_file(system: LocalFileSystem, path: str) -> None:
+            if next(left, None) is None:
+                monkeypatch.setattr(LocalFileSystem, "rm_file", remove)
+                raise Killed
+            remove(system, path)
+
+        monkeypatch.setattr(LocalFileSystem, "rm_file", rm_file)
+
+    return prepare
 
 
 def test_killed_anywhere_the_next_one_removes_the_rest(
-    zoo: Zoo, dying: Callable[[Settings, int], Settings]
+    zoo: Zoo, kill_after: Callable[[int], None]
 ) -> None:
     kept = zoo.version()
     for number in range(2, 5):
         zoo.version()
         zoo.delete(number)
     for removals in range(4):
+        kill_after(removals % 2)
         with pytest.raises(Killed):
-            collect_garbage(zoo.database, dying(zoo.settings, removals % 2))
+            collect_garbage(zoo.database, zoo.settings)
         assert zoo.are_whole(kept.artifact)
         with zoo.database.write() as session, pytest.raises(Deleted):
             deletion.restore(session, "default", "tiny", 3)  # it may be half gone

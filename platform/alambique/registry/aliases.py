@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import tables, versions
 from alambique.registry.dialects import insert_if_new, now
-from alambique.registry.records import Alias, AliasMove
+from alambique.registry.records import Alias, AliasMove, Version
 from alambique.spec.errors import BadSpec, Conflict, Stale, UnknownName
 from alambique.spec.excerpts import short
 
@@ -150,11 +150,11 @@ def _moves(session: Session, model_id: UUID) -> dict[str, list[tables.AliasMove]
     return grouped
 
 
-def check_no_alias(session: Session, version_id: UUID, name: str) -> None:
-    """Raise `Conflict` if an alias points to the version, which `name` names."""
-    query = select(tables.Alias.name).filter_by(version_id=version_id).order_by(tables.Alias.name)
-    if aliases := session.scalars(query).all():
+def check_no_alias(version: Version) -> None:
+    """Raise `Conflict` if an alias points to the version."""
+    if version.aliases:
         raise Conflict(
-            f"{name} is {', '.join(aliases)}: move that alias to another version first, or remove "
-            "it (`alambique models alias NAME ALIAS --remove`)"
+            f"{version.name}@{version.number} is {', '.join(version.aliases)}: move that alias to "
+            "another version first, or remove it "
+            f"(`alambique models alias {version.name} {version.aliases[0]} --remove`)"
         )

@@ -57,7 +57,7 @@ def delete(
         Stale: it is not as expected.
     """
     found = versions.not_deleted(find_expected(session, project, name, number, expected))
-    check_no_alias(session, found.id, f"{name}@{number}")
+    check_no_alias(found)
     _check_no_publication(session, found)
     return _change(session, found.id, deleted_at=now(session))
 
