@@ -114,37 +114,42 @@ def test_the_best_of_each_cell_of_a_suite_becomes_a_family(
         with database.write() as session:
             taken = jobs.take(session, "test", timedelta(minutes=1), job_id=member.id)
             assert taken is not None
-            version = _student(session, taken)
-            name = f"{version.name}@{version.number}"
+            version = _record(session, taken, "student", weights=f"student {loss}")
+            teacher = _record(session, taken, "teacher", weights="shared by all")
             scores = {"loss": loss, "metric": 0.5}
-            student = result_row("distilled", version=name, validation=scores)
-            jobs.finish(session, taken.id, taken.token, job_result(result_row("teacher"), student))
-        made[loss] = version
+            rows = (
+                result_row("teacher", version=f"{teacher.name}@{teacher.number}"),
+                result_row(
+                    "distilled", version=f"{version.name}@{version.number}", validation=scores
+                ),
+            )
+            jobs.finish(session, taken.id, taken.token, job_result(*rows))
+        made[loss] = version, teacher
     with pytest.raises(BadSpec):
         client.publish_suite(row.id, to="hub:team/six")
     views = client.publish_suite(row.id, to="hub:team")
-    best = [made[0.125], made[0.25]]
+    best = [made[0.125][0], made[0.25][0], made[0.125][1]]
     assert [(view.name, view.number) for view in views] == [(v.name, v.number) for v in best]
     assert [view.target for view in views] == [f"hub:team/{version.name}" for version in best]
     assert {view.collection for view in views} == {"six"}
-    assert len({view.target for view in views}) == 2
+    assert len({view.target for view in views}) == 3
     again = client.publish_suite(row.id, to="hub:team")
     assert [view.id for view in again] == [view.id for view in views]
 
 
-def _student(session: Session, row: JobRow) -> Version:
+def _record(session: Session, row: JobRow, role: str, *, weights: str) -> Version:
     return versions.record(
         session,
         row.id,
         row.token,
-        name=str(row.name),
-        role="student",
+        name=str(row.name) if role == "student" else f"{row.name}-{role}",
+        role=role,
         task=row.task,
         labels=("O",),
         parameters=1,
         macs_linear=1,
         macs_full=1,
-        weights="0" * 64,
+        weights=weights,
         artifact="nowhere",
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from alambique.registry import publications, suites, versions
 from alambique.registry.job_result import JobResult, ResultRow
-from alambique.registry.records import JobRow, Publication
+from alambique.registry.records import JobRow, Publication, Version
 from alambique.spec.errors import Conflict, UnknownName
 from alambique.spec.publication import Family, LicenceOverride, Publish
 from alambique.spec.states import StudentRole
@@ -54,7 +54,8 @@ def request_of_suite(
     """Ask for the models of a suite to be published as a family, and return their publications.
 
     Of each task, teacher and student that is the run with the lowest validation loss, over seeds
-    and points of the grid. Repositories of the hub are put into a collection of the suite's name.
+    and points of the grid; with these go the teachers that they learnt from, each once.
+    Repositories of the hub are put into a collection of the suite's name.
 
     Raises:
         UnknownName: there is no such suite.
@@ -66,42 +67,57 @@ def request_of_suite(
             f"suite {suite.name} is not over: its best models are known once all its jobs have "
             "ended; wait for them, or cancel them"
         )
-    found = _best_of_cells(suites.results(session, suite_id))
+    found = _family_rows(suites.results(session, suite_id))
     if not found:
         raise Conflict(f"no job of suite {suite.name} has succeeded: there is nothing to publish")
-    asked = []
+    members: dict[str, tuple[Version, UUID]] = {}
     for row, job_id in found:
         name, _, number = row.version.rpartition("@")
-        version = versions.find(session, suite.project, name, number)
-        asked.append(
-            publications.request(
-                session,
-                version,
-                family.member(name),
-                private=private,
-                override=override,
-                collection=suite.name,
-                job_id=job_id,
-            )
+        try:
+            version = versions.find(session, suite.project, name, number)
+        except UnknownName:  # somebody has deleted it
+            continue
+        # jobs that share a teacher have each registered it: its weights are published once
+        members.setdefault(version.weights, (version, job_id))
+    return tuple(
+        publications.request(
+            session,
+            version,
+            family.member(version.name),
+            private=private,
+            override=override,
+            collection=suite.name,
+            job_id=job_id,
         )
-    return tuple(asked)
+        for version, job_id in members.values()
+    )
 
 
-def _best_of_cells(
+def _family_rows(
     results: Iterable[tuple[UUID, dict[str, Any], dict[str, Any]]],
 ) -> list[tuple[ResultRow, UUID]]:
-    """Return the best student of each task, teacher and student of a suite, with its job."""
-    best: dict[tuple[str, str, str], tuple[ResultRow, UUID]] = {}
+    """Return the best student of each task, teacher and student of a suite, then their teachers.
+
+    Each row comes with the job whose table it is a line of.
+    """
+    best: dict[tuple[str, str, str], tuple[ResultRow, UUID, JobResult]] = {}
     for job_id, content, stored in results:
         cell, result = Cell.model_validate(content), JobResult.read(stored)
         row = _best_student(result.rows) if result and cell.tuned is None else None
-        if row is None:
+        if result is None or row is None:
             continue
         key = cell.task, cell.teacher, cell.student
         known = best.get(key)
         if known is None or _loss(row) < _loss(known[0]):
-            best[key] = row, job_id
-    return list(best.values())
+            best[key] = row, job_id, result
+    students = [(row, job_id) for row, job_id, _ in best.values()]
+    teachers = [
+        (row, job_id)
+        for _, job_id, result in best.values()
+        for row in result.rows
+        if row.name not in frozenset(StudentRole)
+    ]
+    return students + teachers
 
 
 def _best_student(rows: Iterable[ResultRow]) -> ResultRow | None:
