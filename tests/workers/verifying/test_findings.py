@@ -20,7 +20,7 @@ from alambique.workers.publishing.numbers import (
     Measured,
     Number,
 )
-from alambique.workers.publishing.printed import card_findings
+from alambique.workers.publishing.printed import card_findings, table_findings
 from alambique.workers.publishing.provenance import Provenance
 
 
@@ -150,6 +150,44 @@ def test_a_card_prints_numbers_of_the_provenance_as_far_as_it_writes_them_out(
     known = provenance(number(value=0.76234))
     (finding,) = card_findings(printed, known)
     assert finding.verdict is verdict
+
+
+TABLE = """
+| red | f1 % | ms, 10 % | conserva % | ganancia |
+| --- | ---: | ---: | ---: | ---: |
+| alumno, destilado | {f1} ± 1.21 | 3.33 | {kept} | {gain} [-0.40, +3.60] |
+
+A sentence with 99.99 in it.
+"""
+
+
+@pytest.mark.parametrize(
+    ("cells", "wrong"),
+    [
+        ({}, []),
+        ({"f1": "76.24"}, ["76.24"]),
+        ({"kept": "91.00"}, ["91.00"]),
+        ({"gain": "+2.20"}, ["+2.20"]),
+        # one that the provenance has, of another metric
+        ({"f1": "90.00"}, ["90.00"]),
+    ],
+)
+def test_figures_in_the_tables_of_a_card_are_of_the_provenance(
+    cells: dict[str, str], wrong: list[str]
+) -> None:
+    known = provenance(
+        number(value=0.76234),
+        number(value=0.0121, metric="f1 deviation"),
+        number(value=0.9, metric="retention of f1"),
+        number(value=0.021, metric="f1 gain over gold-only"),
+        number(value=-0.004, metric="f1 gain over gold-only, lower end"),
+        number(value=0.036, metric="f1 gain over gold-only, upper end"),
+    )
+    written = TABLE.format(**({"f1": "76.23", "kept": "90.00", "gain": "+2.10"} | cells)).encode()
+    *false, last = table_findings(written, known)
+    assert [finding.published for finding in false] == wrong
+    assert {finding.verdict for finding in false} <= {Verdict.FALSE}
+    assert (last.verdict, last.published) == (Verdict.HELD, 6)
 
 
 def test_numbers_of_a_trial_follow_from_those_of_its_seeds_and_its_baselines() -> None:

@@ -46,7 +46,7 @@ class Derivation:
             own = self._find(THIS, MACS_LINEAR)
             return reference / own if reference and own else None
         if metric == retention_of(primary):
-            return self._retention()
+            return self._retention(number.model)
         gain = gain_over(primary, "")
         if metric.startswith(gain):
             return self._gain(metric.removeprefix(gain))
@@ -64,8 +64,9 @@ class Derivation:
         gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
         return fmean(gains) if gains else None
 
-    def _retention(self) -> float | None:
-        ours = self._by_seed(self.role, self.primary)
+    def _retention(self, role: str) -> float | None:
+        """Return the part of the best teacher's score that a student of the job keeps."""
+        ours = self._by_seed(role, self.primary)
         roles = {each.model for each in self.numbers if each.measured is Measured.OWN_FILE}
         teachers = [
             fmean(scores.values())

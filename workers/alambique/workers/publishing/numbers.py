@@ -20,6 +20,7 @@ SPEED_RATIO = "times as fast as its weights in torch, one thread"
 PARAMETERS, MACS_LINEAR, MACS_FULL = "parameters", "macs_linear", "macs_full"
 LAYERS, BYTES, DIFFERENCE = "layers", "bytes", "largest difference of a logit"
 SIZES = (LAYERS, PARAMETERS, MACS_LINEAR, MACS_FULL)
+GAINED, RETAINED = " gain over ", "retention of "
 SPEED_UP = "speed-up by macs_linear"
 RATE, LATENCY = "inferences_per_second", "latency_ms"
 SIMILARITY = "cosine"
@@ -80,12 +81,12 @@ def deviation_of(metric: str) -> str:
 
 def gain_over(metric: str, baseline: str) -> str:
     """Return the name of what a metric gained over a baseline."""
-    return f"{metric} gain over {baseline}"
+    return f"{metric}{GAINED}{baseline}"
 
 
 def retention_of(metric: str) -> str:
     """Return the name of the part of a metric that a student keeps of its best teacher's."""
-    return f"retention of {metric}"
+    return f"{RETAINED}{metric}"
 
 
 def numbers_of(release: Release) -> tuple[Number, ...]:
@@ -285,12 +286,21 @@ def _speed_numbers(
 
 
 def _comparisons(release: Release) -> Iterator[Number]:
-    """Yield what the published weights are beside their teacher, their baselines, the reference."""
+    """Yield what students are beside the best teacher, and the published one beside all else."""
     result, row = release.result, release.row
     data, settings = result.settings.get("data"), result.settings
+    for student in result.rows:
+        if student.retention is not None:
+            yield Number(
+                model=student.role,
+                data=data,
+                split="test",
+                metric=retention_of(result.primary),
+                value=student.retention,
+                settings=settings,
+                measured=Measured.DERIVED,
+            )
     found: dict[str, tuple[float, Measured]] = {}
-    if row.retention is not None:
-        found[retention_of(result.primary)] = row.retention, Measured.DERIVED
     for gain in row.gains:
         name = gain_over(result.primary, gain.over)
         found[name] = gain.value, Measured.DERIVED

@@ -1,20 +1,26 @@
 """The numbers that a card and a bill of materials print, beside those of the provenance."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from alambique.spec.documents import Unreadable, from_yaml
+from alambique.spec.figures import share
 from alambique.workers.publishing.bill_of_materials import performance_metrics
 from alambique.workers.publishing.findings import Finding, Verdict
-from alambique.workers.publishing.numbers import THIS, Number, form_name
+from alambique.workers.publishing.numbers import GAINED, RETAINED, THIS, Number, form_name
 from alambique.workers.publishing.provenance import Provenance
 
 CARD = "README.md"
 LARGEST_CARD = 4 << 20
 _FENCE = "---\n"
+_RETENTION = ("conserva %", "kept %")
+_GAIN = ("ganancia", "gain")
+"""Columns of the card in its two languages."""
+_FIGURE = re.compile(r"[+-]?\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,52 @@ def card_findings(card: bytes, provenance: Provenance) -> Iterator[Finding]:
             yield Finding(
                 subject, Verdict.FALSE, _shown(each.value), note=f"the provenance has {known}"
             )
+
+
+def table_findings(card: bytes, provenance: Provenance) -> Iterator[Finding]:
+    """Yield findings on the scores and gains in a card's tables.
+
+    Each is to be, to the digit, a number of the provenance under the metric of its column; which
+    network it is of is not looked at.
+    """
+    known = _written_figures(provenance)
+    checked = 0
+    for column, cell in _table_cells(card.decode(errors="replace")):
+        for figure in _FIGURE.findall(cell) if column in known else ():
+            checked += 1
+            if figure not in known[column]:
+                note = f"the provenance has no such figure of {column.removesuffix(' %')}"
+                yield Finding(f"{CARD}, tables: {column}", Verdict.FALSE, figure, note=note)
+    yield Finding(f"{CARD}, tables", Verdict.HELD, checked, note="figures looked up")
+
+
+def _written_figures(provenance: Provenance) -> Mapping[str, set[str]]:
+    """Return the figures that may stand in the columns of a card's tables, as they are written."""
+    known: dict[str, set[str]] = {}
+    for number in provenance.numbers:
+        if RETAINED in number.metric:
+            columns, figure = _RETENTION, share(number.value)
+        elif GAINED in number.metric:
+            columns, figure = _GAIN, f"{100 * number.value:+.2f}"
+        else:
+            columns, figure = (f"{number.metric.split(' ')[0]} %",), share(number.value)
+        for column in columns:
+            known.setdefault(column, set()).add(str(figure))
+    return known
+
+
+def _table_cells(card: str) -> Iterator[tuple[str, str]]:
+    """Yield each cell of the tables of a Markdown text with the name of its column."""
+    columns: list[str] = []
+    for line in card.splitlines():
+        if not line.startswith("|"):
+            columns = []
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not columns:
+            columns = cells
+        elif set(line) - set("|-: "):
+            yield from zip(columns, cells, strict=False)
 
 
 def bill_findings(bill: bytes, provenance: Provenance) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from alambique.workers.publishing.printed import (
     bill_findings,
     bill_hashes,
     card_findings,
+    table_findings,
 )
 from alambique.workers.publishing.provenance import (
     LARGEST,
@@ -171,6 +172,7 @@ def _number_findings(
     card = _read_if_there(files, CARD, LARGEST_CARD)
     if card is not None:
         yield from card_findings(card, provenance)
+        yield from table_findings(card, provenance)
     yield from bill_findings(files.read(BILL_OF_MATERIALS, LARGEST_BILL), provenance)
     try:
         job = job_of(provenance.job)
