@@ -67,10 +67,10 @@ class Derivation:
     def _retention(self, role: str) -> float | None:
         """Return the part of the best teacher's score that a student of the job keeps."""
         ours = self._by_seed(role, self.primary)
-        roles = {each.model for each in self.numbers if each.measured is Measured.OWN_FILE}
+        others = {each.model for each in self.numbers if each.measured is Measured.OWN_FILE}
         teachers = [
             fmean(scores.values())
-            for role in roles
+            for role in others | {self.role}
             if role == "teacher" or role.startswith("teacher-")
             if (scores := self._by_seed(role, self.primary))
         ]

@@ -289,26 +289,19 @@ def _comparisons(release: Release) -> Iterator[Number]:
     """Yield what students are beside the best teacher, and the published one beside all else."""
     result, row = release.result, release.row
     data, settings = result.settings.get("data"), result.settings
-    for student in result.rows:
-        if student.retention is not None:
-            yield Number(
-                model=student.role,
-                data=data,
-                split="test",
-                metric=retention_of(result.primary),
-                value=student.retention,
-                settings=settings,
-                measured=Measured.DERIVED,
-            )
-    found: dict[str, tuple[float, Measured]] = {}
+    found: list[tuple[str, str, float, Measured]] = [
+        (each.role, retention_of(result.primary), each.retention, Measured.DERIVED)
+        for each in result.rows
+        if each.retention is not None
+    ]
     for gain in row.gains:
         name = gain_over(result.primary, gain.over)
-        found[name] = gain.value, Measured.DERIVED
-        found[f"{name}, lower end"] = gain.low, Measured.NOT_HERE
-        found[f"{name}, upper end"] = gain.high, Measured.NOT_HERE
-    for metric, (value, measured) in found.items():
+        found.append((row.role, name, gain.value, Measured.DERIVED))
+        found.append((row.role, f"{name}, lower end", gain.low, Measured.NOT_HERE))
+        found.append((row.role, f"{name}, upper end", gain.high, Measured.NOT_HERE))
+    for model, metric, value, measured in found:
         yield Number(
-            model=row.role,
+            model=model,
             data=data,
             split="test",
             metric=metric,
