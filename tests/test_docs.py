@@ -125,11 +125,11 @@ INSTALLING = (
     "openssl pkey -pubin -in team.pub -pubout | sha256sum",
     "python -m model_signing verify key pico-1 --signature pico-1/model.sig --public_key team.pub",
     "deploy/make-secrets.sh deploy/compose/secrets distil.example",
-    "docker build -f deploy/api.Dockerfile -t alambique-api:0.1.0 .",
+    "docker build -f deploy/api.Dockerfile -t alambique-api:0.2.0 .",
     "docker build -f deploy/worker.Dockerfile --build-arg PIP_EXTRA_INDEX_URL "
-    "-t alambique-worker:0.1.0 .",
+    "-t alambique-worker:0.2.0 .",
     "docker build -f deploy/worker.Dockerfile --build-arg ACCELERATOR=cuda "
-    "-t alambique-worker:0.1.0 .",
+    "-t alambique-worker:0.2.0 .",
     "docker compose -f deploy/compose/compose.yaml up -d",
     "docker compose -f deploy/compose/compose.yaml up -d --scale ray-worker=3",
     "python3 -m venv /opt/alambique",

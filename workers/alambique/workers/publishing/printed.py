@@ -82,15 +82,16 @@ def table_findings(card: bytes, provenance: Provenance) -> Iterator[Finding]:
 def _written_figures(provenance: Provenance) -> Mapping[str, set[str]]:
     """Return the figures that may stand in the columns of a card's tables, as they are written."""
     known: dict[str, set[str]] = {}
+    columns: tuple[str, ...]
     for number in provenance.numbers:
         if RETAINED in number.metric:
-            columns, figure = _RETENTION, share(number.value)
+            columns, figure = _RETENTION, str(share(number.value))
         elif GAINED in number.metric:
             columns, figure = _GAIN, f"{100 * number.value:+.2f}"
         else:
-            columns, figure = (f"{number.metric.split(' ')[0]} %",), share(number.value)
+            columns, figure = (f"{number.metric.split(' ')[0]} %",), str(share(number.value))
         for column in columns:
-            known.setdefault(column, set()).add(str(figure))
+            known.setdefault(column, set()).add(figure)
     return known
 
 
