@@ -67,7 +67,7 @@ def request(
         job_id: the job that asks.
 
     Raises:
-        Conflict: the version was deleted.
+        Conflict: the version was deleted, or it is being published, and not as is asked now.
     """
     if version.deleted_at is not None:
         raise Conflict(
@@ -94,11 +94,19 @@ def request(
     query = select(tables.Publication.id).filter_by(version_id=version.id, target=str(target))
     row = _lock(session, session.scalars(query).one())
     becomes_public = row.private and not private
-    if is_new or row.state is PublicationState.PUBLISHING:
+    if is_new:
+        return _record(row)
+    if row.state is PublicationState.PUBLISHING:
+        if (row.private, row.override) != (private, said if override else row.override):
+            raise Conflict(
+                f"publication {row.id} is being carried out as it was asked for before: ask again "
+                "once it has ended"
+            )
         return _record(row)
     if row.state is PublicationState.PUBLISHED and not becomes_public:
         return _record(row)
-    row.private, row.override, row.collection = private, said, collection or row.collection
+    row.private, row.collection = private, collection or row.collection
+    row.override = said or row.override
     row.attempts, row.not_before = 0, None
     return _set_state(session, row, PublicationState.WAITING)
 

@@ -13,7 +13,8 @@ from alambique.spec.settings import Settings
 from alambique.spec.sources import WORD
 
 _REPOSITORY = re.compile(rf"{WORD}/{WORD}")
-_FOLDER = re.compile(rf"{WORD}(?:/{WORD})?")
+_FOLDER = re.compile(rf"{WORD}(?:/(?!v[0-9]+$){WORD})?")
+"""No second part is called as the folder of a version is."""
 _TEAM = re.compile(WORD)
 
 

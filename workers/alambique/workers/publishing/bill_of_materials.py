@@ -30,14 +30,13 @@ LARGEST = 16 << 20
 """Bytes of one."""
 _SPEC_VERSION = "1.7"
 _SPDX = """
-Apache-2.0 MIT BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear ISC Zlib AFL-3.0 BSL-1.0
-ECL-2.0 NCSA PostgreSQL WTFPL MS-PL CC0-1.0 Unlicense PDDL-1.0 CDLA-Permissive-1.0 CDLA-
-Permissive-2.0 CDLA-Sharing-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-3.0 CC-
-BY-SA-4.0 CC-BY-ND-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-
-SA-3.0 CC-BY-NC-SA-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 etalab-2.0 ODC-By-1.0 ODbL-1.0
-GPL-2.0-only GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later LGPL-2.1-only LGPL-3.0-only
-AGPL-3.0-only AGPL-3.0-or-later MPL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 OSL-3.0
-Artistic-2.0 LGPL-LR
+Apache-2.0 MIT BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear ISC Zlib AFL-3.0 BSL-1.0 ECL-2.0
+NCSA PostgreSQL WTFPL MS-PL CC0-1.0 Unlicense PDDL-1.0 CDLA-Permissive-1.0 CDLA-Permissive-2.0
+CDLA-Sharing-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC-BY-ND-4.0
+CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0
+CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 etalab-2.0 ODC-By-1.0 ODbL-1.0 GPL-2.0-only GPL-2.0-or-later
+GPL-3.0-only GPL-3.0-or-later LGPL-2.1-only LGPL-3.0-only AGPL-3.0-only AGPL-3.0-or-later
+MPL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 OSL-3.0 Artistic-2.0 LGPL-LR
 """
 """Names that SPDX lists, of those that models and texts come under: others are given as words."""
 _ROOT = "model"
@@ -340,6 +339,9 @@ def _licence_fields(licence: str | None) -> dict[str, Any]:
     """Return a licence as CycloneDX has it; nothing where none is known."""
     if not licence:
         return {}
+    names = licence.split(" AND ")
+    if len(names) > 1 and all(name in _SPDX.split() for name in names):
+        return {"licenses": [{"expression": licence}]}
     return {"licenses": [{"license": {"id" if licence in _SPDX.split() else "name": licence}}]}
 
 

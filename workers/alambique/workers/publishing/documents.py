@@ -34,7 +34,7 @@ def provenance_file(folder: Path, release: Release, settings: Settings) -> Mappi
 def bill_file(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:
     """Return the bill of materials, which lists every file that was written before."""
     chain, version = _chain(release, settings), release.version
-    licences = {link.name: link.found for link in chain.links if link.found is not None}
+    licences = {link.name: link.expression for link in chain.links if link.found is not None}
     files = {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))

@@ -32,6 +32,8 @@ from alambique.workers.publishing.staging import is_publishable
 
 _MARK = "alambique-publication:"
 """Stands before the id of a publication in the description of its commit."""
+_MODEL = "alambique-model:"
+"""Stands before the model that a commit is a version of, as project/name."""
 _MADE_BY_THE_HUB = frozenset({".gitattributes"})
 """Files of a repository that nobody has put anything into."""
 _LOOKS = 5
@@ -51,6 +53,8 @@ class HubCommit:
     repository: str
     publication: str
     """The id, which stands in the commit."""
+    model: str
+    """As project/name, which stands in the commit."""
     title: str
     tag: str
     private: bool
@@ -123,7 +127,7 @@ def _find_or_commit(
             return found.commit_id
         head = history[0].commit_id if history else None
         there = api.list_repo_files(asked.repository, revision=head) if head else []
-        _check_is_ours(asked.repository, history, there)
+        _check_is_ours(asked, history, there)
         _check_tag_is_free(api, asked)
         operations = _operations(folder, there)
         additions = [each for each in operations if isinstance(each, CommitOperationAdd)]
@@ -135,7 +139,7 @@ def _find_or_commit(
                 asked.repository,
                 operations,
                 commit_message=asked.title,
-                commit_description=f"{_MARK} {asked.publication}",
+                commit_description=f"{_MARK} {asked.publication}\n{_MODEL} {asked.model}",
                 parent_commit=head,
             ).oid
         except HfHubHTTPError as error:
@@ -148,9 +152,20 @@ def _is_of(commit: GitCommitInfo, publication: str) -> bool:
     return f"{_MARK} {publication}" in f"{commit.title}\n{commit.message}"
 
 
-def _check_is_ours(repository: str, history: Sequence[GitCommitInfo], there: Sequence[str]) -> None:
-    """Raise `Conflict` if a repository holds files that were not published by this platform."""
-    ours = any(_MARK in f"{commit.title}\n{commit.message}" for commit in history)
+def _check_is_ours(
+    asked: HubCommit, history: Sequence[GitCommitInfo], there: Sequence[str]
+) -> None:
+    """Raise `Conflict` if a repository holds files that are no version of the model."""
+    repository, texts = asked.repository, [f"{one.title}\n{one.message}" for one in history]
+    marked = [text for text in texts if _MARK in text]
+    others = [text for text in marked if asked.model not in _models_in(text)]
+    if others:
+        raise Conflict(
+            f"hub:{repository} holds another model of this platform "
+            f"({named(_models_in(others[0])) or 'not named'}): name a repository for "
+            f"{asked.model} alone"
+        )
+    ours = bool(marked)
     foreign = [
         name
         for name in there
@@ -161,6 +176,12 @@ def _check_is_ours(repository: str, history: Sequence[GitCommitInfo], there: Seq
             f"hub:{repository} holds files that were not published from here ({named(foreign)}): "
             "name another repository, or remove them there if nobody needs them"
         )
+
+
+def _models_in(text: str) -> list[str]:
+    """Return the models that a commit's description names, as project/name."""
+    lines = [line for line in text.splitlines() if line.startswith(_MODEL)]
+    return [line.removeprefix(_MODEL).strip() for line in lines]
 
 
 def _check_tag_is_free(api: HfApi, asked: HubCommit) -> None:

@@ -313,7 +313,7 @@ def _contains(one: Licence, other: Licence) -> bool:
     if ours is None:
         return False
     if other.classes == {LicenceClass.PERMISSIVE}:
-        # the whole may have another licence as long as notices are kept, which LICENSES.md does
+        # the whole may have another licence; LICENSES.md names this one, and where its terms are
         return True
     if theirs is None or theirs[1] > ours[1] or not other.classes <= one.classes:
         return False

@@ -77,6 +77,7 @@ class Measurement:
         report("counting parameters and operations")
         yield from map(self._size_finding, sized)
         scored = [number for number in here if number.data is not None]
+        yield from self._unmeasured_findings(numbers)
         for split in dict.fromkeys(number.split for number in scored):
             yield from self._score_findings(
                 cast(Split, split), [each for each in scored if each.split == split], report
@@ -86,6 +87,28 @@ class Measurement:
             report("timing the published files beside each other")
         for number in raced:
             yield self._speed_finding(number)
+
+    def _unmeasured_findings(self, numbers: Sequence[Number]) -> Iterator[Finding]:
+        """Yield a finding on each test score that a publisher would not have measured again.
+
+        Whoever signs a folder also writes how its numbers can be found: scores of the published
+        files on the test split are always measured, and none of them is there twice.
+        """
+        form = self.provenance.model.form
+        ours = {THIS, *([form_name(form.format)] if form else [])}
+        scores = [each for each in numbers if each.model in ours and each.split == "test"]
+        metrics = {each.metric for each in scores if each.measured is Measured.HERE}
+        if self._task.output.has_head and self.provenance.model.primary not in metrics:
+            note = "no number of it is to be measured here"
+            yield Finding(f"{self.provenance.model.primary} of {THIS}", Verdict.FALSE, note=note)
+        seen = set()
+        for each in scores:
+            if each.measured is Measured.NOT_HERE and each.metric in metrics:
+                note = "the provenance says that it is not measured here, and it can be"
+                yield Finding(str(each), Verdict.FALSE, each.value, note=note)
+            if (key := (each.model, each.metric)) in seen:
+                yield Finding(str(each), Verdict.FALSE, each.value, note="it is there twice")
+            seen.add(key)
 
     @property
     def _task(self) -> Task[Any, Any]:

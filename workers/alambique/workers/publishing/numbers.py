@@ -161,7 +161,9 @@ def _own_numbers(release: Release) -> Iterator[Number]:
     found = {"loss": row.validation.loss, release.result.primary: row.validation.metric}
     for metric_name, value in found.items():
         if value is not None:
-            is_score = has_head and metric_name != "loss"
+            # in other precisions training validated otherwise than the files compute
+            is_exact = release.job.train.precision == "fp32"
+            is_score = has_head and metric_name != "loss" and is_exact
             yield Number(
                 model=THIS,
                 seed=version.details.get("seed"),

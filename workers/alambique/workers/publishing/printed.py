@@ -11,7 +11,7 @@ from alambique.spec.documents import Unreadable, from_yaml
 from alambique.spec.figures import share
 from alambique.workers.publishing.bill_of_materials import performance_metrics
 from alambique.workers.publishing.findings import Finding, Verdict
-from alambique.workers.publishing.numbers import GAINED, RETAINED, THIS, Number, form_name
+from alambique.workers.publishing.numbers import GAINED, RETAINED, THIS, Number
 from alambique.workers.publishing.provenance import Provenance
 
 CARD = "README.md"
@@ -41,15 +41,13 @@ class PrintedNumber:
 def card_findings(card: bytes, provenance: Provenance) -> Iterator[Finding]:
     """Yield a finding on each number of a card's `model-index`.
 
-    Each is to be one of the version's own numbers in the provenance, as far as it is written out.
+    Each is to be the number of the published weights in the provenance, in full.
     """
     printed = _model_index(card)
     if isinstance(printed, Finding):
         yield printed
         return
-    form = provenance.model.form
-    own = {THIS, provenance.model.role, *([form_name(form.format)] if form else [])}
-    numbers = [number for number in provenance.numbers if number.model in own]
+    numbers = [number for number in provenance.numbers if number.model == THIS]
     for each in printed:
         subject = f"{CARD}, model-index: {each}"
         same = [number for number in numbers if _is_of(number, each)]

@@ -199,6 +199,7 @@ class Publisher:
                 asked = HubCommit(
                     repository=repository,
                     publication=str(publication.id),
+                    model=f"{version.project}/{version.name}",
                     title=f"{version.name} {tag}",
                     tag=tag,
                     private=publication.private,

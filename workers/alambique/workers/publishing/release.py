@@ -1,6 +1,7 @@
 """What the registry knows of a version that is published: its card says this and nothing else."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -9,7 +10,7 @@ from alambique.registry import jobs, versions
 from alambique.registry.job_result import JobResult, ResultRow
 from alambique.registry.records import Publication, Version
 from alambique.spec.compression import Format
-from alambique.spec.errors import Conflict
+from alambique.spec.errors import Conflict, Deleted
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.sources import Folder, Hub, Local, Registered, Source, source_of
@@ -110,11 +111,11 @@ def _engine_file(
         if each.model == row.role and each.version is not None and each.p50_ms is not None
         if each.format in (Format.ONNX, Format.ONNX_INT8, Format.ONNX_INT8_STATIC)
     ]
-    if not forms:
-        return None
-    quickest = min(forms, key=lambda each: each.p50_ms or 0.0)
-    name, _, number = str(quickest.version).rpartition("@")
-    return versions.find(session, version.project, name, number)
+    for form in sorted(forms, key=lambda each: each.p50_ms or 0.0):
+        name, _, number = str(form.version).rpartition("@")
+        with suppress(Deleted):
+            return versions.find(session, version.project, name, number)
+    return None
 
 
 def base_models_of(jobs: Iterable[Job]) -> tuple[Source, ...]:

@@ -122,7 +122,7 @@ def publish_to_folder(staged: Path, place: Path, version: Version) -> Published:
     except OSError:
         if not place.exists():
             raise
-        if not _holds(place, version):
+        if not _holds(place, version) or not _has_equal_provenance(staged, place):
             raise Conflict(
                 f"{place} is there and does not hold {version.name}@{version.number}: give another "
                 "folder, or remove it if nobody needs it"
@@ -136,6 +136,11 @@ def _holds(place: Path, version: Version) -> bool:
     """Return whether a folder holds the weights of a version, as they were registered."""
     weights = [file for file in version.files if file.name.endswith(".safetensors")]
     return all(_digest(place / file.name) == file.sha256 for file in weights)
+
+
+def _has_equal_provenance(staged: Path, place: Path) -> bool:
+    """Return whether two folders say the same of where their model comes from."""
+    return _digest(staged / "provenance.json") == _digest(place / "provenance.json")
 
 
 def _refusal(name: str, why: str) -> Conflict:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alambique.models.weights import weights_hash
 from alambique.runtime.about import ABOUT, About, about_fields
-from alambique.spec.errors import AlambiqueError, BadModel
+from alambique.spec.errors import BadModel
 from alambique.spec.reading import job_of
 from alambique.workers.publishing import signing
 from alambique.workers.publishing.bill_of_materials import BILL_OF_MATERIALS
@@ -177,7 +177,7 @@ def _number_findings(
     try:
         job = job_of(provenance.job)
         yield from Measurement(files, provenance, job, folders).findings(report)
-    except AlambiqueError as error:
+    except BadModel as error:
         yield Finding("numbers", Verdict.FALSE, note=f"the files cannot be measured: {error}")
     derivation = Derivation.of(provenance)
     for number in provenance.numbers:
@@ -185,7 +185,7 @@ def _number_findings(
             case Measured.DERIVED:
                 yield _derived_finding(number, derivation.value(number))
             case Measured.OWN_FILE:
-                note = f"it is of {number.version}, whose own publication can be verified"
+                note = f"it is of {number.version}, whose files are not here"
                 yield Finding(str(number), Verdict.NOT_HERE, number.value, note=note)
             case Measured.NOT_HERE:
                 yield Finding(str(number), Verdict.NOT_HERE, number.value)
