@@ -129,7 +129,9 @@ def test_one_that_is_being_published_is_left_alone(
 ) -> None:
     asked()
     held = take(database)
-    assert asked(private=False) == held
+    assert asked() == held
+    with pytest.raises(Conflict, match="as it was asked for before"):
+        asked(private=False)
     assert nothing_to_take(database)
 
 

@@ -142,7 +142,7 @@ def test_a_stale_parent_is_looked_at_again(asked: Ask, publisher: Publisher, tea
     def meanwhile(step: str) -> None:
         if step == "commit" and (card := next(others, None)):
             repository = team.repositories["team/pico"]
-            mark = "alambique-publication: of another version"
+            mark = "alambique-publication: of another version\nalambique-model: default/pico"
             repository.add("theirs", mark, {**repository.head.files, "README.md": card})
 
     team.before = meanwhile
@@ -208,7 +208,8 @@ def test_files_of_somebody_else_are_left_alone(
     asked()
     assert "name another repository" in refused(publisher)
     assert repository.head.files["README.md"] == b"mine"
-    repository.add("ours", "alambique-publication: x", {"config.json": b"{}", "mine.py": b""})
+    ours = "alambique-publication: x\nalambique-model: default/pico"
+    repository.add("ours", ours, {"config.json": b"{}", "mine.py": b""})
     asked()
     assert "mine.py" in refused(publisher)
     assert {"create", "preupload", "commit"} & set(team.steps) == {"create"}
@@ -218,11 +219,24 @@ def test_the_tag_of_another_model_is_left_alone(
     asked: Ask, publisher: Publisher, team: TeamHub
 ) -> None:
     repository = team.create("team/pico")
-    other = repository.add("other v1", "alambique-publication: x", {"config.json": b"{}"})
+    ours = "alambique-publication: x\nalambique-model: default/pico"
+    other = repository.add("other v1", ours, {"config.json": b"{}"})
     repository.tags["v1"] = other.id
     asked()
     assert "another v1" in refused(publisher)
     assert repository.tags == {"v1": other.id}
+    assert repository.head is other
+
+
+@pytest.mark.parametrize("model", ["default/tiny", "other/pico"])
+def test_the_repository_of_another_model_is_left_alone(
+    asked: Ask, publisher: Publisher, team: TeamHub, model: str
+) -> None:
+    repository = team.create("team/pico")
+    theirs = f"alambique-publication: x\nalambique-model: {model}"
+    other = repository.add("theirs v7", theirs, {"config.json": b"{}"})
+    asked()
+    assert f"holds another model of this platform ({model}" in refused(publisher)
     assert repository.head is other
 
 

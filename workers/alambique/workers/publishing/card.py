@@ -108,14 +108,14 @@ def card_values(release: Release, chain: LicenceChain) -> dict[str, Any]:
 def model_reference(release: Release) -> str:
     """Return what transformers is given to load the published version.
 
-    That is the id of its repository, or its folder, from where the reader's copy of it lies.
+    That is the id of its repository, or the folder of that name beside the reader.
     """
     target = target_of(release.publication.target)
     match target:
         case HubTarget(repository):
             return repository
         case FolderTarget(name):
-            return f"./{name}/v{release.version.number}"
+            return f"./{name}"
         case _:
             assert_never(target)
 

@@ -78,8 +78,7 @@ def tolerance_of(number: Number, *, examples: int, is_quantized: bool) -> Tolera
         return _EXACT
     kind = "int8" if is_quantized else "float32"
     if number.metric == DIFFERENCE:
-        amount = min(_LOGITS[True], max(_LOGITS[False], number.value))
-        amount = amount if is_quantized else _LOGITS[False]
+        amount = max(_LOGITS[False], number.value / 2) if is_quantized else _LOGITS[False]
         return Tolerance(amount, f"of {kind} on another processor")
     if number.metric == SIMILARITY:  # no answer of it can turn
         return Tolerance(_LEAST[is_quantized], f"{kind} on another processor")
