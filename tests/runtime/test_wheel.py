@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +35,20 @@ def run(*command: object) -> str:
     return done.stdout
 
 
+FILES = {
+    "alambique/workers/publishing/templates/card_es.md",
+    "alambique/workers/publishing/licence_texts/Apache-2.0.txt",
+    "alambique/tasks/sample_data/questions/train.jsonl.gz",
+}
+"""Some that are no modules."""
+
+
+def unpacked(wheel: Path) -> set[str]:
+    """The names of the files of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment into which the wheel was installed, as a user installs it."""
@@ -43,6 +58,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert [path.name for path in folder.glob("*.tar.gz")] == [
         f"alambique-{version('alambique')}.tar.gz"
     ]
+    assert unpacked(wheel) >= FILES
     run(sys.executable, "-m", "venv", folder / "venv")
     programs = folder / "venv" / "bin"
     constraints = REPO / "constraints.txt"

@@ -60,7 +60,8 @@ def _serve_api(context: typer.Context, listener: socket.socket, host: str, ready
     from alambique.cli.http_server import serve
 
     stop = threading.Event()
-    serve(create_app(settings_of(context), host=host, stop=stop), listener, stop=stop, ready=ready)
+    settings = settings_of(context).without_publishing()  # which the worker does
+    serve(create_app(settings, host=host, stop=stop), listener, stop=stop, ready=ready)
 
 
 def worker(

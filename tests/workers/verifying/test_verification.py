@@ -235,6 +235,22 @@ def test_ten_numbers_that_are_edited_and_signed_are_found_by_measuring(
         assert trusted.exit_code == 1
 
 
+@pytest.mark.parametrize("metrics", [{"f1"}, {"recall"}, {"f1", "recall", "precision"}])
+def test_scores_that_a_forger_would_not_have_measured_are_found(
+    folder: Path, keys: Path, nowhere: DataFolders, metrics: set[str]
+) -> None:
+    def edit(predicate: dict[str, Any]) -> None:
+        for number in predicate["alambique_numbers"]:
+            is_score = number["model"].startswith("this") and number["split"] == "test"
+            if is_score and number["metric"] in metrics:
+                number |= {"value": 0.95, "measured": Measured.NOT_HERE}
+
+    forge(folder, edit, keys / "ours.pem")
+    report = verify(folder, nowhere, key=keys / "ours.pub")
+    assert report.exit_code == 1
+    assert any(subject.startswith(tuple(metrics)) for subject in false_subjects(report))
+
+
 def test_numbers_that_follow_from_others_are_computed_and_without_data_it_is_said(
     folder: Path, keys: Path, settings: Settings, nowhere: DataFolders
 ) -> None:

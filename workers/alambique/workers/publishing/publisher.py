@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -155,7 +156,8 @@ class Publisher:
             case AlambiqueError():
                 end, why = publications.refuse, str(error)
             case _:
-                _LOG.error("publication %s", taken.id, exc_info=error)
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                _LOG.error("publication %s: %s\n%s", taken.id, type(error).__name__, frames)
                 # not its sentence: it may quote whatever a library had at hand
                 why = f"{type(error).__name__}: see the worker's log"
         _LOG.warning("not published to %s: %s", taken.target, why)
