@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import alambique.runtime
 from alambique.spec.outputs import Output
 
 REPO = Path(__file__).parents[2]
+VERSION = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
 TEXT = "Ana Ruiz nació en Lugo."
 
 PROGRAM = """
@@ -55,9 +56,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     run(sys.executable, "-m", "build", "--outdir", folder, REPO)  # the wheel from the sdist
     (wheel,) = folder.glob("alambique-*.whl")
-    assert [path.name for path in folder.glob("*.tar.gz")] == [
-        f"alambique-{version('alambique')}.tar.gz"
-    ]
+    assert [path.name for path in folder.glob("*.tar.gz")] == [f"alambique-{VERSION}.tar.gz"]
     assert unpacked(wheel) >= FILES
     run(sys.executable, "-m", "venv", folder / "venv")
     programs = folder / "venv" / "bin"
