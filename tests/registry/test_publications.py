@@ -268,6 +268,26 @@ def test_a_job_ends_with_its_publication_or_not_at_all(
         assert one.override is not None
 
 
+def test_a_job_ends_though_a_person_has_its_student_published_otherwise(
+    database: Database, version: Callable[..., Version]
+) -> None:
+    made = version()
+    assert made.job_id is not None
+    with database.write() as session:
+        publications.request(session, made, HUB, private=False)
+    held = take(database)
+    content = job_result(result_row("teacher"), result_row("distilled", version="tiny@1"))
+    result = JobResult.model_validate(content)
+    publish = Publish(repository=str(HUB).removeprefix("hub:"), private=True)
+    with database.write() as session:
+        row = jobs.find(session, made.job_id)
+        row = jobs.finish(session, row.id, row.token, content)
+        assert publication_requests.request_of_job(session, row, publish, result) is None
+    with database.read() as session:
+        assert jobs.find(session, made.job_id).state is State.SUCCEEDED
+        assert publications.find(session, held.id) == held
+
+
 def test_of_a_search_the_student_with_the_lowest_loss_is_published(
     database: Database, version: Callable[..., Version]
 ) -> None:

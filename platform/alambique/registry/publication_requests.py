@@ -31,16 +31,17 @@ def request_of_job(
         version = versions.find(session, job.project, name, number)
     except UnknownName:
         return None
-    if version.deleted_at is not None:
+    try:
+        return publications.request(
+            session,
+            version,
+            publish.target,
+            private=publish.private,
+            override=publish.override,
+            job_id=job.id,
+        )
+    except Conflict:  # a person asks for it otherwise, or deletes it: the job ends all the same
         return None
-    return publications.request(
-        session,
-        version,
-        publish.target,
-        private=publish.private,
-        override=publish.override,
-        job_id=job.id,
-    )
 
 
 def request_of_suite(

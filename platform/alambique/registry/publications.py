@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
@@ -93,20 +94,36 @@ def request(
     )
     query = select(tables.Publication.id).filter_by(version_id=version.id, target=str(target))
     row = _lock(session, session.scalars(query).one())
-    becomes_public = row.private and not private
     if is_new:
         return _record(row)
+    return _request_again(session, row, private=private, override=said, collection=collection)
+
+
+def _request_again(
+    session: Session,
+    row: tables.Publication,
+    *,
+    private: bool,
+    override: dict[str, Any] | None,
+    collection: str | None,
+) -> Publication:
+    """Ask once more for a publication that is locked, by what its state allows.
+
+    Raises:
+        Conflict: it is being carried out, and not as is asked now.
+    """
     if row.state is PublicationState.PUBLISHING:
-        if (row.private, row.override) != (private, said if override else row.override):
+        if (row.private, row.override) != (private, override or row.override):
             raise Conflict(
                 f"publication {row.id} is being carried out as it was asked for before: ask again "
                 "once it has ended"
             )
         return _record(row)
+    becomes_public = row.private and not private
     if row.state is PublicationState.PUBLISHED and not becomes_public:
         return _record(row)
     row.private, row.collection = private, collection or row.collection
-    row.override = said or row.override
+    row.override = override or row.override
     row.attempts, row.not_before = 0, None
     return _set_state(session, row, PublicationState.WAITING)
 

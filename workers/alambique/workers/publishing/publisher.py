@@ -60,7 +60,7 @@ def publishing(settings: Settings, database: Database, stop: threading.Event) ->
     finally:
         stop.set()
         thread.join(GRACE)
-        publisher.put_down()
+        publisher.release()
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Publisher:
             except Exception:
                 _LOG.exception("the publisher goes on after an error")
 
-    def put_down(self) -> None:
+    def release(self) -> None:
         """Release what is still held: its thread hangs, and ends with this process."""
         if self._held is None:
             return
@@ -121,7 +121,7 @@ class Publisher:
             try:
                 return self._attempt(taken, held)
             except (KeyboardInterrupt, SystemExit):
-                self.put_down()
+                self.release()
                 raise
             finally:
                 self._held = None
