@@ -29,7 +29,8 @@ def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> d
     A missing prediction counts as O throughout. Accuracy is that of the tags.
     """
     # not on top: seqeval imports scikit-learn, which takes longer than most commands
-    from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
+    from seqeval.metrics import accuracy_score, f1_score
+    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
     from seqeval.scheme import IOB2
 
     golds = [list(example.tags) for example in examples]
@@ -37,10 +38,13 @@ def score(examples: Sequence[Sentence], predictions: Sequence[Tags | None]) -> d
         [OUTSIDE] * len(example.words) if tags is None else list(tags)
         for example, tags in zip(examples, predictions, strict=True)
     ]
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        golds, predicted, average="micro", zero_division=0
+    )
     return {
-        "f1": float(f1_score(golds, predicted, zero_division=0)),
-        "precision": float(precision_score(golds, predicted, zero_division=0)),
-        "recall": float(recall_score(golds, predicted, zero_division=0)),
+        "f1": float(f1),
+        "precision": float(precision),
+        "recall": float(recall),
         "strict-f1": float(f1_score(golds, predicted, mode="strict", scheme=IOB2, zero_division=0)),
         "accuracy": float(accuracy_score(golds, predicted)),
     }
