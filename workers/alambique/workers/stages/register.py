@@ -224,7 +224,7 @@ class _Registration:
         if model is None:
             return None
         role = entry.candidate_role(run.number)
-        initial = context.inputs.teacher_starts[entry.number][run.candidate]
+        initial = context.inputs.initial_teachers[entry.number][run.candidate]
         with self._lease(model, f"the run {run.name}"):
             project = context.job.project
             existing = context.read(
