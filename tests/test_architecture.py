@@ -71,8 +71,8 @@ def test_no_walk_is_longer_than_a_screen() -> None:
     assert all(len(steps) <= 30 for steps in walks().values())
 
 
-def test_every_room_of_the_workers_is_named() -> None:
-    rooms = {
+def test_every_package_of_the_workers_is_named() -> None:
+    packages = {
         path.parent.name for path in (ROOT / "workers/alambique/workers").glob("*/__init__.py")
     }
-    assert {name for name in rooms if f"| `{name}/` |" in TEXT} == rooms
+    assert {name for name in packages if f"| `{name}/` |" in TEXT} == packages
