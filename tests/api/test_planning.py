@@ -143,8 +143,9 @@ def test_only_data_that_was_not_asked_for_has_labels_that_are_supposed(
     with pytest.raises(NoData):
         plan_of(job, settings, database, fetch=gone)
     wrong = {"name": f"hub:team/reviews@{commit}", "columns": {"texto": "a"}}
-    with pytest.raises(BadSpec, match="reads text, label"):
+    with pytest.raises(BadSpec) as caught:
         plan_of(Job.model_validate(said | {"data": wrong}), settings, database)
+    assert paths(caught) == ["data.columns.texto"]
 
 
 def test_data_of_the_hub_is_planned_once_it_is_fetched(
@@ -159,7 +160,7 @@ def test_data_of_the_hub_is_planned_once_it_is_fetched(
     apart = plan_of(JOB, settings, database)
     fetched = plan_of(JOB, settings, database, fetch=fetch)
     assert apart.cache.bytes is None
-    assert "facebook/xnli of the hub is fetched when the job runs" in str(apart.cache.why)
+    assert "facebook/xnli" in str(apart.cache.why)
     assert fetched.cache.why is None
     assert (fetched.cache.bytes or 0) > 0
     assert fetched.student == apart.student

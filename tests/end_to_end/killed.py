@@ -86,7 +86,7 @@ def attempt(job: str, token: int, where: str, number: int, settings: dict[str, A
     elif where != "never":
         kill_at_report(StageName(where), number)
     said = Settings(**settings)
-    return driver.drive(said, Database(said.database), UUID(job), token)
+    return driver.run_driver(said, Database(said.database), UUID(job), token)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def search(cluster: Cluster, folder: Path) -> None:
         number=1,
         trainings=(training_spec(folder),),
         student=Student(layers=1),
-        source=folder / "teacher",
+        source_folder=folder / "teacher",
         resources=None,
     )
     source = OneTrial(trial)

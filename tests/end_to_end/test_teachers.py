@@ -141,7 +141,7 @@ def test_each_teacher_answers_every_text_once(database: Database, first: JobRow)
     assert result_of(first)["outputs"] == {"examples": 2 * wanted, "computed": 2 * wanted}
     with database.read() as session:
         lines = [line for log in jobs.logs(session, first.id) for line in log.content["lines"]]
-    assert "warning: 1 of 6 unlabelled examples have the text of one of test: left out" in lines
+    assert any(line.startswith("warning: 1 of 6 ") for line in lines)
     assert f"{TRAINING} train, 8 dev, 8 test, {TEXTS} unlabelled examples" in messages
 
 

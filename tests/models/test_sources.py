@@ -92,7 +92,7 @@ def test_a_snapshot_that_is_there_needs_no_hub(hub: tuple[str, list[str]], tmp_p
 def test_a_repository_that_the_hub_does_not_have_is_unknown(
     hub: tuple[str, list[str]], tmp_path: Path, source: Hub
 ) -> None:
-    with pytest.raises(UnknownName, match=rf"{source.repository}.*could not be had.*HF_TOKEN"):
+    with pytest.raises(UnknownName, match=source.repository):
         located(source, tmp_path, endpoint=hub[0])
 
 

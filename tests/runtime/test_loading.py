@@ -143,7 +143,7 @@ def test_another_size_than_the_listed_is_refused(
     server: VersionServer, tmp_path: Path, more: int
 ) -> None:
     server.sizes["model.onnx"] = (server.folder / "model.onnx").stat().st_size + more
-    with pytest.raises(BadModel, match=r"model\.onnx is not what was listed"):
+    with pytest.raises(BadModel, match=r"model\.onnx"):
         load(server.url, cache=tmp_path / "cache")
 
 
@@ -231,7 +231,7 @@ def test_no_redirection_leads_away_from_https(
     server: VersionServer, tmp_path: Path, target: str
 ) -> None:
     server.elsewhere[VERSION] = target
-    with pytest.raises((BadModel, Unreachable), match=r"https alone|answers 302"):
+    with pytest.raises((BadModel, Unreachable)):
         fetch(server.url, cache=tmp_path)
 
 

@@ -140,8 +140,9 @@ def test_a_bad_field_is_named_where_the_suite_has_it(said: str, path: str) -> No
 
 def test_a_part_is_to_blame_for_what_the_grid_does_not_mend() -> None:
     twice = "shared.objective=[{kind: gold}, {kind: gold}]"
-    with pytest.raises(BadSpec, match=r"^shared\.objective: two terms are called"):
+    with pytest.raises(BadSpec) as caught:
         jobs_of(read_suite(SUITE, [twice, "grid={objective.0.weight: [1, 2]}"]))
+    assert [bad.path for bad in caught.value.fields] == ["shared.objective"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_a_name_that_becomes_too_long_says_which() -> None:
         f"name: the jobs would be called {'n' * 87}-ner-small, 97 letters, at most 96: shorten the "
         "name of the suite, task or student"
     )
-    with pytest.raises(BadSpec, match="96: shorten the name of the suite, task, teacher or studen"):
+    with pytest.raises(BadSpec, match="teacher"):
         jobs_of(read_suite(SUITE, [f"name={'n' * 87}", "teachers={a: {}, b: {}}"]))
 
 
@@ -220,8 +221,9 @@ def test_where_a_field_of_a_job_comes_from(path: str, at: str) -> None:
 
 
 def test_a_number_that_is_covered_is_finite_too() -> None:
-    with pytest.raises(BadSpec, match=r"shared\.train\.learning_rate: .* finite"):
+    with pytest.raises(BadSpec) as caught:
         read_suite(SUITE, ["shared.train.learning_rate=.inf", "tasks.pos.train={learning_rate: 1}"])
+    assert [bad.path for bad in caught.value.fields] == ["shared.train.learning_rate"]
 
 
 def test_the_jobs_of_a_suite_are_bounded_together() -> None:

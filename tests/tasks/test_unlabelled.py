@@ -168,9 +168,7 @@ def test_a_sentence_of_a_corpus_is_recognised_in_plain_text(
     data = Data(name=str(tmp_path), unlabelled=str(tmp_path / "more.txt"))
     found = load(data, task=find("named-entities"), root=None)
     assert [one.words for one in found.unlabelled] == [("De", "c", ".")]
-    assert found.warnings[-1] == (
-        "1 of 2 unlabelled examples have the text of one of test: left out"
-    )
+    assert found.warnings[-1].startswith("1 of 2 ")
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ def checked(job_context: Callable[..., JobContext]) -> Callable[..., JobContext]
 
     def made(*overrides: str, **settings: Any) -> JobContext:
         context = job_context(*overrides, **settings)
-        return replace(context, checked=check_job(context))
+        return replace(context, check_result=check_job(context))
 
     return made
 

@@ -36,7 +36,7 @@ def cached(
             BOTH, "train={epochs: 2, batch_size: 8, max_length: 64, stride: 16}", *said
         )
         teacher = SelectedTeacher(model=as_teacher(after, max_length=64, stride=16), start=before)
-        context = replace(context, checked=check_job(context), teachers=(teacher,))
+        context = replace(context, check_result=check_job(context), teachers=(teacher,))
         return replace(context, outputs=fill_caches(context))
 
     return made

@@ -48,7 +48,7 @@ def waits(job_context: JobContext, filling: "Future[CachedOutputs]", times: int)
 
 
 def checked(context: JobContext) -> JobContext:
-    return replace(context, checked=check_job(context))
+    return replace(context, check_result=check_job(context))
 
 
 def filled(context: JobContext, teacher: TrainedModel) -> CachedOutputs:

@@ -146,7 +146,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     inputs, gone = check_job(first), tmp_path / "gone"
     (tmp_path / "narrow").rename(gone)
     with pytest.raises(AlambiqueError):
-        select_teachers(replace(first, checked=inputs))
+        select_teachers(replace(first, check_result=inputs))
     assert [name.partition(",")[0] for name in trained(first)] == [
         "teacher 1 of 4",
         "teacher 2 of 4",
@@ -154,7 +154,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
 
     gone.rename(tmp_path / "narrow")
     second = choice()
-    (selected,) = select_teachers(replace(second, checked=inputs))
+    (selected,) = select_teachers(replace(second, check_result=inputs))
     assert [name.partition(",")[0] for name in trained(second)] == [
         "teacher 3 of 4",
         "teacher 4 of 4",
@@ -162,7 +162,7 @@ def test_a_job_that_was_broken_off_goes_on_with_the_runs_that_lack(
     assert f"teacher 4 of 4, {tmp_path / 'narrow'}, learning_rate 1.0" in trained(second)
     assert [run.number for run in selected.runs] == [1, 2, 3, 4]
     third = choice()
-    assert select_teachers(replace(third, checked=inputs)) == (selected,)
+    assert select_teachers(replace(third, check_result=inputs)) == (selected,)
     assert trained(third) == []  # also the run that collapsed
 
 

@@ -99,7 +99,7 @@ def test_a_head_that_trials_train(
     starts = "search={space: {student.start: [random, teacher], objective: [%s, %s]}, %s}"
     mixed = job_context(*said, starts % (layers, both, more))
     check_job(mixed)
-    search_job = SearchJob(replace(mixed, checked=first.inputs))
+    search_job = SearchJob(replace(mixed, check_result=first.inputs))
     search_job.trial_job({"student.start": "teacher", "objective": [{"kind": "hidden"}]})
     with pytest.raises(BadSpec, match="starts from random has no head"):
         search_job.trial_job({"student.start": "random", "objective": [{"kind": "hidden"}]})
@@ -179,7 +179,7 @@ def test_labels_may_be_in_another_order(
     (permuted / "config.json").write_text(json.dumps(config))
     save_file(weights, permuted / "model.safetensors", metadata={"format": "pt"})
     context = checked(f"teacher.model={permuted}", *TUNED)
-    assert context.inputs.teacher_starts[0][0] is not None
+    assert context.inputs.initial_teachers[0][0] is not None
     mapped, same = tmp_path / "mapped", tmp_path / "same"
     assert _said(context, permuted, mapped) == _said(context, teacher, same)
 
@@ -276,6 +276,6 @@ def test_labels_that_were_put_right_are_taken_up(checked: MakeContext, folder_of
     names = list(config["id2label"].values())
     turned = {str(number): name for number, name in enumerate(reversed(names))}
     (teacher / "config.json").write_text(json.dumps(config | {"id2label": turned}))
-    after = run.key_inputs(replace(context, checked=check_job(context)))
+    after = run.key_inputs(replace(context, check_result=check_job(context)))
     assert before != after
     assert {**before, "model": after["model"]} == after

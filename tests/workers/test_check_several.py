@@ -67,7 +67,7 @@ def test_the_student_is_cut_from_the_first(
 ) -> None:
     deep, shallow = folder_of("deep"), folder_of("shallow", layers=1, width=24, heads=3)
     found = check_job(job_context(*teachers(deep, shallow)))
-    assert [[one.folder for one in each if one] for each in found.teacher_starts] == [
+    assert [[one.folder for one in each if one] for each in found.initial_teachers] == [
         [deep],
         [shallow],
     ]

@@ -21,7 +21,7 @@ from alambique.workers.compute_resources import (
     needed_resources,
     too_large_message,
 )
-from alambique.workers.pipeline.lease_keeper import NO_ANSWER, NO_ROOM
+from alambique.workers.pipeline.lease_keeper import DISK_FULL, NO_DATABASE
 from alambique.workers.queue.dispatcher import Dispatcher, explain_exit_code
 
 PICO = (Path(__file__).parents[2] / "recipes" / "pico.yaml").read_text()
@@ -201,8 +201,8 @@ def test_a_job_is_not_left_lying_when_the_answer_to_taking_it_was_lost(
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (NO_ANSWER, Reason.NO_DATABASE),
-        (NO_ROOM, Reason.NO_DISK),
+        (NO_DATABASE, Reason.NO_DATABASE),
+        (DISK_FULL, Reason.NO_DISK),
         (-9, Reason.LOST_WORKER),
         (3, Reason.INTERNAL),
     ],

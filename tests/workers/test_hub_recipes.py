@@ -139,7 +139,7 @@ def checked(job: Job, settings: Settings) -> list[str]:
     keeper = LeaseKeeper(database, row.id, row.token, lease=settings.lease_time, heartbeat=60)
     job_context = JobContext(row.id, row.token, job, settings, database, keeper, no_cluster)
     found = check_job(job_context)
-    for teacher in found.teacher_starts:
+    for teacher in found.initial_teachers:
         for start in teacher:
             assert start is not None
             assert start.name.partition("@")[2] != ""

@@ -20,10 +20,10 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import Reason, StageName, State
 from alambique.workers.pipeline.context import JobContext, forward_logs
-from alambique.workers.pipeline.lease_keeper import NO_ANSWER
+from alambique.workers.pipeline.lease_keeper import NO_DATABASE
 from alambique.workers.pipeline.records import CodeVersion, StageResult
 from alambique.workers.pipeline.stage import StagePart, run_stage
-from alambique.workers.queue.driver import drive, run_attempt, run_here
+from alambique.workers.queue.driver import run_attempt, run_driver, run_here
 
 Away = Callable[[SecretStr], AbstractContextManager[None]]
 MakeContext = Callable[..., JobContext]
@@ -136,7 +136,7 @@ def test_a_driver_that_gets_no_answer_says_so_with_its_exit_code(
     database = Database(settings.database)
     database.upgrade()
     with away(on_server):
-        assert drive(settings, database, UUID(int=0), 1) == NO_ANSWER
+        assert run_driver(settings, database, UUID(int=0), 1) == NO_DATABASE
     database.dispose()
 
 

@@ -89,7 +89,7 @@ def keys(
         context = replace(held, job=job)
         entry = job.teachers[0]
         teacher = SelectedTeacher(model=trained("teacher", taught, entry.spec), start=start)
-        context = replace(context, checked=check_job(context), teachers=(teacher,))
+        context = replace(context, check_result=check_job(context), teachers=(teacher,))
         context = replace(context, outputs=fill_caches(context))
         models = [teacher.model, *(trained(k, start, job.train) for k in sorted(STUDENTS))]
         length = text_length(context, models)
@@ -157,7 +157,7 @@ def test_a_gold_student_with_a_start_of_its_own_has_nothing_of_the_teacher(
 
     def keys(*said: str) -> set[str]:
         context = job_context(*said)
-        context = replace(context, checked=check_job(context))
+        context = replace(context, check_result=check_job(context))
         windows = context.job.teachers[0].spec
         stage = TrainStudent(StudentRole.GOLD_ONLY, StagePart(StageName.DISTIL, "gold-only"))
         teachers = [

@@ -31,7 +31,11 @@ def test_a_finished_trial_is_reported_at_once_by_a_group_of_one(
     own = training_spec(zero=1)
     own = own.model_copy(update={"start": own.folder / "start", "folder": own.folder / "run"})
     spec = TrialSpec(
-        number=1, trainings=(own,), student=Student(layers=1), source=folder_of(), resources=None
+        number=1,
+        trainings=(own,),
+        student=Student(layers=1),
+        source_folder=folder_of(),
+        resources=None,
     )
     path = tmp_path / "trial.json"
     path.write_text(spec.model_dump_json())

@@ -166,7 +166,7 @@ def other(few: Few, tmp_path: Path) -> Callable[..., Path]:
 def student_keys(context: JobContext, teacher: TrainedModel) -> dict[StudentRole, str]:
     """The keys of a job's students, by their roles."""
     selected = SelectedTeacher(model=teacher, start=teacher.folder)
-    context = replace(context, checked=check_job(context), teachers=(selected,))
+    context = replace(context, check_result=check_job(context), teachers=(selected,))
     return {
         role: stage_key(context, TrainStudent(role, StagePart(StageName.DISTIL, role)))
         for role in (StudentRole.GOLD_ONLY, StudentRole.DISTILLED)

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from alambique.api.asked import Asked
 from alambique.api.downloads import save
+from alambique.api.model_query import ModelQuery
 from alambique.api.predictions import PredictionView
 from alambique.api.transport import Transport
 from alambique.api.views import ModelView, PageView, VersionView
@@ -34,7 +34,7 @@ class ModelCalls:
         task: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-        **asked: Unpack[Asked],
+        **query: Unpack[ModelQuery],
     ) -> PageView[ModelView]:
         """Return the models that have a version with all that is asked for, newest first."""
         return self._transport.get(
@@ -44,7 +44,7 @@ class ModelCalls:
             task=task,
             limit=limit,
             cursor=cursor,
-            **asked,
+            **query,
         )
 
     def model(self, name: str, *, project: str = "default") -> ModelView:
@@ -111,12 +111,12 @@ class ModelCalls:
             BadModel: the version has no file that an engine runs.
             BadSpec: its task takes another query.
         """
-        asked = {"question": question, "context": context, "texts": list(texts), "best": best}
+        query = {"question": question, "context": context, "texts": list(texts), "best": best}
         answer = self._transport.answer(
             "POST",
             f"{_version_path(name, version)}/predict",
             params={"project": project},
-            json={field: value for field, value in asked.items() if value is not None},
+            json={field: value for field, value in query.items() if value is not None},
         )
         return _PREDICTION.validate_json(answer.content)
 

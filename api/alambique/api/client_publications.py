@@ -51,7 +51,7 @@ class PublicationCalls:
             "POST",
             f"/v1/models/{quote(name, safe='')}/versions/{quote(str(version), safe='')}/publish",
             params={"project": project},
-            json=_asked(to, private, override_by, override_note),
+            json=_publish_body(to, private, override_by, override_note),
         )
         return PublicationView.model_validate_json(answer.content)
 
@@ -76,7 +76,7 @@ class PublicationCalls:
         answer = self._transport.answer(
             "POST",
             f"/v1/suites/{suite_id}/publish",
-            json=_asked(to, private, override_by, override_note),
+            json=_publish_body(to, private, override_by, override_note),
         )
         return PublicationList.model_validate_json(answer.content).items
 
@@ -94,7 +94,7 @@ class PublicationCalls:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[PublicationView]:
-        """Return publications, newest first; `name` is a model's, `job_id` of who asked."""
+        """Return publications, newest first: of a model's name, or that a job asked for."""
         return self._transport.get(
             PageView[PublicationView],
             "/v1/publications",
@@ -107,6 +107,6 @@ class PublicationCalls:
         )
 
 
-def _asked(to: str, private: bool, by: str | None, note: str | None) -> dict[str, Any]:
+def _publish_body(to: str, private: bool, by: str | None, note: str | None) -> dict[str, Any]:
     said = {} if by is None and note is None else {"override": {"by": by, "note": note}}
     return {"to": to, "private": private, **said}

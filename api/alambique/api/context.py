@@ -4,9 +4,9 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Query, Request
 
 from alambique.api.database_problems import busy_database
 from alambique.api.event_poller import EventPoller
@@ -77,34 +77,19 @@ IdPrefix = Annotated[
     str | None, Query(description="The first digits of an id, 1 to 32.", max_length=36)
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
-IfNoneMatch = Annotated[str | None, Header(description="An ETag that the client has.")]
-IfMatch = Annotated[
-    str | None, Header(description="An ETag; where the thing has another one by now, it stays.")
-]
 Project = Annotated[str, Query(description="The project that the name is of.")]
 
-UNCHANGED: dict[str, Any] = {"description": "The client has what there is (`If-None-Match`)"}
+
+class ModelName(NamedTuple):
+    """A model of a project; its items are the first arguments of the registry's functions."""
+
+    project: str
+    name: str
 
 
-def tags_of(if_match: str | None) -> set[str] | None:
-    """Return the ETags of which a thing has to have one to be changed; None: any will do.
-
-    >>> tags_of(None), tags_of("*"), tags_of('"3"'), tags_of('W/"3"')
-    (None, None, {'3'}, set())
-    """
-    if if_match is None or if_match.strip() == "*":
-        return None
-    tags = (tag.strip() for tag in if_match.split(","))
-    # a weak one never matches (RFC 9110, §13.1.1)
-    return {tag[1:-1] for tag in tags if len(tag) > 1 and tag[0] == tag[-1] == '"'}
+async def _model_name(name: str, project: Project = "default") -> ModelName:
+    return ModelName(project, name)
 
 
-def is_unchanged(tag: str, if_none_match: str | None) -> bool:
-    """Return whether the client has the answer of that ETag already.
-
-    >>> is_unchanged('"3"', 'W/"2", "3"'), is_unchanged('"3"', '"4"'), is_unchanged('"3"', None)
-    (True, False, False)
-    """
-    return if_none_match is not None and tag in (
-        known.strip().removeprefix("W/") for known in if_none_match.split(",")
-    )
+NamedModel = Annotated[ModelName, Depends(_model_name)]
+"""The model that the path and the parameter `project` name."""

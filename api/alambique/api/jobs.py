@@ -11,17 +11,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alambique.api.checks import check, pin_names
 from alambique.api.context import (
-    UNCHANGED,
     AppContext,
     Context,
     Cursor,
     Db,
     IdPrefix,
-    IfNoneMatch,
     Limit,
     WritableDb,
-    is_unchanged,
 )
+from alambique.api.etags import UNCHANGED, IfNoneMatch, not_modified
 from alambique.api.plan_views import PlanView
 from alambique.api.planning import check_sizes, plan_of
 from alambique.api.queries import job_page, job_view, trial_page
@@ -126,12 +124,9 @@ def job(
 ) -> JobView | Response:
     """Return a job as it stands; one that waits says why, and how many are ahead."""
     view = view_of(database, job_id)
-    tag = {"ETag": f'"{view.tag}"'}
     # what a waiting job waits for can change while the job itself does not
-    if view.waiting is None and is_unchanged(tag["ETag"], if_none_match):
-        return Response(status_code=304, headers=tag)
-    response.headers.update(tag)
-    return view
+    known_tags = if_none_match if view.waiting is None else None
+    return not_modified(response, f"{view.tag}", known_tags) or view
 
 
 @router.post("/{job_id}/cancel", status_code=202)

@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import make_url
 
 from alambique.api.artifacts import open_artifact, pieces
-from alambique.api.asked import Asked, version_filter
 from alambique.api.downloads import save
+from alambique.api.model_query import ModelQuery, version_filter
 from alambique.api.publication_views import PublicationView
 from alambique.api.queries import (
     job_page,
@@ -117,11 +117,11 @@ class LocalRegistry:
         task: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-        **asked: Unpack[Asked],
+        **query: Unpack[ModelQuery],
     ) -> PageView[ModelView]:
         """Return the models that have a version with all that is asked for, newest first."""
-        front = asked.get("cost", "macs") if asked.get("pareto") else None
-        filters = version_filter(project, task, asked)
+        front = query.get("cost", "macs") if query.get("pareto") else None
+        filters = version_filter(project, task, query)
         with self._database.read() as session:
             return model_page(session, filters, front, limit=limit, cursor=cursor)
 
@@ -190,7 +190,7 @@ class LocalRegistry:
         limit: int = 50,
         cursor: str | None = None,
     ) -> PageView[PublicationView]:
-        """Return publications, newest first; `name` is a model's, `job_id` of who asked."""
+        """Return publications, newest first: of a model's name, or that a job asked for."""
         with self._database.read() as session:
             page = publications.page(
                 session,

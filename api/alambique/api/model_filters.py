@@ -1,10 +1,10 @@
-"""What a list of models is asked for, as parameters of a URL."""
+"""The query of a list of models, as parameters of a URL."""
 
 from typing import Annotated
 
 from fastapi import Depends, Query
 
-from alambique.api.asked import Asked, version_filter
+from alambique.api.model_query import ModelQuery, version_filter
 from alambique.registry.model_search import Cost, VersionFilter
 
 Least = Annotated[float | None, Query(ge=0, description="At least so many.")]
@@ -26,7 +26,7 @@ async def _filter(
         list[str] | None, Query(description="A bound of a score on the test split, as f1>=0.8.")
     ] = None,
 ) -> VersionFilter:
-    asked = Asked(
+    query = ModelQuery(
         tag=tag,
         data=data,
         min_parameters=min_parameters,
@@ -37,7 +37,7 @@ async def _filter(
         max_ms=max_ms,
         metric=metric,
     )
-    return version_filter(project, task, asked)
+    return version_filter(project, task, query)
 
 
 async def _front(

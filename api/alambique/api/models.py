@@ -7,16 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from alambique.api.artifacts import open_artifact, pieces
-from alambique.api.context import (
-    UNCHANGED,
-    AppContext,
-    Cursor,
-    Db,
-    IfNoneMatch,
-    Limit,
-    Project,
-    is_unchanged,
-)
+from alambique.api.context import AppContext, Cursor, Db, Limit, ModelName, NamedModel
+from alambique.api.etags import UNCHANGED, IfNoneMatch, is_unchanged, not_modified
 from alambique.api.model_filters import Filter, Front
 from alambique.api.predictions import PredictionView, QueryBody
 from alambique.api.queries import model_page
@@ -34,36 +26,28 @@ _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string"}}
 
 @router.get("")
 def list_models(
-    database: Db, asked: Filter, front: Front, cursor: Cursor = None, limit: Limit = 50
+    database: Db, filters: Filter, front: Front, cursor: Cursor = None, limit: Limit = 50
 ) -> PageView[ModelView]:
     """List the models that have a version with all that is asked for, newest first."""
     with database.read() as session:
-        return model_page(session, asked, front, cursor=cursor, limit=limit)
+        return model_page(session, filters, front, cursor=cursor, limit=limit)
 
 
 @router.get("/{name}", response_model=ModelView, responses={304: UNCHANGED})
 def model(
-    database: Db,
-    name: str,
-    response: Response,
-    project: Project = "default",
-    if_none_match: IfNoneMatch = None,
+    database: Db, model: NamedModel, response: Response, if_none_match: IfNoneMatch = None
 ) -> ModelView | Response:
     """Return a model, with its newest version."""
     with database.read() as session:
-        row = versions.model(session, project, name)
-    tag = {"ETag": f'"{row.versions}-{row.latest.tag}"'}
-    if is_unchanged(tag["ETag"], if_none_match):
-        return Response(status_code=304, headers=tag)
-    response.headers.update(tag)
-    return ModelView.model_validate(row)
+        row = versions.model(session, *model)
+    tag = f"{row.versions}-{row.latest.tag}"
+    return not_modified(response, tag, if_none_match) or ModelView.model_validate(row)
 
 
 @router.get("/{name}/versions")
 def list_versions(
     database: Db,
-    name: str,
-    project: Project = "default",
+    model: NamedModel,
     role: Annotated[str | None, Query(description="What it is in its job.")] = None,
     deleted: Annotated[bool, Query(description="Those that are deleted, not the others.")] = False,
     cursor: Cursor = None,
@@ -71,11 +55,11 @@ def list_versions(
 ) -> PageView[VersionView]:
     """Return the versions of a model, newest first."""
     with database.read() as session:
-        versions.find_model(session, project, name)
+        versions.find_model(session, *model)
         page = versions.page(
             session,
-            project=project,
-            name=name,
+            project=model.project,
+            name=model.name,
             role=role,
             deleted=deleted,
             cursor=cursor,
@@ -87,19 +71,14 @@ def list_versions(
 @router.get("/{name}/versions/{number}", response_model=VersionView, responses={304: UNCHANGED})
 def version(
     database: Db,
-    name: str,
+    model: NamedModel,
     number: Number,
     response: Response,
-    project: Project = "default",
     if_none_match: IfNoneMatch = None,
 ) -> VersionView | Response:
     """Return a version, with its files, metrics and lineage."""
-    row = _find(database, project, name, number)
-    tag = {"ETag": f'"{row.tag}"'}
-    if is_unchanged(tag["ETag"], if_none_match):
-        return Response(status_code=304, headers=tag)
-    response.headers.update(tag)
-    return VersionView.model_validate(row)
+    row = _find(database, model, number)
+    return not_modified(response, f"{row.tag}", if_none_match) or VersionView.model_validate(row)
 
 
 @router.get(
@@ -109,14 +88,13 @@ def version(
 )
 def file(
     context: AppContext,
-    name: str,
+    model: NamedModel,
     number: Number,
     file: Annotated[str, Path(description="The name of one of the version's files.")],
-    project: Project = "default",
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the bytes of a file, whose ETag is their sha256."""
-    row = _find(context.database, project, name, number)
+    row = _find(context.database, model, number)
     entry = _entry(row, file)
     headers = {"ETag": f'"{entry.sha256}"', "Content-Length": str(entry.size)}
     if is_unchanged(headers["ETag"], if_none_match):
@@ -127,16 +105,16 @@ def file(
 
 @router.post("/{name}/versions/{number}/predict", responses={200: {"model": PredictionView}})
 async def predict(
-    context: AppContext, name: str, number: Number, body: QueryBody, project: Project = "default"
+    context: AppContext, model: NamedModel, number: Number, body: QueryBody
 ) -> Response:
     """Return what a version says to a query; of a version that has the file of an engine."""
-    row = await run_in_threadpool(_find, context.database, project, name, number)
+    row = await run_in_threadpool(_find, context.database, model, number)
     return JSONResponse(await context.predictor.predict(row, body.query))
 
 
-def _find(database: Database, project: str, name: str, number: str) -> Version:
+def _find(database: Database, model: ModelName, number: str) -> Version:
     with database.read() as session:
-        return versions.find(session, project, name, number)
+        return versions.find(session, *model, number)
 
 
 def _entry(version: Version, name: str) -> File:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from alambique.api.context import Cursor, Db, Limit, Project, WritableDb
+from alambique.api.context import Cursor, Db, Limit, NamedModel, WritableDb
 from alambique.api.publication_views import PublicationList, PublicationView
 from alambique.api.queries import publication_page, publication_view, publication_views
 from alambique.api.views import PageView
@@ -21,17 +21,16 @@ Number = Annotated[str, Path(description="The number of a version, or `latest`."
 @router.post("/models/{name}/versions/{number}/publish", status_code=202)
 def publish(
     database: WritableDb,
-    name: str,
+    model: NamedModel,
     number: Number,
     body: PublicationRequest,
     response: Response,
-    project: Project = "default",
 ) -> PublicationView:
     """Ask for a version to be published; asked again, what is published stays as it is."""
     with database.write() as session:
         row = publications.request(
             session,
-            versions.find(session, project, name, number),
+            versions.find(session, *model, number),
             target_of(body.to),
             private=body.private,
             override=body.override,

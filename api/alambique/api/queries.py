@@ -75,17 +75,17 @@ def publication_view(session: Session, row: Publication) -> PublicationView:
 
 def model_page(
     session: Session,
-    asked: VersionFilter,
+    filters: VersionFilter,
     front: Cost | None,
     *,
     cursor: str | None,
     limit: int,
 ) -> PageView[ModelView]:
-    """Return the models that have a version as asked for, newest first.
+    """Return the models that have a version that passes a filter, newest first.
 
     Args:
         session: where they are read.
-        asked: what the version has to be.
+        filters: what the version has to be.
         front: the cost against which the score is weighed, to have those on the front alone. None:
             all of them.
         cursor: of the page before; None for the first one.
@@ -94,8 +94,8 @@ def model_page(
     among = None
     if front is not None:
         primary = {task.name: task.primary for task in ALL}
-        among = model_search.front_versions(session, asked, front, primary)
-    page = model_search.models(session, asked, among=among, cursor=cursor, limit=limit)
+        among = model_search.front_versions(session, filters, front, primary)
+    page = model_search.models(session, filters, among=among, cursor=cursor, limit=limit)
     return PageView[ModelView].model_validate(page)
 
 

@@ -107,7 +107,7 @@ def database_of(context: typer.Context) -> Database:
         # the URL stays unsaid: it may hold a password
         why = error.strerror if isinstance(error, OSError) else "its driver is not known"
         raise BadSpec(
-            f"ALAMBIQUE_DATABASE_URL: no such database can be had ({why}): give "
+            f"ALAMBIQUE_DATABASE_URL: no such database can be opened ({why}): give "
             "sqlite:////absolute/path.db or postgresql://…"
         ) from error
 

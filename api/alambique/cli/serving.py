@@ -97,7 +97,7 @@ def drive(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Carry out one job under the lease of that token."""
-    from alambique.workers.queue.driver import drive as run_driver
+    from alambique.workers.queue.driver import run_driver
 
     configure_logging()
     settings, database = settings_of(context).without_publishing(), database_of(context)

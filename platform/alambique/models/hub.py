@@ -150,7 +150,7 @@ def list_data_files(
     The hub is asked once, as for the files of a model.
 
     Raises:
-        UnknownName, Unreachable: it cannot be had.
+        UnknownName, Unreachable: it cannot be loaded.
         BadData: there are more files than are looked at.
     """
     listing = cache / "listings" / "datasets" / source.repository.replace("/", "--")
@@ -189,7 +189,7 @@ def list_files(source: Hub, *, cache: Path, endpoint: str | None = None) -> list
     those of the commit that were fetched before.
 
     Raises:
-        UnknownName, Unreachable: it cannot be had.
+        UnknownName, Unreachable: it cannot be loaded.
         BadModel: there are more files than any model has.
     """
     listing = cache / "listings" / source.repository.replace("/", "--") / f"{source.revision}.json"
@@ -228,7 +228,7 @@ def fetch_config(source: Hub, *, cache: Path, endpoint: str | None = None) -> Pa
     """Return the folder that holds config.json of a repository, fetched if need be.
 
     Raises:
-        UnknownName, Unreachable: it cannot be had.
+        UnknownName, Unreachable: it cannot be loaded.
         BadModel: it is larger than any that makes sense.
     """
     return _fetch_small(source, CONFIG, LARGEST_CONFIG, cache, endpoint).parent
@@ -238,7 +238,7 @@ def fetch_index(source: Hub, name: str, *, cache: Path, endpoint: str | None = N
     """Return the path of an index of weights, fetched if need be.
 
     Raises:
-        UnknownName, Unreachable: it cannot be had.
+        UnknownName, Unreachable: it cannot be loaded.
         BadModel: it is larger than any that makes sense.
     """
     return _fetch_small(source, name, LARGEST_INDEX, cache, endpoint)
@@ -298,7 +298,7 @@ def fetch_files(
     """Return the folder of a repository at a commit, with these of its files fetched.
 
     Raises:
-        UnknownName, Unreachable: one of them cannot be had.
+        UnknownName, Unreachable: one of them cannot be loaded.
     """
     try:
         folder = snapshot_download(
@@ -313,8 +313,8 @@ def fetch_files(
     # where the hub goes away meanwhile, the library returns what it has
     if lost := [name for name in names if not (Path(folder) / name).is_file()]:
         raise Unreachable(
-            f"{source_text(source)} could not be had from the hub: {named(lost)} did not come; try "
-            "again once the hub answers"
+            f"{source_text(source)} could not be loaded from the hub: it did not send "
+            f"{named(lost)}; try again once the hub answers"
         )
     return Path(folder)
 
@@ -347,7 +347,7 @@ def hub_error(error: Exception, what: str, advice: str) -> UnknownName | Unreach
     """Return our own error for one of `HUB_ERRORS`, about what was asked for."""
     reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
     kind = UnknownName if _is_refusal(error) else Unreachable
-    return kind(f"{what} could not be had from the hub: {reason}. {advice}")
+    return kind(f"{what} could not be loaded from the hub: {reason}. {advice}")
 
 
 def _is_refusal(error: Exception) -> bool:

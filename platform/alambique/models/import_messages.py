@@ -1,8 +1,8 @@
-"""What the import process is asked and what it answers, without the libraries that it imports."""
+"""The request and the report of the import process, without the libraries that it imports."""
 
 from dataclasses import dataclass, field
 
-NO_ROOM = 28
+DISK_FULL = 28
 """The exit code of a process that met a full disk, where a report may have no room either."""
 REPORT = "report.json"
 """The file among what is written that holds the report."""

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
+from alambique.models.import_messages import DISK_FULL, REPORT, ImportReport, ImportRequest
 from alambique.models.sandbox import enter_sandbox
 from alambique.spec.errors import BadModel
 from alambique.spec.excerpts import excerpt, named
@@ -62,7 +62,7 @@ def main() -> None:
         Path(REPORT).write_text(json.dumps(asdict(report)))
     except Exception as error:
         if _is_disk_full(error):
-            sys.exit(NO_ROOM)
+            sys.exit(DISK_FULL)
         raise
 
 

@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from alambique.models.import_messages import NO_ROOM, REPORT, ImportReport, ImportRequest
+from alambique.models.import_messages import DISK_FULL, REPORT, ImportReport, ImportRequest
 from alambique.models.layouts import CONFIG, TOKENIZER, Layout
 from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadModel, NotEnoughDisk
@@ -110,7 +110,7 @@ def _import_aside(snapshot: Path, layout: Layout, model_type: str, folder: Path)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise NotEnoughDisk(_no_room_message(folder.parent)) from error
+        raise NotEnoughDisk(_disk_full_message(folder.parent)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     imported = _find_imported(folder, layout)
@@ -124,11 +124,11 @@ def _check_room(snapshot: Path, layout: Layout, where: Path) -> None:
     free = shutil.disk_usage(where).free
     if free < needed:
         raise NotEnoughDisk(
-            f"{_no_room_message(where)}: it has {free:,} bytes, {needed:,} are wanted"
+            f"{_disk_full_message(where)}: it has {free:,} bytes, {needed:,} are needed"
         )
 
 
-def _no_room_message(where: Path) -> str:
+def _disk_full_message(where: Path) -> str:
     return f"the disk of {where} has no room for an imported model; make room there"
 
 
@@ -170,8 +170,8 @@ def _run(request: ImportRequest) -> ImportReport:
             code = _end(process)
         stderr.seek(-min(stderr.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
         last_words = stderr.read(_LAST_WORDS).decode(errors="replace")
-    if code == NO_ROOM:
-        raise NotEnoughDisk(_no_room_message(Path(request.out).parent))
+    if code == DISK_FULL:
+        raise NotEnoughDisk(_disk_full_message(Path(request.out).parent))
     if code != 0:
         raise BadModel(_exit_message(code, last_words, request))
     _check_regular(Path(request.out))

@@ -1,4 +1,4 @@
-"""Disks: sizes in units that show, locks, and how a disk that is full makes itself known."""
+"""Sizes in readable units, lock files, and the errors by which libraries report a full disk."""
 
 import errno
 import fcntl
@@ -18,7 +18,7 @@ _TEXTS = (
     "basic_ios::clear: iostream error",
 )
 _SQLITE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
-"""The second where there is no room for the file that the processes share, to read with."""
+"""The second if the disk has no room for the index of the log, which all processes map."""
 _POSTGRESQL_FULL = "53100"
 
 MAKE_ROOM = (
@@ -64,7 +64,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def disk_full_text(error: BaseException | None = None) -> str:
-    """Return what to tell of a full disk, with the path that the error names, where it does."""
+    """Return the message of a full disk, with the path that the error names, if it names one."""
     path = getattr(error, "filename", None)
     return f"no space is left on the disk{f' of {path}' if path else ''}: {MAKE_ROOM}"
 

@@ -13,7 +13,7 @@ from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
 from alambique.spec.excerpts import excerpt, short
-from alambique.spec.work import inner_values, nodes_of
+from alambique.spec.validation_cost import count_nodes, inner_values
 
 NODES = 10_000
 """Names, values and lists of a document together. The largest that makes sense, a suite of some
@@ -200,7 +200,7 @@ def from_yaml(text: str, *, aliases: bool = True, loader: type[Any] = LOADERS[0]
     except yaml.YAMLError as error:
         raise Unreadable(excerpt(str(error), _MESSAGE)) from error
     # aliases are not copies yet: who compares or tells what they describe would write it out
-    if aliases and nodes_of(value, NODES) > NODES:
+    if aliases and count_nodes(value, NODES) > NODES:
         raise Unreadable(f"with its aliases written out {_TOO_MANY}")
     return value
 

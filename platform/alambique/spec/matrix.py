@@ -16,7 +16,7 @@ from alambique.spec.job import Job
 from alambique.spec.reading import job_of
 from alambique.spec.suite import ONE_TEACHER, Cell, Suite
 from alambique.spec.teacher import Teacher
-from alambique.spec.work import WORK, work_of
+from alambique.spec.validation_cost import MAX_COST, validation_cost
 
 Content = dict[str, Any]
 """Fields of a job that are not validated yet."""
@@ -38,16 +38,16 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     """
     jobs, wrong = list[tuple[Cell, Job]](), dict[str, BadField]()
     known, judged = Teachers(), set[str]()
-    work = refused = stored = 0
+    cost = refused = stored = 0
     for number, cell in enumerate(suite.cells()):
         if len(wrong) > NAMED or refused == _MAX_REFUSED:
             break
         try:
             content = _content(suite, cell)
             # the remaining jobs count as this one: a suite that is too large is refused early
-            work += (one := work_of(content))
-            if work + one * (suite.size - number - 1) > WORK:
-                wrong = {"": _work_fault(suite, one)}
+            cost += (one := validation_cost(content))
+            if cost + one * (suite.size - number - 1) > MAX_COST:
+                wrong = {"": _cost_fault(suite, one)}
                 break
             stored += (length := len(json.dumps(content, default=str)))
             if stored + length * (suite.size - number - 1) > _MAX_STORED:
@@ -69,11 +69,11 @@ def jobs_of(suite: Suite) -> tuple[tuple[Cell, Job], ...]:
     return tuple(jobs)
 
 
-def _work_fault(suite: Suite, one: int) -> BadField:
+def _cost_fault(suite: Suite, one: int) -> BadField:
     message = (
-        f"{suite.size:,} jobs, of which one makes {one:,} names and values to look at, with each "
-        f"value of its search anew, are too many: at most {WORK:,} together; leave out cells, or "
-        "values"
+        f"{suite.size:,} jobs, of which one has {one:,} names and values to validate, for each "
+        f"value of its search anew, are too many: expected at most {MAX_COST:,} together; leave "
+        "out cells, or values"
     )
     return BadField("suite", None, message)
 

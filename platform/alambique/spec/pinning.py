@@ -1,4 +1,4 @@
-"""What a job names, said so that it stays the same: by commit or number, full paths."""
+"""Pinning the models and data sets that a job names: to commits and to numbers of versions."""
 
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -11,7 +11,7 @@ from alambique.spec.reading import job_of
 from alambique.spec.sources import Hub, Registered, source_of
 
 Floating = Hub | Registered | HubData
-"""What may be named so that it comes to be another one."""
+"""Sources whose name may mean something else later."""
 
 
 def unpinned_sources(job: Job) -> Iterator[tuple[str, Floating]]:

@@ -1,6 +1,7 @@
-"""Where a version is published to, and on whose word in spite of a licence."""
+"""Where a version is published to, and who answers for it in spite of a licence."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Self
 
@@ -44,8 +45,15 @@ class FolderTarget:
 Target = HubTarget | FolderTarget
 
 
+_TARGETS: Mapping[str, type[HubTarget] | type[FolderTarget]] = {
+    "hub": HubTarget,
+    "folder": FolderTarget,
+}
+"""The kinds of targets, by the word before the colon of their text."""
+
+
 def target_of(text: str) -> Target:
-    """Return what the text of a target names.
+    """Return the target that a text names.
 
     >>> target_of("hub:team/tiny-ner"), target_of("folder:tiny-ner")
     (HubTarget(repository='team/tiny-ner'), FolderTarget(name='tiny-ner'))
@@ -53,44 +61,26 @@ def target_of(text: str) -> Target:
     Raises:
         BadSpec: the text has none of the forms.
     """
-    kind, _, name = text.partition(":")
-    if kind == "hub" and _REPOSITORY.fullmatch(name):
-        return HubTarget(name)
-    if kind == "folder" and _FOLDER.fullmatch(name):
-        return FolderTarget(name)
-    raise BadSpec(
-        f"{short(text)} names no place to publish to: give hub:team/name, or folder:NAME for a "
-        "folder in the home of the worker"
-    )
+    expected = "names no place to publish to: give hub:team/name, or folder:NAME"
+    kind, name = _kind_and_name(text, {"hub": _REPOSITORY, "folder": _FOLDER}, expected)
+    return _TARGETS[kind](name)
 
 
 @dataclass(frozen=True, slots=True)
-class HubFamily:
-    """A team of the hub, where each model of a family has a repository of its own name."""
+class Family:
+    """A team of the hub or a folder, in which each model of a family has its own target."""
 
-    team: str
-
-    def member(self, model: str) -> HubTarget:
-        """Return where a model of the family is published to."""
-        return HubTarget(f"{self.team}/{model}")
-
-
-@dataclass(frozen=True, slots=True)
-class FolderFamily:
-    """A folder, in which each model of a family has one of its own name."""
-
+    target: type[HubTarget] | type[FolderTarget]
+    """What the target of a model is."""
     name: str
 
-    def member(self, model: str) -> FolderTarget:
-        """Return where a model of the family is published to."""
-        return FolderTarget(f"{self.name}/{model}")
-
-
-Family = HubFamily | FolderFamily
+    def member(self, model: str) -> Target:
+        """Return the target of a model of the family, under its own name."""
+        return self.target(f"{self.name}/{model}")
 
 
 def family_of(text: str) -> Family:
-    """Return where the models of a suite are published to.
+    """Return the family that a text names.
 
     >>> family_of("hub:team").member("tiny-ner"), family_of("folder:six").member("tiny-ner")
     (HubTarget(repository='team/tiny-ner'), FolderTarget(name='six/tiny-ner'))
@@ -98,15 +88,28 @@ def family_of(text: str) -> Family:
     Raises:
         BadSpec: the text has none of the forms.
     """
+    expected = "names no place for a family of models: give hub:team, or folder:NAME"
+    kind, name = _kind_and_name(text, {"hub": _TEAM, "folder": _TEAM}, expected)
+    return Family(_TARGETS[kind], name)
+
+
+def _kind_and_name(
+    text: str, patterns: Mapping[str, re.Pattern[str]], expected: str
+) -> tuple[str, str]:
+    """Return the words before and after the colon of a text, if the second fits its pattern.
+
+    Args:
+        text: the text of a target or a family.
+        patterns: by the first word, what the second one looks like.
+        expected: what the error says of another text, before "for a folder".
+
+    Raises:
+        BadSpec: the text has none of these forms.
+    """
     kind, _, name = text.partition(":")
-    if kind == "hub" and _TEAM.fullmatch(name):
-        return HubFamily(name)
-    if kind == "folder" and _TEAM.fullmatch(name):
-        return FolderFamily(name)
-    raise BadSpec(
-        f"{short(text)} names no place for a family of models: give hub:team, or folder:NAME for a "
-        "folder in the home of the worker"
-    )
+    if kind in patterns and patterns[kind].fullmatch(name):
+        return kind, name
+    raise BadSpec(f"{short(text)} {expected} for a folder in the home of the worker")
 
 
 def missing_token(settings: Settings, project: str, target: Target) -> str | None:

@@ -12,7 +12,7 @@ from alambique.spec.field_errors import BadField, bad_fields, refuse
 from alambique.spec.field_paths import alpha_objective, with_field
 from alambique.spec.job import Job
 from alambique.spec.space import bad_dimensions
-from alambique.spec.work import WORK, work_of
+from alambique.spec.validation_cost import MAX_COST, validation_cost
 
 _NEEDS = "task, data, teacher and student"
 
@@ -58,9 +58,17 @@ def job_of(content: Mapping[str, Any]) -> Job:
         job = Job.model_validate(content)
     except ValidationError as error:
         refuse(bad_fields(error, content, Job))
-    if job.search is not None and (work := work_of(content)) > WORK:
-        many = f"its values together, each looked at with the whole job, are {work:,} to look at"
-        refuse([BadField("search.space", None, f"{many}, at most {WORK:,}: give fewer of them")])
+    if job.search is not None and (cost := validation_cost(content)) > MAX_COST:
+        refuse(
+            [
+                BadField(
+                    "search.space",
+                    None,
+                    f"its values, each validated with the whole job, are {cost:,} values to "
+                    f"validate, expected at most {MAX_COST:,}: give fewer of them",
+                )
+            ]
+        )
     if wrong := bad_dimensions(job):
         refuse(wrong)
     return job

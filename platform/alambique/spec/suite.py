@@ -31,7 +31,7 @@ from alambique.spec.reading import (
     with_override,
     yaml_of,
 )
-from alambique.spec.work import WORK
+from alambique.spec.validation_cost import MAX_COST
 
 MAX_JOBS = 5000
 """Jobs of a suite: a matrix that has more of them is a mistake."""
@@ -287,12 +287,12 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
 
 
 def _floats(content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield each float of the content with its path, among the first `WORK` values.
+    """Yield each float of the content with its path, among the first `MAX_COST` values.
 
     Aliases of YAML can repeat a value any number of times.
     """
     left: list[tuple[str, Any]] = list(content.items())
-    for _ in range(WORK):
+    for _ in range(MAX_COST):
         if not left:
             return
         path, value = left.pop()

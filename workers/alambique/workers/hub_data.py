@@ -17,7 +17,7 @@ from alambique.spec.disk import file_lock
 from alambique.spec.errors import BadData, LostWorker, NoData, NotEnoughDisk, Unreachable
 from alambique.spec.excerpts import excerpt
 from alambique.tasks.datasets import HubSplit
-from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
+from alambique.workers.hub_data_messages import LoadFailure, LoadReport, LoadRequest
 
 _ERROR_TAIL = 4096
 """Bytes of the end of the loading process's output, of which an error quotes the last line."""
@@ -39,7 +39,7 @@ class HubFetcher:
     home: Path
     """Holds hub/, laid out by huggingface_hub, and datasets/, with the Parquet files."""
     log: Callable[[str], None]
-    """Is called with a line before a split is loaded, which may take long."""
+    """Called with a line of the log before a split is loaded, which may take long."""
     endpoint: str | None = None
     """The URL of the hub; None: the one that the environment names."""
 
@@ -72,8 +72,8 @@ class HubFetcher:
         out.mkdir()
         request = LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
         report = _run_process(request, self._environment(temporary))
-        if report.refusal is not None:
-            raise _refusal_error(source, report.refusal, report.message)
+        if report.failure is not None:
+            raise _load_error(source, report.failure, report.message)
         path = folder / _relative_file(source)
         if source.first is not None:
             path.parent.mkdir(exist_ok=True)
@@ -150,8 +150,8 @@ def _run_process(request: LoadRequest, environment: dict[str, str]) -> LoadRepor
             "where a machine has no memory left"
         )
     report = json.loads(process.stdout)
-    refusal = report["refusal"] and Refusal(report["refusal"])
-    return LoadReport(refusal=refusal, message=report["message"])
+    failure = report["failure"] and LoadFailure(report["failure"])
+    return LoadReport(failure=failure, message=report["message"])
 
 
 def _describe(source: HubSplit) -> str:
@@ -160,27 +160,28 @@ def _describe(source: HubSplit) -> str:
     return f"{first}the {source.split} split of {HubData(source.repository, source.revision)}"
 
 
-def _refusal_error(source: HubSplit, refusal: Refusal, message: str) -> Exception:
+def _load_error(source: HubSplit, failure: LoadFailure, message: str) -> Exception:
+    """Return the error of a split that could not be loaded."""
     data = _describe(source)
     why = excerpt(message, 1000)
-    match refusal:
-        case Refusal.UNKNOWN:
+    match failure:
+        case LoadFailure.UNKNOWN:
             return NoData(
-                f"{data} could not be had from the hub: {why}. Check id and revision, and "
+                f"{data} could not be loaded from the hub: {why}. Check id and revision, and "
                 "HF_TOKEN if it is private or asks for one"
             )
-        case Refusal.UNREACHABLE:
+        case LoadFailure.UNREACHABLE:
             return Unreachable(
-                f"{data} could not be had from the hub: {why}. With no network, run the job "
+                f"{data} could not be loaded from the hub: {why}. Without a network, run the job "
                 "once where there is one, and copy the folders hub/ and datasets/ of its "
                 "ALAMBIQUE_HOME"
             )
-        case Refusal.BAD_DATA:
+        case LoadFailure.BAD_DATA:
             return BadData(f"{data} cannot be read: {why}")
-        case Refusal.NO_ROOM:
+        case LoadFailure.DISK_FULL:
             return NotEnoughDisk(
                 f"the disk has no room for {data} ({why}): make room, or set ALAMBIQUE_HOME to a "
                 "larger disk"
             )
         case _:
-            assert_never(refusal)
+            assert_never(failure)

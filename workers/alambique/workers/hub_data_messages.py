@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Refusal(StrEnum):
-    """Why a request was refused."""
+class LoadFailure(StrEnum):
+    """Why a split could not be loaded."""
 
     UNKNOWN = "unknown"
     """The hub has no such data set or file, or does not give it to this user."""
@@ -16,7 +16,7 @@ class Refusal(StrEnum):
     """The hub does not answer."""
     BAD_DATA = "bad data"
     """The data cannot be read."""
-    NO_ROOM = "no room"
+    DISK_FULL = "disk full"
     """The disk is full."""
 
 
@@ -45,8 +45,8 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """How a request ended: with its files, or refused."""
+    """How a request ended: with its files, or with a failure."""
 
-    refusal: Refusal | None = None
+    failure: LoadFailure | None = None
     message: str = ""
-    """Why the request is refused: a sentence without its full stop."""
+    """The cause of the failure, and what to do about bad data: a sentence without its full stop."""

@@ -33,7 +33,7 @@ from huggingface_hub.errors import (
 from pyarrow import parquet
 
 from alambique.spec.disk import is_disk_full
-from alambique.workers.hub_data_messages import LoadReport, LoadRequest, Refusal
+from alambique.workers.hub_data_messages import LoadFailure, LoadReport, LoadRequest
 
 _BATCH = 1000
 """Rows that are held in memory at once."""
@@ -51,6 +51,10 @@ _READERS = frozenset({"parquet", "arrow", "csv", "json", "text", "conll"})
 """Names of the readers of `datasets` for texts and numbers."""
 
 
+class UnusableData(ValueError):
+    """Data that this program refuses; the message says what to do."""
+
+
 def main() -> None:
     """Read a request from standard input, and write a report to standard output."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
@@ -64,31 +68,35 @@ def main() -> None:
 
 
 def _load_and_report(request: LoadRequest) -> LoadReport:
-    """Load what a request asks for, and return how that went.
+    """Load what a request asks for, and return its report.
 
     Raises:
-        Exception: the fault is this machine's: no memory, no permission.
+        Exception: this machine is to blame: it has no memory, or gives no permission.
     """
     try:
         load(request)
+    except UnusableData as error:
+        return LoadReport(failure=LoadFailure.BAD_DATA, message=str(error))
     except (DatasetNotFoundError, FileNotFoundError) as error:
-        kind = Refusal.UNREACHABLE if _is_unreachable(error) else Refusal.UNKNOWN
-        return LoadReport(refusal=kind, message=_message_of(error))
+        kind = LoadFailure.UNREACHABLE if _is_unreachable(error) else LoadFailure.UNKNOWN
+        return LoadReport(failure=kind, message=_message_of(error))
     except HfHubHTTPError as error:
         # the hub answers 401 or 403, or 404 for a private repository, without the right token
         is_refused = error.response is not None and error.response.status_code in (401, 403, 404)
-        kind = Refusal.UNKNOWN if is_refused else Refusal.UNREACHABLE
-        return LoadReport(refusal=kind, message=_message_of(error))
+        kind = LoadFailure.UNKNOWN if is_refused else LoadFailure.UNREACHABLE
+        return LoadReport(failure=kind, message=_message_of(error))
     except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError) as error:
-        return LoadReport(refusal=Refusal.UNREACHABLE, message=_message_of(error))
+        return LoadReport(failure=LoadFailure.UNREACHABLE, message=_message_of(error))
     except Exception as error:
         if any(map(is_disk_full, _causes(error))):
-            return LoadReport(refusal=Refusal.NO_ROOM, message=_message_of(error))
+            return LoadReport(failure=LoadFailure.DISK_FULL, message=_message_of(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise
+        if _is_unreachable(error):
+            return LoadReport(failure=LoadFailure.UNREACHABLE, message=_message_of(error))
         # the readers of files share no class of errors for broken files
-        kind = Refusal.UNREACHABLE if _is_unreachable(error) else Refusal.BAD_DATA
-        return LoadReport(refusal=kind, message=_message_of(error))
+        message = f"{_message_of(error)}: {_advice_on(error)}"
+        return LoadReport(failure=LoadFailure.BAD_DATA, message=message)
     return LoadReport()
 
 
@@ -106,7 +114,7 @@ def load(request: LoadRequest) -> None:
         return _write(first, Path(request.out), request.split)
     splits = _open(request)
     if request.split not in splits:
-        raise ValueError(
+        raise UnusableData(
             f"there is no split {request.split!r}, only {', '.join(map(repr, splits))}: say what "
             "they are called (data.splits), or split one (data.split)"
         )
@@ -167,7 +175,7 @@ def _check_declared(request: LoadRequest) -> None:
         for path in _strings_in([config.get("data_files"), config.get("data_dir")]):
             steps = path.split("/")
             if urlsplit(path).scheme or "::" in path or path.startswith("/") or ".." in steps:
-                raise ValueError(
+                raise UnusableData(
                     f"its README names {path!r} as data, which is no file of that repository: take "
                     "a copy whose files are its own"
                 )
@@ -193,18 +201,18 @@ def check_files(request: LoadRequest, builder: Any) -> None:
     `datasets` keeps to the repository, but not to the commit.
 
     Raises:
-        ValueError: the data set is refused.
+        UnusableData: the data set is refused.
     """
     reader = type(builder).__module__.split(".")[2]
     if reader not in _READERS:
-        raise ValueError(
+        raise UnusableData(
             f"its files are read by {reader!r}: expected files that are read by one of "
-            f"{', '.join(sorted(_READERS))}"
+            f"{', '.join(sorted(_READERS))}; take a copy in one of these forms"
         )
     for files in (builder.config.data_files or {}).values():
         for file in files:
             if not str(file).startswith(_root(request)) or "::" in str(file):
-                raise ValueError(
+                raise UnusableData(
                     f"its data would be {str(file)!r}, which is no file of that repository at that "
                     "commit: take a copy whose files are its own"
                 )
@@ -221,7 +229,7 @@ def _check_one_subset(request: LoadRequest, builder: Any) -> None:
             folders.setdefault(name, []).append(folder)
         mixed = sorted(set(chain.from_iterable(each for each in folders.values() if len(each) > 1)))
         if mixed and "" not in folders:
-            raise ValueError(
+            raise UnusableData(
                 f"its folders {', '.join(mixed)} have files of the same names, as subsets have: "
                 "name one (data.subset)"
             )
@@ -278,8 +286,14 @@ def _message_of(error: BaseException) -> str:
     if isinstance(error, DatasetGenerationError):
         errors = chain([error.__cause__] if error.__cause__ else [], errors)
     lines = [line.strip() for each in errors for line in str(each).splitlines() if line.strip()]
-    message = " ".join(lines[:_LINES]).rstrip(".: ") or type(error).__name__
-    return f"{message}: name a subset (data.subset)" if _SUBSET.match(str(error)) else message
+    return " ".join(lines[:_LINES]).rstrip(".: ") or type(error).__name__
+
+
+def _advice_on(error: BaseException) -> str:
+    """Return what to do about data that a library cannot read."""
+    if _SUBSET.match(str(error)):
+        return "name a subset (data.subset)"
+    return "check its files on the hub, or name a revision whose files can be read (data.hub)"
 
 
 if __name__ == "__main__":

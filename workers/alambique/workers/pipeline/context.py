@@ -1,4 +1,4 @@
-"""The job that a driver carries: what it says, what its stages found, and where it reports to."""
+"""The job that a driver runs: its spec, the results of its stages so far, and its services."""
 
 import logging
 import traceback
@@ -69,7 +69,7 @@ class LogBuffer:
 
 
 class Cluster(Protocol):
-    """Where stages run what takes several processes: see `ray.cluster.Cluster`."""
+    """What runs the work of stages on several processes: see `ray.cluster.Cluster`."""
 
     def train(self, spec: TrainingSpec, resources: Resources) -> None:
         """Train on `resources.workers` processes; the result is in the folder of the run."""
@@ -89,7 +89,7 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True)
 class JobContext:
-    """A job that this process holds: what it says, what its stages found, and its services."""
+    """A job that this process holds: its spec, the results of its stages so far, its services."""
 
     id: UUID
     token: int
@@ -102,22 +102,22 @@ class JobContext:
     """Connects to Ray; only stages that use several processes call it."""
     unwritten_log: LogBuffer = field(default_factory=LogBuffer, compare=False)
     """Lines that `log` could not write."""
-    checked: CheckResult | None = None
-    """What the check found, once it is over."""
+    check_result: CheckResult | None = None
+    """The result of the check; None until it is over."""
     teachers: tuple[SelectedTeacher, ...] = ()
     """The teachers, once they are fine-tuned and chosen."""
     outputs: tuple[CachedOutputs, ...] = ()
-    """Where each teacher's outputs are, once they are computed; none where none are learnt from."""
+    """The location of each teacher's outputs, once they are computed; empty if none are needed."""
 
     @property
     def inputs(self) -> CheckResult:
-        """The job's examples and models. They are there once the check is over."""
-        assert self.checked is not None, "the check comes before every other stage"
-        return self.checked
+        """The job's examples and models, which exist once the check is over."""
+        assert self.check_result is not None, "the check comes before every other stage"
+        return self.check_result
 
     @property
     def data(self) -> DataSet:
-        """The job's examples. They are there once the check is over."""
+        """The job's examples, which exist once the check is over."""
         return self.inputs.data
 
     @property
@@ -140,17 +140,17 @@ class JobContext:
         return self.settings.home.absolute() / "cache"
 
     def read(self, query: Callable[[Session], T]) -> T:
-        """Return what the registry says; a database that is away is waited for.
+        """Return the result of a query; while the database does not answer, try again.
 
-        No longer than the lease lasts: past that the job is not ours.
+        It is tried for as long as the lease lasts: past that the job is not ours.
         """
         return read(self.database, query, patience=self.settings.lease)
 
     def write(self, change: Callable[[Session], T]) -> T:
-        """Change the registry in one transaction; a database that is away is waited for.
+        """Change the registry in one transaction; while the database does not answer, try again.
 
-        No longer than the lease lasts: past that the job is not ours. Where the answer to the
-        commit was lost, the change is made again.
+        It is tried for as long as the lease lasts: past that the job is not ours. A change whose
+        commit got no answer is made again.
         """
         return write(self.database, change, patience=self.settings.lease)
 
@@ -164,7 +164,7 @@ class JobContext:
         metric: float | None = None,
         message: str | None = None,
     ) -> None:
-        """Report how far a stage is, from 0 to 1; not at all while the database does not answer."""
+        """Record the progress of a stage, from 0 to 1; skip it if the database does not answer."""
         with suppress(SQLAlchemyError), self.database.write() as session:
             jobs.record_progress(
                 session,
@@ -179,9 +179,9 @@ class JobContext:
             )
 
     def log(self, *lines: str) -> None:
-        """Add lines to the job's log; while the database does not answer, with the next ones.
+        """Add lines to the job's log, or keep them for the next call if the database is not there.
 
-        It is not waited for, since the heartbeat logs too.
+        This never waits for the database, since the heartbeat logs too.
         """
         with (
             suppress(SQLAlchemyError),
@@ -196,12 +196,17 @@ class JobContext:
             jobs.note(session, self.id, self.token, "log", {"lines": part})
 
     def add_event(self, kind: str, content: dict[str, Any]) -> None:
-        """Add an event of that kind to those of the job."""
+        """Add an event of a kind to the job."""
         self.write(lambda session: jobs.note(session, self.id, self.token, kind, content))
 
     @contextmanager
     def lease(self, name: str, waiting: str) -> Iterator[None]:
-        """Hold a name that other jobs may want too; while one has it, log `waiting` and wait."""
+        """Hold a lease of that name within the block; if another job holds it, log and wait.
+
+        Args:
+            name: the name that one job at a time holds.
+            waiting: the line for the log.
+        """
         self.leases.wait_for([name], lambda: self.log(waiting))
         try:
             yield
@@ -210,7 +215,7 @@ class JobContext:
 
     @contextmanager
     def lease_if_free(self, name: str) -> Iterator[bool]:
-        """Hold a name if no other job does; the block is given whether it is held here now."""
+        """Hold a lease of that name within the block if it is free; yield whether it was."""
         names = self.leases.take([name])
         try:
             yield bool(names)
@@ -220,7 +225,7 @@ class JobContext:
 
 @contextmanager
 def forward_logs(context: JobContext) -> Iterator[None]:
-    """Within the block, write our own log records into the log of the job too."""
+    """Within the block, write the log records of this package into the log of the job too."""
     handler, logger = _JobLogHandler(context), logging.getLogger("alambique")
     logger.addHandler(handler)
     try:
@@ -237,12 +242,12 @@ class _JobLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # only ours: a library's remarks would drown them
         if record.name.startswith("alambique"):
-            # whoever warns that the job is lost must get over it, not fall over it
+            # a warning that the lease is lost must not raise that error once more
             with suppress(LostLease):
                 self._context.log(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 def traceback_lines(error: BaseException, count: int = 40) -> list[str]:
-    """Return the last lines of an error's traceback, none so long that the others find no room."""
+    """Return the last lines of a traceback, each cut so that all of them fit into one event."""
     text = "".join(traceback.format_exception(error))
     return [excerpt(line, LINES // (count + 1)) for line in text.rstrip().split("\n")[-count:]]

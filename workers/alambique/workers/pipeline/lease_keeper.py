@@ -1,4 +1,4 @@
-"""Keeping a job's lease, and the leases of what it computes, while the job is being worked on."""
+"""Renews the lease of a job, and the leases of what it computes, while the job runs."""
 
 import logging
 import os
@@ -27,22 +27,22 @@ from alambique.spec.errors import LostLease
 _LOG = logging.getLogger(__name__)
 
 LOST = 75
-"""The exit code of a driver whose job belongs to another by now."""
+"""The exit code of a driver whose job another driver holds by now."""
 
 RELEASED = 76
-"""The exit code of a driver that was told to stop, and put its job back into the queue."""
+"""The exit code of a driver that got SIGTERM, and put its job back into the queue."""
 
-NO_ANSWER = 77
-"""The exit code of a driver that the database did not answer for as long as its lease lasts."""
+NO_DATABASE = 77
+"""The exit code of a driver whose database did not answer for as long as its lease lasts."""
 
-NO_ROOM = 78
+DISK_FULL = 78
 """The exit code of a driver that could not write how its job ended: the disk is full."""
 
 _PATIENCE = 0.9
-"""The part of a lease for which a database that does not answer is waited for."""
+"""The part of a lease for which the heartbeat waits for a database that does not answer."""
 
 _PAUSE = 1.0
-"""Seconds between two tries to renew a lease while the database is away."""
+"""Seconds between two attempts to renew a lease while the database does not answer."""
 
 
 class LeaseKeeper:
@@ -195,7 +195,7 @@ class LeaseKeeper:
 def _cause_of(error: Exception) -> tuple[int, str]:
     """Return the exit code of a driver that cannot renew its lease, and what to say of it."""
     if is_disk_full(error):
-        return NO_ROOM, "the database has no room on its disk"
+        return DISK_FULL, "the database has no room on its disk"
     if is_away(error):
-        return NO_ANSWER, "the database does not answer"
+        return NO_DATABASE, "the database does not answer"
     return LOST, "the lease could not be renewed"

@@ -1,4 +1,4 @@
-"""What each stage leaves for the ones after it: small records, kept as JSON in the registry."""
+"""The results of stages: small records that later stages read, and the registry keeps as JSON."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -31,7 +31,7 @@ class CodeVersion(Spec):
 
 
 class StageResult(Spec, ABC):
-    """What a stage leaves that is kept for other jobs."""
+    """The result of a stage that other jobs of the project may reuse."""
 
     @abstractmethod
     def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
@@ -79,13 +79,14 @@ class InitialModel(Spec):
 
 
 class CheckResult(Spec):
-    """What the check of a job found: all that the job needs is there and fits together."""
+    """The examples and models of a job, which its check has read and found to fit together."""
 
     data: DataSet
-    teacher_starts: tuple[tuple[InitialModel | None, ...], ...]
-    """Of each teacher its model, or each candidate in their order. None: from scratch."""
-    student_start: InitialModel | None
-    """The model that the job names for students to start from. None: the teacher, or random."""
+    initial_teachers: tuple[tuple[InitialModel | None, ...], ...]
+    """For each teacher, the model of each of its candidates. None: trained from scratch."""
+    initial_student: InitialModel | None
+    """The model that the job names for students to start from. None: they start from the teacher,
+    or from random weights."""
 
 
 class TrainedModel(Spec):
@@ -111,16 +112,17 @@ class TrainedModel(Spec):
     maps: dict[str, LayerMap] = Field(default_factory=dict)
     """Of each term that compares layers by a map."""
     training: TrainingSpec | None = None
-    """What it was trained by, of a student that is measured by its likeness to the teacher."""
+    """Its training, if it is a student without a head, which is scored by its likeness to the
+    teacher."""
     trial: int | None = None
     """The trial on the front of a search that it is the student of, or a baseline of."""
     values: dict[str, Any] | None = None
     """The values of that trial."""
     made_by: tuple[CodeVersion, ...] = ()
-    """What trained it, or tested one that came fine-tuned; several where a training was gone on
-    with by other code. None of a network that was made before this was recorded."""
+    """The code that trained it, or that tested a model that came fine-tuned; several if other code
+    resumed the training. Empty for a network that was made before this was recorded."""
     outputs_by: tuple[CodeVersion, ...] = ()
-    """What computed the teacher outputs that it has learnt from; none where it needed none."""
+    """The code that computed the teacher outputs that it has learnt from; empty without any."""
 
     @property
     def role(self) -> str:
@@ -129,7 +131,7 @@ class TrainedModel(Spec):
 
 
 class GateFigures(Spec):
-    """How a teacher does on the validation examples, beside a cheap baseline on the same ones."""
+    """The scores of a teacher and of a cheap baseline on the same validation examples."""
 
     metric: str
     """The task's primary one."""
@@ -156,7 +158,7 @@ class GateFigures(Spec):
 
 
 class FineTuneResult(StageResult):
-    """What one run of fine-tuning left, or the test of a model that came fine-tuned."""
+    """The result of one run of fine-tuning, or of testing a model that came fine-tuned."""
 
     model: TrainedModel | None
     """None: it diverged before it had any weights to keep."""
@@ -180,7 +182,7 @@ class FineTuneResult(StageResult):
 
 
 class FineTuneRun(Spec):
-    """One of the runs that a job's teacher is chosen from, and how it did."""
+    """One of the runs that a job's teacher is chosen from, with its result."""
 
     number: int
     """From 1, in the order of the job."""
@@ -251,7 +253,7 @@ class StudentResult(StageResult):
 
 
 class Score(Spec):
-    """How good a network is on the test split, and how large."""
+    """The scores and the size of a network on the test split."""
 
     layers: int
     parameters: int
@@ -261,7 +263,7 @@ class Score(Spec):
 
 
 class Speed(Spec):
-    """How fast a network is on a device, measured in turns with the others of its table."""
+    """The speed of a network on a device, measured in turns with the others of its table."""
 
     device: str
     """Its kind: cpu or cuda."""
@@ -286,9 +288,9 @@ class Evaluation(StageResult):
     """A file of numpy with what each test example adds to the two sums whose ratio is the primary
     metric, (E, 2); None without a head, where no example has a score."""
     notes: tuple[str, ...] = ()
-    """What makes the scores worse than the networks are."""
+    """What makes the scores lower than the networks deserve."""
     made_by: tuple[CodeVersion, ...] = ()
-    """What measured it."""
+    """The code that measured it."""
 
     def with_code(self, made_by: tuple[CodeVersion, ...]) -> Self:
         """Return the same, with the code that measured it."""
@@ -309,7 +311,7 @@ class SpeedResult(StageResult):
 
 
 class CompressedModel(StageResult):
-    """A network in another format, and what that costs in score."""
+    """A network in another format, with the change of its score."""
 
     format: Format
     model: TrainedModel
@@ -343,7 +345,7 @@ class CompressedModel(StageResult):
 
 
 class EngineSpeed(Spec):
-    """How fast one file of a network is in its engine, measured in rounds with the others."""
+    """The speed of one file of a network in its engine, measured in rounds with the others."""
 
     p50_ms: float
     """Of real texts, one at a time; half of them took less."""

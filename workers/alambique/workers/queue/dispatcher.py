@@ -35,18 +35,18 @@ from alambique.workers.environment import (
     thread_environment,
 )
 from alambique.workers.pipeline.failures import reason_of, user_message
-from alambique.workers.pipeline.lease_keeper import NO_ANSWER, NO_ROOM
+from alambique.workers.pipeline.lease_keeper import DISK_FULL, NO_DATABASE
 
 _LOG = logging.getLogger(__name__)
 
 LOOK = 0.5
 """Seconds between two looks at the queue."""
 GRACE = 15.0
-"""Seconds that all drivers have to put down their jobs when the dispatcher stops."""
+"""Seconds that all drivers have to release their jobs when the dispatcher stops."""
 
 
 def dispatch(settings: Settings, *, database: Database, stop: threading.Event) -> None:
-    """Work until `stop` is set; running jobs are released then, and go on at the next start."""
+    """Give jobs to drivers until `stop` is set; running jobs are released then, to be resumed."""
     os.environ.update(ray_environment(settings.home, os.environ))
     with ExitStack() as stack:
         cluster = _RayCapacity(settings, stack)
@@ -66,7 +66,7 @@ class Driver:
     resources: ComputeResources
     process: "subprocess.Popen[bytes]"
     killed: bool = False
-    """Whether it was ended here, since somebody asked for that or its job was taken from it."""
+    """Whether this dispatcher killed it: on request, or because another one took its job."""
 
 
 class Capacity(Protocol):
@@ -85,7 +85,7 @@ class Capacity(Protocol):
 
 
 class Dispatcher:
-    """What one dispatcher does at each look."""
+    """Starts drivers for queued jobs, and records the ends of those that died."""
 
     def __init__(self, settings: Settings, database: Database, capacity: Capacity) -> None:
         self._settings = settings
@@ -104,7 +104,7 @@ class Dispatcher:
         return tuple(self._drivers.values())
 
     def run_round(self) -> None:
-        """See to drivers that ended, leases that ran out, jobs to kill and jobs to start."""
+        """Record drivers that ended and leases that ran out, kill and start drivers."""
         try:
             self._record_ended_drivers()
             self._release_unconfirmed()
@@ -167,7 +167,7 @@ class Dispatcher:
             _LOG.warning("job %s could not be released: its lease will run out", driver.row.id)
 
     def _kill_unwanted(self) -> None:
-        """Kill drivers that are to be killed, and silent ones, whose job was taken from them."""
+        """Kill drivers on request, and those whose lease ran out and whose job was taken away."""
         for driver in list(self._drivers.values()):
             with self._database.read() as session:
                 row = jobs.find(session, driver.row.id)
@@ -206,7 +206,7 @@ class Dispatcher:
         if job.publish and (why := missing_token(self._settings, job.project, job.publish.target)):
             return self._refuse(row, f"publish: {why}")
         free = self._capacity.all.minus(driver.resources for driver in self._drivers.values())
-        # a cluster of somebody else's may grow when it is asked to
+        # a cluster that others run may grow when it is asked to
         if self._drivers and not free.can_hold(needed):
             return False
         taken = self._take(row)
@@ -267,10 +267,10 @@ class _RayCapacity:
         """All CPUs and GPUs of the cluster, taken or free.
 
         Raises:
-            LostWorker: the local one is gone; it comes back with the next dispatcher.
+            LostWorker: the local one has ended; the next dispatcher starts another.
         """
         resources = self._cluster.resources
-        # a cluster of somebody else's may have none until it is asked for some
+        # a cluster that others run may have none until it is asked for some
         if self._is_local and not resources.cpus:
             raise LostWorker("the Ray of this machine has ended: start this worker again")
         return resources
@@ -287,9 +287,9 @@ def explain_exit_code(code: int, *, log: str) -> tuple[Reason, str]:
         code: negative where a signal ended it.
         log: where its output is, in the home.
     """
-    if code == NO_ANSWER:
+    if code == NO_DATABASE:
         return Reason.NO_DATABASE, "the database did not answer for as long as its lease lasts"
-    if code == NO_ROOM:
+    if code == DISK_FULL:
         return Reason.NO_DISK, f"no space was left to write how it ended: {MAKE_ROOM}"
     if code < 0:
         return Reason.LOST_WORKER, (

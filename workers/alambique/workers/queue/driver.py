@@ -36,9 +36,9 @@ from alambique.workers.environment import ray_environment
 from alambique.workers.pipeline.context import JobContext, forward_logs, traceback_lines
 from alambique.workers.pipeline.failures import reason_of, user_message
 from alambique.workers.pipeline.lease_keeper import (
+    DISK_FULL,
     LOST,
-    NO_ANSWER,
-    NO_ROOM,
+    NO_DATABASE,
     RELEASED,
     LeaseKeeper,
 )
@@ -50,20 +50,20 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _PAUSE = 0.5
-"""Seconds between two tries to take a job that waits for its next attempt."""
+"""Seconds between two attempts to take a job that waits to be tried again."""
 _GRACE = 15.0
-"""Seconds to put the job down when the dispatcher has gone."""
+"""Seconds to release the job once the dispatcher has ended."""
 
 
-def drive(
+def run_driver(
     settings: Settings, database: Database, job_id: UUID, token: int, *, parent: int | None = None
 ) -> int:
-    """Carry a job, whose lease this process was given, to its end, and return the exit code.
+    """Run a job under the lease that the dispatcher took for it, and return the exit code.
 
     0: the job is over. 1: the attempt failed, and the registry says why. RELEASED: this process
-    was told to stop (SIGTERM), or `parent` has ended, and the job is in the queue again. LOST: the
-    job belongs to another driver by now, and nothing was written. NO_ANSWER, NO_ROOM: the registry
-    could not be reached when the attempt ended, and the dispatcher writes down the end later.
+    got SIGTERM, or `parent` has ended, and the job is in the queue again. LOST: another driver has
+    the job by now, and nothing was written. NO_DATABASE, DISK_FULL: the end of the attempt could
+    not be written to the registry, and the dispatcher does so later.
     """
     # SIGINT too: started in the background of a shell, a process ignores it, and with it a cancel
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,14 +73,14 @@ def drive(
     except Exception as error:
         if not (is_disk_full(error) or is_away(error)):
             raise
-        _LOG.warning("job %s: its end could not be told", job_id, exc_info=error)
-        return NO_ROOM if is_disk_full(error) else NO_ANSWER
+        _LOG.warning("job %s: its end could not be recorded", job_id, exc_info=error)
+        return DISK_FULL if is_disk_full(error) else NO_DATABASE
 
 
 def run_here(
     settings: Settings, database: Database, job: Job, *, posted: Callable[[UUID], None]
 ) -> JobRow:
-    """Post a job and carry it to its end in this process: same stages, no server.
+    """Post a job and run it to its end in this process: same stages, no server.
 
     Interrupted (Ctrl-C), the job is cancelled; what its stages have done stays for the next one.
 
@@ -126,7 +126,7 @@ def _cancel_unless_over(session: Session, job_id: UUID) -> JobRow:
 
 
 def _with_absolute_paths(job: Job) -> Job:
-    """Return the job with its paths from the root: whoever goes on with it may stand elsewhere."""
+    """Return the job with absolute paths: its next attempt may run in another folder."""
     paths = {field: str(Path(path).expanduser().absolute()) for field, path in job.paths()}
     return with_names(job, paths)
 
@@ -136,7 +136,7 @@ def _hold_job(
 ) -> int:
     """Keep the lease of a job while an attempt at it runs, and return the exit code."""
     try:
-        if parent is not None:  # in here: where it is gone already, that is an interrupt at once
+        if parent is not None:  # within `try`: a parent that is gone interrupts at once
             threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
         os.environ.update(ray_environment(settings.home, os.environ))
         row = read(database, lambda session: jobs.find(session, job_id), patience=settings.lease)
@@ -153,7 +153,7 @@ def _hold_job(
             return run_attempt(context)
     except LostLease:
         return LOST
-    except KeyboardInterrupt:  # before the stages began, which see to interrupts themselves
+    except KeyboardInterrupt:  # before `run_attempt`, which handles interrupts of stages
         return _release_unbegun(settings, database, job_id, token)
 
 
@@ -199,7 +199,7 @@ def run_stages(context: JobContext) -> JobResult:
 
         check_publication(context, context.job.publish)
     running_code()  # hashed now: sources that are edited meanwhile are not those that run here
-    context = replace(context, checked=check_job(context))
+    context = replace(context, check_result=check_job(context))
     context = replace(context, teachers=select_teachers(context))
     if needs_outputs(context.job):
         context = replace(context, outputs=fill_caches(context))
@@ -223,7 +223,7 @@ def run_stages(context: JobContext) -> JobResult:
 
 
 def _release(context: JobContext) -> int:
-    """Release the job: somebody asked for its end, or this process was told to stop."""
+    """Release the job after an interrupt: a request to cancel it, or the end of this process."""
     context.leases.stop()
     _write_end(context, lambda session: jobs.release(session, context.id, context.token))
     return 0 if context.leases.asked else RELEASED
@@ -255,7 +255,7 @@ def _write_end(context: JobContext, write: Callable[[Session], object]) -> None:
 
 
 def _release_unbegun(settings: Settings, database: Database, job_id: UUID, token: int) -> int:
-    """Put a job that was not begun back into the queue."""
+    """Put a job of which no stage has begun back into the queue."""
     release = partial(jobs.release, job_id=job_id, token=token)
     try:
         row = write(database, release, patience=settings.lease)
@@ -265,7 +265,7 @@ def _release_unbegun(settings: Settings, database: Database, job_id: UUID, token
 
 
 def _end_with_parent(parent: int) -> None:
-    """Release the job once the dispatcher is gone, which counted its CPUs, however it ended."""
+    """Release the job once the dispatcher has ended: nothing counts the job's CPUs any more."""
     while os.getppid() == parent:
         time.sleep(_PAUSE)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Trials of a search on Ray Tune, which starts those that a source gives and stops some early.
+"""Trials of a search on Ray Tune, which starts the trials of a `TrialSource`, and stops some early.
 
 Tune keeps no state from one attempt at a job to the next: the registry has the trials, and their
 curves, which the scheduler of the next attempt replays.
@@ -150,9 +150,9 @@ def reserved_resources(resources: Resources) -> PlacementGroupFactory:
 
 
 class Interrupted(Exception):
-    """This process was told to end: on a plain exception, Tune ends its trials first.
+    """This process got SIGTERM or SIGINT: on this exception, Tune ends its trials first.
 
-    A `KeyboardInterrupt` would break Tune off halfway.
+    A `KeyboardInterrupt` would end Tune before its trials have ended.
     """
 
 
@@ -171,7 +171,7 @@ def _catch_interrupts() -> Iterator[threading.Event]:
 
 
 class TuneSearcher(Searcher):
-    """Hands the trials of a source to Tune."""
+    """Gives the trials of a source to Tune."""
 
     def __init__(self, source: TrialSource, interrupted: threading.Event) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class TuneSearcher(Searcher):
         """Return the configuration of the next trial; None if none may be started now.
 
         Raises:
-            Interrupted: this process was told to end.
+            Interrupted: this process got SIGTERM or SIGINT.
         """
         if self._interrupted.is_set():  # Tune may wait here for the next trial
             raise Interrupted
@@ -208,7 +208,7 @@ class TuneSearcher(Searcher):
 
 
 class TuneCallback(Callback):
-    """Reports to a source how its trials go.
+    """Forwards the reports and the ends of trials to their source.
 
     Tune takes an error that is raised while it stops a trial for a failure of that trial: errors
     of the source are kept, and raised at the end of a step, where they end Tune's loop.
@@ -247,7 +247,7 @@ class TuneCallback(Callback):
 
         Raises:
             Exception: the source raised it when it recorded a report or an end.
-            Interrupted: this process was told to end.
+            Interrupted: this process got SIGTERM or SIGINT.
         """
         if self._error is not None:
             raise self._error

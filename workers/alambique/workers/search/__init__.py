@@ -1,1 +1,1 @@
-"""A search over students: what is tried, on Ray Tune, and what comes of it."""
+"""A search over students: its trials, and the students of their Pareto front. Imports no Ray."""

@@ -1,10 +1,10 @@
-"""Coordinates the trials of a search: proposes them, and records in the registry how they go.
+"""Coordinates the trials of a search: proposes them, and records their progress in the registry.
 
-Everything is decided and remembered here, in the driver; the processes of trials only train.
+It runs in the driver, which decides and records everything; the processes of trials only train.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -45,7 +45,7 @@ def was_stopped(trial: Trial) -> bool:
 
 @dataclass
 class ActiveTrial:
-    """A trial that this attempt at the job runs, or waits to run."""
+    """A trial that this attempt at the job runs, or will run once its lease is free."""
 
     number: int
     job: TrialJob
@@ -136,7 +136,7 @@ class TrialCoordinator:
     _lease_tried_at: float = field(init=False)
     """The time by the clock at which a lease was last asked for in vain."""
     _inherited_work: float = field(init=False)
-    """The work of earlier attempts, in trials, which says nothing of the speed of this one."""
+    """The work of earlier attempts, in trials; it does not count for the speed of this attempt."""
 
     def __post_init__(self) -> None:
         """Queue unfinished trials, those that were stopped first: they need no process."""
@@ -292,7 +292,7 @@ class TrialCoordinator:
             values = resumed.values if resumed else self._propose_values()
             if values is None:
                 return None
-            self._write(trials.begin, number, values)
+            self._begin_trial(number, values)
             try:
                 job = self.search_job.trial_job(values)
             except BadSpec as error:
@@ -339,8 +339,7 @@ class TrialCoordinator:
     def _record_finished(self, trial: ActiveTrial, student: TrainedModel) -> None:
         assert student.loss is not None  # only a teacher that came fine-tuned has none
         result = read_result(trial.job.trainings[-1])
-        self._write(
-            trials.end,
+        self._end_trial(
             trial.number,
             TrialState.FINISHED,
             epochs=result.epochs if result else 0,
@@ -353,18 +352,12 @@ class TrialCoordinator:
         costs = self.search_job.measure_possible_costs(trial.job.trainings[0].start)
         metrics = self._last_scores(trial) | costs
         state = TrialState.STOPPED
-        self._write(trials.end, trial.number, state, epochs=trial.epochs, metrics=metrics)
+        self._end_trial(trial.number, state, epochs=trial.epochs, metrics=metrics)
 
     def _record_failure(self, number: int, reason: Reason, error: str, epochs: int = 0) -> None:
         self._context.log(f"trial {number} failed: {error}")
-        self._write(
-            trials.end,
-            number,
-            TrialState.FAILED,
-            epochs=epochs,
-            metrics={},
-            reason=reason,
-            error=error,
+        self._end_trial(
+            number, TrialState.FAILED, epochs=epochs, metrics={}, reason=reason, error=error
         )
 
     def _last_scores(self, trial: ActiveTrial) -> dict[str, float]:
@@ -372,11 +365,35 @@ class TrialCoordinator:
         last = trial.last_report
         return {} if last is None else {"loss": last.loss, self._primary: last.metric}
 
-    def _write(
-        self, change: Callable[..., Trial], number: int, *values: Any, **fields: Any
-    ) -> None:
-        """Change a trial in the registry under the job's lease, and keep the changed trial."""
+    def _begin_trial(self, number: int, values: Mapping[str, Any]) -> None:
+        """Write a trial to the registry as running, and keep what was written."""
         context = self._context
         self.trials[number] = context.write(
-            lambda session: change(session, context.id, context.token, number, *values, **fields)
+            lambda session: trials.begin(session, context.id, context.token, number, values)
+        )
+
+    def _end_trial(
+        self,
+        number: int,
+        state: TrialState,
+        *,
+        epochs: int,
+        metrics: Mapping[str, float],
+        reason: Reason | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Write the end of a trial to the registry, and keep what was written."""
+        context = self._context
+        self.trials[number] = context.write(
+            lambda session: trials.end(
+                session,
+                context.id,
+                context.token,
+                number,
+                state,
+                epochs=epochs,
+                metrics=metrics,
+                reason=reason,
+                error=error,
+            )
         )

@@ -1,4 +1,4 @@
-"""The search of a job, in place of its one student: trials, then the students of their front."""
+"""The search of a job: runs its trials, then trains the students of their Pareto front."""
 
 import shutil
 from collections.abc import Sequence
@@ -137,8 +137,8 @@ def no_student_error(all_trials: Sequence[Trial]) -> AlambiqueError:
 class FrontTraining:
     """Trains the students of the trials on a front, with their baselines, for each seed.
 
-    The trials themselves had the first seed. Trials that differ in their objective alone share
-    their baselines.
+    The trials have trained their students under the first seed already. Trials that differ in
+    their objective alone share their baselines.
     """
 
     search_job: SearchJob
@@ -150,7 +150,7 @@ class FrontTraining:
     _failures: dict[str, str] = field(default_factory=dict)
     """Why a student could not be trained, by its stage key: none is tried twice."""
     _begun: int = 0
-    """The number of trials so far, for the progress."""
+    """The number of trials that were begun, for the progress."""
 
     def train_students(self, trial: Trial) -> None:
         """Train the students and baselines of a trial, or note why they could not be trained.

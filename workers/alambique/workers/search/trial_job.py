@@ -1,4 +1,4 @@
-"""The job of a search, and the job of each of its trials: the same one with a trial's values."""
+"""The jobs of a search: the searched one, and for each trial the same one with its values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class TrialJob:
             number=number,
             trainings=self.trainings,
             student=job.student,
-            source=self.stage.source(self.context),
+            source_folder=self.stage.source_folder(self.context),
             resources=resources if resources and resources.workers > 1 else None,
         )
 
@@ -77,12 +77,12 @@ class SearchJob:
         """
         context = self.context
         job, *_ = job_with_values(self.job, values).per_seed
-        check_head(job, context.inputs.student_start)
-        # the space can turn a start from the named model into these two, never into another model
+        check_head(job, context.inputs.initial_student)
+        # a value of the space may replace the named model by these, and never by another model
         if job.student.start in ("teacher", "random"):
-            inputs = context.inputs.model_copy(update={"student_start": None})
-            context = replace(context, checked=inputs)
-        # without a term that needs outputs the job has none, which its stage keys reflect
+            inputs = context.inputs.model_copy(update={"initial_student": None})
+            context = replace(context, check_result=inputs)
+        # a job without a term that needs outputs has none, also in its stage keys
         outputs = context.outputs if job.needs_outputs else ()
         return TrialJob(replace(context, job=job, outputs=outputs))
 

@@ -115,13 +115,13 @@ def check_job(context: JobContext) -> CheckResult:
         )
         for teacher in job.teachers
     )
-    student = _check_student_start(context, data.labels)
+    student = _check_initial_student(context, data.labels)
     check_values(checked_combinations(job), partial(check_head, student=student))
     # terms that compare layers have one teacher, says the spec
     for (field, _), initial in zip(job.teachers[0].named_candidates, teachers[0], strict=True):
         check_live_teacher(job, field, initial, student)
-    inputs = CheckResult(data=data, teacher_starts=teachers, student_start=student)
-    _check_disk(replace(context, checked=inputs), splits)
+    inputs = CheckResult(data=data, initial_teachers=teachers, initial_student=student)
+    _check_disk(replace(context, check_result=inputs), splits)
     context.report(StageName.CHECK, 1.0, message=_describe_counts(data))
     return inputs
 
@@ -234,7 +234,7 @@ def _check_teacher(
     return initial
 
 
-def _check_student_start(context: JobContext, labels: tuple[str, ...]) -> InitialModel | None:
+def _check_initial_student(context: JobContext, labels: tuple[str, ...]) -> InitialModel | None:
     """Return the model that students start from; None: the teacher, or random."""
     job = context.job
     if job.student.start in ("teacher", "random"):
@@ -302,7 +302,7 @@ def _check_disk(context: JobContext, splits: Splits) -> None:
     ]
     initial_models = zip(
         [*models, job.student.start],
-        [*chain.from_iterable(inputs.teacher_starts), inputs.student_start],
+        [*chain.from_iterable(inputs.initial_teachers), inputs.initial_student],
         strict=True,
     )
     folders = {str(name): initial.folder for name, initial in initial_models if initial}

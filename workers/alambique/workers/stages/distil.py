@@ -33,8 +33,8 @@ GOLD_ALONE: tuple[Term, ...] = (Gold(),)
 class TrainStudent:
     """The stage of one student, under the seed of the context's job.
 
-    The role is no part of its key: without a start of the teacher's, for example, both baselines
-    are one network, which is trained once.
+    The role is no part of its key: where both baselines start from the same named model, they are
+    one network, which is trained once.
     """
 
     role: StudentRole
@@ -47,7 +47,7 @@ class TrainStudent:
         common = {
             "task": job.task,
             "student": job.student,
-            "start": inputs.student_start.content if inputs.student_start else None,
+            "start": inputs.initial_student.content if inputs.initial_student else None,
             "train": job.train,
             "labels": context.data.labels,
             "data": [context.data.hashes["train"], context.data.hashes["dev"]],
@@ -55,8 +55,8 @@ class TrainStudent:
         }
         unlabelled = context.data.unlabelled
         if self.role.is_baseline:
-            # with a start of its own it has nothing of the teacher, whichever that is
-            origin = None if inputs.student_start else model_hash(self.source(context))
+            # one that the job starts from a named model has nothing of any teacher
+            origin = None if inputs.initial_student else model_hash(self.source_folder(context))
             budgets = [
                 [
                     *_step_inputs(training.train),
@@ -90,8 +90,8 @@ class TrainStudent:
     def trainings(self, context: JobContext, folder: Path) -> tuple[TrainingSpec, ...]:
         """Return the trainings that make the student, in their order, all within the folder.
 
-        Of two, the second begins with the best weights of the first, and with what was trained
-        beside them.
+        Of two, the second begins with the best weights of the first, and with the projection heads
+        that were trained with them.
         """
         job, start = context.job, folder / "start"
         if self.role.is_baseline:
@@ -105,14 +105,15 @@ class TrainStudent:
         beginning = first.projection_heads if first.live_teacher and second.live_teacher else None
         return first, second.model_copy(update={"beginning": beginning})
 
-    def source(self, context: JobContext) -> Path:
+    def source_folder(self, context: JobContext) -> Path:
         """Return the folder of the model that the student is cut from: of teachers the first.
 
-        Gold-only is cut from what the teacher started from, since layers of the fine-tuned teacher
-        know its answers already. Of a random start shape and tokenizer alone are taken, which are
-        the same before and after: no baseline needs to wait for another job's teacher.
+        Gold-only is cut from the network that the teacher's fine-tuning began with, since layers of
+        the fine-tuned teacher know its answers already. A student with random weights takes only
+        the shape and the tokenizer, which fine-tuning does not change: its baselines take those of
+        the network before fine-tuning, and wait for no other job's teacher.
         """
-        if start := context.inputs.student_start:
+        if start := context.inputs.initial_student:
             return start.folder
         teacher = context.teachers[0]
         is_drawn = context.job.student.start == "random"
@@ -122,15 +123,15 @@ class TrainStudent:
 
     def write_start(self, context: JobContext, into: Path) -> None:
         """Write the untrained student into a folder."""
-        job, source = context.job, self.source(context)
+        job, source = context.job, self.source_folder(context)
         output, labels = context.task.output, context.data.labels
         write_student(job.student, source, output, labels, into, seed=job.train.seed)
 
     def record_outputs_code(self, context: JobContext, folder: Path) -> None:
-        """Note in the student's folder who computed the teacher outputs that it will learn from."""
+        """Write into the student's folder which code computed the outputs that it learns from."""
         if not self.role.is_baseline:
             codes = (code for cached in context.outputs for code in cached.made_by)
-            # one that is gone on with has learnt from outputs that earlier attempts found, too
+            # a resumed training has learnt from the outputs of earlier attempts, too
             record_code(folder / OUTPUTS_CODE, codes)
 
     def collect_result(self, context: JobContext, folder: Path, seconds: float) -> StudentResult:
@@ -138,8 +139,8 @@ class TrainStudent:
 
         Args:
             context: the job.
-            folder: the stage's.
-            seconds: that the trainings took.
+            folder: the folder of the stage.
+            seconds: the duration of the trainings.
 
         Raises:
             LostWorker: one of the trainings has left no result.
@@ -244,7 +245,7 @@ def train_students(context: JobContext) -> tuple[list[TrainedModel], list[str]]:
 
 
 def _output_inputs(context: JobContext) -> Any:
-    """Return what identifies the outputs that are learnt from; of one teacher no weight matters."""
+    """Return what identifies the outputs that are learnt from; one teacher's weight is left out."""
     each = [
         (namespace_of(cached.location, context.task).digest, cached.location.weight)
         for cached in context.outputs
@@ -261,9 +262,9 @@ def _step_inputs(train: Train) -> list[Any]:
 
 
 def _step_budgets(context: JobContext) -> tuple[StepBudget, ...]:
-    """Return the trainings of the distilled student that a baseline takes as many steps as.
+    """Return the trainings of the distilled student whose steps a baseline takes, added up.
 
-    Empty where these are the steps that the baseline's own epochs have.
+    Empty if the epochs of the baseline have as many steps by themselves.
     """
     job, unlabelled = context.job, context.data.unlabelled
     if job.intermediate is None and unlabelled is None:

@@ -26,15 +26,15 @@ from alambique.workers.training.predictions import predict_logits
 from alambique.workers.training.spec import FillTask
 
 _CPU_CHARACTERS = 2**17
-"""Characters of the texts that are answered at once, sorted by length: some tens of batches, in
-which padding is a few hundredths. A bucket that has more is a group by itself."""
+"""Characters of the texts of one group, whose windows are sorted by length: some tens of batches,
+of which a few percent is padding. A bucket that has more is a group by itself."""
 
 _GPU_CHARACTERS = 2**20
 """The same on an accelerator, whose batches are larger."""
 
 
 class Filler:
-    """One process that computes outputs: it holds the teacher, and fills some buckets at a time."""
+    """Computes teacher outputs in one process: holds the teacher, fills some buckets at a time."""
 
     def __init__(self, fill_task: FillTask, redis: str | None = None) -> None:
         """Read the examples; nothing is computed yet.
@@ -60,7 +60,7 @@ class Filler:
 
     @property
     def total(self) -> int:
-        """How many outputs there have to be: one for each different text."""
+        """The number of outputs that are needed: one for each different text."""
         return len({request.key for bucket in self._requests.values() for request in bucket})
 
     def bucket_groups(
@@ -68,13 +68,13 @@ class Filler:
     ) -> list[list[int]]:
         """Return the buckets in groups, each for one call of `fill`.
 
-        Groups depend on what was missing at the last look, and on nothing else of what is there.
+        Groups depend only on what the last call of `missing` found missing.
 
         Args:
             buckets: some of those that lack outputs.
-            fillers: among how many processes groups are shared out: no group has more than its
-                even part, unless one bucket has.
-            gpus: whether these have accelerators.
+            fillers: the number of processes that share the groups: no group is larger than an
+                even share, unless one bucket is.
+            gpus: whether these processes have accelerators.
         """
         sizes = {bucket: self._characters_missing(bucket) for bucket in buckets}
         longest = max(sizes.values(), default=0)
@@ -82,17 +82,17 @@ class Filler:
         return bucket_groups(sizes, min(even, _GPU_CHARACTERS if gpus else _CPU_CHARACTERS))
 
     def fill(self, buckets: Sequence[int]) -> int:
-        """Compute what these buckets lack; return how many outputs that was."""
+        """Compute the outputs that these buckets lack, and return their number."""
         return fill(
             self._outputs,
             {bucket: self._requests[bucket] for bucket in buckets},
-            self._records,
+            self._compute_records,
             columns=len(self._fill_task.labels),
             made_by=running_code().model_dump_json(),
         )
 
     def codes(self) -> tuple[CodeVersion, ...]:
-        """Return the code that computed the outputs that are there, as of the last look."""
+        """Return the code that computed the outputs that `missing` found in the cache."""
         codes = [pack_code(text) for text in sorted(self._outputs.makers)]
         return tuple(code for n, code in enumerate(codes) if code not in codes[:n])
 
@@ -126,8 +126,8 @@ class Filler:
             for text in self._task.texts(examples[key])
         )
 
-    def _records(self, examples: Sequence[Example]) -> list[Record]:
-        """Return the outputs of some examples, whose windows are batched by their lengths."""
+    def _compute_records(self, examples: Sequence[Example]) -> list[Record]:
+        """Run the teacher over the windows of some examples, and return the record of each."""
         windows_of = [self._task.windows(example, self._encoder) for example in examples]
         device, bf16 = this_device(), self._fill_task.outputs.dtype == "bf16"
         # around all batches: what autocast makes of the weights is kept until it ends

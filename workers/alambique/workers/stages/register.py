@@ -9,7 +9,14 @@ from typing import Any
 from alambique.models.configs import longest_text, read_config
 from alambique.models.counts import REFERENCE, REFERENCE_CONFIG, Counts, count
 from alambique.registry import example_scores, versions
-from alambique.registry.job_result import Candidate, JobResult, Macs, OutputCounts, Reference
+from alambique.registry.job_result import (
+    Candidate,
+    Gain,
+    JobResult,
+    Macs,
+    OutputCounts,
+    Reference,
+)
 from alambique.registry.records import Edge, Metric, Version
 from alambique.spec.states import StageName
 from alambique.spec.teachers import TeacherEntry
@@ -60,31 +67,18 @@ def register_models(
 
     Args:
         context: the job.
-        lines: of its table, the teachers first.
-        speeds: of the network of each line that is registered.
-        compressed: the files that were made of its students.
-        race: how fast those that may be registered are. None: there are no files.
+        lines: the lines of the job's table, the teachers first.
+        speeds: the speeds of one network of each line, that which is registered.
+        compressed: the students in other formats.
+        race: the speeds of the accepted files; None if there are none.
     """
     accepted = [each for each in compressed if each.accepted]
     runs = sum(len(teacher.runs) for teacher in context.teachers)
     registration = _Registration(context, _about(context), of=len(lines) + runs + len(accepted))
-    primary = context.task.primary
-    teacher_lines = lines[: len(context.teachers)]
-    rows, notes = [], [*context.data.warnings, *table.job_notes(context.job)]
-    for line, line_speeds in zip(lines, speeds.networks, strict=True):
-        version = registration.register_line(line, line_speeds, speeds)
-        gains = table.gains_of(line, lines)
-        notes += table.line_notes(line, gains, primary)
-        rows.append(
-            table.result_row(
-                line,
-                _version_name(version),
-                line_speeds,
-                gains,
-                teachers=teacher_lines,
-                primary=primary,
-            )
-        )
+    names = [
+        _version_name(registration.register_line(line, line_speeds, speeds))
+        for line, line_speeds in zip(lines, speeds.networks, strict=True)
+    ]
     candidates = [
         registration.register_candidate(entry, teacher, run)
         for entry, teacher in zip(context.job.teachers, context.teachers, strict=True)
@@ -93,20 +87,27 @@ def register_models(
     formats = registration.register_formats(accepted, race) if race else {}
     scores = table.example_scores(lines)
     context.write(lambda session: example_scores.record(session, context.id, context.token, scores))
-    names, shapes = [line.model.role for line in lines], [line.shape for line in lines]
-    teacher_notes = tuple(chain.from_iterable(map(selection_notes, context.teachers)))
+    gains = [table.gains_of(line, lines) for line in lines]
+    rows = [
+        table.result_row(
+            line,
+            name,
+            line_speeds,
+            line_gains,
+            teachers=lines[: len(context.teachers)],
+            primary=context.task.primary,
+        )
+        for line, name, line_speeds, line_gains in zip(
+            lines, names, speeds.networks, gains, strict=True
+        )
+    ]
     return JobResult(
         rows=tuple(rows),
-        primary=primary,
+        primary=context.task.primary,
         reference=_reference(context, lines[0].evaluation),
         outputs=_outputs(context),
-        notes=(
-            *notes,
-            *table.busy_notes(names, shapes, speeds),
-            *teacher_notes,
-            *(race_notes(race) if race else ()),
-        ),
-        teacher_notes=teacher_notes,
+        notes=_notes(context, lines, gains, speeds, race),
+        teacher_notes=_teacher_notes(context),
         settings=measurement_settings(context, lines[0].evaluation, speeds),
         candidates=tuple(candidates),
         engines=tuple(engine_rows(race, compressed, formats)) if race else (),
@@ -114,20 +115,48 @@ def register_models(
     )
 
 
+def _notes(
+    context: JobContext,
+    lines: Sequence[table.TableLine],
+    gains: Sequence[Sequence[Gain]],
+    speeds: SpeedResult,
+    race: Race | None,
+) -> tuple[str, ...]:
+    """Return the notes below the job's table."""
+    roles, shapes = [line.model.role for line in lines], [line.shape for line in lines]
+    return (
+        *context.data.warnings,
+        *table.job_notes(context.job),
+        *chain.from_iterable(
+            table.line_notes(line, line_gains, context.task.primary)
+            for line, line_gains in zip(lines, gains, strict=True)
+        ),
+        *table.busy_notes(roles, shapes, speeds),
+        *_teacher_notes(context),
+        *(race_notes(race) if race else ()),
+    )
+
+
+def _teacher_notes(context: JobContext) -> tuple[str, ...]:
+    """Return the notes on how the teachers were chosen."""
+    return tuple(chain.from_iterable(map(selection_notes, context.teachers)))
+
+
 @dataclass
 class _Registration:
-    """The versions of a job, as they are written one after the other."""
+    """Registers the versions of a job, one after the other."""
 
     context: JobContext
     about: Mapping[str, Any]
-    """What every network says of itself, for whoever predicts with it."""
+    """What predicting with any network of the job needs: task, inputs, labels, settings."""
     of: int
-    """How many networks there are to register."""
+    """The number of networks to register."""
     done: int = 0
+    """The number of those that were begun."""
     teachers: dict[str, Version] = field(default_factory=dict)
-    """By their role, the versions of the networks that teach."""
+    """The versions of the teachers, by their role."""
     networks: dict[str, tuple[Version, Counts]] = field(default_factory=dict)
-    """By their role, the versions of all networks of the table, and how large each is."""
+    """The versions and sizes of all networks of the table, by their role."""
 
     def register_line(
         self, line: table.TableLine, line_speeds: Sequence[Speed], speeds: SpeedResult
@@ -139,7 +168,7 @@ class _Registration:
         metrics = list(test_metrics(context, evaluation, line_speeds, settings))
         teacher = next((each for each in context.teachers if each.model.name == model.name), None)
         if teacher is not None and teacher.runs:
-            # one that was chosen by these scores is listed with them, as those that were not
+            # the candidates that were not chosen are listed with these scores, too
             metrics += validation_metrics(context, model)
         timed_by = [maker for maker in speeds.made_by if maker not in evaluation.made_by]
         with self._lease(model, f"the {model.name}"):
@@ -215,16 +244,16 @@ class _Registration:
         )
 
     def _find_or_record_run(self, entry: TeacherEntry, run: FineTuneRun) -> Version | None:
-        """Return the version with the weights of a run, made where the project has none.
+        """Return the version of the project with the weights of a run, registered if there is none.
 
-        None: it has no weights. Jobs of a suite share their candidates, and would copy each as
-        often as there are jobs.
+        None if the run has no weights. Jobs of a suite share their candidates: without this, each
+        job would copy each of them.
         """
         context, model = self.context, run.result.model
         if model is None:
             return None
         role = entry.candidate_role(run.number)
-        initial = context.inputs.teacher_starts[entry.number][run.candidate]
+        initial = context.inputs.initial_teachers[entry.number][run.candidate]
         with self._lease(model, f"the run {run.name}"):
             project = context.job.project
             existing = context.read(
@@ -243,7 +272,7 @@ class _Registration:
             )
 
     def _lease(self, model: TrainedModel, name: str) -> AbstractContextManager[None]:
-        """Hold weights while they are registered: the next job finds them there."""
+        """Hold a lease of these weights, so that two jobs do not register them at once."""
         lease = f"version:{self.context.job.project}:{model.weights}"
         return self.context.lease(lease, f"another job is registering {name}; waiting for it")
 
@@ -271,11 +300,11 @@ def _record_version(
     Args:
         context: the job.
         model: the network.
-        name: of the model that it becomes a version of.
-        role: what it is in its job.
-        about: what every network of the job says of itself.
+        name: the name of the model that it becomes a version of.
+        role: its role in the job.
+        about: what predicting with any network of the job needs.
         counts: its parameters and MACs.
-        details: what the version says of itself alone.
+        details: the facts of this version alone.
         metrics: its scores and speeds.
         lineage: what it was made of.
     """
@@ -305,7 +334,7 @@ def _record_version(
 
 
 def _about(context: JobContext) -> dict[str, Any]:
-    """Return what every network of the job says of itself, for whoever predicts with it."""
+    """Return what predicting with any network of the job needs."""
     training = read(context.data.files["train"])
     return {
         "task": context.job.task,

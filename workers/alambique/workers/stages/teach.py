@@ -1,4 +1,4 @@
-"""Fine-tunes the candidates of each teacher and chooses one, or tests a teacher as it is."""
+"""Fine-tunes the candidates of each teacher and selects one, or tests a fine-tuned teacher."""
 
 import shutil
 import time
@@ -58,8 +58,8 @@ class FineTune:
     result_type: type[FineTuneResult] = FineTuneResult
 
     def key_inputs(self, context: JobContext) -> Mapping[str, Any]:
-        """Return what the run's result depends on."""
-        initial = self.initial_weights(context)
+        """Return everything that the result of the run depends on."""
+        initial = self.initial_model(context)
         return {
             "task": context.job.task,
             "model": initial.content if initial else self.settings.model,
@@ -73,7 +73,8 @@ class FineTune:
     def run(self, context: JobContext, folder: Path) -> FineTuneResult:
         """Fine-tune the candidate if the job says so, and score it on the validation examples.
 
-        A run that diverges before it has any weights has a result too: no other job repeats it.
+        A run that diverges before its first epoch ends has a result without a model: so no other
+        job repeats it.
         """
         began = time.monotonic()
         start = build_folder(self._start_folder(context), partial(self._write_start, context))
@@ -84,7 +85,7 @@ class FineTune:
             diverged = next((cause for cause in causes if isinstance(cause, Diverged)), None)
             if diverged is None:
                 raise
-            shutil.rmtree(folder / "run")  # nobody resumes its checkpoints
+            shutil.rmtree(folder / "run")  # its checkpoints will not be resumed
             seconds = time.monotonic() - began
             return FineTuneResult(model=None, start=start, diverged=str(diverged), seconds=seconds)
         seconds = time.monotonic() - began
@@ -96,13 +97,13 @@ class FineTune:
             seconds=seconds,
         )
 
-    def initial_weights(self, context: JobContext) -> InitialModel | None:
+    def initial_model(self, context: JobContext) -> InitialModel | None:
         """Return the model that the run starts from; None if it trains an architecture."""
-        return context.inputs.teacher_starts[self.teacher.number][self.settings.candidate]
+        return context.inputs.initial_teachers[self.teacher.number][self.settings.candidate]
 
     def model_name(self, context: JobContext) -> str:
         """Return the candidate's name in the job, with its commit or its version's number."""
-        initial = self.initial_weights(context)
+        initial = self.initial_model(context)
         return initial.name if initial else source_text(source_of(self.settings.model))
 
     def run_name(self, context: JobContext) -> str:
@@ -113,7 +114,7 @@ class FineTune:
     def _train_and_test(
         self, context: JobContext, start: Path, folder: Path
     ) -> tuple[TrainedModel, GateFigures | None]:
-        """Return the model, fine-tuned unless it came so, and the figures of the gate."""
+        """Return the model, which is fine-tuned unless it came so, and the figures of the gate."""
         train = self.settings.train
         if train is None:
             metric, gate = self._test(context, start, self.part.fraction())
@@ -160,8 +161,8 @@ class FineTune:
         )
 
     def _start_folder(self, context: JobContext) -> Path:
-        """Return the folder of the initial network, which runs of one candidate share."""
-        initial, train = self.initial_weights(context), self.settings.train
+        """Return the folder of the network to fine-tune, which the runs of one candidate share."""
+        initial, train = self.initial_model(context), self.settings.train
         inputs = {
             "task": context.job.task,
             "start": (
@@ -175,7 +176,7 @@ class FineTune:
         return context.stages_folder / f"start-{key[:24]}"
 
     def _write_start(self, context: JobContext, into: Path) -> None:
-        """Write the network that is fine-tuned, or tested as it is, to a folder."""
+        """Write the network to fine-tune, or to test if it came fine-tuned, to a folder."""
         task, labels, train = context.task, context.data.labels, self.settings.train
         seed = train.seed if train else 0
         record_running_code(into)
@@ -187,8 +188,8 @@ class FineTune:
                 self.settings.model, texts, task.output, labels, into, positions, seed=seed
             )
         else:
-            initial = self.initial_weights(context)
-            assert initial is not None  # only an architecture is without one
+            initial = self.initial_model(context)
+            assert initial is not None  # only an architecture has no initial model
             write_with_head(initial.folder, task.output, labels, into, seed=seed)
 
 
@@ -215,8 +216,8 @@ def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
     """Return the teachers of the job, each chosen from its runs by the gate.
 
     Each run is a stage of its own: another job of the project, and the next attempt at this one,
-    reuse those that are done. Runs that another job is doing are waited for last, so that jobs with
-    the same teachers divide the work.
+    reuse those that are done. Runs that another job is doing come last, so that jobs with the same
+    teachers divide the runs among themselves.
 
     Raises:
         BadTeacher: all runs of a teacher have collapsed.
@@ -242,9 +243,10 @@ def select_teachers(context: JobContext) -> tuple[SelectedTeacher, ...]:
 
 
 def select_teacher(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> SelectedTeacher:
-    """Return the teacher: of the runs that have not collapsed, the first with the lowest loss.
+    """Return the teacher: of the runs that have not collapsed, that with the lowest loss.
 
-    If all have collapsed and the job says `gate: off`, it is chosen among those with weights.
+    Of equal losses the first run is taken. If all have collapsed and the job says `gate: off`, the
+    runs with weights are compared.
 
     Args:
         runs: all runs of the teacher, at least one, judged by `gate.judge_runs`.
@@ -263,7 +265,7 @@ def select_teacher(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> Select
     best = min(eligible, key=lambda run: 0.0 if run.loss is None else run.loss)
     assert best.result.model is not None  # a run without weights has collapsed
     return SelectedTeacher(
-        # the run may come from another job, where its model had another role
+        # the result may come from another job, where the model had another role
         model=best.result.model.model_copy(update={"name": teacher.role}),
         start=best.result.start,
         number=best.number,
@@ -276,7 +278,7 @@ def select_teacher(runs: Sequence[FineTuneRun], teacher: TeacherEntry) -> Select
 
 
 def selection_notes(selected: SelectedTeacher) -> Iterator[str]:
-    """Yield the notes below the job's table on how its teacher was chosen."""
+    """Yield the notes below the job's table on how a teacher was chosen from its runs."""
     for run in selected.runs:
         if run.collapsed:
             yield f"collapsed: {_describe_collapse(run)}"
@@ -332,7 +334,7 @@ def _no_eligible_run_error(
             f"{which}none of the {len(runs)} runs made a teacher that a student can learn from:\n"
             f"{lines}\nGive other learning rates or more epochs ({field}.grid), a longer warm-up "
             f"({field}.train.warmup), or other candidates ({field}.candidates); with {field}.gate: "
-            "off the one with the lowest loss teaches all the same"
+            "off the run with the lowest loss teaches all the same"
         )
     (run,) = runs
     if run.result.model is None:

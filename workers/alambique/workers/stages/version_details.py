@@ -262,7 +262,9 @@ def _first_weights(
     """
     starts = {
         teacher.model.name: candidates[teacher.candidate]
-        for candidates, teacher in zip(context.inputs.teacher_starts, context.teachers, strict=True)
+        for candidates, teacher in zip(
+            context.inputs.initial_teachers, context.teachers, strict=True
+        )
     }
     if model.name in starts:
         return starts[model.name]
@@ -272,4 +274,4 @@ def _first_weights(
         case "teacher":  # gold-only begins where that one did
             return starts["teacher"] if model.name == StudentRole.GOLD_ONLY else None
         case _:
-            return context.inputs.student_start
+            return context.inputs.initial_student

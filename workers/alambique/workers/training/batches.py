@@ -78,11 +78,11 @@ class Batch:
 
 
 class Teacher(Protocol):
-    """Where the outputs of a teacher are read from."""
+    """Reads the outputs of a teacher."""
 
     @property
     def weight(self) -> float:
-        """How much they count beside those of other teachers."""
+        """The weight of this teacher among several."""
 
     def record(self, example: int) -> Record:
         """Return the output for the example of that number."""
@@ -94,11 +94,11 @@ class CachedTeacher:
 
     outputs: Outputs
     examples: Sequence[Example]
-    """Those that may be asked for, by their numbers."""
+    """The examples of the run, by their numbers."""
     keys: Sequence[bytes]
-    """Of the examples in the cache."""
+    """The key of each example in the cache."""
     weight: float
-    """How much its outputs count beside those of other teachers."""
+    """The weight of this teacher among several."""
 
     def record(self, example: int) -> Record:
         """Return the output for the example of that number.
@@ -154,8 +154,8 @@ class BatchOutputs:
     """What the networks give for a batch."""
 
     logits_BNC: Tensor
-    """The student's."""
+    """The student's logits."""
     rows: PredictionRows
-    """The rows of them that are compared."""
+    """The rows of `logits_BNC` that a loss compares."""
     layers: LayerOutputs | None
-    """What both networks passed on, where terms compare that."""
+    """The activations of both networks, if terms compare layers."""

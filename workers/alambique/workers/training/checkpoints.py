@@ -119,7 +119,7 @@ def write_best(spec: TrainingSpec, state: Mapping[str, Tensor], student: Network
     """
     if maps := learned_layer_maps(state):
         write_text(spec.learned_maps, json.dumps(maps))
-    # written also where nothing is trained beside the student: a file that is gone is an error
+    # written even if there are no projection heads: a missing file is an error
     if spec.live_teacher is not None:
         unfinished = spec.projection_heads.with_suffix(".new")
         save_file(projection_head_weights(state), unfinished)
@@ -131,14 +131,14 @@ def write_best(spec: TrainingSpec, state: Mapping[str, Tensor], student: Network
 
 
 def read_projection_heads(path: Path) -> dict[str, Tensor]:
-    """Return what a run has trained beside its student, by name.
+    """Return the weights of the projection heads and layer maps that a run has trained, by name.
 
     Raises:
-        BadModel: the file is gone.
+        BadModel: the file is missing.
     """
     if not path.exists():
         raise BadModel(
-            f"{path} is gone, with what was trained beside the student's weights in that folder: "
-            "post the job with `fresh: true`, and it is trained again"
+            f"{path} is missing, the projection heads of the student in that folder: post the job "
+            "with `fresh: true`, and it is trained again"
         )
     return load_file(path)

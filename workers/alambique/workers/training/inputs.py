@@ -26,10 +26,10 @@ from alambique.workers.training.spec import OutputsLocation, TrainingSpec
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """All that the steps of a run are fed from."""
+    """The windows of a run, and what makes batches of them."""
 
     windows: list[ExampleWindow]
-    """Those that are learnt from."""
+    """The windows to train on."""
     steps: int
     """Optimizer steps of the whole run."""
     validation: EvaluationSet
@@ -40,7 +40,7 @@ class TrainingInputs:
 def load_inputs(
     spec: TrainingSpec, context: DistributedContext, redis: str | None = None
 ) -> tuple[DistillationModel, TrainingInputs]:
-    """Return what a run trains, on the CPU, and what it is fed from.
+    """Return the model that a run trains, on the CPU, and the inputs of its steps.
 
     Args:
         spec: says what to read.
@@ -81,7 +81,7 @@ def load_inputs(
 def make_windows(
     task: Task[Any, Any], examples: Sequence[Example], encoder: Encoder, labels: Sequence[str]
 ) -> list[ExampleWindow]:
-    """Return all windows of `examples` with their gold, an example's beside each other."""
+    """Return all windows of `examples` with their gold, those of one example in a row."""
     kind = kind_of(task.output)
     windows = []
     for number, example in enumerate(examples):
@@ -118,7 +118,7 @@ def _training_windows(
     encoder: Encoder,
     labels: Sequence[str],
 ) -> list[ExampleWindow]:
-    """Return the windows that are learnt from, those of labelled examples first."""
+    """Return the windows to train on, those of labelled examples first."""
     windows = [
         *make_windows(task, labelled, encoder, labels),
         *make_unlabelled_windows(task, unlabelled, encoder, first=len(labelled)),
@@ -180,7 +180,7 @@ def open_outputs(location: OutputsLocation, task: Task[Any, Any], redis: str | N
     """
     if location.shared and redis is None:
         raise BadSpec(
-            "the job's driver has a shared tier (ALAMBIQUE_REDIS_URL), a worker of Ray was told of "
+            "the job's driver has a shared tier (ALAMBIQUE_REDIS_URL), and a worker of Ray has "
             "none: set ALAMBIQUE_REDIS_URL on every node of the cluster, or leave it out everywhere"
         )
     store = open_store(location.near, redis if location.shared else None)

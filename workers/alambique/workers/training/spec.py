@@ -28,7 +28,7 @@ class OutputsLocation(Spec):
     preprocessing: str
     dtype: str
     weight: float = 1.0
-    """How much its outputs count beside those of other teachers."""
+    """The weight of this teacher among several."""
 
 
 class FillTask(Spec):
@@ -97,7 +97,7 @@ class TrainingSpec(Spec):
 
     @property
     def projection_heads(self) -> Path:
-        """The file of what was trained beside the best weights and is no part of them."""
+        """The file of the projection heads and layer maps that belong to the best weights."""
         return self.folder / "projection_heads.safetensors"
 
     def read_learned_maps(self) -> dict[str, tuple[tuple[float, ...], ...]]:

@@ -35,8 +35,8 @@ class TrialSpec(Spec):
     trainings: tuple[TrainingSpec, ...]
     """They run one after the other; reports and scores are those of the last one."""
     student: Student
-    source: Path
-    """The model that the untrained student is made of."""
+    source_folder: Path
+    """The folder of the model that the untrained student is made of."""
     resources: Resources | None
     """Of a trial of several processes; None: the trial's own process trains."""
 
@@ -164,7 +164,7 @@ def write_start(spec: TrialSpec) -> None:
     write = partial(
         write_student,
         spec.student,
-        spec.source,
+        spec.source_folder,
         find(first.task).output,
         first.labels,
         seed=last.train.seed,

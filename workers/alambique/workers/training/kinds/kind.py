@@ -1,4 +1,4 @@
-"""What training needs to know of a kind of output: the Protocol that each file beside this fulfils.
+"""What training needs to know of a kind of output: a Protocol, with one implementation a module.
 
 Shapes: B windows of a batch, N pieces of the longest, C classes, R compared rows.
 """
@@ -58,7 +58,7 @@ class Metric(Protocol):
             numbers: of its windows, among those that the metric was made for; a batch may have
                 more rows than numbers, which are padding.
             logits_BNC: what the network answers for it.
-            layers: what both networks passed on, where the objective compares layers.
+            layers: the activations of both networks, if the objective compares layers.
         """
 
     def compute(self, context: DistributedContext) -> float:
@@ -106,7 +106,7 @@ class OutputKind(Protocol):
 
         Args:
             windows: of the batch.
-            weight_B: 1 for a window that is really there, 0 for one that stands in.
+            weight_B: 1 for each window; 0 for one that stands in for a window that is missing.
             length: N, to which the windows are padded.
         """
 

@@ -1,4 +1,4 @@
-"""What a job or a suite may make us look at; counted, and never timed."""
+"""The cost of validating a job or a suite; counted, and never timed."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from alambique.spec.field_errors import NAMED
 from alambique.spec.matrix import jobs_of
 from alambique.spec.reading import job_of
 from alambique.spec.suite import suite_of
-from alambique.spec.work import WORK, nodes_of, work_of
+from alambique.spec.validation_cost import MAX_COST, count_nodes, validation_cost
 
 JOB: dict[str, Any] = {
     "task": "named-entities",
@@ -38,17 +38,18 @@ VALUES = st.recursive(
 
 
 @given(VALUES, VALUES)
-def test_work_grows_with_what_is_said_and_with_what_is_tried(one: Any, other: Any) -> None:
-    assert nodes_of([one, other], WORK) == nodes_of([one], WORK) + nodes_of([other], WORK)
-    alone = work_of({"a": one})
-    assert work_of({"a": [one]}) == alone + 1
-    assert work_of({"a": one, "search": {"space": {"x": [1, 2]}}}) > 5 * alone
+def test_the_cost_grows_with_the_content_and_with_the_trials(one: Any, other: Any) -> None:
+    nodes = [count_nodes(value, MAX_COST) for value in ([one, other], [one], [other])]
+    assert nodes[0] == nodes[1] + nodes[2]
+    alone = validation_cost({"a": one})
+    assert validation_cost({"a": [one]}) == alone + 1
+    assert validation_cost({"a": one, "search": {"space": {"x": [1, 2]}}}) > 5 * alone
 
 
 def test_a_value_that_holds_itself_is_counted_to_the_limit() -> None:
     endless: list[Any] = [1]
     endless.append(endless)
-    assert WORK < nodes_of(endless, WORK) < WORK + 10
+    assert MAX_COST < count_nodes(endless, MAX_COST) < MAX_COST + 10
 
 
 def test_a_search_of_many_values_over_a_large_job_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What a list of models is asked for by programs: the parameters of /v1/models, as keywords."""
+"""The query of a list of models: the parameters of /v1/models, as keywords for programs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from alambique.registry.model_search import VersionFilter
 
 
-class Asked(TypedDict, total=False):
-    """What a version has to be for its model to be listed."""
+class ModelQuery(TypedDict, total=False):
+    """What a version has to be for its model to be listed; what is left out is not filtered."""
 
     tag: str | None
     data: str | None
@@ -30,8 +30,8 @@ class Asked(TypedDict, total=False):
     """Of that front."""
 
 
-def version_filter(project: str | None, task: str | None, asked: Asked) -> VersionFilter:
-    """Return the filter of the registry for what is asked.
+def version_filter(project: str | None, task: str | None, query: ModelQuery) -> VersionFilter:
+    """Return the registry's filter for a query.
 
     Raises:
         BadSpec: a bound of a score has another form.
@@ -42,10 +42,10 @@ def version_filter(project: str | None, task: str | None, asked: Asked) -> Versi
     return VersionFilter(
         project=project,
         task=task,
-        tag=asked.get("tag"),
-        data=asked.get("data"),
-        parameters=Range(asked.get("min_parameters"), asked.get("max_parameters")),
-        macs=Range(asked.get("min_macs"), asked.get("max_macs")),
-        ms=Range(asked.get("min_ms"), asked.get("max_ms")),
-        scores=tuple(map(score_bound, asked.get("metric") or ())),
+        tag=query.get("tag"),
+        data=query.get("data"),
+        parameters=Range(query.get("min_parameters"), query.get("max_parameters")),
+        macs=Range(query.get("min_macs"), query.get("max_macs")),
+        ms=Range(query.get("min_ms"), query.get("max_ms")),
+        scores=tuple(map(score_bound, query.get("metric") or ())),
     )
