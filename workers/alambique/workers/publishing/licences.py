@@ -163,6 +163,8 @@ class LicenceLink:
     """Where that was read."""
     url: str | None = None
     """Where its terms are, if that was stated."""
+    unread: str | None = None
+    """Why nobody could look. None: somebody has looked."""
 
     @property
     def licences(self) -> tuple[Licence, ...]:
@@ -316,6 +318,8 @@ def _fault_text(fault: Fault) -> str:
 
 def _link_text(link: LicenceLink) -> str:
     found = "states no licence" if link.found is None else f"has {short(link.found)}"
+    if link.unread is not None:
+        found = f"has a licence that cannot be known, as {link.unread}"
     return f"{link.kind} {link.name} {found} ({link.where})"
 
 
