@@ -11,7 +11,15 @@ from alambique.models.sources import SAMPLES
 from alambique.registry.job_result import HubRepository
 from alambique.spec.data_sources import AtPath, Catalogued, HubData, data_source_of
 from alambique.spec.publication import LicenceOverride
-from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered, Source
+from alambique.spec.sources import (
+    Architecture,
+    Folder,
+    Hub,
+    Local,
+    Registered,
+    Source,
+    source_of,
+)
 from alambique.tasks.catalogue import dataset
 from alambique.workers.publishing.hub_metadata import (
     Named,
@@ -28,7 +36,7 @@ from alambique.workers.publishing.licences import (
     chain_of,
     licences_of,
 )
-from alambique.workers.publishing.release import Release
+from alambique.workers.publishing.release import Release, base_models_of, data_sets_of
 
 _LICENCE_FILES = ("LICENSE", "LICENCE", "COPYING")
 _LICENCE_FOLDER = "LICENSES"
@@ -129,6 +137,20 @@ def release_chain(release: Release, sources: LicenceSources) -> LicenceChain:
     override = None if said is None else LicenceOverride.model_validate(said)
     known = release.repositories
     return chain_of(read_links(release.base_models, release.data_sets, sources, known), override)
+
+
+def teacher_chain(release: Release, sources: LicenceSources) -> LicenceChain:
+    """Return the licence chain of the teachers of a release: without what its student alone had.
+
+    Raises:
+        UnknownName, Unreachable: as `read_links`.
+    """
+    job, makers = release.job, release.ancestry[1:]
+    named = [source_of(model) for field, model in job.models() if not field.startswith("student")]
+    data = [name for field, name in job.data.names.items() if field not in ("test", "unlabelled")]
+    models = dict.fromkeys((*named, *base_models_of(makers)))
+    learnt = dict.fromkeys((*data, *data_sets_of(makers)))
+    return chain_of(read_links([*models], [*learnt], sources, release.repositories))
 
 
 def _folder_names(source: Source, sources: LicenceSources) -> Sequence[Named]:
