@@ -1,13 +1,18 @@
 """The commands that publish: with a server, and where there is none."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Here
 from tests.releases import Registered, register
 
+from alambique.registry import publications
+from alambique.registry.database import Database
+from alambique.spec.publication import target_of
 from alambique.spec.settings import Settings
 
 
@@ -45,9 +50,20 @@ def test_without_a_server_it_is_done_at_once(
     monkeypatch.setenv("ALAMBIQUE_URL", f"http://127.0.0.1:{free_port}")
     monkeypatch.setenv("ALAMBIQUE_HOME", str(tmp_path / "home"))
     (view,) = json.loads(here("models", "publish", "pico", "--to", "folder:pico", "--json"))
-    assert (view["state"], view["url"]) == ("published", str(tmp_path / "home/published/pico/v1"))
+    place = f"file://{socket.gethostname()}{tmp_path / 'home/published/pico/v1'}"
+    assert (view["state"], view["url"]) == ("published", place)
     (view,) = json.loads(
         here("models", "publish", "pico", "--to", "hub:team/pico", "--json", code=1)
     )
     assert view["state"] == "refused"
     assert "ALAMBIQUE_HUB_TOKEN" in view["message"]
+    database = Database(Settings(home=tmp_path / "home").database)
+    with database.write() as session:
+        publications.request(session, made.version, target_of("folder:other"))
+        publications.take(session, "other.example:7", timedelta(minutes=1))
+    database.dispose()
+    (view,) = json.loads(
+        here("models", "publish", "pico", "--to", "folder:other", "--json", code=1)
+    )
+    assert view["state"] == "publishing"
+    assert view["message"].startswith("worker other.example:7 is publishing it, attempt 1: ")

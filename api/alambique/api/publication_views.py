@@ -37,7 +37,7 @@ class PublicationView(View):
     """Why it is in its state, and what to do."""
     commit: str | None
     url: str | None
-    """Where it is: a repository, or a folder of the worker's machine."""
+    """Where it is: a repository; or a folder, as file://, the worker's host and the path there."""
     created_at: datetime
     updated_at: datetime
     published_at: datetime | None
@@ -52,6 +52,12 @@ class PublicationView(View):
         """
         project, name, number = version
         fields = {field: getattr(row, field) for field in cls.model_fields if hasattr(row, field)}
+        if row.state is PublicationState.PUBLISHING:
+            before = f"; before that: {row.message}" if row.message else ""
+            fields["message"] = (
+                f"worker {row.holder} is publishing it, attempt {row.attempts}: ask again how that "
+                f"ended with `alambique models publications {name}`{before}"
+            )
         return cls(**(fields | {"project": project, "name": name, "number": number}))
 
 

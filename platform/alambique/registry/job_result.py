@@ -5,7 +5,7 @@ Fields that were added later have defaults, so that results of earlier versions 
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -275,6 +275,26 @@ class EngineRow(_Record):
     note: str | None = None
 
 
+class HubRepository(_Record):
+    """What a repository of the hub says of itself, as it was when a job read it."""
+
+    kind: Literal["base model", "data"]
+    named: str
+    """As the job names it, with its commit; or as the README.md does that names it."""
+    commit: str | None = None
+    """At which it was read. None: it could not be."""
+    licence: str | None = None
+    """As it is stated. None: it is not."""
+    url: str | None = None
+    """Where its terms are."""
+    base_models: tuple[str, ...] = ()
+    """That it says it was made of, as they are named there."""
+    data_sets: tuple[str, ...] = ()
+    """That it says it has learnt from, as they are named there."""
+    unread: str | None = None
+    """Why it could not be read. None: it was."""
+
+
 class JobResult(_Record):
     """What a job ended with."""
 
@@ -299,6 +319,9 @@ class JobResult(_Record):
     nothing."""
     race_settings: dict[str, Any] = Field(default_factory=dict)
     """How the engines were raced."""
+    repositories: tuple[HubRepository, ...] = ()
+    """Models and data of the hub that the job began with, and all that those say they were made of.
+    Empty: the job has none, or the hub did not answer."""
 
     @classmethod
     def read(cls, content: dict[str, Any]) -> Self | None:

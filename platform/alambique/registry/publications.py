@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
@@ -171,12 +172,15 @@ def finish(
         publication_id: which.
         token: that it is held under.
         commit: of the hub; None: of a folder.
-        url: where it can be found.
+        url: where it can be found; a path is kept as a file URL with the host that it is on.
 
     Raises:
         LostLease: the publication is not held under `token` any more.
     """
     row = _lock(session, publication_id, token=token)
+    if url.startswith("/"):
+        host, _, _ = (row.holder or "").partition(":")
+        url = f"file://{host}{quote(url)}"
     row.commit, row.url, row.published_at = commit, url, now(session)
     return _set_state(session, row, PublicationState.PUBLISHED)
 

@@ -1,15 +1,24 @@
 """Licences are read where they are stated: by the real library from a local hub, and in folders."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+from tests.team_hub import team_hub
 
-from alambique.spec.errors import UnknownName, Unreachable
+from alambique.registry.job_result import HubRepository
+from alambique.spec.errors import BadLicence, UnknownName, Unreachable
 from alambique.spec.sources import Architecture, Folder, Hub, Local, Registered, Source
-from alambique.workers.publishing.licence_links import LicenceSources, read_links, release_chain
-from alambique.workers.publishing.licences import LicenceLink
+from alambique.workers.publishing.licence_links import (
+    LicenceSources,
+    hub_repositories,
+    read_links,
+    release_chain,
+)
+from alambique.workers.publishing.licences import LicenceLink, chain_of, check_chain
 from alambique.workers.publishing.release import Release
 
 if TYPE_CHECKING:
@@ -130,6 +139,108 @@ def test_files_that_are_named_by_their_licence_say_it(sources: LicenceSources) -
     assert link.found == "CC0-1.0"
 
 
+def front(**said: object) -> dict[str, str]:
+    return {"README.md": f"---\n{yaml.safe_dump(said)}---\n# M\n"}
+
+
+def test_what_a_model_of_the_hub_names_is_followed_and_blocks(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    """Its own licence is no word on what it was made of, three steps away or by its data."""
+    made_of = {"base_model": ["team/middle", "team/gone"], "datasets": "team/reviews"}
+    base = hub.add("team/base", put(tmp_path / "b", front(license="apache-2.0", **made_of)))
+    middle = hub.add("team/middle", put(tmp_path / "m", front(license="mit", base_model="o/nc")))
+    closed = hub.add("o/nc", put(tmp_path / "n", front(license="cc-by-nc-4.0", base_model="o/nc")))
+    reviews = front(license="research-only", base_model="team/none")
+    data = hub.add("datasets/team/reviews", put(tmp_path / "d", reviews))
+    links = read_links([Hub("team/base", base)], [], sources)
+    assert {link.name: link.found for link in links} == {
+        f"team/base@{base}": "apache-2.0",
+        f"team/middle@{middle}": "mit",
+        f"o/nc@{closed}": "cc-by-nc-4.0",
+        f"hub:team/reviews@{data}": "research-only",
+        "team/gone": None,
+    }
+    with pytest.raises(BadLicence) as refusal:
+        check_chain(chain_of(links), "tiny@1")
+    said = str(refusal.value)
+    assert f"o/nc@{closed} has 'cc-by-nc-4.0'" in said
+    assert f"as README.md of o/nc@{closed} and team/middle@{middle} names it" in said
+    assert "team/gone has a licence that cannot be known, as team/gone could not be had" in said
+    assert f"as README.md of team/base@{base} names it" in said
+
+
+def test_what_was_recorded_is_read_in_the_place_of_the_hub(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    base = hub.add("team/base", put(tmp_path / "b", front(license="mit", base_model="o/closed")))
+    hub.add("o/closed", put(tmp_path / "n", front(license="cc-by-nc-4.0")))
+    asked = [Hub("team/base", base)]
+    recorded = hub_repositories(asked, [], sources)
+    first = read_links(asked, [], sources)
+    # what the other is now is no word on what the model was made of
+    hub.add("o/closed", put(tmp_path / "open", front(license="mit")), commit="1" * 40)
+    anew = replace(sources, cache=tmp_path / "elsewhere")
+    hub.away = True
+    stored = [HubRepository.model_validate(each.model_dump(mode="json")) for each in recorded]
+    assert read_links(asked, [], anew, stored) == first
+    assert [link.found for link in first] == ["mit", "cc-by-nc-4.0"]
+    with pytest.raises(Unreachable):
+        read_links(asked, [], anew)
+
+
+def test_a_folder_whose_readme_names_a_model_of_the_hub(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    assert sources.models is not None
+    commit = hub.add("o/nc", put(tmp_path / "n", front(license="cc-by-nc-4.0")))
+    put(sources.models / "mini-es", front(license="mit", base_model="o/nc"))
+    own, other = read_links([Local("mini-es")], [], sources)
+    assert (own.name, own.found) == ("mini-es", "mit")
+    assert (other.name, other.found) == (f"o/nc@{commit}", "cc-by-nc-4.0")
+    assert other.where.endswith("as README.md of mini-es names it")
+
+
+@pytest.mark.parametrize(
+    "named", ["../../etc", "a b", "./output", "team/m@main", f"o/m@{'1' * 40}", 7, {"a": 1}]
+)
+def test_what_is_named_and_is_no_id_is_unknown(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources, named: object
+) -> None:
+    hub.add("team/base", put(tmp_path / "b", front(license="mit", base_model=[named])))
+    links = read_links([Hub("team/base", None)], [], sources)
+    assert [link.found for link in links] == ["mit", None]
+    assert chain_of(links).is_blocked
+
+
+def test_not_all_the_hub_is_followed(
+    tmp_path: Path, hub: "LocalHub", sources: LicenceSources
+) -> None:
+    for step in range(20):
+        said = front(license="mit", base_model=f"team/m{step + 1}")
+        hub.add(f"team/m{step}", put(tmp_path / f"{step}", said))
+    links = read_links([Hub("team/m0", None)], [], sources)
+    assert [link.found for link in links] == ["mit"] * 8 + [None]
+    assert "no more than 8 steps" in str(links[-1].unread)
+
+
+def test_the_hub_that_is_published_to_is_followed_too(
+    tmp_path: Path, sources: LicenceSources
+) -> None:
+    with team_hub() as team:
+        for name, licence, more in (
+            ("team/base", "apache-2.0", {"base_model": "team/nc"}),
+            ("team/nc", "cc-by-nc-4.0", {}),
+        ):
+            files = front(license=licence, **more)
+            content = {path: text.encode() for path, text in files.items()}
+            team.create(name, private=False).add("a model", "", content)
+        theirs = replace(sources, endpoint=team.endpoint)
+        links = read_links([Hub("team/base", None)], [], theirs)
+    assert [link.found for link in links] == ["apache-2.0", "cc-by-nc-4.0"]
+    assert chain_of(links).is_blocked
+
+
 def test_samples_and_the_catalogue_are_known_and_a_scratch_has_no_link(
     sources: LicenceSources,
 ) -> None:
@@ -155,3 +266,23 @@ def test_a_release_is_a_chain_with_the_override_of_its_publication(
     assert not chain.is_blocked
     assert chain.override is not None
     assert chain.override.by == "Ana Ruiz"
+
+
+def test_a_release_is_read_by_what_its_job_recorded(
+    released: Callable[..., Release], hub: "LocalHub", sources: LicenceSources
+) -> None:
+    hub.away = True
+    own, other = f"team/base@{'a' * 40}", {"kind": "base model", "named": "o/nc"}
+    recorded = [
+        {"kind": "base model", "named": own, "commit": "a" * 40, "licence": "mit"}
+        | {"base_models": ["o/nc"]},
+        other | {"commit": "b" * 40, "licence": "cc-by-nc-4.0"},
+    ]
+    teacher = {"model": own, "train": {"epochs": 3}}
+    release = released(job={"teacher": teacher}, repositories=recorded)
+    chain = release_chain(release, sources)
+    assert {link.name: link.found for link in chain.links if link.kind == "base model"} == {
+        own: "mit",
+        f"o/nc@{'b' * 40}": "cc-by-nc-4.0",
+    }
+    assert chain.is_blocked

@@ -1,5 +1,9 @@
 """The laws of licence chains, and what is refused."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 from alambique.spec.errors import BadLicence
 from alambique.spec.publication import LicenceOverride
 from alambique.tasks.catalogue import DATASETS
+from alambique.workers.publishing.licence_compatibility import WHOLES, doubt, whole_of
 from alambique.workers.publishing.licences import (
     LicenceChain,
     LicenceClass,
@@ -21,6 +26,24 @@ FOUND = (
     *("CC-BY-SA-3.0", "CC-BY-SA-4.0", "gpl-2.0", "gpl-3.0", "odbl", "CC-BY-4.0 AND CC-BY-SA-4.0"),
     *("cc-by-nc-4.0", "CC-BY-NC-SA-4.0", "cc-by-nd-4.0", "LicenseRef-Research-Only", "llama3"),
     *("LicenseRef-PAWS-Free-Use", "our own terms", None),
+    *(
+        "GPL-2.0-or-later",
+        "GPL-3.0-or-later",
+        "lgpl-2.1",
+        "LGPL-2.1-or-later",
+        "lgpl-3.0",
+        "agpl-3.0",
+    ),
+    *(
+        "AGPL-3.0-or-later",
+        "mpl-2.0",
+        "epl-1.0",
+        "epl-2.0",
+        "eupl-1.1",
+        "eupl-1.2",
+        "ms-pl",
+        "afl-3.0",
+    ),
 )
 OVERRIDE = LicenceOverride(by="Ana Ruiz", note="agreed with the owners")
 
@@ -61,6 +84,45 @@ def test_the_order_of_links_does_not_matter(links: list[LicenceLink], chance: ob
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
     assert chain_of(shuffled) == chain_of(links)
     assert chain_of(shuffled).expression == chain_of(links).expression
+    assert chain_of(shuffled).faults == chain_of(links).faults
+    # nor does it whichever of the links has which name
+    renamed = [replace(each, name=f"{place}") for place, each in enumerate(shuffled)]
+    assert chain_of(renamed).expression == chain_of(links).expression
+
+
+MET = [*WHOLES, "Apache-2.0", "MS-PL", "AFL-3.0", "MIT", "CC-BY-4.0"]
+
+
+@given(st.permutations(MET), st.integers(1, 6))
+def test_the_licence_of_the_whole_does_not_depend_on_the_order(names: list[str], most: int) -> None:
+    some = names[:most]
+    assert whole_of(some) == whole_of(sorted(some))
+    assert doubt(some) == doubt(sorted(some))
+
+
+def test_four_licences_go_together_where_each_three_do() -> None:
+    """So that a chain, which names the fewest links at odds, need not look at more than three."""
+    shared = [*WHOLES, "Apache-2.0", "MS-PL", "AFL-3.0"]
+    bad = {
+        frozenset(some)
+        for size in (1, 2, 3)
+        for some in combinations(shared, size)
+        if at_odds(some)
+    }
+    for some in combinations(shared, 4):
+        if at_odds(some):
+            assert any(fewer <= set(some) for fewer in bad), some
+
+
+def at_odds(names: Sequence[str]) -> bool:
+    return any(name in WHOLES for name in names) and whole_of(names) is None
+
+
+def test_share_alike_licences_are_those_that_a_whole_may_be_under() -> None:
+    for name in (*WHOLES, "Apache-2.0", "MS-PL"):
+        (licence,) = licences_of(name)
+        assert licence.spdx == name
+        assert (LicenceClass.SHARE_ALIKE in licence.classes) == (name in WHOLES)
 
 
 @given(LINKS, st.sampled_from(("our own terms", None, "unknown", "gpl", "cc", "LicenseRef-X")))
@@ -85,6 +147,29 @@ def faults(chain: LicenceChain) -> set[tuple[tuple[str, ...], str]]:
         (("CC-BY-4.0", "CC-BY-SA-3.0"), "CC-BY-4.0 AND CC-BY-SA-3.0"),
         (("CC0-1.0", "LicenseRef-Public-Domain", "MIT"), "MIT"),
         (("gpl-3.0", "CC-BY-SA-4.0"), "CC-BY-SA-4.0 AND GPL-3.0-only"),
+        # Creative Commons has declared version 3 compatible, and no later one
+        (("GPL-2.0-or-later", "CC-BY-SA-4.0"), "CC-BY-SA-4.0 AND GPL-3.0-only"),
+        (("GPL-3.0-or-later", "CC-BY-SA-4.0"), "CC-BY-SA-4.0 AND GPL-3.0-only"),
+        (("GPL-2.0-or-later", "gpl-2.0"), "GPL-2.0-only"),
+        (("GPL-2.0-or-later", "gpl-3.0"), "GPL-3.0-only"),
+        (("GPL-2.0-or-later", "GPL-3.0-or-later"), "GPL-3.0-or-later"),
+        (("GPL-2.0-or-later", "Apache-2.0"), "Apache-2.0 AND GPL-3.0-or-later"),
+        (("gpl-3.0", "Apache-2.0"), "Apache-2.0 AND GPL-3.0-only"),
+        (("lgpl-2.1", "gpl-2.0"), "GPL-2.0-only"),
+        (("lgpl-2.1", "gpl-3.0"), "GPL-3.0-only"),
+        (("lgpl-3.0", "gpl-3.0"), "GPL-3.0-only"),
+        (("lgpl-3.0", "GPL-2.0-or-later"), "GPL-3.0-only"),
+        (("LGPL-2.1-or-later", "lgpl-3.0"), "LGPL-3.0-only"),
+        (("LGPL-2.1-or-later", "Apache-2.0"), "Apache-2.0 AND LGPL-3.0-or-later"),
+        (("mpl-2.0", "gpl-2.0"), "GPL-2.0-only AND MPL-2.0"),
+        (("mpl-2.0", "lgpl-2.1"), "LGPL-2.1-only AND MPL-2.0"),
+        (("mpl-2.0", "agpl-3.0"), "AGPL-3.0-only AND MPL-2.0"),
+        (("gpl-3.0", "agpl-3.0"), "AGPL-3.0-only AND GPL-3.0-only"),
+        (("GPL-2.0-or-later", "agpl-3.0"), "AGPL-3.0-only AND GPL-3.0-or-later"),
+        (("agpl-3.0", "AGPL-3.0-or-later"), "AGPL-3.0-only"),
+        (("epl-1.0", "epl-2.0"), "EPL-2.0"),
+        (("eupl-1.2", "gpl-3.0"), "GPL-3.0-only"),
+        (("eupl-1.1", "osl-3.0"), "OSL-3.0"),
     ],
 )
 def test_licences_that_go_together(found: tuple[str, ...], expression: str) -> None:
@@ -104,6 +189,17 @@ def test_licences_that_go_together(found: tuple[str, ...], expression: str) -> N
         (("CC-BY-SA-4.0", "CC-BY-NC-4.0"), "conflict"),
         (("gpl-2.0", "Apache-2.0"), "conflict"),
         (("CC-BY-SA-4.0 AND odbl",), "conflict"),
+        (("gpl-2.0", "gpl-3.0"), "conflict"),
+        (("gpl-2.0", "lgpl-3.0"), "conflict"),
+        (("gpl-2.0", "agpl-3.0"), "conflict"),
+        (("CC-BY-SA-4.0", "gpl-2.0"), "conflict"),
+        (("mpl-2.0", "CC-BY-SA-4.0"), "conflict"),
+        (("CC-BY-SA-3.0", "gpl-3.0"), "conflict"),
+        (("epl-2.0", "gpl-3.0"), "conflict"),
+        (("epl-1.0", "gpl-2.0"), "conflict"),
+        (("ms-pl", "gpl-3.0"), "conflict"),
+        # each two of them go together, and not all three
+        (("Apache-2.0", "eupl-1.2", "lgpl-2.1"), "conflict"),
     ],
 )
 def test_a_refusal_names_the_links_and_what_was_found(found: tuple[str, ...], reason: str) -> None:
@@ -117,6 +213,22 @@ def test_a_refusal_names_the_links_and_what_was_found(found: tuple[str, ...], re
         assert str(each.found) in str(refusal.value)
     assert "harmless" not in str(refusal.value)
     check_chain(chain_of(links, OVERRIDE), "tiny@1")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (("epl-2.0", "gpl-3.0"), "only where its notice names it"),
+        (("CC-BY-SA-3.0", "gpl-3.0"), "disputed"),
+        (("CC-BY-SA-4.0", "agpl-3.0"), "disputed"),
+        (("gpl-2.0", "gpl-3.0"), "no single licence honours"),
+    ],
+)
+def test_what_is_disputed_blocks_and_is_told_from_what_is_known(
+    found: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(BadLicence, match=said):
+        check_chain(chain_of([link(each, each) for each in found]), "tiny@1")
 
 
 def test_of_nothing_nothing_is_known() -> None:

@@ -4,6 +4,7 @@ It has every field that the registry can fill, and none that it cannot: what a m
 may harm and what it costs the climate nobody has measured here.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from alambique.spec.errors import UnknownName
 from alambique.spec.outputs import Output
 from alambique.spec.sources import source_text
 from alambique.tasks.catalogue import dataset
+from alambique.workers.publishing.licences import LicenceClass, LicenceLink, LinkKind
 from alambique.workers.publishing.numbers import (
     THIS,
     Number,
@@ -35,10 +37,12 @@ NCSA PostgreSQL WTFPL MS-PL CC0-1.0 Unlicense PDDL-1.0 CDLA-Permissive-1.0 CDLA-
 CDLA-Sharing-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC-BY-ND-4.0
 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0
 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 etalab-2.0 ODC-By-1.0 ODbL-1.0 GPL-2.0-only GPL-2.0-or-later
-GPL-3.0-only GPL-3.0-or-later LGPL-2.1-only LGPL-3.0-only AGPL-3.0-only AGPL-3.0-or-later
-MPL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 OSL-3.0 Artistic-2.0 LGPL-LR
+GPL-3.0-only GPL-3.0-or-later LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only LGPL-3.0-or-later
+AGPL-3.0-only AGPL-3.0-or-later MPL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 OSL-3.0
+Artistic-2.0 LGPL-LR
 """
 """Names that SPDX lists, of those that models and texts come under: others are given as words."""
+_LICENCE_REF = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 _ROOT = "model"
 
 
@@ -47,21 +51,23 @@ def document(
     licences: Mapping[str, str],
     files: Mapping[str, str],
     *,
+    links: Sequence[LicenceLink] = (),
     config: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the bill of materials of a release: the same bytes whenever it is asked for.
 
     Args:
         release: what the registry knows of it.
-        licences: of the version (`NAME@NUMBER`), its teachers (alike), base models (as the job
-            names them) and data sets, by these names: SPDX names, or words.
+        licences: of the version and its teachers, by `NAME@NUMBER`: SPDX expressions. Data sets
+            that have no link may be here by their names too.
         files: the sha256 of each published file by its name, but for this one and the signature.
+        links: the licence chain, each of which is a component, with where its licence was read.
         config: the fields of its config.json, for the name of its architecture.
     """
     version, timestamp = release.version, release.version.created_at.isoformat()
     parts = [
         *_file_components(files),
-        *_data_components(release, licences),
+        *_data_components(release, licences, links),
         *_library_components(version),
     ]
     materials = [part["bom-ref"] for part in parts if part["type"] != "file"]
@@ -76,7 +82,7 @@ def document(
                 "metadata": {
                     "timestamp": timestamp,
                     "tools": {"components": [_tool(version)]},
-                    "component": _model_component(release, licences, config or {}),
+                    "component": _model_component(release, licences, links, config or {}),
                 },
                 "components": parts,
                 "dependencies": [
@@ -124,16 +130,20 @@ def performance_metrics(
 
 
 def _model_component(
-    release: Release, licences: Mapping[str, str], config: Mapping[str, Any]
+    release: Release,
+    licences: Mapping[str, str],
+    links: Sequence[LicenceLink],
+    config: Mapping[str, Any],
 ) -> dict[str, Any]:
     version, name = release.version, f"{release.version.name}@{release.version.number}"
     places = places_of(release)
+    shown = {model: places.get(model, model) for model in map(source_text, release.base_models)}
+    known = {model: _link(links, "base model", model, name) for model, name in shown.items()}
+    further = [each for each in links if each.kind == "base model" and each not in known.values()]
     ancestors = [
         *(_teacher_component(release, licences, edge) for edge in _teacher_edges(version)),
-        *(
-            _base_component(licences, model, places.get(model, model))
-            for model in map(source_text, release.base_models)
-        ),
+        *(_base_component(shown[model], link, "base model") for model, link in known.items()),
+        *(_base_component(each.name, each, "named by a base model") for each in further),
     ]
     weights = next(file for file in version.files if file.name == "model.safetensors")
     return {
@@ -235,16 +245,35 @@ def _teacher_component(release: Release, licences: Mapping[str, str], edge: Edge
     }
 
 
-def _base_component(licences: Mapping[str, str], model: str, shown: str) -> dict[str, Any]:
+def _base_component(shown: str, link: LicenceLink | None, relation: str) -> dict[str, Any]:
     name, _, revision = shown.partition("@")
     return {
         "type": "machine-learning-model",
         "bom-ref": f"base/{shown}",
         "name": name,
         **({"version": revision} if revision else {}),
-        **_licence_fields(licences.get(model)),
-        "properties": _properties({"relation": "base model"}),
+        **_link_licence(link),
+        "properties": _properties({"relation": relation, **_link_source(link)}),
     }
+
+
+def _link(links: Sequence[LicenceLink], kind: LinkKind, *names: str) -> LicenceLink | None:
+    """Return the link of a model or data set, whose name has no folder and no subset."""
+    plain = {each.removeprefix("./").partition("#")[0] for each in names}
+    return next((each for each in links if each.kind == kind and each.name in plain), None)
+
+
+def _link_licence(link: LicenceLink | None) -> dict[str, Any]:
+    """Return the licence that a link was found with; nothing where none was."""
+    if link is None or link.found is None:
+        return {}
+    # words that are no licence known here are given as they were found
+    known = LicenceClass.UNKNOWN not in {kind for one in link.licences for kind in one.classes}
+    return _licence_fields(link.expression if known else link.found)
+
+
+def _link_source(link: LicenceLink | None) -> dict[str, str]:
+    return {} if link is None else {"licence source": link.where}
 
 
 def _file_components(files: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -257,24 +286,36 @@ def _file_components(files: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _data_components(release: Release, licences: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _data_components(
+    release: Release, licences: Mapping[str, str], links: Sequence[LicenceLink]
+) -> Iterator[dict[str, Any]]:
     """Yield the splits that the version learnt from or was measured on, then other data sets."""
     data, splits = release.job.data, _split_hashes(release.version)
     named = {"test": data.test or data.name, "unlabelled": data.unlabelled or data.name}
     places = places_of(release)
+    used = set()
     for split, digest in splits.items():
         name = named.get(split, data.name)
         shown = places.get(name, name)
-        yield _data_component(name, shown, licences, split=split, digest=digest)
+        link = _link(links, "data", name, shown)
+        used.add(link)
+        yield _data_component(name, shown, licences, link, split=split, digest=digest)
     for name in release.data_sets:
+        shown = places.get(name, name)
+        link = _link(links, "data", name, shown)
+        used.add(link)
         if name not in {named.get(split, data.name) for split in splits}:
-            yield _data_component(name, places.get(name, name), licences)
+            yield _data_component(name, shown, licences, link)
+    for link in links:
+        if link.kind == "data" and link not in used:
+            yield _data_component(link.name, link.name, licences, link)
 
 
 def _data_component(
     name: str,
     shown: str,
     licences: Mapping[str, str],
+    link: LicenceLink | None,
     *,
     split: str | None = None,
     digest: str | None = None,
@@ -294,7 +335,8 @@ def _data_component(
         **({"description": about} if about else {}),
         # of its examples as they were read, and not of the file that they came in
         **({"hashes": [_sha256(digest)]} if digest else {}),
-        **_licence_fields(licence),
+        **(_link_licence(link) or _licence_fields(licence)),
+        **({"properties": _properties(_link_source(link))} if link else {}),
         "data": [{"type": "dataset", "name": shown}],
     }
 
@@ -340,7 +382,8 @@ def _licence_fields(licence: str | None) -> dict[str, Any]:
     if not licence:
         return {}
     names = licence.split(" AND ")
-    if len(names) > 1 and all(name in _SPDX.split() for name in names):
+    known = (*_SPDX.split(), *(name for name in names if _LICENCE_REF.fullmatch(name)))
+    if len(names) > 1 and all(name in known for name in names):
         return {"licenses": [{"expression": licence}]}
     return {"licenses": [{"license": {"id" if licence in _SPDX.split() else "name": licence}}]}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from alambique.models.configs import read_config
 from alambique.spec.settings import Settings
 from alambique.workers.publishing import bill_of_materials, card, provenance, signing
-from alambique.workers.publishing.licence_links import LicenceSources, release_chain
+from alambique.workers.publishing.licence_links import LicenceSources, release_chain, teacher_chain
 from alambique.workers.publishing.licences import LicenceChain, check_chain
 from alambique.workers.publishing.published_files import PUBLIC_KEY, SIGNATURE
 from alambique.workers.publishing.release import Release
@@ -34,7 +34,10 @@ def provenance_file(folder: Path, release: Release, settings: Settings) -> Mappi
 def bill_file(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:
     """Return the bill of materials, which lists every file that was written before."""
     chain, version = _chain(release, settings), release.version
-    licences = {link.name: link.expression for link in chain.links if link.found is not None}
+    licences = {f"{version.name}@{version.number}": chain.expression}
+    if release.teachers:
+        taught = teacher_chain(release, _sources(settings)).expression
+        licences |= {f"{each.name}@{each.number}": taught for each in release.teachers}
     files = {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))
@@ -42,8 +45,9 @@ def bill_file(folder: Path, release: Release, settings: Settings) -> Mapping[str
     }
     content = bill_of_materials.document(
         release,
-        licences | {f"{version.name}@{version.number}": chain.expression},
+        licences,
         files,
+        links=chain.links,
         config=read_config(folder),
     )
     return {bill_of_materials.BILL_OF_MATERIALS: content}
@@ -72,8 +76,11 @@ DOCUMENTS: tuple[Document, ...] = (
 
 
 def _chain(release: Release, settings: Settings) -> LicenceChain:
-    sources = LicenceSources(settings.models, settings.home.absolute() / "hub")
-    return release_chain(release, sources)
+    return release_chain(release, _sources(settings))
+
+
+def _sources(settings: Settings) -> LicenceSources:
+    return LicenceSources(settings.models, settings.home.absolute() / "hub")
 
 
 def _digest(path: Path) -> str:

@@ -4,16 +4,17 @@ A chain says what has to be honoured as far as the names of licences tell; it is
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, permutations, product
 from typing import Literal
 
 from alambique.spec.errors import BadLicence
 from alambique.spec.excerpts import short
 from alambique.spec.publication import LicenceOverride
+from alambique.workers.publishing.licence_compatibility import WHOLES, doubt, whole_of
 
 
 class LicenceClass(StrEnum):
@@ -88,7 +89,11 @@ _ALL: tuple[Licence, ...] = (
         "CDLA-Sharing-1.0",
         _C.SHARE_ALIKE,
     ),
-    *_licences("GPL-2.0-or-later GPL-3.0-or-later AGPL-3.0-or-later", _C.SHARE_ALIKE, hub="none"),
+    *_licences(
+        "GPL-2.0-or-later GPL-3.0-or-later AGPL-3.0-or-later LGPL-2.1-or-later LGPL-3.0-or-later",
+        _C.SHARE_ALIKE,
+        hub="none",
+    ),
     *_licences("CC-BY-ND-4.0", _C.ATTRIBUTION, _C.NO_DERIVATIVES),
     *_licences("CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0", _C.ATTRIBUTION, _C.NON_COMMERCIAL),
     *_licences(
@@ -124,18 +129,9 @@ _BY_NAME = {
     for name in (licence.spdx, licence.hub)
     if name is not None
 }
+_MOST_AT_ODDS = 3
+"""Licences that cannot be honoured together though any fewer of them can: there are no more."""
 _CREATIVE_COMMONS = re.compile(r"CC-BY(?:-[A-Z]{2})*-(\d\.\d)")
-_CONFLICTS = (frozenset({"GPL-2.0-only", "Apache-2.0"}),)
-"""That no single work can honour, though one of them is permissive."""
-_HONOURED_TOGETHER = (
-    frozenset({"CC-BY-SA-4.0", "GPL-3.0-only"}),
-    frozenset({"CC-BY-SA-4.0", "GPL-3.0-or-later"}),
-    frozenset({"GPL-2.0-or-later", "GPL-3.0-only"}),
-    frozenset({"GPL-2.0-or-later", "GPL-3.0-or-later"}),
-    frozenset({"GPL-3.0-only", "GPL-3.0-or-later"}),
-    frozenset({"GPL-2.0-only", "GPL-2.0-or-later"}),
-)
-"""Share-alike licences of which one says that the other one may take its place."""
 
 
 def licences_of(text: str | None) -> tuple[Licence, ...]:
@@ -167,6 +163,8 @@ class LicenceLink:
     """Where that was read."""
     url: str | None = None
     """Where its terms are, if that was stated."""
+    unread: str | None = None
+    """Why nobody could look. None: somebody has looked."""
 
     @property
     def licences(self) -> tuple[Licence, ...]:
@@ -186,11 +184,13 @@ class LicenceLink:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a student may not be published: a link, or two that cannot both be honoured."""
+    """Why a student may not be published: a link, or some that cannot all be honoured."""
 
     links: tuple[LicenceLink, ...]
     """Empty: there is nothing that a licence could be read of."""
     reason: LicenceClass | Literal["conflict"]
+    doubt: str | None = field(default=None, compare=False)
+    """Of a conflict that may be none: what is disputed or not known."""
 
 
 @dataclass(frozen=True)
@@ -212,9 +212,17 @@ class LicenceChain:
     def licences(self) -> tuple[Licence, ...]:
         """The licences of the student, all of which hold: those of the links that stay.
 
-        One does not stay where another one contains all that it asks for.
+        One does not stay where another one contains all that it asks for. Of share-alike licences
+        the one stays that the work as a whole may be under; and those of parts, where the licence
+        of the whole does not take their place. All stay where there is none for the whole.
         """
         every = {licence for link in self.links for licence in link.licences} or {UNKNOWN}
+        if _are_shared(every):
+            whole = whole_of([each.spdx for each in every])
+            if whole is None:
+                return tuple(sorted(every, key=lambda licence: licence.spdx))
+            carried = {_BY_NAME[name.lower()] for name in (whole.licence, *whole.parts)}
+            every = {each for each in every if each.spdx not in WHOLES} | carried
         staying = [one for one in every if not any(_contains(other, one) for other in every)]
         return tuple(sorted(staying, key=lambda licence: licence.spdx))
 
@@ -234,17 +242,26 @@ class LicenceChain:
             for reason in _BLOCKING
             if any(reason in licence.classes for licence in link.licences)
         ]
-        pairs = [
-            Fault(pair, "conflict")
-            for pair in combinations(self.links, 2)
-            if any(_conflict(one, other) for one in pair[0].licences for other in pair[1].licences)
-        ]
-        inside = [
-            Fault((link,), "conflict")
-            for link in self.links
-            if any(_conflict(one, other) for one, other in combinations(link.licences, 2))
-        ]
-        return (*single, *inside, *pairs)
+        return (*single, *self._conflicts())
+
+    def _conflicts(self) -> Iterator[Fault]:
+        """Yield the fewest links that no single work can honour, each group once."""
+        by_licence: dict[Licence, list[LicenceLink]] = {}
+        for link in self.links:
+            for licence in link.licences:
+                by_licence.setdefault(licence, []).append(link)
+        bad: list[frozenset[Licence]] = []
+        found: dict[tuple[LicenceLink, ...], str | None] = {}
+        for size in range(2, _MOST_AT_ODDS + 1):
+            for group in map(frozenset, combinations(by_licence, size)):
+                if any(fewer <= group for fewer in bad) or not _are_at_odds(group):
+                    continue
+                bad.append(group)
+                why = doubt(sorted(each.spdx for each in group))
+                for links in product(*(by_licence[licence] for licence in group)):
+                    found.setdefault(tuple(sorted(set(links), key=self.links.index)), why)
+        for links in sorted(found, key=lambda links: [self.links.index(link) for link in links]):
+            yield Fault(links, "conflict", found[links])
 
     @property
     def is_blocked(self) -> bool:
@@ -283,6 +300,8 @@ def _fault_text(fault: Fault) -> str:
     """Return what is wrong with a link, or with two."""
     links = " and ".join(map(_link_text, fault.links))
     match fault.reason:
+        case "conflict" if fault.doubt is not None:
+            return f"{links}: not known to go together ({fault.doubt})"
         case "conflict" if len(fault.links) == 1:
             return f"{links}, which no single licence honours"
         case "conflict":
@@ -299,6 +318,8 @@ def _fault_text(fault: Fault) -> str:
 
 def _link_text(link: LicenceLink) -> str:
     found = "states no licence" if link.found is None else f"has {short(link.found)}"
+    if link.unread is not None:
+        found = f"has a licence that cannot be known, as {link.unread}"
     return f"{link.kind} {link.name} {found} ({link.where})"
 
 
@@ -320,23 +341,21 @@ def _contains(one: Licence, other: Licence) -> bool:
     return LicenceClass.SHARE_ALIKE not in other.classes or one.classes == other.classes
 
 
-def _conflict(one: Licence, other: Licence) -> bool:
-    """Return whether no single work can honour both licences."""
-    pair = frozenset({one.spdx, other.spdx})
-    if one == other or pair in _HONOURED_TOGETHER:
+def _are_shared(licences: Iterable[Licence]) -> bool:
+    return any(LicenceClass.SHARE_ALIKE in licence.classes for licence in licences)
+
+
+def _are_at_odds(licences: Collection[Licence]) -> bool:
+    """Return whether no single work can honour all of these licences."""
+    if not _are_shared(licences):
         return False
-    if pair in _CONFLICTS:
+    if whole_of([licence.spdx for licence in licences]) is None:
         return True
-    return _forbids(one, other) or _forbids(other, one)
-
-
-def _forbids(one: Licence, other: Licence) -> bool:
-    """Return whether a share-alike licence does not let a work be under another one as well."""
-    if LicenceClass.SHARE_ALIKE not in one.classes or _contains(other, one):
-        return False
-    both_share = LicenceClass.SHARE_ALIKE in other.classes and not _contains(one, other)
-    restricts = {LicenceClass.NON_COMMERCIAL, LicenceClass.RESEARCH_ONLY} & other.classes
-    return both_share or bool(restricts - one.classes)
+    restrictions = {LicenceClass.NON_COMMERCIAL, LicenceClass.RESEARCH_ONLY}
+    return any(
+        LicenceClass.SHARE_ALIKE in one.classes and restrictions & other.classes - one.classes
+        for one, other in permutations(licences, 2)
+    )
 
 
 def front_matter_licence(metadata: Sequence[object] | object) -> tuple[str | None, str | None]:

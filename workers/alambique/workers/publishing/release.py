@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from alambique.registry import jobs, versions
-from alambique.registry.job_result import JobResult, ResultRow
-from alambique.registry.records import Publication, Version
+from alambique.registry.job_result import HubRepository, JobResult, ResultRow
+from alambique.registry.records import JobRow, Publication, Version
 from alambique.spec.compression import Format
 from alambique.spec.errors import Conflict, Deleted
 from alambique.spec.job import Job
@@ -37,6 +37,8 @@ class Release:
     """The line of the version in the job's table."""
     ancestry: tuple[Job, ...]
     """The job, then those that made the registered models that it starts from, nearest first."""
+    repositories: tuple[HubRepository, ...] = ()
+    """What those jobs recorded of the hub's models and data, and of what these were made of."""
 
     @property
     def base_models(self) -> tuple[Source, ...]:
@@ -85,6 +87,7 @@ def load_release(session: Session, publication: Publication) -> Release:
             "has succeeded and was not deleted"
         )
     job = job_of(job_row.spec)
+    ancestry = tuple(ancestry_of(session, job))
     return Release(
         publication=publication,
         version=version,
@@ -97,7 +100,8 @@ def load_release(session: Session, publication: Publication) -> Release:
         job=job,
         result=result,
         row=row,
-        ancestry=tuple(ancestry_of(session, job)),
+        ancestry=ancestry,
+        repositories=(*result.repositories, *recorded_repositories(session, ancestry)),
     )
 
 
@@ -159,6 +163,24 @@ def _maker(session: Session, project: str, source: Source) -> Job | None:
     Raises:
         Conflict: that job was deleted, so that nobody knows what the model began with.
     """
+    row = _maker_row(session, project, source)
+    return None if row is None else job_of(row.spec)
+
+
+def recorded_repositories(session: Session, ancestry: Iterable[Job]) -> Iterator[HubRepository]:
+    """Yield what the makers of the registered models of some jobs recorded of the hub.
+
+    Raises:
+        Conflict: one of those was deleted.
+    """
+    for job in ancestry:
+        for _, model in job.models():
+            row = _maker_row(session, job.project, source_of(model))
+            result = JobResult.read(row.result) if row and row.result else None
+            yield from result.repositories if result else ()
+
+
+def _maker_row(session: Session, project: str, source: Source) -> JobRow | None:
     if not isinstance(source, Registered):
         return None
     version = versions.find_recorded(session, project, source.name, source.version)
@@ -167,4 +189,4 @@ def _maker(session: Session, project: str, source: Source) -> Job | None:
             f"the job that made {version.name}@{version.number} was deleted: what it began with, "
             "and under which licences, cannot be told"
         )
-    return job_of(jobs.find(session, version.job_id).spec)
+    return jobs.find(session, version.job_id)

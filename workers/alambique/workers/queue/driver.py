@@ -184,6 +184,7 @@ def _finish(session: Session, context: JobContext, result: JobResult) -> None:
 def run_stages(context: JobContext) -> JobResult:
     """Run all stages of a job, one after the other, and return its result."""
     # torch takes seconds to import, which a short lease would not outlast before it is renewed
+    from alambique.workers.publishing.job_check import check_publication, record_repositories
     from alambique.workers.stages.cache import fill_caches
     from alambique.workers.stages.check import check_job
     from alambique.workers.stages.compress import compress_students
@@ -194,12 +195,12 @@ def run_stages(context: JobContext) -> JobResult:
     from alambique.workers.stages.table import table_lines
     from alambique.workers.stages.teach import select_teachers
 
-    if context.job.publish is not None:
-        from alambique.workers.publishing.job_check import check_publication
-
-        check_publication(context, context.job.publish)
+    asked = context.job.publish
+    repositories = None if asked is None else check_publication(context, asked)
     running_code()  # hashed now: sources that are edited meanwhile are not those that run here
     context = replace(context, check_result=check_job(context))
+    if repositories is None:
+        repositories = record_repositories(context)
     context = replace(context, teachers=select_teachers(context))
     if needs_outputs(context.job):
         context = replace(context, outputs=fill_caches(context))
@@ -219,7 +220,8 @@ def run_stages(context: JobContext) -> JobResult:
     result = register_models(context, lines, speeds, compressed, race)
     notes = (*notes_on_missing, *result.notes, *(outcome.notes if outcome else ()))
     summary = outcome.summarize(context.job, result) if outcome else None
-    return result.model_copy(update={"notes": notes, "search": summary})
+    more = {"notes": notes, "search": summary, "repositories": repositories}
+    return result.model_copy(update=more)
 
 
 def _release(context: JobContext) -> int:
