@@ -126,7 +126,24 @@ def test_a_speed_is_false_where_it_is_ten_times_what_it_is_here(
     here: float, verdict: Verdict
 ) -> None:
     published = number(SPEED_RATIO, 4.0)
-    assert compared_speed(published, here).verdict is verdict
+    assert compared_speed(published, here, "x86_64 Xeon").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("published", "said"),
+    [
+        ("x86_64 AMD EPYC 7B13", "another processor, x86_64 AMD EPYC 7B13; this is x86_64 Xeon 2"),
+        ("x86_64 Xeon 2", "a processor as this one, x86_64 Xeon 2"),
+        ("x86_64 CPU", "not recorded; this is x86_64 Xeon 2"),
+        (None, "not recorded; this is x86_64 Xeon 2"),
+    ],
+)
+def test_it_is_said_whether_a_speed_is_of_another_processor(
+    published: str | None, said: str
+) -> None:
+    settings = {} if published is None else {"machine": published}
+    about = number(SPEED_RATIO, 4.0, settings=settings)
+    assert said in str(compared_speed(about, 3.0, "x86_64 Xeon 2, host.example").note)
 
 
 def test_a_command_ends_by_the_worst_that_was_found() -> None:

@@ -287,6 +287,23 @@ def test_without_data_it_is_said(folder: Path, keys: Path, nowhere: DataFolders)
     assert all("ALAMBIQUE_DATA" in str(each.note) for each in unmeasured)
 
 
+def test_a_task_that_is_not_installed_here_is_said(
+    folder: Path, keys: Path, nowhere: DataFolders
+) -> None:
+    """One of a publisher's own, whose module is no part of what is published."""
+
+    def edit(predicate: dict[str, Any]) -> None:
+        predicate["alambique_model"]["task"] = "stars"
+
+    forge_list(folder, edit, keys / "ours.pem")
+    about = json.loads((folder / "alambique.json").read_text())
+    assert about["task"] != "stars"
+    report = verify(folder, nowhere, key=keys / "ours.pub")
+    (unknown,) = report.of(Verdict.NO_DATA)
+    assert "stars" in str(unknown.note)
+    assert false_subjects(report) == {"task of the model"}
+
+
 @pytest.mark.parametrize("flips", [52, pytest.param(1000, marks=pytest.mark.slow)])
 def test_bytes_that_are_flipped_are_found(
     folder: Path, keys: Path, nowhere: DataFolders, flips: int

@@ -23,6 +23,7 @@ from alambique.workers.publishing.findings import (
     Verdict,
     compared,
     compared_speed,
+    processor_note,
 )
 from alambique.workers.publishing.numbers import (
     BYTES,
@@ -55,8 +56,10 @@ from alambique.workers.stages.engine_race import (
     milliseconds_by_text,
     one_thread,
 )
+from alambique.workers.stages.evaluate import machine
 from alambique.workers.training.batches import InputTensors
 
+_CPU = torch.device("cpu")
 _FILES = {THIS: "model.safetensors"}
 
 
@@ -129,7 +132,7 @@ class Measurement:
             model.labels,
             max_length=model.max_length,
             stride=model.stride,
-            device=torch.device("cpu"),
+            device=_CPU,
         )
 
     def _opened(self, model: str, threads: int | None = None) -> LoadedModel:
@@ -199,7 +202,12 @@ class Measurement:
                     amplitude=measured.amplitude,
                     is_quantized=self._is_quantized(model),
                 )
-                yield compared(number, measured.scores[number.metric], tolerance)
+                yield compared(
+                    number,
+                    measured.scores[number.metric],
+                    tolerance,
+                    processor_note(number, machine(_CPU)),
+                )
 
     def _scores(self, model: str, examples: Sequence[Example]) -> "_Scores":
         """Return the scores of a published file, and how far it is from the weights."""
@@ -236,7 +244,7 @@ class Measurement:
                 [[_Answer(each, text) for text in texts] for each in opened]
             )
         weights, form = (float(np.quantile(each, 0.5)) for each in times)
-        return compared_speed(number, weights / form)
+        return compared_speed(number, weights / form, machine(_CPU))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from alambique.models.weights import weights_hash
 from alambique.runtime.about import ABOUT, About, about_fields
-from alambique.spec.errors import BadModel
+from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.reading import job_of
+from alambique.tasks.all import find
 from alambique.workers.publishing import signing
 from alambique.workers.publishing.bill_of_materials import BILL_OF_MATERIALS
 from alambique.workers.publishing.bill_of_materials import LARGEST as LARGEST_BILL
@@ -163,6 +164,12 @@ def _number_findings(
     from alambique.workers.publishing.measuring import Measurement
 
     yield from _about_findings(files, provenance)
+    try:
+        find(provenance.model.task)
+    except UnknownName as error:
+        note = f"{error}; verify where the module of that task is installed"
+        yield Finding("numbers", Verdict.NO_DATA, note=note)
+        return
     report("making the card again")
     yield from record_findings(files, provenance)
     yield from bill_findings(files.read(BILL_OF_MATERIALS, LARGEST_BILL), provenance)
