@@ -1,7 +1,6 @@
 """A card that was edited and signed again: each cell that is not its provenance's is named."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,6 @@ from alambique.workers.publishing.printed_card import card_findings, read_card
 from alambique.workers.publishing.verification import verify
 
 CARD = "README.md"
-
-
-@pytest.fixture
-def folder(published: Path, tmp_path: Path) -> Path:
-    """A copy of the signed folder, to be changed."""
-    return Path(shutil.copytree(published, tmp_path / "pico"))
-
-
-@pytest.fixture
-def nowhere(tmp_path: Path) -> DataFolders:
-    """A machine that has what comes with the package, and nothing else."""
-    return DataFolders(None, tmp_path / "home")
 
 
 def false(card: bytes | None, expected: bytes) -> list[Finding]:

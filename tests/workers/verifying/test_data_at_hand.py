@@ -1,11 +1,13 @@
 """Examples that a model was measured on: where this machine has them, else what brings them."""
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyarrow import Table, parquet
+from tests.workers.verifying.folders import forge_list
 
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
@@ -13,6 +15,8 @@ from alambique.tasks.catalogue import dataset
 from alambique.tasks.datasets import Hub
 from alambique.tasks.examples import content_hash
 from alambique.workers.publishing.data_at_hand import DataFolders, NotAtHand, examples_of
+from alambique.workers.publishing.findings import Verdict
+from alambique.workers.publishing.verification import verify
 
 PAIRS = [
     {"premise": f"Ana vive en la casa {number}.", "hypothesis": "Ana vive.", "label": number % 3}
@@ -105,3 +109,20 @@ def test_data_of_a_publishers_own_says_why_it_is_not_at_hand(
     found = examples_of(job(name), "test", "0" * 64, DataFolders(None, tmp_path / "home", tmp_path))
     assert isinstance(found, NotAtHand)
     assert reason in found.reason
+
+
+def test_a_task_that_is_not_installed_here_is_said(
+    folder: Path, keys: Path, nowhere: DataFolders
+) -> None:
+    """One of a publisher's own, whose module is no part of what is published."""
+
+    def edit(predicate: dict[str, Any]) -> None:
+        predicate["alambique_model"]["task"] = "stars"
+
+    forge_list(folder, edit, keys / "ours.pem")
+    about = json.loads((folder / "alambique.json").read_text())
+    assert about["task"] != "stars"
+    report = verify(folder, nowhere, key=keys / "ours.pub")
+    (unknown,) = report.of(Verdict.NO_DATA)
+    assert "stars" in str(unknown.note)
+    assert [each.subject for each in report.of(Verdict.FALSE)] == ["task of the model"]

@@ -3,7 +3,6 @@
 import json
 import platform
 import random
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -59,18 +58,6 @@ DERIVED = {
     ("this", "inferences_per_second", "test"),
     ("this", "speed-up by macs_linear", None),
 }
-
-
-@pytest.fixture
-def folder(published: Path, tmp_path: Path) -> Path:
-    """A copy of the signed folder, to be changed."""
-    return Path(shutil.copytree(published, tmp_path / "pico"))
-
-
-@pytest.fixture
-def nowhere(tmp_path: Path) -> DataFolders:
-    """A machine that has what comes with the package, and nothing else."""
-    return DataFolders(None, tmp_path / "home")
 
 
 def false_subjects(report: Report) -> set[str]:
@@ -285,23 +272,6 @@ def test_without_data_it_is_said(folder: Path, keys: Path, nowhere: DataFolders)
     unmeasured = report.of(Verdict.NO_DATA)
     assert {"f1 of this as onnx on sample-entities test"} <= {each.subject for each in unmeasured}
     assert all("ALAMBIQUE_DATA" in str(each.note) for each in unmeasured)
-
-
-def test_a_task_that_is_not_installed_here_is_said(
-    folder: Path, keys: Path, nowhere: DataFolders
-) -> None:
-    """One of a publisher's own, whose module is no part of what is published."""
-
-    def edit(predicate: dict[str, Any]) -> None:
-        predicate["alambique_model"]["task"] = "stars"
-
-    forge_list(folder, edit, keys / "ours.pem")
-    about = json.loads((folder / "alambique.json").read_text())
-    assert about["task"] != "stars"
-    report = verify(folder, nowhere, key=keys / "ours.pub")
-    (unknown,) = report.of(Verdict.NO_DATA)
-    assert "stars" in str(unknown.note)
-    assert false_subjects(report) == {"task of the model"}
 
 
 @pytest.mark.parametrize("flips", [52, pytest.param(1000, marks=pytest.mark.slow)])

@@ -30,8 +30,8 @@ class Tolerance:
 
 EXACT = Tolerance(0.0, "counted")
 LOGIT_FLOAT32 = 0.001
-"""How far logits of one file in float32 may be apart: some hundred times what processors differ by,
-so that an answer which another one may turn is turned by half of the random moves."""
+"""How far logits of one file in float32 may be apart: some hundred times what torch and onnxruntime
+differ by, so that an answer which a processor may turn is turned by about half of the moves."""
 _INT8_PART = 0.99
 """Of the differences between the logits of a file in int8 and of its weights, so many are smaller
 than what its logits may be apart: other instructions round otherwise where int8 rounds at all."""
