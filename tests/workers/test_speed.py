@@ -1,5 +1,6 @@
 """The speeds of networks: timed in interleaved rounds, told of each device, doubted where busy."""
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 from alambique.registry import versions
 from alambique.spec.states import StageName
+from alambique.workers.compression.processor import model_name, processor_name
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Speed, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart
@@ -58,6 +60,15 @@ def test_what_is_measured_on_a_gpu_is_not_taken_for_the_same(
     )
     assert alone["machine"] == [machine(CPU), torch.get_num_threads()]
     assert beside["machine"] == [machine(CPU)] * 2 + [torch.get_num_threads()]
+
+
+def test_a_machine_is_named_by_its_processor_so_that_another_one_is_not_taken_for_it() -> None:
+    kind, host = platform.machine(), platform.node()
+    assert machine(CPU) == f"{kind} {processor_name()}, {host}"
+    listed = "processor : 0\nmodel name : {}\n"
+    names = [model_name(listed.format(name)) for name in ("AMD EPYC 7B13", "Intel Xeon, 2.2GHz")]
+    assert names == ["AMD EPYC 7B13", "Intel Xeon 2.2GHz"]
+    assert all(str(name) in f"{kind} {name}, {host}".partition(", ")[0] for name in names)
 
 
 def speeds_of(*latencies: float) -> SpeedResult:

@@ -38,9 +38,11 @@ def verify(
     """Check signature and hashes of a published model, and measure its numbers again, offline.
 
     Ends with 0 if all that could be checked holds, 1 if something is false, 3 if nothing is false
-    and data that numbers were measured on is not at hand (ALAMBIQUE_DATA).
+    and data that numbers were measured on is not at hand (ALAMBIQUE_DATA, ALAMBIQUE_HOME, HF_HOME).
     """
     check_extras("workers", "publish")
+    from huggingface_hub import constants
+
     from alambique.cli.tables import show_json
     from alambique.workers.publishing.data_at_hand import DataFolders
     from alambique.workers.publishing.verification import verify as verify_folder
@@ -48,7 +50,7 @@ def verify(
     settings = settings_of(context)
     report = verify_folder(
         folder,
-        DataFolders(settings.data, settings.home),
+        DataFolders(settings.data, settings.home, Path(constants.HF_HUB_CACHE)),
         key=key,
         report=lambda doing: print(doing, file=sys.stderr),
     )

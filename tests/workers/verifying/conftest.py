@@ -1,5 +1,6 @@
 """A real model of a real job, published into a folder and signed."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from alambique.spec.reading import read_job
 from alambique.spec.settings import Settings
 from alambique.spec.states import PublicationState, State
 from alambique.workers.publishing import signing
+from alambique.workers.publishing.data_at_hand import DataFolders
 from alambique.workers.publishing.release import Release, load_release
 from alambique.workers.queue.driver import run_here
 
@@ -111,3 +113,15 @@ def published(
     stage(settings, release, folder)
     signing.sign(folder, keys / "ours.pem")
     return folder
+
+
+@pytest.fixture
+def folder(published: Path, tmp_path: Path) -> Path:
+    """A copy of the signed folder, to be changed."""
+    return Path(shutil.copytree(published, tmp_path / "pico"))
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> DataFolders:
+    """A machine that has what comes with the package, and nothing else."""
+    return DataFolders(None, tmp_path / "home")

@@ -3,7 +3,6 @@
 import json
 import platform
 import random
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from tests.workers.verifying.folders import forge, stage
+from tests.workers.verifying.folders import CHAIN, forge, forge_list, stage
 
 from alambique.cli import main
 from alambique.registry.records import Edge
@@ -61,18 +60,6 @@ DERIVED = {
 }
 
 
-@pytest.fixture
-def folder(published: Path, tmp_path: Path) -> Path:
-    """A copy of the signed folder, to be changed."""
-    return Path(shutil.copytree(published, tmp_path / "pico"))
-
-
-@pytest.fixture
-def nowhere(tmp_path: Path) -> DataFolders:
-    """A machine that has what comes with the package, and nothing else."""
-    return DataFolders(None, tmp_path / "home")
-
-
 def false_subjects(report: Report) -> set[str]:
     return {finding.subject for finding in report.of(Verdict.FALSE)}
 
@@ -80,9 +67,9 @@ def false_subjects(report: Report) -> set[str]:
 def test_provenance_is_the_same_bytes_and_says_what_went_in(
     release: Release, load: Callable[[str], Release]
 ) -> None:
-    content = provenance.document(release)
+    content = provenance.document(release, CHAIN)
     again = load("pico")
-    assert provenance.document(again) == content
+    assert provenance.document(again, CHAIN) == content
     read = read_provenance(content)
     statement = json.loads(content)
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
@@ -121,7 +108,7 @@ def test_neither_hosts_nor_folders_are_published(release: Release) -> None:
         ancestry=(job,),
         version=replace(release.version, metrics=metrics, lineage=lineage),
     )
-    content = provenance.document(private)
+    content = provenance.document(private, CHAIN)
     bill = bill_of_materials.document(private, {}, {})
     for document in (content.decode(), bill.decode()):
         assert "/home/ana" not in document
@@ -222,10 +209,11 @@ def test_ten_numbers_that_are_edited_and_signed_are_found_by_measuring(
                 number["value"] = change(number["value"])
                 edited.add(str(Number.model_validate(number)))
 
-    forge(folder, edit, keys / f"{key}.pem")
+    forge_list(folder, edit, keys / f"{key}.pem")
     report = verify(folder, nowhere, key=keys / f"{key}.pub")
     assert len(edited) == len(EDITS) == 10
-    assert false_subjects(report) >= edited
+    measured = {each.subject for each in report.of(Verdict.FALSE) if each.measured is not None}
+    assert measured >= edited
     assert report.exit_code == 1
     signature = next(each for each in report.findings if each.subject == "signature")
     assert signature.verdict is Verdict.HELD  # by who signed the forgery
@@ -245,14 +233,14 @@ def test_scores_that_a_forger_would_not_have_measured_are_found(
             if is_score and number["metric"] in metrics:
                 number |= {"value": 0.95, "measured": Measured.NOT_HERE}
 
-    forge(folder, edit, keys / "ours.pem")
+    forge_list(folder, edit, keys / "ours.pem")
     report = verify(folder, nowhere, key=keys / "ours.pub")
     assert report.exit_code == 1
     assert any(subject.startswith(tuple(metrics)) for subject in false_subjects(report))
 
 
-def test_numbers_that_follow_from_others_are_computed_and_without_data_it_is_said(
-    folder: Path, keys: Path, settings: Settings, nowhere: DataFolders
+def test_numbers_that_follow_from_others_are_computed(
+    folder: Path, keys: Path, nowhere: DataFolders
 ) -> None:
     edited: set[str] = set()
 
@@ -263,12 +251,24 @@ def test_numbers_that_follow_from_others_are_computed_and_without_data_it_is_sai
             if key in DERIVED and is_derived:
                 number["value"] *= 1.001
                 edited.add(str(Number.model_validate(number)))
-        predicate["buildDefinition"]["externalParameters"]["job"]["data"]["name"] = "conll2002"
 
-    forge(folder, edit, keys / "ours.pem")
+    forge_list(folder, edit, keys / "ours.pem")
     report = verify(folder, nowhere, key=keys / "ours.pub")
     assert len(edited) == len(DERIVED)
     assert false_subjects(report) == edited
+    computed = {each.subject for each in report.of(Verdict.FALSE) if each.measured is not None}
+    assert computed == edited
+
+
+def elsewhere(predicate: dict[str, Any]) -> None:
+    """Have a job name data that nobody has here."""
+    predicate["buildDefinition"]["externalParameters"]["job"]["data"]["name"] = "conll2002"
+
+
+def test_without_data_it_is_said(folder: Path, keys: Path, nowhere: DataFolders) -> None:
+    forge(folder, elsewhere, keys / "ours.pem")
+    report = verify(folder, nowhere, key=keys / "ours.pub")
+    assert false_subjects(report) == set()
     unmeasured = report.of(Verdict.NO_DATA)
     assert {"f1 of this as onnx on sample-entities test"} <= {each.subject for each in unmeasured}
     assert all("ALAMBIQUE_DATA" in str(each.note) for each in unmeasured)
@@ -367,9 +367,6 @@ def test_the_command_ends_as_its_page_says(
     assert "which you did not name" in report["findings"][0]["note"]
     assert ends(folder, "--key", keys / "theirs.pub")[0] == 1
     assert ends(tmp_path / "none")[0] == 2
-
-    def elsewhere(predicate: dict[str, Any]) -> None:
-        predicate["buildDefinition"]["externalParameters"]["job"]["data"]["name"] = "conll2002"
 
     forge(folder, elsewhere, keys / "ours.pem")
     code, out = ends(folder, "--key", keys / "ours.pub")

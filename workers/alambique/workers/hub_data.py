@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -42,12 +42,16 @@ class HubFetcher:
     """Called with a line of the log before a split is loaded, which may take long."""
     endpoint: str | None = None
     """The URL of the hub; None: the one that the environment names."""
+    caches: tuple[Path, ...] | None = None
+    """Folders laid out by huggingface_hub whose files are read in the place of the hub's, which is
+    not asked then. None: the hub is asked."""
 
     def fetch(self, source: HubSplit) -> Path:
         """Return the Parquet file of a split, loaded from the hub if it is not in the home yet.
 
         Raises:
-            NoData: the hub has no such data set or file, or does not give it to this user.
+            NoData: the hub has no such data set or file, or does not give it to this user; or it
+                is not asked, and the file is not on this machine.
             Unreachable: the hub does not answer.
             BadData: the data cannot be read.
             NotEnoughDisk: the disk is full.
@@ -60,7 +64,8 @@ class HubFetcher:
         with file_lock(folder / ".lock"):
             if file := _find_file(folder, source):  # loaded by the job that held the lock
                 return file
-            self.log(f"loading {_describe(source)} from the hub")
+            where = "the hub" if self.caches is None else "the hub's files on this machine"
+            self.log(f"loading {_describe(source)} from {where}")
             for leftover in folder.glob(f"{_PARTIAL}*"):  # by a process that was killed
                 shutil.rmtree(leftover)
             with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as temporary:
@@ -70,8 +75,10 @@ class HubFetcher:
         """Have a process write the split to a temporary folder, and move its files from there."""
         out = temporary / "out"
         out.mkdir()
-        request = LoadRequest(**asdict(source), parent=os.getpid(), out=str(out))
-        report = _run_process(request, self._environment(temporary))
+        cached = None if self.caches is None else str(_cached_file(source, self.caches))
+        request = LoadRequest(**asdict(source), parent=os.getpid(), out=str(out), file=cached)
+        offline = {} if cached is None else {"HF_HUB_OFFLINE": "1"}
+        report = _run_process(request, self._environment(temporary) | offline)
         if report.failure is not None:
             raise _load_error(source, report.failure, report.message)
         path = folder / _relative_file(source)
@@ -106,6 +113,32 @@ def _find_file(folder: Path, source: HubSplit) -> Path | None:
     """Return the file of the whole split, else that of its first rows if these are enough."""
     files = (folder / f"{source.split}.parquet", folder / _relative_file(source))
     return next((file for file in files if file.is_file()), None)
+
+
+def _cached_file(source: HubSplit, caches: Sequence[Path]) -> Path:
+    """Return the file of a split that huggingface_hub has on this machine, at that commit.
+
+    Raises:
+        NoData: it is in none of the folders; the message has the command that brings it.
+    """
+    if source.path is None:
+        raise NoData(
+            f"{_describe(source)} is not on this machine: run the job that reads it once where "
+            "there is a network, with the same ALAMBIQUE_HOME"
+        )
+    # imported here: posting a job imports this module, and need not wait for the hub's client
+    from huggingface_hub import try_to_load_from_cache
+
+    for cache in caches:
+        found = try_to_load_from_cache(
+            source.repository, source.path, cache, source.revision, repo_type="dataset"
+        )
+        if isinstance(found, str):
+            return Path(found)
+    raise NoData(
+        f"{_describe(source)} is not on this machine: fetch it with `hf download --repo-type "
+        f"dataset {source.repository} {source.path} --revision {source.revision}`"
+    )
 
 
 def _relative_folder(source: HubSplit) -> Path:

@@ -39,6 +39,9 @@ class LoadRequest:
     """Whether the split is streamed, without the other splits."""
     parent: int
     """The id of the process that waits for the report; the load ends with it."""
+    file: str | None = None
+    """That file of the repository where it is on this machine, which is read in its place; with it
+    no network is asked."""
     out: str
     """An existing empty folder, which gets a file for each split."""
 

@@ -126,7 +126,7 @@ def _open(request: LoadRequest, **options: Any) -> Any:
     """Return what `datasets.load_dataset` gives for a request, with further options of it."""
     if request.path is None:
         return datasets.load_dataset(**_arguments(request), **options)
-    url = f"{_root(request)}{request.path}"
+    url = request.file or f"{_root(request)}{request.path}"
     field = {} if request.field is None else {"field": request.field}
     reader = _READER_BY_SUFFIX[Path(request.path).suffix]
     return datasets.load_dataset(reader, data_files={request.split: url}, **field, **options)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alambique.spec.data import Split
-from alambique.spec.data_sources import Catalogued, data_source_of
+from alambique.spec.data_sources import AtPath, data_source_of
 from alambique.spec.errors import AlambiqueError
 from alambique.spec.job import Job
 from alambique.tasks.all import find
 from alambique.tasks.examples import FILE, Example, content_hash, intact, read
-from alambique.tasks.reading import DataSets, refuse_fetch
+from alambique.tasks.reading import DataSets, Fetch
+from alambique.workers.hub_data import HubFetcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,15 @@ class DataFolders:
     """ALAMBIQUE_DATA."""
     home: Path
     """ALAMBIQUE_HOME, where jobs that ran here have left their examples by their hash."""
+    hub: Path | None = None
+    """Where huggingface_hub keeps files of the hub, under HF_HOME."""
+
+    @property
+    def fetch(self) -> Fetch:
+        """What gets a split of a data set of the hub from this machine, and asks no network."""
+        home = self.home.absolute()
+        caches = (home / "hub", *([self.hub] if self.hub else []))
+        return HubFetcher(home, log=lambda _: None, caches=caches).fetch
 
 
 def examples_of(
@@ -36,7 +46,8 @@ def examples_of(
     """Return the examples of a split, which have the expected hash; never other ones.
 
     Paths that a job names are not followed: they are of the machine that it ran on, and whoever
-    wrote the folder could name any file of this one. The hub is not asked.
+    wrote the folder could name any file of this one. The hub is not asked: of its data sets what is
+    on this machine is read, at the commit of the catalogue or of the job.
 
     Args:
         job: the one that made the model.
@@ -51,11 +62,11 @@ def examples_of(
         if content_hash(examples) == expected:
             return examples
     name = job.data.test or job.data.name if split == "test" else job.data.name
-    if not isinstance(data_source_of(name), Catalogued):
-        return NotAtHand(f"{name} is no data set of the catalogue, and no job has read it here")
+    if isinstance(data_source_of(name), AtPath):
+        return NotAtHand(f"{name} was a file of its publisher's, and no job has read it here")
     limit = job.data.limit.get(split)
     try:
-        sets = DataSets(job.data, find(job.task), folders.root, refuse_fetch)
+        sets = DataSets(job.data, find(job.task), folders.root, folders.fetch)
         found: Sequence[Example] = sets.rows(name, split, limit=limit).examples[:limit]
     except (AlambiqueError, OSError) as error:
         return NotAtHand(str(error))

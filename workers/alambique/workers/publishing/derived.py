@@ -8,6 +8,7 @@ from alambique.workers.publishing.numbers import (
     LATENCY,
     MACS_LINEAR,
     RATE,
+    SEEDS,
     SPEED_UP,
     THIS,
     Measured,
@@ -49,20 +50,22 @@ class Derivation:
             return self._retention(number.model)
         gain = gain_over(primary, "")
         if metric.startswith(gain):
-            return self._gain(metric.removeprefix(gain))
+            gains = self._gains(metric.removeprefix(gain).removesuffix(SEEDS))
+            if metric.endswith(SEEDS):
+                return len(gains)
+            return fmean(gains) if gains else None
         name = metric.removesuffix(deviation_of(""))
         scores = [*self._by_seed(number.model, name).values()]
         if metric == deviation_of(name):
             return stdev(scores) if len(scores) > 1 else None
         return fmean(scores) if scores else None
 
-    def _gain(self, baseline: str) -> float | None:
-        """Return the mean of what was gained over a baseline, over the seeds that both have."""
+    def _gains(self, baseline: str) -> Sequence[float]:
+        """Return what was gained over a baseline with each seed that both have."""
         trial = self.role.removeprefix("student")  # of a search, whose baselines have it too
         roles = self.role, f"{baseline}{trial}"
         ours, theirs = (self._by_seed(role, self.primary) for role in roles)
-        gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-        return fmean(gains) if gains else None
+        return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
 
     def _retention(self, role: str) -> float | None:
         """Return the part of the best teacher's score that a student of the job keeps."""

@@ -28,7 +28,8 @@ def card_files(folder: Path, release: Release, settings: Settings) -> Mapping[st
 
 def provenance_file(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:
     """Return what the version was made of and by, with all numbers that may be printed of it."""
-    return {provenance.PROVENANCE: provenance.document(release)}
+    content = provenance.document(release, _chain(release, settings))
+    return {provenance.PROVENANCE: content}
 
 
 def bill_file(folder: Path, release: Release, settings: Settings) -> Mapping[str, bytes]:

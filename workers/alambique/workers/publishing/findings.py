@@ -4,13 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from alambique.workers.publishing.numbers import (
-    DIFFERENCE,
-    SIMILARITY,
-    SIZES,
-    SPEED_RATIO,
-    Number,
-)
+from alambique.workers.publishing.numbers import SPEED_RATIO, Number
+from alambique.workers.publishing.tolerances import Tolerance
 
 Value = int | float | str
 
@@ -41,64 +36,55 @@ class Finding:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far a number may be from the published one, and why so far."""
-
-    amount: float
-    reason: str
-
-    def __str__(self) -> str:
-        """Return it as people read it."""
-        return "none" if self.amount == 0 else f"{self.amount:.3g}, {self.reason}"
-
-
+_NAMED = 3
+"""Words of a machine whose processor is named; of others there are two, such as `x86_64 CPU`."""
 HELD_SPEED, FALSE_SPEED = 2.0, 10.0
 """How many times as high a published speed-up may be as the one here: up to the first it holds,
 above the second it is false. Between the two another machine, or a busy one, may account for it."""
-_EXACT = Tolerance(0.0, "counted")
-_LEAST = {False: 0.001, True: 0.01}
-_EXAMPLES = {False: 1, True: 3}
-_LOGITS = {False: 0.001, True: 0.5}
 
 
-def tolerance_of(number: Number, *, examples: int, is_quantized: bool) -> Tolerance:
-    """Return how far a number may be from what is measured of the same file on the same data.
-
-    In float32 another processor or library adds in another order, and an example whose two best
-    answers are as good as equal may get the other one. In int8 a processor with other instructions
-    rounds otherwise, which more examples feel.
+def compared(
+    number: Number, measured: float, tolerance: Tolerance, processors: str | None = None
+) -> Finding:
+    """Return the finding on a number that was measured again.
 
     Args:
-        number: a size, a score, or a difference of logits.
-        examples: how many it is over.
-        is_quantized: whether the file computes in int8.
+        number: as it was published.
+        measured: here.
+        tolerance: how far the two may be apart.
+        processors: on which it was published and measured, which is said where they are.
     """
-    if number.data is None or number.metric in SIZES:
-        return _EXACT
-    kind = "int8" if is_quantized else "float32"
-    if number.metric == DIFFERENCE:
-        amount = max(_LOGITS[False], number.value / 2) if is_quantized else _LOGITS[False]
-        return Tolerance(amount, f"of {kind} on another processor")
-    if number.metric == SIMILARITY:  # no answer of it can turn
-        return Tolerance(_LEAST[is_quantized], f"{kind} on another processor")
-    answers = _EXAMPLES[is_quantized]
-    several = "one example" if answers == 1 else f"{answers} examples"
-    by_examples = answers / max(1, examples)
-    if by_examples > _LEAST[is_quantized]:
-        return Tolerance(by_examples, f"{kind}: {several} of {examples}")
-    return Tolerance(_LEAST[is_quantized], f"{kind} on another processor")
-
-
-def compared(number: Number, measured: float, tolerance: Tolerance) -> Finding:
-    """Return the finding on a number that was measured again."""
     is_held = abs(measured - number.value) <= tolerance.amount + 1e-12
     verdict = Verdict.HELD if is_held else Verdict.FALSE
-    return Finding(str(number), verdict, number.value, measured, str(tolerance))
+    note = None if is_held else processors
+    return Finding(str(number), verdict, number.value, measured, str(tolerance), note)
 
 
-def compared_speed(number: Number, measured: float) -> Finding:
-    """Return the finding on how many times as fast one published file is as another."""
+def processor_note(number: Number, here: str) -> str:
+    """Return on which processors a number was published and measured.
+
+    Args:
+        number: whose settings name the machine, unless an earlier version recorded them.
+        here: this machine, as records name it.
+    """
+    published, this = (
+        str(each or "").partition(", ")[0] for each in (number.settings.get("machine"), here)
+    )
+    if len(published.split()) < _NAMED:
+        return f"its publisher's processor is not recorded; this is {this}"
+    if published == this:
+        return f"published on a processor as this one, {this}"
+    return f"published on another processor, {published}; this is {this}"
+
+
+def compared_speed(number: Number, measured: float, here: str) -> Finding:
+    """Return the finding on how many times as fast one published file is as another.
+
+    Args:
+        number: as it was published.
+        measured: here.
+        here: this machine, as records name it.
+    """
     excess = number.value / measured if measured > 0 else float("inf")
     verdict = Verdict.HELD
     if excess > FALSE_SPEED:
@@ -106,7 +92,9 @@ def compared_speed(number: Number, measured: float) -> Finding:
     elif excess > HELD_SPEED or excess < 1 / HELD_SPEED:
         verdict = Verdict.DIFFERS
     limits = f"{HELD_SPEED:g} times; false above {FALSE_SPEED:g} times"
-    note = None if verdict is Verdict.HELD else "speeds depend on the machine and what else it does"
+    note = processor_note(number, here)
+    if verdict is not Verdict.HELD:
+        note += ": speeds depend on the machine and what else it does"
     assert number.metric == SPEED_RATIO
     return Finding(str(number), verdict, number.value, measured, limits, note)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -20,15 +20,15 @@ from alambique.tasks.task import Task
 from alambique.workers.publishing.data_at_hand import DataFolders, NotAtHand, examples_of
 from alambique.workers.publishing.findings import (
     Finding,
-    Tolerance,
     Verdict,
     compared,
     compared_speed,
-    tolerance_of,
+    processor_note,
 )
 from alambique.workers.publishing.numbers import (
     BYTES,
     DIFFERENCE,
+    EXAMPLES,
     LAYERS,
     MACS_FULL,
     MACS_LINEAR,
@@ -42,6 +42,12 @@ from alambique.workers.publishing.numbers import (
 )
 from alambique.workers.publishing.provenance import Provenance
 from alambique.workers.publishing.published_files import PublishedFiles
+from alambique.workers.publishing.tolerances import (
+    EXACT,
+    logit_amplitude,
+    score_changes,
+    tolerance_of,
+)
 from alambique.workers.scoring.loaded_model import EngineNetwork, LoadedModel
 from alambique.workers.stages.compress import mean_cosine
 from alambique.workers.stages.engine_race import (
@@ -50,8 +56,10 @@ from alambique.workers.stages.engine_race import (
     milliseconds_by_text,
     one_thread,
 )
+from alambique.workers.stages.evaluate import machine
 from alambique.workers.training.batches import InputTensors
 
+_CPU = torch.device("cpu")
 _FILES = {THIS: "model.safetensors"}
 
 
@@ -124,7 +132,7 @@ class Measurement:
             model.labels,
             max_length=model.max_length,
             stride=model.stride,
-            device=torch.device("cpu"),
+            device=_CPU,
         )
 
     def _opened(self, model: str, threads: int | None = None) -> LoadedModel:
@@ -147,7 +155,7 @@ class Measurement:
         measured = self._size(number)
         if measured is None:
             return _unknown(number)
-        return compared(number, measured, Tolerance(0.0, "counted"))
+        return compared(number, measured, EXACT)
 
     def _size(self, number: Number) -> float | None:
         folder, model = self.files.folder, self.provenance.model
@@ -181,34 +189,44 @@ class Measurement:
             return
         for model in dict.fromkeys(number.model for number in numbers):
             report(f"{model}: answering {len(examples)} {split} examples")
-            measured = self._scores(model, examples, [each.metric for each in numbers])
+            measured = self._scores(model, examples)
             for number in numbers:
                 if number.model != model:
                     continue
-                if number.metric not in measured:
+                if number.metric not in measured.scores:
                     yield _unknown(number)
                     continue
                 tolerance = tolerance_of(
-                    number, examples=len(examples), is_quantized=self._is_quantized(model)
+                    number,
+                    change=measured.changes.get(number.metric, 0.0),
+                    amplitude=measured.amplitude,
+                    is_quantized=self._is_quantized(model),
                 )
-                yield compared(number, measured[number.metric], tolerance)
+                yield compared(
+                    number,
+                    measured.scores[number.metric],
+                    tolerance,
+                    processor_note(number, machine(_CPU)),
+                )
 
-    def _scores(
-        self, model: str, examples: Sequence[Example], wanted: Sequence[str]
-    ) -> Mapping[str, float]:
+    def _scores(self, model: str, examples: Sequence[Example]) -> "_Scores":
         """Return the scores of a published file, and how far it is from the weights."""
         opened = self._opened(model)
         windows = opened.windows(examples)
-        scores: dict[str, float] = {}
-        if self._task.output.has_head:
-            scores |= opened.test(examples, windows)[0]
-        if model != THIS and (DIFFERENCE in wanted or SIMILARITY in wanted):
-            ours = self._weights.predict_logits(windows)
-            theirs = opened.predict_logits(windows)
-            pairs = zip(ours, theirs, strict=True)
-            scores[DIFFERENCE] = max(float(np.abs(a - b).max()) for a, b in pairs)
-            scores[SIMILARITY] = mean_cosine(ours, theirs)
-        return scores
+        logits = opened.predict_logits(windows)
+        scores: dict[str, float] = {EXAMPLES: len(examples)}
+        differences = None
+        if model != THIS:
+            own = self._weights.predict_logits(windows)
+            differences = [a - b for a, b in zip(own, logits, strict=True)]
+            scores[DIFFERENCE] = max(float(np.abs(each).max()) for each in differences)
+            scores[SIMILARITY] = mean_cosine(own, logits)
+        amplitude = logit_amplitude(differences if self._is_quantized(model) else None)
+        if not self._task.output.has_head:
+            return _Scores(scores, {}, amplitude)
+        test = partial(opened.test_logits, examples, windows)
+        changes = score_changes(lambda moved: test(moved)[0], logits, amplitude)
+        return _Scores(scores | test(logits)[0], changes, amplitude)
 
     def _is_quantized(self, model: str) -> bool:
         form = self.provenance.model.form
@@ -226,7 +244,17 @@ class Measurement:
                 [[_Answer(each, text) for text in texts] for each in opened]
             )
         weights, form = (float(np.quantile(each, 0.5)) for each in times)
-        return compared_speed(number, weights / form)
+        return compared_speed(number, weights / form, machine(_CPU))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """What a published file scores, and how much of that another processor may change."""
+
+    scores: Mapping[str, float]
+    changes: Mapping[str, float]
+    amplitude: float
+    """How far logits were moved for the changes."""
 
 
 class _Answer:

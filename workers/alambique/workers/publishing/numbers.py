@@ -21,6 +21,9 @@ PARAMETERS, MACS_LINEAR, MACS_FULL = "parameters", "macs_linear", "macs_full"
 LAYERS, BYTES, DIFFERENCE = "layers", "bytes", "largest difference of a logit"
 SIZES = (LAYERS, PARAMETERS, MACS_LINEAR, MACS_FULL)
 GAINED, RETAINED = " gain over ", "retention of "
+SEEDS = ", seeds"
+"""Behind the name of a gain: how many trainings it is over."""
+EXAMPLES = "examples"
 SPEED_UP = "speed-up by macs_linear"
 RATE, LATENCY = "inferences_per_second", "latency_ms"
 SIMILARITY = "cosine"
@@ -62,6 +65,11 @@ class Number(Spec):
     version: str | None = None
     """The version whose files it is of, as name@number."""
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it is of: two numbers with one key are the same number."""
+        return (self.model, self.seed, self.data, self.split, self.metric)
+
     def __str__(self) -> str:
         """Return what the number is of, as people read it."""
         seed = "" if self.seed is None else f", seed {self.seed}"
@@ -94,13 +102,25 @@ def numbers_of(release: Release) -> tuple[Number, ...]:
     numbers: dict[tuple[object, ...], Number] = {}
     for number in _all_numbers(release):
         if math.isfinite(number.value):
-            key = (number.model, number.seed, number.data, number.split, number.metric)
-            numbers.setdefault(key, number)
+            numbers.setdefault(number.key, number)
     places = places_of(release)
     return tuple(
         Number.model_validate(without_places(number.model_dump(), places))
         for number in numbers.values()
     )
+
+
+def contradictions(release: Release) -> Iterator[tuple[Number, Number]]:
+    """Yield pairs of numbers of one thing that differ: a registry has none.
+
+    The record of a release has many of its numbers in several places, such as a score by the
+    version that has it and by the line of the table: a card prints now this one, now that one.
+    """
+    first: dict[tuple[object, ...], Number] = {}
+    for number in _all_numbers(release):
+        known = first.setdefault(number.key, number)
+        if known.value != number.value and not math.isnan(number.value):
+            yield known, number
 
 
 def _all_numbers(release: Release) -> Iterator[Number]:
@@ -114,17 +134,9 @@ def _all_numbers(release: Release) -> Iterator[Number]:
         yield from _engine_numbers(release, engine)
     for position, run in enumerate(release.result.candidates, start=1):
         found = {"loss": run.loss, release.result.primary: run.metric}
-        for metric, value in found.items():
-            if value is not None:
-                yield Number(
-                    model=f"candidate {position} of {run.teacher}",
-                    data=release.job.data.name,
-                    split="dev",
-                    metric=metric,
-                    value=value,
-                    measured=Measured.NOT_HERE if run.version is None else Measured.OWN_FILE,
-                    version=run.version,
-                )
+        name = f"candidate {position} of {run.teacher}"
+        measured = Measured.NOT_HERE if run.version is None else Measured.OWN_FILE
+        yield from _split_numbers(release, name, found, measured, split="dev", version=run.version)
 
 
 def _own_numbers(release: Release) -> Iterator[Number]:
@@ -132,10 +144,6 @@ def _own_numbers(release: Release) -> Iterator[Number]:
     version, row = release.version, release.row
     has_head = find(version.task).output.has_head
     for metric in version.metrics:
-        is_score = has_head and not _is_speed(metric.name) and metric.name != "loss"
-        measured = Measured.HERE if is_score else Measured.NOT_HERE
-        if metric.name.endswith(RATE):
-            measured = Measured.DERIVED
         yield Number(
             model=THIS,
             seed=version.details.get("seed"),
@@ -144,39 +152,35 @@ def _own_numbers(release: Release) -> Iterator[Number]:
             metric=metric.name,
             value=metric.value,
             settings=dict(metric.settings),
-            measured=measured,
+            measured=_own_measured(release, metric.name),
             version=_name(version),
         )
-    for metric_name, size in _sizes(row).items():
-        yield Number(
-            model=THIS,
-            metric=metric_name,
-            value=size,
-            settings=_length(release),
-            measured=Measured.HERE,
-            version=_name(version),
-        )
-    weights = sum(file.size for file in version.files if file.name == "model.safetensors")
-    yield Number(model=THIS, metric=BYTES, value=weights, measured=Measured.HERE)
-    found = {"loss": row.validation.loss, release.result.primary: row.validation.metric}
-    for metric_name, value in found.items():
-        if value is not None:
-            # in other precisions training validated otherwise than the files compute
-            is_exact = release.job.train.precision == "fp32"
-            is_score = has_head and metric_name != "loss" and is_exact
+    counted = (version.parameters, version.macs_linear, version.macs_full)
+    for sizes in (_sizes(row), dict(zip(SIZES[1:], counted, strict=True))):
+        for metric_name, size in sizes.items():
             yield Number(
                 model=THIS,
-                seed=version.details.get("seed"),
-                data=release.job.data.name,
-                split="dev",
                 metric=metric_name,
-                value=value,
-                measured=Measured.HERE if is_score else Measured.NOT_HERE,
+                value=size,
+                settings=_length(release),
+                measured=Measured.HERE,
+                version=_name(version),
             )
-    spent = {"steps": row.steps, "seconds of training": version.details.get("seconds")}
-    for metric_name, value in spent.items():
-        if value is not None:
-            yield Number(model=THIS, metric=metric_name, value=value, measured=Measured.NOT_HERE)
+    if isinstance(examples := release.result.settings.get("examples"), int):
+        yield from _split_numbers(release, THIS, {EXAMPLES: examples}, Measured.HERE)
+    weights = sum(file.size for file in version.files if file.name == "model.safetensors")
+    yield Number(model=THIS, metric=BYTES, value=weights, measured=Measured.HERE)
+    seed, validation = version.details.get("seed"), row.validation
+    loss, score = {"loss": validation.loss}, {release.result.primary: validation.metric}
+    # in other precisions training validated otherwise than the files compute
+    is_exact = release.job.train.precision == "fp32"
+    measured = Measured.HERE if has_head and is_exact else Measured.NOT_HERE
+    yield from _split_numbers(release, THIS, loss, Measured.NOT_HERE, split="dev", seed=seed)
+    yield from _split_numbers(release, THIS, score, measured, split="dev", seed=seed)
+    seconds = version.details.get("seconds")
+    if seconds is not None:
+        metric_name = "seconds of training"
+        yield Number(model=THIS, metric=metric_name, value=seconds, measured=Measured.NOT_HERE)
 
 
 def _form_numbers(release: Release, form: Version) -> Iterator[Number]:
@@ -196,121 +200,118 @@ def _form_numbers(release: Release, form: Version) -> Iterator[Number]:
         )
     yield Number(model=name, metric=BYTES, value=form.details["bytes"], measured=Measured.HERE)
     validation: Mapping[str, Any] = form.details["validation"]
-    for metric_name, value in (
-        (validation["metric"], validation["value"]),
-        (DIFFERENCE, validation["difference"]),
-    ):
-        yield Number(
-            model=name,
-            data=release.job.data.name,
-            split="dev",
-            metric=metric_name,
-            value=value,
-            measured=Measured.HERE,
-        )
+    found = {validation["metric"]: validation["value"], DIFFERENCE: validation["difference"]}
+    yield from _split_numbers(release, name, found, Measured.HERE, split="dev")
     own = [each for each in release.result.engines if each.model == release.row.role]
     torch = next((each for each in own if each.engine == "torch" and each.version is None), None)
     raced = next((each for each in own if each.version == _name(form)), None)
     if torch and raced and torch.one_thread_ms and raced.one_thread_ms:
-        yield Number(
-            model=name,
-            data=release.result.settings.get("data"),
-            split="test",
-            metric=SPEED_RATIO,
-            value=torch.one_thread_ms / raced.one_thread_ms,
-            settings=release.result.race_settings,
-            measured=Measured.RATIO,
-        )
+        ratio = {SPEED_RATIO: torch.one_thread_ms / raced.one_thread_ms}
+        race = release.result.race_settings
+        yield from _split_numbers(release, name, ratio, Measured.RATIO, settings=race)
 
 
 def _row_numbers(release: Release, row: ResultRow) -> Iterator[Number]:
-    """Yield the numbers of a line of the table, of each seed and over all of them."""
+    """Yield the numbers of a line of the table, of each seed and over all of them.
+
+    Those of the published weights are there by their version too, and are to be the same.
+    """
     result, is_own = release.result, row == release.row
-    data, settings = result.settings.get("data"), result.settings
     seeds = row.seeds or (SeedResult(seed=None, metrics=row.metrics, registered=True),)
+    single = {} if len(seeds) > 1 else row.metrics
     for each in seeds:
-        if is_own and each.registered:
-            continue  # the published weights, whose numbers are there
-        for metric, value in each.metrics.items():
-            yield Number(
-                model=row.role,
-                seed=each.seed,
-                data=data,
-                split="test",
-                metric=metric,
-                value=value,
-                settings=settings,
-                measured=Measured.OWN_FILE if each.registered else Measured.NOT_HERE,
-                version=row.version if each.registered else None,
+        model = THIS if is_own and each.registered else row.role
+        version = row.version if each.registered else None
+        for metric, value in (*each.metrics.items(), *single.items()):
+            measured = Measured.OWN_FILE if each.registered else Measured.NOT_HERE
+            if model == THIS:
+                measured = _own_measured(release, metric)
+            yield from _split_numbers(
+                release, model, {metric: value}, measured, seed=each.seed, version=version
             )
-    if len(seeds) > 1:
-        over_all = row.metrics | {deviation_of(name): d for name, d in row.deviations.items()}
-        for metric, value in over_all.items():
-            yield Number(
-                model=row.role,
-                data=data,
-                split="test",
-                metric=metric,
-                value=value,
-                settings=settings,
-                measured=Measured.DERIVED,
+        if is_own and each.validation is not None:
+            loss = {"loss": each.validation.loss}
+            yield from _split_numbers(
+                release, model, loss, Measured.NOT_HERE, split="dev", seed=each.seed
             )
-    if is_own:
-        return
-    for metric, size in _sizes(row).items():
+    over_all = {} if single else row.metrics
+    deviations = {deviation_of(name): value for name, value in row.deviations.items()}
+    yield from _split_numbers(release, row.role, over_all | deviations, Measured.DERIVED)
+    role, version = (THIS, _name(release.version)) if is_own else (row.role, row.version)
+    if row.steps is not None:
         yield Number(
-            model=row.role,
-            metric=metric,
-            value=size,
-            settings=_length(release),
-            measured=Measured.OWN_FILE,
-            version=row.version,
+            model=role,
+            metric="steps",
+            value=row.steps,
+            measured=Measured.NOT_HERE,
+            version=version,
         )
-    yield from _speed_numbers(row, "", row, settings)
-    for also in row.also:
-        yield from _speed_numbers(row, f"{also.device}_", also, settings)
+    if not is_own:
+        for metric, size in _sizes(row).items():
+            yield Number(
+                model=role,
+                metric=metric,
+                value=size,
+                settings=_length(release),
+                measured=Measured.OWN_FILE,
+                version=version,
+            )
+    seed = release.version.details.get("seed") if is_own else None
+    for device, speed in (("", row), *((f"{also.device}_", also) for also in row.also)):
+        for name in SpeedFigures.model_fields:
+            yield from _split_numbers(
+                release,
+                role,
+                {f"{device}{name}": getattr(speed, name)},
+                Measured.DERIVED if name == RATE else Measured.NOT_HERE,
+                settings=result.settings,
+                seed=seed,
+                version=version,
+            )
 
 
-def _speed_numbers(
-    row: ResultRow, device: str, speed: SpeedFigures, settings: Mapping[str, Any]
+def _split_numbers(
+    release: Release,
+    model: str,
+    figures: Mapping[str, float | None],
+    measured: Measured,
+    *,
+    split: str | None = "test",
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    version: str | None = None,
 ) -> Iterator[Number]:
-    for name in SpeedFigures.model_fields:
-        value = getattr(speed, name)
+    """Yield figures of a split, or of none, as numbers; of None there is none."""
+    data = {"test": release.result.settings.get("data"), "dev": release.job.data.name}
+    if settings is None:
+        settings = release.result.settings if split == "test" else {}
+    for metric, value in figures.items():
         if value is not None:
             yield Number(
-                model=row.role,
-                metric=f"{device}{name}",
+                model=model,
+                seed=seed,
+                data=data.get(split or ""),
+                split=split,
+                metric=metric,
                 value=value,
                 settings=dict(settings),
-                measured=Measured.DERIVED if name == RATE else Measured.NOT_HERE,
-                version=row.version,
+                measured=measured,
+                version=version,
             )
 
 
 def _comparisons(release: Release) -> Iterator[Number]:
     """Yield what students are beside the best teacher, and the published one beside all else."""
     result, row = release.result, release.row
-    data, settings = result.settings.get("data"), result.settings
-    found: list[tuple[str, str, float, Measured]] = [
-        (each.role, retention_of(result.primary), each.retention, Measured.DERIVED)
-        for each in result.rows
-        if each.retention is not None
-    ]
+    for each in result.rows:
+        retained = {retention_of(result.primary): each.retention}
+        yield from _split_numbers(release, each.role, retained, Measured.DERIVED)
     for gain in row.gains:
         name = gain_over(result.primary, gain.over)
-        found.append((row.role, name, gain.value, Measured.DERIVED))
-        found.append((row.role, f"{name}, lower end", gain.low, Measured.NOT_HERE))
-        found.append((row.role, f"{name}, upper end", gain.high, Measured.NOT_HERE))
-    for model, metric, value, measured in found:
-        yield Number(
-            model=model,
-            data=data,
-            split="test",
-            metric=metric,
-            value=value,
-            settings=settings,
-            measured=measured,
-        )
+        derived = {name: gain.value, f"{name}{SEEDS}": gain.seeds}
+        ends = {f"{name}, lower end": gain.low, f"{name}, upper end": gain.high}
+        yield from _split_numbers(release, row.role, derived, Measured.DERIVED)
+        yield from _split_numbers(release, row.role, ends, Measured.NOT_HERE)
     reference = result.reference
     macs = {MACS_LINEAR: reference.macs.linear, MACS_FULL: reference.macs.full}
     for metric, value in macs.items():
@@ -346,30 +347,14 @@ def _engine_numbers(release: Release, row: EngineRow) -> Iterator[Number]:
     raced |= {f"throughput_{size}": rate for size, rate in row.per_second.items()}
     measured = Measured.NOT_HERE if row.version is None else Measured.OWN_FILE
     for metric, value in scored.items():
-        if value is not None:
-            split = {BYTES: None, DIFFERENCE: "dev"}.get(metric, "test")
-            test = release.result.settings.get("data")
-            yield Number(
-                model=model,
-                data={None: None, "dev": release.job.data.name}.get(split, test),
-                split=split,
-                metric=metric,
-                value=value,
-                measured=measured,
-                version=row.version,
-            )
-    for metric, value in raced.items():
-        if value is not None:
-            yield Number(
-                model=model,
-                data=release.result.settings.get("data"),
-                split="test",
-                metric=metric,
-                value=value,
-                settings=release.result.race_settings,
-                measured=Measured.NOT_HERE,
-                version=row.version,
-            )
+        split = {BYTES: None, DIFFERENCE: "dev"}.get(metric, "test")
+        yield from _split_numbers(
+            release, model, {metric: value}, measured, split=split, version=row.version
+        )
+    race = release.result.race_settings
+    yield from _split_numbers(
+        release, model, raced, Measured.NOT_HERE, settings=race, version=row.version
+    )
 
 
 def _sizes(row: ResultRow) -> dict[str, int]:
@@ -385,6 +370,15 @@ def _length(release: Release) -> dict[str, Any]:
 def _scores(release: Release) -> Sequence[str]:
     """Return the names of the scores of the release on the test split."""
     return [name for name in release.row.metrics if find(release.version.task).output.has_head]
+
+
+def _own_measured(release: Release, metric: str) -> Measured:
+    """Return how a number of the published weights is found again, by its name."""
+    if metric.endswith(RATE):
+        return Measured.DERIVED
+    has_head = find(release.version.task).output.has_head
+    is_score = has_head and not _is_speed(metric) and metric != "loss"
+    return Measured.HERE if is_score else Measured.NOT_HERE
 
 
 def _is_speed(metric: str) -> bool:

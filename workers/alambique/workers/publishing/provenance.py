@@ -17,8 +17,10 @@ from alambique.runtime.engines import ONNX_FILE
 from alambique.spec.errors import BadModel
 from alambique.spec.fields import Spec
 from alambique.spec.sources import source_text
+from alambique.workers.publishing.licences import LicenceChain
 from alambique.workers.publishing.numbers import Number, numbers_of
 from alambique.workers.publishing.places import places_of, without_places
+from alambique.workers.publishing.record import Record
 from alambique.workers.publishing.release import Release
 
 PROVENANCE = "provenance.json"
@@ -117,6 +119,8 @@ class Predicate(Spec):
     alambique_made_by: dict[str, Any]
     """The code and the libraries that did each stage."""
     alambique_numbers: tuple[Number, ...]
+    alambique_record: Record
+    """What these and the card are made of."""
 
 
 class Provenance(Spec):
@@ -141,6 +145,11 @@ class Provenance(Spec):
         return self.predicate.alambique_numbers
 
     @property
+    def record(self) -> Record:
+        """What the registry has of it."""
+        return self.predicate.alambique_record
+
+    @property
     def job(self) -> Mapping[str, Any]:
         """The job that made it, as `spec.reading.job_of` reads it."""
         job = self.predicate.buildDefinition.externalParameters.get("job")
@@ -156,15 +165,22 @@ class Provenance(Spec):
         }
 
 
-def document(release: Release) -> bytes:
+def document(release: Release, chain: LicenceChain) -> bytes:
     """Return the provenance of a release: the same bytes whenever it is asked for."""
-    content = provenance_of(release).model_dump(mode="json", by_alias=True)
-    return json_bytes(without_places(content, places_of(release)))
+    # fields stay in their order: tables of the card have columns in the order of the registry
+    return json_bytes(statement_of(release, chain), is_sorted=False)
 
 
-def json_bytes(content: object) -> bytes:
+def statement_of(release: Release, chain: LicenceChain) -> dict[str, Any]:
+    """Return the provenance of a release as JSON, without the places of its machines."""
+    content = provenance_of(release, chain).model_dump(mode="json", by_alias=True)
+    found: dict[str, Any] = without_places(content, places_of(release))
+    return found
+
+
+def json_bytes(content: object, *, is_sorted: bool = True) -> bytes:
     """Return JSON that depends on the content alone, a line for each field."""
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
+    text = json.dumps(content, ensure_ascii=False, sort_keys=is_sorted, indent=1, allow_nan=False)
     return f"{text}\n".encode()
 
 
@@ -185,8 +201,8 @@ def read_provenance(content: bytes) -> Provenance:
         ) from error
 
 
-def provenance_of(release: Release) -> Provenance:
-    """Return what is known of how a release was made."""
+def provenance_of(release: Release, chain: LicenceChain) -> Provenance:
+    """Return what is known of how a release was made, and of the licences that it comes under."""
     version, result = release.version, release.result
     details = version.details
     made_by: dict[str, Any] = details.get("made_by") or {}
@@ -217,6 +233,7 @@ def provenance_of(release: Release) -> Provenance:
             alambique_model=_published_model(release),
             alambique_made_by=made_by,
             alambique_numbers=numbers_of(release),
+            alambique_record=Record.of(release, chain),
         ),
     )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from alambique.models.weights import weights_hash
 from alambique.runtime.about import ABOUT, About, about_fields
-from alambique.spec.errors import BadModel
+from alambique.spec.errors import BadModel, UnknownName
 from alambique.spec.reading import job_of
+from alambique.tasks.all import find
 from alambique.workers.publishing import signing
 from alambique.workers.publishing.bill_of_materials import BILL_OF_MATERIALS
 from alambique.workers.publishing.bill_of_materials import LARGEST as LARGEST_BILL
@@ -15,14 +16,7 @@ from alambique.workers.publishing.data_at_hand import DataFolders
 from alambique.workers.publishing.derived import Derivation
 from alambique.workers.publishing.findings import Finding, Verdict, exit_code
 from alambique.workers.publishing.numbers import Measured, Number
-from alambique.workers.publishing.printed import (
-    CARD,
-    LARGEST_CARD,
-    bill_findings,
-    bill_hashes,
-    card_findings,
-    table_findings,
-)
+from alambique.workers.publishing.printed_bill import bill_findings, bill_hashes
 from alambique.workers.publishing.provenance import (
     LARGEST,
     PROVENANCE,
@@ -166,13 +160,18 @@ def _number_findings(
 ) -> Iterator[Finding]:
     """Yield the findings on what a folder says of itself, and on every number."""
     # imported here: torch takes seconds, which a damaged folder is not worth
+    from alambique.workers.publishing.consistency import record_findings
     from alambique.workers.publishing.measuring import Measurement
 
     yield from _about_findings(files, provenance)
-    card = _read_if_there(files, CARD, LARGEST_CARD)
-    if card is not None:
-        yield from card_findings(card, provenance)
-        yield from table_findings(card, provenance)
+    try:
+        find(provenance.model.task)
+    except UnknownName as error:
+        note = f"{error}; verify where the module of that task is installed"
+        yield Finding("numbers", Verdict.NO_DATA, note=note)
+        return
+    report("making the card again")
+    yield from record_findings(files, provenance)
     yield from bill_findings(files.read(BILL_OF_MATERIALS, LARGEST_BILL), provenance)
     try:
         job = job_of(provenance.job)

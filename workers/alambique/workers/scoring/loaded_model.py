@@ -129,7 +129,15 @@ class LoadedModel:
             examples: of the test split.
             windows: all of theirs.
         """
-        logits = self.predict_logits(windows)
+        return self.test_logits(examples, windows, self.predict_logits(windows))
+
+    def test_logits(
+        self,
+        examples: Sequence[Example],
+        windows: Sequence[ExampleWindow],
+        logits: Sequence[WindowLogits],
+    ) -> tuple[dict[str, float], Floats]:
+        """Return what `test` returns, of logits that the network has given for the windows."""
         predictions = self.predictions(examples, windows, logits)
         numbers_of: list[list[int]] = [[] for _ in examples]
         for number, each in enumerate(windows):

@@ -19,6 +19,7 @@ from alambique.runtime.latency import PROTOCOL, Latency, measure, measure_in_tur
 from alambique.spec.states import StageName
 from alambique.tasks.bootstrap import Floats
 from alambique.tasks.examples import Example, read
+from alambique.workers.compression.processor import processor_name
 from alambique.workers.pipeline.context import JobContext
 from alambique.workers.pipeline.records import Evaluation, Score, Speed, SpeedResult, TrainedModel
 from alambique.workers.pipeline.stage import StagePart, run_stage
@@ -234,10 +235,10 @@ class MeasureSpeeds:
 
 
 def machine(device: torch.device) -> str:
-    """Return what latency on a device depends on besides the network."""
+    """Return what latency on a device depends on besides the network: its model, then the host."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {platform.processor() or 'CPU'}, {platform.node()}".strip()
+    return f"{platform.machine()} {processor_name()}, {platform.node()}".strip()
 
 
 def random_text_call(examined: LoadedModel, folder: Path, length: int) -> Callable[[], object]:
