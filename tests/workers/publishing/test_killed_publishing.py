@@ -49,7 +49,6 @@ def start(team: TeamHub, registered: Registered, point: str = "") -> "subprocess
     variables = os.environ | {
         "ALAMBIQUE_HOME": str(registered.settings.home),
         "ALAMBIQUE_HUB_TOKEN": WRITER,
-        "HF_HUB_DISABLE_XET": "1",
     }
     command = [sys.executable, str(PROGRAM), team.endpoint, point]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)

@@ -20,10 +20,9 @@ from alambique.workers.publishing import card_tables
 from alambique.workers.publishing.licences import Licence, LicenceChain
 from alambique.workers.publishing.pictures import pictures
 from alambique.workers.publishing.release import Release
+from alambique.workers.publishing.staging import LICENCES
 
 README = "README.md"
-LICENCES = "LICENSES.md"
-"""The licence chain in words, which the README's metadata points to."""
 _PARTS = ("card_title.md", "card_es.md", "card_en.md", "card_job.md")
 """The templates of the card, in their order."""
 _TEXTS = Path(__file__).with_name("licence_texts")
