@@ -44,7 +44,7 @@ def tables(text: str) -> Iterator[list[list[str]]]:
 
 def figures(text: str) -> list[str]:
     """All numbers of a text, in their order."""
-    return re.findall(r"[-+]?\d[\d.]*", text)
+    return re.findall(r"[-+]?\d+(?:\.\d+)*", text)
 
 
 def row_of(text: str, table: int, name: str) -> list[str]:
@@ -78,10 +78,10 @@ def test_costs_are_those_of_the_registry(released: Released) -> None:
     text, row = part(card(release), "English"), release.row
     on_cpu, on_gpu, engines = list(tables(text))[3:6]
     sizes = [count(row.parameters), count(row.macs.linear), count(row.macs.full)]
-    low, high = row.latency_low_ms, row.latency_high_ms
-    speeds = [row.latency_ms, low, high, row.inferences_per_second, row.throughput]
-    assert on_cpu[3] == ["student, distilled", *map(str, sizes), *map(str, map(decimal, speeds))]
-    assert on_gpu == [["student, distilled", *map(str, sizes), "0.87", "", "", "1149", ""]]
+    spread_of_runs = f"{decimal(row.latency_low_ms)} / {decimal(row.latency_high_ms)}"
+    speeds = [decimal(row.latency_ms), spread_of_runs, decimal(row.inferences_per_second)]
+    assert on_cpu[3] == ["student, distilled", *map(str, [*sizes, *speeds]), "1234"]
+    assert on_gpu == [["student, distilled", *map(str, sizes), "0.87", "", "1149", ""]]
     assert "x86_64 CPU, 3 threads" in text
     assert "host.example" not in text
     assert "NVIDIA H200" in text
@@ -90,10 +90,11 @@ def test_costs_are_those_of_the_registry(released: Released) -> None:
         ["student", "torch"],
         ["student", "onnx"],
     ]
+    assert engines[0][2:5] == ["3.55 / -", "90.12", "5.43 / - / -"]
     assert engines[2][2:] == [
-        *("0.91", "8.77", "83.46", "1.23", "2.34", "3.45", "1.76", "4.41", "889", "1000")
+        *("0.91 / 8.77", "83.46", "1.23 / 2.34 / 3.45", "1.76", "4.41", "889 / 1000")
     ]
-    assert "student onnx-int8: not registered: it lost too much" in text
+    assert "student, onnx-int8: not registered: f1 on validation 0.6100" in text
 
 
 def test_the_cost_of_a_million_texts_is_what_was_measured_turned_round(released: Released) -> None:
@@ -151,8 +152,45 @@ def test_what_is_on_the_hub_is_linked(released: Released) -> None:
     read: Any = ModelCard(card(release)).data
     assert (read.base_model, read.base_model_relation) == ("team/base", "finetune")
     assert read.datasets == ["team/news"]
+    assert read.language is None  # nobody has said of which one the data are
     of_f1 = read.eval_results[0]
     assert (of_f1.dataset_type, of_f1.dataset_revision) == ("team/news", commit)
+
+
+BASE, OTHER = f"team/base@{'c' * 40}", f"team/other@{'d' * 40}"
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ({"teacher": {"model": BASE, "train": {"epochs": 1}}}, ["team/base"]),
+        ({"student": {"layers": 1, "start": OTHER}}, ["team/other"]),
+        ({"teacher": {"model": BASE}, "student": {"layers": 1, "start": "random"}}, []),
+        ({"teacher": [{"model": BASE}, {"model": OTHER}]}, ["team/base"]),
+        ({"teacher": {"candidates": [BASE, OTHER], "train": {"epochs": 1}}}, ["team/other"]),
+        ({}, []),
+    ],
+    ids=["of the teacher", "a model", "random", "of the first teacher", "candidates", "no hub"],
+)
+def test_the_base_model_is_what_the_weights_began_with(
+    released: Released, job: dict[str, Any], expected: list[str]
+) -> None:
+    ran = {"train": {}, "loss": 0.1}
+    candidates = [{"model": name, "taught": name == OTHER, **ran} for name in (BASE, OTHER)]
+    release = released(job=job, candidates=candidates)
+    read: Any = ModelCard(card(release)).data
+    assert read.get("base_model") == (expected[0] if expected else None)
+    assert read.get("base_model_relation") == ("finetune" if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "language"), [("sample-entities", "es"), ("conll2002", "es"), ("/mine", None)]
+)
+def test_the_language_is_that_of_the_data_where_it_is_known(
+    released: Released, data: str, language: str | None
+) -> None:
+    read: Any = ModelCard(card(released(job={"data": {"name": data}}))).data
+    assert read.language == language
 
 
 @pytest.mark.parametrize(
@@ -230,6 +268,7 @@ def test_the_files_of_a_release(released: Released) -> None:
     assert set(files) == {
         *("README.md", "LICENSES.md", "LICENSES/Apache-2.0.txt"),
         *("pictures/front.svg", "pictures/formats.svg"),
+        *("pictures/front.es.svg", "pictures/formats.es.svg"),
     }
     assert b"END OF TERMS AND CONDITIONS" in files["LICENSES/Apache-2.0.txt"]
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", files["README.md"].decode()):

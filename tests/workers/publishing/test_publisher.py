@@ -24,7 +24,7 @@ from alambique.workers.publishing.publisher import Publisher, publishing
 
 DOCUMENTS = {
     *("README.md", "LICENSES.md", "LICENSES/Apache-2.0.txt"),
-    *("provenance.json", "bom.json", "pictures/front.svg"),
+    *("provenance.json", "bom.json", "pictures/front.svg", "pictures/front.es.svg"),
 }
 Ask = Callable[..., Publication]
 

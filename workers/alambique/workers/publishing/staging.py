@@ -16,6 +16,7 @@ from alambique.spec.errors import BadModel, Conflict
 from alambique.spec.excerpts import named
 from alambique.spec.settings import Settings
 from alambique.workers.files import sync
+from alambique.workers.publishing.card import LICENCES
 from alambique.workers.publishing.release import Published, Release
 from alambique.workers.stages.artifacts import fetch_model
 
@@ -31,8 +32,6 @@ _NETWORK = re.compile(
     r"config\.json|model\.onnx|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json"
     r"|model(-[0-9]{5}-of-[0-9]{5})?\.safetensors|model\.safetensors\.index\.json|alambique\.json"
 )
-LICENCES = "LICENSES.md"
-"""The licence chain in words with the note that overrides it; the card's metadata point to it."""
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _DOCUMENTS = re.compile(
     r"README(\.[a-z]{2})?\.md|LICENSES\.md|LICENSE(\.[A-Za-z0-9.-]{1,60})?|NOTICE"
