@@ -39,7 +39,7 @@ def tables(text: str) -> Iterator[list[list[str]]]:
     """The bodies of all tables, cell by cell."""
     for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
         rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
-        yield [[cell.strip() for cell in row] for row in rows[2:]]
+        yield [[cell.replace("\u00a0", " ").strip() for cell in row] for row in rows[2:]]
 
 
 def figures(text: str) -> list[str]:

@@ -318,7 +318,7 @@ def markdown_table(
 
 def _cell(cell: str, word: Word) -> str:
     if isinstance(cell, Figure):
-        return cell
+        return cell.replace(" ", "\u00a0")  # 80.1 ± 0.3 stays on one line
     return plain(cell if isinstance(cell, card_tables.Name) else word(cell))
 
 

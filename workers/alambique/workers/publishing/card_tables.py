@@ -14,7 +14,7 @@ from alambique.registry.records import File, Version
 from alambique.runtime.about import ABOUT
 from alambique.spec.data_sources import AtPath, HubData, data_source_of
 from alambique.spec.disk import size_text
-from alambique.spec.figures import count, decimal, interval, share, spread
+from alambique.spec.figures import Figure, count, decimal, interval, share, spread
 from alambique.workers.publishing.licences import LicenceChain
 from alambique.workers.publishing.release import Release
 
@@ -180,7 +180,8 @@ def _several(*numbers: float | None) -> str:
     """
     if all(number is None for number in numbers):
         return EMPTY
-    return " / ".join("-" if number is None else str(decimal(number)) for number in numbers)
+    written = ("-" if number is None else str(decimal(number)) for number in numbers)
+    return Figure(" / ".join(written))
 
 
 def refused_formats(release: Release) -> tuple[Cells, ...]:

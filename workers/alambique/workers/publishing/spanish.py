@@ -56,6 +56,14 @@ WORDS: Mapping[str, str] = {
     "text": "texto",
     "id": "identificador",
     "the primary metric": "la métrica principal",
+    # what a teacher has to beat
+    "the most frequent tag of each word": "la etiqueta más frecuente de cada palabra",
+    "the cosine of TF-IDF": "el coseno de TF-IDF",
+    "TF-IDF with ridge regression": "TF-IDF con regresión ridge",
+    "TF-IDF with logistic regression": "TF-IDF con regresión logística",
+    "the commonest class": "la clase más común",
+    "the sentence with most words of the question": "la oración con más palabras de la pregunta",
+    "no answer": "ninguna respuesta",
 }
 """Single words; those that are names (of metrics, formats, devices) are the same in both."""
 
@@ -215,9 +223,10 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "{metric} on the validation examples is {score}, that of {baseline} {theirs}; the "
         "difference is {gain} ({low} to {high}), and has to be more than half the width of its "
         "interval, {half}",
-        "{metric} en los ejemplos de validación es {score}, y la de la referencia simple {theirs}; "
-        "la diferencia es {gain} (de {low} a {high}), y ha de ser mayor que la mitad de la anchura "
-        "de su intervalo, {half}",
+        "{metric} en los ejemplos de validación es {score}, y la de la referencia simple "
+        "(«{baseline}») {theirs}; "
+        "la diferencia es {gain} (de {low} a {high}), y ha de ser mayor que la mitad de la "
+        "anchura de su intervalo, {half}",
     ),
     (
         "{metric} on the validation examples is {score}, less than {ratio} of {middle}, the median "
@@ -247,6 +256,10 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
 )
 """Each sentence with its parts in braces, and the same in Spanish; `rest` is one of them itself."""
+
+
+_GREEDY = ("rest", "baseline")
+"""Parts that have as many words as can be; others have as few."""
 
 
 def sentence(text: object) -> str | None:
@@ -297,5 +310,5 @@ def _pattern(english: str) -> re.Pattern[str]:
             out.append(f"(?P={name})")
         else:
             seen.add(name)
-            out.append(f"(?P<{name}>.+)" if name == "rest" else f"(?P<{name}>.+?)")
+            out.append(f"(?P<{name}>.+)" if name in _GREEDY else f"(?P<{name}>.+?)")
     return re.compile("".join(out))
