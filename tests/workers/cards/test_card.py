@@ -59,16 +59,17 @@ def test_scores_are_those_of_the_registry(released: Released) -> None:
         role: f"student, {role}" for role in ("gold-only", "same-start", "distilled")
     }
     for row in release.result.rows:
-        scores = [spread(row.metrics.get(n), row.deviations.get(n)) for n in ("f1", "ece")]
-        expected = [row.layers, row.steps, *scores, share(row.retention)]
+        f1, ece = (spread(row.metrics.get(n), row.deviations.get(n)) for n in ("f1", "ece"))
+        expected = [row.layers, row.steps, f1, share(row.retention)]
         written = ["" if value is None else str(value) for value in expected]
         assert row_of(text, 0, names[row.name]) == written
+        assert row_of(text, 1, names[row.name]) == [str(ece or "")]
     for gain in release.row.gains:
-        line = row_of(text, 1, names[gain.over])
+        line = row_of(text, 2, names[gain.over])
         assert line[:2] == [interval(gain.value, gain.low, gain.high), "2"]
         assert bool(line[2]) is gain.holds_zero
     for seed in release.row.seeds:
-        line = row_of(text, 2, str(seed.seed))
+        line = row_of(text, 3, str(seed.seed))
         assert line[:2] == [share(seed.metrics["f1"]), share(seed.metrics["ece"])]
         assert bool(line[3]) is seed.registered
 
@@ -76,7 +77,7 @@ def test_scores_are_those_of_the_registry(released: Released) -> None:
 def test_costs_are_those_of_the_registry(released: Released) -> None:
     release = released()
     text, row = part(card(release), "English"), release.row
-    on_cpu, on_gpu, engines = list(tables(text))[3:6]
+    on_cpu, on_gpu, engines = list(tables(text))[4:7]
     sizes = [count(row.parameters), count(row.macs.linear), count(row.macs.full)]
     spread_of_runs = f"{decimal(row.latency_low_ms)} / {decimal(row.latency_high_ms)}"
     speeds = [decimal(row.latency_ms), spread_of_runs, decimal(row.inferences_per_second)]
@@ -104,7 +105,7 @@ def test_the_cost_of_a_million_texts_is_what_was_measured_turned_round(released:
         ("torch", "32", 555.5, 2),
         ("onnx", "32", 999.9, 2),
     ]
-    assert list(tables(text))[6] == [
+    assert list(tables(text))[7] == [
         [name, batch, str(decimal(rate)), str(threads), f"{1e6 / rate * threads / 3600:.2f}"]
         for name, batch, rate, threads in measured
     ]

@@ -148,7 +148,7 @@ def test_the_card_of_a_whole_job_shows_code_that_runs(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     card = (folder / "README.md").read_text()
-    assert card.count("| student, distilled |") == 2
+    assert card.count("| student, distilled |") == 3
     assert english_words(part(card, "Español")) == set()
     assert "Otras notas del registro" not in card
     assert weights_hash(folder) == version.weights

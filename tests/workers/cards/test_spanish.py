@@ -52,8 +52,8 @@ NOTES = (
     "2 seeds: of so few the interval of the gain is narrow, and holds the true gain less often "
     "than 95 times of 100",
     "collapsed: team/base, epochs 3: validation loss 0.6931, accuracy on the validation examples "
-    "is 0.5000, that of the commonest class 0.7000; the difference is -0.2000 (-0.3000 to -0.1000), "
-    "and has to be more than half the width of its interval, 0.1000",
+    "is 0.5000, that of the commonest class 0.7000; the difference is -0.2000 (-0.3000 to "
+    "-0.1000), and has to be more than half the width of its interval, 0.1000",
     "the teacher would not pass the gate, which the job has off: f1 on the validation examples is "
     "0.1000, less than 70% of 0.8000, the median of the 3 other runs",
     "the teacher could not be made an ONNX file (the log says why): speed-ups of the engines are "

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from tests.releases import Registered
 from tests.team_hub import WRITER, TeamHub
-from tests.workers.publishing.test_killed_publishing import killed_at_the_hub
+from tests.workers.publishing.killing import killed_at_the_hub
 
 from alambique.registry import publications, tables
 from alambique.registry.records import Publication

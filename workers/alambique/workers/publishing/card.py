@@ -103,6 +103,7 @@ def card_values(release: Release, chain: LicenceChain) -> dict[str, Any]:
         "machine": card_tables.machine_text(result.settings.get("machine")),
         "race_machine": card_tables.machine_text(result.race_settings.get("machine")),
         "scores": card_tables.score_table(release),
+        "further_scores": card_tables.further_score_table(release),
         "seeds": card_tables.seed_table(release),
         "gains": card_tables.gain_table(release),
         "speeds": card_tables.speed_tables(release),

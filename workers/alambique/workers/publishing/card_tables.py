@@ -51,15 +51,34 @@ def metric_names(release: Release) -> Cells:
 
 
 def score_table(release: Release) -> Table:
-    """Return the scores of all networks of the job on the test split; means over seeds."""
-    names = metric_names(release)
-    columns = tuple(name if name in _NO_SHARE else f"{name} %" for name in names)
-    return Table(columns, tuple(_score_cells(row, names) for row in release.result.rows))
+    """Return the primary scores of all networks of the job on the test split; means over seeds."""
+    name = release.result.primary
+    rows = (
+        (
+            row_name(row),
+            str(row.layers),
+            _text(row.steps),
+            _mean(name, row),
+            _text(share(row.retention)),
+        )
+        for row in release.result.rows
+    )
+    return Table((_column(name),), tuple(rows))
 
 
-def _score_cells(row: ResultRow, names: Sequence[str]) -> Cells:
-    scores = (_score(name, row.metrics.get(name), row.deviations.get(name)) for name in names)
-    return (row_name(row), str(row.layers), _text(row.steps), *scores, _text(share(row.retention)))
+def further_score_table(release: Release) -> Table:
+    """Return the other scores of all networks, which one table with the first is too wide for."""
+    names = metric_names(release)[1:]
+    rows = ((row_name(row), *(_mean(name, row) for name in names)) for row in release.result.rows)
+    return Table(tuple(map(_column, names)), tuple(rows))
+
+
+def _column(name: str) -> str:
+    return name if name in _NO_SHARE else f"{name} %"
+
+
+def _mean(name: str, row: ResultRow) -> str:
+    return _score(name, row.metrics.get(name), row.deviations.get(name))
 
 
 def _score(name: str, value: float | None, deviation: float | None = None) -> str:
@@ -69,7 +88,6 @@ def _score(name: str, value: float | None, deviation: float | None = None) -> st
 def seed_table(release: Release) -> Table:
     """Return each training of the published network, and which of them is the published one."""
     names = metric_names(release)
-    columns = tuple(name if name in _NO_SHARE else f"{name} %" for name in names)
     rows = (
         (
             _text(one.seed),
@@ -80,7 +98,7 @@ def seed_table(release: Release) -> Table:
         for one in release.row.seeds
         if one.seed is not None
     )
-    return Table(columns, tuple(rows))
+    return Table(tuple(map(_column, names)), tuple(rows))
 
 
 def _loss(loss: float | None) -> str:
@@ -346,4 +364,4 @@ def row_name(row: ResultRow) -> str:
 
 
 def _text(value: object) -> str:
-    return EMPTY if value is None else str(value)
+    return EMPTY if value is None else value if isinstance(value, Figure) else str(value)
