@@ -127,7 +127,9 @@ def test_the_best_of_each_cell_of_a_suite_becomes_a_family(
         made[loss] = version, teacher
     with pytest.raises(BadSpec):
         client.publish_suite(row.id, to="hub:team/six")
+    family = client.collection(row.id)
     views = client.publish_suite(row.id, to="hub:team")
+    assert {one.version for one in family.members} == {f"{v.name}@{v.number}" for v in views}
     best = [made[0.125][0], made[0.25][0], made[0.125][1]]
     assert [(view.name, view.number) for view in views] == [(v.name, v.number) for v in best]
     assert [view.target for view in views] == [f"hub:team/{version.name}" for version in best]

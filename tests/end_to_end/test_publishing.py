@@ -54,7 +54,7 @@ def team() -> Iterator[TeamHub]:
 def variables(home: Path, team: TeamHub, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if "ALAMBIQUE" not in name}
     said = {"ALAMBIQUE_HOME": str(home), "ALAMBIQUE_HUB_TOKEN": TOKEN, "OMP_NUM_THREADS": "1"}
-    return kept | said | {"HF_ENDPOINT": team.endpoint, "HF_HUB_DISABLE_XET": "1"} | more
+    return kept | said | {"HF_ENDPOINT": team.endpoint} | more
 
 
 @contextmanager

@@ -224,7 +224,7 @@ def _score(
         beside={name: spread for name, spread in spreads.items() if spread is not None},
         complete=complete,
         steps=round(fmean(steps)) if steps else None,
-        version=measured[0].row.version,
+        version=min(measured, key=_loss).row.version,
     )
 
 

@@ -50,7 +50,7 @@ class ColumnScore(Spread):
     steps: int | None = None
     """Optimizer steps of its training; the mean over seeds."""
     version: str
-    """The model of the first seed, as name@number."""
+    """As name@number: of the seeds that with the lowest validation loss, which is published."""
 
 
 class ComparisonRow(_Record):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from alambique.api.comparison_table import Comparison, Role
+from alambique.api.comparison_table import ColumnScore, Comparison
 from alambique.api.views import View
 
 
@@ -48,14 +49,19 @@ class NoteBody(_Sent):
     text: str
 
 
+MemberRole = Literal["teacher", "distilled"]
+"""The roles of a suite's table whose models belong to its family: baselines do not."""
+
+
 class Member(BaseModel):
     """A model of a suite: a teacher, or a distilled student."""
 
     model_config = ConfigDict(frozen=True)
 
     version: str
-    """As name@number: the model of the first seed."""
-    role: Role
+    """As name@number: of the seeds and the points of a grid that with the lowest validation loss,
+    which is published."""
+    role: MemberRole
     data: str
     """The data set, by the suite's name for it."""
     teacher: str
@@ -63,10 +69,11 @@ class Member(BaseModel):
     student: str | None
     """null: of the teacher itself."""
     metric: str | None
-    score: float
-    """0 to 1, on the test split; the mean over seeds."""
-    complete: bool
-    """Whether every job of the model has succeeded."""
+    score: float | None
+    """0 to 1, on the test split, of this version itself."""
+    over_seeds: ColumnScore | None
+    """The mean over seeds with its standard deviation, as the suite's table has it; null of a
+    further teacher of a job, which is not in the table."""
 
 
 class Collection(View):

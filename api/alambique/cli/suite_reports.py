@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from alambique.api.client import Client
-from alambique.api.comparison_table import Comparison
+from alambique.api.comparison_table import ColumnScore, Comparison
 from alambique.api.exports import (
     Form,
     cells,
@@ -23,6 +23,7 @@ from alambique.api.views import SuiteJob, SuiteView
 from alambique.api.zoo_views import Collection
 from alambique.cli.tables import Figure, duration, printable, say, share, show, table
 from alambique.spec.errors import BadSpec
+from alambique.spec.figures import spread
 from alambique.spec.states import State
 from alambique.spec.suite import Cell
 
@@ -94,13 +95,21 @@ def show_collection(collection: Collection) -> None:
             member.student,
             member.metric,
             share(member.score),
+            _seeds_text(member.over_seeds),
             "deleted" if member.version in collection.deleted else None,
         )
         for member in collection.members
     ]
-    columns = ("version", "role", "data", "teacher", "student", "metric", "%", "")
+    columns = ("version", "role", "data", "teacher", "student", "metric", "%", "seeds %", "")
     show(table(columns, rows))
     show_comparison(collection.comparison)
+
+
+def _seeds_text(score: ColumnScore | None) -> str | None:
+    """Return the mean over seeds with its deviation; `*`: jobs of it are still to be done."""
+    if score is None:
+        return None
+    return f"{spread(score.mean, score.deviation)}{'' if score.complete else ' *'}"
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -155,6 +155,12 @@ class ResultRow(SpeedFigures):
         """What it is in its job, as its example scores are kept under."""
         return role_of(self.name, self.trial)
 
+    @property
+    def own_metrics(self) -> dict[str, float]:
+        """Those of the registered model itself; of one training the same as `metrics`."""
+        own = (seed.metrics for seed in self.seeds if seed.registered and seed.metrics)
+        return next(own, self.metrics)
+
 
 class Reference(_Record):
     """The network that speed-ups are relative to, for the same texts."""

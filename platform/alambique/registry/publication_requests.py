@@ -1,6 +1,7 @@
 """What a job, and a suite, ask to have published: the best student of each, by validation loss."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,16 @@ from alambique.spec.errors import Conflict, UnknownName
 from alambique.spec.publication import Family, LicenceOverride, Publish
 from alambique.spec.states import StudentRole
 from alambique.spec.suite import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRow:
+    """A line of a job's table whose model belongs to the family of a suite."""
+
+    row: ResultRow
+    cell: Cell
+    """Of the job in the matrix of the suite."""
+    job_id: UUID
 
 
 def request_of_job(
@@ -68,18 +79,9 @@ def request_of_suite(
             f"suite {suite.name} is not over: its best models are known once all its jobs have "
             "ended; wait for them, or cancel them"
         )
-    found = _family_rows(suites.results(session, suite_id))
+    found = family_rows(suites.results(session, suite_id))
     if not found:
         raise Conflict(f"no job of suite {suite.name} has succeeded: there is nothing to publish")
-    members: dict[str, tuple[Version, UUID]] = {}
-    for row, job_id in found:
-        name, _, number = row.version.rpartition("@")
-        try:
-            version = versions.find(session, suite.project, name, number)
-        except UnknownName:  # somebody has deleted it
-            continue
-        # jobs that share a teacher have each registered it: its weights are published once
-        members.setdefault(version.weights, (version, job_id))
     return tuple(
         publications.request(
             session,
@@ -88,20 +90,21 @@ def request_of_suite(
             private=private,
             override=override,
             collection=suite.name,
-            job_id=job_id,
+            job_id=member.job_id,
         )
-        for version, job_id in members.values()
+        for member, version in family_versions(session, suite.project, found)
+        if version is not None
     )
 
 
-def _family_rows(
+def family_rows(
     results: Iterable[tuple[UUID, dict[str, Any], dict[str, Any]]],
-) -> list[tuple[ResultRow, UUID]]:
+) -> tuple[FamilyRow, ...]:
     """Return the best student of each task, teacher and student of a suite, then their teachers.
 
-    Each row comes with the job whose table it is a line of.
+    The best is the run with the lowest validation loss, over seeds and points of the grid.
     """
-    best: dict[tuple[str, str, str], tuple[ResultRow, UUID, JobResult]] = {}
+    best: dict[tuple[str, str, str], tuple[FamilyRow, JobResult]] = {}
     for job_id, content, stored in results:
         cell, result = Cell.model_validate(content), JobResult.read(stored)
         row = _best_student(result.rows) if result and cell.tuned is None else None
@@ -109,16 +112,33 @@ def _family_rows(
             continue
         key = cell.task, cell.teacher, cell.student
         known = best.get(key)
-        if known is None or _loss(row) < _loss(known[0]):
-            best[key] = row, job_id, result
-    students = [(row, job_id) for row, job_id, _ in best.values()]
+        if known is None or _loss(row) < _loss(known[0].row):
+            best[key] = FamilyRow(row, cell, job_id), result
+    students = [student for student, _ in best.values()]
     teachers = [
-        (row, job_id)
-        for _, job_id, result in best.values()
+        FamilyRow(row, student.cell, student.job_id)
+        for student, result in best.values()
         for row in result.rows
         if row.name not in frozenset(StudentRole)
     ]
-    return students + teachers
+    return (*students, *teachers)
+
+
+def family_versions(
+    session: Session, project: str, rows: Sequence[FamilyRow]
+) -> tuple[tuple[FamilyRow, Version | None], ...]:
+    """Return the members of a family with their versions, each once; None: it was deleted."""
+    members: dict[str, tuple[FamilyRow, Version | None]] = {}
+    for member in rows:
+        name, _, number = member.row.version.rpartition("@")
+        try:
+            version = versions.find(session, project, name, number)
+        except UnknownName:
+            members.setdefault(member.row.version, (member, None))
+        else:
+            # jobs that share a teacher have each registered it: its weights are published once
+            members.setdefault(version.weights, (member, version))
+    return tuple(members.values())
 
 
 def _best_student(rows: Iterable[ResultRow]) -> ResultRow | None:

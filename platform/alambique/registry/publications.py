@@ -57,7 +57,8 @@ def request(
     """Ask for a version to be published to a target, and return its one publication there.
 
     Asked for again, a publication that was refused or failed waits anew, with what is asked now;
-    one that is published stays so, unless it is private and is now to be public.
+    one that is published stays so, unless it is private and is now to be public. The word of a
+    person is part of the card, and so of the one commit: it comes before that, or not at all.
 
     Args:
         session: in a transaction.
@@ -69,7 +70,8 @@ def request(
         job_id: the job that asks.
 
     Raises:
-        Conflict: the version was deleted, or it is being published, and not as is asked now.
+        Conflict: the version was deleted, it is being published and not as is asked now, or it
+            was published without the override.
     """
     if version.deleted_at is not None:
         raise Conflict(
@@ -111,8 +113,15 @@ def _request_again(
     """Ask once more for a publication that is locked, by what its state allows.
 
     Raises:
-        Conflict: it is being carried out, and not as is asked now.
+        Conflict: it is being carried out, and not as is asked now, or was published without the
+            override.
     """
+    if row.published_at is not None and override not in (None, row.override):
+        raise Conflict(
+            f"{row.target} was published without the note of {override['by']}: a note is part of "
+            "the card, and nothing that is published is changed; publish the version to another "
+            "target with the note, or ask again without it"
+        )
     if row.state is PublicationState.PUBLISHING:
         if (row.private, row.override) != (private, override or row.override):
             raise Conflict(
@@ -251,6 +260,13 @@ def find(session: Session, publication_id: UUID) -> Publication:
     if row is None:
         raise _unknown(publication_id)
     return _record(row)
+
+
+def unfinished(session: Session) -> frozenset[UUID]:
+    """Return the ids of the publications that wait for an attempt, or have one under way."""
+    row = tables.Publication
+    going_on = (PublicationState.WAITING, PublicationState.PUBLISHING)
+    return frozenset(session.scalars(select(row.id).where(row.state.in_(going_on))))
 
 
 def page(

@@ -108,6 +108,8 @@ class Dataset:
     """Where it comes from."""
     licence: str
     """An SPDX expression; a LicenseRef is explained in docs/licences.md."""
+    language: str = "es"
+    """Of its texts, by ISO 639-1: all sets of the catalogue are in Spanish, or its part of them."""
     labels: tuple[str, ...] = field(default=())
     """Names in their order; empty: as the task finds them in the examples."""
 

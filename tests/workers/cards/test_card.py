@@ -39,12 +39,12 @@ def tables(text: str) -> Iterator[list[list[str]]]:
     """The bodies of all tables, cell by cell."""
     for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
         rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()]
-        yield [[cell.strip() for cell in row] for row in rows[2:]]
+        yield [[cell.replace("\u00a0", " ").strip() for cell in row] for row in rows[2:]]
 
 
 def figures(text: str) -> list[str]:
     """All numbers of a text, in their order."""
-    return re.findall(r"[-+]?\d[\d.]*", text)
+    return re.findall(r"[-+]?\d+(?:\.\d+)*", text)
 
 
 def row_of(text: str, table: int, name: str) -> list[str]:
@@ -59,16 +59,17 @@ def test_scores_are_those_of_the_registry(released: Released) -> None:
         role: f"student, {role}" for role in ("gold-only", "same-start", "distilled")
     }
     for row in release.result.rows:
-        scores = [spread(row.metrics.get(n), row.deviations.get(n)) for n in ("f1", "ece")]
-        expected = [row.layers, row.steps, *scores, share(row.retention)]
+        f1, ece = (spread(row.metrics.get(n), row.deviations.get(n)) for n in ("f1", "ece"))
+        expected = [row.layers, row.steps, f1, share(row.retention)]
         written = ["" if value is None else str(value) for value in expected]
         assert row_of(text, 0, names[row.name]) == written
+        assert row_of(text, 1, names[row.name]) == [str(ece or "")]
     for gain in release.row.gains:
-        line = row_of(text, 1, names[gain.over])
+        line = row_of(text, 2, names[gain.over])
         assert line[:2] == [interval(gain.value, gain.low, gain.high), "2"]
         assert bool(line[2]) is gain.holds_zero
     for seed in release.row.seeds:
-        line = row_of(text, 2, str(seed.seed))
+        line = row_of(text, 3, str(seed.seed))
         assert line[:2] == [share(seed.metrics["f1"]), share(seed.metrics["ece"])]
         assert bool(line[3]) is seed.registered
 
@@ -76,12 +77,12 @@ def test_scores_are_those_of_the_registry(released: Released) -> None:
 def test_costs_are_those_of_the_registry(released: Released) -> None:
     release = released()
     text, row = part(card(release), "English"), release.row
-    on_cpu, on_gpu, engines = list(tables(text))[3:6]
+    on_cpu, on_gpu, engines = list(tables(text))[4:7]
     sizes = [count(row.parameters), count(row.macs.linear), count(row.macs.full)]
-    low, high = row.latency_low_ms, row.latency_high_ms
-    speeds = [row.latency_ms, low, high, row.inferences_per_second, row.throughput]
-    assert on_cpu[3] == ["student, distilled", *map(str, sizes), *map(str, map(decimal, speeds))]
-    assert on_gpu == [["student, distilled", *map(str, sizes), "0.87", "", "", "1149", ""]]
+    spread_of_runs = f"{decimal(row.latency_low_ms)} / {decimal(row.latency_high_ms)}"
+    speeds = [decimal(row.latency_ms), spread_of_runs, decimal(row.inferences_per_second)]
+    assert on_cpu[3] == ["student, distilled", *map(str, [*sizes, *speeds]), "1234"]
+    assert on_gpu == [["student, distilled", *map(str, sizes), "0.87", "", "1149", ""]]
     assert "x86_64 CPU, 3 threads" in text
     assert "host.example" not in text
     assert "NVIDIA H200" in text
@@ -90,10 +91,11 @@ def test_costs_are_those_of_the_registry(released: Released) -> None:
         ["student", "torch"],
         ["student", "onnx"],
     ]
+    assert engines[0][2:5] == ["3.55 / -", "90.12", "5.43 / - / -"]
     assert engines[2][2:] == [
-        *("0.91", "8.77", "83.46", "1.23", "2.34", "3.45", "1.76", "4.41", "889", "1000")
+        *("0.91 / 8.77", "83.46", "1.23 / 2.34 / 3.45", "1.76", "4.41", "889 / 1000")
     ]
-    assert "student onnx-int8: not registered: it lost too much" in text
+    assert "student, onnx-int8: not registered: f1 on validation 0.6100" in text
 
 
 def test_the_cost_of_a_million_texts_is_what_was_measured_turned_round(released: Released) -> None:
@@ -103,7 +105,7 @@ def test_the_cost_of_a_million_texts_is_what_was_measured_turned_round(released:
         ("torch", "32", 555.5, 2),
         ("onnx", "32", 999.9, 2),
     ]
-    assert list(tables(text))[6] == [
+    assert list(tables(text))[7] == [
         [name, batch, str(decimal(rate)), str(threads), f"{1e6 / rate * threads / 3600:.2f}"]
         for name, batch, rate, threads in measured
     ]
@@ -151,8 +153,45 @@ def test_what_is_on_the_hub_is_linked(released: Released) -> None:
     read: Any = ModelCard(card(release)).data
     assert (read.base_model, read.base_model_relation) == ("team/base", "finetune")
     assert read.datasets == ["team/news"]
+    assert read.language is None  # nobody has said of which one the data are
     of_f1 = read.eval_results[0]
     assert (of_f1.dataset_type, of_f1.dataset_revision) == ("team/news", commit)
+
+
+BASE, OTHER = f"team/base@{'c' * 40}", f"team/other@{'d' * 40}"
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ({"teacher": {"model": BASE, "train": {"epochs": 1}}}, ["team/base"]),
+        ({"student": {"layers": 1, "start": OTHER}}, ["team/other"]),
+        ({"teacher": {"model": BASE}, "student": {"layers": 1, "start": "random"}}, []),
+        ({"teacher": [{"model": BASE}, {"model": OTHER}]}, ["team/base"]),
+        ({"teacher": {"candidates": [BASE, OTHER], "train": {"epochs": 1}}}, ["team/other"]),
+        ({}, []),
+    ],
+    ids=["of the teacher", "a model", "random", "of the first teacher", "candidates", "no hub"],
+)
+def test_the_base_model_is_what_the_weights_began_with(
+    released: Released, job: dict[str, Any], expected: list[str]
+) -> None:
+    ran = {"train": {}, "loss": 0.1}
+    candidates = [{"model": name, "taught": name == OTHER, **ran} for name in (BASE, OTHER)]
+    release = released(job=job, candidates=candidates)
+    read: Any = ModelCard(card(release)).data
+    assert read.get("base_model") == (expected[0] if expected else None)
+    assert read.get("base_model_relation") == ("finetune" if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("data", "language"), [("sample-entities", "es"), ("conll2002", "es"), ("/mine", None)]
+)
+def test_the_language_is_that_of_the_data_where_it_is_known(
+    released: Released, data: str, language: str | None
+) -> None:
+    read: Any = ModelCard(card(released(job={"data": {"name": data}}))).data
+    assert read.language == language
 
 
 @pytest.mark.parametrize(
@@ -230,6 +269,7 @@ def test_the_files_of_a_release(released: Released) -> None:
     assert set(files) == {
         *("README.md", "LICENSES.md", "LICENSES/Apache-2.0.txt"),
         *("pictures/front.svg", "pictures/formats.svg"),
+        *("pictures/front.es.svg", "pictures/formats.es.svg"),
     }
     assert b"END OF TERMS AND CONDITIONS" in files["LICENSES/Apache-2.0.txt"]
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", files["README.md"].decode()):

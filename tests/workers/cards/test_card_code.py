@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from tests.engine_models import make_engine_model
+from tests.workers.cards.test_card import part
+from tests.workers.cards.test_spanish import english_words
 
 from alambique.models.networks import new, save
 from alambique.models.sources import SAMPLES
@@ -146,7 +148,9 @@ def test_the_card_of_a_whole_job_shows_code_that_runs(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     card = (folder / "README.md").read_text()
-    assert card.count("| student, distilled |") == 2
+    assert card.count("| student, distilled |") == 3
+    assert english_words(part(card, "Español")) == set()
+    assert "Otras notas del registro" not in card
     assert weights_hash(folder) == version.weights
     blocks = code(card)
     assert ["transformers" in block for block in blocks] == [True, False]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.job_results import result_row
 
+from alambique.workers.publishing.card import english, spanish
 from alambique.workers.publishing.pictures import HEIGHT, WIDTH, Point, draw, pictures
 from alambique.workers.publishing.release import Release
 
@@ -73,16 +74,24 @@ def test_names_do_not_stand_on_one_another() -> None:
 
 
 def test_a_picture_has_the_rows_of_its_table(released: Callable[..., Release]) -> None:
-    drawn = pictures(released())
+    drawn = pictures(released(), english)
     front, formats = (ET.fromstring(drawn[f"pictures/{n}.svg"]) for n in ("front", "formats"))
     told = [{text.text for text in root.iter(f"{SVG}text")} for root in (front, formats)]
-    assert {"teacher", "gold-only", "same-start", "distilled", "f1 %", "MACs"} <= told[0]
-    assert {"teacher onnx", "student onnx", "ms"} <= told[1]
-    assert "student onnx-int8" not in told[1]  # it was not raced
+    students = {f"student, {name}" for name in ("gold-only", "same-start", "distilled")}
+    assert students | {"teacher", "f1 %", "MACs"} <= told[0]
+    assert {"teacher, onnx", "student, onnx", "ms"} <= told[1]
+    assert "student, onnx-int8" not in told[1]  # it was not raced
+
+
+def test_a_picture_names_networks_in_its_language(released: Callable[..., Release]) -> None:
+    drawn = pictures(released(), spanish, ".es")
+    assert set(drawn) == {"pictures/front.es.svg", "pictures/formats.es.svg"}
+    assert ">alumno, destilado</text>" in drawn["pictures/front.es.svg"].decode()
+    assert ">maestro, onnx</text>" in drawn["pictures/formats.es.svg"].decode()
 
 
 @pytest.mark.parametrize("rows", [(result_row("distilled", version="tiny@1"),)])
 def test_of_one_network_there_is_no_picture(
     released: Callable[..., Release], rows: tuple[object, ...]
 ) -> None:
-    assert pictures(released(rows=rows, engines=())) == {}
+    assert pictures(released(rows=rows, engines=()), english) == {}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
 from tests.releases import Registered, register
 from tests.team_hub import WRITER, TeamHub, team_hub
 
@@ -20,9 +19,8 @@ from alambique.workers.publishing.publisher import Publisher
 
 
 @pytest.fixture
-def team(monkeypatch: pytest.MonkeyPatch) -> Iterator[TeamHub]:
-    """A hub of this machine, to which its library writes by its older protocol."""
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+def team() -> Iterator[TeamHub]:
+    """A hub of this machine."""
     with team_hub() as hub:
         yield hub
 

@@ -1,22 +1,18 @@
 """The publishing process is killed at each of its steps: in the end there is exactly one commit."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from tests.releases import Registered
-from tests.team_hub import WRITER, TeamHub
+from tests.team_hub import TeamHub
+from tests.workers.publishing.killing import killed_at_the_hub, lost_its_holder, start
 from tests.workers.publishing.publish_once import varying
 
-from alambique.registry import publications, tables
+from alambique.registry import publications
 from alambique.registry.records import Publication
 from alambique.spec.states import PublicationState
 from alambique.workers.publishing.publisher import Publisher
 
-PROGRAM = Path(__file__).with_name("publish_once.py")
 AT_THE_HUB = [
     *(("create", "before"), ("create", "after"), ("history", "before"), ("preupload", "before")),
     *(("batch", "after"), ("upload", "before"), ("upload", "after"), ("commit", "before")),
@@ -35,36 +31,6 @@ def one_commit(team: TeamHub) -> None:
     assert repository.tags == {"v1": repository.head.id}
     assert not repository.private
     assert [len(one["items"]) for one in team.collections.values()] == [1]
-
-
-def lost_its_holder(registered: Registered, row: Publication) -> None:
-    """The lease of a process that was killed runs out."""
-    with registered.database.write() as session:
-        held = session.get_one(tables.Publication, row.id)
-        assert held.state is PublicationState.PUBLISHING
-        held.lease_until = held.created_at
-
-
-def start(team: TeamHub, registered: Registered, point: str = "") -> "subprocess.Popen[str]":
-    variables = os.environ | {
-        "ALAMBIQUE_HOME": str(registered.settings.home),
-        "ALAMBIQUE_HUB_TOKEN": WRITER,
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    command = [sys.executable, str(PROGRAM), team.endpoint, point]
-    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
-
-
-def killed_at_the_hub(
-    step: str, when: str, row: Publication, registered: Registered, team: TeamHub
-) -> None:
-    started: list[subprocess.Popen[str]] = []
-    team.kill_at(step, when, lambda: started[0].pid)
-    with start(team, registered) as process:
-        started.append(process)
-        assert process.wait(60) == -9
-    team.before = team.after = lambda step: None
-    lost_its_holder(registered, row)
 
 
 def ends_published(publisher: Publisher, team: TeamHub) -> None:

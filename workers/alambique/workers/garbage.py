@@ -1,8 +1,8 @@
-"""Files in the artifacts that no version needs any more: found, and removed."""
+"""Files that no version and no publication needs any more: found, and removed."""
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from uuid import UUID
 
 import fsspec
 
-from alambique.registry import deletion
+from alambique.registry import deletion, publications
 from alambique.registry.database import Database
 from alambique.registry.deletion import Expired, FileUse
 from alambique.spec.settings import Settings
@@ -20,7 +20,7 @@ from alambique.spec.settings import Settings
 _VERSIONS = "versions"
 """The folder of the artifacts in which attempts of jobs store files: versions/JOB/TOKEN/ROLE."""
 
-Why = Literal["deleted", "not registered", "copy of a deleted one"]
+Why = Literal["deleted", "not registered", "copy of a deleted one", "staged and left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ class _Stored:
 
 
 def collect_garbage(database: Database, settings: Settings, *, dry_run: bool = False) -> Garbage:
-    """Remove the files of versions deleted long ago, and those of attempts that did not register.
+    """Remove the files of versions deleted long ago, and those that attempts have left.
+
+    The latter are of attempts that did not register, and of publications that have ended.
 
     Versions are marked as collected before anything is removed, and what is removed is what no
     other version names: killed at any instant, the next collection removes what is left.
@@ -97,6 +99,9 @@ def collect_garbage(database: Database, settings: Settings, *, dry_run: bool = F
                 if not dry_run:
                     _remove(system, root, stored, use)
     folders += _remove_copies(settings.home, use, dry_run=dry_run)
+    with database.read() as session:
+        unfinished = publications.unfinished(session)
+    folders += _remove_staged(settings.home, unfinished, retention, dry_run=dry_run)
     return Garbage(versions, tuple(folders), tuple(unknown))
 
 
@@ -187,9 +192,44 @@ def _remove_copies(home: Path, use: FileUse, *, dry_run: bool) -> Sequence[Remov
         folder = home.absolute() / "downloads" / str(version_id)
         if not folder.is_dir():
             continue
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        shown = f"downloads/{version_id}"
-        removed.append(Removed(shown, "copy of a deleted one", len(sizes), sum(sizes)))
+        removed.append(_removed(home, folder, "copy of a deleted one"))
         if not dry_run:
             shutil.rmtree(folder)
     return removed
+
+
+def _remove_staged(
+    home: Path, unfinished: Collection[UUID], retention: timedelta, *, dry_run: bool
+) -> Sequence[Removed]:
+    """Remove what was staged on this machine for publications that have ended, or are gone.
+
+    A process that was killed has left it, where the publication was not taken up here again. For as
+    long as deleted versions are kept it stays: whoever staged it may hang, and go on.
+    """
+    removed = []
+    newest = datetime.now(UTC) - retention
+    for folder in sorted((home.absolute() / "staging").glob("*.*")):
+        publication = _publication_of(folder)
+        if publication is None or publication in unfinished:
+            continue
+        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) > newest:
+            continue
+        removed.append(_removed(home, folder, "staged and left"))
+        if not dry_run:
+            shutil.rmtree(folder)
+    return removed
+
+
+def _publication_of(folder: Path) -> UUID | None:
+    """Return the publication that a folder was staged for; None: nobody of ours has staged it."""
+    name, _, token = folder.name.partition(".")
+    try:
+        return UUID(name) if token.isdecimal() and folder.is_dir() else None
+    except ValueError:
+        return None
+
+
+def _removed(home: Path, folder: Path, why: Why) -> Removed:
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    shown = folder.relative_to(home.absolute()).as_posix()
+    return Removed(shown, why, len(sizes), sum(sizes))

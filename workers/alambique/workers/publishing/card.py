@@ -1,7 +1,7 @@
 """The card of a published version, in Spanish and English, by what the registry has of it alone."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -19,7 +19,8 @@ from alambique.tasks.catalogue import DATASETS
 from alambique.workers.publishing import card_tables
 from alambique.workers.publishing.licences import Licence, LicenceChain
 from alambique.workers.publishing.pictures import pictures
-from alambique.workers.publishing.release import Release
+from alambique.workers.publishing.release import Release, first_weights
+from alambique.workers.publishing.spanish import sentence, word
 
 README = "README.md"
 LICENCES = "LICENSES.md"
@@ -40,6 +41,19 @@ _HUB_METRICS = {
     "spearman": "spearmanr",
 }
 """What the hub calls a metric; its own name stands beside it."""
+_ENGLISH = {
+    "gold-only": "student, gold-only",
+    "same-start": "student, same-start",
+    "distilled": "student, distilled",
+    "registered": "published",
+    "holds 0": "the interval holds 0",
+    "start": "first weights",
+    "published": "this version",
+    "conflict": "conflicting licences",
+}
+"""Words of the platform that a card spells out."""
+Word = Callable[[object], str]
+"""Gives a word of the platform in a language."""
 _MARKS = re.compile(r"([\\`*\[\]<>|#~]|(?<![^\W_])_|_(?![^\W_]))")
 """What Markdown or HTML would take for more than a letter."""
 
@@ -50,7 +64,7 @@ def documents(release: Release, chain: LicenceChain) -> dict[str, bytes]:
     These are the card (README.md), its pictures, the licence chain (LICENSES.md), and the texts of
     the licences that ask for a copy of themselves.
     """
-    drawn = pictures(release)
+    drawn = pictures(release, english) | pictures(release, spanish, ".es")
     values = card_values(release, chain) | {"pictures": tuple(drawn)}
     environment = _environment()
     card = "\n".join(
@@ -89,6 +103,7 @@ def card_values(release: Release, chain: LicenceChain) -> dict[str, Any]:
         "machine": card_tables.machine_text(result.settings.get("machine")),
         "race_machine": card_tables.machine_text(result.race_settings.get("machine")),
         "scores": card_tables.score_table(release),
+        "further_scores": card_tables.further_score_table(release),
         "seeds": card_tables.seed_table(release),
         "gains": card_tables.gain_table(release),
         "speeds": card_tables.speed_tables(release),
@@ -98,7 +113,7 @@ def card_values(release: Release, chain: LicenceChain) -> dict[str, Any]:
         "files": card_tables.file_table(release),
         "data": card_tables.data_table(release),
         "origin": card_tables.origin_table(release),
-        "code": tuple(card_tables.code_lines(release)),
+        "code": card_tables.code_lines(release),
         "licences": card_tables.licence_table(chain),
         "calibrated": "ece" in release.row.metrics,
         "job_file": job_file(release.job),
@@ -156,15 +171,18 @@ def _metadata(release: Release, chain: LicenceChain) -> ModelCardData:
         s.repository for each in catalogued if isinstance(s := each.source, datasets.Hub)
     ]
     repositories = dict.fromkeys([*(each.repository for each in data if each), *of_catalogue])
-    models = dict.fromkeys(each.repository for each in release.base_models if isinstance(each, Hub))
+    begun = (each.repository for each in first_weights(release) if isinstance(each, Hub))
+    models = dict.fromkeys(begun)
     tags = ["alambique", "distillation"] if release.teachers else ["alambique"]
     tags += [version.task, *(["onnx"] if release.engine_file else [])]
     more: dict[str, Any] = dict(licence_fields(chain.licences))
     if models:
+        # the hub knows adapter, finetune, merge and quantized, and no word for distillation: what
+        # is trained on from a model's own layers, or some of them, is nearest to a fine-tuned one
         more["base_model_relation"] = "finetune"
     return ModelCardData(
         model_name=version.name,
-        language="es",
+        language=_one_or_all(_languages(release)),
         library_name="transformers",
         pipeline_tag=_pipeline(output),
         tags=tags,
@@ -174,6 +192,13 @@ def _metadata(release: Release, chain: LicenceChain) -> ModelCardData:
         base_model=_one_or_all(models),
         **more,
     )
+
+
+def _languages(release: Release) -> Sequence[str]:
+    """Return the languages of what the version has learnt from; none where a set does not say."""
+    known = {each.name: each.language for each in DATASETS}
+    found = [known.get(name) for name in release.data_sets]
+    return () if None in found else list(dict.fromkeys(name for name in found if name))
 
 
 def _one_or_all(names: Iterable[str]) -> str | list[str] | None:
@@ -254,8 +279,16 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # it is Markdown: what others wrote goes through `plain`
     )
-    environment.filters |= {"plain": plain, "fence": _fence}
-    environment.globals["table"] = markdown_table
+    environment.filters |= {"plain": plain, "fence": _fence, "grouped": _grouped}
+    environment.filters |= {"es": spanish, "en": english, "both": both}
+    environment.filters["es_or"] = lambda text, otherwise: sentence(text) or otherwise
+    environment.tests["known"] = lambda text: sentence(text) is not None
+    environment.globals |= {
+        "table": markdown_table,
+        "english": english,
+        "spanish": spanish,
+        "both": both,
+    }
     return environment
 
 
@@ -269,26 +302,54 @@ def plain(text: object) -> str:
 
 
 def markdown_table(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], words: Mapping[str, str], left: int = 1
+    titles: Sequence[str], rows: Sequence[Sequence[str]], word: Word, left: int = 1
 ) -> str:
     """Return a table in Markdown, whose figures stand at the right.
 
     Args:
         titles: of the columns.
         rows: a cell for each column.
-        words: what the words of the platform are in the language of the table.
+        word: gives a word of the platform in the language of the table.
         left: how many columns, the first ones, have words.
     """
     marks = ["---" if number < left else "---:" for number in range(len(titles))]
-    lines = [titles, marks, *([_cell(cell, words) for cell in row] for row in rows)]
+    lines = [titles, marks, *([_cell(cell, word) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(cell: str, words: Mapping[str, str]) -> str:
+def _cell(cell: str, word: Word) -> str:
     if isinstance(cell, Figure):
-        return cell
-    word, comma, rest = cell.partition(", ")
-    return plain(f"{words.get(word, word)}{comma}{rest}")
+        return cell.replace(" ", "\u00a0")  # 80.1 ± 0.3 stays on one line
+    return plain(cell if isinstance(cell, card_tables.Name) else word(cell))
+
+
+def english(text: object) -> str:
+    """Return a word of the platform as the English part of a card has it, or the text as it is.
+
+    >>> english("distilled, trial 3"), english("named-entities")
+    ('student, distilled, trial 3', 'named-entities')
+    """
+    word, comma, rest = str(text).partition(", ")
+    return f"{_ENGLISH.get(word, word)}{comma}{rest}"
+
+
+def spanish(text: object) -> str:
+    """Return what the platform says in English as the Spanish part of a card has it."""
+    return sentence(text) or word(text)
+
+
+def both(text: object) -> str:
+    """Return what the platform says in both languages, once where they are the same."""
+    return " · ".join(dict.fromkeys([spanish(text), english(text)]))
+
+
+def _grouped(number: int) -> str:
+    """Return a number whose digits stand in groups of three.
+
+    >>> _grouped(1234567)
+    '1\u202f234\u202f567'
+    """
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def _fence(text: str, language: str = "") -> str:

@@ -1,11 +1,11 @@
 """The tables of a card as values: what the registry has, written out, in no language.
 
-A cell that is a word of the platform (a role, the class of a licence) stays that word, and the
-card's template gives it in its language.
+A cell that is a word of the platform (a role, the class of a licence) stays that word, and the card
+gives it in its languages; what others have named is a `Name`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from alambique.registry.records import File, Version
 from alambique.runtime.about import ABOUT
 from alambique.spec.data_sources import AtPath, HubData, data_source_of
 from alambique.spec.disk import size_text
-from alambique.spec.figures import count, decimal, interval, share, spread
+from alambique.spec.figures import Figure, count, decimal, interval, share, spread
 from alambique.workers.publishing.licences import LicenceChain
 from alambique.workers.publishing.release import Release
 
@@ -27,6 +27,12 @@ _MILLION = 1_000_000
 _HOUR = 3600
 _PROCESSORS = re.compile(r"(?:x86_64|amd64|i686|arm64|aarch64|ppc64le|s390x|riscv64)\b", re.I)
 """How `platform.machine` calls what is no GPU."""
+
+
+class Name(str):
+    """What somebody has named, such as a data set or a file: the same in every language."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,34 @@ def metric_names(release: Release) -> Cells:
 
 
 def score_table(release: Release) -> Table:
-    """Return the scores of all networks of the job on the test split; means over seeds."""
-    names = metric_names(release)
-    columns = tuple(name if name in _NO_SHARE else f"{name} %" for name in names)
-    return Table(columns, tuple(_score_cells(row, names) for row in release.result.rows))
+    """Return the primary scores of all networks of the job on the test split; means over seeds."""
+    name = release.result.primary
+    rows = (
+        (
+            row_name(row),
+            str(row.layers),
+            _text(row.steps),
+            _mean(name, row),
+            _text(share(row.retention)),
+        )
+        for row in release.result.rows
+    )
+    return Table((_column(name),), tuple(rows))
 
 
-def _score_cells(row: ResultRow, names: Sequence[str]) -> Cells:
-    scores = (_score(name, row.metrics.get(name), row.deviations.get(name)) for name in names)
-    return (row_name(row), str(row.layers), _text(row.steps), *scores, _text(share(row.retention)))
+def further_score_table(release: Release) -> Table:
+    """Return the other scores of all networks, which one table with the first is too wide for."""
+    names = metric_names(release)[1:]
+    rows = ((row_name(row), *(_mean(name, row) for name in names)) for row in release.result.rows)
+    return Table(tuple(map(_column, names)), tuple(rows))
+
+
+def _column(name: str) -> str:
+    return name if name in _NO_SHARE else f"{name} %"
+
+
+def _mean(name: str, row: ResultRow) -> str:
+    return _score(name, row.metrics.get(name), row.deviations.get(name))
 
 
 def _score(name: str, value: float | None, deviation: float | None = None) -> str:
@@ -63,7 +88,6 @@ def _score(name: str, value: float | None, deviation: float | None = None) -> st
 def seed_table(release: Release) -> Table:
     """Return each training of the published network, and which of them is the published one."""
     names = metric_names(release)
-    columns = tuple(name if name in _NO_SHARE else f"{name} %" for name in names)
     rows = (
         (
             _text(one.seed),
@@ -74,7 +98,7 @@ def seed_table(release: Release) -> Table:
         for one in release.row.seeds
         if one.seed is not None
     )
-    return Table(columns, tuple(rows))
+    return Table(tuple(map(_column, names)), tuple(rows))
 
 
 def _loss(loss: float | None) -> str:
@@ -129,8 +153,7 @@ def _speed_cells(row: ResultRow, speed: SpeedFigures) -> Cells:
         _text(count(row.macs.linear)),
         _text(count(row.macs.full)),
         _text(decimal(speed.latency_ms)),
-        _text(decimal(speed.latency_low_ms)),
-        _text(decimal(speed.latency_high_ms)),
+        _several(speed.latency_low_ms, speed.latency_high_ms),
         _text(decimal(speed.inferences_per_second)),
         _text(decimal(speed.throughput)),
     )
@@ -154,22 +177,35 @@ def _engines(release: Release) -> tuple[EngineRow, ...]:
 
 
 def _engine_cells(row: EngineRow, batches: Sequence[int]) -> Cells:
-    sizes = (None if size is None else decimal(size / 1e6) for size in (row.bytes, row.memory))
-    figures = (row.p50_ms, row.p95_ms, row.p99_ms, row.one_thread_ms, row.ratio)
+    sizes = (None if size is None else size / 1e6 for size in (row.bytes, row.memory))
     return (
         row.model,
-        row.engine if row.format == "fp32" else row.format,
-        *map(_text, sizes),
+        form_name(row),
+        _several(*sizes),
         _text(share(row.metric)),
-        *(_text(decimal(figure)) for figure in figures),
-        *(_text(decimal(row.per_second.get(size))) for size in batches),
+        _several(row.p50_ms, row.p95_ms, row.p99_ms),
+        _text(decimal(row.one_thread_ms)),
+        _text(decimal(row.ratio)),
+        _several(*(row.per_second.get(size) for size in batches)),
     )
 
 
-def refused_formats(release: Release) -> Cells:
-    """Return why files in other formats were not registered."""
+def _several(*numbers: float | None) -> str:
+    """Return several figures as one cell, with a dash for one that is not known.
+
+    >>> _several(1.5, None, 1234), _several(None, None)
+    ('1.50 / - / 1234', '')
+    """
+    if all(number is None for number in numbers):
+        return EMPTY
+    written = ("-" if number is None else str(decimal(number)) for number in numbers)
+    return Figure(" / ".join(written))
+
+
+def refused_formats(release: Release) -> tuple[Cells, ...]:
+    """Return the network, the format and the reason of each file that was not registered."""
     rows = (row for row in _engines(release) if row.note)
-    return tuple(f"{row.model} {row.format}: {row.note}" for row in rows)
+    return tuple((row.model, row.format, str(row.note)) for row in rows)
 
 
 def cost_table(release: Release) -> Table:
@@ -186,8 +222,7 @@ def cost_table(release: Release) -> Table:
     for row in _engines(release):
         if row.model == release.row.role and row.per_second and "threads" in race:
             size = max(row.per_second)
-            name = row.engine if row.format == "fp32" else row.format
-            lines.append((name, str(size), row.per_second[size], int(race["threads"])))
+            lines.append((form_name(row), str(size), row.per_second[size], int(race["threads"])))
     return Table(
         (),
         tuple(
@@ -236,7 +271,7 @@ def file_table(release: Release) -> Table:
 
 
 def _file_cells(file: File) -> Cells:
-    return file.name, size_text(file.size)
+    return Name(file.name), size_text(file.size)
 
 
 def data_table(release: Release) -> Table:
@@ -253,7 +288,7 @@ def data_table(release: Release) -> Table:
     return Table(
         (),
         tuple(
-            (split, shown_data(names.get(split, data.name)), _text(limits.get(split)), digest)
+            (split, Name(shown_data(names.get(split, data.name))), _text(limits.get(split)), digest)
             for split, digest in hashes.items()
         ),
     )
@@ -275,7 +310,7 @@ def origin_table(release: Release) -> Table:
     """Return the models that the network came from, and the hash of the weights of each."""
     teachers = [(*_version_cells("teacher", teacher),) for teacher in release.teachers]
     starts = [
-        ("start", Path(name).name if name.startswith(("/", "~", ".")) else name, digest)
+        ("start", Name(Path(name).name if name.startswith(("/", "~", ".")) else name), digest)
         for edge in release.version.lineage
         if edge.relation == "start"
         for name, digest in edge.hashes.items()
@@ -286,16 +321,18 @@ def origin_table(release: Release) -> Table:
 
 
 def _version_cells(relation: str, version: Version) -> Cells:
-    return relation, f"{version.name}@{version.number}", version.weights
+    return relation, Name(f"{version.name}@{version.number}"), version.weights
 
 
-def code_lines(release: Release) -> Iterator[str]:
-    """Yield each version of the code that made the network or measured it, with its libraries."""
+def code_lines(release: Release) -> tuple[tuple[Cells, str], ...]:
+    """Return the code that made the network or measured it, with its libraries and its stages."""
     made_by = release.version.details.get("made_by") or {}
+    found: dict[str, list[str]] = {}
     for stage in ("training", "testing", "outputs", "evaluation"):
         for one in made_by.get(stage, ()):
             libraries = ", ".join(f"{name} {number}" for name, number in one["libraries"].items())
-            yield f"{stage}: alambique {one['code']}, {libraries}"
+            found.setdefault(f"alambique {one['code']}, {libraries}", []).append(stage)
+    return tuple((tuple(dict.fromkeys(stages)), code) for code, stages in found.items())
 
 
 def licence_table(chain: LicenceChain) -> Table:
@@ -305,9 +342,9 @@ def licence_table(chain: LicenceChain) -> Table:
         tuple(
             (
                 link.kind,
-                link.name,
-                link.found or EMPTY,
-                link.expression,
+                Name(link.name),
+                Name(link.found or EMPTY),
+                Name(link.expression),
                 link.strictest.value,
                 link.where,
             )
@@ -316,10 +353,15 @@ def licence_table(chain: LicenceChain) -> Table:
     )
 
 
+def form_name(row: EngineRow) -> str:
+    """Return in which form a network was raced: its format, or the engine of it as trained."""
+    return row.engine if row.format == "fp32" else row.format
+
+
 def row_name(row: ResultRow) -> str:
     """Return which network of its job a row is of, of a search with its trial."""
     return row.name if row.trial is None else f"{row.name}, trial {row.trial}"
 
 
 def _text(value: object) -> str:
-    return EMPTY if value is None else str(value)
+    return EMPTY if value is None else value if isinstance(value, Figure) else str(value)

@@ -19,6 +19,7 @@ from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
+    constants,
     set_client_factory,
 )
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -34,6 +35,8 @@ _MARK = "alambique-publication:"
 """Stands before the id of a publication in the description of its commit."""
 _MODEL = "alambique-model:"
 """Stands before the model that a commit is a version of, as project/name."""
+_NOTE = "alambique-note:"
+"""Stands before the digest of the note that overrides a licence, where the card has one."""
 _MADE_BY_THE_HUB = frozenset({".gitattributes"})
 """Files of a repository that nobody has put anything into."""
 _LOOKS = 5
@@ -58,6 +61,8 @@ class HubCommit:
     title: str
     tag: str
     private: bool
+    note: str | None = None
+    """The digest of the note that overrides a licence in the card; it stands in the commit."""
     collection: str | None = None
     """The title of a collection of the repository's team, which it is put into."""
 
@@ -110,7 +115,13 @@ def publish_to_hub(
 
 @cache
 def _set_up_library() -> None:
-    """Make huggingface_hub wait for no answer for ever, and write no bars and no retries."""
+    """Make huggingface_hub wait for no answer for ever, and write no bars and no retries.
+
+    Large files go by the protocol of Git LFS: an upload by Xet is made in threads of another
+    library, which neither the time limit below nor a lost lease would end. The constant is what the
+    variable HF_HUB_DISABLE_XET sets when the library is first imported, long before this.
+    """
+    constants.HF_HUB_DISABLE_XET = True
     set_client_factory(lambda: httpx2.Client(follow_redirects=True, timeout=_SECONDS))
     disable_progress_bars()
     # its warnings quote URLs, and some of those can be written to by whoever has them
@@ -124,6 +135,7 @@ def _find_or_commit(
     for _ in range(_LOOKS):
         history = api.list_repo_commits(asked.repository)
         if found := next((each for each in history if _is_of(each, asked.publication)), None):
+            _check_has_note(asked, found)
             return found.commit_id
         head = history[0].commit_id if history else None
         there = api.list_repo_files(asked.repository, revision=head) if head else []
@@ -139,13 +151,28 @@ def _find_or_commit(
                 asked.repository,
                 operations,
                 commit_message=asked.title,
-                commit_description=f"{_MARK} {asked.publication}\n{_MODEL} {asked.model}",
+                commit_description=_description(asked),
                 parent_commit=head,
             ).oid
         except HfHubHTTPError as error:
             if error.response.status_code not in _STALE:
                 raise
     raise Unreachable(f"others keep changing hub:{asked.repository}: it is tried again in a while")
+
+
+def _description(asked: HubCommit) -> str:
+    lines = [f"{_MARK} {asked.publication}", f"{_MODEL} {asked.model}"]
+    return "\n".join([*lines, *([f"{_NOTE} {asked.note}"] if asked.note else [])])
+
+
+def _check_has_note(asked: HubCommit, commit: GitCommitInfo) -> None:
+    """Raise `Conflict` if a publication was committed before its note was given."""
+    if asked.note and f"{_NOTE} {asked.note}" not in f"{commit.title}\n{commit.message}":
+        raise Conflict(
+            f"hub:{asked.repository} has the files already (commit {commit.commit_id[:12]}), with "
+            "a card that lacks the note: publish to another repository with the note, or remove "
+            "this one and ask again"
+        )
 
 
 def _is_of(commit: GitCommitInfo, publication: str) -> bool:

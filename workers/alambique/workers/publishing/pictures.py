@@ -7,7 +7,7 @@ from math import ceil, floor, log10
 
 from alambique.registry.job_result import ResultRow
 from alambique.spec.figures import count, decimal
-from alambique.workers.publishing.card_tables import row_name
+from alambique.workers.publishing.card_tables import form_name, row_name
 from alambique.workers.publishing.release import Release
 
 WIDTH, HEIGHT = 720, 420
@@ -59,16 +59,22 @@ class Axis:
         return self.begin + (its - low) / (high - low) * (self.end - self.begin)
 
 
-def pictures(release: Release) -> dict[str, bytes]:
+def pictures(release: Release, word: Callable[[str], str], language: str = "") -> dict[str, bytes]:
     """Return the pictures that the registry can support, as SVG by the path of the file.
 
-    One has the networks of the job's table over their MACs. Where the job has raced engines, one
-    has the files of the published network over the milliseconds of the race.
+    Args:
+        release: what is published.
+        word: gives the name of a network in a language.
+        language: stands at the end of the files' names.
+
+    Returns:
+        One has the networks of the job's table over their MACs. Where the job has raced engines,
+        one has the files of the published network over the milliseconds of the race.
     """
     primary = release.result.primary
     costs = [
         Point(
-            row_name(row),
+            word(row_name(row)),
             row.macs.full,
             100 * row.metrics[primary],
             _color(row, release),
@@ -79,10 +85,10 @@ def pictures(release: Release) -> dict[str, bytes]:
     ]
     found = {}
     if len(costs) > 1:
-        found["pictures/front.svg"] = draw(costs, "MACs", f"{primary} %", count)
+        found[f"pictures/front{language}.svg"] = draw(costs, "MACs", f"{primary} %", count)
     raced = [
         Point(
-            f"{row.model} {row.format}",
+            f"{word(row.model)}, {word(form_name(row))}",
             row.p50_ms,
             100 * row.metric,
             _PUBLISHED if row.model == release.row.role else _TEACHER,
@@ -93,7 +99,7 @@ def pictures(release: Release) -> dict[str, bytes]:
         if row.model == release.row.role or row.model.startswith("teacher")
     ]
     if len(raced) > 1:
-        found["pictures/formats.svg"] = draw(raced, "ms", f"{primary} %", decimal)
+        found[f"pictures/formats{language}.svg"] = draw(raced, "ms", f"{primary} %", decimal)
     return found
 
 

@@ -1,5 +1,6 @@
 """The publisher: takes publications one after the other, and carries each out under its lease."""
 
+import hashlib
 import logging
 import os
 import shutil
@@ -23,7 +24,13 @@ from alambique.registry.database import Database
 from alambique.registry.records import Publication
 from alambique.registry.retry import read, write
 from alambique.spec.errors import AlambiqueError, Conflict, LostLease, NotEnoughDisk, Unreachable
-from alambique.spec.publication import FolderTarget, HubTarget, missing_token, target_of
+from alambique.spec.publication import (
+    FolderTarget,
+    HubTarget,
+    LicenceOverride,
+    missing_token,
+    target_of,
+)
 from alambique.spec.settings import Settings
 from alambique.workers.publishing.documents import DOCUMENTS
 from alambique.workers.publishing.hub import HubCommit, publish_to_hub
@@ -192,7 +199,7 @@ class Publisher:
         match target_of(publication.target):
             case FolderTarget(name):
                 place = self.settings.home.absolute() / "published" / name / tag
-                return publish_to_folder(folder, place, version)
+                return publish_to_folder(folder, place, release)
             case HubTarget(repository) as target:
                 if why := missing_token(self.settings, version.project, target):
                     raise Conflict(f"{why}; then ask for the publication again")
@@ -205,6 +212,7 @@ class Publisher:
                     title=f"{version.name} {tag}",
                     tag=tag,
                     private=publication.private,
+                    note=_note_digest(publication),
                     collection=publication.collection,
                 )
                 return publish_to_hub(
@@ -216,6 +224,14 @@ class Publisher:
                 )
             case other:
                 assert_never(other)
+
+
+def _note_digest(publication: Publication) -> str | None:
+    """Return the digest of the note that overrides a licence; None: there is no note."""
+    if publication.override is None:
+        return None
+    note = LicenceOverride.model_validate(publication.override)
+    return hashlib.sha256(note.model_dump_json().encode()).hexdigest()
 
 
 class _Held:

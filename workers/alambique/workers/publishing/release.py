@@ -13,7 +13,16 @@ from alambique.spec.compression import Format
 from alambique.spec.errors import Conflict, Deleted
 from alambique.spec.job import Job
 from alambique.spec.reading import job_of
-from alambique.spec.sources import Folder, Hub, Local, Registered, Source, source_of
+from alambique.spec.sources import (
+    Folder,
+    Hub,
+    Local,
+    Registered,
+    Source,
+    source_of,
+    source_text,
+)
+from alambique.spec.space import job_with_values
 
 _GENERATIONS = 8
 """Jobs that a chain of teachers of the registry is followed through."""
@@ -126,6 +135,40 @@ def base_models_of(jobs: Iterable[Job]) -> tuple[Source, ...]:
     """Return the models of others that some jobs begin with, each once."""
     named = (source_of(model) for job in jobs for _, model in job.models())
     return tuple(dict.fromkeys(each for each in named if isinstance(each, Hub | Local | Folder)))
+
+
+def first_weights(release: Release) -> tuple[Source, ...]:
+    """Return the models of others that the weights of a version began with, each once.
+
+    None: they were drawn, or it is not known which of several. A student that starts from its
+    teacher has layers of the model that the teacher was fine-tuned from.
+    """
+    job = job_with_values(release.job, release.version.details.get("values") or {})
+    role, start = release.row.name, job.student.start
+    if role.startswith("teacher") or start == "teacher":
+        sources = _teacher_models(release, role if role.startswith("teacher") else "teacher")
+    else:
+        sources = () if start == "random" else (source_of(start),)
+    if not any(isinstance(each, Registered) for each in sources):
+        return tuple(each for each in sources if isinstance(each, Hub | Local | Folder))
+    # which job made it is not told here: of several models, or with drawn weights, none is named
+    before = release.ancestry[1:]
+    found = base_models_of(before)
+    is_drawn = any(each.student.start == "random" for each in before)
+    return found if len(found) == 1 and not is_drawn else ()
+
+
+def _teacher_models(release: Release, role: str) -> tuple[Source, ...]:
+    """Return the model that a teacher was fine-tuned from; nothing where several may be meant."""
+    candidates = release.result.candidates
+    taught = [each.model for each in candidates if each.taught and each.teacher == role]
+    for entry in release.job.teachers:
+        if entry.role == role:
+            sources = [source_of(candidate.model) for _, candidate in entry.named_candidates]
+            if len(sources) == 1:
+                return tuple(sources)
+            return tuple(each for each in sources if source_text(each) in taught)
+    return ()
 
 
 def data_sets_of(jobs: Iterable[Job]) -> tuple[str, ...]:

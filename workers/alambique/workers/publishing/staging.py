@@ -16,6 +16,7 @@ from alambique.spec.errors import BadModel, Conflict
 from alambique.spec.excerpts import named
 from alambique.spec.settings import Settings
 from alambique.workers.files import sync
+from alambique.workers.publishing.card import LICENCES
 from alambique.workers.publishing.release import Published, Release
 from alambique.workers.stages.artifacts import fetch_model
 
@@ -108,24 +109,31 @@ def check_folder(folder: Path, version: Version) -> None:
     read_about(folder)
 
 
-def publish_to_folder(staged: Path, place: Path, version: Version) -> Published:
+def publish_to_folder(staged: Path, place: Path, release: Release) -> Published:
     """Move a staged folder to its place, by one step, and return where that is.
 
     A place that holds the version already is left as it is: an earlier attempt has got so far.
 
     Raises:
-        Conflict: the place holds something else.
+        Conflict: the place holds something else, or the card there lacks the note of a person that
+            was given since.
     """
+    version, note = release.version, release.publication.override
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         staged.rename(place)
     except OSError:
         if not place.exists():
             raise
-        if not _holds(place, version) or not _has_equal_provenance(staged, place):
+        if not _holds(place, version) or not _is_equal("provenance.json", staged, place):
             raise Conflict(
                 f"{place} is there and does not hold {version.name}@{version.number}: give another "
                 "folder, or remove it if nobody needs it"
+            ) from None
+        if note is not None and not _is_equal(LICENCES, staged, place):
+            raise Conflict(
+                f"{place} is there, with a card that lacks the note: give another folder, or "
+                "remove it and ask again"
             ) from None
     else:
         sync(place.parent)
@@ -138,9 +146,9 @@ def _holds(place: Path, version: Version) -> bool:
     return all(_digest(place / file.name) == file.sha256 for file in weights)
 
 
-def _has_equal_provenance(staged: Path, place: Path) -> bool:
-    """Return whether two folders say the same of where their model comes from."""
-    return _digest(staged / "provenance.json") == _digest(place / "provenance.json")
+def _is_equal(name: str, staged: Path, place: Path) -> bool:
+    """Return whether two folders have the same file of that name, or none."""
+    return _digest(staged / name) == _digest(place / name)
 
 
 def _refusal(name: str, why: str) -> Conflict:
