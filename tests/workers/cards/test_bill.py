@@ -68,12 +68,12 @@ def test_teachers_and_base_models_have_their_licences(bill: dict[str, Any]) -> N
         f"base/{NAMED}": "our own terms",
     }
     assert source(ancestors[f"base/{BASE}"]) == "README.md of the hub at that commit"
-    assert source(ancestors[f"base/{NAMED}"]).endswith(f"as README.md of {BASE} names it")
+    assert source(ancestors[f"base/{NAMED}"]).endswith(f"named by README.md of {BASE}")
 
 
 def test_so_have_data_that_a_base_model_names(bill: dict[str, Any]) -> None:
     data = {each["name"]: each for each in bill["components"] if each["type"] == "data"}
     assert licence(data[DATA]) == "CC-BY-4.0"
     assert licence(data["hub:o/gone"]) is None
-    assert source(data["hub:o/gone"]).startswith("not read at the hub, as README.md of team/base")
+    assert source(data["hub:o/gone"]).startswith("not read at the hub, named by README.md of team/base")
     assert "the catalogue" in source(data["text"])

@@ -165,9 +165,9 @@ def test_what_a_model_of_the_hub_names_is_followed_and_blocks(
         check_chain(chain_of(links), "tiny@1")
     said = str(refusal.value)
     assert f"o/nc@{closed} has 'cc-by-nc-4.0'" in said
-    assert f"as README.md of o/nc@{closed} and team/middle@{middle} names it" in said
-    assert "team/gone has a licence that cannot be known, as team/gone could not be had" in said
-    assert f"as README.md of team/base@{base} names it" in said
+    assert f"named by README.md of o/nc@{closed}, team/middle@{middle}" in said
+    assert "team/gone has a licence that cannot be known, as team/gone could not be loaded" in said
+    assert f"named by README.md of team/base@{base}" in said
 
 
 def test_what_was_recorded_is_read_in_the_place_of_the_hub(
@@ -198,7 +198,7 @@ def test_a_folder_whose_readme_names_a_model_of_the_hub(
     own, other = read_links([Local("mini-es")], [], sources)
     assert (own.name, own.found) == ("mini-es", "mit")
     assert (other.name, other.found) == (f"o/nc@{commit}", "cc-by-nc-4.0")
-    assert other.where.endswith("as README.md of mini-es names it")
+    assert other.where.endswith("named by README.md of mini-es")
 
 
 @pytest.mark.parametrize(

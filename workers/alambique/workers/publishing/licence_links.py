@@ -226,7 +226,7 @@ def _hub_links(
         given.add((each.kind, name))
         where = f"{hub.README} of the hub at that commit" if each.commit else "not read at the hub"
         if by := sorted(namers.get((each.kind, each.named), ())):
-            where += f", as {hub.README} of {' and '.join(by)} names it"
+            where += f", named by {hub.README} of {', '.join(by)}"
         yield LicenceLink(each.kind, name, each.licence, where, each.url, each.unread)
 
 

@@ -99,6 +99,8 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     # where a licence was read
     ("the catalogue of alambique", "el catálogo de alambique"),
     ("README.md of the hub at that commit", "README.md del hub en ese commit"),
+    ("{rest}, named by README.md of {names}", "{rest}, nombrado por README.md de {names}"),
+    ("not read at the hub", "no se leyó en el hub"),
     ("README.md of its folder", "README.md de su carpeta"),
     ("the name of its file {file}", "el nombre de su archivo {file}"),
     ("no folder that could say so", "ninguna carpeta que lo diga"),

@@ -125,15 +125,17 @@ def publish_to_folder(staged: Path, place: Path, release: Release) -> Published:
     except OSError:
         if not place.exists():
             raise
-        if not _holds(place, version) or not _is_equal("provenance.json", staged, place):
-            raise Conflict(
-                f"{place} is there and does not hold {version.name}@{version.number}: give another "
-                "folder, or remove it if nobody needs it"
-            ) from None
-        if note is not None and not _is_equal(LICENCES, staged, place):
+        is_held = _holds(place, version)
+        # first, since the record of the release has the note as well
+        if is_held and note is not None and not _is_equal(LICENCES, staged, place):
             raise Conflict(
                 f"{place} is there, with a card that lacks the note: give another folder, or "
                 "remove it and ask again"
+            ) from None
+        if not is_held or not _is_equal("provenance.json", staged, place):
+            raise Conflict(
+                f"{place} is there and does not hold {version.name}@{version.number}: give another "
+                "folder, or remove it if nobody needs it"
             ) from None
     else:
         sync(place.parent)
