@@ -75,5 +75,7 @@ def test_so_have_data_that_a_base_model_names(bill: dict[str, Any]) -> None:
     data = {each["name"]: each for each in bill["components"] if each["type"] == "data"}
     assert licence(data[DATA]) == "CC-BY-4.0"
     assert licence(data["hub:o/gone"]) is None
-    assert source(data["hub:o/gone"]).startswith("not read at the hub, named by README.md of team/base")
+    assert source(data["hub:o/gone"]).startswith(
+        "not read at the hub, named by README.md of team/base"
+    )
     assert "the catalogue" in source(data["text"])
